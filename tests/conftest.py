@@ -1,0 +1,18 @@
+"""What every test can ask for."""
+
+from pathlib import Path
+
+import pytest
+
+from tests import environment
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """The tests' SQLite database is a file, as in real life: threads and processes can open it too."""
+    from django.conf import settings
+
+    database = settings.DATABASES["default"]
+    if database["ENGINE"] == "watchword.config.sqlite":
+        test = database.setdefault("TEST", {})
+        test["NAME"] = str(environment.home / Path(test.get("NAME") or "test.sqlite3").name)

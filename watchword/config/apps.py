@@ -1,0 +1,14 @@
+"""Django's configuration of this room."""
+
+from django.apps import AppConfig
+
+
+class WatchwordConfig(AppConfig):
+    """The room as Django knows it; it registers the system checks."""
+
+    name = "watchword.config"
+    label = "config"
+
+    def ready(self) -> None:
+        """Loads the checks, which register themselves."""
+        from watchword.config import checks  # noqa: F401

@@ -1,0 +1,55 @@
+"""From the address of a database to the settings that Django wants."""
+
+from collections.abc import Mapping
+from urllib.parse import unquote, urlsplit
+
+_CONNECTION_SECONDS = 5
+_KEPT_SECONDS = 60
+
+
+class DatabaseUrlError(ValueError):
+    """The address can't be used; the message never repeats it, for it may hold a password."""
+
+
+def database_settings(url: str) -> Mapping[str, object]:
+    """Django's entry for one database. `sqlite:///absolute/path` or any URI that libpq understands."""
+    scheme = url.partition(":")[0]
+    match scheme:
+        case "sqlite":
+            return _sqlite(url)
+        case "postgresql" | "postgres":
+            return _postgresql(url)
+        case _:
+            raise DatabaseUrlError("begins with neither sqlite:// nor postgresql://")
+
+
+def _sqlite(url: str) -> Mapping[str, object]:
+    parts = urlsplit(url)
+    # Three slashes and four (as SQLAlchemy writes it) both mean an absolute path.
+    path = "/" + unquote(parts.path).lstrip("/")
+    if parts.netloc or parts.query or parts.fragment or path == "/" or path.endswith("/"):
+        raise DatabaseUrlError("is not of the form sqlite:///absolute/path")
+    return {"ENGINE": "watchword.config.sqlite", "NAME": path}
+
+
+def _postgresql(url: str) -> Mapping[str, object]:
+    import psycopg
+    from psycopg.conninfo import conninfo_to_dict
+
+    try:
+        wishes = {key: str(value) for key, value in conninfo_to_dict(url).items()}
+    except psycopg.ProgrammingError:
+        raise DatabaseUrlError("is not a PostgreSQL address that libpq understands") from None
+    if not wishes.get("dbname"):
+        raise DatabaseUrlError("names no database (postgresql://host/NAME)")
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": wishes.pop("dbname"),
+        "USER": wishes.pop("user", ""),
+        "PASSWORD": wishes.pop("password", ""),
+        "HOST": wishes.pop("host", ""),
+        "PORT": wishes.pop("port", ""),
+        "CONN_MAX_AGE": _KEPT_SECONDS,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {"connect_timeout": _CONNECTION_SECONDS, **wishes},
+    }

@@ -1,0 +1,307 @@
+"""What the operator says in environment variables, read and checked in one go."""
+
+import ipaddress
+import os
+import stat
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from watchword.config.databases import DatabaseUrlError, database_settings
+from watchword.core.keyring import KeyRing, KeyRingError
+
+PREFIX = "WATCHWORD_"
+DEMO_URL = "http://127.0.0.1:8000"
+KEY_FILE_NAME = "keys"
+LANGUAGES = ("en",)
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+VARIABLES: Mapping[str, str] = {
+    "HOME": "folder for the database, the key file and the sockets; absolute",
+    "KEYS": "the key ring itself, as `watchword keys create` writes it (better: WATCHWORD_KEYS_FILE)",
+    "DATABASE_URL": "sqlite:///absolute/path or postgresql://user:password@host/name",
+    "PUBLIC_URL": "the address people type, such as https://watchword.example.org",
+    "LISTEN": "host:port where `watchword serve web` listens; 127.0.0.1:8000 if not set",
+    "TRUSTED_PROXIES": "addresses or networks of the proxies in front, separated by commas",
+    "DELIVERY_CHANNELS": "dotted paths of the channels that carry codes, separated by commas",
+    "MAIL_SOCKET_DIRECTORY": "folder for the mail door's sockets; HOME/mail if not set",
+    "TIME_ZONE": "a time zone's name, such as Europe/Paris; UTC if not set",
+    "LANGUAGE": f"one of {', '.join(LANGUAGES)}",
+    "LOG_LEVEL": f"one of {', '.join(LOG_LEVELS)}",
+    "DEMO": "yes or no; loads the sample organisation's parts",
+    "DEBUG": "yes or no; for development, refused without WATCHWORD_DEMO",
+}
+"""Every variable, without its prefix, and what it may hold. Each may also be given as `X_FILE`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake: which variable, what is wrong with it, what was expected. Never the value of a secret."""
+
+    variable: str
+    wrong: str
+    expected: str
+
+    def __str__(self) -> str:
+        return f"{self.variable} {self.wrong}; expected: {self.expected}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """The checked wishes of the operator."""
+
+    home: Path
+    key_ring: KeyRing | None
+    key_file: Path
+    database: Mapping[str, object]
+    public_url: str
+    listen_host: str
+    listen_port: int
+    trusted_proxies: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
+    delivery_channels: tuple[str, ...]
+    mail_socket_directory: Path
+    time_zone: str
+    language: str
+    log_level: str
+    demo: bool
+    debug: bool
+
+    @property
+    def public_host(self) -> str:
+        """The host of the public address, without a port; an IPv6 address in brackets."""
+        host = urlsplit(self.public_url).hostname or ""
+        return f"[{host}]" if ":" in host else host
+
+    @property
+    def https(self) -> bool:
+        """Whether people reach the pages over TLS, so that cookies can insist on it."""
+        return self.public_url.startswith("https://")
+
+
+type ReadSecret = Callable[[Path], str]
+
+
+class SecretFileError(Exception):
+    """A file named by an `X_FILE` variable can't be used; the message says why."""
+
+
+def read_secret_file(path: Path) -> str:
+    """The text of a secret's file. Raises SecretFileError if it is missing, unreadable or open to others."""
+    try:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):
+            raise SecretFileError(f"names {path}, which is not a file")
+        if mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise SecretFileError(f"names {path}, which others may read or change (mode {stat.S_IMODE(mode):04o})")
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise SecretFileError(f"names {path}, which doesn't exist") from None
+    except UnicodeDecodeError:
+        raise SecretFileError(f"names {path}, which is not UTF-8 text") from None
+    except OSError as error:
+        raise SecretFileError(f"names {path}, which can't be read ({error.strerror})") from None
+
+
+def read_environment(
+    variables: Mapping[str, str], *, read_secret: ReadSecret = read_secret_file
+) -> Environment | list[Problem]:
+    """Everything the operator said, or every mistake in it."""
+    reader = _Reader(variables, read_secret)
+    demo = reader.yes_or_no("DEMO")
+    home = reader.folder("HOME", _default_home(variables, demo=demo))
+    key_file, key_ring = reader.key_ring(home, demo=demo)
+    listen_host, listen_port = reader.listen()
+    environment = Environment(
+        home=home,
+        key_file=key_file,
+        key_ring=key_ring,
+        database=reader.database(home),
+        public_url=reader.public_url(demo=demo),
+        listen_host=listen_host,
+        listen_port=listen_port,
+        trusted_proxies=reader.networks("TRUSTED_PROXIES"),
+        delivery_channels=tuple(reader.dotted_paths("DELIVERY_CHANNELS")),
+        mail_socket_directory=reader.folder("MAIL_SOCKET_DIRECTORY", home / "mail"),
+        time_zone=reader.time_zone(),
+        language=reader.one_of("LANGUAGE", LANGUAGES),
+        log_level=reader.one_of("LOG_LEVEL", LOG_LEVELS, default="INFO"),
+        demo=demo,
+        debug=reader.yes_or_no("DEBUG"),
+    )
+    reader.report_unknown()
+    return reader.problems or environment
+
+
+def _default_home(variables: Mapping[str, str], *, demo: bool) -> Path:
+    state = variables.get("XDG_STATE_HOME") or str(Path(variables.get("HOME") or "/") / ".local/state")
+    return Path(state) / ("watchword-demo" if demo else "watchword")
+
+
+class _Reader:
+    """Reads one variable at a time and remembers what was wrong."""
+
+    def __init__(self, variables: Mapping[str, str], read_secret: ReadSecret) -> None:
+        self._variables = variables
+        self._read_secret = read_secret
+        self.problems: list[Problem] = []
+
+    def _wrong(self, name: str, wrong: str, expected: str | None = None) -> None:
+        self.problems.append(Problem(PREFIX + name, wrong, expected or VARIABLES[name]))
+
+    def _text(self, name: str) -> str:
+        """The value without outer space; empty if it isn't set, or if its file can't be used."""
+        direct, file = (self._variables.get(PREFIX + key, "").strip() for key in (name, f"{name}_FILE"))
+        if not file:
+            return direct
+        if direct:
+            self._wrong(name, f"is set, and so is {PREFIX}{name}_FILE", "only one of the two")
+            return ""
+        try:
+            return self._read_secret(Path(file)).strip()
+        except SecretFileError as error:
+            self._wrong(f"{name}_FILE", str(error), "a file that only its owner can read (chmod 400)")
+            return ""
+
+    def yes_or_no(self, name: str) -> bool:
+        match self._text(name).lower():
+            case "yes" | "true" | "on" | "1":
+                return True
+            case "" | "no" | "false" | "off" | "0":
+                return False
+            case _:
+                self._wrong(name, "is neither yes nor no")
+                return False
+
+    def folder(self, name: str, default: Path) -> Path:
+        path = Path(self._text(name) or default)
+        if not path.is_absolute():
+            self._wrong(name, "is not an absolute path")
+        elif path.exists() and not path.is_dir():
+            self._wrong(name, "is not a folder")
+        return path
+
+    def one_of(self, name: str, choices: tuple[str, ...], default: str | None = None) -> str:
+        text = self._text(name)
+        for choice in choices:
+            if text.lower() == choice.lower():
+                return choice
+        if text:
+            self._wrong(name, f"is {text!r}")
+        return default or choices[0]
+
+    def key_ring(self, home: Path, *, demo: bool) -> tuple[Path, KeyRing | None]:
+        given = self._variables.get(f"{PREFIX}KEYS_FILE", "").strip()
+        path = Path(given) if given else home / KEY_FILE_NAME
+        before = len(self.problems)
+        text = self._text("KEYS")
+        if not text and not given and len(self.problems) == before:
+            try:
+                text = self._read_secret(path)
+            except SecretFileError as error:
+                if path.exists():
+                    self._wrong("KEYS_FILE", str(error), "a file that only its owner can read (chmod 400)")
+                elif not demo:
+                    self._wrong("KEYS_FILE", f"is not set, and there is no {path}", "run `watchword keys create` first")
+                return path, None
+        if len(self.problems) > before:
+            return path, None
+        try:
+            return path, KeyRing.parse(text, chance=os.urandom)
+        except KeyRingError as error:
+            self._wrong("KEYS_FILE" if given else "KEYS", f"can't be used: {error}")
+            return path, None
+
+    def database(self, home: Path) -> Mapping[str, object]:
+        text = self._text("DATABASE_URL")
+        try:
+            return database_settings(text or f"sqlite://{home}/watchword.sqlite3")
+        except DatabaseUrlError as error:
+            self._wrong("DATABASE_URL", str(error))
+            return {}
+
+    def public_url(self, *, demo: bool) -> str:
+        text = self._text("PUBLIC_URL").rstrip("/")
+        if not text:
+            if not demo:
+                self._wrong("PUBLIC_URL", "is not set")
+            return DEMO_URL
+        if reason := _wrong_with_public_url(text):
+            self._wrong("PUBLIC_URL", reason)
+            return DEMO_URL
+        return text
+
+    def listen(self) -> tuple[str, int]:
+        text = self._text("LISTEN") or "127.0.0.1:8000"
+        host, _, port = text.rpartition(":")
+        if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:  # noqa: PLR2004  TCP
+            self._wrong("LISTEN", f"is {text!r}")
+            return "127.0.0.1", 8000
+        return host.strip("[]"), int(port)
+
+    def networks(self, name: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+        networks = []
+        for item in _listed(self._text(name)):
+            try:
+                networks.append(ipaddress.ip_network(item))
+            except ValueError:
+                self._wrong(name, f"holds {item!r}, which is neither an address nor a network")
+        return tuple(networks)
+
+    def dotted_paths(self, name: str) -> Iterable[str]:
+        paths = _listed(self._text(name))
+        for path in paths:
+            if "." not in path or not all(part.isidentifier() for part in path.split(".")):
+                self._wrong(name, f"holds {path!r}, which is not a dotted path")
+        return paths
+
+    def time_zone(self) -> str:
+        text = self._text("TIME_ZONE") or "UTC"
+        try:
+            ZoneInfo(text)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            self._wrong("TIME_ZONE", f"is {text!r}, which is not a known time zone")
+            return "UTC"
+        return text
+
+    def report_unknown(self) -> None:
+        import difflib
+
+        known = {PREFIX + name + ending for name in VARIABLES for ending in ("", "_FILE")}
+        for variable in sorted(self._variables):
+            if variable.startswith(PREFIX) and variable not in known:
+                close = difflib.get_close_matches(variable, known, n=1)
+                expected = close[0] if close else "one of " + ", ".join(PREFIX + name for name in VARIABLES)
+                self.problems.append(Problem(variable, "is not a variable that Watchword knows", expected))
+
+
+def _listed(text: str) -> list[str]:
+    return [item.strip() for item in text.split(",") if item.strip()]
+
+
+def _wrong_with_public_url(text: str) -> str | None:
+    try:
+        url = urlsplit(text)
+        _ = url.port
+    except ValueError:
+        return "is not a web address"
+    if url.scheme not in ("https", "http") or not url.hostname:
+        return "is not a web address"
+    if url.username is not None or url.password is not None:
+        return "holds a user name or password"
+    if url.path or url.query or url.fragment:
+        return "has something after the host and port"
+    if url.scheme == "http" and not is_loopback(url.hostname):
+        return "begins with http:// though its host is not this machine (use https://)"
+    return None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address can only mean this machine (RFC 6761 section 6.3 for names)."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

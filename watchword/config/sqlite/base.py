@@ -1,0 +1,60 @@
+"""The database backend that Django loads for `ENGINE = "watchword.config.sqlite"`."""
+
+import itertools
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.db.backends.sqlite3 import base, features, operations
+from pysqlite3 import dbapi2
+
+from watchword.config.sqlite import library_version, unsound_library
+
+# SQLite's own limits as the wheel compiles it; its connections can't be asked (they lack `getlimit`).
+MOST_PARAMETERS = 250_000
+MOST_COLUMNS = 2_000
+
+BUSY_SECONDS = 10
+PRAGMAS = ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA trusted_schema = OFF")
+
+
+class DatabaseFeatures(features.DatabaseFeatures):
+    """What this build can do."""
+
+    max_query_params = MOST_PARAMETERS
+
+
+class DatabaseOperations(operations.DatabaseOperations):
+    """Django's operations, without asking the connection for its limits."""
+
+    def _quote_params_for_last_executed_query(self, params: Any) -> tuple[Any, ...]:
+        quoted: list[Any] = []
+        for chunk in itertools.batched(params, MOST_COLUMNS):
+            select = "SELECT " + ", ".join(["QUOTE(?)"] * len(chunk))
+            cursor = self.connection.connection.cursor()
+            try:
+                quoted += cursor.execute(select, chunk).fetchone()
+            finally:
+                cursor.close()
+        return tuple(quoted)
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    """A connection that is durable after each commit, waits its turn to write, and keeps foreign keys."""
+
+    features_class = DatabaseFeatures
+    ops_class = DatabaseOperations
+
+    def get_connection_params(self) -> dict[str, Any]:
+        """Django's parameters; writers take their lock at BEGIN, so that a transaction never fails half way."""
+        if reason := unsound_library(library_version()):
+            raise ImproperlyConfigured(reason)
+        options = {"timeout": BUSY_SECONDS, "transaction_mode": "IMMEDIATE", **self.settings_dict["OPTIONS"]}
+        self.settings_dict["OPTIONS"] = options
+        return super().get_connection_params()
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> dbapi2.Connection:
+        """A connection with the pragmas set (Django itself turns foreign keys on)."""
+        connection = super().get_new_connection(conn_params)
+        for pragma in PRAGMAS:
+            connection.execute(pragma).close()
+        return connection
