@@ -1,0 +1,66 @@
+"""From evidence (what was proven, and when) to how sure we are; the words of RFC 8176 for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from watchword.core.policy import SECOND_FACTORS, FactorKind, Way
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One proof that was accepted; ``way`` says how a code travelled, if one did."""
+
+    kind: FactorKind
+    at: datetime
+    way: Way | None = None
+
+
+class Assurance(StrEnum):
+    """How sure the evidence makes us."""
+
+    NONE = "none"
+    ONE = "one"
+    TWO = "two"
+
+
+def assurance(evidence: Iterable[Evidence]) -> Assurance:
+    """Return how sure the evidence makes us; an app password never makes it more than one."""
+    kinds = {proof.kind for proof in evidence}
+    if FactorKind.PASSWORD in kinds and kinds & SECOND_FACTORS:
+        return Assurance.TWO
+    return Assurance.ONE if kinds else Assurance.NONE
+
+
+def amr(evidence: Iterable[Evidence]) -> list[str]:
+    """Return the authentication method references of RFC 8176 section 2, sorted."""
+    proofs = list(evidence)
+    words: set[str] = set()
+    for proof in proofs:
+        match proof.kind:
+            case FactorKind.PASSWORD | FactorKind.APP_PASSWORD:
+                words.add("pwd")
+            case FactorKind.PHONE:
+                words.add("tel" if proof.way is Way.CALL else "sms")
+    if assurance(proofs) is Assurance.TWO:
+        words.add("mfa")
+    return sorted(words)
+
+
+def acr(evidence: Iterable[Evidence]) -> str:
+    """Return the authentication context class: how many factors stand behind a sign-in."""
+    return {
+        Assurance.NONE: "urn:watchword:acr:none",
+        Assurance.ONE: "urn:watchword:acr:one",
+        Assurance.TWO: "urn:watchword:acr:two",
+    }[assurance(evidence)]
+
+
+def is_recent(evidence: Iterable[Evidence], needed: Assurance, now: datetime, within: timedelta) -> bool:
+    """Whether the proofs of the last ``within`` alone reach the assurance that is needed."""
+    fresh = [proof for proof in evidence if timedelta(0) <= now - proof.at <= within]
+    order = list(Assurance)
+    return order.index(assurance(fresh)) >= order.index(needed)

@@ -1,0 +1,87 @@
+"""How security codes and app passwords are shaped, shown, normalised and compared."""
+
+from __future__ import annotations
+
+import hmac
+import string
+import unicodedata
+from typing import Protocol
+
+CODE_DIGITS = 6
+"""Digits of a security code: 19.9 bits, of which only a handful of tries are ever allowed."""
+
+APP_PASSWORD_LETTERS = 24
+"""Letters of an app password: 24 x log2(26) = 112.8 bits, so that a fast keyed hash may store it (ASVS 5.0, 6.5.2)."""
+
+LONGEST_TYPED = 1024
+"""Characters; what is longer was not typed by a person and is refused before any work is done."""
+
+_LETTERS = frozenset(string.ascii_lowercase)
+
+
+class Chance(Protocol):
+    """Where unpredictable values come from: the system's generator, or a fixed list in a test."""
+
+    def below(self, bound: int) -> int:
+        """Return a uniform number from 0 to ``bound`` - 1."""
+
+    def octets(self, length: int) -> bytes:
+        """Return so many unpredictable octets."""
+
+
+def new_code(chance: Chance, digits: int = CODE_DIGITS) -> str:
+    """Return a security code; leading zeros are kept and every value is equally likely."""
+    return f"{chance.below(10**digits):0{digits}d}"
+
+
+def normal_code(typed: str) -> str | None:
+    """Return the digits of a typed code, or None if it is not shaped like one.
+
+    Blanks and dashes are forgiven, and so are the digits of other scripts: there is one normal form, made before any
+    comparison or record, so that no second spelling of a used code is left (PyPI audit 2026, TOTP replay).
+    """
+    if len(typed) > LONGEST_TYPED:
+        return None
+    digits = []
+    for character in unicodedata.normalize("NFKC", typed):
+        if character.isspace() or unicodedata.category(character) == "Pd":
+            continue
+        value = unicodedata.decimal(character, None)
+        if value is None:
+            return None
+        digits.append(str(int(value)))
+    return "".join(digits) if len(digits) == CODE_DIGITS else None
+
+
+def shown_code(code: str) -> str:
+    """Return a code as people read it: ``123 456``."""
+    return f"{code[:3]} {code[3:]}"
+
+
+def new_app_password(chance: Chance) -> str:
+    """Return the letters of a new app password, in their normal form."""
+    return "".join(string.ascii_lowercase[chance.below(26)] for _ in range(APP_PASSWORD_LETTERS))
+
+
+def normal_app_password(typed: str) -> str | None:
+    """Return the letters of a typed app password, or None if it is not shaped like one.
+
+    Case, blanks and hyphens are ignored; nothing else is. Whatever has this shape is looked up and never reaches the
+    slow hash of account passwords.
+    """
+    if len(typed) > LONGEST_TYPED:
+        return None
+    letters = "".join(typed.split()).replace("-", "").lower()
+    if len(letters) != APP_PASSWORD_LETTERS or not _LETTERS.issuperset(letters):
+        return None
+    return letters
+
+
+def shown_app_password(letters: str) -> str:
+    """Return an app password as it is shown once: six groups of four letters."""
+    return " ".join(letters[start : start + 4] for start in range(0, len(letters), 4))
+
+
+def same(known: bytes, shown: bytes) -> bool:
+    """Compare two values in a time that says nothing about where they differ."""
+    return hmac.compare_digest(known, shown)

@@ -1,0 +1,135 @@
+"""The factor protocol: what every kind of proof can do, and the values that travel in and out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from watchword.core.codes import Chance
+from watchword.core.policy import FactorKind, Policy, Way
+
+type Keyed = Callable[[str, bytes], bytes]
+"""A keyed hash whose key lies outside the database: (purpose, data) -> digest."""
+
+
+class Reason(StrEnum):
+    """Why a proof or a set-up was not accepted; pages translate it, outsiders hear one sentence for all."""
+
+    WRONG = "wrong"
+    EXPIRED = "expired"
+    USED = "used"
+    TOO_MANY_TRIES = "too_many_tries"
+    NOT_SHAPED = "not_shaped"
+    NOT_HELD = "not_held"
+    SUSPENDED = "suspended"
+    REVOKED = "revoked"
+    NOT_A_NUMBER = "not_a_number"
+    NUMBER_NOT_ALLOWED = "number_not_allowed"
+    NO_TEXT_TO_THIS_NUMBER = "no_text_to_this_number"
+    WAY_NOT_ALLOWED = "way_not_allowed"
+    EXTENSION = "extension"
+    TOO_SHORT = "too_short"
+    TOO_LONG = "too_long"
+    TOO_COMMON = "too_common"
+    CONTAINS_CONTEXT = "contains_context"
+    SAME_AS_BEFORE = "same_as_before"
+    SHAPED_LIKE_APP_PASSWORD = "shaped_like_app_password"  # noqa: S105  (a reason, not a password)
+    NOT_ENFORCED = "not_enforced"
+    NOT_ALLOWED = "not_allowed"
+    LIMIT = "limit"
+    NAME_MISSING = "name_missing"
+    NAME_TOO_LONG = "name_too_long"
+    NAME_TAKEN = "name_taken"
+    NAME_NOT_PRINTABLE = "name_not_printable"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a person holds of one kind: the public part as a mapping, the secret part as octets."""
+
+    kind: FactorKind
+    label: str = ""
+    slot: str = ""
+    public: Mapping[str, str] = field(default_factory=dict)
+    secret: bytes = field(default=b"", repr=False)
+    lookup: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A code on its way to a telephone; the code itself is apart, so that each channel can say it in its manner."""
+
+    way: Way
+    number: str = field(repr=False)
+    extension: str = field(repr=False)
+    code: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """What a factor wants next: ``show`` for the page, ``keep`` for the attempt, ``send`` for a carrier.
+
+    ``keep`` never holds a code in clear, only its keyed hash.
+    """
+
+    show: Mapping[str, str] = field(default_factory=dict, repr=False)
+    keep: Mapping[str, str] = field(default_factory=dict, repr=False)
+    send: Message | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The proof was right. ``renewed`` is a better stored form of the same secret, if there is one."""
+
+    way: Way | None = None
+    renewed: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The proof or set-up was refused, and why."""
+
+    reason: Reason
+
+    def __bool__(self) -> bool:
+        return False
+
+
+type Verdict = Accepted | Rejected
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a set-up may have to know: the policy, where numbers without a country code are from, words to avoid."""
+
+    policy: Policy
+    region: str = ""
+    context_words: tuple[str, ...] = ()
+    has_second_factor: bool = False
+
+
+class Factor(Protocol):
+    """One kind of proof. It checks; it never stores, sends, counts or draws a page of its own."""
+
+    kind: FactorKind
+
+    def challenge(
+        self, held: Held, wish: Mapping[str, str], surroundings: Surroundings, *, chance: Chance, keyed: Keyed
+    ) -> Challenge | Rejected:
+        """Prepare a proof; ``wish`` is what the person chose (for a phone, the way)."""
+
+    def verify(self, held: Held, kept: Mapping[str, str], answer: str, *, keyed: Keyed, now: datetime) -> Verdict:
+        """Check an answer against what is held and what the challenge kept."""
+
+    def start_setup(
+        self, wish: Mapping[str, str], surroundings: Surroundings, *, chance: Chance, keyed: Keyed
+    ) -> Challenge | Rejected:
+        """Begin to add a new one from what the person filled in."""
+
+    def finish_setup(
+        self, kept: Mapping[str, str], answer: str, *, chance: Chance, keyed: Keyed, now: datetime
+    ) -> Held | Rejected:
+        """Return what is to be held from now on, if the answer proves it."""

@@ -1,0 +1,55 @@
+"""How sign-in names are normalised: every spelling of one name is one person."""
+
+import unicodedata
+
+import idna
+
+LONGEST_NAME = 254
+"""Characters; RFC 5321 section 4.5.3.1.3 (a path of 256 octets less the angle brackets)."""
+
+
+class NotASignInName(ValueError):
+    """The text cannot be a sign-in name; ``reason`` is a machine word for the page to translate."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def name_key(name: str) -> str:
+    """Return the one spelling under which a sign-in name is stored and found.
+
+    Compatibility forms (full-width letters), case, surrounding blanks, a trailing dot of the domain and the two
+    spellings of an international domain are the same name (Unicode NFKC, RFC 8265 section 3.3, RFC 5891).
+
+    Raises NotASignInName with reason ``empty``, ``too_long``, ``control``, ``no_domain`` or ``domain``.
+    """
+    if len(name) > 4 * LONGEST_NAME:
+        raise NotASignInName("too_long")
+    folded = _fold(name)
+    if not folded:
+        raise NotASignInName("empty")
+    if len(folded) > LONGEST_NAME:
+        raise NotASignInName("too_long")
+    if any(unicodedata.category(character)[0] in "CZ" for character in folded):
+        raise NotASignInName("control")
+    local, at, domain = folded.rpartition("@")
+    if not (local and at and domain) or "@" in local:
+        raise NotASignInName("no_domain")
+    return f"{local}@{domain_key(domain)}"
+
+
+def domain_key(domain: str) -> str:
+    """Return a domain in its lower-case ASCII form (RFC 5891); raises NotASignInName with reason ``domain``."""
+    bare = _fold(domain).removesuffix(".")
+    try:
+        key = idna.encode(bare, uts46=True).decode("ascii")
+    except (idna.IDNAError, UnicodeError):
+        raise NotASignInName("domain") from None
+    return key.lower()
+
+
+def _fold(text: str) -> str:
+    # Folding can undo normalisation and the other way round; this order is stable (Unicode 3.13, NFKC_Casefold).
+    folded = unicodedata.normalize("NFKC", text.strip()).casefold()
+    return unicodedata.normalize("NFKC", folded).strip()
