@@ -1,0 +1,64 @@
+"""The table of events. Rows are added, never changed, never removed."""
+
+from typing import Any, ClassVar, NoReturn
+
+from django.db import models
+
+from watchword.audit.events import EventKind
+
+
+class EventIsPermanent(Exception):
+    """Somebody tried to change or delete what was remembered."""
+
+
+class EventQuerySet(models.QuerySet["Event"]):
+    """Events can be read and added."""
+
+    def update(self, **_changes: Any) -> NoReturn:
+        """Refuse: an event is never changed."""
+        raise EventIsPermanent("events are never changed")
+
+    def delete(self) -> NoReturn:
+        """Refuse: an event is never deleted."""
+        raise EventIsPermanent("events are never deleted")
+
+
+class Event(models.Model):
+    """One thing that happened. People are kept by id and by name as it was then, so that the row outlives them."""
+
+    organisation_id = models.BigIntegerField(null=True)
+    at = models.DateTimeField()
+    kind = models.CharField(max_length=40, choices=[(kind.value, kind.value) for kind in EventKind])
+    actor_id = models.UUIDField(null=True)
+    actor_name = models.CharField(max_length=254, blank=True)
+    subject_id = models.UUIDField(null=True)
+    subject_name = models.CharField(max_length=254, blank=True)
+    door = models.CharField(max_length=16, blank=True)
+    service = models.CharField(max_length=32, blank=True)
+    address = models.CharField(max_length=45, blank=True)
+    agent = models.CharField(max_length=300, blank=True)
+    reason = models.CharField(max_length=40, blank=True)
+    details = models.JSONField(default=dict)
+
+    objects = EventQuerySet.as_manager()
+
+    class Meta:
+        ordering: ClassVar[list[str]] = ["-id"]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["organisation_id", "id"], name="event_by_organisation"),
+            models.Index(fields=["organisation_id", "kind", "id"], name="event_by_kind"),
+            models.Index(fields=["subject_id", "id"], name="event_by_subject"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M:%S} {self.kind} {self.subject_name}"
+
+    def save(self, **options: Any) -> None:
+        """Add the event; refuse to change one."""
+        if not self._state.adding:
+            raise EventIsPermanent("events are never changed")
+        super().save(**options)
+
+    def delete(self, using: str | None = None, keep_parents: bool = False) -> NoReturn:  # noqa: ARG002  (Django's signature)
+        """Refuse: an event is never deleted."""
+        raise EventIsPermanent("events are never deleted")
