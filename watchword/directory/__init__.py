@@ -1,0 +1,1 @@
+"""PEOPLE: organisations, domains, users, roles, and one function for each administrative act."""

@@ -1,0 +1,183 @@
+"""Organisations, their domains, the people in them, and the history of each person's state."""
+
+from __future__ import annotations
+
+import ipaddress
+import uuid
+from functools import cached_property
+from typing import Any, ClassVar
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from watchword.core.policy import Limits, MfaState, Policy, Standing
+from watchword.directory.roles import ROLE_NAMES, Act, Role, may
+
+
+class Organisation(models.Model):
+    """One organisation and what it allows."""
+
+    name = models.CharField(max_length=100)
+    created_at = models.DateTimeField()
+    region = models.CharField(
+        max_length=2, default="US", help_text="ISO 3166-1 code for numbers typed without a country"
+    )
+    app_passwords_allowed = models.BooleanField(default=True)
+    text_allowed = models.BooleanField(default=True)
+    call_allowed = models.BooleanField(default=True)
+    account_password_in_mail_while_enabled = models.BooleanField(default=True)
+    trusted_networks = models.JSONField(default=list, blank=True)
+    limits = models.JSONField(default=dict, blank=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+    @cached_property
+    def policy(self) -> Policy:
+        """The settings as the frozen value that decisions are made from."""
+        return Policy(
+            app_passwords_allowed=self.app_passwords_allowed,
+            text_allowed=self.text_allowed,
+            call_allowed=self.call_allowed,
+            account_password_in_mail_while_enabled=self.account_password_in_mail_while_enabled,
+            trusted_networks=tuple(ipaddress.ip_network(text) for text in self.trusted_networks),
+            limits=Limits().tightened(self.limits),
+        )
+
+
+class Domain(models.Model):
+    """A mail domain of an organisation; ``name`` is in its lower-case ASCII form."""
+
+    organisation = models.ForeignKey(Organisation, on_delete=models.CASCADE, related_name="domains")
+    name = models.CharField(max_length=253, unique=True)
+    is_primary = models.BooleanField(default=False)
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(
+                fields=["organisation"], condition=models.Q(is_primary=True), name="one_primary_domain"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class User(models.Model):
+    """A person. Nothing that proves who they are is kept here."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="users")
+    sign_in_name = models.CharField(_("sign-in name"), max_length=254)
+    display_name = models.CharField(_("display name"), max_length=100)
+    contact_mail = models.EmailField(_("contact mail"), blank=True)
+    directory_phone = models.CharField(_("phone in the directory"), max_length=40, blank=True)
+    created_at = models.DateTimeField()
+    blocked_at = models.DateTimeField(null=True, blank=True)
+    deleted_at = models.DateTimeField(null=True, blank=True)
+    mfa_state = models.CharField(
+        max_length=8, default=MfaState.DISABLED, choices=[(state.value, state.value) for state in MfaState]
+    )
+    mfa_changed_at = models.DateTimeField(null=True, blank=True)
+    search_key = models.CharField(max_length=400, blank=True, help_text="Display and sign-in name, folded, for search")
+
+    class Meta:
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["organisation", "deleted_at", "display_name", "id"], name="user_by_display_name"),
+            models.Index(fields=["organisation", "deleted_at", "sign_in_name", "id"], name="user_by_sign_in_name"),
+            models.Index(fields=["organisation", "deleted_at", "mfa_state", "display_name"], name="user_by_state"),
+        ]
+
+    def __str__(self) -> str:
+        return self.sign_in_name
+
+    is_authenticated = True
+    """Django's word for somebody who has signed in; see signin.middleware for nobody."""
+
+    @property
+    def standing(self) -> Standing:
+        """Whether the account may be used."""
+        if self.deleted_at is not None:
+            return Standing.DELETED
+        return Standing.BLOCKED if self.blocked_at is not None else Standing.ACTIVE
+
+    @property
+    def state(self) -> MfaState:
+        """The multi-factor state as the value that decisions are made from."""
+        return MfaState(self.mfa_state)
+
+    @cached_property
+    def roles(self) -> frozenset[Role]:
+        """The administrative roles of this person (one query, then kept for as long as the object lives)."""
+        return frozenset(Role(assignment.role) for assignment in self.role_assignments.all())
+
+    @property
+    def is_administrator(self) -> bool:
+        """Whether the person has any administrative role."""
+        return bool(self.roles)
+
+    def may(self, act: Act, on: User | None = None) -> bool:
+        """Whether this person may do an act, to another person of the same organisation if one is named."""
+        if on is not None and on.organisation_id != self.organisation_id:
+            return False
+        return may(self.roles, act, on.roles if on is not None else None)
+
+    def refresh_from_db(self, *arguments: Any, **options: Any) -> None:
+        """Read the row again, and forget the roles that were read before."""
+        self.__dict__.pop("roles", None)
+        super().refresh_from_db(*arguments, **options)
+
+
+class SignInName(models.Model):
+    """A name under which a person can sign in: the sign-in name itself and each alias, in its normal form."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="names")
+    name = models.CharField(max_length=254)
+    key = models.CharField(max_length=254, unique=True)
+    is_alias = models.BooleanField(default=False)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class RoleAssignment(models.Model):
+    """One role that one person has."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="role_assignments")
+    role = models.CharField(max_length=40, choices=[(role.value, ROLE_NAMES[role]) for role in Role])
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["user", "role"], name="each_role_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id}: {self.role}"
+
+
+class MfaCause(models.TextChoices):
+    """By what a multi-factor state was changed."""
+
+    PERSON = "person", _("an administrator changed it")
+    BULK_FILE = "bulk_file", _("a file was imported")
+    API = "api", _("a program changed it")
+    REGISTRATION_FINISHED = "registration_finished", _("registration was finished")
+    ALREADY_REGISTERED = "already_registered", _("a sign-in method was registered already")
+
+
+class MfaStateChange(models.Model):
+    """One step in the history of a person's multi-factor state."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="mfa_history")
+    at = models.DateTimeField()
+    before = models.CharField(max_length=8)
+    after = models.CharField(max_length=8)
+    cause = models.CharField(max_length=24, choices=MfaCause.choices)
+    by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    by_name = models.CharField(max_length=254, blank=True)
+
+    class Meta:
+        ordering: ClassVar[list[str]] = ["-at", "-id"]
+
+    def __str__(self) -> str:
+        return f"{self.before} -> {self.after} ({self.cause})"

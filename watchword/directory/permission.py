@@ -1,0 +1,20 @@
+"""Asks the table of roles before an administrative act."""
+
+from __future__ import annotations
+
+from watchword.directory.models import User
+from watchword.directory.roles import Act
+
+
+class NotAllowed(Exception):
+    """Somebody tried an act that none of their roles allows, or on somebody above them."""
+
+    def __init__(self, act: Act) -> None:
+        super().__init__(act.value)
+        self.act = act
+
+
+def demand(by: User | None, act: Act, on: User | None = None) -> None:
+    """Raise NotAllowed unless ``by`` may do the act; None is the system itself (command line, demo)."""
+    if by is not None and not by.may(act, on):
+        raise NotAllowed(act)
