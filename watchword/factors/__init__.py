@@ -1,0 +1,1 @@
+"""PROOFS: what people hold, behind one guarded hand, and one folder for each kind."""

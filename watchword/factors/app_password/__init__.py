@@ -1,0 +1,1 @@
+"""App passwords, for mail programs that cannot ask for a code."""

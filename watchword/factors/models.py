@@ -1,0 +1,48 @@
+"""The one table of what people hold. Only the vault opens it."""
+
+import uuid
+from typing import ClassVar
+
+from django.db import models
+
+from watchword.core.policy import FactorKind
+from watchword.directory.models import User
+
+
+class Credential(models.Model):
+    """Something that a person holds and can prove with.
+
+    ``secret`` is a slow hash, a sealed value or empty; ``lookup`` is a keyed hash by which the row is found.
+    Rows are never deleted while the person exists: what was revoked stays as a tombstone.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="credentials")
+    kind = models.CharField(max_length=20, choices=[(kind.value, kind.value) for kind in FactorKind])
+    slot = models.CharField(max_length=16, blank=True, help_text="mobile, alternate, office; account; empty for many")
+    label = models.CharField(max_length=100, blank=True)
+    public = models.JSONField(default=dict)
+    secret = models.BinaryField(default=b"")
+    lookup = models.BinaryField(max_length=32, null=True, unique=True)
+    created_at = models.DateTimeField()
+    last_used_at = models.DateTimeField(null=True)
+    last_used_address = models.CharField(max_length=45, blank=True)
+    last_used_service = models.CharField(max_length=32, blank=True)
+    suspended_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+    revoked_because = models.CharField(max_length=40, blank=True)
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(
+                fields=["user", "kind", "slot"],
+                condition=models.Q(revoked_at=None) & ~models.Q(slot=""),
+                name="one_live_credential_each_slot",
+            ),
+        ]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["user", "kind", "revoked_at"], name="credential_by_user"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.user_id}"

@@ -1,0 +1,1 @@
+"""The account password, checked with Argon2id."""

@@ -1,0 +1,139 @@
+"""Checks an account password, and decides which new ones are good enough."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from datetime import datetime
+from functools import cache
+
+from argon2 import PasswordHasher, Type
+from argon2.exceptions import InvalidHashError, VerificationError
+from django.conf import settings
+from django.contrib.auth.password_validation import CommonPasswordValidator
+from django.core.exceptions import ValidationError
+
+from watchword.core.codes import Chance, normal_app_password
+from watchword.core.factors import Accepted, Challenge, Held, Keyed, Reason, Rejected, Surroundings, Verdict
+from watchword.core.policy import FactorKind
+
+SHORTEST_ALONE = 15
+"""Characters where no second proof stands behind the password (NIST SP 800-63B-4 section 3.1.1.2)."""
+
+SHORTEST_WITH_SECOND = 8
+"""Characters where a second proof does."""
+
+LONGEST = 1024
+"""Characters; more is refused before it is hashed."""
+
+_CONTEXT_WORD = 4
+_LEFT_WITHOUT_CONTEXT = 6
+
+
+class PasswordFactor:
+    """The account password, stored as an Argon2id hash (RFC 9106)."""
+
+    kind = FactorKind.PASSWORD
+
+    def challenge(
+        self, held: Held, wish: Mapping[str, str], surroundings: Surroundings, *, chance: Chance, keyed: Keyed
+    ) -> Challenge | Rejected:
+        """Nothing has to be prepared."""
+        return Challenge()
+
+    def verify(self, held: Held, kept: Mapping[str, str], answer: str, *, keyed: Keyed, now: datetime) -> Verdict:
+        """Hash the answer once and compare; a right one comes with a better hash where the parameters have grown.
+
+        ``held`` with an empty secret stands for nobody: the same work is done and the answer is no.
+        """
+        if len(answer) > LONGEST:
+            return Rejected(Reason.TOO_LONG)
+        hasher = _hasher()
+        stored = bytes(held.secret).decode("ascii") or _hash_of_nobody()
+        try:
+            hasher.verify(stored, _octets(answer))
+        except (VerificationError, InvalidHashError):
+            return Rejected(Reason.WRONG)
+        if not held.secret:
+            return Rejected(Reason.NOT_HELD)
+        renewed = hasher.hash(_octets(answer)).encode("ascii") if hasher.check_needs_rehash(stored) else None
+        return Accepted(renewed=renewed)
+
+    def start_setup(
+        self, wish: Mapping[str, str], surroundings: Surroundings, *, chance: Chance, keyed: Keyed
+    ) -> Challenge | Rejected:
+        """Judge a wished password; ``keep`` holds its hash."""
+        password = wish.get("password", "")
+        refusal = why_not_good_enough(password, surroundings)
+        if refusal is not None:
+            return Rejected(refusal)
+        stored = _hasher().hash(_octets(password), salt=chance.octets(16))
+        return Challenge(keep={"hash": stored, "initial": wish.get("initial", "")})
+
+    def finish_setup(
+        self, kept: Mapping[str, str], answer: str, *, chance: Chance, keyed: Keyed, now: datetime
+    ) -> Held | Rejected:
+        """Return the hash to be held."""
+        public = {"initial": "yes"} if kept.get("initial") else {}
+        return Held(FactorKind.PASSWORD, slot="account", public=public, secret=kept["hash"].encode("ascii"))
+
+
+def shortest(surroundings: Surroundings) -> int:
+    """Return how many characters a new password needs at least."""
+    return SHORTEST_WITH_SECOND if surroundings.has_second_factor else SHORTEST_ALONE
+
+
+def why_not_good_enough(password: str, surroundings: Surroundings) -> Reason | None:
+    """Return why a new password is refused, or None. There are no rules of composition (ASVS 5.0, 6.2.5)."""
+    if len(password) > LONGEST:
+        return Reason.TOO_LONG
+    if len(password) < shortest(surroundings):
+        return Reason.TOO_SHORT
+    if normal_app_password(password) is not None:
+        # Mail programs would look it up as an app password and never find it.
+        return Reason.SHAPED_LIKE_APP_PASSWORD
+    folded = password.casefold()
+    rest = folded
+    for word in sorted(surroundings.context_words, key=len, reverse=True):
+        if len(word) >= _CONTEXT_WORD:
+            rest = rest.replace(word.casefold(), "")
+    if rest != folded and len(rest) < _LEFT_WITHOUT_CONTEXT:
+        return Reason.CONTAINS_CONTEXT
+    if len(set(folded)) < _CONTEXT_WORD or _is_common(password):
+        return Reason.TOO_COMMON
+    return None
+
+
+def _is_common(password: str) -> bool:
+    try:
+        _common_passwords().validate(password)
+    except ValidationError:
+        return True
+    return False
+
+
+@cache
+def _common_passwords() -> CommonPasswordValidator:
+    return CommonPasswordValidator()
+
+
+@cache
+def _hasher() -> PasswordHasher:
+    parameters = settings.WATCHWORD_ARGON2
+    return PasswordHasher(
+        time_cost=parameters["time_cost"],
+        memory_cost=parameters["memory_kibibytes"],
+        parallelism=parameters["parallelism"],
+        type=Type.ID,
+    )
+
+
+@cache
+def _hash_of_nobody() -> str:
+    # Any hash with today's parameters will do: nothing that anybody types is compared with it in earnest.
+    return _hasher().hash(b"nobody", salt=bytes(16))
+
+
+def _octets(password: str) -> bytes:
+    # Canonically equal spellings of one text are one password on every keyboard; nothing else is folded (ASVS 6.2.8).
+    return unicodedata.normalize("NFC", password).encode("utf-8", "surrogatepass")

@@ -1,0 +1,1 @@
+"""A telephone that gets a security code by text message or call."""

@@ -1,0 +1,267 @@
+"""The one hand in the table of what people hold: it seals, opens, locks and hands out plain values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models import Count, Q, QuerySet
+
+from watchword.core.factors import Held
+from watchword.core.keyring import KeyRing
+from watchword.core.policy import FactorKind
+from watchword.directory.models import User
+from watchword.factors.models import Credential
+
+_SEALED = frozenset({FactorKind.PHONE})
+"""Kinds whose secret can be read back (a telephone number); the others keep a hash."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One row of the table as a plain value."""
+
+    id: UUID
+    user_id: UUID
+    held: Held
+    created_at: datetime
+    last_used_at: datetime | None = None
+    last_used_address: str = ""
+    last_used_service: str = ""
+    suspended_at: datetime | None = None
+    revoked_at: datetime | None = None
+    revoked_because: str = ""
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it proves anything today."""
+        return self.suspended_at is None and self.revoked_at is None
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One use of a credential, to be written with the log row of the sign-in."""
+
+    credential_id: UUID
+    at: datetime
+    address: str = ""
+    service: str = ""
+
+
+def key_ring() -> KeyRing:
+    """Return the key ring of this installation."""
+    return settings.WATCHWORD_KEY_RING
+
+
+def keyed(purpose: str, data: bytes) -> bytes:
+    """Return the keyed hash of data under the newest key."""
+    return key_ring().mac(purpose, data)
+
+
+def holdings(user: User, *, kinds: Collection[FactorKind] | None = None, with_revoked: bool = False) -> list[Kept]:
+    """Return what a person holds, oldest first; revoked rows only when asked for."""
+    rows = Credential.objects.filter(user=user)
+    if kinds is not None:
+        rows = rows.filter(kind__in=kinds)
+    if not with_revoked:
+        rows = rows.filter(revoked_at=None)
+    return [_kept(row) for row in rows.order_by("created_at", "id")]
+
+
+def find(user: User, credential_id: UUID | str) -> Kept | None:
+    """Return one thing that this person holds and that is not revoked; None for anybody else's."""
+    row = Credential.objects.filter(user=user, pk=credential_id, revoked_at=None).first()
+    return _kept(row) if row is not None else None
+
+
+def store(user: User, held: Held, *, now: datetime) -> Kept:
+    """Write down something new; what stood in the same slot becomes a tombstone."""
+    if held.slot:
+        _live(user).filter(kind=held.kind, slot=held.slot).update(revoked_at=now, revoked_because="replaced")
+    secret = held.secret
+    if held.kind in _SEALED:
+        secret = key_ring().seal(_purpose(held.kind), secret)
+    row = Credential.objects.create(
+        user=user,
+        kind=held.kind,
+        slot=held.slot,
+        label=held.label,
+        public=dict(held.public),
+        secret=secret,
+        lookup=held.lookup,
+        created_at=now,
+    )
+    return _kept(row)
+
+
+def renew(credential_id: UUID, secret: bytes) -> None:
+    """Replace a stored hash by a better hash of the same secret."""
+    Credential.objects.filter(pk=credential_id).update(secret=secret)
+
+
+def note_use(uses: Iterable[Use]) -> None:
+    """Write when and from where credentials were last used."""
+    for use in uses:
+        Credential.objects.filter(pk=use.credential_id).update(
+            last_used_at=use.at, last_used_address=use.address[:45], last_used_service=use.service[:32]
+        )
+
+
+def count_alive(user: User, kind: FactorKind) -> int:
+    """Return how many live things of one kind a person holds."""
+    return Credential.objects.filter(user=user, kind=kind, revoked_at=None, suspended_at=None).count()
+
+
+def revoke(user: User, credential_id: UUID, *, because: str, now: datetime) -> bool:
+    """Turn one thing that a person holds into a tombstone; False if there was nothing to revoke."""
+    return bool(_live(user).filter(pk=credential_id).update(revoked_at=now, revoked_because=because))
+
+
+def revoke_all(user: User, kinds: Collection[FactorKind], *, because: str, now: datetime) -> int:
+    """Turn everything of these kinds into tombstones and return how many there were."""
+    return _live(user).filter(kind__in=kinds).update(revoked_at=now, revoked_because=because)
+
+
+def suspend_all(user: User, kind: FactorKind, *, now: datetime) -> int:
+    """Suspend everything of one kind for good: it stays listed, proves nothing and can only be deleted."""
+    return _live(user).filter(kind=kind, suspended_at=None).update(suspended_at=now)
+
+
+def counts(users: Sequence[UUID]) -> dict[UUID, dict[FactorKind, int]]:
+    """Return how many live things of each kind these people hold, with one query."""
+    alive = Credential.objects.filter(user__in=users, revoked_at=None, suspended_at=None)
+    result: dict[UUID, dict[FactorKind, int]] = {user_id: {} for user_id in users}
+    for row in alive.values("user", "kind").annotate(number=Count("id")):
+        result[row["user"]][FactorKind(row["kind"])] = row["number"]
+    return result
+
+
+def holders(organisation_id: int, kind: FactorKind) -> QuerySet[Credential, UUID]:
+    """Return the ids of the people of an organisation who hold something live of one kind, as a subquery."""
+    alive = Credential.objects.filter(user__organisation=organisation_id, kind=kind, revoked_at=None, suspended_at=None)
+    return alive.values_list("user_id", flat=True)
+
+
+def lookups(letters: str) -> tuple[bytes, ...]:
+    """Return the keyed hashes under which an app password can lie, the newest key first."""
+    return key_ring().macs("factors.app_password", letters.encode("ascii"))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one look-up of an app password brings: the facts for a decision and nothing more."""
+
+    credential_id: UUID
+    user_id: UUID
+    sign_in_name: str
+    organisation_id: int
+    mfa_state: str
+    are_allowed: bool
+    is_blocked: bool
+    is_deleted: bool
+    is_suspended: bool
+    is_revoked: bool
+    label: str
+    names: frozenset[str] = field(default_factory=frozenset)
+
+
+def find_by_lookups(asked: Collection[bytes]) -> dict[bytes, Found]:
+    """Return the app passwords that lie under keyed hashes, with one indexed query; tombstones are found as well."""
+    rows = (
+        Credential.objects.filter(Q(lookup__in=asked), kind=FactorKind.APP_PASSWORD)
+        .order_by()
+        .values_list(
+            "lookup",
+            "id",
+            "user_id",
+            "user__sign_in_name",
+            "user__organisation_id",
+            "user__mfa_state",
+            "user__organisation__app_passwords_allowed",
+            "user__blocked_at",
+            "user__deleted_at",
+            "suspended_at",
+            "revoked_at",
+            "label",
+            "user__names__key",
+        )
+    )
+    found: dict[bytes, Found] = {}
+    for lookup, *columns, key in rows.iterator():
+        digest = bytes(lookup or b"")
+        names = (found[digest].names if digest in found else frozenset()) | {key}
+        found[digest] = _found(columns, names)
+    return found
+
+
+def _found(columns: list[Any], names: frozenset[str]) -> Found:
+    credential_id, user_id, name, organisation_id, state, allowed, blocked, deleted, suspended, revoked, label = columns
+    return Found(
+        credential_id=credential_id,
+        user_id=user_id,
+        sign_in_name=name,
+        organisation_id=organisation_id,
+        mfa_state=state,
+        are_allowed=allowed,
+        is_blocked=blocked is not None,
+        is_deleted=deleted is not None,
+        is_suspended=suspended is not None,
+        is_revoked=revoked is not None,
+        label=label,
+        names=names,
+    )
+
+
+def reseal() -> int:
+    """Seal every secret again that lies under an old key of the ring, and return how many there were."""
+    number = 0
+    ring = key_ring()
+    for row in Credential.objects.filter(kind__in=_SEALED).exclude(secret=b"").iterator():
+        sealed = bytes(row.secret)
+        if ring.needs_reseal(sealed):
+            purpose = _purpose(FactorKind(row.kind))
+            Credential.objects.filter(pk=row.pk, secret=sealed).update(
+                secret=ring.seal(purpose, ring.open(purpose, sealed))
+            )
+            number += 1
+    return number
+
+
+def _live(user: User) -> QuerySet[Credential]:
+    return Credential.objects.filter(user=user, revoked_at=None)
+
+
+def _purpose(kind: FactorKind) -> str:
+    return f"factors.{kind}"
+
+
+def _kept(row: Credential) -> Kept:
+    kind = FactorKind(row.kind)
+    secret = bytes(row.secret)
+    if kind in _SEALED and secret:
+        secret = key_ring().open(_purpose(kind), secret)
+    public: Mapping[str, str] = row.public if isinstance(row.public, dict) else json.loads(row.public)
+    return Kept(
+        id=row.id,
+        user_id=row.user_id,
+        held=Held(
+            kind=kind,
+            label=row.label,
+            slot=row.slot,
+            public=dict(public),
+            secret=secret,
+            lookup=bytes(row.lookup) if row.lookup is not None else None,
+        ),
+        created_at=row.created_at,
+        last_used_at=row.last_used_at,
+        last_used_address=row.last_used_address,
+        last_used_service=row.last_used_service,
+        suspended_at=row.suspended_at,
+        revoked_at=row.revoked_at,
+        revoked_because=row.revoked_because,
+    )
