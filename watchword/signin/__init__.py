@@ -1,0 +1,1 @@
+"""DOES: the one place that says yes; load, decide, apply, record, in one transaction."""

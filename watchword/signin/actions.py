@@ -1,0 +1,270 @@
+"""Administrative acts that reach proofs or sessions: each is one permission, one transaction, one event."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from django.db import transaction
+
+from watchword.audit.events import EventKind
+from watchword.audit.record import NOWHERE, Origin, record
+from watchword.core.codes import Chance
+from watchword.core.factors import Challenge, Held
+from watchword.core.policy import SECOND_FACTORS, FactorKind, MfaState
+from watchword.directory.actions import LastGlobalAdministrator, is_last_global_administrator
+from watchword.directory.models import MfaCause, MfaStateChange, User
+from watchword.directory.permission import demand
+from watchword.directory.roles import Act
+from watchword.factors import vault
+from watchword.factors.registry import factor_of
+from watchword.signin import challenges, failures, sessions
+from watchword.signin.chance import CHANCE
+from watchword.signin.facts import surroundings_of, usable_phones
+from watchword.signin.models import Session
+from watchword.signin.service import lock_person
+
+_SYLLABLE_LETTERS = "abcdefghjkmnpqrstuvwxyz"
+
+
+@dataclass(frozen=True, slots=True)
+class StateSet:
+    """What became of a person's state; ``because_registered`` where Enabled became Enforced at once."""
+
+    before: MfaState
+    after: MfaState
+    because_registered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class InitialPassword:
+    """A password that an administrator passes on and that must be changed at the first sign-in."""
+
+    secret: str = field(repr=False)
+
+
+def set_mfa_state(
+    user: User,
+    state: MfaState,
+    *,
+    by: User | None,
+    cause: MfaCause = MfaCause.PERSON,
+    origin: Origin = NOWHERE,
+    now: datetime,
+) -> StateSet:
+    """Set a person's multi-factor state.
+
+    Enabled becomes Enforced at once for somebody who has a method. Whoever leaves Disabled is signed out of browsers,
+    because no session of theirs rests on a second proof; whoever enters it has their app passwords suspended for good.
+    """
+    with transaction.atomic():
+        user = lock_person(user)
+        demand(by, Act.CHANGE_MFA_STATE, user)
+        before = user.state
+        is_registered = bool(usable_phones(user, vault.holdings(user, kinds=[FactorKind.PHONE])))
+        jumps = state is MfaState.ENABLED and is_registered
+        after = MfaState.ENFORCED if jumps else state
+        if after is before:
+            return StateSet(before, after, jumps)
+        user.mfa_state, user.mfa_changed_at = after, now
+        user.save(update_fields=["mfa_state", "mfa_changed_at"])
+        why = MfaCause.ALREADY_REGISTERED if jumps else cause
+        MfaStateChange.objects.create(
+            user=user,
+            at=now,
+            before=before,
+            after=after,
+            cause=why,
+            by=by,
+            by_name=by.sign_in_name if by is not None else "",
+        )
+        if after is MfaState.DISABLED:
+            number = vault.suspend_all(user, FactorKind.APP_PASSWORD, now=now)
+            if number:
+                record(EventKind.APP_PASSWORDS_SUSPENDED, now=now, subject=user, by=by, origin=origin)
+        if before is MfaState.DISABLED:
+            sessions.end_all(user, because="mfa_state_changed", now=now)
+        else:
+            sessions.close_mail(user, because="mfa_state_changed", now=now)
+        details = {"before": before.value, "after": after.value}
+        record(
+            EventKind.MFA_STATE_CHANGED, now=now, subject=user, by=by, origin=origin, reason=why.value, details=details
+        )
+        return StateSet(before, after, jumps)
+
+
+def block(user: User, *, by: User | None, origin: Origin = NOWHERE, now: datetime) -> bool:
+    """Block a person on every door at once; False if they were blocked already."""
+    with transaction.atomic():
+        user = lock_person(user)
+        demand(by, Act.BLOCK_PERSON, user)
+        if user.blocked_at is not None:
+            return False
+        _keep_an_administrator(user)
+        user.blocked_at = now
+        user.save(update_fields=["blocked_at"])
+        _end_access(user, because="blocked", now=now)
+        record(EventKind.PERSON_BLOCKED, now=now, subject=user, by=by, origin=origin)
+        return True
+
+
+def unblock(user: User, *, by: User | None, origin: Origin = NOWHERE, now: datetime) -> bool:
+    """Let a blocked person sign in again; False if they were not blocked."""
+    with transaction.atomic():
+        user = lock_person(user)
+        demand(by, Act.BLOCK_PERSON, user)
+        if user.blocked_at is None:
+            return False
+        user.blocked_at = None
+        user.save(update_fields=["blocked_at"])
+        record(EventKind.PERSON_UNBLOCKED, now=now, subject=user, by=by, origin=origin)
+        return True
+
+
+def delete(user: User, *, by: User | None, origin: Origin = NOWHERE, now: datetime) -> bool:
+    """Delete a person so that they can be restored; app passwords are gone for good."""
+    with transaction.atomic():
+        user = lock_person(user)
+        demand(by, Act.DELETE_PERSON, user)
+        if user.deleted_at is not None:
+            return False
+        _keep_an_administrator(user)
+        user.deleted_at = now
+        user.save(update_fields=["deleted_at"])
+        vault.revoke_all(user, [FactorKind.APP_PASSWORD], because="deleted", now=now)
+        _end_access(user, because="deleted", now=now)
+        record(EventKind.PERSON_DELETED, now=now, subject=user, by=by, origin=origin)
+        return True
+
+
+def restore(user: User, *, by: User | None, origin: Origin = NOWHERE, now: datetime) -> bool:
+    """Bring a deleted person back, with their state and telephones; False if they were not deleted."""
+    with transaction.atomic():
+        user = lock_person(user)
+        demand(by, Act.DELETE_PERSON, user)
+        if user.deleted_at is None:
+            return False
+        user.deleted_at = None
+        user.save(update_fields=["deleted_at"])
+        record(EventKind.PERSON_RESTORED, now=now, subject=user, by=by, origin=origin)
+        return True
+
+
+def reset_password(
+    user: User, *, by: User | None, keep_app_passwords: bool = False, origin: Origin = NOWHERE, now: datetime
+) -> InitialPassword:
+    """Give a person an initial password; sessions end and app passwords are revoked unless they are to be kept.
+
+    Also the way by which somebody gets a password for the first time.
+    """
+    demand(by, Act.RESET_PASSWORD, user)
+    secret = new_initial_password(CHANCE)
+    factor = factor_of(FactorKind.PASSWORD)
+    challenge = factor.start_setup(
+        {"password": secret, "initial": "yes"}, surroundings_of(user), chance=CHANCE, keyed=vault.keyed
+    )
+    assert isinstance(challenge, Challenge), "an initial password is always good enough"
+    held = factor.finish_setup(challenge.keep, "", chance=CHANCE, keyed=vault.keyed, now=now)
+    assert isinstance(held, Held)
+    with transaction.atomic():
+        user = lock_person(user)
+        demand(by, Act.RESET_PASSWORD, user)
+        vault.store(user, held, now=now)
+        if not keep_app_passwords:
+            vault.revoke_all(user, [FactorKind.APP_PASSWORD], because="password_reset", now=now)
+        _end_access(user, because="password_reset", now=now)
+        details = {"app_passwords": "kept" if keep_app_passwords else "revoked"}
+        record(EventKind.PASSWORD_RESET, now=now, subject=user, by=by, origin=origin, details=details)
+    return InitialPassword(secret)
+
+
+def new_initial_password(chance: Chance) -> str:
+    """Return an initial password that can be read out on a telephone: 65 bits, for seven days and one change."""
+
+    def group(length: int, letters: str) -> str:
+        return "".join(letters[chance.below(len(letters))] for _ in range(length))
+
+    return "-".join(
+        [group(4, _SYLLABLE_LETTERS), group(4, _SYLLABLE_LETTERS), group(4, _SYLLABLE_LETTERS), group(4, "23456789")]
+    )
+
+
+def reset_methods(user: User, *, by: User | None, origin: Origin = NOWHERE, now: datetime) -> int:
+    """Require contact methods again: telephones are removed, browsers signed out; the state stays what it is."""
+    with transaction.atomic():
+        user = lock_person(user)
+        demand(by, Act.RESET_METHODS, user)
+        number = vault.revoke_all(user, SECOND_FACTORS, because="methods_reset", now=now)
+        failures.unlock(user, now=now)
+        challenges.void_all(user, now=now)
+        sessions.end_all(user, because="methods_reset", now=now)
+        record(EventKind.METHODS_RESET, now=now, subject=user, by=by, origin=origin, details={"number": number})
+        return number
+
+
+def delete_app_passwords(
+    user: User, ids: Collection[UUID | str] | None = None, *, by: User | None, origin: Origin = NOWHERE, now: datetime
+) -> int:
+    """Delete app passwords of a person, all or those named; mail programs that use them stop at once."""
+    with transaction.atomic():
+        user = lock_person(user)
+        demand(by, Act.DELETE_APP_PASSWORDS, user)
+        because = "deleted_by_administrator"
+        if ids is None:
+            number = vault.revoke_all(user, [FactorKind.APP_PASSWORD], because=because, now=now)
+            record(EventKind.APP_PASSWORDS_DELETED, now=now, subject=user, by=by, origin=origin)
+        else:
+            number = 0
+            for credential_id in ids:
+                kept = vault.find(user, credential_id)
+                if kept is not None and kept.held.kind is FactorKind.APP_PASSWORD:
+                    number += vault.revoke(user, kept.id, because=because, now=now)
+                    details = {"name": kept.held.label}
+                    record(EventKind.APP_PASSWORD_DELETED, now=now, subject=user, by=by, origin=origin, details=details)
+        if number:
+            sessions.close_mail(user, because="app_password_deleted", now=now)
+        return number
+
+
+def sign_out_everywhere(user: User, *, by: User | None, origin: Origin = NOWHERE, now: datetime) -> int:
+    """End every session of a person and close their mail connections; returns how many sessions there were."""
+    with transaction.atomic():
+        user = lock_person(user)
+        demand(by, Act.SIGN_OUT_EVERYWHERE, user)
+        number = sessions.end_all(user, because="signed_out_everywhere", now=now)
+        record(EventKind.SESSIONS_ENDED, now=now, subject=user, by=by, origin=origin, details={"number": number})
+        return number
+
+
+def sign_out_own_sessions(
+    user: User, *, except_session: Session | None, origin: Origin = NOWHERE, now: datetime
+) -> int:
+    """End a person's own sessions at their wish, but for the browser in front of them."""
+    with transaction.atomic():
+        user = lock_person(user)
+        number = sessions.end_all(user, because="signed_out_everywhere", now=now, except_session=except_session)
+        record(EventKind.SESSIONS_ENDED, now=now, subject=user, by=user, origin=origin, details={"number": number})
+        return number
+
+
+def unlock_second_factor(user: User, *, by: User | None, origin: Origin = NOWHERE, now: datetime) -> bool:
+    """Forget a person's wrong codes, so that they can try again; False if there were none."""
+    with transaction.atomic():
+        user = lock_person(user)
+        demand(by, Act.UNLOCK, user)
+        if not failures.unlock(user, now=now):
+            return False
+        record(EventKind.SECOND_FACTOR_UNLOCKED, now=now, subject=user, by=by, origin=origin)
+        return True
+
+
+def _keep_an_administrator(user: User) -> None:
+    if is_last_global_administrator(user):
+        raise LastGlobalAdministrator
+
+
+def _end_access(user: User, *, because: str, now: datetime) -> None:
+    challenges.void_all(user, now=now)
+    sessions.end_all(user, because=because, now=now)

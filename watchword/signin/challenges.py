@@ -1,0 +1,219 @@
+"""Codes on their way: made once, sent once, tried a few times, spent by one conditional UPDATE."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models import F, QuerySet
+from django.utils.translation import get_language
+
+from watchword.audit.events import EventKind
+from watchword.audit.record import Origin, record
+from watchword.core.factors import Challenge, Reason
+from watchword.core.policy import FactorKind, Way
+from watchword.delivery.budget import Free, NotBefore, Rule, may_send
+from watchword.delivery.channel import Outgoing, Result
+from watchword.delivery.models import Delivery
+from watchword.delivery.routing import hand_over
+from watchword.directory.models import User
+from watchword.factors import vault
+from watchword.signin.models import CodeChallenge, Purpose, Session, SignInAttempt
+
+type Holder = SignInAttempt | Session
+"""Whoever waits for a code: an attempt to sign in, or a session that adds a method."""
+
+_SEAL = "signin.challenge"
+
+
+@dataclass(frozen=True, slots=True)
+class CodeSent:
+    """A code left, or should have: ``result`` tells."""
+
+    way: Way
+    ends: str
+    result: Result
+    next_send_at: datetime | None
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """No code left. ``until`` is when one may; None: not in this attempt, or never in this manner."""
+
+    until: datetime | None
+    reason: Rule | Reason
+
+
+@dataclass(frozen=True, slots=True)
+class CodeOnTheWay:
+    """The newest code of an attempt or session, as the page needs it."""
+
+    kind: FactorKind
+    way: Way
+    ends: str
+    credential_id: UUID | None
+    slot: str
+    sent_at: datetime
+    expires_at: datetime
+    result: Result
+    next_send_at: datetime
+    tries_left: int
+
+
+def issue(
+    user: User,
+    challenge: Challenge,
+    *,
+    purpose: Purpose,
+    holder: Holder,
+    kind: FactorKind,
+    credential_id: UUID | None,
+    origin: Origin,
+    now: datetime,
+) -> Outgoing | NotSent:
+    """Write down a code that may be sent now; hand what comes back to ``dispatch`` after the commit.
+
+    The caller holds the lock on the person's row.
+    """
+    assert challenge.send is not None
+    limits = user.organisation.policy.limits
+    message = challenge.send
+    number_key = vault.keyed("delivery.number", message.number.encode())
+    verdict = may_send(user, number_key, sends_in_attempt=sends_of(holder, purpose, now), limits=limits, now=now)
+    if isinstance(verdict, NotBefore):
+        record(EventKind.CODE_NOT_SENT, now=now, subject=user, origin=origin, reason=verdict.rule)
+        return NotSent(verdict.until, verdict.rule)
+    assert isinstance(verdict, Free)
+    _alive(user, purpose).update(void_at=now)
+    delivery = Delivery.objects.create(
+        organisation_id=user.organisation_id,
+        user=user,
+        way=message.way,
+        purpose=purpose,
+        number_key=number_key,
+        ends=message.number[-2:],
+        created_at=now,
+        changed_at=now,
+    )
+    CodeChallenge.objects.create(
+        user=user,
+        attempt=holder if isinstance(holder, SignInAttempt) else None,
+        session=holder if isinstance(holder, Session) else None,
+        purpose=purpose,
+        kind=kind,
+        credential_id=credential_id,
+        kept=vault.key_ring().seal(_SEAL, json.dumps(dict(challenge.keep)).encode()),
+        way=message.way,
+        ends=message.number[-2:],
+        created_at=now,
+        expires_at=now + timedelta(seconds=limits.code_seconds),
+        delivery=delivery,
+    )
+    details = {"way": message.way.value, "ends": message.number[-2:], "purpose": str(purpose)}
+    record(EventKind.CODE_SENT, now=now, subject=user, origin=origin, details=details)
+    return Outgoing(
+        delivery_id=delivery.id,
+        way=message.way,
+        number=message.number,
+        extension=message.extension,
+        code=message.code,
+        organisation=user.organisation.name,
+        host=urlsplit(settings.WATCHWORD_PUBLIC_URL).hostname or "",
+        language=(get_language() or "en").split("-")[0],
+    )
+
+
+def dispatch(outgoing: Outgoing | NotSent, user: User, *, now: datetime) -> CodeSent | NotSent:
+    """Hand a written code to its channel. Call this after the commit."""
+    if isinstance(outgoing, NotSent):
+        return outgoing
+    result = hand_over(outgoing, now=now)
+    limits = user.organisation.policy.limits
+    return CodeSent(
+        way=outgoing.way,
+        ends=outgoing.number[-2:],
+        result=result,
+        next_send_at=now + timedelta(seconds=limits.resend_seconds),
+        expires_at=now + timedelta(seconds=limits.code_seconds),
+    )
+
+
+def newest(holder: Holder, purpose: Purpose) -> CodeChallenge | None:
+    """Return the newest code of an attempt or session, whatever became of it."""
+    return _of(holder, purpose).select_related("delivery").order_by("-created_at").first()
+
+
+def on_the_way(holder: Holder, user: User, purpose: Purpose, *, now: datetime) -> CodeOnTheWay | None:
+    """Return the newest code as the page needs it; None where none was sent or it was spent."""
+    row = newest(holder, purpose)
+    if row is None or row.spent_at is not None:
+        return None
+    limits = user.organisation.policy.limits
+    is_dead = row.void_at is not None or row.expires_at <= now
+    kept = vault.find(user, row.credential_id) if row.credential_id is not None else None
+    return CodeOnTheWay(
+        kind=FactorKind(row.kind),
+        way=Way(row.way),
+        ends=row.ends,
+        credential_id=row.credential_id,
+        slot=kept.held.slot if kept is not None else "",
+        sent_at=row.created_at,
+        expires_at=row.expires_at,
+        result=Result(row.delivery.result) if row.delivery is not None else Result.FAILED,
+        next_send_at=row.created_at + timedelta(seconds=limits.resend_seconds),
+        tries_left=0 if is_dead else max(limits.code_tries - row.tries, 0),
+    )
+
+
+def reserve_try(row: CodeChallenge, tries: int, *, now: datetime) -> bool:
+    """Take one of the tries of a code that is alive; False if it is dead or has none left."""
+    alive = CodeChallenge.objects.filter(pk=row.pk, spent_at=None, void_at=None, expires_at__gt=now, tries__lt=tries)
+    return alive.update(tries=F("tries") + 1) == 1
+
+
+def spend(row: CodeChallenge, *, now: datetime) -> bool:
+    """Spend a code; exactly one caller ever gets True."""
+    return CodeChallenge.objects.filter(pk=row.pk, spent_at=None, void_at=None).update(spent_at=now) == 1
+
+
+def kept_of(row: CodeChallenge) -> Mapping[str, str]:
+    """Return what the factor kept about a code."""
+    opened: dict[str, str] = json.loads(vault.key_ring().open(_SEAL, bytes(row.kept)))
+    return opened
+
+
+def void_all(user: User, *, now: datetime) -> None:
+    """Make every code of a person worthless."""
+    CodeChallenge.objects.filter(user=user, spent_at=None, void_at=None).update(void_at=now)
+
+
+def void_by_delivery(delivery_id: UUID, *, now: datetime) -> User | None:
+    """Make the code of one delivery worthless and return whose it was; None if it was dead already."""
+    row = CodeChallenge.objects.filter(delivery_id=delivery_id).select_related("user__organisation").first()
+    if row is None or not CodeChallenge.objects.filter(pk=row.pk, void_at=None, spent_at=None).update(void_at=now):
+        return None
+    return row.user
+
+
+def sends_of(holder: Holder, purpose: Purpose, now: datetime) -> int:
+    """Return how many codes an attempt has sent, or a session for this purpose in the time an attempt lasts."""
+    rows = _of(holder, purpose)
+    if isinstance(holder, Session):
+        lasts = timedelta(seconds=holder.user.organisation.policy.limits.attempt_seconds)
+        rows = rows.filter(created_at__gt=now - lasts)
+    return rows.count()
+
+
+def _of(holder: Holder, purpose: Purpose) -> QuerySet[CodeChallenge]:
+    whose = {"attempt": holder} if isinstance(holder, SignInAttempt) else {"session": holder}
+    return CodeChallenge.objects.filter(purpose=purpose, **whose)
+
+
+def _alive(user: User, purpose: Purpose) -> QuerySet[CodeChallenge]:
+    return CodeChallenge.objects.filter(user=user, purpose=purpose, spent_at=None, void_at=None)

@@ -1,0 +1,29 @@
+"""Chance as the running server has it: the system's generator."""
+
+import hashlib
+import secrets
+
+
+class SystemChance:
+    """Unpredictable values from the operating system."""
+
+    def below(self, bound: int) -> int:
+        """Return a uniform number from 0 to ``bound`` - 1."""
+        return secrets.randbelow(bound)
+
+    def octets(self, length: int) -> bytes:
+        """Return so many unpredictable octets."""
+        return secrets.token_bytes(length)
+
+
+CHANCE = SystemChance()
+
+
+def new_token() -> str:
+    """Return a token of 256 bits for a cookie or a link."""
+    return secrets.token_urlsafe(32)
+
+
+def token_hash(token: str) -> bytes:
+    """Return what is kept of a token. It has 256 bits of its own, so that a plain hash reveals nothing."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

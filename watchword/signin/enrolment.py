@@ -1,0 +1,278 @@
+"""Adds and removes sign-in methods. The right to do so is checked here, not in the page.
+
+Either an attempt to sign in has come to the point where ``decide`` wants this set up first, or a session holds proof
+that is recent enough; anything else raises ProofNeeded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from django.db import transaction
+
+from watchword.audit.events import EventKind
+from watchword.audit.record import Origin, record
+from watchword.core.assurance import Evidence
+from watchword.core.factors import Held, Reason, Rejected
+from watchword.core.lockout import Open
+from watchword.core.policy import SECOND_FACTORS, FactorKind, MfaState, WhyNoAppPassword, why_no_app_password
+from watchword.core.signin import Because, SetUpFirst
+from watchword.directory.models import MfaCause, MfaStateChange, User
+from watchword.factors import vault
+from watchword.factors.registry import factor_of
+from watchword.factors.vault import Kept
+from watchword.signin import challenges, failures, sessions
+from watchword.signin.challenges import CodeOnTheWay, CodeSent, Holder, NotSent
+from watchword.signin.chance import CHANCE
+from watchword.signin.facts import second_factor_lock, surroundings_of, write_evidence
+from watchword.signin.models import Purpose, Session, SignInAttempt
+from watchword.signin.service import ComeIn, Continue, Refused, check_code, conclude, lock_person, stage
+from watchword.signin.sessions import needs_proof
+
+__all__ = ["needs_proof"]
+
+FIRST_APP_PASSWORD = "First app password"  # noqa: S105  (its name)
+
+
+class ProofNeeded(Exception):
+    """The person must prove again who they are before this."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShownOnce:
+    """An app password at the only moment at which anybody sees it."""
+
+    name: str
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A method was added, and what came of it."""
+
+    kept: Kept
+    became_enforced: bool
+    first_app_password: ShownOnce | None
+    come_in: ComeIn | None
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordChosen:
+    """A password was chosen; for an attempt, where that leads."""
+
+    come_in: ComeIn | None
+    next: Continue | None
+
+
+def start(
+    subject: Holder, kind: FactorKind, wish: Mapping[str, str], *, origin: Origin, now: datetime
+) -> CodeSent | NotSent | Rejected:
+    """Begin to add a method that has to be proven; its code leaves at once."""
+    with transaction.atomic():
+        user = _permitted(subject, kind, now)
+        lock = second_factor_lock(user, now=now)
+        if not isinstance(lock, Open):
+            return NotSent(failures.closed_until(lock), Reason.TOO_MANY_TRIES)
+        challenge = factor_of(kind).start_setup(wish, surroundings_of(user), chance=CHANCE, keyed=vault.keyed)
+        if isinstance(challenge, Rejected):
+            return challenge
+        if challenge.send is None:
+            return Rejected(Reason.NOT_ALLOWED)
+        outgoing = challenges.issue(
+            user,
+            challenge,
+            purpose=Purpose.REGISTER,
+            holder=subject,
+            kind=kind,
+            credential_id=None,
+            origin=origin,
+            now=now,
+        )
+    return challenges.dispatch(outgoing, user, now=now)
+
+
+def on_the_way(subject: Holder, *, now: datetime) -> CodeOnTheWay | None:
+    """Return the newest code for adding a method, for drawing the page again."""
+    if subject.user is None:
+        return None
+    return challenges.on_the_way(subject, subject.user, Purpose.REGISTER, now=now)
+
+
+def finish(subject: Holder, kind: FactorKind, typed: str, *, origin: Origin, now: datetime) -> Registered | Refused:
+    """Add the method if the typed code is right; registering makes Enabled people Enforced in the same transaction."""
+    with transaction.atomic():
+        user = _permitted(subject, kind, now)
+        lock = second_factor_lock(user, now=now)
+        if not isinstance(lock, Open):
+            return Refused(Because.SECOND_FACTOR_WAITS, failures.closed_until(lock))
+        row = challenges.newest(subject, Purpose.REGISTER)
+        verdict = check_code(user, subject, Purpose.REGISTER, typed, origin=origin, now=now)
+        if isinstance(verdict, Refused):
+            return verdict
+        assert row is not None
+        kept = challenges.kept_of(row)
+        held = factor_of(kind).finish_setup(kept, typed, chance=CHANCE, keyed=vault.keyed, now=now)
+        if isinstance(held, Rejected):
+            return Refused(held.reason)
+        stored = _store(user, held, origin=origin, now=now)
+        became_enforced = user.state is MfaState.ENABLED and kind in SECOND_FACTORS
+        if became_enforced:
+            _enforce(user, origin=origin, now=now)
+        first = _first_app_password(user, origin=origin, now=now)
+        proof = Evidence(kind, now, verdict.way)
+        if isinstance(subject, Session):
+            sessions.add_evidence(subject, proof)
+            return Registered(stored, became_enforced, first, None)
+        sessions.end_all(user, because="registered", now=now)
+        subject.evidence = [*subject.evidence, *write_evidence([proof])]
+        SignInAttempt.objects.filter(pk=subject.pk).update(evidence=subject.evidence, ended_at=None)
+        outcome = conclude(subject, user, now=now)
+        return Registered(stored, became_enforced, first, outcome if isinstance(outcome, ComeIn) else None)
+
+
+def choose_password(
+    subject: Holder, password: str, *, origin: Origin, now: datetime
+) -> PasswordChosen | Rejected | Refused:
+    """Replace the account password. Other sessions end; app passwords stay, because the owner did this."""
+    if subject.user is None:
+        raise ProofNeeded
+    factor = factor_of(FactorKind.PASSWORD)
+    old = next(iter(vault.holdings(subject.user, kinds=[FactorKind.PASSWORD])), None)
+    # Hashing is slow: it happens before the transaction begins.
+    if old is not None and factor.verify(old.held, {}, password, keyed=vault.keyed, now=now):
+        return Rejected(Reason.SAME_AS_BEFORE)
+    challenge = factor.start_setup(
+        {"password": password}, surroundings_of(subject.user), chance=CHANCE, keyed=vault.keyed
+    )
+    if isinstance(challenge, Rejected):
+        return challenge
+    with transaction.atomic():
+        user = _permitted(subject, FactorKind.PASSWORD, now)
+        held = factor.finish_setup(challenge.keep, "", chance=CHANCE, keyed=vault.keyed, now=now)
+        assert isinstance(held, Held)
+        stored = vault.store(user, held, now=now)
+        record(EventKind.PASSWORD_CHANGED, now=now, subject=user, by=user, origin=origin)
+        if isinstance(subject, Session):
+            sessions.end_all(user, because="password_changed", now=now, except_session=subject)
+            return PasswordChosen(None, None)
+        sessions.end_all(user, because="password_changed", now=now)
+        subject.password_version = stored.id
+        SignInAttempt.objects.filter(pk=subject.pk).update(password_version=stored.id, ended_at=None)
+        outcome = conclude(subject, user, now=now)
+        if isinstance(outcome, Refused):
+            return outcome
+        return PasswordChosen(
+            outcome if isinstance(outcome, ComeIn) else None, outcome if isinstance(outcome, Continue) else None
+        )
+
+
+def create_app_password(session: Session, name: str, *, origin: Origin, now: datetime) -> ShownOnce | Rejected:
+    """Make an app password under a name of the person's choice; the limit is taken under the lock on their row."""
+    with transaction.atomic():
+        user = _permitted(session, FactorKind.APP_PASSWORD, now)
+        return _create_app_password(user, name, origin=origin, now=now)
+
+
+def why_cannot_create(user: User) -> WhyNoAppPassword | None:
+    """Return why this person can't make an app password now, or None."""
+    alive = vault.counts([user.pk])[user.pk].get(FactorKind.APP_PASSWORD, 0)
+    return why_no_app_password(user.state, user.organisation.policy, alive)
+
+
+def remove(session: Session, credential_id: UUID | str, *, origin: Origin, now: datetime) -> bool:
+    """Remove a method or delete an app password of the person; False if they hold nothing by that id."""
+    with transaction.atomic():
+        kept = vault.find(session.user, credential_id)
+        if kept is None or kept.held.kind is FactorKind.PASSWORD:
+            return False
+        user = _permitted(session, kept.held.kind, now)
+        if not vault.revoke(user, kept.id, because="removed_by_owner", now=now):
+            return False
+        is_app_password = kept.held.kind is FactorKind.APP_PASSWORD
+        event = EventKind.APP_PASSWORD_DELETED if is_app_password else EventKind.METHOD_REMOVED
+        record(event, now=now, subject=user, by=user, origin=origin, details=_describe(kept.held))
+        if is_app_password:
+            sessions.close_mail(user, because="app_password_deleted", now=now)
+        else:
+            challenges.void_all(user, now=now)
+        return True
+
+
+def _permitted(subject: Holder, kind: FactorKind, now: datetime) -> User:
+    if subject.user is None:
+        raise ProofNeeded
+    user = lock_person(subject.user)
+    if isinstance(subject, Session):
+        subject.refresh_from_db()
+        subject.user = user
+        if not sessions.is_alive(subject, now=now) or needs_proof(subject, now=now):
+            raise ProofNeeded
+        return user
+    subject.refresh_from_db()
+    subject.user = user
+    decision = stage(subject, now=now)
+    if subject.ended_at is not None or not isinstance(decision, SetUpFirst) or decision.kind is not kind:
+        raise ProofNeeded
+    return user
+
+
+def _store(user: User, held: Held, *, origin: Origin, now: datetime) -> Kept:
+    replaced = any(kept.held.slot == held.slot for kept in vault.holdings(user, kinds=[held.kind]))
+    stored = vault.store(user, held, now=now)
+    event = EventKind.METHOD_REPLACED if replaced else EventKind.METHOD_ADDED
+    record(event, now=now, subject=user, by=user, origin=origin, details=_describe(held))
+    return stored
+
+
+def _enforce(user: User, *, origin: Origin, now: datetime) -> None:
+    before = user.state
+    user.mfa_state, user.mfa_changed_at = MfaState.ENFORCED, now
+    user.save(update_fields=["mfa_state", "mfa_changed_at"])
+    cause = MfaCause.REGISTRATION_FINISHED
+    MfaStateChange.objects.create(
+        user=user, at=now, before=before, after=MfaState.ENFORCED, cause=cause, by=user, by_name=user.sign_in_name
+    )
+    record(
+        EventKind.MFA_STATE_CHANGED,
+        now=now,
+        subject=user,
+        by=user,
+        origin=origin,
+        reason=cause.value,
+        details={"before": before.value, "after": MfaState.ENFORCED.value},
+    )
+
+
+def _first_app_password(user: User, *, origin: Origin, now: datetime) -> ShownOnce | None:
+    if vault.holdings(user, kinds=[FactorKind.APP_PASSWORD], with_revoked=True):
+        return None
+    made = _create_app_password(user, FIRST_APP_PASSWORD, origin=origin, now=now)
+    return made if isinstance(made, ShownOnce) else None
+
+
+def _create_app_password(user: User, name: str, *, origin: Origin, now: datetime) -> ShownOnce | Rejected:
+    factor = factor_of(FactorKind.APP_PASSWORD)
+    held_before = vault.holdings(user, kinds=[FactorKind.APP_PASSWORD])
+    alive = [kept for kept in held_before if kept.is_alive]
+    refusal = why_no_app_password(user.state, user.organisation.policy, len(alive))
+    if refusal is not None:
+        return Rejected(Reason(refusal))
+    challenge = factor.start_setup({"name": name}, surroundings_of(user), chance=CHANCE, keyed=vault.keyed)
+    if isinstance(challenge, Rejected):
+        return challenge
+    if challenge.show["name"].casefold() in {kept.held.label.casefold() for kept in held_before}:
+        return Rejected(Reason.NAME_TAKEN)
+    held = factor.finish_setup(challenge.keep, "", chance=CHANCE, keyed=vault.keyed, now=now)
+    assert isinstance(held, Held)
+    vault.store(user, held, now=now)
+    record(EventKind.APP_PASSWORD_CREATED, now=now, subject=user, by=user, origin=origin, details=_describe(held))
+    return ShownOnce(challenge.show["name"], challenge.show["secret"])
+
+
+def _describe(held: Held) -> dict[str, str]:
+    if held.kind is FactorKind.APP_PASSWORD:
+        return {"name": held.label}
+    return {"kind": held.kind.value, "slot": held.slot, "ends": held.public.get("ends", "")}

@@ -1,0 +1,125 @@
+"""Copies rows into the small frozen values that decisions are made from, and evidence back into rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from watchword.core.assurance import Evidence
+from watchword.core.factors import Surroundings
+from watchword.core.lockout import Count, Lock, stand
+from watchword.core.policy import Door, FactorKind, MfaState, Policy, Standing, Way
+from watchword.core.signin import Account, Attempt
+from watchword.directory.models import User
+from watchword.factors import vault
+from watchword.factors.phone.factor import ways_of
+from watchword.factors.vault import Kept
+from watchword.signin.models import FailureCount, Purpose, SignInAttempt
+
+NOBODY_HERE = Account(standing=Standing.UNKNOWN, state=MfaState.DISABLED)
+
+
+def read_evidence(rows: Iterable[dict[str, Any]]) -> tuple[Evidence, ...]:
+    """Return the evidence that a row keeps as JSON."""
+    return tuple(
+        Evidence(
+            FactorKind(row["kind"]), datetime.fromisoformat(row["at"]), Way(row["way"]) if row.get("way") else None
+        )
+        for row in rows
+    )
+
+
+def write_evidence(evidence: Iterable[Evidence]) -> list[dict[str, str]]:
+    """Return evidence as the JSON that a row keeps."""
+    return [
+        {"kind": proof.kind.value, "at": proof.at.isoformat(), "way": proof.way.value if proof.way else ""}
+        for proof in evidence
+    ]
+
+
+def surroundings_of(user: User) -> Surroundings:
+    """Return what setting something up for this person has to know."""
+    local, _, domain = user.sign_in_name.partition("@")
+    words = (local, domain.split(".", maxsplit=1)[0], user.organisation.name, *user.display_name.split())
+    return Surroundings(
+        policy=user.organisation.policy,
+        region=user.organisation.region,
+        context_words=tuple(words) + tuple(user.organisation.name.split()),
+        has_second_factor=user.state is not MfaState.DISABLED,
+    )
+
+
+def usable_phones(user: User, held: Sequence[Kept]) -> list[Kept]:
+    """Return the telephones that can get a code today, in the order mobile, alternate, office."""
+    surroundings = surroundings_of(user)
+    phones = [kept for kept in held if kept.held.kind is FactorKind.PHONE and ways_of(kept.held, surroundings)]
+    order = ("mobile", "alternate", "office")
+    return sorted(phones, key=lambda kept: order.index(kept.held.slot))
+
+
+def account_of(user: User, held: Sequence[Kept], now: datetime) -> Account:
+    """Return the facts about one account that a decision needs."""
+    methods: set[FactorKind] = {
+        kept.held.kind for kept in held if kept.is_alive and kept.held.kind is not FactorKind.PHONE
+    }
+    if usable_phones(user, held):
+        methods.add(FactorKind.PHONE)
+    password = next((kept for kept in held if kept.held.kind is FactorKind.PASSWORD), None)
+    is_initial = password is not None and bool(password.held.public.get("initial"))
+    lasts = timedelta(seconds=user.organisation.policy.limits.initial_password_seconds)
+    return Account(
+        standing=user.standing,
+        state=user.state,
+        methods=frozenset(methods),
+        is_administrator=user.is_administrator,
+        password_is_initial=is_initial,
+        password_has_expired=is_initial and password is not None and now - password.created_at > lasts,
+    )
+
+
+def attempt_facts(
+    attempt: SignInAttempt, *, now: datetime, held: Sequence[Kept] | None = None, more: tuple[Evidence, ...] = ()
+) -> Attempt:
+    """Return an attempt as a value, with ``more`` evidence that isn't written yet."""
+    user = attempt.user
+    if user is None:
+        return Attempt(NOBODY_HERE, Door(attempt.door), Policy())
+    if held is None:
+        held = vault.holdings(user, kinds=[FactorKind.PASSWORD, FactorKind.PHONE])
+    policy = user.organisation.policy
+    return Attempt(
+        account=account_of(user, held, now),
+        door=Door(attempt.door),
+        policy=policy,
+        proven=still_proven(attempt, held) + more,
+        # Before something dangerous a network never stands in for a proof.
+        from_trusted_network=attempt.purpose == Purpose.SIGN_IN and policy.trusts(attempt.address),
+        second_factor=second_factor_lock(user, now=now),
+    )
+
+
+def still_proven(attempt: SignInAttempt, held: Sequence[Kept]) -> tuple[Evidence, ...]:
+    """Return the evidence of an attempt; all of it is void once the password that it rests on was replaced."""
+    password = next((kept.id for kept in held if kept.held.kind is FactorKind.PASSWORD), None)
+    if attempt.password_version is None or attempt.password_version != password:
+        return ()
+    return read_evidence(attempt.evidence)
+
+
+def code_key(user: User) -> str:
+    """Return the key under which the failed codes of a person are counted."""
+    return f"code:{user.pk}"
+
+
+def second_factor_lock(user: User, *, now: datetime) -> Lock:
+    """Return whether this person's second proof may be tried now."""
+    row = FailureCount.objects.filter(pk=code_key(user)).first()
+    return stand(read_count(row), user.organisation.policy.limits, now)
+
+
+def read_count(row: FailureCount | None) -> Count:
+    """Return a failure count as a value."""
+    if row is None:
+        return Count()
+    return Count(tuple(datetime.fromisoformat(text) for text in row.failures), row.locked_at)

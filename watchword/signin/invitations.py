@@ -1,0 +1,86 @@
+"""One-time links by which somebody chooses the first password of an account."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from watchword.audit.events import EventKind
+from watchword.audit.record import NOWHERE, Origin, record
+from watchword.core.factors import Held, Rejected
+from watchword.core.policy import FactorKind, Standing
+from watchword.directory.models import User
+from watchword.directory.permission import demand
+from watchword.directory.roles import Act
+from watchword.factors import vault
+from watchword.factors.registry import factor_of
+from watchword.signin import sessions
+from watchword.signin.chance import CHANCE, new_token, token_hash
+from watchword.signin.facts import surroundings_of
+from watchword.signin.models import Invitation
+from watchword.signin.service import lock_person
+
+
+@dataclass(frozen=True, slots=True)
+class Invited:
+    """A new invitation; the token is part of the link and is kept nowhere."""
+
+    invitation: Invitation
+    token: str = field(repr=False)
+
+
+class InvitationIsOver(Exception):
+    """The link was used, replaced or is too old."""
+
+
+def invite(user: User, *, by: User | None, origin: Origin = NOWHERE, now: datetime) -> Invited:
+    """Make a one-time link for somebody; an older link of theirs is void from now on."""
+    with transaction.atomic():
+        user = lock_person(user)
+        demand(by, Act.RESET_PASSWORD, user)
+        Invitation.objects.filter(user=user, used_at=None, void_at=None).update(void_at=now)
+        token = new_token()
+        lasts = timedelta(seconds=user.organisation.policy.limits.initial_password_seconds)
+        invitation = Invitation.objects.create(
+            user=user, token_hash=token_hash(token), created_at=now, expires_at=now + lasts
+        )
+        record(EventKind.INVITATION_MADE, now=now, subject=user, by=by, origin=origin)
+        return Invited(invitation, token)
+
+
+def find(token: str, *, now: datetime) -> Invitation | None:
+    """Return the living invitation of a link; None for every other link."""
+    invitation = (
+        Invitation.objects.select_related("user__organisation")
+        .filter(token_hash=token_hash(token), used_at=None, void_at=None, expires_at__gt=now)
+        .first()
+    )
+    if invitation is None or invitation.user.standing is not Standing.ACTIVE:
+        return None
+    return invitation
+
+
+def accept(invitation: Invitation, password: str, *, origin: Origin, now: datetime) -> Rejected | None:
+    """Choose the password and spend the link, both or neither; raises InvitationIsOver.
+
+    Nobody is signed in by it: the person signs in with the password next, and meets every other rule there.
+    """
+    factor = factor_of(FactorKind.PASSWORD)
+    challenge = factor.start_setup(
+        {"password": password}, surroundings_of(invitation.user), chance=CHANCE, keyed=vault.keyed
+    )
+    if isinstance(challenge, Rejected):
+        return challenge
+    held = factor.finish_setup(challenge.keep, "", chance=CHANCE, keyed=vault.keyed, now=now)
+    assert isinstance(held, Held)
+    with transaction.atomic():
+        user = lock_person(invitation.user)
+        spent = Invitation.objects.filter(pk=invitation.pk, used_at=None, void_at=None, expires_at__gt=now)
+        if user.standing is not Standing.ACTIVE or not spent.update(used_at=now):
+            raise InvitationIsOver
+        vault.store(user, held, now=now)
+        sessions.end_all(user, because="password_changed", now=now)
+        record(EventKind.INVITATION_USED, now=now, subject=user, by=user, origin=origin)
+        return None

@@ -1,0 +1,76 @@
+"""Makes the first administrator, or another one, and prints a one-time link; there is no default password."""
+
+from argparse import ArgumentParser
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
+from django.urls import reverse
+from django.utils import timezone
+
+from watchword.core.names import NotASignInName, name_key
+from watchword.directory import actions
+from watchword.directory.models import Domain, Organisation, User
+from watchword.directory.roles import Role
+from watchword.signin.invitations import invite
+
+
+class Command(BaseCommand):
+    """``watchword createadmin NAME@DOMAIN``: works on the server's console, whoever is locked out."""
+
+    help = "Create a Global Administrator and print a one-time link by which they choose their password."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare the command's words."""
+        parser.add_argument("name", help="sign-in name, such as root@example.org")
+        parser.add_argument("--display-name", default="", help="how pages show the person (default: the name)")
+        parser.add_argument("--organisation", default="", help="name of the organisation, if this is the first one")
+        parser.add_argument(
+            "--region", default="US", help="country of numbers typed without a country code (ISO 3166-1)"
+        )
+
+    def handle(self, *_arguments: Any, **options: Any) -> None:
+        """Create or promote the person, and print the link once."""
+        try:
+            key = name_key(options["name"])
+        except NotASignInName:
+            raise CommandError(f"{options['name']!r} is no sign-in name: write it like root@example.org") from None
+        now = timezone.now()
+        with transaction.atomic():
+            user = actions.find_by_name(key) or self._create(key, options)
+            if user.deleted_at is not None or user.blocked_at is not None:
+                raise CommandError(f"{user.sign_in_name} is blocked or deleted; restore the person first")
+            if Role.GLOBAL_ADMINISTRATOR not in user.roles:
+                actions.give_role(user, Role.GLOBAL_ADMINISTRATOR, by=None, now=now)
+            invited = invite(user, by=None, now=now)
+        link = settings.WATCHWORD_PUBLIC_URL.rstrip("/") + reverse("web:invitation", args=[invited.token])
+        self.stdout.write(f"{user.sign_in_name} is a Global Administrator. Open this link within seven days, once:")
+        self.stdout.write(f"\n    {link}\n")
+        self.stdout.write("There choose a password, then sign in. Who has this link can do so: pass it on with care.")
+
+    def _create(self, key: str, options: dict[str, Any]) -> User:
+        domain_name = key.rpartition("@")[2]
+        now = timezone.now()
+        domain = Domain.objects.filter(name=domain_name).select_related("organisation").first()
+        if domain is not None:
+            organisation = domain.organisation
+        elif Organisation.objects.exists():
+            known = ", ".join(Domain.objects.values_list("name", flat=True)[:5])
+            raise CommandError(f"no organisation here has the domain {domain_name}; the domains are: {known}")
+        else:
+            organisation = actions.create_organisation(
+                options["organisation"] or urlsplit(f"//{domain_name}").hostname or domain_name,
+                domains=[domain_name],
+                region=options["region"],
+                by=None,
+                now=now,
+            )
+        return actions.create_person(
+            organisation,
+            sign_in_name=options["name"],
+            display_name=options["display_name"] or options["name"],
+            by=None,
+            now=now,
+        )

@@ -1,0 +1,92 @@
+"""Finds out who asks, and keeps every page closed that isn't opened on purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import ip_address, ip_network
+from typing import Any
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.cache import add_never_cache_headers
+
+from watchword.audit.record import Origin
+from watchword.core.policy import Door
+from watchword.signin import cookies, sessions
+
+
+class Nobody:
+    """Who asks when nobody has signed in."""
+
+    is_authenticated = False
+    is_administrator = False
+
+    def __repr__(self) -> str:
+        return "Nobody"
+
+
+NOBODY = Nobody()
+
+
+class SignInMiddleware:
+    """Sets ``request.user`` and ``request.sign_in_session``; views are closed unless ``login_not_required``."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer one request."""
+        session = sessions.find(cookies.session_token(request), now=timezone.now())
+        request.sign_in_session = session  # type: ignore[attr-defined]
+        request.user = session.user if session is not None else NOBODY  # type: ignore[assignment]
+        response = self.get_response(request)
+        if session is not None and not response.has_header("Cache-Control"):
+            add_never_cache_headers(response)
+        return response
+
+    def process_view(
+        self, request: HttpRequest, view: Callable[..., Any], _arguments: tuple[Any, ...], _named: dict[str, Any]
+    ) -> HttpResponse | None:
+        """Send nobody to the sign-in page, wherever a view isn't open to everybody."""
+        if request.user.is_authenticated or not getattr(view, "login_required", True):
+            return None
+        address = reverse("web:sign_in")
+        if request.method in {"GET", "HEAD"}:
+            address += "?" + urlencode({"next": request.get_full_path()})
+        response = HttpResponseRedirect(address)
+        add_never_cache_headers(response)
+        return response
+
+
+def origin_of(request: HttpRequest) -> Origin:
+    """Return where a request of a browser came from."""
+    return Origin(address=client_address(request), agent=request.headers.get("User-Agent", ""), door=Door.WEB.value)
+
+
+def client_address(request: HttpRequest) -> str:
+    """Return the address of the browser.
+
+    X-Forwarded-For is read only where the peer is a listed proxy, and then from the right: the first address that is
+    not a listed proxy itself. Anything unreadable in it ends the reading, so that nothing forged gets further.
+    """
+    peer: str = request.META.get("REMOTE_ADDR", "")
+    address = peer
+    hops = [hop.strip() for hop in request.headers.get("X-Forwarded-For", "").split(",") if hop.strip()]
+    while hops and _is_trusted_proxy(address):
+        hop = hops.pop()
+        try:
+            address = str(ip_address(hop))
+        except ValueError:
+            break
+    return address
+
+
+def _is_trusted_proxy(address: str) -> bool:
+    try:
+        asked = ip_address(address)
+    except ValueError:
+        return False
+    return any(asked in ip_network(network) for network in settings.WATCHWORD_TRUSTED_PROXIES)

@@ -1,0 +1,138 @@
+"""Sign-in attempts, codes on their way, sessions, failures and revocations."""
+
+import uuid
+from typing import ClassVar
+
+from django.db import models
+
+from watchword.core.policy import Door
+from watchword.delivery.models import Delivery
+from watchword.directory.models import User
+
+
+class Purpose(models.TextChoices):
+    """What an attempt or a code is for; a code for one purpose is worth nothing for another."""
+
+    SIGN_IN = "sign_in"
+    CONFIRM = "confirm"
+    """Proving again, within a session, before something dangerous."""
+    REGISTER = "register"
+    """Adding a sign-in method."""
+
+
+class Session(models.Model):
+    """A browser that has come in. The cookie holds a token of which only the keyed hash is kept."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="sessions")
+    token_hash = models.BinaryField(max_length=32, unique=True)
+    created_at = models.DateTimeField()
+    last_seen_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    evidence = models.JSONField(default=list)
+    address = models.CharField(max_length=45, blank=True)
+    agent = models.CharField(max_length=300, blank=True)
+    ended_at = models.DateTimeField(null=True)
+    ended_because = models.CharField(max_length=40, blank=True)
+
+    class Meta:
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["user", "ended_at", "-last_seen_at"], name="session_by_user"),
+        ]
+
+    def __str__(self) -> str:
+        return f"session of {self.user_id}"
+
+
+class SignInAttempt(models.Model):
+    """One sign-in on its way, bound to one browser. Its stage is derived by ``decide``, never stored."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    token_hash = models.BinaryField(max_length=32, unique=True)
+    purpose = models.CharField(max_length=16, choices=Purpose.choices, default=Purpose.SIGN_IN)
+    door = models.CharField(max_length=16, choices=[(door.value, door.value) for door in Door])
+    typed_name = models.CharField(max_length=254, blank=True)
+    user = models.ForeignKey(User, null=True, on_delete=models.CASCADE, related_name="+")
+    session = models.ForeignKey(Session, null=True, on_delete=models.CASCADE, related_name="+")
+    evidence = models.JSONField(default=list)
+    password_version = models.UUIDField(null=True, help_text="The password that was proven; a newer one voids it")
+    next_url = models.CharField(max_length=2000, blank=True)
+    address = models.CharField(max_length=45, blank=True)
+    agent = models.CharField(max_length=300, blank=True)
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes: ClassVar[list[models.Index]] = [models.Index(fields=["expires_at"], name="attempt_by_expiry")]
+
+    def __str__(self) -> str:
+        return f"{self.purpose} attempt"
+
+
+class CodeChallenge(models.Model):
+    """One code on its way. It is spent by one conditional UPDATE and dies with its attempt or session."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    attempt = models.ForeignKey(SignInAttempt, null=True, on_delete=models.CASCADE, related_name="challenges")
+    session = models.ForeignKey(Session, null=True, on_delete=models.CASCADE, related_name="challenges")
+    purpose = models.CharField(max_length=16, choices=Purpose.choices)
+    kind = models.CharField(max_length=20)
+    credential_id = models.UUIDField(null=True)
+    kept = models.BinaryField(help_text="What the factor keeps, sealed")
+    way = models.CharField(max_length=8, blank=True)
+    ends = models.CharField(max_length=2, blank=True)
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    tries = models.PositiveSmallIntegerField(default=0)
+    spent_at = models.DateTimeField(null=True)
+    void_at = models.DateTimeField(null=True)
+    delivery = models.ForeignKey(Delivery, null=True, on_delete=models.SET_NULL, related_name="challenges")
+
+    class Meta:
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["user", "purpose", "spent_at", "void_at"], name="challenge_alive"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.purpose} code"
+
+
+class FailureCount(models.Model):
+    """The failures that one key has gathered; ``code:<user>`` or ``password:<user>:<source>``."""
+
+    key = models.CharField(max_length=120, primary_key=True)
+    failures = models.JSONField(default=list)
+    locked_at = models.DateTimeField(null=True)
+    changed_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class Invitation(models.Model):
+    """A one-time link by which somebody chooses the first password of an account."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="invitations")
+    token_hash = models.BinaryField(max_length=32, unique=True)
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)
+    void_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"invitation of {self.user_id}"
+
+
+class Revocation(models.Model):
+    """Something that a person could come in with has ended; mail daemons read these rows and close connections."""
+
+    user_id = models.UUIDField()
+    sign_in_name = models.CharField(max_length=254)
+    at = models.DateTimeField()
+    because = models.CharField(max_length=40)
+
+    def __str__(self) -> str:
+        return f"{self.sign_in_name}: {self.because}"

@@ -1,0 +1,226 @@
+"""Doors that can't hold a conversation: one name, one secret, yes or no.
+
+What has the shape of an app password is looked up: one indexed read and one commit for all that came together.
+Everything else is an account password and costs one slow hash, so that callers keep it in a queue of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import InterfaceError, OperationalError, transaction
+
+from watchword.audit.events import EventKind
+from watchword.audit.record import Happening, Origin, record_all
+from watchword.core.assurance import Evidence
+from watchword.core.codes import LONGEST_TYPED, normal_app_password
+from watchword.core.factors import Held, Rejected
+from watchword.core.lockout import Open
+from watchword.core.names import NotASignInName, name_key
+from watchword.core.policy import Door, FactorKind, Limits, MfaState, Policy, Standing
+from watchword.core.signin import Account, Allow, Attempt, Because, Decision, Deny, decide
+from watchword.directory.models import SignInName, User
+from watchword.factors import vault
+from watchword.factors.registry import factor_of
+from watchword.factors.vault import Found
+from watchword.signin import failures
+from watchword.signin.facts import account_of
+
+
+class TryLater(Exception):
+    """The question can't be answered now; it says nothing about the secret."""
+
+
+class Secret:
+    """What a program showed. It hides itself wherever it is printed."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+    def reveal(self) -> str:
+        """Return the text."""
+        return self._text
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """May the program that shows this come in?"""
+
+    door: Door
+    name: str
+    secret: Secret
+    service: str = ""
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Yes, with the canonical sign-in name; or no, and the log knows why."""
+
+    allowed: bool
+    sign_in_name: str = ""
+
+
+NO = Answer(allowed=False)
+
+
+def is_shaped_like_app_password(question: Question) -> bool:
+    """Whether the fast path answers this question."""
+    return normal_app_password(question.secret.reveal()) is not None
+
+
+def check_many(questions: Sequence[Question], *, now: datetime) -> list[Answer]:
+    """Answer questions whose secrets are shaped like app passwords; their log rows are committed before this returns.
+
+    Raises TryLater where the database can't be read or written now.
+    """
+    with _trying(), transaction.atomic():
+        letters = [normal_app_password(question.secret.reveal()) or "" for question in questions]
+        lookups = [vault.lookups(word) for word in letters]
+        found = vault.find_by_lookups({lookup for word in lookups for lookup in word})
+        answers, happenings, uses = [], [], []
+        strangers = _people([question.name for question in questions])
+        for question, word in zip(questions, lookups, strict=True):
+            hit = next((found[lookup] for lookup in word if lookup in found), None)
+            if hit is not None and _key(question.name) not in hit.names:
+                hit = None
+            decision = _judge(hit, question, now)
+            answers.append(Answer(True, hit.sign_in_name) if hit and isinstance(decision, Allow) else NO)
+            happenings.append(_happening(question, decision, hit, strangers.get(_key(question.name) or ""), now))
+            if hit is not None and isinstance(decision, Allow):
+                uses.append(vault.Use(hit.credential_id, now, question.address, question.service))
+        vault.note_use(uses)
+        record_all(happenings)
+    return answers
+
+
+def check_account_password(question: Question, *, now: datetime) -> Answer:
+    """Answer a question whose secret is an account password, or anything else; costs one slow hash whoever is named.
+
+    Raises TryLater where the database can't be read or written now.
+    """
+    key = _key(question.name)
+    counted = failures.password_key(key or question.name, question.address)
+    with _trying():
+        user = _people([question.name]).get(key or "")
+        with transaction.atomic():
+            lock = failures.reserve(counted, _limits(user), now=now)
+        if not isinstance(lock, Open):
+            with transaction.atomic():
+                record_all([_happening(question, Deny(Because.PASSWORD_WAITS), None, user, now)])
+            return NO
+        held_before = vault.holdings(user, kinds=[FactorKind.PASSWORD]) if user is not None else []
+        held = held_before[0].held if held_before else Held(FactorKind.PASSWORD)
+        typed = question.secret.reveal()
+        verdict = factor_of(FactorKind.PASSWORD).verify(
+            held, {}, typed if len(typed) <= LONGEST_TYPED else "", keyed=vault.keyed, now=now
+        )
+        with transaction.atomic():
+            decision: Decision = Deny(Because.WRONG_PROOF)
+            if user is not None and not isinstance(verdict, Rejected):
+                failures.refund(counted, now, now=now)
+                user = User.objects.select_related("organisation").get(pk=user.pk)
+                holdings = vault.holdings(user, kinds=[FactorKind.PASSWORD, FactorKind.PHONE])
+                if [kept.id for kept in holdings if kept.held.kind is FactorKind.PASSWORD] == [held_before[0].id]:
+                    decision = decide(
+                        Attempt(
+                            account=account_of(user, holdings, now),
+                            door=question.door,
+                            policy=user.organisation.policy,
+                            proven=(Evidence(FactorKind.PASSWORD, now),),
+                        )
+                    )
+                if verdict.renewed is not None and isinstance(decision, Allow):
+                    vault.renew(held_before[0].id, verdict.renewed)
+            record_all([_happening(question, decision, None, user, now)])
+            if user is None or not isinstance(decision, Allow):
+                return NO
+            vault.note_use([vault.Use(held_before[0].id, now, question.address, question.service)])
+            return Answer(True, user.sign_in_name)
+
+
+def find_mailbox(name: str) -> str | None:
+    """Return the sign-in name of the person to whom mail for this name belongs; None for nobody, or a deleted one.
+
+    Raises TryLater where the database can't be read now.
+    """
+    with _trying():
+        user = _people([name]).get(_key(name) or "")
+    if user is None or user.deleted_at is not None:
+        return None
+    return user.sign_in_name
+
+
+def _judge(hit: Found | None, question: Question, now: datetime) -> Decision:
+    if hit is None:
+        return Deny(Because.WRONG_PROOF)
+    if hit.is_revoked:
+        return Deny(Because.APP_PASSWORD_REVOKED)
+    if hit.is_suspended:
+        return Deny(Because.APP_PASSWORD_SUSPENDED)
+    standing = Standing.BLOCKED if hit.is_blocked else Standing.ACTIVE
+    return decide(
+        Attempt(
+            account=Account(
+                standing=Standing.DELETED if hit.is_deleted else standing,
+                state=MfaState(hit.mfa_state),
+                methods=frozenset({FactorKind.APP_PASSWORD}),
+            ),
+            door=question.door,
+            policy=Policy(app_passwords_allowed=hit.are_allowed),
+            proven=(Evidence(FactorKind.APP_PASSWORD, now),),
+        )
+    )
+
+
+def _happening(
+    question: Question, decision: Decision, hit: Found | None, user: User | None, now: datetime
+) -> Happening:
+    allowed = isinstance(decision, Allow)
+    details: dict[str, object] = {}
+    if hit is not None:
+        details = {"app_password": hit.label}
+    return Happening(
+        kind=EventKind.SIGN_IN_ALLOWED if allowed else EventKind.SIGN_IN_DENIED,
+        at=now,
+        subject=user,
+        by=user if allowed else None,
+        origin=Origin(address=question.address, door=question.door.value, service=question.service),
+        reason=decision.because if isinstance(decision, Deny) else "",
+        name=question.name,
+        details=details,
+    )
+
+
+def _people(names: Sequence[str]) -> dict[str, User]:
+    keys = {key for name in names if (key := _key(name)) is not None}
+    rows = SignInName.objects.filter(key__in=keys).select_related("user__organisation")
+    return {row.key: row.user for row in rows}
+
+
+def _key(name: str) -> str | None:
+    try:
+        return name_key(name)
+    except NotASignInName:
+        return None
+
+
+def _limits(user: User | None) -> Limits:
+    return user.organisation.policy.limits if user is not None else Limits()
+
+
+@contextmanager
+def _trying() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        # The text of a database error can hold parameters; it goes no further.
+        raise TryLater(type(error).__name__) from None

@@ -1,0 +1,114 @@
+"""What pages show of proofs and sessions: plain rows without any secret."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from watchword.core.lockout import Lock
+from watchword.core.policy import FactorKind, Way
+from watchword.directory.models import User
+from watchword.factors import vault
+from watchword.factors.phone.factor import ways_of
+from watchword.factors.vault import Kept
+from watchword.signin.facts import second_factor_lock, surroundings_of
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A sign-in method of a person, as pages show it."""
+
+    id: UUID
+    kind: FactorKind
+    slot: str
+    ends: str
+    way: Way | None
+    ways: list[Way]
+    has_extension: bool
+    created_at: datetime
+    last_used_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class AppPasswordRow:
+    """An app password of a person, as pages show it."""
+
+    id: UUID
+    name: str
+    created_at: datetime
+    last_used_at: datetime | None
+    last_used_address: str
+    last_used_service: str
+    suspended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordRow:
+    """The account password of a person, as pages show it."""
+
+    changed_at: datetime
+    is_initial: bool
+
+
+def methods_of(user: User) -> list[Method]:
+    """Return the telephones of a person, usable today or not."""
+    surroundings = surroundings_of(user)
+    return [
+        Method(
+            id=kept.id,
+            kind=kept.held.kind,
+            slot=kept.held.slot,
+            ends=kept.held.public["ends"],
+            way=Way(kept.held.public["way"]),
+            ways=ways_of(kept.held, surroundings),
+            has_extension=bool(kept.held.public.get("extension")),
+            created_at=kept.created_at,
+            last_used_at=kept.last_used_at,
+        )
+        for kept in vault.holdings(user, kinds=[FactorKind.PHONE])
+    ]
+
+
+def app_passwords_of(user: User) -> list[AppPasswordRow]:
+    """Return the app passwords of a person that are not deleted, suspended ones among them."""
+    return [app_password_row(kept) for kept in vault.holdings(user, kinds=[FactorKind.APP_PASSWORD])]
+
+
+def app_password_row(kept: Kept) -> AppPasswordRow:
+    """Return one app password as pages show it."""
+    return AppPasswordRow(
+        id=kept.id,
+        name=kept.held.label,
+        created_at=kept.created_at,
+        last_used_at=kept.last_used_at,
+        last_used_address=kept.last_used_address,
+        last_used_service=kept.last_used_service,
+        suspended_at=kept.suspended_at,
+    )
+
+
+def password_of(user: User) -> PasswordRow | None:
+    """Return when the account password was chosen; None for somebody who has none yet."""
+    for kept in vault.holdings(user, kinds=[FactorKind.PASSWORD]):
+        return PasswordRow(kept.created_at, bool(kept.held.public.get("initial")))
+    return None
+
+
+def registered_users(organisation_id: int) -> QuerySet[Any, UUID]:
+    """Return the ids of the people who have registered a telephone, as a subquery."""
+    return vault.holders(organisation_id, FactorKind.PHONE)
+
+
+def holdings_of(user_ids: Sequence[UUID]) -> dict[UUID, dict[FactorKind, int]]:
+    """Return how many live things of each kind these people hold, with one query."""
+    return vault.counts(user_ids)
+
+
+def lock_of(user: User, *, now: datetime) -> Lock:
+    """Return whether the person's second proof may be tried now."""
+    return second_factor_lock(user, now=now)

@@ -1,0 +1,81 @@
+"""Changes what an organisation allows, and ends at once what it no longer allows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from django.db import transaction
+
+from watchword.audit.events import EventKind
+from watchword.audit.record import NOWHERE, Origin, record
+from watchword.core.policy import FactorKind
+from watchword.directory.models import Organisation, User
+from watchword.directory.permission import demand
+from watchword.directory.roles import Act
+from watchword.factors import vault
+from watchword.signin.models import Revocation
+
+CHANGEABLE = (
+    "app_passwords_allowed",
+    "text_allowed",
+    "call_allowed",
+    "account_password_in_mail_while_enabled",
+    "trusted_networks",
+    "limits",
+)
+
+
+class NoWayLeft(ValueError):
+    """Neither texts nor calls would be allowed: nobody could register or prove anything."""
+
+
+def change_settings(
+    organisation: Organisation,
+    changes: Mapping[str, object],
+    *,
+    by: User | None,
+    origin: Origin = NOWHERE,
+    now: datetime,
+) -> dict[str, tuple[object, object]]:
+    """Take over checked values and return what changed, as (before, after) by name.
+
+    Raises NotAllowed, NoWayLeft, or KeyError for what can't be changed here.
+    """
+    with transaction.atomic():
+        demand(by, Act.CHANGE_SETTINGS)
+        row = Organisation.objects.select_for_update().get(pk=organisation.pk)
+        unknown = set(changes) - set(CHANGEABLE)
+        if unknown:
+            raise KeyError(*sorted(unknown))
+        changed = {name: (getattr(row, name), value) for name, value in changes.items() if getattr(row, name) != value}
+        for name, (_before, after) in changed.items():
+            setattr(row, name, after)
+        if not (row.text_allowed or row.call_allowed):
+            raise NoWayLeft
+        if not changed:
+            return {}
+        row.save(update_fields=list(changed))
+        if changed.get("app_passwords_allowed") == (True, False):
+            _close_mail_of_holders(row, now)
+        record(
+            EventKind.SETTINGS_CHANGED,
+            now=now,
+            by=by,
+            origin=origin,
+            organisation_id=row.pk,
+            details={name: {"before": before, "after": after} for name, (before, after) in changed.items()},
+        )
+    organisation.refresh_from_db()
+    organisation.__dict__.pop("policy", None)
+    return changed
+
+
+def _close_mail_of_holders(organisation: Organisation, now: datetime) -> None:
+    holders = User.objects.filter(pk__in=vault.holders(organisation.pk, FactorKind.APP_PASSWORD))
+    Revocation.objects.bulk_create(
+        [
+            Revocation(user_id=pk, sign_in_name=name, at=now, because="app_passwords_not_allowed")
+            for pk, name in holders.values_list("pk", "sign_in_name")
+        ]
+    )

@@ -1,0 +1,165 @@
+"""Sessions of browsers: opened, found, rotated, listed and ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from watchword.audit.events import EventKind
+from watchword.audit.record import NOWHERE, Origin, record
+from watchword.core.assurance import Assurance, Evidence, is_recent
+from watchword.core.policy import SECOND_FACTORS, FactorKind, MfaState, Standing
+from watchword.directory.models import User
+from watchword.factors import vault
+from watchword.signin.chance import new_token, token_hash
+from watchword.signin.facts import read_evidence, usable_phones, write_evidence
+from watchword.signin.models import Revocation, Session, SignInAttempt
+
+_TOUCH = timedelta(minutes=1)
+"""How stale "last seen" may be, so that most page loads write nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """A session as pages show it."""
+
+    id: UUID
+    created_at: datetime
+    last_seen_at: datetime
+    address: str
+    agent: str
+    evidence: tuple[Evidence, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A new session; the token goes into the cookie and nowhere else."""
+
+    session: Session
+    token: str
+
+    def __repr__(self) -> str:
+        return f"Opened({self.session.pk})"
+
+
+def open_session(user: User, evidence: tuple[Evidence, ...], *, origin: Origin, now: datetime) -> Opened:
+    """Open a session that rests on this evidence."""
+    token = new_token()
+    session = Session.objects.create(
+        user=user,
+        token_hash=token_hash(token),
+        created_at=now,
+        last_seen_at=now,
+        expires_at=now + timedelta(seconds=user.organisation.policy.limits.session_seconds),
+        evidence=write_evidence(evidence),
+        address=origin.address[:45],
+        agent=origin.agent[:300],
+    )
+    return Opened(session, token)
+
+
+def find(token: str, *, now: datetime) -> Session | None:
+    """Return the living session of a cookie, with its person and organisation; None for any other cookie."""
+    if not token:
+        return None
+    session = (
+        Session.objects.select_related("user__organisation").filter(token_hash=token_hash(token), ended_at=None).first()
+    )
+    if session is None or not is_alive(session, now=now):
+        return None
+    if now - session.last_seen_at > _TOUCH:
+        Session.objects.filter(pk=session.pk, ended_at=None).update(last_seen_at=now)
+        session.last_seen_at = now
+    return session
+
+
+def is_alive(session: Session, *, now: datetime) -> bool:
+    """Whether a session still stands: not ended, not too old, not idle for too long, and its person may sign in."""
+    idle = timedelta(seconds=session.user.organisation.policy.limits.session_idle_seconds)
+    return (
+        session.ended_at is None
+        and now < session.expires_at
+        and now - session.last_seen_at < idle
+        and session.user.standing is Standing.ACTIVE
+    )
+
+
+def rotate(session: Session, evidence: tuple[Evidence, ...], *, now: datetime) -> Opened | None:
+    """Give a session a new token and fresh evidence, because more was proven; None if it ended meanwhile."""
+    token = new_token()
+    changed = Session.objects.filter(pk=session.pk, ended_at=None).update(
+        token_hash=token_hash(token), evidence=write_evidence(evidence), last_seen_at=now
+    )
+    if not changed:
+        return None
+    session.refresh_from_db()
+    return Opened(session, token)
+
+
+def add_evidence(session: Session, proof: Evidence) -> None:
+    """Note one more proof within a session (a method that was just registered)."""
+    session.evidence = [*session.evidence, *write_evidence([proof])]
+    Session.objects.filter(pk=session.pk).update(evidence=session.evidence)
+
+
+def needs_proof(session: Session, *, now: datetime) -> bool:
+    """Whether the person must prove again before something dangerous.
+
+    Everything that the person can prove is asked: a password alone does for those who have nothing else.
+    """
+    user = session.user
+    held = vault.holdings(user, kinds=[FactorKind.PHONE])
+    has_second = user.state is not MfaState.DISABLED and bool(usable_phones(user, held))
+    needed = Assurance.TWO if has_second else Assurance.ONE
+    within = timedelta(seconds=user.organisation.policy.limits.recent_seconds)
+    return not is_recent(read_evidence(session.evidence), needed, now, within)
+
+
+def sessions_of(user: User, *, now: datetime) -> list[SessionRow]:
+    """Return the living sessions of a person, the one seen last first."""
+    idle = timedelta(seconds=user.organisation.policy.limits.session_idle_seconds)
+    return [
+        SessionRow(row.pk, row.created_at, row.last_seen_at, row.address, row.agent, tuple(read_evidence(row.evidence)))
+        for row in _living(user).filter(expires_at__gt=now, last_seen_at__gt=now - idle).order_by("-last_seen_at")
+    ]
+
+
+def end(user: User, session_id: UUID | str, *, by: User, because: str, now: datetime, origin: Origin = NOWHERE) -> bool:
+    """End one session of a person; False if there is no such living session of theirs."""
+    with transaction.atomic():
+        if not _living(user).filter(pk=session_id).update(ended_at=now, ended_because=because):
+            return False
+        record(EventKind.SESSION_ENDED, now=now, subject=user, by=by, origin=origin, reason=because)
+        return True
+
+
+def end_all(user: User, *, because: str, now: datetime, except_session: Session | None = None) -> int:
+    """End all sessions and every sign-in on its way of a person, and return how many sessions there were.
+
+    Also asks the mail daemons to close open connections. Call inside the transaction of the act that is the reason.
+    """
+    living = _living(user)
+    if except_session is not None:
+        living = living.exclude(pk=except_session.pk)
+    number = living.update(ended_at=now, ended_because=because)
+    SignInAttempt.objects.filter(user=user, ended_at=None).update(ended_at=now)
+    close_mail(user, because=because, now=now)
+    return number
+
+
+def close_mail(user: User, *, because: str, now: datetime) -> None:
+    """Ask the mail daemons to close this person's open connections."""
+    Revocation.objects.create(user_id=user.pk, sign_in_name=user.sign_in_name, at=now, because=because)
+
+
+def has_second_proof(session: Session) -> bool:
+    """Whether the session rests on a second proof."""
+    return any(proof.kind in SECOND_FACTORS for proof in read_evidence(session.evidence))
+
+
+def _living(user: User) -> QuerySet[Session]:
+    return Session.objects.filter(user=user, ended_at=None)
