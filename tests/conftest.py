@@ -3,8 +3,15 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests import environment
+
+# How quick a busy machine is says nothing about the code: nothing here is a timed test.
+settings.register_profile("watchword", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("watchword")
+
+pytest_plugins = ["tests.world", "tests.telephone"]
 
 
 @pytest.fixture(scope="session")

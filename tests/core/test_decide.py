@@ -1,0 +1,170 @@
+"""What may never happen, for every attempt that could ever be made; and what must happen, one by one."""
+
+import dataclasses
+
+import pytest
+from hypothesis import assume, given
+
+from tests.core.strategies import NOW, attempts
+from watchword.core.assurance import Evidence
+from watchword.core.lockout import Locked, Wait
+from watchword.core.policy import SECOND_FACTORS, Door, FactorKind, MfaState, Policy, Standing, usable
+from watchword.core.signin import Account, Allow, AskFor, Attempt, Because, Deny, SetUpFirst, decide
+
+PASSWORD = Evidence(FactorKind.PASSWORD, NOW)
+PHONE = Evidence(FactorKind.PHONE, NOW)
+APP_PASSWORD = Evidence(FactorKind.APP_PASSWORD, NOW)
+ALICE = Account(Standing.ACTIVE, MfaState.ENFORCED, frozenset({FactorKind.PASSWORD, FactorKind.PHONE}))
+BOB = Account(Standing.ACTIVE, MfaState.ENABLED, frozenset({FactorKind.PASSWORD}))
+CAROL = Account(Standing.ACTIVE, MfaState.DISABLED, frozenset({FactorKind.PASSWORD}))
+
+
+@given(attempts)
+def test_whoever_is_not_active_never_enters(attempt: Attempt) -> None:
+    assume(attempt.account.standing is not Standing.ACTIVE)
+    assert not isinstance(decide(attempt), Allow)
+
+
+@given(attempts)
+def test_a_password_alone_never_opens_a_browser_for_enabled_or_enforced(attempt: Attempt) -> None:
+    attempt = dataclasses.replace(attempt, door=Door.WEB, from_trusted_network=False)
+    assume(attempt.account.state is not MfaState.DISABLED and not attempt.kinds & SECOND_FACTORS)
+    assert not isinstance(decide(attempt), Allow)
+
+
+@given(attempts)
+def test_a_trusted_network_never_excuses_an_administrator(attempt: Attempt) -> None:
+    account = dataclasses.replace(attempt.account, is_administrator=True)
+    attempt = dataclasses.replace(attempt, account=account, door=Door.WEB, from_trusted_network=True)
+    assume(account.state is not MfaState.DISABLED and not attempt.kinds & SECOND_FACTORS)
+    assert not isinstance(decide(attempt), Allow)
+
+
+@given(attempts)
+def test_an_app_password_never_helps_at_a_browser(attempt: Attempt) -> None:
+    attempt = dataclasses.replace(attempt, door=Door.WEB)
+    without = tuple(proof for proof in attempt.proven if proof.kind is not FactorKind.APP_PASSWORD)
+    bare = dataclasses.replace(attempt, proven=without)
+    assert type(decide(attempt)) is type(decide(bare)) or not attempt.kinds & {FactorKind.PASSWORD}
+    if isinstance(decide(attempt), Allow):
+        assert isinstance(decide(bare), Allow)
+
+
+@given(attempts)
+def test_a_browser_never_opens_without_the_password(attempt: Attempt) -> None:
+    attempt = dataclasses.replace(attempt, door=Door.WEB)
+    assume(FactorKind.PASSWORD not in attempt.kinds)
+    assert not isinstance(decide(attempt), Allow)
+
+
+@given(attempts)
+def test_nobody_is_asked_for_a_method_that_they_lack_or_that_is_switched_off(attempt: Attempt) -> None:
+    decision = decide(attempt)
+    if isinstance(decision, AskFor) and decision.because is Because.MFA_REQUIRED:
+        assert decision.methods
+        assert decision.methods <= usable(attempt.account.methods, attempt.policy) & SECOND_FACTORS
+
+
+@given(attempts)
+def test_a_door_without_conversation_answers_yes_or_no(attempt: Attempt) -> None:
+    attempt = dataclasses.replace(attempt, door=Door.MAIL)
+    assert isinstance(decide(attempt), Allow | Deny)
+
+
+@given(attempts)
+def test_mail_opens_to_the_enforced_by_app_password_only(attempt: Attempt) -> None:
+    account = dataclasses.replace(attempt.account, standing=Standing.ACTIVE, state=MfaState.ENFORCED)
+    attempt = dataclasses.replace(attempt, account=account, door=Door.MAIL)
+    allowed = FactorKind.APP_PASSWORD in attempt.kinds and attempt.policy.app_passwords_allowed
+    assert isinstance(decide(attempt), Allow) is allowed
+
+
+@given(attempts)
+def test_mail_opens_to_others_by_account_password_only(attempt: Attempt) -> None:
+    assume(attempt.account.state is not MfaState.ENFORCED)
+    attempt = dataclasses.replace(attempt, door=Door.MAIL, proven=(*attempt.proven, APP_PASSWORD))
+    assert isinstance(decide(attempt), Deny)
+
+
+@given(attempts)
+def test_an_initial_password_opens_nothing_before_it_was_changed(attempt: Attempt) -> None:
+    account = dataclasses.replace(attempt.account, password_is_initial=True)
+    attempt = dataclasses.replace(attempt, account=account)
+    if isinstance(decide(attempt), Allow):
+        assert attempt.door is Door.MAIL
+        assert FactorKind.APP_PASSWORD in attempt.kinds
+
+
+@given(attempts)
+def test_what_is_allowed_rests_on_exactly_what_was_proven(attempt: Attempt) -> None:
+    decision = decide(attempt)
+    if isinstance(decision, Allow):
+        assert decision.evidence == attempt.proven
+    else:
+        assert not hasattr(decision, "evidence")
+
+
+@given(attempts)
+def test_a_waiting_or_locked_second_proof_is_not_asked_for(attempt: Attempt) -> None:
+    assume(isinstance(attempt.second_factor, Wait | Locked))
+    decision = decide(attempt)
+    assert not (isinstance(decision, AskFor) and decision.because is Because.MFA_REQUIRED)
+
+
+@given(attempts)
+def test_strangers_see_the_same_first_question_for_everybody(attempt: Attempt) -> None:
+    attempt = dataclasses.replace(attempt, door=Door.WEB, proven=())
+    assert decide(attempt) == AskFor(frozenset({FactorKind.PASSWORD}), Because.WHO_ARE_YOU)
+
+
+@pytest.mark.parametrize(
+    ("account", "proven", "expected"),
+    [
+        (CAROL, (PASSWORD,), Allow((PASSWORD,))),
+        (BOB, (PASSWORD,), SetUpFirst(FactorKind.PHONE, Because.NOTHING_REGISTERED)),
+        (ALICE, (PASSWORD,), AskFor(frozenset({FactorKind.PHONE}), Because.MFA_REQUIRED)),
+        (ALICE, (PASSWORD, PHONE), Allow((PASSWORD, PHONE))),
+        (ALICE, (APP_PASSWORD,), AskFor(frozenset({FactorKind.PASSWORD}), Because.WHO_ARE_YOU)),
+    ],
+)
+def test_the_browser_row_of_the_table(account: Account, proven: tuple[Evidence, ...], expected: object) -> None:
+    assert decide(Attempt(account, Door.WEB, proven=proven)) == expected
+
+
+@pytest.mark.parametrize(
+    ("account", "proof", "expected"),
+    [
+        (CAROL, PASSWORD, Allow((PASSWORD,))),
+        (CAROL, APP_PASSWORD, Deny(Because.APP_PASSWORD_SUSPENDED)),
+        (BOB, PASSWORD, Allow((PASSWORD,))),
+        (BOB, APP_PASSWORD, Deny(Because.APP_PASSWORD_SUSPENDED)),
+        (ALICE, PASSWORD, Deny(Because.APP_PASSWORD_NEEDED)),
+        (ALICE, APP_PASSWORD, Allow((APP_PASSWORD,))),
+    ],
+)
+def test_the_mail_row_of_the_table(account: Account, proof: Evidence, expected: object) -> None:
+    assert decide(Attempt(account, Door.MAIL, proven=(proof,))) == expected
+
+
+def test_an_organisation_can_close_mail_to_account_passwords_of_the_enabled() -> None:
+    policy = Policy(account_password_in_mail_while_enabled=False)
+    assert decide(Attempt(BOB, Door.MAIL, policy, (PASSWORD,))) == Deny(Because.ACCOUNT_PASSWORD_CLOSED)
+
+
+def test_switching_app_passwords_off_stops_existing_ones() -> None:
+    decision = decide(Attempt(ALICE, Door.MAIL, Policy(app_passwords_allowed=False), (APP_PASSWORD,)))
+    assert decision == Deny(Because.APP_PASSWORDS_NOT_ALLOWED)
+
+
+def test_a_trusted_network_excuses_a_registered_person() -> None:
+    assert decide(Attempt(ALICE, Door.WEB, proven=(PASSWORD,), from_trusted_network=True)) == Allow((PASSWORD,))
+
+
+def test_a_trusted_network_does_not_excuse_from_registering() -> None:
+    decision = decide(Attempt(BOB, Door.WEB, proven=(PASSWORD,), from_trusted_network=True))
+    assert isinstance(decision, SetUpFirst)
+
+
+def test_an_expired_initial_password_is_refused() -> None:
+    account = dataclasses.replace(CAROL, password_is_initial=True, password_has_expired=True)
+    assert decide(Attempt(account, Door.WEB, proven=(PASSWORD,))) == Deny(Because.PASSWORD_EXPIRED)
