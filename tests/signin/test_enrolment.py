@@ -1,0 +1,297 @@
+"""Registering telephones, choosing passwords, making app passwords; each demands its right itself."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from tests.telephone import Telephone
+from tests.world import ORIGIN, World, evidence_for, give_app_password, give_password, give_phone
+from watchword.audit.events import EventKind
+from watchword.audit.models import Event
+from watchword.core.factors import Reason, Rejected
+from watchword.core.policy import FactorKind, MfaState
+from watchword.core.signin import SetUpFirst
+from watchword.delivery.budget import Rule
+from watchword.directory.models import MfaCause, MfaStateChange, User
+from watchword.factors import vault
+from watchword.signin import enrolment, overview, service, sessions
+from watchword.signin.challenges import CodeSent, NotSent
+from watchword.signin.enrolment import PasswordChosen, ProofNeeded, Registered, ShownOnce
+from watchword.signin.models import Session, SignInAttempt
+from watchword.signin.service import ComeIn, Continue, Refused
+
+BOBS_NUMBER = {"slot": "mobile", "number": "01512 3456789", "way": "text", "country": "DE"}
+
+
+def at_the_point_of_registering(world: World) -> SignInAttempt:
+    token = service.begin("bob@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
+    attempt = service.find_attempt(token, now=world.now)
+    assert attempt is not None
+    outcome = service.answer(attempt, FactorKind.PASSWORD, world.passwords["bob"], now=world.now)
+    assert isinstance(outcome, Continue)
+    assert isinstance(outcome.decision, SetUpFirst)
+    return attempt
+
+
+def session_of(user: User, *kinds: FactorKind, ago: timedelta = timedelta(0), world: World) -> Session:
+    evidence = evidence_for(*kinds, at=world.now - ago)
+    return sessions.open_session(user, evidence, origin=ORIGIN, now=world.now).session
+
+
+def fresh_session(world: World, user: User | None = None) -> Session:
+    return session_of(user or world.alice, FactorKind.PASSWORD, FactorKind.PHONE, world=world)
+
+
+def test_finishing_registration_makes_enforced_shows_one_app_password_and_opens_the_door(
+    world: World, telephone: Telephone
+) -> None:
+    attempt = at_the_point_of_registering(world)
+    sent = enrolment.start(attempt, FactorKind.PHONE, BOBS_NUMBER, origin=ORIGIN, now=world.now)
+    assert isinstance(sent, CodeSent)
+    assert telephone.received[-1].number == "+4915123456789"
+    done = enrolment.finish(attempt, FactorKind.PHONE, telephone.code, origin=ORIGIN, now=world.now)
+    assert isinstance(done, Registered)
+    assert done.became_enforced
+    assert isinstance(done.come_in, ComeIn)
+    assert isinstance(done.first_app_password, ShownOnce)
+    assert done.first_app_password.secret not in repr(done)
+    world.bob.refresh_from_db()
+    assert world.bob.state is MfaState.ENFORCED
+    change = MfaStateChange.objects.get(user=world.bob)
+    assert (change.before, change.after, change.cause) == ("enabled", "enforced", MfaCause.REGISTRATION_FINISHED)
+    assert len(overview.app_passwords_of(world.bob)) == 1
+
+
+def test_a_wrong_code_registers_nothing(world: World, telephone: Telephone) -> None:
+    attempt = at_the_point_of_registering(world)
+    enrolment.start(attempt, FactorKind.PHONE, BOBS_NUMBER, origin=ORIGIN, now=world.now)
+    outcome = enrolment.finish(attempt, FactorKind.PHONE, telephone.wrong_code(), origin=ORIGIN, now=world.now)
+    assert outcome == Refused(Reason.WRONG)
+    assert overview.methods_of(world.bob) == []
+    world.bob.refresh_from_db()
+    assert world.bob.state is MfaState.ENABLED
+
+
+def test_the_first_app_password_is_not_made_where_they_are_not_allowed(world: World, telephone: Telephone) -> None:
+    world.organisation.app_passwords_allowed = False
+    world.organisation.save()
+    attempt = at_the_point_of_registering(world)
+    enrolment.start(attempt, FactorKind.PHONE, BOBS_NUMBER, origin=ORIGIN, now=world.now)
+    done = enrolment.finish(attempt, FactorKind.PHONE, telephone.code, origin=ORIGIN, now=world.now)
+    assert isinstance(done, Registered)
+    assert done.first_app_password is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"number": ""}, Reason.NOT_A_NUMBER),
+        ({"number": "12"}, Reason.NOT_A_NUMBER),
+        ({"number": "letters"}, Reason.NOT_A_NUMBER),
+        ({"number": "0900 1234567"}, Reason.NUMBER_NOT_ALLOWED),
+        ({"number": "030 901820"}, Reason.NO_TEXT_TO_THIS_NUMBER),
+        ({"extension": "12"}, Reason.EXTENSION),
+        ({"slot": "office", "number": "030 901820", "way": "call", "extension": "12; drop"}, Reason.EXTENSION),
+        ({"slot": "office", "number": "030 901820"}, Reason.WAY_NOT_ALLOWED),
+    ],
+)
+def test_a_number_that_can_not_serve_is_refused_before_anything_is_sent(
+    world: World, telephone: Telephone, changes: dict[str, str], reason: Reason
+) -> None:
+    attempt = at_the_point_of_registering(world)
+    wish = {**BOBS_NUMBER, **changes}
+    assert enrolment.start(attempt, FactorKind.PHONE, wish, origin=ORIGIN, now=world.now) == Rejected(reason)
+    assert telephone.received == []
+
+
+def test_an_office_telephone_with_extension_is_called(world: World, telephone: Telephone) -> None:
+    attempt = at_the_point_of_registering(world)
+    wish = {"slot": "office", "number": "+49 30 901820", "way": "call", "extension": "12"}
+    assert isinstance(enrolment.start(attempt, FactorKind.PHONE, wish, origin=ORIGIN, now=world.now), CodeSent)
+    assert (telephone.received[-1].number, telephone.received[-1].extension) == ("+4930901820", "12")
+
+
+def test_an_enrolment_code_is_no_sign_in_code_nor_the_other_way(world: World, telephone: Telephone) -> None:
+    session = fresh_session(world)
+    wish = {**BOBS_NUMBER, "slot": "alternate"}
+    assert isinstance(enrolment.start(session, FactorKind.PHONE, wish, origin=ORIGIN, now=world.now), CodeSent)
+    enrolment_code = telephone.code
+    token = service.begin("alice@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
+    attempt = service.find_attempt(token, now=world.now)
+    assert attempt is not None
+    service.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=world.now)
+    service.send_code(attempt, world.alices_phone.id, "text", now=world.now)
+    assert isinstance(service.answer(attempt, FactorKind.PHONE, enrolment_code, now=world.now), Refused)
+    outcome = enrolment.finish(session, FactorKind.PHONE, telephone.code, origin=ORIGIN, now=world.now)
+    assert isinstance(outcome, Refused)
+
+
+def test_a_third_code_in_one_registration_is_the_last(world: World, telephone: Telephone) -> None:
+    attempt = at_the_point_of_registering(world)
+    for step in range(3):
+        at = world.now + timedelta(seconds=31 * step)
+        assert isinstance(enrolment.start(attempt, FactorKind.PHONE, BOBS_NUMBER, origin=ORIGIN, now=at), CodeSent)
+    late = world.now + timedelta(seconds=120)
+    assert enrolment.start(attempt, FactorKind.PHONE, BOBS_NUMBER, origin=ORIGIN, now=late) == NotSent(
+        None, Rule.ATTEMPT
+    )
+
+
+def test_asking_again_at_once_says_when_it_is_possible(world: World, telephone: Telephone) -> None:
+    attempt = at_the_point_of_registering(world)
+    enrolment.start(attempt, FactorKind.PHONE, BOBS_NUMBER, origin=ORIGIN, now=world.now)
+    again = enrolment.start(
+        attempt, FactorKind.PHONE, BOBS_NUMBER, origin=ORIGIN, now=world.now + timedelta(seconds=10)
+    )
+    assert again == NotSent(world.now + timedelta(seconds=30), Rule.PAUSE)
+
+
+def test_a_session_without_recent_proof_changes_nothing(world: World, telephone: Telephone) -> None:
+    both = (FactorKind.PASSWORD, FactorKind.PHONE)
+    old = session_of(world.alice, *both, ago=timedelta(minutes=11), world=world)
+    half = session_of(world.alice, FactorKind.PASSWORD, world=world)
+    for session in (old, half):
+        with pytest.raises(ProofNeeded):
+            enrolment.start(session, FactorKind.PHONE, BOBS_NUMBER, origin=ORIGIN, now=world.now)
+        with pytest.raises(ProofNeeded):
+            enrolment.create_app_password(session, "Laptop 2", origin=ORIGIN, now=world.now)
+        with pytest.raises(ProofNeeded):
+            enrolment.remove(session, world.alices_phone.id, origin=ORIGIN, now=world.now)
+        with pytest.raises(ProofNeeded):
+            enrolment.choose_password(session, "quite another passphrase", origin=ORIGIN, now=world.now)
+    assert telephone.received == []
+
+
+def test_an_attempt_that_is_not_asked_to_register_can_not(world: World, telephone: Telephone) -> None:
+    token = service.begin("alice@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
+    attempt = service.find_attempt(token, now=world.now)
+    assert attempt is not None
+    service.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=world.now)
+    with pytest.raises(ProofNeeded):
+        enrolment.start(attempt, FactorKind.PHONE, BOBS_NUMBER, origin=ORIGIN, now=world.now)
+
+
+def test_the_old_number_stays_until_the_new_one_is_proven(world: World, telephone: Telephone) -> None:
+    session = fresh_session(world)
+    enrolment.start(session, FactorKind.PHONE, BOBS_NUMBER, origin=ORIGIN, now=world.now)
+    assert [method.ends for method in overview.methods_of(world.alice)] == ["78"]
+    done = enrolment.finish(session, FactorKind.PHONE, telephone.code, origin=ORIGIN, now=world.now)
+    assert isinstance(done, Registered)
+    assert [method.ends for method in overview.methods_of(world.alice)] == ["89"]
+    assert Event.objects.filter(kind=EventKind.METHOD_REPLACED, subject_id=world.alice.pk).exists()
+
+
+def test_the_forty_first_app_password_is_refused(world: World) -> None:
+    for number in range(39):
+        give_app_password(world.alice, f"Device {number}")
+    outcome = enrolment.create_app_password(fresh_session(world), "One more", origin=ORIGIN, now=world.now)
+    assert outcome == Rejected(Reason.LIMIT)
+    assert len(overview.app_passwords_of(world.alice)) == 40
+
+
+def test_a_deleted_app_password_makes_room(world: World) -> None:
+    for number in range(39):
+        give_app_password(world.alice, f"Device {number}")
+    session = fresh_session(world)
+    oldest = overview.app_passwords_of(world.alice)[0]
+    assert enrolment.remove(session, oldest.id, origin=ORIGIN, now=world.now)
+    made = enrolment.create_app_password(session, "One more", origin=ORIGIN, now=world.now)
+    assert isinstance(made, ShownOnce)
+    assert made.secret not in repr(made)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("", Reason.NAME_MISSING),
+        ("  ", Reason.NAME_MISSING),
+        ("x" * 51, Reason.NAME_TOO_LONG),
+        ("nul\0", Reason.NAME_NOT_PRINTABLE),
+        ("\u202egnp.exe", Reason.NAME_NOT_PRINTABLE),
+        ("laptop", Reason.NAME_TAKEN),
+    ],
+)
+def test_an_app_password_needs_a_name_of_its_own(world: World, name: str, reason: Reason) -> None:
+    assert enrolment.create_app_password(fresh_session(world), name, origin=ORIGIN, now=world.now) == Rejected(reason)
+    assert len(overview.app_passwords_of(world.alice)) == 1
+
+
+def test_app_passwords_are_only_for_the_enforced(world: World) -> None:
+    session = session_of(world.carol, FactorKind.PASSWORD, world=world)
+    outcome = enrolment.create_app_password(session, "Laptop", origin=ORIGIN, now=world.now)
+    assert outcome == Rejected(Reason.NOT_ENFORCED)
+
+
+def test_nobody_removes_what_somebody_else_holds(world: World) -> None:
+    bobs = give_phone(world.bob, "+4915187654321")
+    assert not enrolment.remove(fresh_session(world), bobs.id, origin=ORIGIN, now=world.now)
+    assert len(overview.methods_of(world.bob)) == 1
+
+
+def test_removing_the_last_method_leads_to_registering_and_never_to_nothing(world: World) -> None:
+    assert enrolment.remove(fresh_session(world), world.alices_phone.id, origin=ORIGIN, now=world.now)
+    world.alice.refresh_from_db()
+    assert world.alice.state is MfaState.ENFORCED
+    token = service.begin("alice@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
+    attempt = service.find_attempt(token, now=world.now)
+    assert attempt is not None
+    outcome = service.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=world.now)
+    assert isinstance(outcome, Continue)
+    assert isinstance(outcome.decision, SetUpFirst)
+
+
+def test_an_initial_password_must_be_replaced_before_anything_else(world: World) -> None:
+    give_password(world.carol, "an initial passphrase", initial=True)
+    token = service.begin("carol@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
+    attempt = service.find_attempt(token, now=world.now)
+    assert attempt is not None
+    outcome = service.answer(attempt, FactorKind.PASSWORD, "an initial passphrase", now=world.now)
+    assert isinstance(outcome, Continue)
+    assert outcome.decision == SetUpFirst(FactorKind.PASSWORD, outcome.decision.because)
+    same = enrolment.choose_password(attempt, "an initial passphrase", origin=ORIGIN, now=world.now)
+    assert same == Rejected(Reason.SAME_AS_BEFORE)
+    chosen = enrolment.choose_password(attempt, "my own new passphrase", origin=ORIGIN, now=world.now)
+    assert isinstance(chosen, PasswordChosen)
+    assert isinstance(chosen.come_in, ComeIn)
+
+
+@pytest.mark.parametrize(
+    ("password", "reason"),
+    [
+        ("short of fifte", Reason.TOO_SHORT),
+        ("carolharbour1!!", Reason.CONTAINS_CONTEXT),
+        ("aaaaaaaaaaaaaaaaaaaa", Reason.TOO_COMMON),
+        ("x" * 1025, Reason.TOO_LONG),
+        ("abcd efgh ijkl mnop qrst uvwx", Reason.SHAPED_LIKE_APP_PASSWORD),
+    ],
+)
+def test_a_bad_new_password_says_why_and_changes_nothing(world: World, password: str, reason: Reason) -> None:
+    session = session_of(world.carol, FactorKind.PASSWORD, world=world)
+    before = vault.holdings(world.carol)
+    assert enrolment.choose_password(session, password, origin=ORIGIN, now=world.now) == Rejected(reason)
+    assert vault.holdings(world.carol) == before
+
+
+@pytest.mark.parametrize("password", ["a b c d e f g h", "пароль из слов и ещё", "🐚" * 3 + "and twelve more", "p" * 3 + "ä" * 600 + "xyz"])
+def test_any_characters_may_make_a_password(world: World, password: str) -> None:
+    session = session_of(world.carol, FactorKind.PASSWORD, world=world)
+    chosen = enrolment.choose_password(session, password, origin=ORIGIN, now=world.now)
+    assert isinstance(chosen, PasswordChosen)
+
+
+def test_a_common_password_of_eight_letters_is_refused_even_beside_a_second_proof(world: World) -> None:
+    outcome = enrolment.choose_password(fresh_session(world), "password1", origin=ORIGIN, now=world.now)
+    assert outcome == Rejected(Reason.TOO_COMMON)
+
+
+def test_changing_the_password_ends_the_other_sessions_only(world: World) -> None:
+    other = sessions.open_session(world.alice, evidence_for(FactorKind.PASSWORD), origin=ORIGIN, now=world.now)
+    mine = sessions.open_session(
+        world.alice, evidence_for(FactorKind.PASSWORD, FactorKind.PHONE, at=world.now), origin=ORIGIN, now=world.now
+    )
+    chosen = enrolment.choose_password(mine.session, "my own new passphrase", origin=ORIGIN, now=world.now)
+    assert isinstance(chosen, PasswordChosen)
+    assert sessions.find(other.token, now=world.now) is None
+    assert sessions.find(mine.token, now=world.now) is not None
