@@ -65,7 +65,9 @@ def cheap_hashes(settings: Any) -> None:
     password_factor._hash_of_nobody.cache_clear()
 
 
-def make_organisation(name: str = "Harbour & Hill", domain: str = "harbour.example", region: str = "DE") -> Organisation:
+def make_organisation(
+    name: str = "Harbour & Hill", domain: str = "harbour.example", region: str = "DE"
+) -> Organisation:
     """Return a new organisation with one domain."""
     organisation = Organisation.objects.create(name=name, created_at=timezone.now(), region=region)
     Domain.objects.create(organisation=organisation, name=domain, is_primary=True)
@@ -134,7 +136,9 @@ def evidence_for(*kinds: FactorKind, at: datetime | None = None) -> tuple[Eviden
 
 def sign_in(client: Client, user: User, *kinds: FactorKind, ago: timedelta = timedelta(0)) -> sessions.Opened:
     """Put a session of this person into a browser; by default it rests on all that the person could have proven."""
-    proofs = kinds or ((FactorKind.PASSWORD, FactorKind.PHONE) if user.state is MfaState.ENFORCED else (FactorKind.PASSWORD,))
+    proofs = kinds or (
+        (FactorKind.PASSWORD, FactorKind.PHONE) if user.state is MfaState.ENFORCED else (FactorKind.PASSWORD,)
+    )
     now = timezone.now() - ago
     opened = sessions.open_session(user, evidence_for(*proofs, at=now), origin=ORIGIN, now=timezone.now())
     client.cookies[cookies._name(cookies._SESSION)] = opened.token
@@ -144,6 +148,11 @@ def sign_in(client: Client, user: User, *kinds: FactorKind, ago: timedelta = tim
 @pytest.fixture
 def world(db: None) -> World:
     """The people of the tests."""
+    return make_world()
+
+
+def make_world() -> World:
+    """Return the people of the tests, freshly made."""
     organisation = make_organisation()
     people = {
         "root": make_person(organisation, "root", roles=(Role.GLOBAL_ADMINISTRATOR,)),
@@ -151,7 +160,7 @@ def world(db: None) -> World:
         "bob": make_person(organisation, "bob", state=MfaState.ENABLED),
         "carol": make_person(organisation, "carol"),
     }
-    passwords = {name: f"the long passphrase of {name}" for name in people}
+    passwords = {name: f"the long passphrase of {name}!" for name in people}
     for name, user in people.items():
         give_password(user, passwords[name])
     assert factor_of(FactorKind.PHONE)

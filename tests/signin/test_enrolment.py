@@ -274,7 +274,9 @@ def test_a_bad_new_password_says_why_and_changes_nothing(world: World, password:
     assert vault.holdings(world.carol) == before
 
 
-@pytest.mark.parametrize("password", ["a b c d e f g h", "пароль из слов и ещё", "🐚" * 3 + "and twelve more", "p" * 3 + "ä" * 600 + "xyz"])
+@pytest.mark.parametrize(
+    "password", ["a b c d e f g h", "пароль из слов и ещё", "🐚" * 3 + "and twelve more", "p" * 3 + "ä" * 600 + "xyz"]
+)
 def test_any_characters_may_make_a_password(world: World, password: str) -> None:
     session = session_of(world.carol, FactorKind.PASSWORD, world=world)
     chosen = enrolment.choose_password(session, password, origin=ORIGIN, now=world.now)
