@@ -1,1 +1,80 @@
-"""System checks: what must not be started at all."""
+"""System checks: what must not be started at all, whatever settings module is in use."""
+
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core import checks
+
+from watchword.config.environment import is_loopback
+from watchword.core.keyring import KeyRing
+
+DEMO_PARTS = ("watchword.demo", "watchword.delivery.simulator")
+
+
+@checks.register(checks.Tags.security)
+def demo_parts_stay_in_the_demo(app_configs: Sequence[AppConfig] | None, **_options: Any) -> list[checks.Error]:
+    """The sample people have known telephones: whoever can open the page has everybody's codes."""
+    if settings.WATCHWORD_DEMO:
+        return []
+    found = []
+    for part in DEMO_PARTS:
+        if any(app == part or app.startswith(f"{part}.") for app in settings.INSTALLED_APPS):
+            hint = "Remove it from INSTALLED_APPS, or set WATCHWORD_DEMO=yes to play with sample people."
+            found.append(
+                checks.Error(f"{part} is part of the demo, and this is no demo.", hint=hint, id="watchword.E001")
+            )
+    for channel in settings.DELIVERY_CHANNELS:
+        if channel.startswith("watchword.delivery.simulator."):
+            hint = "Name a real channel in WATCHWORD_DELIVERY_CHANNELS."
+            words = "The channel that shows codes on a page is for the demo alone."
+            found.append(checks.Error(words, hint=hint, id="watchword.E002"))
+    return found
+
+
+@checks.register(checks.Tags.security)
+def debug_stays_in_the_demo(app_configs: Sequence[AppConfig] | None, **_options: Any) -> list[checks.Error]:
+    """Django's error pages show what a request carried, codes and passwords included."""
+    if settings.DEBUG and not settings.WATCHWORD_DEMO:
+        hint = "Unset WATCHWORD_DEBUG, or set WATCHWORD_DEMO=yes while you develop."
+        return [checks.Error("DEBUG is on, and this is no demo.", hint=hint, id="watchword.E003")]
+    return []
+
+
+@checks.register(checks.Tags.security)
+def there_is_a_key_ring(app_configs: Sequence[AppConfig] | None, **_options: Any) -> list[checks.Error]:
+    """Without a ring nothing can be sealed, and nothing looked up."""
+    if isinstance(getattr(settings, "WATCHWORD_KEY_RING", None), KeyRing):
+        return []
+    hint = "Run `watchword keys create`, and name its file in WATCHWORD_KEYS_FILE."
+    return [checks.Error("There is no key ring.", hint=hint, id="watchword.E004")]
+
+
+@checks.register(checks.Tags.database)
+def the_sqlite_library_is_sound(app_configs: Sequence[AppConfig] | None, **_options: Any) -> list[checks.Error]:
+    """Django's own SQLite backend uses the system's library and none of the settings that keep what was committed."""
+    found = []
+    for alias, database in settings.DATABASES.items():
+        if database["ENGINE"] == "django.db.backends.sqlite3":
+            hint = 'Use ENGINE = "watchword.config.sqlite", or PostgreSQL.'
+            words = f"The database {alias!r} uses Django's own SQLite backend."
+            found.append(checks.Error(words, hint=hint, id="watchword.E005"))
+        elif database["ENGINE"] == "watchword.config.sqlite":
+            from watchword.config import sqlite
+
+            if reason := sqlite.unsound_library(sqlite.library_version()):
+                found.append(checks.Error(reason, id="watchword.E005"))
+    return found
+
+
+@checks.register(checks.Tags.security)
+def the_public_address_is_safe(app_configs: Sequence[AppConfig] | None, **_options: Any) -> list[checks.Error]:
+    """Passwords and codes travel to it."""
+    url = urlsplit(settings.WATCHWORD_PUBLIC_URL)
+    if url.scheme == "https" or (url.scheme == "http" and is_loopback(url.hostname or "")):
+        return []
+    hint = "Set WATCHWORD_PUBLIC_URL to an https:// address; plain http is for this machine alone."
+    words = "The public address is not https, so passwords and codes would travel in clear."
+    return [checks.Error(words, hint=hint, id="watchword.E006")]

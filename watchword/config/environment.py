@@ -1,8 +1,8 @@
 """What the operator says in environment variables, read and checked in one go."""
 
+import difflib
 import ipaddress
 import os
-import stat
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +10,15 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from watchword.config.databases import DatabaseUrlError, database_settings
+from watchword.config.secret_files import SecretFileError, read_secret_file
 from watchword.core.keyring import KeyRing, KeyRingError
 
 PREFIX = "WATCHWORD_"
 DEMO_URL = "http://127.0.0.1:8000"
 KEY_FILE_NAME = "keys"
 LANGUAGES = ("en",)
+YES = frozenset(("yes", "true", "on", "1"))
+NO = frozenset(("no", "false", "off", "0"))
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 VARIABLES: Mapping[str, str] = {
@@ -83,27 +86,6 @@ class Environment:
 type ReadSecret = Callable[[Path], str]
 
 
-class SecretFileError(Exception):
-    """A file named by an `X_FILE` variable can't be used; the message says why."""
-
-
-def read_secret_file(path: Path) -> str:
-    """The text of a secret's file. Raises SecretFileError if it is missing, unreadable or open to others."""
-    try:
-        mode = path.stat().st_mode
-        if not stat.S_ISREG(mode):
-            raise SecretFileError(f"names {path}, which is not a file")
-        if mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise SecretFileError(f"names {path}, which others may read or change (mode {stat.S_IMODE(mode):04o})")
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise SecretFileError(f"names {path}, which doesn't exist") from None
-    except UnicodeDecodeError:
-        raise SecretFileError(f"names {path}, which is not UTF-8 text") from None
-    except OSError as error:
-        raise SecretFileError(f"names {path}, which can't be read ({error.strerror})") from None
-
-
 def read_environment(
     variables: Mapping[str, str], *, read_secret: ReadSecret = read_secret_file
 ) -> Environment | list[Problem]:
@@ -132,6 +114,16 @@ def read_environment(
     )
     reader.report_unknown()
     return reader.problems or environment
+
+
+def key_file_path(variables: Mapping[str, str]) -> Path:
+    """Where the key ring's file is, or would be made."""
+    given = variables.get(f"{PREFIX}KEYS_FILE", "").strip()
+    if given:
+        return Path(given)
+    demo = variables.get(f"{PREFIX}DEMO", "").strip().lower() in YES
+    home = variables.get(f"{PREFIX}HOME", "").strip()
+    return (Path(home) if home else _default_home(variables, demo=demo)) / KEY_FILE_NAME
 
 
 def _default_home(variables: Mapping[str, str], *, demo: bool) -> Path:
@@ -165,18 +157,15 @@ class _Reader:
             return ""
 
     def yes_or_no(self, name: str) -> bool:
-        match self._text(name).lower():
-            case "yes" | "true" | "on" | "1":
-                return True
-            case "" | "no" | "false" | "off" | "0":
-                return False
-            case _:
-                self._wrong(name, "is neither yes nor no")
-                return False
+        text = self._text(name).lower()
+        if text and text not in YES | NO:
+            self._wrong(name, "is neither yes nor no")
+        return text in YES
 
     def folder(self, name: str, default: Path) -> Path:
-        path = Path(self._text(name) or default)
-        if not path.is_absolute():
+        text = self._text(name)
+        path = Path(text) if text else default
+        if text and not path.is_absolute():
             self._wrong(name, "is not an absolute path")
         elif path.exists() and not path.is_dir():
             self._wrong(name, "is not a folder")
@@ -266,8 +255,6 @@ class _Reader:
         return text
 
     def report_unknown(self) -> None:
-        import difflib
-
         known = {PREFIX + name + ending for name in VARIABLES for ending in ("", "_FILE")}
         for variable in sorted(self._variables):
             if variable.startswith(PREFIX) and variable not in known:

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from watchword.config.environment import SecretFileError, read_secret_file
+from watchword.config.secret_files import SecretFileError, read_secret_file
 from watchword.core.keyring import KeyRing, KeyRingError
 
 OWNER_READS = 0o400
@@ -30,6 +30,9 @@ def create(path: Path) -> KeyRing:
     ring = KeyRing.create(chance=os.urandom)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise KeyFileError(f"{path.parent} can't be made ({error.strerror})") from None
+    try:
         # A hard link, unlike a rename, fails if the name is taken, and the file appears complete or not at all.
         _write(path, ring, lambda written: os.link(written, path))
     except FileExistsError:

@@ -1,0 +1,230 @@
+"""What the operator says, right and wrong."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.environment import KEYS
+from watchword.config.environment import Environment, Problem, read_environment
+from watchword.config.secret_files import SecretFileError, read_secret_file
+
+GOOD = {
+    "WATCHWORD_HOME": "/srv/watchword",
+    "WATCHWORD_KEYS": KEYS,
+    "WATCHWORD_PUBLIC_URL": "https://watchword.example.org",
+}
+
+
+def no_files(path: Path) -> str:
+    raise SecretFileError(f"names {path}, which doesn't exist")
+
+
+def good(**changes: str) -> Environment:
+    environment = read_environment({**GOOD, **changes}, read_secret=no_files)
+    assert isinstance(environment, Environment), environment
+    return environment
+
+
+def problems(**changes: str) -> list[Problem]:
+    found = read_environment({**GOOD, **changes}, read_secret=no_files)
+    assert isinstance(found, list), found
+    return found
+
+
+def only_problem(**changes: str) -> str:
+    (problem,) = problems(**changes)
+    return str(problem)
+
+
+def test_three_variables_are_enough() -> None:
+    environment = good()
+    assert environment.database["NAME"] == "/srv/watchword/watchword.sqlite3"
+    assert environment.mail_socket_directory == Path("/srv/watchword/mail")
+    assert environment.https
+    assert environment.public_host == "watchword.example.org"
+    assert (environment.demo, environment.debug) == (False, False)
+    assert repr(environment.key_ring) == "KeyRing(testkey1)"
+
+
+def test_the_demo_needs_no_variable_but_its_own() -> None:
+    environment = read_environment({"WATCHWORD_DEMO": "yes", "HOME": "/home/alice"}, read_secret=no_files)
+    assert isinstance(environment, Environment)
+    assert environment.home == Path("/home/alice/.local/state/watchword-demo")
+    assert environment.key_ring is None
+    assert environment.public_url == "http://127.0.0.1:8000"
+
+
+def test_every_mistake_is_reported_at_once() -> None:
+    found = read_environment(
+        {
+            "HOME": "/home/alice",
+            "WATCHWORD_TIME_ZONE": "Atlantis/Poseidonis",
+            "WATCHWORD_DEBUG": "perhaps",
+            "WATCHWORD_LOG_LEVEL": "loud",
+            "WATCHWORD_LISTEN": "8000",
+            "WATCHWORD_TRUSTED_PROXIES": "10.0.0.1, proxy",
+            "WATCHWORD_DELIVERY_CHANNELS": "carrier pigeon",
+            "WATCHWORD_HOME": "state",
+            "WATCHWORD_DATABASE_URL": "mysql://db",
+        },
+        read_secret=no_files,
+    )
+    assert isinstance(found, list)
+    assert {problem.variable.removeprefix("WATCHWORD_") for problem in found} == {
+        "TIME_ZONE",
+        "DEBUG",
+        "LOG_LEVEL",
+        "LISTEN",
+        "TRUSTED_PROXIES",
+        "DELIVERY_CHANNELS",
+        "HOME",
+        "DATABASE_URL",
+        "KEYS_FILE",
+        "PUBLIC_URL",
+    }
+    for problem in found:
+        assert problem.wrong
+        assert problem.expected
+
+
+def test_an_unknown_variable_is_reported_with_the_one_that_was_meant() -> None:
+    assert only_problem(WATCHWORD_PUBLIC_URI="https://x.example") == (
+        "WATCHWORD_PUBLIC_URI is not a variable that Watchword knows; expected: WATCHWORD_PUBLIC_URL"
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "wrong"),
+    [
+        ("http://watchword.example.org", "begins with http://"),
+        ("http://10.0.0.1:8000", "begins with http://"),
+        ("http://localhost.example.org", "begins with http://"),
+        ("watchword.example.org", "is not a web address"),
+        ("ftp://watchword.example.org", "is not a web address"),
+        ("https://", "is not a web address"),
+        ("https://host:port", "is not a web address"),
+        ("https://[::1", "is not a web address"),
+        ("https://watchword.example.org/mail", "something after the host"),
+        ("https://watchword.example.org?x=1", "something after the host"),
+        ("https://root:hunter2@watchword.example.org", "user name or password"),
+    ],
+)
+def test_a_public_address_that_would_not_be_safe_is_refused(url: str, wrong: str) -> None:
+    said = only_problem(WATCHWORD_PUBLIC_URL=url)
+    assert said.startswith("WATCHWORD_PUBLIC_URL ")
+    assert wrong in said
+    assert "hunter2" not in said
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:8000", "http://localhost", "http://mail.localhost:81", "http://[::1]:9"]
+)
+def test_plain_http_is_for_this_machine(url: str) -> None:
+    assert not good(WATCHWORD_PUBLIC_URL=f"{url}/").https
+
+
+def test_an_ipv6_host_keeps_its_brackets() -> None:
+    assert good(WATCHWORD_PUBLIC_URL="http://[::1]:8000").public_host == "[::1]"
+
+
+@pytest.mark.parametrize(
+    "keys", ["hunter2", "v1:hunter2", "v1:id:hunter2!", "v1:id:aHVudGVyMg==", "v1:HUNTER2:aHVudGVyMg=="]
+)
+def test_a_broken_key_ring_is_refused_without_being_repeated(keys: str) -> None:
+    said = only_problem(WATCHWORD_KEYS=keys)
+    assert said.startswith("WATCHWORD_KEYS can't be used: line 1")
+    assert keys not in said
+    assert "hunter2" not in said.lower()
+    assert "aHVudGVyMg" not in said
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://watch:hunter2@db/",
+        "postgresql://watch:hunter2@db/w?sslmod=x",
+        "postgresql://watch:hunter2@[db/w",
+        "hunter2",
+    ],
+)
+def test_a_broken_database_address_is_refused_without_its_password(url: str) -> None:
+    said = only_problem(WATCHWORD_DATABASE_URL=url)
+    assert "WATCHWORD_DATABASE_URL" in said
+    assert "hunter2" not in said
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///", "sqlite://host/file", "sqlite:///folder/", "sqlite:///a?b"])
+def test_a_sqlite_address_names_one_absolute_file(url: str) -> None:
+    assert "sqlite:///absolute/path" in only_problem(WATCHWORD_DATABASE_URL=url)
+
+
+@pytest.mark.parametrize("url", ["sqlite:///srv/w%20w.db", "sqlite:////srv/w%20w.db"])
+def test_three_slashes_and_four_mean_the_same_file(url: str) -> None:
+    assert good(WATCHWORD_DATABASE_URL=url).database["NAME"] == "/srv/w w.db"
+
+
+def test_a_postgresql_address_is_taken_apart() -> None:
+    url = "postgresql://watch:p%40ss@db.example:5433/people?sslmode=verify-full"
+    database = good(WATCHWORD_DATABASE_URL=url).database
+    assert database["ENGINE"] == "django.db.backends.postgresql"
+    wanted = {"NAME": "people", "USER": "watch", "PASSWORD": "p@ss", "HOST": "db.example", "PORT": "5433"}
+    assert wanted.items() <= database.items()
+    assert database["OPTIONS"] == {"connect_timeout": 5, "sslmode": "verify-full"}
+
+
+def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "database"
+    file.write_text("sqlite:///srv/other.db\n")
+    file.chmod(0o400)
+    environment = read_environment({**GOOD, "WATCHWORD_DATABASE_URL_FILE": str(file)})
+    assert isinstance(environment, Environment)
+    assert environment.database["NAME"] == "/srv/other.db"
+
+
+def test_a_secret_given_twice_is_refused() -> None:
+    said = only_problem(WATCHWORD_DATABASE_URL="sqlite:///a.db", WATCHWORD_DATABASE_URL_FILE="/run/secrets/database")
+    assert "only one of the two" in said
+
+
+@pytest.mark.parametrize("mode", [0o440, 0o404, 0o420, 0o644])
+def test_a_secret_file_open_to_others_is_refused(tmp_path: Path, mode: int) -> None:
+    file = tmp_path / "keys"
+    file.write_text(KEYS)
+    file.chmod(mode)
+    found = read_environment({**GOOD, "WATCHWORD_KEYS": "", "WATCHWORD_KEYS_FILE": str(file)})
+    assert isinstance(found, list)
+    assert f"mode {mode:04o}" in str(found[0])
+    assert KEYS not in str(found)
+
+
+def test_a_secret_file_that_is_missing_a_folder_or_not_text_is_refused(tmp_path: Path) -> None:
+    binary = tmp_path / "binary"
+    binary.write_bytes(b"\xff\xfe")
+    binary.chmod(0o600)
+    for path, wrong in [(tmp_path / "none", "doesn't exist"), (tmp_path, "not a file"), (binary, "not UTF-8")]:
+        with pytest.raises(SecretFileError, match=wrong):
+            read_secret_file(path)
+
+
+def test_a_key_file_in_the_home_folder_is_found_without_being_named(tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    keys.write_text(KEYS)
+    keys.chmod(0o400)
+    environment = read_environment({**GOOD, "WATCHWORD_KEYS": "", "WATCHWORD_HOME": str(tmp_path)})
+    assert isinstance(environment, Environment)
+    assert environment.key_file == keys
+    assert repr(environment.key_ring) == "KeyRing(testkey1)"
+
+
+def test_a_key_file_in_the_home_folder_that_others_can_read_is_refused_even_in_the_demo(tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    keys.write_text(KEYS)
+    keys.chmod(0o444)
+    found = read_environment({"WATCHWORD_DEMO": "yes", "WATCHWORD_HOME": str(tmp_path)})
+    assert isinstance(found, list)
+    assert "mode 0444" in str(found[0])
+
+
+def test_a_file_where_the_home_folder_should_be_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "home").touch()
+    assert "is not a folder" in only_problem(WATCHWORD_HOME=str(tmp_path / "home"))

@@ -1,0 +1,142 @@
+"""The `watchword` command: a few words of its own over Django's management commands."""
+
+import difflib
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from watchword import __version__
+
+SETTINGS = "watchword.config.settings"
+USAGE_ERROR = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word after `watchword`: what it does, and who does it: a function here, or a command of Django's."""
+
+    summary: str
+    run: Callable[[Sequence[str]], int] | None = None
+    management_command: str = ""
+    arguments: tuple[str, ...] = ()
+
+
+def _serve(arguments: Sequence[str]) -> int:
+    from watchword.config.serving import serve
+
+    return serve(arguments)
+
+
+def _keys(arguments: Sequence[str]) -> int:
+    from watchword.config.key_commands import keys
+
+    return keys(arguments, os.environ)
+
+
+def _demo(arguments: Sequence[str]) -> int:
+    os.environ.setdefault("WATCHWORD_DEMO", "yes")
+    return run_management_command("demo", arguments)
+
+
+WORDS: Mapping[str, Word] = {
+    "demo": Word("try everything: sample people, a telephone on a page, an embedded mailbox", run=_demo),
+    "serve": Word("answer people and programs: serve [web|mail|all]", run=_serve),
+    "migrate": Word("bring the database up to date", management_command="migrate"),
+    "createadmin": Word("make an administrator and print a one-time link", management_command="createadmin"),
+    "keys": Word("the key ring: keys create|list|rotate", run=_keys),
+    "check": Word(
+        "look for mistakes in the environment, the settings and the database",
+        management_command="check",
+        arguments=("--database", "default"),
+    ),
+    "mail-config": Word("print configuration for Dovecot or Postfix", management_command="mail_config"),
+    "import-people": Word("read people from a CSV file", management_command="import_people"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line (without the program's own name) and returns the exit status, 2 for wrong usage."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    # What this process writes (database, sockets, key file) is its owner's alone.
+    os.umask(0o077)
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", SETTINGS)
+    match words:
+        case []:
+            print(usage(), file=sys.stderr)
+            return USAGE_ERROR
+        case ["-h" | "--help" | "help"]:
+            print(usage())
+            return 0
+        case ["--version" | "version"]:
+            print(f"watchword {__version__}")
+            return 0
+        case ["help", name]:
+            return run(name, ["--help"])
+        case [name, *rest]:
+            return run(name, rest)
+        case _:
+            raise AssertionError(words)
+
+
+def run(name: str, arguments: Sequence[str]) -> int:
+    """Runs one word with its arguments."""
+    word = WORDS.get(name)
+    if word is None:
+        return run_management_command(name, arguments)
+    if word.run is not None:
+        return word.run(arguments)
+    return run_management_command(word.management_command, [*word.arguments, *arguments])
+
+
+def usage() -> str:
+    """What `watchword --help` prints."""
+    width = max(map(len, WORDS))
+    lines = "\n".join(f"  {name:<{width}}  {word.summary}" for name, word in WORDS.items())
+    return (
+        f"usage: watchword COMMAND [ARGUMENTS]\n\n{lines}\n\n"
+        "`watchword help COMMAND` says more. Any other management command of Django works too.\n"
+        "Settings come from environment variables; `watchword check` names every mistake in them."
+    )
+
+
+def run_management_command(name: str, arguments: Sequence[str]) -> int:
+    """Hands over to Django. A mistake in the environment, or an unknown word, is said in plain words."""
+    if (status := set_up_django()) != 0:
+        return status
+    from django.core.management import ManagementUtility, get_commands
+
+    known = get_commands()
+    if name not in known:
+        return _unknown(name, known)
+    ManagementUtility(["watchword", name, *arguments]).execute()
+    return 0
+
+
+def set_up_django() -> int:
+    """Loads the settings and rooms. Returns 0, or 1 after saying what is wrong with the environment."""
+    import django
+    from django.core.exceptions import ImproperlyConfigured
+
+    try:
+        django.setup()
+    except ImproperlyConfigured as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _unknown(name: str, known: Mapping[str, object]) -> int:
+    print(f"watchword: there is no command {name!r}.", file=sys.stderr)
+    if name in WORDS or name in {word.management_command for word in WORDS.values()}:
+        print("It belongs to a part that isn't loaded here.", file=sys.stderr)
+    elif close := difflib.get_close_matches(name, {*WORDS, *known}, n=3):
+        print(f"Did you mean {' or '.join(close)}?", file=sys.stderr)
+    print("`watchword --help` lists the commands.", file=sys.stderr)
+    return USAGE_ERROR
+
+
+if __name__ == "__main__":
+    sys.argv[0] = str(Path(sys.argv[0]).with_name("watchword"))
+    sys.exit(main())

@@ -1,0 +1,183 @@
+"""`watchword serve [web|mail|all]`: the processes that answer people and mail programs."""
+
+import argparse
+import errno
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import timedelta
+from types import FrameType
+from typing import Any
+
+from gunicorn.app.base import BaseApplication
+from gunicorn.glogging import Logger
+
+from watchword.config.command import run_management_command, set_up_django
+from watchword.config.logs import path_for_log
+
+THREADS = 8
+GRACE = timedelta(seconds=20)
+ACCESS_LOG = '%(h)s "%(m)s %(U)s %(H)s" %(s)s %(B)s %(M)sms'
+
+
+def serve(arguments: Sequence[str]) -> int:
+    """Serves until it is told to stop; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="watchword serve", description="Answer people (web), mail servers (mail), or both."
+    )
+    parser.add_argument("what", nargs="?", choices=["web", "mail", "all"], default="all")
+    parser.add_argument("--listen", metavar="HOST:PORT", help="where the web door listens (WATCHWORD_LISTEN)")
+    parser.add_argument("--workers", type=int, default=1, help="processes of the web door (1)")
+    wishes = parser.parse_args(arguments)
+    if wishes.workers < 1:
+        parser.error("--workers must be 1 or more")
+    if wishes.listen:
+        os.environ["WATCHWORD_LISTEN"] = wishes.listen
+    match wishes.what:
+        case "web":
+            return serve_web(workers=wishes.workers)
+        case "mail":
+            return run_management_command("serve_mail", [])
+        case _:
+            return serve_all(workers=wishes.workers)
+
+
+def serve_web(*, workers: int) -> int:
+    """Runs the web door in this process."""
+    if (status := set_up_django() or _refuse_unready()) != 0:
+        return status
+    from django.conf import settings
+
+    host, port = settings.WATCHWORD_LISTEN
+    if reason := why_not_listen(host, port):
+        print(f"watchword serve: {reason}", file=sys.stderr)
+        return 1
+    WebServer(host, port, workers=workers, proxies=settings.WATCHWORD_TRUSTED_PROXIES).run()
+    return 0
+
+
+def serve_all(*, workers: int) -> int:
+    """Runs both doors as children; when one ends, or this process is told to stop, both end."""
+    if (status := set_up_django() or _refuse_unready()) != 0:
+        return status
+    program = [sys.executable, "-m", "watchword.config.command", "serve"]
+    doors = [
+        subprocess.Popen([*program, "web", "--workers", str(workers)]),  # noqa: S603  our own program and words
+        subprocess.Popen([*program, "mail"]),  # noqa: S603
+    ]
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        for door in doors:
+            if door.poll() is None:
+                door.terminate()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    first, _status = os.waitpid(-1, 0)
+    stop(signal.SIGTERM, None)
+    statuses = []
+    for door in doors:
+        if door.pid == first:
+            statuses.append(os.waitstatus_to_exitcode(_status))
+            continue
+        try:
+            statuses.append(door.wait(GRACE.total_seconds()))
+        except subprocess.TimeoutExpired:
+            door.kill()
+            statuses.append(door.wait())
+    return next((abs(status) for status in statuses if status not in (0, -signal.SIGTERM, -signal.SIGINT)), 0)
+
+
+def why_not_listen(host: str, port: int) -> str | None:
+    """Why nothing can listen there, with the way out, or None if it can."""
+    way_out = f"choose another with --listen {host}:{port + 1 if port < 65535 else 8000}, or set WATCHWORD_LISTEN"  # noqa: PLR2004
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            probe.listen(1)
+    except socket.gaierror:
+        return f"there is no host {host!r} to listen on; {way_out}."
+    except OSError as error:
+        match error.errno:
+            case errno.EADDRINUSE:
+                return f"port {port} on {host} is in use by another program; {way_out}."
+            case errno.EACCES:
+                return f"this user may not listen on port {port}; {way_out}."
+            case _:
+                return f"can't listen on {host}:{port} ({error.strerror}); {way_out}."
+    return None
+
+
+class AccessLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
+    """Writes who asked for which page, never a query or the secret part of a one-time link."""
+
+    def atoms(self, resp: Any, req: Any, environ: Any, request_time: timedelta) -> dict[str, Any]:
+        """Gunicorn's values for one line, with long opaque parts of the path left out."""
+        atoms: dict[str, Any] = super().atoms(resp, req, environ, request_time)
+        return {**atoms, "U": path_for_log(str(atoms.get("U") or "")), "r": "-", "q": "-", "f": "-"}
+
+
+class WebServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
+    """Gunicorn with threads, told everything here: no configuration file, no control socket."""
+
+    def __init__(self, host: str, port: int, *, workers: int, proxies: Sequence[object]) -> None:
+        self._wishes = {
+            "bind": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
+            "workers": workers,
+            "threads": THREADS,
+            "worker_class": "gthread",
+            "preload_app": True,
+            "accesslog": "-",
+            "access_log_format": ACCESS_LOG,
+            "errorlog": "-",
+            "loglevel": "warning",
+            "logger_class": "watchword.config.serving.AccessLogger",
+            "control_socket_disable": True,
+            # Only these may say that the browser came by https.
+            "forwarded_allow_ips": ",".join(map(str, proxies)),
+            "graceful_timeout": int(GRACE.total_seconds()),
+            "proc_name": "watchword-web",
+        }
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Takes the wishes instead of a file or the command line."""
+        for name, value in self._wishes.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        """The application itself."""
+        from watchword.config.wsgi import application
+
+        return application
+
+
+def _refuse_unready() -> int:
+    """Runs the system checks and looks for migrations that wait; 0 if all is well, else 1 after saying what isn't."""
+    from django.core.management.base import BaseCommand, SystemCheckError
+    from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
+    from django.db.migrations.executor import MigrationExecutor
+
+    connection = connections[DEFAULT_DB_ALIAS]
+    try:
+        BaseCommand().check(databases=[DEFAULT_DB_ALIAS])
+        executor = MigrationExecutor(connection)
+        waiting = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    except SystemCheckError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except DatabaseError as error:
+        print(f"watchword serve: the database can't be used: {error}", file=sys.stderr)
+        return 1
+    finally:
+        # A connection must not be carried through a fork.
+        connection.close()
+    if waiting:
+        print("watchword serve: the database isn't up to date; run `watchword migrate` first.", file=sys.stderr)
+        return 1
+    return 0
