@@ -1,5 +1,6 @@
 """How sign-in names are normalised: every spelling of one name is one person."""
 
+import re
 import unicodedata
 
 import idna
@@ -26,6 +27,8 @@ def name_key(name: str) -> str:
     """
     if len(name) > 4 * LONGEST_NAME:
         raise NotASignInName("too_long")
+    if _PLAIN.fullmatch(name) and len(name) <= LONGEST_NAME:
+        return name
     folded = _fold(name)
     if not folded:
         raise NotASignInName("empty")
@@ -37,6 +40,10 @@ def name_key(name: str) -> str:
     if not (local and at and domain) or "@" in local:
         raise NotASignInName("no_domain")
     return f"{local}@{domain_key(domain)}"
+
+
+# Most names come in their normal form already: lower-case ASCII without anything to fold, and no IDNA label in it.
+_PLAIN = re.compile(r"(?!.*(?:--|-\.|\.-))[a-z0-9._+-]+@[a-z0-9][a-z0-9-]{0,62}(?:\.[a-z0-9][a-z0-9-]{0,62})*(?<!-)")
 
 
 def domain_key(domain: str) -> str:

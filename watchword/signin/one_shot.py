@@ -6,7 +6,7 @@ Everything else is an account password and costs one slow hash, so that callers 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +14,7 @@ from datetime import datetime
 from django.db import InterfaceError, OperationalError, transaction
 
 from watchword.audit.events import EventKind
-from watchword.audit.record import Happening, Origin, record_all
+from watchword.audit.record import Happening, Named, Origin, record_all
 from watchword.core.assurance import Evidence
 from watchword.core.codes import LONGEST_TYPED, normal_app_password
 from watchword.core.factors import Held, Rejected
@@ -86,15 +86,15 @@ def check_many(questions: Sequence[Question], *, now: datetime) -> list[Answer]:
         letters = [normal_app_password(question.secret.reveal()) or "" for question in questions]
         lookups = [vault.lookups(word) for word in letters]
         found = vault.find_by_lookups({lookup for word in lookups for lookup in word})
+        hits = [_hit(question, word, found) for question, word in zip(questions, lookups, strict=True)]
+        # Who was named by what failed; what succeeded is never looked up twice.
+        named = _people([question.name for question, hit in zip(questions, hits, strict=True) if hit is None])
         answers, happenings, uses = [], [], []
-        strangers = _people([question.name for question in questions])
-        for question, word in zip(questions, lookups, strict=True):
-            hit = next((found[lookup] for lookup in word if lookup in found), None)
-            if hit is not None and _key(question.name) not in hit.names:
-                hit = None
+        for question, hit in zip(questions, hits, strict=True):
             decision = _judge(hit, question, now)
             answers.append(Answer(True, hit.sign_in_name) if hit and isinstance(decision, Allow) else NO)
-            happenings.append(_happening(question, decision, hit, strangers.get(_key(question.name) or ""), now))
+            person = hit or named.get(_key(question.name) or "")
+            happenings.append(_happening(question, decision, person, now, app_password=hit.label if hit else ""))
             if hit is not None and isinstance(decision, Allow):
                 uses.append(vault.Use(hit.credential_id, now, question.address, question.service))
         vault.note_use(uses)
@@ -115,7 +115,7 @@ def check_account_password(question: Question, *, now: datetime) -> Answer:
             lock = failures.reserve(counted, _limits(user), now=now)
         if not isinstance(lock, Open):
             with transaction.atomic():
-                record_all([_happening(question, Deny(Because.PASSWORD_WAITS), None, user, now)])
+                record_all([_happening(question, Deny(Because.PASSWORD_WAITS), user, now)])
             return NO
         held_before = vault.holdings(user, kinds=[FactorKind.PASSWORD]) if user is not None else []
         held = held_before[0].held if held_before else Held(FactorKind.PASSWORD)
@@ -140,7 +140,7 @@ def check_account_password(question: Question, *, now: datetime) -> Answer:
                     )
                 if verdict.renewed is not None and isinstance(decision, Allow):
                     vault.renew(held_before[0].id, verdict.renewed)
-            record_all([_happening(question, decision, None, user, now)])
+            record_all([_happening(question, decision, user, now)])
             if user is None or not isinstance(decision, Allow):
                 return NO
             vault.note_use([vault.Use(held_before[0].id, now, question.address, question.service)])
@@ -157,6 +157,13 @@ def find_mailbox(name: str) -> str | None:
     if user is None or user.deleted_at is not None:
         return None
     return user.sign_in_name
+
+
+def _hit(question: Question, lookups: Sequence[bytes], found: Mapping[bytes, Found]) -> Found | None:
+    for lookup in lookups:
+        if lookup in found and _key(question.name) in found[lookup].names:
+            return found[lookup]
+    return None
 
 
 def _judge(hit: Found | None, question: Question, now: datetime) -> Decision:
@@ -182,26 +189,25 @@ def _judge(hit: Found | None, question: Question, now: datetime) -> Decision:
 
 
 def _happening(
-    question: Question, decision: Decision, hit: Found | None, user: User | None, now: datetime
+    question: Question, decision: Decision, person: Named | None, now: datetime, *, app_password: str = ""
 ) -> Happening:
     allowed = isinstance(decision, Allow)
-    details: dict[str, object] = {}
-    if hit is not None:
-        details = {"app_password": hit.label}
     return Happening(
         kind=EventKind.SIGN_IN_ALLOWED if allowed else EventKind.SIGN_IN_DENIED,
         at=now,
-        subject=user,
-        by=user if allowed else None,
+        subject=person,
+        by=person if allowed else None,
         origin=Origin(address=question.address, door=question.door.value, service=question.service),
         reason=decision.because if isinstance(decision, Deny) else "",
         name=question.name,
-        details=details,
+        details={"app_password": app_password} if app_password else {},
     )
 
 
 def _people(names: Sequence[str]) -> dict[str, User]:
     keys = {key for name in names if (key := _key(name)) is not None}
+    if not keys:
+        return {}
     rows = SignInName.objects.filter(key__in=keys).select_related("user__organisation")
     return {row.key: row.user for row in rows}
 

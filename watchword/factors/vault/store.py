@@ -1,16 +1,15 @@
-"""The one hand in the table of what people hold: it seals, opens, locks and hands out plain values."""
+"""Seals, opens, lists, revokes: everything about what people hold but the hot path."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, QuerySet
 
 from watchword.core.factors import Held
 from watchword.core.keyring import KeyRing
@@ -41,16 +40,6 @@ class Kept:
     def is_alive(self) -> bool:
         """Whether it proves anything today."""
         return self.suspended_at is None and self.revoked_at is None
-
-
-@dataclass(frozen=True, slots=True)
-class Use:
-    """One use of a credential, to be written with the log row of the sign-in."""
-
-    credential_id: UUID
-    at: datetime
-    address: str = ""
-    service: str = ""
 
 
 def key_ring() -> KeyRing:
@@ -104,14 +93,6 @@ def renew(credential_id: UUID, secret: bytes) -> None:
     Credential.objects.filter(pk=credential_id).update(secret=secret)
 
 
-def note_use(uses: Iterable[Use]) -> None:
-    """Write when and from where credentials were last used."""
-    for use in uses:
-        Credential.objects.filter(pk=use.credential_id).update(
-            last_used_at=use.at, last_used_address=use.address[:45], last_used_service=use.service[:32]
-        )
-
-
 def count_alive(user: User, kind: FactorKind) -> int:
     """Return how many live things of one kind a person holds."""
     return Credential.objects.filter(user=user, kind=kind, revoked_at=None, suspended_at=None).count()
@@ -145,76 +126,6 @@ def holders(organisation_id: int, kind: FactorKind) -> QuerySet[Credential, UUID
     """Return the ids of the people of an organisation who hold something live of one kind, as a subquery."""
     alive = Credential.objects.filter(user__organisation=organisation_id, kind=kind, revoked_at=None, suspended_at=None)
     return alive.values_list("user_id", flat=True)
-
-
-def lookups(letters: str) -> tuple[bytes, ...]:
-    """Return the keyed hashes under which an app password can lie, the newest key first."""
-    return key_ring().macs("factors.app_password", letters.encode("ascii"))
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What one look-up of an app password brings: the facts for a decision and nothing more."""
-
-    credential_id: UUID
-    user_id: UUID
-    sign_in_name: str
-    organisation_id: int
-    mfa_state: str
-    are_allowed: bool
-    is_blocked: bool
-    is_deleted: bool
-    is_suspended: bool
-    is_revoked: bool
-    label: str
-    names: frozenset[str] = field(default_factory=frozenset)
-
-
-def find_by_lookups(asked: Collection[bytes]) -> dict[bytes, Found]:
-    """Return the app passwords that lie under keyed hashes, with one indexed query; tombstones are found as well."""
-    rows = (
-        Credential.objects.filter(Q(lookup__in=asked), kind=FactorKind.APP_PASSWORD)
-        .order_by()
-        .values_list(
-            "lookup",
-            "id",
-            "user_id",
-            "user__sign_in_name",
-            "user__organisation_id",
-            "user__mfa_state",
-            "user__organisation__app_passwords_allowed",
-            "user__blocked_at",
-            "user__deleted_at",
-            "suspended_at",
-            "revoked_at",
-            "label",
-            "user__names__key",
-        )
-    )
-    found: dict[bytes, Found] = {}
-    for lookup, *columns, key in rows.iterator():
-        digest = bytes(lookup or b"")
-        names = (found[digest].names if digest in found else frozenset()) | {key}
-        found[digest] = _found(columns, names)
-    return found
-
-
-def _found(columns: list[Any], names: frozenset[str]) -> Found:
-    credential_id, user_id, name, organisation_id, state, allowed, blocked, deleted, suspended, revoked, label = columns
-    return Found(
-        credential_id=credential_id,
-        user_id=user_id,
-        sign_in_name=name,
-        organisation_id=organisation_id,
-        mfa_state=state,
-        are_allowed=allowed,
-        is_blocked=blocked is not None,
-        is_deleted=deleted is not None,
-        is_suspended=suspended is not None,
-        is_revoked=revoked is not None,
-        label=label,
-        names=names,
-    )
 
 
 def reseal() -> int:

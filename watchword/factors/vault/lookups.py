@@ -1,0 +1,120 @@
+"""The hot path: which app passwords lie under these keyed hashes, in one indexed query and without the ORM's objects.
+
+Plain SQL, because it is asked thousands of times a second; it names the tables through the models, so that a migration
+that renames one breaks the tests and not the mail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db import connection
+
+from watchword.directory.models import Organisation, SignInName, User
+from watchword.factors.models import Credential
+from watchword.factors.vault.store import key_ring
+
+_PURPOSE = "factors.app_password"
+
+_SELECT = f"""
+    SELECT held.lookup, held.id, held.label, held.suspended_at IS NOT NULL, held.revoked_at IS NOT NULL,
+        person.id, person.sign_in_name, person.organisation_id, person.mfa_state,
+        person.blocked_at IS NOT NULL, person.deleted_at IS NOT NULL, organisation.app_passwords_allowed, named.key
+    FROM {Credential._meta.db_table} held
+    JOIN {User._meta.db_table} person ON person.id = held.user_id
+    JOIN {Organisation._meta.db_table} organisation ON organisation.id = person.organisation_id
+    JOIN {SignInName._meta.db_table} named ON named.user_id = person.id
+    WHERE held.lookup IN """  # noqa: S608  (the names of tables; every value is a parameter)
+_UPDATE = (
+    f"UPDATE {Credential._meta.db_table}"  # noqa: S608  (the name of a table; every value is a parameter)
+    " SET last_used_at = %s, last_used_address = %s, last_used_service = %s WHERE id = %s"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One use of a credential, to be written with the log row of the sign-in."""
+
+    credential_id: UUID
+    at: datetime
+    address: str = ""
+    service: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one look-up of an app password brings: the facts for a decision and nothing more.
+
+    ``id``, ``sign_in_name`` and ``organisation_id`` are the person's.
+    """
+
+    credential_id: UUID
+    label: str
+    is_suspended: bool
+    is_revoked: bool
+    id: UUID
+    sign_in_name: str
+    organisation_id: int
+    mfa_state: str
+    is_blocked: bool
+    is_deleted: bool
+    are_allowed: bool
+    names: frozenset[str]
+
+
+def lookups(letters: str) -> tuple[bytes, ...]:
+    """Return the keyed hashes under which an app password can lie, the newest key first."""
+    return key_ring().macs(_PURPOSE, letters.encode("ascii"))
+
+
+def find_by_lookups(asked: Collection[bytes]) -> dict[bytes, Found]:
+    """Return the app passwords that lie under keyed hashes, with one query; tombstones are found as well."""
+    if not asked:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(_SELECT + "(" + ", ".join(["%s"] * len(asked)) + ")", list(asked))
+        rows = cursor.fetchall()
+    found: dict[bytes, Found] = {}
+    for lookup, pk, label, suspended, revoked, user, name, organisation, state, blocked, deleted, allowed, key in rows:
+        digest = bytes(lookup)
+        earlier = found.get(digest)
+        found[digest] = Found(
+            credential_id=_uuid(pk),
+            label=label,
+            is_suspended=bool(suspended),
+            is_revoked=bool(revoked),
+            id=_uuid(user),
+            sign_in_name=name,
+            organisation_id=organisation,
+            mfa_state=state,
+            is_blocked=bool(blocked),
+            is_deleted=bool(deleted),
+            are_allowed=bool(allowed),
+            names=frozenset({key}) if earlier is None else earlier.names | {key},
+        )
+    return found
+
+
+def note_use(uses: Iterable[Use]) -> None:
+    """Write when and from where credentials were last used."""
+    native = connection.features.has_native_uuid_field
+    rows = [
+        (
+            connection.ops.adapt_datetimefield_value(use.at),
+            use.address[:45],
+            use.service[:32],
+            use.credential_id if native else use.credential_id.hex,
+        )
+        for use in uses
+    ]
+    if rows:
+        with connection.cursor() as cursor:
+            cursor.executemany(_UPDATE, rows)
+
+
+def _uuid(value: UUID | str) -> UUID:
+    # SQLite keeps UUIDs as 32 hexadecimal digits, PostgreSQL as what they are.
+    return value if isinstance(value, UUID) else UUID(hex=value)
