@@ -28,9 +28,9 @@ policies = st.builds(
     call_allowed=st.booleans(),
     account_password_in_mail_while_enabled=st.booleans(),
 )
-evidence = st.lists(st.builds(Evidence, kind=kinds, at=st.just(NOW), way=st.sampled_from([None, *Way])), max_size=4).map(
-    tuple
-)
+evidence = st.lists(
+    st.builds(Evidence, kind=kinds, at=st.just(NOW), way=st.sampled_from([None, *Way])), max_size=4
+).map(tuple)
 locks = st.sampled_from([Open(3), Wait(NOW + timedelta(seconds=30)), Locked(NOW)])
 attempts = st.builds(
     Attempt,

@@ -43,12 +43,16 @@ def test_leading_zeros_are_as_likely_as_other_digits() -> None:
     assert all(1_750 < first[digit] < 2_250 for digit in "0123456789")
 
 
-@pytest.mark.parametrize("typed", ["123456", " 123 456 ", "123-456", "1 2 3 4 5 6", "\uff11\uff12\uff13\uff14\uff15\uff16", "١٢٣٤٥٦"])
+@pytest.mark.parametrize(
+    "typed", ["123456", " 123 456 ", "123-456", "1 2 3 4 5 6", "\uff11\uff12\uff13\uff14\uff15\uff16", "١٢٣٤٥٦"]
+)
 def test_every_spelling_of_a_code_has_one_normal_form(typed: str) -> None:
     assert normal_code(typed) == "123456"
 
 
-@pytest.mark.parametrize("typed", ["", "12345", "1234567", "+123456", "1e5000", "0x1e24", "abcdef", "12345\0", "1" * 2000, "½23456"])
+@pytest.mark.parametrize(
+    "typed", ["", "12345", "1234567", "+123456", "1e5000", "0x1e24", "abcdef", "12345\0", "1" * 2000, "½23456"]
+)
 def test_what_is_not_six_digits_is_no_code(typed: str) -> None:
     assert normal_code(typed) is None
 
@@ -69,6 +73,8 @@ def test_an_app_password_has_24_letters_and_survives_being_shown(seed: int) -> N
     assert normal_app_password(shown.replace(" ", "-")) == letters
 
 
-@pytest.mark.parametrize("typed", ["", "a" * 23, "a" * 25, "a" * 23 + "1", "a" * 23 + "é", "a" * 23 + "_", "a" * 24 + "\0", "a" * 24 + "b"])
+@pytest.mark.parametrize(
+    "typed", ["", "a" * 23, "a" * 25, "a" * 23 + "1", "a" * 23 + "é", "a" * 23 + "_", "a" * 24 + "\0", "a" * 24 + "b"]
+)
 def test_nothing_else_is_ignored_in_an_app_password(typed: str) -> None:
     assert normal_app_password(typed) is None

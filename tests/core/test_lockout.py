@@ -70,7 +70,9 @@ def test_no_pattern_gets_more_than_the_days_tries_checked(seconds: list[int]) ->
             checked.append(second)
     for start in checked:
         assert sum(1 for second in checked if start <= second < start + 86_400) <= LIMITS.day_failures
-        assert sum(1 for second in checked if start <= second < start + LIMITS.first_wait_seconds) <= LIMITS.burst_failures
+        assert (
+            sum(1 for second in checked if start <= second < start + LIMITS.first_wait_seconds) <= LIMITS.burst_failures
+        )
 
 
 @given(moments, st.integers(0, 86_400))

@@ -17,7 +17,9 @@ TEXT = Evidence(FactorKind.PHONE, NOW, Way.TEXT)
 CALL = Evidence(FactorKind.PHONE, NOW, Way.CALL)
 
 
-@given(st.dictionaries(st.sampled_from([field.name for field in dataclasses.fields(Limits)]), st.integers() | st.text()))
+@given(
+    st.dictionaries(st.sampled_from([field.name for field in dataclasses.fields(Limits)]), st.integers() | st.text())
+)
 def test_no_wish_ever_loosens_a_limit(wishes: dict[str, object]) -> None:
     tightened, weakest = Limits().tightened(wishes), Limits()
     longer = {"resend_seconds", "burst_seconds", "first_wait_seconds", "longest_wait_seconds"}
