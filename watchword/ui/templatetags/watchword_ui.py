@@ -1,0 +1,138 @@
+"""The template tags of all pages."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+from typing import Any
+
+from django import template
+from django.forms import BaseForm, BoundField, CheckboxInput, CheckboxSelectMultiple, RadioSelect
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from watchword.ui.icons import ICONS
+
+register = template.Library()
+
+_MINUTE = 60
+_STATES = {
+    "disabled": "quiet",
+    "enabled": "notice",
+    "enforced": "good",
+    "blocked": "bad",
+    "deleted": "bad",
+    "suspended": "bad",
+}
+
+
+@register.inclusion_tag("ui/error_summary.html")
+def error_summary(form: BaseForm) -> dict[str, Any]:
+    """Show what is wrong with a form, first on the page, each line a link to its field."""
+    rows = [
+        (form[name].id_for_label or form[name].auto_id, form.errors[name])
+        for name in form.errors
+        if name in form.fields
+    ]
+    return {"rows": rows, "others": form.non_field_errors(), "is_wrong": bool(form.errors)}
+
+
+@register.inclusion_tag("ui/form_row.html")
+def form_row(field: BoundField) -> dict[str, Any]:
+    """Show one field with its label, hint and error; the input names both by aria-describedby."""
+    widget = field.field.widget
+    is_group = isinstance(widget, RadioSelect | CheckboxSelectMultiple)
+    described = [
+        f"{field.auto_id}-{part}" for part, there in (("hint", field.help_text), ("error", field.errors)) if there
+    ]
+    attributes: dict[str, str | bool] = {}
+    if described and not is_group:
+        attributes["aria-describedby"] = " ".join(described)
+    if field.errors and not is_group:
+        attributes["aria-invalid"] = "true"
+    return {
+        "field": field,
+        "widget": field.as_widget(attrs=attributes),
+        "described": " ".join(described),
+        "is_group": is_group,
+        "is_tick": isinstance(widget, CheckboxInput),
+        "is_hidden": widget.is_hidden,
+    }
+
+
+@register.simple_tag
+def state_tag(state: str) -> SafeString:
+    """Show a state as a word; its colour only repeats it."""
+    names = {
+        "disabled": _("Disabled"),
+        "enabled": _("Enabled"),
+        "enforced": _("Enforced"),
+        "blocked": _("Blocked"),
+        "deleted": _("Deleted"),
+        "suspended": _("Suspended"),
+    }
+    word = str(state)
+    return format_html('<span class="tag tag-{}">{}</span>', _STATES.get(word, "quiet"), names.get(word, word))
+
+
+@register.simple_tag
+def person_time(moment: datetime | None) -> SafeString | str:
+    """Show a time in short words, the whole of it on hover; nothing for no time."""
+    if moment is None:
+        return _("never")
+    local = timezone.localtime(moment)
+    today = timezone.localtime(timezone.now())
+    if local.date() == today.date():
+        short = _("today at %(time)s") % {"time": date_format(local, "TIME_FORMAT")}
+    elif local.year == today.year:
+        short = date_format(local, "j F, H:i")
+    else:
+        short = date_format(local, "j F Y")
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>', local.isoformat(), date_format(local, "DATETIME_FORMAT"), short
+    )
+
+
+@register.simple_tag
+def in_words(moment: datetime) -> str:
+    """Say how long it is until a moment: "30 seconds", "4 minutes"."""
+    seconds = max(math.ceil((moment - timezone.now()).total_seconds()), 1)
+    if seconds < _MINUTE:
+        return ngettext("%(number)d second", "%(number)d seconds", seconds) % {"number": seconds}
+    return timesince(timezone.now(), moment, depth=1) if seconds >= 2 * _MINUTE else _("a minute")
+
+
+@register.simple_tag
+def seconds_until(moment: datetime) -> int:
+    """Return the whole seconds until a moment, for a countdown."""
+    return max(math.ceil((moment - timezone.now()).total_seconds()), 0)
+
+
+@register.filter
+def initials(name: str) -> str:
+    """Return one or two letters that stand for a name."""
+    words = [word for word in str(name).replace("@", " ").split() if word[:1].isalnum()]
+    if not words:
+        return "?"
+    letters = words[0][:1] + (words[-1][:1] if len(words) > 1 else "")
+    return letters.upper()
+
+
+@register.simple_tag
+def icon(name: str) -> SafeString:
+    """Draw one icon; it is decoration, the words beside it say the same."""
+    return format_html(
+        '<svg class="icon" viewBox="0 0 24 24" width="20" height="20" aria-hidden="true" focusable="false">{}</svg>',
+        ICONS[name],
+    )
+
+
+@register.inclusion_tag("ui/secret_groups.html")
+def secret_groups(secret: str, name: str = "secret") -> dict[str, Any]:
+    """Show something to copy, in groups; each group can't break."""
+    return {"secret": secret, "groups": secret.split(" "), "name": name}
