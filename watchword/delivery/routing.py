@@ -56,16 +56,14 @@ def hand_over(outgoing: Outgoing, *, now: datetime) -> Result:
 
 
 def note_result(
-    delivery_id: UUID, result: Result, *, now: datetime, channel: str | None = None, reference: str | None = None
+    delivery_id: UUID, result: Result, *, now: datetime, channel: str | None = None, reference: str = ""
 ) -> None:
     """Write what became of a delivery."""
-    changes: dict[str, object] = {"result": result, "changed_at": now}
-    if channel is not None:
-        changes["channel"] = channel
-    if reference is not None:
-        changes["reference"] = reference[:100]
-    waiting = Delivery.objects.filter(pk=delivery_id)
+    rows = Delivery.objects.filter(pk=delivery_id)
+    about = {} if channel is None else {"channel": channel, "reference": reference[:100]}
+    if about:
+        rows.update(**about)
     if result is Result.SENT:
         # A receipt can be quicker than our own note: "sent" never overwrites what a receipt said.
-        waiting = waiting.filter(result=Result.WAITING)
-    waiting.update(**changes)
+        rows = rows.filter(result=Result.WAITING)
+    rows.update(result=result, changed_at=now)

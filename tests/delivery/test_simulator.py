@@ -1,0 +1,118 @@
+"""The telephone on a page: what arrives, what is heard, what keys do."""
+
+from __future__ import annotations
+
+import io
+import wave
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.world import World
+from watchword.core.policy import Way
+from watchword.delivery.channel import DeliveryFailed, Outgoing, Result
+from watchword.delivery.models import Delivery
+from watchword.delivery.simulator import attendant, speech
+from watchword.delivery.simulator.attendant import Call, CallState
+from watchword.delivery.simulator.channel import SimulatorChannel, move, spoken
+from watchword.delivery.simulator.models import Arrival
+
+keys = st.lists(st.sampled_from("0123456789*#x"), max_size=20)
+
+
+def outgoing(world: World, way: Way, number: str = "+4915112345678") -> Outgoing:
+    delivery = Delivery.objects.create(
+        organisation=world.organisation,
+        user=world.alice,
+        way=way,
+        purpose="sign_in",
+        number_key=b"k",
+        ends=number[-2:],
+        created_at=world.now,
+        changed_at=world.now,
+    )
+    return Outgoing(delivery.pk, way, number, "", "493027", "Harbour & Hill", "sign-in.harbour.example")
+
+
+def test_a_text_arrives_with_the_code_first_and_the_bound_line_last(world: World) -> None:
+    message = outgoing(world, Way.TEXT)
+    SimulatorChannel().send(message, timeout_seconds=1)
+    text = Arrival.objects.get().text
+    assert text.startswith("493 027 is your Harbour & Hill security code")
+    assert text.endswith("\n\n@sign-in.harbour.example #493027")
+    assert Delivery.objects.get(pk=message.delivery_id).result == Result.DELIVERED
+
+
+@pytest.mark.parametrize(
+    ("ending", "result"), [("97", Result.NO_ANSWER), ("98", Result.BUSY), ("99", Result.UNREACHABLE)]
+)
+def test_some_numbers_are_in_trouble(world: World, ending: str, result: Result) -> None:
+    with pytest.raises(DeliveryFailed) as caught:
+        SimulatorChannel().send(outgoing(world, Way.CALL, f"+49151123456{ending}"), timeout_seconds=1)
+    assert caught.value.result is result
+    assert not Arrival.objects.exists()
+
+
+def test_a_call_says_the_code_only_after_a_key(world: World) -> None:
+    message = outgoing(world, Way.CALL)
+    SimulatorChannel().send(message, timeout_seconds=1)
+    arrival = Arrival.objects.get()
+    move(arrival, attendant.answer(arrival.call))
+    assert "4" not in spoken(arrival)
+    assert "Harbour & Hill" in spoken(arrival)
+    move(arrival, attendant.press(arrival.call, "1"))
+    assert spoken(arrival).count("4. 9. 3. 0. 2. 7") == 2
+    assert Delivery.objects.get(pk=message.delivery_id).result == Result.DELIVERED
+
+
+def test_zero_and_hash_report_fraud_and_end_the_call(world: World) -> None:
+    message = outgoing(world, Way.CALL)
+    SimulatorChannel().send(message, timeout_seconds=1)
+    arrival = Arrival.objects.get()
+    move(arrival, attendant.answer(arrival.call))
+    assert not move(arrival, attendant.press(arrival.call, "0"))
+    assert move(arrival, attendant.press(arrival.call, "#"))
+    assert arrival.call.state.is_over
+    assert Delivery.objects.get(pk=message.delivery_id).result == Result.FRAUD_REPORTED
+
+
+@given(keys)
+def test_only_zero_then_hash_reports_fraud(pressed: list[str]) -> None:
+    call = attendant.answer(Call())
+    for key in pressed:
+        call = attendant.press(call, key)
+    meant = "".join(key for key in pressed if key in attendant.KEYS)
+    assert (call.state is CallState.FRAUD) == ("0#" in meant)
+    if call.state is CallState.CODE:
+        assert "1" in meant
+
+
+@given(keys)
+def test_a_call_that_is_over_stays_over(pressed: list[str]) -> None:
+    for over in (Call(CallState.ENDED), Call(CallState.MISSED), Call(CallState.FRAUD)):
+        call = over
+        for key in pressed:
+            call = attendant.hang_up(attendant.answer(attendant.press(call, key)))
+        assert call == over
+
+
+def test_a_call_declined_is_missed_and_one_hung_up_is_over() -> None:
+    assert attendant.hang_up(Call()).state is CallState.MISSED
+    assert attendant.hang_up(attendant.answer(Call())).state is CallState.ENDED
+
+
+def test_speech_is_really_made() -> None:
+    assert speech.is_available(), "`make test` installs espeak-ng where it is root"
+    heard = speech.speak("Your security code is: 4. 9. 3. 0. 2. 7.")
+    with wave.open(io.BytesIO(heard)) as sound:
+        assert sound.getnchannels() == 1
+        assert sound.getsampwidth() == 2
+    assert len(heard) / (2 * 22_050) > 2
+
+
+def test_without_a_synthesiser_there_is_a_clear_no(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speech, "PROGRAM", "no-such-synthesiser")
+    assert not speech.is_available()
+    with pytest.raises(speech.NoSpeech, match="not installed"):
+        speech.speak("anything at all")

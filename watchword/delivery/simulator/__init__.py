@@ -1,0 +1,1 @@
+"""The channel of the demo and of the tests: a telephone on a page."""
