@@ -14,7 +14,7 @@ from watchword.audit.record import NOWHERE, Origin, record
 from watchword.core.codes import Chance
 from watchword.core.factors import Challenge, Held
 from watchword.core.policy import SECOND_FACTORS, FactorKind, MfaState
-from watchword.directory.actions import LastGlobalAdministrator, is_last_global_administrator
+from watchword.directory.actions import keep_an_administrator
 from watchword.directory.models import MfaCause, MfaStateChange, User
 from watchword.directory.permission import demand
 from watchword.directory.roles import Act
@@ -102,7 +102,7 @@ def block(user: User, *, by: User | None, origin: Origin = NOWHERE, now: datetim
         demand(by, Act.BLOCK_PERSON, user)
         if user.blocked_at is not None:
             return False
-        _keep_an_administrator(user)
+        keep_an_administrator(user)
         user.blocked_at = now
         user.save(update_fields=["blocked_at"])
         _end_access(user, because="blocked", now=now)
@@ -130,7 +130,7 @@ def delete(user: User, *, by: User | None, origin: Origin = NOWHERE, now: dateti
         demand(by, Act.DELETE_PERSON, user)
         if user.deleted_at is not None:
             return False
-        _keep_an_administrator(user)
+        keep_an_administrator(user)
         user.deleted_at = now
         user.save(update_fields=["deleted_at"])
         vault.revoke_all(user, [FactorKind.APP_PASSWORD], because="deleted", now=now)
@@ -258,11 +258,6 @@ def unlock_second_factor(user: User, *, by: User | None, origin: Origin = NOWHER
             return False
         record(EventKind.SECOND_FACTOR_UNLOCKED, now=now, subject=user, by=by, origin=origin)
         return True
-
-
-def _keep_an_administrator(user: User) -> None:
-    if is_last_global_administrator(user):
-        raise LastGlobalAdministrator
 
 
 def _end_access(user: User, *, because: str, now: datetime) -> None:

@@ -1,0 +1,134 @@
+"""Administrative acts on people: what is refused, what is written, who may."""
+
+from __future__ import annotations
+
+import pytest
+from django.utils import timezone
+
+from tests.world import World, make_organisation, make_person
+from watchword.audit.events import EventKind
+from watchword.audit.models import Event
+from watchword.core.names import NotASignInName
+from watchword.directory import actions
+from watchword.directory.actions import BadPerson, LastGlobalAdministrator
+from watchword.directory.models import SignInName, User
+from watchword.directory.permission import NotAllowed
+from watchword.directory.roles import ACTS_ON_NOBODY, MAY, RANK, Act, Role, may
+
+
+def create(world: World, name: str = "dora@harbour.example", **more: object) -> User:
+    wished: dict[str, object] = {"display_name": "Dora", "by": world.root, "now": world.now, **more}
+    return actions.create_person(world.organisation, sign_in_name=name, **wished)  # type: ignore[arg-type]
+
+
+def test_a_person_is_created_with_names_and_roles(world: World) -> None:
+    dora = create(world, contact_mail="dora@elsewhere.example", roles=[Role.HELPDESK_ADMINISTRATOR])
+    assert actions.find_by_name("DORA@harbour.example.") == dora
+    assert dora.roles == {Role.HELPDESK_ADMINISTRATOR}
+    assert Event.objects.filter(kind=EventKind.PERSON_CREATED, subject_id=dora.pk, actor_id=world.root.pk).count() == 1
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    ["ALICE@harbour.example", "\uff41lice@harbour.example", "alice@HARBOUR.example.", " alice@harbour.example "],
+)
+def test_another_spelling_of_a_taken_name_is_taken(world: World, spelling: str) -> None:
+    with pytest.raises(BadPerson) as caught:
+        create(world, spelling)
+    assert caught.value.reasons == {"sign_in_name": "taken"}
+
+
+def test_everything_that_is_wrong_is_said_at_once(world: World) -> None:
+    before = User.objects.count()
+    with pytest.raises(BadPerson) as caught:
+        create(world, "dora@other.example", display_name=" ", contact_mail="not an address", directory_phone="call me")
+    assert caught.value.reasons == {
+        "sign_in_name": "other_domain",
+        "display_name": "missing",
+        "contact_mail": "not_an_address",
+        "directory_phone": "not_a_number",
+    }
+    assert User.objects.count() == before
+
+
+def test_an_alias_is_a_name_of_the_same_person(world: World) -> None:
+    actions.add_alias(world.alice, "al@harbour.example", by=world.root, now=world.now)
+    assert actions.find_by_name("AL@harbour.example") == world.alice
+    with pytest.raises(BadPerson):
+        actions.add_alias(world.bob, "al@harbour.example", by=world.root, now=world.now)
+    assert actions.remove_alias(world.alice, "AL@harbour.example", by=world.root, now=world.now)
+    assert actions.find_by_name("al@harbour.example") is None
+    assert not actions.remove_alias(world.alice, "alice@harbour.example", by=world.root, now=world.now)
+
+
+def test_an_edit_says_what_changed_and_keeps_the_rest(world: World) -> None:
+    changed = actions.edit_person(world.alice, {"sign_in_name": "alicia@harbour.example"}, by=world.root, now=world.now)
+    assert changed == ["sign_in_name"]
+    assert actions.find_by_name("alicia@harbour.example") == world.alice
+    assert actions.find_by_name("alice@harbour.example") is None
+    assert SignInName.objects.filter(user=world.alice).count() == 1
+    assert actions.edit_person(world.alice, {"display_name": "Alice"}, by=world.root, now=world.now) == []
+
+
+def test_a_bad_edit_changes_nothing(world: World) -> None:
+    with pytest.raises(BadPerson):
+        actions.edit_person(
+            world.alice,
+            {"display_name": "Alicia", "sign_in_name": "bob@harbour.example"},
+            by=world.root,
+            now=world.now,
+        )
+    world.alice.refresh_from_db()
+    assert world.alice.display_name == "Alice"
+
+
+def test_the_last_global_administrator_keeps_the_role(world: World) -> None:
+    with pytest.raises(LastGlobalAdministrator):
+        actions.take_role(world.root, Role.GLOBAL_ADMINISTRATOR, by=world.root, now=world.now)
+    second = make_person(world.organisation, "second", roles=(Role.GLOBAL_ADMINISTRATOR,))
+    User.objects.filter(pk=second.pk).update(blocked_at=world.now)
+    with pytest.raises(LastGlobalAdministrator):
+        actions.take_role(world.root, Role.GLOBAL_ADMINISTRATOR, by=world.root, now=world.now)
+    User.objects.filter(pk=second.pk).update(blocked_at=None)
+    assert actions.take_role(world.root, Role.GLOBAL_ADMINISTRATOR, by=second, now=world.now)
+
+
+def test_nobody_hands_out_what_he_may_not(world: World) -> None:
+    helper = make_person(world.organisation, "helper", roles=(Role.USER_ADMINISTRATOR,))
+    with pytest.raises(NotAllowed):
+        create(world, by=helper, roles=[Role.HELPDESK_ADMINISTRATOR])
+    with pytest.raises(NotAllowed):
+        actions.give_role(world.alice, Role.GLOBAL_ADMINISTRATOR, by=helper, now=world.now)
+
+
+@pytest.mark.parametrize("role", list(Role))
+@pytest.mark.parametrize("other", [None, *Role])
+@pytest.mark.parametrize("act", list(Act))
+def test_the_table_of_roles_is_the_rule(role: Role, other: Role | None, act: Act) -> None:
+    on = frozenset() if other is None else frozenset({other})
+    expected = act in MAY[role] and (act in ACTS_ON_NOBODY or other is None or RANK[role] >= RANK[other])
+    assert may({role}, act, on) is expected
+
+
+@pytest.mark.parametrize("act", list(Act))
+def test_somebody_without_a_role_may_nothing(act: Act) -> None:
+    assert not may(frozenset(), act)
+
+
+def test_an_administrator_reaches_nobody_of_another_organisation(world: World) -> None:
+    other = make_organisation("Other", "other.example")
+    stranger = make_person(other, "stranger")
+    assert not any(world.root.may(act, stranger) for act in Act)
+
+
+def test_a_domain_belongs_to_one_organisation(world: World) -> None:
+    with pytest.raises(BadPerson):
+        actions.create_organisation("Copy", domains=["HARBOUR.example"], region="DE", by=None, now=timezone.now())
+    with pytest.raises(BadPerson):
+        actions.create_organisation("Nowhere", domains=["new.example"], region="XX", by=None, now=timezone.now())
+
+
+def test_what_is_no_name_finds_nobody(world: World) -> None:
+    assert actions.find_by_name("nobody") is None
+    with pytest.raises(NotASignInName):
+        actions.remove_alias(world.alice, "nobody", by=world.root, now=world.now)

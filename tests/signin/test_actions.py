@@ -1,0 +1,238 @@
+"""Administrative acts that reach proofs and sessions: what each ends, and who may."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.telephone import Telephone
+from tests.world import ORIGIN, World, evidence_for, give_app_password, give_phone, make_person
+from watchword.audit.events import EventKind
+from watchword.audit.models import Event
+from watchword.core.factors import Rejected
+from watchword.core.policy import Door, FactorKind, MfaState
+from watchword.core.signin import Because
+from watchword.directory.actions import LastGlobalAdministrator
+from watchword.directory.models import MfaCause, MfaStateChange, User
+from watchword.directory.permission import NotAllowed
+from watchword.directory.roles import Role
+from watchword.factors import vault
+from watchword.signin import actions, failures, invitations, one_shot, overview, service, service_settings, sessions
+from watchword.signin.invitations import InvitationIsOver
+from watchword.signin.models import Revocation, SignInAttempt
+from watchword.signin.one_shot import Question, Secret
+from watchword.signin.service import ComeIn, Continue, Refused
+
+
+def opened(world: World, user: User) -> str:
+    evidence = evidence_for(FactorKind.PASSWORD, FactorKind.PHONE)
+    return sessions.open_session(user, evidence, origin=ORIGIN, now=world.now).token
+
+
+def mail_opens(world: World, secret: str, name: str = "alice@harbour.example") -> bool:
+    question = Question(Door.MAIL, name, Secret(secret))
+    if one_shot.is_shaped_like_app_password(question):
+        return one_shot.check_many([question], now=world.now)[0].allowed
+    return one_shot.check_account_password(question, now=world.now).allowed
+
+
+def test_enabling_signs_out_and_is_remembered(world: World) -> None:
+    token = opened(world, world.carol)
+    outcome = actions.set_mfa_state(world.carol, MfaState.ENABLED, by=world.root, now=world.now)
+    assert (outcome.before, outcome.after, outcome.because_registered) == (MfaState.DISABLED, MfaState.ENABLED, False)
+    assert sessions.find(token, now=world.now) is None
+    change = MfaStateChange.objects.get(user=world.carol)
+    assert (change.by, change.by_name, change.cause) == (world.root, "root@harbour.example", MfaCause.PERSON)
+    assert Event.objects.filter(kind=EventKind.MFA_STATE_CHANGED, subject_id=world.carol.pk).count() == 1
+
+
+def test_enabling_somebody_who_is_registered_enforces_at_once_and_says_why(world: World) -> None:
+    give_phone(world.carol)
+    outcome = actions.set_mfa_state(world.carol, MfaState.ENABLED, by=world.root, now=world.now)
+    assert (outcome.after, outcome.because_registered) == (MfaState.ENFORCED, True)
+    assert MfaStateChange.objects.get(user=world.carol).cause == MfaCause.ALREADY_REGISTERED
+
+
+def test_setting_a_state_again_changes_and_records_nothing(world: World) -> None:
+    actions.set_mfa_state(world.alice, MfaState.ENFORCED, by=world.root, now=world.now)
+    assert not MfaStateChange.objects.exists()
+
+
+def test_disabling_suspends_app_passwords_for_good(world: World) -> None:
+    actions.set_mfa_state(world.alice, MfaState.DISABLED, by=world.root, now=world.now)
+    assert not mail_opens(world, world.alices_app_password)
+    assert mail_opens(world, world.passwords["alice"])
+    actions.set_mfa_state(world.alice, MfaState.ENABLED, by=world.root, now=world.now)
+    world.alice.refresh_from_db()
+    assert world.alice.state is MfaState.ENFORCED
+    assert not mail_opens(world, world.alices_app_password)
+    assert overview.app_passwords_of(world.alice)[0].suspended_at is not None
+    assert mail_opens(world, give_app_password(world.alice, "A new one"))
+
+
+def test_a_reset_of_the_password_ends_sessions_app_passwords_and_the_old_password(world: World) -> None:
+    token = opened(world, world.alice)
+    reset = actions.reset_password(world.alice, by=world.root, now=world.now)
+    assert reset.secret not in repr(reset)
+    assert sessions.find(token, now=world.now) is None
+    assert overview.app_passwords_of(world.alice) == []
+    assert not mail_opens(world, world.alices_app_password)
+    attempt = service.find_attempt(
+        service.begin("alice@harbour.example", origin=ORIGIN, next_url="/", now=world.now), now=world.now
+    )
+    assert attempt is not None
+    old = service.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=world.now)
+    assert old == Refused(Because.WRONG_PROOF)
+    assert isinstance(service.answer(attempt, FactorKind.PASSWORD, reset.secret, now=world.now), Continue)
+
+
+def test_app_passwords_can_be_kept_at_a_reset(world: World) -> None:
+    actions.reset_password(world.alice, by=world.root, keep_app_passwords=True, now=world.now)
+    assert mail_opens(world, world.alices_app_password)
+
+
+@pytest.mark.parametrize("act", [actions.block, actions.delete])
+def test_blocking_and_deleting_end_everything_at_once(world: World, act: Callable[..., bool]) -> None:
+    token = opened(world, world.alice)
+    on_its_way = service.begin("alice@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
+    assert act(world.alice, by=world.root, now=world.now)
+    assert not act(world.alice, by=world.root, now=world.now)
+    assert sessions.find(token, now=world.now) is None
+    assert service.find_attempt(on_its_way, now=world.now) is None
+    assert not mail_opens(world, world.alices_app_password)
+    assert Revocation.objects.filter(user_id=world.alice.pk).count() == 1
+
+
+def test_an_unblocked_person_goes_on_and_a_restored_one_needs_new_app_passwords(world: World) -> None:
+    actions.block(world.alice, by=world.root, now=world.now)
+    assert actions.unblock(world.alice, by=world.root, now=world.now)
+    assert mail_opens(world, world.alices_app_password)
+    actions.delete(world.alice, by=world.root, now=world.now)
+    assert actions.restore(world.alice, by=world.root, now=world.now)
+    assert not mail_opens(world, world.alices_app_password)
+    assert len(overview.methods_of(world.alice)) == 1
+
+
+@pytest.mark.parametrize("act", [actions.block, actions.delete])
+def test_the_last_global_administrator_can_not_be_shut_out(world: World, act: Callable[..., bool]) -> None:
+    with pytest.raises(LastGlobalAdministrator):
+        act(world.root, by=world.root, now=world.now)
+    world.root.refresh_from_db()
+    assert world.root.blocked_at is world.root.deleted_at is None
+
+
+def test_requiring_contact_methods_again_keeps_the_state_and_app_passwords(world: World) -> None:
+    token = opened(world, world.alice)
+    assert actions.reset_methods(world.alice, by=world.root, now=world.now) == 1
+    world.alice.refresh_from_db()
+    assert world.alice.state is MfaState.ENFORCED
+    assert overview.methods_of(world.alice) == []
+    assert sessions.find(token, now=world.now) is None
+    assert mail_opens(world, world.alices_app_password)
+
+
+def test_one_app_password_or_all_can_be_deleted(world: World) -> None:
+    second = give_app_password(world.alice, "Telephone")
+    first_id = overview.app_passwords_of(world.alice)[0].id
+    assert actions.delete_app_passwords(world.alice, [first_id], by=world.root, now=world.now) == 1
+    assert mail_opens(world, second)
+    assert actions.delete_app_passwords(world.alice, by=world.root, now=world.now) == 1
+    assert not mail_opens(world, second)
+    assert actions.delete_app_passwords(world.alice, [first_id], by=world.root, now=world.now) == 0
+
+
+def test_signing_out_everywhere_ends_every_session(world: World) -> None:
+    tokens = [opened(world, world.alice) for _ in range(3)]
+    assert actions.sign_out_everywhere(world.alice, by=world.root, now=world.now) == 3
+    assert all(sessions.find(token, now=world.now) is None for token in tokens)
+
+
+def test_an_unlock_forgets_wrong_codes(world: World, telephone: Telephone) -> None:
+    for _ in range(30):
+        failures.count_wrong_code(world.alice, origin=ORIGIN, now=world.now)
+    assert failures.is_closed(overview.lock_of(world.alice, now=world.now))
+    assert Event.objects.filter(kind=EventKind.SECOND_FACTOR_LOCKED).count() == 1
+    assert actions.unlock_second_factor(world.alice, by=world.root, now=world.now)
+    assert not failures.is_closed(overview.lock_of(world.alice, now=world.now))
+    assert not actions.unlock_second_factor(world.alice, by=world.root, now=world.now)
+
+
+ACTS: dict[str, Callable[..., object]] = {
+    "change_mfa_state": lambda user, **by: actions.set_mfa_state(user, MfaState.DISABLED, **by),
+    "block_person": actions.block,
+    "delete_person": actions.delete,
+    "reset_password": actions.reset_password,
+    "reset_methods": actions.reset_methods,
+    "delete_app_passwords": actions.delete_app_passwords,
+    "sign_out_everywhere": actions.sign_out_everywhere,
+    "unlock": actions.unlock_second_factor,
+}
+
+
+@pytest.mark.parametrize("name", list(ACTS))
+@pytest.mark.parametrize("role", [None, *Role])
+def test_each_act_follows_the_table_of_roles(world: World, name: str, role: Role | None) -> None:
+    from watchword.directory.roles import Act, may
+
+    actor = make_person(world.organisation, "actor", roles=(role,) if role else ())
+    for target in (world.alice, world.root):
+        make_person(world.organisation, f"spare{target.display_name}".lower(), roles=(Role.GLOBAL_ADMINISTRATOR,))
+        if may(actor.roles, Act(name), target.roles):
+            ACTS[name](target, by=actor, now=world.now)
+            continue
+        before = Event.objects.count()
+        with pytest.raises(NotAllowed):
+            ACTS[name](target, by=actor, now=world.now)
+        assert Event.objects.count() == before
+
+
+def test_an_invitation_works_once(world: World) -> None:
+    dora = make_person(world.organisation, "dora")
+    invited = invitations.invite(dora, by=world.root, now=world.now)
+    assert invited.token not in repr(invited)
+    found = invitations.find(invited.token, now=world.now)
+    assert found is not None
+    assert isinstance(invitations.accept(found, "short", origin=ORIGIN, now=world.now), Rejected)
+    assert invitations.accept(found, "my very own passphrase", origin=ORIGIN, now=world.now) is None
+    assert invitations.find(invited.token, now=world.now) is None
+    with pytest.raises(InvitationIsOver):
+        invitations.accept(found, "somebody else's passphrase", origin=ORIGIN, now=world.now)
+    attempt = service.find_attempt(
+        service.begin("dora@harbour.example", origin=ORIGIN, next_url="/", now=world.now), now=world.now
+    )
+    assert attempt is not None
+    assert isinstance(service.answer(attempt, FactorKind.PASSWORD, "my very own passphrase", now=world.now), ComeIn)
+
+
+def test_a_newer_invitation_voids_the_older_one(world: World) -> None:
+    first = invitations.invite(world.carol, by=world.root, now=world.now)
+    second = invitations.invite(world.carol, by=world.root, now=world.now)
+    assert invitations.find(first.token, now=world.now) is None
+    assert invitations.find(second.token, now=world.now) is not None
+
+
+def test_switching_app_passwords_off_stops_them_and_closes_mail(world: World) -> None:
+    changes = {"app_passwords_allowed": False}
+    changed = service_settings.change_settings(world.organisation, changes, by=world.root, now=world.now)
+    assert changed == {"app_passwords_allowed": (True, False)}
+    assert not mail_opens(world, world.alices_app_password)
+    assert len(overview.app_passwords_of(world.alice)) == 1
+    assert Revocation.objects.filter(user_id=world.alice.pk).count() == 1
+
+
+def test_switching_off_every_way_is_refused_whole(world: World) -> None:
+    changes = {"text_allowed": False, "call_allowed": False, "app_passwords_allowed": False}
+    with pytest.raises(service_settings.NoWayLeft):
+        service_settings.change_settings(world.organisation, changes, by=world.root, now=world.now)
+    world.organisation.refresh_from_db()
+    assert world.organisation.app_passwords_allowed
+    assert world.organisation.text_allowed
+
+
+def test_a_sign_in_on_its_way_is_over_when_the_person_is_enabled(world: World) -> None:
+    token = service.begin("carol@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
+    actions.set_mfa_state(world.carol, MfaState.ENABLED, by=world.root, now=world.now)
+    assert service.find_attempt(token, now=world.now) is None
+    assert SignInAttempt.objects.filter(user=world.carol, ended_at=None).count() == 0
+    assert vault.count_alive(world.carol, FactorKind.PASSWORD) == 1

@@ -1,0 +1,279 @@
+"""Administrative acts on people that touch no proof and no session: one permission, one transaction, one event each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+import phonenumbers
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import IntegrityError, transaction
+
+from watchword.audit.events import EventKind
+from watchword.audit.record import NOWHERE, Origin, record
+from watchword.core.names import NotASignInName, domain_key, name_key
+from watchword.directory.models import Domain, Organisation, RoleAssignment, SignInName, User
+from watchword.directory.permission import NotAllowed, demand
+from watchword.directory.roles import RANK, Act, Role, rank
+
+LONGEST_DISPLAY_NAME = 100
+LONGEST_NUMBER = 40
+EDITABLE = ("sign_in_name", "display_name", "contact_mail", "directory_phone")
+
+
+class BadPerson(ValueError):
+    """What was filled in can't be a person; ``reasons`` says why, one word for each field that is wrong."""
+
+    def __init__(self, reasons: Mapping[str, str]) -> None:
+        super().__init__(", ".join(f"{field}: {reason}" for field, reason in reasons.items()))
+        self.reasons = dict(reasons)
+
+
+class LastGlobalAdministrator(Exception):
+    """The act would leave the organisation without anybody who can administer it."""
+
+
+def find_by_name(name: str) -> User | None:
+    """Return the person to whom any spelling of a sign-in name or alias belongs, deleted or not."""
+    try:
+        key = name_key(name)
+    except NotASignInName:
+        return None
+    found = SignInName.objects.filter(key=key).select_related("user__organisation").first()
+    return found.user if found is not None else None
+
+
+def is_last_global_administrator(user: User) -> bool:
+    """Whether nobody else could administer everything if this person could not."""
+    if Role.GLOBAL_ADMINISTRATOR not in user.roles:
+        return False
+    others = User.objects.filter(
+        organisation_id=user.organisation_id,
+        blocked_at=None,
+        deleted_at=None,
+        role_assignments__role=Role.GLOBAL_ADMINISTRATOR,
+    ).exclude(pk=user.pk)
+    return not others.exists()
+
+
+def keep_an_administrator(user: User) -> None:
+    """Raise LastGlobalAdministrator if nobody else could administer everything without this person.
+
+    Takes a lock on all Global Administrators, so that two who take the role from each other can't both succeed; call
+    it inside the transaction of the act.
+    """
+    list(User.objects.select_for_update().filter(role_assignments__role=Role.GLOBAL_ADMINISTRATOR).order_by("pk"))
+    if is_last_global_administrator(user):
+        raise LastGlobalAdministrator
+
+
+def create_organisation(
+    name: str, *, domains: Iterable[str], region: str, by: None, now: datetime, origin: Origin = NOWHERE
+) -> Organisation:
+    """Create an organisation with its domains, the first of which is the primary one. Only the system does this.
+
+    Raises BadPerson with the field ``domains`` or ``region``.
+    """
+    demand(by, Act.CHANGE_SETTINGS)
+    if region not in phonenumbers.SUPPORTED_REGIONS:
+        raise BadPerson({"region": "unknown"})
+    try:
+        keys = [domain_key(domain) for domain in domains]
+    except NotASignInName:
+        raise BadPerson({"domains": "domain"}) from None
+    with transaction.atomic():
+        if Domain.objects.filter(name__in=keys).exists():
+            raise BadPerson({"domains": "taken"})
+        organisation = Organisation.objects.create(name=name, created_at=now, region=region)
+        for number, key in enumerate(keys):
+            Domain.objects.create(organisation=organisation, name=key, is_primary=number == 0)
+        details = {"name": name, "domains": keys}
+        record(EventKind.ORGANISATION_CREATED, now=now, origin=origin, organisation_id=organisation.pk, details=details)
+    return organisation
+
+
+def create_person(
+    organisation: Organisation,
+    *,
+    sign_in_name: str,
+    display_name: str,
+    contact_mail: str = "",
+    directory_phone: str = "",
+    roles: Iterable[Role] = (),
+    by: User | None,
+    now: datetime,
+    origin: Origin = NOWHERE,
+) -> User:
+    """Create a person who can't sign in yet: a password or an invitation is another act.
+
+    Raises NotAllowed, or BadPerson with every field that is wrong.
+    """
+    demand(by, Act.CREATE_PERSON)
+    wished = set(roles)
+    _may_hand_out(by, wished)
+    values = _checked(
+        organisation,
+        {
+            "sign_in_name": sign_in_name,
+            "display_name": display_name,
+            "contact_mail": contact_mail,
+            "directory_phone": directory_phone,
+        },
+        None,
+    )
+    try:
+        with transaction.atomic():
+            user = User.objects.create(
+                organisation=organisation, created_at=now, search_key=_search_key(values), **values
+            )
+            name = values["sign_in_name"]
+            SignInName.objects.create(user=user, name=name, key=name_key(name))
+            RoleAssignment.objects.bulk_create([RoleAssignment(user=user, role=role) for role in sorted(wished)])
+            details = {"roles": sorted(role.value for role in wished)}
+            record(EventKind.PERSON_CREATED, now=now, subject=user, by=by, origin=origin, details=details)
+    except IntegrityError:
+        # Somebody else took the name between our look and our write.
+        raise BadPerson({"sign_in_name": "taken"}) from None
+    return user
+
+
+def edit_person(
+    user: User, changes: Mapping[str, str], *, by: User | None, now: datetime, origin: Origin = NOWHERE
+) -> list[str]:
+    """Change some of the fields in EDITABLE and return which really changed; raises NotAllowed or BadPerson."""
+    demand(by, Act.EDIT_PERSON, user)
+    unknown = set(changes) - set(EDITABLE)
+    if unknown:
+        raise KeyError(*sorted(unknown))
+    before = {field: getattr(user, field) for field in EDITABLE}
+    values = _checked(user.organisation, {**before, **changes}, user)
+    changed = [field for field in EDITABLE if values[field] != before[field]]
+    if not changed:
+        return []
+    try:
+        with transaction.atomic():
+            for field in changed:
+                setattr(user, field, values[field])
+            user.search_key = _search_key(values)
+            user.save(update_fields=[*changed, "search_key"])
+            if "sign_in_name" in changed:
+                name = values["sign_in_name"]
+                SignInName.objects.filter(user=user, key=name_key(name), is_alias=True).delete()
+                SignInName.objects.filter(user=user, is_alias=False).update(name=name, key=name_key(name))
+            record(
+                EventKind.PERSON_EDITED,
+                now=now,
+                subject=user,
+                by=by,
+                origin=origin,
+                details={"fields": sorted(changed)},
+            )
+    except IntegrityError:
+        user.refresh_from_db()
+        raise BadPerson({"sign_in_name": "taken"}) from None
+    return changed
+
+
+def add_alias(user: User, name: str, *, by: User | None, now: datetime, origin: Origin = NOWHERE) -> None:
+    """Let a person sign in under another name as well; raises NotAllowed or BadPerson with the field ``alias``."""
+    demand(by, Act.EDIT_PERSON, user)
+    reason = _why_not_a_name(user.organisation, name, None)
+    if reason:
+        raise BadPerson({"alias": reason})
+    with transaction.atomic():
+        SignInName.objects.create(user=user, name=name.strip(), key=name_key(name), is_alias=True)
+        record(EventKind.PERSON_EDITED, now=now, subject=user, by=by, origin=origin, details={"fields": ["aliases"]})
+
+
+def remove_alias(user: User, name: str, *, by: User | None, now: datetime, origin: Origin = NOWHERE) -> bool:
+    """Take an alias away; False if the person has no such alias."""
+    demand(by, Act.EDIT_PERSON, user)
+    with transaction.atomic():
+        number, _each = SignInName.objects.filter(user=user, key=name_key(name), is_alias=True).delete()
+        if number:
+            details = {"fields": ["aliases"]}
+            record(EventKind.PERSON_EDITED, now=now, subject=user, by=by, origin=origin, details=details)
+    return bool(number)
+
+
+def give_role(user: User, role: Role, *, by: User | None, now: datetime, origin: Origin = NOWHERE) -> bool:
+    """Give a role to a person; False if they have it. Raises NotAllowed, also for a role above the giver's own."""
+    demand(by, Act.GIVE_ROLES, user)
+    _may_hand_out(by, {role})
+    with transaction.atomic():
+        _row, is_new = RoleAssignment.objects.get_or_create(user=user, role=role)
+        if is_new:
+            record(EventKind.ROLE_GIVEN, now=now, subject=user, by=by, origin=origin, details={"role": role.value})
+    user.__dict__.pop("roles", None)
+    return is_new
+
+
+def take_role(user: User, role: Role, *, by: User | None, now: datetime, origin: Origin = NOWHERE) -> bool:
+    """Take a role from a person; False if they had it not. Raises NotAllowed or LastGlobalAdministrator."""
+    demand(by, Act.GIVE_ROLES, user)
+    _may_hand_out(by, {role})
+    with transaction.atomic():
+        if role is Role.GLOBAL_ADMINISTRATOR:
+            keep_an_administrator(user)
+        number, _each = RoleAssignment.objects.filter(user=user, role=role).delete()
+        if number:
+            record(EventKind.ROLE_TAKEN, now=now, subject=user, by=by, origin=origin, details={"role": role.value})
+    user.__dict__.pop("roles", None)
+    return bool(number)
+
+
+def _may_hand_out(by: User | None, roles: set[Role]) -> None:
+    if by is None or not roles:
+        return
+    demand(by, Act.GIVE_ROLES)
+    if max(RANK[role] for role in roles) > rank(by.roles):
+        raise NotAllowed(Act.GIVE_ROLES)
+
+
+def _checked(organisation: Organisation, wished: Mapping[str, str], user: User | None) -> dict[str, str]:
+    values = {field: " ".join(text.split()) for field, text in wished.items()}
+    reasons: dict[str, str] = {}
+    name_reason = _why_not_a_name(organisation, values["sign_in_name"], user)
+    if name_reason:
+        reasons["sign_in_name"] = name_reason
+    if not values["display_name"]:
+        reasons["display_name"] = "missing"
+    elif len(values["display_name"]) > LONGEST_DISPLAY_NAME:
+        reasons["display_name"] = "too_long"
+    elif not values["display_name"].isprintable():
+        reasons["display_name"] = "not_printable"
+    if values["contact_mail"]:
+        try:
+            validate_email(values["contact_mail"])
+        except ValidationError:
+            reasons["contact_mail"] = "not_an_address"
+    if values["directory_phone"] and not _is_number(values["directory_phone"], organisation.region):
+        reasons["directory_phone"] = "not_a_number"
+    if reasons:
+        raise BadPerson(reasons)
+    return values
+
+
+def _why_not_a_name(organisation: Organisation, name: str, user: User | None) -> str:
+    try:
+        key = name_key(name)
+    except NotASignInName as error:
+        return error.reason
+    if not organisation.domains.filter(name=key.rpartition("@")[2]).exists():
+        return "other_domain"
+    taken = SignInName.objects.filter(key=key)
+    if user is not None:
+        taken = taken.exclude(user=user)
+    return "taken" if taken.exists() else ""
+
+
+def _is_number(text: str, region: str) -> bool:
+    try:
+        return len(text) <= LONGEST_NUMBER and phonenumbers.is_possible_number(phonenumbers.parse(text, region))
+    except phonenumbers.NumberParseException:
+        return False
+
+
+def _search_key(values: Mapping[str, str]) -> str:
+    return f"{values['display_name']} {values['sign_in_name']}".casefold()[:400]
