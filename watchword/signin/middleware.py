@@ -15,7 +15,9 @@ from django.utils.cache import add_never_cache_headers
 
 from watchword.audit.record import Origin
 from watchword.core.policy import Door
+from watchword.directory.models import User
 from watchword.signin import cookies, sessions
+from watchword.signin.models import Session
 
 
 class Nobody:
@@ -59,6 +61,20 @@ class SignInMiddleware:
         response = HttpResponseRedirect(address)
         add_never_cache_headers(response)
         return response
+
+
+def person_of(request: HttpRequest) -> User:
+    """Return who has signed in; only for views that are closed to nobody."""
+    user: object = request.user
+    assert isinstance(user, User), "the view is open to everybody"
+    return user
+
+
+def session_of(request: HttpRequest) -> Session:
+    """Return the session of who has signed in; only for views that are closed to nobody."""
+    session: object = getattr(request, "sign_in_session", None)
+    assert isinstance(session, Session), "the view is open to everybody"
+    return session
 
 
 def origin_of(request: HttpRequest) -> Origin:

@@ -1,0 +1,103 @@
+"""The embedded IMAP server: pymap's maildir backend, with every login asked at the mail door."""
+
+from __future__ import annotations
+
+import asyncio
+from argparse import Namespace
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from pymap.backend.maildir import Config, FilterSet, Identity, Login, MaildirBackend, Session
+from pymap.backend.maildir.mailbox import MailboxSet
+from pymap.concurrent import Subsystem
+from pymap.context import socket_info
+from pymap.exceptions import InvalidAuth, TemporaryFailure
+from pymap.imap import IMAPService
+from pymap.interfaces.login import IdentityInterface
+from pysasl.creds.server import ServerCredentials
+
+from watchword.demo.auth_client import CannotAsk, ask
+from watchword.demo.auth_client import Login as Shown
+from watchword.demo.mailbox_store import folder_of
+
+
+class AskingLogin(Login):
+    """Asks the mail door who may come in, and knows whose connections are open."""
+
+    def __init__(self, config: Config, door: Path) -> None:
+        super().__init__(config)
+        self._door = door
+        self.connections: dict[str, set[asyncio.Task[Any]]] = defaultdict(set)
+
+    async def authenticate(self, credentials: ServerCredentials) -> Identity:
+        """Return the identity of the person if the door says yes."""
+        secret = getattr(credentials, "_secret", "")
+        peer = socket_info.get().peername
+        shown = Shown(credentials.authcid, secret, "imap", str(peer[0]) if peer else "")
+        try:
+            name = await asyncio.to_thread(ask, self._door, shown)
+        except CannotAsk:
+            raise TemporaryFailure("The mail door says: later.") from None
+        if name is None:
+            raise InvalidAuth
+        task = asyncio.current_task()
+        if task is not None:
+            self.connections[name].add(task)
+            task.add_done_callback(self.connections[name].discard)
+        return MaildirIdentity(self.config, self.tokens, name, None, frozenset())
+
+    async def authorize(self, authenticated: IdentityInterface, authzid: str) -> Identity:  # noqa: ARG002
+        """Everybody is who they are."""
+        assert isinstance(authenticated, Identity)
+        return authenticated
+
+    def close(self, name: str) -> int:
+        """Close the open connections of a person and return how many there were."""
+        tasks = list(self.connections.get(name, ()))
+        for task in tasks:
+            task.cancel()
+        return len(tasks)
+
+
+class MaildirIdentity(Identity):
+    """A person whose mailbox is made when they first come."""
+
+    @property
+    def roles(self) -> frozenset[str]:
+        """Nobody has any powers here."""
+        return frozenset()
+
+    @asynccontextmanager
+    async def new_session(self) -> AsyncIterator[Session]:
+        """Open the person's own maildir."""
+        maildir, layout = self._load_maildir(folder_of(self.name))
+        yield Session(self.name, self.config, MailboxSet(maildir, layout), FilterSet(layout.path))
+
+
+def make_backend(base: Path, host: str, port: int, door: Path) -> tuple[MaildirBackend, AskingLogin, Config]:
+    """Return pymap's parts, put together without its command line."""
+    arguments = Namespace(passlib_cfg=None, proxy_protocol=None, inherited_sockets=None)
+    config = Config(
+        arguments,
+        base_dir=str(base),
+        layout="++",
+        colon=None,
+        host=host,
+        port=port,
+        # Loopback only: there is nobody to listen between the mail program and us.
+        tls_enabled=False,
+        subsystem=Subsystem.for_executor(ThreadPoolExecutor(4)),
+    )
+    login = AskingLogin(config, door)
+    return MaildirBackend(login, config), login, config
+
+
+async def start(backend: MaildirBackend, config: Config, stack: AsyncExitStack) -> None:
+    """Answer IMAP until the stack is closed."""
+    config.apply_context()
+    await backend.start(stack)
+    await IMAPService(backend, config).start(stack)

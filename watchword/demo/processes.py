@@ -1,0 +1,108 @@
+"""Runs the demo's processes side by side and ends them together."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import FrameType
+
+HOST = "127.0.0.1"
+READY_SECONDS = 60
+STOP_SECONDS = 10
+LOOK_SECONDS = 0.05
+
+
+@dataclass
+class Child:
+    """One process of the demo."""
+
+    name: str
+    command: Sequence[str]
+    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+
+class ChildDied(Exception):
+    """A process of the demo ended by itself."""
+
+
+def is_free(port: int) -> bool:
+    """Whether nobody answers at a port of this machine."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+class Processes:
+    """Starts children, watches them, and stops them in the opposite order."""
+
+    def __init__(self, children: Sequence[Child], environment: Mapping[str, str]) -> None:
+        self._children = children
+        self._environment = dict(environment)
+        self._stopping = False
+
+    def start(self) -> None:
+        """Start every child in a session of its own, so that Ctrl-C reaches us alone and we end them in order."""
+        for child in self._children:
+            child.process = subprocess.Popen(  # noqa: S603  (our own commands)
+                child.command, env=self._environment, start_new_session=True, stdin=subprocess.DEVNULL
+            )
+
+    def wait_until_ready(self, ports: Sequence[int], files: Sequence[str]) -> None:
+        """Return once all ports answer and all files are there; raises ChildDied."""
+        deadline = time.monotonic() + READY_SECONDS
+        while not (all(_answers(port) for port in ports) and all(os.path.exists(path) for path in files)):  # noqa: PTH110
+            self._look()
+            if time.monotonic() > deadline:
+                raise ChildDied("something did not become ready in a minute")
+            time.sleep(LOOK_SECONDS)
+
+    def run(self) -> None:
+        """Stay until a signal comes; raises ChildDied if a child ends first."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._stop)
+        while not self._stopping:
+            self._look()
+            time.sleep(LOOK_SECONDS)
+
+    def stop(self) -> None:
+        """End all children; one that does not listen is killed."""
+        for child in reversed(self._children):
+            if child.process is not None and child.process.poll() is None:
+                child.process.terminate()
+        for child in self._children:
+            if child.process is None:
+                continue
+            try:
+                child.process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                os.killpg(child.process.pid, signal.SIGKILL)
+                child.process.wait()
+
+    def _stop(self, _number: int, _frame: FrameType | None) -> None:
+        self._stopping = True
+
+    def _look(self) -> None:
+        for child in self._children:
+            if child.process is not None and (status := child.process.poll()) is not None:
+                raise ChildDied(f"{child.name} ended by itself (status {status}); its last words stand above")
+
+
+def python(*words: str) -> list[str]:
+    """Return a command that this very Python runs."""
+    return [sys.executable, "-m", *words]
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((HOST, port)) == 0

@@ -1,0 +1,16 @@
+// Looks whether something new arrived, and shows the newest text.
+"use strict";
+
+const frame = document.querySelector("[data-newest]");
+const texts = document.querySelector(".telephone-texts");
+if (texts) texts.scrollTop = texts.scrollHeight;
+
+setInterval(async () => {
+  if (document.hidden) return;
+  try {
+    const answer = await fetch(frame.dataset.newest, { headers: { accept: "application/json" } });
+    if (answer.ok && (await answer.json()).stamp !== frame.dataset.stamp) location.replace(location.pathname);
+  } catch {
+    // The demo may be starting again; the next look will tell.
+  }
+}, 1000);

@@ -1,0 +1,79 @@
+"""The embedded submission server: aiosmtpd, with every login asked at the mail door."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+from watchword.demo.auth_client import CannotAsk, Login, ask
+from watchword.demo.mailbox_store import deliver
+from watchword.signin.one_shot import TryLater, find_mailbox
+
+LARGEST_MAIL = 10 * 1024 * 1024
+
+
+class Submission:
+    """Takes mails from people who have signed in, for people of the sample organisation."""
+
+    async def handle_RCPT(  # noqa: N802  (aiosmtpd names it)
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
+    ) -> str:
+        """Accept a recipient who exists."""
+        try:
+            mailbox = await asyncio.to_thread(find_mailbox, address)
+        except TryLater:
+            return "451 4.3.0 Try again later"
+        if mailbox is None:
+            return "550 5.1.1 There is nobody by this name in the demo"
+        envelope.rcpt_tos.append(mailbox)
+        return "250 2.1.5 OK"
+
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
+        """Put the mail into each recipient's inbox."""
+        content = envelope.original_content or b""
+        for name in envelope.rcpt_tos:
+            await asyncio.to_thread(deliver, name, content)
+        return "250 2.0.0 Delivered"
+
+
+def make_authenticator(door: Path) -> Any:
+    """Return aiosmtpd's way of asking who may come in."""
+
+    def authenticate(_server: SMTP, session: Session, _envelope: Envelope, _mechanism: str, shown: Any) -> AuthResult:
+        if not isinstance(shown, LoginPassword):
+            return AuthResult(success=False, handled=False)
+        peer = session.peer[0] if session.peer else ""
+        try:
+            login = Login(shown.login.decode(), shown.password.decode(), "smtp", str(peer))
+            name = ask(door, login)
+        except UnicodeDecodeError:
+            return AuthResult(success=False, handled=False)
+        except CannotAsk:
+            return AuthResult(success=False, handled=False, message="454 4.7.0 Temporary authentication failure")
+        return AuthResult(success=name is not None, handled=False, auth_data=name)
+
+    return authenticate
+
+
+async def start(host: str, port: int, door: Path) -> asyncio.Server:
+    """Answer SMTP submission on loopback."""
+    loop = asyncio.get_running_loop()
+    authenticator = make_authenticator(door)
+
+    def connection() -> SMTP:
+        return SMTP(
+            Submission(),
+            hostname="demo",
+            data_size_limit=LARGEST_MAIL,
+            authenticator=authenticator,
+            auth_required=True,
+            # Loopback only: there is nobody to listen between the mail program and us.
+            auth_require_tls=False,
+            enable_SMTPUTF8=True,
+            loop=loop,
+        )
+
+    return await loop.create_server(connection, host, port)

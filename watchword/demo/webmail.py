@@ -1,0 +1,77 @@
+"""The small webmail: protected by Watchword, it reads the same mailbox as the mail programs."""
+
+from __future__ import annotations
+
+from email.message import EmailMessage
+from email.utils import format_datetime, formataddr
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from watchword.demo import mailbox_store
+from watchword.signin.middleware import person_of
+from watchword.signin.one_shot import find_mailbox
+
+LONGEST_MAIL = 50_000
+
+
+class MailForm(forms.Form):
+    """A mail to somebody of the sample organisation."""
+
+    to = forms.CharField(
+        label=gettext_lazy("To"), max_length=254, help_text=gettext_lazy("Such as bob@harbour.example")
+    )
+    subject = forms.CharField(label=gettext_lazy("Subject"), max_length=200, required=False)
+    text = forms.CharField(label=gettext_lazy("Text"), widget=forms.Textarea, max_length=LONGEST_MAIL)
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, auto_id="%s", **options)
+
+    def clean_to(self) -> str:
+        """Return the sign-in name of the recipient."""
+        name = find_mailbox(self.cleaned_data["to"])
+        if name is None:
+            raise ValidationError(_("There is nobody by this name here. Use a sign-in name of the demo."))
+        return name
+
+    def clean_subject(self) -> str:
+        """Return the subject on one line."""
+        return " ".join(str(self.cleaned_data["subject"]).split())
+
+
+def inbox(request: HttpRequest) -> HttpResponse:
+    """List the mails of the person who has signed in."""
+    return render(request, "demo/mail.html", {"mails": mailbox_store.inbox(person_of(request).sign_in_name)})
+
+
+def read(request: HttpRequest, key: str) -> HttpResponse:
+    """Show one mail."""
+    mail = mailbox_store.read(person_of(request).sign_in_name, key)
+    if mail is None:
+        raise Http404
+    return render(request, "demo/mail_read.html", {"mail": mail})
+
+
+def write(request: HttpRequest) -> HttpResponse:
+    """Write a mail to somebody of the demo."""
+    me = person_of(request)
+    form = MailForm(request.POST or None, initial={"to": request.GET.get("to", "")})
+    if request.method == "POST" and form.is_valid():
+        mail = EmailMessage()
+        mail["From"] = formataddr((me.display_name, me.sign_in_name))
+        mail["To"] = form.cleaned_data["to"]
+        mail["Date"] = format_datetime(timezone.now())
+        mail["Subject"] = form.cleaned_data["subject"]
+        mail.set_content(form.cleaned_data["text"])
+        mailbox_store.deliver(form.cleaned_data["to"], mail.as_bytes())
+        messages.success(request, _("Sent."))
+        return HttpResponseRedirect(reverse("demo:mail"))
+    return render(request, "demo/mail_write.html", {"form": form})
