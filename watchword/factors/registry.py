@@ -1,6 +1,8 @@
 """The table of kinds: which factors there are, as listed in settings.FACTORS."""
 
 from functools import cache
+from importlib import import_module
+from types import ModuleType
 
 from django.conf import settings
 from django.utils.module_loading import import_string
@@ -19,3 +21,13 @@ def all_factors() -> dict[FactorKind, Factor]:
 def factor_of(kind: FactorKind) -> Factor:
     """Return the factor of one kind; raises KeyError where it is not installed."""
     return all_factors()[kind]
+
+
+def forms_of(kind: FactorKind) -> ModuleType:
+    """Return the ``forms`` module beside a factor.
+
+    It has a ``SetUpForm(data, surroundings=…, initial=…)`` with a ``wish()``, and, where people type a proof, an
+    ``AnswerForm(data)`` with the field ``answer``.
+    """
+    room = type(factor_of(kind)).__module__.rpartition(".")[0]
+    return import_module(f"{room}.forms")

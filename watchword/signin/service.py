@@ -97,9 +97,22 @@ def find_attempt(token: str, *, now: datetime) -> SignInAttempt | None:
     )
 
 
+def typed_name(token: str) -> str:
+    """Return the name that was typed in this browser, also when its attempt is over; for filling it in again."""
+    if not token:
+        return ""
+    names = SignInAttempt.objects.filter(token_hash=token_hash(token)).values_list("typed_name", flat=True)
+    return names.first() or ""
+
+
 def stage(attempt: SignInAttempt, *, now: datetime) -> Decision:
     """Return where an attempt stands. Reads only."""
     return decide(attempt_facts(attempt, now=now))
+
+
+def closed_until(attempt: SignInAttempt, *, now: datetime) -> datetime | None:
+    """Return when a second proof may be tried again; None where it may now, or where only an unlock helps."""
+    return failures.closed_until(attempt_facts(attempt, now=now).second_factor)
 
 
 def methods(attempt: SignInAttempt, *, now: datetime) -> list[MethodChoice]:

@@ -1,0 +1,124 @@
+"""Puts reasons into the words that a person reads; every refusal of a name or password is one sentence."""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from watchword.core.factors import Reason
+from watchword.core.policy import Way
+from watchword.core.signin import Because
+from watchword.delivery.budget import Rule
+from watchword.delivery.channel import Result
+from watchword.signin.challenges import NotSent
+from watchword.signin.service import Refused
+from watchword.ui.templatetags.watchword_ui import in_words
+
+
+def of_name_or_password(refused: Refused) -> str:
+    """Return the one sentence for a name or password; a wait is told, whoever was named."""
+    if refused.reason is Because.PASSWORD_WAITS and refused.until is not None:
+        return _("Too many passwords were wrong. Try again in %(wait)s.") % {"wait": in_words(refused.until)}
+    if refused.reason in {Because.SECOND_FACTOR_WAITS, Because.SECOND_FACTOR_LOCKED}:
+        return of_code(refused)
+    if refused.reason is Because.PASSWORD_EXPIRED:
+        return _("This initial password is too old. Ask your administrator for a new one.")
+    return _("That name or password is not right.")
+
+
+def of_code(refused: Refused) -> str:
+    """Return why a code was not taken, without blame and without a count."""
+    if refused.until is not None:
+        return _("Too many codes were wrong. Try again in %(wait)s.") % {"wait": in_words(refused.until)}
+    match refused.reason:
+        case Because.SECOND_FACTOR_LOCKED:
+            return _("Too many codes were wrong today. Ask your administrator to unlock your sign-in.")
+        case Reason.EXPIRED | Reason.USED | Reason.TOO_MANY_TRIES:
+            return _("That code can't be used any more. Get a new one.")
+        case Reason.NOT_SHAPED:
+            return _("A code has six digits. Check it, or get a new one.")
+        case _:
+            return _("That code didn't work. Check it, or get a new one.")
+
+
+def of_not_sent(refusal: NotSent) -> str:
+    """Return why no code was sent, and the way on."""
+    if refusal.reason in {Rule.PAUSE, Rule.QUARTER_HOUR} and refusal.until is not None:
+        return _("A code is on its way already. You can ask for another one in %(wait)s.") % {
+            "wait": in_words(refusal.until)
+        }
+    match refusal.reason:
+        case Rule.ATTEMPT:
+            return _("Three codes were sent for this sign-in. Start again for another one, or ask your administrator.")
+        case Rule.DAY | Rule.NUMBER_DAY | Rule.NUMBER_PEOPLE:
+            return _("No more codes can be sent to this number today. Use another method, or ask your administrator.")
+        case Reason.WAY_NOT_ALLOWED:
+            return _("Your organisation does not allow this way for this number. Choose another one.")
+        case Reason.TOO_MANY_TRIES if refusal.until is not None:
+            return _("Too many codes were wrong. Try again in %(wait)s.") % {"wait": in_words(refusal.until)}
+        case Reason.TOO_MANY_TRIES:
+            return _("Too many codes were wrong today. Ask your administrator to unlock your sign-in.")
+        case _:
+            return _("No code could be sent by this method. Choose another one.")
+
+
+def of_trouble(result: Result, way: Way) -> str:
+    """Return what went wrong with a code on its way; nothing where nothing did."""
+    match result:
+        case Result.WAITING | Result.SENT | Result.DELIVERED:
+            return ""
+        case Result.NO_ANSWER:
+            return _("We called, and nobody answered.")
+        case Result.BUSY:
+            return _("We called, and the line was busy.")
+        case Result.HUNG_UP:
+            return _("We called, and somebody hung up before the code was heard.")
+        case Result.VOICEMAIL:
+            return _("We reached an answering machine, and left nothing on it.")
+        case Result.FRAUD_REPORTED:
+            return _("Somebody at this telephone said that they are not signing in. The code is void.")
+        case Result.BAD_NUMBER:
+            return _("This number does not exist.")
+        case _ if way is Way.CALL:
+            return _("The call did not get through.")
+        case _:
+            return _("The text message did not get through.")
+
+
+_SET_UP = {
+    Reason.NOT_A_NUMBER: gettext_lazy("Enter a telephone number that exists in this country."),
+    Reason.NUMBER_NOT_ALLOWED: gettext_lazy(
+        "This kind of number can't be used. Enter a mobile or a fixed-line number."
+    ),
+    Reason.NO_TEXT_TO_THIS_NUMBER: gettext_lazy("This number can't get text messages. Choose “Call me”."),
+    Reason.WAY_NOT_ALLOWED: gettext_lazy("This way can't be used for this telephone. Choose the other one."),
+    Reason.EXTENSION: gettext_lazy("Only an office telephone has an extension, of up to ten digits."),
+    Reason.TOO_SHORT: gettext_lazy("This password is too short."),
+    Reason.TOO_LONG: gettext_lazy("This password is too long: 1,024 characters are the most."),
+    Reason.TOO_COMMON: gettext_lazy("This password is one of the first that others would guess. Choose another one."),
+    Reason.CONTAINS_CONTEXT: gettext_lazy(
+        "This password is little more than your name or your organisation's. Add words of your own."
+    ),
+    Reason.SAME_AS_BEFORE: gettext_lazy("This is the password that you have already. Choose another one."),
+    Reason.SHAPED_LIKE_APP_PASSWORD: gettext_lazy(
+        "This password has exactly 24 letters, as app passwords have. Add a digit or one more letter."
+    ),
+    Reason.NAME_MISSING: gettext_lazy("Give it a name, such as the device where you will use it."),
+    Reason.NAME_TOO_LONG: gettext_lazy("The name is too long: 50 characters are the most."),
+    Reason.NAME_NOT_PRINTABLE: gettext_lazy(
+        "The name has a character that can't be shown. Use letters, digits and signs."
+    ),
+    Reason.NAME_TAKEN: gettext_lazy("You have an app password by this name already. Choose another name."),
+    Reason.LIMIT: gettext_lazy("You have 40 app passwords, the most that are allowed. Delete one first."),
+    Reason.NOT_ENFORCED: gettext_lazy(
+        "App passwords are for people with multi-factor authentication. Your administrator can enable it."
+    ),
+    Reason.NOT_ALLOWED: gettext_lazy(
+        "Your organisation does not allow app passwords. Your administrator can change that."
+    ),
+}
+
+
+def of_set_up(reason: Reason) -> str:
+    """Return why a method, a password or an app password can't be set up so."""
+    return str(_SET_UP.get(reason) or _("That didn't work. Check what you have entered."))

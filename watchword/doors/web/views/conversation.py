@@ -1,0 +1,120 @@
+"""The conversation after the name: the password, then the code."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_POST
+
+from watchword.core.policy import FactorKind
+from watchword.core.signin import AskFor, Deny
+from watchword.doors.web import reasons
+from watchword.doors.web.steps import attempt_of, come_in, page_of, start_again, to_stage
+from watchword.factors.registry import forms_of
+from watchword.signin import service
+from watchword.signin.challenges import NotSent
+from watchword.signin.models import Purpose, SignInAttempt
+from watchword.signin.service import ComeIn, Continue, Refused
+
+
+@login_not_required
+@never_cache
+@sensitive_post_parameters("answer")
+def password(request: HttpRequest) -> HttpResponse:
+    """Ask for the password; once it is right, the code is sent at once."""
+    attempt = attempt_of(request)
+    if attempt is None:
+        return start_again()
+    decision = service.stage(attempt, now=timezone.now())
+    if not (isinstance(decision, AskFor) and FactorKind.PASSWORD in decision.methods):
+        return to_stage(attempt)
+    form = forms_of(FactorKind.PASSWORD).AnswerForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        outcome = service.answer(attempt, FactorKind.PASSWORD, form.cleaned_data["answer"], now=timezone.now())
+        match outcome:
+            case ComeIn():
+                return come_in(outcome)
+            case Continue(next_decision):
+                if isinstance(next_decision, AskFor):
+                    _send_first(request, attempt)
+                return HttpResponseRedirect(page_of(next_decision))
+            case Refused():
+                form.add_error("answer", reasons.of_name_or_password(outcome))
+    context = {"form": form, "name": attempt.typed_name, "is_confirmation": attempt.purpose == Purpose.CONFIRM}
+    return render(request, "web/password.html", context)
+
+
+@login_not_required
+@never_cache
+def prove(request: HttpRequest) -> HttpResponse:
+    """Ask for the code, say where it went, and offer every other way."""
+    attempt = attempt_of(request)
+    if attempt is None:
+        return start_again()
+    now = timezone.now()
+    decision = service.stage(attempt, now=now)
+    if isinstance(decision, Deny):
+        return _show_closed(request, attempt, decision)
+    if not isinstance(decision, AskFor) or FactorKind.PASSWORD in decision.methods:
+        return to_stage(attempt)
+    code = service.current_code(attempt, now=now)
+    form = forms_of(FactorKind.PHONE).AnswerForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        outcome = service.answer(attempt, FactorKind.PHONE, form.cleaned_data["answer"], now=now)
+        match outcome:
+            case ComeIn():
+                return come_in(outcome)
+            case Continue(next_decision):
+                return HttpResponseRedirect(page_of(next_decision))
+            case Refused():
+                form.add_error("answer", reasons.of_code(outcome))
+                code = service.current_code(attempt, now=now)
+    context = {
+        "form": form,
+        "name": attempt.typed_name,
+        "code": code,
+        "trouble": reasons.of_trouble(code.result, code.way) if code is not None else "",
+        "can_send_at": code.next_send_at if code is not None and code.next_send_at > now else None,
+        "methods": service.methods(attempt, now=now),
+        "send_to": reverse("web:send"),
+    }
+    return render(request, "web/prove.html", context)
+
+
+@login_not_required
+@require_POST
+def send(request: HttpRequest) -> HttpResponse:
+    """Send a code by the method that the person chose."""
+    attempt = attempt_of(request)
+    if attempt is None:
+        return start_again()
+    try:
+        sent = service.send_code(
+            attempt, request.POST.get("method", ""), request.POST.get("way", ""), now=timezone.now()
+        )
+    except ValueError:
+        return to_stage(attempt)
+    if isinstance(sent, NotSent):
+        messages.warning(request, reasons.of_not_sent(sent))
+    return to_stage(attempt)
+
+
+def _send_first(request: HttpRequest, attempt: SignInAttempt) -> None:
+    now = timezone.now()
+    first = next(iter(service.methods(attempt, now=now)), None)
+    if first is None:
+        return
+    sent = service.send_code(attempt, first.credential_id, first.ways[0], now=now)
+    if isinstance(sent, NotSent):
+        messages.warning(request, reasons.of_not_sent(sent))
+
+
+def _show_closed(request: HttpRequest, attempt: SignInAttempt, decision: Deny) -> HttpResponse:
+    refused = Refused(decision.because, service.closed_until(attempt, now=timezone.now()))
+    return render(request, "web/closed.html", {"says": reasons.of_code(refused), "name": attempt.typed_name})

@@ -1,0 +1,249 @@
+"""The generic pages that add and remove what people prove with, whatever kind it is.
+
+They serve a person who must register at sign-in and one who has signed in alike; ``signin.enrolment`` checks the right.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_not_required
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+
+from watchword.core.factors import Reason, Rejected
+from watchword.core.policy import FactorKind
+from watchword.core.signin import SetUpFirst
+from watchword.directory.models import User
+from watchword.doors.web import reasons
+from watchword.doors.web.next_address import safe_next
+from watchword.doors.web.steps import attempt_of, come_in, page_of, start_again, to_stage
+from watchword.doors.web.views.again import ask_again
+from watchword.factors.registry import all_factors, forms_of
+from watchword.signin import enrolment, overview, service
+from watchword.signin.challenges import NotSent
+from watchword.signin.enrolment import PasswordChosen, ProofNeeded, Registered, ShownOnce
+from watchword.signin.facts import surroundings_of
+from watchword.signin.middleware import origin_of, session_of
+from watchword.signin.models import Session, SignInAttempt
+from watchword.signin.service import ComeIn, Refused
+
+
+@login_not_required
+@never_cache
+def register(request: HttpRequest) -> HttpResponse:
+    """Say that the organisation needs more information, and lead to setting it up."""
+    attempt = attempt_of(request)
+    if attempt is None:
+        return start_again()
+    decision = service.stage(attempt, now=timezone.now())
+    if not isinstance(decision, SetUpFirst) or decision.kind is FactorKind.PASSWORD:
+        return to_stage(attempt)
+    return render(request, "web/register.html", {"kind": decision.kind.value, "name": attempt.typed_name})
+
+
+@login_not_required
+@never_cache
+@sensitive_post_parameters("password")
+def add(request: HttpRequest, kind: str) -> HttpResponse:
+    """Ask what is needed to add one more of a kind."""
+    factor_kind = _kind(kind)
+    subject = _subject(request, factor_kind)
+    if subject is None:
+        return start_again()
+    user = _user(subject)
+    if isinstance(subject, Session) and enrolment.needs_proof(subject, now=timezone.now()):
+        return ask_again(request.get_full_path())
+    form = forms_of(factor_kind).SetUpForm(
+        request.POST or None, surroundings=surroundings_of(user), initial=_initial(request, user)
+    )
+    if request.method == "POST" and form.is_valid():
+        try:
+            answer = _start(request, subject, factor_kind, form)
+        except ProofNeeded:
+            return ask_again(request.get_full_path()) if isinstance(subject, Session) else to_stage(subject)
+        if answer is not None:
+            return answer
+    context = {
+        "form": form,
+        "kind": factor_kind.value,
+        "is_registration": isinstance(subject, SignInAttempt),
+        "name": user.sign_in_name,
+        "why_not": _why_not(user, factor_kind),
+    }
+    return render(request, "web/add.html", context)
+
+
+@login_not_required
+@never_cache
+def add_code(request: HttpRequest, kind: str) -> HttpResponse:
+    """Ask for the code that proves a new method; what came of it is shown once, in this very answer."""
+    factor_kind = _kind(kind)
+    subject = _subject(request, factor_kind)
+    if subject is None:
+        return start_again()
+    now = timezone.now()
+    code = enrolment.on_the_way(subject, now=now)
+    if code is None:
+        return HttpResponseRedirect(reverse("web:add", args=[kind]))
+    form = forms_of(factor_kind).AnswerForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            outcome = enrolment.finish(
+                subject, factor_kind, form.cleaned_data["answer"], origin=origin_of(request), now=now
+            )
+        except ProofNeeded:
+            return ask_again(request.get_full_path()) if isinstance(subject, Session) else to_stage(subject)
+        if isinstance(outcome, Registered):
+            return _registered(request, outcome)
+        form.add_error("answer", reasons.of_code(outcome))
+    context = {
+        "form": form,
+        "kind": kind,
+        "code": code,
+        "trouble": reasons.of_trouble(code.result, code.way),
+        "is_registration": isinstance(subject, SignInAttempt),
+        "name": _user(subject).sign_in_name,
+    }
+    return render(request, "web/add_code.html", context)
+
+
+@never_cache
+def remove(request: HttpRequest, credential_id: UUID) -> HttpResponse:
+    """Ask before a method or an app password is removed, and say what follows."""
+    session = session_of(request)
+    rows: list[overview.Method | overview.AppPasswordRow] = [
+        *overview.methods_of(session.user),
+        *overview.app_passwords_of(session.user),
+    ]
+    row = next((row for row in rows if row.id == credential_id), None)
+    if row is None:
+        raise Http404
+    is_app_password = isinstance(row, overview.AppPasswordRow)
+    back = reverse("portal:app_passwords" if is_app_password else "portal:security")
+    now = timezone.now()
+    if enrolment.needs_proof(session, now=now):
+        return ask_again(request.get_full_path())
+    if request.method == "POST":
+        try:
+            enrolment.remove(session, credential_id, origin=origin_of(request), now=now)
+        except ProofNeeded:
+            return ask_again(request.get_full_path())
+        messages.success(request, _("Deleted.") if is_app_password else _("Removed."))
+        return HttpResponseRedirect(back)
+    context = {
+        "row": row,
+        "is_app_password": is_app_password,
+        "is_last": not is_app_password and len(overview.methods_of(session.user)) == 1,
+        "back": back,
+    }
+    return render(request, "web/remove.html", context)
+
+
+def _kind(kind: str) -> FactorKind:
+    try:
+        found = FactorKind(kind)
+    except ValueError:
+        raise Http404 from None
+    if found not in all_factors():
+        raise Http404
+    return found
+
+
+def _subject(request: HttpRequest, kind: FactorKind) -> SignInAttempt | Session | None:
+    attempt = attempt_of(request)
+    if attempt is not None and attempt.user is not None:
+        decision = service.stage(attempt, now=timezone.now())
+        if isinstance(decision, SetUpFirst) and decision.kind is kind:
+            return attempt
+    return session_of(request) if request.user.is_authenticated else None
+
+
+def _user(subject: SignInAttempt | Session) -> User:
+    assert subject.user is not None
+    return subject.user
+
+
+def _initial(request: HttpRequest, user: User) -> dict[str, str]:
+    initial = {"number": user.directory_phone, "name": request.GET.get("name", "")[:50]}
+    slot = request.GET.get("slot", "")
+    return {**initial, "slot": slot} if slot in {"mobile", "alternate", "office"} else initial
+
+
+def _why_not(user: User, kind: FactorKind) -> str:
+    reason = enrolment.why_cannot_create(user) if kind is FactorKind.APP_PASSWORD else None
+    return reasons.of_set_up(Reason(reason)) if reason is not None else ""
+
+
+def _start(request: HttpRequest, subject: SignInAttempt | Session, kind: FactorKind, form: Any) -> HttpResponse | None:
+    origin, now = origin_of(request), timezone.now()
+    match kind:
+        case FactorKind.APP_PASSWORD:
+            if not isinstance(subject, Session):
+                raise ProofNeeded
+            made = enrolment.create_app_password(subject, form.wish()["name"], origin=origin, now=now)
+            if isinstance(made, ShownOnce):
+                return _show_once(request, made, next_url=reverse("portal:app_passwords"))
+            form.add_error("name" if made.reason.startswith("name") else None, reasons.of_set_up(made.reason))
+        case FactorKind.PASSWORD:
+            chosen = enrolment.choose_password(subject, form.wish()["password"], origin=origin, now=now)
+            if isinstance(chosen, PasswordChosen):
+                return _password_chosen(request, chosen)
+            reason = chosen.reason
+            form.add_error(
+                "password",
+                reasons.of_set_up(reason)
+                if isinstance(reason, Reason)
+                else reasons.of_name_or_password(Refused(reason)),
+            )
+        case _:
+            started = enrolment.start(subject, kind, form.wish(), origin=origin, now=now)
+            if isinstance(started, Rejected):
+                form.add_error(_field_of(started.reason), reasons.of_set_up(started.reason))
+            elif isinstance(started, NotSent):
+                form.add_error(None, reasons.of_not_sent(started))
+            else:
+                return HttpResponseRedirect(reverse("web:add_code", args=[kind.value]))
+    return None
+
+
+def _field_of(reason: Reason) -> str:
+    match reason:
+        case Reason.EXTENSION:
+            return "extension"
+        case Reason.WAY_NOT_ALLOWED | Reason.NO_TEXT_TO_THIS_NUMBER:
+            return "way"
+        case _:
+            return "number"
+
+
+def _password_chosen(request: HttpRequest, chosen: PasswordChosen) -> HttpResponse:
+    if chosen.come_in is not None:
+        return come_in(chosen.come_in)
+    if chosen.next is not None:
+        return HttpResponseRedirect(page_of(chosen.next.decision))
+    messages.success(request, _("Your password is changed. Other browsers were signed out."))
+    return HttpResponseRedirect(reverse("portal:security"))
+
+
+def _registered(request: HttpRequest, registered: Registered) -> HttpResponse:
+    arrival: ComeIn | None = registered.come_in
+    next_url = safe_next(arrival.next_url) if arrival is not None else reverse("portal:security")
+    if registered.first_app_password is not None:
+        page = _show_once(request, registered.first_app_password, next_url=next_url, registered=registered)
+        return come_in(arrival, page) if arrival is not None else page
+    messages.success(request, _("Your phone is registered."))
+    return come_in(arrival) if arrival is not None else HttpResponseRedirect(next_url)
+
+
+def _show_once(
+    request: HttpRequest, shown: ShownOnce, *, next_url: str, registered: Registered | None = None
+) -> HttpResponse:
+    return render(request, "web/shown_once.html", {"shown": shown, "next": next_url, "registered": registered})

@@ -1,0 +1,51 @@
+"""Choosing an account password: by an invitation, or by its owner."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+
+from watchword.core.policy import FactorKind
+from watchword.doors.web import reasons
+from watchword.factors.registry import forms_of
+from watchword.signin import invitations
+from watchword.signin.facts import surroundings_of
+from watchword.signin.invitations import InvitationIsOver
+from watchword.signin.middleware import origin_of
+
+OVER = 410
+
+
+def change(_request: HttpRequest) -> HttpResponse:
+    """Lead to the generic page that sets a password up."""
+    return HttpResponseRedirect(reverse("web:add", args=[FactorKind.PASSWORD.value]))
+
+
+@login_not_required
+@never_cache
+@sensitive_post_parameters("password")
+def invitation(request: HttpRequest, token: str) -> HttpResponse:
+    """Let somebody who was invited choose a password. Looking at the page does nothing."""
+    now = timezone.now()
+    found = invitations.find(token, now=now)
+    if found is None:
+        return render(request, "web/invitation_over.html", status=OVER)
+    form = forms_of(FactorKind.PASSWORD).SetUpForm(request.POST or None, surroundings=surroundings_of(found.user))
+    if request.method == "POST" and form.is_valid():
+        try:
+            refusal = invitations.accept(found, form.wish()["password"], origin=origin_of(request), now=now)
+        except InvitationIsOver:
+            return render(request, "web/invitation_over.html", status=OVER)
+        if refusal is None:
+            messages.success(request, _("Your password is set. Sign in with it now."))
+            return HttpResponseRedirect(reverse("web:sign_in"))
+        form.add_error("password", reasons.of_set_up(refusal.reason))
+    # The address holds the token; the site's referrer policy (same-origin) keeps it from everybody else.
+    return render(request, "web/invitation.html", {"form": form, "person": found.user})

@@ -1,0 +1,49 @@
+"""What a person fills in about an account password."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from watchword.core.factors import Surroundings
+from watchword.factors.password.factor import LONGEST, shortest
+
+
+class AnswerForm(forms.Form):
+    """The account password, to prove who somebody is."""
+
+    answer = forms.CharField(
+        label=_("Password"),
+        strip=False,
+        max_length=LONGEST,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+        error_messages={"required": _("Enter your password."), "max_length": _("That name or password is not right.")},
+    )
+
+
+class SetUpForm(forms.Form):
+    """A new account password. It is typed once: it can be shown, and pasted."""
+
+    password = forms.CharField(
+        label=_("New password"),
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        error_messages={"required": _("Enter a new password.")},
+    )
+
+    def __init__(
+        self,
+        data: Mapping[str, Any] | None = None,
+        *,
+        surroundings: Surroundings,
+        initial: Mapping[str, str] | None = None,  # noqa: ARG002  (a password is never filled in beforehand)
+    ) -> None:
+        super().__init__(data)
+        self.fields["password"].help_text = _(
+            "At least %(number)d characters. A few words in a row are good; any characters will do."
+        ) % {"number": shortest(surroundings)}
+
+    def wish(self) -> dict[str, str]:
+        """Return what the factor needs."""
+        return {"password": str(self.cleaned_data["password"])}

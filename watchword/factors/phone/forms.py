@@ -1,0 +1,102 @@
+"""What a person fills in to register a telephone, and to prove that they hold it."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import phonenumbers
+from django import forms
+from django.utils.translation import gettext_lazy as _
+from phonenumbers.geocoder import country_name_for_number
+
+from watchword.core.factors import Surroundings
+from watchword.core.policy import Way
+from watchword.factors.phone.factor import Slot
+
+SLOTS = (
+    (Slot.MOBILE.value, _("Mobile phone")),
+    (Slot.ALTERNATE.value, _("Another phone")),
+    (Slot.OFFICE.value, _("Office phone")),
+)
+_WAYS = {Way.TEXT: _("Text me a code"), Way.CALL: _("Call me with a code")}
+
+
+@cache
+def countries() -> list[tuple[str, str]]:
+    """Return every country with a calling code, as (ISO 3166-1 code, name and calling code), sorted by name."""
+    named = []
+    for region in phonenumbers.SUPPORTED_REGIONS:
+        example = phonenumbers.example_number(region)
+        name = country_name_for_number(example, "en") if example is not None else ""
+        named.append((region, f"{name or region} (+{phonenumbers.country_code_for_region(region)})"))
+    return sorted(named, key=lambda pair: unicodedata.normalize("NFKD", pair[1]))
+
+
+class SetUpForm(forms.Form):
+    """A telephone to register."""
+
+    slot = forms.ChoiceField(
+        label=_("Which phone?"), choices=SLOTS, widget=forms.RadioSelect, initial=Slot.MOBILE.value
+    )
+    country = forms.ChoiceField(label=_("Country"), widget=forms.Select(attrs={"autocomplete": "country"}))
+    number = forms.CharField(
+        label=_("Phone number"),
+        max_length=60,
+        widget=forms.TextInput(attrs={"type": "tel", "autocomplete": "tel-national", "inputmode": "tel"}),
+        error_messages={"required": _("Enter your phone number."), "max_length": _("Enter your phone number.")},
+    )
+    extension = forms.CharField(
+        label=_("Extension"),
+        required=False,
+        max_length=20,
+        help_text=_("For an office phone only, if it has one."),
+        widget=forms.TextInput(attrs={"inputmode": "tel", "autocomplete": "tel-extension", "class": "short-input"}),
+    )
+    way = forms.ChoiceField(
+        label=_("How should the code come?"),
+        widget=forms.RadioSelect,
+        error_messages={"required": _("Choose how the code should come.")},
+    )
+
+    def __init__(
+        self,
+        data: Mapping[str, Any] | None = None,
+        *,
+        surroundings: Surroundings,
+        initial: Mapping[str, str] | None = None,
+    ) -> None:
+        first = next((way.value for way in Way if way in surroundings.policy.ways), "")
+        super().__init__(data, initial={"country": surroundings.region, "way": first, **(initial or {})})
+        for name, choices in (
+            ("country", countries()),
+            ("way", [(way.value, _WAYS[way]) for way in Way if way in surroundings.policy.ways]),
+        ):
+            field = self.fields[name]
+            assert isinstance(field, forms.ChoiceField)
+            field.choices = choices
+
+    def wish(self) -> dict[str, str]:
+        """Return what the factor needs."""
+        return {name: str(self.cleaned_data[name]) for name in ("slot", "country", "number", "extension", "way")}
+
+
+class AnswerForm(forms.Form):
+    """The six digits."""
+
+    answer = forms.CharField(
+        label=_("Security code"),
+        strip=False,
+        help_text=_("Six digits. It is good for five minutes."),
+        widget=forms.TextInput(
+            attrs={
+                "inputmode": "numeric",
+                "autocomplete": "one-time-code",
+                "class": "code-input",
+                "spellcheck": "false",
+            }
+        ),
+        error_messages={"required": _("Enter the code that you were sent.")},
+    )
