@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from watchword.config import mail_wishes
 from watchword.config.databases import DatabaseUrlError, database_settings
 from watchword.config.secret_files import SecretFileError, read_secret_file
 from watchword.core.keyring import KeyRing, KeyRingError
@@ -29,7 +30,7 @@ VARIABLES: Mapping[str, str] = {
     "LISTEN": "host:port where `watchword serve web` listens; 127.0.0.1:8000 if not set",
     "TRUSTED_PROXIES": "addresses or networks of the proxies in front, separated by commas",
     "DELIVERY_CHANNELS": "dotted paths of the channels that carry codes, separated by commas",
-    "MAIL_SOCKET_DIRECTORY": "folder for the mail door's sockets; HOME/mail if not set",
+    **mail_wishes.VARIABLES,
     "TIME_ZONE": "a time zone's name, such as Europe/Paris; UTC if not set",
     "LANGUAGE": f"one of {', '.join(LANGUAGES)}",
     "LOG_LEVEL": f"one of {', '.join(LOG_LEVELS)}",
@@ -65,6 +66,7 @@ class Environment:
     trusted_proxies: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
     delivery_channels: tuple[str, ...]
     mail_socket_directory: Path
+    mail: mail_wishes.MailWishes
     time_zone: str
     language: str
     log_level: str
@@ -106,6 +108,7 @@ def read_environment(
         trusted_proxies=reader.networks("TRUSTED_PROXIES"),
         delivery_channels=tuple(reader.dotted_paths("DELIVERY_CHANNELS")),
         mail_socket_directory=reader.folder("MAIL_SOCKET_DIRECTORY", home / "mail"),
+        mail=reader.mail(),
         time_zone=reader.time_zone(),
         language=reader.one_of("LANGUAGE", LANGUAGES),
         log_level=reader.one_of("LOG_LEVEL", LOG_LEVELS, default="INFO"),
@@ -228,6 +231,9 @@ class _Reader:
             self._wrong("LISTEN", f"is {text!r}")
             return "127.0.0.1", 8000
         return host.strip("[]"), int(port)
+
+    def mail(self) -> mail_wishes.MailWishes:
+        return mail_wishes.read_mail_wishes(self._text, self._wrong)
 
     def networks(self, name: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
         networks = []

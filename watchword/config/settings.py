@@ -32,6 +32,7 @@ WATCHWORD_PUBLIC_URL = ENVIRONMENT.public_url
 WATCHWORD_LISTEN = (ENVIRONMENT.listen_host, ENVIRONMENT.listen_port)
 WATCHWORD_TRUSTED_PROXIES = ENVIRONMENT.trusted_proxies
 WATCHWORD_MAIL_SOCKET_DIRECTORY = ENVIRONMENT.mail_socket_directory
+WATCHWORD_MAIL = ENVIRONMENT.mail
 WATCHWORD_SECURE_COOKIES = ENVIRONMENT.https
 # RFC 6265bis section 4.1.3.2: a browser takes a __Host- cookie only over TLS, and for this very host alone.
 WATCHWORD_COOKIE_PREFIX = "__Host-" if ENVIRONMENT.https else ""
@@ -44,6 +45,15 @@ FACTORS = [
     "watchword.factors.phone.factor.PhoneFactor",
     "watchword.factors.app_password.factor.AppPasswordFactor",
 ]
+# The apps that the portal and the launcher show: name, icon, description, and a url name or an address.
+WATCHWORD_APP_TILES = (
+    [
+        {"name": "Mail", "icon": "mail", "description": "Read and write mail", "url": "demo:mail"},
+        {"name": "Telephone", "icon": "phone", "description": "Where texts and calls arrive", "url": "demo:telephone"},
+    ]
+    if ENVIRONMENT.demo
+    else []
+)
 DELIVERY_CHANNELS = list(ENVIRONMENT.delivery_channels)
 if ENVIRONMENT.demo:
     DELIVERY_CHANNELS = ["watchword.delivery.simulator.channel.SimulatorChannel"]
@@ -107,6 +117,7 @@ TEMPLATES = [
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.contrib.messages.context_processors.messages",
+                "watchword.ui.context.shell",
             ],
         },
     },

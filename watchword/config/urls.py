@@ -9,11 +9,9 @@ urlpatterns: list[URLPattern | URLResolver] = []
 
 _ADDRESSES = {
     "admin/": "watchword.admincenter",
-    "": "watchword.portal",
-    "sign-in/": "watchword.doors.web",
-    "telephone/": "watchword.delivery.simulator",
     "demo/": "watchword.demo",
 }
-for _address, _room in _ADDRESSES.items():
+# Two rooms share the top: the browser's door has its own words there (sign-in, methods, setup), the portal the rest.
+for _address, _room in (*_ADDRESSES.items(), ("", "watchword.doors.web"), ("", "watchword.portal")):
     if _room in settings.INSTALLED_APPS and find_spec(f"{_room}.urls") is not None:
         urlpatterns.append(path(_address, include(f"{_room}.urls")))

@@ -1,0 +1,135 @@
+"""What happened to a person, in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from watchword.audit.events import EventKind
+from watchword.audit.models import Event
+from watchword.directory.models import User
+from watchword.portal.browsers import browser_in_words
+
+_SERVICES = {"imap": "IMAP", "pop3": "POP", "smtp": "SMTP", "sieve": "Sieve", "caldav": "CalDAV"}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One thing that happened."""
+
+    id: int
+    at: datetime
+    what: str
+    where: str
+    is_warning: bool
+
+
+def lines_of(user: User, *, number: int, before: int | None = None) -> list[Line]:
+    """Return the newest things that happened to a person, at most so many, older than the line ``before``."""
+    events = Event.objects.filter(subject_id=user.pk)
+    if before is not None:
+        events = events.filter(id__lt=before)
+    return [_line(event, user) for event in events.order_by("-id")[:number]]
+
+
+def _line(event: Event, user: User) -> Line:
+    kind = EventKind(event.kind)
+    words = _WORDS.get(kind)
+    what = words(event) if words is not None else kind.value
+    by_other = event.actor_id is not None and event.actor_id != user.pk
+    if by_other:
+        what = _("%(what)s by %(name)s") % {"what": what, "name": event.actor_name}
+    where = [browser_in_words(event.agent) if event.agent else "", event.address]
+    return Line(event.id, event.at, what, " · ".join(part for part in where if part), kind in _WARNINGS)
+
+
+def _signed_in(event: Event) -> str:
+    if event.door == "mail":
+        service = _SERVICES.get(event.service, event.service)
+        name = event.details.get("app_password")
+        if name:
+            return _("A mail program signed in (%(service)s) with the app password “%(name)s”") % {
+                "service": service,
+                "name": name,
+            }
+        return _("A mail program signed in (%(service)s)") % {"service": service}
+    if event.details.get("purpose") == "confirm":
+        return _("You proved again that it was you")
+    return _("Signed in")
+
+
+def _not_signed_in(event: Event) -> str:
+    if event.door == "mail":
+        return _("A mail program was refused (%(service)s)") % {"service": _SERVICES.get(event.service, event.service)}
+    return _("A sign-in was refused")
+
+
+def _said(text: str) -> Callable[[Event], str]:
+    return lambda _event: _(text)
+
+
+def _state(event: Event) -> str:
+    return _("Multi-factor authentication was set to %(state)s") % {"state": event.details.get("after", "")}
+
+
+def _method(said: str) -> Callable[[Event], str]:
+    def words(event: Event) -> str:
+        details: dict[str, Any] = event.details
+        return _(said) % {"ends": details.get("ends", ""), "name": details.get("name", "")}
+
+    return words
+
+
+def _code_sent(event: Event) -> str:
+    ends = {"ends": event.details.get("ends", "")}
+    if event.details.get("way") == "call":
+        return _("A code was spoken in a call to the number ending %(ends)s") % ends
+    return _("A code was texted to the number ending %(ends)s") % ends
+
+
+_WORDS: dict[EventKind, Callable[[Event], str]] = {
+    EventKind.SIGN_IN_ALLOWED: _signed_in,
+    EventKind.SIGN_IN_DENIED: _not_signed_in,
+    EventKind.CODE_SENT: _code_sent,
+    EventKind.CODE_NOT_SENT: _said("A code was asked for and not sent"),
+    EventKind.CODE_ACCEPTED: _said("A right code was typed"),
+    EventKind.CODE_REJECTED: _said("A wrong code was typed"),
+    EventKind.FRAUD_REPORTED: _said("You reported on the phone that it was not you"),
+    EventKind.SECOND_FACTOR_LOCKED: _said("Sign-in was locked after too many wrong codes"),
+    EventKind.SECOND_FACTOR_UNLOCKED: _said("Sign-in was unlocked"),
+    EventKind.METHOD_ADDED: _method("The phone number ending %(ends)s was added"),
+    EventKind.METHOD_REPLACED: _method("A phone number was replaced by the one ending %(ends)s"),
+    EventKind.METHOD_REMOVED: _method("The phone number ending %(ends)s was removed"),
+    EventKind.METHODS_RESET: _said("Phones were removed, to be registered again"),
+    EventKind.APP_PASSWORD_CREATED: _method("The app password “%(name)s” was made"),
+    EventKind.APP_PASSWORD_DELETED: _method("The app password “%(name)s” was deleted"),
+    EventKind.APP_PASSWORDS_DELETED: _said("All app passwords were deleted"),
+    EventKind.APP_PASSWORDS_SUSPENDED: _said("App passwords were suspended"),
+    EventKind.PASSWORD_CHANGED: _said("The password was changed"),
+    EventKind.PASSWORD_RESET: _said("The password was reset"),
+    EventKind.SESSION_ENDED: _said("A browser was signed out"),
+    EventKind.SESSIONS_ENDED: _said("Browsers were signed out"),
+    EventKind.MFA_STATE_CHANGED: _state,
+    EventKind.PERSON_CREATED: _said("The account was created"),
+    EventKind.PERSON_EDITED: _said("The account's details were changed"),
+    EventKind.PERSON_BLOCKED: _said("The account was blocked"),
+    EventKind.PERSON_UNBLOCKED: _said("The account was unblocked"),
+    EventKind.PERSON_DELETED: _said("The account was deleted"),
+    EventKind.PERSON_RESTORED: _said("The account was restored"),
+    EventKind.ROLE_GIVEN: _said("An administrative role was given"),
+    EventKind.ROLE_TAKEN: _said("An administrative role was taken away"),
+    EventKind.INVITATION_MADE: _said("A link to choose a password was made"),
+    EventKind.INVITATION_USED: _said("A password was chosen by a one-time link"),
+}
+_WARNINGS = frozenset(
+    {
+        EventKind.SIGN_IN_DENIED,
+        EventKind.CODE_REJECTED,
+        EventKind.FRAUD_REPORTED,
+        EventKind.SECOND_FACTOR_LOCKED,
+    }
+)

@@ -1,0 +1,123 @@
+"""The search of all settings; it understands the words of older products too."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from watchword.signin.middleware import person_of
+
+LONGEST = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One page that can be found, and the words by which people look for it."""
+
+    name: str | Promise
+    about: str | Promise
+    url: str
+    words: str
+    for_administrators: bool = False
+
+
+SETTINGS = (
+    Setting(
+        _("App passwords"),
+        _("Make, see and delete passwords for mail programs"),
+        "portal:app_passwords",
+        "app passwords create and manage delete mail program outlook thunderbird iphone imap smtp app settings "
+        "update phone numbers security privacy additional security verification",
+    ),
+    Setting(
+        _("Sign-in methods"),
+        _("Your phones: add, replace, remove"),
+        "portal:security",
+        "sign-in methods phone number mobile text call code update phone numbers used for account security additional "
+        "security verification security privacy mfa setup mfasetup aka.ms multi-factor authentication two step 2fa "
+        "security info mysecurityinfo default verification",
+    ),
+    Setting(
+        _("Password"),
+        _("Change the password of your account"),
+        "web:change_password",
+        "password change my password reset account",
+    ),
+    Setting(
+        _("Where you're signed in"),
+        _("See browsers, and sign them out"),
+        "portal:security",
+        "sign out everywhere sessions devices browsers remember lost phone laptop stolen "
+        "restore multi-factor authentication on previously trusted devices",
+    ),
+    Setting(
+        _("Recent activity"),
+        _("What happened to your account"),
+        "portal:activity",
+        "activity recent sign-ins log history suspicious hacked somebody else",
+    ),
+    Setting(
+        _("Active users"),
+        _("For administrators: people and their state"),
+        "admincenter:users",
+        "admin active users people create block delete reset",
+        for_administrators=True,
+    ),
+    Setting(
+        _("Multi-factor authentication"),
+        _("For administrators: enable, disable, enforce"),
+        "admincenter:multi_factor",
+        "admin multi-factor authentication mfa per-user enable enforce disable manage user settings bulk update",
+        for_administrators=True,
+    ),
+    Setting(
+        _("Service settings"),
+        _("For administrators: what the organisation allows"),
+        "admincenter:service_settings",
+        "admin service settings trusted ips networks verification options app passwords allowed limits",
+        for_administrators=True,
+    ),
+)
+
+
+def find(query: str, *, is_administrator: bool) -> list[Setting]:
+    """Return the settings that hold the most of the words asked for, the best first."""
+    asked = _words(query)
+    if not asked:
+        return []
+    scored = []
+    for setting in SETTINGS:
+        if setting.for_administrators and not is_administrator:
+            continue
+        known = _words(f"{setting.name} {setting.about} {setting.words}")
+        hits = sum(1 for word in asked if any(each.startswith(word) for each in known))
+        named = sum(1 for word in asked if any(each.startswith(word) for each in _words(str(setting.name))))
+        if hits * 2 >= len(asked):
+            scored.append((hits, named, setting))
+    best = max((hits for hits, _named, _setting in scored), default=0)
+    kept = [row for row in scored if row[0] == best or row[1]]
+    return [setting for _hits, _named, setting in sorted(kept, key=lambda row: (-row[0], -row[1]))]
+
+
+def search(request: HttpRequest) -> HttpResponse:
+    """Show what a search finds."""
+    query = request.GET.get("q", "")[:LONGEST].strip()
+    found = find(query, is_administrator=person_of(request).is_administrator)
+    results = [{"setting": setting, "address": reverse(setting.url)} for setting in found]
+    every = [
+        {"setting": setting, "address": reverse(setting.url)} for setting in SETTINGS if not setting.for_administrators
+    ]
+    return render(request, "portal/search.html", {"query": query, "results": results, "every": every})
+
+
+def _words(text: str) -> list[str]:
+    folded = unicodedata.normalize("NFKD", text).casefold()
+    return "".join(
+        letter if letter.isalnum() else " " for letter in folded if not unicodedata.combining(letter)
+    ).split()

@@ -1,0 +1,18 @@
+"""The addresses of a person's own pages."""
+
+from django.urls import path
+
+from watchword.portal import search, views
+
+app_name = "portal"
+
+urlpatterns = [
+    path("", views.home, name="home"),
+    path("security/", views.security, name="security"),
+    path("app-passwords/", views.app_passwords, name="app_passwords"),
+    path("activity/", views.activity, name="activity"),
+    path("sessions/<uuid:session_id>/end/", views.end_session, name="end_session"),
+    path("sessions/end-others/", views.end_other_sessions, name="end_other_sessions"),
+    path("settings/", search.search, name="settings_search"),
+    path(".well-known/change-password", views.change_password, name="well_known_change_password"),
+]

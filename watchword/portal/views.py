@@ -1,0 +1,105 @@
+"""The pages of a person."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_POST
+
+from watchword.core.policy import MfaState
+from watchword.directory.models import User
+from watchword.portal.activity import lines_of
+from watchword.portal.browsers import browser_in_words
+from watchword.signin import actions, enrolment, overview, sessions
+from watchword.signin.middleware import origin_of, person_of, session_of
+
+LINES_SHORT = 5
+LINES_LONG = 50
+
+
+def home(request: HttpRequest) -> HttpResponse:
+    """Show the apps, and what is worth doing."""
+    user = person_of(request)
+    methods = overview.methods_of(user)
+    context = {"has_one_method": user.state is not MfaState.DISABLED and len(methods) == 1}
+    return render(request, "portal/home.html", context)
+
+
+def security(request: HttpRequest) -> HttpResponse:
+    """Show everything about how a person signs in, on one page."""
+    user = person_of(request)
+    here = session_of(request)
+    methods = overview.methods_of(user)
+    rows = [
+        {"row": row, "browser": browser_in_words(row.agent), "is_here": row.id == here.pk}
+        for row in sessions.sessions_of(user, now=timezone.now())
+    ]
+    context = {
+        "password": overview.password_of(user),
+        "methods": methods,
+        "free_slots": [slot for slot in ("mobile", "alternate", "office") if slot not in {row.slot for row in methods}],
+        "sessions": sorted(rows, key=lambda row: not row["is_here"]),
+        "lines": lines_of(user, number=LINES_SHORT),
+        **_app_passwords(user),
+    }
+    return render(request, "portal/security.html", context)
+
+
+def app_passwords(request: HttpRequest) -> HttpResponse:
+    """Show the app passwords alone: the short way."""
+    return render(request, "portal/app_passwords.html", _app_passwords(person_of(request)))
+
+
+def activity(request: HttpRequest) -> HttpResponse:
+    """Show what happened, page by page."""
+    before = request.GET.get("before", "")
+    lines = lines_of(person_of(request), number=LINES_LONG + 1, before=int(before) if before.isdecimal() else None)
+    context = {"lines": lines[:LINES_LONG], "more": lines[LINES_LONG - 1].id if len(lines) > LINES_LONG else None}
+    return render(request, "portal/activity.html", context)
+
+
+@require_POST
+def end_session(request: HttpRequest, session_id: UUID) -> HttpResponse:
+    """Sign one browser out."""
+    user = person_of(request)
+    if sessions.end(
+        user, session_id, by=user, because="signed_out_elsewhere", now=timezone.now(), origin=origin_of(request)
+    ):
+        messages.success(request, _("That browser is signed out."))
+    return HttpResponseRedirect(reverse("portal:security"))
+
+
+@require_POST
+def end_other_sessions(request: HttpRequest) -> HttpResponse:
+    """Sign every other browser out."""
+    number = actions.sign_out_own_sessions(
+        person_of(request), except_session=session_of(request), origin=origin_of(request), now=timezone.now()
+    )
+    said = ngettext("%(number)d other browser is signed out.", "%(number)d other browsers are signed out.", number)
+    messages.success(request, said % {"number": number} + " " + _("Mail programs must sign in again."))
+    return HttpResponseRedirect(reverse("portal:security"))
+
+
+@login_not_required
+def change_password(_request: HttpRequest) -> HttpResponse:
+    """Lead password managers to the page that changes the password (W3C, a well-known URL for that)."""
+    return HttpResponseRedirect(reverse("web:change_password"))
+
+
+def _app_passwords(user: User) -> dict[str, object]:
+    rows = overview.app_passwords_of(user)
+    return {
+        "app_passwords": rows,
+        "alive": sum(1 for row in rows if row.suspended_at is None),
+        "limit": user.organisation.policy.limits.app_passwords,
+        "why_not": enrolment.why_cannot_create(user),
+        "mfa_state": user.state,
+    }
