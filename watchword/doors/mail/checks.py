@@ -1,0 +1,58 @@
+"""The desk's questions, put to the one place that says yes, with database connections fit for a daemon's threads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db import close_old_connections, connections
+
+from watchword.signin import one_shot
+from watchword.signin.one_shot import Answer, Question
+
+PATIENCE_SECONDS = 3
+"""How long a check waits for a database that others have locked, before the asker hears "later".
+
+Less than the 5 seconds after which Dovecot writes a look-up into its log as slow.
+"""
+
+KEPT_SECONDS = 60
+
+
+def be_impatient() -> None:
+    """Change the database settings of this process, before its threads connect: short waits, connections kept open."""
+    database: dict[str, Any] = connections.settings["default"]
+    database["CONN_MAX_AGE"] = KEPT_SECONDS
+    database["CONN_HEALTH_CHECKS"] = True
+    options = database.setdefault("OPTIONS", {})
+    if "sqlite" in database["ENGINE"]:
+        options["timeout"] = PATIENCE_SECONDS
+    else:
+        milliseconds = PATIENCE_SECONDS * 1000
+        earlier = options.get("options", "")
+        wishes = f"-c lock_timeout={milliseconds} -c statement_timeout={milliseconds}"
+        options["options"] = f"{earlier} {wishes}".strip()
+
+
+class DatabaseChecks:
+    """Answers from the database; every method but the first is called in a thread."""
+
+    def is_shaped_like_app_password(self, question: Question) -> bool:
+        """Whether ``check_many`` answers this."""
+        return one_shot.is_shaped_like_app_password(question)
+
+    def check_many(self, questions: Sequence[Question], *, now: datetime) -> list[Answer]:
+        """Answer questions with app passwords."""
+        close_old_connections()
+        return one_shot.check_many(questions, now=now)
+
+    def check_account_password(self, question: Question, *, now: datetime) -> Answer:
+        """Answer one question with anything else."""
+        close_old_connections()
+        return one_shot.check_account_password(question, now=now)
+
+    def find_mailbox(self, name: str) -> str | None:
+        """Return the sign-in name to whom a mail address belongs."""
+        close_old_connections()
+        return one_shot.find_mailbox(name)

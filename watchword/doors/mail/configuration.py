@@ -1,0 +1,72 @@
+"""The configuration that mail servers need to ask this door, as text to paste; the scenario tests use the same text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from watchword.core.keyring import KeyRing
+from watchword.doors.mail.sealed import ALGORITHM, sealing_key
+from watchword.doors.mail.server import AUTH_SOCKET, DICT_SOCKET
+from watchword.doors.mail.templates import DICT, DOVECOT_2_3, DOVECOT_2_4, LUA, POSTFIX
+
+
+class DovecotVersion(StrEnum):
+    """Lines of Dovecot, whose configuration differs."""
+
+    V2_3 = "2.3"
+    V2_4 = "2.4"
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationFile:
+    """One file of a mail server's configuration."""
+
+    path: Path
+    text: str
+    is_secret: bool = False
+    """Whether it holds a key, so that nobody but its owner may read it."""
+
+
+DOVECOT_FOLDER = Path("/etc/dovecot")
+POSTFIX_FOLDER = Path("/etc/postfix")
+
+
+def for_dovecot(version: DovecotVersion, *, sockets: Path, folder: Path, ring: KeyRing) -> list[ConfigurationFile]:
+    """Return the files for Dovecot, to lie in ``folder``; ``sockets`` is where the daemon listens."""
+    match version:
+        case DovecotVersion.V2_3:
+            dict_file = folder / "watchword-dict.conf.ext"
+            key_id, key = sealing_key(ring)
+            lookups = _fill(
+                DICT, {"socket": str(sockets / DICT_SOCKET), "id": key_id, "algorithm": ALGORITHM, "key": key.hex()}
+            )
+            return [
+                ConfigurationFile(folder / "watchword.conf.ext", _fill(DOVECOT_2_3, {"dict": str(dict_file)})),
+                ConfigurationFile(dict_file, lookups, is_secret=True),
+            ]
+        case DovecotVersion.V2_4:
+            script = folder / "watchword.lua"
+            places = {"auth": str(sockets / AUTH_SOCKET), "dict": str(sockets / DICT_SOCKET)}
+            return [
+                ConfigurationFile(folder / "watchword.conf.ext", _fill(DOVECOT_2_4, {"script": str(script)})),
+                ConfigurationFile(script, _fill(LUA, places)),
+            ]
+
+
+def for_postfix(*, sockets: Path, folder: Path, loopback: tuple[str, int] | None = None) -> list[ConfigurationFile]:
+    """Return the lines for Postfix; through TCP where the daemon listens there, which a chroot doesn't hide."""
+    place = f"inet:{_bracketed(loopback[0])}:{loopback[1]}" if loopback is not None else str(sockets / AUTH_SOCKET)
+    return [ConfigurationFile(folder / "watchword-main.cf", _fill(POSTFIX, {"place": place}))]
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _fill(template: str, values: dict[str, str]) -> str:
+    # Not format(): both Dovecot's and Lua's syntax are full of braces.
+    for name, value in values.items():
+        template = template.replace(f"@{name.upper()}@", value)
+    return template

@@ -1,0 +1,285 @@
+"""Connections of mail servers: octets in, questions to the desk, answers out; bounded in every direction."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import itertools
+import logging
+import os
+import secrets
+from collections import deque
+from typing import assert_never
+
+from watchword.core.keyring import KeyRing
+from watchword.doors.mail import auth_protocol, dict_protocol
+from watchword.doors.mail.desk import Allowed, Desk, Later, Refused, Verdict
+from watchword.doors.mail.wire import Line, Lines, TooLong
+
+log = logging.getLogger(__name__)
+
+MOST_CONNECTIONS = 1024
+MOST_PENDING = 64
+"""Questions of one connection that wait for answers; nothing more is read until one is answered."""
+
+IDLE_SECONDS = 600
+"""Longer than Postfix keeps an idle smtpd (max_idle, 100 s), so that none finds its connection gone."""
+
+GREETING_SECONDS = 30
+"""How long somebody may be connected without having said what they speak."""
+
+_numbers = itertools.count(1)
+
+
+class Door:
+    """All connections of the daemon."""
+
+    def __init__(self, desk: Desk, ring: KeyRing) -> None:
+        self.desk = desk
+        self.ring = ring
+        self.connections: set[Connection] = set()
+        self._one_left = asyncio.Event()
+
+    def dict_connection(self) -> asyncio.Protocol:
+        """Return what answers one new connection that speaks the dict protocol."""
+        return DictConnection(self)
+
+    def auth_connection(self) -> asyncio.Protocol:
+        """Return what answers one new connection that speaks the authentication protocol."""
+        return AuthConnection(self)
+
+    def end_idle(self, now: float) -> None:
+        """End the connections on which nothing has happened for too long (``now`` in seconds of the event loop)."""
+        for connection in list(self.connections):
+            patience = IDLE_SECONDS if connection.is_greeted else GREETING_SECONDS
+            if not connection.pending and now - connection.last_heard > patience:
+                connection.end("it was idle")
+
+    def end_all(self) -> None:
+        """End every connection after what is already answered has left."""
+        for connection in list(self.connections):
+            connection.end("the daemon stops")
+
+    def forget(self, connection: Connection) -> None:
+        """Take note that a connection is gone."""
+        self.connections.discard(connection)
+        self._one_left.set()
+
+    async def emptied(self, seconds: float) -> None:
+        """Wait until no connection is left, at most so long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self.connections:
+                    self._one_left.clear()
+                    await self._one_left.wait()
+
+
+class Connection(asyncio.Protocol):
+    """One connection; subclasses know a protocol."""
+
+    def __init__(self, door: Door) -> None:
+        self.door = door
+        self.number = next(_numbers)
+        self.pending = 0
+        self.is_greeted = False
+        self.last_heard = 0.0
+        self._lines = Lines()
+        self._unread: deque[Line | TooLong] = deque()
+        self._can_write = True
+        self._is_ending = False
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take part, unless there are too many already."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self.last_heard = asyncio.get_running_loop().time()
+        if len(self.door.connections) >= MOST_CONNECTIONS:
+            log.warning("a connection was refused: %d are open", MOST_CONNECTIONS)
+            transport.abort()
+            return
+        self.door.connections.add(self)
+        self.begin()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  the name is asyncio's
+        """Forget the connection; answers still on their way go nowhere."""
+        self.door.forget(self)
+        self._unread.clear()
+        self._transport = None
+
+    def data_received(self, data: bytes) -> None:
+        """Take octets as they come."""
+        self.last_heard = asyncio.get_running_loop().time()
+        self._unread.extend(self._lines.feed(data))
+        self._work()
+
+    def pause_writing(self) -> None:
+        """The client doesn't read its answers: ask nothing more for it."""
+        self._can_write = False
+
+    def resume_writing(self) -> None:
+        """The client reads again."""
+        self._can_write = True
+        self._work()
+
+    def end(self, why: str) -> None:
+        """End the connection in order; nothing more is read."""
+        if self._transport is not None and not self._is_ending:
+            log.debug("connection %d ends: %s", self.number, why)
+            self._is_ending = True
+            self._unread.clear()
+            self._transport.pause_reading()
+            if not self.pending:
+                self._transport.close()
+
+    def abort(self) -> None:
+        """End the connection at once."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def hang_up(self, why: str) -> None:
+        """End the connection of somebody who speaks something else."""
+        log.warning("connection %d was ended: %s", self.number, why)
+        self.end(why)
+
+    def send(self, octets: bytes) -> None:
+        """Send octets, if anybody is left to read them."""
+        if self._transport is not None:
+            self._transport.write(octets)
+
+    def asked(self) -> None:
+        """A question went to the desk."""
+        self.pending += 1
+
+    def told(self) -> None:
+        """An answer came back from the desk."""
+        self.pending -= 1
+        if self._is_ending and not self.pending and self._transport is not None:
+            self._transport.close()
+        elif self._unread:
+            # Not at once: the desk has others to tell, and this might answer at once again and again.
+            asyncio.get_running_loop().call_soon(self._work)
+
+    def begin(self) -> None:
+        """Say what a server says first."""
+
+    def take(self, line: Line | TooLong) -> None:
+        """Act on one line."""
+        raise NotImplementedError
+
+    def _work(self) -> None:
+        while self._unread and self.pending < MOST_PENDING and self._can_write and not self._is_ending:
+            self.take(self._unread.popleft())
+        if self._transport is None or self._is_ending:
+            return
+        if self._unread:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
+
+
+class DictConnection(Connection):
+    """Speaks the dict protocol. Answers carry no number there, so they leave in the order of the questions."""
+
+    def __init__(self, door: Door) -> None:
+        super().__init__(door)
+        self._answers: deque[list[bytes]] = deque()
+
+    def take(self, line: Line | TooLong) -> None:
+        """Act on one line."""
+        command = dict_protocol.parse(line, self.door.ring)
+        if not self.is_greeted and not isinstance(command, dict_protocol.Hello | dict_protocol.Hangup):
+            self.hang_up("a client has to tell its version first")
+            return
+        match command:
+            case dict_protocol.Hello():
+                self.is_greeted = True
+            case dict_protocol.AskPassword(question):
+                self.asked()
+                self.door.desk.ask(question, functools.partial(self._tell, self._place(), dict_protocol.let_in))
+            case dict_protocol.AskMailbox(name):
+                self.asked()
+                tell = functools.partial(self._tell, self._place(), dict_protocol.mailbox_of)
+                self.door.desk.ask_mailbox(name, tell)
+            case dict_protocol.Refuse():
+                self._fill(self._place(), dict_protocol.NOT_FOUND)
+            case dict_protocol.Unanswerable(why):
+                log.error("a look-up can't be answered: %s", why)
+                self._fill(self._place(), dict_protocol.LATER)
+            case dict_protocol.Ignore():
+                pass
+            case dict_protocol.Hangup(why):
+                self.hang_up(why)
+            case _:
+                assert_never(command)
+
+    def _place(self) -> list[bytes]:
+        place: list[bytes] = []
+        self._answers.append(place)
+        return place
+
+    def _fill(self, place: list[bytes], answer: bytes) -> None:
+        place.append(answer)
+        ready = []
+        while self._answers and self._answers[0]:
+            ready += self._answers.popleft()
+        if ready:
+            self.send(b"".join(ready))
+
+    def _tell(self, place: list[bytes], found: dict_protocol.Found, verdict: Verdict) -> None:
+        match verdict:
+            case Allowed(sign_in_name):
+                self._fill(place, found(sign_in_name))
+            case Refused():
+                self._fill(place, dict_protocol.NOT_FOUND)
+            case Later():
+                self._fill(place, dict_protocol.LATER)
+            case _:
+                assert_never(verdict)
+        self.told()
+
+
+class AuthConnection(Connection):
+    """Speaks the authentication protocol."""
+
+    def __init__(self, door: Door) -> None:
+        super().__init__(door)
+        self._conversation = auth_protocol.Conversation()
+
+    def begin(self) -> None:
+        """Say which mechanisms there are."""
+        self.send(auth_protocol.greeting(os.getpid(), self.number, secrets.token_bytes(16)))
+
+    def take(self, line: Line | TooLong) -> None:
+        """Act on one line."""
+        step = self._conversation.receive(line)
+        match step:
+            case None:
+                self.is_greeted = True
+            case auth_protocol.Send(octets):
+                self.send(octets)
+            case auth_protocol.Ask(request, question, name):
+                self.asked()
+                self.door.desk.ask(question, functools.partial(self._tell, request, name))
+            case auth_protocol.Hangup(why):
+                self.hang_up(why)
+            case _:
+                assert_never(step)
+
+    def _tell(self, request: int, name: str, verdict: Verdict) -> None:
+        if self._conversation.answered(request):
+            match verdict:
+                case Allowed(sign_in_name):
+                    self.send(auth_protocol.allowed(request, sign_in_name))
+                case Refused():
+                    self.send(auth_protocol.refused(request, name))
+                case Later() if self._conversation.understands_later:
+                    self.send(auth_protocol.later(request))
+                case Later():
+                    # To this client every FAIL is a wrong password. What it understands as "later" is a connection
+                    # that ends without an answer.
+                    self.end("there is no answer now, and the client knows no other word for it")
+                case _:
+                    assert_never(verdict)
+        self.told()

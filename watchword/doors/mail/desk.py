@@ -1,0 +1,215 @@
+"""Gathers questions, asks them in as few turns as possible, and gives each asker its answer.
+
+    app passwords      all that came while the last turn was being answered go into the next one: one read, one commit
+    account passwords  one slow hash each, in a few threads with a short queue, so that they cannot starve the others
+    mailboxes          one cheap read each, in a thread of their own
+
+Everything here runs in the event loop but the checks themselves. Whatever goes wrong means "try later".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+
+from watchword.signin.one_shot import Answer, Question, TryLater
+
+log = logging.getLogger(__name__)
+
+MOST_IN_A_TURN = 256
+MOST_WAITING = 4096
+ACCOUNT_THREADS = 2
+MOST_ACCOUNT_WAITING = 32
+MOST_MAILBOXES_WAITING = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """Yes; the canonical sign-in name, which is also the name of the mailbox."""
+
+    sign_in_name: str
+
+
+class Refused:
+    """No, and nobody outside learns why."""
+
+
+class Later:
+    """Not known now; ask again."""
+
+
+REFUSED = Refused()
+LATER = Later()
+
+type Verdict = Allowed | Refused | Later
+type Tell = Callable[[Verdict], None]
+
+
+class Checks(Protocol):
+    """Who knows the answers. Each is called in a thread and may raise TryLater."""
+
+    def is_shaped_like_app_password(self, question: Question) -> bool:
+        """Whether a question belongs to ``check_many``. Called in the event loop: pure and fast."""
+
+    def check_many(self, questions: Sequence[Question], *, now: datetime) -> list[Answer]:
+        """Answer questions with app passwords, in their order."""
+
+    def check_account_password(self, question: Question, *, now: datetime) -> Answer:
+        """Answer one question with anything else."""
+
+    def find_mailbox(self, name: str) -> str | None:
+        """Return the sign-in name to whom a mail address belongs."""
+
+
+def _clock() -> datetime:
+    return datetime.now(UTC)
+
+
+class Desk:
+    """The one place in the daemon where questions are put."""
+
+    def __init__(self, checks: Checks, *, clock: Callable[[], datetime] = _clock) -> None:
+        self._checks = checks
+        self._clock = clock
+        self._waiting: deque[tuple[Question, Tell]] = deque()
+        self._turn: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._accounts_waiting = 0
+        self._mailboxes_waiting = 0
+        self._app_thread = ThreadPoolExecutor(1, "app-passwords")
+        self._account_threads = ThreadPoolExecutor(ACCOUNT_THREADS, "account-passwords")
+        self._mailbox_thread = ThreadPoolExecutor(1, "mailboxes")
+        self._recently: dict[str, datetime] = {}
+
+    def ask(self, question: Question, tell: Tell) -> None:
+        """Have a question answered; ``tell`` is called once, in the event loop."""
+        if self._checks.is_shaped_like_app_password(question):
+            if len(self._waiting) >= MOST_WAITING:
+                tell(LATER)
+                return
+            self._waiting.append((question, tell))
+            if self._turn is None:
+                self._turn = asyncio.get_running_loop().create_task(self._take_turns())
+        elif self._accounts_waiting >= MOST_ACCOUNT_WAITING:
+            tell(LATER)
+        else:
+            self._accounts_waiting += 1
+            self._start(self._check_account_password(question, tell))
+
+    def ask_mailbox(self, name: str, tell: Tell) -> None:
+        """Have a mailbox found; ``tell`` is called once, in the event loop."""
+        if self._mailboxes_waiting >= MOST_MAILBOXES_WAITING:
+            tell(LATER)
+            return
+        self._mailboxes_waiting += 1
+        self._start(self._find_mailbox(name, tell))
+
+    def was_let_in_since(self, sign_in_name: str, moment: datetime) -> bool:
+        """Whether a person was let in after a moment of the last minute."""
+        last = self._recently.get(sign_in_name)
+        return last is not None and last >= moment
+
+    async def finish(self) -> None:
+        """Wait until everything that was asked is answered, and end the threads."""
+        while pending := [task for task in (*self._tasks, self._turn) if task is not None and not task.done()]:
+            await asyncio.wait(pending)
+        for threads in (self._app_thread, self._account_threads, self._mailbox_thread):
+            threads.shutdown()
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _take_turns(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while self._waiting:
+                turn = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_IN_A_TURN))]
+                questions = [question for question, _ in turn]
+                verdicts: Sequence[Verdict] = await loop.run_in_executor(self._app_thread, self._many, questions)
+                for (_, tell), verdict in zip(turn, verdicts, strict=True):
+                    self._tell(tell, verdict)
+        finally:
+            self._turn = None
+
+    async def _check_account_password(self, question: Question, tell: Tell) -> None:
+        try:
+            loop = asyncio.get_running_loop()
+            verdict = await loop.run_in_executor(self._account_threads, self._one, question)
+        finally:
+            self._accounts_waiting -= 1
+        self._tell(tell, verdict)
+
+    async def _find_mailbox(self, name: str, tell: Tell) -> None:
+        try:
+            loop = asyncio.get_running_loop()
+            verdict = await loop.run_in_executor(self._mailbox_thread, self._mailbox, name)
+        finally:
+            self._mailboxes_waiting -= 1
+        self._tell(tell, verdict, is_sign_in=False)
+
+    def _tell(self, tell: Tell, verdict: Verdict, *, is_sign_in: bool = True) -> None:
+        if is_sign_in and isinstance(verdict, Allowed):
+            self._recently.pop(verdict.sign_in_name, None)
+            self._recently[verdict.sign_in_name] = self._clock()
+            while len(self._recently) > MOST_WAITING:
+                del self._recently[next(iter(self._recently))]
+        try:
+            tell(verdict)
+        except Exception:
+            log.exception("an answer could not be passed on")
+
+    # In threads ------------------------------------------------------------------------------------------------------
+
+    def _many(self, questions: Sequence[Question]) -> Sequence[Verdict]:
+        try:
+            answers = self._checks.check_many(questions, now=self._clock())
+            return [_verdict(answer) for _, answer in zip(questions, answers, strict=True)]
+        except TryLater as error:
+            log.warning("%d questions have to wait: %s", len(questions), error)
+        except Exception as error:  # noqa: BLE001  whatever it is, the askers hear "later" and the daemon lives
+            _complain("app passwords could not be checked", error)
+            if len(questions) > 1:
+                # One question that breaks something must not keep the others out.
+                return [verdict for question in questions for verdict in self._many([question])]
+        return [LATER] * len(questions)
+
+    def _one(self, question: Question) -> Verdict:
+        try:
+            return _verdict(self._checks.check_account_password(question, now=self._clock()))
+        except TryLater as error:
+            log.warning("a question has to wait: %s", error)
+        except Exception as error:  # noqa: BLE001
+            _complain("an account password could not be checked", error)
+        return LATER
+
+    def _mailbox(self, name: str) -> Verdict:
+        try:
+            found = self._checks.find_mailbox(name)
+        except TryLater as error:
+            log.warning("a mailbox has to wait: %s", error)
+        except Exception as error:  # noqa: BLE001
+            _complain("a mailbox could not be found", error)
+        else:
+            return Allowed(found) if found is not None else REFUSED
+        return LATER
+
+
+def _verdict(answer: Answer) -> Verdict:
+    return Allowed(answer.sign_in_name) if answer.allowed else REFUSED
+
+
+def _complain(what: str, error: Exception) -> None:
+    # The text of an error may hold what was typed, and so may the values in a traceback: only its place is logged.
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    where = f"{place.tb_frame.f_code.co_filename}:{place.tb_lineno}" if place is not None else "?"
+    log.error("%s: %s at %s", what, type(error).__name__, where)

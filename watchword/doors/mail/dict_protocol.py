@@ -1,0 +1,179 @@
+"""Dovecot's dict protocol, as far as a password and user database needs it (dict protocol 3, Dovecot 2.3).
+
+    H3 TAB 2 TAB 0 TAB user TAB dict name            once, first; no answer
+    Lshared/KEY TAB user                             answered by  O value  |  N  not found  |  F  failed, try later
+
+The keys are ours, written by ``configuration``; a double quote divides them, and Dovecot's %E puts a backslash before
+a quote or backslash within a field:
+
+    sealed/KEY-ID/NAME"SEALED PASSWORD"SERVICE"ADDRESS
+    passdb/NAME"PASSWORD"SERVICE"ADDRESS             the same in clear, for a Dovecot without its encrypting plug-in
+    userdb/NAME
+
+Dovecot 2.4 has protocol 4, which differs in nothing that we use, but no longer asks a dict for passwords.
+Source: Dovecot's documentation, developers/design/dict_protocol.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from watchword.core.keyring import KeyRing
+from watchword.doors.mail.sealed import CannotOpen, open_sealed
+from watchword.doors.mail.wire import LONGEST_NAME, Line, TooLong, question, tab_escape, tab_unescape
+from watchword.signin.one_shot import Question
+
+VERSIONS = frozenset({3, 4})
+"""Major versions; minor ones add nothing that a server must know."""
+
+NOT_FOUND = b"N\n"
+LATER = b"Ftry again later\n"
+
+_HELLO_FIELDS = 5
+_PASSWORD_FIELDS = 4
+_FIELD = re.compile(r'(?:[^"\\]|\\.)*', re.DOTALL)
+_BACKSLASHED = re.compile(r"\\(.)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """The client's first line, of a version that we speak."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskPassword:
+    """May they come in?"""
+
+    question: Question
+
+
+@dataclass(frozen=True, slots=True)
+class AskMailbox:
+    """Whose mailbox is this name?"""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """A look-up of something that nobody can have; answered like a wrong password."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswerable:
+    """A look-up that says nothing about the person; answered with a temporary failure. ``why`` is for our log."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ignore:
+    """A command of a transaction, to which no answer is expected; nothing is ever changed here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hangup:
+    """Not our protocol; the connection has to end. ``why`` is for our log."""
+
+    why: str
+
+
+type Found = Callable[[str], bytes]
+"""Makes the answer from a sign-in name: ``let_in`` or ``mailbox_of``."""
+
+type Command = Hello | AskPassword | AskMailbox | Refuse | Unanswerable | Ignore | Hangup
+
+
+def parse(line: Line | TooLong, ring: KeyRing) -> Command:
+    """Return what a line asks. Never raises, whatever the line holds."""
+    if isinstance(line, TooLong):
+        return Refuse() if line.head[:1] == b"L" else Hangup("a line is too long")
+    letter, octets = line.octets[:1], line.octets[1:]
+    match letter:
+        case b"H":
+            return _hello(octets)
+        case b"L":
+            try:
+                return _look_up(tab_unescape(octets.decode().partition("\t")[0]), ring)
+            except UnicodeDecodeError:
+                return Refuse()
+        case b"I" | b"C" | b"D":
+            return Unanswerable("only look-ups are answered: set iterate_disable = yes")
+        case b"B" | b"R" | b"S" | b"U" | b"A" | b"T":
+            return Ignore()
+        case _:
+            return Hangup("unknown command")
+
+
+def found(fields: dict[str, str | None]) -> bytes:
+    """Return the answer to a look-up that found these fields."""
+    return f"O{tab_escape(json.dumps(fields))}\n".encode()
+
+
+def let_in(sign_in_name: str) -> bytes:
+    """Return the answer for a right password: Dovecot has nothing left to compare, and takes over the name."""
+    return found({"password": None, "nopassword": "y", "user": sign_in_name})
+
+
+def mailbox_of(sign_in_name: str) -> bytes:
+    """Return the answer for a name with a mailbox; user id, group id and home stand in Dovecot's configuration."""
+    return found({"user": sign_in_name})
+
+
+def _hello(octets: bytes) -> Command:
+    fields = octets.split(b"\t")
+    major = fields[0]
+    if len(fields) < _HELLO_FIELDS or not major.isdigit() or len(major) > 1:
+        return Hangup("the first line is no greeting of the dict protocol")
+    if int(major) not in VERSIONS:
+        return Hangup(f"dict protocol version {int(major)} is not spoken here")
+    return Hello()
+
+
+def _look_up(key: str, ring: KeyRing) -> Command:
+    room, _, path = key.partition("/")
+    kind, _, rest = path.partition("/")
+    if room != "shared":
+        return Refuse()
+    match kind:
+        case "sealed":
+            key_id, _, rest = rest.partition("/")
+            return _password(rest, ring, key_id)
+        case "passdb":
+            return _password(rest, None, "")
+        case "userdb":
+            return AskMailbox(rest) if 0 < len(rest) <= LONGEST_NAME and rest.isprintable() else Refuse()
+        case _:
+            return Unanswerable("an unknown key was looked up: print Dovecot's configuration anew")
+
+
+def _password(rest: str, ring: KeyRing | None, key_id: str) -> Command:
+    fields = _fields(rest)
+    if fields is None or len(fields) != _PASSWORD_FIELDS:
+        return Refuse()
+    name, secret, service, address = fields
+    if ring is not None:
+        try:
+            secret = open_sealed(ring, key_id, secret)
+        except CannotOpen as error:
+            return Unanswerable(str(error))
+    asked = question(name, secret, service, address)
+    return AskPassword(asked) if asked is not None else Refuse()
+
+
+def _fields(rest: str) -> list[str] | None:
+    fields = []
+    start = 0
+    while True:
+        match = _FIELD.match(rest, start)
+        if match is None:
+            return None
+        fields.append(_BACKSLASHED.sub(r"\1", match[0]))
+        if match.end() == len(rest):
+            return fields
+        if rest[match.end()] != '"':
+            return None
+        start = match.end() + 1

@@ -1,0 +1,55 @@
+"""Answers mail servers until it is told to stop."""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+
+from watchword.doors.mail.checks import DatabaseChecks, be_impatient
+from watchword.doors.mail.server import Plan, serve
+from watchword.doors.mail.sockets import Access, CannotListen
+
+
+class Command(BaseCommand):
+    """``watchword serve mail``."""
+
+    help = "Answer mail servers: Dovecot by its dict protocol, Postfix, Exim and others by Dovecot's auth protocol."
+
+    def handle(self, *_arguments: Any, **_options: Any) -> None:
+        """Serve until SIGTERM or SIGINT."""
+        be_impatient()
+        _refuse_an_old_database()
+        wishes = settings.WATCHWORD_MAIL
+        plan = Plan(
+            folder=settings.WATCHWORD_MAIL_SOCKET_DIRECTORY,
+            access=Access(wishes.socket_owner, wishes.socket_group, wishes.socket_mode),
+            loopback=wishes.listen,
+            kick=wishes.kick,
+        )
+        try:
+            asyncio.run(serve(plan, DatabaseChecks(), settings.WATCHWORD_KEY_RING, ready=self._ready))
+        except CannotListen as error:
+            raise CommandError(f"the mail door can't be opened: {error}") from None
+
+    def _ready(self, places: Sequence[str]) -> None:
+        self.stdout.write(f"The mail door is open: {', '.join(places)}")
+        sys.stdout.flush()
+
+
+def _refuse_an_old_database() -> None:
+    try:
+        executor = MigrationExecutor(connection)
+        plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    except DatabaseError as error:
+        raise CommandError(
+            f"the database can't be read ({type(error).__name__}); `watchword check` says more"
+        ) from None
+    finally:
+        connection.close()
+    if plan:
+        raise CommandError("the database isn't up to date; run `watchword migrate` first")

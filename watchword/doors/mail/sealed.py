@@ -1,0 +1,50 @@
+"""Opens the passwords that Dovecot seals before it puts them into a look-up key.
+
+Dovecot's dict protocol has no other place for a password than the key, and Dovecot writes the key into its log
+whenever a look-up fails or is slow. So the configuration that we print lets Dovecot encrypt the password first
+(`%{encrypt;...:password}`, AES-256-CBC, a fresh IV each time) with a key that is made from Watchword's key ring.
+The seal hides; it need not prove: whoever may write to the socket may ask any question anyway.
+"""
+
+from __future__ import annotations
+
+import re
+
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES256
+from cryptography.hazmat.primitives.ciphers.modes import CBC
+from cryptography.hazmat.primitives.padding import PKCS7
+
+from watchword.core.keyring import KeyRing
+
+ALGORITHM = "aes-256-cbc"
+"""As OpenSSL and Dovecot name it."""
+
+_PURPOSE = "doors.mail.dovecot"
+_SEALED = re.compile(r"([0-9a-f]{32})\$((?:[0-9a-f]{32})+)\$")
+
+
+class CannotOpen(Exception):
+    """The seal was made with a key that is not on the ring, or is damaged; the message holds no secret."""
+
+
+def sealing_key(ring: KeyRing) -> tuple[str, bytes]:
+    """Return the id and the 32 octets of the key for Dovecot's configuration, made from the newest key of the ring."""
+    return ring.keys[0].id, ring.mac(_PURPOSE, b"")
+
+
+def open_sealed(ring: KeyRing, key_id: str, sealed: str) -> str:
+    """Return the password in `IV$ciphertext$` (hexadecimal); raises CannotOpen."""
+    keys = {key.id: mac for key, mac in zip(ring.keys, ring.macs(_PURPOSE, b""), strict=True)}
+    if key_id not in keys:
+        raise CannotOpen("Dovecot's configuration holds a key that is not on the ring: print it anew")
+    parts = _SEALED.fullmatch(sealed)
+    if parts is None:
+        raise CannotOpen("this is not what Dovecot's encrypt makes")
+    decryptor = Cipher(AES256(keys[key_id]), CBC(bytes.fromhex(parts[1]))).decryptor()
+    unpadder = PKCS7(128).unpadder()
+    try:
+        padded = decryptor.update(bytes.fromhex(parts[2])) + decryptor.finalize()
+        return (unpadder.update(padded) + unpadder.finalize()).decode()
+    except ValueError:
+        raise CannotOpen("the key does not fit, or the password is not UTF-8") from None

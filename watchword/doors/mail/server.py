@@ -1,0 +1,103 @@
+"""The daemon: opens its sockets, answers until it is told to stop, finishes what was asked, removes its sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from socket import socket
+
+from watchword.core.keyring import KeyRing
+from watchword.doors.mail.connections import Door
+from watchword.doors.mail.desk import Checks, Desk
+from watchword.doors.mail.revocations import Watcher
+from watchword.doors.mail.sockets import Access, UnixListener, listen_on_loopback, listen_on_path
+
+log = logging.getLogger(__name__)
+
+DICT_SOCKET = "dict"
+"""The file that Dovecot's dict protocol is spoken at."""
+
+AUTH_SOCKET = "auth"
+"""The file that Dovecot's authentication protocol is spoken at."""
+
+SWEEP_SECONDS = 5
+STOP_SECONDS = 15
+FLUSH_SECONDS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Where to listen, for whom, and how to close connections."""
+
+    folder: Path
+    access: Access = field(default_factory=Access)
+    loopback: tuple[str, int] | None = None
+    """An additional address for the authentication protocol, for programs that can't reach the folder."""
+    kick: tuple[str, ...] = ()
+    """The command that closes a person's connections; none: they stay open."""
+
+
+async def serve(
+    plan: Plan, checks: Checks, ring: KeyRing, *, ready: Callable[[Sequence[str]], None] = lambda _places: None
+) -> None:
+    """Serve until SIGTERM or SIGINT; ``ready`` is told the places once they answer. Raises CannotListen."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    desk = Desk(checks)
+    door = Door(desk, ring)
+    listeners: list[UnixListener] = []
+    servers: list[asyncio.Server] = []
+    tasks: list[asyncio.Task[None]] = []
+    try:
+        for name, factory in ((DICT_SOCKET, door.dict_connection), (AUTH_SOCKET, door.auth_connection)):
+            listener = listen_on_path(plan.folder / name, plan.access)
+            listeners.append(listener)
+            servers.append(await loop.create_unix_server(factory, sock=listener.socket))
+        places = [str(listener.path) for listener in listeners]
+        if plan.loopback is not None:
+            tcp: socket = listen_on_loopback(*plan.loopback)
+            servers.append(await loop.create_server(door.auth_connection, sock=tcp))
+            host, port = tcp.getsockname()[:2]
+            places.append(f"{host} port {port}")
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        tasks.append(loop.create_task(_sweep(door)))
+        if plan.kick:
+            watcher = Watcher(plan.kick, was_let_in_since=desk.was_let_in_since)
+            tasks.append(loop.create_task(watcher.run()))
+        else:
+            log.warning("no command closes open connections: they stay when somebody's access ends")
+        ready(places)
+        await stop.wait()
+        log.info("stopping; %d connections are open", len(door.connections))
+    finally:
+        await _stop(door, servers, tasks)
+        for listener in listeners:
+            listener.socket.close()
+            listener.remove()
+
+
+async def _sweep(door: Door) -> None:
+    while True:
+        await asyncio.sleep(SWEEP_SECONDS)
+        door.end_idle(asyncio.get_running_loop().time())
+
+
+async def _stop(door: Door, servers: Sequence[asyncio.Server], tasks: Sequence[asyncio.Task[None]]) -> None:
+    for server in servers:
+        server.close()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    door.end_all()
+    try:
+        await asyncio.wait_for(door.desk.finish(), STOP_SECONDS)
+    except TimeoutError:
+        log.warning("some questions were still unanswered after %d seconds", STOP_SECONDS)
+    await door.emptied(FLUSH_SECONDS)
+    for connection in list(door.connections):
+        connection.abort()

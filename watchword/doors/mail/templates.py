@@ -1,0 +1,162 @@
+"""The words of the configuration files; ``configuration`` puts paths and keys in for the names between at signs."""
+
+DOVECOT_2_3 = """\
+# Watchword answers for passwords and mailboxes. For Dovecot 2.3.
+# Add to dovecot.conf:  !include watchword.conf.ext
+# Take out every other passdb and userdb: in conf.d/10-auth.conf the lines  !include auth-....conf.ext
+
+auth_mechanisms = plain login
+
+passdb {
+  driver = dict
+  args = @DICT@
+}
+
+userdb {
+  driver = dict
+  args = @DICT@
+}
+
+# Where mail lies and whose files they are stays your choice; for example:
+#   mail_uid = vmail
+#   mail_gid = vmail
+#   mail_home = /var/mail/%d/%n
+#   mail_location = maildir:~/Maildir
+
+# Passwords only over TLS, or from this machine itself.
+disable_plaintext_auth = yes
+
+# Every sign-in is asked anew, so that what was revoked stops at once.
+auth_cache_size = 0
+
+# Nobody signs in as somebody else.
+auth_master_user_separator =
+
+# Never make this list empty. Names with other characters are refused before Watchword is asked.
+auth_username_chars = abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567890.-_@+
+"""
+
+DICT = """\
+# Watchword: how Dovecot 2.3 asks. This file holds a key: chown root, chmod 600.
+# After `watchword keys rotate` print it anew; the old key works until it is taken off the ring.
+
+uri = proxy:@SOCKET@:watchword
+iterate_disable = yes
+default_pass_scheme = plain
+
+# Dovecot writes this line into its log when a look-up fails. So the password is encrypted first.
+password_key = sealed/@ID@/%Eu"%{encrypt;algorithm=@ALGORITHM@,key=@KEY@:password}"%s"%r
+user_key = userdb/%u
+"""
+
+DOVECOT_2_4 = """\
+# Watchword answers for passwords and mailboxes. For Dovecot 2.4, which no longer asks a dict for passwords.
+# NOT TRIED: written by Dovecot's documentation, never run against a Dovecot 2.4.
+# Needs Dovecot's Lua (Debian: dovecot-auth-lua) and LuaSocket (Debian: lua-socket).
+# Add to dovecot.conf:  !include watchword.conf.ext     and take out every other passdb and userdb.
+
+auth_mechanisms = plain login
+
+passdb lua {
+  lua_file = @SCRIPT@
+}
+
+userdb lua {
+  lua_file = @SCRIPT@
+}
+
+# Passwords only over TLS, or from this machine itself.
+auth_allow_cleartext = no
+
+# Every sign-in is asked anew, so that what was revoked stops at once.
+auth_cache_size = 0
+
+# Never make this list empty.
+auth_username_chars = abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567890.-_@+
+"""
+
+LUA = """\
+-- Watchword: asks the daemon for passwords (Dovecot's authentication protocol) and mailboxes (its dict protocol).
+local unix = require("socket.unix")
+local mime = require("mime")
+
+local AUTH, DICT = "@AUTH@", "@DICT@"
+local SECONDS = 8
+
+local function converse(path, lines, wanted)
+  local connection = unix()
+  connection:settimeout(SECONDS)
+  local answer, failure
+  if connection:connect(path) and connection:send(lines) then
+    repeat
+      answer, failure = connection:receive("*l")
+    until not answer or wanted(answer)
+  end
+  connection:close()
+  return answer
+end
+
+local function unescape(text)
+  local plain = { ["0"] = "\\0", ["1"] = "\\1", t = "\\t", r = "\\r", n = "\\n" }
+  return (text:gsub("\\1(.)", function(letter) return plain[letter] or letter end))
+end
+
+function auth_password_verify(request, password)
+  local response = mime.b64("\\0" .. request.user .. "\\0" .. password)
+  local asked = "VERSION\\t1\\t2\\nCPID\\t1\\nAUTH\\t1\\tPLAIN\\tservice=" .. request.service ..
+    "\\trip=" .. request.rip .. "\\tresp=" .. response .. "\\n"
+  local answer = converse(AUTH, asked, function(line)
+    return line:sub(1, 3) == "OK\\t" or line:sub(1, 5) == "FAIL\\t"
+  end)
+  if answer and answer:sub(1, 3) == "OK\\t" then
+    return dovecot.auth.PASSDB_RESULT_OK, { user = unescape(answer:match("\\tuser=([^\\t]*)")) }
+  elseif answer and not answer:find("\\ttemp") then
+    return dovecot.auth.PASSDB_RESULT_PASSWORD_MISMATCH, "refused"
+  end
+  return dovecot.auth.PASSDB_RESULT_INTERNAL_FAILURE, "try again later"
+end
+
+function auth_passdb_lookup(request)
+  return dovecot.auth.PASSDB_RESULT_USER_UNKNOWN, "only passwords are checked"
+end
+
+function auth_userdb_lookup(request)
+  local key = "shared/userdb/" .. request.user
+  local answer = converse(DICT, "H4\\t0\\t0\\t\\twatchword\\nL" .. key .. "\\t\\n", function() return true end)
+  local user = answer and answer:match('^O{"user": "([^"\\\\]*)"}$')
+  if user then
+    return dovecot.auth.USERDB_RESULT_OK, { user = user }
+  elseif answer == "N" then
+    return dovecot.auth.USERDB_RESULT_USER_UNKNOWN, "nobody"
+  end
+  return dovecot.auth.USERDB_RESULT_INTERNAL_FAILURE, "try again later"
+end
+
+function script_init()
+  return 0
+end
+
+function script_deinit()
+end
+"""
+
+POSTFIX = """\
+# Watchword answers who may send. Add to main.cf; the smtpd that takes mail from people must see it.
+
+smtpd_sasl_auth_enable = yes
+smtpd_sasl_type = dovecot
+smtpd_sasl_path = @PLACE@
+smtpd_sasl_security_options = noanonymous
+smtpd_sasl_tls_security_options = noanonymous
+
+# Passwords only over TLS.
+smtpd_tls_auth_only = yes
+
+# Who has signed in may send anywhere, everybody else only to us.
+smtpd_relay_restrictions = permit_sasl_authenticated, reject_unauth_destination
+
+# The daemon's socket must be readable for Postfix's own user: WATCHWORD_MAIL_SOCKET_OWNER=:postfix
+# Where smtpd runs in a chroot (the y in master.cf on Debian), the socket's folder must lie in it, for example
+# WATCHWORD_MAIL_SOCKET_DIRECTORY=/var/spool/postfix/watchword and here smtpd_sasl_path = watchword/auth,
+# or let the daemon listen with WATCHWORD_MAIL_LISTEN=127.0.0.1:1900 and print this file anew.
+"""
