@@ -35,7 +35,7 @@ def folder_of(sign_in_name: str) -> str:
 
 def base() -> Path:
     """Return the folder of all maildirs."""
-    return Path(settings.WATCHWORD_HOME) / "mail"
+    return Path(settings.WATCHWORD_HOME) / "mailboxes"
 
 
 def open_box(sign_in_name: str) -> mailbox.Maildir:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +64,10 @@ async def start(host: str, port: int, door: Path) -> asyncio.Server:
     """Answer SMTP submission on loopback."""
     loop = asyncio.get_running_loop()
     authenticator = make_authenticator(door)
+
+    # aiosmtpd warns at each connection that passwords travel in clear; they don't leave this machine.
+    logging.getLogger("mail.log").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", "Requiring AUTH while not requiring TLS", UserWarning)
 
     def connection() -> SMTP:
         return SMTP(

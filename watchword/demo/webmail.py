@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from email.message import EmailMessage
 from email.utils import format_datetime, formataddr
-from typing import Any
 
 from django import forms
 from django.contrib import messages
@@ -31,9 +30,6 @@ class MailForm(forms.Form):
     )
     subject = forms.CharField(label=gettext_lazy("Subject"), max_length=200, required=False)
     text = forms.CharField(label=gettext_lazy("Text"), widget=forms.Textarea, max_length=LONGEST_MAIL)
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, auto_id="%s", **options)
 
     def clean_to(self) -> str:
         """Return the sign-in name of the recipient."""

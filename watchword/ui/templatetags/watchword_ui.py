@@ -88,7 +88,7 @@ def person_time(moment: datetime | None) -> SafeString | str:
     local = timezone.localtime(moment)
     today = timezone.localtime(timezone.now())
     if local.date() == today.date():
-        short = _("today at %(time)s") % {"time": date_format(local, "TIME_FORMAT")}
+        short = _("today at %(time)s") % {"time": date_format(local, "H:i")}
     elif local.year == today.year:
         short = date_format(local, "j F, H:i")
     else:

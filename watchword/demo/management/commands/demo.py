@@ -98,7 +98,7 @@ def _forget(home: Path) -> None:
     connection.close()
     for name in KEPT:
         (home / name).unlink(missing_ok=True)
-    mail = home / "mail"
+    mail = home / "mailboxes"
     for path in sorted(mail.rglob("*"), reverse=True) if mail.is_dir() else []:
         path.rmdir() if path.is_dir() else path.unlink()
 
@@ -128,4 +128,6 @@ def _environment(ports: card.Ports) -> dict[str, str]:
         "WATCHWORD_DEMO": "yes",
         "WATCHWORD_HOME": str(settings.WATCHWORD_HOME),
         "WATCHWORD_PUBLIC_URL": f"http://{HOST}:{ports.web}",
+        # The embedded mailbox closes its connections by itself; there is no Dovecot to be told.
+        "WATCHWORD_MAIL_KICK": "none",
     }

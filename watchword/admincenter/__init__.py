@@ -1,0 +1,1 @@
+"""What administrators and their help desk see and do."""

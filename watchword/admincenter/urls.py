@@ -1,0 +1,28 @@
+"""The addresses of the admin center."""
+
+from django.urls import path
+
+from watchword.admincenter.views import acts, files, multi_factor, people, settings, sign_ins
+
+app_name = "admincenter"
+
+urlpatterns = [
+    path("", people.active_users, name="home"),
+    path("users/", people.active_users, name="users"),
+    path("users/new/", people.create, name="create"),
+    path("users/import/", files.import_file, name="import"),
+    path("users/import/sample/<str:kind>.csv", files.sample, name="import_sample"),
+    path("users/<uuid:user_id>/edit/", people.edit, name="edit"),
+    path(
+        "users/<uuid:user_id>/app-passwords/<uuid:credential_id>/delete/",
+        acts.delete_app_password,
+        name="delete_app_password",
+    ),
+    path("users/<uuid:user_id>/<str:name>/", acts.act, name="act"),
+    path("multi-factor/", multi_factor.listing, name="multi_factor"),
+    path("multi-factor/change/", multi_factor.change, name="multi_factor_change"),
+    path("service-settings/", settings.service_settings, name="service_settings"),
+    path("sign-ins/", sign_ins.log, name="sign_ins"),
+    path("sign-ins.csv", sign_ins.export, name="sign_ins_csv"),
+    path("roles/", settings.roles, name="roles"),
+]

@@ -1,0 +1,190 @@
+"""Active users: the list, the panel, creating and editing a person."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from watchword.admincenter.gate import needs, prove_first
+from watchword.admincenter.panel import panel_of
+from watchword.admincenter.people import Wish, page_of
+from watchword.admincenter.words import PERSON, STATES
+from watchword.directory import actions
+from watchword.directory.actions import BadPerson
+from watchword.directory.models import User
+from watchword.directory.roles import RANK, ROLE_NAMES, Act, Role, rank
+from watchword.signin.actions import reset_password
+from watchword.signin.middleware import origin_of, person_of
+
+
+class PersonForm(forms.Form):
+    """What is known of a person."""
+
+    sign_in_name = forms.CharField(
+        label=gettext_lazy("Sign-in name"), required=False, widget=forms.TextInput(attrs={"autocomplete": "off"})
+    )
+    display_name = forms.CharField(label=gettext_lazy("Display name"), required=False)
+    contact_mail = forms.CharField(
+        label=gettext_lazy("Contact mail"),
+        required=False,
+        help_text=gettext_lazy("Where warnings go; best a mailbox that Watchword does not protect."),
+    )
+    directory_phone = forms.CharField(
+        label=gettext_lazy("Phone in the directory"),
+        required=False,
+        help_text=gettext_lazy("Fills in the number when the person registers. It is never trusted by itself."),
+    )
+    roles = forms.MultipleChoiceField(
+        label=gettext_lazy("Administrative roles"), required=False, widget=forms.CheckboxSelectMultiple
+    )
+    aliases = forms.CharField(
+        label=gettext_lazy("Other sign-in names"),
+        required=False,
+        help_text=gettext_lazy("One on each line."),
+        widget=forms.Textarea(attrs={"rows": 3}),
+    )
+
+    def __init__(self, data: Any, *, by: User, initial: dict[str, Any] | None = None) -> None:
+        super().__init__(data, initial=initial)
+        if by.may(Act.GIVE_ROLES):
+            field = self.fields["roles"]
+            assert isinstance(field, forms.MultipleChoiceField)
+            field.choices = [(role.value, ROLE_NAMES[role]) for role in Role if RANK[role] <= rank(by.roles)]
+        else:
+            del self.fields["roles"]
+
+    def refuse(self, reasons: dict[str, str]) -> None:
+        """Say at each field why it was refused."""
+        for field, reason in reasons.items():
+            self.add_error("aliases" if field == "alias" else field, ValidationError(str(PERSON[reason])))
+
+    def values(self) -> dict[str, str]:
+        """Return the plain fields."""
+        return {name: self.cleaned_data[name] for name in actions.EDITABLE}
+
+    def wished_roles(self) -> set[Role]:
+        """Return the ticked roles."""
+        return {Role(value) for value in self.cleaned_data.get("roles", [])}
+
+    def wished_aliases(self) -> list[str]:
+        """Return the other names."""
+        return [line.strip() for line in self.cleaned_data["aliases"].splitlines() if line.strip()]
+
+
+@needs(Act.SEE_PEOPLE)
+def active_users(request: HttpRequest) -> HttpResponse:
+    """List people, with one of them in the panel."""
+    by = person_of(request)
+    wish = Wish.read(request.GET.dict())
+    page = page_of(by.organisation, wish)
+    context: dict[str, Any] = {
+        "wish": wish,
+        "people": page.people,
+        "next": wish.address(after=page.next_after) if page.next_after else "",
+        "first": wish.address(after="") if wish.after else "",
+        "list_address": wish.address(person=""),
+        "sort_name": wish.address(after="", sort="-name" if wish.sort == "name" and not wish.is_descending else ""),
+        "sort_sign_in": wish.address(
+            after="", sort="-sign-in" if wish.sort == "sign-in" and not wish.is_descending else "sign-in"
+        ),
+        "states": STATES.items(),
+        "may_create": by.may(Act.CREATE_PERSON),
+        "may_import": by.may(Act.IMPORT_PEOPLE),
+        "here": "users",
+    }
+    if wish.person:
+        context |= panel_of(_person(by, wish.person), by)
+    return render(request, "admincenter/users.html", context)
+
+
+@needs(Act.CREATE_PERSON)
+def create(request: HttpRequest) -> HttpResponse:
+    """Create a person, and show the initial password once, in this very answer."""
+    by = person_of(request)
+    form = PersonForm(request.POST or None, by=by)
+    if request.method == "GET" and (answer := prove_first(request)):
+        return answer
+    if request.method == "POST" and form.is_valid():
+        if answer := prove_first(request):
+            return answer
+        try:
+            with transaction.atomic():
+                user = actions.create_person(
+                    by.organisation,
+                    **form.values(),
+                    roles=form.wished_roles(),
+                    by=by,
+                    origin=origin_of(request),
+                    now=timezone.now(),
+                )
+                for alias in form.wished_aliases():
+                    actions.add_alias(user, alias, by=by, origin=origin_of(request), now=timezone.now())
+            initial = reset_password(user, by=None, origin=origin_of(request), now=timezone.now())
+        except BadPerson as error:
+            form.refuse(error.reasons)
+        else:
+            return render(
+                request, "admincenter/password_once.html", {"person": user, "secret": initial.secret, "is_new": True}
+            )
+    return render(request, "admincenter/person_form.html", {"form": form, "here": "users"})
+
+
+@needs(Act.EDIT_PERSON)
+def edit(request: HttpRequest, user_id: UUID) -> HttpResponse:
+    """Edit a person; all of it is taken over, or nothing."""
+    by = person_of(request)
+    user = _person(by, user_id)
+    if answer := prove_first(request):
+        return answer
+    aliases = [name.name for name in user.names.filter(is_alias=True)]
+    initial = {name: getattr(user, name) for name in actions.EDITABLE}
+    form = PersonForm(
+        request.POST or None,
+        by=by,
+        initial={**initial, "roles": [role.value for role in user.roles], "aliases": "\n".join(aliases)},
+    )
+    if request.method == "POST" and form.is_valid():
+        try:
+            _take_over(request, user, form, aliases)
+        except BadPerson as error:
+            form.refuse(error.reasons)
+        else:
+            messages.success(request, _("Saved."))
+            return HttpResponseRedirect(f"{reverse('admincenter:users')}?{Wish(person=str(user.pk)).address()}")
+    return render(request, "admincenter/person_form.html", {"form": form, "person": user, "here": "users"})
+
+
+@transaction.atomic
+def _take_over(request: HttpRequest, user: User, form: PersonForm, aliases: list[str]) -> None:
+    by, now, origin = person_of(request), timezone.now(), origin_of(request)
+    actions.edit_person(user, form.values(), by=by, now=now, origin=origin)
+    wished = form.wished_aliases()
+    for alias in set(aliases) - set(wished):
+        actions.remove_alias(user, alias, by=by, now=now, origin=origin)
+    for alias in wished:
+        if alias not in aliases:
+            actions.add_alias(user, alias, by=by, now=now, origin=origin)
+    if "roles" in form.fields:
+        before, after = user.roles, form.wished_roles()
+        for role in after - before:
+            actions.give_role(user, role, by=by, now=now, origin=origin)
+        for role in before - after:
+            actions.take_role(user, role, by=by, now=now, origin=origin)
+
+
+def _person(by: User, user_id: UUID | str) -> User:
+    try:
+        return get_object_or_404(User.objects.select_related("organisation"), pk=user_id, organisation=by.organisation)
+    except ValidationError:
+        return get_object_or_404(User, pk=None)

@@ -1,0 +1,180 @@
+"""What the organisation allows, and the table of roles."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from watchword.admincenter.gate import needs, prove_first
+from watchword.core.policy import Limits
+from watchword.directory.models import Organisation
+from watchword.directory.roles import MAY, ROLE_NAMES, Act, Role
+from watchword.signin.middleware import origin_of, person_of
+from watchword.signin.service_settings import NoWayLeft, change_settings
+
+MOST_NETWORKS = 50
+LIMITS: dict[str, Any] = {
+    "code_seconds": gettext_lazy("How long a code is good, in seconds"),
+    "code_tries": gettext_lazy("Tries for one code"),
+    "day_failures": gettext_lazy("Wrong codes in a day until sign-in is locked"),
+    "sends_each_day": gettext_lazy("Codes for one person in a day"),
+    "session_seconds": gettext_lazy("How long somebody stays signed in, in seconds"),
+    "session_idle_seconds": gettext_lazy("How long without doing anything, in seconds"),
+    "app_passwords": gettext_lazy("App passwords for one person"),
+}
+
+
+class SettingsForm(forms.Form):
+    """What the organisation allows."""
+
+    app_passwords_allowed = forms.BooleanField(
+        label=gettext_lazy("People may use app passwords"),
+        required=False,
+        help_text=gettext_lazy("Switching this off stops existing ones at once. People can still see and delete them."),
+    )
+    account_password_in_mail_while_enabled = forms.BooleanField(
+        label=gettext_lazy("Until they register, people who are Enabled may use their own password in mail programs"),
+        required=False,
+    )
+    text_allowed = forms.BooleanField(label=gettext_lazy("Codes by text message"), required=False)
+    call_allowed = forms.BooleanField(label=gettext_lazy("Codes by phone call"), required=False)
+    trusted_networks = forms.CharField(
+        label=gettext_lazy("Trusted networks"),
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}),
+        help_text=gettext_lazy(
+            "One on each line, such as 203.0.113.0/24 or 2001:db8::/32, at most 50. From there registered people need "
+            "no code in a browser; administrators always do."
+        ),
+    )
+
+    def __init__(self, data: Any, organisation: Organisation) -> None:
+        initial = {name: getattr(organisation, name) for name in self.base_fields if name != "trusted_networks"}
+        initial["trusted_networks"] = "\n".join(organisation.trusted_networks)
+        weakest, today = Limits(), organisation.policy.limits
+        super().__init__(data, initial={**initial, **{name: getattr(today, name) for name in LIMITS}})
+        for name, label in LIMITS.items():
+            most = getattr(weakest, name)
+            self.fields[name] = forms.IntegerField(
+                label=label,
+                min_value=1,
+                max_value=most,
+                help_text=_("At most %(most)d") % {"most": most},
+                widget=forms.NumberInput(attrs={"class": "short-input"}),
+                error_messages={
+                    "max_value": _("This would be weaker than Watchword allows: at most %(limit_value)d."),
+                    "min_value": _("At least 1."),
+                },
+            )
+
+    def clean_trusted_networks(self) -> list[str]:
+        """Return the networks in their shortest form; say of each wrong one what is wrong with it."""
+        networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network] = []
+        problems: list[str] = []
+        for line in str(self.cleaned_data["trusted_networks"]).split():
+            network = _network(line, problems)
+            if network is None:
+                continue
+            other = next((one for one in networks if one.version == network.version and one.overlaps(network)), None)
+            if other is not None:
+                problems.append(
+                    _("%(one)s and %(other)s overlap. Keep the larger one.") % {"one": network, "other": other}
+                )
+                continue
+            networks.append(network)
+        if len(networks) > MOST_NETWORKS:
+            problems.append(_("These are more than 50 networks."))
+        if problems:
+            raise ValidationError(problems)
+        return [str(network) for network in networks]
+
+    def clean(self) -> dict[str, Any]:
+        """At least one way must be left."""
+        cleaned = super().clean() or {}
+        if not (cleaned.get("text_allowed") or cleaned.get("call_allowed")):
+            self.add_error("call_allowed", _("Allow text messages or calls: without both nobody could register."))
+        return cleaned
+
+
+@needs(Act.CHANGE_SETTINGS)
+def service_settings(request: HttpRequest) -> HttpResponse:
+    """Show and change what the organisation allows; try whether an address would be trusted."""
+    by = person_of(request)
+    organisation = by.organisation
+    form = SettingsForm(request.POST or None, organisation)
+    if request.method == "POST":
+        if answer := prove_first(request):
+            messages.warning(request, _("Prove first that it is you, then change the settings again."))
+            return answer
+        if form.is_valid():
+            values = {name: form.cleaned_data[name] for name in SettingsForm.base_fields}
+            values["limits"] = _limits(form)
+            try:
+                changed = change_settings(organisation, values, by=by, origin=origin_of(request), now=timezone.now())
+            except NoWayLeft:
+                form.add_error("call_allowed", _("Allow text messages or calls: without both nobody could register."))
+            else:
+                messages.success(request, _("Saved. It holds from now on.") if changed else _("Nothing was different."))
+                return HttpResponseRedirect(reverse("admincenter:service_settings"))
+    asked = request.GET.get("address", "").strip()[:60]
+    context = {
+        "form": form,
+        "limits": [form[name] for name in LIMITS],
+        "asked": asked,
+        "verdict": _verdict(asked, organisation) if asked else "",
+        "here": "service_settings",
+        "tab": "settings",
+    }
+    return render(request, "admincenter/service_settings.html", context)
+
+
+@needs(Act.SEE_PEOPLE)
+def roles(request: HttpRequest) -> HttpResponse:
+    """Show who may do what to whom, from the very table that the code asks."""
+    rows = [(act.value.replace("_", " "), [act in MAY[role] for role in Role]) for act in Act]
+    return render(
+        request, "admincenter/roles.html", {"roles": [ROLE_NAMES[role] for role in Role], "rows": rows, "here": "roles"}
+    )
+
+
+def _limits(form: SettingsForm) -> dict[str, int]:
+    weakest = Limits()
+    return {name: form.cleaned_data[name] for name in LIMITS if form.cleaned_data[name] != getattr(weakest, name)}
+
+
+def _network(line: str, problems: list[str]) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    try:
+        interface = ipaddress.ip_interface(line)
+    except ValueError:
+        problems.append(_("“%(line)s” is no network. Write it like 203.0.113.0/24.") % {"line": line[:50]})
+        return None
+    network = interface.network
+    if network.prefixlen == 0:
+        problems.append(_("%(line)s is the whole internet.") % {"line": line})
+        return None
+    if interface.ip != network.network_address:
+        problems.append(
+            _("%(line)s is an address within a network. Do you mean %(network)s?") % {"line": line, "network": network}
+        )
+        return None
+    return network
+
+
+def _verdict(asked: str, organisation: Organisation) -> str:
+    try:
+        ipaddress.ip_address(asked)
+    except ValueError:
+        return _("That is no address. Write it like 203.0.113.7.")
+    if organisation.policy.trusts(asked):
+        return _("%(address)s is in a trusted network.") % {"address": asked}
+    return _("%(address)s is in no trusted network.") % {"address": asked}

@@ -1,0 +1,142 @@
+"""The sign-in log: who came in where, who was refused and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+
+from watchword.admincenter.gate import needs
+from watchword.admincenter.words import REASONS
+from watchword.audit.events import EventKind
+from watchword.audit.models import Event
+from watchword.core.names import NotASignInName, name_key
+from watchword.directory.actions import find_by_name
+from watchword.directory.models import User
+from watchword.directory.people_file import write_csv
+from watchword.directory.roles import Act
+from watchword.signin.middleware import person_of
+
+PAGE = 100
+MOST_EXPORTED = 10_000
+KINDS = {
+    "allowed": [EventKind.SIGN_IN_ALLOWED],
+    "denied": [EventKind.SIGN_IN_DENIED, EventKind.CODE_REJECTED],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which sign-ins somebody wants to see."""
+
+    person: str = ""
+    outcome: str = ""
+    door: str = ""
+    address: str = ""
+    since: str = ""
+    until: str = ""
+
+    @classmethod
+    def read(cls, values: Mapping[str, str]) -> Filter:
+        """Read the filter from the address."""
+        kept = {name: values.get(name, "").strip()[:254] for name in cls.__dataclass_fields__}
+        return cls(**kept)
+
+    def address_without_page(self) -> str:
+        """Return the query string of this filter."""
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return urlencode({name: value for name, value in values.items() if value})
+
+    def wrong(self) -> str:
+        """Return the name of a field that can't be understood, or nothing."""
+        for name in ("since", "until"):
+            if getattr(self, name) and _day(getattr(self, name)) is None:
+                return name
+        return ""
+
+
+@needs(Act.SEE_SIGN_INS)
+def log(request: HttpRequest) -> HttpResponse:
+    """Show sign-ins, the newest first."""
+    by = person_of(request)
+    chosen = Filter.read(request.GET.dict())
+    events = _events(by, chosen)
+    before = request.GET.get("before", "")
+    if before.isdecimal():
+        events = events.filter(id__lt=int(before))
+    rows = list(events.order_by("-id")[: PAGE + 1])
+    address = chosen.address_without_page()
+    context: dict[str, Any] = {
+        "filter": chosen,
+        "wrong": chosen.wrong(),
+        "rows": [{"event": row, "why": REASONS.get(row.reason, row.reason)} for row in rows[:PAGE]],
+        "older": f"{address}&before={rows[PAGE - 1].pk}" if len(rows) > PAGE else "",
+        "address": address,
+        "here": "sign_ins",
+    }
+    return render(request, "admincenter/sign_ins.html", context)
+
+
+@needs(Act.SEE_SIGN_INS)
+def export(request: HttpRequest) -> HttpResponse:
+    """Return the newest of these sign-ins as CSV."""
+    events = _events(person_of(request), Filter.read(request.GET.dict())).order_by("-id")[:MOST_EXPORTED]
+    lines: list[list[object]] = [["Time (UTC)", "Person", "Outcome", "Reason", "Door", "Service", "Address", "Program"]]
+    lines += [
+        [
+            event.at.isoformat(timespec="seconds"),
+            event.subject_name,
+            event.kind,
+            str(REASONS.get(event.reason, event.reason)),
+            event.door,
+            event.service,
+            event.address,
+            event.agent,
+        ]
+        for event in events
+    ]
+    response = HttpResponse(write_csv(lines), content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = 'attachment; filename="sign-ins.csv"'
+    return response
+
+
+def _events(by: User, chosen: Filter) -> QuerySet[Event]:
+    kinds = KINDS.get(chosen.outcome, [kind for group in KINDS.values() for kind in group])
+    events = Event.objects.filter(organisation_id=by.organisation_id, kind__in=kinds)
+    if chosen.person:
+        user = find_by_name(chosen.person)
+        if user is not None and user.organisation_id == by.organisation_id:
+            events = events.filter(subject_id=user.pk)
+        else:
+            events = events.filter(subject_name=_plain(chosen.person))
+    if chosen.door in {"web", "mail"}:
+        events = events.filter(door=chosen.door)
+    if chosen.address:
+        events = events.filter(address=chosen.address)
+    since, until = _day(chosen.since), _day(chosen.until)
+    if since is not None:
+        events = events.filter(at__gte=since)
+    if until is not None:
+        events = events.filter(at__lt=until + timedelta(days=1))
+    return events
+
+
+def _plain(name: str) -> str:
+    try:
+        return name_key(name)
+    except NotASignInName:
+        return name
+
+
+def _day(text: str) -> datetime | None:
+    try:
+        return timezone.make_aware(datetime.combine(date.fromisoformat(text), time.min))
+    except ValueError:
+        return None

@@ -1,0 +1,70 @@
+"""Puts reasons, causes and events into the words that administrators read."""
+
+from __future__ import annotations
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from watchword.directory.models import MfaCause
+
+type Words = str | Promise
+
+REASONS: dict[str, Words] = {
+    "": "",
+    "wrong_proof": _("Wrong password or app password"),
+    "unknown": _("Nobody by this name"),
+    "blocked": _("Right password, but the person is blocked"),
+    "deleted": _("Right password, but the person is deleted"),
+    "password_waits": _("Too many wrong passwords from this place"),
+    "second_factor_waits": _("Right password, but too many codes were wrong: waiting"),
+    "second_factor_locked": _("Right password, but too many codes were wrong: locked"),
+    "app_password_needed": _("The account's own password; an app password is needed"),
+    "app_password_suspended": _("A suspended app password"),
+    "app_password_revoked": _("A deleted app password"),
+    "app_passwords_not_allowed": _("App passwords are not allowed"),
+    "account_password_closed": _("The account's own password; mail is closed to it while Enabled"),
+    "initial_password": _("An initial password, which opens no mail program"),
+    "password_expired": _("An initial password that is too old"),
+    "wrong": _("Wrong code"),
+    "expired": _("A code that was too old"),
+    "used": _("A code that was used already"),
+    "too_many_tries": _("A code that was tried too often"),
+    "not_shaped": _("Not a code at all"),
+}
+
+CAUSES: dict[str, Words] = {
+    MfaCause.PERSON: _("because %(by)s changed it"),
+    MfaCause.BULK_FILE: _("because %(by)s imported a file"),
+    MfaCause.API: _("because a program of %(by)s changed it"),
+    MfaCause.REGISTRATION_FINISHED: _("because registration was finished"),
+    MfaCause.ALREADY_REGISTERED: _("because %(by)s enabled it and a phone was registered already"),
+}
+
+STATES: dict[str, Words] = {"disabled": _("Disabled"), "enabled": _("Enabled"), "enforced": _("Enforced")}
+
+PERSON: dict[str, Words] = {
+    "empty": _("Enter a sign-in name, such as dora@example.org."),
+    "too_long": _("This is too long."),
+    "control": _("This has a character that a name can't have."),
+    "no_domain": _("A sign-in name looks like a mail address: dora@example.org."),
+    "domain": _("The part after the @ is not a domain."),
+    "other_domain": _("This domain does not belong to your organisation."),
+    "taken": _("Another person has this name already, perhaps in another spelling or as an alias."),
+    "missing": _("Enter a display name."),
+    "not_printable": _("This has a character that can't be shown."),
+    "not_an_address": _("This is not a mail address."),
+    "not_a_number": _("This is not a telephone number."),
+}
+
+FILES: dict[str, Words] = {
+    "too_large": _("The file is larger than 5 MB. Split it."),
+    "empty": _("The file is empty, or has a first line only."),
+    "encoding": _("The file's letters can't be read. Save it as “CSV UTF-8”."),
+    "headers": _(
+        "The first line must name the columns: “Sign-in name” and “Display name” for people, or “Username” and "
+        "“MFA Status” for states."
+    ),
+    "columns": _("Two columns have the same meaning. Keep one."),
+    "too_many_rows": _("The file has more than 50,000 rows. Split it."),
+    "not_csv": _("This is not a CSV file, or a quotation mark is not closed."),
+}
