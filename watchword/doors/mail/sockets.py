@@ -38,12 +38,12 @@ class UnixListener:
 
     socket: socket.socket
     path: Path
-    inode: tuple[int, int]
+    identity: tuple[int, int, int]
 
     def remove(self) -> None:
         """Remove the socket's file, unless another daemon has put its own there since."""
         with contextlib.suppress(OSError):
-            if _inode(self.path) == self.inode:
+            if _identity(self.path) == self.identity:
                 self.path.unlink()
 
 
@@ -76,7 +76,7 @@ def listen_on_path(path: Path, access: Access) -> UnixListener:
     except OSError as error:
         listener.close()
         raise CannotListen(f"{path} can't be made: {error.strerror}") from None
-    return UnixListener(listener, path, _inode(path))
+    return UnixListener(listener, path, _identity(path))
 
 
 def listen_on_loopback(host: str, port: int) -> socket.socket:
@@ -106,9 +106,10 @@ def listen_on_loopback(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _inode(path: Path) -> tuple[int, int]:
+def _identity(path: Path) -> tuple[int, int, int]:
+    # With the time, because a file system may give the number of a removed file to the next one.
     found = path.lstat()
-    return found.st_dev, found.st_ino
+    return found.st_dev, found.st_ino, found.st_mtime_ns
 
 
 def _make_folder(folder: Path, access: Access, user_id: int, group_id: int) -> None:

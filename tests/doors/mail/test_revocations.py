@@ -1,0 +1,209 @@
+"""Rows of ended access become one command for each person, whatever order they are committed in."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from django.db import OperationalError
+
+from watchword.doors.mail import revocations
+from watchword.doors.mail.revocations import (
+    MOST_AT_ONCE,
+    Ledger,
+    Row,
+    Watcher,
+    command_for,
+    newest_rows,
+    rows_after,
+)
+from watchword.signin.models import Revocation
+
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+
+
+def row(number: int, seconds_ago: float = 0, name: str = "alice@x") -> Row:
+    return Row(number, name, NOW - timedelta(seconds=seconds_ago))
+
+
+def test_a_daemon_that_starts_acts_on_the_last_minute_alone() -> None:
+    ledger = Ledger()
+    ledger.begin([row(9, 5), row(8, 59), row(7, 61), row(6, 500)], now=NOW)
+    assert ledger.floor == 7
+    assert [new.id for new in ledger.take([row(8, 59), row(9, 5)], now=NOW)] == [8, 9]
+
+
+def test_each_row_is_acted_on_once() -> None:
+    ledger = Ledger()
+    assert [new.id for new in ledger.take([row(1), row(2)], now=NOW)] == [1, 2]
+    assert [new.id for new in ledger.take([row(1), row(2), row(3)], now=NOW)] == [3]
+
+
+def test_a_row_that_is_committed_late_is_not_missed() -> None:
+    ledger = Ledger()
+    assert [new.id for new in ledger.take([row(1), row(3)], now=NOW)] == [1, 3]
+    assert [new.id for new in ledger.take([row(1), row(2), row(3)], now=NOW + timedelta(seconds=30))] == [2]
+
+
+def test_old_rows_are_not_read_again_and_not_remembered() -> None:
+    ledger = Ledger()
+    ledger.take([row(1), row(2)], now=NOW)
+    assert ledger.floor == 0
+    ledger.take([row(1), row(2), row(3, -100)], now=NOW + timedelta(seconds=90))
+    assert ledger.floor == 2
+    assert ledger._seen == {3}
+
+
+def test_a_flood_of_rows_is_worked_through_to_its_end() -> None:
+    rows = [row(number) for number in range(1, 2 * MOST_AT_ONCE + 500)]
+    ledger = Ledger()
+    seen: list[int] = []
+    for _ in range(3):
+        window = [each for each in rows if each.id > ledger.floor][:MOST_AT_ONCE]
+        seen += [new.id for new in ledger.take(window, now=NOW)]
+    assert seen == [each.id for each in rows]
+
+
+def test_a_name_is_one_argument_whatever_it_holds() -> None:
+    name = "-x; rm -rf $(HOME) 'a\"@harbour.example"
+    assert command_for(["doveadm", "kick", "--", "{user}"], name) == ["doveadm", "kick", "--", name]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_rows_are_read_by_their_number() -> None:
+    import uuid
+
+    made = [
+        Revocation.objects.create(user_id=uuid.uuid4(), sign_in_name=f"{name}@x", at=NOW, because="blocked").pk
+        for name in ("alice", "bob", "carol")
+    ]
+    assert [(found.id, found.sign_in_name) for found in rows_after(made[0])] == [
+        (made[1], "bob@x"),
+        (made[2], "carol@x"),
+    ]
+    assert newest_rows()[0] == Row(made[2], "carol@x", NOW)
+
+
+class Rows:
+    """Rows as the database would give them; ``fails`` makes it refuse."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self.fails = False
+        self.reads = 0
+
+    def add(self, number: int, name: str) -> None:
+        self.rows.append(Row(number, name, datetime.now(UTC)))
+
+    def newest(self) -> list[Row]:
+        self._read()
+        return self.rows[::-1]
+
+    def after(self, number: int) -> list[Row]:
+        self._read()
+        return [each for each in self.rows if each.id > number]
+
+    def _read(self) -> None:
+        self.reads += 1
+        if self.fails:
+            raise OperationalError("the database is away")
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(revocations, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(revocations, "SECOND_LOOK_SECONDS", 0.01)
+
+
+def watch(
+    log: Path, rows: Rows, is_enough: Callable[[Sequence[str]], bool], *, was_let_in: bool = False, status: int = 0
+) -> list[str]:
+    """Run a watcher whose command writes the name into a file, until the file holds enough."""
+    script = f"import sys; open({str(log)!r}, 'a').write(sys.argv[1] + '\\n'); sys.exit({status})"
+    log.touch()
+
+    def lines() -> list[str]:
+        return log.read_text().splitlines()
+
+    async def stage() -> None:
+        watcher = Watcher(
+            [sys.executable, "-c", script, "{user}"],
+            was_let_in_since=lambda _name, _moment: was_let_in,
+            newest=rows.newest,
+            after=rows.after,
+        )
+        task = asyncio.create_task(watcher.run())
+        async with asyncio.timeout(20):
+            while not is_enough(lines()):  # noqa: ASYNC110  another process writes the file
+                await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(stage())
+    return lines()
+
+
+def test_each_person_is_put_out_once_for_all_rows_that_came_together(tmp_path: Path) -> None:
+    rows = Rows()
+    for number, name in enumerate(["alice@x", "alice@x", "bob@x"], start=1):
+        rows.add(number, name)
+    assert sorted(watch(tmp_path / "log", rows, lambda lines: len(lines) >= 2 and rows.reads > 3)) == [
+        "alice@x",
+        "bob@x",
+    ]
+
+
+def test_a_database_that_is_away_is_asked_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows = Rows()
+    rows.add(1, "alice@x")
+    rows.fails = True
+
+    def is_enough(lines: Sequence[str]) -> bool:
+        rows.fails = rows.reads < 3
+        return bool(lines)
+
+    assert watch(tmp_path / "log", rows, is_enough) == ["alice@x"]
+    assert caplog.text.count("can't be read now") == 1
+
+
+def test_who_was_let_in_a_moment_ago_is_put_out_twice(tmp_path: Path) -> None:
+    rows = Rows()
+    rows.add(1, "alice@x")
+    assert watch(tmp_path / "log", rows, lambda lines: len(lines) > 1, was_let_in=True) == ["alice@x"] * 2
+
+
+def test_a_command_that_fails_is_logged_and_the_next_row_is_acted_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = Rows()
+    rows.add(1, "alice@x")
+
+    def is_enough(lines: Sequence[str]) -> bool:
+        if len(lines) == 1 and len(rows.rows) == 1:
+            rows.add(2, "bob@x")
+        return len(lines) > 1 and "bob@x" in lines and caplog.text.count("returned 3") == 2
+
+    assert watch(tmp_path / "log", rows, is_enough, status=3) == ["alice@x", "bob@x"]
+
+
+def test_a_command_that_is_not_there_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    rows = Rows()
+    rows.add(1, "alice@x")
+
+    async def stage() -> None:
+        watcher = Watcher(
+            ["/no/such/doveadm", "{user}"], was_let_in_since=lambda *_: False, newest=rows.newest, after=rows.after
+        )
+        task = asyncio.create_task(watcher.run())
+        async with asyncio.timeout(20):
+            while rows.reads < 5:  # noqa: ASYNC110  a thread counts
+                await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(stage())
+    assert "/no/such/doveadm can't be run" in caplog.text

@@ -1,0 +1,289 @@
+"""A mail site on loopback: real Dovecot and Postfix in a temporary folder, and the mail door as a process of its own.
+
+What the mail servers know about Watchword is what `watchword mail-config` wrote, word for word; all else here is what
+any site has to say for itself: ports, folders, users, where mail lies.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from django.db import connection
+
+from tests.environment import KEYS
+
+DOVECOT = "/usr/sbin/dovecot"
+POSTFIX = "/usr/sbin/postfix"
+LDA = "/usr/lib/dovecot/dovecot-lda"
+PATIENCE_SECONDS = 30
+
+DOVECOT_SURROUNDINGS = """\
+!include {folder}/dovecot/watchword.conf.ext
+base_dir = {folder}/dovecot/run
+state_dir = {folder}/dovecot/state
+log_path = {folder}/dovecot.log
+auth_debug = yes
+protocols = imap pop3
+listen = 127.0.0.1
+ssl = no
+auth_failure_delay = 0
+default_internal_user = nobody
+default_internal_group = nogroup
+default_login_user = nobody
+first_valid_uid = 1
+mail_uid = nobody
+mail_gid = nogroup
+mail_home = {folder}/mail/%d/%n
+mail_location = maildir:~/Maildir
+postmaster_address = postmaster@harbour.example
+service imap-login {{
+  chroot =
+  inet_listener imap {{
+    port = {imap}
+  }}
+  inet_listener imaps {{
+    port = 0
+  }}
+}}
+service pop3-login {{
+  chroot =
+  inet_listener pop3 {{
+    port = {pop3}
+  }}
+  inet_listener pop3s {{
+    port = 0
+  }}
+}}
+service auth {{
+  unix_listener auth-userdb {{
+    mode = 0666
+  }}
+}}
+service stats {{
+  unix_listener stats-writer {{
+    mode = 0666
+  }}
+}}
+service anvil {{
+  chroot =
+  # Without it every failure makes this address wait longer, and the tests with it.
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
+}}
+"""
+
+POSTFIX_SURROUNDINGS = """\
+compatibility_level = 3.6
+queue_directory = {folder}/postfix/spool
+data_directory = {folder}/postfix/data
+maillog_file = /dev/stdout
+maillog_file_prefixes = /dev, /var
+myhostname = mail.harbour.example
+mydestination =
+inet_interfaces = loopback-only
+inet_protocols = ipv4
+mynetworks =
+alias_maps =
+virtual_mailbox_domains = harbour.example
+virtual_transport = dovecot
+default_transport = error:nothing leaves this machine
+# Postfix lets an smtpd that found nobody to ask for passwords wait a minute before it starts again.
+service_throttle_time = 1s
+"""
+
+POSTFIX_SERVICES = """\
+127.0.0.1:{smtp} inet n - n - - smtpd
+  -o smtpd_tls_auth_only=no
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+error unix - - n - - error
+anvil unix - - n - 1 anvil
+proxymap unix - - n - - proxymap
+postlog unix-dgram n - n - 1 postlogd
+dovecot unix - n n - - pipe
+  flags=DRhu user=nobody:nogroup argv={lda} -c {folder}/dovecot/dovecot.conf -f ${{sender}} -d ${{recipient}}
+"""
+
+
+class Program:
+    """A process that is started, waited for and stopped by its id."""
+
+    def __init__(self, words: list[str], log: Path, environment: dict[str, str] | None = None) -> None:
+        self.log = log
+        self._words = words
+        self._environment = environment
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, is_ready: Callable[[], bool]) -> None:
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(self._words, stdout=log, stderr=log, env=self._environment)
+        try:
+            wait_until(lambda: is_ready() or not self.is_running)
+            assert self.is_running, f"{self._words[0]} ended:\n{self.log.read_text()}"
+        except BaseException:
+            self.stop()
+            raise
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def stop(self) -> int:
+        assert self._process is not None
+        if self.is_running:
+            self._process.terminate()
+        try:
+            return self._process.wait(PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            raise
+
+
+class Site:
+    """Everything that one site runs, and where."""
+
+    def __init__(self, folder: Path, database_url: str) -> None:
+        self.folder = folder
+        self.imap, self.pop3, self.smtp = free_ports(3)
+        self.sockets = folder / "sockets"
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "WATCHWORD_HOME": str(folder / "home"),
+            "WATCHWORD_KEYS": KEYS,
+            "WATCHWORD_DATABASE_URL": database_url,
+            "WATCHWORD_PUBLIC_URL": "https://watchword.harbour.example",
+            "WATCHWORD_MAIL_SOCKET_DIRECTORY": str(self.sockets),
+            "WATCHWORD_MAIL_SOCKET_OWNER": ":postfix",
+            "WATCHWORD_MAIL_KICK": f"doveadm -c {folder}/dovecot/dovecot.conf kick -- {{user}}",
+        }
+        self.door = Program(self._watchword("serve", "mail"), folder / "door.log", self.environment)
+        self.dovecot = Program([DOVECOT, "-F", "-c", str(folder / "dovecot/dovecot.conf")], folder / "dovecot.out")
+        self.postfix = Program([POSTFIX, "-c", str(folder / "postfix/etc"), "start-fg"], folder / "postfix.log")
+        self._started: list[Program] = []
+
+    def start(self) -> None:
+        self._write_configuration()
+        self.open_door()
+        self._start(self.dovecot, lambda: listens(self.imap) and listens(self.pop3))
+        self._start(self.postfix, lambda: listens(self.smtp))
+
+    def stop(self) -> None:
+        for program in reversed(self._started):
+            program.stop()
+        self._started.clear()
+
+    def open_door(self) -> None:
+        if not self.door.is_running:
+            self._start(self.door, lambda: all(answers(self.sockets / name) for name in ("dict", "auth")))
+
+    def close_door(self) -> None:
+        assert self.door.stop() == 0
+        self._started.remove(self.door)
+        assert list(self.sockets.iterdir()) == []
+
+    @property
+    def logs(self) -> str:
+        files = [self.folder / name for name in ("door.log", "dovecot.log", "dovecot.out", "postfix.log")]
+        return "\n".join(file.read_text(errors="replace") for file in files if file.exists())
+
+    def maildir(self, name: str) -> Path:
+        return self.folder / "mail/harbour.example" / name / "Maildir"
+
+    def _start(self, program: Program, is_ready: Callable[[], bool]) -> None:
+        program.start(is_ready)
+        self._started.append(program)
+
+    def _watchword(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "watchword.config.command", *words]
+
+    def _mail_config(self, server: str) -> None:
+        words = self._watchword("mail-config", server, "--folder", str(self.folder / server), "--write")
+        subprocess.run(words, env=self.environment, check=True, capture_output=True)
+
+    def _write_configuration(self) -> None:
+        for name in ("home", "dovecot/run", "dovecot/state", "mail", "postfix/etc", "postfix/spool", "postfix/data"):
+            (self.folder / name).mkdir(parents=True)
+        shutil.chown(self.folder / "mail", "nobody", "nogroup")
+        shutil.chown(self.folder / "postfix/data", "postfix")
+        # Dovecot's delivery agent writes into the same log, as the mail user.
+        (self.folder / "dovecot.log").touch()
+        (self.folder / "dovecot.log").chmod(0o666)
+        values = {"folder": self.folder, "imap": self.imap, "pop3": self.pop3, "smtp": self.smtp, "lda": LDA}
+        self._mail_config("dovecot")
+        self._mail_config("postfix")
+        (self.folder / "dovecot/dovecot.conf").write_text(DOVECOT_SURROUNDINGS.format(**values))
+        printed = (self.folder / "postfix/watchword-main.cf").read_text()
+        (self.folder / "postfix/etc/main.cf").write_text(printed + POSTFIX_SURROUNDINGS.format(**values))
+        (self.folder / "postfix/etc/master.cf").write_text(POSTFIX_SERVICES.format(**values))
+
+
+def database_url() -> str:
+    """Return the address of the database that the tests write to, for another process."""
+    settings = connection.settings_dict
+    if connection.vendor == "sqlite":
+        return f"sqlite://{settings['NAME']}"
+    parts = urlsplit(os.environ["WATCHWORD_DATABASE_URL"])
+    return urlunsplit(parts._replace(path=f"/{settings['NAME']}"))
+
+
+def why_not_here() -> str | None:
+    """Return why this machine can't run a mail site, or None."""
+    missing = [path for path in (DOVECOT, POSTFIX, LDA) if not Path(path).exists()]
+    if missing:
+        return f"needs {', '.join(missing)}"
+    if os.geteuid() != 0:
+        return "Dovecot and Postfix start as root alone"
+    return None
+
+
+def wait_until(is_so: Callable[[], bool]) -> float:
+    """Wait until something is so and return how many seconds that took; fails after PATIENCE_SECONDS."""
+    begin = time.monotonic()
+    while not is_so():
+        assert time.monotonic() - begin < PATIENCE_SECONDS, "it did not happen"
+        time.sleep(0.01)
+    return time.monotonic() - begin
+
+
+def free_ports(number: int) -> list[int]:
+    """Return ports that nobody listens on."""
+    probes = [socket.socket() for _ in range(number)]
+    for probe in probes:
+        probe.bind(("127.0.0.1", 0))
+    ports = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
+
+
+def listens(port: int) -> bool:
+    """Whether somebody listens on a port of this machine and says something."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+            return bool(connection.recv(1))
+    except OSError:
+        return False
+
+
+def answers(path: Path) -> bool:
+    """Whether somebody answers at a Unix socket."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+    return True
