@@ -1,0 +1,115 @@
+"""Every page, on a desktop, on a narrow telephone, in the dark: axe finds nothing serious, nothing is cut off."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import BrowserContext, Page
+
+from tests.browser.chromium import Picture, check_accessibility, check_fits
+from tests.browser.demo import Demo, running_demo
+
+pytestmark = [pytest.mark.browser, pytest.mark.scenario]
+
+OWN = "seven quiet otters sail"
+LOOKS: dict[str, dict[str, Any]] = {
+    "desktop": {},
+    "dark": {"color_scheme": "dark"},
+    "narrow": {"viewport": {"width": 320, "height": 700}},
+    "narrow-dark": {"viewport": {"width": 320, "height": 700}, "color_scheme": "dark"},
+}
+PAGES = {
+    "portal": "/",
+    "security-info": "/security/",
+    "app-passwords": "/app-passwords/",
+    "activity": "/activity/",
+    "settings-search": "/settings/?q=update+phone+numbers",
+    "settings-search-empty": "/settings/?q=zzz",
+    "add-phone": "/methods/add/phone/",
+    "app-password-not-possible": "/methods/add/app_password/",
+    "change-password": "/methods/add/password/",
+    "webmail": "/demo/mail/",
+    "webmail-write": "/demo/mail/write/",
+    "telephone": "/demo/telephone/",
+    "active-users": "/admin/users/",
+    "nobody-found": "/admin/users/?q=zzzz",
+    "create-person": "/admin/users/new/",
+    "import": "/admin/users/import/",
+    "multi-factor": "/admin/multi-factor/",
+    "multi-factor-nobody-ticked": "/admin/multi-factor/?none=1",
+    "service-settings": "/admin/service-settings/?address=203.0.113.7",
+    "sign-ins": "/admin/sign-ins/?since=nonsense",
+    "roles": "/admin/roles/",
+    "not-found": "/nothing/here/",
+}
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """One demo for all looks."""
+    with running_demo(tmp_path_factory.mktemp("demo")) as running:
+        yield running
+
+
+def sign_in_as_root(page: Page, demo: Demo) -> None:
+    """Sign in with the initial password, or with the own one if an earlier test has chosen it."""
+    for password in (OWN, demo.passwords["root"]):
+        page.goto(f"{demo.web}/sign-in/")
+        page.get_by_label("Sign-in name").fill("root@harbour.example")
+        page.get_by_role("button", name="Next").click()
+        page.get_by_label("Password", exact=True).fill(password)
+        page.get_by_role("button", name="Sign in").click()
+        if page.get_by_role("alert").count() == 0:
+            break
+    if page.get_by_label("New password").count():
+        page.get_by_label("New password").fill(OWN)
+        page.get_by_role("button", name="Save the password").click()
+
+
+def look(page: Page, picture: Picture, name: str) -> None:
+    """Check one page and take its picture."""
+    check_accessibility(page)
+    check_fits(page)
+    picture(page, name)
+
+
+@pytest.mark.parametrize("kind", list(LOOKS))
+def test_every_page_can_be_used_by_everybody(
+    kind: str, open_browser: Callable[..., BrowserContext], demo: Demo, picture: Picture
+) -> None:
+    page = open_browser(**LOOKS[kind]).new_page()
+    problems: list[str] = []
+    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    for name, address in {"set-up": "/setup", "name": "/sign-in/", "invitation-over": "/invitation/x/"}.items():
+        page.goto(demo.web + address)
+        look(page, picture, f"{kind}-{name}")
+    sign_in_as_root(page, demo)
+    for name, address in PAGES.items():
+        page.goto(demo.web + address)
+        look(page, picture, f"{kind}-{name}")
+    page.goto(f"{demo.web}/admin/users/")
+    page.get_by_role("link", name="Alice Lindqvist").click()
+    look(page, picture, f"{kind}-panel")
+    page.get_by_role("link", name="Reset password").click()
+    look(page, picture, f"{kind}-act")
+    page.goto(f"{demo.web}/")
+    for menu in ("App launcher", "Settings"):
+        page.locator(f"summary[aria-label='{menu}']").click()
+        look(page, picture, f"{kind}-menu-{menu.split()[0].lower()}")
+        page.keyboard.press("Escape")
+    refused = [problem for problem in problems if not re.search(r"404|410", problem)]
+    assert refused == [], "the browser complains"
+
+
+def test_a_page_can_be_used_by_keyboard_alone(open_browser: Callable[..., BrowserContext], demo: Demo) -> None:
+    page = open_browser().new_page()
+    page.goto(f"{demo.web}/sign-in/")
+    page.keyboard.type("root@harbour.example")
+    page.keyboard.press("Enter")
+    page.get_by_label("Password", exact=True).wait_for()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip-link"

@@ -1,0 +1,264 @@
+"""Steps 1 to 5 of the story, played by a real Chromium and real mail programs, with JavaScript on and off."""
+
+from __future__ import annotations
+
+import imaplib
+import re
+import smtplib
+from collections.abc import Callable, Iterator
+from email.message import EmailMessage
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from tests.browser.chromium import Picture, check_accessibility, check_fits
+from tests.browser.demo import Demo, running_demo
+
+pytestmark = [pytest.mark.browser, pytest.mark.scenario]
+
+OWN = "seven quiet otters sail"
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["with JavaScript", "without JavaScript"])
+def scripts(request: pytest.FixtureRequest) -> bool:
+    """Whether the browsers run JavaScript."""
+    value: bool = request.param
+    return value
+
+
+@pytest.fixture(scope="module")
+def demo(scripts: bool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """A fresh demo for each way of playing."""
+    with running_demo(tmp_path_factory.mktemp("demo")) as running:
+        yield running
+
+
+class Player:
+    """A person at a browser, and the telephone beside it."""
+
+    def __init__(self, context: BrowserContext, demo: Demo, picture: Picture, *, scripts: bool) -> None:
+        self.page = context.new_page()
+        self.telephone = context.new_page()
+        self.demo = demo
+        self._picture, self._scripts = picture, scripts
+
+    def see(self, name: str, page: Page | None = None) -> None:
+        """Look at a page as everybody must be able to."""
+        shown = page or self.page
+        if self._scripts:
+            check_accessibility(shown)
+            check_fits(shown)
+            self._picture(shown, f"story-{name}")
+
+    def begin(self, name: str, password: str, at: str = "/") -> None:
+        """Type name and password."""
+        self.page.goto(self.demo.web + at)
+        if at == "/setup":
+            self.see("set-up-link")
+            self.page.get_by_role("link", name="Start").click()
+        self.page.get_by_label("Sign-in name").fill(f"{name}@harbour.example")
+        self.see("name")
+        self.page.get_by_role("button", name="Next").click()
+        self.page.get_by_label("Password", exact=True).fill(password)
+        self.see("password")
+        self.page.get_by_role("button", name="Sign in").click()
+
+    def choose_own_password(self) -> None:
+        """Replace the initial password."""
+        expect(self.page.get_by_role("heading", level=1)).to_have_text("Choose a new password")
+        self.see("new-password")
+        self.page.get_by_label("New password").fill(OWN)
+        self.page.get_by_role("button", name="Save the password").click()
+
+    def texted_code(self) -> str:
+        """Read the newest text on the telephone."""
+        self.telephone.goto(f"{self.demo.web}/demo/telephone/")
+        self.see("telephone", self.telephone)
+        return re.findall(r"(\d{3} \d{3}) is your", self.telephone.inner_text("main"))[-1]
+
+    def spoken_code(self) -> str:
+        """Answer the call, press 1, and hear the digits."""
+        self.telephone.goto(f"{self.demo.web}/demo/telephone/")
+        self.see("telephone-rings", self.telephone)
+        self.telephone.get_by_role("button", name="Answer").click()
+        assert not re.search(r"\d\. \d", self.telephone.inner_text("main")), "the code is spoken only after a key"
+        self.telephone.get_by_role("button", name="Key 1").click()
+        self.see("telephone-speaks", self.telephone)
+        sound = self.telephone.locator("audio").get_attribute("src")
+        heard = self.telephone.request.get(self.demo.web + str(sound)).body()
+        assert heard[:4] == b"RIFF"
+        assert len(heard) > 50_000, "real speech takes its time"
+        found = re.search(r"(?:\d\. ){5}\d", self.telephone.inner_text("main"))
+        assert found is not None
+        self.telephone.get_by_role("button", name="Hang up").click()
+        return found[0].replace(". ", "")
+
+    def verify(self, code: str) -> None:
+        """Type a code."""
+        self.page.get_by_label("Security code").fill(code)
+        self.see("code")
+        self.page.get_by_role("button", name="Verify").click()
+
+    def app_password_shown(self) -> str:
+        """Read the app password on the page that shows it once, and see that it is gone afterwards."""
+        expect(self.page.get_by_role("heading", level=1)).to_have_text("Your app password")
+        self.see("app-password-once")
+        secret = self.page.locator("#secret").inner_text().strip()
+        assert re.fullmatch(r"(?:[a-z]{4} ){5}[a-z]{4}", secret)
+        self.page.get_by_role("link", name="Done").click()
+        assert secret not in self.page.content()
+        return secret
+
+
+@pytest.fixture
+def player(
+    open_browser: Callable[..., BrowserContext], demo: Demo, picture: Picture, scripts: bool
+) -> Callable[[], Player]:
+    """Somebody new sits down at a browser of their own."""
+    return lambda: Player(open_browser(java_script_enabled=scripts), demo, picture, scripts=scripts)
+
+
+def open_mailbox(demo: Demo, name: str, password: str) -> imaplib.IMAP4:
+    """Sign in as a mail program does."""
+    program = imaplib.IMAP4("127.0.0.1", demo.imap_port)
+    program.login(f"{name}@harbour.example", password)
+    return program
+
+
+def assert_mail_refuses(demo: Demo, name: str, password: str) -> None:
+    """See a mail program being refused."""
+    program = imaplib.IMAP4("127.0.0.1", demo.imap_port)
+    with pytest.raises(imaplib.IMAP4.error, match=r"(?i)authenticat|credential|login"):
+        program.login(f"{name}@harbour.example", password)
+    program.shutdown()
+
+
+def enable_carol(root: Player) -> None:
+    """Step 1: the administrator turns it on."""
+    root.begin("root", root.demo.passwords["root"])
+    root.choose_own_password()
+    root.see("portal")
+    root.page.locator("summary[aria-label='App launcher']").click()
+    root.page.locator(".menu-list").get_by_role("link", name="Admin").click()
+    expect(root.page.get_by_role("heading", level=1)).to_have_text("Active users")
+    root.see("active-users")
+    root.page.get_by_label("Search people").fill("carol")
+    root.page.get_by_role("button", name="Filter").click()
+    root.page.get_by_role("link", name="Carol Nakamura").click()
+    root.see("panel")
+    with root.page.context.expect_page() as opened:
+        root.page.get_by_role("link", name="Manage multi-factor authentication").click()
+    page = opened.value
+    root.see("multi-factor", page)
+    box = page.get_by_label("Carol Nakamura")
+    expect(box).to_be_checked()
+    page.get_by_role("button", name="Enable", exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("1 person")
+    expect(page.locator("main")).to_contain_text("/setup")
+    root.see("multi-factor-confirmation", page)
+    page.get_by_role("button", name="Enable multi-factor authentication").click()
+    expect(page.locator("main")).to_contain_text("is Enabled now")
+    root.see("multi-factor-done", page)
+
+
+def test_the_story(player: Callable[[], Player], demo: Demo) -> None:
+    open_mailbox(demo, "alice", demo.alices_app_password).logout()
+    enable_carol(player())
+
+    # Step 2, by text: the first sign-in after the administrator's link.
+    carol = player()
+    carol.begin("carol", demo.passwords["carol"], at="/setup")
+    carol.choose_own_password()
+    expect(carol.page.get_by_role("heading", level=1)).to_have_text("Your organisation needs more information")
+    carol.see("more-information")
+    open_mailbox(demo, "carol", OWN).logout()
+    carol.page.get_by_role("link", name="Set it up now").click()
+    carol.page.get_by_label("Phone number").fill("0151 23456789")
+    carol.see("phone")
+    carol.page.get_by_role("button", name="Contact me").click()
+    carol.verify("not six digits")
+    expect(carol.page.get_by_role("alert")).to_contain_text("six digits")
+    carol.verify(carol.texted_code())
+    first = carol.app_password_shown()
+    expect(carol.page.get_by_role("heading", level=1)).to_have_text("Security info")
+    expect(carol.page.locator("main")).to_contain_text("Enforced")
+    carol.see("security-info")
+
+    # Step 3: mail programs take the app password, and the account's own password no more.
+    program = open_mailbox(demo, "carol", first)
+    assert program.select("INBOX")[0] == "OK"
+    program.logout()
+    assert_mail_refuses(demo, "carol", OWN)
+    with smtplib.SMTP("127.0.0.1", demo.submission_port) as sender:
+        sender.login("carol@harbour.example", first)
+        mail = EmailMessage()
+        mail["From"], mail["To"], mail["Subject"] = "carol@harbour.example", "alice@harbour.example", "Sent by program"
+        mail.set_content("Written with an app password.")
+        sender.send_message(mail)
+    program = open_mailbox(demo, "alice", demo.alices_app_password)
+    program.select("INBOX")
+    assert program.search(None, "SUBJECT", '"Sent by program"')[1] != [b""]
+    program.logout()
+
+    # Step 4: one click from any page leads to the app passwords.
+    carol.page.goto(f"{demo.web}/")
+    carol.page.locator("summary[aria-label='Settings']").click()
+    carol.page.locator(".menu-list").get_by_role("link", name="App passwords").click()
+    carol.see("app-passwords")
+    carol.page.get_by_role("link", name="Create app password").click()
+    carol.page.get_by_label("Name").fill("Tablet")
+    carol.see("create-app-password")
+    carol.page.get_by_role("button", name="Create").click()
+    second = carol.app_password_shown()
+    open_mailbox(demo, "carol", second).logout()
+    carol.page.reload()
+    row = carol.page.get_by_role("row", name=re.compile("Tablet"))
+    expect(row).to_contain_text("IMAP · 127.0.0.1")
+    row.get_by_role("link", name="Delete").click()
+    carol.see("delete-app-password")
+    carol.page.get_by_role("button", name="Delete").click()
+    assert_mail_refuses(demo, "carol", second)
+    open_mailbox(demo, "carol", first).logout()
+    carol.page.goto(f"{demo.web}/settings/?q=additional+security+verification")
+    expect(carol.page.locator("main")).to_contain_text("App passwords")
+
+    # Step 5: every later sign-in asks for a code before the webmail opens.
+    again = player()
+    again.page.goto(f"{demo.web}/demo/mail/")
+    again.page.get_by_label("Sign-in name").fill("CAROL@harbour.example")
+    again.page.get_by_role("button", name="Next").click()
+    again.page.get_by_label("Password", exact=True).fill(OWN)
+    again.page.get_by_role("button", name="Sign in").click()
+    expect(again.page.get_by_role("heading", level=1)).to_have_text("Check your phone")
+    again.page.goto(f"{demo.web}/demo/mail/")
+    expect(again.page.get_by_label("Sign-in name")).to_be_visible()
+    again.page.goto(f"{demo.web}/sign-in/prove/")
+    again.verify(again.texted_code())
+    expect(again.page.get_by_role("heading", level=1)).to_have_text("Inbox")
+    again.see("webmail")
+
+
+def test_the_first_sign_in_by_call(player: Callable[[], Player], demo: Demo) -> None:
+    bob = player()
+    bob.begin("bob", demo.passwords["bob"])
+    bob.choose_own_password()
+    bob.page.get_by_role("link", name="Set it up now").click()
+    bob.page.get_by_label("Phone number").fill("+49 30 901820")
+    bob.page.get_by_role("button", name="Contact me").click()
+    expect(bob.page.get_by_role("alert")).to_contain_text("Choose “Call me”")
+    expect(bob.page.get_by_label("Phone number")).to_have_value("+49 30 901820")
+    bob.page.get_by_label("Call me with a code").check()
+    bob.page.get_by_role("button", name="Contact me").click()
+    bob.verify(bob.spoken_code())
+    secret = bob.app_password_shown()
+    open_mailbox(demo, "bob", secret).logout()
+
+
+def test_a_wrong_password_and_an_unknown_name_look_alike(player: Callable[[], Player]) -> None:
+    said = []
+    for name in ("alice", "nobody"):
+        stranger = player()
+        stranger.begin(name, "not the password")
+        said.append(stranger.page.inner_text("main").replace(name, "…"))
+    assert said[0] == said[1]
+    assert "That name or password is not right." in said[0]
