@@ -1,16 +1,72 @@
-"""The environment of every test run; pytest loads it first (`-p tests.environment`), before Django's settings."""
+"""The environment of every test run; pytest loads it first (`-p tests.environment`), before Django's settings.
+
+The run is on SQLite, or with `--database postgresql` (or WATCHWORD_TEST_DATABASE=postgresql) on a PostgreSQL server of
+its own. Parallel workers share that server and have a database each.
+"""
 
 import atexit
 import os
 import shutil
 import tempfile
+from collections.abc import Generator
 from pathlib import Path
 
+import pytest
+
 KEYS = "v1:testkey1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+DATABASES = ("sqlite", "postgresql")
 
-home = Path(tempfile.mkdtemp(prefix="watchword-tests-"))
-atexit.register(shutil.rmtree, home, ignore_errors=True)
+# How the first process tells parallel workers where its server is.
+SERVER_URL = "TEST_POSTGRESQL_URL"
 
-for _name in [name for name in os.environ if name.startswith("WATCHWORD_") and not name.startswith("WATCHWORD_TEST_")]:
+# Parallel workers have a folder each inside the first process's, which clears up for all.
+PARENT_FOLDER = "TEST_PARENT_FOLDER"
+
+home = Path(tempfile.mkdtemp(prefix="watchword-tests-", dir=os.environ.get(PARENT_FOLDER)))
+if PARENT_FOLDER not in os.environ:
+    os.environ[PARENT_FOLDER] = str(home)
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+
+_wished = os.environ.get("WATCHWORD_TEST_DATABASE", "sqlite")
+
+for _name in [name for name in os.environ if name.startswith("WATCHWORD_")]:
     del os.environ[_name]
 os.environ.update(WATCHWORD_DEMO="yes", WATCHWORD_HOME=str(home), WATCHWORD_KEYS=KEYS)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declares the option."""
+    parser.addoption("--database", choices=DATABASES, default=None, help="what the tests' database is on")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None]:
+    """Starts the server before Django's settings are read."""
+    wished = early_config.known_args_namespace.database or _wished
+    if wished not in DATABASES:
+        raise pytest.UsageError(f"WATCHWORD_TEST_DATABASE is {wished!r}; expected one of {', '.join(DATABASES)}")
+    if url := os.environ.get(SERVER_URL):
+        os.environ["WATCHWORD_DATABASE_URL"] = url
+    elif wished == "postgresql":
+        from tests import postgres
+
+        try:
+            cluster = postgres.start()
+        except postgres.NoPostgres as reason:
+            raise pytest.UsageError(f"can't run on PostgreSQL: {reason}") from None
+        atexit.register(cluster.stop)
+        os.environ[SERVER_URL] = os.environ["WATCHWORD_DATABASE_URL"] = cluster.url("watchword")
+    yield
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leaves out what only PostgreSQL can show."""
+    if SERVER_URL not in os.environ:
+        for item in items:
+            if item.get_closest_marker("postgres"):
+                item.add_marker(pytest.mark.skip(reason="runs with --database postgresql"))
+
+
+def pytest_report_header() -> str:
+    """Says what the run is on."""
+    return "database: " + ("PostgreSQL" if os.environ.get(SERVER_URL) else "SQLite")
