@@ -62,8 +62,8 @@ def open_browser(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
 
 @pytest.fixture
 def picture(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Picture:
-    """Take a picture of a whole page; kept under ``WATCHWORD_TEST_PICTURES`` if that names a folder."""
-    folder = os.environ.get("WATCHWORD_TEST_PICTURES")
+    """Take a picture of a whole page; kept under ``TEST_PICTURES`` if that names a folder."""
+    folder = os.environ.get("TEST_PICTURES")
     where = Path(folder) if folder else tmp_path_factory.mktemp("pictures")
     where.mkdir(parents=True, exist_ok=True)
 
