@@ -19,110 +19,27 @@ from urllib.parse import urlsplit, urlunsplit
 from django.db import connection
 
 from tests.environment import KEYS
+from tests.scenarios.mail.surroundings import DOVECOT_SURROUNDINGS, POSTFIX_SERVICES, POSTFIX_SURROUNDINGS
 
 DOVECOT = "/usr/sbin/dovecot"
 POSTFIX = "/usr/sbin/postfix"
 LDA = "/usr/lib/dovecot/dovecot-lda"
 PATIENCE_SECONDS = 30
 
-DOVECOT_SURROUNDINGS = """\
-!include {folder}/dovecot/watchword.conf.ext
-base_dir = {folder}/dovecot/run
-state_dir = {folder}/dovecot/state
-log_path = {folder}/dovecot.log
-auth_debug = yes
-protocols = imap pop3
-listen = 127.0.0.1
-ssl = no
-auth_failure_delay = 0
-default_internal_user = nobody
-default_internal_group = nogroup
-default_login_user = nobody
-first_valid_uid = 1
-mail_uid = nobody
-mail_gid = nogroup
-mail_home = {folder}/mail/%d/%n
-mail_location = maildir:~/Maildir
-postmaster_address = postmaster@harbour.example
-service imap-login {{
-  chroot =
-  inet_listener imap {{
-    port = {imap}
-  }}
-  inet_listener imaps {{
-    port = 0
-  }}
-}}
-service pop3-login {{
-  chroot =
-  inet_listener pop3 {{
-    port = {pop3}
-  }}
-  inet_listener pop3s {{
-    port = 0
-  }}
-}}
-service auth {{
-  unix_listener auth-userdb {{
-    mode = 0666
-  }}
-}}
-service stats {{
-  unix_listener stats-writer {{
-    mode = 0666
-  }}
-}}
-service anvil {{
-  chroot =
-  # Without it every failure makes this address wait longer, and the tests with it.
-  unix_listener anvil-auth-penalty {{
-    mode = 0
-  }}
-}}
-"""
-
-POSTFIX_SURROUNDINGS = """\
-compatibility_level = 3.6
-queue_directory = {folder}/postfix/spool
-data_directory = {folder}/postfix/data
-maillog_file = /dev/stdout
-maillog_file_prefixes = /dev, /var
-myhostname = mail.harbour.example
-mydestination =
-inet_interfaces = loopback-only
-inet_protocols = ipv4
-mynetworks =
-alias_maps =
-virtual_mailbox_domains = harbour.example
-virtual_transport = dovecot
-default_transport = error:nothing leaves this machine
-# Postfix lets an smtpd that found nobody to ask for passwords wait a minute before it starts again.
-service_throttle_time = 1s
-"""
-
-POSTFIX_SERVICES = """\
-127.0.0.1:{smtp} inet n - n - - smtpd
-  -o smtpd_tls_auth_only=no
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
-error unix - - n - - error
-anvil unix - - n - 1 anvil
-proxymap unix - - n - - proxymap
-postlog unix-dgram n - n - 1 postlogd
-dovecot unix - n n - - pipe
-  flags=DRhu user=nobody:nogroup argv={lda} -c {folder}/dovecot/dovecot.conf -f ${{sender}} -d ${{recipient}}
-"""
-
 
 class Program:
     """A process that is started, waited for and stopped by its id."""
 
-    def __init__(self, words: list[str], log: Path, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        words: list[str],
+        log: Path,
+        *,
+        environment: dict[str, str] | None = None,
+        ending: list[str] | None = None,
+    ) -> None:
         self.log = log
+        self._ending = ending
         self._words = words
         self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
@@ -143,7 +60,10 @@ class Program:
 
     def stop(self) -> int:
         assert self._process is not None
-        if self.is_running:
+        if self.is_running and self._ending is not None:
+            # What was started is a script around the real thing, which alone knows how to end it.
+            subprocess.run(self._ending, check=True, capture_output=True, timeout=PATIENCE_SECONDS)
+        elif self.is_running:
             self._process.terminate()
         try:
             return self._process.wait(PATIENCE_SECONDS)
@@ -170,9 +90,10 @@ class Site:
             "WATCHWORD_MAIL_SOCKET_OWNER": ":postfix",
             "WATCHWORD_MAIL_KICK": f"doveadm -c {folder}/dovecot/dovecot.conf kick -- {{user}}",
         }
-        self.door = Program(self._watchword("serve", "mail"), folder / "door.log", self.environment)
+        self.door = Program(self._watchword("serve", "mail"), folder / "door.log", environment=self.environment)
         self.dovecot = Program([DOVECOT, "-F", "-c", str(folder / "dovecot/dovecot.conf")], folder / "dovecot.out")
-        self.postfix = Program([POSTFIX, "-c", str(folder / "postfix/etc"), "start-fg"], folder / "postfix.log")
+        postfix = [POSTFIX, "-c", str(folder / "postfix/etc")]
+        self.postfix = Program([*postfix, "start-fg"], folder / "postfix.log", ending=[*postfix, "stop"])
         self._started: list[Program] = []
 
     def start(self) -> None:
