@@ -64,7 +64,11 @@ def holdings(user: User, *, kinds: Collection[FactorKind] | None = None, with_re
 
 def find(user: User, credential_id: UUID | str) -> Kept | None:
     """Return one thing that this person holds and that is not revoked; None for anybody else's."""
-    row = Credential.objects.filter(user=user, pk=credential_id, revoked_at=None).first()
+    try:
+        pk = credential_id if isinstance(credential_id, UUID) else UUID(credential_id)
+    except ValueError:
+        return None
+    row = Credential.objects.filter(user=user, pk=pk, revoked_at=None).first()
     return _kept(row) if row is not None else None
 
 

@@ -94,12 +94,7 @@ def send(request: HttpRequest) -> HttpResponse:
     attempt = attempt_of(request)
     if attempt is None:
         return start_again()
-    try:
-        sent = service.send_code(
-            attempt, request.POST.get("method", ""), request.POST.get("way", ""), now=timezone.now()
-        )
-    except ValueError:
-        return to_stage(attempt)
+    sent = service.send_code(attempt, request.POST.get("method", ""), request.POST.get("way", ""), now=timezone.now())
     if isinstance(sent, NotSent):
         messages.warning(request, reasons.of_not_sent(sent))
     return to_stage(attempt)
