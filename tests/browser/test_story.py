@@ -74,7 +74,8 @@ class Player:
         """Read the newest text on the telephone."""
         self.telephone.goto(f"{self.demo.web}/demo/telephone/")
         self.see("telephone", self.telephone)
-        return re.findall(r"(\d{3} \d{3}) is your", self.telephone.inner_text("main"))[-1]
+        codes: list[str] = re.findall(r"(\d{3} \d{3}) is your", self.telephone.inner_text("main"))
+        return codes[-1]
 
     def spoken_code(self) -> str:
         """Answer the call, press 1, and hear the digits."""

@@ -9,6 +9,7 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django.fixtures import DjangoAssertNumQueries
 
+from tests.pages import text
 from tests.world import ORIGIN, World, evidence_for, give_app_password, make_person, sign_in
 from watchword.audit.events import EventKind
 from watchword.core.policy import Door, FactorKind
@@ -19,10 +20,6 @@ from watchword.portal.browsers import browser_in_words
 from watchword.portal.search import SETTINGS, find
 from watchword.signin import one_shot, sessions
 from watchword.signin.one_shot import Question, Secret
-
-
-def text(content: bytes) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", content.decode())).replace("&#x27;", "'")
 
 
 def test_nobody_is_led_to_the_sign_in_page_and_back(client: Client, world: World) -> None:
@@ -149,7 +146,7 @@ def test_activity_is_paged_and_senseless_pages_are_the_first(client: Client, wor
     first = client.get("/activity/").content.decode()
     older = re.search(r"\?before=(\d+)", first)
     assert older is not None
-    assert client.get(f"/activity/?before={older[1]}").content != first
+    assert client.get(f"/activity/?before={older[1]}").content.decode() != first
     assert client.get("/activity/?before=nonsense").status_code == 200
 
 

@@ -153,6 +153,7 @@ def test_a_right_password_never_resets_the_count_of_wrong_codes(world: World, te
 
 
 def test_wrong_passwords_make_their_source_wait_and_leave_the_second_proof_open(world: World) -> None:
+    attempt = begin(world, "alice@harbour.example")
     for _ in range(10):
         attempt = begin(world, "alice@harbour.example")
         service.answer(attempt, FactorKind.PASSWORD, "not the passphrase", now=world.now)

@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from tests.pages import text
 from tests.telephone import Telephone
 from tests.world import World, give_password, give_phone, make_person, sign_in
 from watchword.core.policy import FactorKind
@@ -16,10 +17,6 @@ from watchword.directory.models import User
 from watchword.doors.web.next_address import safe_next
 from watchword.signin import invitations, overview
 from watchword.signin.models import Session, SignInAttempt
-
-
-def text(content: bytes) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", content.decode()))
 
 
 def at_password(client: Client, name: str, next_url: str = "") -> None:

@@ -135,8 +135,10 @@ class Watcher:
                     self._has_failed = True
                 await asyncio.sleep(POLL_SECONDS)
         finally:
-            for kick in self._kicks:
+            kicks = list(self._kicks)
+            for kick in kicks:
                 kick.cancel()
+            await asyncio.gather(*kicks, return_exceptions=True)
             self._thread.shutdown(wait=False)
 
     def _act(self, rows: Sequence[Row]) -> None:
@@ -174,6 +176,8 @@ class Watcher:
                 if process.returncode is None:
                     with contextlib.suppress(ProcessLookupError):
                         process.kill()
+                    # Reads what is left and reaps the process, so that nothing of it outlives this task.
+                    await process.communicate()
         if process.returncode not in (0, NOBODY_CONNECTED):
             log.error(
                 "connections of %r were not closed: %s returned %s: %r",

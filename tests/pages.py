@@ -1,0 +1,9 @@
+"""What a page says to a person, without its marks."""
+
+import html
+import re
+
+
+def text(content: bytes) -> str:
+    """Return the words of a page with single blanks."""
+    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", content.decode())))
