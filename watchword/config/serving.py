@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import logging
 import os
 import signal
 import socket
@@ -132,7 +133,7 @@ class WebServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "threads": THREADS,
             "worker_class": "gthread",
             "preload_app": True,
-            "accesslog": "-",
+            "accesslog": "-" if logging.getLogger().isEnabledFor(logging.INFO) else None,
             "access_log_format": ACCESS_LOG,
             "errorlog": "-",
             "loglevel": "warning",

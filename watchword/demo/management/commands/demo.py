@@ -124,6 +124,8 @@ def _children(ports: card.Ports) -> list[Child]:
 
 def _environment(ports: card.Ports) -> dict[str, str]:
     return {
+        # The card is to stay in sight: only what went wrong is printed below it.
+        "WATCHWORD_LOG_LEVEL": "ERROR",
         **os.environ,
         "WATCHWORD_DEMO": "yes",
         "WATCHWORD_HOME": str(settings.WATCHWORD_HOME),
