@@ -14,7 +14,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 from tests.browser.chromium import Picture, check_accessibility, check_fits
 from tests.browser.demo import Demo, running_demo
 
-pytestmark = [pytest.mark.browser, pytest.mark.scenario]
+pytestmark = pytest.mark.browser
 
 OWN = "seven quiet otters sail"
 
