@@ -70,6 +70,36 @@ def test_an_edit_says_what_changed_and_keeps_the_rest(world: World) -> None:
     assert actions.edit_person(world.alice, {"display_name": "Alice"}, by=world.root, now=world.now) == []
 
 
+def test_an_edit_is_remembered_with_harmless_values_only(world: World) -> None:
+    changes = {"display_name": "Alicia", "contact_mail": "alicia@elsewhere.example"}
+    actions.edit_person(world.alice, changes, by=world.root, now=world.now)
+    event = Event.objects.filter(kind=EventKind.PERSON_EDITED).latest("id")
+    assert event.details == {
+        "fields": ["contact_mail", "display_name"],
+        "display_name": {"before": "Alice", "after": "Alicia"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        ("sign_in_name", "e\u0301" * 130 + "@harbour.example", "too_long"),
+        ("sign_in_name", "a@b@harbour.example", "no_domain"),
+        ("sign_in_name", "", "empty"),
+        ("display_name", "a" * 101, "too_long"),
+        ("display_name", "a\u202eb", "not_printable"),
+        ("contact_mail", f"{'a' * 60}@{'b.' * 98}example", "too_long"),
+        ("directory_phone", "1" * 41, "not_a_number"),
+    ],
+)
+def test_what_no_column_can_hold_is_refused_before_it_is_written(
+    world: World, field: str, value: str, reason: str
+) -> None:
+    with pytest.raises(BadPerson) as caught:
+        actions.edit_person(world.alice, {field: value}, by=world.root, now=world.now)
+    assert caught.value.reasons == {field: reason}
+
+
 def test_a_bad_edit_changes_nothing(world: World) -> None:
     with pytest.raises(BadPerson):
         actions.edit_person(

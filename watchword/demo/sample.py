@@ -22,6 +22,7 @@ from watchword.demo.people import FAMILY, GIVEN
 from watchword.directory import actions
 from watchword.directory.models import MfaCause, MfaStateChange, Organisation, SignInName, User
 from watchword.directory.roles import Role
+from watchword.directory.search import search_key
 from watchword.signin import samples
 from watchword.signin.actions import reset_password
 
@@ -113,7 +114,7 @@ def _others(organisation: Organisation, chance: random.Random, now: datetime) ->
             created_at=now - timedelta(days=chance.randrange(40, 900)),
             mfa_state=state,
             mfa_changed_at=now - timedelta(days=chance.randrange(1, 35)) if state is not MfaState.DISABLED else None,
-            search_key=f"{display_name} {name}".casefold(),
+            search_key=search_key(display_name, name),
         )
     made = list(people.values())
     User.objects.bulk_create(made)

@@ -12,14 +12,19 @@ from django.db import IntegrityError, transaction
 
 from watchword.audit.events import EventKind
 from watchword.audit.record import NOWHERE, Origin, record
-from watchword.core.names import NotASignInName, domain_key, name_key
+from watchword.core.names import LONGEST_NAME, NotASignInName, domain_key, name_key
 from watchword.directory.models import Domain, Organisation, RoleAssignment, SignInName, User
 from watchword.directory.permission import NotAllowed, demand
 from watchword.directory.roles import RANK, Act, Role, rank
+from watchword.directory.search import search_key
 
 LONGEST_DISPLAY_NAME = 100
 LONGEST_NUMBER = 40
+LONGEST_MAIL = 254
+"""Characters, as many as their columns hold."""
 EDITABLE = ("sign_in_name", "display_name", "contact_mail", "directory_phone")
+_REMEMBERED = ("sign_in_name", "display_name")
+"""Whose values an event tells; of the others it says only that they were changed."""
 
 
 class BadPerson(ValueError):
@@ -167,7 +172,12 @@ def edit_person(
                 subject=user,
                 by=by,
                 origin=origin,
-                details={"fields": sorted(changed)},
+                details={
+                    "fields": sorted(changed),
+                    **{
+                        name: {"before": before[name], "after": values[name]} for name in _REMEMBERED if name in changed
+                    },
+                },
             )
     except IntegrityError:
         user.refresh_from_db()
@@ -181,9 +191,13 @@ def add_alias(user: User, name: str, *, by: User | None, now: datetime, origin: 
     reason = _why_not_a_name(user.organisation, name, None)
     if reason:
         raise BadPerson({"alias": reason})
-    with transaction.atomic():
-        SignInName.objects.create(user=user, name=name.strip(), key=name_key(name), is_alias=True)
-        record(EventKind.PERSON_EDITED, now=now, subject=user, by=by, origin=origin, details={"fields": ["aliases"]})
+    try:
+        with transaction.atomic():
+            SignInName.objects.create(user=user, name=name.strip(), key=name_key(name), is_alias=True)
+            details = {"fields": ["aliases"], "added": name.strip()}
+            record(EventKind.PERSON_EDITED, now=now, subject=user, by=by, origin=origin, details=details)
+    except IntegrityError:
+        raise BadPerson({"alias": "taken"}) from None
 
 
 def remove_alias(user: User, name: str, *, by: User | None, now: datetime, origin: Origin = NOWHERE) -> bool:
@@ -192,7 +206,7 @@ def remove_alias(user: User, name: str, *, by: User | None, now: datetime, origi
     with transaction.atomic():
         number, _each = SignInName.objects.filter(user=user, key=name_key(name), is_alias=True).delete()
         if number:
-            details = {"fields": ["aliases"]}
+            details = {"fields": ["aliases"], "removed": name_key(name)}
             record(EventKind.PERSON_EDITED, now=now, subject=user, by=by, origin=origin, details=details)
     return bool(number)
 
@@ -243,7 +257,9 @@ def _checked(organisation: Organisation, wished: Mapping[str, str], user: User |
         reasons["display_name"] = "too_long"
     elif not values["display_name"].isprintable():
         reasons["display_name"] = "not_printable"
-    if values["contact_mail"]:
+    if len(values["contact_mail"]) > LONGEST_MAIL:
+        reasons["contact_mail"] = "too_long"
+    elif values["contact_mail"]:
         try:
             validate_email(values["contact_mail"])
         except ValidationError:
@@ -260,6 +276,8 @@ def _why_not_a_name(organisation: Organisation, name: str, user: User | None) ->
         key = name_key(name)
     except NotASignInName as error:
         return error.reason
+    if len(name) > LONGEST_NAME:
+        return "too_long"
     if not organisation.domains.filter(name=key.rpartition("@")[2]).exists():
         return "other_domain"
     taken = SignInName.objects.filter(key=key)
@@ -276,4 +294,4 @@ def _is_number(text: str, region: str) -> bool:
 
 
 def _search_key(values: Mapping[str, str]) -> str:
-    return f"{values['display_name']} {values['sign_in_name']}".casefold()[:400]
+    return search_key(values["display_name"], values["sign_in_name"])

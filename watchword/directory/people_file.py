@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from enum import StrEnum
 LARGEST_FILE = 5 * 1024 * 1024
 MOST_ROWS = 50_000
 LONGEST_CELL = 1_000
+BYTE_ORDER_MARK = "\ufeff"
+"""Before a file that we hand out: by it Excel knows UTF-8."""
 
 _HEADERS = {
     "sign_in_name": {"sign in name", "username", "user name", "user principal name", "upn", "email", "mail", "login"},
@@ -27,6 +30,13 @@ SAMPLE = (
     "dora@harbour.example,Dora Whitfield,dora@elsewhere.example,+49 151 23456789\r\n"
 )
 SAMPLE_OF_STATES = "Username,MFA Status\r\ndora@harbour.example,Enabled\r\n"
+
+
+_SPREADSHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+"""How files of Excel and LibreOffice begin."""
+
+_TOLD_SEPARATOR = re.compile(r"sep=([,;\t])", re.IGNORECASE)
+"""A first line by which Excel is told the separator."""
 
 
 class FileKind(StrEnum):
@@ -47,45 +57,48 @@ class UnreadableFile(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of the file: its line number, and its cells under our names."""
+    """One row of the file: its line number, its cells under our names, and how many cells there are too many."""
 
     line: int
     cells: Mapping[str, str]
+    too_many: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class PeopleFile:
-    """A file that could be read."""
+    """A file that could be read; ``ignored`` are the headers of columns that mean nothing here."""
 
     kind: FileKind
     rows: tuple[Row, ...]
+    ignored: tuple[str, ...] = ()
 
 
-def read_file(content: bytes) -> PeopleFile:
-    """Read a whole file. Raises UnreadableFile with ``too_large``, ``empty``, ``encoding``, ``headers``, ``columns``,
+def read_file(content: bytes, *, most_rows: int = MOST_ROWS) -> PeopleFile:
+    """Read a whole file, or refuse it.
+
+    Raises UnreadableFile with ``too_large``, ``empty``, ``spreadsheet``, ``encoding``, ``headers``, ``columns``,
     ``too_many_rows`` or ``not_csv``.
     """
-    if len(content) > LARGEST_FILE:
-        raise UnreadableFile("too_large")
-    text = _decode(content).strip("\ufeff")
-    if not text.strip():
-        raise UnreadableFile("empty")
-    if "\0" in text:
-        raise UnreadableFile("not_csv")
-    first = text.split("\n", maxsplit=1)[0]
-    separator = max(",;\t", key=first.count)
+    text, separator = _separated(_text(content))
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     try:
-        names = [_our_name(cell) for cell in next(reader)]
+        headers = next(cells for cells in reader if any(cell.strip() for cell in cells))
+        names = [_our_name(header) for header in headers]
         kind = _kind(names)
-        rows = [Row(reader.line_num, _cells(names, cells)) for cells in reader if any(cell.strip() for cell in cells)]
+        rows = []
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                rows.append(_row(reader.line_num, names, cells))
+            if len(rows) > most_rows:
+                raise UnreadableFile("too_many_rows")
     except csv.Error as error:
         raise UnreadableFile("not_csv", f"line {reader.line_num}: {error}") from None
-    if len(rows) > MOST_ROWS:
-        raise UnreadableFile("too_many_rows")
+    except StopIteration:
+        raise UnreadableFile("empty") from None
     if not rows:
         raise UnreadableFile("empty")
-    return PeopleFile(kind, tuple(rows))
+    ignored = [header.strip()[:60] for header, name in zip(headers, names, strict=True) if header.strip() and not name]
+    return PeopleFile(kind, tuple(rows), tuple(ignored))
 
 
 def write_csv(lines: Iterable[Sequence[object]]) -> str:
@@ -99,9 +112,35 @@ def write_csv(lines: Iterable[Sequence[object]]) -> str:
 
 def harmless(cell: str) -> str:
     """Return a cell that no spreadsheet takes for a formula."""
-    if cell.lstrip()[:1] in {"=", "+", "-", "@"} or cell[:1] in {"\t", "\r"}:
-        return f"'{cell}"
-    return cell
+    return f"'{cell}" if _is_formula(cell) else cell
+
+
+def _is_formula(cell: str) -> bool:
+    # Some programs take full-width signs for the plain ones, and skip blanks before them.
+    first = unicodedata.normalize("NFKC", cell.lstrip()[:1])
+    return first in {"=", "+", "-", "@"} or cell[:1] in {"\t", "\r", "\n"}
+
+
+def _text(content: bytes) -> str:
+    if len(content) > LARGEST_FILE:
+        raise UnreadableFile("too_large")
+    if content.startswith(_SPREADSHEETS):
+        raise UnreadableFile("spreadsheet")
+    text = _decode(content).strip("\ufeff")
+    if not text.strip():
+        raise UnreadableFile("empty")
+    if "\0" in text:
+        raise UnreadableFile("encoding")
+    return text
+
+
+def _separated(text: str) -> tuple[str, str]:
+    first = next(line for line in text.splitlines() if line.strip())
+    told = _TOLD_SEPARATOR.fullmatch(first.strip())
+    if told is None:
+        return text, max(",;\t", key=first.count)
+    # The line that only tells the separator becomes a blank one, so that line numbers stay those of the file.
+    return text.replace(first, "", 1), told[1]
 
 
 def _decode(content: bytes) -> str:
@@ -130,9 +169,14 @@ def _kind(names: Sequence[str]) -> FileKind:
     raise UnreadableFile("headers")
 
 
-def _cells(names: Sequence[str], cells: Sequence[str]) -> dict[str, str]:
-    # A formula-looking cell that we or a spreadsheet defused with an apostrophe is read as what it was.
-    found = {
-        name: cell.strip()[:LONGEST_CELL].removeprefix("'") for name, cell in zip(names, cells, strict=False) if name
-    }
-    return {name: found.get(name, "") for name in _HEADERS if name in names}
+def _row(line: int, names: Sequence[str], cells: Sequence[str]) -> Row:
+    found = {name: _plain(cell) for name, cell in zip(names, cells, strict=False) if name}
+    # A name with a comma that is not in quotation marks moves all cells after it: better refused than believed.
+    too_many = sum(1 for cell in cells[len(names) :] if cell.strip())
+    return Row(line, {name: found.get(name, "") for name in _HEADERS if name in names}, too_many)
+
+
+def _plain(cell: str) -> str:
+    # A cell that we or a spreadsheet defused with an apostrophe is read as what it was; "'t Hooft" stays a name.
+    text = cell.strip()[:LONGEST_CELL]
+    return text[1:] if text.startswith("'") and _is_formula(text[1:]) else text
