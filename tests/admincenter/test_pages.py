@@ -42,7 +42,6 @@ def test_each_page_opens_to_the_roles_of_the_table(client: Client, world: World,
     for address, act in {
         "/admin/users/": Act.SEE_PEOPLE,
         "/admin/users/new/": Act.CREATE_PERSON,
-        "/admin/users/import/": Act.IMPORT_PEOPLE,
         f"/admin/users/{world.alice.pk}/edit/": Act.EDIT_PERSON,
         "/admin/multi-factor/": Act.SEE_PEOPLE,
         f"/admin/multi-factor/change/?do=enable&person={world.carol.pk}": Act.CHANGE_MFA_STATE,
@@ -72,7 +71,8 @@ def test_nobody_of_another_organisation_can_be_seen(root: Client, world: World) 
     ):
         assert root.get(address).status_code == 404
     assert "stranger" not in root.get("/admin/users/").content.decode()
-    root.post("/admin/multi-factor/change/", {"do": "enable", "person": str(stranger.pk)})
+    answer = root.get("/admin/multi-factor/change/", {"do": "enable", "person": str(stranger.pk)})
+    assert "Nobody is ticked" in text(answer.content)
     stranger.refresh_from_db()
     assert stranger.state is MfaState.DISABLED
 
@@ -116,14 +116,15 @@ def test_paging_shows_everybody_once_in_either_order(world: World) -> None:
             User(
                 organisation=world.organisation,
                 sign_in_name=f"p{number}@harbour.example",
-                display_name=f"Same name {number % 7}",
+                display_name=f"Same | name {number % 7}",
+                mfa_state=list(MfaState)[number % 3],
                 created_at=world.now,
                 search_key=f"p{number}",
             )
             for number in range(230)
         ]
     )
-    for sort in ("name", "-name", "sign-in", "-sign-in"):
+    for sort in ("name", "-name", "sign-in", "-sign-in", "state", "-state"):
         seen, after = [], ""
         while True:
             page = page_of(world.organisation, Wish.read({"sort": sort, "after": after}))
@@ -153,9 +154,12 @@ def test_pages_ask_few_questions_however_many_people_there_are(
         "/admin/users/?q=p+29",
         "/admin/multi-factor/",
         f"/admin/users/?person={world.alice.pk}",
+        "/admin/users/?sort=-state",
+        "/admin/multi-factor/change/?do=enable&all=1",
         "/admin/sign-ins/",
+        "/admin/sign-ins/?person=p",
     ):
-        with django_assert_max_num_queries(14 if "person=" in address else 10):
+        with django_assert_max_num_queries(10):
             assert root.get(address).status_code == 200
 
 
@@ -229,11 +233,9 @@ def test_acts_happen_on_a_post_alone(root: Client, world: World) -> None:
     for name in ACTS:
         root.get(f"/admin/users/{world.alice.pk}/{name}/")
     assert overview.methods_of(world.alice)
-    world.alice.refresh_from_db()
-    assert world.alice.blocked_at is None
+    assert User.objects.get(pk=world.alice.pk).blocked_at is None
     assert "Blocked." in text(root.post(f"/admin/users/{world.alice.pk}/block/", follow=True).content)
-    world.alice.refresh_from_db()
-    assert world.alice.blocked_at is not None
+    assert User.objects.get(pk=world.alice.pk).blocked_at is not None
     assert root.get(f"/admin/users/{world.alice.pk}/dance/").status_code == 404
 
 

@@ -6,33 +6,38 @@ from collections.abc import Callable
 from functools import wraps
 from urllib.parse import urlencode
 
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 
+from watchword.admincenter import drafts
+from watchword.admincenter.words import ACT_NAMES
 from watchword.directory.actions import LastGlobalAdministrator
 from watchword.directory.permission import NotAllowed
-from watchword.directory.roles import Act
+from watchword.directory.roles import MAY, ROLE_NAMES, Act, Role
 from watchword.signin import sessions
 from watchword.signin.middleware import person_of, session_of
+
+LONGEST_ADDRESS = 1_000
+"""Characters of an address that can be carried through proving again."""
 
 type View = Callable[..., HttpResponse]
 
 
-def needs(act: Act) -> Callable[[View], View]:
-    """Open a page only to people with a role that allows this act; the acts themselves check again, on whom."""
+def needs(*acts: Act) -> Callable[[View], View]:
+    """Open a page only to people with a role that allows one of these; the acts themselves check again, on whom."""
 
     def decorate(view: View) -> View:
         @wraps(view)
         def guarded(request: HttpRequest, *arguments: object, **named: object) -> HttpResponse:
-            if not person_of(request).may(act):
-                raise PermissionDenied
+            by = person_of(request)
+            if not any(by.may(act) for act in acts):
+                return _refusal(request, acts[0])
             try:
                 return view(request, *arguments, **named)
             except NotAllowed as error:
-                raise PermissionDenied from error
+                return _refusal(request, error.act)
             except LastGlobalAdministrator:
                 return render(request, "admincenter/last_administrator.html", status=409)
 
@@ -41,10 +46,23 @@ def needs(act: Act) -> Callable[[View], View]:
     return decorate
 
 
-def prove_first(request: HttpRequest, come_back_to: str | None = None) -> HttpResponse | None:
-    """Return the way to prove again before something dangerous; None where the proof is fresh."""
+def prove_first(request: HttpRequest) -> HttpResponse | None:
+    """Return the way to prove again before something dangerous; None where the proof is fresh.
+
+    The way leads back to this page, and what was ticked or typed is kept meanwhile.
+    """
     if not sessions.needs_proof(session_of(request), now=timezone.now()):
         return None
-    return HttpResponseRedirect(
-        f"{reverse('web:confirm')}?{urlencode({'next': come_back_to or request.get_full_path()})}"
-    )
+    come_back_to = request.get_full_path()
+    if request.method == "POST":
+        draft = drafts.find(request) or drafts.keep(request, dict(request.POST.lists()))
+        come_back_to = drafts.address_of(draft)
+    elif len(come_back_to) > LONGEST_ADDRESS:
+        come_back_to = drafts.address_of(drafts.keep(request, dict(request.GET.lists())))
+    return HttpResponseRedirect(f"{reverse('web:confirm')}?{urlencode({'next': come_back_to})}")
+
+
+def _refusal(request: HttpRequest, act: Act) -> HttpResponse:
+    able = [str(ROLE_NAMES[role]) for role in Role if act in MAY[role]]
+    context = {"act": ACT_NAMES[act], "able": able, "is_administrator": person_of(request).is_administrator}
+    return render(request, "admincenter/refused.html", context, status=403)

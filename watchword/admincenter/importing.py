@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from watchword.admincenter.words import PERSON, STATES
+from watchword.admincenter.words import FIELDS, PERSON, STATES
 from watchword.audit.events import EventKind
 from watchword.audit.record import Origin, record
+from watchword.core.names import NotASignInName, name_key
 from watchword.core.policy import MfaState
 from watchword.directory import actions
 from watchword.directory.actions import EDITABLE, BadPerson
@@ -33,33 +35,38 @@ class Result:
     token: str = field(default="", repr=False)
 
 
+class _Refused(Exception):
+    """A row can't be taken over; the message says why."""
+
+
 def import_rows(
-    file: PeopleFile, *, by: User | None, origin: Origin, is_real: bool, organisation: Organisation | None = None
+    file: PeopleFile, *, organisation: Organisation, by: User | None, origin: Origin, is_real: bool
 ) -> list[Result]:
-    """Import every row, or only try it, and return what became of each. ``by`` None is the command line."""
-    where = organisation if organisation is not None else by.organisation if by is not None else None
-    assert where is not None
-    demand(by, Act.IMPORT_PEOPLE)
+    """Import every row, or only try it, and return what became of each.
+
+    ``by`` None is the command line. Raises NotAllowed for somebody who may import no file of this kind.
+    """
+    demand(by, Act.IMPORT_PEOPLE if file.kind is FileKind.PEOPLE else Act.CHANGE_MFA_STATE)
     seen: dict[str, int] = {}
     results = []
     for row in file.rows:
         name = row.cells["sign_in_name"]
-        if name.casefold() in seen and name:
-            said = _("line %(line)d is about the same person") % {"line": seen[name.casefold()]}
+        key = _key(name)
+        if key in seen:
+            said = _("line %(line)d is about the same person") % {"line": seen[key]}
             results.append(Result(row.line, name, "refused", said))
             continue
-        seen[name.casefold()] = row.line
-        results.append(_one(file.kind, row, where, by, origin, is_real=is_real))
+        if key:
+            seen[key] = row.line
+        results.append(_one(file.kind, row, organisation, by, origin, is_real=is_real))
     if is_real:
-        counts = {
-            word: sum(1 for result in results if result.outcome == word) for word in ("created", "changed", "refused")
-        }
+        counts = Counter(result.outcome for result in results)
         record(
             EventKind.PEOPLE_IMPORTED,
             now=timezone.now(),
             by=by,
             origin=origin,
-            organisation_id=where.pk,
+            organisation_id=organisation.pk,
             details={"kind": file.kind.value, **counts},
         )
     return results
@@ -70,6 +77,9 @@ def _one(
 ) -> Result:
     do = _person if kind is FileKind.PEOPLE else _state
     name = row.cells["sign_in_name"]
+    if row.too_many:
+        said = _("This row has more cells than the first line. Put quotation marks around a name with a comma.")
+        return Result(row.line, name, "refused", said)
     try:
         with transaction.atomic():
             result = do(row, organisation, by, origin)
@@ -78,8 +88,10 @@ def _one(
                 transaction.set_rollback(True)
             return result if is_real else Result(result.line, result.name, result.outcome, result.said)
     except BadPerson as error:
-        said = " ".join(str(PERSON[reason]) for reason in error.reasons.values())
+        said = " ".join(f"{FIELDS[field]}: {PERSON[reason]}" for field, reason in error.reasons.items())
         return Result(row.line, name, "refused", said)
+    except _Refused as error:
+        return Result(row.line, name, "refused", str(error))
     except NotAllowed:
         return Result(row.line, name, "refused", _("Your role does not allow this for this person."))
 
@@ -100,24 +112,37 @@ def _person(row: Row, organisation: Organisation, by: User | None, origin: Origi
             origin=origin,
             now=now,
         )
-        invited = invite(user, by=None, origin=origin, now=now)
+        invited = invite(user, by=by, origin=origin, now=now)
         return Result(row.line, name, "created", token=invited.token)
-    if user.organisation_id != organisation.pk or user.deleted_at is not None:
-        return Result(row.line, name, "refused", _("This name belongs to somebody who can't be changed here."))
+    if user.organisation_id != organisation.pk:
+        # Said as for any other foreign name, so that nothing is told about other organisations.
+        raise BadPerson({"sign_in_name": "other_domain"})
+    if user.deleted_at is not None:
+        raise _Refused(_("This person is deleted. Restore the person first."))
     # An empty cell says nothing; it does not erase.
-    wished = {field: value for field, value in values.items() if value and field != "sign_in_name"}
+    wished = {name: value for name, value in values.items() if value and name != "sign_in_name"}
     changed = actions.edit_person(user, wished, by=by, origin=origin, now=now)
-    return Result(row.line, name, "changed" if changed else "unchanged", ", ".join(changed).replace("_", " "))
+    return Result(row.line, name, "changed" if changed else "unchanged", ", ".join(str(FIELDS[one]) for one in changed))
 
 
 def _state(row: Row, organisation: Organisation, by: User | None, origin: Origin) -> Result:
     name, wished = row.cells["sign_in_name"], row.cells["mfa_status"].casefold()
     user = actions.find_by_name(name)
     if user is None or user.organisation_id != organisation.pk or user.deleted_at is not None:
-        return Result(row.line, name, "refused", _("There is nobody by this name."))
+        raise _Refused(_("There is nobody by this name."))
     if wished not in set(MfaState):
-        return Result(row.line, name, "refused", _("The state must be Enabled, Disabled or Enforced."))
+        raise _Refused(_("The state must be Enabled, Disabled or Enforced."))
     outcome = set_mfa_state(user, MfaState(wished), by=by, cause=MfaCause.BULK_FILE, origin=origin, now=timezone.now())
+    said = str(STATES[outcome.after])
     if outcome.before is outcome.after:
-        return Result(row.line, name, "unchanged", str(STATES[outcome.after]))
-    return Result(row.line, name, "changed", str(STATES[outcome.after]))
+        return Result(row.line, name, "unchanged", said)
+    if outcome.because_registered:
+        said += ", " + _("because a phone was registered already")
+    return Result(row.line, name, "changed", said)
+
+
+def _key(name: str) -> str:
+    try:
+        return name_key(name)
+    except NotASignInName:
+        return ""

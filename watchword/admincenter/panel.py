@@ -6,12 +6,13 @@ from typing import Any
 from uuid import UUID
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from watchword.admincenter.words import CAUSES
 from watchword.core.lockout import Locked, Wait
 from watchword.core.policy import FactorKind
 from watchword.directory.models import MfaStateChange, User
-from watchword.directory.roles import ROLE_NAMES, Act
+from watchword.directory.roles import ROLE_NAMES, Act, Role
 from watchword.signin import overview, sessions
 
 HISTORY = 10
@@ -21,17 +22,18 @@ def panel_of(user: User, by: User) -> dict[str, Any]:
     """Return what the panel shows of a person to this administrator."""
     now = timezone.now()
     lock = overview.lock_of(user, now=now)
+    held = overview.everything_of(user)
     return {
         "person": user,
-        "roles": [ROLE_NAMES[role] for role in sorted(user.roles)],
+        "roles": [ROLE_NAMES[role] for role in Role if role in user.roles],
         "aliases": [name.name for name in user.names.filter(is_alias=True)],
         "history": history_of(user),
-        "password": overview.password_of(user),
-        "methods": overview.methods_of(user),
-        "app_passwords": overview.app_passwords_of(user),
-        "sessions": len(sessions.sessions_of(user, now=now)),
+        "password": held.password,
+        "methods": held.methods,
+        "app_passwords": held.app_passwords,
+        "sessions": sessions.sessions_of(user, now=now),
         "is_locked": isinstance(lock, Locked),
-        "is_waiting": isinstance(lock, Wait),
+        "waits_until": lock.until if isinstance(lock, Wait) else None,
         "may": {act.value: by.may(act, user) for act in Act},
     }
 
@@ -43,7 +45,7 @@ def history_of(user: User) -> list[dict[str, object]]:
         {
             "at": change.at,
             "after": change.after,
-            "why": str(CAUSES[change.cause]) % {"by": change.by_name or "the system"},
+            "why": str(CAUSES[change.cause]) % {"by": change.by_name or _("the system")},
         }
         for change in changes
     ]

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
+from django.http import QueryDict
 
 from watchword.core.policy import MfaState
 from watchword.directory.models import Organisation, RoleAssignment, User
+from watchword.directory.search import found_by
 
 PAGE = 50
-SORTS = {"name": "display_name", "sign-in": "sign_in_name"}
+SORTS: dict[str, tuple[str, ...]] = {
+    "name": ("display_name",),
+    "sign-in": ("sign_in_name",),
+    "state": ("mfa_state", "display_name"),
+}
 SHOWS = ("everybody", "blocked", "administrators", "deleted")
 
 
@@ -39,9 +46,18 @@ class Wish:
             show=show if show in SHOWS else "everybody",
             sort=sort.removeprefix("-") if sort.removeprefix("-") in SORTS else "name",
             is_descending=sort.startswith("-"),
-            after=values.get("after", "")[:400],
+            after=values.get("after", "")[:500],
             person=values.get("person", "")[:36],
         )
+
+    @classmethod
+    def read_form(cls, values: QueryDict) -> Wish:
+        """Read a wish that came with a form."""
+        return cls.read({name: values.get(name, "") for name in ("q", "state", "show")})
+
+    def among_the_living(self) -> Wish:
+        """Return the wish for a page on which nobody deleted is shown."""
+        return dataclasses.replace(self, show="everybody") if self.show == "deleted" else self
 
     def address(self, **changes: str) -> str:
         """Return the query string for this wish with some values changed; empty ones are left out."""
@@ -58,6 +74,11 @@ class Wish:
             values["sort"] = "-name"
         return urlencode({name: value for name, value in values.items() if value})
 
+    def sorted_by(self, sort: str) -> str:
+        """Return the query string that a column's heading leads to: sorted by it, or the other way round."""
+        turns = self.sort == sort and not self.is_descending
+        return self.address(after="", sort=f"-{sort}" if turns else "" if sort == "name" else sort)
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -69,11 +90,8 @@ class Page:
 
 def matching(organisation: Organisation, wish: Wish) -> QuerySet[User]:
     """Return the people whom a wish is about, in no order."""
-    people = User.objects.filter(organisation=organisation)
-    people = people.filter(deleted_at__isnull=wish.show != "deleted")
-    if wish.query:
-        for word in wish.query.casefold().split()[:5]:
-            people = people.filter(search_key__contains=word)
+    people = User.objects.filter(organisation=organisation, deleted_at__isnull=wish.show != "deleted")
+    people = found_by(people, wish.query)
     if wish.state:
         people = people.filter(mfa_state=wish.state)
     match wish.show:
@@ -86,25 +104,43 @@ def matching(organisation: Organisation, wish: Wish) -> QuerySet[User]:
     return people
 
 
+def number_of(organisation: Organisation, wish: Wish, *, at_most: int) -> int:
+    """Return how many people match, counting no further than one more than ``at_most``."""
+    return matching(organisation, wish).order_by()[: at_most + 1].count()
+
+
 def page_of(organisation: Organisation, wish: Wish) -> Page:
     """Return one page by its first key, never by counting rows from the beginning."""
-    field = SORTS[wish.sort]
-    people = matching(organisation, wish).prefetch_related("role_assignments").select_related("organisation")
-    start = _read_key(wish.after)
+    fields = (*SORTS[wish.sort], "id")
+    people = matching(organisation, wish)
+    start = _read_key(wish.after, fields)
     if start is not None:
-        value, pk = start
-        beyond = "lt" if wish.is_descending else "gt"
-        people = people.filter(Q(**{f"{field}__{beyond}": value}) | Q(**{field: value, f"id__{beyond}": pk}))
-    order = ("-" if wish.is_descending else "") + field
-    rows = list(people.order_by(order, "-id" if wish.is_descending else "id")[: PAGE + 1])
+        people = people.filter(_beyond(fields, start, is_descending=wish.is_descending))
+    sign = "-" if wish.is_descending else ""
+    rows = list(people.select_related("organisation").order_by(*(sign + field for field in fields))[: PAGE + 1])
     shown = rows[:PAGE]
-    following = f"{getattr(shown[-1], field)}|{shown[-1].pk}" if len(rows) > PAGE else ""
+    following = "|".join(str(getattr(shown[-1], field)) for field in fields) if len(rows) > PAGE else ""
     return Page(shown, following)
 
 
-def _read_key(after: str) -> tuple[str, UUID] | None:
-    value, _, pk = after.rpartition("|")
+def _beyond(fields: tuple[str, ...], start: tuple[str | UUID, ...], *, is_descending: bool) -> Q:
+    beyond = "lt" if is_descending else "gt"
+    # The first condition repeats part of the others, so that the index is entered where the page begins.
+    condition = Q()
+    for number, field in enumerate(fields):
+        same = Q(**dict(zip(fields[:number], start[:number], strict=True)))
+        condition |= same & Q(**{f"{field}__{beyond}": start[number]})
+    return Q(**{f"{fields[0]}__{beyond}e": start[0]}) & condition
+
+
+def _read_key(after: str, fields: tuple[str, ...]) -> tuple[str | UUID, ...] | None:
+    if not after.isprintable():
+        return None
+    *values, pk = after.rsplit("|", maxsplit=1)
+    values = "".join(values).split("|", maxsplit=len(fields) - 2)
+    if len(values) != len(fields) - 1:
+        return None
     try:
-        return value, UUID(pk)
+        return (*values, UUID(pk))
     except ValueError:
         return None

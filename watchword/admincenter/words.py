@@ -6,6 +6,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from watchword.directory.models import MfaCause
+from watchword.directory.roles import Act
 
 type Words = str | Promise
 
@@ -56,6 +57,39 @@ PERSON: dict[str, Words] = {
     "not_a_number": _("This is not a telephone number."),
 }
 
+ACT_NAMES: dict[Act, Words] = {
+    Act.SEE_PEOPLE: _("See people, their state and their methods"),
+    Act.SEE_SIGN_INS: _("See the sign-in log"),
+    Act.CREATE_PERSON: _("Add a user"),
+    Act.IMPORT_PEOPLE: _("Import users from a file"),
+    Act.EDIT_PERSON: _("Edit a user"),
+    Act.BLOCK_PERSON: _("Block and unblock sign-in"),
+    Act.DELETE_PERSON: _("Delete and restore a user"),
+    Act.RESET_PASSWORD: _("Reset a password"),
+    Act.CHANGE_MFA_STATE: _("Enable, disable and enforce multi-factor authentication"),
+    Act.RESET_METHODS: _("Require contact methods again"),
+    Act.DELETE_APP_PASSWORDS: _("Delete app passwords"),
+    Act.SIGN_OUT_EVERYWHERE: _("Sign somebody out everywhere"),
+    Act.UNLOCK: _("Unlock after too many wrong codes"),
+    Act.GIVE_ROLES: _("Give and take administrative roles"),
+    Act.CHANGE_SETTINGS: _("Change service settings"),
+}
+
+FIELDS: dict[str, Words] = {
+    "sign_in_name": _("Sign-in name"),
+    "display_name": _("Display name"),
+    "contact_mail": _("Contact mail"),
+    "directory_phone": _("Phone in the directory"),
+    "alias": _("Other sign-in name"),
+}
+
+OUTCOMES: dict[str, Words] = {
+    "created": _("created"),
+    "changed": _("changed"),
+    "unchanged": _("unchanged"),
+    "refused": _("refused"),
+}
+
 FILES: dict[str, Words] = {
     "too_large": _("The file is larger than 5 MB. Split it."),
     "empty": _("The file is empty, or has a first line only."),
@@ -65,6 +99,7 @@ FILES: dict[str, Words] = {
         "“MFA Status” for states."
     ),
     "columns": _("Two columns have the same meaning. Keep one."),
-    "too_many_rows": _("The file has more than 50,000 rows. Split it."),
+    "too_many_rows": _("The file has more rows than can be taken at once: at most %(most)s here. Split it."),
+    "spreadsheet": _("This is a spreadsheet file. In the spreadsheet program, save it as “CSV UTF-8”."),
     "not_csv": _("This is not a CSV file, or a quotation mark is not closed."),
 }

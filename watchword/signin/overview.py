@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
+from watchword.core.factors import Surroundings
 from watchword.core.lockout import Lock
 from watchword.core.policy import FactorKind, Way
 from watchword.directory.models import User
@@ -55,23 +56,45 @@ class PasswordRow:
     is_initial: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Everything:
+    """All that a person holds, as pages show it."""
+
+    password: PasswordRow | None
+    methods: list[Method]
+    app_passwords: list[AppPasswordRow]
+
+
+def everything_of(user: User) -> Everything:
+    """Return all that a person holds, with one query."""
+    held = vault.holdings(user)
+    surroundings = surroundings_of(user)
+    passwords = [_password_row(kept) for kept in held if kept.held.kind is FactorKind.PASSWORD]
+    return Everything(
+        password=passwords[0] if passwords else None,
+        methods=[_method(kept, surroundings) for kept in held if kept.held.kind is FactorKind.PHONE],
+        app_passwords=[app_password_row(kept) for kept in held if kept.held.kind is FactorKind.APP_PASSWORD],
+    )
+
+
 def methods_of(user: User) -> list[Method]:
     """Return the telephones of a person, usable today or not."""
     surroundings = surroundings_of(user)
-    return [
-        Method(
-            id=kept.id,
-            kind=kept.held.kind,
-            slot=kept.held.slot,
-            ends=kept.held.public["ends"],
-            way=Way(kept.held.public["way"]),
-            ways=ways_of(kept.held, surroundings),
-            has_extension=bool(kept.held.public.get("extension")),
-            created_at=kept.created_at,
-            last_used_at=kept.last_used_at,
-        )
-        for kept in vault.holdings(user, kinds=[FactorKind.PHONE])
-    ]
+    return [_method(kept, surroundings) for kept in vault.holdings(user, kinds=[FactorKind.PHONE])]
+
+
+def _method(kept: Kept, surroundings: Surroundings) -> Method:
+    return Method(
+        id=kept.id,
+        kind=kept.held.kind,
+        slot=kept.held.slot,
+        ends=kept.held.public["ends"],
+        way=Way(kept.held.public["way"]),
+        ways=ways_of(kept.held, surroundings),
+        has_extension=bool(kept.held.public.get("extension")),
+        created_at=kept.created_at,
+        last_used_at=kept.last_used_at,
+    )
 
 
 def app_passwords_of(user: User) -> list[AppPasswordRow]:
@@ -95,8 +118,12 @@ def app_password_row(kept: Kept) -> AppPasswordRow:
 def password_of(user: User) -> PasswordRow | None:
     """Return when the account password was chosen; None for somebody who has none yet."""
     for kept in vault.holdings(user, kinds=[FactorKind.PASSWORD]):
-        return PasswordRow(kept.created_at, bool(kept.held.public.get("initial")))
+        return _password_row(kept)
     return None
+
+
+def _password_row(kept: Kept) -> PasswordRow:
+    return PasswordRow(kept.created_at, bool(kept.held.public.get("initial")))
 
 
 def registered_users(organisation_id: int) -> QuerySet[Any, UUID]:

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import base64
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
 from django.conf import settings
-from django.http import Http404, HttpRequest, HttpResponse
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 
+from watchword.admincenter import drafts
 from watchword.admincenter.gate import needs, prove_first
 from watchword.admincenter.importing import Result, import_rows
-from watchword.admincenter.words import FILES
+from watchword.admincenter.models import Draft
+from watchword.admincenter.words import FILES, OUTCOMES
 from watchword.directory.people_file import (
+    BYTE_ORDER_MARK,
     LARGEST_FILE,
     SAMPLE,
     SAMPLE_OF_STATES,
@@ -30,6 +36,8 @@ from watchword.directory.roles import Act
 from watchword.signin.middleware import origin_of, person_of
 
 SHOWN = 500
+MOST_ROWS_HERE = 5_000
+"""As many as one request can carry out; the command line takes more."""
 
 
 class FileForm(forms.Form):
@@ -45,69 +53,77 @@ class FileForm(forms.Form):
 
 
 @never_cache
-@needs(Act.IMPORT_PEOPLE)
+@needs(Act.IMPORT_PEOPLE, Act.CHANGE_MFA_STATE)
 def import_file(request: HttpRequest) -> HttpResponse:
     """Take a file, show what would happen, and do it once that was seen."""
-    if answer := prove_first(request):
-        return answer
+    draft = drafts.find(request)
+    if draft is not None:
+        return _go_on(request, draft)
+    if "draft" in request.POST or "draft" in request.GET:
+        messages.warning(request, _("This was done already, or is more than an hour old. Nothing was changed now."))
+        return HttpResponseRedirect(reverse("admincenter:import"))
     form = FileForm()
     if request.method == "POST":
-        kept = request.POST.get("kept", "")
         form = FileForm(request.POST, request.FILES)
-        content = (
-            _kept(kept) if kept else (form.cleaned_data["file"].read(LARGEST_FILE + 1) if form.is_valid() else None)
-        )
-        if content is not None:
+        if form.is_valid():
+            content = form.cleaned_data["file"].read(LARGEST_FILE + 1)
             try:
-                return _show(request, read_file(content), content, is_real=bool(kept))
+                read_file(content, most_rows=MOST_ROWS_HERE)
             except UnreadableFile as error:
-                form = FileForm(request.POST, request.FILES)
-                form.is_valid()
-                form.errors.pop("file", None)
-                form.add_error("file", " ".join(part for part in (str(FILES[error.reason]), error.detail) if part))
-    return render(request, "admincenter/import.html", {"form": form, "here": "users"})
+                said = str(FILES[error.reason]) % {"most": MOST_ROWS_HERE}
+                form.add_error("file", " ".join(part for part in (said, error.detail) if part))
+            else:
+                kept = drafts.keep(request, {"file": [base64.b64encode(content).decode()]})
+                return HttpResponseRedirect(drafts.address_of(kept))
+    return render(request, "admincenter/import.html", {"form": form, "here": "users", "most": MOST_ROWS_HERE})
 
 
-@needs(Act.IMPORT_PEOPLE)
+@needs(Act.IMPORT_PEOPLE, Act.CHANGE_MFA_STATE)
 def sample(_request: HttpRequest, kind: str) -> HttpResponse:
     """Return a file to begin with."""
     samples = {"people": SAMPLE, "states": SAMPLE_OF_STATES}
     if kind not in samples:
         raise Http404
-    response = HttpResponse(samples[kind], content_type="text/csv; charset=utf-8")
+    response = HttpResponse(BYTE_ORDER_MARK + samples[kind], content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{kind}.csv"'
     return response
 
 
-def _show(request: HttpRequest, file: PeopleFile, content: bytes, *, is_real: bool) -> HttpResponse:
-    results = import_rows(file, by=person_of(request), origin=origin_of(request), is_real=is_real)
+def _go_on(request: HttpRequest, draft: Draft) -> HttpResponse:
+    if answer := prove_first(request):
+        return answer
+    file = read_file(base64.b64decode(drafts.values_of(draft).get("file", "")), most_rows=MOST_ROWS_HERE)
+    is_real = request.method == "POST"
+    if is_real and not drafts.spend(draft):
+        return HttpResponseRedirect(reverse("admincenter:import"))
+    by = person_of(request)
+    results = import_rows(file, organisation=by.organisation, by=by, origin=origin_of(request), is_real=is_real)
+    return _show(request, file, results, None if is_real else draft)
+
+
+def _show(request: HttpRequest, file: PeopleFile, results: Sequence[Result], draft: Draft | None) -> HttpResponse:
+    # What needs a look stands first.
+    order = {"refused": 0, "created": 1, "changed": 2, "unchanged": 3}
+    ordered = sorted(results, key=lambda result: (order[result.outcome], result.line))
+    numbers = Counter(result.outcome for result in results)
     context: dict[str, Any] = {
-        "results": results[:SHOWN],
+        "results": ordered[:SHOWN],
         "more": max(len(results) - SHOWN, 0),
-        "counts": _counts(results),
-        "is_real": is_real,
-        "kept": base64.b64encode(content).decode(),
+        "counts": [(OUTCOMES[outcome], numbers[outcome]) for outcome in OUTCOMES],
+        "number": numbers["created"] + numbers["changed"],
+        "ignored": file.ignored,
+        "is_real": draft is None,
+        "draft": draft,
         "here": "users",
     }
-    if is_real and any(result.token for result in results):
-        context["links"] = write_csv(
-            [["Sign-in name", "Link (once, seven days)"]]
-            + [[result.name, _link(result.token)] for result in results if result.token]
-        )
+    invited = [result for result in results if result.token]
+    if invited:
+        lines = [["Sign-in name", "Link (once, seven days)"], *([row.name, _link(row.token)] for row in invited)]
+        context["links"] = write_csv(lines)
+        encoded = base64.b64encode((BYTE_ORDER_MARK + context["links"]).encode()).decode()
+        context["links_file"] = f"data:text/csv;charset=utf-8;base64,{encoded}"
     return render(request, "admincenter/import_result.html", context)
-
-
-def _counts(results: list[Result]) -> list[tuple[str, int]]:
-    words = {"created": _("created"), "changed": _("changed"), "unchanged": _("unchanged"), "refused": _("refused")}
-    return [(words[name], sum(1 for result in results if result.outcome == name)) for name in words]
 
 
 def _link(token: str) -> str:
     return str(settings.WATCHWORD_PUBLIC_URL).rstrip("/") + reverse("web:invitation", args=[token])
-
-
-def _kept(text: str) -> bytes | None:
-    try:
-        return base64.b64decode(text, validate=True)
-    except ValueError:
-        return None

@@ -9,20 +9,23 @@ from django import forms
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.db.models import prefetch_related_objects
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from watchword.admincenter.drafts import sent
 from watchword.admincenter.gate import needs, prove_first
 from watchword.admincenter.panel import panel_of
 from watchword.admincenter.people import Wish, page_of
 from watchword.admincenter.words import PERSON, STATES
 from watchword.directory import actions
-from watchword.directory.actions import BadPerson
+from watchword.directory.actions import BadPerson, LastGlobalAdministrator
 from watchword.directory.models import User
+from watchword.directory.permission import demand
 from watchword.directory.roles import RANK, ROLE_NAMES, Act, Role, rank
 from watchword.signin.actions import reset_password
 from watchword.signin.middleware import origin_of, person_of
@@ -78,8 +81,8 @@ class PersonForm(forms.Form):
         return {Role(value) for value in self.cleaned_data.get("roles", [])}
 
     def wished_aliases(self) -> list[str]:
-        """Return the other names."""
-        return [line.strip() for line in self.cleaned_data["aliases"].splitlines() if line.strip()]
+        """Return the other names, each once."""
+        return list(dict.fromkeys(line.strip() for line in self.cleaned_data["aliases"].splitlines() if line.strip()))
 
 
 @needs(Act.SEE_PEOPLE)
@@ -88,23 +91,26 @@ def active_users(request: HttpRequest) -> HttpResponse:
     by = person_of(request)
     wish = Wish.read(request.GET.dict())
     page = page_of(by.organisation, wish)
+    person = _person(by, wish.person) if wish.person else None
+    prefetch_related_objects([*page.people, *([person] if person is not None else [])], "role_assignments")
     context: dict[str, Any] = {
         "wish": wish,
         "people": page.people,
         "next": wish.address(after=page.next_after) if page.next_after else "",
         "first": wish.address(after="") if wish.after else "",
         "list_address": wish.address(person=""),
-        "sort_name": wish.address(after="", sort="-name" if wish.sort == "name" and not wish.is_descending else ""),
-        "sort_sign_in": wish.address(
-            after="", sort="-sign-in" if wish.sort == "sign-in" and not wish.is_descending else "sign-in"
-        ),
+        "columns": [
+            (_("Display name"), "name", wish.sorted_by("name")),
+            (_("Sign-in name"), "sign-in", wish.sorted_by("sign-in")),
+            (_("Multi-factor"), "state", wish.sorted_by("state")),
+        ],
         "states": STATES.items(),
         "may_create": by.may(Act.CREATE_PERSON),
         "may_import": by.may(Act.IMPORT_PEOPLE),
         "here": "users",
     }
-    if wish.person:
-        context |= panel_of(_person(by, wish.person), by)
+    if person is not None:
+        context |= panel_of(person, by)
     return render(request, "admincenter/users.html", context)
 
 
@@ -112,12 +118,10 @@ def active_users(request: HttpRequest) -> HttpResponse:
 def create(request: HttpRequest) -> HttpResponse:
     """Create a person, and show the initial password once, in this very answer."""
     by = person_of(request)
-    form = PersonForm(request.POST or None, by=by)
-    if request.method == "GET" and (answer := prove_first(request)):
+    if answer := prove_first(request):
         return answer
+    form = PersonForm(sent(request), by=by)
     if request.method == "POST" and form.is_valid():
-        if answer := prove_first(request):
-            return answer
         try:
             with transaction.atomic():
                 user = actions.create_person(
@@ -130,7 +134,7 @@ def create(request: HttpRequest) -> HttpResponse:
                 )
                 for alias in form.wished_aliases():
                     actions.add_alias(user, alias, by=by, origin=origin_of(request), now=timezone.now())
-            initial = reset_password(user, by=None, origin=origin_of(request), now=timezone.now())
+                initial = reset_password(user, by=by, origin=origin_of(request), now=timezone.now())
         except BadPerson as error:
             form.refuse(error.reasons)
         else:
@@ -145,12 +149,13 @@ def edit(request: HttpRequest, user_id: UUID) -> HttpResponse:
     """Edit a person; all of it is taken over, or nothing."""
     by = person_of(request)
     user = _person(by, user_id)
+    demand(by, Act.EDIT_PERSON, user)
     if answer := prove_first(request):
         return answer
     aliases = [name.name for name in user.names.filter(is_alias=True)]
     initial = {name: getattr(user, name) for name in actions.EDITABLE}
     form = PersonForm(
-        request.POST or None,
+        sent(request),
         by=by,
         initial={**initial, "roles": [role.value for role in user.roles], "aliases": "\n".join(aliases)},
     )
@@ -159,6 +164,13 @@ def edit(request: HttpRequest, user_id: UUID) -> HttpResponse:
             _take_over(request, user, form, aliases)
         except BadPerson as error:
             form.refuse(error.reasons)
+        except LastGlobalAdministrator:
+            form.add_error(
+                "roles",
+                _(
+                    "Without this person nobody could administer your organisation. Give somebody else the role of Global Administrator first."
+                ),
+            )
         else:
             messages.success(request, _("Saved."))
             return HttpResponseRedirect(f"{reverse('admincenter:users')}?{Wish(person=str(user.pk)).address()}")
@@ -187,4 +199,4 @@ def _person(by: User, user_id: UUID | str) -> User:
     try:
         return get_object_or_404(User.objects.select_related("organisation"), pk=user_id, organisation=by.organisation)
     except ValidationError:
-        return get_object_or_404(User, pk=None)
+        raise Http404 from None

@@ -13,14 +13,16 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
+from watchword.admincenter.drafts import sent
 from watchword.admincenter.gate import needs, prove_first
+from watchword.admincenter.words import ACT_NAMES
 from watchword.core.policy import Limits
 from watchword.directory.models import Organisation
 from watchword.directory.roles import MAY, ROLE_NAMES, Act, Role
 from watchword.signin.middleware import origin_of, person_of
-from watchword.signin.service_settings import NoWayLeft, change_settings
+from watchword.signin.service_settings import change_settings
 
 MOST_NETWORKS = 50
 LIMITS: dict[str, Any] = {
@@ -29,7 +31,7 @@ LIMITS: dict[str, Any] = {
     "day_failures": gettext_lazy("Wrong codes in a day until sign-in is locked"),
     "sends_each_day": gettext_lazy("Codes for one person in a day"),
     "session_seconds": gettext_lazy("How long somebody stays signed in, in seconds"),
-    "session_idle_seconds": gettext_lazy("How long without doing anything, in seconds"),
+    "session_idle_seconds": gettext_lazy("How long somebody stays signed in without doing anything, in seconds"),
     "app_passwords": gettext_lazy("App passwords for one person"),
 }
 
@@ -69,11 +71,13 @@ class SettingsForm(forms.Form):
                 label=label,
                 min_value=1,
                 max_value=most,
-                help_text=_("At most %(most)d") % {"most": most},
+                help_text=_hint(name, getattr(today, name), most),
                 widget=forms.NumberInput(attrs={"class": "short-input"}),
                 error_messages={
                     "max_value": _("This would be weaker than Watchword allows: at most %(limit_value)d."),
                     "min_value": _("At least 1."),
+                    "required": _("Enter a number, at most %(most)d.") % {"most": most},
+                    "invalid": _("Enter a whole number, at most %(most)d.") % {"most": most},
                 },
             )
 
@@ -81,7 +85,11 @@ class SettingsForm(forms.Form):
         """Return the networks in their shortest form; say of each wrong one what is wrong with it."""
         networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network] = []
         problems: list[str] = []
-        for line in str(self.cleaned_data["trusted_networks"]).split():
+        lines = str(self.cleaned_data["trusted_networks"]).split()
+        if len(lines) > MOST_NETWORKS:
+            words = _("These are %(number)d networks, and 50 is the most. Join some of them.")
+            raise ValidationError(words % {"number": len(lines)})
+        for line in lines:
             network = _network(line, problems)
             if network is None:
                 continue
@@ -92,8 +100,6 @@ class SettingsForm(forms.Form):
                 )
                 continue
             networks.append(network)
-        if len(networks) > MOST_NETWORKS:
-            problems.append(_("These are more than 50 networks."))
         if problems:
             raise ValidationError(problems)
         return [str(network) for network in networks]
@@ -111,21 +117,15 @@ def service_settings(request: HttpRequest) -> HttpResponse:
     """Show and change what the organisation allows; try whether an address would be trusted."""
     by = person_of(request)
     organisation = by.organisation
-    form = SettingsForm(request.POST or None, organisation)
-    if request.method == "POST":
-        if answer := prove_first(request):
-            messages.warning(request, _("Prove first that it is you, then change the settings again."))
-            return answer
-        if form.is_valid():
-            values = {name: form.cleaned_data[name] for name in SettingsForm.base_fields}
-            values["limits"] = _limits(form)
-            try:
-                changed = change_settings(organisation, values, by=by, origin=origin_of(request), now=timezone.now())
-            except NoWayLeft:
-                form.add_error("call_allowed", _("Allow text messages or calls: without both nobody could register."))
-            else:
-                messages.success(request, _("Saved. It holds from now on.") if changed else _("Nothing was different."))
-                return HttpResponseRedirect(reverse("admincenter:service_settings"))
+    if request.method == "POST" and (answer := prove_first(request)):
+        return answer
+    form = SettingsForm(sent(request), organisation)
+    if request.method == "POST" and form.is_valid():
+        values = {name: form.cleaned_data[name] for name in SettingsForm.base_fields}
+        values["limits"] = _limits(form)
+        changed = change_settings(organisation, values, by=by, origin=origin_of(request), now=timezone.now())
+        messages.success(request, _("Saved. It holds from now on.") if changed else _("Nothing was different."))
+        return HttpResponseRedirect(reverse("admincenter:service_settings"))
     asked = request.GET.get("address", "").strip()[:60]
     context = {
         "form": form,
@@ -141,7 +141,7 @@ def service_settings(request: HttpRequest) -> HttpResponse:
 @needs(Act.SEE_PEOPLE)
 def roles(request: HttpRequest) -> HttpResponse:
     """Show who may do what to whom, from the very table that the code asks."""
-    rows = [(act.value.replace("_", " "), [act in MAY[role] for role in Role]) for act in Act]
+    rows = [(ACT_NAMES[act], [act in MAY[role] for role in Role]) for act in Act]
     return render(
         request, "admincenter/roles.html", {"roles": [ROLE_NAMES[role] for role in Role], "rows": rows, "here": "roles"}
     )
@@ -150,6 +150,27 @@ def roles(request: HttpRequest) -> HttpResponse:
 def _limits(form: SettingsForm) -> dict[str, int]:
     weakest = Limits()
     return {name: form.cleaned_data[name] for name in LIMITS if form.cleaned_data[name] != getattr(weakest, name)}
+
+
+def _hint(name: str, today: int, most: int) -> str:
+    if not name.endswith("_seconds"):
+        return _("Today %(today)d. At most %(most)d.") % {"today": today, "most": most}
+    return _("Today %(today)s. At most %(most)d, which is %(words)s.") % {
+        "today": _in_words(today),
+        "most": most,
+        "words": _in_words(most),
+    }
+
+
+def _in_words(seconds: int) -> str:
+    for length, one, several in (
+        (86_400, "%(number)d day", "%(number)d days"),
+        (3_600, "%(number)d hour", "%(number)d hours"),
+        (60, "%(number)d minute", "%(number)d minutes"),
+    ):
+        if seconds % length == 0:
+            return ngettext(one, several, seconds // length) % {"number": seconds // length}
+    return ngettext("%(number)d second", "%(number)d seconds", seconds) % {"number": seconds}
 
 
 def _network(line: str, problems: list[str]) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
@@ -161,6 +182,9 @@ def _network(line: str, problems: list[str]) -> ipaddress.IPv4Network | ipaddres
     network = interface.network
     if network.prefixlen == 0:
         problems.append(_("%(line)s is the whole internet.") % {"line": line})
+        return None
+    if isinstance(network, ipaddress.IPv6Network) and network.network_address.ipv4_mapped is not None:
+        problems.append(_("Write %(line)s as a network of IPv4.") % {"line": line})
         return None
     if interface.ip != network.network_address:
         problems.append(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -20,12 +20,17 @@ from watchword.audit.models import Event
 from watchword.core.names import NotASignInName, name_key
 from watchword.directory.actions import find_by_name
 from watchword.directory.models import User
-from watchword.directory.people_file import write_csv
+from watchword.directory.people_file import BYTE_ORDER_MARK, write_csv
 from watchword.directory.roles import Act
+from watchword.directory.search import found_by
 from watchword.signin.middleware import person_of
 
 PAGE = 100
 MOST_EXPORTED = 10_000
+MOST_PEOPLE = 100
+LONGEST_NUMBER = 18
+EARLIEST, LATEST = date(2000, 1, 1), date(2999, 12, 31)
+SERVICES = ("imap", "pop3", "smtp", "submission", "sieve", "caldav")
 KINDS = {
     "allowed": [EventKind.SIGN_IN_ALLOWED],
     "denied": [EventKind.SIGN_IN_DENIED, EventKind.CODE_REJECTED],
@@ -39,6 +44,7 @@ class Filter:
     person: str = ""
     outcome: str = ""
     door: str = ""
+    service: str = ""
     address: str = ""
     since: str = ""
     until: str = ""
@@ -46,7 +52,7 @@ class Filter:
     @classmethod
     def read(cls, values: Mapping[str, str]) -> Filter:
         """Read the filter from the address."""
-        kept = {name: values.get(name, "").strip()[:254] for name in cls.__dataclass_fields__}
+        kept = {name: _printable(values.get(name, "")) for name in cls.__dataclass_fields__}
         return cls(**kept)
 
     def address_without_page(self) -> str:
@@ -69,7 +75,7 @@ def log(request: HttpRequest) -> HttpResponse:
     chosen = Filter.read(request.GET.dict())
     events = _events(by, chosen)
     before = request.GET.get("before", "")
-    if before.isdecimal():
+    if before.isdecimal() and len(before) <= LONGEST_NUMBER:
         events = events.filter(id__lt=int(before))
     rows = list(events.order_by("-id")[: PAGE + 1])
     address = chosen.address_without_page()
@@ -79,6 +85,8 @@ def log(request: HttpRequest) -> HttpResponse:
         "rows": [{"event": row, "why": REASONS.get(row.reason, row.reason)} for row in rows[:PAGE]],
         "older": f"{address}&before={rows[PAGE - 1].pk}" if len(rows) > PAGE else "",
         "address": address,
+        "services": SERVICES,
+        "most_exported": MOST_EXPORTED,
         "here": "sign_ins",
     }
     return render(request, "admincenter/sign_ins.html", context)
@@ -88,21 +96,23 @@ def log(request: HttpRequest) -> HttpResponse:
 def export(request: HttpRequest) -> HttpResponse:
     """Return the newest of these sign-ins as CSV."""
     events = _events(person_of(request), Filter.read(request.GET.dict())).order_by("-id")[:MOST_EXPORTED]
-    lines: list[list[object]] = [["Time (UTC)", "Person", "Outcome", "Reason", "Door", "Service", "Address", "Program"]]
+    columns = ("Time (UTC)", "Person", "Outcome", "Reason", "Door", "Service", "App password", "Address", "Program")
+    lines: list[list[object]] = [list(columns)]
     lines += [
         [
-            event.at.isoformat(timespec="seconds"),
+            event.at.astimezone(UTC).isoformat(sep=" ", timespec="seconds").removesuffix("+00:00"),
             event.subject_name,
-            event.kind,
+            "came in" if event.kind == EventKind.SIGN_IN_ALLOWED else "refused",
             str(REASONS.get(event.reason, event.reason)),
             event.door,
             event.service,
+            event.details.get("app_password", ""),
             event.address,
             event.agent,
         ]
         for event in events
     ]
-    response = HttpResponse(write_csv(lines), content_type="text/csv; charset=utf-8")
+    response = HttpResponse(BYTE_ORDER_MARK + write_csv(lines), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = 'attachment; filename="sign-ins.csv"'
     return response
 
@@ -111,13 +121,11 @@ def _events(by: User, chosen: Filter) -> QuerySet[Event]:
     kinds = KINDS.get(chosen.outcome, [kind for group in KINDS.values() for kind in group])
     events = Event.objects.filter(organisation_id=by.organisation_id, kind__in=kinds)
     if chosen.person:
-        user = find_by_name(chosen.person)
-        if user is not None and user.organisation_id == by.organisation_id:
-            events = events.filter(subject_id=user.pk)
-        else:
-            events = events.filter(subject_name=_plain(chosen.person))
+        events = events.filter(_about(chosen.person, by))
     if chosen.door in {"web", "mail"}:
         events = events.filter(door=chosen.door)
+    if chosen.service:
+        events = events.filter(service=chosen.service.casefold())
     if chosen.address:
         events = events.filter(address=chosen.address)
     since, until = _day(chosen.since), _day(chosen.until)
@@ -126,6 +134,19 @@ def _events(by: User, chosen: Filter) -> QuerySet[Event]:
     if until is not None:
         events = events.filter(at__lt=until + timedelta(days=1))
     return events
+
+
+def _about(typed: str, by: User) -> Q:
+    # A whole name, in any spelling; else everybody in whose names the words occur; and what strangers typed.
+    user = find_by_name(typed)
+    if user is not None and user.organisation_id == by.organisation_id:
+        return Q(subject_id=user.pk)
+    found = found_by(User.objects.filter(organisation=by.organisation), typed).order_by("display_name", "pk")
+    return Q(subject_id__in=list(found.values_list("pk", flat=True)[:MOST_PEOPLE])) | Q(subject_name=_plain(typed))
+
+
+def _printable(text: str) -> str:
+    return "".join(character for character in text if character.isprintable()).strip()[:254]
 
 
 def _plain(name: str) -> str:
@@ -137,6 +158,9 @@ def _plain(name: str) -> str:
 
 def _day(text: str) -> datetime | None:
     try:
-        return timezone.make_aware(datetime.combine(date.fromisoformat(text), time.min))
+        day = date.fromisoformat(text)
     except ValueError:
         return None
+    if not EARLIEST <= day <= LATEST:
+        return None
+    return timezone.make_aware(datetime.combine(day, time.min))

@@ -1,0 +1,69 @@
+"""Keeps what was sent to a page, so that proving again or reading a confirmation loses nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpRequest, QueryDict
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from watchword.admincenter.models import Draft
+from watchword.signin.middleware import person_of
+
+LASTS = timedelta(hours=1)
+_NOT_KEPT = ("csrfmiddlewaretoken", "draft")
+
+
+def keep(request: HttpRequest, values: Mapping[str, Sequence[str]]) -> Draft:
+    """Keep values for this page and person, and forget the person's older ones."""
+    user, now = person_of(request), timezone.now()
+    Draft.objects.filter(user=user, made_at__lt=now - LASTS).delete()
+    kept = {name: list(several) for name, several in values.items() if name not in _NOT_KEPT}
+    return Draft.objects.create(user=user, made_at=now, page=request.path, values=kept)
+
+
+def address_of(draft: Draft) -> str:
+    """Return the address at which the page shows what was kept."""
+    return f"{draft.page}?{urlencode({'draft': draft.pk})}"
+
+
+def find(request: HttpRequest) -> Draft | None:
+    """Return the draft that a request names, if it is this person's, for this page, and not too old."""
+    named = request.POST.get("draft") or request.GET.get("draft", "")
+    try:
+        key = UUID(named)
+    except ValueError:
+        return None
+    return Draft.objects.filter(
+        pk=key, user=person_of(request), page=request.path, made_at__gte=timezone.now() - LASTS
+    ).first()
+
+
+def spend(draft: Draft) -> bool:
+    """Take a draft to carry it out; False if another request was quicker."""
+    number, _each = Draft.objects.filter(pk=draft.pk).delete()
+    return bool(number)
+
+
+def sent(request: HttpRequest) -> QueryDict | None:
+    """Return what was filled in: by this POST, or before the person proved again; None where nothing was."""
+    if request.method == "POST":
+        return request.POST
+    draft = find(request)
+    if draft is None:
+        return None
+    messages.info(request, _("This is what you filled in. Nothing was changed yet: press the button again."))
+    return values_of(draft)
+
+
+def values_of(draft: Draft) -> QueryDict:
+    """Return the values of a draft as a form sends them."""
+    values = QueryDict(mutable=True)
+    for name, several in draft.values.items():
+        values.setlist(name, several)
+    return values

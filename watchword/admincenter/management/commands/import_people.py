@@ -1,0 +1,90 @@
+"""Reads people, or multi-factor states, from a CSV file; first what would happen, then with --apply for real."""
+
+import csv
+from argparse import ArgumentParser
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.urls import reverse
+
+from watchword.admincenter.importing import import_rows
+from watchword.admincenter.words import FILES, OUTCOMES
+from watchword.audit.record import Origin
+from watchword.core.names import NotASignInName, domain_key
+from watchword.directory.models import Domain, Organisation
+from watchword.directory.people_file import LARGEST_FILE, MOST_ROWS, UnreadableFile, harmless, read_file
+
+
+class Command(BaseCommand):
+    """``watchword import-people people.csv [--apply]``: the admin center's import, for more rows."""
+
+    help = "Create and change people, or set multi-factor states, from a CSV file. Without --apply nothing is changed."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare the command's words."""
+        parser.add_argument("file", type=Path, help="CSV; the first line names the columns")
+        parser.add_argument("--apply", action="store_true", help="do it; otherwise only say what would happen")
+        parser.add_argument("--links", type=Path, help="a new file for the invitation links of people who are created")
+        parser.add_argument("--domain", default="", help="a domain of the organisation, where there are several")
+
+    def handle(self, *_arguments: Any, **options: Any) -> None:
+        """Print a line for each row that is not unchanged, and how many there were of each kind."""
+        organisation = _organisation(options["domain"])
+        try:
+            with options["file"].open("rb") as source:
+                file = read_file(source.read(LARGEST_FILE + 1))
+        except OSError as error:
+            raise CommandError(f"{options['file']} can't be read: {error.strerror}") from None
+        except UnreadableFile as error:
+            said = str(FILES[error.reason]) % {"most": MOST_ROWS}
+            raise CommandError(" ".join(part for part in (said, error.detail) if part)) from None
+        links = options["links"] if options["apply"] else None
+        # Opened before anything is done: a link that can't be written down would be lost.
+        try:
+            out = links.open("x", encoding="utf-8", newline="") if links is not None else None
+        except OSError as error:
+            raise CommandError(f"{links} can't be made: {error.strerror}") from None
+        results = import_rows(
+            file, organisation=organisation, by=None, origin=Origin(door="console"), is_real=options["apply"]
+        )
+        for result in results:
+            if result.outcome != "unchanged":
+                said = f": {result.said}" if result.said else ""
+                self.stdout.write(f"line {result.line}: {result.name}: {OUTCOMES[result.outcome]}{said}")
+        invited = [(harmless(result.name), _link(result.token)) for result in results if result.token]
+        if out is not None:
+            with out:
+                csv.writer(out).writerows([("Sign-in name", "Link (once, seven days)"), *invited])
+        else:
+            for name, link in invited:
+                self.stdout.write(f"{name}: {link}")
+        counts = Counter(result.outcome for result in results)
+        self.stdout.write(", ".join(f"{counts[outcome]} {word}" for outcome, word in OUTCOMES.items()))
+        if not options["apply"]:
+            self.stdout.write("Nothing was changed. Say --apply to do it.")
+
+
+def _organisation(domain: str) -> Organisation:
+    if domain:
+        try:
+            found = Domain.objects.filter(name=domain_key(domain)).select_related("organisation").first()
+        except NotASignInName:
+            found = None
+        if found is None:
+            raise CommandError(f"no organisation here has the domain {domain!r}")
+        return found.organisation
+    organisations = list(Organisation.objects.all()[:2])
+    match organisations:
+        case [only]:
+            return only
+        case []:
+            raise CommandError("there is no organisation yet: begin with `watchword createadmin`")
+        case _:
+            raise CommandError("there are several organisations: say which by --domain")
+
+
+def _link(token: str) -> str:
+    return str(settings.WATCHWORD_PUBLIC_URL).rstrip("/") + reverse("web:invitation", args=[token])
