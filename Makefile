@@ -1,0 +1,91 @@
+# Commands for people who work on Watchword; `make help` lists them.
+
+PY ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest
+WORKERS ?= 2
+RESET ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-core test-postgresql test-scenarios test-browser check fix bench requirements clean
+
+help: ## show this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-16s %s\n", $$1, $$2}'
+	@echo "  PY=python3.13 chooses the Python (3.12 or newer) for a new $(VENV)."
+
+# The environment ------------------------------------------------------------------------------------------------------
+
+$(BIN)/python:
+	@$(PY) -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null || { \
+	  echo "Watchword needs Python 3.12 or newer; '$(PY)' is $$($(PY) --version 2>&1 || echo not there)." >&2; \
+	  echo "Try: make $(MAKECMDGOALS) PY=python3.13" >&2; exit 1; }
+	@$(PY) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "'$(PY)' can't make virtual environments; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@echo "Making $(VENV) with $$($(PY) --version)."
+	@$(PY) -m venv $(VENV)
+
+$(VENV)/.installed: requirements.txt pyproject.toml | $(BIN)/python
+	@echo "Installing what Watchword runs on."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
+	@echo "Installing what tests and checks need."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements-dev.txt
+	@touch $@
+
+# Try it ---------------------------------------------------------------------------------------------------------------
+
+demo: $(VENV)/.installed ## try everything on this machine; RESET=1 begins anew
+	@WATCHWORD_HOME=$(CURDIR)/.demo exec $(BIN)/watchword demo $(if $(RESET),--reset) \
+	  $(if $(WEB_PORT),--web-port $(WEB_PORT)) $(if $(IMAP_PORT),--imap-port $(IMAP_PORT)) \
+	  $(if $(SUBMISSION_PORT),--submission-port $(SUBMISSION_PORT))
+
+# Test it --------------------------------------------------------------------------------------------------------------
+
+# Every part runs even if an earlier one failed; the last line is the summary of the last part, or says what failed.
+test: $(VENV)/.installed-dev ## run everything: checks, tests on SQLite and PostgreSQL, real mail servers, a real browser
+	@scripts/install-test-packages
+	@failed=; for part in check test-core test-postgresql test-scenarios test-browser; do \
+	  echo; echo "=== make $$part"; $(MAKE) --no-print-directory $$part || failed="$$failed $$part"; done; \
+	if [ -n "$$failed" ]; then echo "FAILED:$$failed" >&2; exit 1; fi
+
+test-core: $(VENV)/.installed-dev ## run the tests that need nothing but Python, on SQLite
+	@$(PYTEST) -q -n $(WORKERS) -m "not browser and not scenario"
+
+test-postgresql: $(VENV)/.installed-dev ## run the same tests on PostgreSQL
+	@if ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null; then \
+	  $(PYTEST) -q -n $(WORKERS) -m "not browser and not scenario" --database postgresql; \
+	else echo "#### LEFT OUT: PostgreSQL is not installed, so nothing was tested on it. ####"; fi
+
+# pytest ends with status 5 if a suite has no tests.
+test-scenarios: $(VENV)/.installed-dev ## run the tests with real mail servers
+	@$(PYTEST) -q -m scenario || [ $$? -eq 5 ]
+
+test-browser: $(VENV)/.installed-dev ## run the tests with a real browser
+	@$(PYTEST) -q -m browser || [ $$? -eq 5 ]
+
+check: $(VENV)/.installed-dev ## look for mistakes without running anything: style, types, imports, migrations
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet . || { echo "Some files aren't formatted; run: make fix" >&2; exit 1; }
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@WATCHWORD_DEMO=yes WATCHWORD_HOME=$$(mktemp -d) $(BIN)/watchword makemigrations --check --dry-run
+
+fix: $(VENV)/.installed-dev ## mend style and format
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+
+bench: $(VENV)/.installed-dev ## measure (nothing yet)
+	@if [ -d bench ]; then $(BIN)/python -m bench; else echo "There is nothing to measure yet."; exit 1; fi
+
+# Look after it --------------------------------------------------------------------------------------------------------
+
+requirements: ## pin requirements*.in anew, with hashes (needs uv)
+	@command -v uv >/dev/null || { echo "This needs uv: pip install uv" >&2; exit 1; }
+	@for name in requirements requirements-dev; do uv pip compile --quiet --upgrade --universal --python-version 3.12 \
+	  --generate-hashes --no-annotate --no-header --no-emit-index-url $$name.in -o $$name.txt || exit 1; done
+
+clean: ## remove what was installed and what tests left; the demo's data too
+	@rm -rf $(VENV) .demo .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info test-results

@@ -1,0 +1,133 @@
+"""What the tree looks like: small files, pages only where pages belong, and documents that tell the truth."""
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LONGEST = 300
+LONGEST_TEST = 400
+# Longer than that, and why; never more than 400.
+LONGER = {"watchword/signin/service.py": 400}  # the whole sign-in, from facts to changes, is read in one place
+
+SOURCES = [
+    path
+    for folder in ("watchword", "tests", "scripts", "bench")
+    for pattern in ("*.py", "*.html", "*.css", "*.js")
+    for path in (ROOT / folder).rglob(pattern)
+    if "__pycache__" not in path.parts and "migrations" not in path.parts
+]
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def test_no_file_is_long() -> None:
+    lengths = {relative(path): len(path.read_text().splitlines()) for path in SOURCES}
+
+    def limit(path: str) -> int:
+        return LONGER.get(path, LONGEST_TEST if path.startswith("tests/") else LONGEST)
+
+    assert {path: length for path, length in lengths.items() if length > limit(path)} == {}
+    assert all(limit <= 400 for limit in LONGER.values())
+    assert {path for path in LONGER if lengths.get(path, 0) <= LONGEST} == set(), "no longer exceptions"
+
+
+@pytest.mark.parametrize("room", ["factors", "delivery"])
+def test_factors_and_channels_own_no_pages(room: str) -> None:
+    """Three generic pages serve every factor, so that none can skip throttling, re-authentication or audit.
+
+    The simulator is the exception that proves it: its page is a telephone, not a way to sign in, and it is loaded in
+    the demo alone.
+    """
+    files = [path for path in (ROOT / "watchword" / room).rglob("*") if "simulator" not in path.parts]
+    assert any(path.suffix == ".py" for path in files)
+    pages = [relative(path) for path in files if path.stem in ("views", "urls") or path.name == "templates"]
+    assert pages == []
+    for path in files:
+        if path.suffix == ".py":
+            web = ("django.http", "django.urls", "django.views", "django.shortcuts")
+            assert {name for name in _imports(path) if name.startswith(web)} == set(), relative(path)
+
+
+def _imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return found
+
+
+def test_every_module_opens_with_a_sentence() -> None:
+    modules = [path for path in (ROOT / "watchword").rglob("*.py") if "migrations" not in path.parts]
+    written = {path: text for path in modules if (text := path.read_text()).strip()}
+    silent = [relative(path) for path, text in written.items() if not ast.get_docstring(ast.parse(text))]
+    assert silent == []
+
+
+def test_no_room_is_a_drawer_for_odds_and_ends() -> None:
+    drawers = {"utils", "util", "helpers", "helper", "common", "misc"}
+    assert [relative(path) for path in SOURCES if drawers & {part.removesuffix(".py") for part in path.parts}] == []
+
+
+def test_every_file_that_architecture_names_exists() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    named = set(re.findall(r"`((?:watchword|tests|docs|scripts)/[\w./-]+)`", text))
+    assert len(named) > 20
+    assert sorted(name for name in named if not (ROOT / name).exists()) == []
+
+
+def test_links_between_the_documents_lead_somewhere() -> None:
+    documents = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    broken = [
+        f"{relative(document)}: {target}"
+        for document in documents
+        for target in re.findall(r"\]\(([^)#:]+?)(?:#[^)]*)?\)", document.read_text())
+        if not (document.parent / target).exists()
+    ]
+    assert broken == []
+
+
+def tracked() -> list[Path]:
+    words = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode != 0:
+        pytest.skip("not a git checkout")
+    return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
+
+
+# Put together here, so that this file doesn't find itself.
+FOREIGN = [
+    *("/" + folder + "/" for folder in ("work", "root", "home/runner")),
+    *(name + ".org" for name in ("pypi", "pythonhosted", "npmjs")),
+]
+
+
+def test_the_tree_names_no_machine_and_no_registry() -> None:
+    found = []
+    for path in tracked():
+        try:
+            text = path.read_text()
+        except UnicodeDecodeError:
+            continue
+        found += [f"{relative(path)}: {foreign}" for foreign in FOREIGN if foreign in text]
+    assert found == []
+
+
+def test_the_requirements_are_pinned_by_hash_and_name_no_host() -> None:
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        text = (ROOT / name).read_text()
+        pinned = re.findall(r"^[a-z0-9._-]+==", text, re.MULTILINE)
+        assert len(pinned) > 20
+        # Each requirement ends in a line with a hash, and nothing else stands in the file.
+        for line in text.splitlines():
+            assert re.fullmatch(r"[a-z0-9._-]+==[\w.]+( ; [^\\]+)? \\|    --hash=sha256:[0-9a-f]{64}( \\)?", line), line
+    pins = [set(re.findall(r"^([a-z0-9._-]+==[\w.]+)", (ROOT / name).read_text(), re.MULTILINE))
+            for name in ("requirements.txt", "requirements-dev.txt")]  # fmt: skip
+    assert pins[0] <= pins[1], "tests run on what is shipped"
