@@ -1,0 +1,221 @@
+"""Importing files, on the page and on the command line."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from pathlib import Path
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.management import CommandError, call_command
+from django.http import HttpResponse
+from django.test import Client
+from django.urls import reverse
+
+from tests.admincenter.reading import as_role, hidden, rows, stale_root
+from tests.pages import text
+from tests.world import World, make_organisation, sign_in
+from watchword.admincenter.views import files
+from watchword.audit.events import EventKind
+from watchword.audit.models import Event
+from watchword.core.policy import MfaState
+from watchword.directory.actions import find_by_name
+from watchword.directory.models import User
+from watchword.directory.roles import Role
+from watchword.signin.actions import delete
+from watchword.signin.models import Invitation
+
+IMPORT = "/admin/users/import/"
+PEOPLE = "Username,Name\nzed@harbour.example,Zed\nyan@harbour.example,Yan\n"
+STATES = "Username,MFA Status\ncarol@harbour.example,Enabled\n"
+
+
+def upload(client: Client, content: str) -> HttpResponse:
+    answer: HttpResponse = client.post(
+        IMPORT, {"file": SimpleUploadedFile("people.csv", content.encode())}, follow=True
+    )
+    return answer
+
+
+def test_trying_a_file_leaves_nothing_behind(root: Client, world: World) -> None:
+    people, events = User.objects.count(), Event.objects.count()
+    upload(root, PEOPLE)
+    assert (User.objects.count(), Event.objects.count(), Invitation.objects.count()) == (people, events, 0)
+
+
+def test_the_links_are_shown_once_and_can_be_saved(root: Client, world: World) -> None:
+    tried = upload(root, PEOPLE)
+    assert "/invitation/" not in tried.content.decode()
+    draft = {"draft": hidden(tried, "draft")}
+    page = root.post(IMPORT, draft).content.decode()
+    saved = re.search(r'href="data:text/csv;charset=utf-8;base64,([^"]+)" download="invitation-links.csv"', page)
+    assert saved is not None
+    lines = base64.b64decode(saved[1]).decode("utf-8-sig").splitlines()
+    assert len(lines) == 3
+    assert lines[1].startswith("zed@harbour.example,http://127.0.0.1:8000/")
+    again = root.post(IMPORT, draft, follow=True)
+    assert "This was done already" in text(again.content)
+    assert "/invitation/" not in again.content.decode()
+
+
+def test_a_large_file_gets_through(root: Client, world: World) -> None:
+    padding = "x" * 900
+    content = "Username,Name,Notes\n" + "".join(f"p{n}@elsewhere.example,P,{padding}\n" for n in range(4_000))
+    assert len(content) > 3_500_000
+    tried = upload(root, content)
+    said = text(tried.content)
+    assert "0 created · 0 changed · 0 unchanged · 4000 refused" in said
+    assert "These columns mean nothing here and are left out: Notes" in said
+    assert "this file would change nothing" in said
+    assert "Import now" not in said
+
+
+def test_more_rows_than_one_request_can_do_are_refused(
+    root: Client, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "MOST_ROWS_HERE", 1)
+    said = text(upload(root, PEOPLE).content)
+    assert "at most 1 here. Split it." in said
+
+
+def test_proving_again_keeps_the_file(client: Client, world: World) -> None:
+    stale_root(client, world)
+    answer = client.post(IMPORT, {"file": SimpleUploadedFile("people.csv", PEOPLE.encode())})
+    confirm = client.get(answer["Location"])["Location"]
+    assert confirm.startswith(reverse("web:confirm"))
+    sign_in(client, world.root)
+    assert "2 created" in text(client.get(client.get(confirm)["Location"]).content)
+
+
+def test_each_row_says_why_it_is_refused_and_the_others_are_done(root: Client, world: World) -> None:
+    delete(world.carol, by=world.root, now=world.now)
+    make_organisation("Other", "other.example")
+    content = (
+        "Username,Name,Contact mail,Phone\n"
+        "zed@harbour.example,Zed,,\n"
+        "carol@harbour.example,Carola,,\n"
+        "somebody@other.example,Somebody,,\n"
+        ",Nameless,,\n"
+        "x@harbour.example,,nowhere,call me\n"
+        "y@harbour.example,Whitfield, Dora,y@elsewhere.example,1\n"
+        "\uff3aED@harbour.example,Twice,,\n"
+    )
+    tried = upload(root, content)
+    page = root.post(IMPORT, {"draft": hidden(tried, "draft")})
+    assert rows(page) == [
+        "3 carol@harbour.example refused This person is deleted. Restore the person first.",
+        "4 somebody@other.example refused Sign-in name: This domain does not belong to your organisation.",
+        "5 refused Sign-in name: Enter a sign-in name, such as dora@example.org.",
+        (
+            "6 x@harbour.example refused Display name: Enter a display name. Contact mail: This is not a mail address. "
+            "Phone in the directory: This is not a telephone number."
+        ),
+        (
+            "7 y@harbour.example refused This row has more cells than the first line. "
+            "Put quotation marks around a name with a comma."
+        ),
+        "8 \uff3aED@harbour.example refused line 2 is about the same person",
+        "2 zed@harbour.example created",
+    ]
+    assert find_by_name("zed@harbour.example") is not None
+    assert find_by_name("x@harbour.example") is None
+    counts = Event.objects.get(kind=EventKind.PEOPLE_IMPORTED).details
+    assert counts == {"kind": "people", "created": 1, "refused": 6}
+
+
+def test_a_role_imports_only_its_kind_of_file(client: Client, world: World) -> None:
+    as_role(client, world, Role.AUTHENTICATION_POLICY_ADMINISTRATOR)
+    assert "1 changed" in text(upload(client, STATES).content)
+    assert upload(client, PEOPLE).status_code == 403
+    as_role(client, world, Role.USER_ADMINISTRATOR)
+    assert "2 created" in text(upload(client, PEOPLE).content)
+    assert upload(client, STATES).status_code == 403
+
+
+def test_somebody_above_is_not_changed_by_a_file(client: Client, world: World) -> None:
+    as_role(client, world, Role.USER_ADMINISTRATOR)
+    tried = upload(client, "Username,Name\nroot@harbour.example,Pwned\n")
+    assert "Your role does not allow this for this person." in text(tried.content)
+
+
+@pytest.mark.parametrize("kind", ["people", "states"])
+def test_a_sample_can_be_had_and_is_understood(root: Client, world: World, kind: str) -> None:
+    answer = root.get(f"/admin/users/import/sample/{kind}.csv")
+    assert answer["Content-Disposition"] == f'attachment; filename="{kind}.csv"'
+    assert "What would happen" in text(upload(root, answer.content.decode()).content)
+    assert root.get("/admin/users/import/sample/nonsense.csv").status_code == 404
+
+
+def run(*words: object) -> str:
+    out = io.StringIO()
+    call_command("import_people", *[str(word) for word in words], stdout=out)
+    return out.getvalue()
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Path:
+    """A file of two people."""
+    file = tmp_path / "people.csv"
+    file.write_text(PEOPLE)
+    return file
+
+
+def test_the_command_first_says_what_would_happen(world: World, people: Path) -> None:
+    said = run(people)
+    assert "line 2: zed@harbour.example: created" in said
+    assert "2 created, 0 changed, 0 unchanged, 0 refused" in said
+    assert "Nothing was changed. Say --apply to do it." in said
+    assert find_by_name("zed@harbour.example") is None
+
+
+def test_the_command_does_it_and_writes_the_links_down(world: World, people: Path, tmp_path: Path) -> None:
+    links = tmp_path / "links.csv"
+    said = run(people, "--apply", "--links", links)
+    assert "/invitation/" not in said
+    assert "Nothing was changed" not in said
+    assert links.read_text().count("http://127.0.0.1:8000/") == 2
+    assert find_by_name("zed@harbour.example") is not None
+
+
+def test_the_command_shows_the_links_where_no_file_is_named(world: World, people: Path) -> None:
+    assert run(people, "--apply").count("http://127.0.0.1:8000/") == 2
+
+
+def test_the_command_sets_states(world: World, tmp_path: Path) -> None:
+    file = tmp_path / "states.csv"
+    file.write_text(STATES)
+    run(file, "--apply")
+    assert User.objects.get(pk=world.carol.pk).state is MfaState.ENABLED
+
+
+def test_the_command_says_what_is_wrong_and_does_nothing(world: World, people: Path, tmp_path: Path) -> None:
+    taken = tmp_path / "taken.csv"
+    taken.touch()
+    bad = tmp_path / "bad.csv"
+    bad.write_text("a,b\n1,2\n")
+    for words, says in {
+        (tmp_path / "nowhere.csv",): "can't be read: No such file or directory",
+        (bad,): "The first line must name the columns",
+        (people, "--apply", "--links", taken): "can't be made: File exists",
+        (people, "--domain", "other.example"): "no organisation here has the domain 'other.example'",
+        (people, "--domain", "-"): "no organisation here has the domain '-'",
+    }.items():
+        with pytest.raises(CommandError, match=re.escape(says)):
+            run(*words)
+    assert find_by_name("zed@harbour.example") is None
+
+
+def test_the_command_asks_which_organisation_is_meant(world: World, people: Path) -> None:
+    make_organisation("Other", "other.example")
+    with pytest.raises(CommandError, match="say which by --domain"):
+        run(people)
+    assert "2 created" in run(people, "--domain", "HARBOUR.example")
+    assert "2 refused" in run(people, "--domain", "other.example")
+
+
+@pytest.mark.django_db
+def test_the_command_needs_an_organisation(people: Path) -> None:
+    with pytest.raises(CommandError, match="watchword createadmin"):
+        run(people)
