@@ -39,7 +39,10 @@ class Command(BaseCommand):
             raise CommandError(f"{options['name']!r} is no sign-in name: write it like root@example.org") from None
         now = timezone.now()
         with transaction.atomic():
-            user = actions.find_by_name(key) or self._create(key, options)
+            try:
+                user = actions.find_by_name(key) or self._create(key, options)
+            except actions.BadPerson as error:
+                raise CommandError(f"nothing was made: {error}") from None
             if user.deleted_at is not None or user.blocked_at is not None:
                 raise CommandError(f"{user.sign_in_name} is blocked or deleted; restore the person first")
             if Role.GLOBAL_ADMINISTRATOR not in user.roles:
