@@ -8,7 +8,7 @@ WORKERS ?= 2
 RESET ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-core test-postgresql test-scenarios test-browser check fix bench requirements clean
+.PHONY: help pictures demo test test-core test-postgresql test-scenarios test-browser check fix bench requirements clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -77,8 +77,15 @@ check: $(VENV)/.installed-dev ## look for mistakes without running anything: sty
 fix: $(VENV)/.installed-dev ## mend style and format
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
 
-bench: $(VENV)/.installed-dev ## measure (nothing yet)
-	@if [ -d bench ]; then $(BIN)/python -m bench; else echo "There is nothing to measure yet."; exit 1; fi
+bench: $(VENV)/.installed-dev ## measure the hot path beside its bare limit
+	@$(BIN)/python -m benchmarks
+
+pictures: $(VENV)/.installed-dev ## take the pictures of the documentation anew, with the browser tests
+	@rm -rf .pictures && TEST_PICTURES=$(CURDIR)/.pictures $(PYTEST) -q tests/browser/test_story.py -k "not without"
+	@cp .pictures/story-panel.png docs/pictures/panel.png
+	@cp .pictures/story-telephone-speaks.png docs/pictures/telephone.png
+	@cp .pictures/story-app-password-once.png docs/pictures/app-password.png
+	@cp .pictures/story-security-info.png docs/pictures/security-info.png
 
 # Look after it --------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,118 @@
+"""The telephone page and the webmail through Django's client: keys, fraud, bad input."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+
+from tests.pages import text
+from tests.world import ORIGIN, World, sign_in
+from watchword.core.policy import FactorKind, Way
+from watchword.delivery import routing
+from watchword.delivery.simulator import speech
+from watchword.delivery.simulator.channel import SimulatorChannel
+from watchword.delivery.simulator.models import Arrival
+from watchword.demo import mailbox_store
+from watchword.signin import service
+from watchword.signin.models import SignInAttempt
+from watchword.signin.service import Refused
+
+
+@pytest.fixture(autouse=True)
+def simulator(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Codes go to the telephone page."""
+    monkeypatch.setattr(routing, "all_channels", lambda: (SimulatorChannel(),))
+
+
+def call_alice(world: World) -> tuple[SignInAttempt, Arrival]:
+    token = service.begin("alice@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
+    attempt = service.find_attempt(token, now=world.now)
+    assert attempt is not None
+    service.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=world.now)
+    service.send_code(attempt, world.alices_phone.id, Way.CALL, now=world.now)
+    return attempt, Arrival.objects.get()
+
+
+def test_a_call_rings_is_answered_and_speaks_after_a_key(client: Client, world: World) -> None:
+    _attempt, arrival = call_alice(world)
+    assert "Incoming call" in text(client.get("/demo/telephone/").content)
+    address = f"/demo/telephone/call/{arrival.pk}/"
+    assert client.get(f"{address}speech.wav").status_code == 404
+    client.post(address, {"do": "answer"})
+    client.post(address, {"do": "1"})
+    assert arrival.code[0] + ". " + arrival.code[1] in text(client.get("/demo/telephone/").content)
+    heard = client.get(f"{address}speech.wav")
+    assert heard["Content-Type"] == "audio/wav"
+    assert heard.content[:4] == b"RIFF"
+
+
+def test_zero_and_hash_make_the_code_worthless(client: Client, world: World) -> None:
+    attempt, arrival = call_alice(world)
+    for key in ("answer", "0", "#"):
+        client.post(f"/demo/telephone/call/{arrival.pk}/", {"do": key})
+    assert "you reported that it was not you" in text(client.get("/demo/telephone/").content)
+    assert isinstance(service.answer(attempt, FactorKind.PHONE, arrival.code, now=world.now), Refused)
+
+
+@pytest.mark.parametrize("junk", ["", "dance", "11", "\0", "x" * 5000])
+def test_senseless_keys_do_nothing(client: Client, world: World, junk: str) -> None:
+    _attempt, arrival = call_alice(world)
+    client.post(f"/demo/telephone/call/{arrival.pk}/", {"do": "answer"})
+    assert client.post(f"/demo/telephone/call/{arrival.pk}/", {"do": junk}).status_code == 302
+    arrival.refresh_from_db()
+    assert arrival.state == "greeting"
+    assert client.get("/demo/telephone/?number=%00").status_code == 200
+
+
+def test_where_nothing_can_be_heard_the_page_says_so_loudly(
+    client: Client, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(speech, "PROGRAM", "no-such-synthesiser")
+    _attempt, arrival = call_alice(world)
+    client.post(f"/demo/telephone/call/{arrival.pk}/", {"do": "answer"})
+    page = client.get("/demo/telephone/")
+    assert "Nothing can be heard here: no synthesiser is installed" in text(page.content)
+    assert "press 1" in text(page.content)
+
+
+def test_the_demo_is_shut_outside_the_demo(client: Client, world: World, settings: object) -> None:
+    settings.WATCHWORD_DEMO = False  # type: ignore[attr-defined]
+    assert client.get("/demo/telephone/").status_code == 404
+    assert client.get("/demo/telephone/newest/").status_code == 404
+
+
+def test_the_webmail_needs_a_session_and_shows_the_own_mails_only(client: Client, world: World) -> None:
+    assert client.get("/demo/mail/")["Location"] == "/sign-in/?next=%2Fdemo%2Fmail%2F"
+    mailbox_store.deliver("carol@harbour.example", b"Subject: For Carol\nFrom: x@y.example\n\nhello\n")
+    sign_in(client, world.alice)
+    assert "For Carol" not in text(client.get("/demo/mail/").content)
+    key = mailbox_store.inbox("carol@harbour.example")[0].key
+    assert client.get(f"/demo/mail/{key}/").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"to": "nobody@harbour.example"}, "There is nobody by this name here"),
+        ({"to": ""}, "This field is required"),
+        ({"text": ""}, "This field is required"),
+    ],
+)
+def test_a_bad_mail_is_explained_and_kept(client: Client, world: World, changes: dict[str, str], says: str) -> None:
+    sign_in(client, world.alice)
+    before = len(mailbox_store.inbox("bob@harbour.example"))
+    mail = {"to": "bob@harbour.example", "subject": "Kept", "text": "Kept too", **changes}
+    page = client.post("/demo/mail/write/", mail)
+    assert says in text(page.content)
+    assert 'value="Kept"' in page.content.decode()
+    assert len(mailbox_store.inbox("bob@harbour.example")) == before
+
+
+def test_a_mail_with_a_forged_line_is_one_line(client: Client, world: World) -> None:
+    sign_in(client, world.alice)
+    before = len(mailbox_store.inbox("bob@harbour.example"))
+    mail = {"to": "BOB@harbour.example", "subject": "Hello\r\nBcc: x@y.example", "text": "hello"}
+    assert client.post("/demo/mail/write/", mail)["Location"] == "/demo/mail/"
+    mails = mailbox_store.inbox("bob@harbour.example")
+    assert len(mails) == before + 1
+    assert any(mail.subject == "Hello Bcc: x@y.example" for mail in mails)
