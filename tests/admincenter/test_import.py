@@ -6,11 +6,11 @@ import base64
 import io
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
-from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 
@@ -32,11 +32,8 @@ PEOPLE = "Username,Name\nzed@harbour.example,Zed\nyan@harbour.example,Yan\n"
 STATES = "Username,MFA Status\ncarol@harbour.example,Enabled\n"
 
 
-def upload(client: Client, content: str) -> HttpResponse:
-    answer: HttpResponse = client.post(
-        IMPORT, {"file": SimpleUploadedFile("people.csv", content.encode())}, follow=True
-    )
-    return answer
+def upload(client: Client, content: str) -> Any:
+    return client.post(IMPORT, {"file": SimpleUploadedFile("people.csv", content.encode())}, follow=True)
 
 
 def test_trying_a_file_leaves_nothing_behind(root: Client, world: World) -> None:

@@ -100,6 +100,19 @@ def test_what_no_column_can_hold_is_refused_before_it_is_written(
     assert caught.value.reasons == {field: reason}
 
 
+def test_a_name_that_was_taken_between_look_and_write_is_taken(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(actions, "_why_not_a_name", lambda *_arguments: "")
+    people, events = User.objects.count(), Event.objects.count()
+    with pytest.raises(BadPerson, match="sign_in_name: taken"):
+        create(world, "alice@harbour.example")
+    with pytest.raises(BadPerson, match="sign_in_name: taken"):
+        actions.edit_person(world.bob, {"sign_in_name": "alice@harbour.example"}, by=world.root, now=world.now)
+    with pytest.raises(BadPerson, match="alias: taken"):
+        actions.add_alias(world.bob, "alice@harbour.example", by=world.root, now=world.now)
+    assert (User.objects.count(), Event.objects.count()) == (people, events)
+    assert world.bob.sign_in_name == "bob@harbour.example"
+
+
 def test_a_bad_edit_changes_nothing(world: World) -> None:
     with pytest.raises(BadPerson):
         actions.edit_person(

@@ -15,12 +15,12 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from watchword.admincenter import role_table
 from watchword.admincenter.drafts import sent
 from watchword.admincenter.gate import needs, prove_first
-from watchword.admincenter.words import ACT_NAMES
 from watchword.core.policy import Limits
 from watchword.directory.models import Organisation
-from watchword.directory.roles import MAY, ROLE_NAMES, Act, Role
+from watchword.directory.roles import Act
 from watchword.signin.middleware import origin_of, person_of
 from watchword.signin.service_settings import change_settings
 
@@ -141,10 +141,14 @@ def service_settings(request: HttpRequest) -> HttpResponse:
 @needs(Act.SEE_PEOPLE)
 def roles(request: HttpRequest) -> HttpResponse:
     """Show who may do what to whom, from the very table that the code asks."""
-    rows = [(ACT_NAMES[act], [act in MAY[role] for role in Role]) for act in Act]
-    return render(
-        request, "admincenter/roles.html", {"roles": [ROLE_NAMES[role] for role in Role], "rows": rows, "here": "roles"}
-    )
+    context = {
+        # The names are long and the columns narrow: one word on each line.
+        "roles": [name.split() for name in role_table.names()],
+        "rows": role_table.rows(),
+        "ranks": role_table.ranks(),
+        "here": "roles",
+    }
+    return render(request, "admincenter/roles.html", context)
 
 
 def _limits(form: SettingsForm) -> dict[str, int]:

@@ -1,0 +1,18 @@
+"""Prints docs/admin/roles.md from the table that the code asks."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from watchword.admincenter.role_table import markdown
+
+
+class Command(BaseCommand):
+    """``watchword role_table > docs/admin/roles.md``."""
+
+    help = "Print who may do what to whom, as Markdown."
+    requires_system_checks = []
+
+    def handle(self, *_arguments: Any, **_options: Any) -> None:
+        """Print it."""
+        self.stdout.write(markdown(), ending="")
