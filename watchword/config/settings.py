@@ -1,6 +1,5 @@
 """Django's settings, made from the operator's environment."""
 
-import importlib.util
 import os
 from typing import Any
 
@@ -83,18 +82,13 @@ _ROOMS = [
 _DEMO_ROOMS = ["watchword.delivery.simulator", "watchword.demo"]
 
 
-def _is_built(room: str) -> bool:
-    parent = room.rpartition(".")[0]
-    return importlib.util.find_spec(parent) is not None and importlib.util.find_spec(room) is not None
-
-
 INSTALLED_APPS = [
     "watchword.config.apps.WatchwordConfig",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "django.contrib.messages",
-    *filter(_is_built, _ROOMS),
-    *filter(_is_built, _DEMO_ROOMS if ENVIRONMENT.demo else []),
+    *_ROOMS,
+    *(_DEMO_ROOMS if ENVIRONMENT.demo else []),
 ]
 
 MIDDLEWARE = [
