@@ -1,6 +1,8 @@
 """Our few icons: plain strokes on a grid of 24."""
 # ruff: noqa: E501  (a path is one line)
 
+import math
+
 from django.utils.safestring import SafeString, mark_safe
 
 
@@ -8,9 +10,21 @@ def _dots() -> str:
     return "".join(f'<circle cx="{x}" cy="{y}" r="1.9"/>' for y in (5, 12, 19) for x in (5, 12, 19))
 
 
+def _gear() -> str:
+    # Eight teeth: four corners each, at radii 7 and 9.6, and a hole in the middle.
+    corners = [
+        (12 + radius * math.cos(angle), 12 + radius * math.sin(angle))
+        for tooth in range(8)
+        for radius, turn in ((7, -0.29), (9.6, -0.17), (9.6, 0.17), (7, 0.29))
+        for angle in [tooth * math.tau / 8 + turn]
+    ]
+    path = "L".join(f"{x:.1f} {y:.1f}" for x, y in corners)
+    return f'<path d="M{path}z"/><circle cx="12" cy="12" r="3"/>'
+
+
 _DRAWN = {
     "launcher": f'<g fill="currentColor" stroke="none">{_dots()}</g>',
-    "gear": '<circle cx="12" cy="12" r="3.2"/><path d="M12 2.8v3M12 18.2v3M2.8 12h3M18.2 12h3M5.5 5.5l2.1 2.1M16.4 16.4l2.1 2.1M5.5 18.5l2.1-2.1M16.4 7.6l2.1-2.1"/><circle cx="12" cy="12" r="6.6"/>',
+    "gear": _gear(),
     "person": '<circle cx="12" cy="8" r="4"/><path d="M4 20.5c1-4.3 4-6 8-6s7 1.7 8 6"/>',
     "people": '<circle cx="9" cy="8.5" r="3.5"/><path d="M2.5 19.5c.8-3.8 3.2-5.3 6.5-5.3s5.7 1.5 6.5 5.300M15.5 5.400a3.5 3.5 0 0 1 0 6.300M18 14.700c2 .7 3.1 2.3 3.6 4.8"/>',
     "phone": '<rect x="6.5" y="2.5" width="11" height="19" rx="2.5"/><path d="M10.5 18.300h3"/>',

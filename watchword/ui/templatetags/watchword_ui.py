@@ -34,12 +34,18 @@ _STATES = {
 @register.inclusion_tag("ui/error_summary.html")
 def error_summary(form: BaseForm) -> dict[str, Any]:
     """Show what is wrong with a form, first on the page, each line a link to its field."""
-    rows = [
-        (form[name].id_for_label or form[name].auto_id, form.errors[name])
-        for name in form.errors
-        if name in form.fields
-    ]
+    rows = [(_place_of(form[name]), form.errors[name]) for name in form.errors if name in form.fields]
     return {"rows": rows, "others": form.non_field_errors(), "is_wrong": bool(form.errors)}
+
+
+def _place_of(field: BoundField) -> str:
+    """Return the id of what a person can put right: of a group its first choice, of a hidden field nothing."""
+    if field.is_hidden:
+        return ""
+    if isinstance(field.field.widget, RadioSelect | CheckboxSelectMultiple):
+        choices = field.subwidgets
+        return (choices[0].id_for_label or "") if choices else ""
+    return field.id_for_label
 
 
 @register.inclusion_tag("ui/form_row.html")
@@ -48,12 +54,14 @@ def form_row(field: BoundField) -> dict[str, Any]:
     widget = field.field.widget
     is_group = isinstance(widget, RadioSelect | CheckboxSelectMultiple)
     described = [
-        f"{field.auto_id}-{part}" for part, there in (("hint", field.help_text), ("error", field.errors)) if there
+        f"{field.auto_id}-{part}"
+        for part, there in (("hint", field.help_text), ("error", field.errors))
+        if there and not field.is_hidden
     ]
     attributes: dict[str, str | bool] = {}
     if described and not is_group:
         attributes["aria-describedby"] = " ".join(described)
-    if field.errors and not is_group:
+    if field.errors and not is_group and not field.is_hidden:
         attributes["aria-invalid"] = "true"
     return {
         "field": field,
@@ -130,6 +138,12 @@ def icon(name: str) -> SafeString:
         '<svg class="icon" viewBox="0 0 24 24" width="20" height="20" aria-hidden="true" focusable="false">{}</svg>',
         ICONS[name],
     )
+
+
+@register.inclusion_tag("ui/pagination.html")
+def pagination(first: str = "", before: str = "", after: str = "") -> dict[str, str]:
+    """Show the ways to other pages of a list; each is a query string, and empty where there is none."""
+    return {"first": first, "before": before, "after": after}
 
 
 @register.inclusion_tag("ui/secret_groups.html")
