@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import wave
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,14 @@ from watchword.delivery.channel import DeliveryFailed, Outgoing, Result
 from watchword.delivery.models import Delivery
 from watchword.delivery.simulator import attendant, speech
 from watchword.delivery.simulator.attendant import Call, CallState
-from watchword.delivery.simulator.channel import SimulatorChannel, move, spoken
+from watchword.delivery.simulator.channel import (
+    LASTS_FOR,
+    RINGS_FOR,
+    SimulatorChannel,
+    end_what_took_too_long,
+    move,
+    spoken,
+)
 from watchword.delivery.simulator.models import Arrival
 
 keys = st.lists(st.sampled_from("0123456789*#x"), max_size=20)
@@ -108,7 +116,53 @@ def test_speech_is_really_made() -> None:
     with wave.open(io.BytesIO(heard)) as sound:
         assert sound.getnchannels() == 1
         assert sound.getsampwidth() == 2
-    assert len(heard) / (2 * 22_050) > 2
+        seconds = sound.getnframes() / sound.getframerate()
+        assert 2 < seconds < 20
+        assert len(sound.readframes(sound.getnframes())) == 2 * sound.getnframes()
+
+
+def answered(world: World) -> tuple[Outgoing, Arrival]:
+    message = outgoing(world, Way.CALL)
+    SimulatorChannel().send(message, timeout_seconds=1)
+    arrival = Arrival.objects.get()
+    move(arrival, attendant.answer(arrival.call))
+    return message, arrival
+
+
+def test_hanging_up_before_the_code_is_noted_and_after_it_is_not(world: World) -> None:
+    message, arrival = answered(world)
+    move(arrival, attendant.hang_up(arrival.call))
+    assert Delivery.objects.get(pk=message.delivery_id).result == Result.HUNG_UP
+    Arrival.objects.all().delete()
+    message, arrival = answered(world)
+    move(arrival, attendant.press(arrival.call, "1"))
+    move(arrival, attendant.hang_up(arrival.call))
+    assert Delivery.objects.get(pk=message.delivery_id).result == Result.DELIVERED
+
+
+def test_a_telephone_stops_ringing_after_a_minute(world: World) -> None:
+    message = outgoing(world, Way.CALL)
+    SimulatorChannel().send(message, timeout_seconds=1)
+    arrival = Arrival.objects.get()
+    end_what_took_too_long(arrival.at + RINGS_FOR)
+    assert Arrival.objects.get().state == CallState.RINGING
+    end_what_took_too_long(arrival.at + RINGS_FOR + timedelta(seconds=1))
+    assert Arrival.objects.get().state == CallState.MISSED
+    assert Delivery.objects.get(pk=message.delivery_id).result == Result.NO_ANSWER
+
+
+def test_the_attendant_hangs_up_on_silence(world: World) -> None:
+    _message, arrival = answered(world)
+    end_what_took_too_long(arrival.at + LASTS_FOR + timedelta(seconds=1))
+    assert Arrival.objects.get().state == CallState.ENDED
+
+
+def test_of_two_keys_at_the_same_point_one_counts(world: World) -> None:
+    _message, arrival = answered(world)
+    other = Arrival.objects.get()
+    move(arrival, attendant.hang_up(arrival.call))
+    assert not move(other, attendant.press(other.call, "1"))
+    assert other.call.state is CallState.ENDED
 
 
 def test_without_a_synthesiser_there_is_a_clear_no(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,3 +170,9 @@ def test_without_a_synthesiser_there_is_a_clear_no(monkeypatch: pytest.MonkeyPat
     assert not speech.is_available()
     with pytest.raises(speech.NoSpeech, match="not installed"):
         speech.speak("anything at all")
+
+
+def test_a_synthesiser_that_makes_no_sound_is_a_clear_no(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speech, "PROGRAM", "true")
+    with pytest.raises(speech.NoSpeech, match="made no sound"):
+        speech.speak("words that nobody hears")

@@ -71,6 +71,30 @@ def test_submission_takes_mail_for_the_demo_only_and_only_after_a_login(demo: De
         assert program.docmd("RCPT TO:<BOB@harbour.example>")[0] == 250
 
 
+def test_an_open_connection_is_closed_when_access_ends(demo: Demo, home: Path) -> None:
+    program = imaplib.IMAP4("127.0.0.1", demo.imap_port)
+    program.login("alice@harbour.example", demo.alices_app_password)
+    program.select("INBOX")
+    ended = (
+        "import django; django.setup()\n"
+        "from django.utils import timezone\n"
+        "from watchword.directory.actions import find_by_name\n"
+        "from watchword.signin.actions import sign_out_everywhere\n"
+        "sign_out_everywhere(find_by_name('alice@harbour.example'), by=None, now=timezone.now())\n"
+    )
+    environment = {
+        "WATCHWORD_DEMO": "yes",
+        "WATCHWORD_HOME": str(home),
+        "DJANGO_SETTINGS_MODULE": "watchword.config.settings",
+    }
+    subprocess.run([sys.executable, "-c", ended], env={**_plain_environment(), **environment}, timeout=60, check=True)
+    program.sock.settimeout(5)
+    received = program.sock.recv(1000)
+    while received:
+        received = program.sock.recv(1000)
+    program.shutdown()
+
+
 def test_what_the_demo_keeps_is_its_owners_alone(demo: Demo, home: Path) -> None:
     assert demo.process.poll() is None
     for name in ("demo-card.json", "keys"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from django.test import Client
 
@@ -9,10 +11,12 @@ from tests.pages import text
 from tests.world import ORIGIN, World, sign_in
 from watchword.core.policy import FactorKind, Way
 from watchword.delivery import routing
+from watchword.delivery.channel import Outgoing
+from watchword.delivery.models import Delivery
 from watchword.delivery.simulator import speech
 from watchword.delivery.simulator.channel import SimulatorChannel
 from watchword.delivery.simulator.models import Arrival
-from watchword.demo import mailbox_store
+from watchword.demo import mailbox_store, ports
 from watchword.signin import service
 from watchword.signin.models import SignInAttempt
 from watchword.signin.service import Refused
@@ -31,6 +35,25 @@ def call_alice(world: World) -> tuple[SignInAttempt, Arrival]:
     service.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=world.now)
     service.send_code(attempt, world.alices_phone.id, Way.CALL, now=world.now)
     return attempt, Arrival.objects.get()
+
+
+def call_of_alice() -> Arrival:
+    return Arrival.objects.get(way=Way.CALL)
+
+
+def text_somebody(world: World) -> None:
+    delivery = Delivery.objects.create(
+        organisation=world.organisation,
+        user=world.carol,
+        way=Way.TEXT,
+        purpose="sign_in",
+        number_key=b"k",
+        ends="01",
+        created_at=world.now,
+        changed_at=world.now,
+    )
+    message = Outgoing(delivery.pk, Way.TEXT, "+4915100000001", "", "493027", "Harbour & Hill", "sign-in.example")
+    SimulatorChannel().send(message, timeout_seconds=1)
 
 
 def test_a_call_rings_is_answered_and_speaks_after_a_key(client: Client, world: World) -> None:
@@ -52,6 +75,40 @@ def test_zero_and_hash_make_the_code_worthless(client: Client, world: World) -> 
         client.post(f"/demo/telephone/call/{arrival.pk}/", {"do": key})
     assert "you reported that it was not you" in text(client.get("/demo/telephone/").content)
     assert isinstance(service.answer(attempt, FactorKind.PHONE, arrival.code, now=world.now), Refused)
+
+
+def test_a_telephone_is_picked_by_its_owner_and_stays_picked(client: Client, world: World) -> None:
+    call_alice(world)
+    text_somebody(world)
+    number = "/demo/telephone/?number=%2B4915100000001"
+    page = client.get(number)
+    assert "Alice" in text(page.content)
+    assert "Incoming call" not in text(page.content)
+    assert "493 027 is your" in text(page.content)
+    assert "newest/?number=%2B4915100000001" in page.content.decode()
+    answered = client.post(f"/demo/telephone/call/{call_of_alice().pk}/?number=%2B49", {"do": "answer"})
+    assert answered["Location"] == "/demo/telephone/?number=%2B49"
+
+
+def test_a_text_that_comes_during_a_call_is_seen_beside_it(client: Client, world: World) -> None:
+    call_alice(world)
+    client.post(f"/demo/telephone/call/{call_of_alice().pk}/", {"do": "answer"})
+    before = client.get("/demo/telephone/newest/").json()["stamp"]
+    picked = client.get("/demo/telephone/newest/", {"number": call_of_alice().number}).json()["stamp"]
+    text_somebody(world)
+    page = text(client.get("/demo/telephone/").content)
+    assert "Connected" in page
+    assert "493 027 is your" in page
+    assert client.get("/demo/telephone/newest/").json()["stamp"] != before
+    after = client.get("/demo/telephone/newest/", {"number": call_of_alice().number}).json()["stamp"]
+    assert after == picked, "what happens at another telephone must not cut the voice short"
+
+
+def test_a_page_that_speaks_is_not_loaded_again_by_itself(client: Client, world: World) -> None:
+    call_alice(world)
+    assert b'http-equiv="refresh"' in client.get("/demo/telephone/").content
+    client.post(f"/demo/telephone/call/{call_of_alice().pk}/", {"do": "answer"})
+    assert b'http-equiv="refresh"' not in client.get("/demo/telephone/").content
 
 
 @pytest.mark.parametrize("junk", ["", "dance", "11", "\0", "x" * 5000])
@@ -116,3 +173,16 @@ def test_a_mail_with_a_forged_line_is_one_line(client: Client, world: World) -> 
     mails = mailbox_store.inbox("bob@harbour.example")
     assert len(mails) == before + 1
     assert any(mail.subject == "Hello Bcc: x@y.example" for mail in mails)
+
+
+def test_the_webmail_tells_a_mail_program_where_this_demo_answers(
+    client: Client, world: World, settings: object, tmp_path: Path
+) -> None:
+    settings.WATCHWORD_HOME = tmp_path  # type: ignore[attr-defined]
+    sign_in(client, world.alice)
+    assert "IMAP, 127.0.0.1, port 1143, no encryption" in text(client.get("/demo/mail/").content)
+    ports.keep(tmp_path, ports.Ports(imap=20143, submission=20587))
+    page = text(client.get("/demo/mail/").content)
+    assert "IMAP, 127.0.0.1, port 20143, no encryption" in page
+    assert "SMTP, 127.0.0.1, port 20587, no encryption" in page
+    assert "alice@harbour.example" in page

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
+from watchword.demo.ports import HOST, Ports
 from watchword.demo.sample import DOMAIN, Made
 from watchword.directory.actions import find_by_name
 from watchword.signin.overview import password_of
@@ -14,21 +15,14 @@ from watchword.signin.overview import password_of
 FILE = "demo-card.json"
 
 
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """Where the demo answers, on 127.0.0.1."""
-
-    web: int
-    imap: int
-    submission: int
+def begin(home: Path) -> None:
+    """Leave a sign that a demo is being made in this folder."""
+    _write(home, "")
 
 
 def keep(home: Path, made: Made) -> None:
     """Keep what the card tells in a file of its owner's alone, so that the next start can print it again."""
-    path = home / FILE
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(asdict(made), file)
+    _write(home, json.dumps(asdict(made)))
 
 
 def kept(home: Path) -> Made | None:
@@ -41,18 +35,19 @@ def kept(home: Path) -> Made | None:
 
 def text(made: Made, ports: Ports) -> str:
     """Return the card."""
-    web = f"http://127.0.0.1:{ports.web}"
+    web = f"http://{HOST}:{ports.web}"
     names = "\n".join(f"  {_line(name, secret)}" for name, secret in made.passwords.items())
     curl = (
         f"curl --silent --user 'alice@{DOMAIN}:{made.alices_app_password}' "
-        f"'imap://127.0.0.1:{ports.imap}/INBOX;MAILINDEX=1'"
+        f"'imap://{HOST}:{ports.imap}/INBOX;MAILINDEX=1'"
     )
     return f"""
 Watchword is ready.
 
   Sign in          {web}/
   The telephone    {web}/demo/telephone/     texts and calls arrive here
-  A mail program   IMAP 127.0.0.1:{ports.imap}, SMTP 127.0.0.1:{ports.submission}, no encryption, any sign-in name below
+  Mail             {web}/demo/mail/          in the browser, behind Watchword
+  A mail program   IMAP {HOST}:{ports.imap}, SMTP {HOST}:{ports.submission}, no encryption, any sign-in name below
 
 One-time passwords (you choose your own at the first sign-in):
 
@@ -64,12 +59,19 @@ Try first:
      such as 0151 23456789, and read the code from the telephone page. You get one app password.
   2. Sign in as root@{DOMAIN} in another browser: the nine dots at the top, Admin, Active users.
      Open Carol, then "Manage multi-factor authentication" at the foot, and enable her.
-  3. Read Alice's mail with an app password; her own password is refused here:
+  3. Sign Bob out and in again, and choose Mail: a code from the telephone page is asked before it opens.
+  4. Read Alice's mail with an app password; her own password is refused here:
 
      {curl}
 
 Ctrl-C ends everything. The next start goes on with the same data; `make demo RESET=1` begins anew.
 """
+
+
+def _write(home: Path, words: str) -> None:
+    descriptor = os.open(home / FILE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(words)
 
 
 def _line(name: str, secret: str) -> str:

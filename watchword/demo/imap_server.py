@@ -6,7 +6,6 @@ import asyncio
 from argparse import Namespace
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -90,7 +89,8 @@ def make_backend(base: Path, host: str, port: int, door: Path) -> tuple[MaildirB
         port=port,
         # Loopback only: there is nobody to listen between the mail program and us.
         tls_enabled=False,
-        subsystem=Subsystem.for_executor(ThreadPoolExecutor(4)),
+        # One loop for everything, so that the task that asked is the connection's own, and ends it when cancelled.
+        subsystem=Subsystem.for_executor(None),
     )
     login = AskingLogin(config, door)
     return MaildirBackend(login, config), login, config

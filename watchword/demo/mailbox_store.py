@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+import email
 import hashlib
 import mailbox
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email import message_from_bytes, policy
-from email.message import EmailMessage
+from email import policy
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
+from email.message import Message
 from email.utils import parsedate_to_datetime
+from html.parser import HTMLParser
 from pathlib import Path
 
 from django.conf import settings
 
 LONGEST_LIST = 100
+_NOT_FOR_READING = frozenset(("script", "style", "title"))
+_NEW_LINES = frozenset(("p", "br", "div", "tr", "li", "h1", "h2", "h3"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,30 +70,100 @@ def read(sign_in_name: str, key: str) -> Mail | None:
     if key not in box.keys():  # noqa: SIM118  (a Maildir iterates over its messages)
         return None
     mail = _mail(key, box, with_text=True)
-    message = box[key]
-    if isinstance(message, mailbox.MaildirMessage):
-        message.set_subdir("cur")
-        message.add_flag("S")
-        box[key] = message
+    _mark_as_read(base() / folder_of(sign_in_name), key)
     return mail
 
 
+def _mark_as_read(maildir: Path, key: str) -> None:
+    """Rename the mail, as the maildir's rules want it; its content stays as it was sent, to the octet."""
+    names = [path for path in (maildir / "new" / key, *(maildir / "cur").iterdir()) if path.name.split(":")[0] == key]
+    for path in names:
+        flags = path.name.partition(":2,")[2]
+        seen = "".join(sorted({*flags, "S"}))
+        # The IMAP server may have renamed it just now: then the mark waits for the next reading.
+        with contextlib.suppress(FileNotFoundError):
+            path.rename(maildir / "cur" / f"{key}:2,{seen}")
+
+
 def _mail(key: str, box: mailbox.Maildir, *, with_text: bool = False) -> Mail:
-    stored = box.get_message(key)
-    parsed = message_from_bytes(box.get_bytes(key), policy=policy.default)
-    assert isinstance(parsed, EmailMessage)
-    try:
-        at = parsedate_to_datetime(str(parsed["Date"])) if parsed["Date"] else None
-    except ValueError:
-        at = None
-    if at is not None and at.tzinfo is None:
-        at = at.replace(tzinfo=UTC)
-    body = parsed.get_body(("plain",)) if with_text else None
+    content = box.get_bytes(key)
+    # Strangers' mails hold what no parser foresaw: one of them must not hide the others.
+    headers = email.message_from_bytes(content, policy=policy.compat32)
     return Mail(
         key=key,
-        sender=str(parsed["From"] or ""),
-        subject=str(parsed["Subject"] or ""),
-        at=at,
-        is_read="S" in stored.get_flags(),
-        text=body.get_content() if body is not None else "",
+        sender=_shown(headers["From"]),
+        subject=_shown(headers["Subject"]),
+        at=_moment(headers["Date"]),
+        is_read="S" in box.get_message(key).get_flags(),
+        text=_text(headers) if with_text else "",
     )
+
+
+def _shown(value: object) -> str:
+    """Return a header on one line with its encoded words (RFC 2047) read; as it stands if they can't be."""
+    raw = str(value or "")
+    with contextlib.suppress(ValueError, LookupError, HeaderParseError):
+        raw = str(make_header(decode_header(raw)))
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in raw).split())
+
+
+def _moment(value: object) -> datetime | None:
+    try:
+        at = parsedate_to_datetime(str(value))
+        # Years at the ends of the calendar can't be told in other time zones.
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _text(message: Message) -> str:
+    """Return the plain text of a mail, or the words of its HTML where there is no plain text."""
+    parts = {part.get_content_type(): part for part in reversed(list(message.walk())) if not part.is_multipart()}
+    if "text/plain" in parts:
+        return _decoded(parts["text/plain"])
+    if "text/html" in parts:
+        return _words(_decoded(parts["text/html"]))
+    return ""
+
+
+def _decoded(part: Message) -> str:
+    content = part.get_payload(decode=True)
+    if not isinstance(content, bytes):
+        return ""
+    try:
+        return content.decode(part.get_content_charset("utf-8"), "replace").replace("\0", "")
+    except LookupError:
+        return content.decode("utf-8", "replace").replace("\0", "")
+
+
+class _Words(HTMLParser):
+    """Keeps what a person would read of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self._hidden = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002
+        """Leave out what is not for reading."""
+        self._hidden += tag in _NOT_FOR_READING
+        if tag in _NEW_LINES:
+            self.found.append("\n")
+
+    def handle_endtag(self, tag: str) -> None:
+        """Come back from it."""
+        self._hidden = max(0, self._hidden - (tag in _NOT_FOR_READING))
+
+    def handle_data(self, data: str) -> None:
+        """Keep words."""
+        if not self._hidden:
+            self.found.append(data)
+
+
+def _words(page: str) -> str:
+    reader = _Words()
+    # Python's parser stops so at a broken declaration; what came before it can be read.
+    with contextlib.suppress(AssertionError):
+        reader.feed(page)
+        reader.close()
+    return "".join(reader.found).strip()

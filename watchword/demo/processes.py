@@ -12,9 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 
-HOST = "127.0.0.1"
+from watchword.demo.ports import HOST
+
 READY_SECONDS = 60
 STOP_SECONDS = 10
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C, a polite end, and a terminal that was closed."""
 LOOK_SECONDS = 0.05
 
 
@@ -31,17 +34,6 @@ class ChildDied(Exception):
     """A process of the demo ended by itself."""
 
 
-def is_free(port: int) -> bool:
-    """Whether nobody answers at a port of this machine."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True
-
-
 class Processes:
     """Starts children, watches them, and stops them in the opposite order."""
 
@@ -51,31 +43,41 @@ class Processes:
         self._stopping = False
 
     def start(self) -> None:
-        """Start every child in a session of its own, so that Ctrl-C reaches us alone and we end them in order."""
+        """Start every child in a session of its own, so that Ctrl-C reaches us alone and we end them in order.
+
+        From here on signals are only noted: one that came between two children would leave the first behind.
+        """
+        for number in ENDINGS:
+            # Whoever started us by nohup wants us to outlive the terminal.
+            if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._stop)
         for child in self._children:
             child.process = subprocess.Popen(  # noqa: S603  (our own commands)
                 child.command, env=self._environment, start_new_session=True, stdin=subprocess.DEVNULL
             )
 
-    def wait_until_ready(self, ports: Sequence[int], files: Sequence[str]) -> None:
-        """Return once all ports answer and all files are there; raises ChildDied."""
+    def wait_until_ready(self, ports: Sequence[int], files: Sequence[str]) -> bool:
+        """Return True once all ports answer and all files are there, False if a signal came; raises ChildDied."""
         deadline = time.monotonic() + READY_SECONDS
         while not (all(_answers(port) for port in ports) and all(os.path.exists(path) for path in files)):  # noqa: PTH110
             self._look()
+            if self._stopping:
+                return False
             if time.monotonic() > deadline:
                 raise ChildDied("something did not become ready in a minute")
             time.sleep(LOOK_SECONDS)
+        return True
 
     def run(self) -> None:
         """Stay until a signal comes; raises ChildDied if a child ends first."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._stop)
         while not self._stopping:
             self._look()
             time.sleep(LOOK_SECONDS)
 
     def stop(self) -> None:
-        """End all children; one that does not listen is killed."""
+        """End all children; one that does not listen is killed. No second signal disturbs this."""
+        for number in ENDINGS:
+            signal.signal(number, signal.SIG_IGN)
         for child in reversed(self._children):
             if child.process is not None and child.process.poll() is None:
                 child.process.terminate()

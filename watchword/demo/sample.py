@@ -7,6 +7,7 @@ import random
 import unicodedata
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from email import policy
 from email.message import EmailMessage
 from email.utils import format_datetime
 
@@ -180,7 +181,7 @@ def _welcome(user: User, now: datetime) -> None:
         "Once you have registered a telephone, your account's own password stops working there,\n"
         "and an app password opens it instead.\n\nYour demo\n"
     )
-    mailbox_store.deliver(user.sign_in_name, mail.as_bytes())
+    mailbox_store.deliver(user.sign_in_name, mail.as_bytes(policy=policy.SMTP))
 
 
 def _plain(text: str) -> str:

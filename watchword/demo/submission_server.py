@@ -20,6 +20,21 @@ LARGEST_MAIL = 10 * 1024 * 1024
 class Submission:
     """Takes mails from people who have signed in, for people of the sample organisation."""
 
+    async def handle_MAIL(  # noqa: N802  (aiosmtpd names it)
+        self, _server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        """Accept a sender who is the person that signed in, by any of their names."""
+        try:
+            sender = await asyncio.to_thread(find_mailbox, address)
+        except TryLater:
+            return "451 4.3.0 Try again later"
+        signed_in: object = session.auth_data
+        if sender is None or sender != signed_in:
+            return "553 5.7.1 This address is not yours"
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 2.1.0 OK"
+
     async def handle_RCPT(  # noqa: N802  (aiosmtpd names it)
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
     ) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -16,13 +17,15 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from watchword.core.policy import Way
+from watchword.delivery.models import Delivery
 from watchword.delivery.simulator import attendant, speech
 from watchword.delivery.simulator.attendant import Call, CallState
-from watchword.delivery.simulator.channel import TROUBLE, move, spoken
+from watchword.delivery.simulator.channel import TROUBLE, end_what_took_too_long, move, spoken
 from watchword.delivery.simulator.models import Arrival
 from watchword.signin.service import report_fraud
 
 SHOWN = 20
+LOOKED_AT = 200
 KEYS = ("1", "2", "3", "4", "5", "6", "7", "8", "9", "*", "0", "#")
 
 
@@ -31,29 +34,39 @@ def _only_in_the_demo() -> None:
         raise Http404
 
 
+@dataclass(frozen=True, slots=True)
+class Telephone:
+    """One number that got something, and whose it is."""
+
+    number: str
+    owner: str
+
+
 @login_not_required
 @never_cache
 @require_GET
 def show(request: HttpRequest) -> HttpResponse:
-    """Show one telephone, or the one that got something last."""
+    """Show the telephone that was picked, or the one at which something happened last."""
     _only_in_the_demo()
-    numbers = _numbers()
-    number = request.GET.get("number", "")
-    if number not in numbers:
-        number = numbers[0] if numbers else ""
+    end_what_took_too_long(timezone.now())
+    telephones = _telephones()
+    picked = request.GET.get("number", "")
+    number = _number(picked, telephones)
     arrivals = list(Arrival.objects.filter(number=number).order_by("-at")[:SHOWN])
-    call = next((arrival for arrival in arrivals if arrival.way == Way.CALL and not arrival.call.state.is_over), None)
+    call = next((arrival for arrival in arrivals if _is_open(arrival)), None)
     context = {
-        "numbers": numbers,
+        "telephones": telephones,
         "number": number,
+        "picked": number if picked == number else "",
         "arrivals": list(reversed(arrivals)),
         "call": call,
+        "meanwhile": _meanwhile(call, picked),
         "says": spoken(call) if call is not None else "",
         "can_be_heard": speech.is_available(),
         "is_ringing": call is not None and call.call.state is CallState.RINGING,
         "keys": KEYS,
         "trouble": TROUBLE,
-        "stamp": _stamp(),
+        "stamp": _stamp(number, call, picked),
     }
     return render(request, "demo/telephone.html", context)
 
@@ -61,10 +74,15 @@ def show(request: HttpRequest) -> HttpResponse:
 @login_not_required
 @never_cache
 @require_GET
-def newest(_request: HttpRequest) -> HttpResponse:
-    """Say whether anything changed, for the page that waits."""
+def newest(request: HttpRequest) -> HttpResponse:
+    """Say whether the page that waits would look different now."""
     _only_in_the_demo()
-    return JsonResponse({"stamp": _stamp()})
+    end_what_took_too_long(timezone.now())
+    picked = request.GET.get("number", "")
+    number = _number(picked, _telephones())
+    arrivals = Arrival.objects.filter(number=number).order_by("-at")[:SHOWN]
+    call = next((arrival for arrival in arrivals if _is_open(arrival)), None)
+    return JsonResponse({"stamp": _stamp(number, call, picked)})
 
 
 @login_not_required
@@ -76,7 +94,9 @@ def act(request: HttpRequest, arrival_id: UUID) -> HttpResponse:
     wish = request.POST.get("do", "")
     if move(arrival, _after(arrival.call, wish)):
         report_fraud(arrival.delivery_id, now=timezone.now())
-    return HttpResponseRedirect(f"{reverse('demo:telephone')}?{urlencode({'number': arrival.number})}")
+    picked = request.GET.get("number", "")
+    query = f"?{urlencode({'number': picked})}" if picked else ""
+    return HttpResponseRedirect(reverse("demo:telephone") + query)
 
 
 @login_not_required
@@ -105,13 +125,43 @@ def _after(call: Call, wish: str) -> Call:
             return attendant.press(call, wish)
 
 
-def _numbers() -> list[str]:
-    newest_first: dict[str, None] = {}
-    for number in Arrival.objects.order_by("-at").values_list("number", flat=True)[:200]:
-        newest_first[number] = None
-    return list(newest_first)
+def _telephones() -> list[Telephone]:
+    """Return every number that got something, where somebody calls or wrote last first, with its owner's name."""
+    deliveries: dict[str, UUID] = {}
+    rows = list(Arrival.objects.order_by("-at").values_list("number", "delivery_id", "way", "state")[:LOOKED_AT])
+    for number, delivery_id, *_call in sorted(rows, key=lambda row: not _rings_or_talks(row[2], row[3])):
+        deliveries.setdefault(number, delivery_id)
+    names = dict(Delivery.objects.filter(pk__in=deliveries.values()).values_list("pk", "user__display_name"))
+    return [Telephone(number, names.get(delivery_id, "")) for number, delivery_id in deliveries.items()]
 
 
-def _stamp() -> str:
-    rows = Arrival.objects.order_by("-at").values_list("pk", "state", "pressed")[:SHOWN]
-    return hashlib.sha256(repr(list(rows)).encode()).hexdigest()[:16]
+def _number(picked: str, telephones: list[Telephone]) -> str:
+    numbers = [telephone.number for telephone in telephones]
+    return picked if picked in numbers else next(iter(numbers), "")
+
+
+def _is_open(arrival: Arrival) -> bool:
+    return _rings_or_talks(arrival.way, arrival.state)
+
+
+def _rings_or_talks(way: str, state: str) -> bool:
+    return way == Way.CALL and not CallState(state).is_over
+
+
+def _meanwhile(call: Arrival | None, picked: str) -> list[Arrival]:
+    """Return the texts that came during a call: on the picked telephone, or on any if none was picked."""
+    if call is None:
+        return []
+    texts = Arrival.objects.filter(way=Way.TEXT, at__gt=call.at)
+    if picked == call.number:
+        texts = texts.filter(number=picked)
+    return list(texts.order_by("at")[:SHOWN])
+
+
+def _stamp(number: str, call: Arrival | None, picked: str) -> str:
+    """Return what changes when the page would: what happens elsewhere must not cut a voice short."""
+    if call is not None:
+        shown: object = (call.pk, call.state, call.pressed, [text.pk for text in _meanwhile(call, picked)])
+    else:
+        shown = list(Arrival.objects.order_by("-at").values_list("pk", "state")[:SHOWN])
+    return hashlib.sha256(repr((number, shown)).encode()).hexdigest()[:16]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from email import policy
 from email.message import EmailMessage
 from email.utils import format_datetime, formataddr
+from pathlib import Path
 
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -15,7 +18,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from watchword.demo import mailbox_store
+from watchword.demo import mailbox_store, ports
 from watchword.signin.middleware import person_of
 from watchword.signin.one_shot import find_mailbox
 
@@ -45,7 +48,12 @@ class MailForm(forms.Form):
 
 def inbox(request: HttpRequest) -> HttpResponse:
     """List the mails of the person who has signed in."""
-    return render(request, "demo/mail.html", {"mails": mailbox_store.inbox(person_of(request).sign_in_name)})
+    context = {
+        "mails": mailbox_store.inbox(person_of(request).sign_in_name),
+        "host": ports.HOST,
+        "ports": ports.kept(Path(settings.WATCHWORD_HOME)),
+    }
+    return render(request, "demo/mail.html", context)
 
 
 def read(request: HttpRequest, key: str) -> HttpResponse:
@@ -67,7 +75,7 @@ def write(request: HttpRequest) -> HttpResponse:
         mail["Date"] = format_datetime(timezone.now())
         mail["Subject"] = form.cleaned_data["subject"]
         mail.set_content(form.cleaned_data["text"])
-        mailbox_store.deliver(form.cleaned_data["to"], mail.as_bytes())
+        mailbox_store.deliver(form.cleaned_data["to"], mail.as_bytes(policy=policy.SMTP))
         messages.success(request, _("Sent."))
         return HttpResponseRedirect(reverse("demo:mail"))
     return render(request, "demo/mail_write.html", {"form": form})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from django.utils import timezone
 
 from watchword.core.policy import Way
@@ -14,11 +16,9 @@ from watchword.delivery.simulator.models import Arrival
 TROUBLE = {"97": Result.NO_ANSWER, "98": Result.BUSY, "99": Result.UNREACHABLE}
 """Endings of numbers at which nothing arrives, so that the way on can be seen."""
 
-_RESULTS = {
-    attendant.CallState.GREETING: Result.DELIVERED,
-    attendant.CallState.MISSED: Result.NO_ANSWER,
-    attendant.CallState.FRAUD: Result.FRAUD_REPORTED,
-}
+RINGS_FOR = timedelta(seconds=60)
+LASTS_FOR = timedelta(minutes=2)
+"""After these times nobody answers any more, or the attendant hangs up."""
 
 
 class SimulatorChannel:
@@ -50,15 +50,47 @@ class SimulatorChannel:
 
 
 def move(arrival: Arrival, call: attendant.Call) -> bool:
-    """Write where a call stands now and report what that means; True if somebody reported fraud by it."""
+    """Write where a call stands now and report what that means; True if somebody reported fraud by it.
+
+    Of two keys pressed at once at the same point of a call, one counts.
+    """
     before = arrival.call
     if call == before:
         return False
+    unmoved = Arrival.objects.filter(pk=arrival.pk, state=before.state, pressed=before.pressed)
+    if not unmoved.update(state=call.state, pressed=call.pressed):
+        arrival.refresh_from_db()
+        return False
     arrival.state, arrival.pressed = call.state, call.pressed
-    arrival.save(update_fields=["state", "pressed"])
-    if call.state is not before.state and call.state in _RESULTS:
-        note_result(arrival.delivery_id, _RESULTS[call.state], now=timezone.now())
+    result = _result_of(before.state, call.state)
+    if result is not None:
+        note_result(arrival.delivery_id, result, now=timezone.now())
     return call.state is attendant.CallState.FRAUD
+
+
+def end_what_took_too_long(now: datetime) -> None:
+    """Stop ringing at telephones that nobody answers, and end calls that nobody listens to."""
+    talking = (attendant.CallState.GREETING, attendant.CallState.CODE)
+    calls = Arrival.objects.filter(way=Way.CALL)
+    for arrival in (
+        *calls.filter(state=attendant.CallState.RINGING, at__lt=now - RINGS_FOR),
+        *calls.filter(state__in=talking, at__lt=now - LASTS_FOR),
+    ):
+        move(arrival, attendant.hang_up(arrival.call))
+
+
+def _result_of(before: attendant.CallState, after: attendant.CallState) -> Result | None:
+    match before, after:
+        case attendant.CallState.RINGING, attendant.CallState.GREETING:
+            return Result.DELIVERED
+        case _, attendant.CallState.MISSED:
+            return Result.NO_ANSWER
+        case attendant.CallState.GREETING, attendant.CallState.ENDED:
+            return Result.HUNG_UP
+        case _, attendant.CallState.FRAUD:
+            return Result.FRAUD_REPORTED
+        case _:
+            return None
 
 
 def spoken(arrival: Arrival) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import subprocess
+import wave
 from functools import lru_cache
 
 PROGRAM = "espeak-ng"
@@ -38,4 +40,18 @@ def speak(words: str, language: str = "en") -> bytes:
         )
     except (subprocess.SubprocessError, OSError) as error:
         raise NoSpeech(type(error).__name__) from None
-    return done.stdout
+    return _with_true_length(done.stdout)
+
+
+def _with_true_length(heard: bytes) -> bytes:
+    """Write the header anew: one that was streamed claims hours, and some players believe it."""
+    told = io.BytesIO()
+    try:
+        with wave.open(io.BytesIO(heard)) as streamed, wave.open(told, "wb") as whole:
+            whole.setnchannels(streamed.getnchannels())
+            whole.setsampwidth(streamed.getsampwidth())
+            whole.setframerate(streamed.getframerate())
+            whole.writeframes(streamed.readframes(len(heard)))
+    except (wave.Error, EOFError):
+        raise NoSpeech(f"{PROGRAM} made no sound") from None
+    return told.getvalue()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from argparse import ArgumentParser
 from pathlib import Path
@@ -15,11 +14,14 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
 from watchword.delivery.simulator import speech
-from watchword.demo import card, sample
-from watchword.demo.processes import HOST, Child, ChildDied, Processes, is_free, python
+from watchword.demo import card, ports, sample
+from watchword.demo import home as folder
+from watchword.demo.ports import HOST, Ports
+from watchword.demo.processes import Child, ChildDied, Processes, python
 from watchword.directory.models import Organisation
+from watchword.doors.mail.sockets import LONGEST_PATH
 
-KEPT = ("watchword.sqlite3", "watchword.sqlite3-wal", "watchword.sqlite3-shm", card.FILE)
+OTHER_HOME = "choose another by WATCHWORD_HOME"
 
 
 class Command(BaseCommand):
@@ -29,56 +31,60 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the command's words."""
-        parser.add_argument("--web-port", type=int, default=8000, help="default 8000")
-        parser.add_argument("--imap-port", type=int, default=1143, help="default 1143")
-        parser.add_argument("--submission-port", type=int, default=1587, help="default 1587")
+        usual = Ports()
+        parser.add_argument("--web-port", type=ports.port, default=usual.web, help=f"default {usual.web}")
+        parser.add_argument("--imap-port", type=ports.port, default=usual.imap, help=f"default {usual.imap}")
+        parser.add_argument(
+            "--submission-port", type=ports.port, default=usual.submission, help=f"default {usual.submission}"
+        )
         parser.add_argument("--reset", action="store_true", help="forget everything and begin anew")
 
     def handle(self, *_arguments: Any, **options: Any) -> None:
         """Run the demo."""
         if not settings.WATCHWORD_DEMO:
             raise CommandError("the demo runs in demo mode only: start it by `watchword demo`")
-        ports = card.Ports(options["web_port"], options["imap_port"], options["submission_port"])
-        self._refuse_busy(ports)
+        wanted = Ports(options["web_port"], options["imap_port"], options["submission_port"])
+        _refuse_busy(wanted)
         home = Path(settings.WATCHWORD_HOME)
-        if options["reset"]:
-            _forget(home)
-        made = self._prepare(home)
+        door = Path(settings.WATCHWORD_MAIL_SOCKET_DIRECTORY) / "auth"
+        if len(os.fsencode(door)) > LONGEST_PATH:
+            raise CommandError(f"{home} is too long a path for the sockets in it; {OTHER_HOME}")
+        try:
+            with folder.hold(home):
+                if options["reset"]:
+                    folder.forget(home)
+                made = self._prepare(home)
+                status = self._run(wanted, home, door, made)
+        except folder.CannotUse as reason:
+            raise CommandError(str(reason)) from None
+        except OSError as error:
+            raise CommandError(f"{home} can't be used ({error.strerror}); {OTHER_HOME}") from None
+        except KeyboardInterrupt:
+            self.stdout.write("The demo ends before it began.")
+            status = 1
+        sys.exit(status)
+
+    def _run(self, wanted: Ports, home: Path, door: Path, made: sample.Made) -> int:
         if not speech.is_available():
             self.stderr.write(
                 self.style.WARNING("No synthesiser is installed: calls are shown, not heard. Install espeak-ng.")
             )
-        children = Processes(_children(ports), _environment(ports))
-        status = 0
+        ports.keep(home, wanted)
+        children = Processes(_children(wanted), _environment(wanted))
         try:
             children.start()
-            door = Path(settings.WATCHWORD_MAIL_SOCKET_DIRECTORY) / "auth"
-            children.wait_until_ready([ports.web, ports.imap, ports.submission], [str(door)])
-            self.stdout.write(card.text(made, ports))
-            self.stdout.flush()
-            connection.close()
-            children.run()
+            if children.wait_until_ready([wanted.web, wanted.imap, wanted.submission], [str(door)]):
+                self.stdout.write(card.text(made, wanted))
+                self.stdout.flush()
+                connection.close()
+                children.run()
             self.stdout.write("The demo ends.")
         except ChildDied as death:
             self.stderr.write(self.style.ERROR(f"The demo ends: {death}"))
-            status = 1
-        except KeyboardInterrupt:
-            self.stdout.write("The demo ends.")
+            return 1
         finally:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, signal.SIG_IGN)
             children.stop()
-        sys.exit(status)
-
-    def _refuse_busy(self, ports: card.Ports) -> None:
-        wanted = {"web": ports.web, "imap": ports.imap, "submission": ports.submission}
-        busy = [
-            f"  port {port} ({name}) is in use; choose another: make demo {name.upper()}_PORT={port + 1}"
-            for name, port in wanted.items()
-            if not is_free(port)
-        ]
-        if busy:
-            raise CommandError("The demo can't start:\n" + "\n".join(busy))
+        return 0
 
     def _prepare(self, home: Path) -> sample.Made:
         call_command("migrate", verbosity=0, interactive=False)
@@ -86,7 +92,11 @@ class Command(BaseCommand):
         if made is not None and Organisation.objects.exists():
             return made
         if Organisation.objects.exists():
-            raise CommandError(f"{home} holds an organisation that this demo did not make; use another WATCHWORD_HOME")
+            if (home / card.FILE).exists():
+                raise CommandError(f"the demo in {home} was never finished; begin anew: make demo RESET=1")
+            raise CommandError(f"{home} holds an organisation that no demo made; {OTHER_HOME}")
+        card.begin(home)
+        folder.forget_mails(home)
         self.stdout.write("Making the sample organisation …")
         self.stdout.flush()
         made = sample.make()
@@ -94,19 +104,23 @@ class Command(BaseCommand):
         return made
 
 
-def _forget(home: Path) -> None:
-    connection.close()
-    for name in KEPT:
-        (home / name).unlink(missing_ok=True)
-    mail = home / "mailboxes"
-    for path in sorted(mail.rglob("*"), reverse=True) if mail.is_dir() else []:
-        path.rmdir() if path.is_dir() else path.unlink()
+def _refuse_busy(wanted: Ports) -> None:
+    chosen = {"web": wanted.web, "imap": wanted.imap, "submission": wanted.submission}
+    problems = []
+    for name, number in chosen.items():
+        twice = list(chosen.values()).count(number) > 1
+        if why := "was chosen twice" if twice else ports.why_not_free(number):
+            others = (number + 1, number + 2, number + 3, number - 1, number - 2, number - 3)
+            other = next(each for each in others if each <= ports.HIGHEST and each not in chosen.values())
+            problems.append(f"  port {number} ({name}) {why}; choose another: make demo {name.upper()}_PORT={other}")
+    if problems:
+        raise CommandError("The demo can't start:\n" + "\n".join(problems))
 
 
-def _children(ports: card.Ports) -> list[Child]:
+def _children(wanted: Ports) -> list[Child]:
     command = ["watchword.config.command"]
     return [
-        Child("the web server", python(*command, "serve", "web", "--listen", f"{HOST}:{ports.web}")),
+        Child("the web server", python(*command, "serve", "web", "--listen", f"{HOST}:{wanted.web}")),
         Child("the mail door", python(*command, "serve", "mail")),
         Child(
             "the mailbox",
@@ -114,22 +128,22 @@ def _children(ports: card.Ports) -> list[Child]:
                 *command,
                 "demo_mailbox",
                 "--imap-port",
-                str(ports.imap),
+                str(wanted.imap),
                 "--submission-port",
-                str(ports.submission),
+                str(wanted.submission),
             ),
         ),
     ]
 
 
-def _environment(ports: card.Ports) -> dict[str, str]:
+def _environment(wanted: Ports) -> dict[str, str]:
     return {
         # The card is to stay in sight: only what went wrong is printed below it.
         "WATCHWORD_LOG_LEVEL": "ERROR",
         **os.environ,
         "WATCHWORD_DEMO": "yes",
         "WATCHWORD_HOME": str(settings.WATCHWORD_HOME),
-        "WATCHWORD_PUBLIC_URL": f"http://{HOST}:{ports.web}",
+        "WATCHWORD_PUBLIC_URL": f"http://{HOST}:{wanted.web}",
         # The embedded mailbox closes its connections by itself; there is no Dovecot to be told.
         "WATCHWORD_MAIL_KICK": "none",
     }

@@ -1,4 +1,4 @@
-// Looks whether something new arrived, and shows the newest text.
+// Looks whether this telephone would look different now, and shows the newest text.
 "use strict";
 
 const frame = document.querySelector("[data-newest]");
@@ -9,7 +9,7 @@ setInterval(async () => {
   if (document.hidden) return;
   try {
     const answer = await fetch(frame.dataset.newest, { headers: { accept: "application/json" } });
-    if (answer.ok && (await answer.json()).stamp !== frame.dataset.stamp) location.replace(location.pathname);
+    if (answer.ok && (await answer.json()).stamp !== frame.dataset.stamp) location.reload();
   } catch {
     // The demo may be starting again; the next look will tell.
   }
