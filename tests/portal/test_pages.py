@@ -18,7 +18,7 @@ from watchword.factors import vault
 from watchword.portal.activity import _WORDS
 from watchword.portal.browsers import browser_in_words
 from watchword.portal.search import SETTINGS, find
-from watchword.signin import one_shot, sessions
+from watchword.signin import one_shot, overview, sessions
 from watchword.signin.one_shot import Question, Secret
 
 
@@ -85,6 +85,14 @@ def test_app_passwords_that_were_switched_off_can_be_seen_and_deleted(client: Cl
     assert "those below have stopped" in text(page.content)
     assert "/methods/remove/" in page.content.decode()
     assert "Create app password" not in text(page.content)
+
+
+def test_a_forgotten_device_that_still_tries_is_named(client: Client, world: World) -> None:
+    sign_in(client, world.alice)
+    vault.revoke(world.alice, overview.app_passwords_of(world.alice)[0].id, because="test", now=world.now)
+    question = Question(Door.MAIL, "alice@harbour.example", Secret(world.alices_app_password), "imap", "203.0.113.9")
+    assert not one_shot.check_many([question], now=world.now)[0].allowed
+    assert "uses the stopped app password “Laptop” was refused" in text(client.get("/activity/").content)
 
 
 def test_suspended_app_passwords_are_marked(client: Client, world: World) -> None:

@@ -63,6 +63,10 @@ def _signed_in(event: Event) -> str:
 
 
 def _not_signed_in(event: Event) -> str:
+    name = event.details.get("app_password")
+    if event.door == "mail" and name:
+        # A forgotten device that tries all day is named, so that its owner knows which one to look for.
+        return _("A mail program that uses the stopped app password “%(name)s” was refused") % {"name": name}
     if event.door == "mail":
         return _("A mail program was refused (%(service)s)") % {"service": _SERVICES.get(event.service, event.service)}
     return _("A sign-in was refused")
