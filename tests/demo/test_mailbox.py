@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser.demo import Demo, running_demo
+from watchword.demo.mailbox_store import folder_of
 
 pytestmark = pytest.mark.scenario
 
@@ -31,8 +32,13 @@ actions.delete_app_passwords(find_by_name("alice@harbour.example"), None, by=Non
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    with running_demo(tmp_path_factory.mktemp("odd hömé")) as running:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("odd hömé")
+
+
+@pytest.fixture(scope="module")
+def demo(home: Path) -> Iterator[Demo]:
+    with running_demo(home) as running:
         yield running
 
 
@@ -66,13 +72,26 @@ def test_a_program_may_authenticate_plainly_too(demo: Demo, program: imaplib.IMA
     assert "Welcome to the demo" in subjects(program)
 
 
-def test_a_mail_that_was_sent_is_in_the_other_persons_mailbox_alone(demo: Demo, program: imaplib.IMAP4) -> None:
+def test_a_mail_that_was_sent_is_in_the_other_persons_mailbox_alone(
+    demo: Demo, home: Path, program: imaplib.IMAP4
+) -> None:
     send(demo, ALICE, demo.alices_app_password, BOB, "From Alice with love")
+    others = [path.read_bytes() for path in (home / "mailboxes" / folder_of(BOB)).rglob("*") if path.is_file()]
+    assert any(b"Subject: From Alice with love" in mail for mail in others)
     program.login(ALICE, demo.alices_app_password)
     assert "From Alice with love" not in subjects(program)
     send(demo, ALICE, demo.alices_app_password, ALICE, "From Alice to herself")
     program.select("INBOX")
     assert "From Alice to herself" in subjects(program)
+
+
+def test_a_connection_that_waits_for_its_program_stays_open(demo: Demo, program: imaplib.IMAP4) -> None:
+    for _ in range(30):
+        other = imaplib.IMAP4("127.0.0.1", demo.imap_port, timeout=20)
+        other.login(ALICE, demo.alices_app_password)
+        other.logout()
+    program.login(ALICE, demo.alices_app_password)
+    assert "Welcome to the demo" in subjects(program)
 
 
 def test_an_initial_password_opens_no_mailbox(demo: Demo, program: imaplib.IMAP4) -> None:

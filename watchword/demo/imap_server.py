@@ -9,13 +9,15 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
+from proxyprotocol.sock import SocketInfo
 from pymap.backend.maildir import Config, FilterSet, Identity, Login, MaildirBackend, Session
 from pymap.backend.maildir.mailbox import MailboxSet
 from pymap.concurrent import Subsystem
 from pymap.context import socket_info
 from pymap.exceptions import InvalidAuth, TemporaryFailure
-from pymap.imap import IMAPService
+from pymap.imap import IMAPServer
 from pymap.interfaces.login import IdentityInterface
 from pysasl.creds.server import ServerCredentials
 
@@ -100,4 +102,12 @@ async def start(backend: MaildirBackend, config: Config, stack: AsyncExitStack) 
     """Answer IMAP until the stack is closed."""
     config.apply_context()
     await backend.start(stack)
-    await IMAPService(backend, config).start(stack)
+    answer = IMAPServer(backend.login, config)
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # Awaited here and not started beside: asyncio keeps a task only as long as somebody holds it, and a
+        # connection that waits for its mail program would be collected as garbage in the middle of a session.
+        await answer(reader, writer, SocketInfo.get(writer, None, unique_id=uuid4().bytes))
+
+    server = await asyncio.start_server(connected, config.host, config.port)
+    stack.callback(server.close)
