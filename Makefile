@@ -39,7 +39,7 @@ $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 # Try it ---------------------------------------------------------------------------------------------------------------
 
 demo: $(VENV)/.installed ## try everything on this machine; RESET=1 begins anew
-	@WATCHWORD_HOME=$(CURDIR)/.demo exec $(BIN)/watchword demo $(if $(RESET),--reset) \
+	@WATCHWORD_HOME="$${WATCHWORD_HOME:-$(CURDIR)/.demo}" exec $(BIN)/watchword demo $(if $(RESET),--reset) \
 	  $(if $(WEB_PORT),--web-port $(WEB_PORT)) $(if $(IMAP_PORT),--imap-port $(IMAP_PORT)) \
 	  $(if $(SUBMISSION_PORT),--submission-port $(SUBMISSION_PORT))
 
