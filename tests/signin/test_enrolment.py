@@ -295,5 +295,7 @@ def test_changing_the_password_ends_the_other_sessions_only(world: World) -> Non
     )
     chosen = enrolment.choose_password(mine.session, "my own new passphrase", origin=ORIGIN, now=world.now)
     assert isinstance(chosen, PasswordChosen)
+    assert chosen.renewed is not None
     assert sessions.find(other.token, now=world.now) is None
-    assert sessions.find(mine.token, now=world.now) is not None
+    assert sessions.find(mine.token, now=world.now) is None
+    assert sessions.find(chosen.renewed.token, now=world.now) == mine.session

@@ -27,10 +27,10 @@ from watchword.factors.vault import Kept
 from watchword.signin import challenges, failures, sessions
 from watchword.signin.challenges import CodeOnTheWay, CodeSent, Holder, NotSent
 from watchword.signin.chance import CHANCE
-from watchword.signin.facts import second_factor_lock, surroundings_of, write_evidence
+from watchword.signin.facts import read_evidence, second_factor_lock, surroundings_of, write_evidence
 from watchword.signin.models import Purpose, Session, SignInAttempt
 from watchword.signin.service import ComeIn, Continue, Refused, check_code, conclude, lock_person, stage
-from watchword.signin.sessions import needs_proof
+from watchword.signin.sessions import Opened, needs_proof
 
 __all__ = ["needs_proof"]
 
@@ -57,6 +57,8 @@ class Registered:
     became_enforced: bool
     first_app_password: ShownOnce | None
     come_in: ComeIn | None
+    renewed: Opened | None = None
+    """The session in which it was added, under its new token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,8 @@ class PasswordChosen:
 
     come_in: ComeIn | None
     next: Continue | None
+    renewed: Opened | None = None
+    """The session in which it was chosen, under its new token."""
 
 
 def start(
@@ -124,8 +128,10 @@ def finish(subject: Holder, kind: FactorKind, typed: str, *, origin: Origin, now
         first = _first_app_password(user, origin=origin, now=now)
         proof = Evidence(kind, now, verdict.way)
         if isinstance(subject, Session):
-            sessions.add_evidence(subject, proof)
-            return Registered(stored, became_enforced, first, None)
+            renewed = sessions.raise_assurance(subject, proof, now=now)
+            if renewed is None:
+                raise ProofNeeded
+            return Registered(stored, became_enforced, first, None, renewed)
         sessions.end_all(user, because="registered", now=now)
         subject.evidence = [*subject.evidence, *write_evidence([proof])]
         SignInAttempt.objects.filter(pk=subject.pk).update(evidence=subject.evidence, ended_at=None)
@@ -157,7 +163,10 @@ def choose_password(
         record(EventKind.PASSWORD_CHANGED, now=now, subject=user, by=user, origin=origin)
         if isinstance(subject, Session):
             sessions.end_all(user, because="password_changed", now=now, except_session=subject)
-            return PasswordChosen(None, None)
+            renewed = sessions.rotate(subject, read_evidence(subject.evidence), now=now)
+            if renewed is None:
+                raise ProofNeeded
+            return PasswordChosen(None, None, renewed)
         sessions.end_all(user, because="password_changed", now=now)
         subject.password_version = stored.id
         SignInAttempt.objects.filter(pk=subject.pk).update(password_version=stored.id, ended_at=None)

@@ -100,10 +100,12 @@ def rotate(session: Session, evidence: tuple[Evidence, ...], *, now: datetime) -
     return Opened(session, token)
 
 
-def add_evidence(session: Session, proof: Evidence) -> None:
-    """Note one more proof within a session (a method that was just registered)."""
-    session.evidence = [*session.evidence, *write_evidence([proof])]
-    Session.objects.filter(pk=session.pk).update(evidence=session.evidence)
+def raise_assurance(session: Session, proof: Evidence, *, now: datetime) -> Opened | None:
+    """Note one more proof within a session (a method that was just registered), under a new token.
+
+    A token that was known to somebody before must not open what the new proof opens.
+    """
+    return rotate(session, (*read_evidence(session.evidence), proof), now=now)
 
 
 def needs_proof(session: Session, *, now: datetime) -> bool:

@@ -27,13 +27,14 @@ from watchword.doors.web.next_address import safe_next
 from watchword.doors.web.steps import attempt_of, come_in, page_of, start_again, to_stage
 from watchword.doors.web.views.again import ask_again
 from watchword.factors.registry import all_factors, forms_of
-from watchword.signin import enrolment, overview, service
+from watchword.signin import cookies, enrolment, overview, service
 from watchword.signin.challenges import NotSent
 from watchword.signin.enrolment import PasswordChosen, ProofNeeded, Registered, ShownOnce
 from watchword.signin.facts import surroundings_of
 from watchword.signin.middleware import origin_of, session_of
 from watchword.signin.models import Session, SignInAttempt
 from watchword.signin.service import ComeIn, Refused
+from watchword.signin.sessions import Opened
 
 
 @login_not_required
@@ -230,7 +231,7 @@ def _password_chosen(request: HttpRequest, chosen: PasswordChosen) -> HttpRespon
     if chosen.next is not None:
         return HttpResponseRedirect(page_of(chosen.next.decision))
     messages.success(request, _("Your password is changed. Other browsers were signed out."))
-    return HttpResponseRedirect(reverse("portal:security"))
+    return _renewed(chosen.renewed, HttpResponseRedirect(reverse("portal:security")))
 
 
 def _registered(request: HttpRequest, registered: Registered) -> HttpResponse:
@@ -238,9 +239,15 @@ def _registered(request: HttpRequest, registered: Registered) -> HttpResponse:
     next_url = safe_next(arrival.next_url) if arrival is not None else reverse("portal:security")
     if registered.first_app_password is not None:
         page = _show_once(request, registered.first_app_password, next_url=next_url, registered=registered)
-        return come_in(arrival, page) if arrival is not None else page
+        return come_in(arrival, page) if arrival is not None else _renewed(registered.renewed, page)
     messages.success(request, _("Your phone is registered."))
-    return come_in(arrival) if arrival is not None else HttpResponseRedirect(next_url)
+    return come_in(arrival) if arrival is not None else _renewed(registered.renewed, HttpResponseRedirect(next_url))
+
+
+def _renewed(renewed: Opened | None, answer: HttpResponse) -> HttpResponse:
+    if renewed is not None:
+        cookies.set_session(answer, renewed.token)
+    return answer
 
 
 def _show_once(
