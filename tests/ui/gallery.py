@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -142,7 +143,7 @@ class Gallery:
             self.sent.append(path)
             route.fulfill(status=204)
         elif path.startswith("/static/"):
-            found = finders.find(path.removeprefix("/static/"))
+            found = finders.find(re.sub(r"\.[0-9a-f]{16}(?=\.\w+$)", "", path.removeprefix("/static/")))
             assert isinstance(found, str), path
             route.fulfill(path=found, content_type=mimetypes.guess_type(found)[0])
         else:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from django import forms
 from django.contrib.staticfiles import finders
+from django.templatetags.static import static
 from django.utils import timezone
 
 from tests.ui import gallery
@@ -248,8 +249,8 @@ def test_what_needs_javascript_is_hidden_until_it_runs(page: Elements) -> None:
 def test_no_page_has_a_script_or_a_style_of_its_own(template: str) -> None:
     elements = Elements(render(template, context() if "/" in template else None))
     assert elements.of("style") == []
-    assert [(one["src"], "defer" in one) for one in elements.of("script")] == [("/static/ui/watchword.js", True)]
-    assert [one["href"] for one in elements.of("link")] == ["/static/ui/mark.svg", "/static/ui/watchword.css"]
+    assert [(one["src"], "defer" in one) for one in elements.of("script")] == [(static("ui/watchword.js"), True)]
+    assert [one["href"] for one in elements.of("link")] == [static("ui/mark.svg"), static("ui/watchword.css")]
     assert not [name for _tag, one in elements.found for name in one if name == "style" or name.startswith("on")]
 
 

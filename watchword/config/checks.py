@@ -8,7 +8,7 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core import checks
 
-from watchword.config.environment import is_loopback
+from watchword.config.addresses import is_loopback
 from watchword.core.keyring import KeyRing
 
 DEMO_PARTS = ("watchword.demo", "watchword.delivery.simulator")

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from watchword.config import mail_wishes
+from watchword.config.addresses import wrong_with_public_url
 from watchword.config.databases import DatabaseUrlError, database_settings
 from watchword.config.secret_files import SecretFileError, read_secret_file
 from watchword.core.keyring import KeyRing, KeyRingError
@@ -219,7 +220,7 @@ class _Reader:
             if not demo:
                 self._wrong("PUBLIC_URL", "is not set")
             return DEMO_URL
-        if reason := _wrong_with_public_url(text):
+        if reason := wrong_with_public_url(text):
             self._wrong("PUBLIC_URL", reason)
             return DEMO_URL
         return text
@@ -239,9 +240,15 @@ class _Reader:
         networks = []
         for item in _listed(self._text(name)):
             try:
-                networks.append(ipaddress.ip_network(item))
+                network = ipaddress.ip_network(item)
             except ValueError:
                 self._wrong(name, f"holds {item!r}, which is neither an address nor a network")
+                continue
+            if network.prefixlen == 0:
+                # Whoever reaches the server could then say which address they come from.
+                self._wrong(name, f"holds {item!r}, which is the whole internet")
+                continue
+            networks.append(network)
         return tuple(networks)
 
     def dotted_paths(self, name: str) -> Iterable[str]:
@@ -271,30 +278,3 @@ class _Reader:
 
 def _listed(text: str) -> list[str]:
     return [item.strip() for item in text.split(",") if item.strip()]
-
-
-def _wrong_with_public_url(text: str) -> str | None:
-    try:
-        url = urlsplit(text)
-        _ = url.port
-    except ValueError:
-        return "is not a web address"
-    if url.scheme not in ("https", "http") or not url.hostname:
-        return "is not a web address"
-    if url.username is not None or url.password is not None:
-        return "holds a user name or password"
-    if url.path or url.query or url.fragment:
-        return "has something after the host and port"
-    if url.scheme == "http" and not is_loopback(url.hostname):
-        return "begins with http:// though its host is not this machine (use https://)"
-    return None
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address can only mean this machine (RFC 6761 section 6.3 for names)."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False

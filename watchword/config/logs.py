@@ -1,7 +1,8 @@
-"""What logs leave out: the secret part of a one-time link, wherever a path is written."""
+"""What logs leave out, the secret part of a one-time link, and how nobody writes lines of their own into them."""
 
 import logging
 import re
+from typing import Any
 
 # One-time links carry their secret as a part of the path.
 _SECRET_PART = re.compile(r"[A-Za-z0-9_:=-]{20,}")
@@ -10,6 +11,39 @@ _SECRET_PART = re.compile(r"[A-Za-z0-9_:=-]{20,}")
 def path_for_log(path: str) -> str:
     """The path, with each part that could be a secret replaced by three dots."""
     return "/".join("..." if _SECRET_PART.fullmatch(part) else part for part in path.split("/"))
+
+
+class LineFormatter(logging.Formatter):
+    """Writes each record as one line; what follows it, such as a traceback, stands behind a bar.
+
+    Whoever can put a line break, a terminal's escape or a bidirectional mark into a name, an address or a header
+    could otherwise write lines that look like ours.
+    """
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  (logging's name)
+        """Return the line itself, with every character that isn't printable written as an escape."""
+        return in_one_line(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802  (logging's name)
+        """Return the traceback, each line behind a bar."""
+        return _behind_a_bar(super().formatException(ei))
+
+    def formatStack(self, stack_info: str) -> str:  # noqa: N802  (logging's name)
+        """Return the stack, each line behind a bar."""
+        return _behind_a_bar(super().formatStack(stack_info))
+
+
+def in_one_line(text: str) -> str:
+    """Return a text in which every character that could break, hide or colour a line is written as an escape."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
+    )
+
+
+def _behind_a_bar(text: str) -> str:
+    return "\n".join(f"  | {in_one_line(line)}" for line in text.split("\n"))
 
 
 class PathFilter(logging.Filter):

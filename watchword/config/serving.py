@@ -17,7 +17,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
 from watchword.config.command import run_management_command, set_up_django
-from watchword.config.logs import path_for_log
+from watchword.config.logs import LineFormatter, path_for_log
 
 THREADS = 8
 GRACE = timedelta(seconds=20)
@@ -116,6 +116,13 @@ def why_not_listen(host: str, port: int) -> str | None:
 
 class AccessLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
     """Writes who asked for which page, never a query or the secret part of a one-time link."""
+
+    def setup(self, cfg: Any) -> None:
+        """Gunicorn's handlers, each with our way of writing a line."""
+        super().setup(cfg)
+        for log, shape in ((self.error_log, self.error_fmt), (self.access_log, self.access_fmt)):
+            for handler in log.handlers:
+                handler.setFormatter(LineFormatter(shape, self.datefmt))
 
     def atoms(self, resp: Any, req: Any, environ: Any, request_time: timedelta) -> dict[str, Any]:
         """Gunicorn's values for one line, with long opaque parts of the path left out."""

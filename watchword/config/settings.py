@@ -92,11 +92,13 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "watchword.config.front.FrontMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
-    "django.middleware.locale.LocaleMiddleware",
+    # The host is looked at here, before anything is answered.
     "django.middleware.common.CommonMiddleware",
+    "watchword.config.static_files.StaticFilesMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "watchword.signin.middleware.SignInMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -129,6 +131,11 @@ USE_TZ = True
 STATIC_URL = "static/"
 # Served from where the rooms keep them: nothing to collect, nothing to build.
 WHITENOISE_USE_FINDERS = True
+WHITENOISE_ALLOW_ALL_ORIGINS = False
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "watchword.config.static_files.HashedStorage"},
+}
 
 # Browsers ------------------------------------------------------------------------------------------------------------
 
@@ -143,10 +150,13 @@ SECURE_CSP = {
     "form-action": [CSP.SELF],
     "frame-ancestors": [CSP.NONE],
     "base-uri": [CSP.NONE],
+    "object-src": [CSP.NONE],
 }
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+# Two years, as browsers' preload lists ask.
 SECURE_HSTS_SECONDS = 63_072_000 if ENVIRONMENT.https else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = True
 X_FRAME_OPTIONS = "DENY"
 
 CSRF_COOKIE_NAME = f"{WATCHWORD_COOKIE_PREFIX}csrf"
@@ -155,7 +165,7 @@ CSRF_COOKIE_HTTPONLY = True
 CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_TRUSTED_ORIGINS = [ENVIRONMENT.public_url]
 
-MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
+MESSAGE_STORAGE = "watchword.config.front.MessageCookie"
 # The cookie of the messages takes its attributes from these; there are no sessions of Django's.
 SESSION_COOKIE_SECURE = WATCHWORD_SECURE_COOKIES
 SESSION_COOKIE_HTTPONLY = True
@@ -166,7 +176,13 @@ SESSION_COOKIE_SAMESITE = "Lax"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "formatters": {
+        "line": {
+            "()": "watchword.config.logs.LineFormatter",
+            "format": "{asctime} {levelname} {name}: {message}",
+            "style": "{",
+        }
+    },
     "filters": {"paths": {"()": "watchword.config.logs.PathFilter"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["paths"]}},
     "root": {"handlers": ["console"], "level": ENVIRONMENT.log_level},

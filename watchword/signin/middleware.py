@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
 from urllib.parse import urlencode
 
@@ -18,6 +18,9 @@ from watchword.core.policy import Door
 from watchword.directory.models import User
 from watchword.signin import cookies, sessions
 from watchword.signin.models import Session
+
+MOST_HOPS = 20
+"""Proxies behind one another that are looked through; more of them is no real site."""
 
 
 class Nobody:
@@ -89,20 +92,34 @@ def client_address(request: HttpRequest) -> str:
     not a listed proxy itself. Anything unreadable in it ends the reading, so that nothing forged gets further.
     """
     peer: str = request.META.get("REMOTE_ADDR", "")
-    address = peer
-    hops = [hop.strip() for hop in request.headers.get("X-Forwarded-For", "").split(",") if hop.strip()]
+    address = _address(peer)
+    if address is None:
+        return peer
+    hops = request.headers.get("X-Forwarded-For", "").rsplit(",", maxsplit=MOST_HOPS)[-MOST_HOPS:]
     while hops and _is_trusted_proxy(address):
-        hop = hops.pop()
-        try:
-            address = str(ip_address(hop))
-        except ValueError:
+        hop = _address(hops.pop())
+        if hop is None:
             break
+        address = hop
+    return str(address)
+
+
+def _address(hop: str) -> IPv4Address | IPv6Address | None:
+    """Return the address that a proxy wrote: bare, with a port, or in brackets; None if it is anything else."""
+    bare = hop.strip()
+    if bare.startswith("["):
+        bare = bare[1:].partition("]")[0]
+    elif bare.count(":") == 1:
+        bare = bare.partition(":")[0]
+    try:
+        address = ip_address(bare)
+    except ValueError:
+        return None
+    if isinstance(address, IPv6Address):
+        # A zone is free text, and names an interface of the proxy: of no use here.
+        return None if address.scope_id is not None else address.ipv4_mapped or address
     return address
 
 
-def _is_trusted_proxy(address: str) -> bool:
-    try:
-        asked = ip_address(address)
-    except ValueError:
-        return False
-    return any(asked in ip_network(network) for network in settings.WATCHWORD_TRUSTED_PROXIES)
+def _is_trusted_proxy(address: IPv4Address | IPv6Address) -> bool:
+    return any(address in ip_network(network) for network in settings.WATCHWORD_TRUSTED_PROXIES)
