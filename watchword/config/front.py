@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from django.conf import settings
 from django.contrib.messages.storage.cookie import CookieStorage
@@ -72,4 +73,6 @@ class FrontMiddleware:
 class MessageCookie(CookieStorage):
     """Messages between two pages, in a cookie that no neighbouring host can plant."""
 
-    cookie_name = f"{settings.WATCHWORD_COOKIE_PREFIX}messages"
+    def __init__(self, request: HttpRequest, *arguments: Any, **named: Any) -> None:
+        super().__init__(request, *arguments, **named)
+        self.cookie_name = f"{settings.WATCHWORD_COOKIE_PREFIX}messages"

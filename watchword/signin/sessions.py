@@ -108,6 +108,13 @@ def raise_assurance(session: Session, proof: Evidence, *, now: datetime) -> Open
     return rotate(session, (*read_evidence(session.evidence), proof), now=now)
 
 
+def rotate_attempt(attempt: SignInAttempt) -> str:
+    """Give an attempt a new token, because more was proven in it; whoever planted or saw the old one has nothing."""
+    token = new_token()
+    SignInAttempt.objects.filter(pk=attempt.pk, ended_at=None).update(token_hash=token_hash(token))
+    return token
+
+
 def needs_proof(session: Session, *, now: datetime) -> bool:
     """Whether the person must prove again before something dangerous.
 

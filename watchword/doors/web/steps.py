@@ -10,7 +10,7 @@ from django.utils.cache import add_never_cache_headers
 from watchword.core.policy import FactorKind
 from watchword.core.signin import AskFor, Decision, Deny, SetUpFirst
 from watchword.doors.web.next_address import safe_next
-from watchword.signin import cookies, service
+from watchword.signin import cookies, service, sessions
 from watchword.signin.models import SignInAttempt
 from watchword.signin.service import ComeIn
 
@@ -38,6 +38,13 @@ def page_of(decision: Decision) -> str:
 def to_stage(attempt: SignInAttempt) -> HttpResponse:
     """Go to the page where an attempt stands."""
     return HttpResponseRedirect(page_of(service.stage(attempt, now=timezone.now())))
+
+
+def go_on(attempt: SignInAttempt, decision: Decision) -> HttpResponse:
+    """Go to the page of what is asked next, with a new token for the attempt: something was just proven."""
+    response = HttpResponseRedirect(page_of(decision))
+    cookies.set_attempt(response, sessions.rotate_attempt(attempt))
+    return response
 
 
 def start_again() -> HttpResponse:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST
 from watchword.core.policy import FactorKind
 from watchword.core.signin import AskFor, Deny
 from watchword.doors.web import reasons
-from watchword.doors.web.steps import attempt_of, come_in, page_of, start_again, to_stage
+from watchword.doors.web.steps import attempt_of, come_in, go_on, start_again, to_stage
 from watchword.factors.registry import forms_of
 from watchword.signin import service
 from watchword.signin.challenges import NotSent
@@ -43,7 +43,7 @@ def password(request: HttpRequest) -> HttpResponse:
             case Continue(next_decision):
                 if isinstance(next_decision, AskFor):
                     _send_first(request, attempt)
-                return HttpResponseRedirect(page_of(next_decision))
+                return go_on(attempt, next_decision)
             case Refused():
                 form.add_error("answer", reasons.of_name_or_password(outcome))
     context = {"form": form, "name": attempt.typed_name, "is_confirmation": attempt.purpose == Purpose.CONFIRM}
@@ -71,7 +71,7 @@ def prove(request: HttpRequest) -> HttpResponse:
             case ComeIn():
                 return come_in(outcome)
             case Continue(next_decision):
-                return HttpResponseRedirect(page_of(next_decision))
+                return go_on(attempt, next_decision)
             case Refused():
                 form.add_error("answer", reasons.of_code(outcome))
                 code = service.current_code(attempt, now=now)

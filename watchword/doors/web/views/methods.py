@@ -24,7 +24,7 @@ from watchword.core.signin import SetUpFirst
 from watchword.directory.models import User
 from watchword.doors.web import reasons
 from watchword.doors.web.next_address import safe_next
-from watchword.doors.web.steps import attempt_of, come_in, page_of, start_again, to_stage
+from watchword.doors.web.steps import attempt_of, come_in, go_on, start_again, to_stage
 from watchword.doors.web.views.again import ask_again
 from watchword.factors.registry import all_factors, forms_of
 from watchword.signin import cookies, enrolment, overview, service
@@ -196,7 +196,7 @@ def _start(request: HttpRequest, subject: SignInAttempt | Session, kind: FactorK
         case FactorKind.PASSWORD:
             chosen = enrolment.choose_password(subject, form.wish()["password"], origin=origin, now=now)
             if isinstance(chosen, PasswordChosen):
-                return _password_chosen(request, chosen)
+                return _password_chosen(request, subject, chosen)
             reason = chosen.reason
             form.add_error(
                 "password",
@@ -225,11 +225,11 @@ def _field_of(reason: Reason) -> str:
             return "number"
 
 
-def _password_chosen(request: HttpRequest, chosen: PasswordChosen) -> HttpResponse:
+def _password_chosen(request: HttpRequest, subject: SignInAttempt | Session, chosen: PasswordChosen) -> HttpResponse:
     if chosen.come_in is not None:
         return come_in(chosen.come_in)
-    if chosen.next is not None:
-        return HttpResponseRedirect(page_of(chosen.next.decision))
+    if chosen.next is not None and isinstance(subject, SignInAttempt):
+        return go_on(subject, chosen.next.decision)
     messages.success(request, _("Your password is changed. Other browsers were signed out."))
     return _renewed(chosen.renewed, HttpResponseRedirect(reverse("portal:security")))
 
