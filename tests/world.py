@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -142,6 +143,20 @@ def sign_in(client: Client, user: User, *kinds: FactorKind, ago: timedelta = tim
     opened = sessions.open_session(user, evidence_for(*proofs, at=now), origin=ORIGIN, now=timezone.now())
     client.cookies[cookies._name(cookies._SESSION)] = opened.token
     return opened
+
+
+@pytest.fixture(autouse=True)
+def everything_is_as_it_must_be(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After every test that had a database, ask for every invariant; a test may break one on purpose and say so."""
+    database = next((name for name in ("transactional_db", "db") if name in request.fixturenames), None)
+    if database is not None:
+        # Asked for here, so that it is still open when this fixture looks.
+        request.getfixturevalue(database)
+    yield
+    if database is not None and request.node.get_closest_marker("breaks_invariants") is None:
+        from watchword.config.verifying import verify
+
+        assert verify(now=timezone.now()).problems == ()
 
 
 @pytest.fixture

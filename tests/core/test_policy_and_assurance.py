@@ -22,7 +22,14 @@ CALL = Evidence(FactorKind.PHONE, NOW, Way.CALL)
 )
 def test_no_wish_ever_loosens_a_limit(wishes: dict[str, object]) -> None:
     tightened, weakest = Limits().tightened(wishes), Limits()
-    longer = {"resend_seconds", "burst_seconds", "first_wait_seconds", "longest_wait_seconds"}
+    longer = {
+        "resend_seconds",
+        "burst_seconds",
+        "first_wait_seconds",
+        "longest_wait_seconds",
+        "source_seconds",
+        "source_longest_wait_seconds",
+    }
     for field in dataclasses.fields(Limits):
         ours, theirs = getattr(tightened, field.name), getattr(weakest, field.name)
         assert ours >= theirs if field.name in longer else 1 <= ours <= theirs

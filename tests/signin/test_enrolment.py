@@ -148,6 +148,7 @@ def test_asking_again_at_once_says_when_it_is_possible(world: World, telephone: 
     assert again == NotSent(world.now + timedelta(seconds=30), Rule.PAUSE)
 
 
+@pytest.mark.breaks_invariants
 def test_a_session_without_recent_proof_changes_nothing(world: World, telephone: Telephone) -> None:
     both = (FactorKind.PASSWORD, FactorKind.PHONE)
     old = session_of(world.alice, *both, ago=timedelta(minutes=11), world=world)
@@ -288,6 +289,7 @@ def test_a_common_password_of_eight_letters_is_refused_even_beside_a_second_proo
     assert outcome == Rejected(Reason.TOO_COMMON)
 
 
+@pytest.mark.breaks_invariants
 def test_changing_the_password_ends_the_other_sessions_only(world: World) -> None:
     other = sessions.open_session(world.alice, evidence_for(FactorKind.PASSWORD), origin=ORIGIN, now=world.now)
     mine = sessions.open_session(

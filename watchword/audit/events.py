@@ -17,6 +17,7 @@ class EventKind(StrEnum):
     FRAUD_REPORTED = "code.fraud_reported"
     SECOND_FACTOR_LOCKED = "second_factor.locked"
     SECOND_FACTOR_UNLOCKED = "second_factor.unlocked"
+    SOURCE_CLOSED = "source.closed"
     # What a person holds.
     METHOD_ADDED = "method.added"
     METHOD_REPLACED = "method.replaced"
@@ -26,6 +27,9 @@ class EventKind(StrEnum):
     APP_PASSWORD_DELETED = "app_password.deleted"  # noqa: S105
     APP_PASSWORDS_DELETED = "app_password.all_deleted"
     APP_PASSWORDS_SUSPENDED = "app_password.all_suspended"
+    APP_PASSWORD_FROZEN = "app_password.frozen"  # noqa: S105
+    APP_PASSWORD_THAWED = "app_password.thawed"  # noqa: S105
+    APP_PASSWORD_LIMITED = "app_password.limited"  # noqa: S105
     PASSWORD_CHANGED = "password.changed"  # noqa: S105
     PASSWORD_RESET = "password.reset"  # noqa: S105
     # Sessions.
@@ -44,6 +48,32 @@ class EventKind(StrEnum):
     INVITATION_MADE = "invitation.made"
     INVITATION_USED = "invitation.used"
     PEOPLE_IMPORTED = "people.imported"
+    # Warnings.
+    WARNING_CHOICE_CHANGED = "warning.choice_changed"
+    DISAVOWED = "warning.disavowed"
+    ALERT_CLOSED = "alert.closed"
     # The organisation.
     ORGANISATION_CREATED = "organisation.created"
     SETTINGS_CHANGED = "settings.changed"
+
+
+HEARD: frozenset[EventKind] = frozenset(
+    {
+        EventKind.CODE_REJECTED,
+        EventKind.FRAUD_REPORTED,
+        EventKind.SECOND_FACTOR_LOCKED,
+        EventKind.SOURCE_CLOSED,
+        EventKind.METHOD_ADDED,
+        EventKind.METHOD_REPLACED,
+        EventKind.METHOD_REMOVED,
+        EventKind.METHODS_RESET,
+        EventKind.APP_PASSWORD_CREATED,
+        EventKind.PASSWORD_CHANGED,
+        EventKind.PASSWORD_RESET,
+        EventKind.MFA_STATE_CHANGED,
+        EventKind.PERSON_EDITED,
+        EventKind.DISAVOWED,
+    }
+)
+"""Kinds that may be worth a warning: they are put into the outbox in the same transaction. Of the others only those
+events are that their writer marks, such as a refusal after the right password."""

@@ -62,3 +62,29 @@ class Event(models.Model):
     def delete(self, using: str | None = None, keep_parents: bool = False) -> NoReturn:  # noqa: ARG002  (Django's signature)
         """Refuse: an event is never deleted."""
         raise EventIsPermanent("events are never deleted")
+
+
+class UnheardEvent(models.Model):
+    """An event that the warnings have not looked at yet: the outbox, written in the transaction of the event itself."""
+
+    event = models.OneToOneField(Event, primary_key=True, db_constraint=False, on_delete=models.DO_NOTHING)
+    tries = models.PositiveSmallIntegerField(default=0, db_default=0)
+
+    def __str__(self) -> str:
+        return f"event {self.event_id}"
+
+
+class Seal(models.Model):
+    """A keyed hash over a run of events and the seal before it: whoever changes an event breaks the chain."""
+
+    first_id = models.BigIntegerField()
+    last_id = models.BigIntegerField(unique=True)
+    number = models.BigIntegerField(help_text="How many events lie under this seal")
+    digest = models.BinaryField(max_length=32)
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering: ClassVar[list[str]] = ["id"]
+
+    def __str__(self) -> str:
+        return f"events {self.first_id} to {self.last_id}"

@@ -10,8 +10,8 @@ from uuid import UUID
 
 from django.db import connection
 
-from watchword.audit.events import EventKind
-from watchword.audit.models import Event
+from watchword.audit.events import HEARD, EventKind
+from watchword.audit.models import Event, UnheardEvent
 
 
 class Named(Protocol):
@@ -45,7 +45,10 @@ NOWHERE = Origin()
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """An event before it is written. ``name`` is what was typed where no account belongs to it."""
+    """An event before it is written. ``name`` is what was typed where no account belongs to it.
+
+    ``heard`` puts the event into the outbox of the warnings, as the kinds in HEARD always are.
+    """
 
     kind: EventKind
     at: datetime
@@ -56,6 +59,7 @@ class Happening:
     name: str = ""
     organisation_id: int | None = None
     details: Mapping[str, object] = field(default_factory=dict)
+    heard: bool = False
 
 
 def record(
@@ -69,23 +73,28 @@ def record(
     name: str = "",
     organisation_id: int | None = None,
     details: Mapping[str, object] | None = None,
+    heard: bool = False,
 ) -> None:
     """Write one event within the caller's transaction. ``details`` must hold no secret."""
-    record_all(
-        [
-            Happening(
-                kind, now, subject, by, origin, reason, name, organisation_id, details if details is not None else {}
-            )
-        ]
-    )
+    about = details if details is not None else {}
+    record_all([Happening(kind, now, subject, by, origin, reason, name, organisation_id, about, heard)])
 
 
 def record_all(happenings: Iterable[Happening]) -> None:
     """Write many events with one statement; plain SQL, because every login of every mail program passes here."""
-    rows = [_row(happening) for happening in happenings]
-    if rows:
-        with connection.cursor() as cursor:
-            cursor.executemany(_insert(), rows)
+    unheard: list[tuple[Any, ...]] = []
+    others: list[tuple[Any, ...]] = []
+    for happening in happenings:
+        is_heard = happening.heard or happening.kind in HEARD
+        (unheard if is_heard else others).append(_row(happening))
+    if not unheard and not others:
+        return
+    with connection.cursor() as cursor:
+        if others:
+            cursor.executemany(_insert(), others)
+        for row in unheard:
+            cursor.execute(_insert() + " RETURNING id", row)
+            cursor.execute(_INTO_OUTBOX, cursor.fetchone())
 
 
 _COLUMNS = (
@@ -103,6 +112,9 @@ _COLUMNS = (
     "reason",
     "details",
 )
+
+
+_INTO_OUTBOX = f"INSERT INTO {UnheardEvent._meta.db_table} (event_id) VALUES (%s)"  # noqa: S608  (a table's name)
 
 
 def _insert() -> str:

@@ -79,6 +79,9 @@ class Limits:
     first_wait_seconds: int = 30
     longest_wait_seconds: int = 3600
     day_failures: int = 30
+    source_failures: int = 50
+    source_seconds: int = 900
+    source_longest_wait_seconds: int = 300
     resend_seconds: int = 30
     sends_each_attempt: int = 3
     sends_each_quarter_hour: int = 5
@@ -89,6 +92,17 @@ class Limits:
     session_idle_seconds: int = 3_600
     app_passwords: int = 40
     initial_password_seconds: int = 7 * 86_400
+
+    @property
+    def of_sources(self) -> Limits:
+        """The limits of one network address over all names: it has to wait, it is never locked."""
+        return dataclasses.replace(
+            self,
+            burst_failures=self.source_failures,
+            burst_seconds=self.source_seconds,
+            longest_wait_seconds=self.source_longest_wait_seconds,
+            day_failures=NEVER,
+        )
 
     def tightened(self, wishes: Mapping[str, object]) -> Limits:
         """Return the limits with every stricter wish taken over; a laxer or senseless one changes nothing."""
@@ -103,7 +117,19 @@ class Limits:
         return dataclasses.replace(self, **changes)
 
 
-_LONGER_IS_STRICTER = frozenset({"resend_seconds", "burst_seconds", "first_wait_seconds", "longest_wait_seconds"})
+NEVER = 1_000_000_000
+"""A number of failures that nobody reaches."""
+
+_LONGER_IS_STRICTER = frozenset(
+    {
+        "resend_seconds",
+        "burst_seconds",
+        "first_wait_seconds",
+        "longest_wait_seconds",
+        "source_seconds",
+        "source_longest_wait_seconds",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

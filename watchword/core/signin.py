@@ -28,6 +28,11 @@ class Because(StrEnum):
     APP_PASSWORD_NEEDED = "app_password_needed"  # noqa: S105
     APP_PASSWORD_SUSPENDED = "app_password_suspended"  # noqa: S105
     APP_PASSWORD_REVOKED = "app_password_revoked"  # noqa: S105
+    APP_PASSWORD_FROZEN = "app_password_frozen"  # noqa: S105
+    APP_PASSWORD_OUTSIDE_LIMITS = "app_password_outside_limits"  # noqa: S105
+    APP_PASSWORD_EXPIRED = "app_password_expired"  # noqa: S105
+    APP_PASSWORD_IN_BROWSER = "app_password_in_browser"  # noqa: S105
+    NOT_FINISHED = "not_finished"
     APP_PASSWORDS_NOT_ALLOWED = "app_passwords_not_allowed"
     ACCOUNT_PASSWORD_CLOSED = "account_password_closed"  # noqa: S105
     PASSWORD_EXPIRED = "password_expired"  # noqa: S105

@@ -13,6 +13,7 @@ from django.db import IntegrityError, transaction
 from watchword.audit.events import EventKind
 from watchword.audit.record import NOWHERE, Origin, record
 from watchword.core.names import LONGEST_NAME, NotASignInName, domain_key, name_key
+from watchword.directory.contacts import sealed_contact
 from watchword.directory.models import Domain, Organisation, RoleAssignment, SignInName, User
 from watchword.directory.permission import NotAllowed, demand
 from watchword.directory.roles import RANK, Act, Role, rank
@@ -166,18 +167,18 @@ def edit_person(
                 name = values["sign_in_name"]
                 SignInName.objects.filter(user=user, key=name_key(name), is_alias=True).delete()
                 SignInName.objects.filter(user=user, is_alias=False).update(name=name, key=name_key(name))
+            # The warning goes to the address before as well.
+            contact = {"earlier_contact": sealed_contact(before["contact_mail"])} if "contact_mail" in changed else {}
+            harmless = {
+                name: {"before": before[name], "after": values[name]} for name in _REMEMBERED if name in changed
+            }
             record(
                 EventKind.PERSON_EDITED,
                 now=now,
                 subject=user,
                 by=by,
                 origin=origin,
-                details={
-                    "fields": sorted(changed),
-                    **{
-                        name: {"before": before[name], "after": values[name]} for name in _REMEMBERED if name in changed
-                    },
-                },
+                details={"fields": sorted(changed), **contact, **harmless},
             )
     except IntegrityError:
         user.refresh_from_db()

@@ -36,6 +36,7 @@ class Act(StrEnum):
     DELETE_APP_PASSWORDS = "delete_app_passwords"
     SIGN_OUT_EVERYWHERE = "sign_out_everywhere"
     UNLOCK = "unlock"
+    CLOSE_ALERTS = "close_alerts"
     GIVE_ROLES = "give_roles"
     CHANGE_SETTINGS = "change_settings"
 
@@ -54,7 +55,14 @@ _SEE = frozenset({Act.SEE_PEOPLE, Act.SEE_SIGN_INS})
 MAY: dict[Role, frozenset[Act]] = {
     Role.GLOBAL_ADMINISTRATOR: frozenset(Act),
     Role.AUTHENTICATION_ADMINISTRATOR: _SEE
-    | {Act.RESET_PASSWORD, Act.RESET_METHODS, Act.DELETE_APP_PASSWORDS, Act.SIGN_OUT_EVERYWHERE, Act.UNLOCK},
+    | {
+        Act.RESET_PASSWORD,
+        Act.RESET_METHODS,
+        Act.DELETE_APP_PASSWORDS,
+        Act.SIGN_OUT_EVERYWHERE,
+        Act.UNLOCK,
+        Act.CLOSE_ALERTS,
+    },
     Role.AUTHENTICATION_POLICY_ADMINISTRATOR: _SEE | {Act.CHANGE_MFA_STATE, Act.CHANGE_SETTINGS},
     Role.USER_ADMINISTRATOR: _SEE
     | {
@@ -65,8 +73,9 @@ MAY: dict[Role, frozenset[Act]] = {
         Act.DELETE_PERSON,
         Act.RESET_PASSWORD,
         Act.SIGN_OUT_EVERYWHERE,
+        Act.CLOSE_ALERTS,
     },
-    Role.HELPDESK_ADMINISTRATOR: _SEE | {Act.RESET_PASSWORD, Act.SIGN_OUT_EVERYWHERE, Act.UNLOCK},
+    Role.HELPDESK_ADMINISTRATOR: _SEE | {Act.RESET_PASSWORD, Act.SIGN_OUT_EVERYWHERE, Act.UNLOCK, Act.CLOSE_ALERTS},
     Role.GLOBAL_READER: _SEE,
 }
 """What each role may do at all."""
@@ -82,7 +91,14 @@ RANK: dict[Role, int] = {
 """To whom: an act on a person is open to those whose highest rank is at least that person's; 0 is nobody's."""
 
 ACTS_ON_NOBODY = frozenset(
-    {Act.SEE_PEOPLE, Act.SEE_SIGN_INS, Act.CREATE_PERSON, Act.IMPORT_PEOPLE, Act.CHANGE_SETTINGS}
+    {
+        Act.SEE_PEOPLE,
+        Act.SEE_SIGN_INS,
+        Act.CREATE_PERSON,
+        Act.IMPORT_PEOPLE,
+        Act.CHANGE_SETTINGS,
+        Act.CLOSE_ALERTS,
+    }
 )
 """Acts that touch no particular person, so that rank does not matter."""
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import F, QuerySet
+from django.db.models import F, QuerySet, Sum
 from django.utils.translation import get_language
 
 from watchword.audit.events import EventKind
@@ -208,6 +208,12 @@ def sends_of(holder: Holder, purpose: Purpose, now: datetime) -> int:
         lasts = timedelta(seconds=holder.user.organisation.policy.limits.attempt_seconds)
         rows = rows.filter(created_at__gt=now - lasts)
     return rows.count()
+
+
+def tries_of(holder: Holder, purpose: Purpose) -> int:
+    """Return how often codes of an attempt or session were tried, the right one included."""
+    total: int | None = _of(holder, purpose).aggregate(total=Sum("tries"))["total"]
+    return total or 0
 
 
 def _of(holder: Holder, purpose: Purpose) -> QuerySet[CodeChallenge]:

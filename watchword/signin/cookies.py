@@ -1,10 +1,16 @@
-"""The two cookies: one for an attempt to sign in, one for a session. Both hold nothing but a random token."""
+"""The cookies: for an attempt to sign in, for a session, and for a browser that was here before.
+
+Each holds nothing but a random token. The third opens nothing: it only tells a browser that its owner knows.
+"""
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 _ATTEMPT = "watchword-attempt"
 _SESSION = "watchword-session"
+_BROWSER = "watchword-browser"
+BROWSER_SECONDS = 400 * 86_400
+"""The longest life that browsers give a cookie (RFC 6265bis section 5.5)."""
 
 
 def _name(bare: str) -> str:
@@ -27,6 +33,24 @@ def set_session(response: HttpResponse, token: str) -> None:
     """Bind a session to this browser; the attempt that led to it is over."""
     _set(response, _SESSION, token)
     clear_attempt(response)
+
+
+def set_browser(response: HttpResponse, token: str) -> None:
+    """Let this browser be known again at later sign-ins."""
+    response.set_cookie(
+        _name(_BROWSER),
+        token,
+        max_age=BROWSER_SECONDS,
+        secure=settings.SESSION_COOKIE_SECURE,
+        httponly=True,
+        samesite="Lax",
+        path="/",
+    )
+
+
+def browser_token(request: HttpRequest) -> str:
+    """Return the token by which this browser is known, or nothing."""
+    return request.COOKIES.get(_name(_BROWSER), "")
 
 
 def clear_attempt(response: HttpResponse) -> None:

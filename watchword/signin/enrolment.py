@@ -27,9 +27,11 @@ from watchword.factors.vault import Kept
 from watchword.signin import challenges, failures, sessions
 from watchword.signin.challenges import CodeOnTheWay, CodeSent, Holder, NotSent
 from watchword.signin.chance import CHANCE
+from watchword.signin.code_check import check_code
 from watchword.signin.facts import read_evidence, second_factor_lock, surroundings_of, write_evidence
 from watchword.signin.models import Purpose, Session, SignInAttempt
-from watchword.signin.service import ComeIn, Continue, Refused, check_code, conclude, lock_person, stage
+from watchword.signin.outcomes import ComeIn, Continue, Refused
+from watchword.signin.service import conclude, lock_person, stage
 from watchword.signin.sessions import Opened, needs_proof
 
 __all__ = ["needs_proof"]
@@ -76,7 +78,7 @@ def start(
 ) -> CodeSent | NotSent | Rejected:
     """Begin to add a method that has to be proven; its code leaves at once."""
     with transaction.atomic():
-        user = _permitted(subject, kind, now)
+        user = permitted(subject, kind, now)
         lock = second_factor_lock(user, now=now)
         if not isinstance(lock, Open):
             return NotSent(failures.closed_until(lock), Reason.TOO_MANY_TRIES)
@@ -108,7 +110,7 @@ def on_the_way(subject: Holder, *, now: datetime) -> CodeOnTheWay | None:
 def finish(subject: Holder, kind: FactorKind, typed: str, *, origin: Origin, now: datetime) -> Registered | Refused:
     """Add the method if the typed code is right; registering makes Enabled people Enforced in the same transaction."""
     with transaction.atomic():
-        user = _permitted(subject, kind, now)
+        user = permitted(subject, kind, now)
         lock = second_factor_lock(user, now=now)
         if not isinstance(lock, Open):
             return Refused(Because.SECOND_FACTOR_WAITS, failures.closed_until(lock))
@@ -156,7 +158,7 @@ def choose_password(
     if isinstance(challenge, Rejected):
         return challenge
     with transaction.atomic():
-        user = _permitted(subject, FactorKind.PASSWORD, now)
+        user = permitted(subject, FactorKind.PASSWORD, now)
         held = factor.finish_setup(challenge.keep, "", chance=CHANCE, keyed=vault.keyed, now=now)
         assert isinstance(held, Held)
         stored = vault.store(user, held, now=now)
@@ -181,7 +183,7 @@ def choose_password(
 def create_app_password(session: Session, name: str, *, origin: Origin, now: datetime) -> ShownOnce | Rejected:
     """Make an app password under a name of the person's choice; the limit is taken under the lock on their row."""
     with transaction.atomic():
-        user = _permitted(session, FactorKind.APP_PASSWORD, now)
+        user = permitted(session, FactorKind.APP_PASSWORD, now)
         return _create_app_password(user, name, origin=origin, now=now)
 
 
@@ -197,7 +199,7 @@ def remove(session: Session, credential_id: UUID | str, *, origin: Origin, now: 
         kept = vault.find(session.user, credential_id)
         if kept is None or kept.held.kind is FactorKind.PASSWORD:
             return False
-        user = _permitted(session, kept.held.kind, now)
+        user = permitted(session, kept.held.kind, now)
         if not vault.revoke(user, kept.id, because="removed_by_owner", now=now):
             return False
         is_app_password = kept.held.kind is FactorKind.APP_PASSWORD
@@ -210,7 +212,8 @@ def remove(session: Session, credential_id: UUID | str, *, origin: Origin, now: 
         return True
 
 
-def _permitted(subject: Holder, kind: FactorKind, now: datetime) -> User:
+def permitted(subject: Holder, kind: FactorKind, now: datetime) -> User:
+    """Lock and return the person where this subject may change methods of this kind now; raises ProofNeeded."""
     if subject.user is None:
         raise ProofNeeded
     user = lock_person(subject.user)

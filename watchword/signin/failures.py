@@ -8,7 +8,7 @@ from ipaddress import IPv6Address, ip_address
 from watchword.audit.events import EventKind
 from watchword.audit.record import Origin, record
 from watchword.core.lockout import Count, Lock, Locked, Open, after_failure, stand
-from watchword.core.policy import Limits
+from watchword.core.policy import Limits, Policy
 from watchword.directory.models import User
 from watchword.signin.chance import token_hash
 from watchword.signin.facts import code_key, read_count
@@ -46,6 +46,32 @@ def refund(key: str, reserved_at: datetime, *, now: datetime) -> None:
         row.locked_at = None if row.locked_at == reserved_at else row.locked_at
         row.changed_at = now
         row.save()
+
+
+def reserve_source(origin: Origin, policy: Policy, *, now: datetime) -> Lock:
+    """Count a wrong account password against its network address, whoever is named, before it is looked at.
+
+    Trusted networks and this machine itself (a webmail in front) are not counted. Call inside a transaction.
+    """
+    if not _is_counted(origin.address, policy):
+        return Open(1)
+    limits = policy.limits.of_sources
+    row = _locked_row(_source_key(origin.address), now)
+    count = read_count(row)
+    lock = stand(count, limits, now)
+    if isinstance(lock, Open):
+        after = after_failure(count, limits, now)
+        _write(row, Count(after.failures[-2 * limits.burst_failures :]), now)
+        if not isinstance(stand(after, limits, now), Open):
+            record(EventKind.SOURCE_CLOSED, now=now, origin=origin, details={"failures": len(after.failures)})
+    return lock
+
+
+def refund_source(address: str, reserved_at: datetime, *, now: datetime) -> None:
+    """Take back what was counted against a network address, because the password was right."""
+    key = _source_key(address)
+    if FailureCount.objects.filter(pk=key).exists():
+        refund(key, reserved_at, now=now)
 
 
 def count_wrong_code(user: User, *, origin: Origin, now: datetime) -> Lock:
@@ -93,6 +119,18 @@ def _write(row: FailureCount, count: Count, now: datetime) -> None:
     row.locked_at = count.locked_at
     row.changed_at = now
     row.save()
+
+
+def _source_key(address: str) -> str:
+    return f"source:{token_hash(_source(address)).hex()}"
+
+
+def _is_counted(address: str, policy: Policy) -> bool:
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return False
+    return not parsed.is_loopback and not policy.trusts(address)
 
 
 def _source(address: str) -> str:

@@ -40,14 +40,20 @@ def invite(user: User, *, by: User | None, origin: Origin = NOWHERE, now: dateti
     with transaction.atomic():
         user = lock_person(user)
         demand(by, Act.RESET_PASSWORD, user)
-        Invitation.objects.filter(user=user, used_at=None, void_at=None).update(void_at=now)
-        token = new_token()
-        lasts = timedelta(seconds=user.organisation.policy.limits.initial_password_seconds)
-        invitation = Invitation.objects.create(
-            user=user, token_hash=token_hash(token), created_at=now, expires_at=now + lasts
-        )
+        invited = make(user, now=now)
         record(EventKind.INVITATION_MADE, now=now, subject=user, by=by, origin=origin)
-        return Invited(invitation, token)
+        return invited
+
+
+def make(user: User, *, now: datetime) -> Invited:
+    """Make a one-time link without asking whether anybody may; the caller holds the lock and records why."""
+    Invitation.objects.filter(user=user, used_at=None, void_at=None).update(void_at=now)
+    token = new_token()
+    lasts = timedelta(seconds=user.organisation.policy.limits.initial_password_seconds)
+    invitation = Invitation.objects.create(
+        user=user, token_hash=token_hash(token), created_at=now, expires_at=now + lasts
+    )
+    return Invited(invitation, token)
 
 
 def find(token: str, *, now: datetime) -> Invitation | None:

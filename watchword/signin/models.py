@@ -34,6 +34,9 @@ class Session(models.Model):
     agent = models.CharField(max_length=300, blank=True)
     ended_at = models.DateTimeField(null=True)
     ended_because = models.CharField(max_length=40, blank=True)
+    excused = models.BooleanField(
+        default=False, db_default=False, help_text="Let in without the second proof, because of a trusted network"
+    )
 
     class Meta:
         indexes: ClassVar[list[models.Index]] = [
@@ -55,6 +58,7 @@ class SignInAttempt(models.Model):
     user = models.ForeignKey(User, null=True, on_delete=models.CASCADE, related_name="+")
     session = models.ForeignKey(Session, null=True, on_delete=models.CASCADE, related_name="+")
     evidence = models.JSONField(default=list)
+    browser_hash = models.BinaryField(max_length=32, null=True, help_text="Of the cookie that outlives sign-ins")
     password_version = models.UUIDField(null=True, help_text="The password that was proven; a newer one voids it")
     next_url = models.CharField(max_length=2000, blank=True)
     address = models.CharField(max_length=45, blank=True)
@@ -68,6 +72,23 @@ class SignInAttempt(models.Model):
 
     def __str__(self) -> str:
         return f"{self.purpose} attempt"
+
+
+class KnownBrowser(models.Model):
+    """A browser in which a person has signed in before. It proves nothing; it only spares its owner a warning."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="known_browsers")
+    token_hash = models.BinaryField(max_length=32)
+    first_at = models.DateTimeField()
+    last_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["user", "token_hash"], name="each_browser_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"browser of {self.user_id}"
 
 
 class CodeChallenge(models.Model):

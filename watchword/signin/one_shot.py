@@ -20,7 +20,8 @@ from watchword.core.codes import LONGEST_TYPED, normal_app_password
 from watchword.core.factors import Held, Rejected
 from watchword.core.lockout import Open
 from watchword.core.names import NotASignInName, name_key
-from watchword.core.policy import Door, FactorKind, Limits, MfaState, Policy, Standing
+from watchword.core.policy import Door, FactorKind, MfaState, Policy, Standing
+from watchword.core.restrictions import Misfit, Restrictions
 from watchword.core.signin import Account, Allow, Attempt, Because, Decision, Deny, decide
 from watchword.directory.models import SignInName, User
 from watchword.factors import vault
@@ -94,7 +95,7 @@ def check_many(questions: Sequence[Question], *, now: datetime) -> list[Answer]:
             decision = _judge(hit, question, now)
             answers.append(Answer(True, hit.sign_in_name) if hit and isinstance(decision, Allow) else NO)
             person = hit or named.get(_key(question.name) or "")
-            happenings.append(_happening(question, decision, person, now, app_password=hit.label if hit else ""))
+            happenings.append(_happening(question, decision, person, now, hit=hit))
             if hit is not None and isinstance(decision, Allow):
                 uses.append(vault.Use(hit.credential_id, now, question.address, question.service))
         vault.note_use(uses)
@@ -105,14 +106,19 @@ def check_many(questions: Sequence[Question], *, now: datetime) -> list[Answer]:
 def check_account_password(question: Question, *, now: datetime) -> Answer:
     """Answer a question whose secret is an account password, or anything else; costs one slow hash whoever is named.
 
-    Raises TryLater where the database can't be read or written now.
+    Raises TryLater where the database can't be read or written now, and where the source has to wait.
     """
     key = _key(question.name)
     counted = failures.password_key(key or question.name, question.address)
+    origin = Origin(address=question.address, door=question.door.value, service=question.service)
     with _trying():
         user = _people([question.name]).get(key or "")
+        policy = user.organisation.policy if user is not None else Policy()
         with transaction.atomic():
-            lock = failures.reserve(counted, _limits(user), now=now)
+            source = failures.reserve_source(origin, policy, now=now)
+            lock = failures.reserve(counted, policy.limits, now=now) if isinstance(source, Open) else source
+        if not isinstance(source, Open):
+            raise TryLater("source waits")
         if not isinstance(lock, Open):
             with transaction.atomic():
                 record_all([_happening(question, Deny(Because.PASSWORD_WAITS), user, now)])
@@ -127,6 +133,7 @@ def check_account_password(question: Question, *, now: datetime) -> Answer:
             decision: Decision = Deny(Because.WRONG_PROOF)
             if user is not None and not isinstance(verdict, Rejected):
                 failures.refund(counted, now, now=now)
+                failures.refund_source(question.address, now, now=now)
                 user = User.objects.select_related("organisation").get(pk=user.pk)
                 holdings = vault.holdings(user, kinds=[FactorKind.PASSWORD, FactorKind.PHONE])
                 if [kept.id for kept in holdings if kept.held.kind is FactorKind.PASSWORD] == [held_before[0].id]:
@@ -173,6 +180,14 @@ def _judge(hit: Found | None, question: Question, now: datetime) -> Decision:
         return Deny(Because.APP_PASSWORD_REVOKED)
     if hit.is_suspended:
         return Deny(Because.APP_PASSWORD_SUSPENDED)
+    if hit.is_frozen:
+        return Deny(Because.APP_PASSWORD_FROZEN)
+    if hit.restrictions:
+        match Restrictions.from_json(hit.restrictions).misfit(question.service, question.address, now):
+            case Misfit.EXPIRED:
+                return Deny(Because.APP_PASSWORD_EXPIRED)
+            case Misfit.PROGRAM | Misfit.NETWORK:
+                return Deny(Because.APP_PASSWORD_OUTSIDE_LIMITS)
     standing = Standing.BLOCKED if hit.is_blocked else Standing.ACTIVE
     return decide(
         Attempt(
@@ -188,19 +203,41 @@ def _judge(hit: Found | None, question: Question, now: datetime) -> Decision:
     )
 
 
+_HEARD = frozenset(
+    {
+        # The account password was right, and nobody can be asked for a second proof here.
+        Because.APP_PASSWORD_NEEDED,
+        Because.ACCOUNT_PASSWORD_CLOSED,
+        Because.APP_PASSWORD_REVOKED,
+        Because.APP_PASSWORD_OUTSIDE_LIMITS,
+    }
+)
+
+
 def _happening(
-    question: Question, decision: Decision, person: Named | None, now: datetime, *, app_password: str = ""
+    question: Question, decision: Decision, person: Named | None, now: datetime, *, hit: Found | None = None
 ) -> Happening:
     allowed = isinstance(decision, Allow)
+    because = decision.because if isinstance(decision, Deny) else None
+    details: dict[str, object] = {}
+    moved = False
+    if hit is not None:
+        details = {"app_password": hit.label}
+        # Only a change of address is worth a look of the warnings: the same one again is by far the most frequent.
+        moved = allowed and hit.last_used_address not in ("", question.address)
+        if moved or because in _HEARD:
+            details["credential"] = str(hit.credential_id)
+            details["before"] = hit.last_used_address
     return Happening(
         kind=EventKind.SIGN_IN_ALLOWED if allowed else EventKind.SIGN_IN_DENIED,
         at=now,
         subject=person,
         by=person if allowed else None,
         origin=Origin(address=question.address, door=question.door.value, service=question.service),
-        reason=decision.because if isinstance(decision, Deny) else "",
+        reason=because or "",
         name=question.name,
-        details={"app_password": app_password} if app_password else {},
+        details=details,
+        heard=moved or because in _HEARD,
     )
 
 
@@ -217,10 +254,6 @@ def _key(name: str) -> str | None:
         return name_key(name)
     except NotASignInName:
         return None
-
-
-def _limits(user: User | None) -> Limits:
-    return user.organisation.policy.limits if user is not None else Limits()
 
 
 @contextmanager

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,11 +14,15 @@ from django.db.models import QuerySet
 from watchword.core.factors import Surroundings
 from watchword.core.lockout import Lock
 from watchword.core.policy import FactorKind, Way
+from watchword.core.restrictions import NO_RESTRICTIONS, Restrictions
 from watchword.directory.models import User
 from watchword.factors import vault
 from watchword.factors.phone.factor import ways_of
 from watchword.factors.vault import Kept
-from watchword.signin.facts import second_factor_lock, surroundings_of
+from watchword.signin.facts import second_factor_lock, surroundings_of, usable_phones
+
+STALE_AFTER = timedelta(days=90)
+"""An app password that was not used for so long may have been forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,12 @@ class AppPasswordRow:
     last_used_address: str
     last_used_service: str
     suspended_at: datetime | None
+    frozen_at: datetime | None = None
+    restrictions: Restrictions = NO_RESTRICTIONS
+
+    def is_stale(self, now: datetime) -> bool:
+        """Whether it was not used for so long that its owner may have forgotten it."""
+        return now - (self.last_used_at or self.created_at) > STALE_AFTER
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +123,18 @@ def app_password_row(kept: Kept) -> AppPasswordRow:
         last_used_address=kept.last_used_address,
         last_used_service=kept.last_used_service,
         suspended_at=kept.suspended_at,
+        frozen_at=kept.frozen_at,
+        restrictions=kept.restrictions,
     )
+
+
+def text_number_of(user: User) -> str:
+    """Return the number (E.164) to which texts of this person go, the first that takes them; empty for none."""
+    for kept in usable_phones(user, vault.holdings(user, kinds=[FactorKind.PHONE])):
+        if kept.held.public.get("texts"):
+            number: str = json.loads(kept.held.secret)["number"]
+            return number
+    return ""
 
 
 def password_of(user: User) -> PasswordRow | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import assert_never
 from uuid import UUID
@@ -13,48 +13,25 @@ from watchword.audit.events import EventKind
 from watchword.audit.record import Origin, record
 from watchword.core.assurance import Evidence
 from watchword.core.codes import LONGEST_TYPED
-from watchword.core.factors import Accepted, Held, Reason, Rejected
+from watchword.core.factors import Held, Reason, Rejected
 from watchword.core.lockout import Open
 from watchword.core.names import name_key
-from watchword.core.policy import Door, FactorKind, Limits, Way
+from watchword.core.policy import SECOND_FACTORS, Door, FactorKind, Limits, MfaState, Policy, Way
 from watchword.core.signin import Allow, AskFor, Because, Decision, Deny, SetUpFirst, decide
 from watchword.directory.models import SignInName, User
 from watchword.factors import vault
 from watchword.factors.phone.factor import ways_of
 from watchword.factors.registry import factor_of
 from watchword.factors.vault import Kept
-from watchword.signin import challenges, failures, sessions
+from watchword.signin import challenges, failures, known_browsers, sessions
 from watchword.signin.challenges import CodeOnTheWay, CodeSent, NotSent
 from watchword.signin.chance import CHANCE, new_token, token_hash
+from watchword.signin.code_check import check_code
 from watchword.signin.facts import attempt_facts, surroundings_of, usable_phones, write_evidence
-from watchword.signin.models import CodeChallenge, Purpose, Session, SignInAttempt
+from watchword.signin.models import Purpose, Session, SignInAttempt
+from watchword.signin.outcomes import ComeIn, Continue, Outcome, Refused
 
-
-@dataclass(frozen=True, slots=True)
-class Continue:
-    """Accepted so far; the decision says what is next."""
-
-    decision: AskFor | SetUpFirst
-
-
-@dataclass(frozen=True, slots=True)
-class ComeIn:
-    """The person is in: put the token into the session cookie and go to ``next_url`` (checked by the door)."""
-
-    token: str = field(repr=False)
-    next_url: str
-    session: Session
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """No. The page says one sentence; only ``until`` may be told besides."""
-
-    reason: Reason | Because
-    until: datetime | None = None
-
-
-type Outcome = Continue | ComeIn | Refused
+__all__ = ["ComeIn", "Continue", "Outcome", "Refused"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +45,22 @@ class MethodChoice:
     ways: list[Way]
 
 
-def begin(name: str, *, origin: Origin, next_url: str, now: datetime) -> str:
+def begin(name: str, *, origin: Origin, next_url: str, now: datetime, browser: str = "") -> str:
     """Begin a sign-in under a typed name and return the token for the browser's attempt cookie.
 
+    ``browser`` is the token by which the browser is known, if it has one.
     The same for known, blocked and unknown names. Raises NotASignInName where the text can't be a name at all.
     """
     key = name_key(name)
     found = SignInName.objects.filter(key=key).select_related("user").first()
     return _new_attempt(
-        Purpose.SIGN_IN, origin, next_url, now, typed_name=key, user=found.user if found is not None else None
+        Purpose.SIGN_IN,
+        origin,
+        next_url,
+        now,
+        typed_name=key,
+        user=found.user if found is not None else None,
+        browser=browser,
     )
 
 
@@ -208,9 +192,24 @@ def conclude(attempt: SignInAttempt, user: User, *, now: datetime) -> Outcome:
                 return Refused(Because.WRONG_PROOF)
             attempt.ended_at = now
             attempt.save(update_fields=["ended_at"])
-            details = {"purpose": attempt.purpose, "kinds": [proof.kind.value for proof in evidence]}
-            record(EventKind.SIGN_IN_ALLOWED, now=now, subject=user, by=user, origin=_origin(attempt), details=details)
-            return ComeIn(opened.token, attempt.next_url, opened.session)
+            seen = known_browsers.Seen(is_new=False)
+            if attempt.purpose == Purpose.SIGN_IN:
+                seen = known_browsers.note(attempt, user, now=now)
+            record(
+                EventKind.SIGN_IN_ALLOWED,
+                now=now,
+                subject=user,
+                by=user,
+                origin=_origin(attempt),
+                details={
+                    "purpose": attempt.purpose,
+                    "kinds": [proof.kind.value for proof in evidence],
+                    "attempt": str(attempt.pk),
+                    "session": str(opened.session.pk),
+                },
+                heard=seen.is_new,
+            )
+            return ComeIn(opened.token, attempt.next_url, opened.session, seen.token)
         case _:
             assert_never(decision)
 
@@ -218,7 +217,9 @@ def conclude(attempt: SignInAttempt, user: User, *, now: datetime) -> Outcome:
 def _open(attempt: SignInAttempt, user: User, evidence: tuple[Evidence, ...], now: datetime) -> sessions.Opened | None:
     if attempt.session is not None:
         return sessions.rotate(attempt.session, evidence, now=now)
-    return sessions.open_session(user, evidence, origin=_origin(attempt), now=now)
+    # Whoever is not Disabled comes in without a second proof only from a trusted network.
+    excused = user.state is not MfaState.DISABLED and not any(proof.kind in SECOND_FACTORS for proof in evidence)
+    return sessions.open_session(user, evidence, origin=_origin(attempt), now=now, excused=excused)
 
 
 def _deny(attempt: SignInAttempt, user: User | None, because: Because, now: datetime) -> Refused:
@@ -229,7 +230,8 @@ def _deny(attempt: SignInAttempt, user: User | None, because: Because, now: date
         origin=_origin(attempt),
         reason=because,
         name=attempt.typed_name,
-        details={"purpose": attempt.purpose},
+        details={"purpose": attempt.purpose, "attempt": str(attempt.pk)},
+        heard=because is Because.APP_PASSWORD_IN_BROWSER,
     )
     until = None
     if because is Because.SECOND_FACTOR_WAITS and user is not None:
@@ -238,12 +240,17 @@ def _deny(attempt: SignInAttempt, user: User | None, because: Because, now: date
 
 
 def _answer_password(attempt: SignInAttempt, typed: str, now: datetime) -> Outcome:
-    limits = attempt.user.organisation.policy.limits if attempt.user is not None else Limits()
+    policy = attempt.user.organisation.policy if attempt.user is not None else Policy()
     key = failures.password_key(attempt.typed_name, attempt.address)
     with transaction.atomic():
-        lock = failures.reserve(key, limits, now=now)
-    if not isinstance(lock, Open):
-        return Refused(Because.PASSWORD_WAITS, failures.closed_until(lock))
+        source = failures.reserve_source(_origin(attempt), policy, now=now)
+        if not isinstance(source, Open):
+            # Turned away before it becomes an attempt: a flood must not fill the log, which has the source's closing.
+            return Refused(Because.PASSWORD_WAITS, failures.closed_until(source))
+        lock = failures.reserve(key, policy.limits, now=now)
+        if not isinstance(lock, Open):
+            _deny(attempt, attempt.user, Because.PASSWORD_WAITS, now)
+            return Refused(Because.PASSWORD_WAITS, failures.closed_until(lock))
     # The slow hash is worked out outside any transaction, once, and for nobody as for somebody.
     kept = _password_of(attempt.user)
     held = kept.held if kept is not None else Held(FactorKind.PASSWORD)
@@ -252,12 +259,17 @@ def _answer_password(attempt: SignInAttempt, typed: str, now: datetime) -> Outco
         user = _lock(attempt, now)
         still = _password_of(user)
         if isinstance(verdict, Rejected) or user is None or kept is None or still is None or still.id != kept.id:
-            return _deny(attempt, user, Because.WRONG_PROOF, now)
+            is_app_password = user is not None and vault.is_app_password_of(user, typed)
+            because = Because.APP_PASSWORD_IN_BROWSER if is_app_password else Because.WRONG_PROOF
+            refused = _deny(attempt, user, because, now)
+            # Outside, both are the same refusal.
+            return Refused(Because.WRONG_PROOF, refused.until)
         proof = Evidence(FactorKind.PASSWORD, now)
         decision = decide(attempt_facts(_with(attempt, kept.id), now=now, more=(proof,)))
         if isinstance(decision, Deny):
             return _deny(attempt, user, decision.because, now)
         failures.refund(key, now, now=now)
+        failures.refund_source(attempt.address, now, now=now)
         if verdict.renewed is not None:
             vault.renew(kept.id, verdict.renewed)
         vault.note_use([vault.Use(kept.id, now, attempt.address)])
@@ -281,47 +293,6 @@ def _answer_code(attempt: SignInAttempt, typed: str, now: datetime) -> Outcome:
         attempt.evidence = [*attempt.evidence, *write_evidence([Evidence(FactorKind.PHONE, now, verdict.way)])]
         attempt.save(update_fields=["evidence"])
         return conclude(attempt, user, now=now)
-
-
-def check_code(
-    user: User, holder: challenges.Holder, purpose: Purpose, typed: str, *, origin: Origin, now: datetime
-) -> Accepted | Refused:
-    """Try one typed code against the newest one of an attempt; count what is wrong, spend what is right.
-
-    The caller holds the lock on the person's row and has seen that the second proof may be tried.
-    """
-    row = challenges.newest(holder, purpose)
-    credential_gone = row is not None and row.credential_id and vault.find(user, row.credential_id) is None
-    if (
-        row is None
-        or credential_gone
-        or not challenges.reserve_try(row, user.organisation.policy.limits.code_tries, now=now)
-    ):
-        reason = why_dead(row, now)
-        lock = failures.count_wrong_code(user, origin=origin, now=now)
-        record(EventKind.CODE_REJECTED, now=now, subject=user, origin=origin, reason=reason)
-        return Refused(reason, failures.closed_until(lock))
-    verdict = factor_of(FactorKind(row.kind)).verify(
-        Held(FactorKind(row.kind)), challenges.kept_of(row), typed, keyed=vault.keyed, now=now
-    )
-    if isinstance(verdict, Rejected) or not challenges.spend(row, now=now):
-        reason = verdict.reason if isinstance(verdict, Rejected) else Reason.USED
-        lock = failures.count_wrong_code(user, origin=origin, now=now)
-        record(EventKind.CODE_REJECTED, now=now, subject=user, origin=origin, reason=reason)
-        return Refused(reason, failures.closed_until(lock))
-    if row.credential_id is not None:
-        vault.note_use([vault.Use(row.credential_id, now, origin.address)])
-    record(EventKind.CODE_ACCEPTED, now=now, subject=user, by=user, origin=origin, details={"purpose": str(purpose)})
-    return verdict
-
-
-def why_dead(row: CodeChallenge | None, now: datetime) -> Reason:
-    """Return why a code can't be tried any more."""
-    if row is None or row.void_at is not None:
-        return Reason.EXPIRED
-    if row.spent_at is not None:
-        return Reason.USED
-    return Reason.EXPIRED if row.expires_at <= now else Reason.TOO_MANY_TRIES
 
 
 def lock_person(user: User) -> User:
@@ -363,6 +334,7 @@ def _new_attempt(
     typed_name: str,
     user: User | None,
     session: Session | None = None,
+    browser: str = "",
 ) -> str:
     token = new_token()
     limits = user.organisation.policy.limits if user is not None else Limits()
@@ -373,6 +345,7 @@ def _new_attempt(
         typed_name=typed_name,
         user=user,
         session=session,
+        browser_hash=token_hash(browser) if browser else None,
         next_url=next_url[:2000],
         address=origin.address[:45],
         agent=origin.agent[:300],

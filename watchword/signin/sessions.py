@@ -46,8 +46,10 @@ class Opened:
         return f"Opened({self.session.pk})"
 
 
-def open_session(user: User, evidence: tuple[Evidence, ...], *, origin: Origin, now: datetime) -> Opened:
-    """Open a session that rests on this evidence."""
+def open_session(
+    user: User, evidence: tuple[Evidence, ...], *, origin: Origin, now: datetime, excused: bool = False
+) -> Opened:
+    """Open a session that rests on this evidence; ``excused`` where a trusted network stood in for the second proof."""
     token = new_token()
     session = Session.objects.create(
         user=user,
@@ -58,6 +60,7 @@ def open_session(user: User, evidence: tuple[Evidence, ...], *, origin: Origin, 
         evidence=write_evidence(evidence),
         address=origin.address[:45],
         agent=origin.agent[:300],
+        excused=excused,
     )
     return Opened(session, token)
 

@@ -1,21 +1,26 @@
 """The one hand in the table of what people hold: it seals, opens and hands out plain values."""
 
+from watchword.factors.vault.invariants import problems
 from watchword.factors.vault.lookups import Found, Use, find_by_lookups, lookups, note_use
 from watchword.factors.vault.store import (
     Kept,
     count_alive,
     counts,
     find,
+    freeze,
     holders,
     holdings,
+    is_app_password_of,
     key_ring,
     keyed,
     renew,
     reseal,
+    restrict,
     revoke,
     revoke_all,
     store,
     suspend_all,
+    thaw,
 )
 
 __all__ = [
@@ -26,16 +31,21 @@ __all__ = [
     "counts",
     "find",
     "find_by_lookups",
+    "freeze",
     "holders",
     "holdings",
+    "is_app_password_of",
     "key_ring",
     "keyed",
     "lookups",
     "note_use",
+    "problems",
     "renew",
     "reseal",
+    "restrict",
     "revoke",
     "revoke_all",
     "store",
     "suspend_all",
+    "thaw",
 ]

@@ -6,7 +6,8 @@ that renames one breaks the tests and not the mail.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import json
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -15,12 +16,11 @@ from django.db import connection
 
 from watchword.directory.models import Organisation, SignInName, User
 from watchword.factors.models import Credential
-from watchword.factors.vault.store import key_ring
-
-_PURPOSE = "factors.app_password"
+from watchword.factors.vault.store import APP_PASSWORD_PURPOSE, key_ring
 
 _SELECT = f"""
     SELECT held.lookup, held.id, held.label, held.suspended_at IS NOT NULL, held.revoked_at IS NOT NULL,
+        held.frozen_at IS NOT NULL, held.restrictions, held.last_used_address,
         person.id, person.sign_in_name, person.organisation_id, person.mfa_state,
         person.blocked_at IS NOT NULL, person.deleted_at IS NOT NULL, organisation.app_passwords_allowed, named.key
     FROM {Credential._meta.db_table} held
@@ -55,6 +55,9 @@ class Found:
     label: str
     is_suspended: bool
     is_revoked: bool
+    is_frozen: bool
+    restrictions: Mapping[str, object] | None
+    last_used_address: str
     id: UUID
     sign_in_name: str
     organisation_id: int
@@ -67,7 +70,7 @@ class Found:
 
 def lookups(letters: str) -> tuple[bytes, ...]:
     """Return the keyed hashes under which an app password can lie, the newest key first."""
-    return key_ring().macs(_PURPOSE, letters.encode("ascii"))
+    return key_ring().macs(APP_PASSWORD_PURPOSE, letters.encode("ascii"))
 
 
 def find_by_lookups(asked: Collection[bytes]) -> dict[bytes, Found]:
@@ -78,7 +81,9 @@ def find_by_lookups(asked: Collection[bytes]) -> dict[bytes, Found]:
         cursor.execute(_SELECT + "(" + ", ".join(["%s"] * len(asked)) + ")", list(asked))
         rows = cursor.fetchall()
     found: dict[bytes, Found] = {}
-    for lookup, pk, label, suspended, revoked, user, name, organisation, state, blocked, deleted, allowed, key in rows:
+    for row in rows:
+        lookup, pk, label, suspended, revoked, frozen, limits, last_address = row[:8]
+        user, name, organisation, state, blocked, deleted, allowed, key = row[8:]
         digest = bytes(lookup)
         earlier = found.get(digest)
         found[digest] = Found(
@@ -86,6 +91,10 @@ def find_by_lookups(asked: Collection[bytes]) -> dict[bytes, Found]:
             label=label,
             is_suspended=bool(suspended),
             is_revoked=bool(revoked),
+            is_frozen=bool(frozen),
+            # SQLite hands out JSON as text; so does a plain cursor on PostgreSQL, where Django asks it to.
+            restrictions=json.loads(limits) if isinstance(limits, str) else limits,
+            last_used_address=last_address,
             id=_uuid(user),
             sign_in_name=name,
             organisation_id=organisation,

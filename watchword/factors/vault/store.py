@@ -11,12 +11,15 @@ from uuid import UUID
 from django.conf import settings
 from django.db.models import Count, QuerySet
 
+from watchword.core.codes import normal_app_password
 from watchword.core.factors import Held
 from watchword.core.keyring import KeyRing
 from watchword.core.policy import FactorKind
+from watchword.core.restrictions import NO_RESTRICTIONS, Restrictions
 from watchword.directory.models import User
 from watchword.factors.models import Credential
 
+APP_PASSWORD_PURPOSE = "factors.app_password"  # noqa: S105  (what a key is used for)
 _SEALED = frozenset({FactorKind.PHONE})
 """Kinds whose secret can be read back (a telephone number); the others keep a hash."""
 
@@ -35,10 +38,12 @@ class Kept:
     suspended_at: datetime | None = None
     revoked_at: datetime | None = None
     revoked_because: str = ""
+    frozen_at: datetime | None = None
+    restrictions: Restrictions = NO_RESTRICTIONS
 
     @property
     def is_alive(self) -> bool:
-        """Whether it proves anything today."""
+        """Whether it takes up a place: neither suspended nor revoked; what is frozen is alive."""
         return self.suspended_at is None and self.revoked_at is None
 
 
@@ -102,6 +107,15 @@ def count_alive(user: User, kind: FactorKind) -> int:
     return Credential.objects.filter(user=user, kind=kind, revoked_at=None, suspended_at=None).count()
 
 
+def is_app_password_of(user: User, typed: str) -> bool:
+    """Whether a typed text is an app password of this person, alive or not."""
+    letters = normal_app_password(typed)
+    if letters is None:
+        return False
+    digests = key_ring().macs(APP_PASSWORD_PURPOSE, letters.encode("ascii"))
+    return Credential.objects.filter(user=user, kind=FactorKind.APP_PASSWORD, lookup__in=digests).exists()
+
+
 def revoke(user: User, credential_id: UUID, *, because: str, now: datetime) -> bool:
     """Turn one thing that a person holds into a tombstone; False if there was nothing to revoke."""
     return bool(_live(user).filter(pk=credential_id).update(revoked_at=now, revoked_because=because))
@@ -115,6 +129,21 @@ def revoke_all(user: User, kinds: Collection[FactorKind], *, because: str, now: 
 def suspend_all(user: User, kind: FactorKind, *, now: datetime) -> int:
     """Suspend everything of one kind for good: it stays listed, proves nothing and can only be deleted."""
     return _live(user).filter(kind=kind, suspended_at=None).update(suspended_at=now)
+
+
+def freeze(user: User, credential_id: UUID, *, now: datetime) -> bool:
+    """Put one live thing on ice: it proves nothing until it is thawed; False if it was frozen or is not alive."""
+    return bool(_live(user).filter(pk=credential_id, frozen_at=None).update(frozen_at=now))
+
+
+def thaw(user: User, credential_id: UUID) -> bool:
+    """Make a frozen thing usable again; False if it was not frozen."""
+    return bool(_live(user).filter(pk=credential_id).exclude(frozen_at=None).update(frozen_at=None))
+
+
+def restrict(user: User, credential_id: UUID, restrictions: Restrictions) -> bool:
+    """Narrow where, from where and until when one thing may be used; False if it is not alive."""
+    return bool(_live(user).filter(pk=credential_id).update(restrictions=restrictions.as_json()))
 
 
 def counts(users: Sequence[UUID]) -> dict[UUID, dict[FactorKind, int]]:
@@ -179,4 +208,6 @@ def _kept(row: Credential) -> Kept:
         suspended_at=row.suspended_at,
         revoked_at=row.revoked_at,
         revoked_because=row.revoked_because,
+        frozen_at=row.frozen_at,
+        restrictions=Restrictions.from_json(row.restrictions),
     )

@@ -1,0 +1,101 @@
+"""Seals events in a chain, so that a row that was changed or taken away later is found.
+
+A seal covers the events since the seal before it and that seal's own digest, under a key that is not in the database.
+Events younger than the last seal (a second or so, while a worker runs) are not protected yet. Whoever can cut off the
+newest seals together with their events is found only by somebody who kept the last digest: ``watchword verify`` prints
+it, and ``--expect`` compares.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import Max
+
+from watchword.audit.models import Event, Seal
+from watchword.core.codes import same
+
+PURPOSE = "audit.seal"
+LONGEST_RUN = 10_000
+"""The most events under one seal, so that sealing after a long pause stays short."""
+
+_FIELDS = tuple(field.attname for field in Event._meta.concrete_fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """What a look at the whole chain brought."""
+
+    problems: tuple[str, ...]
+    sealed: int
+    unsealed: int
+    last_digest: str
+
+
+def seal(*, now: datetime) -> int:
+    """Seal what happened since the last seal and return how many events that were. Call it outside a transaction."""
+    number = 0
+    with transaction.atomic():
+        newest = _newest_committed()
+        last = Seal.objects.order_by("-id").first()
+        if last is not None and last.last_id >= newest:
+            return 0
+        after = last.last_id if last is not None else 0
+        rows = list(
+            Event.objects.filter(id__gt=after, id__lte=newest).order_by("id")[:LONGEST_RUN].values_list(*_FIELDS)
+        )
+        if not rows:
+            return 0
+        digest = settings.WATCHWORD_KEY_RING.mac(PURPOSE, _content(last, iter(rows)))
+        number = len(rows)
+        Seal.objects.create(first_id=rows[0][0], last_id=rows[-1][0], number=number, digest=digest, at=now)
+    return number
+
+
+def look() -> Chain:
+    """Read every event under every seal and say what does not fit."""
+    problems: list[str] = []
+    before: Seal | None = None
+    sealed = 0
+    for this in Seal.objects.order_by("id").iterator():
+        after = before.last_id if before is not None else 0
+        run = Event.objects.filter(id__gt=after, id__lte=this.last_id).order_by("id")
+        number = run.count()
+        if number != this.number:
+            problems.append(f"{this}: {this.number} were sealed, {number} are there")
+        else:
+            content = _content(before, run.values_list(*_FIELDS).iterator())
+            if not any(same(bytes(this.digest), mac) for mac in settings.WATCHWORD_KEY_RING.macs(PURPOSE, content)):
+                problems.append(f"{this}: the seal is broken; an event or a seal was changed")
+        sealed += number
+        before = this
+    unsealed = Event.objects.filter(id__gt=before.last_id if before is not None else 0).count()
+    return Chain(tuple(problems), sealed, unsealed, bytes(before.digest).hex() if before is not None else "")
+
+
+def _newest_committed() -> int:
+    """Return an id up to which every event is committed or will never be."""
+    if connection.vendor == "postgresql":
+        # Numbers are given out before the commit: an older one can appear later. Whoever is writing now is waited for.
+        with connection.cursor() as cursor:
+            cursor.execute(f"LOCK TABLE {Event._meta.db_table} IN SHARE MODE")
+    return Event.objects.aggregate(newest=Max("id"))["newest"] or 0
+
+
+def _content(before: Seal | None, rows: Iterator[tuple[Any, ...]]) -> bytes:
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(json.dumps(row, default=_plain, sort_keys=True, separators=(",", ":")).encode())
+        digest.update(b"\n")
+    return (bytes(before.digest) if before is not None else b"") + digest.digest()
+
+
+def _plain(value: object) -> str:
+    return value.astimezone(UTC).isoformat() if isinstance(value, datetime) else str(value)

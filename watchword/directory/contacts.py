@@ -1,0 +1,24 @@
+"""Contact addresses in events: sealed, because events are kept for ever and read by many."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from django.conf import settings
+
+_PURPOSE = "directory.contact"
+
+
+def sealed_contact(address: str) -> str:
+    """Return an address as an event keeps it, for the one warning that goes to it."""
+    sealed: bytes = settings.WATCHWORD_KEY_RING.seal(_PURPOSE, address.encode())
+    return sealed.hex()
+
+
+def earlier_contact(details: Mapping[str, object]) -> str | None:
+    """Return the contact address before an edit, from the event that remembers it; None where it did not change."""
+    sealed = details.get("earlier_contact")
+    if not isinstance(sealed, str):
+        return None
+    opened: bytes = settings.WATCHWORD_KEY_RING.open(_PURPOSE, bytes.fromhex(sealed))
+    return opened.decode()

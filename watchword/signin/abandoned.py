@@ -1,0 +1,42 @@
+"""Sign-ins that stopped after the right password: somebody knows it, and did not have the code."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+
+from watchword.audit.events import EventKind
+from watchword.audit.record import Origin, record
+from watchword.core.signin import Because
+from watchword.signin import known_browsers
+from watchword.signin.models import Purpose, SignInAttempt
+
+PORTION = 100
+
+
+def close_abandoned(*, now: datetime) -> int:
+    """End the attempts whose time is over and remember those that came past the password.
+
+    Returns how many those were.
+    """
+    over = SignInAttempt.objects.filter(ended_at=None, expires_at__lte=now).order_by("expires_at")
+    number = 0
+    for attempt in over.select_related("user__organisation")[:PORTION]:
+        with transaction.atomic():
+            if not SignInAttempt.objects.filter(pk=attempt.pk, ended_at=None).update(ended_at=attempt.expires_at):
+                continue
+            if attempt.user is None or not attempt.evidence or attempt.purpose != Purpose.SIGN_IN:
+                continue
+            number += 1
+            record(
+                EventKind.SIGN_IN_DENIED,
+                now=now,
+                subject=attempt.user,
+                origin=Origin(address=attempt.address, agent=attempt.agent, door=attempt.door),
+                reason=Because.NOT_FINISHED,
+                details={"purpose": attempt.purpose, "attempt": str(attempt.pk)},
+                # Whoever uses their own browser knows that they did not finish.
+                heard=not known_browsers.is_known(attempt),
+            )
+    return number

@@ -1,0 +1,79 @@
+"""What an owner does with an app password besides making and deleting it: freeze, thaw, limit."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from django.db import transaction
+
+from watchword.audit.events import EventKind
+from watchword.audit.record import Origin, record
+from watchword.core.policy import FactorKind
+from watchword.core.restrictions import Restrictions
+from watchword.directory.models import User
+from watchword.factors import vault
+from watchword.factors.vault import Kept
+from watchword.signin import enrolment, sessions
+from watchword.signin.models import Session
+from watchword.signin.service import lock_person
+
+
+def find(user: User, credential_id: UUID | str) -> Kept | None:
+    """Return one app password of a person that is not deleted; None for anything else."""
+    kept = vault.find(user, credential_id)
+    return kept if kept is not None and kept.held.kind is FactorKind.APP_PASSWORD else None
+
+
+def freeze(session: Session, credential_id: UUID, *, origin: Origin, now: datetime) -> bool:
+    """Put an app password on ice; mail programs that use it stop at once. False if there was nothing to freeze.
+
+    It takes something away from whoever holds it, so that a session is enough and nothing has to be proven again.
+    """
+    with transaction.atomic():
+        user = lock_person(session.user)
+        kept = find(user, credential_id)
+        if kept is None or not vault.freeze(user, kept.id, now=now):
+            return False
+        sessions.close_mail(user, because="app_password_frozen", now=now)
+        record(
+            EventKind.APP_PASSWORD_FROZEN,
+            now=now,
+            subject=user,
+            by=user,
+            origin=origin,
+            details={"name": kept.held.label},
+        )
+        return True
+
+
+def thaw(session: Session, credential_id: UUID, *, origin: Origin, now: datetime) -> bool:
+    """Make a frozen app password usable again; raises ProofNeeded. False if it was not frozen."""
+    with transaction.atomic():
+        user = enrolment.permitted(session, FactorKind.APP_PASSWORD, now)
+        kept = find(user, credential_id)
+        if kept is None or not vault.thaw(user, kept.id):
+            return False
+        record(
+            EventKind.APP_PASSWORD_THAWED,
+            now=now,
+            subject=user,
+            by=user,
+            origin=origin,
+            details={"name": kept.held.label},
+        )
+        return True
+
+
+def limit(session: Session, credential_id: UUID, restrictions: Restrictions, *, origin: Origin, now: datetime) -> bool:
+    """Narrow or widen where an app password may be used; raises ProofNeeded. False if it is not the person's."""
+    with transaction.atomic():
+        user = enrolment.permitted(session, FactorKind.APP_PASSWORD, now)
+        kept = find(user, credential_id)
+        if kept is None or not vault.restrict(user, kept.id, restrictions):
+            return False
+        # Whoever is connected from outside the new limits has to sign in again.
+        sessions.close_mail(user, because="app_password_limited", now=now)
+        details = {"name": kept.held.label, "limits": restrictions.as_json() or {}}
+        record(EventKind.APP_PASSWORD_LIMITED, now=now, subject=user, by=user, origin=origin, details=details)
+        return True
