@@ -25,9 +25,10 @@ $(BIN)/python:
 	@echo "Making $(VENV) with $$($(PY) --version)."
 	@$(PY) -m venv $(VENV)
 
-$(VENV)/.installed: requirements.txt pyproject.toml | $(BIN)/python
+$(VENV)/.installed: requirements.txt requirements-source.txt pyproject.toml | $(BIN)/python
 	@echo "Installing what Watchword runs on."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --no-build-isolation -r requirements-source.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -90,7 +91,7 @@ pictures: $(VENV)/.installed-dev ## take the pictures of the documentation anew,
 
 requirements: ## pin requirements*.in anew, with hashes (needs uv)
 	@command -v uv >/dev/null || { echo "This needs uv: pip install uv" >&2; exit 1; }
-	@for name in requirements requirements-dev; do uv pip compile --quiet --upgrade --universal --python-version 3.12 \
+	@for name in requirements requirements-source requirements-dev; do uv pip compile --quiet --upgrade --universal --python-version 3.12 \
 	  --generate-hashes --no-annotate --no-header --no-emit-index-url $$name.in -o $$name.txt || exit 1; done
 
 clean: ## remove what was installed and what tests left; the demo's data too

@@ -51,6 +51,7 @@ def at_most_three(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(multi_factor, "MOST_AT_ONCE", 3)
 
 
+@pytest.mark.breaks_invariants
 @pytest.mark.usefixtures("at_most_three")
 def test_more_people_than_can_be_done_at_once_are_done_in_turns(root: Client, world: World) -> None:
     many(world, 7)
@@ -77,6 +78,7 @@ def test_those_who_are_so_already_don_t_stand_in_the_way(root: Client, world: Wo
     assert {row.split()[0] for row in rows(page)} == {"Carol", "Root", "Walter"}
 
 
+@pytest.mark.breaks_invariants
 def test_a_thousand_people_are_changed_by_one_button(root: Client, world: World) -> None:
     many(world, 1_100)
     page = root.get(f"{CHANGE}?do=enable&all=1&q=P+0")
@@ -111,6 +113,7 @@ def test_a_confirmation_is_good_for_an_hour(root: Client, world: World) -> None:
     assert User.objects.get(pk=world.carol.pk).state is MfaState.DISABLED
 
 
+@pytest.mark.breaks_invariants
 @pytest.mark.parametrize("number", [3, 50])
 def test_proving_again_keeps_every_tick(client: Client, world: World, number: int) -> None:
     ticked = [str(user.pk) for user in many(world, number)]
@@ -185,6 +188,7 @@ def test_a_change_that_the_role_does_not_allow_is_refused(client: Client, world:
     assert "Authentication Policy Administrator" in text(answer.content)
 
 
+@pytest.mark.breaks_invariants
 def test_the_page_says_how_many_match(root: Client, world: World) -> None:
     many(world, 60)
     assert "all 64 people who match" in text(root.get("/admin/multi-factor/").content)

@@ -110,6 +110,7 @@ def test_history_is_told_in_words(root: Client, world: World) -> None:
     assert change.by == world.root
 
 
+@pytest.mark.breaks_invariants
 def test_paging_shows_everybody_once_in_either_order(world: World) -> None:
     User.objects.bulk_create(
         [
@@ -135,6 +136,7 @@ def test_paging_shows_everybody_once_in_either_order(world: World) -> None:
         assert len(seen) == len(set(seen)) == 234
 
 
+@pytest.mark.breaks_invariants
 def test_pages_ask_few_questions_however_many_people_there_are(
     root: Client, world: World, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:

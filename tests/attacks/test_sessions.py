@@ -113,6 +113,7 @@ def test_ses_02_in_production_only_cookies_bound_to_this_very_host_are_set_and_r
     assert set(seen) == {
         "__Host-watchword-attempt",
         "__Host-watchword-session",
+        "__Host-watchword-browser",
         "__Host-messages",
         "__Host-csrf",
     }

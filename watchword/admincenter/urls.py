@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from watchword.admincenter.views import acts, files, multi_factor, people, settings, sign_ins
+from watchword.admincenter.views import acts, alerts, files, multi_factor, people, settings, sign_ins
 
 app_name = "admincenter"
 
@@ -24,5 +24,7 @@ urlpatterns = [
     path("service-settings/", settings.service_settings, name="service_settings"),
     path("sign-ins/", sign_ins.log, name="sign_ins"),
     path("sign-ins.csv", sign_ins.export, name="sign_ins_csv"),
+    path("alerts/", alerts.listing, name="alerts"),
+    path("alerts/<int:alert_id>/close/", alerts.close, name="close_alert"),
     path("roles/", settings.roles, name="roles"),
 ]

@@ -42,7 +42,7 @@ def _demo(arguments: Sequence[str]) -> int:
 
 WORDS: Mapping[str, Word] = {
     "demo": Word("try everything: sample people, a telephone on a page, an embedded mailbox", run=_demo),
-    "serve": Word("answer people and programs: serve [web|mail|all]", run=_serve),
+    "serve": Word("answer people and programs: serve [web|mail|worker|all]", run=_serve),
     "migrate": Word("bring the database up to date", management_command="migrate"),
     "createadmin": Word("make an administrator and print a one-time link", management_command="createadmin"),
     "keys": Word("the key ring: keys create|list|rotate", run=_keys),
@@ -52,6 +52,7 @@ WORDS: Mapping[str, Word] = {
         arguments=("--database", "default"),
     ),
     "mail-config": Word("print configuration for Dovecot or Postfix", management_command="mail_config"),
+    "verify": Word("look whether everything in the database is as it must be", management_command="verify"),
     "import-people": Word("read people from a CSV file", management_command="import_people"),
 }
 

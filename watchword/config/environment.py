@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from watchword.config import mail_wishes
+from watchword.config import mail_sending, mail_wishes
 from watchword.config.addresses import wrong_with_public_url
 from watchword.config.databases import DatabaseUrlError, database_settings
 from watchword.config.secret_files import SecretFileError, read_secret_file
@@ -32,6 +32,8 @@ VARIABLES: Mapping[str, str] = {
     "TRUSTED_PROXIES": "addresses or networks of the proxies in front, separated by commas",
     "DELIVERY_CHANNELS": "dotted paths of the channels that carry codes, separated by commas",
     **mail_wishes.VARIABLES,
+    **mail_sending.VARIABLES,
+    "COUNTRIES_FILE": "a newer geoip2fast file (.dat.gz), for the countries of addresses; absolute",
     "TIME_ZONE": "a time zone's name, such as Europe/Paris; UTC if not set",
     "LANGUAGE": f"one of {', '.join(LANGUAGES)}",
     "LOG_LEVEL": f"one of {', '.join(LOG_LEVELS)}",
@@ -68,6 +70,8 @@ class Environment:
     delivery_channels: tuple[str, ...]
     mail_socket_directory: Path
     mail: mail_wishes.MailWishes
+    mail_sending: mail_sending.MailSending
+    countries_file: str
     time_zone: str
     language: str
     log_level: str
@@ -110,6 +114,8 @@ def read_environment(
         delivery_channels=tuple(reader.dotted_paths("DELIVERY_CHANNELS")),
         mail_socket_directory=reader.folder("MAIL_SOCKET_DIRECTORY", home / "mail"),
         mail=reader.mail(),
+        mail_sending=mail_sending.read_mail_sending(reader.text, reader.wrong),
+        countries_file=reader.file("COUNTRIES_FILE"),
         time_zone=reader.time_zone(),
         language=reader.one_of("LANGUAGE", LANGUAGES),
         log_level=reader.one_of("LOG_LEVEL", LOG_LEVELS, default="INFO"),
@@ -143,127 +149,134 @@ class _Reader:
         self._read_secret = read_secret
         self.problems: list[Problem] = []
 
-    def _wrong(self, name: str, wrong: str, expected: str | None = None) -> None:
+    def wrong(self, name: str, wrong: str, expected: str | None = None) -> None:
         self.problems.append(Problem(PREFIX + name, wrong, expected or VARIABLES[name]))
 
-    def _text(self, name: str) -> str:
+    def text(self, name: str) -> str:
         """The value without outer space; empty if it isn't set, or if its file can't be used."""
         direct, file = (self._variables.get(PREFIX + key, "").strip() for key in (name, f"{name}_FILE"))
         if not file:
             return direct
         if direct:
-            self._wrong(name, f"is set, and so is {PREFIX}{name}_FILE", "only one of the two")
+            self.wrong(name, f"is set, and so is {PREFIX}{name}_FILE", "only one of the two")
             return ""
         try:
             return self._read_secret(Path(file)).strip()
         except SecretFileError as error:
-            self._wrong(f"{name}_FILE", str(error), "a file that only its owner can read (chmod 400)")
+            self.wrong(f"{name}_FILE", str(error), "a file that only its owner can read (chmod 400)")
             return ""
 
     def yes_or_no(self, name: str) -> bool:
-        text = self._text(name).lower()
+        text = self.text(name).lower()
         if text and text not in YES | NO:
-            self._wrong(name, "is neither yes nor no")
+            self.wrong(name, "is neither yes nor no")
         return text in YES
 
     def folder(self, name: str, default: Path) -> Path:
-        text = self._text(name)
+        text = self.text(name)
         path = Path(text) if text else default
         if text and not path.is_absolute():
-            self._wrong(name, "is not an absolute path")
+            self.wrong(name, "is not an absolute path")
         elif path.exists() and not path.is_dir():
-            self._wrong(name, "is not a folder")
+            self.wrong(name, "is not a folder")
         return path
 
+    def file(self, name: str) -> str:
+        text = self.text(name)
+        if text and not (Path(text).is_absolute() and Path(text).is_file()):
+            self.wrong(name, "is not the absolute path of a file")
+            return ""
+        return text
+
     def one_of(self, name: str, choices: tuple[str, ...], default: str | None = None) -> str:
-        text = self._text(name)
+        text = self.text(name)
         for choice in choices:
             if text.lower() == choice.lower():
                 return choice
         if text:
-            self._wrong(name, f"is {text!r}")
+            self.wrong(name, f"is {text!r}")
         return default or choices[0]
 
     def key_ring(self, home: Path, *, demo: bool) -> tuple[Path, KeyRing | None]:
         given = self._variables.get(f"{PREFIX}KEYS_FILE", "").strip()
         path = Path(given) if given else home / KEY_FILE_NAME
         before = len(self.problems)
-        text = self._text("KEYS")
+        text = self.text("KEYS")
         if not text and not given and len(self.problems) == before:
             try:
                 text = self._read_secret(path)
             except SecretFileError as error:
                 if path.exists():
-                    self._wrong("KEYS_FILE", str(error), "a file that only its owner can read (chmod 400)")
+                    self.wrong("KEYS_FILE", str(error), "a file that only its owner can read (chmod 400)")
                 elif not demo:
-                    self._wrong("KEYS_FILE", f"is not set, and there is no {path}", "run `watchword keys create` first")
+                    self.wrong("KEYS_FILE", f"is not set, and there is no {path}", "run `watchword keys create` first")
                 return path, None
         if len(self.problems) > before:
             return path, None
         try:
             return path, KeyRing.parse(text, chance=os.urandom)
         except KeyRingError as error:
-            self._wrong("KEYS_FILE" if given else "KEYS", f"can't be used: {error}")
+            self.wrong("KEYS_FILE" if given else "KEYS", f"can't be used: {error}")
             return path, None
 
     def database(self, home: Path) -> Mapping[str, object]:
-        text = self._text("DATABASE_URL")
+        text = self.text("DATABASE_URL")
         try:
             return database_settings(text or f"sqlite://{home}/watchword.sqlite3")
         except DatabaseUrlError as error:
-            self._wrong("DATABASE_URL", str(error))
+            self.wrong("DATABASE_URL", str(error))
             return {}
 
     def public_url(self, *, demo: bool) -> str:
-        text = self._text("PUBLIC_URL").rstrip("/")
+        text = self.text("PUBLIC_URL").rstrip("/")
         if not text:
             if not demo:
-                self._wrong("PUBLIC_URL", "is not set")
+                self.wrong("PUBLIC_URL", "is not set")
             return DEMO_URL
         if reason := wrong_with_public_url(text):
-            self._wrong("PUBLIC_URL", reason)
+            self.wrong("PUBLIC_URL", reason)
             return DEMO_URL
         return text
 
     def listen(self) -> tuple[str, int]:
-        text = self._text("LISTEN") or "127.0.0.1:8000"
+        text = self.text("LISTEN") or "127.0.0.1:8000"
         host, _, port = text.rpartition(":")
         if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:  # noqa: PLR2004  TCP
-            self._wrong("LISTEN", f"is {text!r}")
+            self.wrong("LISTEN", f"is {text!r}")
             return "127.0.0.1", 8000
         return host.strip("[]"), int(port)
 
     def mail(self) -> mail_wishes.MailWishes:
-        return mail_wishes.read_mail_wishes(self._text, self._wrong)
+        return mail_wishes.read_mail_wishes(self.text, self.wrong)
 
     def networks(self, name: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
         networks = []
-        for item in _listed(self._text(name)):
+        for item in _listed(self.text(name)):
             try:
                 network = ipaddress.ip_network(item)
             except ValueError:
-                self._wrong(name, f"holds {item!r}, which is neither an address nor a network")
+                self.wrong(name, f"holds {item!r}, which is neither an address nor a network")
                 continue
             if network.prefixlen == 0:
                 # Whoever reaches the server could then say which address they come from.
-                self._wrong(name, f"holds {item!r}, which is the whole internet")
+                self.wrong(name, f"holds {item!r}, which is the whole internet")
                 continue
             networks.append(network)
         return tuple(networks)
 
     def dotted_paths(self, name: str) -> Iterable[str]:
-        paths = _listed(self._text(name))
+        paths = _listed(self.text(name))
         for path in paths:
             if "." not in path or not all(part.isidentifier() for part in path.split(".")):
-                self._wrong(name, f"holds {path!r}, which is not a dotted path")
+                self.wrong(name, f"holds {path!r}, which is not a dotted path")
         return paths
 
     def time_zone(self) -> str:
-        text = self._text("TIME_ZONE") or "UTC"
+        text = self.text("TIME_ZONE") or "UTC"
         try:
             ZoneInfo(text)
         except (ZoneInfoNotFoundError, ValueError, OSError):
-            self._wrong("TIME_ZONE", f"is {text!r}, which is not a known time zone")
+            self.wrong("TIME_ZONE", f"is {text!r}, which is not a known time zone")
             return "UTC"
         return text
 

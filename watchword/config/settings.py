@@ -32,6 +32,9 @@ WATCHWORD_LISTEN = (ENVIRONMENT.listen_host, ENVIRONMENT.listen_port)
 WATCHWORD_TRUSTED_PROXIES = ENVIRONMENT.trusted_proxies
 WATCHWORD_MAIL_SOCKET_DIRECTORY = ENVIRONMENT.mail_socket_directory
 WATCHWORD_MAIL = ENVIRONMENT.mail
+WATCHWORD_MAIL_FROM = ENVIRONMENT.mail_sending.sender or "Watchword <watchword@localhost>"
+WATCHWORD_CAN_MAIL = ENVIRONMENT.demo or bool(ENVIRONMENT.mail_sending.host)
+WATCHWORD_COUNTRIES_FILE = ENVIRONMENT.countries_file
 WATCHWORD_SECURE_COOKIES = ENVIRONMENT.https
 # RFC 6265bis section 4.1.3.2: a browser takes a __Host- cookie only over TLS, and for this very host alone.
 WATCHWORD_COOKIE_PREFIX = "__Host-" if ENVIRONMENT.https else ""
@@ -74,6 +77,7 @@ _ROOMS = [
     "watchword.factors",
     "watchword.delivery",
     "watchword.signin",
+    "watchword.alerts",
     "watchword.doors.web",
     "watchword.doors.mail",
     "watchword.portal",
@@ -127,6 +131,16 @@ LANGUAGE_CODE = ENVIRONMENT.language
 LANGUAGES = [("en", "English")]
 TIME_ZONE = ENVIRONMENT.time_zone
 USE_TZ = True
+
+# In the demo warnings land in the embedded mailboxes.
+MAILERS: dict[str, dict[str, Any]] = {
+    "default": {"BACKEND": "watchword.demo.outgoing_mail.MailboxBackend"}
+    if ENVIRONMENT.demo
+    else {
+        "BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+        "OPTIONS": ENVIRONMENT.mail_sending.options(),
+    }
+}
 
 STATIC_URL = "static/"
 # Served from where the rooms keep them: nothing to collect, nothing to build.

@@ -43,6 +43,8 @@ class Outgoing:
     host: str = ""
     """The host of the sign-in page, for the origin-bound last line of a text."""
     language: str = "en"
+    words: str = ""
+    """What a text says that carries no code: a warning."""
 
 
 @dataclass(frozen=True, slots=True)

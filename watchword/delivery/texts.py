@@ -14,6 +14,8 @@ def text_of(outgoing: Outgoing) -> str:
 
     The last line lets telephones offer the code to this host only (WICG, origin-bound one-time codes).
     """
+    if outgoing.words:
+        return outgoing.words
     with override(outgoing.language):
         sentence = _(
             "%(code)s is your %(organisation)s security code. Nobody will ask you for it. "

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.directory.models import User
-from watchword.portal.browsers import browser_in_words
+from watchword.ui.browsers import browser_in_words
 
 _SERVICES = {"imap": "IMAP", "pop3": "POP", "smtp": "SMTP", "sieve": "Sieve", "caldav": "CalDAV"}
 
@@ -64,12 +64,20 @@ def _signed_in(event: Event) -> str:
 
 def _not_signed_in(event: Event) -> str:
     name = event.details.get("app_password")
+    if event.door == "mail" and name and event.reason != "app_password_revoked":
+        return _("A mail program with the app password “%(name)s” was refused") % {"name": name}
     if event.door == "mail" and name:
         # A forgotten device that tries all day is named, so that its owner knows which one to look for.
         return _("A mail program that uses the stopped app password “%(name)s” was refused") % {"name": name}
     if event.door == "mail":
         return _("A mail program was refused (%(service)s)") % {"service": _SERVICES.get(event.service, event.service)}
-    return _("A sign-in was refused")
+    match event.reason:
+        case "not_finished":
+            return _("Somebody typed your right password and then no code")
+        case "app_password_in_browser":
+            return _("An app password was typed on the sign-in page, and refused")
+        case _:
+            return _("A sign-in was refused")
 
 
 def _said(text: str) -> Callable[[Event], str]:
@@ -113,6 +121,11 @@ _WORDS: dict[EventKind, Callable[[Event], str]] = {
     EventKind.APP_PASSWORD_DELETED: _method("The app password “%(name)s” was deleted"),
     EventKind.APP_PASSWORDS_DELETED: _said("All app passwords were deleted"),
     EventKind.APP_PASSWORDS_SUSPENDED: _said("App passwords were suspended"),
+    EventKind.APP_PASSWORD_FROZEN: _method("The app password “%(name)s” was frozen"),
+    EventKind.APP_PASSWORD_THAWED: _method("The app password “%(name)s” was thawed"),
+    EventKind.APP_PASSWORD_LIMITED: _method("The limits of the app password “%(name)s” were changed"),
+    EventKind.WARNING_CHOICE_CHANGED: _said("The choice of how to be warned was changed"),
+    EventKind.DISAVOWED: _said("“This wasn't me” was pressed: sessions ended, the password is useless"),
     EventKind.PASSWORD_CHANGED: _said("The password was changed"),
     EventKind.PASSWORD_RESET: _said("The password was reset"),
     EventKind.SESSION_ENDED: _said("A browser was signed out"),
@@ -135,5 +148,6 @@ _WARNINGS = frozenset(
         EventKind.CODE_REJECTED,
         EventKind.FRAUD_REPORTED,
         EventKind.SECOND_FACTOR_LOCKED,
+        EventKind.DISAVOWED,
     }
 )

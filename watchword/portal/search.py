@@ -57,6 +57,12 @@ SETTINGS = (
         "restore multi-factor authentication on previously trusted devices",
     ),
     Setting(
+        _("Warnings"),
+        _("How you hear of something unusual"),
+        "portal:warnings",
+        "warnings alerts notices mail text suspicious this wasn't me somebody else",
+    ),
+    Setting(
         _("Recent activity"),
         _("What happened to your account"),
         "portal:activity",

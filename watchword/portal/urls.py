@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from watchword.portal import search, views
+from watchword.portal import app_password_views, not_me, search, views, warning_views
 
 app_name = "portal"
 
@@ -10,6 +10,11 @@ urlpatterns = [
     path("", views.home, name="home"),
     path("security/", views.security, name="security"),
     path("app-passwords/", views.app_passwords, name="app_passwords"),
+    path("app-passwords/<uuid:credential_id>/freeze/", app_password_views.freeze, name="freeze"),
+    path("app-passwords/<uuid:credential_id>/thaw/", app_password_views.thaw, name="thaw"),
+    path("app-passwords/<uuid:credential_id>/limits/", app_password_views.limits, name="limits"),
+    path("warnings/", warning_views.warnings, name="warnings"),
+    path("not-me/<str:token>/", not_me.not_me, name="not_me"),
     path("activity/", views.activity, name="activity"),
     path("sessions/<uuid:session_id>/end/", views.end_session, name="end_session"),
     path("sessions/end-others/", views.end_other_sessions, name="end_other_sessions"),

@@ -17,9 +17,9 @@ from django.views.decorators.http import require_POST
 from watchword.core.policy import MfaState
 from watchword.directory.models import User
 from watchword.portal.activity import lines_of
-from watchword.portal.browsers import browser_in_words
 from watchword.signin import actions, enrolment, overview, sessions
 from watchword.signin.middleware import origin_of, person_of, session_of
+from watchword.ui.browsers import browser_in_words
 
 LINES_SHORT = 5
 LINES_LONG = 50
@@ -102,4 +102,5 @@ def _app_passwords(user: User) -> dict[str, object]:
         "limit": user.organisation.policy.limits.app_passwords,
         "why_not": enrolment.why_cannot_create(user),
         "mfa_state": user.state,
+        "stale": {row.id for row in rows if row.is_stale(timezone.now())},
     }

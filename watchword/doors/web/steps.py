@@ -56,5 +56,7 @@ def come_in(arrival: ComeIn, response: HttpResponse | None = None) -> HttpRespon
     """Put the session into the browser and go where the person wanted to go, or show ``response`` first."""
     answer = response if response is not None else HttpResponseRedirect(safe_next(arrival.next_url))
     cookies.set_session(answer, arrival.token)
+    if arrival.browser_token:
+        cookies.set_browser(answer, arrival.browser_token)
     add_never_cache_headers(answer)
     return answer

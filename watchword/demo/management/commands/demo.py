@@ -122,6 +122,7 @@ def _children(wanted: Ports) -> list[Child]:
     return [
         Child("the web server", python(*command, "serve", "web", "--listen", f"{HOST}:{wanted.web}")),
         Child("the mail door", python(*command, "serve", "mail")),
+        Child("the worker", python(*command, "serve", "worker")),
         Child(
             "the mailbox",
             python(

@@ -51,7 +51,11 @@ def name(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             token = service.begin(
-                form.cleaned_data["name"], origin=origin_of(request), next_url=next_url, now=timezone.now()
+                form.cleaned_data["name"],
+                origin=origin_of(request),
+                next_url=next_url,
+                browser=cookies.browser_token(request),
+                now=timezone.now(),
             )
         except NotASignInName:
             form.add_error("name", _("That is no sign-in name. It looks like a mail address: alice@example.org"))

@@ -1,0 +1,79 @@
+"""Alerts: what administrators should look at, and what was done about it."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+
+from watchword.admincenter.gate import needs
+from watchword.alerts import headlines
+from watchword.alerts.models import Alert
+from watchword.alerts.rules import Rule
+from watchword.audit.events import EventKind
+from watchword.audit.record import record
+from watchword.directory.roles import Act
+from watchword.signin.middleware import origin_of, person_of
+
+PAGE = 50
+LONGEST_NUMBER = 18
+
+
+@require_safe
+@needs(Act.SEE_SIGN_INS)
+def listing(request: HttpRequest) -> HttpResponse:
+    """Show the open alerts, or all of them, the newest first."""
+    by = person_of(request)
+    show_all = request.GET.get("show") == "all"
+    rows = Alert.objects.filter(organisation_id=by.organisation_id).select_related("subject").order_by("-id")
+    if not show_all:
+        rows = rows.filter(closed_at=None)
+    before = request.GET.get("before", "")
+    if before.isascii() and before.isdecimal() and len(before) <= LONGEST_NUMBER:
+        rows = rows.filter(id__lt=int(before))
+    found = list(rows[: PAGE + 1])
+    shown = [
+        {
+            "alert": alert,
+            "said": headlines.headline_of(Rule(alert.rule), alert.times),
+            "next_step": headlines.next_step_of(Rule(alert.rule)),
+            "done": headlines.done_of(Rule(alert.rule), alert.details),
+        }
+        for alert in found[:PAGE]
+    ]
+    context = {
+        "here": "alerts",
+        "rows": shown,
+        "show_all": show_all,
+        "may_close": by.may(Act.CLOSE_ALERTS),
+        "older": found[PAGE - 1].pk if len(found) > PAGE else None,
+    }
+    return render(request, "admincenter/alerts.html", context)
+
+
+@require_POST
+@needs(Act.CLOSE_ALERTS)
+def close(request: HttpRequest, alert_id: int) -> HttpResponse:
+    """Close an alert with a note of what was done."""
+    by = person_of(request)
+    now = timezone.now()
+    note = " ".join(request.POST.get("note", "").split())
+    note = "".join(letter for letter in note if letter.isprintable())[:300]
+    if alert_id > 2**63 - 1:
+        raise Http404
+    with transaction.atomic():
+        mine = Alert.objects.filter(pk=alert_id, organisation_id=by.organisation_id)
+        if not mine.exists():
+            raise Http404
+        if mine.filter(closed_at=None).update(closed_at=now, closed_by_name=by.sign_in_name, note=note):
+            details = {"alert": alert_id, "note": note}
+            record(EventKind.ALERT_CLOSED, now=now, by=by, origin=origin_of(request), details=details)
+            messages.success(request, _("The alert is closed."))
+        else:
+            messages.info(request, _("Somebody else has closed this alert already."))
+    return HttpResponseRedirect(reverse("admincenter:alerts"))

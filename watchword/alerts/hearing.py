@@ -1,0 +1,163 @@
+"""The worker's first half: takes events out of the outbox and writes down who is to hear of them.
+
+The outbox row, the notices and the alert change in one transaction, so that a worker that dies leaves either the event
+unheard or everything written. An event that can't be understood is tried five times and then left in the outbox.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import F
+
+from watchword.alerts import links, places
+from watchword.alerts.models import Alert, By, Disavowal, Notice, WarningChoice
+from watchword.alerts.rules import HEARINGS, Hearing, Rule, rule_of
+from watchword.audit.events import EventKind
+from watchword.audit.models import Event, UnheardEvent
+from watchword.directory.contacts import earlier_contact
+from watchword.directory.models import Organisation, User
+
+logger = logging.getLogger(__name__)
+
+PORTION = 100
+MOST_TRIES = 5
+SEAL = "alerts.notice"
+
+
+def hear(*, now: datetime) -> int:
+    """Look at the oldest unheard events and return how many there were."""
+    waiting = UnheardEvent.objects.filter(tries__lt=MOST_TRIES).order_by("event_id")
+    ids = list(waiting.values_list("event_id", flat=True)[:PORTION])
+    for event_id in ids:
+        try:
+            _hear_one(event_id, now)
+        except Exception as error:  # noqa: BLE001  (one event must not silence all others)
+            # The text of an error can hold what was in the event; its kind and the number do.
+            logger.error("event %d can't be turned into a warning: %s", event_id, type(error).__name__)  # noqa: TRY400
+            UnheardEvent.objects.filter(pk=event_id).update(tries=F("tries") + 1)
+    return len(ids)
+
+
+def _hear_one(event_id: int, now: datetime) -> None:
+    with transaction.atomic():
+        row = UnheardEvent.objects.filter(pk=event_id)
+        if connection.features.has_select_for_update_skip_locked:
+            row = row.select_for_update(skip_locked=True)
+        if not row.exists():
+            return
+        event = Event.objects.filter(pk=event_id).first()
+        if event is not None:
+            _warn_about(event, now)
+        UnheardEvent.objects.filter(pk=event_id).delete()
+
+
+def _warn_about(event: Event, now: datetime) -> None:
+    rule = rule_of(
+        EventKind(event.kind),
+        door=event.door,
+        reason=event.reason,
+        details=event.details,
+        by_somebody_else=event.actor_id is not None and event.actor_id != event.subject_id,
+    )
+    if rule is None:
+        return
+    credential = _credential(event)
+    if rule is Rule.APP_PASSWORD_ELSEWHERE:
+        before = str(event.details.get("before", ""))
+        if credential is None or not places.is_new(credential, event.address, before, now=now):
+            return
+    hearing = HEARINGS[rule]
+    subject = None
+    if event.subject_id is not None:
+        subject = User.objects.select_related("organisation").filter(pk=event.subject_id).first()
+    if subject is None and rule is not Rule.SOURCE_CLOSED:
+        # A name that belongs to nobody: there is nobody to warn, and nothing that a stranger could learn from it.
+        return
+    if subject is not None and hearing.person and subject.deleted_at is None:
+        _tell(event, rule, hearing, subject, credential, now)
+    if hearing.administrators:
+        _raise_alert(event, rule, hearing, subject, now)
+
+
+def _tell(event: Event, rule: Rule, hearing: Hearing, user: User, credential: UUID | None, now: datetime) -> None:
+    what = f"{rule}:{credential}" if credential is not None else str(rule)
+    made = False
+    for address in _addresses(event, rule, user):
+        made |= _notice(event, rule, hearing, user, By.MAIL, address, what, now)
+    if hearing.loud and WarningChoice.objects.filter(user=user, by_text=True).exists():
+        made |= _notice(event, rule, hearing, user, By.TEXT, "", what, now)
+    if made and hearing.link:
+        Disavowal.objects.get_or_create(
+            event_id=event.pk,
+            defaults={
+                "user": user,
+                "rule": rule,
+                "credential_id": credential,
+                "created_at": now,
+                "expires_at": now + links.LASTS,
+            },
+        )
+
+
+def _notice(event: Event, rule: Rule, hearing: Hearing, user: User, by: By, to: str, what: str, now: datetime) -> bool:
+    target = settings.WATCHWORD_KEY_RING.mac(SEAL, f"{by}:{to}".encode()).hex()[:24]
+    _row, is_first = Notice.objects.get_or_create(
+        merge_key=f"{user.pk.hex}:{what}:{target}:{_window(event, hearing)}",
+        defaults={
+            "user": user,
+            "rule": rule,
+            "event_id": event.pk,
+            "by": by,
+            "to": settings.WATCHWORD_KEY_RING.seal(SEAL, to.encode()),
+            "has_link": hearing.link,
+            "created_at": now,
+            "next_try_at": now,
+        },
+    )
+    return is_first
+
+
+def _raise_alert(event: Event, rule: Rule, hearing: Hearing, subject: User | None, now: datetime) -> None:
+    whose = (
+        [subject.organisation_id] if subject is not None else list(Organisation.objects.values_list("pk", flat=True))
+    )
+    for organisation_id in whose:
+        target = subject.pk.hex if subject is not None else event.address
+        row, is_first = Alert.objects.get_or_create(
+            merge_key=f"{organisation_id}:{rule}:{target}:{_window(event, hearing)}",
+            defaults={
+                "organisation_id": organisation_id,
+                "rule": rule,
+                "subject": subject,
+                "event_id": event.pk,
+                "raised_at": event.at,
+                "last_at": event.at,
+                "details": {"address": event.address, "agent": event.agent, "door": event.door, **event.details},
+            },
+        )
+        if not is_first:
+            Alert.objects.filter(pk=row.pk).update(times=F("times") + 1, last_at=now)
+
+
+def _window(event: Event, hearing: Hearing) -> str:
+    seconds = int(hearing.window.total_seconds())
+    return str(int(event.at.timestamp()) // seconds) if seconds else f"event{event.pk}"
+
+
+def _addresses(event: Event, rule: Rule, user: User) -> list[str]:
+    addresses = [user.contact_mail or user.sign_in_name]
+    earlier = earlier_contact(event.details) if rule is Rule.CONTACT_CHANGED else None
+    if earlier is not None:
+        # Whoever changed the address must not be the only one who hears of it.
+        addresses.append(earlier or user.sign_in_name)
+    return list(dict.fromkeys(address for address in addresses if "@" in address))
+
+
+def _credential(event: Event) -> UUID | None:
+    text = event.details.get("credential")
+    return UUID(text) if isinstance(text, str) else None

@@ -1,0 +1,51 @@
+"""The *This wasn't me* links: made with a notice, opened by a page, used once."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.conf import settings
+
+from watchword.alerts.models import Disavowal
+from watchword.core.codes import same
+from watchword.core.policy import Standing
+
+LASTS = timedelta(days=7)
+_PURPOSE = "alerts.disavowal"
+_ID_OCTETS = 16
+
+
+def address_of(link: Disavowal) -> str:
+    """Return the whole address of a link, always under the configured origin, whatever host somebody asked for."""
+    return f"{settings.WATCHWORD_PUBLIC_URL}/not-me/{token_of(link)}/"
+
+
+def token_of(link: Disavowal) -> str:
+    """Return the secret part: the id and 256 bits of it under the key ring, so that the table alone opens nothing."""
+    octets = link.id.bytes + settings.WATCHWORD_KEY_RING.mac(_PURPOSE, link.id.bytes)
+    return base64.urlsafe_b64encode(octets).decode().rstrip("=")
+
+
+def find(token: str, *, now: datetime) -> Disavowal | None:
+    """Return the link that is unused, young enough and whose person may sign in; None for every other text."""
+    try:
+        octets = base64.urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
+    except (ValueError, binascii.Error):
+        return None
+    pk, mac = octets[:_ID_OCTETS], octets[_ID_OCTETS:]
+    if len(pk) != _ID_OCTETS or not any(same(known, mac) for known in settings.WATCHWORD_KEY_RING.macs(_PURPOSE, pk)):
+        return None
+    link = (
+        Disavowal.objects.select_related("user__organisation")
+        .filter(pk=UUID(bytes=pk), used_at=None, expires_at__gt=now)
+        .first()
+    )
+    return link if link is not None and link.user.standing is not Standing.DELETED else None
+
+
+def use(link: Disavowal, *, now: datetime) -> bool:
+    """Spend a link; exactly one caller ever gets True."""
+    return Disavowal.objects.filter(pk=link.pk, used_at=None, expires_at__gt=now).update(used_at=now) == 1

@@ -1,0 +1,88 @@
+"""Warnings as they travel: a mail, or a short text."""
+
+from __future__ import annotations
+
+from email.utils import format_datetime
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.mail import EmailMessage
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+
+from watchword.alerts import countries
+from watchword.alerts.models import Notice
+from watchword.alerts.rules import Rule
+from watchword.alerts.words import service_of, words_of
+from watchword.audit.models import Event
+from watchword.ui.browsers import browser_in_words
+
+LONGEST_TEXT = 300
+
+
+def facts_of(event: Event) -> list[tuple[str, str]]:
+    """Return when, from where and by what, as pairs of a label and a value."""
+    at = timezone.localtime(event.at)
+    facts = [(_("When"), date_format(at, "j F Y, H:i") + f" ({at.tzname()})")]
+    if event.address:
+        country = countries.country_of(event.address)
+        facts.append((_("From"), f"{event.address} ({country})" if country else event.address))
+    if event.agent:
+        facts.append((_("By"), browser_in_words(event.agent)))
+    elif event.service:
+        facts.append((_("By"), _("a mail program (%(service)s)") % {"service": service_of(event)}))
+    if event.actor_id is not None and event.actor_id != event.subject_id:
+        facts.append((_("Done by"), event.actor_name))
+    return facts
+
+
+def mail_of(notice: Notice, event: Event, to: str, link: str) -> EmailMessage:
+    """Return the mail of a notice. The same notice always has the same Message-ID."""
+    words = words_of(Rule(notice.rule), event)
+    organisation = notice.user.organisation.name
+    lines = [
+        _("Hello %(name)s,") % {"name": notice.user.display_name},
+        "",
+        words.what,
+        "",
+        *(f"  {label}: {one_line(value)}" for label, value in facts_of(event)),
+        "",
+        words.advice,
+    ]
+    if link:
+        lines += [
+            "",
+            _("This wasn't me:"),
+            link,
+            "",
+            _("The link works once, within seven days, after a press on a button."),
+        ]
+    lines += ["", _("Account: %(name)s") % {"name": notice.user.sign_in_name}, organisation]
+    host = urlsplit(settings.WATCHWORD_PUBLIC_URL).hostname or "localhost"
+    return EmailMessage(
+        subject=one_line(f"{words.subject} ({organisation})"),
+        body="\n".join(lines) + "\n",
+        from_email=settings.WATCHWORD_MAIL_FROM,
+        to=[to],
+        headers={
+            "Message-ID": f"<{notice.pk}@{host}>",
+            "Date": format_datetime(notice.created_at),
+            # RFC 3834 section 5: no out-of-office reply may answer this.
+            "Auto-Submitted": "auto-generated",
+        },
+    )
+
+
+def text_of(notice: Notice, event: Event) -> str:
+    """Return the short form for a telephone; no link, because texts teach people to follow links."""
+    said = _("%(organisation)s: %(subject)s. Not you? See your mail, or tell your administrator.") % {
+        "organisation": notice.user.organisation.name,
+        "subject": words_of(Rule(notice.rule), event).subject,
+    }
+    return one_line(said)[:LONGEST_TEXT]
+
+
+def one_line(text: str) -> str:
+    """Return a text without anything that could begin a new line or header."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())

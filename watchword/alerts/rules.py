@@ -1,0 +1,132 @@
+"""From an event to what is said about it: one table, pure, read by the worker, the mails, the pages and the tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from watchword.audit.events import EventKind
+from watchword.core.signin import Because
+
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+WEEK = timedelta(days=7)
+WRONG_CODES_OF_A_KNOWN_BROWSER = 3
+"""People mistype: in a browser that they use, the third wrong code is worth a warning, elsewhere the first is."""
+
+
+class Rule(StrEnum):
+    """What a warning is about; stored with it."""
+
+    CODE_MISSING = "code_missing"
+    PASSWORD_IN_MAIL = "password_in_mail"  # noqa: S105  (names of rules, not secrets)
+    APP_PASSWORD_IN_BROWSER = "app_password_in_browser"  # noqa: S105
+    APP_PASSWORD_ELSEWHERE = "app_password_elsewhere"  # noqa: S105
+    APP_PASSWORD_REVOKED = "app_password_revoked"  # noqa: S105
+    APP_PASSWORD_LIMITS = "app_password_limits"  # noqa: S105
+    APP_PASSWORD_CREATED = "app_password_created"  # noqa: S105
+    NEW_BROWSER = "new_browser"
+    PHONE_ADDED = "phone_added"
+    PHONE_REMOVED = "phone_removed"
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105
+    PASSWORD_RESET = "password_reset"  # noqa: S105
+    MFA_STATE = "mfa_state"
+    CONTACT_CHANGED = "contact_changed"
+    FRAUD_REPORTED = "fraud_reported"
+    LOCKED = "locked"
+    SOURCE_CLOSED = "source_closed"
+    DISAVOWED = "disavowed"
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """Who hears of a rule, and how often at most."""
+
+    person: bool = False
+    administrators: bool = False
+    loud: bool = False
+    """Also as a text, for those who want that."""
+    link: bool = False
+    """Whether the mail carries *This wasn't me*."""
+    window: timedelta = HOUR
+
+
+HEARINGS: Mapping[Rule, Hearing] = {
+    Rule.CODE_MISSING: Hearing(person=True, administrators=True, loud=True, link=True),
+    Rule.PASSWORD_IN_MAIL: Hearing(person=True, link=True, window=DAY),
+    Rule.APP_PASSWORD_IN_BROWSER: Hearing(person=True, administrators=True, link=True),
+    Rule.APP_PASSWORD_ELSEWHERE: Hearing(person=True, link=True, window=DAY),
+    Rule.APP_PASSWORD_REVOKED: Hearing(person=True, window=WEEK),
+    Rule.APP_PASSWORD_LIMITS: Hearing(person=True, administrators=True, link=True, window=DAY),
+    Rule.APP_PASSWORD_CREATED: Hearing(person=True, link=True, window=timedelta(0)),
+    Rule.NEW_BROWSER: Hearing(person=True, link=True, window=timedelta(0)),
+    Rule.PHONE_ADDED: Hearing(person=True, loud=True, link=True, window=timedelta(0)),
+    Rule.PHONE_REMOVED: Hearing(person=True, loud=True, link=True, window=timedelta(0)),
+    Rule.PASSWORD_CHANGED: Hearing(person=True, link=True, window=timedelta(0)),
+    Rule.PASSWORD_RESET: Hearing(person=True, window=timedelta(0)),
+    Rule.MFA_STATE: Hearing(person=True, window=timedelta(0)),
+    Rule.CONTACT_CHANGED: Hearing(person=True, link=True, window=timedelta(0)),
+    Rule.FRAUD_REPORTED: Hearing(person=True, administrators=True, link=True),
+    Rule.LOCKED: Hearing(person=True, administrators=True, loud=True, link=True, window=DAY),
+    Rule.SOURCE_CLOSED: Hearing(administrators=True),
+    Rule.DISAVOWED: Hearing(person=True, administrators=True, loud=True, window=timedelta(0)),
+}
+"""A window of nothing: each such event is told of. All the others could be set off by strangers, again and again."""
+
+_SIMPLE: Mapping[EventKind, Rule] = {
+    EventKind.APP_PASSWORD_CREATED: Rule.APP_PASSWORD_CREATED,
+    EventKind.METHOD_ADDED: Rule.PHONE_ADDED,
+    EventKind.METHOD_REPLACED: Rule.PHONE_ADDED,
+    EventKind.METHOD_REMOVED: Rule.PHONE_REMOVED,
+    EventKind.METHODS_RESET: Rule.PHONE_REMOVED,
+    EventKind.PASSWORD_CHANGED: Rule.PASSWORD_CHANGED,
+    EventKind.PASSWORD_RESET: Rule.PASSWORD_RESET,
+    EventKind.FRAUD_REPORTED: Rule.FRAUD_REPORTED,
+    EventKind.SECOND_FACTOR_LOCKED: Rule.LOCKED,
+    EventKind.SOURCE_CLOSED: Rule.SOURCE_CLOSED,
+    EventKind.DISAVOWED: Rule.DISAVOWED,
+}
+_OF_REFUSALS: Mapping[str, Rule] = {
+    Because.NOT_FINISHED: Rule.CODE_MISSING,
+    Because.APP_PASSWORD_NEEDED: Rule.PASSWORD_IN_MAIL,
+    Because.ACCOUNT_PASSWORD_CLOSED: Rule.PASSWORD_IN_MAIL,
+    Because.APP_PASSWORD_IN_BROWSER: Rule.APP_PASSWORD_IN_BROWSER,
+    Because.APP_PASSWORD_REVOKED: Rule.APP_PASSWORD_REVOKED,
+    Because.APP_PASSWORD_OUTSIDE_LIMITS: Rule.APP_PASSWORD_LIMITS,
+}
+
+
+def rule_of(
+    kind: EventKind, *, door: str, reason: str, details: Mapping[str, object], by_somebody_else: bool
+) -> Rule | None:
+    """Return which warning an event is worth, or None.
+
+    An app password that was used from another address is only a candidate: the worker knows the places.
+    """
+    match kind:
+        case EventKind.CODE_REJECTED:
+            return _of_wrong_code(details)
+        case EventKind.SIGN_IN_DENIED:
+            return _OF_REFUSALS.get(reason)
+        case EventKind.SIGN_IN_ALLOWED:
+            return Rule.APP_PASSWORD_ELSEWHERE if door == "mail" else Rule.NEW_BROWSER
+        case EventKind.MFA_STATE_CHANGED:
+            return Rule.MFA_STATE if by_somebody_else else None
+        case EventKind.PERSON_EDITED:
+            return Rule.CONTACT_CHANGED if "contact_mail" in _list(details.get("fields")) else None
+        case _:
+            return _SIMPLE.get(kind)
+
+
+def _of_wrong_code(details: Mapping[str, object]) -> Rule | None:
+    if details.get("purpose") == "register":
+        return None
+    wrong = details.get("wrong")
+    is_often = isinstance(wrong, int) and wrong >= WRONG_CODES_OF_A_KNOWN_BROWSER
+    return Rule.CODE_MISSING if details.get("browser") != "known" or is_often else None
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []

@@ -1,0 +1,225 @@
+"""What a warning says: what happened, when, from where, by what, and what to do. Plain words, no secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from django.utils.translation import gettext as _
+
+from watchword.alerts.rules import Rule
+from watchword.audit.models import Event
+
+_SERVICES = {"imap": "IMAP", "pop3": "POP", "smtp": "SMTP", "submission": "SMTP", "sieve": "Sieve"}
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """One warning in words."""
+
+    subject: str
+    what: str
+    advice: str
+
+
+def words_of(rule: Rule, event: Event) -> Words:
+    """Return what a rule says about an event, to the person."""
+    return _WORDS[rule](event)
+
+
+def _name(event: Event) -> str:
+    return str(event.details.get("app_password") or event.details.get("name") or "")
+
+
+def service_of(event: Event) -> str:
+    """Return the name of a mail service as people know it."""
+    return _SERVICES.get(event.service, event.service.upper())
+
+
+def _code_missing(_event: Event) -> Words:
+    return Words(
+        _("Somebody knows your password"),
+        _("Somebody typed your right password and then failed at the security code. They did not get in."),
+        _(
+            "If it was you, you have nothing to do. If not, press the link: it ends every session and makes this password useless."
+        ),
+    )
+
+
+def _password_in_mail(event: Event) -> Words:
+    return Words(
+        _("A mail program used your account password"),
+        _(
+            "A mail program (%(service)s) tried your right account password. It was refused, because mail programs need an app password."
+        )
+        % {"service": service_of(event)},
+        _(
+            "If it is a program of yours, give it an app password. If not, somebody knows your password: press the link."
+        ),
+    )
+
+
+def _in_browser(_event: Event) -> Words:
+    return Words(
+        _("An app password was typed on the sign-in page"),
+        _(
+            "Somebody typed one of your app passwords on the sign-in page. App passwords are for mail programs only; it was refused."
+        ),
+        _("If it was you, sign in with your own password. If not, press the link and delete your app passwords."),
+    )
+
+
+def _elsewhere(event: Event) -> Words:
+    return Words(
+        _("Your app password was used from a new place"),
+        _("The app password “%(name)s” was used from a network where it was never used before.")
+        % {"name": _name(event)},
+        _(
+            "If you are travelling, or your provider has changed, you have nothing to do. If not, press the link: "
+            "it freezes this app password and signs everything out."
+        ),
+    )
+
+
+def _revoked(event: Event) -> Words:
+    return Words(
+        _("A device still tries a deleted app password"),
+        _("A mail program still tries the app password “%(name)s”, which was deleted. It is refused each time.")
+        % {"name": _name(event)},
+        _("If it is a device of yours, give it a new app password or remove the account there."),
+    )
+
+
+def _limits(event: Event) -> Words:
+    return Words(
+        _("An app password was used outside its limits"),
+        _("The app password “%(name)s” was tried where you don't allow it. It was refused.") % {"name": _name(event)},
+        _("If it was you, change its limits. If not, press the link: somebody knows this app password."),
+    )
+
+
+def _created(event: Event) -> Words:
+    return Words(
+        _("A new app password"),
+        _("The app password “%(name)s” was made for your account.") % {"name": _name(event)},
+        _("If it was not you, press the link."),
+    )
+
+
+def _new_browser(_event: Event) -> Words:
+    return Words(
+        _("Sign-in from a new browser"),
+        _("Your account was used to sign in from a browser in which you have not signed in before."),
+        _("If it was you, you have nothing to do. If not, press the link."),
+    )
+
+
+def _phone_added(event: Event) -> Words:
+    return Words(
+        _("A phone was registered"),
+        _("The phone number ending %(ends)s now receives your security codes.")
+        % {"ends": event.details.get("ends", "")},
+        _("If it was not you, press the link and tell your administrator at once."),
+    )
+
+
+def _phone_removed(_event: Event) -> Words:
+    return Words(
+        _("A phone was removed"),
+        _("A phone that received your security codes was removed from your account."),
+        _("If it was neither you nor your administrator, press the link."),
+    )
+
+
+def _password_changed(_event: Event) -> Words:
+    return Words(
+        _("Your password was changed"),
+        _("The password of your account was changed, and other browsers were signed out."),
+        _("If it was not you, press the link."),
+    )
+
+
+def _password_reset(_event: Event) -> Words:
+    return Words(
+        _("Your password was reset"),
+        _("An administrator gave your account a new password. Mail programs may ask for a new app password."),
+        _("If you did not ask for this, speak with your administrator."),
+    )
+
+
+def _mfa_state(event: Event) -> Words:
+    state = event.details.get("after", "")
+    if state == "disabled":
+        what = _("Multi-factor authentication was switched off for your account. App passwords have stopped.")
+    else:
+        what = _(
+            "Multi-factor authentication was switched on for your account. At your next sign-in you will be asked "
+            "for a security code, or led through setting up your phone."
+        )
+    return Words(_("Your multi-factor authentication was changed"), what, _("Questions? Ask your administrator."))
+
+
+def _contact(_event: Event) -> Words:
+    return Words(
+        _("Your contact address was changed"),
+        _(
+            "The address to which warnings about your account are sent was changed. This mail went to the old and the new one."
+        ),
+        _("If you did not expect this, press the link."),
+    )
+
+
+def _fraud(_event: Event) -> Words:
+    return Words(
+        _("A call was reported as not yours"),
+        _("Somebody at your telephone said that they are not signing in. The code is void."),
+        _("Somebody knows your password. Press the link: it makes this password useless."),
+    )
+
+
+def _locked(_event: Event) -> Words:
+    return Words(
+        _("Your sign-in is locked"),
+        _("Too many wrong security codes were typed after your right password. Nobody can sign in with a code now."),
+        _("If it was you, ask your administrator to unlock it. If not, press the link."),
+    )
+
+
+def _source(_event: Event) -> Words:
+    return Words(_("An address tried many passwords"), "", "")
+
+
+def _disavowed(event: Event) -> Words:
+    if event.details.get("can_choose"):
+        advice = _("Choose a new password if you have not done so yet, or ask your administrator for one.")
+    else:
+        advice = _("Ask your administrator for a new password.")
+    return Words(
+        _("Your account was closed to whoever it was"),
+        _(
+            "“This wasn't me” was pressed. Every session and mail connection has ended, and the old password is useless."
+        ),
+        advice,
+    )
+
+
+_WORDS: dict[Rule, Callable[[Event], Words]] = {
+    Rule.CODE_MISSING: _code_missing,
+    Rule.PASSWORD_IN_MAIL: _password_in_mail,
+    Rule.APP_PASSWORD_IN_BROWSER: _in_browser,
+    Rule.APP_PASSWORD_ELSEWHERE: _elsewhere,
+    Rule.APP_PASSWORD_REVOKED: _revoked,
+    Rule.APP_PASSWORD_LIMITS: _limits,
+    Rule.APP_PASSWORD_CREATED: _created,
+    Rule.NEW_BROWSER: _new_browser,
+    Rule.PHONE_ADDED: _phone_added,
+    Rule.PHONE_REMOVED: _phone_removed,
+    Rule.PASSWORD_CHANGED: _password_changed,
+    Rule.PASSWORD_RESET: _password_reset,
+    Rule.MFA_STATE: _mfa_state,
+    Rule.CONTACT_CHANGED: _contact,
+    Rule.FRAUD_REPORTED: _fraud,
+    Rule.LOCKED: _locked,
+    Rule.SOURCE_CLOSED: _source,
+    Rule.DISAVOWED: _disavowed,
+}

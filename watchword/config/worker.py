@@ -1,0 +1,88 @@
+"""`watchword serve worker`: what happens behind the pages: warnings, seals, sign-ins whose time is over.
+
+Any number of workers may run. What one of them leaves undone when it dies, the next one finds in the database.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FrameType
+
+from django.db import DatabaseError, InterfaceError, close_old_connections, connection
+from django.utils import timezone
+
+from watchword.alerts.hearing import hear
+from watchword.alerts.sending import send_waiting
+from watchword.audit import seals
+from watchword.signin.abandoned import close_abandoned
+from watchword.signin.overview import text_number_of
+
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS = 0.25
+TROUBLE_SECONDS = 2.0
+
+
+@dataclass(slots=True)
+class Job:
+    """Something done again and again; ``run`` returns how much there was to do."""
+
+    name: str
+    every_seconds: float
+    run: Callable[[], int]
+    next_at: float = 0.0
+
+
+def jobs() -> list[Job]:
+    """Return the jobs of a worker, the most urgent first."""
+    return [
+        Job("hear", LOOK_SECONDS, lambda: hear(now=timezone.now())),
+        Job("send", LOOK_SECONDS, lambda: send_waiting(now=timezone.now(), number_of=text_number_of)),
+        Job("seal", 1.0, lambda: seals.seal(now=timezone.now())),
+        Job("abandoned", 5.0, lambda: close_abandoned(now=timezone.now())),
+    ]
+
+
+def work_once() -> int:
+    """Do every job once and return how much there was to do."""
+    return sum(job.run() for job in jobs())
+
+
+def work(stop: threading.Event) -> None:
+    """Work until told to stop. A database that does not answer is waited for."""
+    todo = jobs()
+    while not stop.is_set():
+        pause = LOOK_SECONDS
+        for job in todo:
+            if stop.is_set() or time.monotonic() < job.next_at:
+                continue
+            job.next_at = time.monotonic() + job.every_seconds
+            try:
+                if job.run():
+                    # Where there was something there may be more.
+                    job.next_at = pause = 0.0
+            except (DatabaseError, InterfaceError) as error:
+                logger.warning("the worker could not %s: %s", job.name, type(error).__name__)
+                connection.close()
+                pause = TROUBLE_SECONDS
+                break
+        close_old_connections()
+        stop.wait(pause)
+
+
+def run_until_signal() -> None:
+    """Work in this process until a polite signal comes."""
+    stop = threading.Event()
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+    work(stop)
+    connection.close()

@@ -1,0 +1,146 @@
+"""Freezing, thawing and limiting one app password."""
+
+from __future__ import annotations
+
+from datetime import datetime, time, timedelta
+from uuid import UUID
+
+from django import forms
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.http import urlencode
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_http_methods, require_POST
+
+from watchword.core.restrictions import MOST_NETWORKS, NotANetwork, Program, Restrictions, read_networks
+from watchword.signin import app_passwords
+from watchword.signin.enrolment import ProofNeeded
+from watchword.signin.middleware import origin_of, person_of, session_of
+
+PROGRAMS = (
+    (Program.IMAP, gettext_lazy("Reading mail (IMAP)")),
+    (Program.POP, gettext_lazy("Fetching mail (POP)")),
+    (Program.SUBMISSION, gettext_lazy("Sending mail (SMTP)")),
+    (Program.SIEVE, gettext_lazy("Mail filters (Sieve)")),
+    (Program.CALENDAR, gettext_lazy("Calendars and contacts")),
+)
+LONGEST_LIFE = timedelta(days=3650)
+
+
+class LimitsForm(forms.Form):
+    """Where, from where and until when an app password may be used; what is left empty limits nothing."""
+
+    programs = forms.MultipleChoiceField(
+        label=gettext_lazy("Only for"),
+        choices=[(program.value, name) for program, name in PROGRAMS],
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text=gettext_lazy("Tick nothing to allow every program."),
+    )
+    networks = forms.CharField(
+        label=gettext_lazy("Only from these networks"),
+        required=False,
+        max_length=2000,
+        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false", "autocapitalize": "none"}),
+        help_text=gettext_lazy("One address or network in each line, such as 192.0.2.0/24. Empty: from everywhere."),
+    )
+    until = forms.DateField(
+        label=gettext_lazy("Last day"),
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}),
+        help_text=gettext_lazy("Empty: until you delete it."),
+    )
+
+    def clean_networks(self) -> str:
+        """Say which line is no network."""
+        text = str(self.cleaned_data["networks"])
+        try:
+            networks = read_networks(text.splitlines())
+        except NotANetwork as error:
+            raise forms.ValidationError(
+                _("“%(line)s” is neither an address nor a network. Write 192.0.2.7 or 192.0.2.0/24.")
+                % {"line": error.text}
+            ) from None
+        if len(networks) > MOST_NETWORKS:
+            raise forms.ValidationError(
+                _("These are too many networks: %(number)d are the most.") % {"number": MOST_NETWORKS}
+            )
+        return text
+
+    def restrictions(self) -> Restrictions:
+        """Return the checked wishes."""
+        day = self.cleaned_data["until"]
+        until = None
+        if day is not None:
+            # The whole of the last day, where the person is.
+            until = timezone.make_aware(datetime.combine(day, time.min)) + timedelta(days=1)
+        return Restrictions(
+            frozenset(Program(text) for text in self.cleaned_data["programs"]),
+            read_networks(str(self.cleaned_data["networks"]).splitlines()),
+            until,
+        )
+
+    def clean_until(self) -> object:
+        """Refuse days that are over or that no calendar reaches."""
+        day = self.cleaned_data["until"]
+        today = timezone.localdate()
+        if day is not None and not today <= day <= today + LONGEST_LIFE:
+            raise forms.ValidationError(_("Choose a day from today on, within ten years."))
+        return day
+
+
+@require_POST
+def freeze(request: HttpRequest, credential_id: UUID) -> HttpResponse:
+    """Put an app password on ice."""
+    done = app_passwords.freeze(session_of(request), credential_id, origin=origin_of(request), now=timezone.now())
+    if not done:
+        raise Http404
+    messages.success(request, _("It is frozen: programs that use it are refused until you thaw it."))
+    return HttpResponseRedirect(reverse("portal:app_passwords"))
+
+
+@require_POST
+def thaw(request: HttpRequest, credential_id: UUID) -> HttpResponse:
+    """Make an app password usable again."""
+    try:
+        done = app_passwords.thaw(session_of(request), credential_id, origin=origin_of(request), now=timezone.now())
+    except ProofNeeded:
+        messages.info(request, _("Prove that it is you, then press “Thaw” again."))
+        return _ask_again(reverse("portal:app_passwords"))
+    if not done:
+        raise Http404
+    messages.success(request, _("It works again."))
+    return HttpResponseRedirect(reverse("portal:app_passwords"))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def limits(request: HttpRequest, credential_id: UUID) -> HttpResponse:
+    """Show and change the limits of an app password."""
+    kept = app_passwords.find(person_of(request), credential_id)
+    if kept is None or not kept.is_alive:
+        raise Http404
+    now = kept.restrictions
+    initial = {
+        "programs": [program.value for program in now.programs],
+        "networks": "\n".join(str(network) for network in now.networks),
+        "until": timezone.localdate(now.until - timedelta(seconds=1)) if now.until is not None else None,
+    }
+    form = LimitsForm(request.POST or None, initial=initial)
+    if request.method == "POST" and form.is_valid():
+        try:
+            app_passwords.limit(
+                session_of(request), credential_id, form.restrictions(), origin=origin_of(request), now=timezone.now()
+            )
+        except ProofNeeded:
+            return _ask_again(request.path)
+        messages.success(request, _("The limits of “%(name)s” are saved.") % {"name": kept.held.label})
+        return HttpResponseRedirect(reverse("portal:app_passwords"))
+    return render(request, "portal/limits.html", {"form": form, "name": kept.held.label})
+
+
+def _ask_again(next_url: str) -> HttpResponse:
+    return HttpResponseRedirect(f"{reverse('web:confirm')}?{urlencode({'next': next_url})}")

@@ -1,0 +1,15 @@
+"""Names of warnings on a page."""
+
+from django import template
+
+from watchword.alerts.headlines import name_of
+from watchword.alerts.models import Notice
+from watchword.alerts.rules import Rule
+
+register = template.Library()
+
+
+@register.simple_tag
+def warning_subject(notice: Notice) -> str:
+    """Return what a notice was about."""
+    return name_of(Rule(notice.rule))

@@ -1,0 +1,61 @@
+"""How a person wants to be warned."""
+
+from __future__ import annotations
+
+from django import forms
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_http_methods
+
+from watchword.alerts.models import Notice, WarningChoice
+from watchword.audit.events import EventKind
+from watchword.audit.record import record
+from watchword.signin import overview
+from watchword.signin.middleware import origin_of, person_of
+
+SHOWN = 10
+
+
+class ChoiceForm(forms.Form):
+    """Text as well, or mail alone."""
+
+    by_text = forms.BooleanField(label=gettext_lazy("Also send urgent warnings as a text message"), required=False)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def warnings(request: HttpRequest) -> HttpResponse:
+    """Show where warnings go and what was sent lately; let the person add texts."""
+    user = person_of(request)
+    choice = WarningChoice.objects.filter(user=user).first()
+    before = choice is not None and choice.by_text
+    form = ChoiceForm(request.POST or None, initial={"by_text": before})
+    if request.method == "POST":
+        wish = "by_text" in request.POST
+        if wish is not before:
+            with transaction.atomic():
+                WarningChoice.objects.update_or_create(user=user, defaults={"by_text": wish})
+                details = {"by_text": wish}
+                now = timezone.now()
+                record(
+                    EventKind.WARNING_CHOICE_CHANGED,
+                    now=now,
+                    subject=user,
+                    by=user,
+                    origin=origin_of(request),
+                    details=details,
+                )
+        messages.success(request, _("Your choice is saved."))
+        return HttpResponseRedirect(reverse("portal:warnings"))
+    context = {
+        "form": form,
+        "address": user.contact_mail or user.sign_in_name,
+        "has_text": any(method.way == "text" for method in overview.methods_of(user)),
+        "notices": Notice.objects.filter(user=user).order_by("-created_at")[:SHOWN],
+    }
+    return render(request, "portal/warnings.html", context)
