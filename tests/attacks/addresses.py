@@ -20,7 +20,11 @@ from watchword.config import front
 
 HOST = "watchword.example.org"
 SETTINGS = Path(front.__file__).with_name("settings.py")
-ENDINGS = {"uuid": lambda: str(uuid4()), "int": lambda: "1", "str": lambda: "something"}
+ENDINGS: Mapping[str, Callable[[], str]] = {
+    "uuid": lambda: str(uuid4()),
+    "int": lambda: "1",
+    "str": lambda: "something",
+}
 
 
 class Address:
@@ -74,7 +78,14 @@ def use_production(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Client:
     return production_client()
 
 
+class SecureClient(Client):
+    """A browser that comes by https to the site's own name."""
+
+    def generic(self, *arguments: Any, **named: Any) -> Any:
+        """Ask as every method does."""
+        return super().generic(*arguments, **{"SERVER_NAME": HOST, **named, "secure": True})
+
+
 def production_client(**options: Any) -> Client:
-    """Return a browser that comes by https."""
-    options |= {"SERVER_NAME": HOST, "wsgi.url_scheme": "https"}
-    return Client(**options)
+    """Return a browser at the site in production."""
+    return SecureClient(**options)

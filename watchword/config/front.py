@@ -50,7 +50,7 @@ class FrontMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer one request."""
-        response = self._refusal(request) or self.get_response(request)
+        response = self.get_response(request)
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
         if settings.SECURE_HSTS_SECONDS:
@@ -60,11 +60,18 @@ class FrontMiddleware:
             )
         return response
 
-    def _refusal(self, request: HttpRequest) -> HttpResponse | None:
-        # Before the form is parsed, so that nothing of it is read, kept in memory or written to a file.
+
+class SizeMiddleware:
+    """Refuses what is too large before its form is parsed: nothing of it is read, kept in memory or in a file."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer one request."""
         announced = request.META.get("CONTENT_LENGTH") or "0"
         if not announced.isdecimal() or int(announced) <= LARGEST_BODY:
-            return None
+            return self.get_response(request)
         _log.warning("Refused a request of %s bytes", announced)
         says = _("It sends more than the %(most)d megabytes that fit.") % {"most": LARGEST_FILE // 1024**2}
         return HttpResponse(render_to_string("400.html", {"says": says}), status=TOO_LARGE)

@@ -101,6 +101,7 @@ MIDDLEWARE = [
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
     # The host is looked at here, before anything is answered.
     "django.middleware.common.CommonMiddleware",
+    "watchword.config.front.SizeMiddleware",
     "watchword.config.static_files.StaticFilesMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
