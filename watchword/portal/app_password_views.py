@@ -129,7 +129,7 @@ def limits(request: HttpRequest, credential_id: UUID) -> HttpResponse:
         "networks": "\n".join(str(network) for network in now.networks),
         "until": timezone.localdate(now.until - timedelta(seconds=1)) if now.until is not None else None,
     }
-    form = LimitsForm(request.POST or None, initial=initial)
+    form = LimitsForm(request.POST if request.method == "POST" else None, initial=initial)
     if request.method == "POST" and form.is_valid():
         try:
             app_passwords.limit(

@@ -1,0 +1,71 @@
+"""A stranger who knows a password, and the worker that hears of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.core import mail
+from django.core.mail import EmailMessage
+
+from tests.telephone import Telephone
+from tests.world import ORIGIN, World
+from watchword.alerts.hearing import hear
+from watchword.alerts.sending import send_waiting
+from watchword.audit.record import Origin
+from watchword.core.policy import FactorKind
+from watchword.directory.models import User
+from watchword.signin import service
+from watchword.signin.models import SignInAttempt
+from watchword.signin.overview import text_number_of
+
+STRANGER = Origin(
+    address="203.0.113.66", agent="Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/149.0.0.0", door="web"
+)
+
+
+def work(now: datetime) -> list[EmailMessage]:
+    """Let the worker hear and send everything; return the mails that left."""
+    before = len(mail.outbox)
+    while hear(now=now):
+        pass
+    while send_waiting(now=now, number_of=text_number_of):
+        pass
+    return mail.outbox[before:]
+
+
+def pass_password(
+    world: World, user: User, *, origin: Origin = STRANGER, now: datetime | None = None, browser: str = ""
+) -> SignInAttempt:
+    """Begin a sign-in and type the right password; return the attempt, which now wants a code."""
+    when = now if now is not None else world.now
+    token = service.begin(user.sign_in_name, origin=origin, next_url="/", browser=browser, now=when)
+    attempt = service.find_attempt(token, now=when)
+    assert attempt is not None
+    service.answer(attempt, FactorKind.PASSWORD, world.passwords[user.display_name.lower()], now=when)
+    fresh = service.find_attempt(token, now=when)
+    assert fresh is not None
+    return fresh
+
+
+def type_wrong_code(attempt: SignInAttempt, now: datetime) -> None:
+    """Type a code that is not the right one (none was sent)."""
+    service.answer(attempt, FactorKind.PHONE, "000000", now=now)
+
+
+def come_in(
+    world: World,
+    telephone: Telephone,
+    user: User,
+    *,
+    origin: Origin = ORIGIN,
+    now: datetime | None = None,
+    browser: str = "",
+) -> service.ComeIn:
+    """Sign in with password and code."""
+    when = now if now is not None else world.now
+    attempt = pass_password(world, user, origin=origin, now=when, browser=browser)
+    choice = service.methods(attempt, now=when)[0]
+    service.send_code(attempt, choice.credential_id, choice.ways[0], now=when)
+    outcome = service.answer(attempt, FactorKind.PHONE, telephone.code, now=when)
+    assert isinstance(outcome, service.ComeIn)
+    return outcome

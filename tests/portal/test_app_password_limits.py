@@ -1,0 +1,108 @@
+"""Limits, freezing and the choice of warnings, through the pages."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from tests.pages import text
+from tests.world import World, make_person, sign_in
+from watchword.alerts.models import WarningChoice
+from watchword.core.policy import Door, FactorKind
+from watchword.core.restrictions import NO_RESTRICTIONS, Program
+from watchword.factors import vault
+from watchword.factors.vault import Kept
+from watchword.signin import one_shot
+from watchword.signin.one_shot import Question, Secret
+
+
+@pytest.fixture
+def alice(client: Client, world: World) -> Client:
+    sign_in(client, world.alice)
+    return client
+
+
+def laptop(world: World) -> Kept:
+    return vault.holdings(world.alice, kinds=[FactorKind.APP_PASSWORD])[0]
+
+
+def opens(world: World, service: str, address: str) -> bool:
+    question = Question(Door.MAIL, world.alice.sign_in_name, Secret(world.alices_app_password), service, address)
+    return one_shot.check_many([question], now=timezone.now())[0].allowed
+
+
+def test_limits_are_saved_shown_and_kept_to(alice: Client, world: World) -> None:
+    address = f"/app-passwords/{laptop(world).id}/limits/"
+    day = (timezone.localdate() + timedelta(days=30)).isoformat()
+    alice.post(address, {"programs": ["imap"], "networks": "198.51.100.0/24\n", "until": day})
+    kept = laptop(world).restrictions
+    assert kept.programs == {Program.IMAP}
+    assert opens(world, "imap", "198.51.100.7")
+    assert not opens(world, "smtp", "198.51.100.7")
+    assert not opens(world, "imap", "203.0.113.7")
+    shown = alice.get(address).content.decode()
+    assert "198.51.100.0/24" in shown
+    assert day in shown
+    assert "some networks only" in text(alice.get("/app-passwords/").content)
+    alice.post(address, {})
+    assert laptop(world).restrictions == NO_RESTRICTIONS
+
+
+@pytest.mark.parametrize(
+    ("wish", "says"),
+    [
+        ({"networks": "home"}, "“home” is neither an address nor a network"),
+        ({"networks": "\n".join(f"192.0.2.{n}" for n in range(21))}, "too many networks"),
+        ({"until": "2020-01-01"}, "from today on"),
+        ({"until": "9999-12-31"}, "from today on"),
+        ({"until": "tomorrow"}, "Enter a valid date"),
+        ({"programs": ["telnet"]}, "telnet"),
+    ],
+)
+def test_senseless_limits_are_explained_and_change_nothing(
+    alice: Client, world: World, wish: dict[str, str], says: str
+) -> None:
+    page = alice.post(f"/app-passwords/{laptop(world).id}/limits/", wish)
+    assert page.status_code == 200
+    assert says in text(page.content)
+    assert laptop(world).restrictions == NO_RESTRICTIONS
+
+
+def test_freezing_needs_no_new_proof_and_thawing_does(client: Client, world: World) -> None:
+    sign_in(client, world.alice)
+    pk = laptop(world).id
+    client.post(f"/app-passwords/{pk}/freeze/")
+    assert not opens(world, "imap", "198.51.100.7")
+    assert "frozen" in text(client.get("/app-passwords/").content)
+    stale = Client()
+    opened = sign_in(stale, world.alice, ago=timedelta(minutes=11))
+    assert stale.post(f"/app-passwords/{pk}/thaw/")["Location"].startswith("/sign-in/confirm/")
+    assert laptop(world).frozen_at is not None
+    assert opened.session.ended_at is None
+    client.post(f"/app-passwords/{pk}/thaw/")
+    assert opens(world, "imap", "198.51.100.7")
+
+
+def test_nobody_touches_what_somebody_else_holds(client: Client, world: World) -> None:
+    sign_in(client, make_person(world.organisation, "mallory"))
+    for name in ("freeze", "thaw", "limits"):
+        assert client.post(f"/app-passwords/{laptop(world).id}/{name}/").status_code == 404
+    assert laptop(world).frozen_at is None
+
+
+def test_an_app_password_that_was_not_used_for_long_is_marked(alice: Client, world: World) -> None:
+    vault.note_use([vault.Use(laptop(world).id, timezone.now() - timedelta(days=91), "198.51.100.7", "imap")])
+    assert "not used for 90 days" in text(alice.get("/app-passwords/").content)
+    opens(world, "imap", "198.51.100.7")
+    assert "not used for 90 days" not in text(alice.get("/app-passwords/").content)
+
+
+def test_texts_are_chosen_and_refused(alice: Client, world: World) -> None:
+    alice.post("/warnings/", {"by_text": "yes"})
+    assert WarningChoice.objects.get().by_text
+    assert "checked" in alice.get("/warnings/").content.decode()
+    alice.post("/warnings/", {})
+    assert not WarningChoice.objects.get().by_text
