@@ -1,0 +1,137 @@
+"""Where a sign-in leads afterwards: a page of ours, whatever the address of the page before says."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote, urljoin, urlsplit
+
+import pytest
+from django.test import Client
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tests.attacks.addresses import every_address
+from tests.world import World, sign_in
+from watchword.doors.web.next_address import safe_next
+
+OURS = "https://watchword.example.org/sign-in/password/"
+FOREIGN = [
+    "//evil.example",
+    "///evil.example",
+    "////evil.example/%2f..",
+    "/\\evil.example",
+    "\\\\evil.example",
+    "\\/evil.example",
+    "/%2f/evil.example",
+    "/%2fevil.example",
+    "%2f%2fevil.example",
+    "/%5cevil.example",
+    "/%255cevil.example",
+    "/%252f%252fevil.example",
+    "https:evil.example",
+    "https:/evil.example",
+    "https://evil.example",
+    "http:evil.example",
+    "HtTpS://evil.example",
+    "javascript:alert(1)",
+    "java\tscript:alert(1)",
+    "JaVaScRiPt:alert(1)",
+    "data:text/html,<script>alert(1)</script>",
+    "vbscript:msgbox(1)",
+    "@evil.example",
+    "user@evil.example",
+    "https://watchword.example.org@evil.example",
+    "https://watchword.example.org.evil.example",
+    "/\t/evil.example",
+    "/\n/evil.example",
+    "/\r\n/evil.example",
+    "\t//evil.example",
+    " //evil.example",
+    "/ /evil.example",
+    "/%09/evil.example",
+    "/%0d%0aLocation: https://evil.example",
+    "/\u2028/evil.example",
+    "\u00a0//evil.example",
+    "\uff0f\uff0fevil.example",
+    "/.//evil.example",
+    "/..//evil.example",
+    "/./\\evil.example",
+    "evil.example",
+    "?next=//evil.example",
+    "#//evil.example",
+    "",
+    "/" + "a" * 3_000,
+]
+
+
+def where(location: str) -> str:
+    """Return the origin that a browser would go to: backslashes are slashes, tabs are nothing (WHATWG URL)."""
+    as_browsers_read = re.sub(r"[\t\n\r]", "", location.strip(" \0\x1f")).replace("\\", "/")
+    return urlsplit(urljoin(OURS, as_browsers_read))._replace(path="", query="", fragment="").geturl()
+
+
+@pytest.mark.parametrize("wished", FOREIGN)
+def test_red_01_a_wish_to_go_elsewhere_leads_to_the_first_page(world: World, wished: str) -> None:
+    """Foreign addresses in every spelling that some browser reads as one lead to a local page."""
+    client = Client()
+    client.post("/sign-in/", {"name": "carol@harbour.example", "next": wished})
+    arrived = client.post("/sign-in/password/", {"answer": world.passwords["carol"]})
+    assert arrived["Location"] == "/"
+    assert client.get("/sign-in/", {"next": wished})["Location"] == "/"
+    assert client.get("/sign-in/confirm/", {"next": wished})["Location"] == "/"
+
+
+@given(
+    st.one_of(
+        st.text(max_size=60),
+        st.text(alphabet="/\\.:@%25cf09ad \t\n?#eE", max_size=25),
+        st.tuples(st.sampled_from(FOREIGN), st.text(max_size=10)).map("".join),
+    )
+)
+@example("/%2e%2e//evil.example")
+@example("/;//evil.example")
+@example("/a/..//evil.example")
+def test_red_01_no_text_leads_to_another_origin(wished: str) -> None:
+    """Whatever the text, a browser stays at our origin, and nothing breaks the header."""
+    there = safe_next(wished)
+    assert where(there) == "https://watchword.example.org"
+    assert there.startswith("/")
+    assert not re.search(r"[\x00-\x20\x7f\\]", there)
+    assert where(safe_next(quote(wished))) == "https://watchword.example.org"
+
+
+@pytest.mark.parametrize(
+    "wished", ["/security/", "/admin/users/?q=a&show=blocked", "/admin/users/?q=https://x.example"]
+)
+def test_red_01_a_page_of_ours_is_reached(world: World, wished: str) -> None:
+    """The same way leads to what was wished for where it is ours, so that the refusals above mean something."""
+    client = Client()
+    client.post("/sign-in/", {"name": "carol@harbour.example", "next": wished})
+    assert client.post("/sign-in/password/", {"answer": world.passwords["carol"]})["Location"] == wished
+
+
+def test_red_01_no_address_of_the_site_redirects_elsewhere(world: World) -> None:
+    """Every address, with a foreign wish in every parameter that could carry one, redirects to ours or not at all."""
+    client = Client()
+    sign_in(client, world.root)
+    wishes = dict.fromkeys(("next", "url", "redirect", "return", "back", "continue", "goto", "r"), "//evil.example")
+    redirects = 0
+    for address in every_address(world):
+        for ask in (client.get, client.post):
+            answer = ask(
+                address.path, wishes, headers={"referer": "https://evil.example/", "x-forwarded-host": "evil.example"}
+            )
+            if "Location" in answer:
+                redirects += 1
+                assert where(answer["Location"]) == "https://watchword.example.org", address
+        sign_in(client, world.root)
+    assert redirects > 10
+
+
+def test_red_02_there_is_no_door_that_redirects_by_registration(world: World) -> None:
+    """Not applicable yet: without an OpenID Connect door nothing is registered; signing out leads to our page."""
+    client = Client()
+    sign_in(client, world.carol)
+    wishes = {"post_logout_redirect_uri": "https://evil.example/", "next": "//evil.example", "id_token_hint": "x"}
+    assert client.post("/sign-out/?post_logout_redirect_uri=https://evil.example/", wishes)["Location"] == "/sign-in/"
+    assert not [address for address in every_address() if "logout" in address.route or "oidc" in address.route]
