@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from tests.alerts.playing import come_in, pass_password, type_wrong_code, work
+from tests.alerts.playing import STRANGER, come_in, pass_password, type_wrong_code, work
 from tests.pages import text
 from tests.telephone import Telephone
 from tests.world import World, sign_in
@@ -54,9 +54,7 @@ def test_the_button_leaves_sessions_mail_and_the_old_password_useless(
     assert "1 session has ended" in text(done.content)
     assert not Session.objects.filter(user=world.alice, ended_at=None).exists()
     assert Revocation.objects.filter(user_id=world.alice.pk, because="disavowed").exists()
-    token = service.begin(
-        world.alice.sign_in_name, origin=service._origin(pass_attempt(world)), next_url="/", now=world.now
-    )
+    token = service.begin(world.alice.sign_in_name, origin=STRANGER, next_url="/", now=world.now)
     attempt = service.find_attempt(token, now=world.now)
     assert attempt is not None
     assert isinstance(service.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=world.now), Refused)
@@ -112,7 +110,7 @@ def test_the_app_password_in_question_is_frozen_and_no_other(client: Client, wor
 
 
 @pytest.mark.parametrize(
-    "change", [lambda token: token[:-2], lambda token: "A" * 64, lambda _: "é", lambda t: t + "A" * 4000]
+    "change", [lambda token: token[:-2], lambda _: "A" * 64, lambda _: "é", lambda t: t + "A" * 4000]
 )
 def test_a_link_that_was_not_made_here_opens_nothing(client: Client, world: World, change: type[str]) -> None:
     token = link_to(world).split("/")[2]

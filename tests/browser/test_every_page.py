@@ -26,6 +26,7 @@ PAGES = {
     "security-info": "/security/",
     "app-passwords": "/app-passwords/",
     "activity": "/activity/",
+    "warnings": "/warnings/",
     "settings-search": "/settings/?q=update+phone+numbers",
     "settings-search-empty": "/settings/?q=zzz",
     "add-phone": "/methods/add/phone/",
@@ -41,6 +42,8 @@ PAGES = {
     "multi-factor": "/admin/multi-factor/",
     "multi-factor-nobody-ticked": "/admin/multi-factor/?none=1",
     "service-settings": "/admin/service-settings/?address=203.0.113.7",
+    "alerts": "/admin/alerts/",
+    "alerts-all": "/admin/alerts/?show=all",
     "sign-ins": "/admin/sign-ins/?since=nonsense",
     "roles": "/admin/roles/",
     "not-found": "/nothing/here/",
@@ -84,7 +87,7 @@ def test_every_page_can_be_used_by_everybody(
     problems: list[str] = []
     page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: problems.append(str(error)))
-    for name, address in {"set-up": "/setup", "name": "/sign-in/", "invitation-over": "/invitation/x/"}.items():
+    for name, address in {"set-up": "/setup", "name": "/sign-in/", "invitation-over": "/invitation/x/", "not-me-over": "/not-me/x/"}.items():
         page.goto(demo.web + address)
         look(page, picture, f"{kind}-{name}")
     sign_in_as_root(page, demo)

@@ -15,6 +15,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from watchword.audit.events import EventKind
+from watchword.audit.models import UnheardEvent
 from watchword.audit.record import Happening, Origin, record_all
 from watchword.core.policy import MfaState, Way
 from watchword.core.signin import Because
@@ -76,6 +77,8 @@ def make(*, now: datetime | None = None) -> Made:
     _activity([*people.values(), *others], chance, moment)
     for user in people.values():
         _welcome(user, moment)
+    # What made the sample is no news to anybody: warnings begin with what the newcomer does.
+    UnheardEvent.objects.all().delete()
     return Made(passwords, shown)
 
 

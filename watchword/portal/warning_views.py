@@ -34,7 +34,7 @@ def warnings(request: HttpRequest) -> HttpResponse:
     user = person_of(request)
     choice = WarningChoice.objects.filter(user=user).first()
     before = choice is not None and choice.by_text
-    form = ChoiceForm(request.POST or None, initial={"by_text": before})
+    form = ChoiceForm(initial={"by_text": before})
     if request.method == "POST":
         wish = "by_text" in request.POST
         if wish is not before:
