@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from watchword.core.assurance import Evidence
 from watchword.core.factors import Surroundings
 from watchword.core.lockout import Count, Lock, stand
 from watchword.core.policy import Door, FactorKind, MfaState, Policy, Standing, Way
 from watchword.core.signin import Account, Attempt
-from watchword.directory.models import User
+from watchword.directory.models import Organisation, User
 from watchword.factors import vault
 from watchword.factors.phone.factor import ways_of
 from watchword.factors.vault import Kept
@@ -84,6 +85,7 @@ def attempt_facts(
     """Return an attempt as a value, with ``more`` evidence that isn't written yet."""
     user = attempt.user
     if user is None:
+        _ask_about(nobody(), now)
         return Attempt(NOBODY_HERE, Door(attempt.door), Policy())
     if held is None:
         held = vault.holdings(user, kinds=[FactorKind.PASSWORD, FactorKind.PHONE])
@@ -97,6 +99,19 @@ def attempt_facts(
         from_trusted_network=attempt.purpose == Purpose.SIGN_IN and policy.trusts(attempt.address),
         second_factor=second_factor_lock(user, now=now),
     )
+
+
+def nobody() -> User:
+    """Return somebody who isn't in the database, for whom it is asked all that it is asked for somebody who is.
+
+    However long its answers take, they take as long for a name that belongs to nobody.
+    """
+    return User(pk=UUID(int=0), organisation=Organisation())
+
+
+def _ask_about(user: User, now: datetime) -> None:
+    account_of(user, vault.holdings(user, kinds=[FactorKind.PASSWORD, FactorKind.PHONE]), now)
+    second_factor_lock(user, now=now)
 
 
 def still_proven(attempt: SignInAttempt, held: Sequence[Kept]) -> tuple[Evidence, ...]:

@@ -8,6 +8,7 @@ from typing import assert_never
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from watchword.audit.events import EventKind
 from watchword.audit.record import Origin, record
@@ -27,7 +28,7 @@ from watchword.signin import challenges, failures, known_browsers, sessions
 from watchword.signin.challenges import CodeOnTheWay, CodeSent, NotSent
 from watchword.signin.chance import CHANCE, new_token, token_hash
 from watchword.signin.code_check import check_code
-from watchword.signin.facts import attempt_facts, surroundings_of, usable_phones, write_evidence
+from watchword.signin.facts import attempt_facts, nobody, surroundings_of, usable_phones, write_evidence
 from watchword.signin.models import Purpose, Session, SignInAttempt
 from watchword.signin.outcomes import ComeIn, Continue, Outcome, Refused
 
@@ -52,7 +53,7 @@ def begin(name: str, *, origin: Origin, next_url: str, now: datetime, browser: s
     The same for known, blocked and unknown names. Raises NotASignInName where the text can't be a name at all.
     """
     key = name_key(name)
-    found = SignInName.objects.filter(key=key).select_related("user").first()
+    found = SignInName.objects.filter(key=key).select_related("user__organisation").first()
     return _new_attempt(
         Purpose.SIGN_IN,
         origin,
@@ -259,7 +260,7 @@ def _answer_password(attempt: SignInAttempt, typed: str, now: datetime) -> Outco
         user = _lock(attempt, now)
         still = _password_of(user)
         if isinstance(verdict, Rejected) or user is None or kept is None or still is None or still.id != kept.id:
-            is_app_password = user is not None and vault.is_app_password_of(user, typed)
+            is_app_password = vault.is_app_password_of(user or nobody(), typed)
             because = Because.APP_PASSWORD_IN_BROWSER if is_app_password else Because.WRONG_PROOF
             refused = _deny(attempt, user, because, now)
             # Outside, both are the same refusal.
@@ -302,9 +303,12 @@ def lock_person(user: User) -> User:
 
 def _lock(attempt: SignInAttempt, now: datetime) -> User | None:
     if attempt.user is None:
+        # Nobody is looked for as somebody is.
+        list(User.objects.select_for_update(of=("self",)).select_related("organisation").filter(pk=nobody().pk))
+        list(_living(attempt, now))
         return None
     user = lock_person(attempt.user)
-    fresh = SignInAttempt.objects.filter(pk=attempt.pk, ended_at=None, expires_at__gt=now).first()
+    fresh = _living(attempt, now).first()
     if fresh is None:
         # Another tab finished it, or an administrator ended it: nothing that was proven counts any more.
         attempt.evidence, attempt.password_version, attempt.user = [], None, None
@@ -313,10 +317,12 @@ def _lock(attempt: SignInAttempt, now: datetime) -> User | None:
     return user
 
 
+def _living(attempt: SignInAttempt, now: datetime) -> QuerySet[SignInAttempt]:
+    return SignInAttempt.objects.filter(pk=attempt.pk, ended_at=None, expires_at__gt=now)
+
+
 def _password_of(user: User | None) -> Kept | None:
-    if user is None:
-        return None
-    return next(iter(vault.holdings(user, kinds=[FactorKind.PASSWORD])), None)
+    return next(iter(vault.holdings(user or nobody(), kinds=[FactorKind.PASSWORD])), None)
 
 
 def _with(attempt: SignInAttempt, password_version: UUID) -> SignInAttempt:
