@@ -6,12 +6,13 @@ import csv
 import io
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 LARGEST_FILE = 5 * 1024 * 1024
 MOST_ROWS = 50_000
+LONGEST_LINE = 64 * 1024
 LONGEST_CELL = 1_000
 BYTE_ORDER_MARK = "\ufeff"
 """Before a file that we hand out: by it Excel knows UTF-8."""
@@ -34,6 +35,8 @@ SAMPLE_OF_STATES = "Username,MFA Status\r\ndora@harbour.example,Enabled\r\n"
 
 _SPREADSHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 """How files of Excel and LibreOffice begin."""
+
+_LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")
 
 _TOLD_SEPARATOR = re.compile(r"sep=([,;\t])", re.IGNORECASE)
 """A first line by which Excel is told the separator."""
@@ -80,7 +83,7 @@ def read_file(content: bytes, *, most_rows: int = MOST_ROWS) -> PeopleFile:
     ``too_many_rows`` or ``not_csv``.
     """
     text, separator = _separated(_text(content))
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    reader = csv.reader(_lines(text), delimiter=separator, strict=True)
     try:
         headers = next(cells for cells in reader if any(cell.strip() for cell in cells))
         names = [_our_name(header) for header in headers]
@@ -92,7 +95,7 @@ def read_file(content: bytes, *, most_rows: int = MOST_ROWS) -> PeopleFile:
             if len(rows) > most_rows:
                 raise UnreadableFile("too_many_rows")
     except csv.Error as error:
-        raise UnreadableFile("not_csv", f"line {reader.line_num}: {error}") from None
+        raise UnreadableFile("not_csv", f"line {max(reader.line_num, 1)}: {error}") from None
     except StopIteration:
         raise UnreadableFile("empty") from None
     if not rows:
@@ -116,9 +119,10 @@ def harmless(cell: str) -> str:
 
 
 def _is_formula(cell: str) -> bool:
-    # Some programs take full-width signs for the plain ones, and skip blanks before them.
-    first = unicodedata.normalize("NFKC", cell.lstrip()[:1])
-    return first in {"=", "+", "-", "@"} or cell[:1] in {"\t", "\r", "\n"}
+    # Some programs take full-width signs for the plain ones, and skip blanks and marks that nobody sees before them.
+    seen = (letter for letter in cell if letter.isprintable() and not letter.isspace())
+    first = unicodedata.normalize("NFKC", next(seen, ""))
+    return first in {"=", "+", "-", "@"} or cell[:1] in {"\t", "\r", "\n", "\0"}
 
 
 def _text(content: bytes) -> str:
@@ -134,8 +138,16 @@ def _text(content: bytes) -> str:
     return text
 
 
+def _lines(text: str) -> Iterator[str]:
+    # One at a time, so that a file never stands in memory a second time; and none so long that its cells would.
+    for found in _LINE.finditer(text):
+        if found.end() - found.start() > LONGEST_LINE:
+            raise csv.Error(f"longer than {LONGEST_LINE} characters")
+        yield found[0]
+
+
 def _separated(text: str) -> tuple[str, str]:
-    first = next(line for line in text.splitlines() if line.strip())
+    first = re.split(r"[\r\n]", text.lstrip(), maxsplit=1)[0]
     told = _TOLD_SEPARATOR.fullmatch(first.strip())
     if told is None:
         return text, max(",;\t", key=first.count)
