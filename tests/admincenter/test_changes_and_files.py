@@ -142,7 +142,7 @@ def test_the_sign_in_log_is_filtered_and_says_why(root: Client, world: World) ->
     assert "Write the day like" in text(root.get("/admin/sign-ins/?since=yesterday").content)
 
 
-def test_what_is_saved_as_a_table_runs_nothing(root: Client, world: World) -> None:
+def test_csv_01_what_is_saved_as_a_table_runs_nothing(root: Client, world: World) -> None:
     record(
         EventKind.SIGN_IN_DENIED,
         now=timezone.now(),
@@ -211,7 +211,7 @@ def test_a_file_of_states_is_imported_with_a_result_for_each_row(root: Client, w
         (b"PK\x03\x04\0\0", "This is a spreadsheet file"),
     ],
 )
-def test_a_file_that_is_none_is_explained(root: Client, world: World, content: bytes, says: str) -> None:
+def test_csv_02_a_file_that_is_none_is_explained(root: Client, world: World, content: bytes, says: str) -> None:
     before = User.objects.count()
     assert says in text(upload(root, content).encode())
     assert User.objects.count() == before

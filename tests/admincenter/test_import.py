@@ -86,7 +86,7 @@ def test_proving_again_keeps_the_file(client: Client, world: World) -> None:
     assert "2 created" in text(client.get(client.get(confirm)["Location"]).content)
 
 
-def test_each_row_says_why_it_is_refused_and_the_others_are_done(root: Client, world: World) -> None:
+def test_csv_03_each_row_says_why_it_is_refused_and_the_others_are_done(root: Client, world: World) -> None:
     delete(world.carol, by=world.root, now=world.now)
     make_organisation("Other", "other.example")
     content = (
@@ -131,7 +131,7 @@ def test_a_role_imports_only_its_kind_of_file(client: Client, world: World) -> N
     assert upload(client, STATES).status_code == 403
 
 
-def test_somebody_above_is_not_changed_by_a_file(client: Client, world: World) -> None:
+def test_csv_04_somebody_above_is_not_changed_by_a_file(client: Client, world: World) -> None:
     as_role(client, world, Role.USER_ADMINISTRATOR)
     tried = upload(client, "Username,Name\nroot@harbour.example,Pwned\n")
     assert "Your role does not allow this for this person." in text(tried.content)

@@ -135,7 +135,7 @@ def test_an_app_password_typed_in_a_browser_is_told_of(world: World) -> None:
     assert rules(work(world.now)) == [Rule.APP_PASSWORD_IN_BROWSER]
 
 
-def test_an_app_password_from_a_new_network_is_told_of_and_from_a_known_one_not(world: World) -> None:
+def test_app_19_an_app_password_from_a_new_network_is_told_of_and_from_a_known_one_not(world: World) -> None:
     for address in ("198.51.100.7", "198.51.100.7", "198.51.100.200"):
         assert use_mail(world, world.alices_app_password, address)
     assert work(world.now) == []
@@ -244,7 +244,7 @@ def test_an_event_that_cannot_be_understood_silences_nobody(world: World, monkey
     assert UnheardEvent.objects.get().tries == hearing.MOST_TRIES
 
 
-def test_names_cannot_write_headers_or_lines_of_a_mail(world: World) -> None:
+def test_inj_02_names_cannot_write_headers_or_lines_of_a_mail(world: World) -> None:
     hostile = make_person(world.organisation, "eve")
     type(hostile).objects.filter(pk=hostile.pk).update(display_name="Eve\r\nBcc: all@harbour.example")
     world.organisation.name = "Evil\r\nX-Injected: yes"

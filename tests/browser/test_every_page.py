@@ -87,7 +87,12 @@ def test_every_page_can_be_used_by_everybody(
     problems: list[str] = []
     page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: problems.append(str(error)))
-    for name, address in {"set-up": "/setup", "name": "/sign-in/", "invitation-over": "/invitation/x/", "not-me-over": "/not-me/x/"}.items():
+    for name, address in {
+        "set-up": "/setup",
+        "name": "/sign-in/",
+        "invitation-over": "/invitation/x/",
+        "not-me-over": "/not-me/x/",
+    }.items():
         page.goto(demo.web + address)
         look(page, picture, f"{kind}-{name}")
     sign_in_as_root(page, demo)

@@ -18,11 +18,11 @@ from watchword.core.names import NotASignInName, name_key
         "alice\uff20harbour.example",
     ],
 )
-def test_spellings_of_one_name_are_one_person(spelling: str) -> None:
+def test_uni_01_spellings_of_one_name_are_one_person(spelling: str) -> None:
     assert name_key(spelling) == "alice@harbour.example"
 
 
-def test_composed_and_decomposed_letters_are_one_name() -> None:
+def test_uni_01_composed_and_decomposed_letters_are_one_name() -> None:
     assert name_key("zo\u00eb@harbour.example") == name_key("zoe\u0308@harbour.example")
 
 

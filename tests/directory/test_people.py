@@ -32,7 +32,7 @@ def test_a_person_is_created_with_names_and_roles(world: World) -> None:
     "spelling",
     ["ALICE@harbour.example", "\uff41lice@harbour.example", "alice@HARBOUR.example.", " alice@harbour.example "],
 )
-def test_another_spelling_of_a_taken_name_is_taken(world: World, spelling: str) -> None:
+def test_uni_01_another_spelling_of_a_taken_name_is_taken(world: World, spelling: str) -> None:
     with pytest.raises(BadPerson) as caught:
         create(world, spelling)
     assert caught.value.reasons == {"sign_in_name": "taken"}

@@ -53,7 +53,7 @@ def attempt_of(token: str) -> SignInAttempt:
     return attempt
 
 
-def test_one_right_code_posted_by_many_makes_one_session(
+def test_otp_02_one_right_code_posted_by_many_makes_one_session(
     world: World, telephone: Telephone, parallel: Parallel
 ) -> None:
     token = with_code(world)
@@ -71,7 +71,7 @@ def test_one_right_code_posted_by_many_makes_one_session(
     assert Event.objects.filter(kind=EventKind.SIGN_IN_ALLOWED).count() == 1
 
 
-def test_parallel_wrong_codes_never_get_more_tries_than_one_after_another(
+def test_bru_04_parallel_wrong_codes_never_get_more_tries_than_one_after_another(
     world: World, telephone: Telephone, parallel: Parallel
 ) -> None:
     token, wrong = with_code(world), telephone.wrong_code()
@@ -87,7 +87,7 @@ def test_parallel_wrong_codes_never_get_more_tries_than_one_after_another(
     assert len(count.failures) == 10
 
 
-def test_twenty_creations_at_thirty_nine_app_passwords_make_forty(world: World, parallel: Parallel) -> None:
+def test_app_06_twenty_creations_at_thirty_nine_app_passwords_make_forty(world: World, parallel: Parallel) -> None:
     for number in range(38):
         give_app_password(world.alice, f"Device {number}")
     evidence = evidence_for(FactorKind.PASSWORD, FactorKind.PHONE)
@@ -104,7 +104,7 @@ def test_twenty_creations_at_thirty_nine_app_passwords_make_forty(world: World, 
     assert len(overview.app_passwords_of(world.alice)) == 40
 
 
-def test_registration_finished_by_many_at_once_is_finished_once(
+def test_enr_03_registration_finished_by_many_at_once_is_finished_once(
     world: World, telephone: Telephone, parallel: Parallel
 ) -> None:
     token = service.begin("bob@harbour.example", origin=ORIGIN, next_url="/", now=world.now)

@@ -59,7 +59,7 @@ def test_setting_a_state_again_changes_and_records_nothing(world: World) -> None
     assert not MfaStateChange.objects.exists()
 
 
-def test_disabling_suspends_app_passwords_for_good(world: World) -> None:
+def test_app_14_disabling_suspends_app_passwords_for_good(world: World) -> None:
     actions.set_mfa_state(world.alice, MfaState.DISABLED, by=world.root, now=world.now)
     assert not mail_opens(world, world.alices_app_password)
     assert mail_opens(world, world.passwords["alice"])
@@ -71,7 +71,7 @@ def test_disabling_suspends_app_passwords_for_good(world: World) -> None:
     assert mail_opens(world, give_app_password(world.alice, "A new one"))
 
 
-def test_a_reset_of_the_password_ends_sessions_app_passwords_and_the_old_password(world: World) -> None:
+def test_app_13_a_reset_of_the_password_ends_sessions_app_passwords_and_the_old_password(world: World) -> None:
     token = opened(world, world.alice)
     reset = actions.reset_password(world.alice, by=world.root, now=world.now)
     assert reset.secret not in repr(reset)
@@ -87,7 +87,7 @@ def test_a_reset_of_the_password_ends_sessions_app_passwords_and_the_old_passwor
     assert isinstance(service.answer(attempt, FactorKind.PASSWORD, reset.secret, now=world.now), Continue)
 
 
-def test_app_passwords_can_be_kept_at_a_reset(world: World) -> None:
+def test_app_13_app_passwords_can_be_kept_at_a_reset(world: World) -> None:
     actions.reset_password(world.alice, by=world.root, keep_app_passwords=True, now=world.now)
     assert mail_opens(world, world.alices_app_password)
 
@@ -212,7 +212,7 @@ def test_a_newer_invitation_voids_the_older_one(world: World) -> None:
     assert invitations.find(second.token, now=world.now) is not None
 
 
-def test_switching_app_passwords_off_stops_them_and_closes_mail(world: World) -> None:
+def test_app_15_switching_app_passwords_off_stops_them_and_closes_mail(world: World) -> None:
     changes = {"app_passwords_allowed": False}
     changed = service_settings.change_settings(world.organisation, changes, by=world.root, now=world.now)
     assert changed == {"app_passwords_allowed": (True, False)}

@@ -113,7 +113,7 @@ def test_an_office_telephone_with_extension_is_called(world: World, telephone: T
     assert (telephone.received[-1].number, telephone.received[-1].extension) == ("+4930901820", "12")
 
 
-def test_an_enrolment_code_is_no_sign_in_code_nor_the_other_way(world: World, telephone: Telephone) -> None:
+def test_otp_08_an_enrolment_code_is_no_sign_in_code_nor_the_other_way(world: World, telephone: Telephone) -> None:
     session = fresh_session(world)
     wish = {**BOBS_NUMBER, "slot": "alternate"}
     assert isinstance(enrolment.start(session, FactorKind.PHONE, wish, origin=ORIGIN, now=world.now), CodeSent)
@@ -149,7 +149,7 @@ def test_asking_again_at_once_says_when_it_is_possible(world: World, telephone: 
 
 
 @pytest.mark.breaks_invariants
-def test_a_session_without_recent_proof_changes_nothing(world: World, telephone: Telephone) -> None:
+def test_enr_04_a_session_without_recent_proof_changes_nothing(world: World, telephone: Telephone) -> None:
     both = (FactorKind.PASSWORD, FactorKind.PHONE)
     old = session_of(world.alice, *both, ago=timedelta(minutes=11), world=world)
     half = session_of(world.alice, FactorKind.PASSWORD, world=world)
@@ -174,7 +174,7 @@ def test_an_attempt_that_is_not_asked_to_register_can_not(world: World, telephon
         enrolment.start(attempt, FactorKind.PHONE, BOBS_NUMBER, origin=ORIGIN, now=world.now)
 
 
-def test_the_old_number_stays_until_the_new_one_is_proven(world: World, telephone: Telephone) -> None:
+def test_enr_05_the_old_number_stays_until_the_new_one_is_proven(world: World, telephone: Telephone) -> None:
     session = fresh_session(world)
     enrolment.start(session, FactorKind.PHONE, BOBS_NUMBER, origin=ORIGIN, now=world.now)
     assert [method.ends for method in overview.methods_of(world.alice)] == ["78"]
@@ -184,7 +184,7 @@ def test_the_old_number_stays_until_the_new_one_is_proven(world: World, telephon
     assert Event.objects.filter(kind=EventKind.METHOD_REPLACED, subject_id=world.alice.pk).exists()
 
 
-def test_the_forty_first_app_password_is_refused(world: World) -> None:
+def test_app_05_the_forty_first_app_password_is_refused(world: World) -> None:
     for number in range(39):
         give_app_password(world.alice, f"Device {number}")
     outcome = enrolment.create_app_password(fresh_session(world), "One more", origin=ORIGIN, now=world.now)
@@ -225,13 +225,13 @@ def test_app_passwords_are_only_for_the_enforced(world: World) -> None:
     assert outcome == Rejected(Reason.NOT_ENFORCED)
 
 
-def test_nobody_removes_what_somebody_else_holds(world: World) -> None:
+def test_enr_06_nobody_removes_what_somebody_else_holds(world: World) -> None:
     bobs = give_phone(world.bob, "+4915187654321")
     assert not enrolment.remove(fresh_session(world), bobs.id, origin=ORIGIN, now=world.now)
     assert len(overview.methods_of(world.bob)) == 1
 
 
-def test_removing_the_last_method_leads_to_registering_and_never_to_nothing(world: World) -> None:
+def test_enr_08_removing_the_last_method_leads_to_registering_and_never_to_nothing(world: World) -> None:
     assert enrolment.remove(fresh_session(world), world.alices_phone.id, origin=ORIGIN, now=world.now)
     world.alice.refresh_from_db()
     assert world.alice.state is MfaState.ENFORCED

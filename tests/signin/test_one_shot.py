@@ -40,7 +40,7 @@ def test_an_app_password_opens_mail_for_the_enforced(world: World) -> None:
 @pytest.mark.parametrize(
     "spelling", [str.upper, lambda text: text.replace(" ", ""), lambda text: text.replace(" ", "-")]
 )
-def test_case_blanks_and_hyphens_do_not_matter(world: World, spelling: type[str]) -> None:
+def test_app_17_case_blanks_and_hyphens_do_not_matter(world: World, spelling: type[str]) -> None:
     assert ask(world, "Alice@Harbour.EXAMPLE", spelling(world.alices_app_password)).allowed
 
 
@@ -50,7 +50,7 @@ def test_an_alias_opens_the_same_mailbox(world: World) -> None:
     assert one_shot.find_mailbox("AL@harbour.example") == "alice@harbour.example"
 
 
-def test_the_account_password_does_not_open_mail_for_the_enforced(world: World) -> None:
+def test_app_02_the_account_password_does_not_open_mail_for_the_enforced(world: World) -> None:
     assert ask(world, "alice@harbour.example", world.passwords["alice"]) == NO
     assert last_reason() == Because.APP_PASSWORD_NEEDED
 
@@ -60,7 +60,7 @@ def test_the_account_password_opens_mail_for_the_others(world: World, name: str)
     assert ask(world, f"{name}@harbour.example", world.passwords[name]).allowed
 
 
-def test_an_organisation_can_close_mail_to_the_account_passwords_of_the_enabled(world: World) -> None:
+def test_app_03_an_organisation_can_close_mail_to_the_account_passwords_of_the_enabled(world: World) -> None:
     world.organisation.account_password_in_mail_while_enabled = False
     world.organisation.save()
     assert ask(world, "bob@harbour.example", world.passwords["bob"]) == NO
@@ -99,7 +99,7 @@ def test_a_suspended_app_password_is_refused_even_when_enforced_again(world: Wor
 
 @pytest.mark.breaks_invariants
 @pytest.mark.parametrize("column", ["blocked_at", "deleted_at"])
-def test_blocked_and_deleted_people_are_refused(world: World, column: str) -> None:
+def test_app_04_blocked_and_deleted_people_are_refused(world: World, column: str) -> None:
     User.objects.update(**{column: world.now})
     assert ask(world, "alice@harbour.example", world.alices_app_password) == NO
     assert ask(world, "carol@harbour.example", world.passwords["carol"]) == NO
@@ -110,7 +110,7 @@ def test_an_initial_password_does_not_open_mail(world: World) -> None:
     assert ask(world, "carol@harbour.example", "an initial passphrase") == NO
 
 
-def test_what_is_shaped_like_an_app_password_never_reaches_the_slow_hash(world: World) -> None:
+def test_app_16_what_is_shaped_like_an_app_password_never_reaches_the_slow_hash(world: World) -> None:
     question = Question(Door.MAIL, "carol@harbour.example", Secret("a" * 24))
     assert one_shot.is_shaped_like_app_password(question)
     assert one_shot.check_many([question], now=world.now) == [NO]
@@ -121,7 +121,7 @@ def test_what_is_shaped_like_an_app_password_never_reaches_the_slow_hash(world: 
     ["", "no name", "alice", "\0@harbour.example", "x" * 70_000, "\ud800@harbour.example", "nobody@harbour.example"],
 )
 @pytest.mark.parametrize("secret", ["a" * 24, "wrong", "\0", "y" * 70_000, "\ud800"])
-def test_hostile_names_and_secrets_are_refused_and_logged(world: World, name: str, secret: str) -> None:
+def test_log_01_hostile_names_and_secrets_are_refused_and_logged(world: World, name: str, secret: str) -> None:
     assert ask(world, name, secret) == NO
     assert Event.objects.filter(kind=EventKind.SIGN_IN_DENIED).count() == 1
 
@@ -133,7 +133,7 @@ def test_each_question_leaves_exactly_one_row(world: World) -> None:
         assert Event.objects.count() == before + 1
 
 
-def test_last_use_is_written_with_service_and_address(world: World) -> None:
+def test_app_20_last_use_is_written_with_service_and_address(world: World) -> None:
     ask(world, "alice@harbour.example", world.alices_app_password, later=timedelta(hours=1))
     row = overview.app_passwords_of(world.alice)[0]
     assert row.last_used_at == world.now + timedelta(hours=1)
@@ -147,7 +147,7 @@ def test_a_mixed_batch_is_answered_in_order(world: World) -> None:
     assert [answer.allowed for answer in answers] == [True, False, False, True]
 
 
-def test_the_number_of_queries_does_not_grow_with_app_passwords_or_questions(
+def test_app_16_the_number_of_queries_does_not_grow_with_app_passwords_or_questions(
     world: World, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     for number in range(39):

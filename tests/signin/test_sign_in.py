@@ -87,21 +87,21 @@ def test_a_blocked_person_with_the_right_password_is_refused_and_leaves_no_evide
     assert attempt.evidence == []
 
 
-def test_an_app_password_typed_in_the_browser_is_refused(world: World) -> None:
+def test_app_01_an_app_password_typed_in_the_browser_is_refused(world: World) -> None:
     attempt = begin(world, "alice@harbour.example")
     for kind in (FactorKind.PASSWORD, FactorKind.APP_PASSWORD):
         assert isinstance(service.answer(attempt, kind, world.alices_app_password, now=world.now), Refused)
     assert not Session.objects.exists()
 
 
-def test_a_used_code_is_refused(world: World, telephone: Telephone) -> None:
+def test_otp_01_a_used_code_is_refused(world: World, telephone: Telephone) -> None:
     attempt = code_on_the_way(world)
     assert isinstance(service.answer(attempt, FactorKind.PHONE, telephone.code, now=world.now), ComeIn)
     assert isinstance(service.answer(attempt, FactorKind.PHONE, telephone.code, now=world.now), Refused)
     assert Session.objects.count() == 1
 
 
-def test_a_code_works_until_its_last_second_and_not_after(world: World, telephone: Telephone) -> None:
+def test_otp_04_a_code_works_until_its_last_second_and_not_after(world: World, telephone: Telephone) -> None:
     attempt = code_on_the_way(world)
     late = world.now + timedelta(seconds=300)
     assert service.answer(attempt, FactorKind.PHONE, telephone.code, now=late) == Refused(Reason.EXPIRED)
@@ -111,7 +111,7 @@ def test_a_code_works_until_its_last_second_and_not_after(world: World, telephon
     assert isinstance(service.answer(attempt, FactorKind.PHONE, telephone.code, now=just), ComeIn)
 
 
-def test_a_new_code_kills_the_older_one(world: World, telephone: Telephone) -> None:
+def test_otp_05_a_new_code_kills_the_older_one(world: World, telephone: Telephone) -> None:
     attempt = code_on_the_way(world)
     first, later = telephone.code, world.now + timedelta(seconds=31)
     assert isinstance(service.send_code(attempt, world.alices_phone.id, Way.CALL, now=later), CodeSent)
@@ -120,7 +120,7 @@ def test_a_new_code_kills_the_older_one(world: World, telephone: Telephone) -> N
     assert isinstance(service.answer(attempt, FactorKind.PHONE, telephone.code, now=later), ComeIn)
 
 
-def test_a_code_of_one_browser_is_refused_in_another(world: World, telephone: Telephone) -> None:
+def test_otp_06_a_code_of_one_browser_is_refused_in_another(world: World, telephone: Telephone) -> None:
     first = code_on_the_way(world)
     first_code = telephone.code
     second = after_password(world, world.alice, world.passwords["alice"])
@@ -138,7 +138,7 @@ def test_five_wrong_codes_kill_the_code(world: World, telephone: Telephone) -> N
     assert CodeChallenge.objects.get().tries == 5
 
 
-def test_a_right_password_never_resets_the_count_of_wrong_codes(world: World, telephone: Telephone) -> None:
+def test_bru_06_a_right_password_never_resets_the_count_of_wrong_codes(world: World, telephone: Telephone) -> None:
     for step in range(10):
         at = world.now + timedelta(seconds=step)
         token = service.begin("alice@harbour.example", origin=ORIGIN, next_url="/", now=at)
@@ -152,7 +152,7 @@ def test_a_right_password_never_resets_the_count_of_wrong_codes(world: World, te
     assert outcome == Refused(Because.SECOND_FACTOR_WAITS, world.now + timedelta(seconds=39))
 
 
-def test_wrong_passwords_make_their_source_wait_and_leave_the_second_proof_open(world: World) -> None:
+def test_bru_12_wrong_passwords_make_their_source_wait_and_leave_the_second_proof_open(world: World) -> None:
     attempt = begin(world, "alice@harbour.example")
     for _ in range(10):
         attempt = begin(world, "alice@harbour.example")
@@ -172,14 +172,14 @@ def test_right_passwords_are_not_counted_as_wrong_ones(world: World) -> None:
         assert isinstance(service.answer(attempt, FactorKind.PASSWORD, world.passwords["carol"], now=world.now), ComeIn)
 
 
-def test_a_method_of_somebody_else_sends_nothing(world: World, telephone: Telephone) -> None:
+def test_stp_06_a_method_of_somebody_else_sends_nothing(world: World, telephone: Telephone) -> None:
     bobs = give_phone(world.bob, "+4915187654321")
     attempt = after_password(world, world.alice, world.passwords["alice"])
     assert service.send_code(attempt, bobs.id, Way.TEXT, now=world.now) == NotSent(None, Reason.NOT_HELD)
     assert telephone.received == []
 
 
-def test_a_way_that_is_switched_off_sends_nothing(world: World, telephone: Telephone) -> None:
+def test_stp_06_a_way_that_is_switched_off_sends_nothing(world: World, telephone: Telephone) -> None:
     world.organisation.text_allowed = False
     world.organisation.save()
     attempt = after_password(world, world.alice, world.passwords["alice"])
@@ -190,14 +190,14 @@ def test_a_way_that_is_switched_off_sends_nothing(world: World, telephone: Telep
     assert telephone.received == []
 
 
-def test_nothing_is_sent_before_the_password_was_right(world: World, telephone: Telephone) -> None:
+def test_stp_03_nothing_is_sent_before_the_password_was_right(world: World, telephone: Telephone) -> None:
     attempt = begin(world, "alice@harbour.example")
     assert isinstance(service.send_code(attempt, world.alices_phone.id, Way.TEXT, now=world.now), NotSent)
     assert service.methods(attempt, now=world.now) == []
     assert telephone.received == []
 
 
-def test_a_password_changed_meanwhile_voids_what_was_proven(world: World, telephone: Telephone) -> None:
+def test_stp_05_a_password_changed_meanwhile_voids_what_was_proven(world: World, telephone: Telephone) -> None:
     attempt = code_on_the_way(world)
     give_password(world.alice, "another long passphrase")
     outcome = service.answer(attempt, FactorKind.PHONE, telephone.code, now=world.now)
@@ -205,14 +205,14 @@ def test_a_password_changed_meanwhile_voids_what_was_proven(world: World, teleph
     assert not Session.objects.exists()
 
 
-def test_a_telephone_removed_meanwhile_voids_its_code(world: World, telephone: Telephone) -> None:
+def test_otp_11_a_telephone_removed_meanwhile_voids_its_code(world: World, telephone: Telephone) -> None:
     attempt = code_on_the_way(world)
     give_phone(world.alice, "+4915187654321", slot="alternate")
     vault.revoke(world.alice, world.alices_phone.id, because="test", now=world.now)
     assert isinstance(service.answer(attempt, FactorKind.PHONE, telephone.code, now=world.now), Refused)
 
 
-def test_a_person_blocked_meanwhile_does_not_come_in(world: World, telephone: Telephone) -> None:
+def test_stp_05_a_person_blocked_meanwhile_does_not_come_in(world: World, telephone: Telephone) -> None:
     attempt = code_on_the_way(world)
     User.objects.filter(pk=world.alice.pk).update(blocked_at=world.now)
     outcome = service.answer(attempt, FactorKind.PHONE, telephone.code, now=world.now)
@@ -269,7 +269,7 @@ def test_a_report_of_fraud_at_the_telephone_kills_the_code(world: World, telepho
     assert Event.objects.filter(kind=EventKind.FRAUD_REPORTED).count() == 1
 
 
-def test_no_secret_stands_in_any_event_or_printed_value(world: World, telephone: Telephone) -> None:
+def test_app_09_no_secret_stands_in_any_event_or_printed_value(world: World, telephone: Telephone) -> None:
     outcome = service.answer(code_on_the_way(world), FactorKind.PHONE, telephone.code, now=world.now)
     assert isinstance(outcome, ComeIn)
     told = "".join(f"{event.details} {event.reason}" for event in Event.objects.all())

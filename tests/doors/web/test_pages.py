@@ -280,7 +280,7 @@ def test_removing_asks_first_and_says_what_follows(client: Client, world: World)
     assert overview.methods_of(world.alice) == []
 
 
-def test_nobody_reaches_what_others_hold(client: Client, world: World) -> None:
+def test_enr_06_nobody_reaches_what_others_hold(client: Client, world: World) -> None:
     bobs = give_phone(world.bob, "+4915187654321")
     sign_in(client, world.alice)
     for method in (client.get, client.post):
@@ -350,7 +350,7 @@ def test_a_session_gets_a_new_token_at_every_sign_in_and_an_old_cookie_opens_not
     assert client.cookies["watchword-session"]["samesite"] == "Lax"
 
 
-def test_forms_need_a_token_against_forgery(world: World) -> None:
+def test_enr_07_forms_need_a_token_against_forgery(world: World) -> None:
     strict = Client(enforce_csrf_checks=True)
     answer = strict.post("/sign-in/", {"name": "alice@harbour.example"})
     assert answer.status_code == 403

@@ -49,7 +49,7 @@ ENDS: dict[str, End] = {
 
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
-def test_what_is_open_is_closed_within_a_second(site: Site, world: World, end: End) -> None:
+def test_app_04_what_is_open_is_closed_within_a_second(site: Site, world: World, end: End) -> None:
     carols = world.passwords["carol"]
     with contextlib.ExitStack() as stack:
         idling = stack.enter_context(imap_session(site, ALICE, world.alices_app_password))

@@ -74,7 +74,7 @@ def test_somebody_elses_app_password_is_refused(site: Site, world: World) -> Non
     assert heard(site, ALICE, give_app_password(world.bob)) == {REFUSED}
 
 
-def test_a_revoked_app_password_is_refused_and_the_others_still_open(site: Site, world: World) -> None:
+def test_app_07_a_revoked_app_password_is_refused_and_the_others_still_open(site: Site, world: World) -> None:
     other = give_app_password(world.alice, "Tablet")
     lost = next(kept for kept in vault.holdings(world.alice) if kept.held.label == "Laptop")
     assert heard(site, ALICE, world.alices_app_password) == {IN}

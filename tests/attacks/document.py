@@ -1,0 +1,116 @@
+"""Writes docs/security/attacks.md from the tests: ``python -m tests.attacks.document > docs/security/attacks.md``.
+
+A test belongs to an attack by its name, ``test_otp_01_…``. What it claims is the first line of its docstring, or the
+rest of its name in words.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+NAME = re.compile(r"test_([a-z]{3})_(\d{2})_(\w+)")
+
+REQUIRED: dict[str, int | range] = {
+    "OTP": 11,
+    "BRU": 6,
+    "STP": 6,
+    "ENR": range(4, 10),
+    "APP": 16,
+    "ENU": 5,
+    "SES": 6,
+    "RED": 3,
+    "HST": 1,
+    "XFF": 1,
+    "LOG": 3,
+    "UNI": 4,
+    "INJ": 2,
+    "CSV": 4,
+}
+"""The ids that must have a test or a reason: so many from 01 on, or a range."""
+
+DOES_NOT_APPLY = {
+    "RED-03": "There is no door yet that hands tokens to apps by redirect (OpenID Connect comes later).",
+}
+
+DOORS = {"mail": "mail", "admincenter": "admin center", "portal": "portal", "browser": "browser", "races": "all"}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One attack, what one test claims about it, and where."""
+
+    attack: str
+    claim: str
+    test: str
+    door: str
+
+
+def required() -> list[str]:
+    """Return every id that must be answered."""
+    found = []
+    for family, which in REQUIRED.items():
+        numbers = range(1, which + 1) if isinstance(which, int) else which
+        found += [f"{family}-{number:02d}" for number in numbers]
+    return found
+
+
+def lines() -> list[Line]:
+    """Return what the tests claim, in the order of the ids."""
+    found = []
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        relative = path.relative_to(ROOT).as_posix()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef) and (match := NAME.fullmatch(node.name)):
+                said = (ast.get_docstring(node) or "").split("\n")[0].rstrip(".")
+                claim = said or match[3].replace("_", " ")
+                attack = f"{match[1].upper()}-{match[2]}"
+                found.append(
+                    Line(attack, claim[:1].upper() + claim[1:], f"{relative}::{node.name}", _door(relative, node))
+                )
+    return sorted(found, key=lambda line: (line.attack, line.test))
+
+
+def missing() -> list[str]:
+    """Return the ids that have neither a test nor a reason."""
+    answered = {line.attack for line in lines()} | set(DOES_NOT_APPLY)
+    return [attack for attack in required() if attack not in answered]
+
+
+def page() -> str:
+    """Return the whole page."""
+    rows = [f"| {line.attack} | {line.claim} | `{line.test}` | {line.door} |" for line in lines()]
+    reasons = [f"| {attack} | {reason} |" for attack, reason in sorted(DOES_NOT_APPLY.items())]
+    return "\n".join(
+        [
+            "# Attacks, and the tests that stand against them",
+            "",
+            "Made from the tests by `python -m tests.attacks.document`; a test of its own keeps this page current.",
+            "",
+            "| id | claim | test | door |",
+            "| --- | --- | --- | --- |",
+            *rows,
+            "",
+            "## Ids that don't apply",
+            "",
+            "| id | why |",
+            "| --- | --- |",
+            *reasons,
+            "",
+        ]
+    )
+
+
+def _door(path: str, node: ast.FunctionDef) -> str:
+    body = ast.unparse(node)
+    at = {part for part in path.split("/") if part in DOORS}
+    if at & {"mail"} or "one_shot" in path or "Door.MAIL" in body or "one_shot" in body or "use_mail" in body:
+        return "mail"
+    return next((DOORS[part] for part in DOORS if part in at), "web")
+
+
+if __name__ == "__main__":
+    print(page(), end="")  # noqa: T201

@@ -1,0 +1,110 @@
+"""App passwords under attack."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from django.db import connection
+from django.test import Client
+
+from tests.world import World, give_app_password, sign_in
+from watchword.audit.models import Event
+from watchword.core.policy import Door, FactorKind
+from watchword.core.restrictions import Program, Restrictions
+from watchword.factors import vault
+from watchword.signin import one_shot
+from watchword.signin.models import Session
+from watchword.signin.one_shot import Question, Secret
+
+
+def opens(world: World, secret: str, service: str = "imap") -> bool:
+    question = Question(Door.MAIL, world.alice.sign_in_name, Secret(secret), service, "198.51.100.7")
+    return one_shot.check_many([question], now=world.now)[0].allowed
+
+
+def test_app_08_the_page_of_a_new_app_password_cannot_be_had_again(client: Client, world: World) -> None:
+    """It answers a POST, is stored nowhere, and neither its address nor any other page shows the secret again."""
+    sign_in(client, world.alice)
+    answer = client.post("/methods/add/app_password/", {"name": "Tablet"})
+    assert "no-store" in answer["Cache-Control"]
+    secret = vault_free(answer.content.decode())
+    for address in ("/methods/add/app_password/", "/app-passwords/", "/security/", "/activity/"):
+        assert secret not in vault_free(client.get(address).content.decode())
+
+
+def vault_free(page: str) -> str:
+    found = page.split('id="secret"')
+    return found[1].split("</")[0] if len(found) > 1 else page
+
+
+@pytest.mark.django_db(transaction=True)
+def test_app_09_no_file_of_the_database_holds_an_app_password(client: Client, world: World) -> None:
+    """A scan of every octet of the database files, its journal too, finds neither password nor app password."""
+    sign_in(client, world.alice)
+    letters = world.alices_app_password.replace(" ", "")
+    assert opens(world, letters)
+    canaries = [letters.encode(), world.alices_app_password.encode(), world.passwords["alice"].encode()]
+    if connection.vendor == "sqlite":
+        name = Path(str(connection.settings_dict["NAME"]))
+        octets = b"".join(path.read_bytes() for path in name.parent.glob(name.name + "*"))
+    else:
+        with connection.cursor() as cursor:
+            rows = []
+            for table in connection.introspection.table_names(cursor):
+                cursor.execute(f'SELECT t::text FROM "{table}" t')
+                rows += [str(row[0]) for row in cursor.fetchall()]
+        octets = "\n".join(rows).encode()
+    assert b"alice@harbour.example" in octets
+    assert [canary for canary in canaries if canary in octets] == []
+
+
+def test_app_10_a_lost_page_is_answered_by_deleting_and_making_another(client: Client, world: World) -> None:
+    """There is no way to show an app password again; the name becomes free with its deletion."""
+    sign_in(client, world.alice)
+    client.post("/methods/add/app_password/", {"name": "Tablet"})
+    kept = next(k for k in vault.holdings(world.alice, kinds=[FactorKind.APP_PASSWORD]) if k.held.label == "Tablet")
+    client.post(f"/methods/remove/{kept.id}/")
+    again = client.post("/methods/add/app_password/", {"name": "Tablet"})
+    assert 'id="secret"' in again.content.decode()
+
+
+def test_app_11_an_app_password_opens_only_the_programs_that_it_is_for(world: World) -> None:
+    """One for sending mail is refused for reading it."""
+    kept = vault.holdings(world.alice, kinds=[FactorKind.APP_PASSWORD])[0]
+    vault.restrict(world.alice, kept.id, Restrictions(frozenset({Program.SUBMISSION})))
+    assert opens(world, world.alices_app_password, "smtp")
+    assert not opens(world, world.alices_app_password, "imap")
+    assert Event.objects.latest("id").reason == "app_password_outside_limits"
+
+
+def test_app_12_an_app_password_opens_no_page_and_changes_nothing(client: Client, world: World) -> None:
+    """Typed as password in a browser, or as HTTP Basic, it is nobody's."""
+    client.post("/sign-in/", {"name": "alice@harbour.example"})
+    client.post("/sign-in/password/", {"answer": world.alices_app_password})
+    for address in ("/security/", "/methods/add/app_password/", "/admin/users/"):
+        answer = client.get(address, headers={"Authorization": "Basic YWxpY2U6eA=="})
+        assert answer["Location"].startswith("/sign-in/")
+    assert not Session.objects.exists()
+
+
+def test_app_07_a_deleted_app_password_is_refused_at_the_next_login(client: Client, world: World) -> None:
+    """Deleting takes effect at once, and only for that one."""
+    other = give_app_password(world.alice, "Tablet")
+    kept = vault.holdings(world.alice, kinds=[FactorKind.APP_PASSWORD])[0]
+    sign_in(client, world.alice)
+    client.post(f"/methods/remove/{kept.id}/")
+    assert not opens(world, world.alices_app_password)
+    assert opens(world, other)
+
+
+@pytest.mark.parametrize("more", ["a", " a", "\0", "aaaa aaaa"])
+def test_app_21_more_letters_than_there_are_open_nothing(world: World, more: str) -> None:
+    """Nothing is cut off before it is compared."""
+    question = Question(
+        Door.MAIL, world.alice.sign_in_name, Secret(world.alices_app_password + more), "imap", "198.51.100.7"
+    )
+    if one_shot.is_shaped_like_app_password(question):
+        assert not one_shot.check_many([question], now=world.now)[0].allowed
+    else:
+        assert not one_shot.check_account_password(question, now=world.now).allowed
