@@ -56,6 +56,7 @@ PERSON: dict[str, Words] = {
     "domain": _("The part after the @ is not a domain."),
     "other_domain": _("This domain does not belong to your organisation."),
     "taken": _("Another person has this name already, perhaps in another spelling or as an alias."),
+    "looks_like": _("This looks like the name of an administrator. Choose one that nobody can mistake for it."),
     "missing": _("Enter a display name."),
     "not_printable": _("This has a character that can't be shown."),
     "not_an_address": _("This is not a mail address."),

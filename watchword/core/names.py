@@ -34,13 +34,18 @@ def name_key(name: str) -> str:
         raise NotASignInName("empty")
     if len(folded) > LONGEST_NAME:
         raise NotASignInName("too_long")
-    if any(unicodedata.category(character)[0] in "CZ" for character in folded):
+    if any(unicodedata.category(character)[0] in "CZ" for character in folded) or _UNSEEN.search(folded):
         raise NotASignInName("control")
     local, at, domain = folded.rpartition("@")
     if not (local and at and domain) or "@" in local:
         raise NotASignInName("no_domain")
     return f"{local}@{domain_key(domain)}"
 
+
+# Letters and marks by their categories of which nothing is seen (Default_Ignorable_Code_Point, and a blank).
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
 
 # Most names come in their normal form already: lower-case ASCII without anything to fold, and no IDNA label in it.
 _PLAIN = re.compile(r"(?!.*(?:--|-\.|\.-))[a-z0-9._+-]+@[a-z0-9][a-z0-9-]{0,62}(?:\.[a-z0-9][a-z0-9-]{0,62})*(?<!-)")

@@ -14,14 +14,13 @@ from watchword.audit.events import EventKind
 from watchword.audit.record import NOWHERE, Origin, record
 from watchword.core.names import LONGEST_NAME, NotASignInName, domain_key, name_key
 from watchword.directory.contacts import sealed_contact
+from watchword.directory.look_alikes import looks_like_an_administrator
 from watchword.directory.models import Domain, Organisation, RoleAssignment, SignInName, User
 from watchword.directory.permission import NotAllowed, demand
 from watchword.directory.roles import RANK, Act, Role, rank
 from watchword.directory.search import search_key
 
-LONGEST_DISPLAY_NAME = 100
-LONGEST_NUMBER = 40
-LONGEST_MAIL = 254
+LONGEST_DISPLAY_NAME, LONGEST_NUMBER, LONGEST_MAIL = 100, 40, 254
 """Characters, as many as their columns hold."""
 EDITABLE = ("sign_in_name", "display_name", "contact_mail", "directory_phone")
 _REMEMBERED = ("sign_in_name", "display_name")
@@ -284,7 +283,9 @@ def _why_not_a_name(organisation: Organisation, name: str, user: User | None) ->
     taken = SignInName.objects.filter(key=key)
     if user is not None:
         taken = taken.exclude(user=user)
-    return "taken" if taken.exists() else ""
+    if taken.exists():
+        return "taken"
+    return "looks_like" if looks_like_an_administrator(organisation, key, user) else ""
 
 
 def _is_number(text: str, region: str) -> bool:
