@@ -124,7 +124,7 @@ class AccessLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
         """Gunicorn's handlers, each with our way of writing a line."""
         super().setup(cfg)
         for log, shape in ((self.error_log, self.error_fmt), (self.access_log, self.access_fmt)):
-            for handler in log.handlers:
+            if (handler := self._get_gunicorn_handler(log)) is not None:
                 handler.setFormatter(LineFormatter(shape, self.datefmt))
 
     def atoms(self, resp: Any, req: Any, environ: Any, request_time: timedelta) -> dict[str, Any]:

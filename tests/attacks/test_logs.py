@@ -1,0 +1,264 @@
+"""Lines that strangers want to write into logs, floods of them, and rows that somebody takes back."""
+
+from __future__ import annotations
+
+import io
+import logging
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
+from gunicorn.config import Config
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tests.alerts.playing import work
+from tests.world import World, sign_in
+from watchword.alerts.models import Notice
+from watchword.audit import seals
+from watchword.audit.events import EventKind
+from watchword.audit.models import Event, EventIsPermanent, Seal
+from watchword.audit.record import Origin, record
+from watchword.config.logs import LineFormatter, in_one_line
+from watchword.config.serving import ACCESS_LOG, AccessLogger
+from watchword.core.policy import FactorKind
+from watchword.signin import service
+from watchword.signin.models import FailureCount
+
+HOSTILE = [
+    "a\r\n2026-11-24 00:00:00 INFO watchword: root signed in",
+    "a\nb",
+    "a\rb",
+    "a\x1b[2Jb\x1b]0;title\x07",
+    "a\x9b2Jb",
+    "a\u2028b\u2029c",
+    "a\x85b\x0bc\x0cd\x1ce",
+    "a\u202egpj.exe",
+    'a","forged":"b',
+    "a\0b",
+    "a\ud800b",
+    "\x7f\x08\x08\x08",
+    "%(name)s %s {0} {message}",
+]
+
+
+def line_formatter() -> logging.Formatter:
+    """Return the formatter that the settings name, made as logging makes it."""
+    wished: dict[str, Any] = dict(settings.LOGGING["formatters"]["line"])  # type: ignore[index]
+    assert wished["()"] == "watchword.config.logs.LineFormatter"
+    return LineFormatter(wished["format"], style=wished["style"])
+
+
+def written(message: str, *arguments: object, error: BaseException | None = None) -> str:
+    information = (type(error), error, error.__traceback__) if error is not None else None
+    row = logging.LogRecord("watchword.test", logging.WARNING, __file__, 1, message, arguments, information)
+    return line_formatter().format(row)
+
+
+@given(st.text(max_size=60))
+@example("".join(HOSTILE))
+def test_log_01_whatever_is_logged_is_one_printable_line(typed: str) -> None:
+    """No break, escape, direction mark or half character gets into a line, as message, argument or name."""
+    for line in (written("%s", typed), written("Refused %r for %s", typed, typed), written(typed.replace("%", "%%"))):
+        assert line.isprintable()
+        assert len(line.splitlines()) == 1
+        line.encode("utf-8")
+
+
+@given(st.text(max_size=60))
+@example("x\n2026-11-24 00:00:00,000 INFO watchword: root signed in")
+def test_log_01_no_traceback_has_a_line_that_looks_like_ours(typed: str) -> None:
+    """What an error says stands behind a bar, line by line, so that it can't pass for a record."""
+    with pytest.raises(ValueError) as broken:  # noqa: PT011
+        int(f"no number {typed}")
+    lines = written("It broke", error=broken.value).split("\n")
+    assert len(lines) > 2
+    for line in lines[1:]:
+        assert line.startswith("  | ")
+        assert line.isprintable()
+    "\n".join(lines).encode("utf-8")
+
+
+@pytest.mark.parametrize("text", ["/security/", "Zoë Ünal", "山田", "a'b\"c\\d"])
+def test_log_01_what_harms_nothing_is_written_as_it_is(text: str) -> None:
+    """Names in any script stay readable."""
+    assert in_one_line(text) == text
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_log_01_the_access_log_keeps_its_lines(monkeypatch: pytest.MonkeyPatch, hostile: str) -> None:
+    """Paths, methods and addresses with breaks and escapes make one line of the web server's log."""
+    loggers = [logging.getLogger(name) for name in ("gunicorn.access", "gunicorn.error")]
+    for log in loggers:
+        monkeypatch.setattr(log, "handlers", [])
+        monkeypatch.setattr(log, "propagate", False)
+        monkeypatch.setattr(log, "level", log.level)
+    config = Config()
+    for name, value in {"accesslog": "-", "errorlog": "-", "access_log_format": ACCESS_LOG}.items():
+        config.set(name, value)
+    logger = AccessLogger(config)
+    streams = []
+    for log in loggers:
+        [handler] = log.handlers
+        assert isinstance(handler, logging.StreamHandler)
+        handler.setStream(stream := io.StringIO())
+        streams.append(stream)
+    environ = {
+        "REQUEST_METHOD": hostile,
+        "RAW_URI": f"/{hostile}",
+        "PATH_INFO": f"/{hostile}",
+        "SERVER_PROTOCOL": hostile,
+        "REMOTE_ADDR": hostile,
+        "HTTP_USER_AGENT": hostile,
+    }
+
+    class Answer:
+        status = "200 OK"
+        sent = 1
+        headers = ()
+
+    class Question:
+        headers = ()
+
+    logger.access(Answer(), Question(), environ, timedelta(seconds=1))
+    logger.warning("Invalid request from ip=%s: %s", hostile, hostile)
+    for stream in streams:
+        assert len(stream.getvalue().splitlines()) == 1
+        assert stream.getvalue().removesuffix("\n").isprintable()
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_log_01_the_audit_keeps_its_lines(world: World, hostile: str) -> None:
+    """A name, an address or a program with control characters is kept as one printable text."""
+    origin = Origin(address=hostile, agent=hostile, door="web", service=hostile)
+    record(EventKind.SIGN_IN_DENIED, now=timezone.now(), origin=origin, reason="unknown", name=hostile)
+    event = Event.objects.get()
+    for kept in (event.subject_name, event.address, event.agent, event.service, str(event)):
+        assert kept.isprintable()
+
+
+def test_log_01_djangos_own_lines_are_kept_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A path that isn't found, a foreign host and a form without its token are one line each."""
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(line_formatter())
+    log = logging.getLogger("django")
+    monkeypatch.setattr(log, "handlers", [handler])
+    client = Client(enforce_csrf_checks=True)
+    client.get("/a%0d%0a2026-11-24 INFO root signed in%1b[2J/")
+    client.get("/", headers={"host": "evil.example\x1b[2J"})
+    client.post("/sign-in/", {"name": "x"})
+    lines = [line for line in stream.getvalue().split("\n") if line and not line.startswith("  | ")]
+    assert len(lines) == 3
+    assert all(line.isprintable() for line in stream.getvalue().split("\n"))
+
+
+def test_log_02_a_flood_of_refused_sign_ins_fills_no_table(world: World) -> None:
+    """Three hundred wrong passwords from one source leave no more rows than a source is heard, and few alerts."""
+    origin = Origin(address="203.0.113.66", agent="flood", door="web")
+    heard = world.organisation.policy.limits.source_failures
+    for number in range(300):
+        name = f"nobody{number}@harbour.example" if number % 2 else "alice@harbour.example"
+        token = service.begin(name, origin=origin, next_url="/", now=world.now)
+        attempt = service.find_attempt(token, now=world.now)
+        assert attempt is not None
+        service.answer(attempt, FactorKind.PASSWORD, "a wrong one", now=world.now)
+    assert 0 < Event.objects.count() <= heard + 10
+    work(world.now)
+    assert Notice.objects.count() <= 3
+    assert FailureCount.objects.count() <= heard + 10
+
+
+def test_log_02_what_strangers_send_is_cut_before_it_is_kept(world: World) -> None:
+    """A row has a largest size, however long the name, the program and the address are."""
+    client = Client(headers={"user-agent": "A" * 100_000})
+    client.post("/sign-in/", {"name": f"{'n' * 200}@harbour.example", "next": "/" + "x" * 100_000})
+    client.post("/sign-in/password/", {"answer": "a wrong one"})
+    event = Event.objects.get(kind=EventKind.SIGN_IN_DENIED)
+    assert len(event.agent) <= 300
+    assert len(event.subject_name) <= 254
+    assert len(str(event.details)) < 1_000
+
+
+def sealed(world: World, number: int = 6) -> list[Event]:
+    """Return events that lie under two seals."""
+    for turn in range(number):
+        record(EventKind.SIGN_IN_DENIED, now=timezone.now(), subject=world.alice, reason=f"reason {turn}")
+        if turn == number // 2:
+            assert seals.seal(now=timezone.now()) > 0
+    assert seals.seal(now=timezone.now()) > 0
+    assert seals.look().problems == ()
+    return list(Event.objects.order_by("id"))
+
+
+FORGERIES = {
+    "the reason": "UPDATE audit_event SET reason = 'nothing' WHERE id = %s",
+    "the time": "UPDATE audit_event SET at = '2001-01-01 00:00:00+00:00' WHERE id = %s",
+    "who": "UPDATE audit_event SET subject_name = 'mallory@harbour.example' WHERE id = %s",
+    "from where": "UPDATE audit_event SET address = '127.0.0.1' WHERE id = %s",
+    "what": "UPDATE audit_event SET kind = 'sign_in.allowed' WHERE id = %s",
+    "the details": "UPDATE audit_event SET details = '{\"a\": 1}' WHERE id = %s",
+    "the row itself": "DELETE FROM audit_event WHERE id = %s",
+}
+
+
+@pytest.mark.breaks_invariants
+@pytest.mark.parametrize("what", list(FORGERIES))
+@pytest.mark.parametrize("which", [0, 2, 5])
+def test_log_03_a_row_changed_or_taken_away_by_sql_is_found(world: World, what: str, which: int) -> None:
+    """Whoever can write to the database, and has not the key, leaves a broken seal."""
+    events = sealed(world)
+    with connection.cursor() as cursor:
+        cursor.execute(FORGERIES[what], [events[which].pk])
+    assert seals.look().problems != ()
+
+
+@pytest.mark.breaks_invariants
+def test_log_03_a_row_put_in_between_a_changed_seal_or_a_missing_one_is_found(world: World) -> None:
+    """The chain holds its links: nothing is slipped in, re-sealed without the key, or cut out of the middle."""
+    events = sealed(world)
+    columns = [str(field.column) for field in Event._meta.concrete_fields if field.column != "id"]
+    listed = ", ".join(columns)
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM audit_event WHERE id = %s", [events[1].pk])
+        cursor.execute(
+            f"INSERT INTO audit_event (id, {listed}) SELECT {events[1].pk}, {listed} FROM audit_event WHERE id = %s",
+            [events[2].pk],
+        )
+    assert seals.look().problems != ()
+
+
+@pytest.mark.breaks_invariants
+def test_log_03_a_seal_that_was_changed_or_cut_out_is_found(world: World) -> None:
+    """A seal belongs to the one before it."""
+    sealed(world)
+    first = Seal.objects.order_by("id")[0]
+    Seal.objects.filter(pk=first.pk).update(digest=bytes(32))
+    assert seals.look().problems != ()
+    Seal.objects.filter(pk=first.pk).delete()
+    assert seals.look().problems != ()
+
+
+def test_log_03_no_page_and_no_model_changes_what_was_remembered(world: World) -> None:
+    """The product itself has no way to change or delete an event, not for an administrator either."""
+    event = sealed(world)[0]
+    event.reason = "nothing"
+    with pytest.raises(EventIsPermanent):
+        event.save()
+    with pytest.raises(EventIsPermanent):
+        event.delete()
+    with pytest.raises(EventIsPermanent):
+        Event.objects.filter(pk=event.pk).update(reason="nothing")
+    with pytest.raises(EventIsPermanent):
+        Event.objects.all().delete()
+    client = Client()
+    sign_in(client, world.root)
+    before: list[Any] = list(Event.objects.order_by("id").values_list())
+    for address in ("/admin/sign-ins/", "/admin/sign-ins.csv", "/activity/"):
+        for ask in (client.post, client.delete, client.put, client.patch):
+            ask(address, {"delete": "all", "id": event.pk})
+    assert list(Event.objects.order_by("id").values_list())[: len(before)] == before
