@@ -1,0 +1,98 @@
+"""Watchword as it is served: two web processes, the mail daemon and a worker, on the test's own database."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+
+from tests.environment import KEYS
+from tests.scenarios.mail.site import answers, database_url, free_ports, wait_until
+
+WEB = ("web1", "web2")
+MAIL = "mail"
+WORKER = "worker"
+
+
+class Served:
+    """The processes, by name; each can be killed and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.ports = dict(zip(WEB, free_ports(len(WEB)), strict=True))
+        self.door = folder / "mail" / "auth"
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "WATCHWORD_DEMO": "yes",
+            "WATCHWORD_HOME": str(folder),
+            "WATCHWORD_KEYS": KEYS,
+            "WATCHWORD_DATABASE_URL": database_url(),
+            "WATCHWORD_PUBLIC_URL": "http://127.0.0.1:8000",
+            "WATCHWORD_MAIL_KICK": "none",
+            "WATCHWORD_LOG_LEVEL": "WARNING",
+        }
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    @property
+    def names(self) -> list[str]:
+        return [*WEB, MAIL, WORKER]
+
+    def start(self, name: str) -> None:
+        """Start one process; ``wait`` tells when it answers."""
+        words = [sys.executable, "-m", "watchword.config.command", "serve"]
+        if name in WEB:
+            words += ["web", "--listen", f"127.0.0.1:{self.ports[name]}"]
+        else:
+            words += [name]
+        with (self.folder / f"{name}.log").open("ab") as log:
+            # A group of its own: gunicorn's children are to die with it.
+            self._running[name] = subprocess.Popen(
+                words, env=self.environment, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def wait(self, name: str) -> None:
+        """Wait until a process answers."""
+        wait_until(lambda: self._answers(name) or self._running[name].poll() is not None)
+        assert self._running[name].poll() is None, f"{name} ended:\n{self.log_of(name)}"
+
+    def start_all(self) -> None:
+        for name in self.names:
+            self.start(name)
+        for name in self.names:
+            self.wait(name)
+
+    def kill(self, name: str) -> None:
+        """End a process and its children without any chance to say goodbye."""
+        process = self._running[name]
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    def stop_all(self) -> None:
+        for process in self._running.values():
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGTERM)
+        for name, process in self._running.items():
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                self.kill(name)
+
+    def log_of(self, name: str) -> str:
+        return (self.folder / f"{name}.log").read_text(errors="replace")[-4000:]
+
+    def _answers(self, name: str) -> bool:
+        if name == MAIL:
+            return answers(self.door)
+        if name == WORKER:
+            return True
+        connection = HTTPConnection("127.0.0.1", self.ports[name], timeout=5)
+        try:
+            connection.request("GET", "/sign-in/")
+            return connection.getresponse().status == 200
+        except (OSError, HTTPException):
+            return False
+        finally:
+            connection.close()

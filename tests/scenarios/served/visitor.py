@@ -1,0 +1,74 @@
+"""A browser without a screen: cookies, forms with their tokens, nothing else."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from http.client import HTTPConnection
+from http.cookies import SimpleCookie
+from urllib.parse import urlencode
+
+TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
+
+
+@dataclass
+class Page:
+    """An answer."""
+
+    status: int
+    location: str
+    text: str
+    new_cookies: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Visitor:
+    """One browser at one web process."""
+
+    port: int
+    cookies: dict[str, str] = field(default_factory=dict)
+    token: str = ""
+
+    def copy(self, port: int) -> Visitor:
+        """Return the same browser in another tab, at another process."""
+        return Visitor(port, dict(self.cookies), self.token)
+
+    def get(self, path: str) -> Page:
+        """Ask for a page and remember the token of its forms."""
+        return self._ask("GET", path, "")
+
+    def post(self, path: str, **values: str) -> Page:
+        """Send a form with the token of the last page."""
+        return self._ask("POST", path, urlencode({"csrfmiddlewaretoken": self.token, **values}))
+
+    def begin(self, name: str, password: str) -> Page:
+        """Type name and password."""
+        self.get("/sign-in/")
+        self.post("/sign-in/", name=name)
+        self.get("/sign-in/password/")
+        return self.post("/sign-in/password/", answer=password)
+
+    def _ask(self, method: str, path: str, body: str) -> Page:
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
+        headers = {
+            "Host": "127.0.0.1",
+            "Origin": "http://127.0.0.1:8000",
+            "Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items()),
+            "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:150.0) Firefox/150.0",
+        }
+        if method == "POST":
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+        try:
+            connection.request(method, path, body or None, headers)
+            answer = connection.getresponse()
+            text = answer.read().decode("utf-8", "replace")
+            new = {}
+            for line in answer.headers.get_all("Set-Cookie") or []:
+                for name, morsel in SimpleCookie(line).items():
+                    new[name] = morsel.value
+            self.cookies.update(new)
+            if found := TOKEN.search(text):
+                self.token = found[1]
+            return Page(answer.status, answer.headers.get("Location", ""), text, new)
+        finally:
+            connection.close()
