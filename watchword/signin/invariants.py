@@ -66,8 +66,10 @@ def _codes() -> list[str]:
         | Q(spent_at__isnull=False, tries=0)
     )
     found = [f"I2 code {pk} was tried or spent as none may be" for pk in rows.values_list("pk", flat=True)]
+    unspent = CodeChallenge.objects.filter(spent_at=None).values_list("pk", flat=True)
     accepted = Event.objects.filter(kind=EventKind.CODE_ACCEPTED).values_list("details__challenge", flat=True)
     uses = Counter(challenge for challenge in accepted.iterator() if challenge)
+    found += [f"I2 code {pk} was accepted and not spent" for pk in unspent.iterator() if str(pk) in uses]
     return found + [f"I2 code {pk} was accepted {number} times" for pk, number in uses.items() if number > 1]
 
 

@@ -268,9 +268,10 @@ def _answer_password(attempt: SignInAttempt, typed: str, now: datetime) -> Outco
         proof = Evidence(FactorKind.PASSWORD, now)
         decision = decide(attempt_facts(_with(attempt, kept.id), now=now, more=(proof,)))
         if isinstance(decision, Deny):
+            if decision.because in _TELLS_THAT_IT_WAS_RIGHT:
+                _refund(key, attempt, now)
             return _deny(attempt, user, decision.because, now)
-        failures.refund(key, now, now=now)
-        failures.refund_source(attempt.address, now, now=now)
+        _refund(key, attempt, now)
         if verdict.renewed is not None:
             vault.renew(kept.id, verdict.renewed)
         vault.note_use([vault.Use(kept.id, now, attempt.address)])
@@ -278,6 +279,15 @@ def _answer_password(attempt: SignInAttempt, typed: str, now: datetime) -> Outco
         attempt.evidence = write_evidence([proof])
         attempt.save(update_fields=["password_version", "evidence"])
         return conclude(attempt, user, now=now)
+
+
+_TELLS_THAT_IT_WAS_RIGHT = frozenset({Because.SECOND_FACTOR_WAITS, Because.SECOND_FACTOR_LOCKED})
+"""Refusals that say so anyway. The others look like a wrong password from outside, and so they count like one."""
+
+
+def _refund(key: str, attempt: SignInAttempt, now: datetime) -> None:
+    failures.refund(key, now, now=now)
+    failures.refund_source(attempt.address, now, now=now)
 
 
 def _answer_code(attempt: SignInAttempt, typed: str, now: datetime) -> Outcome:

@@ -1,0 +1,196 @@
+"""The machine finds no way in, and every planted bug: it would find one."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.machine.machine import Machine
+from tests.telephone import Telephone
+from watchword.audit.events import EventKind
+from watchword.core.factors import Accepted
+from watchword.core.policy import MfaState
+from watchword.core.signin import decide
+from watchword.factors import vault
+from watchword.factors.password.factor import PasswordFactor
+from watchword.factors.vault import Found
+from watchword.signin import actions, challenges, enrolment, failures, one_shot, service, sessions
+from watchword.signin.models import CodeChallenge
+
+EXAMPLES = int(os.environ.get("TEST_MACHINE_EXAMPLES", "30"))
+QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+
+type Plant = Callable[[pytest.MonkeyPatch], None]
+
+
+@pytest.fixture
+def machine(db: None, telephone: Telephone, monkeypatch: pytest.MonkeyPatch) -> type[Machine]:
+    """The machine with a telephone beside it."""
+    monkeypatch.setattr(Machine, "telephone", telephone, raising=False)
+    return Machine
+
+
+def test_rac_01_in_any_order_nobody_comes_in_with_less_than_was_asked(machine: type[Machine]) -> None:
+    """Administration, registration, sign-in, app passwords and mail in any order: every invariant always holds."""
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=EXAMPLES, stateful_step_count=50, deadline=None, suppress_health_check=QUIET, print_blob=True
+        ),
+    )
+
+
+def spend_nothing(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(challenges, "spend", lambda _row, **_named: True)
+
+
+def forgive_at_a_new_code(patch: pytest.MonkeyPatch) -> None:
+    issue = challenges.issue
+
+    def forgiving(user: Any, *arguments: Any, now: datetime, **named: Any) -> Any:
+        failures.unlock(user, now=now)
+        return issue(user, *arguments, now=now, **named)
+
+    patch.setattr(challenges, "issue", forgiving)
+
+
+def forgive_at_a_right_code(patch: pytest.MonkeyPatch) -> None:
+    spend = challenges.spend
+
+    def forgiving(row: CodeChallenge, *, now: datetime) -> bool:
+        failures.unlock(row.user, now=now)
+        return spend(row, now=now)
+
+    patch.setattr(challenges, "spend", forgiving)
+
+
+def take_everybody_for_disabled(patch: pytest.MonkeyPatch) -> None:
+    def lax(attempt: Any) -> Any:
+        return decide(
+            dataclasses.replace(attempt, account=dataclasses.replace(attempt.account, state=MfaState.DISABLED))
+        )
+
+    patch.setattr(service, "decide", lax)
+
+
+def leave_app_passwords_alive(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(actions.vault, "suspend_all", lambda *_arguments, **_named: 0)
+
+
+def let_app_passwords_open_the_browser(patch: pytest.MonkeyPatch) -> None:
+    verify = PasswordFactor.verify
+
+    def lax(self: PasswordFactor, held: Any, kept: Any, answer: str, **named: Any) -> Any:
+        letters = answer.replace(" ", "")
+        return Accepted() if len(letters) == 24 and letters.isalpha() else verify(self, held, kept, answer, **named)
+
+    patch.setattr(PasswordFactor, "verify", lax)
+
+
+def find_what_was_deleted(patch: pytest.MonkeyPatch) -> None:
+    judge = one_shot._judge
+
+    def lax(hit: Found | None, question: Any, now: datetime) -> Any:
+        return judge(dataclasses.replace(hit, is_revoked=False) if hit is not None else None, question, now)
+
+    patch.setattr(one_shot, "_judge", lax)
+
+
+def count_one_too_few(patch: pytest.MonkeyPatch) -> None:
+    why_not = enrolment.why_no_app_password
+    patch.setattr(enrolment, "why_no_app_password", lambda state, policy, alive: why_not(state, policy, alive - 1))
+
+
+def let_the_last_administrator_go(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(actions, "keep_an_administrator", lambda _user: None)
+
+
+def take_any_code_of_the_person(patch: pytest.MonkeyPatch) -> None:
+    def newest(holder: Any, _purpose: Any) -> CodeChallenge | None:
+        rows = CodeChallenge.objects.filter(user=holder.user, spent_at=None, void_at=None)
+        return rows.select_related("delivery").order_by("-created_at").first()
+
+    patch.setattr(challenges, "newest", newest)
+    # Whose code it was is what the machine must notice: a code typed into an attempt that it was not sent to.
+    answer = service.answer
+
+    def watched(attempt: Any, kind: Any, typed: str, *, now: datetime) -> Any:
+        outcome = answer(attempt, kind, typed, now=now)
+        spent = CodeChallenge.objects.filter(spent_at=now).exclude(attempt=attempt).exclude(attempt=None)
+        assert not spent.exists(), "a code opened another attempt"
+        return outcome
+
+    patch.setattr(service, "answer", watched)
+
+
+def forget_the_row(patch: pytest.MonkeyPatch) -> None:
+    record = service.record
+
+    def forgetful(kind: EventKind, **named: Any) -> None:
+        if kind is not EventKind.SIGN_IN_ALLOWED:
+            record(kind, **named)
+
+    patch.setattr(service, "record", forgetful)
+
+
+def write_the_row_twice(patch: pytest.MonkeyPatch) -> None:
+    record = service.record
+
+    def eager(kind: EventKind, **named: Any) -> None:
+        for _ in range(2 if kind is EventKind.SIGN_IN_ALLOWED else 1):
+            record(kind, **named)
+
+    patch.setattr(service, "record", eager)
+
+
+def leave_sessions_open(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(sessions, "end_all", lambda *_arguments, **_named: 0)
+
+
+def revive_what_was_revoked(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(vault, "revoke", lambda *_arguments, **_named: True)
+
+
+@pytest.mark.parametrize(
+    "plant",
+    [
+        spend_nothing,
+        forgive_at_a_new_code,
+        forgive_at_a_right_code,
+        take_everybody_for_disabled,
+        leave_app_passwords_alive,
+        let_app_passwords_open_the_browser,
+        find_what_was_deleted,
+        count_one_too_few,
+        let_the_last_administrator_go,
+        take_any_code_of_the_person,
+        forget_the_row,
+        write_the_row_twice,
+        leave_sessions_open,
+        revive_what_was_revoked,
+    ],
+)
+def test_a_planted_bug_is_found(machine: type[Machine], monkeypatch: pytest.MonkeyPatch, plant: Plant) -> None:
+    with monkeypatch.context() as patch:
+        plant(patch)
+        with pytest.raises(AssertionError):
+            run_state_machine_as_test(
+                machine,
+                settings=settings(
+                    max_examples=300,
+                    stateful_step_count=50,
+                    deadline=None,
+                    derandomize=True,
+                    database=None,
+                    phases=[Phase.generate],
+                    suppress_health_check=QUIET,
+                    report_multiple_bugs=False,
+                ),
+            )

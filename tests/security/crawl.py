@@ -1,0 +1,117 @@
+"""Every address of the site, asked by everybody: who gets what."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from uuid import UUID, uuid4
+
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+from tests.alerts.playing import pass_password, type_wrong_code, work
+from tests.world import World, make_person, sign_in
+from watchword.alerts.models import Alert
+from watchword.audit.record import Origin
+from watchword.core.policy import FactorKind
+from watchword.directory.roles import Role
+from watchword.factors import vault
+from watchword.signin import cookies, service
+
+WHO = ("nobody", "half signed in", "a person", "help desk", "administrator")
+NOT_OURS = {"demo"}
+"""Rooms that exist in the demo alone have tests of their own."""
+
+
+def names() -> list[str]:
+    """Return the name of every address, with its room: ``portal:home``."""
+    return sorted(_names(get_resolver().url_patterns, ""))
+
+
+def _names(patterns: list[URLPattern | URLResolver], room: str) -> Iterator[str]:
+    for pattern in patterns:
+        if isinstance(pattern, URLResolver):
+            inner = pattern.namespace or room
+            if inner not in NOT_OURS:
+                yield from _names(pattern.url_patterns, inner)
+        else:
+            assert pattern.name, f"{pattern} has no name"
+            yield f"{room}:{pattern.name}"
+
+
+def parameters(name: str) -> list[str]:
+    """Return the names of the variable parts of an address."""
+    room, _, bare = name.partition(":")
+    for resolver in get_resolver().url_patterns:
+        if isinstance(resolver, URLResolver) and resolver.namespace == room:
+            for pattern in resolver.url_patterns:
+                if isinstance(pattern, URLPattern) and pattern.name == bare:
+                    return list(pattern.pattern.converters)
+    raise KeyError(name)
+
+
+class Site:
+    """A world with something behind every address, and a browser for everybody."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        helper = make_person(world.organisation, "hannah", roles=(Role.HELPDESK_ADMINISTRATOR,))
+        self.browsers = {who: Client(raise_request_exception=True) for who in WHO}
+        sign_in(self.browsers["a person"], world.alice)
+        sign_in(self.browsers["help desk"], helper)
+        sign_in(self.browsers["administrator"], world.root)
+        token = service.begin("alice@harbour.example", origin=_origin(), next_url="/", now=world.now)
+        attempt = service.find_attempt(token, now=world.now)
+        assert attempt is not None
+        service.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=world.now)
+        self.browsers["half signed in"].cookies[cookies._name(cookies._ATTEMPT)] = token
+        type_wrong_code(pass_password(world, world.alice), world.now)
+        work(world.now)
+        self.credential = vault.holdings(world.alice, kinds=[FactorKind.APP_PASSWORD])[0].id
+        self.alert = Alert.objects.get().pk
+
+    def address(self, name: str, *, unknown: bool = False) -> str:
+        """Return an address with Alice's things in its variable parts, or with nobody's."""
+        values: dict[str, UUID | str | int] = {
+            "user_id": self.world.bob.pk,
+            "credential_id": self.credential,
+            "session_id": uuid4(),
+            "alert_id": self.alert,
+            "kind": "people" if "sample" in name else "phone",
+            "name": "sign-out",
+            "token": "x",
+        }
+        if unknown:
+            values |= {"user_id": uuid4(), "credential_id": uuid4(), "alert_id": 10**30, "kind": "zzz", "name": "zzz"}
+        return reverse(name, kwargs={part: values[part] for part in parameters(name)})
+
+
+def outcome(client: Client, method: str, address: str) -> str:
+    """Return what somebody gets, in a word."""
+    answer = getattr(client, method)(address)
+    match answer.status_code:
+        case 200:
+            return "opens"
+        case 301 | 302 if answer["Location"].startswith("/sign-in/confirm/"):
+            return "proves again"
+        case 301 | 302 if answer["Location"].startswith("/sign-in/"):
+            return "signs in first"
+        case 301 | 302:
+            return "leads on"
+        case 403:
+            return "refused"
+        case 404 | 410:
+            return "not there"
+        case 405:
+            return "-"
+        case other:
+            return str(other)
+
+
+def fields(page: str) -> set[str]:
+    """Return the names of what can be filled in on a page, and of what its links carry."""
+    return set(re.findall(r'name="([\w-]+)"', page)) | set(re.findall(r"[?&;]([\w-]+)=", page))
+
+
+def _origin() -> Origin:
+    return Origin(address="198.51.100.7", agent="Mozilla/5.0", door="web")
