@@ -15,8 +15,9 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.machine.machine import Machine
 from tests.telephone import Telephone
 from watchword.audit.events import EventKind
+from watchword.audit.record import record as remember
 from watchword.core.factors import Accepted
-from watchword.core.policy import MfaState
+from watchword.core.policy import MfaState, why_no_app_password
 from watchword.core.signin import decide
 from watchword.factors import vault
 from watchword.factors.password.factor import PasswordFactor
@@ -81,7 +82,7 @@ def take_everybody_for_disabled(patch: pytest.MonkeyPatch) -> None:
 
 
 def leave_app_passwords_alive(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(actions.vault, "suspend_all", lambda *_arguments, **_named: 0)
+    patch.setattr(vault, "suspend_all", lambda *_arguments, **_named: 0)
 
 
 def let_app_passwords_open_the_browser(patch: pytest.MonkeyPatch) -> None:
@@ -104,7 +105,7 @@ def find_what_was_deleted(patch: pytest.MonkeyPatch) -> None:
 
 
 def count_one_too_few(patch: pytest.MonkeyPatch) -> None:
-    why_not = enrolment.why_no_app_password
+    why_not = why_no_app_password
     patch.setattr(enrolment, "why_no_app_password", lambda state, policy, alive: why_not(state, policy, alive - 1))
 
 
@@ -131,7 +132,7 @@ def take_any_code_of_the_person(patch: pytest.MonkeyPatch) -> None:
 
 
 def forget_the_row(patch: pytest.MonkeyPatch) -> None:
-    record = service.record
+    record = remember
 
     def forgetful(kind: EventKind, **named: Any) -> None:
         if kind is not EventKind.SIGN_IN_ALLOWED:
@@ -141,7 +142,7 @@ def forget_the_row(patch: pytest.MonkeyPatch) -> None:
 
 
 def write_the_row_twice(patch: pytest.MonkeyPatch) -> None:
-    record = service.record
+    record = remember
 
     def eager(kind: EventKind, **named: Any) -> None:
         for _ in range(2 if kind is EventKind.SIGN_IN_ALLOWED else 1):

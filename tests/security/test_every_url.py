@@ -95,8 +95,8 @@ def table(site: Site) -> str:
     lines = [
         "# Who may open what",
         "",
-        "Seen by asking every address as everybody, with a test that fails when this page is not current. “-” is a page",
-        "that only takes forms; “not there” hides whether something exists.",
+        "Seen by asking every address as everybody, with a test that fails when this page is not current. “-” is",
+        "a page that only takes forms; “not there” hides whether something exists.",
         "",
         "| address | " + " | ".join(WHO) + " |",
         "| --- |" + " --- |" * len(WHO),

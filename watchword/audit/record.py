@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
 from django.db import connection
+from django.db.backends.base.operations import BaseDatabaseOperations
 
 from watchword.audit.events import HEARD, EventKind
 from watchword.audit.models import Event, UnheardEvent
@@ -84,9 +85,12 @@ def record_all(happenings: Iterable[Happening]) -> None:
     """Write many events with one statement; plain SQL, because every login of every mail program passes here."""
     unheard: list[tuple[Any, ...]] = []
     others: list[tuple[Any, ...]] = []
+    # Asked of the connection once: reaching it through Django's proxy for every value costs more than the values.
+    ops, native = connection.ops, connection.features.has_native_uuid_field
+    moment = adapted_moment(ops.adapt_datetimefield_value)
     for happening in happenings:
-        is_heard = happening.heard or happening.kind in HEARD
-        (unheard if is_heard else others).append(_row(happening))
+        row = _row(happening, ops, moment, native_uuid=native)
+        (unheard if happening.heard or happening.kind in HEARD else others).append(row)
     if not unheard and not others:
         return
     with connection.cursor() as cursor:
@@ -123,7 +127,21 @@ def _insert() -> str:
     return f"INSERT INTO {Event._meta.db_table} ({columns}) VALUES ({values})"  # noqa: S608  (values are parameters)
 
 
-def _row(happening: Happening) -> tuple[Any, ...]:
+def adapted_moment(adapt: Callable[[datetime], Any]) -> Callable[[datetime], Any]:
+    """Return an adapter that works a moment out once: all rows of one batch mostly have the same."""
+    known: dict[datetime, Any] = {}
+
+    def moment(at: datetime) -> Any:
+        if at not in known:
+            known[at] = adapt(at)
+        return known[at]
+
+    return moment
+
+
+def _row(
+    happening: Happening, ops: BaseDatabaseOperations, moment: Callable[[datetime], Any], *, native_uuid: bool
+) -> tuple[Any, ...]:
     subject, by, origin = happening.subject, happening.by, happening.origin
     organisation_id = happening.organisation_id
     for person in (subject, by):
@@ -131,25 +149,25 @@ def _row(happening: Happening) -> tuple[Any, ...]:
             organisation_id = person.organisation_id
     return (
         organisation_id,
-        connection.ops.adapt_datetimefield_value(happening.at),
+        moment(happening.at),
         happening.kind.value,
-        _id_of(by),
+        _id_of(by, native_uuid),
         by.sign_in_name if by is not None else "",
-        _id_of(subject),
+        _id_of(subject, native_uuid),
         _storable(subject.sign_in_name if subject is not None else happening.name, 254),
         origin.door,
         _storable(origin.service, 32),
         _storable(origin.address, 45),
         _storable(origin.agent, 300),
         str(happening.reason),
-        connection.ops.adapt_json_value(dict(happening.details), None),
+        ops.adapt_json_value(dict(happening.details), None),
     )
 
 
-def _id_of(person: Named | None) -> UUID | str | None:
+def _id_of(person: Named | None, native_uuid: bool) -> UUID | str | None:
     if person is None:
         return None
-    return person.id if connection.features.has_native_uuid_field else person.id.hex
+    return person.id if native_uuid else person.id.hex
 
 
 def _storable(text: str, length: int) -> str:

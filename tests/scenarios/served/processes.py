@@ -34,6 +34,8 @@ class Served:
             "WATCHWORD_MAIL_KICK": "none",
             "WATCHWORD_LOG_LEVEL": "WARNING",
         }
+        self.prefix: list[str] = []
+        """Words before the program: what breaks its disk."""
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     @property
@@ -42,7 +44,7 @@ class Served:
 
     def start(self, name: str) -> None:
         """Start one process; ``wait`` tells when it answers."""
-        words = [sys.executable, "-m", "watchword.config.command", "serve"]
+        words = [*self.prefix, sys.executable, "-m", "watchword.config.command", "serve"]
         if name in WEB:
             words += ["web", "--listen", f"127.0.0.1:{self.ports[name]}"]
         else:

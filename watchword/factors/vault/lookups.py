@@ -10,10 +10,12 @@ import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from uuid import UUID
 
 from django.db import connection
 
+from watchword.audit.record import adapted_moment
 from watchword.directory.models import Organisation, SignInName, User
 from watchword.factors.models import Credential
 from watchword.factors.vault.store import APP_PASSWORD_PURPOSE, key_ring
@@ -110,9 +112,10 @@ def find_by_lookups(asked: Collection[bytes]) -> dict[bytes, Found]:
 def note_use(uses: Iterable[Use]) -> None:
     """Write when and from where credentials were last used."""
     native = connection.features.has_native_uuid_field
+    moment = adapted_moment(connection.ops.adapt_datetimefield_value)
     rows = [
         (
-            connection.ops.adapt_datetimefield_value(use.at),
+            moment(use.at),
             use.address[:45],
             use.service[:32],
             use.credential_id if native else use.credential_id.hex,
@@ -124,6 +127,7 @@ def note_use(uses: Iterable[Use]) -> None:
             cursor.executemany(_UPDATE, rows)
 
 
+@lru_cache(maxsize=65_536)
 def _uuid(value: UUID | str) -> UUID:
-    # SQLite keeps UUIDs as 32 hexadecimal digits, PostgreSQL as what they are.
+    # SQLite keeps UUIDs as 32 hexadecimal digits, PostgreSQL as what they are. The same people come all day.
     return value if isinstance(value, UUID) else UUID(hex=value)

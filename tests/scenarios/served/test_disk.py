@@ -1,0 +1,154 @@
+"""A full disk, and a disk that fails now and then, under a web process that is served."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from http.client import HTTPException
+from pathlib import Path
+
+import pytest
+
+from tests.scenarios.served.processes import Served
+from tests.scenarios.served.visitor import Visitor
+
+pytestmark = [pytest.mark.scenario, pytest.mark.django_db(transaction=True)]
+
+FAULTS = ("rw/pread64", "rw/pwrite64", "rw/pwrite", "sync/fsync", "sync/fdatasync")
+COUNT = """
+import django; django.setup()
+from watchword.signin.models import SignInAttempt
+print(SignInAttempt.objects.exclude(evidence=[]).count())
+"""
+SETUP = """
+import django; django.setup()
+from django.utils import timezone
+from watchword.directory import actions
+from watchword.signin.actions import reset_password
+from watchword.directory.roles import Role
+now = timezone.now()
+organisation = actions.create_organisation("Disk", domains=["disk.example"], region="DE", by=None, now=now)
+for name in ("root", "carol"):
+    roles = (Role.GLOBAL_ADMINISTRATOR,) if name == "root" else ()
+    about = {"sign_in_name": name + "@disk.example", "display_name": name, "roles": roles}
+    user = actions.create_person(organisation, **about, by=None, now=now)
+    print(reset_password(user, by=None, now=now).secret)
+"""
+
+
+class Alone(Served):
+    """One web process on a database of its own, in a folder that the test breaks."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.environment["WATCHWORD_DATABASE_URL"] = f"sqlite://{folder}/watchword.sqlite3"
+
+    def prepare(self) -> str:
+        """Make the database and return the password of an administrator."""
+        environment = {**self.environment, "DJANGO_SETTINGS_MODULE": "watchword.config.settings"}
+        words = [sys.executable, "-m", "watchword.config.command", "migrate", "--verbosity", "0"]
+        subprocess.run(words, env=environment, check=True, timeout=60)
+        made = subprocess.run(
+            [sys.executable, "-c", SETUP], env=environment, check=True, capture_output=True, text=True, timeout=60
+        )
+        return made.stdout.split()[0]
+
+    def verify(self) -> str:
+        """Return what ``watchword verify`` says."""
+        words = [sys.executable, "-m", "watchword.config.command", "verify"]
+        done = subprocess.run(words, env=self.environment, capture_output=True, text=True, timeout=60, check=False)
+        return done.stdout + done.stderr
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of twelve megabytes."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a disk of a few megabytes")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(folder)], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_flt_09_a_full_disk_is_said_plainly_and_heals_without_a_restart(
+    small_disk: Path, transactional_db: None
+) -> None:
+    """With no room left nobody comes in and nothing is half done; with room again everything works on."""
+    served = Alone(small_disk)
+    password = served.prepare()
+    served.start("web1")
+    try:
+        served.wait("web1")
+        filler = small_disk / "filler"
+        with filler.open("wb") as file, suppress(OSError):
+            while True:
+                file.write(b"\0" * 4096)
+                file.flush()
+        seen = set()
+        visitor = Visitor(served.ports["web1"])
+        visitor.get("/sign-in/")
+        # The journal has some room of its own still: it is used up soon.
+        for _ in range(3000):
+            page = visitor.post("/sign-in/", name="root@disk.example")
+            seen.add(page.status)
+            if page.status == 503:
+                assert "Traceback" not in page.text
+                assert "watchword-attempt" not in page.new_cookies
+                break
+        assert 503 in seen, seen
+        filler.unlink()
+        visitor = Visitor(served.ports["web1"])
+        assert visitor.begin("root@disk.example", password).status == 302
+        assert "Everything is as it must be." in served.verify()
+    finally:
+        served.stop_all()
+
+
+def test_flt_10_a_disk_that_fails_now_and_then_loses_nothing_acknowledged(
+    tmp_path: Path, transactional_db: None
+) -> None:
+    """One read, write or sync in a hundred fails: every sign-in that was acknowledged is there, and no other way in."""
+    if shutil.which("fiu-run") is None:
+        pytest.skip("fiu-run is not installed")
+    served = Alone(tmp_path)
+    password = served.prepare()
+    faults = ["fiu-run", "-x"]
+    for name in FAULTS:
+        faults += ["-c", f"enable_random name=posix/io/{name},probability=0.01"]
+    served.prefix = faults
+    served.start("web1")
+    acknowledged, failed = 0, 0
+    try:
+        served.wait("web1")
+        for _ in range(60):
+            visitor = Visitor(served.ports["web1"])
+            try:
+                page = visitor.begin("root@disk.example", password)
+            except (OSError, HTTPException):
+                failed += 1
+                continue
+            assert page.status in {200, 302, 500, 503}, page.status
+            assert "Traceback" not in page.text
+            failed += page.status >= 500
+            acknowledged += page.location == "/methods/add/password/"
+    finally:
+        served.stop_all()
+    assert acknowledged > 0
+    assert "Everything is as it must be." in served.verify()
+    count = subprocess.run(
+        [sys.executable, "-c", COUNT],
+        env={**served.environment, "DJANGO_SETTINGS_MODULE": "watchword.config.settings"},
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert int(count.stdout) >= acknowledged
