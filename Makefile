@@ -8,7 +8,7 @@ WORKERS ?= 2
 RESET ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help pictures demo test test-core test-postgresql test-scenarios test-browser check fix bench requirements clean
+.PHONY: help pictures demo test test-core test-postgresql test-scenarios test-browser check fix bench faults fuzz requirements clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -76,6 +76,13 @@ check: $(VENV)/.installed-dev ## look for mistakes without running anything: sty
 
 fix: $(VENV)/.installed-dev ## mend style and format
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+
+faults: $(VENV)/.installed-dev ## kill every process a hundred times under load; takes minutes
+	@TEST_KILLS=100 $(PYTEST) -q -m scenario --timeout 900 tests/scenarios/served/test_kills.py
+
+fuzz: $(VENV)/.installed-dev ## let hypothesis look for ways in and ways to fall over; takes ten minutes
+	@TEST_FUZZ_SECONDS=600 $(PYTEST) -q --timeout 1500 tests/security/test_parsers.py
+	@TEST_MACHINE_EXAMPLES=300 TEST_CRAWL_EXAMPLES=5000 $(PYTEST) -q --timeout 1500 tests/machine tests/security -k "rac_01 or typed"
 
 bench: $(VENV)/.installed-dev ## measure the hot path beside its bare limit
 	@$(BIN)/python -m benchmarks

@@ -10,13 +10,16 @@ from django.utils import timezone
 
 from tests.races.parallel import in_processes, in_threads
 from tests.telephone import Telephone
-from tests.world import ORIGIN, World, evidence_for, give_app_password, make_world
+from tests.world import ORIGIN, World, evidence_for, give_app_password, make_person, make_world
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
+from watchword.config.verifying import verify
 from watchword.core.factors import Rejected
 from watchword.core.policy import FactorKind, MfaState, Way
+from watchword.directory.actions import LastGlobalAdministrator
 from watchword.directory.models import MfaStateChange, User
-from watchword.signin import enrolment, overview, service, sessions
+from watchword.directory.roles import Role
+from watchword.signin import actions, enrolment, overview, service, sessions
 from watchword.signin.models import CodeChallenge, FailureCount, Session, SignInAttempt
 from watchword.signin.service import ComeIn, Continue, Refused
 
@@ -156,3 +159,44 @@ def test_a_session_that_was_ended_is_not_brought_back_by_a_request_in_flight(wor
 
     parallel(use_or_end)
     assert sessions.find(opened.token, now=timezone.now()) is None
+
+
+def test_rac_01_disabling_while_somebody_signs_in_never_leaves_more_than_both_states_allow(
+    world: World, telephone: Telephone, parallel: Parallel
+) -> None:
+    """Right codes, Disable and Enable at one moment: every session that is left rests on what its state asks for."""
+    token = with_code(world)
+    states = [MfaState.DISABLED, MfaState.ENABLED]
+
+    def act(which: int) -> str:
+        if which % 4 == 0:
+            done = actions.set_mfa_state(world.alice, states[which // 4 % 2], by=None, now=timezone.now())
+            return done.after.value
+        attempt = service.find_attempt(token, now=timezone.now())
+        if attempt is None:
+            return "gone"
+        return type(service.answer(attempt, FactorKind.PHONE, telephone.code, now=timezone.now())).__name__
+
+    outcomes = parallel(act)
+    assert outcomes.count(ComeIn.__name__) <= 1
+    alive = Session.objects.filter(ended_at=None)
+    user = User.objects.get(pk=world.alice.pk)
+    for session in alive:
+        kinds = {proof["kind"] for proof in session.evidence}
+        assert user.state is MfaState.DISABLED or "phone" in kinds
+    assert verify(now=timezone.now()).problems == ()
+
+
+def test_rac_02_two_administrators_who_block_each_other_leave_one(world: World, parallel: Parallel) -> None:
+    """However many try at once, somebody can administer the organisation afterwards."""
+    make_person(world.organisation, "second", roles=(Role.GLOBAL_ADMINISTRATOR,))
+    names = ["root", "second"]
+
+    def act(which: int) -> str:
+        victim = User.objects.get(sign_in_name=f"{names[which % 2]}@harbour.example")
+        try:
+            return str(actions.block(victim, by=None, now=timezone.now()))
+        except LastGlobalAdministrator:
+            return "last"
+
+    assert parallel(act).count("True") == 1

@@ -35,6 +35,13 @@ def _keys(arguments: Sequence[str]) -> int:
     return keys(arguments, os.environ)
 
 
+def _migrate(arguments: Sequence[str]) -> int:
+    if (status := run_management_command("migrate", arguments)) != 0 or {"--plan", "--check"} & set(arguments):
+        return status
+    # A change of the tables is the moment at which something could have been lost.
+    return run_management_command("verify", [])
+
+
 def _demo(arguments: Sequence[str]) -> int:
     os.environ.setdefault("WATCHWORD_DEMO", "yes")
     return run_management_command("demo", arguments)
@@ -43,7 +50,7 @@ def _demo(arguments: Sequence[str]) -> int:
 WORDS: Mapping[str, Word] = {
     "demo": Word("try everything: sample people, a telephone on a page, an embedded mailbox", run=_demo),
     "serve": Word("answer people and programs: serve [web|mail|worker|all]", run=_serve),
-    "migrate": Word("bring the database up to date", management_command="migrate"),
+    "migrate": Word("bring the database up to date, and verify it", run=_migrate),
     "createadmin": Word("make an administrator and print a one-time link", management_command="createadmin"),
     "keys": Word("the key ring: keys create|list|rotate", run=_keys),
     "check": Word(
