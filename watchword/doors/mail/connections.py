@@ -89,6 +89,7 @@ class Connection(asyncio.Protocol):
         self._can_write = True
         self._is_ending = False
         self._transport: asyncio.Transport | None = None
+        self._outgoing: list[bytes] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take part, unless there are too many already."""
@@ -131,7 +132,7 @@ class Connection(asyncio.Protocol):
             self._unread.clear()
             self._transport.pause_reading()
             if not self.pending:
-                self._transport.close()
+                self._close()
 
     def abort(self) -> None:
         """End the connection at once."""
@@ -144,9 +145,11 @@ class Connection(asyncio.Protocol):
         self.end(why)
 
     def send(self, octets: bytes) -> None:
-        """Send octets, if anybody is left to read them."""
+        """Send octets, if anybody is left to read them; what is sent in one turn of the loop leaves together."""
         if self._transport is not None:
-            self._transport.write(octets)
+            if not self._outgoing:
+                asyncio.get_running_loop().call_soon(self._flush)
+            self._outgoing.append(octets)
 
     def asked(self) -> None:
         """A question went to the desk."""
@@ -156,7 +159,7 @@ class Connection(asyncio.Protocol):
         """An answer came back from the desk."""
         self.pending -= 1
         if self._is_ending and not self.pending and self._transport is not None:
-            self._transport.close()
+            self._close()
         elif self._unread:
             # Not at once: the desk has others to tell, and this might answer at once again and again.
             asyncio.get_running_loop().call_soon(self._work)
@@ -167,6 +170,17 @@ class Connection(asyncio.Protocol):
     def take(self, line: Line | TooLong) -> None:
         """Act on one line."""
         raise NotImplementedError
+
+    def _flush(self) -> None:
+        if self._outgoing and self._transport is not None:
+            octets = b"".join(self._outgoing)
+            self._outgoing.clear()
+            self._transport.write(octets)
+
+    def _close(self) -> None:
+        self._flush()
+        if self._transport is not None:
+            self._transport.close()
 
     def _work(self) -> None:
         while self._unread and self.pending < MOST_PENDING and self._can_write and not self._is_ending:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from watchword.core.codes import LONGEST_TYPED
 from watchword.core.policy import Door
@@ -73,6 +74,9 @@ class Lines:
 
 def tab_escape(text: str) -> str:
     """Return text without NUL, TAB, CR and LF, as Dovecot escapes them (str_tabescape)."""
+    # Nearly every text: nothing printable is ever escaped.
+    if text.isprintable():
+        return text
     return "".join(_ESCAPES.get(character, character) for character in text)
 
 
@@ -107,6 +111,7 @@ def known_service(service: str) -> str:
     return _SAME_SERVICE.get(service, service) if _SERVICE.fullmatch(service) else ""
 
 
+@lru_cache(maxsize=4096)
 def known_address(address: str) -> str:
     """Return an IP address in its usual form; nothing for what is none."""
     try:
