@@ -21,6 +21,7 @@ from watchword.alerts.sending import send_waiting
 from watchword.audit import seals
 from watchword.signin.abandoned import close_abandoned
 from watchword.signin.overview import text_number_of
+from watchword.signin.sweeping import sweep
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ def jobs() -> list[Job]:
         Job("send", LOOK_SECONDS, lambda: send_waiting(now=timezone.now(), number_of=text_number_of)),
         Job("seal", 1.0, lambda: seals.seal(now=timezone.now())),
         Job("abandoned", 5.0, lambda: close_abandoned(now=timezone.now())),
+        Job("sweep", 60.0, lambda: sweep(now=timezone.now())),
     ]
 
 
