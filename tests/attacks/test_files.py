@@ -23,7 +23,7 @@ from watchword.admincenter.models import Draft
 from watchword.audit.events import EventKind
 from watchword.audit.record import Origin, record
 from watchword.core.policy import MfaState
-from watchword.directory.actions import LastGlobalAdministrator
+from watchword.directory.administrators import LastGlobalAdministrator
 from watchword.directory.models import SignInName, User
 from watchword.directory.people_file import LARGEST_FILE, UnreadableFile, read_file, write_csv
 from watchword.directory.roles import Role

@@ -10,7 +10,8 @@ from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.core.names import NotASignInName
 from watchword.directory import actions
-from watchword.directory.actions import BadPerson, LastGlobalAdministrator
+from watchword.directory.actions import BadPerson
+from watchword.directory.administrators import LastGlobalAdministrator
 from watchword.directory.models import SignInName, User
 from watchword.directory.permission import NotAllowed
 from watchword.directory.roles import ACTS_ON_NOBODY, MAY, RANK, Act, Role, may

@@ -21,7 +21,7 @@ from watchword.config.verifying import verify
 from watchword.core.factors import Rejected
 from watchword.core.policy import Door, FactorKind, MfaState, Way
 from watchword.core.signin import SetUpFirst
-from watchword.directory.actions import LastGlobalAdministrator
+from watchword.directory.administrators import LastGlobalAdministrator
 from watchword.directory.models import Organisation, User
 from watchword.factors import vault
 from watchword.signin import actions, enrolment, one_shot, service, sessions

@@ -16,7 +16,7 @@ from watchword.audit.models import Event
 from watchword.config.verifying import verify
 from watchword.core.factors import Rejected
 from watchword.core.policy import FactorKind, MfaState, Way
-from watchword.directory.actions import LastGlobalAdministrator
+from watchword.directory.administrators import LastGlobalAdministrator
 from watchword.directory.models import MfaStateChange, User
 from watchword.directory.roles import Role
 from watchword.signin import actions, enrolment, overview, service, sessions

@@ -13,7 +13,7 @@ from watchword.audit.models import Event
 from watchword.core.factors import Rejected
 from watchword.core.policy import Door, FactorKind, MfaState
 from watchword.core.signin import Because
-from watchword.directory.actions import LastGlobalAdministrator
+from watchword.directory.administrators import LastGlobalAdministrator
 from watchword.directory.models import MfaCause, MfaStateChange, User
 from watchword.directory.permission import NotAllowed
 from watchword.directory.roles import Role

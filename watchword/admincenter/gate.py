@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from watchword.admincenter import drafts
 from watchword.admincenter.words import ACT_NAMES
-from watchword.directory.actions import LastGlobalAdministrator
+from watchword.directory.administrators import LastGlobalAdministrator
 from watchword.directory.permission import NotAllowed
 from watchword.directory.roles import MAY, ROLE_NAMES, Act, Role
 from watchword.signin import sessions

@@ -13,6 +13,7 @@ from django.db import IntegrityError, transaction
 from watchword.audit.events import EventKind
 from watchword.audit.record import NOWHERE, Origin, record
 from watchword.core.names import LONGEST_NAME, NotASignInName, domain_key, name_key
+from watchword.directory.administrators import keep_an_administrator
 from watchword.directory.contacts import sealed_contact
 from watchword.directory.look_alikes import looks_like_an_administrator
 from watchword.directory.models import Domain, Organisation, RoleAssignment, SignInName, User
@@ -35,10 +36,6 @@ class BadPerson(ValueError):
         self.reasons = dict(reasons)
 
 
-class LastGlobalAdministrator(Exception):
-    """The act would leave the organisation without anybody who can administer it."""
-
-
 def find_by_name(name: str) -> User | None:
     """Return the person to whom any spelling of a sign-in name or alias belongs, deleted or not."""
     try:
@@ -47,30 +44,6 @@ def find_by_name(name: str) -> User | None:
         return None
     found = SignInName.objects.filter(key=key).select_related("user__organisation").first()
     return found.user if found is not None else None
-
-
-def is_last_global_administrator(user: User) -> bool:
-    """Whether nobody else could administer everything if this person could not."""
-    if Role.GLOBAL_ADMINISTRATOR not in user.roles:
-        return False
-    others = User.objects.filter(
-        organisation_id=user.organisation_id,
-        blocked_at=None,
-        deleted_at=None,
-        role_assignments__role=Role.GLOBAL_ADMINISTRATOR,
-    ).exclude(pk=user.pk)
-    return not others.exists()
-
-
-def keep_an_administrator(user: User) -> None:
-    """Raise LastGlobalAdministrator if nobody else could administer everything without this person.
-
-    Takes a lock on all Global Administrators, so that two who take the role from each other can't both succeed; call
-    it inside the transaction of the act.
-    """
-    list(User.objects.select_for_update().filter(role_assignments__role=Role.GLOBAL_ADMINISTRATOR).order_by("pk"))
-    if is_last_global_administrator(user):
-        raise LastGlobalAdministrator
 
 
 def create_organisation(

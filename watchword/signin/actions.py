@@ -14,7 +14,7 @@ from watchword.audit.record import NOWHERE, Origin, record
 from watchword.core.codes import Chance
 from watchword.core.factors import Challenge, Held
 from watchword.core.policy import SECOND_FACTORS, FactorKind, MfaState
-from watchword.directory.actions import keep_an_administrator
+from watchword.directory.administrators import keep_an_administrator, lock_administrators
 from watchword.directory.models import MfaCause, MfaStateChange, User
 from watchword.directory.permission import demand
 from watchword.directory.roles import Act
@@ -98,6 +98,7 @@ def set_mfa_state(
 def block(user: User, *, by: User | None, origin: Origin = NOWHERE, now: datetime) -> bool:
     """Block a person on every door at once; False if they were blocked already."""
     with transaction.atomic():
+        lock_administrators()
         user = lock_person(user)
         demand(by, Act.BLOCK_PERSON, user)
         if user.blocked_at is not None:
@@ -126,6 +127,7 @@ def unblock(user: User, *, by: User | None, origin: Origin = NOWHERE, now: datet
 def delete(user: User, *, by: User | None, origin: Origin = NOWHERE, now: datetime) -> bool:
     """Delete a person so that they can be restored; app passwords are gone for good."""
     with transaction.atomic():
+        lock_administrators()
         user = lock_person(user)
         demand(by, Act.DELETE_PERSON, user)
         if user.deleted_at is not None:

@@ -24,7 +24,7 @@ from watchword.admincenter.panel import counts_of
 from watchword.admincenter.people import Wish, matching, number_of, page_of
 from watchword.admincenter.words import STATES
 from watchword.core.policy import FactorKind, MfaState
-from watchword.directory.actions import LastGlobalAdministrator
+from watchword.directory.administrators import LastGlobalAdministrator
 from watchword.directory.models import User
 from watchword.directory.permission import NotAllowed
 from watchword.directory.roles import Act

@@ -23,7 +23,8 @@ from watchword.admincenter.panel import panel_of
 from watchword.admincenter.people import Wish, page_of
 from watchword.admincenter.words import PERSON, STATES
 from watchword.directory import actions
-from watchword.directory.actions import BadPerson, LastGlobalAdministrator
+from watchword.directory.actions import BadPerson
+from watchword.directory.administrators import LastGlobalAdministrator
 from watchword.directory.models import User
 from watchword.directory.permission import demand
 from watchword.directory.roles import RANK, ROLE_NAMES, Act, Role, rank
