@@ -24,6 +24,7 @@ def heard(site: Site, name: str, secret: str) -> set[str]:
     return {program(site, name, secret) for program in PROGRAMS}
 
 
+@pytest.mark.breaks_invariants
 def test_disabled_means_account_password_and_no_app_password(site: Site, world: World) -> None:
     assert heard(site, CAROL, world.passwords["carol"]) == {IN}
     assert heard(site, CAROL, give_app_password(world.carol)) == {REFUSED}
