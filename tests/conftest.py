@@ -1,5 +1,6 @@
 """What every test can ask for."""
 
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,12 @@ settings.register_profile("watchword", deadline=None, suppress_health_check=[Hea
 settings.load_profile("watchword")
 
 pytest_plugins = ["tests.world", "tests.telephone", "tests.browser.chromium"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def every_address() -> None:
+    """Work the addresses out now: within a test that plays a site without the demo they would stay without it."""
+    import_module("watchword.config.urls")
 
 
 @pytest.fixture(scope="session")
