@@ -18,7 +18,7 @@ from tests.telephone import Telephone
 from tests.world import ORIGIN, World, evidence_for, make_world, sign_in
 from watchword.core.policy import FactorKind
 from watchword.directory.models import User
-from watchword.signin import actions, enrolment, service, sessions
+from watchword.signin import actions, choosing_passwords, enrolment, service, sessions
 from watchword.signin.chance import new_token
 from watchword.signin.models import FailureCount, Session, SignInAttempt
 
@@ -192,7 +192,7 @@ def test_ses_05_what_is_in_flight_when_its_session_ends_neither_revives_it_nor_d
     with pytest.raises(enrolment.ProofNeeded):
         enrolment.finish(in_flight, FactorKind.PHONE, telephone.code, origin=ORIGIN, now=now)
     with pytest.raises(enrolment.ProofNeeded):
-        enrolment.choose_password(in_flight, "seven quiet otters sail", origin=ORIGIN, now=now)
+        choosing_passwords.choose_password(in_flight, "seven quiet otters sail", origin=ORIGIN, now=now)
     with pytest.raises(enrolment.ProofNeeded):
         enrolment.create_app_password(in_flight, "Another", origin=ORIGIN, now=now)
     assert sessions.rotate(in_flight, evidence_for(FactorKind.PASSWORD), now=now) is None

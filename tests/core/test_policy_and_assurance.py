@@ -23,6 +23,7 @@ CALL = Evidence(FactorKind.PHONE, NOW, Way.CALL)
 def test_no_wish_ever_loosens_a_limit(wishes: dict[str, object]) -> None:
     tightened, weakest = Limits().tightened(wishes), Limits()
     longer = {
+        "cooling_off_seconds",
         "resend_seconds",
         "burst_seconds",
         "first_wait_seconds",

@@ -5,28 +5,28 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.db import transaction
 
 from tests.telephone import Telephone
 from tests.world import World, make_person
-from watchword.core.policy import Limits, Way
+from watchword.core.policy import Way
 from watchword.delivery import routing
-from watchword.delivery.budget import Free, NotBefore, Rule, may_send
+from watchword.delivery.budget import Free, NotBefore, Rule, may_send, telephone_of
 from watchword.delivery.channel import Outgoing, Result
 from watchword.delivery.models import Delivery
 from watchword.directory.models import User
 
-LIMITS = Limits()
-NUMBER = b"number"
+PHONE = "+4915112345678"
 
 
-def sent(world: World, user: User, *, ago: timedelta, number: bytes = NUMBER) -> Delivery:
+def sent(world: World, user: User, *, ago: timedelta, number: bytes | None = None) -> Delivery:
     at = world.now - ago
     return Delivery.objects.create(
         organisation=world.organisation,
         user=user,
         way=Way.TEXT,
         purpose="sign_in",
-        number_key=number,
+        number_key=telephone_of(PHONE).number_key if number is None else number,
         ends="78",
         created_at=at,
         changed_at=at,
@@ -34,7 +34,8 @@ def sent(world: World, user: User, *, ago: timedelta, number: bytes = NUMBER) ->
 
 
 def judge(world: World, user: User, *, in_attempt: int = 0) -> Free | NotBefore:
-    return may_send(user, NUMBER, sends_in_attempt=in_attempt, limits=LIMITS, now=world.now)
+    with transaction.atomic():
+        return may_send(user, telephone_of(PHONE), Way.TEXT, sends_in_attempt=in_attempt, is_new=False, now=world.now)
 
 
 def test_the_sixth_code_in_a_quarter_hour_waits(world: World) -> None:

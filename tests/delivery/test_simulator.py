@@ -14,8 +14,6 @@ from tests.world import World
 from watchword.core.policy import Way
 from watchword.delivery.channel import DeliveryFailed, Outgoing, Result
 from watchword.delivery.models import Delivery
-from watchword.delivery.simulator import attendant, speech
-from watchword.delivery.simulator.attendant import Call, CallState
 from watchword.delivery.simulator.channel import (
     LASTS_FOR,
     RINGS_FOR,
@@ -25,6 +23,8 @@ from watchword.delivery.simulator.channel import (
     spoken,
 )
 from watchword.delivery.simulator.models import Arrival
+from watchword.delivery.voice import attendant, speech
+from watchword.delivery.voice.attendant import Call, CallState
 
 keys = st.lists(st.sampled_from("0123456789*#x"), max_size=20)
 
@@ -47,7 +47,7 @@ def test_a_text_arrives_with_the_code_first_and_the_bound_line_last(world: World
     message = outgoing(world, Way.TEXT)
     SimulatorChannel().send(message, timeout_seconds=1)
     text = Arrival.objects.get().text
-    assert text.startswith("493 027 is your Harbour & Hill security code")
+    assert text.startswith("493 027 is your Harbour & Hill code. Not you?")
     assert text.endswith("\n\n@sign-in.harbour.example #493027")
     assert Delivery.objects.get(pk=message.delivery_id).result == Result.DELIVERED
 

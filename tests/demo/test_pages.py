@@ -13,9 +13,9 @@ from watchword.core.policy import FactorKind, Way
 from watchword.delivery import routing
 from watchword.delivery.channel import Outgoing
 from watchword.delivery.models import Delivery
-from watchword.delivery.simulator import speech
 from watchword.delivery.simulator.channel import SimulatorChannel
 from watchword.delivery.simulator.models import Arrival
+from watchword.delivery.voice import speech
 from watchword.demo import mailbox_store, ports
 from watchword.signin import service
 from watchword.signin.models import SignInAttempt

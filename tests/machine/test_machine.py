@@ -106,7 +106,9 @@ def find_what_was_deleted(patch: pytest.MonkeyPatch) -> None:
 
 def count_one_too_few(patch: pytest.MonkeyPatch) -> None:
     why_not = why_no_app_password
-    patch.setattr(enrolment, "why_no_app_password", lambda state, policy, alive: why_not(state, policy, alive - 1))
+    patch.setattr(
+        enrolment, "why_no_app_password", lambda state, policy, alive, **more: why_not(state, policy, alive - 1, **more)
+    )
 
 
 def let_the_last_administrator_go(patch: pytest.MonkeyPatch) -> None:

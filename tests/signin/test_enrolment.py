@@ -16,9 +16,10 @@ from watchword.core.signin import SetUpFirst
 from watchword.delivery.budget import Rule
 from watchword.directory.models import MfaCause, MfaStateChange, User
 from watchword.factors import vault
-from watchword.signin import enrolment, overview, service, sessions
+from watchword.signin import choosing_passwords, enrolment, overview, service, sessions
 from watchword.signin.challenges import CodeSent, NotSent
-from watchword.signin.enrolment import PasswordChosen, ProofNeeded, Registered, ShownOnce
+from watchword.signin.choosing_passwords import PasswordChosen
+from watchword.signin.enrolment import ProofNeeded, Registered, ShownOnce
 from watchword.signin.models import Session, SignInAttempt
 from watchword.signin.service import ComeIn, Continue, Refused
 
@@ -161,7 +162,7 @@ def test_enr_04_a_session_without_recent_proof_changes_nothing(world: World, tel
         with pytest.raises(ProofNeeded):
             enrolment.remove(session, world.alices_phone.id, origin=ORIGIN, now=world.now)
         with pytest.raises(ProofNeeded):
-            enrolment.choose_password(session, "quite another passphrase", origin=ORIGIN, now=world.now)
+            choosing_passwords.choose_password(session, "quite another passphrase", origin=ORIGIN, now=world.now)
     assert telephone.received == []
 
 
@@ -251,9 +252,9 @@ def test_an_initial_password_must_be_replaced_before_anything_else(world: World)
     outcome = service.answer(attempt, FactorKind.PASSWORD, "an initial passphrase", now=world.now)
     assert isinstance(outcome, Continue)
     assert outcome.decision == SetUpFirst(FactorKind.PASSWORD, outcome.decision.because)
-    same = enrolment.choose_password(attempt, "an initial passphrase", origin=ORIGIN, now=world.now)
+    same = choosing_passwords.choose_password(attempt, "an initial passphrase", origin=ORIGIN, now=world.now)
     assert same == Rejected(Reason.SAME_AS_BEFORE)
-    chosen = enrolment.choose_password(attempt, "my own new passphrase", origin=ORIGIN, now=world.now)
+    chosen = choosing_passwords.choose_password(attempt, "my own new passphrase", origin=ORIGIN, now=world.now)
     assert isinstance(chosen, PasswordChosen)
     assert isinstance(chosen.come_in, ComeIn)
 
@@ -271,7 +272,7 @@ def test_an_initial_password_must_be_replaced_before_anything_else(world: World)
 def test_a_bad_new_password_says_why_and_changes_nothing(world: World, password: str, reason: Reason) -> None:
     session = session_of(world.carol, FactorKind.PASSWORD, world=world)
     before = vault.holdings(world.carol)
-    assert enrolment.choose_password(session, password, origin=ORIGIN, now=world.now) == Rejected(reason)
+    assert choosing_passwords.choose_password(session, password, origin=ORIGIN, now=world.now) == Rejected(reason)
     assert vault.holdings(world.carol) == before
 
 
@@ -280,12 +281,12 @@ def test_a_bad_new_password_says_why_and_changes_nothing(world: World, password:
 )
 def test_any_characters_may_make_a_password(world: World, password: str) -> None:
     session = session_of(world.carol, FactorKind.PASSWORD, world=world)
-    chosen = enrolment.choose_password(session, password, origin=ORIGIN, now=world.now)
+    chosen = choosing_passwords.choose_password(session, password, origin=ORIGIN, now=world.now)
     assert isinstance(chosen, PasswordChosen)
 
 
 def test_a_common_password_of_eight_letters_is_refused_even_beside_a_second_proof(world: World) -> None:
-    outcome = enrolment.choose_password(fresh_session(world), "password1", origin=ORIGIN, now=world.now)
+    outcome = choosing_passwords.choose_password(fresh_session(world), "password1", origin=ORIGIN, now=world.now)
     assert outcome == Rejected(Reason.TOO_COMMON)
 
 
@@ -295,7 +296,7 @@ def test_changing_the_password_ends_the_other_sessions_only(world: World) -> Non
     mine = sessions.open_session(
         world.alice, evidence_for(FactorKind.PASSWORD, FactorKind.PHONE, at=world.now), origin=ORIGIN, now=world.now
     )
-    chosen = enrolment.choose_password(mine.session, "my own new passphrase", origin=ORIGIN, now=world.now)
+    chosen = choosing_passwords.choose_password(mine.session, "my own new passphrase", origin=ORIGIN, now=world.now)
     assert isinstance(chosen, PasswordChosen)
     assert chosen.renewed is not None
     assert sessions.find(other.token, now=world.now) is None

@@ -15,7 +15,7 @@ from watchword.core.policy import FactorKind, Way
 from watchword.core.signin import AskFor, Because, SetUpFirst
 from watchword.directory.models import User
 from watchword.factors import vault
-from watchword.signin import service, sessions
+from watchword.signin import phone_reports, service, sessions
 from watchword.signin.challenges import CodeSent, NotSent
 from watchword.signin.models import CodeChallenge, Session, SignInAttempt
 from watchword.signin.service import ComeIn, Continue, Refused
@@ -263,8 +263,8 @@ def test_a_trusted_network_spares_the_code_but_not_a_confirmation(world: World) 
 def test_a_report_of_fraud_at_the_telephone_kills_the_code(world: World, telephone: Telephone) -> None:
     attempt = code_on_the_way(world)
     delivery_id = telephone.received[-1].delivery_id
-    assert service.report_fraud(delivery_id, now=world.now)
-    assert not service.report_fraud(delivery_id, now=world.now)
+    assert phone_reports.report_fraud(delivery_id, now=world.now)
+    assert not phone_reports.report_fraud(delivery_id, now=world.now)
     assert isinstance(service.answer(attempt, FactorKind.PHONE, telephone.code, now=world.now), Refused)
     assert Event.objects.filter(kind=EventKind.FRAUD_REPORTED).count() == 1
 

@@ -36,6 +36,9 @@ REASONS: dict[str, Words] = {
     "used": _("A code that was used already"),
     "too_many_tries": _("A code that was tried too often"),
     "not_shaped": _("Not a code at all"),
+    "password_known": _("A password that somebody else knows"),
+    "mismatched": _("Wrong digits keyed in a call"),
+    "not_approved_yet": _("The digits were not keyed in the call yet"),
 }
 
 CAUSES: dict[str, Words] = {

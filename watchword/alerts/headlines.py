@@ -18,33 +18,44 @@ def headline_of(rule: Rule, times: int) -> str:
 
 def next_step_of(rule: Rule) -> str:
     """Return what an administrator does best next."""
-    match rule:
-        case Rule.CODE_MISSING:
-            return _("Somebody knows the password. Ask the person; if it was not them, reset the password.")
-        case Rule.DISAVOWED:
-            return _(
-                "Everything was closed and the old password is useless. Speak with the person and, unless they "
-                "have chosen a new one already, give them a new password."
-            )
-        case Rule.FRAUD_REPORTED:
-            return _("Somebody asked for codes who is not the owner of the telephone. Reset the password.")
-        case Rule.LOCKED:
-            return _(
-                "Find out whether the person mistyped. Unlock only after speaking with them; else reset the password."
-            )
-        case Rule.SOURCE_CLOSED:
-            return _(
-                "One address tried many passwords. If it is your own office, list it as a trusted network; "
-                "otherwise close it in your firewall."
-            )
-        case Rule.APP_PASSWORD_IN_BROWSER:
-            return _(
-                "Somebody typed an app password on the sign-in page. If it was not the person, delete that app password."
-            )
-        case Rule.APP_PASSWORD_LIMITS:
-            return _("An app password was used outside its limits. If it was not the person, delete it.")
-        case _:
-            return _("Ask the person whether it was them.")
+    return str(_NEXT_STEPS.get(rule) or _("Ask the person whether it was them."))
+
+
+_NEXT_STEPS = {
+    Rule.CODE_MISSING: gettext_lazy(
+        "Somebody knows the password. Ask the person; if it was not them, reset the password."
+    ),
+    Rule.DISAVOWED: gettext_lazy(
+        "Everything was closed and the old password is useless. Speak with the person and, unless they "
+        "have chosen a new one already, give them a new password."
+    ),
+    Rule.FRAUD_REPORTED: gettext_lazy(
+        "Somebody asked for codes who is not the owner of the telephone. Reset the password."
+    ),
+    Rule.LOCKED: gettext_lazy(
+        "Find out whether the person mistyped. Unlock only after speaking with them; else reset the password."
+    ),
+    Rule.SOURCE_CLOSED: gettext_lazy(
+        "One address tried many passwords. If it is your own office, list it as a trusted network; "
+        "otherwise close it in your firewall."
+    ),
+    Rule.APP_PASSWORD_IN_BROWSER: gettext_lazy(
+        "Somebody typed an app password on the sign-in page. If it was not the person, delete that app password."
+    ),
+    Rule.SIM_CHANGED: gettext_lazy(
+        "Speak with the person. If they did not change their SIM card, their carrier must stop the theft."
+    ),
+    Rule.COUNTRY_CLOSED: gettext_lazy(
+        "Many codes went to new phones there and next to none was typed: somebody may earn from them. "
+        "Look at Phone delivery, and reopen the country when you know who it was."
+    ),
+    Rule.PASSWORD_KNOWN: gettext_lazy(
+        "A day's codes were asked for and none was typed. The person chooses a new password; tell them."
+    ),
+    Rule.APP_PASSWORD_LIMITS: gettext_lazy(
+        "An app password was used outside its limits. If it was not the person, delete it."
+    ),
+}
 
 
 _HEADLINES = {
@@ -55,6 +66,9 @@ _HEADLINES = {
     Rule.LOCKED: gettext_lazy("Sign-in locked after wrong codes"),
     Rule.SOURCE_CLOSED: gettext_lazy("One address tried many passwords"),
     Rule.DISAVOWED: gettext_lazy("“This wasn't me” was pressed"),
+    Rule.SIM_CHANGED: gettext_lazy("A number moved to another SIM card"),
+    Rule.COUNTRY_CLOSED: gettext_lazy("Codes to new phones in a country were stopped"),
+    Rule.PASSWORD_KNOWN: gettext_lazy("A password that somebody else seems to know"),
 }
 
 
@@ -88,4 +102,5 @@ _NAMES = {
     Rule.PASSWORD_RESET: gettext_lazy("Password reset"),
     Rule.MFA_STATE: gettext_lazy("Multi-factor authentication changed"),
     Rule.CONTACT_CHANGED: gettext_lazy("Contact address changed"),
+    Rule.CALL_MISMATCHED: gettext_lazy("Wrong digits keyed in a call"),
 }

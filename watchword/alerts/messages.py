@@ -11,11 +11,11 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from watchword.alerts import countries
 from watchword.alerts.models import Notice
 from watchword.alerts.rules import Rule
 from watchword.alerts.words import service_of, words_of
 from watchword.audit.models import Event
+from watchword.delivery import countries
 from watchword.ui.browsers import browser_in_words
 
 LONGEST_TEXT = 300

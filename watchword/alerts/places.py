@@ -6,8 +6,8 @@ from datetime import datetime
 from ipaddress import IPv6Address, ip_address, ip_network
 from uuid import UUID
 
-from watchword.alerts import countries
 from watchword.alerts.models import Place
+from watchword.delivery import countries
 
 
 def network_of(address: str) -> str:

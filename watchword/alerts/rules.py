@@ -38,6 +38,10 @@ class Rule(StrEnum):
     LOCKED = "locked"
     SOURCE_CLOSED = "source_closed"
     DISAVOWED = "disavowed"
+    CALL_MISMATCHED = "call_mismatched"
+    SIM_CHANGED = "sim_changed"
+    COUNTRY_CLOSED = "country_closed"
+    PASSWORD_KNOWN = "password_known"  # noqa: S105
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,10 @@ HEARINGS: Mapping[Rule, Hearing] = {
     Rule.LOCKED: Hearing(person=True, administrators=True, loud=True, link=True, window=DAY),
     Rule.SOURCE_CLOSED: Hearing(administrators=True),
     Rule.DISAVOWED: Hearing(person=True, administrators=True, loud=True, window=timedelta(0)),
+    Rule.CALL_MISMATCHED: Hearing(person=True, link=True),
+    Rule.SIM_CHANGED: Hearing(person=True, administrators=True, link=True, window=DAY),
+    Rule.COUNTRY_CLOSED: Hearing(administrators=True, window=timedelta(0)),
+    Rule.PASSWORD_KNOWN: Hearing(person=True, administrators=True, link=True, window=DAY),
 }
 """A window of nothing: each such event is told of. All the others could be set off by strangers, again and again."""
 
@@ -87,6 +95,10 @@ _SIMPLE: Mapping[EventKind, Rule] = {
     EventKind.SECOND_FACTOR_LOCKED: Rule.LOCKED,
     EventKind.SOURCE_CLOSED: Rule.SOURCE_CLOSED,
     EventKind.DISAVOWED: Rule.DISAVOWED,
+    EventKind.CALL_MISMATCHED: Rule.CALL_MISMATCHED,
+    EventKind.SIM_CHANGED: Rule.SIM_CHANGED,
+    EventKind.COUNTRY_CLOSED: Rule.COUNTRY_CLOSED,
+    EventKind.PASSWORD_MARKED_KNOWN: Rule.PASSWORD_KNOWN,
 }
 _OF_REFUSALS: Mapping[str, Rule] = {
     Because.NOT_FINISHED: Rule.CODE_MISSING,

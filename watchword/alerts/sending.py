@@ -21,6 +21,7 @@ from watchword.alerts.hearing import SEAL
 from watchword.alerts.models import By, Disavowal, Notice
 from watchword.audit.models import Event
 from watchword.core.policy import Way
+from watchword.delivery.budget import budget_of, telephone_of
 from watchword.delivery.channel import Outgoing
 from watchword.delivery.models import Delivery
 from watchword.delivery.routing import hand_over
@@ -76,6 +77,10 @@ def _send_text(notice: Notice, number: str, now: datetime) -> None:
     if texts >= TEXTS_EACH_DAY or not number:
         Notice.objects.filter(pk=notice.pk).update(given_up_at=now, trouble="limit" if number else "no number")
         return
+    telephone = telephone_of(number)
+    if not telephone.kind.may_be_sent_to or telephone.country not in budget_of(notice.user.organisation).countries:
+        Notice.objects.filter(pk=notice.pk).update(given_up_at=now, trouble="number not allowed")
+        return
     with transaction.atomic():
         Notice.objects.filter(pk=notice.pk).update(sent_at=now)
         delivery = Delivery.objects.create(
@@ -83,8 +88,7 @@ def _send_text(notice: Notice, number: str, now: datetime) -> None:
             user=notice.user,
             way=Way.TEXT,
             purpose="warning",
-            number_key=settings.WATCHWORD_KEY_RING.mac("delivery.number", number.encode()),
-            ends=number[-2:],
+            **telephone.row(),
             created_at=now,
             changed_at=now,
         )

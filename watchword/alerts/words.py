@@ -203,6 +203,38 @@ def _disavowed(event: Event) -> Words:
     )
 
 
+def _mismatched(_event: Event) -> Words:
+    return Words(
+        _("Wrong digits were keyed in a call"),
+        _("We called your phone about a sign-in, and two wrong pairs of digits were keyed. Nobody came in by it."),
+        _("If you were not signing in, somebody knows your password: press the link."),
+    )
+
+
+def _sim_changed(_event: Event) -> Words:
+    return Words(
+        _("Your phone number moved to another SIM card"),
+        _("Your carrier says that your number moved to another SIM card lately. No security code was sent to it."),
+        _("If you did that, ask your administrator. If not, call your carrier at once and press the link."),
+    )
+
+
+def _country_closed(_event: Event) -> Words:
+    return Words(
+        _("Codes to new phones in a country were stopped"),
+        _("Many codes were sent to new phones there, and next to none was typed."),
+        _("Look at the page Phone delivery of the admin center."),
+    )
+
+
+def _password_known(_event: Event) -> Words:
+    return Words(
+        _("Somebody seems to know your password"),
+        _("A day's codes were asked for with your right password, and none of them was typed."),
+        _("At your next sign-in you will choose a new password. If it was not you who asked, press the link now."),
+    )
+
+
 _WORDS: dict[Rule, Callable[[Event], Words]] = {
     Rule.CODE_MISSING: _code_missing,
     Rule.PASSWORD_IN_MAIL: _password_in_mail,
@@ -222,4 +254,8 @@ _WORDS: dict[Rule, Callable[[Event], Words]] = {
     Rule.LOCKED: _locked,
     Rule.SOURCE_CLOSED: _source,
     Rule.DISAVOWED: _disavowed,
+    Rule.CALL_MISMATCHED: _mismatched,
+    Rule.SIM_CHANGED: _sim_changed,
+    Rule.COUNTRY_CLOSED: _country_closed,
+    Rule.PASSWORD_KNOWN: _password_known,
 }

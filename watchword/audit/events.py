@@ -18,6 +18,12 @@ class EventKind(StrEnum):
     SECOND_FACTOR_LOCKED = "second_factor.locked"
     SECOND_FACTOR_UNLOCKED = "second_factor.unlocked"
     SOURCE_CLOSED = "source.closed"
+    CALL_MISMATCHED = "call.mismatched"
+    SIM_CHANGED = "phone.sim_changed"
+    COUNTRY_CLOSED = "phone.country_closed"
+    COUNTRY_REOPENED = "phone.country_reopened"
+    PHONE_TESTED = "phone.tested"
+    PASSWORD_MARKED_KNOWN = "password.marked_known"  # noqa: S105
     # What a person holds.
     METHOD_ADDED = "method.added"
     METHOD_REPLACED = "method.replaced"
@@ -63,6 +69,10 @@ HEARD: frozenset[EventKind] = frozenset(
         EventKind.FRAUD_REPORTED,
         EventKind.SECOND_FACTOR_LOCKED,
         EventKind.SOURCE_CLOSED,
+        EventKind.CALL_MISMATCHED,
+        EventKind.SIM_CHANGED,
+        EventKind.COUNTRY_CLOSED,
+        EventKind.PASSWORD_MARKED_KNOWN,
         EventKind.METHOD_ADDED,
         EventKind.METHOD_REPLACED,
         EventKind.METHOD_REMOVED,

@@ -42,6 +42,12 @@ def _migrate(arguments: Sequence[str]) -> int:
     return run_management_command("verify", [])
 
 
+def _phones(arguments: Sequence[str]) -> int:
+    from watchword.config.phone_commands import phones
+
+    return phones(arguments, os.environ)
+
+
 def _demo(arguments: Sequence[str]) -> int:
     os.environ.setdefault("WATCHWORD_DEMO", "yes")
     return run_management_command("demo", arguments)
@@ -49,7 +55,7 @@ def _demo(arguments: Sequence[str]) -> int:
 
 WORDS: Mapping[str, Word] = {
     "demo": Word("try everything: sample people, a telephone on a page, an embedded mailbox", run=_demo),
-    "serve": Word("answer people and programs: serve [web|mail|worker|all]", run=_serve),
+    "serve": Word("answer people and programs: serve [web|mail|worker|phones|all]", run=_serve),
     "migrate": Word("bring the database up to date, and verify it", run=_migrate),
     "createadmin": Word("make an administrator and print a one-time link", management_command="createadmin"),
     "keys": Word("the key ring: keys create|list|rotate", run=_keys),
@@ -59,6 +65,7 @@ WORDS: Mapping[str, Word] = {
         arguments=("--database", "default"),
     ),
     "mail-config": Word("print configuration for Dovecot or Postfix", management_command="mail_config"),
+    "phones": Word("the phones file: phones check|seal", run=_phones),
     "verify": Word("look whether everything in the database is as it must be", management_command="verify"),
     "import-people": Word("read people from a CSV file", management_command="import_people"),
 }

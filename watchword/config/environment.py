@@ -30,6 +30,7 @@ VARIABLES: Mapping[str, str] = {
     "PUBLIC_URL": "the address people type, such as https://watchword.example.org",
     "LISTEN": "host:port where `watchword serve web` listens; 127.0.0.1:8000 if not set",
     "TRUSTED_PROXIES": "addresses or networks of the proxies in front, separated by commas",
+    "PHONES_FILE": "which carriers bring texts and calls to phones (TOML), see docs/operating/phones.md; absolute",
     "DELIVERY_CHANNELS": "dotted paths of the channels that carry codes, separated by commas",
     **mail_wishes.VARIABLES,
     **mail_sending.VARIABLES,
@@ -67,6 +68,7 @@ class Environment:
     listen_host: str
     listen_port: int
     trusted_proxies: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
+    phones_file: str
     delivery_channels: tuple[str, ...]
     mail_socket_directory: Path
     mail: mail_wishes.MailWishes
@@ -111,6 +113,7 @@ def read_environment(
         listen_host=listen_host,
         listen_port=listen_port,
         trusted_proxies=reader.networks("TRUSTED_PROXIES"),
+        phones_file=reader.file("PHONES_FILE"),
         delivery_channels=tuple(reader.dotted_paths("DELIVERY_CHANNELS")),
         mail_socket_directory=reader.folder("MAIL_SOCKET_DIRECTORY", home / "mail"),
         mail=reader.mail(),

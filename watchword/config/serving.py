@@ -1,4 +1,4 @@
-"""`watchword serve [web|mail|worker|all]`: the processes that answer people and mail programs, and work behind them."""
+"""`watchword serve [web|mail|worker|phones|all]`: the processes that answer people and programs, and work for them."""
 
 import argparse
 import errno
@@ -27,9 +27,10 @@ ACCESS_LOG = '%(h)s "%(m)s %(U)s %(H)s" %(s)s %(B)s %(M)sms'
 def serve(arguments: Sequence[str]) -> int:
     """Serves until it is told to stop; returns the exit status."""
     parser = argparse.ArgumentParser(
-        prog="watchword serve", description="Answer people (web), mail servers (mail), send warnings (worker), or all."
+        prog="watchword serve",
+        description="Answer people (web) and mail servers (mail), send warnings (worker), reach phones (phones).",
     )
-    parser.add_argument("what", nargs="?", choices=["web", "mail", "worker", "all"], default="all")
+    parser.add_argument("what", nargs="?", choices=["web", "mail", "worker", "phones", "all"], default="all")
     parser.add_argument("--listen", metavar="HOST:PORT", help="where the web door listens (WATCHWORD_LISTEN)")
     parser.add_argument("--workers", type=int, default=1, help="processes of the web door (1)")
     wishes = parser.parse_args(arguments)
@@ -44,6 +45,8 @@ def serve(arguments: Sequence[str]) -> int:
             return run_management_command("serve_mail", [])
         case "worker":
             return run_management_command("work", [])
+        case "phones":
+            return run_management_command("serve_phones", [])
         case _:
             return serve_all(workers=wishes.workers)
 
@@ -66,12 +69,16 @@ def serve_all(*, workers: int) -> int:
     """Runs doors and worker as children; when one ends, or this process is told to stop, all end."""
     if (status := set_up_django() or _refuse_unready()) != 0:
         return status
+    from django.conf import settings
+
     program = [sys.executable, "-m", "watchword.config.command", "serve"]
     doors = [
         subprocess.Popen([*program, "web", "--workers", str(workers)]),  # noqa: S603  our own program and words
         subprocess.Popen([*program, "mail"]),  # noqa: S603
         subprocess.Popen([*program, "worker"]),  # noqa: S603
     ]
+    if settings.WATCHWORD_PHONES.carriers:
+        doors.append(subprocess.Popen([*program, "phones"]))  # noqa: S603
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         for door in doors:

@@ -8,6 +8,7 @@ from django.utils.csp import CSP
 
 from watchword.config import keyfile
 from watchword.config.environment import Environment, read_environment
+from watchword.config.phones import phones_of
 
 
 def _environment() -> Environment:
@@ -56,8 +57,16 @@ WATCHWORD_APP_TILES = (
     if ENVIRONMENT.demo
     else []
 )
+WATCHWORD_PHONES = phones_of(ENVIRONMENT.phones_file, WATCHWORD_KEY_RING)
+if WATCHWORD_PHONES.problems:
+    raise ImproperlyConfigured(
+        f"Watchword can't start. Please correct {ENVIRONMENT.phones_file}:\n"
+        + "\n".join(f"  - {problem}" for problem in WATCHWORD_PHONES.problems)
+    )
 DELIVERY_CHANNELS = list(ENVIRONMENT.delivery_channels)
-if ENVIRONMENT.demo:
+if ENVIRONMENT.phones_file:
+    DELIVERY_CHANNELS = ["watchword.delivery.queue.QueueChannel", *DELIVERY_CHANNELS]
+elif ENVIRONMENT.demo:
     DELIVERY_CHANNELS = ["watchword.delivery.simulator.channel.SimulatorChannel"]
 
 # Django --------------------------------------------------------------------------------------------------------------

@@ -92,6 +92,7 @@ class Limits:
     session_idle_seconds: int = 3_600
     app_passwords: int = 40
     initial_password_seconds: int = 7 * 86_400
+    cooling_off_seconds: int = 86_400
 
     @property
     def of_sources(self) -> Limits:
@@ -128,6 +129,7 @@ _LONGER_IS_STRICTER = frozenset(
         "longest_wait_seconds",
         "source_seconds",
         "source_longest_wait_seconds",
+        "cooling_off_seconds",
     }
 )
 
@@ -142,6 +144,10 @@ class Policy:
     account_password_in_mail_while_enabled: bool = True
     trusted_networks: tuple[Network, ...] = ()
     limits: Limits = dataclasses.field(default_factory=Limits)
+    number_match: bool = False
+    """In calls people key two digits that the browser shows, instead of hearing a code."""
+    fraud_locks: bool = False
+    """Whoever reports fraud by keys locks their second proof until an administrator unlocks it."""
 
     @property
     def ways(self) -> frozenset[Way]:
@@ -170,15 +176,22 @@ def usable(methods: Iterable[FactorKind], policy: Policy) -> frozenset[FactorKin
     return frozenset(methods) - switched_off
 
 
-type WhyNoAppPassword = Literal["not_enforced", "not_allowed", "limit"]
+type WhyNoAppPassword = Literal["not_enforced", "not_allowed", "limit", "cooling_off"]
 
 
-def why_no_app_password(state: MfaState, policy: Policy, alive: int) -> WhyNoAppPassword | None:
-    """Return why somebody with so many live app passwords cannot have another one, or None."""
+def why_no_app_password(
+    state: MfaState, policy: Policy, alive: int, *, is_cooling_off: bool = False
+) -> WhyNoAppPassword | None:
+    """Return why somebody with so many live app passwords cannot have another one, or None.
+
+    ``is_cooling_off``: their phone was replaced lately, and whoever did that could be somebody else.
+    """
     if state is not MfaState.ENFORCED:
         return "not_enforced"
     if not policy.app_passwords_allowed:
         return "not_allowed"
     if alive >= policy.limits.app_passwords:
         return "limit"
+    if is_cooling_off:
+        return "cooling_off"
     return None

@@ -18,6 +18,7 @@ class Because(StrEnum):
     MFA_REQUIRED = "mfa_required"
     NOTHING_REGISTERED = "nothing_registered"
     INITIAL_PASSWORD = "initial_password"  # noqa: S105  (a reason, not a password)
+    PASSWORD_KNOWN = "password_known"  # noqa: S105
     UNKNOWN = "unknown"
     BLOCKED = "blocked"
     DELETED = "deleted"
@@ -48,6 +49,8 @@ class Account:
     is_administrator: bool = False
     password_is_initial: bool = False
     password_has_expired: bool = False
+    password_is_known: bool = False
+    """Somebody else seems to know it: it must be replaced, behind the second proof."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +131,12 @@ def _decide_interactive(attempt: Attempt) -> Decision:
         return AskFor(frozenset({FactorKind.PASSWORD}), Because.WHO_ARE_YOU)
     if account.password_is_initial and account.password_has_expired:
         return Deny(Because.PASSWORD_EXPIRED)
-    choose_password = SetUpFirst(FactorKind.PASSWORD, Because.INITIAL_PASSWORD)
+    must_choose = account.password_is_initial or account.password_is_known
+    why = Because.INITIAL_PASSWORD if account.password_is_initial else Because.PASSWORD_KNOWN
+    choose_password = SetUpFirst(FactorKind.PASSWORD, why)
     match account.state:
         case MfaState.DISABLED:
-            return choose_password if account.password_is_initial else Allow(attempt.proven)
+            return choose_password if must_choose else Allow(attempt.proven)
         case MfaState.ENABLED | MfaState.ENFORCED:
             methods = usable(account.methods, attempt.policy) & SECOND_FACTORS
             is_excused = attempt.from_trusted_network and not account.is_administrator and bool(methods)
@@ -139,7 +144,7 @@ def _decide_interactive(attempt: Attempt) -> Decision:
                 if not isinstance(attempt.second_factor, Open):
                     return Deny(_why_not_open(attempt.second_factor))
                 return AskFor(methods, Because.MFA_REQUIRED)
-            if account.password_is_initial:
+            if must_choose:
                 return choose_password
             if not methods and not attempt.kinds & SECOND_FACTORS:
                 return SetUpFirst(FactorKind.PHONE, Because.NOTHING_REGISTERED)

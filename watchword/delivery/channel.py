@@ -1,8 +1,10 @@
-"""The channel protocol: what every carrier of codes can do, and the values that travel in and out of it."""
+"""What every carrier of codes can do, and the values that travel in and out of it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
@@ -16,17 +18,65 @@ class Result(StrEnum):
     WAITING = "waiting"
     """Not handed to a channel yet."""
     SENT = "sent"
-    """A channel took it."""
+    """A channel took it; a telephone rings."""
     DELIVERED = "delivered"
     """The telephone has it, or somebody answered."""
+    APPROVED = "approved"
+    """The two digits that the browser shows were keyed."""
     FAILED = "failed"
+    EXPIRED = "expired"
+    """It was not handed over before its code died."""
     UNREACHABLE = "unreachable"
     NO_ANSWER = "no_answer"
     BUSY = "busy"
+    DECLINED = "declined"
     HUNG_UP = "hung_up"
     VOICEMAIL = "voicemail"
     BAD_NUMBER = "bad_number"
+    BLOCKED = "blocked"
+    """The carrier or the operator of the network does not let it through."""
+    SIM_CHANGED = "sim_changed"
+    """The carrier says that the number moved to another SIM lately; nothing was sent."""
+    MISMATCHED = "mismatched"
     FRAUD_REPORTED = "fraud_reported"
+
+    @property
+    def has_arrived(self) -> bool:
+        """Whether a telephone had it."""
+        return self in _ARRIVED
+
+    @property
+    def is_trouble(self) -> bool:
+        """Whether the person should be offered another way."""
+        return self not in {Result.WAITING, Result.SENT, Result.DELIVERED, Result.APPROVED}
+
+
+_ARRIVED = frozenset(
+    {
+        Result.DELIVERED,
+        Result.APPROVED,
+        Result.HUNG_UP,
+        Result.VOICEMAIL,
+        Result.DECLINED,
+        Result.MISMATCHED,
+        Result.FRAUD_REPORTED,
+    }
+)
+_LAST_WORDS = frozenset({Result.APPROVED, Result.FRAUD_REPORTED, Result.MISMATCHED, Result.SIM_CHANGED})
+
+
+def may_follow(before: Result, after: Result, way: Way) -> bool:
+    """Whether a report may change what is written: reports come late, twice and in any order.
+
+    A text that arrived stays arrived. Of a call more becomes known as it goes on, until somebody decided by a key.
+    """
+    if before == after or before in _LAST_WORDS:
+        return False
+    if after in {Result.WAITING, Result.SENT}:
+        return before is Result.WAITING
+    if before.has_arrived:
+        return way is Way.CALL and after.has_arrived and after is not Result.DELIVERED
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +95,14 @@ class Outgoing:
     language: str = "en"
     words: str = ""
     """What a text says that carries no code: a warning."""
+    purpose: str = ""
+    """What the code is for: sign_in, confirm, register."""
+    place: str = ""
+    """The country (ISO 3166-1) of the address that asked; empty where it isn't known."""
+    match: str = field(default="", repr=False)
+    """The two digits that the browser shows and that have to be keyed in a call; empty: the code is spoken."""
+    not_after: datetime | None = None
+    """When the code dies: nothing is sent then any more, and carriers are told to give up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,25 +110,70 @@ class Handed:
     """A channel took the message; ``reference`` is the carrier's name for it."""
 
     reference: str = ""
+    result: Result = Result.SENT
 
 
 class DeliveryFailed(Exception):
     """A channel could not carry a message.
 
-    ``permanent`` tells whether trying again is useless; ``result`` says what happened in our words.
+    ``permanent`` tells whether trying again is useless, here or elsewhere; ``result`` says what happened in our
+    words. ``maybe_taken``: no answer came, so that the carrier may have it all the same.
     """
 
-    def __init__(self, result: Result, *, permanent: bool) -> None:
+    def __init__(self, result: Result, *, permanent: bool, maybe_taken: bool = False) -> None:
         super().__init__(result.value)
         self.result = result
         self.permanent = permanent
+        self.maybe_taken = maybe_taken
 
 
 class Channel(Protocol):
-    """One way to reach telephones. It carries; it never decides, counts or draws a page of its own."""
+    """What a page hands a code to: at once and on this machine. It carries; it never decides or counts."""
 
     name: str
     ways: frozenset[Way]
 
     def send(self, outgoing: Outgoing, *, timeout_seconds: float) -> Handed:
-        """Hand a message to the carrier within the time; raises DeliveryFailed."""
+        """Take a message within the time; raises DeliveryFailed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a carrier tells about a message after it took it: a receipt, or how a call goes on."""
+
+    channel: str
+    reference: str
+    result: Result
+    delivery_id: UUID | None = None
+    """Known for calls; a receipt of a text has only the carrier's reference."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Whether a carrier can be used right now, and in plain words why not."""
+
+    is_up: bool
+    words: str = ""
+
+
+class Carrier(Protocol):
+    """One way out to telephones, kept open by `watchword serve phones` on one event loop."""
+
+    name: str
+    ways: frozenset[Way]
+
+    @property
+    def condition(self) -> Condition:
+        """How it stands now; costs nothing."""
+
+    async def start(self, report: Callable[[Report], None]) -> None:
+        """Connect and keep connecting in the background; returns at once. ``report`` may be called at any time."""
+
+    async def send(self, outgoing: Outgoing) -> Handed:
+        """Hand one message to the carrier: a text until it is accepted, a call until it rings.
+
+        Raises DeliveryFailed. What happens afterwards comes as reports.
+        """
+
+    async def stop(self) -> None:
+        """Hang up and disconnect, politely where there is time."""

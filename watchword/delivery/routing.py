@@ -1,4 +1,8 @@
-"""Which channel carries a code, and the moment it is handed over: at once, never when a poll comes."""
+"""Where a page hands a code: at once, on this machine, never waiting for a carrier.
+
+Either a channel of this process takes it (the telephone on a page), or it goes into the queue of `watchword serve
+phones`, whose courier is woken up at once and not when a poll comes.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +12,18 @@ from functools import cache
 from uuid import UUID
 
 from django.conf import settings
+from django.db import transaction
 from django.utils.module_loading import import_string
 
 from watchword.core.policy import Way
-from watchword.delivery.channel import Channel, DeliveryFailed, Outgoing, Result
+from watchword.delivery.budget import count
+from watchword.delivery.channel import Channel, DeliveryFailed, Outgoing, Result, may_follow
 from watchword.delivery.models import Delivery
 
 logger = logging.getLogger(__name__)
 
 HAND_OVER_SECONDS = 5.0
-"""How long a page waits for a channel to take a message."""
+"""How long a page waits for a channel of its own process; the queue takes milliseconds."""
 
 
 @cache
@@ -42,8 +48,8 @@ def hand_over(outgoing: Outgoing, *, now: datetime) -> Result:
             continue
         name = channel.name
         try:
-            reference = channel.send(outgoing, timeout_seconds=HAND_OVER_SECONDS).reference
-            result = Result.SENT
+            handed = channel.send(outgoing, timeout_seconds=HAND_OVER_SECONDS)
+            reference, result = handed.reference, handed.result
         except DeliveryFailed as failure:
             result = failure.result
             logger.warning("delivery %s: channel %s answered %s", outgoing.delivery_id, name, failure.result)
@@ -51,19 +57,40 @@ def hand_over(outgoing: Outgoing, *, now: datetime) -> Result:
                 break
             continue
         break
-    note_result(outgoing.delivery_id, result, now=now, channel=name, reference=reference)
+    if result is not Result.WAITING:
+        note_result(outgoing.delivery_id, result, now=now, channel=name, reference=reference)
     return result
 
 
 def note_result(
-    delivery_id: UUID, result: Result, *, now: datetime, channel: str | None = None, reference: str = ""
-) -> None:
-    """Write what became of a delivery."""
-    rows = Delivery.objects.filter(pk=delivery_id)
-    about = {} if channel is None else {"channel": channel, "reference": reference[:100]}
-    if about:
-        rows.update(**about)
-    if result is Result.SENT:
-        # A receipt can be quicker than our own note: "sent" never overwrites what a receipt said.
-        rows = rows.filter(result=Result.WAITING)
-    rows.update(result=result, changed_at=now)
+    delivery_id: UUID,
+    result: Result,
+    *,
+    now: datetime,
+    channel: str | None = None,
+    reference: str = "",
+    cost_micros: int = 0,
+) -> bool:
+    """Write what became of a delivery and count it; False if what is known already says more."""
+    with transaction.atomic():
+        row = Delivery.objects.select_for_update().filter(pk=delivery_id).first()
+        if row is None:
+            return False
+        if channel is not None:
+            Delivery.objects.filter(pk=row.pk).update(
+                channel=channel[:32], reference=reference[:100], cost_micros=row.cost_micros + cost_micros
+            )
+            if cost_micros:
+                count(row, cost_micros=cost_micros)
+        before = Result(row.result)
+        if not may_follow(before, result, Way(row.way)):
+            return False
+        Delivery.objects.filter(pk=row.pk).update(result=result, changed_at=now)
+        more = {}
+        if before is Result.WAITING and (result is Result.SENT or result.has_arrived):
+            more["sent"] = 1
+        if result.has_arrived and not before.has_arrived:
+            more["arrived"] = 1
+        if more:
+            count(row, **more)
+        return True

@@ -18,11 +18,11 @@ from django.views.decorators.http import require_GET, require_POST
 
 from watchword.core.policy import Way
 from watchword.delivery.models import Delivery
-from watchword.delivery.simulator import attendant, speech
-from watchword.delivery.simulator.attendant import Call, CallState
 from watchword.delivery.simulator.channel import TROUBLE, end_what_took_too_long, move, spoken
 from watchword.delivery.simulator.models import Arrival
-from watchword.signin.service import report_fraud
+from watchword.delivery.voice import attendant, speech
+from watchword.delivery.voice.attendant import Call, CallState
+from watchword.signin import phone_reports
 
 SHOWN = 20
 LOOKED_AT = 200
@@ -92,8 +92,9 @@ def act(request: HttpRequest, arrival_id: UUID) -> HttpResponse:
     _only_in_the_demo()
     arrival = get_object_or_404(Arrival, pk=arrival_id, way=Way.CALL)
     wish = request.POST.get("do", "")
-    if move(arrival, _after(arrival.call, wish)):
-        report_fraud(arrival.delivery_id, now=timezone.now())
+    result = move(arrival, _after(arrival, wish))
+    if result is not None:
+        phone_reports.note(arrival.delivery_id, result, now=timezone.now())
     picked = request.GET.get("number", "")
     query = f"?{urlencode({'number': picked})}" if picked else ""
     return HttpResponseRedirect(reverse("demo:telephone") + query)
@@ -115,14 +116,15 @@ def speech_of(_request: HttpRequest, arrival_id: UUID) -> HttpResponse:
         raise Http404 from None
 
 
-def _after(call: Call, wish: str) -> Call:
+def _after(arrival: Arrival, wish: str) -> Call:
+    call = arrival.call
     match wish:
         case "answer":
             return attendant.answer(call)
         case "hang_up":
             return attendant.hang_up(call)
         case _:
-            return attendant.press(call, wish)
+            return attendant.press(call, wish, match=arrival.match)
 
 
 def _telephones() -> list[Telephone]:

@@ -26,6 +26,11 @@ class Organisation(models.Model):
     text_allowed = models.BooleanField(default=True)
     call_allowed = models.BooleanField(default=True)
     account_password_in_mail_while_enabled = models.BooleanField(default=True)
+    number_match = models.BooleanField(default=False, db_default=False)
+    fraud_locks = models.BooleanField(default=False, db_default=False)
+    language = models.CharField(max_length=8, default="en", db_default="en", help_text="Of texts and calls")
+    phone_countries = models.JSONField(default=list, blank=True, help_text="ISO 3166-1 codes; none: its own region")
+    phone_budget = models.JSONField(default=dict, blank=True)
     trusted_networks = models.JSONField(default=list, blank=True)
     limits = models.JSONField(default=dict, blank=True)
 
@@ -42,6 +47,8 @@ class Organisation(models.Model):
             account_password_in_mail_while_enabled=self.account_password_in_mail_while_enabled,
             trusted_networks=tuple(ipaddress.ip_network(text) for text in self.trusted_networks),
             limits=Limits().tightened(self.limits),
+            number_match=self.number_match,
+            fraud_locks=self.fraud_locks,
         )
 
 
@@ -72,6 +79,7 @@ class User(models.Model):
     display_name = models.CharField(_("display name"), max_length=100)
     contact_mail = models.EmailField(_("contact mail"), blank=True)
     directory_phone = models.CharField(_("phone in the directory"), max_length=40, blank=True)
+    language = models.CharField(max_length=8, blank=True, default="", db_default="", help_text="Of texts and calls")
     created_at = models.DateTimeField()
     blocked_at = models.DateTimeField(null=True, blank=True)
     deleted_at = models.DateTimeField(null=True, blank=True)

@@ -100,7 +100,7 @@ def _app_passwords(user: User) -> dict[str, object]:
         "app_passwords": rows,
         "alive": sum(1 for row in rows if row.suspended_at is None),
         "limit": user.organisation.policy.limits.app_passwords,
-        "why_not": enrolment.why_cannot_create(user),
+        "why_not": enrolment.why_cannot_create(user, now=timezone.now()),
         "mfa_state": user.state,
         "stale": {row.id for row in rows if row.is_stale(timezone.now())},
     }

@@ -25,6 +25,7 @@ from watchword.signin.chance import CHANCE
 from watchword.signin.facts import surroundings_of, usable_phones
 from watchword.signin.models import Session
 from watchword.signin.service import lock_person
+from watchword.signin.told_numbers import tell_numbers
 
 _SYLLABLE_LETTERS = "abcdefghjkmnpqrstuvwxyz"
 
@@ -198,12 +199,14 @@ def reset_methods(user: User, *, by: User | None, origin: Origin = NOWHERE, now:
     with transaction.atomic():
         user = lock_person(user)
         demand(by, Act.RESET_METHODS, user)
+        phones = vault.holdings(user, kinds=SECOND_FACTORS)
         number = vault.revoke_all(user, SECOND_FACTORS, because="methods_reset", now=now)
         failures.unlock(user, now=now)
         challenges.void_all(user, now=now)
         sessions.end_all(user, because="methods_reset", now=now)
         record(EventKind.METHODS_RESET, now=now, subject=user, by=by, origin=origin, details={"number": number})
-        return number
+    tell_numbers(user, phones, is_removed=True, now=now)
+    return number
 
 
 def delete_app_passwords(

@@ -11,24 +11,27 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db.models import F, QuerySet, Sum
-from django.utils.translation import get_language
 
 from watchword.audit.events import EventKind
 from watchword.audit.record import Origin, record
 from watchword.core.factors import Challenge, Reason
 from watchword.core.policy import FactorKind, Way
-from watchword.delivery.budget import Free, NotBefore, Rule, may_send
+from watchword.delivery import countries, queue
+from watchword.delivery.budget import Free, NotBefore, Rule, may_send, note_entered, telephone_of
 from watchword.delivery.channel import Outgoing, Result
 from watchword.delivery.models import Delivery
 from watchword.delivery.routing import hand_over
 from watchword.directory.models import User
 from watchword.factors import vault
+from watchword.signin.chance import CHANCE
 from watchword.signin.models import CodeChallenge, Purpose, Session, SignInAttempt
 
 type Holder = SignInAttempt | Session
 """Whoever waits for a code: an attempt to sign in, or a session that adds a method."""
 
 _SEAL = "signin.challenge"
+LATE = timedelta(seconds=20)
+"""A text that is not known to have arrived by then is late: the page offers a call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,11 @@ class CodeOnTheWay:
     result: Result
     next_send_at: datetime
     tries_left: int
+    match: str = ""
+    """The two digits to be keyed in the call; empty where a code is typed."""
+    is_approved: bool = False
+    is_late: bool = False
+    """Whether it should have arrived by now: time to offer another way."""
 
 
 def issue(
@@ -84,20 +92,24 @@ def issue(
     assert challenge.send is not None
     limits = user.organisation.policy.limits
     message = challenge.send
-    number_key = vault.keyed("delivery.number", message.number.encode())
-    verdict = may_send(user, number_key, sends_in_attempt=sends_of(holder, purpose, now), limits=limits, now=now)
+    telephone = telephone_of(message.number)
+    sends = sends_of(holder, purpose, now)
+    is_new = purpose == Purpose.REGISTER
+    verdict = may_send(user, telephone, message.way, sends_in_attempt=sends, is_new=is_new, now=now)
     if isinstance(verdict, NotBefore):
+        if verdict.rule is Rule.DAY:
+            _suspect_password(user, origin=origin, now=now)
         record(EventKind.CODE_NOT_SENT, now=now, subject=user, origin=origin, reason=verdict.rule)
         return NotSent(verdict.until, verdict.rule)
     assert isinstance(verdict, Free)
-    _alive(user, purpose).update(void_at=now)
+    void(_alive(user, purpose), now=now)
+    match = _two_digits(user, message.way, purpose)
     delivery = Delivery.objects.create(
         organisation_id=user.organisation_id,
         user=user,
         way=message.way,
         purpose=purpose,
-        number_key=number_key,
-        ends=message.number[-2:],
+        **telephone.row(),
         created_at=now,
         changed_at=now,
     )
@@ -113,6 +125,7 @@ def issue(
         ends=message.number[-2:],
         created_at=now,
         expires_at=now + timedelta(seconds=limits.code_seconds),
+        match=match,
         delivery=delivery,
     )
     details = {"way": message.way.value, "ends": message.number[-2:], "purpose": str(purpose)}
@@ -125,7 +138,11 @@ def issue(
         code=message.code,
         organisation=user.organisation.name,
         host=urlsplit(settings.WATCHWORD_PUBLIC_URL).hostname or "",
-        language=(get_language() or "en").split("-")[0],
+        language=user.language or user.organisation.language,
+        purpose=str(purpose),
+        place=countries.country_of(origin.address),
+        match=match,
+        not_after=now + timedelta(seconds=limits.code_seconds),
     )
 
 
@@ -157,6 +174,8 @@ def on_the_way(holder: Holder, user: User, purpose: Purpose, *, now: datetime) -
     limits = user.organisation.policy.limits
     is_dead = row.void_at is not None or row.expires_at <= now
     kept = vault.find(user, row.credential_id) if row.credential_id is not None else None
+    result = Result(row.delivery.result) if row.delivery is not None else Result.FAILED
+    pause = timedelta(0) if result.is_trouble else timedelta(seconds=limits.resend_seconds)
     return CodeOnTheWay(
         kind=FactorKind(row.kind),
         way=Way(row.way),
@@ -165,9 +184,12 @@ def on_the_way(holder: Holder, user: User, purpose: Purpose, *, now: datetime) -
         slot=kept.held.slot if kept is not None else "",
         sent_at=row.created_at,
         expires_at=row.expires_at,
-        result=Result(row.delivery.result) if row.delivery is not None else Result.FAILED,
-        next_send_at=row.created_at + timedelta(seconds=limits.resend_seconds),
+        result=result,
+        next_send_at=row.created_at + pause,
         tries_left=0 if is_dead else max(limits.code_tries - row.tries, 0),
+        match=row.match,
+        is_approved=row.approved_at is not None,
+        is_late=result in {Result.WAITING, Result.SENT} and now - row.created_at >= LATE,
     )
 
 
@@ -179,7 +201,21 @@ def reserve_try(row: CodeChallenge, tries: int, *, now: datetime) -> bool:
 
 def spend(row: CodeChallenge, *, now: datetime) -> bool:
     """Spend a code; exactly one caller ever gets True."""
-    return CodeChallenge.objects.filter(pk=row.pk, spent_at=None, void_at=None).update(spent_at=now) == 1
+    is_first = CodeChallenge.objects.filter(pk=row.pk, spent_at=None, void_at=None).update(spent_at=now) == 1
+    if is_first and row.delivery_id is not None:
+        note_entered(row.delivery_id, now=now)
+    return is_first
+
+
+def is_alive(row: CodeChallenge, now: datetime) -> bool:
+    """Whether a code is neither spent nor void nor too old."""
+    return row.spent_at is None and row.void_at is None and row.expires_at > now
+
+
+def approve(delivery_id: UUID, *, now: datetime) -> bool:
+    """The right two digits were keyed at the telephone: the browser that shows them may go on, once."""
+    alive = CodeChallenge.objects.filter(delivery_id=delivery_id, spent_at=None, void_at=None, expires_at__gt=now)
+    return alive.exclude(match="").filter(approved_at=None).update(approved_at=now) == 1
 
 
 def kept_of(row: CodeChallenge) -> Mapping[str, str]:
@@ -188,9 +224,17 @@ def kept_of(row: CodeChallenge) -> Mapping[str, str]:
     return opened
 
 
+def void(codes: QuerySet[CodeChallenge], *, now: datetime) -> None:
+    """Make codes worthless, and take those that wait for a carrier out of the queue."""
+    waiting = list(Delivery.objects.filter(challenges__in=codes, result=Result.WAITING).values_list("pk", flat=True))
+    codes.update(void_at=now)
+    if waiting:
+        queue.withdraw(waiting)
+
+
 def void_all(user: User, *, now: datetime) -> None:
     """Make every code of a person worthless."""
-    CodeChallenge.objects.filter(user=user, spent_at=None, void_at=None).update(void_at=now)
+    void(CodeChallenge.objects.filter(user=user, spent_at=None, void_at=None), now=now)
 
 
 def void_by_delivery(delivery_id: UUID, *, now: datetime) -> User | None:
@@ -223,3 +267,17 @@ def _of(holder: Holder, purpose: Purpose) -> QuerySet[CodeChallenge]:
 
 def _alive(user: User, purpose: Purpose) -> QuerySet[CodeChallenge]:
     return CodeChallenge.objects.filter(user=user, purpose=purpose, spent_at=None, void_at=None)
+
+
+def _two_digits(user: User, way: Way, purpose: Purpose) -> str:
+    """Return the digits that the browser shows, where the organisation wants that in calls; never for a new phone."""
+    if way is not Way.CALL or purpose == Purpose.REGISTER or not user.organisation.policy.number_match:
+        return ""
+    return str(10 + CHANCE.below(90))
+
+
+def _suspect_password(user: User, *, origin: Origin, now: datetime) -> None:
+    """A day's codes were sent and none was typed: whoever asked knows the password and does not hold the phone."""
+    today = Delivery.objects.filter(user=user, purpose=Purpose.SIGN_IN, created_at__gt=now - timedelta(days=1))
+    if today.exists() and not today.exclude(entered_at=None).exists() and vault.mark_known(user):
+        record(EventKind.PASSWORD_MARKED_KNOWN, now=now, subject=user, origin=origin)

@@ -7,7 +7,7 @@ from datetime import datetime
 from watchword.audit.events import EventKind
 from watchword.audit.record import Origin, record
 from watchword.core.factors import Accepted, Held, Reason, Rejected
-from watchword.core.policy import FactorKind
+from watchword.core.policy import FactorKind, Way
 from watchword.directory.models import User
 from watchword.factors import vault
 from watchword.factors.registry import factor_of
@@ -24,6 +24,8 @@ def check_code(
     The caller holds the lock on the person's row and has seen that the second proof may be tried.
     """
     row = challenges.newest(holder, purpose)
+    if row is not None and row.match and row.approved_at is None and challenges.is_alive(row, now):
+        return Refused(Reason.NOT_APPROVED_YET)
     credential_gone = row is not None and row.credential_id and vault.find(user, row.credential_id) is None
     if (
         row is None
@@ -34,9 +36,13 @@ def check_code(
         lock = failures.count_wrong_code(user, origin=origin, now=now)
         _note_rejected(user, holder, purpose, reason, origin=origin, now=now)
         return Refused(reason, failures.closed_until(lock))
-    verdict = factor_of(FactorKind(row.kind)).verify(
-        Held(FactorKind(row.kind)), challenges.kept_of(row), typed, keyed=vault.keyed, now=now
-    )
+    if row.match:
+        # Nothing was spoken that could be typed: the digits had to be keyed at the telephone.
+        verdict: Accepted | Rejected = Accepted(way=Way(row.way))
+    else:
+        verdict = factor_of(FactorKind(row.kind)).verify(
+            Held(FactorKind(row.kind)), challenges.kept_of(row), typed, keyed=vault.keyed, now=now
+        )
     if isinstance(verdict, Rejected) or not challenges.spend(row, now=now):
         reason = verdict.reason if isinstance(verdict, Rejected) else Reason.USED
         lock = failures.count_wrong_code(user, origin=origin, now=now)

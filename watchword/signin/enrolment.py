@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
@@ -20,19 +20,20 @@ from watchword.core.factors import Held, Reason, Rejected
 from watchword.core.lockout import Open
 from watchword.core.policy import SECOND_FACTORS, FactorKind, MfaState, WhyNoAppPassword, why_no_app_password
 from watchword.core.signin import Because, SetUpFirst
-from watchword.directory.models import MfaCause, MfaStateChange, User
+from watchword.directory.models import User
 from watchword.factors import vault
 from watchword.factors.registry import factor_of
 from watchword.factors.vault import Kept
-from watchword.signin import challenges, failures, sessions
+from watchword.signin import challenges, failures, mfa_state, sessions
 from watchword.signin.challenges import CodeOnTheWay, CodeSent, Holder, NotSent
 from watchword.signin.chance import CHANCE
 from watchword.signin.code_check import check_code
-from watchword.signin.facts import read_evidence, second_factor_lock, surroundings_of, write_evidence
+from watchword.signin.facts import second_factor_lock, surroundings_of, write_evidence
 from watchword.signin.models import Purpose, Session, SignInAttempt
-from watchword.signin.outcomes import ComeIn, Continue, Refused
+from watchword.signin.outcomes import ComeIn, Refused
 from watchword.signin.service import conclude, lock_person, stage
 from watchword.signin.sessions import Opened, needs_proof
+from watchword.signin.told_numbers import tell_numbers
 
 __all__ = ["needs_proof"]
 
@@ -61,16 +62,6 @@ class Registered:
     come_in: ComeIn | None
     renewed: Opened | None = None
     """The session in which it was added, under its new token."""
-
-
-@dataclass(frozen=True, slots=True)
-class PasswordChosen:
-    """A password was chosen; for an attempt, where that leads."""
-
-    come_in: ComeIn | None
-    next: Continue | None
-    renewed: Opened | None = None
-    """The session in which it was chosen, under its new token."""
 
 
 def start(
@@ -108,7 +99,26 @@ def on_the_way(subject: Holder, *, now: datetime) -> CodeOnTheWay | None:
 
 
 def finish(subject: Holder, kind: FactorKind, typed: str, *, origin: Origin, now: datetime) -> Registered | Refused:
-    """Add the method if the typed code is right; registering makes Enabled people Enforced in the same transaction."""
+    """Add the method if the typed code is right; registering makes Enabled people Enforced in the same transaction.
+
+    A number that is replaced by another one is told by text. Until this moment it stays the one that codes go to.
+    """
+    before: list[Kept] = []
+    outcome = _finish(subject, kind, typed, before, origin=origin, now=now)
+    if isinstance(outcome, Registered) and subject.user is not None:
+        gone = [kept for kept in before if _is_replaced(kept, outcome.kept)]
+        tell_numbers(subject.user, gone, is_removed=False, now=now)
+    return outcome
+
+
+def _is_replaced(before: Kept, after: Kept) -> bool:
+    same_slot = (before.held.kind, before.held.slot) == (after.held.kind, after.held.slot)
+    return same_slot and before.held.secret != after.held.secret
+
+
+def _finish(
+    subject: Holder, kind: FactorKind, typed: str, before: list[Kept], *, origin: Origin, now: datetime
+) -> Registered | Refused:
     with transaction.atomic():
         user = permitted(subject, kind, now)
         lock = second_factor_lock(user, now=now)
@@ -123,10 +133,11 @@ def finish(subject: Holder, kind: FactorKind, typed: str, *, origin: Origin, now
         held = factor_of(kind).finish_setup(kept, typed, chance=CHANCE, keyed=vault.keyed, now=now)
         if isinstance(held, Rejected):
             return Refused(held.reason)
+        before += vault.holdings(user, kinds=[held.kind])
         stored = _store(user, held, origin=origin, now=now)
         became_enforced = user.state is MfaState.ENABLED and kind in SECOND_FACTORS
         if became_enforced:
-            _enforce(user, origin=origin, now=now)
+            mfa_state.enforce(user, origin=origin, now=now)
         first = _first_app_password(user, origin=origin, now=now)
         proof = Evidence(kind, now, verdict.way)
         if isinstance(subject, Session):
@@ -141,45 +152,6 @@ def finish(subject: Holder, kind: FactorKind, typed: str, *, origin: Origin, now
         return Registered(stored, became_enforced, first, outcome if isinstance(outcome, ComeIn) else None)
 
 
-def choose_password(
-    subject: Holder, password: str, *, origin: Origin, now: datetime
-) -> PasswordChosen | Rejected | Refused:
-    """Replace the account password. Other sessions end; app passwords stay, because the owner did this."""
-    if subject.user is None:
-        raise ProofNeeded
-    factor = factor_of(FactorKind.PASSWORD)
-    old = next(iter(vault.holdings(subject.user, kinds=[FactorKind.PASSWORD])), None)
-    # Hashing is slow: it happens before the transaction begins.
-    if old is not None and factor.verify(old.held, {}, password, keyed=vault.keyed, now=now):
-        return Rejected(Reason.SAME_AS_BEFORE)
-    challenge = factor.start_setup(
-        {"password": password}, surroundings_of(subject.user), chance=CHANCE, keyed=vault.keyed
-    )
-    if isinstance(challenge, Rejected):
-        return challenge
-    with transaction.atomic():
-        user = permitted(subject, FactorKind.PASSWORD, now)
-        held = factor.finish_setup(challenge.keep, "", chance=CHANCE, keyed=vault.keyed, now=now)
-        assert isinstance(held, Held)
-        stored = vault.store(user, held, now=now)
-        record(EventKind.PASSWORD_CHANGED, now=now, subject=user, by=user, origin=origin)
-        if isinstance(subject, Session):
-            sessions.end_all(user, because="password_changed", now=now, except_session=subject)
-            renewed = sessions.rotate(subject, read_evidence(subject.evidence), now=now)
-            if renewed is None:
-                raise ProofNeeded
-            return PasswordChosen(None, None, renewed)
-        sessions.end_all(user, because="password_changed", now=now)
-        subject.password_version = stored.id
-        SignInAttempt.objects.filter(pk=subject.pk).update(password_version=stored.id, ended_at=None)
-        outcome = conclude(subject, user, now=now)
-        if isinstance(outcome, Refused):
-            return outcome
-        return PasswordChosen(
-            outcome if isinstance(outcome, ComeIn) else None, outcome if isinstance(outcome, Continue) else None
-        )
-
-
 def create_app_password(session: Session, name: str, *, origin: Origin, now: datetime) -> ShownOnce | Rejected:
     """Make an app password under a name of the person's choice; the limit is taken under the lock on their row."""
     with transaction.atomic():
@@ -187,10 +159,16 @@ def create_app_password(session: Session, name: str, *, origin: Origin, now: dat
         return _create_app_password(user, name, origin=origin, now=now)
 
 
-def why_cannot_create(user: User) -> WhyNoAppPassword | None:
+def why_cannot_create(user: User, *, now: datetime) -> WhyNoAppPassword | None:
     """Return why this person can't make an app password now, or None."""
     alive = vault.counts([user.pk])[user.pk].get(FactorKind.APP_PASSWORD, 0)
-    return why_no_app_password(user.state, user.organisation.policy, alive)
+    return why_no_app_password(user.state, user.organisation.policy, alive, is_cooling_off=_is_cooling_off(user, now))
+
+
+def _is_cooling_off(user: User, now: datetime) -> bool:
+    replaced_at = vault.last_replaced(user, FactorKind.PHONE)
+    lasts = timedelta(seconds=user.organisation.policy.limits.cooling_off_seconds)
+    return replaced_at is not None and now - replaced_at < lasts
 
 
 def remove(session: Session, credential_id: UUID | str, *, origin: Origin, now: datetime) -> bool:
@@ -209,7 +187,9 @@ def remove(session: Session, credential_id: UUID | str, *, origin: Origin, now: 
             sessions.close_mail(user, because="app_password_deleted", now=now)
         else:
             challenges.void_all(user, now=now)
-        return True
+    if not is_app_password:
+        tell_numbers(user, [kept], is_removed=True, now=now)
+    return True
 
 
 def permitted(subject: Holder, kind: FactorKind, now: datetime) -> User:
@@ -239,25 +219,6 @@ def _store(user: User, held: Held, *, origin: Origin, now: datetime) -> Kept:
     return stored
 
 
-def _enforce(user: User, *, origin: Origin, now: datetime) -> None:
-    before = user.state
-    user.mfa_state, user.mfa_changed_at = MfaState.ENFORCED, now
-    user.save(update_fields=["mfa_state", "mfa_changed_at"])
-    cause = MfaCause.REGISTRATION_FINISHED
-    MfaStateChange.objects.create(
-        user=user, at=now, before=before, after=MfaState.ENFORCED, cause=cause, by=user, by_name=user.sign_in_name
-    )
-    record(
-        EventKind.MFA_STATE_CHANGED,
-        now=now,
-        subject=user,
-        by=user,
-        origin=origin,
-        reason=cause.value,
-        details={"before": before.value, "after": MfaState.ENFORCED.value},
-    )
-
-
 def _first_app_password(user: User, *, origin: Origin, now: datetime) -> ShownOnce | None:
     if vault.holdings(user, kinds=[FactorKind.APP_PASSWORD], with_revoked=True):
         return None
@@ -269,7 +230,8 @@ def _create_app_password(user: User, name: str, *, origin: Origin, now: datetime
     factor = factor_of(FactorKind.APP_PASSWORD)
     held_before = vault.holdings(user, kinds=[FactorKind.APP_PASSWORD])
     alive = [kept for kept in held_before if kept.is_alive]
-    refusal = why_no_app_password(user.state, user.organisation.policy, len(alive))
+    cooling = _is_cooling_off(user, now)
+    refusal = why_no_app_password(user.state, user.organisation.policy, len(alive), is_cooling_off=cooling)
     if refusal is not None:
         return Rejected(Reason(refusal))
     challenge = factor.start_setup({"name": name}, surroundings_of(user), chance=CHANCE, keyed=vault.keyed)

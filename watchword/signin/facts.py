@@ -76,6 +76,7 @@ def account_of(user: User, held: Sequence[Kept], now: datetime) -> Account:
         is_administrator=user.is_administrator,
         password_is_initial=is_initial,
         password_has_expired=is_initial and password is not None and now - password.created_at > lasts,
+        password_is_known=password is not None and bool(password.held.public.get("known")),
     )
 
 

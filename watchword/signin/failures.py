@@ -89,6 +89,15 @@ def count_wrong_code(user: User, *, origin: Origin, now: datetime) -> Lock:
     return stand(after, limits, now)
 
 
+def lock(user: User, *, origin: Origin, now: datetime) -> None:
+    """Lock the second proof of a person until somebody unlocks it: they said themselves that it isn't them."""
+    row = _locked_row(code_key(user), now)
+    before = read_count(row)
+    if before.locked_at is None:
+        _write(row, Count(before.failures, now), now)
+        record(EventKind.SECOND_FACTOR_LOCKED, now=now, subject=user, origin=origin)
+
+
 def unlock(user: User, *, now: datetime) -> bool:
     """Forget the wrong codes of a person; True if that changed anything."""
     row = _locked_row(code_key(user), now)

@@ -109,6 +109,10 @@ class CodeChallenge(models.Model):
     tries = models.PositiveSmallIntegerField(default=0)
     spent_at = models.DateTimeField(null=True)
     void_at = models.DateTimeField(null=True)
+    match = models.CharField(
+        max_length=2, blank=True, default="", db_default="", help_text="Shown in the browser, keyed in the call"
+    )
+    approved_at = models.DateTimeField(null=True, help_text="When the shown digits were keyed at the telephone")
     delivery = models.ForeignKey(Delivery, null=True, on_delete=models.SET_NULL, related_name="challenges")
 
     class Meta:

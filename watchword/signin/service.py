@@ -166,16 +166,6 @@ def answer(attempt: SignInAttempt, kind: FactorKind, typed: str, *, now: datetim
             assert_never(kind)
 
 
-def report_fraud(delivery_id: UUID, *, now: datetime) -> bool:
-    """Somebody at the telephone says that they are not signing in: the code dies, and it is remembered."""
-    with transaction.atomic():
-        user = challenges.void_by_delivery(delivery_id, now=now)
-        if user is None:
-            return False
-        record(EventKind.FRAUD_REPORTED, now=now, subject=user)
-        return True
-
-
 def conclude(attempt: SignInAttempt, user: User, *, now: datetime) -> Outcome:
     """Decide on an attempt as it is written now, and open the door where the answer is yes.
 

@@ -22,6 +22,11 @@ CHANGEABLE = (
     "call_allowed",
     "account_password_in_mail_while_enabled",
     "trusted_networks",
+    "number_match",
+    "fraud_locks",
+    "language",
+    "phone_countries",
+    "phone_budget",
     "limits",
 )
 

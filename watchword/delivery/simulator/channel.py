@@ -10,8 +10,8 @@ from watchword.core.policy import Way
 from watchword.delivery import texts
 from watchword.delivery.channel import DeliveryFailed, Handed, Outgoing, Result
 from watchword.delivery.routing import note_result
-from watchword.delivery.simulator import attendant
 from watchword.delivery.simulator.models import Arrival
+from watchword.delivery.voice import attendant
 
 TROUBLE = {"97": Result.NO_ANSWER, "98": Result.BUSY, "99": Result.UNREACHABLE}
 """Endings of numbers at which nothing arrives, so that the way on can be seen."""
@@ -41,6 +41,7 @@ class SimulatorChannel:
             host=outgoing.host,
             language=outgoing.language,
             code=outgoing.code,
+            match=outgoing.match,
             text=texts.text_of(outgoing) if outgoing.way is Way.TEXT else "",
             at=timezone.now(),
         )
@@ -49,23 +50,23 @@ class SimulatorChannel:
         return Handed(str(arrival.pk))
 
 
-def move(arrival: Arrival, call: attendant.Call) -> bool:
-    """Write where a call stands now and report what that means; True if somebody reported fraud by it.
+def move(arrival: Arrival, call: attendant.Call) -> Result | None:
+    """Write where a call stands now and return what that means for the delivery, if anything.
 
     Of two keys pressed at once at the same point of a call, one counts.
     """
     before = arrival.call
     if call == before:
-        return False
-    unmoved = Arrival.objects.filter(pk=arrival.pk, state=before.state, pressed=before.pressed)
-    if not unmoved.update(state=call.state, pressed=call.pressed):
+        return None
+    unmoved = Arrival.objects.filter(pk=arrival.pk, state=before.state, pressed=before.pressed, wrong=before.wrong)
+    if not unmoved.update(state=call.state, pressed=call.pressed, wrong=call.wrong):
         arrival.refresh_from_db()
-        return False
-    arrival.state, arrival.pressed = call.state, call.pressed
+        return None
+    arrival.state, arrival.pressed, arrival.wrong = call.state, call.pressed, call.wrong
     result = _result_of(before.state, call.state)
     if result is not None:
         note_result(arrival.delivery_id, result, now=timezone.now())
-    return call.state is attendant.CallState.FRAUD
+    return result
 
 
 def end_what_took_too_long(now: datetime) -> None:
@@ -89,6 +90,10 @@ def _result_of(before: attendant.CallState, after: attendant.CallState) -> Resul
             return Result.HUNG_UP
         case _, attendant.CallState.FRAUD:
             return Result.FRAUD_REPORTED
+        case _, attendant.CallState.APPROVED:
+            return Result.APPROVED
+        case _, attendant.CallState.MISMATCHED:
+            return Result.MISMATCHED
         case _:
             return None
 
@@ -104,13 +109,10 @@ def spoken(arrival: Arrival) -> str:
         organisation=arrival.organisation,
         host=arrival.host,
         language=arrival.language,
+        match=arrival.match,
     )
-    match arrival.call.state:
-        case attendant.CallState.GREETING:
-            return texts.greeting_of(outgoing)
-        case attendant.CallState.CODE:
-            return texts.spoken_code_of(outgoing)
-        case attendant.CallState.FRAUD:
-            return texts.fraud_thanks_of(outgoing)
-        case _:
-            return ""
+    return " ".join(_as_read(said) for said in texts.spoken_at(outgoing, arrival.call))
+
+
+def _as_read(said: str) -> str:
+    return f"{said}." if said.isdigit() else said

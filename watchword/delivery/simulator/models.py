@@ -6,7 +6,7 @@ from typing import ClassVar
 from django.db import models
 
 from watchword.core.policy import Way
-from watchword.delivery.simulator.attendant import Call, CallState
+from watchword.delivery.voice.attendant import Call, CallState
 
 
 class Arrival(models.Model):
@@ -21,12 +21,14 @@ class Arrival(models.Model):
     host = models.CharField(max_length=253)
     language = models.CharField(max_length=8, default="en")
     code = models.CharField(max_length=12)
+    match = models.CharField(max_length=2, blank=True, default="")
     text = models.TextField(blank=True)
     at = models.DateTimeField()
     state = models.CharField(
         max_length=8, default=CallState.RINGING, choices=[(state.value, state.value) for state in CallState]
     )
     pressed = models.CharField(max_length=4, blank=True)
+    wrong = models.PositiveSmallIntegerField(default=0)
 
     class Meta:
         indexes: ClassVar[list[models.Index]] = [models.Index(fields=["number", "-at"], name="arrival_by_number")]
@@ -37,4 +39,4 @@ class Arrival(models.Model):
     @property
     def call(self) -> Call:
         """The call as a value."""
-        return Call(CallState(self.state), self.pressed)
+        return Call(CallState(self.state), self.pressed, self.wrong)

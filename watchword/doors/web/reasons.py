@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -35,6 +36,8 @@ def of_code(refused: Refused) -> str:
             return _("Too many codes were wrong today. Ask your administrator to unlock your sign-in.")
         case Reason.EXPIRED | Reason.USED | Reason.TOO_MANY_TRIES:
             return _("That code can't be used any more. Get a new one.")
+        case Reason.NOT_APPROVED_YET:
+            return _("We are still waiting for the two digits to be pressed on your phone.")
         case Reason.NOT_SHAPED:
             return _("A code has six digits. Check it, or get a new one.")
         case _:
@@ -47,42 +50,70 @@ def of_not_sent(refusal: NotSent) -> str:
         return _("A code is on its way already. You can ask for another one in %(wait)s.") % {
             "wait": in_words(refusal.until)
         }
-    match refusal.reason:
-        case Rule.ATTEMPT:
-            return _("Three codes were sent for this sign-in. Start again for another one, or ask your administrator.")
-        case Rule.DAY | Rule.NUMBER_DAY | Rule.NUMBER_PEOPLE:
-            return _("No more codes can be sent to this number today. Use another method, or ask your administrator.")
-        case Reason.WAY_NOT_ALLOWED:
-            return _("Your organisation does not allow this way for this number. Choose another one.")
-        case Reason.TOO_MANY_TRIES if refusal.until is not None:
-            return _("Too many codes were wrong. Try again in %(wait)s.") % {"wait": in_words(refusal.until)}
-        case Reason.TOO_MANY_TRIES:
-            return _("Too many codes were wrong today. Ask your administrator to unlock your sign-in.")
-        case _:
-            return _("No code could be sent by this method. Choose another one.")
+    if refusal.reason is Reason.TOO_MANY_TRIES and refusal.until is not None:
+        return _("Too many codes were wrong. Try again in %(wait)s.") % {"wait": in_words(refusal.until)}
+    return str(_NOT_SENT.get(refusal.reason) or _("No code could be sent by this method. Choose another one."))
+
+
+_ENOUGH = gettext_lazy("Your organisation has sent as many codes as it allows for now. Ask your administrator.")
+_COUNTRY = gettext_lazy(
+    "Your organisation does not send codes to this country. Use another phone, or ask your administrator."
+)
+_TODAY = gettext_lazy("No more codes can be sent to this number today. Use another method, or ask your administrator.")
+_NOT_SENT: dict[Rule | Reason, Promise] = {
+    Rule.ATTEMPT: gettext_lazy(
+        "Three codes were sent for this sign-in. Start again for another one, or ask your administrator."
+    ),
+    Rule.RANGE_HOUR: _ENOUGH,
+    Rule.NEW_COUNTRY_DAY: _ENOUGH,
+    Rule.NEW_DAY: _ENOUGH,
+    Rule.ORGANISATION_DAY: _ENOUGH,
+    Rule.COST_DAY: _ENOUGH,
+    Rule.DAY: _TODAY,
+    Rule.NUMBER_DAY: _TODAY,
+    Rule.NUMBER_PEOPLE: _TODAY,
+    Rule.COUNTRY: _COUNTRY,
+    Rule.COUNTRY_CLOSED: _COUNTRY,
+    Rule.RANGE_KIND: gettext_lazy("No codes are sent to this kind of number. Use a mobile or a fixed-line number."),
+    Rule.NEW_NUMBERS: gettext_lazy("You tried several numbers today. Try again tomorrow, or ask your administrator."),
+    **dict.fromkeys(
+        (Rule.RANGE_HOUR, Rule.NEW_COUNTRY_DAY, Rule.NEW_DAY, Rule.ORGANISATION_DAY, Rule.COST_DAY), _ENOUGH
+    ),
+    **dict.fromkeys((Rule.DAY, Rule.NUMBER_DAY, Rule.NUMBER_PEOPLE), _TODAY),
+    Reason.WAY_NOT_ALLOWED: gettext_lazy(
+        "Your organisation does not allow this way for this number. Choose another one."
+    ),
+    Reason.TOO_MANY_TRIES: gettext_lazy(
+        "Too many codes were wrong today. Ask your administrator to unlock your sign-in."
+    ),
+}
 
 
 def of_trouble(result: Result, way: Way) -> str:
     """Return what went wrong with a code on its way; nothing where nothing did."""
-    match result:
-        case Result.WAITING | Result.SENT | Result.DELIVERED:
-            return ""
-        case Result.NO_ANSWER:
-            return _("We called, and nobody answered.")
-        case Result.BUSY:
-            return _("We called, and the line was busy.")
-        case Result.HUNG_UP:
-            return _("We called, and somebody hung up before the code was heard.")
-        case Result.VOICEMAIL:
-            return _("We reached an answering machine, and left nothing on it.")
-        case Result.FRAUD_REPORTED:
-            return _("Somebody at this telephone said that they are not signing in. The code is void.")
-        case Result.BAD_NUMBER:
-            return _("This number does not exist.")
-        case _ if way is Way.CALL:
-            return _("The call did not get through.")
-        case _:
-            return _("The text message did not get through.")
+    if not result.is_trouble:
+        return ""
+    if result in _TROUBLE:
+        return str(_TROUBLE[result])
+    return _("The call did not get through.") if way is Way.CALL else _("The text message did not get through.")
+
+
+_TROUBLE = {
+    Result.NO_ANSWER: gettext_lazy("We called, and nobody answered."),
+    Result.BUSY: gettext_lazy("We called, and the line was busy."),
+    Result.DECLINED: gettext_lazy("We called, and the call was declined."),
+    Result.HUNG_UP: gettext_lazy("We called, and somebody hung up before the code was heard."),
+    Result.VOICEMAIL: gettext_lazy("We reached an answering machine, and left nothing on it."),
+    Result.MISMATCHED: gettext_lazy("Two wrong pairs of digits were pressed, so the call ended."),
+    Result.FRAUD_REPORTED: gettext_lazy(
+        "Somebody at this telephone said that they are not signing in. The code is void."
+    ),
+    Result.BAD_NUMBER: gettext_lazy("This number does not exist."),
+    Result.SIM_CHANGED: gettext_lazy(
+        "Your carrier says that this number moved to another SIM card lately, so nothing was sent to it."
+    ),
+    Result.EXPIRED: gettext_lazy("The code could not be sent in time."),
+}
 
 
 _SET_UP = {
@@ -109,6 +140,9 @@ _SET_UP = {
         "The name has a character that can't be shown. Use letters, digits and signs."
     ),
     Reason.NAME_TAKEN: gettext_lazy("You have an app password by this name already. Choose another name."),
+    Reason.COOLING_OFF: gettext_lazy(
+        "Your phone was changed less than a day ago. For your safety app passwords can be made again after a day."
+    ),
     Reason.LIMIT: gettext_lazy("You have 40 app passwords, the most that are allowed. Delete one first."),
     Reason.NOT_ENFORCED: gettext_lazy(
         "App passwords are for people with multi-factor authentication. Your administrator can enable it."

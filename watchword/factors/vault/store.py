@@ -97,6 +97,21 @@ def store(user: User, held: Held, *, now: datetime) -> Kept:
     return _kept(row)
 
 
+def mark_known(user: User) -> bool:
+    """Mark the account password as known to somebody else; False if it is marked already, or there is none."""
+    row = _live(user).filter(kind=FactorKind.PASSWORD).first()
+    if row is None or row.public.get("known"):
+        return False
+    Credential.objects.filter(pk=row.pk).update(public={**row.public, "known": "yes"})
+    return True
+
+
+def last_replaced(user: User, kind: FactorKind) -> datetime | None:
+    """Return when something of this kind was last replaced by another one of the person's; None if it never was."""
+    rows = Credential.objects.filter(user=user, kind=kind, revoked_because="replaced").order_by("-revoked_at")
+    return rows.values_list("revoked_at", flat=True).first()
+
+
 def renew(credential_id: UUID, secret: bytes) -> None:
     """Replace a stored hash by a better hash of the same secret."""
     Credential.objects.filter(pk=credential_id).update(secret=secret)

@@ -13,7 +13,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
-from watchword.delivery.simulator import speech
+from watchword.delivery.voice import speech
 from watchword.demo import card, ports, sample
 from watchword.demo import home as folder
 from watchword.demo.ports import HOST, Ports

@@ -27,9 +27,10 @@ from watchword.doors.web.next_address import safe_next
 from watchword.doors.web.steps import attempt_of, come_in, go_on, start_again, to_stage
 from watchword.doors.web.views.again import ask_again
 from watchword.factors.registry import all_factors, forms_of
-from watchword.signin import cookies, enrolment, overview, service
+from watchword.signin import choosing_passwords, cookies, enrolment, overview, service
 from watchword.signin.challenges import NotSent
-from watchword.signin.enrolment import PasswordChosen, ProofNeeded, Registered, ShownOnce
+from watchword.signin.choosing_passwords import PasswordChosen
+from watchword.signin.enrolment import ProofNeeded, Registered, ShownOnce
 from watchword.signin.facts import surroundings_of
 from watchword.signin.middleware import origin_of, session_of
 from watchword.signin.models import Session, SignInAttempt
@@ -179,7 +180,7 @@ def _initial(request: HttpRequest, user: User) -> dict[str, str]:
 
 
 def _why_not(user: User, kind: FactorKind) -> str:
-    reason = enrolment.why_cannot_create(user) if kind is FactorKind.APP_PASSWORD else None
+    reason = enrolment.why_cannot_create(user, now=timezone.now()) if kind is FactorKind.APP_PASSWORD else None
     return reasons.of_set_up(Reason(reason)) if reason is not None else ""
 
 
@@ -194,7 +195,7 @@ def _start(request: HttpRequest, subject: SignInAttempt | Session, kind: FactorK
                 return _show_once(request, made, next_url=reverse("portal:app_passwords"))
             form.add_error("name" if made.reason.startswith("name") else None, reasons.of_set_up(made.reason))
         case FactorKind.PASSWORD:
-            chosen = enrolment.choose_password(subject, form.wish()["password"], origin=origin, now=now)
+            chosen = choosing_passwords.choose_password(subject, form.wish()["password"], origin=origin, now=now)
             if isinstance(chosen, PasswordChosen):
                 return _password_chosen(request, subject, chosen)
             reason = chosen.reason

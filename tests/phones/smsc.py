@@ -1,0 +1,143 @@
+"""An SMSC for the tests: smpp34's own server, which can accept, refuse, be silent, and send receipts as it likes."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import gsm0338  # noqa: F401
+import smpp34
+
+
+@dataclass(frozen=True)
+class Got:
+    """One text that arrived."""
+
+    sender: str
+    number: str
+    text: str
+    message_id: str
+    part: tuple[int, int] | None = None
+    data_coding: int = 0
+
+
+def start_smsc(port: int, log: Path) -> subprocess.Popen[bytes]:
+    """Start an SMSC as a process of its own, which can be killed; it writes a line for each text that it accepts."""
+    process = subprocess.Popen([sys.executable, __file__, str(port), str(log)], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"
+    process.stdout.close()
+    return process
+
+
+def free_port() -> int:
+    """Return a port on loopback that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Smsc:
+    """The carrier at the other end; an async context manager."""
+
+    port: int = field(default_factory=free_port)
+    status: int = 0
+    """Refuse with this command_status; 0 accepts, -1 never answers."""
+    stat: str | None = "DELIVRD"
+    """What receipts say; None: no receipts."""
+    receipts: int = 1
+    """How often each receipt is sent."""
+    is_early: bool = False
+    """Send receipts before the answer to the submission."""
+    hold: asyncio.Event | None = None
+    """Receipts wait for this."""
+    got: list[Got] = field(default_factory=list)
+    name: Callable[[int], str] = "m{}".format
+    log: Path | None = None
+
+    async def __aenter__(self) -> Self:
+        self._server = smpp34.Server(host="127.0.0.1", port=self.port, system_id="Test SMSC")
+        await self._server.start()
+        self._esmes: dict[str, smpp34.Esme] = {}
+        self._task = asyncio.create_task(self._serve())
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._changed = asyncio.Condition()
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        self._task.cancel()
+        for task in self._tasks:
+            task.cancel()
+        await self._server.stop()
+
+    async def wait_for(self, number: int, seconds: float = 10) -> list[Got]:
+        """Return what arrived once it is so many."""
+        async with self._changed:
+            await asyncio.wait_for(self._changed.wait_for(lambda: len(self.got) >= number), seconds)
+        return self.got
+
+    async def _serve(self) -> None:
+        while True:
+            event = await self._server.next()
+            if isinstance(event, smpp34.Esme):
+                self._esmes[event.session_id] = event
+            elif isinstance(event, smpp34.SubmitSmEvent):
+                await self._take(event)
+
+    async def _take(self, event: smpp34.SubmitSmEvent) -> None:
+        if self.status == -1:
+            self._silent = event
+            return
+        if self.status:
+            event.reject(self.status)
+            return
+        octets, part = bytes(event.short_message), None
+        if event.esm_class & 0x40:
+            part = (octets[5], octets[4])
+            octets = octets[octets[0] + 1 :]
+        text = octets.decode("utf-16-be" if event.data_coding == 8 else "gsm03.38")
+        message_id = self.name(len(self.got) + 1)
+        got = Got(event.source_addr, event.destination_addr, text, message_id, part, event.data_coding)
+        if self.log is not None:
+            with self.log.open("a") as file:
+                file.write(text.replace("\n", " ") + "\n")
+        if self.is_early:
+            await self._send_receipt(event, message_id)
+        event.accept(message_id=message_id)
+        if not self.is_early and event.registered_delivery and self.stat is not None:
+            task = asyncio.create_task(self._send_receipt(event, message_id))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        async with self._changed:
+            self.got.append(got)
+            self._changed.notify_all()
+
+    async def _send_receipt(self, event: smpp34.SubmitSmEvent, message_id: str) -> None:
+        if self.hold is not None:
+            await self.hold.wait()
+        for _ in range(self.receipts):
+            await self._esmes[event.session_id].deliver_sm(
+                event.source_addr,
+                f"id:{message_id} sub:001 dlvrd:001 submit date:2611241200 "
+                f"done date:2611241200 stat:{self.stat} err:000".encode(),
+                source_addr=event.destination_addr,
+                esm_class=0x04,
+            )
+
+
+async def _run(port: int, log: Path) -> None:
+    async with Smsc(port=port, log=log):
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(_run(int(sys.argv[1]), Path(sys.argv[2])))

@@ -1,0 +1,212 @@
+"""Texts over SMPP, to smpp34's own SMSC."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from tests.phones.smsc import Smsc, free_port, start_smsc
+from watchword.core.policy import Way
+from watchword.delivery.channel import DeliveryFailed, Outgoing, Report, Result
+from watchword.delivery.smpp import carrier as module
+from watchword.delivery.smpp.carrier import SmppCarrier
+from watchword.delivery.smpp.wishes import Ids, SmppWishes
+
+
+def outgoing(code: str = "493027", *, words: str = "", number: str = "+4915112345678") -> Outgoing:
+    return Outgoing(
+        uuid4(),
+        Way.TEXT,
+        number,
+        "",
+        code,
+        "Harbour & Hill",
+        "sign-in.example",
+        words=words,
+        not_after=datetime.now(UTC) + timedelta(minutes=5),
+    )
+
+
+class Reports:
+    """What a carrier reported, with a way to wait for it."""
+
+    def __init__(self) -> None:
+        self.all: list[Report] = []
+        self._came = asyncio.Event()
+
+    def __call__(self, report: Report) -> None:
+        self.all.append(report)
+        self._came.set()
+
+    async def wait_for(self, number: int) -> list[Report]:
+        async with asyncio.timeout(10):
+            while len(self.all) < number:
+                self._came.clear()
+                await self._came.wait()
+        return self.all
+
+
+@asynccontextmanager
+async def bound(smsc: Smsc, **wishes: object) -> AsyncIterator[tuple[SmppCarrier, Reports]]:
+    values = {"host": "127.0.0.1", "port": smsc.port, "system_id": "ww", "password": "secret", "sender": "Harbour"}
+    carrier, reports = SmppCarrier("one", SmppWishes(**{**values, **wishes})), Reports()  # type: ignore[arg-type]
+    await carrier.start(reports)
+    try:
+        yield carrier, reports
+    finally:
+        await carrier.stop()
+
+
+def run(play: Callable[[], Awaitable[None]]) -> None:
+    async def within() -> None:
+        async with asyncio.timeout(60):
+            await play()
+
+    asyncio.run(within())
+
+
+def test_a_text_arrives_and_its_receipt_comes_back() -> None:
+    async def play() -> None:
+        async with Smsc() as smsc, bound(smsc) as (carrier, reports):
+            handed = await carrier.send(outgoing())
+            (got,) = await smsc.wait_for(1)
+            assert (got.sender, got.number) == ("Harbour", "4915112345678")
+            assert got.text.startswith("493 027 is your Harbour & Hill code.")
+            assert got.text.endswith("\n\n@sign-in.example #493027")
+            assert got.part is None
+            assert await reports.wait_for(1) == [Report("one", handed.reference, Result.DELIVERED)]
+            assert carrier.condition.is_up
+
+    run(play)
+
+
+def test_a_warning_in_another_script_arrives_in_parts_that_belong_together() -> None:
+    async def play() -> None:
+        async with Smsc(stat=None) as smsc, bound(smsc) as (carrier, _reports):
+            await carrier.send(outgoing(words="x" * 200))
+            parts = await smsc.wait_for(2)
+            assert [got.part for got in parts] == [(1, 2), (2, 2)]
+            assert "".join(got.text for got in parts) == "x" * 200
+
+    run(play)
+
+
+@pytest.mark.parametrize(
+    ("status", "result", "permanent"),
+    [
+        (0x58, Result.FAILED, False),
+        (0x14, Result.FAILED, False),
+        (0x0B, Result.BAD_NUMBER, True),
+        (0x0A, Result.FAILED, False),
+    ],
+)
+def test_a_refusal_says_whether_trying_again_helps(status: int, result: Result, permanent: bool) -> None:
+    async def play() -> None:
+        async with Smsc(status=status) as smsc, bound(smsc) as (carrier, _reports):
+            with pytest.raises(DeliveryFailed) as caught:
+                await carrier.send(outgoing())
+            assert (caught.value.result, caught.value.permanent) == (result, permanent)
+            assert not caught.value.maybe_taken
+
+    run(play)
+
+
+def test_fld_12_a_carrier_that_does_not_answer_may_have_taken_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "ANSWER_SECONDS", 0.3)
+
+    async def play() -> None:
+        async with Smsc(status=-1) as smsc, bound(smsc) as (carrier, _reports):
+            with pytest.raises(DeliveryFailed) as caught:
+                await carrier.send(outgoing())
+            assert caught.value.maybe_taken
+
+    run(play)
+
+
+def test_nobody_there_is_told_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BOUND_SECONDS", 0.3)
+
+    async def play() -> None:
+        smsc = Smsc(port=free_port())
+        async with bound(smsc) as (carrier, _reports):
+            with pytest.raises(DeliveryFailed) as caught:
+                await carrier.send(outgoing())
+            assert not caught.value.maybe_taken
+            assert not carrier.condition.is_up
+
+    run(play)
+
+
+def test_receipts_twice_and_before_the_answer_are_all_reported() -> None:
+    async def play() -> None:
+        async with Smsc(receipts=2, is_early=True) as smsc, bound(smsc) as (carrier, reports):
+            handed = await carrier.send(outgoing())
+            assert await reports.wait_for(2) == [Report("one", handed.reference, Result.DELIVERED)] * 2
+
+    run(play)
+
+
+def test_ids_that_a_carrier_writes_in_two_ways_match() -> None:
+    async def play() -> None:
+        async with (
+            Smsc(name=lambda number: f"{number + 25:X}") as smsc,
+            bound(smsc, ids=Ids.HEX_TO_DECIMAL) as (carrier, _),
+        ):
+            assert (await carrier.send(outgoing())).reference == "26"
+
+    run(play)
+
+
+def test_none_of_500_texts_is_lost_when_the_carrier_is_killed_and_comes_back(tmp_path: Path) -> None:
+    """Whatever was accepted has arrived; what was not is known, and sent again with the same code."""
+    port, log = free_port(), tmp_path / "got"
+
+    async def play() -> None:
+        wishes = SmppWishes(host="127.0.0.1", port=port, system_id="ww", password="s", window_size=20)
+        carrier, reports = SmppCarrier("one", wishes), Reports()
+        process = start_smsc(port, log)
+        try:
+            await carrier.start(reports)
+            messages = [outgoing(f"{number:06d}") for number in range(500)]
+            accepted: dict[str, str] = {}
+            sends: Counter[str] = Counter()
+            permanent: list[bool] = []
+            many = asyncio.Event()
+
+            async def deliver(message: Outgoing) -> None:
+                while message.code not in accepted:
+                    sends[message.code] += 1
+                    try:
+                        accepted[message.code] = (await carrier.send(message)).reference
+                        if len(accepted) >= 200:
+                            many.set()
+                    except DeliveryFailed as failure:
+                        permanent.append(failure.permanent)
+
+            async def kill() -> None:
+                nonlocal process
+                await many.wait()
+                process.kill()
+                process.wait()
+                process = start_smsc(port, log)
+
+            await asyncio.gather(kill(), *(deliver(message) for message in messages))
+            arrived = Counter(line.split()[-1].removeprefix("#") for line in log.read_text().splitlines())
+            assert set(arrived) == {message.code for message in messages}
+            assert all(arrived[code] <= sends[code] for code in arrived)
+            assert any(number > 1 for number in sends.values()), "the kill came too late to mean anything"
+            assert not any(permanent)
+            assert carrier.condition.is_up
+        finally:
+            await carrier.stop()
+            process.kill()
+            process.wait()
+
+    run(play)

@@ -1,0 +1,79 @@
+"""`watchword phones check|seal`: looks at the phones file, and seals a secret for it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from watchword.config import keyfile
+from watchword.config.environment import key_file_path
+from watchword.config.phones import phones_of, seal
+from watchword.core.keyring import KeyRing, KeyRingError
+
+
+def phones(arguments: Sequence[str], variables: Mapping[str, str]) -> int:
+    """Carries out the command; 0 if all is well, 1 if something is wrong, 2 for wrong usage."""
+    parser = argparse.ArgumentParser(
+        prog="watchword phones",
+        description="The phones file says which carriers bring texts and calls to phones (WATCHWORD_PHONES_FILE).",
+    )
+    parser.add_argument(
+        "act",
+        choices=["check", "seal"],
+        help="check: say what the file means, or what is wrong with it; "
+        "seal: read a secret from standard input and print it as it may stand in the file",
+    )
+    parser.add_argument("--file", type=Path, help="the phones file (WATCHWORD_PHONES_FILE)")
+    wishes = parser.parse_args(arguments)
+    try:
+        ring = _ring(variables)
+    except (keyfile.KeyFileError, KeyRingError) as error:
+        print(f"watchword phones: {error}", file=sys.stderr)
+        return 1
+    if wishes.act == "seal":
+        return _seal(ring)
+    path = str(wishes.file or variables.get("WATCHWORD_PHONES_FILE", ""))
+    if not path:
+        print("watchword phones: name the file with --file, or set WATCHWORD_PHONES_FILE.", file=sys.stderr)
+        return 1
+    return _check(path, ring)
+
+
+def _ring(variables: Mapping[str, str]) -> KeyRing:
+    if text := variables.get("WATCHWORD_KEYS"):
+        return KeyRing.parse(text, chance=os.urandom)
+    return keyfile.read(key_file_path(variables))
+
+
+def _seal(ring: KeyRing) -> int:
+    secret = sys.stdin.readline().rstrip("\n") if not sys.stdin.isatty() else _asked()
+    if not secret:
+        print("watchword phones: there was nothing to seal.", file=sys.stderr)
+        return 1
+    print(seal(secret, ring))
+    return 0
+
+
+def _asked() -> str:
+    from getpass import getpass
+
+    return getpass("Secret (it is not shown): ")
+
+
+def _check(path: str, ring: KeyRing) -> int:
+    read = phones_of(path, ring)
+    if read.problems:
+        print(f"{path}:", file=sys.stderr)
+        for problem in read.problems:
+            print(f"  - {problem}", file=sys.stderr)
+        return 1
+    for planned in read.carriers:
+        route = planned.route
+        ways = " and ".join(sorted(f"{way}s" for way in route.ways))
+        to = ", ".join(route.prefixes) or "all numbers"
+        most = f", at most {route.each_day} a day" if route.each_day is not None else ""
+        print(f"{route.name}: {ways} by {planned.kind} to {to}, weight {route.weight}{most}")
+    return 0

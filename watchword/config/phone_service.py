@@ -1,0 +1,47 @@
+"""`watchword serve phones`: the process that keeps carriers open and brings codes to them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+from django.utils import timezone
+
+from watchword.delivery.channel import Carrier
+from watchword.delivery.courier import Courier, Line
+from watchword.delivery.phones_file import Phones, Planned
+from watchword.delivery.queue import wake_socket
+from watchword.delivery.receipts import Changed
+from watchword.delivery.smpp.carrier import SmppCarrier
+from watchword.signin import phone_reports
+
+
+def build(planned: Planned) -> Carrier:
+    """Return the carrier that a part of the phones file describes."""
+    match planned.kind:
+        case "smpp":
+            return SmppCarrier(planned.route.name, planned.wishes)
+        case _:
+            raise AssertionError(planned.kind)
+
+
+async def serve_phones(phones: Phones, folder: Path, *, ready: Callable[[], None] = lambda: None) -> None:
+    """Keep the carriers open and carry what waits, until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    with wake_socket(folder) as bell:
+        lines = [Line(build(planned), planned.route) for planned in phones.carriers]
+        courier = Courier(lines, bell=bell, decided=_decided)
+        try:
+            await courier.run(stop, ready=ready)
+        finally:
+            os.unlink(bell.getsockname())  # noqa: PTH108  (a path object would warn of blocking; this blocks as little)
+
+
+def _decided(changed: Changed) -> None:
+    phone_reports.note(changed.delivery_id, changed.result, now=timezone.now())

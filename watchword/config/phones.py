@@ -1,0 +1,59 @@
+"""The kinds of carriers that a phones file may name, and how secrets stand in it. Read before Django is ready."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from pathlib import Path
+
+from watchword.config.secret_files import SecretFileError, read_secret_file
+from watchword.core.keyring import KeyRing, KeyRingError
+from watchword.core.policy import Way
+from watchword.delivery.phones_file import Kind, Phones, read_phones
+
+SEALED = "sealed:"
+IN_FILE = "file:"
+_PURPOSE = "phones.secret"
+
+
+def kinds() -> Mapping[str, Kind]:
+    """Return every kind of carrier that a phones file may name."""
+    from watchword.delivery.sip.wishes import SipWishes
+    from watchword.delivery.smpp.wishes import SmppWishes
+
+    return {
+        "smpp": Kind(SmppWishes, lambda _wishes: frozenset({Way.TEXT})),
+        "sip": Kind(SipWishes, lambda _wishes: frozenset({Way.CALL})),
+    }
+
+
+def seal(secret: str, ring: KeyRing) -> str:
+    """Return a secret as it may stand in a phones file."""
+    return SEALED + base64.urlsafe_b64encode(ring.seal(_PURPOSE, secret.encode())).decode()
+
+
+def open_secret(text: str, ring: KeyRing) -> str:
+    """Return the secret that a value of a phones file stands for; raises ValueError in plain words, never with it."""
+    if text.startswith(SEALED):
+        try:
+            return ring.open(_PURPOSE, base64.urlsafe_b64decode(text.removeprefix(SEALED))).decode()
+        except (binascii.Error, KeyRingError, ValueError):
+            raise ValueError("was not sealed with this key ring; make it anew with `watchword phones seal`") from None
+    if text.startswith(IN_FILE):
+        try:
+            return read_secret_file(Path(text.removeprefix(IN_FILE))).strip()
+        except SecretFileError as error:
+            raise ValueError(f"names a file that {error}") from None
+    raise ValueError('is a secret in clear; write "file:/path" or what `watchword phones seal` prints')
+
+
+def phones_of(path: str, ring: KeyRing) -> Phones:
+    """Return what a phones file says, or what is wrong with it; empty where there is none."""
+    if not path:
+        return Phones()
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        return Phones(problems=(f"can't be read: {type(error).__name__}",))
+    return read_phones(text, kinds(), lambda value: open_secret(value, ring))

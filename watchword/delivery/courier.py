@@ -1,0 +1,278 @@
+"""Carries what waits in the queue to the carriers, keeps them open, and writes down what they report.
+
+One event loop per process; every question to the database is asked in one thread of its own, so that neither a slow
+carrier nor a slow database holds up the other. Any number of couriers may run: a message belongs to whoever claimed it,
+for the time of the lease. A courier that dies between "a carrier took it" and "we wrote that down" leads to a second
+copy of the same text with the same code, never to another code (ADR 0036).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import socket
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TypeVar
+
+from watchword.delivery import choosing, desk
+from watchword.delivery.breaker import Breaker
+from watchword.delivery.channel import Carrier, Condition, DeliveryFailed, Outgoing, Report, Result
+from watchword.delivery.choosing import Measured, Route
+from watchword.delivery.queue import Claimed
+from watchword.delivery.receipts import Changed, Outcome
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.5
+"""How long a message waits at most that was written on another machine; on this one the courier is woken."""
+MEASURE_SECONDS = 10.0
+AT_ONCE = 200
+PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0)
+"""Before a message that nobody took is tried again; after the last of them it has failed."""
+STOP_SECONDS = 10.0
+
+Answer = TypeVar("Answer")
+type SimChanged = Callable[[Claimed], Awaitable[bool]]
+"""Asks whether the number moved to another SIM lately; may take a second, and says False when nobody knows."""
+
+
+@dataclass(slots=True)
+class Line:
+    """One carrier with its route and what this process knows of it."""
+
+    carrier: Carrier
+    route: Route
+    breaker: Breaker = field(default_factory=Breaker)
+    carried_today: int = 0
+
+
+async def _nobody_knows(_claimed: Claimed) -> bool:
+    return False
+
+
+class Courier:
+    """Carries until it is told to stop."""
+
+    def __init__(
+        self,
+        lines: Sequence[Line],
+        *,
+        bell: socket.socket | None = None,
+        decided: Callable[[Changed], None] = lambda _changed: None,
+        sim_changed: SimChanged = _nobody_knows,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """``decided`` is told, in the thread of the database, of every delivery of which something new is known."""
+        self._lines = {line.carrier.name: line for line in lines}
+        self._bell = bell
+        self._decided = decided
+        self._sim_changed = sim_changed
+        self._clock = clock
+        self._database = ThreadPoolExecutor(1, thread_name_prefix="phones-database")
+        self._reports: list[Report] = []
+        self._outcomes: list[Outcome] = []
+        self._finished: list[desk.Finished] = []
+        self._again: list[tuple[Outgoing, float]] = []
+        self._measured: Mapping[tuple[str, str], Measured] = {}
+        self._wake = asyncio.Event()
+        self._dirty = asyncio.Event()
+        self._under_way: dict[asyncio.Task[None], Claimed] = {}
+
+    async def run(self, stop: asyncio.Event, *, ready: Callable[[], None] = lambda: None) -> None:
+        """Open the carriers and carry until ``stop`` is set; then hang up, and give back what was not carried."""
+        loop = asyncio.get_running_loop()
+        if self._bell is not None:
+            loop.add_reader(self._bell, self._rung)
+        for line in self._lines.values():
+            await line.carrier.start(self._report)
+        tasks = [loop.create_task(work()) for work in (self._fetch, self._write, self._measure)]
+        stopping = loop.create_task(stop.wait())
+        ready()
+        try:
+            await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
+                if task.done():
+                    # A task that ended has failed: the process must not live on half dead.
+                    task.result()
+        finally:
+            stopping.cancel()
+            tasks[0].cancel()
+            if self._bell is not None:
+                loop.remove_reader(self._bell)
+            await self._stop_carrying()
+            for task in tasks[1:]:
+                task.cancel()
+            await self._settle()
+            await self._ask(desk.close)
+            self._database.shutdown()
+
+    async def _stop_carrying(self) -> None:
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=STOP_SECONDS)
+        left = list(self._under_way.values())
+        for task in list(self._under_way):
+            task.cancel()
+        await asyncio.gather(*(line.carrier.stop() for line in self._lines.values()), return_exceptions=True)
+        await self._ask(lambda: desk.give_back([item.outgoing.delivery_id for item in left], self._clock()))
+
+    def _rung(self) -> None:
+        assert self._bell is not None
+        try:
+            while self._bell.recv(16):
+                self._wake.set()
+        except BlockingIOError:
+            return
+
+    def _report(self, report: Report) -> None:
+        self._reports.append(report)
+        self._dirty.set()
+
+    async def _ask(self, question: Callable[[], Answer]) -> Answer:
+        return await asyncio.get_running_loop().run_in_executor(self._database, question)
+
+    async def _fetch(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            self._wake.clear()
+            room = AT_ONCE - len(self._under_way)
+            claimed = await self._ask(partial(desk.claim, self._clock(), room)) if room > 0 else []
+            for item in claimed:
+                task = loop.create_task(self._carry(item))
+                self._under_way[task] = item
+                task.add_done_callback(self._carried)
+            if claimed:
+                continue
+            try:
+                await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
+            except TimeoutError:
+                continue
+
+    def _carried(self, task: asyncio.Task[None]) -> None:
+        item = self._under_way.pop(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # Its text may hold a number; its kind and the delivery say where to look.
+            logger.error("delivery %s: %s", item.outgoing.delivery_id, type(error).__name__)
+        self._wake.set()
+
+    async def _carry(self, item: Claimed) -> None:
+        outgoing = item.outgoing
+        if outgoing.not_after is not None and outgoing.not_after <= self._clock():
+            self._finish(outgoing, Result.EXPIRED)
+            return
+        if await self._sim_changed(item):
+            self._finish(outgoing, Result.SIM_CHANGED)
+            return
+        result = Result.FAILED
+        lines = self._order(item)
+        for line in lines:
+            try:
+                if await self._hand(item, line):
+                    return
+            except DeliveryFailed as failure:
+                result = failure.result
+                if failure.permanent:
+                    self._finish(outgoing, result, channel=line.route.name)
+                    return
+        if not lines:
+            logger.warning("delivery %s: no carrier takes it", outgoing.delivery_id)
+        if item.tries > len(PAUSES):
+            self._finish(outgoing, result, channel=lines[-1].route.name if lines else "")
+        else:
+            self._again.append((outgoing, PAUSES[item.tries - 1]))
+            self._dirty.set()
+
+    def _order(self, item: Claimed) -> list[Line]:
+        now = time.monotonic()
+
+        def is_usable(name: str) -> bool:
+            line = self._lines[name]
+            return line.carrier.condition.is_up and line.breaker.lets_through(now)
+
+        measured = {
+            name: self._measured.get((name, item.country), self._measured.get((name, ""), Measured()))
+            for name in self._lines
+        }
+        routes = choosing.order(
+            [line.route for line in self._lines.values() if item.is_urgent or not _is_spent(line)],
+            way=item.outgoing.way,
+            number=item.outgoing.number,
+            is_usable=is_usable,
+            measured=measured,
+            chance=random.random,
+        )
+        return [self._lines[route.name] for route in routes]
+
+    async def _hand(self, item: Claimed, line: Line) -> bool:
+        outgoing, name = item.outgoing, line.route.name
+        try:
+            handed = await line.carrier.send(outgoing)
+        except DeliveryFailed as failure:
+            logger.info("delivery %s: %s answered %s", outgoing.delivery_id, name, failure.result)
+            if not failure.permanent:
+                line.breaker.failed(time.monotonic())
+            self._outcomes.append(Outcome(outgoing.delivery_id, name, failure.result, item.country))
+            raise
+        line.breaker.succeeded()
+        line.carried_today += 1
+        price = line.route.price_micros(item.country)
+        self._outcomes.append(Outcome(outgoing.delivery_id, name, Result.SENT, item.country, handed.reference, price))
+        self._finish(outgoing, handed.result, channel=name, reference=handed.reference, cost_micros=price)
+        return True
+
+    def _finish(
+        self, outgoing: Outgoing, result: Result, *, channel: str = "", reference: str = "", cost_micros: int = 0
+    ) -> None:
+        self._finished.append(desk.Finished(outgoing.delivery_id, result, channel, reference, cost_micros))
+        self._dirty.set()
+
+    async def _write(self) -> None:
+        """Write what happened, all that gathered while the last write was on its way in one transaction."""
+        while True:
+            await self._dirty.wait()
+            self._dirty.clear()
+            await self._settle()
+
+    async def _settle(self) -> None:
+        finished, self._finished = self._finished, []
+        outcomes, self._outcomes = self._outcomes, []
+        again, self._again = self._again, []
+        reports, self._reports = self._reports, []
+        if not (finished or outcomes or again or reports):
+            return
+        now = self._clock()
+        batch = desk.Batch(
+            outcomes=outcomes,
+            finished=finished,
+            again=[(outgoing.delivery_id, now + timedelta(seconds=pause)) for outgoing, pause in again],
+            reports=reports,
+        )
+        await self._ask(lambda: desk.write(batch, self._decided, now))
+
+    async def _measure(self) -> None:
+        """Look now and then at what really arrived, and write down how the carriers stand."""
+        while True:
+            names = list(self._lines)
+            seen = await self._ask(partial(desk.measure, names, self._clock()))
+            self._measured = seen.measured
+            for name, carried in seen.carried_today.items():
+                self._lines[name].carried_today = carried
+            states = {name: (line.carrier.condition, line.breaker.is_closed) for name, line in self._lines.items()}
+            await self._ask(partial(desk.note_states, states, self._clock()))
+            await self._until_something_changes({name: condition for name, (condition, _closed) in states.items()})
+
+    async def _until_something_changes(self, before: Mapping[str, Condition]) -> None:
+        deadline = time.monotonic() + MEASURE_SECONDS
+        while time.monotonic() < deadline:
+            await asyncio.sleep(0.25)
+            if any(self._lines[name].carrier.condition != condition for name, condition in before.items()):
+                return
+
+
+def _is_spent(line: Line) -> bool:
+    return line.route.each_day is not None and line.carried_today >= line.route.each_day

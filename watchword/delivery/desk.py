@@ -1,0 +1,160 @@
+"""The courier's questions to the database. All of them run in the one thread that has its connection."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from django.db import DatabaseError, InterfaceError, close_old_connections, connection, transaction
+from django.db.models import Count, Q
+
+from watchword.delivery import queue
+from watchword.delivery.channel import Condition, Report, Result
+from watchword.delivery.choosing import Measured
+from watchword.delivery.models import ChannelState, Handover
+from watchword.delivery.queue import Claimed
+from watchword.delivery.receipts import Changed, Outcome, apply_strays, forget_old, note_outcomes, note_reports
+from watchword.delivery.routing import note_result
+
+logger = logging.getLogger(__name__)
+
+MEASURED_OVER = timedelta(hours=1)
+HAS_HAD_TIME = timedelta(seconds=90)
+"""A message younger than this may still arrive: it says nothing about its carrier."""
+TROUBLE_SECONDS = 1.0
+_ARRIVED = [result.value for result in Result if result.has_arrived]
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A message that is out of the queue: a carrier took it, or nobody ever will."""
+
+    delivery_id: UUID
+    result: Result
+    channel: str
+    reference: str
+    cost_micros: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What happened since the last write."""
+
+    outcomes: Sequence[Outcome] = ()
+    finished: Sequence[Finished] = ()
+    again: Sequence[tuple[UUID, datetime]] = ()
+    reports: Sequence[Report] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What became of messages, by carrier and country (``""``: all countries), and how many each carried today."""
+
+    measured: Mapping[tuple[str, str], Measured] = field(default_factory=dict)
+    carried_today: Mapping[str, int] = field(default_factory=dict)
+
+
+def claim(now: datetime, at_most: int) -> list[Claimed]:
+    """Take messages out of the queue for a while; none when the database doesn't answer."""
+    close_old_connections()
+    try:
+        return queue.claim(now=now, at_most=min(at_most, queue.PORTION))
+    except (DatabaseError, InterfaceError) as error:
+        logger.warning("the queue can't be read: %s", type(error).__name__)
+        connection.close()
+        return []
+
+
+def write(batch: Batch, decided: Callable[[Changed], None], now: datetime) -> None:
+    """Write down what happened, and again until it is written: carriers will not say it twice."""
+    changed: list[Changed] = []
+    while True:
+        try:
+            with transaction.atomic():
+                note_outcomes(batch.outcomes, now=now)
+                told = []
+                for one in batch.finished:
+                    is_news = note_result(
+                        one.delivery_id,
+                        one.result,
+                        now=now,
+                        channel=one.channel or None,
+                        reference=one.reference,
+                        cost_micros=one.cost_micros,
+                    )
+                    if is_news and one.result is Result.SIM_CHANGED:
+                        told.append(Changed(one.delivery_id, one.result))
+                queue.done(one.delivery_id for one in batch.finished)
+                for delivery_id, at in batch.again:
+                    queue.later(delivery_id, at=at)
+            changed = [*told, *note_reports(batch.reports, now=now)]
+            break
+        except (DatabaseError, InterfaceError) as error:
+            logger.warning("what happened can't be written, trying again: %s", type(error).__name__)
+            connection.close()
+            time.sleep(TROUBLE_SECONDS)
+    for change in changed:
+        decided(change)
+
+
+def give_back(delivery_ids: Sequence[UUID], now: datetime) -> None:
+    """Put messages back that will not be carried by this courier."""
+    try:
+        queue.release(delivery_ids, now=now)
+    except (DatabaseError, InterfaceError) as error:
+        # The lease gives them back in half a minute.
+        logger.warning("messages could not be given back: %s", type(error).__name__)
+
+
+def measure(names: Sequence[str], now: datetime) -> Seen:
+    """Count what became of each carrier's messages."""
+    try:
+        apply_strays(now=now)
+        forget_old(now=now)
+        rows = Handover.objects.filter(channel__in=names, at__gt=now - MEASURED_OVER, at__lte=now - HAS_HAD_TIME)
+        counted = rows.exclude(reference="", result=Result.BAD_NUMBER).values("channel", "country")
+        measured: dict[tuple[str, str], Measured] = {}
+        arrived = Count("pk", filter=Q(result__in=_ARRIVED) | Q(delivery__entered_at__isnull=False))
+        for row in counted.annotate(taken=Count("pk"), arrived=arrived):
+            measured[row["channel"], row["country"]] = Measured(row["taken"], row["arrived"])
+        for name in names:
+            mine = [value for (channel, _country), value in measured.items() if channel == name]
+            measured[name, ""] = Measured(sum(one.taken for one in mine), sum(one.arrived for one in mine))
+        today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        sent = Handover.objects.filter(channel__in=names, at__gte=today).exclude(reference="")
+        carried = dict(sent.values_list("channel").annotate(Count("pk")))
+        return Seen(measured, {name: carried.get(name, 0) for name in names})
+    except (DatabaseError, InterfaceError) as error:
+        logger.warning("carriers can't be measured: %s", type(error).__name__)
+        connection.close()
+        return Seen()
+
+
+def note_states(states: Mapping[str, tuple[Condition, bool]], now: datetime) -> None:
+    """Write down how the carriers stand, for the administrator's page."""
+    try:
+        for name, (condition, is_closed) in states.items():
+            before = ChannelState.objects.filter(pk=name).first()
+            same = before is not None and (before.is_up, before.is_open) == (condition.is_up, is_closed)
+            ChannelState.objects.update_or_create(
+                name=name,
+                defaults={
+                    "is_up": condition.is_up,
+                    "words": condition.words[:200],
+                    "is_open": is_closed,
+                    "seen_at": now,
+                    "changed_at": before.changed_at if before is not None and same else now,
+                },
+            )
+    except (DatabaseError, InterfaceError) as error:
+        logger.warning("the state of carriers can't be written: %s", type(error).__name__)
+        connection.close()
+
+
+def close() -> None:
+    """Close the connection of this thread."""
+    connection.close()

@@ -1,0 +1,162 @@
+"""The queue between pages and the courier: sealed rows, claimed for a while by one courier, gone once taken."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import socket
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+
+from watchword.core.policy import Way
+from watchword.delivery.channel import Handed, Outgoing, Result
+from watchword.delivery.models import Delivery, Waiting
+
+LEASE = timedelta(seconds=30)
+"""So long a courier has a message to itself; when it dies, another one sends it then: the same text, the same code."""
+LASTS = timedelta(minutes=5)
+"""How long a message without a code (a warning) is worth sending."""
+PORTION = 100
+_SEAL = "delivery.waiting"
+_SOCKET = "phones-{}.sock"
+
+
+class QueueChannel:
+    """The channel of pages where real carriers are configured: takes everything at once, carries nothing itself."""
+
+    name = "queue"
+
+    @property
+    def ways(self) -> frozenset[Way]:
+        """The ways for which the phones file names a carrier."""
+        return frozenset(settings.WATCHWORD_PHONES.ways)
+
+    def send(self, outgoing: Outgoing, *, timeout_seconds: float) -> Handed:  # noqa: ARG002  (one row is quick)
+        """Put a message into the queue and wake the courier."""
+        put(outgoing)
+        return Handed(result=Result.WAITING)
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A message that this courier may send now."""
+
+    outgoing: Outgoing
+    tries: int
+    country: str
+    purpose: str
+    organisation_id: int
+    is_urgent: bool
+    """Whether limits of a carrier leave it alone: administrators get in whatever happens."""
+
+
+def put(outgoing: Outgoing) -> None:
+    """Write a message into the queue and wake the courier."""
+    delivery = Delivery.objects.only("created_at").get(pk=outgoing.delivery_id)
+    expires_at = outgoing.not_after or delivery.created_at + LASTS
+    payload = settings.WATCHWORD_KEY_RING.seal(_SEAL, json.dumps(_plain(outgoing)).encode())
+    Waiting.objects.create(
+        delivery_id=outgoing.delivery_id, payload=payload, next_try_at=delivery.created_at, expires_at=expires_at
+    )
+    wake()
+
+
+def withdraw(delivery_ids: Collection[UUID]) -> None:
+    """Take messages whose codes have died out of the queue; one that is on its way already is not stopped."""
+    if Waiting.objects.filter(delivery_id__in=delivery_ids).delete()[0]:
+        Delivery.objects.filter(pk__in=delivery_ids, result=Result.WAITING).update(result=Result.EXPIRED)
+
+
+def claim(*, now: datetime, at_most: int = PORTION) -> list[Claimed]:
+    """Take messages whose time has come, the oldest first, for as long as the lease lasts."""
+    due = Waiting.objects.filter(next_try_at__lte=now).order_by("next_try_at", "pk")
+    claimed = []
+    for pk in list(due.values_list("pk", flat=True)[:at_most]):
+        mine = Waiting.objects.filter(pk=pk, next_try_at__lte=now)
+        if mine.update(next_try_at=now + LEASE, tries=F("tries") + 1):
+            claimed.append(pk)
+    rows = Waiting.objects.filter(pk__in=claimed).select_related("delivery__user").order_by("next_try_at", "pk")
+    return [_claimed(row) for row in rows]
+
+
+def done(delivery_ids: Iterable[UUID]) -> None:
+    """Take messages out of the queue: a carrier has them, or nobody ever will."""
+    Waiting.objects.filter(delivery_id__in=list(delivery_ids)).delete()
+
+
+def later(delivery_id: UUID, *, at: datetime) -> None:
+    """Try a message again at a time."""
+    Waiting.objects.filter(delivery_id=delivery_id).update(next_try_at=at)
+
+
+def release(delivery_ids: Iterable[UUID], *, now: datetime) -> None:
+    """Give messages back that this courier will not send after all, because it stops."""
+    with transaction.atomic():
+        Waiting.objects.filter(delivery_id__in=list(delivery_ids)).update(next_try_at=now)
+
+
+def read(delivery_id: UUID) -> Outgoing | None:
+    """Return a message that is still in the queue, for a provider that asks what to say; None once it is gone."""
+    row = Waiting.objects.filter(pk=delivery_id).first()
+    return _outgoing(row) if row is not None else None
+
+
+def wake_socket(folder: Path) -> socket.socket:
+    """Return the socket at which pages of this machine wake this process; its file is in the folder."""
+    path = folder / _SOCKET.format(os.getpid())
+    path.unlink(missing_ok=True)
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    listening.setblocking(False)
+    listening.bind(str(path))
+    return listening
+
+
+def wake() -> None:
+    """Wake every courier of this machine. Where none listens, one elsewhere finds the row within half a second."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bell:
+        bell.setblocking(False)
+        for path in settings.WATCHWORD_HOME.glob(_SOCKET.format("*")):
+            try:
+                bell.sendto(b"1", str(path))
+            except ConnectionRefusedError:
+                # The courier that listened here was killed.
+                path.unlink(missing_ok=True)
+            except OSError:
+                # A full socket has been rung often enough.
+                continue
+
+
+def _plain(outgoing: Outgoing) -> dict[str, Any]:
+    values = {field.name: getattr(outgoing, field.name) for field in dataclasses.fields(outgoing)}
+    values["delivery_id"] = str(outgoing.delivery_id)
+    values["not_after"] = outgoing.not_after.isoformat() if outgoing.not_after is not None else None
+    return values
+
+
+def _outgoing(row: Waiting) -> Outgoing:
+    values = json.loads(settings.WATCHWORD_KEY_RING.open(_SEAL, bytes(row.payload)))
+    values["delivery_id"] = UUID(values["delivery_id"])
+    values["way"] = Way(values["way"])
+    values["not_after"] = row.expires_at
+    return Outgoing(**values)
+
+
+def _claimed(row: Waiting) -> Claimed:
+    delivery = row.delivery
+    return Claimed(
+        outgoing=_outgoing(row),
+        tries=row.tries,
+        country=delivery.country,
+        purpose=delivery.purpose,
+        organisation_id=delivery.organisation_id,
+        is_urgent=delivery.purpose != "register" and delivery.user.is_administrator,
+    )

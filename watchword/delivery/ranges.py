@@ -1,0 +1,77 @@
+"""Telephone numbers as the guard sees them: which country, which kind of range, which neighbours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import phonenumbers
+from phonenumbers import PhoneNumberType
+
+NO_COUNTRY = "001"
+"""What ITU-T E.164 numbers outside all countries carry: satellites, international networks, world-wide services."""
+NEIGHBOURS_DIGITS = 4
+"""Numbers that differ in their last four digits only are neighbours: one operator owns such a block of 10,000."""
+
+
+class Kind(StrEnum):
+    """What a number is, as far as that decides whether anything is ever sent to it."""
+
+    ORDINARY = "ordinary"
+    PREMIUM = "premium"
+    SHARED_COST = "shared_cost"
+    SATELLITE = "satellite"
+    SERVICE = "service"
+    """Pagers, universal access numbers, voice mail boxes."""
+    UNKNOWN = "unknown"
+
+    @property
+    def may_be_sent_to(self) -> bool:
+        """Whether codes may ever go there."""
+        return self is Kind.ORDINARY
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One number as the guard sees it."""
+
+    country: str
+    kind: Kind
+
+
+_KINDS = {
+    PhoneNumberType.PREMIUM_RATE: Kind.PREMIUM,
+    PhoneNumberType.SHARED_COST: Kind.SHARED_COST,
+    PhoneNumberType.PAGER: Kind.SERVICE,
+    PhoneNumberType.UAN: Kind.SERVICE,
+    PhoneNumberType.VOICEMAIL: Kind.SERVICE,
+    PhoneNumberType.UNKNOWN: Kind.UNKNOWN,
+}
+_SATELLITES = frozenset({870, 881, 882, 883})
+"""Inmarsat; the global mobile satellite system; international networks, which hold satellite and premium ranges."""
+_PREMIUM = frozenset({979})
+_SHARED_COST = frozenset({808})
+
+
+def look_at(e164: str) -> Seen:
+    """Return what a number (E.164) is; anything that isn't one is of unknown kind."""
+    try:
+        number = phonenumbers.parse(e164)
+    except phonenumbers.NumberParseException:
+        return Seen("", Kind.UNKNOWN)
+    calling_code = number.country_code
+    if calling_code in _SATELLITES:
+        return Seen(NO_COUNTRY, Kind.SATELLITE)
+    if calling_code in _PREMIUM:
+        return Seen(NO_COUNTRY, Kind.PREMIUM)
+    if calling_code in _SHARED_COST:
+        return Seen(NO_COUNTRY, Kind.SHARED_COST)
+    country = phonenumbers.region_code_for_number(number) or ""
+    if not phonenumbers.is_valid_number(number) or not country:
+        return Seen(country, Kind.UNKNOWN)
+    return Seen(country, _KINDS.get(phonenumbers.number_type(number), Kind.ORDINARY))
+
+
+def block_of(e164: str) -> str:
+    """Return the block of neighbours that a number belongs to."""
+    return e164[:-NEIGHBOURS_DIGITS]

@@ -1,0 +1,1 @@
+"""Texts by a carrier's SMSC, SMPP 3.4."""

@@ -1,0 +1,66 @@
+"""What an operator says about one SMSC."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+LONGEST_NAME = 11
+"""Letters of an alphanumeric sender (3GPP TS 23.040)."""
+
+
+class Alphabet(StrEnum):
+    """What data_coding 0, the SMSC's default alphabet, means on the wire."""
+
+    GSM = "gsm"
+    """GSM 03.38, one octet for each septet."""
+    LATIN1 = "latin1"
+
+
+class Ids(StrEnum):
+    """How a carrier writes the message id in its receipts, compared with its answer to the submission."""
+
+    AS_IS = "as-is"
+    HEX_TO_DECIMAL = "hex-to-decimal"
+    """Hexadecimal in the answer, decimal in the receipt: so do several SMSCs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmppWishes:
+    """One SMSC: where it is, who we are there, and how it likes things written."""
+
+    host: str
+    port: int = 2775
+    system_id: str
+    password: str = field(repr=False)
+    system_type: str = ""
+    tls: bool = False
+    sender: str = ""
+    """A name of at most 11 letters, a number with plus, or a short code; empty: the carrier's choice."""
+    window_size: int = 20
+    alphabet: Alphabet = Alphabet.GSM
+    ids: Ids = Ids.AS_IS
+
+    def __post_init__(self) -> None:
+        """Refuse what no SMSC would take; raises ValueError."""
+        if not 0 < self.port < 65_536:  # noqa: PLR2004  (TCP)
+            raise ValueError("port is not from 1 to 65535")
+        if not 1 <= self.window_size <= 1000:  # noqa: PLR2004
+            raise ValueError("window_size is not from 1 to 1000")
+        # The lengths are the protocol's, SMPP 3.4 section 4.1, without the closing zero.
+        if len(self.system_id) > 15 or len(self.password) > 8:  # noqa: PLR2004
+            raise ValueError("system_id has more than 15 characters, or the password more than 8 (SMPP 3.4, 4.1)")
+        is_number = self.sender.removeprefix("+").isdecimal()
+        if self.sender and not is_number and (len(self.sender) > LONGEST_NAME or not self.sender.isascii()):
+            raise ValueError(f"sender is neither a number nor a name of at most {LONGEST_NAME} letters")
+
+    @property
+    def source(self) -> tuple[int, int, str]:
+        """Type of number, numbering plan and address of the sender (SMPP 3.4 sections 5.2.5 and 5.2.6)."""
+        if not self.sender:
+            return 0, 0, ""
+        if self.sender.startswith("+"):
+            return 1, 1, self.sender.removeprefix("+")
+        if self.sender.isdecimal():
+            return 3, 0, self.sender
+        return 5, 0, self.sender

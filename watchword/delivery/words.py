@@ -1,0 +1,148 @@
+"""What texts say and what the voice attendant speaks, in every language that it speaks.
+
+These are not gettext messages: the voice has more languages than the pages, and what goes to telephones must be
+complete in a language or not offered in it. Texts stay within GSM 03.38.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+LANGUAGES: Mapping[str, str] = {"en": "English", "de": "Deutsch", "fr": "Français", "es": "Español"}
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """All sentences of one language. ``{}`` fields are filled by texts.py."""
+
+    text: str
+    """The code and whose it is."""
+    purposes: Mapping[str, str]
+    """What the code is for, by purpose; each is one short sentence."""
+    place: str
+    not_you: str
+    not_you_short: str
+    greeting: str
+    press_one: str
+    match: str
+    fraud_key: str
+    code: str
+    again: str
+    once_more: str
+    mismatch: str
+    approved: str
+    thanks: str
+    goodbye: str
+    number_changed: str
+    number_removed: str
+    test: str
+
+
+WORDS: Mapping[str, Words] = {
+    "en": Words(
+        text="{code} is your {organisation} code.",
+        purposes={"sign_in": "For signing in.", "confirm": "To confirm a change.", "register": "To add this phone."},
+        place="Asked for in: {place}.",
+        not_you="Not you? Somebody knows your password: change it.",
+        not_you_short="Not you? Change your password.",
+        greeting="Hello. This is the sign-in service of {organisation}.",
+        press_one="To hear your security code, press 1.",
+        match="To sign in, press the two digits that your screen shows.",
+        fraud_key="If you are not signing in right now, press 0 and then the hash key.",
+        code="Your security code is:",
+        again="Once more:",
+        once_more="To hear it again, press 1.",
+        mismatch="These are not the right digits. Please try again.",
+        approved="Thank you. You can go on at your screen. Goodbye.",
+        thanks="Thank you. The code is void and your administrators have been told. Goodbye.",
+        goodbye="Goodbye.",
+        number_changed="{organisation}: the phone for signing in to your account was changed to another number. "
+        "Not you? Tell your administrator at once.",
+        number_removed="{organisation}: this phone no longer gets codes for signing in. "
+        "Not you? Tell your administrator at once.",
+        test="This is a test of {organisation}. No code is needed.",
+    ),
+    "de": Words(
+        text="{code} ist Ihr Code für {organisation}.",
+        purposes={"sign_in": "Für die Anmeldung.", "confirm": "Für eine Änderung.", "register": "Für dieses Telefon."},
+        place="Angefragt aus: {place}.",
+        not_you="Nicht Sie? Jemand kennt Ihr Passwort: ändern Sie es.",
+        not_you_short="Nicht Sie? Passwort ändern.",
+        greeting="Guten Tag. Hier ist der Anmeldedienst von {organisation}.",
+        press_one="Um Ihren Sicherheitscode zu hören, drücken Sie die 1.",
+        match="Um sich anzumelden, drücken Sie die beiden Ziffern, die Ihr Bildschirm zeigt.",
+        fraud_key="Wenn Sie sich gerade nicht anmelden, drücken Sie die 0 und dann die Rautetaste.",
+        code="Ihr Sicherheitscode lautet:",
+        again="Noch einmal:",
+        once_more="Um ihn noch einmal zu hören, drücken Sie die 1.",
+        mismatch="Das sind nicht die richtigen Ziffern. Bitte versuchen Sie es noch einmal.",
+        approved="Vielen Dank. Es geht an Ihrem Bildschirm weiter. Auf Wiederhören.",
+        thanks="Vielen Dank. Der Code ist ungültig, und Ihre Administratoren wissen Bescheid. Auf Wiederhören.",
+        goodbye="Auf Wiederhören.",
+        number_changed="{organisation}: Codes für Ihre Anmeldung gehen jetzt an eine andere Nummer. "
+        "Nicht Sie? Sagen Sie es sofort Ihrem Administrator.",
+        number_removed="{organisation}: Dieses Telefon bekommt keine Codes mehr. "
+        "Nicht Sie? Sagen Sie es sofort Ihrem Administrator.",
+        test="Dies ist ein Test von {organisation}. Sie brauchen keinen Code.",
+    ),
+    "fr": Words(
+        text="{code} est votre code {organisation}.",
+        purposes={
+            "sign_in": "Pour vous connecter.",
+            "confirm": "Pour confirmer un changement.",
+            "register": "Pour ajouter ce numéro.",
+        },
+        place="Demandé depuis: {place}.",
+        not_you="Pas vous? Votre mot de passe est connu: changez-le.",
+        not_you_short="Pas vous? Changez de mot de passe.",
+        greeting="Bonjour. Ici le service de connexion de {organisation}.",
+        press_one="Pour entendre votre code de sécurité, tapez 1.",
+        match="Pour vous connecter, tapez les deux chiffres affichés sur votre écran.",
+        fraud_key="Si vous n'êtes pas en train de vous connecter, tapez 0 puis dièse.",
+        code="Votre code de sécurité est :",
+        again="Je répète :",
+        once_more="Pour le réentendre, tapez 1.",
+        mismatch="Ce ne sont pas les bons chiffres. Veuillez réessayer.",
+        approved="Merci. Vous pouvez continuer sur votre écran. Au revoir.",
+        thanks="Merci. Le code est annulé et vos administrateurs sont prévenus. Au revoir.",
+        goodbye="Au revoir.",
+        number_changed="{organisation}: les codes de connexion vont maintenant à un autre numéro. "
+        "Pas vous? Prévenez vite votre administrateur.",
+        number_removed="{organisation}: ce numéro ne reçoit plus de codes. "
+        "Pas vous? Prévenez vite votre administrateur.",
+        test="Ceci est un test de {organisation}. Aucun code n'est demandé.",
+    ),
+    "es": Words(
+        text="{code} es su código de {organisation}.",
+        purposes={
+            "sign_in": "Para iniciar sesión.",
+            "confirm": "Para confirmar un cambio.",
+            "register": "Para añadir este número.",
+        },
+        place="Pedido desde: {place}.",
+        not_you="¿No es usted? Alguien sabe su clave: cámbiela.",
+        not_you_short="¿No es usted? Cambie su clave.",
+        greeting="Hola. Este es el servicio de acceso de {organisation}.",
+        press_one="Para oír su código de seguridad, pulse 1.",
+        match="Para entrar, pulse los dos dígitos que ve en su pantalla.",
+        fraud_key="Si no está iniciando sesión ahora, pulse 0 y después almohadilla.",
+        code="Su código de seguridad es:",
+        again="Otra vez:",
+        once_more="Para oírlo de nuevo, pulse 1.",
+        mismatch="No son los dígitos correctos. Inténtelo otra vez.",
+        approved="Gracias. Puede continuar en su pantalla. Adiós.",
+        thanks="Gracias. El código queda anulado y sus administradores están avisados. Adiós.",
+        goodbye="Adiós.",
+        number_changed="{organisation}: los códigos de acceso van ahora a otro número. "
+        "¿No es usted? Avise ya a su administrador.",
+        number_removed="{organisation}: este número ya no recibe códigos. ¿No es usted? Avise ya a su administrador.",
+        test="Esto es una prueba de {organisation}. No hace falta ningún código.",
+    ),
+}
+"""Spanish texts leave out accents that GSM 03.38 lacks (á, í, ó, ú): see ``texts.in_gsm``."""
+
+
+def words_of(language: str) -> Words:
+    """Return the sentences of a language, English where there are none."""
+    return WORDS.get(language.split("-", maxsplit=1)[0].lower(), WORDS["en"])

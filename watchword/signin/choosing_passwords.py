@@ -1,0 +1,73 @@
+"""Chooses account passwords: at first sign-in, after a warning, or because somebody wants another one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import transaction
+
+from watchword.audit.events import EventKind
+from watchword.audit.record import Origin, record
+from watchword.core.factors import Held, Reason, Rejected
+from watchword.core.policy import FactorKind
+from watchword.factors import vault
+from watchword.factors.registry import factor_of
+from watchword.signin import sessions
+from watchword.signin.challenges import Holder
+from watchword.signin.chance import CHANCE
+from watchword.signin.enrolment import ProofNeeded, permitted
+from watchword.signin.facts import read_evidence, surroundings_of
+from watchword.signin.models import Session, SignInAttempt
+from watchword.signin.outcomes import ComeIn, Continue, Refused
+from watchword.signin.service import conclude
+from watchword.signin.sessions import Opened
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordChosen:
+    """A password was chosen; for an attempt, where that leads."""
+
+    come_in: ComeIn | None
+    next: Continue | None
+    renewed: Opened | None = None
+    """The session in which it was chosen, under its new token."""
+
+
+def choose_password(
+    subject: Holder, password: str, *, origin: Origin, now: datetime
+) -> PasswordChosen | Rejected | Refused:
+    """Replace the account password. Other sessions end; app passwords stay, because the owner did this."""
+    if subject.user is None:
+        raise ProofNeeded
+    factor = factor_of(FactorKind.PASSWORD)
+    old = next(iter(vault.holdings(subject.user, kinds=[FactorKind.PASSWORD])), None)
+    # Hashing is slow: it happens before the transaction begins.
+    if old is not None and factor.verify(old.held, {}, password, keyed=vault.keyed, now=now):
+        return Rejected(Reason.SAME_AS_BEFORE)
+    challenge = factor.start_setup(
+        {"password": password}, surroundings_of(subject.user), chance=CHANCE, keyed=vault.keyed
+    )
+    if isinstance(challenge, Rejected):
+        return challenge
+    with transaction.atomic():
+        user = permitted(subject, FactorKind.PASSWORD, now)
+        held = factor.finish_setup(challenge.keep, "", chance=CHANCE, keyed=vault.keyed, now=now)
+        assert isinstance(held, Held)
+        stored = vault.store(user, held, now=now)
+        record(EventKind.PASSWORD_CHANGED, now=now, subject=user, by=user, origin=origin)
+        if isinstance(subject, Session):
+            sessions.end_all(user, because="password_changed", now=now, except_session=subject)
+            renewed = sessions.rotate(subject, read_evidence(subject.evidence), now=now)
+            if renewed is None:
+                raise ProofNeeded
+            return PasswordChosen(None, None, renewed)
+        sessions.end_all(user, because="password_changed", now=now)
+        subject.password_version = stored.id
+        SignInAttempt.objects.filter(pk=subject.pk).update(password_version=stored.id, ended_at=None)
+        outcome = conclude(subject, user, now=now)
+        if isinstance(outcome, Refused):
+            return outcome
+        return PasswordChosen(
+            outcome if isinstance(outcome, ComeIn) else None, outcome if isinstance(outcome, Continue) else None
+        )
