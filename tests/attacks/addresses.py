@@ -24,6 +24,7 @@ ENDINGS: Mapping[str, Callable[[], str]] = {
     "uuid": lambda: str(uuid4()),
     "int": lambda: "1",
     "str": lambda: "something",
+    "slug": lambda: "something",
 }
 
 

@@ -191,6 +191,12 @@ def test_ses_03_no_form_is_taken_without_the_token_of_its_page(world: World) -> 
     addresses = every_address(world)
     assert len(addresses) > 30
     for address in addresses:
+        if address.route.startswith("/carriers/"):
+            # No form and no browser: a provider's machine asks, and cookies mean nothing there.
+            before = written()
+            assert {client.post(address.path, FILLED_IN).status_code for client in browsers} == {404}, address
+            assert written() == before, address
+            continue
         assert not getattr(address.view, "csrf_exempt", False), address
         for client in browsers:
             before = written()

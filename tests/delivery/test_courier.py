@@ -27,6 +27,7 @@ class FakeCarrier:
     """A carrier that does what the test says."""
 
     ways = frozenset(Way)
+    asks_what_to_say = False
 
     def __init__(self, name: str = "one") -> None:
         self.name = name

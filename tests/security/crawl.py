@@ -80,6 +80,8 @@ class Site:
             "kind": "people" if "sample" in name else "phone",
             "name": "sign-out",
             "token": "x",
+            "channel": "carrier",
+            "delivery_id": uuid4(),
         }
         if unknown:
             values |= {"user_id": uuid4(), "credential_id": uuid4(), "alert_id": 10**30, "kind": "zzz", "name": "zzz"}

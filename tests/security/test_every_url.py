@@ -26,6 +26,9 @@ OPEN = {
     "web:add_code",
     "web:set_up",
     "web:invitation",
+    "web:code_state",
+    "web:receipt",
+    "web:voice",
     "portal:not_me",
     "portal:well_known_change_password",
 }

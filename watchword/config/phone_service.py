@@ -12,9 +12,12 @@ from django.utils import timezone
 
 from watchword.delivery.channel import Carrier
 from watchword.delivery.courier import Courier, Line
+from watchword.delivery.http_gateway.addresses import addresses_of
+from watchword.delivery.http_gateway.carrier import HttpCarrier
 from watchword.delivery.phones_file import Phones, Planned
 from watchword.delivery.queue import wake_socket
 from watchword.delivery.receipts import Changed
+from watchword.delivery.sim_check import SimCheck
 from watchword.delivery.smpp.carrier import SmppCarrier
 from watchword.signin import phone_reports
 
@@ -24,8 +27,10 @@ def build(planned: Planned) -> Carrier:
     match planned.kind:
         case "smpp":
             return SmppCarrier(planned.route.name, planned.wishes)
+        case "sip":
+            raise NotImplementedError
         case _:
-            raise AssertionError(planned.kind)
+            return HttpCarrier(planned.route.name, planned.wishes, addresses=addresses_of)
 
 
 async def serve_phones(phones: Phones, folder: Path, *, ready: Callable[[], None] = lambda: None) -> None:
@@ -36,10 +41,13 @@ async def serve_phones(phones: Phones, folder: Path, *, ready: Callable[[], None
         loop.add_signal_handler(number, stop.set)
     with wake_socket(folder) as bell:
         lines = [Line(build(planned), planned.route) for planned in phones.carriers]
-        courier = Courier(lines, bell=bell, decided=_decided)
+        check = SimCheck(phones.sim_check) if phones.sim_check is not None else None
+        courier = Courier(lines, bell=bell, decided=_decided, sim_changed=check.has_moved if check else None)
         try:
             await courier.run(stop, ready=ready)
         finally:
+            if check is not None:
+                await check.close()
             os.unlink(bell.getsockname())  # noqa: PTH108  (a path object would warn of blocking; this blocks as little)
 
 

@@ -19,12 +19,18 @@ _PURPOSE = "phones.secret"
 
 def kinds() -> Mapping[str, Kind]:
     """Return every kind of carrier that a phones file may name."""
+    from watchword.delivery.http_gateway import presets
+    from watchword.delivery.http_gateway.wishes import HttpWishes
     from watchword.delivery.sip.wishes import SipWishes
     from watchword.delivery.smpp.wishes import SmppWishes
 
     return {
         "smpp": Kind(SmppWishes, lambda _wishes: frozenset({Way.TEXT})),
         "sip": Kind(SipWishes, lambda _wishes: frozenset({Way.CALL})),
+        **{
+            name: Kind(HttpWishes, lambda wishes: frozenset({wishes.way}), presets.preset)
+            for name in ("http", *presets.names())
+        },
     }
 
 
@@ -50,10 +56,12 @@ def open_secret(text: str, ring: KeyRing) -> str:
 
 def phones_of(path: str, ring: KeyRing) -> Phones:
     """Return what a phones file says, or what is wrong with it; empty where there is none."""
+    from watchword.delivery.sim_check import SimWishes
+
     if not path:
         return Phones()
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         return Phones(problems=(f"can't be read: {type(error).__name__}",))
-    return read_phones(text, kinds(), lambda value: open_secret(value, ring))
+    return read_phones(text, kinds(), lambda value: open_secret(value, ring), SimWishes)

@@ -106,6 +106,19 @@ class Outgoing:
 
 
 @dataclass(frozen=True, slots=True)
+class Claimed:
+    """A message that this courier may send now."""
+
+    outgoing: Outgoing
+    tries: int
+    country: str
+    purpose: str
+    organisation_id: int
+    is_urgent: bool
+    """Whether limits of a carrier leave it alone: administrators get in whatever happens."""
+
+
+@dataclass(frozen=True, slots=True)
 class Handed:
     """A channel took the message; ``reference`` is the carrier's name for it."""
 
@@ -160,11 +173,18 @@ class Carrier(Protocol):
     """One way out to telephones, kept open by `watchword serve phones` on one event loop."""
 
     name: str
-    ways: frozenset[Way]
+
+    @property
+    def ways(self) -> frozenset[Way]:
+        """What it carries."""
 
     @property
     def condition(self) -> Condition:
         """How it stands now; costs nothing."""
+
+    @property
+    def asks_what_to_say(self) -> bool:
+        """Whether it comes back and asks what is to be said, so that the message must be kept."""
 
     async def start(self, report: Callable[[Report], None]) -> None:
         """Connect and keep connecting in the background; returns at once. ``report`` may be called at any time."""

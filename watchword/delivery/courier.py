@@ -22,9 +22,8 @@ from typing import TypeVar
 
 from watchword.delivery import choosing, desk
 from watchword.delivery.breaker import Breaker
-from watchword.delivery.channel import Carrier, Condition, DeliveryFailed, Outgoing, Report, Result
+from watchword.delivery.channel import Carrier, Claimed, Condition, DeliveryFailed, Outgoing, Report, Result
 from watchword.delivery.choosing import Measured, Route
-from watchword.delivery.queue import Claimed
 from watchword.delivery.receipts import Changed, Outcome
 
 logger = logging.getLogger(__name__)
@@ -52,10 +51,6 @@ class Line:
     carried_today: int = 0
 
 
-async def _nobody_knows(_claimed: Claimed) -> bool:
-    return False
-
-
 class Courier:
     """Carries until it is told to stop."""
 
@@ -65,7 +60,7 @@ class Courier:
         *,
         bell: socket.socket | None = None,
         decided: Callable[[Changed], None] = lambda _changed: None,
-        sim_changed: SimChanged = _nobody_knows,
+        sim_changed: SimChanged | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """``decided`` is told, in the thread of the database, of every delivery of which something new is known."""
@@ -165,7 +160,7 @@ class Courier:
         if outgoing.not_after is not None and outgoing.not_after <= self._clock():
             self._finish(outgoing, Result.EXPIRED)
             return
-        if await self._sim_changed(item):
+        if self._sim_changed is not None and await self._sim_changed(item):
             self._finish(outgoing, Result.SIM_CHANGED)
             return
         result = Result.FAILED
@@ -222,13 +217,16 @@ class Courier:
         line.carried_today += 1
         price = line.route.price_micros(item.country)
         self._outcomes.append(Outcome(outgoing.delivery_id, name, Result.SENT, item.country, handed.reference, price))
-        self._finish(outgoing, handed.result, channel=name, reference=handed.reference, cost_micros=price)
+        self._finished.append(
+            desk.Finished(
+                outgoing.delivery_id, handed.result, name, handed.reference, price, line.carrier.asks_what_to_say
+            )
+        )
+        self._dirty.set()
         return True
 
-    def _finish(
-        self, outgoing: Outgoing, result: Result, *, channel: str = "", reference: str = "", cost_micros: int = 0
-    ) -> None:
-        self._finished.append(desk.Finished(outgoing.delivery_id, result, channel, reference, cost_micros))
+    def _finish(self, outgoing: Outgoing, result: Result, *, channel: str = "") -> None:
+        self._finished.append(desk.Finished(outgoing.delivery_id, result, channel, "", 0))
         self._dirty.set()
 
     async def _write(self) -> None:

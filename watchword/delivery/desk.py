@@ -13,10 +13,9 @@ from django.db import DatabaseError, InterfaceError, close_old_connections, conn
 from django.db.models import Count, Q
 
 from watchword.delivery import queue
-from watchword.delivery.channel import Condition, Report, Result
+from watchword.delivery.channel import Claimed, Condition, Report, Result
 from watchword.delivery.choosing import Measured
 from watchword.delivery.models import ChannelState, Handover
-from watchword.delivery.queue import Claimed
 from watchword.delivery.receipts import Changed, Outcome, apply_strays, forget_old, note_outcomes, note_reports
 from watchword.delivery.routing import note_result
 
@@ -38,6 +37,8 @@ class Finished:
     channel: str
     reference: str
     cost_micros: int
+    is_spoken: bool = False
+    """The provider comes back and asks what to say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,8 @@ def write(batch: Batch, decided: Callable[[Changed], None], now: datetime) -> No
                     )
                     if is_news and one.result is Result.SIM_CHANGED:
                         told.append(Changed(one.delivery_id, one.result))
-                queue.done(one.delivery_id for one in batch.finished)
+                queue.done(one.delivery_id for one in batch.finished if not one.is_spoken)
+                queue.keep_for_speaking(one.delivery_id for one in batch.finished if one.is_spoken)
                 for delivery_id, at in batch.again:
                     queue.later(delivery_id, at=at)
             changed = [*told, *note_reports(batch.reports, now=now)]
@@ -115,6 +117,7 @@ def measure(names: Sequence[str], now: datetime) -> Seen:
     try:
         apply_strays(now=now)
         forget_old(now=now)
+        queue.forget_spoken(now=now)
         rows = Handover.objects.filter(channel__in=names, at__gt=now - MEASURED_OVER, at__lte=now - HAS_HAD_TIME)
         counted = rows.exclude(reference="", result=Result.BAD_NUMBER).values("channel", "country")
         measured: dict[tuple[str, str], Measured] = {}

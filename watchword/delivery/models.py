@@ -54,6 +54,12 @@ class Waiting(models.Model):
     tries = models.PositiveSmallIntegerField(default=0)
     next_try_at = models.DateTimeField(db_index=True, help_text="Or until when one courier has it to itself")
     expires_at = models.DateTimeField()
+    is_spoken = models.BooleanField(
+        default=False, db_default=False, help_text="A provider has it and asks here what to say in its call"
+    )
+    call_state = models.CharField(max_length=8, blank=True, default="", db_default="")
+    call_pressed = models.CharField(max_length=4, blank=True, default="", db_default="")
+    call_wrong = models.PositiveSmallIntegerField(default=0, db_default=0)
 
     def __str__(self) -> str:
         return f"waiting: {self.delivery_id}"

@@ -7,7 +7,6 @@ import json
 import os
 import socket
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,9 @@ from django.db import transaction
 from django.db.models import F
 
 from watchword.core.policy import Way
-from watchword.delivery.channel import Handed, Outgoing, Result
+from watchword.delivery.channel import Claimed, Handed, Outgoing, Result
 from watchword.delivery.models import Delivery, Waiting
+from watchword.delivery.voice.attendant import Call, CallState
 
 LEASE = timedelta(seconds=30)
 """So long a courier has a message to itself; when it dies, another one sends it then: the same text, the same code."""
@@ -46,19 +46,6 @@ class QueueChannel:
         return Handed(result=Result.WAITING)
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """A message that this courier may send now."""
-
-    outgoing: Outgoing
-    tries: int
-    country: str
-    purpose: str
-    organisation_id: int
-    is_urgent: bool
-    """Whether limits of a carrier leave it alone: administrators get in whatever happens."""
-
-
 def put(outgoing: Outgoing) -> None:
     """Write a message into the queue and wake the courier."""
     delivery = Delivery.objects.only("created_at").get(pk=outgoing.delivery_id)
@@ -78,7 +65,7 @@ def withdraw(delivery_ids: Collection[UUID]) -> None:
 
 def claim(*, now: datetime, at_most: int = PORTION) -> list[Claimed]:
     """Take messages whose time has come, the oldest first, for as long as the lease lasts."""
-    due = Waiting.objects.filter(next_try_at__lte=now).order_by("next_try_at", "pk")
+    due = Waiting.objects.filter(next_try_at__lte=now, is_spoken=False).order_by("next_try_at", "pk")
     claimed = []
     for pk in list(due.values_list("pk", flat=True)[:at_most]):
         mine = Waiting.objects.filter(pk=pk, next_try_at__lte=now)
@@ -86,6 +73,16 @@ def claim(*, now: datetime, at_most: int = PORTION) -> list[Claimed]:
             claimed.append(pk)
     rows = Waiting.objects.filter(pk__in=claimed).select_related("delivery__user").order_by("next_try_at", "pk")
     return [_claimed(row) for row in rows]
+
+
+def keep_for_speaking(delivery_ids: Iterable[UUID]) -> None:
+    """Leave messages where a provider can ask what to say in its call, until their codes die."""
+    Waiting.objects.filter(delivery_id__in=list(delivery_ids)).update(is_spoken=True)
+
+
+def forget_spoken(*, now: datetime) -> int:
+    """Delete what calls could have said whose codes have died; returns how many."""
+    return Waiting.objects.filter(is_spoken=True, expires_at__lt=now).delete()[0]
 
 
 def done(delivery_ids: Iterable[UUID]) -> None:
@@ -104,10 +101,21 @@ def release(delivery_ids: Iterable[UUID], *, now: datetime) -> None:
         Waiting.objects.filter(delivery_id__in=list(delivery_ids)).update(next_try_at=now)
 
 
-def read(delivery_id: UUID) -> Outgoing | None:
-    """Return a message that is still in the queue, for a provider that asks what to say; None once it is gone."""
-    row = Waiting.objects.filter(pk=delivery_id).first()
-    return _outgoing(row) if row is not None else None
+def read_call(delivery_id: UUID, *, now: datetime) -> tuple[Outgoing, Call] | None:
+    """Return what a provider's call may say and where it stands; None once its code has died."""
+    row = Waiting.objects.filter(pk=delivery_id, expires_at__gt=now).first()
+    if row is None:
+        return None
+    state = CallState(row.call_state) if row.call_state else CallState.RINGING
+    return _outgoing(row), Call(state, row.call_pressed, row.call_wrong)
+
+
+def move_call(delivery_id: UUID, before: Call, after: Call) -> bool:
+    """Write where a call stands now; False if another key was quicker."""
+    state = "" if before == Call() else before.state
+    still = Waiting.objects.filter(pk=delivery_id, call_state=state, call_pressed=before.pressed)
+    still = still.filter(call_wrong=before.wrong)
+    return bool(still.update(call_state=after.state, call_pressed=after.pressed, call_wrong=after.wrong))
 
 
 def wake_socket(folder: Path) -> socket.socket:

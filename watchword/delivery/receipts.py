@@ -16,6 +16,7 @@ from watchword.delivery.routing import note_result
 KEPT = timedelta(days=1)
 LOOKED_FOR = timedelta(minutes=10)
 PORTION = 200
+_NOT_SETTLED = [Result.SENT.value, Result.DELIVERED.value, Result.UNREACHABLE.value]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,8 @@ def _delivery_of(report: Report) -> UUID | None:
 
 
 def _apply(delivery_id: UUID, channel: str, reference: str, result: Result, now: datetime) -> bool:
-    Handover.objects.filter(delivery_id=delivery_id, channel=channel, reference=reference[:100]).update(
-        result=result, changed_at=now
-    )
+    handovers = Handover.objects.filter(delivery_id=delivery_id, channel=channel, result__in=_NOT_SETTLED)
+    if reference:
+        handovers = handovers.filter(reference=reference[:100])
+    handovers.update(result=result, changed_at=now)
     return note_result(delivery_id, result, now=now)

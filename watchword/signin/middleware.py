@@ -73,10 +73,16 @@ def person_of(request: HttpRequest) -> User:
     return user
 
 
+def session_or_none(request: HttpRequest) -> Session | None:
+    """Return the session of whoever asks, if they have signed in."""
+    session: object = getattr(request, "sign_in_session", None)
+    return session if isinstance(session, Session) else None
+
+
 def session_of(request: HttpRequest) -> Session:
     """Return the session of who has signed in; only for views that are closed to nobody."""
-    session: object = getattr(request, "sign_in_session", None)
-    assert isinstance(session, Session), "the view is open to everybody"
+    session = session_or_none(request)
+    assert session is not None, "the view is open to everybody"
     return session
 
 

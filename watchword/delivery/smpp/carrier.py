@@ -37,6 +37,7 @@ class SmppCarrier:
     """One SMSC."""
 
     ways = frozenset({Way.TEXT})
+    asks_what_to_say = False
 
     def __init__(
         self, name: str, wishes: SmppWishes, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)

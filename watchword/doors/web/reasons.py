@@ -11,7 +11,7 @@ from watchword.core.policy import Way
 from watchword.core.signin import Because
 from watchword.delivery.budget import Rule
 from watchword.delivery.channel import Result
-from watchword.signin.challenges import NotSent
+from watchword.signin.challenges import CodeOnTheWay, NotSent
 from watchword.signin.service import Refused
 from watchword.ui.templatetags.watchword_ui import in_words
 
@@ -87,6 +87,25 @@ _NOT_SENT: dict[Rule | Reason, Promise] = {
         "Too many codes were wrong today. Ask your administrator to unlock your sign-in."
     ),
 }
+
+
+def of_progress(code: CodeOnTheWay) -> str:
+    """Return how a code on its way stands, in a few words beside where it went."""
+    match code.result, code.way:
+        case Result.WAITING, _:
+            return _("On its way …")
+        case Result.SENT, Way.CALL:
+            return _("Ringing …")
+        case Result.SENT, _:
+            return _("Sent.")
+        case Result.DELIVERED, Way.CALL:
+            return _("Answered.")
+        case Result.DELIVERED, _:
+            return _("Delivered.")
+        case Result.APPROVED, _:
+            return _("Approved on your phone.")
+        case _:
+            return ""
 
 
 def of_trouble(result: Result, way: Way) -> str:

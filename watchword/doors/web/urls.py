@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from watchword.doors.web.views import again, conversation, methods, passwords, start
+from watchword.doors.web.views import again, carriers, conversation, methods, passwords, start
 
 app_name = "web"
 
@@ -13,11 +13,14 @@ urlpatterns = [
     path("sign-in/send/", conversation.send, name="send"),
     path("sign-in/register/", methods.register, name="register"),
     path("sign-in/confirm/", again.confirm, name="confirm"),
+    path("sign-in/state/", conversation.state, name="code_state"),
     path("sign-out/", start.sign_out, name="sign_out"),
     path("setup", start.set_up, name="set_up"),
     path("methods/add/<str:kind>/", methods.add, name="add"),
     path("methods/add/<str:kind>/code/", methods.add_code, name="add_code"),
     path("methods/remove/<uuid:credential_id>/", methods.remove, name="remove"),
+    path("carriers/<slug:channel>/<uuid:delivery_id>/<str:token>/", carriers.receipt, name="receipt"),
+    path("carriers/<slug:channel>/<uuid:delivery_id>/<str:token>/voice/", carriers.voice, name="voice"),
     path("password/", passwords.change, name="change_password"),
     path("invitation/<str:token>/", passwords.invitation, name="invitation"),
 ]

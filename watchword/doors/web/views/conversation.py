@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from watchword.core.policy import FactorKind
 from watchword.core.signin import AskFor, Deny
 from watchword.doors.web import reasons
 from watchword.doors.web.steps import attempt_of, come_in, go_on, start_again, to_stage
 from watchword.factors.registry import forms_of
-from watchword.signin import service
+from watchword.signin import enrolment, service
 from watchword.signin.challenges import NotSent
+from watchword.signin.middleware import session_or_none
 from watchword.signin.models import Purpose, SignInAttempt
 from watchword.signin.service import ComeIn, Continue, Refused
 
@@ -65,26 +66,53 @@ def prove(request: HttpRequest) -> HttpResponse:
         return to_stage(attempt)
     code = service.current_code(attempt, now=now)
     form = forms_of(FactorKind.PHONE).AnswerForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        outcome = service.answer(attempt, FactorKind.PHONE, form.cleaned_data["answer"], now=now)
+    # Where two digits are keyed in the call there is nothing to type.
+    is_match = code is not None and bool(code.match)
+    if request.method == "POST" and (is_match or form.is_valid()):
+        typed = "" if is_match else form.cleaned_data["answer"]
+        outcome = service.answer(attempt, FactorKind.PHONE, typed, now=now)
         match outcome:
             case ComeIn():
                 return come_in(outcome)
             case Continue(next_decision):
                 return go_on(attempt, next_decision)
             case Refused():
-                form.add_error("answer", reasons.of_code(outcome))
+                form.add_error(None if is_match else "answer", reasons.of_code(outcome))
                 code = service.current_code(attempt, now=now)
     context = {
         "form": form,
         "name": attempt.typed_name,
         "code": code,
+        "progress": reasons.of_progress(code) if code is not None else "",
         "trouble": reasons.of_trouble(code.result, code.way) if code is not None else "",
         "can_send_at": code.next_send_at if code is not None and code.next_send_at > now else None,
         "methods": service.methods(attempt, now=now),
         "send_to": reverse("web:send"),
     }
     return render(request, "web/prove.html", context)
+
+
+@login_not_required
+@never_cache
+@require_safe
+def state(request: HttpRequest) -> HttpResponse:
+    """Say how the code on its way stands, for the page that waits: to sign in, or to add a phone."""
+    now = timezone.now()
+    attempt = attempt_of(request)
+    code = service.current_code(attempt, now=now) if attempt is not None else None
+    if code is None:
+        holder = attempt if attempt is not None else session_or_none(request)
+        code = enrolment.on_the_way(holder, now=now) if holder is not None else None
+    if code is None:
+        raise Http404
+    return JsonResponse(
+        {
+            "says": reasons.of_progress(code),
+            "trouble": reasons.of_trouble(code.result, code.way),
+            "late": code.is_late,
+            "approved": code.is_approved,
+        }
+    )
 
 
 @login_not_required

@@ -110,6 +110,7 @@ def add_code(request: HttpRequest, kind: str) -> HttpResponse:
         "form": form,
         "kind": kind,
         "code": code,
+        "progress": reasons.of_progress(code),
         "trouble": reasons.of_trouble(code.result, code.way),
         "is_registration": isinstance(subject, SignInAttempt),
         "name": _user(subject).sign_in_name,

@@ -1,0 +1,78 @@
+"""Fills the template of a provider: each value is quoted for its place, so that none can break out of it."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import quote, urlencode
+
+from watchword.delivery.http_gateway.wishes import FIELD, HttpWishes
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request as it is sent."""
+
+    method: str
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    content: bytes = field(repr=False)
+
+
+def fill(wishes: HttpWishes, values: Mapping[str, str]) -> Request:
+    """Return the request for these values; ``values`` has every name of ``wishes.FIELDS``."""
+    known = {**values, **{f"secret.{name}": secret for name, secret in wishes.secrets.items()}}
+    url = _text(wishes.url, known, lambda value: quote(value, safe=""))
+    if wishes.query:
+        url += ("&" if "?" in url else "?") + urlencode(
+            {name: _text(text, known) for name, text in wishes.query.items()}
+        )
+    # A line break in a header would begin another one.
+    headers = {name: " ".join(_text(text, known).split()) for name, text in wishes.headers.items()}
+    if wishes.user:
+        headers["Authorization"] = "Basic " + b64encode(f"{wishes.user}:{wishes.password}".encode()).decode()
+    content = b""
+    if wishes.json is not None:
+        content = json.dumps(_json(wishes.json, known)).encode()
+        headers["Content-Type"] = "application/json"
+    elif wishes.form:
+        content = urlencode({name: _text(text, known) for name, text in wishes.form.items()}).encode()
+        headers["Content-Type"] = "application/x-www-form-urlencoded"
+    headers["Idempotency-Key"] = values["reference"]
+    headers["Accept"] = "application/json"
+    return Request(wishes.method, url, headers, content)
+
+
+def _text(text: str, values: Mapping[str, str], quoted: object = None) -> str:
+    def value(match: object) -> str:
+        found = values[match[1]]  # type: ignore[index]  # a match of the pattern
+        return quoted(found) if callable(quoted) else found
+
+    return FIELD.sub(value, text)
+
+
+def _json(value: object, values: Mapping[str, str]) -> object:
+    match value:
+        case str():
+            return _text(value, values)
+        case Mapping():
+            return {name: _json(inner, values) for name, inner in value.items()}
+        case list():
+            return [_json(inner, values) for inner in value]
+        case _:
+            return value
+
+
+def look_up(answer: object, path: str) -> str:
+    """Return what stands at a dotted path of a JSON answer as text; empty where nothing does."""
+    for step in path.split("."):
+        match answer:
+            case Mapping():
+                answer = answer.get(step)
+            case list() if step.isdecimal() and int(step) < len(answer):
+                answer = answer[int(step)]
+            case _:
+                return ""
+    return str(answer) if isinstance(answer, str | int | float) else ""
