@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from uuid import UUID
 
-from django.db import DatabaseError, InterfaceError, close_old_connections, connection, transaction
+from django.db import (
+    DatabaseError,
+    DataError,
+    IntegrityError,
+    InterfaceError,
+    close_old_connections,
+    connection,
+    transaction,
+)
 from django.db.models import Count, Q
 
 from watchword.delivery import queue
 from watchword.delivery.channel import Claimed, Condition, Report, Result
 from watchword.delivery.choosing import Measured
 from watchword.delivery.models import ChannelState, Handover
-from watchword.delivery.receipts import Changed, Outcome, apply_strays, forget_old, note_outcomes, note_reports
+from watchword.delivery.receipts import Changed, Outcome, apply_strays, forget_old, kept, note_outcomes, note_reports
 from watchword.delivery.routing import note_result
 
 logger = logging.getLogger(__name__)
@@ -25,6 +34,8 @@ MEASURED_OVER = timedelta(hours=1)
 HAS_HAD_TIME = timedelta(seconds=90)
 """A message younger than this may still arrive: it says nothing about its carrier."""
 TROUBLE_SECONDS = 1.0
+_NEVER_FITS = (DataError, IntegrityError, ValueError)
+"""What a database refuses however often it is asked."""
 _ARRIVED = [result.value for result in Result if result.has_arrived]
 
 
@@ -72,35 +83,67 @@ def claim(now: datetime, at_most: int) -> list[Claimed]:
 
 def write(batch: Batch, decided: Callable[[Changed], None], now: datetime) -> None:
     """Write down what happened, and again until it is written: carriers will not say it twice."""
-    changed: list[Changed] = []
+    try:
+        changed = _insist(lambda: _write(batch, now))
+    except _NEVER_FITS:
+        changed = [change for part in _parts(batch) for change in _write_if_it_fits(part, now)]
+    for change in changed:
+        try:
+            _insist(partial(decided, change))
+        except _NEVER_FITS as error:
+            logger.error("delivery %s: %s", change.delivery_id, type(error).__name__)  # noqa: TRY400
+
+
+def _insist[Answer](act: Callable[[], Answer]) -> Answer:
+    """Do something with the database until it succeeds; what it will never take is raised."""
     while True:
         try:
-            with transaction.atomic():
-                note_outcomes(batch.outcomes, now=now)
-                told = []
-                for one in batch.finished:
-                    is_news = note_result(
-                        one.delivery_id,
-                        one.result,
-                        now=now,
-                        channel=one.channel or None,
-                        reference=one.reference,
-                        cost_micros=one.cost_micros,
-                    )
-                    if is_news and one.result is Result.SIM_CHANGED:
-                        told.append(Changed(one.delivery_id, one.result))
-                queue.done(one.delivery_id for one in batch.finished if not one.is_spoken)
-                queue.keep_for_speaking(one.delivery_id for one in batch.finished if one.is_spoken)
-                for delivery_id, at in batch.again:
-                    queue.later(delivery_id, at=at)
-            changed = [*told, *note_reports(batch.reports, now=now)]
-            break
+            return act()
+        except _NEVER_FITS:
+            raise
         except (DatabaseError, InterfaceError) as error:
             logger.warning("what happened can't be written, trying again: %s", type(error).__name__)
             connection.close()
             time.sleep(TROUBLE_SECONDS)
-    for change in changed:
-        decided(change)
+
+
+def _write(batch: Batch, now: datetime) -> list[Changed]:
+    with transaction.atomic():
+        note_outcomes(batch.outcomes, now=now)
+        told = []
+        for one in batch.finished:
+            is_news = note_result(
+                one.delivery_id,
+                one.result,
+                now=now,
+                channel=one.channel or None,
+                reference=kept(one.reference),
+                cost_micros=one.cost_micros,
+            )
+            if is_news and one.result is Result.SIM_CHANGED:
+                told.append(Changed(one.delivery_id, one.result))
+        queue.done(one.delivery_id for one in batch.finished if not one.is_spoken)
+        queue.keep_for_speaking(one.delivery_id for one in batch.finished if one.is_spoken)
+        for delivery_id, at in batch.again:
+            queue.later(delivery_id, at=at)
+        return [*told, *note_reports(batch.reports, now=now)]
+
+
+def _write_if_it_fits(part: Batch, now: datetime) -> list[Changed]:
+    try:
+        return _insist(lambda: _write(part, now))
+    except _NEVER_FITS as error:
+        # A person who was deleted meanwhile, for one: what is left to say about their message is said to nobody.
+        logger.warning("something that happened can't be written and is left out: %s", type(error).__name__)
+        return []
+
+
+def _parts(batch: Batch) -> Iterator[Batch]:
+    """Return a batch in pieces of one, in the order in which they are written."""
+    yield from (Batch(outcomes=[one]) for one in batch.outcomes)
+    yield from (Batch(finished=[one]) for one in batch.finished)
+    yield from (Batch(again=[one]) for one in batch.again)
+    yield from (Batch(reports=[one]) for one in batch.reports)
 
 
 def give_back(delivery_ids: Sequence[UUID], now: datetime) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import os
 import socket
 from collections.abc import Collection, Iterable
@@ -16,10 +17,13 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 
+from watchword.core.keyring import KeyRingError
 from watchword.core.policy import Way
 from watchword.delivery.channel import Claimed, Handed, Outgoing, Result
 from watchword.delivery.models import Delivery, Waiting
 from watchword.delivery.voice.attendant import Call, CallState
+
+logger = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=30)
 """So long a courier has a message to itself; when it dies, another one sends it then: the same text, the same code."""
@@ -72,7 +76,7 @@ def claim(*, now: datetime, at_most: int = PORTION) -> list[Claimed]:
         if mine.update(next_try_at=now + LEASE, tries=F("tries") + 1):
             claimed.append(pk)
     rows = Waiting.objects.filter(pk__in=claimed).select_related("delivery__user").order_by("next_try_at", "pk")
-    return [_claimed(row) for row in rows]
+    return [one for one in (_claimed_or_dropped(row) for row in rows) if one is not None]
 
 
 def keep_for_speaking(delivery_ids: Iterable[UUID]) -> None:
@@ -83,6 +87,13 @@ def keep_for_speaking(delivery_ids: Iterable[UUID]) -> None:
 def forget_spoken(*, now: datetime) -> int:
     """Delete what calls could have said whose codes have died; returns how many."""
     return Waiting.objects.filter(is_spoken=True, expires_at__lt=now).delete()[0]
+
+
+def has_arrived(delivery_id: UUID) -> None:
+    """A telephone has it, whatever we thought: nothing is sent again. What is being spoken stays."""
+    waiting = Waiting.objects.filter(pk=delivery_id, is_spoken=False)
+    waiting.filter(delivery__way=Way.TEXT).delete()
+    waiting.filter(delivery__way=Way.CALL).update(is_spoken=True)
 
 
 def done(delivery_ids: Iterable[UUID]) -> None:
@@ -156,6 +167,17 @@ def _outgoing(row: Waiting) -> Outgoing:
     values["way"] = Way(values["way"])
     values["not_after"] = row.expires_at
     return Outgoing(**values)
+
+
+def _claimed_or_dropped(row: Waiting) -> Claimed | None:
+    """Return what a row says; one that can't be read is taken out, or it would stop every courier again and again."""
+    try:
+        return _claimed(row)
+    except (KeyRingError, ValueError, KeyError, TypeError) as error:
+        logger.error("delivery %s can't be read and is given up: %s", row.pk, type(error).__name__)  # noqa: TRY400
+        Delivery.objects.filter(pk=row.pk, result=Result.WAITING).update(result=Result.FAILED)
+        row.delete()
+        return None
 
 
 def _claimed(row: Waiting) -> Claimed:

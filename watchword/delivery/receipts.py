@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Q
 
+from watchword.delivery import queue
 from watchword.delivery.channel import Report, Result
 from watchword.delivery.models import Handover, Receipt
 from watchword.delivery.routing import note_result
@@ -16,7 +19,10 @@ from watchword.delivery.routing import note_result
 KEPT = timedelta(days=1)
 LOOKED_FOR = timedelta(minutes=10)
 PORTION = 200
-_NOT_SETTLED = [Result.SENT.value, Result.DELIVERED.value, Result.UNREACHABLE.value]
+LONGEST_REFERENCE = 100
+_NOT_SETTLED = [Result.SENT.value, Result.UNREACHABLE.value]
+_MAY_GO_ON = [*_NOT_SETTLED, Result.DELIVERED.value]
+"""What arrived does not become less by a report that comes late; of a call more becomes known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +45,18 @@ class Changed:
     result: Result
 
 
+def kept(reference: str) -> str:
+    """Return a carrier's name for a message as it is stored: a database would choke on what a carrier can send."""
+    return "".join(sign for sign in reference if sign.isprintable())[:LONGEST_REFERENCE]
+
+
 def note_outcomes(outcomes: Iterable[Outcome], *, now: datetime) -> None:
     """Write down handovers, and apply the receipts that were quicker than this note. The caller has a transaction."""
     for outcome in outcomes:
         Handover.objects.create(
             delivery_id=outcome.delivery_id,
             channel=outcome.channel,
-            reference=outcome.reference[:100],
+            reference=kept(outcome.reference),
             result=outcome.result,
             country=outcome.country,
             cost_micros=outcome.cost_micros,
@@ -54,7 +65,8 @@ def note_outcomes(outcomes: Iterable[Outcome], *, now: datetime) -> None:
         )
         if outcome.result is not Result.SENT or not outcome.reference:
             continue
-        early = Receipt.objects.filter(channel=outcome.channel, reference=outcome.reference[:100], is_applied=False)
+        names = {kept(outcome.reference), str(outcome.delivery_id)}
+        early = Receipt.objects.filter(channel=outcome.channel, reference__in=names, is_applied=False)
         for receipt in early.order_by("at", "pk"):
             _apply(outcome.delivery_id, outcome.channel, outcome.reference, Result(receipt.result), now)
         early.update(is_applied=True)
@@ -66,12 +78,13 @@ def note_reports(reports: Iterable[Report], *, now: datetime) -> list[Changed]:
     for report in reports:
         with transaction.atomic():
             delivery_id = report.delivery_id or _delivery_of(report)
-            if report.delivery_id is None:
+            if report.delivery_id is None or not _is_noted(report.delivery_id, report.channel):
+                # The name is the carrier's, or ours where the receipt came by an address of ours.
                 _, is_first = Receipt.objects.get_or_create(
                     channel=report.channel,
-                    reference=report.reference[:100],
+                    reference=kept(report.reference) or str(report.delivery_id),
                     result=report.result,
-                    defaults={"at": now, "is_applied": delivery_id is not None},
+                    defaults={"at": now, "is_applied": report.delivery_id is None and delivery_id is not None},
                 )
                 if not is_first:
                     continue
@@ -89,7 +102,8 @@ def apply_strays(*, now: datetime) -> int:
             delivery_id = _delivery_of(report)
             if delivery_id is not None:
                 Receipt.objects.filter(pk=receipt.pk).update(is_applied=True)
-                _apply(delivery_id, report.channel, report.reference, report.result, now)
+                reference = "" if report.reference == str(delivery_id) else report.reference
+                _apply(delivery_id, report.channel, reference, report.result, now)
                 applied += 1
     return applied
 
@@ -100,13 +114,28 @@ def forget_old(*, now: datetime) -> int:
 
 
 def _delivery_of(report: Report) -> UUID | None:
-    rows = Handover.objects.filter(channel=report.channel, reference=report.reference[:100]).order_by("-at")
+    reference = kept(report.reference)
+    named = Q(reference=reference)
+    with suppress(ValueError):
+        # Our own name for it: the receipt came by an address of ours.
+        named |= Q(delivery_id=UUID(reference))
+    rows = Handover.objects.filter(named, channel=report.channel).order_by("-at")
     return rows.values_list("delivery_id", flat=True).first()
 
 
+def _is_noted(delivery_id: UUID, channel: str) -> bool:
+    """Whether we wrote down already that a carrier took a message; its receipt may be quicker."""
+    taken = Handover.objects.filter(delivery_id=delivery_id, channel=channel)
+    return taken.exclude(result=Result.FAILED).exists()
+
+
 def _apply(delivery_id: UUID, channel: str, reference: str, result: Result, now: datetime) -> bool:
-    handovers = Handover.objects.filter(delivery_id=delivery_id, channel=channel, result__in=_NOT_SETTLED)
+    settled = _MAY_GO_ON if result.has_arrived else _NOT_SETTLED
+    handovers = Handover.objects.filter(delivery_id=delivery_id, channel=channel, result__in=settled)
     if reference:
-        handovers = handovers.filter(reference=reference[:100])
+        handovers = handovers.filter(reference=kept(reference))
     handovers.update(result=result, changed_at=now)
-    return note_result(delivery_id, result, now=now)
+    is_news = note_result(delivery_id, result, now=now)
+    if is_news and result.has_arrived:
+        queue.has_arrived(delivery_id)
+    return is_news

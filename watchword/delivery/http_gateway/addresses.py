@@ -1,30 +1,55 @@
-"""The addresses that a provider is told for one message: nobody else knows them, and they open nothing else."""
+"""The addresses that a provider is told for one message: nobody else knows them, and they open nothing else.
+
+They are short, because a provider may take no more than a hundred characters.
+"""
 
 from __future__ import annotations
 
+import binascii
 import hmac
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from uuid import UUID
 
 from django.conf import settings
 
-_LENGTH = 32
-"""Hexadecimal digits, 128 bits."""
+_OCTETS = 16
+"""Of a token: 128 bits."""
+
+
+def name_of(delivery_id: UUID) -> str:
+    """Return the name of a message in an address: 22 letters."""
+    return _letters(delivery_id.bytes)
+
+
+def delivery_of(name: str) -> UUID | None:
+    """Return the message that a name in an address stands for; None if it is no such name."""
+    try:
+        delivery_id = UUID(bytes=urlsafe_b64decode(f"{name}=="))
+    except (binascii.Error, ValueError):
+        return None
+    # Several spellings mean the same octets; one of them is ours.
+    return delivery_id if name_of(delivery_id) == name else None
 
 
 def token_of(channel: str, delivery_id: UUID) -> str:
     """Return what makes the address of one message unguessable."""
     mac: bytes = settings.WATCHWORD_KEY_RING.mac("receipts.address", f"{channel}:{delivery_id}".encode())
-    return mac.hex()[:_LENGTH]
+    return _letters(mac[:_OCTETS])
 
 
 def is_token(channel: str, delivery_id: UUID, token: str) -> bool:
     """Whether an address was made by us, under any key that is still known."""
     macs = settings.WATCHWORD_KEY_RING.macs("receipts.address", f"{channel}:{delivery_id}".encode())
     given = token.encode("utf-8", "replace")
-    return any(hmac.compare_digest(given, mac.hex()[:_LENGTH].encode()) for mac in macs)
+    return any(hmac.compare_digest(given, _letters(mac[:_OCTETS]).encode()) for mac in macs)
 
 
 def addresses_of(channel: str, delivery_id: UUID) -> tuple[str, str]:
     """Return where receipts of a message go, and where a call asks what to say."""
-    base = f"{settings.WATCHWORD_PUBLIC_URL}/carriers/{channel}/{delivery_id}/{token_of(channel, delivery_id)}/"
+    path = f"{channel}/{name_of(delivery_id)}/{token_of(channel, delivery_id)}"
+    base = f"{settings.WATCHWORD_PUBLIC_URL}/carriers/{path}/"
     return base, f"{base}voice/"
+
+
+def _letters(octets: bytes) -> str:
+    return urlsafe_b64encode(octets).decode().rstrip("=")

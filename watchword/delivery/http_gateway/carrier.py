@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+import ssl
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
+
+import gsm0338  # noqa: F401  (registers the codec)
 
 from watchword.core.policy import Way
 from watchword.delivery import texts
@@ -18,7 +21,12 @@ from watchword.delivery.http_gateway.wishes import HttpWishes
 logger = logging.getLogger(__name__)
 
 FAILURES_UNTIL_DOWN = 3
+DOWN_FOR = timedelta(seconds=30)
+"""After so long a provider that failed counts as up again: that is found out by asking it only."""
+LEAST_TRY = 20
 _REFUSES_US = frozenset({401, 403})
+_GAVE_UP_WAITING = 504
+"""RFC 9110 section 15.6.5: something in between did; what stands behind it may have taken the message."""
 
 
 class HttpCarrier:
@@ -40,6 +48,7 @@ class HttpCarrier:
         self._client = client
         self._clock = clock
         self._failures = 0
+        self._failed_at: datetime | None = None
         self._words = ""
 
     @property
@@ -54,14 +63,19 @@ class HttpCarrier:
 
     @property
     def condition(self) -> Condition:
-        """Up, unless it refuses us or the last requests all failed."""
+        """Up, unless it refuses us or the last requests all failed a moment ago."""
         is_up = self._failures < FAILURES_UNTIL_DOWN
+        if self._failed_at is not None and self._clock() - self._failed_at >= DOWN_FOR:
+            is_up = True
         return Condition(is_up=is_up, words="" if is_up else self._words)
 
     async def start(self, report: Callable[[Report], None]) -> None:  # noqa: ARG002  (receipts come to the web server)
         """There is nothing to keep open."""
         if self._client is None:
-            self._client = SafeClient(private_networks_allowed=self._wishes.private_networks_allowed)
+            self._client = SafeClient(
+                private_networks_allowed=self._wishes.private_networks_allowed,
+                ssl_context=ssl.create_default_context(cafile=self._wishes.ca_file) if self._wishes.ca_file else None,
+            )
 
     async def stop(self) -> None:
         """Let the connections go."""
@@ -86,31 +100,37 @@ class HttpCarrier:
         except NoAnswer as none:
             self._failed("the provider does not answer")
             raise DeliveryFailed(Result.FAILED, permanent=False, maybe_taken=none.maybe_taken) from None
-        return self._judge(answer)
+        return self._judge(answer, outgoing)
 
-    def _judge(self, answer: Answer) -> Handed:
+    def _judge(self, answer: Answer, outgoing: Outgoing) -> Handed:
         try:
             read: object = json.loads(answer.body) if answer.body else None
         except (ValueError, RecursionError):
             read = None
         wishes = self._wishes
-        is_good = 200 <= answer.status < 300  # noqa: PLR2004  (RFC 9110, successful)
+        is_accepted = 200 <= answer.status < 300  # noqa: PLR2004  (RFC 9110, successful)
+        is_good = is_accepted
         if is_good and wishes.success_path:
             is_good = look_up(read, wishes.success_path) in wishes.success_values
         if is_good:
             self._failures = 0
-            return Handed(look_up(read, wishes.reference_path) if wishes.reference_path else "")
+            # Where a provider has no name for it, ours is as good: it stands in the address of the receipts.
+            name = look_up(read, wishes.reference_path) if wishes.reference_path else ""
+            return Handed(name or str(outgoing.delivery_id))
         code = look_up(read, wishes.code_path) if wishes.code_path else ""
         if code and code in wishes.bad_number:
             raise DeliveryFailed(Result.BAD_NUMBER, permanent=True)
         if code and code in wishes.blocked:
             raise DeliveryFailed(Result.BLOCKED, permanent=False)
         refused = answer.status in _REFUSES_US
-        self._failed("the provider refuses our credentials" if refused else f"the provider answers {answer.status}")
-        raise DeliveryFailed(Result.FAILED, permanent=False)
+        words = "the provider refuses our credentials" if refused else f"the provider answers {answer.status}"
+        self._failed(words, at_once=refused)
+        unclear = answer.status == _GAVE_UP_WAITING or (is_accepted and read is None)
+        raise DeliveryFailed(Result.FAILED, permanent=False, maybe_taken=unclear)
 
-    def _failed(self, words: str) -> None:
-        self._failures += 1
+    def _failed(self, words: str, *, at_once: bool = False) -> None:
+        self._failures = max(self._failures + 1, FAILURES_UNTIL_DOWN if at_once else 0)
+        self._failed_at = self._clock()
         if self._words != words or self._failures == FAILURES_UNTIL_DOWN:
             logger.warning("%s: %s", self.name, words)
         self._words = words
@@ -118,14 +138,28 @@ class HttpCarrier:
     def _values(self, outgoing: Outgoing) -> dict[str, str]:
         webhook, voice = self._addresses(self.name, outgoing.delivery_id)
         left = 300 if outgoing.not_after is None else int((outgoing.not_after - self._clock()).total_seconds())
+        text = texts.text_of(outgoing) if outgoing.way is Way.TEXT else ""
         return {
             "number": outgoing.number,
             "digits": outgoing.number.removeprefix("+"),
-            "text": texts.text_of(outgoing) if outgoing.way is Way.TEXT else "",
+            "text": text,
+            "coding": coding_of(text),
             "sender": self._wishes.sender,
             "reference": str(outgoing.delivery_id),
             "webhook": webhook,
             "voice": voice,
             "seconds": str(max(left, 1)),
-            "minutes": str(max(-(-left // 60), 1)),
+            # Nobody tries for less than some seconds.
+            "milliseconds": str(max(left, LEAST_TRY) * 1000),
+            # Rounded down: a minute too little is a resend, a minute too much is a dead code.
+            "minutes": str(max(left // 60, 1)),
         }
+
+
+def coding_of(text: str) -> str:
+    """Return 0 where the GSM alphabet (3GPP TS 23.038) has every letter of a text, 2 where it needs UCS-2."""
+    try:
+        text.encode("gsm03.38")
+    except UnicodeEncodeError:
+        return "2"
+    return "0"

@@ -7,14 +7,16 @@ import binascii
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping
-from urllib.parse import parse_qsl, urlsplit
+from collections.abc import Iterable, Mapping
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from watchword.delivery.channel import Result
 from watchword.delivery.http_gateway.templates import look_up
 from watchword.delivery.http_gateway.wishes import ReceiptWishes, Scheme
 
 LONGEST_BODY = 16 * 1024
+_MOST_FIELDS = 200
+_PORTS = {"https": 443, "http": 80}
 
 
 def is_genuine(wishes: ReceiptWishes, *, url: str, headers: Mapping[str, str], body: bytes, is_form: bool) -> bool:
@@ -25,32 +27,68 @@ def is_genuine(wishes: ReceiptWishes, *, url: str, headers: Mapping[str, str], b
             # The token in the address was looked at before we came here.
             return True
         case Scheme.TWILIO:
-            return _twilio(wishes.secret, url, body if is_form else b"", lower.get("x-twilio-signature", ""))
+            signature = lower.get("x-twilio-signature", "")
+            return _twilio(wishes.secret, url, body, signature, is_form=is_form)
         case Scheme.HMAC:
             given = lower.get(wishes.header.lower(), "").rpartition("=")[2].strip().lower()
             right = hmac.new(wishes.secret.encode(), body, hashlib.sha256).hexdigest()
             return hmac.compare_digest(given.encode("utf-8", "replace"), right.encode())
 
 
-def _twilio(secret: str, url: str, body: bytes, signature: str) -> bool:
-    # Twilio's documentation, "Validating requests": the address, then each field's name and value, sorted by name.
-    fields = sorted(set(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=200)))
-    signed = url + "".join(name + value for name, value in fields)
-    right = hmac.new(secret.encode(), signed.encode("utf-8", "replace"), hashlib.sha1).digest()
+def fields_of(body: bytes) -> dict[str, str]:
+    """Return the fields of a form; none where it is no form, or has more of them than any provider sends."""
+    try:
+        return dict(_pairs(body))
+    except ValueError:
+        return {}
+
+
+def _twilio(secret: str, url: str, body: bytes, signature: str, *, is_form: bool) -> bool:
+    # Twilio's documentation, "Validating requests": the address, then each field's name and value, sorted by name. Of a
+    # body that is no form the address holds the digest; what neither covers is not taken.
     try:
         given = base64.b64decode(signature, validate=True)
+        fields = sorted(set(_pairs(body))) if is_form else []
     except (binascii.Error, ValueError):
         return False
-    return hmac.compare_digest(given, right)
+    if not is_form and body and not _has_digest_of(body, url):
+        return False
+    ending = "".join(name + value for name, value in fields)
+    return any(
+        hmac.compare_digest(given, hmac.new(secret.encode(), signed.encode("utf-8", "replace"), hashlib.sha1).digest())
+        for signed in (address + ending for address in _with_and_without_port(url))
+    )
+
+
+def _pairs(body: bytes) -> list[tuple[str, str]]:
+    return parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+
+
+def _has_digest_of(body: bytes, url: str) -> bool:
+    digests = [value for name, value in _query_of(url) if name == "bodySHA256"]
+    right = hashlib.sha256(body).hexdigest()
+    return len(digests) == 1 and hmac.compare_digest(digests[0].lower().encode("utf-8", "replace"), right.encode())
+
+
+def _with_and_without_port(url: str) -> Iterable[str]:
+    """Return an address as a provider may write it: the port of its scheme is there or isn't."""
+    parts = urlsplit(url)
+    host = parts.netloc.removesuffix(f":{parts.port}") if parts.port is not None else parts.netloc
+    yield url
+    if parts.port is None:
+        yield urlunsplit(parts._replace(netloc=f"{host}:{_PORTS[parts.scheme]}"))
+    else:
+        yield urlunsplit(parts._replace(netloc=host))
 
 
 def result_of(wishes: ReceiptWishes, *, url: str, body: bytes, is_form: bool) -> Result | None:
     """Return what a receipt says became of the message; None for steps on the way and for rubbish."""
-    word = _word(wishes.status, url, body, is_form=is_form).lower()
+    word = _word(wishes, url, body, is_form=is_form).lower()
     for words, result in (
         (wishes.arrived, Result.DELIVERED),
         (wishes.unreachable, Result.UNREACHABLE),
         (wishes.failed, Result.FAILED),
+        (wishes.blocked, Result.BLOCKED),
         (wishes.busy, Result.BUSY),
         (wishes.no_answer, Result.NO_ANSWER),
     ):
@@ -59,13 +97,22 @@ def result_of(wishes: ReceiptWishes, *, url: str, body: bytes, is_form: bool) ->
     return None
 
 
-def _word(path: str, url: str, body: bytes, *, is_form: bool) -> str:
+def _word(wishes: ReceiptWishes, url: str, body: bytes, *, is_form: bool) -> str:
+    # What a signature does not cover says nothing: else a signed receipt would change its meaning by a query.
+    if wishes.scheme is Scheme.ADDRESS:
+        query = dict(_query_of(url))
+        if wishes.status in query:
+            return query[wishes.status]
+    if is_form:
+        return fields_of(body).get(wishes.status, "")
     try:
-        query = dict(parse_qsl(urlsplit(url).query, max_num_fields=50))
-        if path in query:
-            return query[path]
-        if is_form:
-            return dict(parse_qsl(body.decode("utf-8", "replace"), max_num_fields=200)).get(path, "")
-        return look_up(json.loads(body), path) if body else ""
+        return look_up(json.loads(body), wishes.status) if body else ""
     except (ValueError, RecursionError):
         return ""
+
+
+def _query_of(url: str) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(urlsplit(url).query, max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        return []

@@ -20,7 +20,14 @@ import httpcore
 
 LONGEST_ANSWER = 64 * 1024
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
-_SIX_TO_FOUR = ipaddress.ip_network("2002::/16")
+_HANDED_OUT = ipaddress.ip_network("2000::/3")
+"""RFC 4291 section 2.4: global unicast."""
+_TUNNELS_AND_EXAMPLES = [
+    ipaddress.ip_network(each) for each in ("2001::/23", "2002::/16", "2001:db8::/32", "3fff::/20")
+]
+"""RFC 6890, 3056, 3849 and 9637; tunnels wrap addresses of any kind, and no provider is reached by them."""
+CONNECT_SHARE = 0.6
+"""Of the whole time: who is not connected by then has not been told anything, and another carrier is asked."""
 
 # Both write whole addresses, and with them what stands in their queries.
 for _name in ("httpcore", "hpack"):
@@ -55,8 +62,9 @@ def is_public(address: str) -> bool:
             return is_public(str(parsed.ipv4_mapped))
         if parsed in _NAT64:
             return is_public(str(ipaddress.IPv4Address(int(parsed) & 0xFFFF_FFFF)))
-        if parsed in _SIX_TO_FOUR:
-            return is_public(str(ipaddress.IPv4Address((int(parsed) >> 80) & 0xFFFF_FFFF)))
+        # What else is handed out lies in here; ::127.0.0.1 and site-local addresses, which Python calls global, don't.
+        if parsed not in _HANDED_OUT or any(parsed in network for network in _TUNNELS_AND_EXAMPLES):
+            return False
     return parsed.is_global and not parsed.is_multicast
 
 
@@ -81,18 +89,24 @@ class _CheckedBackend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Resolve, look, connect."""
+        """Resolve, look, connect: to each of the addresses in turn until one answers."""
         try:
-            addresses = await resolve(host, port)
-        except OSError:
+            async with asyncio.timeout(timeout):
+                addresses = await resolve(host, port)
+                if not self._private_networks_allowed and not all(is_public(address) for address in addresses):
+                    raise NotAllowed("the address is not a public one")
+                for address in addresses:
+                    try:
+                        return await self._inner.connect_tcp(
+                            address, port, local_address=local_address, socket_options=socket_options
+                        )
+                    except httpcore.ConnectError:
+                        continue
+        except TimeoutError:
+            raise httpcore.ConnectTimeout("too slow") from None
+        except (OSError, UnicodeError):
             raise httpcore.ConnectError("no such host") from None
-        if not addresses:
-            raise httpcore.ConnectError("no such host")
-        if not self._private_networks_allowed and not all(is_public(address) for address in addresses):
-            raise NotAllowed("the address is not a public one")
-        return await self._inner.connect_tcp(
-            addresses[0], port, timeout=timeout, local_address=local_address, socket_options=socket_options
-        )
+        raise httpcore.ConnectError("nobody answers at any address")
 
     async def connect_unix_socket(self, *_arguments: Any, **_options: Any) -> httpcore.AsyncNetworkStream:
         """Never."""
@@ -120,7 +134,13 @@ class SafeClient:
         try:
             async with (
                 asyncio.timeout(seconds),
-                self._pool.stream(method, url, headers=list(headers.items()), content=content or None) as answer,
+                self._pool.stream(
+                    method,
+                    url,
+                    headers=[(name.encode(), value.encode()) for name, value in headers.items()],
+                    content=content or None,
+                    extensions={"timeout": {"connect": seconds * CONNECT_SHARE, "pool": seconds * CONNECT_SHARE}},
+                ) as answer,
             ):
                 async for part in answer.aiter_stream():
                     body += part

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlencode
 
@@ -29,8 +29,9 @@ def fill(wishes: HttpWishes, values: Mapping[str, str]) -> Request:
         url += ("&" if "?" in url else "?") + urlencode(
             {name: _text(text, known) for name, text in wishes.query.items()}
         )
+    headers = {"Accept": "application/json", "Idempotency-Key": values["reference"]}
     # A line break in a header would begin another one.
-    headers = {name: " ".join(_text(text, known).split()) for name, text in wishes.headers.items()}
+    headers |= {name: " ".join(_text(text, known).split()) for name, text in wishes.headers.items()}
     if wishes.user:
         headers["Authorization"] = "Basic " + b64encode(f"{wishes.user}:{wishes.password}".encode()).decode()
     content = b""
@@ -40,17 +41,12 @@ def fill(wishes: HttpWishes, values: Mapping[str, str]) -> Request:
     elif wishes.form:
         content = urlencode({name: _text(text, known) for name, text in wishes.form.items()}).encode()
         headers["Content-Type"] = "application/x-www-form-urlencoded"
-    headers["Idempotency-Key"] = values["reference"]
-    headers["Accept"] = "application/json"
     return Request(wishes.method, url, headers, content)
 
 
-def _text(text: str, values: Mapping[str, str], quoted: object = None) -> str:
-    def value(match: object) -> str:
-        found = values[match[1]]  # type: ignore[index]  # a match of the pattern
-        return quoted(found) if callable(quoted) else found
-
-    return FIELD.sub(value, text)
+def _text(text: str, values: Mapping[str, str], quoted: Callable[[str], str] = str) -> str:
+    # One pass: what a value says is never read as a template.
+    return FIELD.sub(lambda match: quoted(values[match[1]]), text)
 
 
 def _json(value: object, values: Mapping[str, str]) -> object:
@@ -75,4 +71,10 @@ def look_up(answer: object, path: str) -> str:
                 answer = answer[int(step)]
             case _:
                 return ""
-    return str(answer) if isinstance(answer, str | int | float) else ""
+    match answer:
+        case bool():
+            return "true" if answer else "false"
+        case str() | int() | float():
+            return str(answer)
+        case _:
+            return ""

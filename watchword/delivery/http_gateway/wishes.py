@@ -6,13 +6,33 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
+from urllib.parse import urlsplit
 
 from watchword.core.policy import Way
 
 FIELD = re.compile(r"\{([a-z_]+(?:\.[A-Za-z0-9_]+)?)\}")
-FIELDS = frozenset({"number", "digits", "text", "sender", "reference", "webhook", "voice", "minutes", "seconds"})
-"""What a template may name: the number with and without plus, our text, the sender, our own name for the message, the
-addresses of our two webhooks, and how long the code lives. And ``{secret.NAME}``."""
+FIELDS = frozenset(
+    {
+        "number",
+        "digits",
+        "text",
+        "coding",
+        "sender",
+        "reference",
+        "webhook",
+        "voice",
+        "minutes",
+        "seconds",
+        "milliseconds",
+    }
+)
+"""What a template may name: the number with and without plus, our text and its coding (0 for the GSM alphabet, 2 for
+UCS-2), the sender, our own name for the message, the addresses of our two webhooks, and how long the code lives. And
+``{secret.NAME}``."""
+_HOLDS_SECRET = re.compile(r"authorization|password|passwd|secret|token|api[-_]?key", re.IGNORECASE)
+LONGEST_SECONDS = 20.0
+"""A message belongs to one courier for half a minute: within that the provider has answered or is given up."""
 
 
 class Scheme(StrEnum):
@@ -39,6 +59,7 @@ class ReceiptWishes:
     arrived: tuple[str, ...] = ("delivered",)
     unreachable: tuple[str, ...] = ("undelivered", "expired")
     failed: tuple[str, ...] = ("failed",)
+    blocked: tuple[str, ...] = ()
     busy: tuple[str, ...] = ()
     no_answer: tuple[str, ...] = ()
 
@@ -74,26 +95,51 @@ class HttpWishes:
     timeout_seconds: float = 5.0
     private_networks_allowed: bool = False
     """Whether the provider may be reached on this machine or in private networks, and without TLS."""
+    ca_file: Path | None = None
+    """Certificates of the authority that signed the provider's, where that is none of the well-known ones."""
     receipts: ReceiptWishes | None = None
 
     def __post_init__(self) -> None:
         """Refuse what can't be asked; raises ValueError."""
         if self.method not in {"GET", "POST", "PUT"}:
             raise ValueError(f"method is {self.method!r}; expected: GET, POST or PUT")
-        if not self.url.startswith(("https://", "http://")):
-            raise ValueError("url is not an address that begins with https://")
-        if self.url.startswith("http://") and not self.private_networks_allowed:
-            raise ValueError("url is not https; in your own network only, say private_networks_allowed = true")
+        check_address(self.url, private_networks_allowed=self.private_networks_allowed)
         if self.form and self.json is not None:
             raise ValueError("form and json are both there; a request has one body")
-        if not 0 < self.timeout_seconds <= 30:  # noqa: PLR2004
-            raise ValueError("timeout_seconds is not between 0 and 30")
+        if self.method == "GET" and (self.form or self.json is not None):
+            raise ValueError("a GET has no body: say query instead of form or json, or another method")
+        if not 0 < self.timeout_seconds <= LONGEST_SECONDS:
+            raise ValueError(f"timeout_seconds is not between 0 and {LONGEST_SECONDS:.0f}")
+        for table in (self.query, self.headers, self.form):
+            check_no_secret(table)
         texts = [self.url, *self.query.values(), *self.headers.values(), *self.form.values(), *_leaves(self.json)]
         for text in texts:
             for name in FIELD.findall(text):
                 if name not in FIELDS and name.removeprefix("secret.") not in self.secrets:
                     known = ", ".join(f"{{{one}}}" for one in sorted(FIELDS))
                     raise ValueError(f"{{{name}}} means nothing in a template; expected: one of {known}, or a secret")
+
+
+def check_address(url: str, *, private_networks_allowed: bool) -> None:
+    """Refuse an address that no provider has; raises ValueError with plain words."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"https", "http"} or not parts.hostname:
+        raise ValueError("url is not an address that begins with https://")
+    if "{" in parts.netloc:
+        raise ValueError("url has a field in the name of the host")
+    if "@" in parts.netloc:
+        raise ValueError("url holds a user name; say user and password")
+    if parts.port == 0:
+        raise ValueError("url has port 0")
+    if parts.scheme == "http" and not private_networks_allowed:
+        raise ValueError("url is not https; in your own network only, say private_networks_allowed = true")
+
+
+def check_no_secret(table: Mapping[str, str]) -> None:
+    """Refuse a secret that stands in a template in clear; raises ValueError without it."""
+    for name, text in table.items():
+        if text and _HOLDS_SECRET.search(name) and "{" not in text:
+            raise ValueError(f"{name} is a secret in clear; put it into secrets and write {{secret.NAME}}")
 
 
 def _leaves(value: object) -> Iterator[str]:

@@ -19,8 +19,8 @@ urlpatterns = [
     path("methods/add/<str:kind>/", methods.add, name="add"),
     path("methods/add/<str:kind>/code/", methods.add_code, name="add_code"),
     path("methods/remove/<uuid:credential_id>/", methods.remove, name="remove"),
-    path("carriers/<slug:channel>/<uuid:delivery_id>/<str:token>/", carriers.receipt, name="receipt"),
-    path("carriers/<slug:channel>/<uuid:delivery_id>/<str:token>/voice/", carriers.voice, name="voice"),
+    path("carriers/<slug:channel>/<slug:delivery_id>/<slug:token>/", carriers.receipt, name="receipt"),
+    path("carriers/<slug:channel>/<slug:delivery_id>/<slug:token>/voice/", carriers.voice, name="voice"),
     path("password/", passwords.change, name="change_password"),
     path("invitation/<str:token>/", passwords.invitation, name="invitation"),
 ]

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
@@ -19,7 +20,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from watchword.delivery import queue
 from watchword.delivery.channel import Report, Result
 from watchword.delivery.http_gateway import receipts, voice_markup
-from watchword.delivery.http_gateway.addresses import addresses_of, is_token
+from watchword.delivery.http_gateway.addresses import addresses_of, delivery_of, is_token
 from watchword.delivery.http_gateway.wishes import HttpWishes, ReceiptWishes
 from watchword.delivery.receipts import note_reports
 from watchword.delivery.voice.attendant import Call, CallState
@@ -37,12 +38,12 @@ _MEANS = {
 @login_not_required
 @never_cache
 @require_http_methods(["GET", "POST"])
-def receipt(request: HttpRequest, channel: str, delivery_id: UUID, token: str) -> HttpResponse:
+def receipt(request: HttpRequest, channel: str, delivery_id: str, token: str) -> HttpResponse:
     """Take a receipt. What is not the provider's own is answered like an address that does not exist."""
-    wishes = _genuine(request, channel, delivery_id, token)
+    message, wishes = _genuine(request, channel, delivery_id, token)
     result = receipts.result_of(wishes, url=_url(request), body=request.body, is_form=_is_form(request))
     if result is not None:
-        _note(channel, delivery_id, result)
+        _note(channel, message, result)
     return HttpResponse(status=204)
 
 
@@ -50,31 +51,40 @@ def receipt(request: HttpRequest, channel: str, delivery_id: UUID, token: str) -
 @login_not_required
 @never_cache
 @require_POST
-def voice(request: HttpRequest, channel: str, delivery_id: UUID, token: str) -> HttpResponse:
+def voice(request: HttpRequest, channel: str, delivery_id: str, token: str) -> HttpResponse:
     """Say what a call says next, by the keys that were pressed in it."""
-    _genuine(request, channel, delivery_id, token)
-    found = queue.read_call(delivery_id, now=timezone.now())
+    message, _wishes = _genuine(request, channel, delivery_id, token)
+    found = queue.read_call(message, now=timezone.now())
     if found is None:
         return HttpResponse("<Response><Hangup/></Response>", content_type="text/xml")
     outgoing, before = found
-    after = voice_markup.moved(before, request.POST.get("Digits", ""), match=outgoing.match)
-    if after != before and queue.move_call(delivery_id, before, after):
-        _tell(channel, delivery_id, before, after)
-    _receipts, action = addresses_of(channel, delivery_id)
+    # Only what is signed counts: other kinds of bodies are not read as fields.
+    digits = receipts.fields_of(request.body).get("Digits", "") if _is_form(request) else ""
+    after = voice_markup.moved(before, digits, match=outgoing.match)
+    if after != before:
+        with transaction.atomic():
+            # Both or neither: a provider that asks again after trouble is heard again.
+            if queue.move_call(message, before, after):
+                _tell(channel, message, before, after)
+    _receipts, action = addresses_of(channel, message)
     return HttpResponse(voice_markup.answer_for(outgoing, after, action=action), content_type="text/xml")
 
 
-def _genuine(request: HttpRequest, channel: str, delivery_id: UUID, token: str) -> ReceiptWishes:
+def _genuine(request: HttpRequest, channel: str, name: str, token: str) -> tuple[UUID, ReceiptWishes]:
+    """Return which message a request is about, if it is the provider's own; raises Http404."""
     planned = settings.WATCHWORD_PHONES.find(channel)
     wishes = planned.wishes.receipts if planned is not None and isinstance(planned.wishes, HttpWishes) else None
-    if wishes is None or not is_token(channel, delivery_id, token) or len(request.body) > receipts.LONGEST_BODY:
+    message = delivery_of(name)
+    if wishes is None or message is None or not is_token(channel, message, token):
+        raise Http404
+    if len(request.body) > receipts.LONGEST_BODY:
         raise Http404
     is_genuine = receipts.is_genuine(
         wishes, url=_url(request), headers=request.headers, body=request.body, is_form=_is_form(request)
     )
     if not is_genuine:
         raise Http404
-    return wishes
+    return message, wishes
 
 
 def _url(request: HttpRequest) -> str:
@@ -95,5 +105,7 @@ def _tell(channel: str, delivery_id: UUID, before: Call, after: Call) -> None:
 
 def _note(channel: str, delivery_id: UUID, result: Result) -> None:
     now = timezone.now()
-    for changed in note_reports([Report(channel, "", result, delivery_id)], now=now):
-        phone_reports.note(changed.delivery_id, changed.result, now=now)
+    with transaction.atomic():
+        # Both or neither: what a provider says again after trouble must still be news.
+        for changed in note_reports([Report(channel, "", result, delivery_id)], now=now):
+            phone_reports.note(changed.delivery_id, changed.result, now=now)

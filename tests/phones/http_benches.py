@@ -1,0 +1,118 @@
+"""Carriers over HTTP to the provider of the tests, by their presets, as a phones file would make them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from tests.environment import KEYS
+from tests.phones.provider import ACCOUNT, TOKEN, Provider
+from watchword.config.phones import kinds, seal
+from watchword.core.keyring import KeyRing
+from watchword.core.policy import Way
+from watchword.delivery.channel import Outgoing
+from watchword.delivery.http_gateway.addresses import addresses_of
+from watchword.delivery.http_gateway.carrier import HttpCarrier
+from watchword.delivery.http_gateway.wishes import HttpWishes
+from watchword.delivery.phones_file import Phones, read_phones
+
+NUMBER = "+4915112345678"
+PRESETS = ("twilio-messages", "vonage-sms", "46elks", "telnyx", "http")
+RING = KeyRing.parse(KEYS, chance=bytes)
+
+_OPERATOR: dict[str, str] = {
+    "twilio-messages": f'account = "{ACCOUNT}"\ntoken = "SECRET"\nsender = "+4930123456"\nbase = "BASE"',
+    "twilio-calls": f'account = "{ACCOUNT}"\ntoken = "SECRET"\nsender = "+4930123456"\nbase = "BASE"',
+    "vonage-sms": 'key = "KEY"\nsecret = "SECRET"\nsender = "Harbour"\nurl = "BASE/sms/json"',
+    "46elks": 'user = "u1"\npassword = "SECRET"\nsender = "Harbour"\nurl = "BASE/a1/sms"',
+    "telnyx": 'key = "SECRET"\nsender = "+4930123456"\nurl = "BASE/v2/messages"',
+    "http": """
+url = "BASE/nobody/{reference}?for={number}"
+method = "PUT"
+sender = "Harbour"
+headers = { "X-Api-Key" = "{secret.key}", Accept = "application/vnd.nobody+json" }
+json = { to = { number = "{number}" }, parts = ["{text}"], tell = "{webhook}", urgent = true, lives = 5 }
+secrets = { key = "SECRET" }
+success_path = "ok"
+success_values = ["true"]
+reference_path = "messages.0.name"
+code_path = "why.code"
+bad_number = ["no-such-number"]
+
+[channel.receipts]
+scheme = "hmac-sha256"
+secret = "SECRET"
+header = "X-Nobody-Signature"
+status = "news.0.state"
+arrived = ["at the phone"]
+blocked = ["not by me"]
+""",
+}
+
+
+def phones_file(kind: str, base: str, *, name: str = "one", more: str = "") -> str:
+    """Return a phones file with one channel of a kind, as an operator would write it."""
+    words = _OPERATOR[kind].replace("BASE", base).replace("SECRET", seal(TOKEN, RING))
+    words = words.replace("KEY", seal("abcd1234", RING))
+    head = f'[[channel]]\nname = "{name}"\nkind = "{kind}"\nprivate_networks_allowed = true\n'
+    return f"{head}{more}\n{words}\n"
+
+
+def phones_of(text: str) -> Phones:
+    """Return what a phones file says, which must be right."""
+    from watchword.config.phones import open_secret
+    from watchword.delivery.sim_check import SimWishes
+
+    read = read_phones(text, kinds(), lambda value: open_secret(value, RING), SimWishes)
+    assert read.problems == ()
+    return read
+
+
+def wishes_of(kind: str, base: str, **more: Any) -> HttpWishes:
+    """Return the wishes of one channel of a kind."""
+    words = "\n".join(f"{key} = {value}" for key, value in more.items())
+    (planned,) = phones_of(phones_file(kind, base, more=words)).carriers
+    assert isinstance(planned.wishes, HttpWishes)
+    return planned.wishes
+
+
+def outgoing(
+    code: str = "493027", *, number: str = NUMBER, way: Way = Way.TEXT, lives: timedelta = timedelta(minutes=5)
+) -> Outgoing:
+    """Return a code on its way."""
+    return Outgoing(
+        uuid4(),
+        way,
+        number,
+        "",
+        code,
+        "Harbour & Hill",
+        "sign-in.example",
+        purpose="sign_in",
+        not_after=datetime.now(UTC) + lives,
+    )
+
+
+@asynccontextmanager
+async def opened(kind: str, at: Provider, **more: Any) -> AsyncIterator[HttpCarrier]:
+    """Open a carrier to the provider, and stop it."""
+    carrier = HttpCarrier("one", wishes_of(kind, at.base, **more), addresses=addresses_of)
+    await carrier.start(lambda _report: None)
+    try:
+        yield carrier
+    finally:
+        await carrier.stop()
+
+
+def run(play: Callable[[], Awaitable[None]], seconds: float = 60) -> None:
+    """Play something on an event loop, in bounded time."""
+
+    async def within() -> None:
+        async with asyncio.timeout(seconds):
+            await play()
+
+    asyncio.run(within())

@@ -1,0 +1,381 @@
+"""A provider that is slow, broken, lies, or leads inside: the carrier says so in time, and is usable afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import ssl
+import time
+from typing import Any
+from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
+
+import httpcore
+import pytest
+
+from tests.phones.http_benches import opened, outgoing, run, wishes_of
+from tests.phones.provider import Mood, provider
+from tests.phones.smsc import free_port
+from watchword.delivery.channel import DeliveryFailed, Result
+from watchword.delivery.http_gateway import carrier as carrier_module
+from watchword.delivery.http_gateway import safe_http
+from watchword.delivery.http_gateway.addresses import addresses_of
+from watchword.delivery.http_gateway.carrier import HttpCarrier, coding_of
+from watchword.delivery.http_gateway.safe_http import NoAnswer, NotAllowed, SafeClient, is_public
+from watchword.delivery.http_gateway.templates import fill, look_up
+from watchword.delivery.http_gateway.wishes import FIELDS, HttpWishes
+
+
+@pytest.mark.parametrize(
+    ("mood", "maybe_taken"),
+    [
+        (Mood.SILENT, True),
+        (Mood.CUT, True),
+        (Mood.ENDLESS, True),
+        (Mood.BABBLING, True),
+        (Mood.FAILING, False),
+        (Mood.MOVED, False),
+        (Mood.REFUSING, False),
+        (Mood.DENYING, False),
+    ],
+)
+def test_fld_12_trouble_is_told_in_time_and_says_whether_it_may_have_been_taken(mood: Mood, maybe_taken: bool) -> None:
+    async def play() -> None:
+        async with opened("twilio-messages", one, timeout_seconds=0.5) as carrier:
+            began = time.monotonic()
+            with pytest.raises(DeliveryFailed) as caught:
+                await carrier.send(outgoing())
+            assert time.monotonic() - began < 5
+            assert (caught.value.result, caught.value.permanent) == (Result.FAILED, False)
+            assert caught.value.maybe_taken is maybe_taken
+            assert len(one.requests) == 1
+            assert one.requests[0].path != "/inside"
+
+    with provider(mood) as one:
+        run(play)
+
+
+def test_fld_12_after_a_hundred_requests_without_an_answer_the_next_one_is_asked() -> None:
+    """Given-up requests hold no place among the connections."""
+
+    async def play() -> None:
+        async with opened("twilio-messages", one, timeout_seconds=0.5) as carrier:
+            failed = await asyncio.gather(*(carrier.send(outgoing()) for _ in range(100)), return_exceptions=True)
+            assert all(isinstance(one, DeliveryFailed) for one in failed)
+            assert not carrier.condition.is_up
+            one.mood = Mood.WELL
+            assert (await carrier.send(outgoing())).reference
+            assert carrier.condition.is_up
+
+    with provider(Mood.SILENT) as one:
+        run(play)
+
+
+def test_fld_12_who_is_not_there_was_certainly_told_nothing() -> None:
+    async def play() -> None:
+        wishes = wishes_of("twilio-messages", f"http://127.0.0.1:{free_port()}")
+        carrier = HttpCarrier("one", wishes, addresses=addresses_of)
+        await carrier.start(lambda _report: None)
+        with pytest.raises(DeliveryFailed) as caught:
+            await carrier.send(outgoing())
+        assert not caught.value.maybe_taken
+        await carrier.stop()
+
+    run(play)
+
+
+def test_fld_12_who_does_not_let_us_in_was_certainly_told_nothing() -> None:
+    """A host that swallows what is sent to it, as firewalls do: here its queue of connections is full."""
+
+    async def play() -> None:
+        with socket.socket() as full:
+            full.bind(("127.0.0.1", 0))
+            full.listen(0)
+            waiting = [socket.socket() for _ in range(4)]
+            for one in waiting:
+                one.setblocking(False)
+                one.connect_ex(full.getsockname())
+            wishes = wishes_of("twilio-messages", f"http://127.0.0.1:{full.getsockname()[1]}", timeout_seconds=0.5)
+            carrier = HttpCarrier("one", wishes, addresses=addresses_of)
+            await carrier.start(lambda _report: None)
+            with pytest.raises(DeliveryFailed) as caught:
+                await carrier.send(outgoing())
+            assert not caught.value.maybe_taken
+            await carrier.stop()
+            for one in waiting:
+                one.close()
+
+    run(play)
+
+
+def test_a_provider_that_failed_is_asked_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else nobody would find out that it is well again as long as another carrier takes everything."""
+
+    async def play() -> None:
+        async with opened("twilio-messages", one) as carrier:
+            for _ in range(carrier_module.FAILURES_UNTIL_DOWN):
+                with pytest.raises(DeliveryFailed):
+                    await carrier.send(outgoing())
+            assert not carrier.condition.is_up
+            assert carrier.condition.words == "the provider answers 500"
+            later = carrier._clock() + carrier_module.DOWN_FOR
+            monkeypatch.setattr(carrier, "_clock", lambda: later)
+            assert carrier.condition.is_up
+
+    with provider(Mood.FAILING) as one:
+        run(play)
+
+
+# What an address may be -----------------------------------------------------------------------------------------------
+
+INSIDE = [
+    "127.0.0.1",
+    "10.0.0.1",
+    "172.16.0.1",
+    "192.168.1.1",
+    "169.254.169.254",
+    "100.64.0.1",
+    "0.0.0.0",
+    "255.255.255.255",
+    "224.0.0.1",
+    "192.0.2.1",
+    "::1",
+    "::",
+    "::127.0.0.1",
+    "::ffff:127.0.0.1",
+    "::ffff:10.0.0.1",
+    "::ffff:0:127.0.0.1",
+    "64:ff9b::7f00:1",
+    "64:ff9b::a00:1",
+    "64:ff9b:1::1",
+    "2002:7f00:1::",
+    "2002:a00:1::1",
+    "2001:0:7f00:1::1",
+    "fe80::1",
+    "fec0::1",
+    "fc00::1",
+    "fd12:3456::1",
+    "ff02::1",
+    "2001:db8::1",
+    "3fff::1",
+    "5f00::1",
+]
+
+
+@pytest.mark.parametrize("address", INSIDE)
+def test_addresses_of_the_inside_are_refused_in_every_form(address: str) -> None:
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize("address", ["1.1.1.1", "::ffff:1.1.1.1", "64:ff9b::101:101", "2606:4700:4700::1111"])
+def test_addresses_of_the_internet_are_taken(address: str) -> None:
+    assert is_public(address)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0", "2130706433", "0x7f.1"])
+def test_no_spelling_of_this_machine_is_asked(host: str) -> None:
+    """Whatever the resolver makes of it is looked at, not how it is written."""
+
+    async def play() -> None:
+        client = SafeClient()
+        with pytest.raises((NotAllowed, NoAnswer)) as caught:
+            await client.ask("GET", f"http://{host}:{one.port}/", headers={}, content=b"", seconds=2)
+        assert not getattr(caught.value, "maybe_taken", False)
+        assert one.requests == []
+        await client.close()
+
+    with provider() as one:
+        run(play)
+
+
+def test_a_name_with_one_address_inside_is_refused_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def two(_host: str, _port: int) -> list[str]:
+        return ["1.1.1.1", "127.0.0.1"]
+
+    async def play() -> None:
+        client = SafeClient()
+        with pytest.raises(NotAllowed):
+            await client.ask("GET", f"http://names.example:{one.port}/", headers={}, content=b"", seconds=2)
+        await client.close()
+
+    monkeypatch.setattr(safe_http, "resolve", two)
+    with provider() as one:
+        run(play)
+        assert one.requests == []
+
+
+def test_a_name_that_changes_its_mind_leads_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """DNS rebinding: the name is resolved once for each connection, and exactly what was looked at is connected to."""
+    asked: list[str] = []
+
+    async def rebinding(host: str, _port: int) -> list[str]:
+        asked.append(host)
+        return ["203.0.113.1"] if len(asked) == 1 else ["127.0.0.1"]
+
+    connected: list[str] = []
+
+    async def connect(_self: object, host: str, _port: int, **_options: object) -> Any:
+        connected.append(host)
+        raise httpcore.ConnectError("no")
+
+    async def play() -> None:
+        client = SafeClient()
+        for expected in (NotAllowed, NotAllowed):
+            with pytest.raises(expected):
+                await client.ask("GET", "http://names.example/", headers={}, content=b"", seconds=2)
+        monkeypatch.setattr(safe_http, "is_public", lambda address: address == "203.0.113.1")
+        asked.clear()
+        with pytest.raises(NoAnswer):
+            await client.ask("GET", "http://names.example/", headers={}, content=b"", seconds=2)
+        assert asked == ["names.example"]
+        assert connected == ["203.0.113.1"]
+        await client.close()
+
+    monkeypatch.setattr(safe_http, "resolve", rebinding)
+    monkeypatch.setattr(httpcore.AnyIOBackend, "connect_tcp", connect)
+    run(play)
+
+
+def test_every_address_of_a_name_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that has IPv6 where this machine has not is still reached."""
+
+    async def two(_host: str, _port: int) -> list[str]:
+        return ["::1", "127.0.0.1"]
+
+    async def play() -> None:
+        client = SafeClient(private_networks_allowed=True)
+        answer = await client.ask("GET", f"http://names.example:{one.port}/", headers={}, content=b"", seconds=2)
+        assert answer.status == 404
+        await client.close()
+
+    monkeypatch.setattr(safe_http, "resolve", two)
+    with provider() as one:
+        run(play)
+
+
+def test_no_proxy_of_the_environment_sees_a_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def play() -> None:
+        async with opened("twilio-messages", one) as carrier:
+            await carrier.send(outgoing())
+
+    for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
+    with provider() as one:
+        run(play)
+        assert len(one.texts) == 1
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused() -> None:
+    async def play() -> None:
+        wishes = wishes_of("twilio-messages", "https://127.0.0.1:1")
+        carrier = HttpCarrier("one", wishes, addresses=addresses_of)
+        await carrier.start(lambda _report: None)
+        assert carrier._client is not None
+        context = carrier._client._pool._ssl_context
+        assert context is not None
+        assert context.verify_mode is ssl.CERT_REQUIRED
+        assert context.check_hostname
+        await carrier.stop()
+
+    run(play)
+
+
+# What a template may say ----------------------------------------------------------------------------------------------
+
+VALUES = dict.fromkeys(FIELDS, "x") | {"number": "+49", "reference": "r"}
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ({"url": "http://api.example/"}, "url is not https"),
+        ({"url": "ftp://api.example/"}, "begins with https"),
+        ({"url": "https:///x"}, "begins with https"),
+        ({"url": "https://me:secret@api.example/"}, "holds a user name"),
+        ({"url": "https://{number}.example/"}, "name of the host"),
+        ({"url": "https://api.example:99999/"}, "ort"),
+        ({"method": "DELETE"}, "method"),
+        ({"method": "GET", "form": {"a": "b"}}, "no body"),
+        ({"form": {"a": "b"}, "json": {"a": "b"}}, "one body"),
+        ({"timeout_seconds": 30.0}, "timeout_seconds"),
+        ({"headers": {"Authorization": "Bearer abcdef"}}, "secret in clear"),
+        ({"query": {"api_key": "abcdef"}}, "secret in clear"),
+        ({"form": {"password": "abcdef"}}, "secret in clear"),
+        ({"form": {"a": "{code}"}}, "means nothing"),
+        ({"json": [{"a": ["{secret.nobody}"]}]}, "means nothing"),
+    ],
+)
+def test_a_template_that_can_not_be_asked_is_refused_in_plain_words(table: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words) as caught:
+        HttpWishes(**{"url": "https://api.example/", **table})
+    assert "abcdef" not in str(caught.value)
+
+
+HOSTILE = ['"', "\r\nX-Injected: yes", "&to=+1", "#", "/../../", "{secret.key}", "{number}", "%0d%0a", "é😀", "\0"]
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_no_value_breaks_out_of_its_place(value: str) -> None:
+    """Neither of an address, a header, a form nor JSON; and a value that looks like a template is no template."""
+    wishes = HttpWishes(
+        url="https://api.example/{text}/x?a={text}",
+        headers={"X-Text": "{text}"},
+        json={"to": ["{text}"], "n": 1},
+        secrets={"key": "the secret"},
+    )
+    request = fill(wishes, {**VALUES, "text": value})
+    assert request.url.startswith("https://api.example/")
+    assert request.url.count("/") == 4
+    assert request.url.count("?") == 1
+    assert "&" not in request.url
+    assert "#" not in request.url
+    assert "\n" not in request.headers["X-Text"]
+    assert "\r" not in request.headers["X-Text"]
+    assert json.loads(request.content) == {"to": [value], "n": 1}
+    assert unquote(urlsplit(request.url).path) == f"/{value}/x"
+    assert parse_qs(urlsplit(request.url).query, keep_blank_values=True) == {"a": [value]}
+    form = fill(HttpWishes(url="https://api.example/", form={"a": "{text}", "b": "1"}), {**VALUES, "text": value})
+    assert dict(parse_qsl(form.content.decode(), keep_blank_values=True)) == {"a": value, "b": "1"}
+    assert "the secret" not in str((request.url, request.headers, request.content))
+
+
+def test_headers_of_the_operator_count_more_than_ours() -> None:
+    wishes = HttpWishes(url="https://api.example/", headers={"Accept": "text/plain", "Idempotency-Key": "mine"})
+    assert fill(wishes, VALUES).headers == {"Accept": "text/plain", "Idempotency-Key": "mine"}
+
+
+def test_letters_outside_ascii_in_a_header_arrive() -> None:
+    async def play() -> None:
+        wishes = HttpWishes(url=f"{one.base}/nobody/", headers={"X-Name": "Zoë"}, private_networks_allowed=True)
+        carrier = HttpCarrier("one", wishes, addresses=addresses_of)
+        await carrier.start(lambda _report: None)
+        with pytest.raises(DeliveryFailed):
+            await carrier.send(outgoing())
+        await carrier.stop()
+        assert one.requests[0].headers["x-name"].encode("latin-1").decode() == "Zoë"
+
+    with provider() as one:
+        run(play)
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("a.0.b", "yes"),
+        ("t", "true"),
+        ("f", "false"),
+        ("n", "0"),
+        ("a.1", ""),
+        ("a.-1", ""),
+        ("a.x", ""),
+        ("a", ""),
+        ("null", ""),
+        ("", ""),
+    ],
+)
+def test_a_path_leads_to_a_word_or_to_nothing(path: str, found: str) -> None:
+    assert look_up({"a": [{"b": "yes"}], "t": True, "f": False, "n": 0, "null": None}, path) == found
+
+
+def test_the_coding_says_which_alphabet_a_text_needs() -> None:
+    assert [coding_of("493 027 für Sie €"), coding_of("Ваш код")] == ["0", "2"]

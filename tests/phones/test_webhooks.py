@@ -1,0 +1,470 @@
+"""What providers tell and ask over HTTP: their own is heard, once; everything else finds nothing there."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+from uuid import UUID, uuid4
+from xml.etree import ElementTree as ET
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.phones.http_benches import phones_file, phones_of, wishes_of
+from tests.phones.provider import TOKEN, Provider
+from tests.world import ALICES_NUMBER, ORIGIN, World
+from watchword.audit.events import EventKind
+from watchword.audit.models import Event
+from watchword.core.factors import Challenge, Message
+from watchword.core.policy import FactorKind, Way
+from watchword.delivery import desk, queue, receipts
+from watchword.delivery.budget import telephone_of
+from watchword.delivery.channel import Outgoing, Report, Result
+from watchword.delivery.http_gateway.addresses import addresses_of, delivery_of, is_token, name_of, token_of
+from watchword.delivery.http_gateway.receipts import LONGEST_BODY, is_genuine, result_of
+from watchword.delivery.http_gateway.wishes import ReceiptWishes, Scheme
+from watchword.delivery.models import Delivery, Handover, Receipt, Tally, Waiting
+from watchword.delivery.receipts import Outcome
+from watchword.signin import challenges, phone_reports, service
+from watchword.signin.models import CodeChallenge, Purpose, SignInAttempt
+
+FORM = "application/x-www-form-urlencoded"
+
+
+@pytest.fixture
+def site(settings: Any, world: World) -> Client:
+    """A web server whose phones file names a provider of every scheme, and the machine of a provider."""
+    one = phones_file("twilio-messages", "https://api.example", name="texts")
+    two = phones_file("twilio-calls", "https://api.example", name="calls")
+    three = phones_file("http", "https://api.example", name="nobody")
+    four = phones_file("vonage-sms", "https://api.example", name="plain")
+    settings.WATCHWORD_PHONES = phones_of(f"{one}\n{two}\n{three}\n{four}")
+    settings.WATCHWORD_PUBLIC_URL = "http://testserver"
+    return Client(enforce_csrf_checks=True)
+
+
+def taken(world: World, channel: str, *, way: Way = Way.TEXT, reference: str = "SM1") -> Delivery:
+    """Return a delivery that a provider took."""
+    now = timezone.now()
+    delivery = Delivery.objects.create(
+        organisation=world.organisation,
+        user=world.alice,
+        way=way,
+        purpose="sign_in",
+        **telephone_of(ALICES_NUMBER).row(),
+        created_at=now,
+        changed_at=now,
+    )
+    outcomes = [Outcome(delivery.pk, channel, Result.SENT, "DE", reference)]
+    finished = [desk.Finished(delivery.pk, Result.SENT, channel, reference, 0, way is Way.CALL)]
+    desk.write(desk.Batch(outcomes=outcomes, finished=finished), lambda _changed: None, now)
+    return delivery
+
+
+def result(delivery: Delivery) -> Result:
+    return Result(Delivery.objects.get(pk=delivery.pk).result)
+
+
+def post(site: Client, url: str, fields: dict[str, str], *, signed: str | None = None, at: str = "") -> int:
+    """Post a form as Twilio does; by default it is signed as Twilio does."""
+    signature = Provider().signature(url, fields) if signed is None else signed
+    path = urlsplit(at or url).path + (f"?{urlsplit(url).query}" if urlsplit(url).query else "")
+    answer = site.generic("POST", path, urlencode(fields), FORM, headers={"X-Twilio-Signature": signature})
+    return answer.status_code
+
+
+def everything() -> list[list[dict[str, Any]]]:
+    """Return what a forgery could have changed."""
+    tables: list[Any] = [Delivery, Handover, Receipt, Tally, Waiting, CodeChallenge, Event]
+    return [list(table.objects.order_by("pk").values()) for table in tables]
+
+
+def test_a_signed_receipt_is_heard(site: Client, world: World) -> None:
+    delivery = taken(world, "texts")
+    receipt, _voice = addresses_of("texts", delivery.pk)
+    assert post(site, receipt, {"MessageSid": "SM1", "MessageStatus": "delivered"}) == 204
+    assert result(delivery) is Result.DELIVERED
+    assert Handover.objects.get().result == Result.DELIVERED
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        pytest.param(lambda _url, _fields: "", id="no signature"),
+        pytest.param(lambda _url, _fields: "####", id="rubbish"),
+        pytest.param(lambda _url, _fields: "Zoë", id="letters outside ASCII"),
+        pytest.param(lambda url, fields: Provider().signature(url, fields, "another secret"), id="another secret"),
+        pytest.param(lambda url, _fields: Provider().signature(url, {}), id="other fields"),
+        pytest.param(lambda url, f: Provider().signature(url + "?a=b", f), id="another query"),
+        pytest.param(lambda url, f: Provider().signature(url.replace("testserver", "evil"), f), id="another host"),
+    ],
+)
+def test_fld_11_a_forged_receipt_finds_nothing_and_changes_nothing(
+    site: Client, world: World, forge: Callable[[str, dict[str, str]], str]
+) -> None:
+    delivery = taken(world, "texts")
+    receipt, _voice = addresses_of("texts", delivery.pk)
+    fields, before = {"MessageStatus": "failed"}, everything()
+    assert post(site, receipt, fields, signed=forge(receipt, fields)) == 404
+    assert everything() == before
+
+
+def test_fld_11_a_receipt_of_another_message_finds_nothing_there(site: Client, world: World) -> None:
+    """The signature covers the address, and the address is made for one message of one channel."""
+    mine, other = taken(world, "texts", reference="SM1"), taken(world, "texts", reference="SM2")
+    fields = {"MessageSid": "SM1", "MessageStatus": "failed"}
+    receipt, _ = addresses_of("texts", mine.pk)
+    signature = Provider().signature(receipt, fields)
+    before = everything()
+    assert post(site, addresses_of("texts", other.pk)[0], fields, signed=signature) == 404
+    # The token of one message opens no other, nor the same one of another channel, however it is signed.
+    for channel, name, token in (
+        ("texts", name_of(other.pk), token_of("texts", mine.pk)),
+        ("plain", name_of(mine.pk), token_of("texts", mine.pk)),
+        ("plain", name_of(uuid4()), token_of("plain", mine.pk)),
+        ("nobody", name_of(mine.pk), token_of("nobody", mine.pk)),
+        ("unknown", name_of(mine.pk), token_of("unknown", mine.pk)),
+        ("texts", str(mine.pk), token_of("texts", mine.pk)),
+        ("texts", "x", "y"),
+    ):
+        url = f"http://testserver/carriers/{channel}/{name}/{token}/"
+        assert post(site, url, {**fields, "status": "delivered"}) == 404, url
+    assert everything() == before
+
+
+def test_fld_11_a_receipt_that_is_replayed_counts_once_and_takes_nothing_back(site: Client, world: World) -> None:
+    delivery = taken(world, "texts")
+    receipt, _ = addresses_of("texts", delivery.pk)
+    # Reordered too: a failure that was said before it arrived comes after it.
+    for status in ("sent", "delivered", "delivered", "failed", "undelivered", "delivered"):
+        assert post(site, receipt, {"MessageStatus": status}) == 204
+    assert result(delivery) is Result.DELIVERED
+    assert Handover.objects.get().result == Result.DELIVERED
+    assert Tally.objects.get().arrived == 1
+
+
+def test_fld_11_a_failure_that_turns_out_to_have_arrived_has_arrived(site: Client, world: World) -> None:
+    delivery = taken(world, "texts")
+    receipt, _ = addresses_of("texts", delivery.pk)
+    for status in ("undelivered", "delivered"):
+        post(site, receipt, {"MessageStatus": status})
+    assert result(delivery) is Result.DELIVERED
+    assert Handover.objects.get().result == Result.DELIVERED
+
+
+def test_a_receipt_that_is_quicker_than_our_own_note_counts_for_its_carrier(site: Client, world: World) -> None:
+    """The provider posts to the web server before the courier has written that the provider took it."""
+    now = timezone.now()
+    delivery = taken(world, "texts")
+    Handover.objects.all().delete()
+    Delivery.objects.update(result=Result.WAITING)
+    receipt, _ = addresses_of("texts", delivery.pk)
+    for _ in range(2):
+        assert post(site, receipt, {"MessageStatus": "delivered"}) == 204
+    assert result(delivery) is Result.DELIVERED
+    receipts.note_outcomes([Outcome(delivery.pk, "texts", Result.SENT, "DE", "SM1")], now=now)
+    assert Handover.objects.get().result == Result.DELIVERED
+    assert Receipt.objects.get().is_applied
+
+
+def test_a_receipt_at_the_very_moment_of_our_own_note_is_found_later(world: World) -> None:
+    delivery = taken(world, "texts")
+    now = timezone.now()
+    Receipt.objects.create(channel="texts", reference=str(delivery.pk), result=Result.DELIVERED, at=now)
+    assert receipts.apply_strays(now=now) == 1
+    assert Handover.objects.get().result == Result.DELIVERED
+
+
+def test_fld_11_a_signed_receipt_does_not_change_its_meaning_by_a_query(site: Client, world: World) -> None:
+    """HMAC covers the body: what stands beside it says nothing."""
+    delivery = taken(world, "nobody")
+    receipt, _ = addresses_of("nobody", delivery.pk)
+    body = json.dumps({"news": [{"state": "on its way"}]}).encode()
+    right = hmac.new(TOKEN.encode(), body, hashlib.sha256).hexdigest()
+    answer = site.generic(
+        "POST",
+        f"{urlsplit(receipt).path}?news.0.state=at+the+phone",
+        body,
+        "application/json",
+        headers={"X-Nobody-Signature": f"sha256={right}"},
+    )
+    assert answer.status_code == 204
+    assert result(delivery) is Result.SENT
+
+
+def test_a_provider_without_signatures_is_known_by_the_address_alone(site: Client, world: World) -> None:
+    delivery = taken(world, "plain")
+    receipt, _ = addresses_of("plain", delivery.pk)
+    assert site.get(urlsplit(receipt).path + "?status=delivered").status_code == 204
+    assert result(delivery) is Result.DELIVERED
+
+
+@pytest.mark.parametrize(
+    ("method", "body", "kind"),
+    [
+        ("POST", b"x" * (LONGEST_BODY + 1), FORM),
+        ("POST", b"&".join(b"a%d=b" % number for number in range(300)), FORM),
+        ("POST", b"[" * 5000, "application/json"),
+        ("POST", b"\xff\xfe\x00", "application/json"),
+        (
+            "POST",
+            b"--x\r\nContent-Disposition: form-data; name=status\r\n\r\ndelivered\r\n--x--",
+            "multipart/form-data",
+        ),
+        ("GET", b"", ""),
+    ],
+)
+@pytest.mark.parametrize("channel", ["texts", "nobody", "plain"])
+def test_nothing_that_is_sent_makes_it_fall(
+    site: Client, world: World, method: str, body: bytes, kind: str, channel: str
+) -> None:
+    delivery = taken(world, channel)
+    before = everything()
+    for address in addresses_of(channel, delivery.pk):
+        answer = site.generic(method, urlsplit(address).path, body, kind)
+        assert answer.status_code in {204, 404, 405, 200}
+    assert everything() == before
+
+
+def test_a_receipt_of_a_message_that_is_gone_changes_nothing(site: Client, world: World) -> None:
+    receipt, _ = addresses_of("texts", uuid4())
+    assert post(site, receipt, {"MessageStatus": "delivered"}) == 204
+    assert not Delivery.objects.exists()
+
+
+# Twilio's signature ---------------------------------------------------------------------------------------------------
+
+TWILIO = ReceiptWishes(scheme=Scheme.TWILIO, secret="12345")
+
+
+def test_the_signature_of_twilios_own_documentation_is_right() -> None:
+    """The example of the page "Validating requests"."""
+    url = "https://mycompany.com/myapp.php?foo=1&bar=2"
+    body = b"CallSid=CA1234567890ABCDE&Caller=%2B12349013030&Digits=1234&From=%2B12349013030&To=%2B18005551212"
+    headers = {"X-Twilio-Signature": "0/KCTR6DLpKmkAf8muzZqo1nDgQ="}
+    assert is_genuine(TWILIO, url=url, headers=headers, body=body, is_form=True)
+    assert not is_genuine(TWILIO, url=url + "3", headers=headers, body=body, is_form=True)
+
+
+@pytest.mark.parametrize("written", ["https://x.example:443/a?b=c", "https://x.example/a?b=c"])
+@pytest.mark.parametrize("ours", ["https://x.example:443/a?b=c", "https://x.example/a?b=c"])
+def test_the_port_of_https_may_be_written_or_not(written: str, ours: str) -> None:
+    headers = {"X-Twilio-Signature": Provider().signature(written, {"a": "b"}, "12345")}
+    assert is_genuine(TWILIO, url=ours, headers=headers, body=b"a=b", is_form=True)
+    another = ours.replace("x.example", "x.example:8443").replace(":443", "")
+    assert not is_genuine(TWILIO, url=another, headers={}, body=b"a=b", is_form=True)
+
+
+def test_a_body_that_is_no_form_counts_with_its_digest_in_the_address_only() -> None:
+    body = b'{"MessageStatus": "delivered"}'
+    digest = hashlib.sha256(body).hexdigest()
+    for query, is_right in (
+        (f"?bodySHA256={digest}", True),
+        ("", False),
+        (f"?bodySHA256={'0' * 64}", False),
+        (f"?bodySHA256={digest}&bodySHA256={'0' * 64}", False),
+    ):
+        url = f"https://x.example/a{query}"
+        headers = {"x-twilio-signature": Provider().signature(url, {}, "12345")}
+        assert is_genuine(TWILIO, url=url, headers=headers, body=body, is_form=False) is is_right
+        if is_right:
+            assert result_of(ReceiptWishes(status="MessageStatus"), url=url, body=body, is_form=False)
+            assert not is_genuine(TWILIO, url=url, headers=headers, body=body + b" ", is_form=False)
+
+
+@given(st.sampled_from(Scheme), st.text(max_size=40), st.binary(max_size=200), st.booleans(), st.text(max_size=40))
+def test_no_octets_are_genuine_and_none_make_the_reader_fall(
+    scheme: Scheme, signature: str, body: bytes, is_form: bool, query: str
+) -> None:
+    wishes = ReceiptWishes(scheme=scheme, secret="a secret")
+    url = f"https://x.example/?{query}"
+    headers = {"X-Twilio-Signature": signature, "X-Signature": signature}
+    found = is_genuine(wishes, url=url, headers=headers, body=body, is_form=is_form)
+    assert found is (scheme is Scheme.ADDRESS)
+    result_of(wishes, url=url, body=body, is_form=is_form)
+
+
+# Addresses ------------------------------------------------------------------------------------------------------------
+
+
+@given(st.uuids(), st.text(max_size=30))
+def test_a_name_in_an_address_stands_for_one_message(delivery_id: UUID, other: str) -> None:
+    assert delivery_of(name_of(delivery_id)) == delivery_id
+    found = delivery_of(other)
+    assert found is None or name_of(found) == other
+
+
+def test_a_token_is_made_for_one_message_and_channel() -> None:
+    one, two = uuid4(), uuid4()
+    assert is_token("a", one, token_of("a", one))
+    assert not any(
+        (is_token("a", two, token_of("a", one)), is_token("b", one, token_of("a", one)), is_token("a", one, ""))
+    )
+    assert len(token_of("a", one)) == 22
+
+
+# Calls ----------------------------------------------------------------------------------------------------------------
+
+
+def ringing(world: World, *, match: str = "") -> tuple[Delivery, CodeChallenge]:
+    """Return a call with a code that a provider makes now."""
+    now = timezone.now()
+    token = service.begin(world.alice.sign_in_name, origin=ORIGIN, next_url="/", now=now)
+    attempt = service.find_attempt(token, now=now)
+    assert isinstance(attempt, SignInAttempt)
+    challenge = Challenge(keep={"code": "x"}, send=Message(Way.CALL, ALICES_NUMBER, "", "493027"))
+    message = challenges.issue(
+        world.alice,
+        challenge,
+        purpose=Purpose.SIGN_IN,
+        holder=attempt,
+        kind=FactorKind.PHONE,
+        credential_id=world.alices_phone.id,
+        origin=ORIGIN,
+        now=now,
+    )
+    assert isinstance(message, Outgoing)
+    CodeChallenge.objects.filter(delivery_id=message.delivery_id).update(match=match)
+    queue.put(replace(message, match=match))
+    outcomes = [Outcome(message.delivery_id, "calls", Result.SENT, "DE", "CA1")]
+    finished = [desk.Finished(message.delivery_id, Result.SENT, "calls", "CA1", 0, is_spoken=True)]
+    desk.write(desk.Batch(outcomes=outcomes, finished=finished), lambda _changed: None, now)
+    return Delivery.objects.get(pk=message.delivery_id), CodeChallenge.objects.get(delivery_id=message.delivery_id)
+
+
+def hear(site: Client, delivery: Delivery, digits: str | None = None) -> str:
+    """Ask what the call says, as Twilio does after each key."""
+    _receipt, voice = addresses_of("calls", delivery.pk)
+    fields = {"CallSid": "CA1", "CallStatus": "in-progress"} | ({} if digits is None else {"Digits": digits})
+    signature = Provider().signature(voice, fields)
+    answer = site.generic(
+        "POST", urlsplit(voice).path, urlencode(fields), FORM, headers={"X-Twilio-Signature": signature}
+    )
+    assert answer.status_code == 200
+    assert answer["Content-Type"].startswith("text/xml")
+    root = ET.fromstring(answer.content)
+    assert root.tag == "Response"
+    assert {gather.get("action") for gather in root.iter("Gather")} <= {voice}
+    return " ".join(say.text or "" for say in root.iter("Say"))
+
+
+def test_fld_07_a_call_says_nothing_of_the_code_before_a_key_and_then_twice(site: Client, world: World) -> None:
+    delivery, _ = ringing(world)
+    assert "4 9 3 0 2 7" not in hear(site, delivery)
+    assert result(delivery) is Result.DELIVERED
+    assert hear(site, delivery, "1").count("4 9 3 0 2 7") == 4  # each time twice, and once more if nobody presses
+    assert not Waiting.objects.get().call_pressed
+
+
+def test_fld_10_zero_and_hash_report_fraud_once(site: Client, world: World) -> None:
+    delivery, code = ringing(world)
+    said = [hear(site, delivery, digits) for digits in (None, "0", "#", "#")]
+    assert "4 9 3" not in " ".join(said)
+    assert result(delivery) is Result.FRAUD_REPORTED
+    code.refresh_from_db()
+    assert code.void_at is not None
+    assert Event.objects.filter(kind=EventKind.FRAUD_REPORTED).count() == 1
+
+
+def test_fld_08_the_right_two_digits_approve_once(site: Client, world: World) -> None:
+    delivery, code = ringing(world, match="42")
+    for digits in (None, "4", "2", "4", "2"):
+        hear(site, delivery, digits)
+    assert result(delivery) is Result.APPROVED
+    code.refresh_from_db()
+    assert code.approved_at is not None
+
+
+def test_fld_11_forged_keys_open_nothing(site: Client, world: World) -> None:
+    """Neither unsigned, nor signed for another call, nor in a kind of body that the signature does not cover."""
+    delivery, _ = ringing(world, match="42")
+    other, _ = ringing(world, match="17")
+    hear(site, delivery)
+    before = everything()
+    _receipt, voice = addresses_of("calls", delivery.pk)
+    fields = {"Digits": "42"}
+    assert post(site, voice, fields, signed="") == 404
+    signature = Provider().signature(addresses_of("calls", other.pk)[1], fields)
+    assert post(site, voice, fields, signed=signature) == 404
+    signature = Provider().signature(voice, {})
+    multipart = b'--x\r\nContent-Disposition: form-data; name="Digits"\r\n\r\n42\r\n--x--\r\n'
+    answer = site.generic(
+        "POST",
+        urlsplit(voice).path,
+        multipart,
+        "multipart/form-data; boundary=x",
+        headers={"X-Twilio-Signature": signature},
+    )
+    assert answer.status_code == 404
+    assert site.get(urlsplit(voice).path).status_code == 405
+    assert everything() == before
+
+
+def test_fld_11_what_is_known_and_what_it_means_are_written_together(
+    site: Client, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A web server that dies between the two hears the provider again, and then does both."""
+    delivery, _code = ringing(world)
+    hear(site, delivery)
+    hear(site, delivery, "0")
+
+    def die(*_arguments: object, **_named: object) -> None:
+        raise RuntimeError("the process ends here")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(phone_reports, "note", die)
+        with pytest.raises(RuntimeError):
+            hear(site, delivery, "#")
+    assert result(delivery) is Result.DELIVERED
+    hear(site, delivery, "#")
+    assert result(delivery) is Result.FRAUD_REPORTED
+    assert Event.objects.filter(kind=EventKind.FRAUD_REPORTED).count() == 1
+
+
+def test_a_call_whose_code_has_died_hangs_up(site: Client, world: World) -> None:
+    delivery, _ = ringing(world)
+    Waiting.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    assert hear(site, delivery, "1") == ""
+
+
+def test_a_call_that_is_answered_is_not_made_again(site: Client, world: World) -> None:
+    """The provider took too long to say that it rings, so it was to be tried again; then somebody answers."""
+    delivery, _ = ringing(world)
+    Waiting.objects.update(is_spoken=False)
+    Delivery.objects.update(result=Result.WAITING)
+    hear(site, delivery)
+    assert queue.claim(now=timezone.now() + timedelta(minutes=1)) == []
+    assert "4 9 3 0 2 7" in hear(site, delivery, "1")
+
+
+def test_a_text_that_arrived_is_not_sent_again(world: World) -> None:
+    """No answer came, but a receipt: it was taken after all."""
+    now = timezone.now()
+    delivery = taken(world, "texts")
+    Delivery.objects.update(result=Result.WAITING)
+    queue.put(Outgoing(delivery.pk, Way.TEXT, ALICES_NUMBER, "", "493027", not_after=now + timedelta(minutes=5)))
+    receipts.note_reports([Report("texts", "", Result.DELIVERED, delivery.pk)], now=now)
+    assert not Waiting.objects.exists()
+
+
+def test_receipts_of_the_presets_are_signed_where_the_provider_signs() -> None:
+    schemes = {
+        kind: getattr(wishes_of(kind, "https://api.example").receipts, "scheme", None)
+        for kind in ("twilio-messages", "twilio-calls", "vonage-sms", "46elks", "telnyx")
+    }
+    assert schemes == {
+        "twilio-messages": Scheme.TWILIO,
+        "twilio-calls": Scheme.TWILIO,
+        "vonage-sms": Scheme.ADDRESS,
+        "46elks": Scheme.ADDRESS,
+        "telnyx": Scheme.ADDRESS,
+    }
