@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.conf import settings
+from django.db import connection
 from django.db.models import F, QuerySet, Sum
 
 from watchword.audit.events import EventKind
@@ -17,10 +18,11 @@ from watchword.audit.record import Origin, record
 from watchword.core.factors import Challenge, Reason
 from watchword.core.policy import FactorKind, Way
 from watchword.delivery import countries, queue
-from watchword.delivery.budget import Free, NotBefore, Rule, may_send, note_entered, telephone_of
+from watchword.delivery.budget import Free, NotBefore, Rule, may_send, telephone_of
 from watchword.delivery.channel import Outgoing, Result
 from watchword.delivery.models import Delivery
 from watchword.delivery.routing import hand_over
+from watchword.delivery.tallies import note_entered
 from watchword.directory.models import User
 from watchword.factors import vault
 from watchword.signin.chance import CHANCE
@@ -97,7 +99,7 @@ def issue(
     is_new = purpose == Purpose.REGISTER
     verdict = may_send(user, telephone, message.way, sends_in_attempt=sends, is_new=is_new, now=now)
     if isinstance(verdict, NotBefore):
-        if verdict.rule is Rule.DAY:
+        if verdict.rule in {Rule.DAY, Rule.NUMBER_DAY} and not is_new:
             _suspect_password(user, origin=origin, now=now)
         record(EventKind.CODE_NOT_SENT, now=now, subject=user, origin=origin, reason=verdict.rule)
         return NotSent(verdict.until, verdict.rule)
@@ -189,7 +191,8 @@ def on_the_way(holder: Holder, user: User, purpose: Purpose, *, now: datetime) -
         tries_left=0 if is_dead else max(limits.code_tries - row.tries, 0),
         match=row.match,
         is_approved=row.approved_at is not None,
-        is_late=result in {Result.WAITING, Result.SENT} and now - row.created_at >= LATE,
+        # Not before another one may be asked for: what is offered must work.
+        is_late=result in {Result.WAITING, Result.SENT} and now - row.created_at >= max(LATE, pause),
     )
 
 
@@ -226,15 +229,25 @@ def kept_of(row: CodeChallenge) -> Mapping[str, str]:
 
 def void(codes: QuerySet[CodeChallenge], *, now: datetime) -> None:
     """Make codes worthless, and take those that wait for a carrier out of the queue."""
-    waiting = list(Delivery.objects.filter(challenges__in=codes, result=Result.WAITING).values_list("pk", flat=True))
+    waiting = Delivery.objects.filter(challenges__in=codes, result=Result.WAITING)
+    if connection.features.has_select_for_update_skip_locked:
+        # What the courier is writing down at this moment is out of the queue anyway: neither waits for the other.
+        waiting = waiting.select_for_update(of=("self",), skip_locked=True)
+    withdrawn = [delivery.pk for delivery in waiting]
     codes.update(void_at=now)
-    if waiting:
-        queue.withdraw(waiting)
+    if withdrawn:
+        queue.withdraw(withdrawn)
 
 
 def void_all(user: User, *, now: datetime) -> None:
     """Make every code of a person worthless."""
     void(CodeChallenge.objects.filter(user=user, spent_at=None, void_at=None), now=now)
+
+
+def owner_of(delivery_id: UUID) -> User | None:
+    """Return whose code a delivery carried, whatever became of the code."""
+    row = CodeChallenge.objects.filter(delivery_id=delivery_id).select_related("user__organisation").first()
+    return row.user if row is not None else None
 
 
 def void_by_delivery(delivery_id: UUID, *, now: datetime) -> User | None:
@@ -277,7 +290,21 @@ def _two_digits(user: User, way: Way, purpose: Purpose) -> str:
 
 
 def _suspect_password(user: User, *, origin: Origin, now: datetime) -> None:
-    """A day's codes were sent and none was typed: whoever asked knows the password and does not hold the phone."""
-    today = Delivery.objects.filter(user=user, purpose=Purpose.SIGN_IN, created_at__gt=now - timedelta(days=1))
-    if today.exists() and not today.exclude(entered_at=None).exists() and vault.mark_known(user):
+    """A day's codes were sent and none was typed: whoever asked knows the password and does not hold the phone.
+
+    Only codes that a carrier took count, and only this person's: neither a carrier that is down nor a stranger who
+    plays with the number makes anybody choose a new password.
+    """
+    limits = user.organisation.policy.limits
+    day = Delivery.objects.filter(user=user, purpose=Purpose.SIGN_IN, created_at__gt=now - timedelta(days=1))
+    rows = list(day.values_list("result", "entered_at"))
+    taken = sum(Result(result) in _TAKEN for result, _entered_at in rows)
+    if any(entered_at for _result, entered_at in rows):
+        return
+    if taken < min(limits.sends_each_day, limits.sends_each_number_and_day):
+        return
+    if vault.mark_known(user):
         record(EventKind.PASSWORD_MARKED_KNOWN, now=now, subject=user, origin=origin)
+
+
+_TAKEN = frozenset(result for result in Result if result is Result.SENT or result.has_arrived)

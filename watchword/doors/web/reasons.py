@@ -33,7 +33,7 @@ def of_code(refused: Refused) -> str:
         return _("Too many codes were wrong. Try again in %(wait)s.") % {"wait": in_words(refused.until)}
     match refused.reason:
         case Because.SECOND_FACTOR_LOCKED:
-            return _("Too many codes were wrong today. Ask your administrator to unlock your sign-in.")
+            return _("Your sign-in is locked, to protect it. Ask your administrator to unlock it.")
         case Reason.EXPIRED | Reason.USED | Reason.TOO_MANY_TRIES:
             return _("That code can't be used any more. Get a new one.")
         case Reason.NOT_APPROVED_YET:
@@ -44,53 +44,67 @@ def of_code(refused: Refused) -> str:
             return _("That code didn't work. Check it, or get a new one.")
 
 
-def of_not_sent(refusal: NotSent) -> str:
-    """Return why no code was sent, and the way on."""
-    if refusal.reason in {Rule.PAUSE, Rule.QUARTER_HOUR} and refusal.until is not None:
-        return _("A code is on its way already. You can ask for another one in %(wait)s.") % {
-            "wait": in_words(refusal.until)
-        }
-    if refusal.reason is Reason.TOO_MANY_TRIES and refusal.until is not None:
+def of_not_sent(refusal: NotSent, *, is_adding: bool = False) -> str:
+    """Return why no code was sent, when one may be, and the way on; ``is_adding``: a phone, not in a sign-in."""
+    reason = refusal.reason
+    if reason is Rule.ATTEMPT and is_adding:
+        return _("No more codes are sent for now. Try again in a few minutes, or ask your administrator.")
+    if reason is Reason.TOO_MANY_TRIES and refusal.until is not None:
         return _("Too many codes were wrong. Try again in %(wait)s.") % {"wait": in_words(refusal.until)}
-    return str(_NOT_SENT.get(refusal.reason) or _("No code could be sent by this method. Choose another one."))
+    why, way_on = _NOT_SENT.get(reason, _BY_ANOTHER)
+    when = ""
+    if refusal.until is not None and reason is not Rule.COUNTRY_CLOSED:
+        when = _("You can ask for another one in %(wait)s.") % {"wait": in_words(refusal.until)}
+    if when and reason in _SOON:
+        return f"{why} {when}"
+    return " ".join(part for part in (str(why), when, str(way_on)) if part)
 
 
-_ENOUGH = gettext_lazy("Your organisation has sent as many codes as it allows for now. Ask your administrator.")
-_COUNTRY = gettext_lazy(
-    "Your organisation does not send codes to this country. Use another phone, or ask your administrator."
-)
-_TODAY = gettext_lazy("No more codes can be sent to this number today. Use another method, or ask your administrator.")
-_NOT_SENT: dict[Rule | Reason, Promise] = {
-    Rule.ATTEMPT: gettext_lazy(
-        "Three codes were sent for this sign-in. Start again for another one, or ask your administrator."
+_BY_ANOTHER = (gettext_lazy("No code could be sent by this method."), gettext_lazy("Choose another one."))
+_ASK = gettext_lazy("If you can't wait, ask your administrator.")
+_OTHER_METHOD = gettext_lazy("Use another method, or ask your administrator.")
+_OTHER_PHONE = gettext_lazy("Use another phone, or ask your administrator.")
+_ENOUGH = (gettext_lazy("Your organisation has sent as many codes as it allows for now."), _ASK)
+_COUNTRY = (gettext_lazy("Your organisation does not send codes to this country."), _OTHER_PHONE)
+_NUMBER = (gettext_lazy("No more codes can be sent to this number today."), _OTHER_PHONE)
+_SOON = frozenset({Rule.PAUSE, Rule.QUARTER_HOUR})
+"""Rules that only ask for a little patience."""
+_NOT_SENT: dict[Rule | Reason, tuple[Promise, Promise]] = {
+    Rule.PAUSE: (gettext_lazy("A code is on its way already."), _OTHER_METHOD),
+    Rule.QUARTER_HOUR: (gettext_lazy("Several codes were sent already."), _OTHER_METHOD),
+    Rule.ATTEMPT: (
+        gettext_lazy("No more codes are sent in this sign-in."),
+        gettext_lazy("Start again to get another one, or ask your administrator."),
     ),
+    Rule.DAY: (gettext_lazy("No more codes can be sent to you today."), _ASK),
+    Rule.NEW_NUMBERS: (gettext_lazy("You tried several numbers today."), _ASK),
+    Rule.NUMBER_DAY: _NUMBER,
+    Rule.NUMBER_PEOPLE: _NUMBER,
+    Rule.RANGE_KIND: (
+        gettext_lazy("No codes are sent to this kind of number."),
+        gettext_lazy("Use a mobile or a fixed-line number, or ask your administrator."),
+    ),
+    Rule.COUNTRY: _COUNTRY,
+    Rule.COUNTRY_CLOSED: _COUNTRY,
     Rule.RANGE_HOUR: _ENOUGH,
     Rule.NEW_COUNTRY_DAY: _ENOUGH,
     Rule.NEW_DAY: _ENOUGH,
     Rule.ORGANISATION_DAY: _ENOUGH,
     Rule.COST_DAY: _ENOUGH,
-    Rule.DAY: _TODAY,
-    Rule.NUMBER_DAY: _TODAY,
-    Rule.NUMBER_PEOPLE: _TODAY,
-    Rule.COUNTRY: _COUNTRY,
-    Rule.COUNTRY_CLOSED: _COUNTRY,
-    Rule.RANGE_KIND: gettext_lazy("No codes are sent to this kind of number. Use a mobile or a fixed-line number."),
-    Rule.NEW_NUMBERS: gettext_lazy("You tried several numbers today. Try again tomorrow, or ask your administrator."),
-    **dict.fromkeys(
-        (Rule.RANGE_HOUR, Rule.NEW_COUNTRY_DAY, Rule.NEW_DAY, Rule.ORGANISATION_DAY, Rule.COST_DAY), _ENOUGH
+    Reason.WAY_NOT_ALLOWED: (
+        gettext_lazy("Your organisation does not allow this way for this number."),
+        gettext_lazy("Choose another one."),
     ),
-    **dict.fromkeys((Rule.DAY, Rule.NUMBER_DAY, Rule.NUMBER_PEOPLE), _TODAY),
-    Reason.WAY_NOT_ALLOWED: gettext_lazy(
-        "Your organisation does not allow this way for this number. Choose another one."
-    ),
-    Reason.TOO_MANY_TRIES: gettext_lazy(
-        "Too many codes were wrong today. Ask your administrator to unlock your sign-in."
+    Reason.TOO_MANY_TRIES: (
+        gettext_lazy("Your sign-in is locked, to protect it."),
+        gettext_lazy("Ask your administrator to unlock it."),
     ),
 }
+"""Why, and the way on. Of numbers, countries and budgets it says no more than what to do now."""
 
 
 def of_progress(code: CodeOnTheWay) -> str:
-    """Return how a code on its way stands, in a few words beside where it went."""
+    """Return how a code on its way stands, in a few words beside where it went; nothing where it is in trouble."""
     match code.result, code.way:
         case Result.WAITING, _:
             return _("On its way …")
@@ -108,30 +122,40 @@ def of_progress(code: CodeOnTheWay) -> str:
             return ""
 
 
-def of_trouble(result: Result, way: Way) -> str:
-    """Return what went wrong with a code on its way; nothing where nothing did."""
-    if not result.is_trouble:
+def of_trouble(code: CodeOnTheWay) -> str:
+    """Return what went wrong with a code on its way; nothing where nothing did.
+
+    Which carrier refused and why is the administrator's to read, and so is that a number moved to another SIM card:
+    whoever looks at this page knows the password, and perhaps no more.
+    """
+    if not code.result.is_trouble:
         return ""
-    if result in _TROUBLE:
-        return str(_TROUBLE[result])
-    return _("The call did not get through.") if way is Way.CALL else _("The text message did not get through.")
+    if code.result in _TROUBLE:
+        return str(_TROUBLE[code.result])
+    if code.way is Way.TEXT:
+        return _("The text message did not get through.")
+    if code.result is Result.HUNG_UP and code.match:
+        return _("We called, and the call ended before the two digits were pressed.")
+    return str(_TROUBLE_IN_CALLS.get(code.result) or _("The call did not get through."))
 
 
 _TROUBLE = {
+    Result.FRAUD_REPORTED: gettext_lazy(
+        "Somebody at this phone told us that they are not signing in, so the code can't be used."
+    ),
+    Result.BAD_NUMBER: gettext_lazy("This number can't be reached: it is not in use."),
+    Result.SIM_CHANGED: gettext_lazy(
+        "For your safety nothing was sent to this number. Use another phone, or ask your administrator."
+    ),
+    Result.EXPIRED: gettext_lazy("The code could not be sent in time."),
+}
+_TROUBLE_IN_CALLS = {
     Result.NO_ANSWER: gettext_lazy("We called, and nobody answered."),
     Result.BUSY: gettext_lazy("We called, and the line was busy."),
     Result.DECLINED: gettext_lazy("We called, and the call was declined."),
-    Result.HUNG_UP: gettext_lazy("We called, and somebody hung up before the code was heard."),
+    Result.HUNG_UP: gettext_lazy("We called, and the call ended before the code was heard."),
     Result.VOICEMAIL: gettext_lazy("We reached an answering machine, and left nothing on it."),
-    Result.MISMATCHED: gettext_lazy("Two wrong pairs of digits were pressed, so the call ended."),
-    Result.FRAUD_REPORTED: gettext_lazy(
-        "Somebody at this telephone said that they are not signing in. The code is void."
-    ),
-    Result.BAD_NUMBER: gettext_lazy("This number does not exist."),
-    Result.SIM_CHANGED: gettext_lazy(
-        "Your carrier says that this number moved to another SIM card lately, so nothing was sent to it."
-    ),
-    Result.EXPIRED: gettext_lazy("The code could not be sent in time."),
+    Result.MISMATCHED: gettext_lazy("Wrong digits were pressed twice, so the call ended."),
 }
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
+from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
@@ -14,11 +17,11 @@ from django.views.decorators.http import require_POST, require_safe
 
 from watchword.core.policy import FactorKind
 from watchword.core.signin import AskFor, Deny
-from watchword.doors.web import reasons
+from watchword.doors.web import reasons, ways
 from watchword.doors.web.steps import attempt_of, come_in, go_on, start_again, to_stage
 from watchword.factors.registry import forms_of
 from watchword.signin import enrolment, service
-from watchword.signin.challenges import NotSent
+from watchword.signin.challenges import CodeOnTheWay, NotSent
 from watchword.signin.middleware import session_or_none
 from watchword.signin.models import Purpose, SignInAttempt
 from watchword.signin.service import ComeIn, Continue, Refused
@@ -65,10 +68,13 @@ def prove(request: HttpRequest) -> HttpResponse:
     if not isinstance(decision, AskFor) or FactorKind.PASSWORD in decision.methods:
         return to_stage(attempt)
     code = service.current_code(attempt, now=now)
-    form = forms_of(FactorKind.PHONE).AnswerForm(request.POST or None)
-    # Where two digits are keyed in the call there is nothing to type.
+    # Where two digits are pressed in the call there is nothing to type.
     is_match = code is not None and bool(code.match)
-    if request.method == "POST" and (is_match or form.is_valid()):
+    asked = request.POST if request.method == "POST" else None
+    form = forms.Form(asked) if is_match else forms_of(FactorKind.PHONE).AnswerForm(asked)
+    # A call that failed is no wrong answer: the page says what became of it.
+    may_answer = not is_match or (code is not None and code.tries_left > 0)
+    if request.method == "POST" and may_answer and form.is_valid():
         typed = "" if is_match else form.cleaned_data["answer"]
         outcome = service.answer(attempt, FactorKind.PHONE, typed, now=now)
         match outcome:
@@ -79,15 +85,18 @@ def prove(request: HttpRequest) -> HttpResponse:
             case Refused():
                 form.add_error(None if is_match else "answer", reasons.of_code(outcome))
                 code = service.current_code(attempt, now=now)
+    choices = ways.of_methods(service.methods(attempt, now=now))
     context = {
         "form": form,
         "name": attempt.typed_name,
         "code": code,
         "progress": reasons.of_progress(code) if code is not None else "",
-        "trouble": reasons.of_trouble(code.result, code.way) if code is not None else "",
+        "trouble": reasons.of_trouble(code) if code is not None else "",
         "can_send_at": code.next_send_at if code is not None and code.next_send_at > now else None,
-        "methods": service.methods(attempt, now=now),
+        "offer": ways.offer(choices, code),
         "send_to": reverse("web:send"),
+        "here": reverse("web:prove"),
+        "state_at": reverse("web:code_state"),
     }
     return render(request, "web/prove.html", context)
 
@@ -96,23 +105,30 @@ def prove(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def state(request: HttpRequest) -> HttpResponse:
-    """Say how the code on its way stands, for the page that waits: to sign in, or to add a phone."""
-    now = timezone.now()
-    attempt = attempt_of(request)
-    code = service.current_code(attempt, now=now) if attempt is not None else None
-    if code is None:
-        holder = attempt if attempt is not None else session_or_none(request)
-        code = enrolment.on_the_way(holder, now=now) if holder is not None else None
+    """Say how the code on its way stands, for the page that waits: to sign in, or (``?adding``) to add a phone."""
+    code = _waited_for(request, now=timezone.now())
     if code is None:
         raise Http404
     return JsonResponse(
         {
             "says": reasons.of_progress(code),
-            "trouble": reasons.of_trouble(code.result, code.way),
+            "trouble": reasons.of_trouble(code),
             "late": code.is_late,
             "approved": code.is_approved,
+            "over": not code.tries_left,
         }
     )
+
+
+def _waited_for(request: HttpRequest, *, now: datetime) -> CodeOnTheWay | None:
+    attempt = attempt_of(request)
+    if "adding" not in request.GET:
+        return service.current_code(attempt, now=now) if attempt is not None else None
+    for holder in (attempt, session_or_none(request)):
+        code = enrolment.on_the_way(holder, now=now) if holder is not None else None
+        if code is not None:
+            return code
+    return None
 
 
 @login_not_required
@@ -139,5 +155,14 @@ def _send_first(request: HttpRequest, attempt: SignInAttempt) -> None:
 
 
 def _show_closed(request: HttpRequest, attempt: SignInAttempt, decision: Deny) -> HttpResponse:
-    refused = Refused(decision.because, service.closed_until(attempt, now=timezone.now()))
-    return render(request, "web/closed.html", {"says": reasons.of_code(refused), "name": attempt.typed_name})
+    now = timezone.now()
+    refused = Refused(decision.because, service.closed_until(attempt, now=now))
+    code = service.current_code(attempt, now=now)
+    trouble = reasons.of_trouble(code) if code is not None else ""
+    context = {
+        "says": reasons.of_code(refused),
+        "trouble": trouble,
+        "is_locked": refused.until is None,
+        "name": attempt.typed_name,
+    }
+    return render(request, "web/closed.html", context)

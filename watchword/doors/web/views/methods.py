@@ -22,12 +22,12 @@ from watchword.core.factors import Reason, Rejected
 from watchword.core.policy import FactorKind
 from watchword.core.signin import SetUpFirst
 from watchword.directory.models import User
-from watchword.doors.web import reasons
+from watchword.doors.web import reasons, ways
 from watchword.doors.web.next_address import safe_next
 from watchword.doors.web.steps import attempt_of, come_in, go_on, start_again, to_stage
 from watchword.doors.web.views.again import ask_again
 from watchword.factors.registry import all_factors, forms_of
-from watchword.signin import choosing_passwords, cookies, enrolment, overview, service
+from watchword.signin import choosing_passwords, cookies, enrolment, overview, resending, service
 from watchword.signin.challenges import NotSent
 from watchword.signin.choosing_passwords import PasswordChosen
 from watchword.signin.enrolment import ProofNeeded, Registered, ShownOnce
@@ -95,6 +95,8 @@ def add_code(request: HttpRequest, kind: str) -> HttpResponse:
     code = enrolment.on_the_way(subject, now=now)
     if code is None:
         return HttpResponseRedirect(reverse("web:add", args=[kind]))
+    if request.method == "POST" and "way" in request.POST:
+        return _send_again(request, subject)
     form = forms_of(factor_kind).AnswerForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
@@ -106,16 +108,36 @@ def add_code(request: HttpRequest, kind: str) -> HttpResponse:
         if isinstance(outcome, Registered):
             return _registered(request, outcome)
         form.add_error("answer", reasons.of_code(outcome))
+    here = reverse("web:add_code", args=[kind])
     context = {
         "form": form,
         "kind": kind,
         "code": code,
         "progress": reasons.of_progress(code),
-        "trouble": reasons.of_trouble(code.result, code.way),
+        "trouble": reasons.of_trouble(code),
+        "can_send_at": code.next_send_at if code.next_send_at > now else None,
+        "offer": ways.offer([ways.Choice("", way, code.ends) for way in resending.ways_again(subject)], code),
+        "send_to": here,
+        "here": here,
+        "state_at": reverse("web:code_state") + "?adding",
         "is_registration": isinstance(subject, SignInAttempt),
         "name": _user(subject).sign_in_name,
     }
     return render(request, "web/add_code.html", context)
+
+
+def _send_again(request: HttpRequest, subject: SignInAttempt | Session) -> HttpResponse:
+    """Send another code to the telephone that is being added, the way that the person chose."""
+    here = reverse("web:add_code", args=[FactorKind.PHONE.value])
+    try:
+        sent = resending.send_again(subject, request.POST["way"], origin=origin_of(request), now=timezone.now())
+    except ProofNeeded:
+        return ask_again(here) if isinstance(subject, Session) else to_stage(subject)
+    if isinstance(sent, NotSent):
+        messages.warning(request, reasons.of_not_sent(sent, is_adding=True))
+    elif isinstance(sent, Rejected):
+        messages.warning(request, reasons.of_set_up(sent.reason))
+    return HttpResponseRedirect(here)
 
 
 @never_cache
@@ -211,7 +233,7 @@ def _start(request: HttpRequest, subject: SignInAttempt | Session, kind: FactorK
             if isinstance(started, Rejected):
                 form.add_error(_field_of(started.reason), reasons.of_set_up(started.reason))
             elif isinstance(started, NotSent):
-                form.add_error(None, reasons.of_not_sent(started))
+                form.add_error(None, reasons.of_not_sent(started, is_adding=True))
             else:
                 return HttpResponseRedirect(reverse("web:add_code", args=[kind.value]))
     return None

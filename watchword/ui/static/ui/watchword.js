@@ -83,6 +83,35 @@ for (const part of all("[data-countdown]")) {
   step();
 }
 
+// A code on its way: how it stands is told as it changes, and the page goes on by itself. Half-typed digits are left alone.
+const onItsWay = document.querySelector("[data-state]");
+if (onItsWay) {
+  const says = document.querySelector("[data-says]");
+  const late = document.querySelector("[data-late]");
+  let pause = 2000;
+  let timer;
+  const anew = () => location.replace(location.href.split("#")[0]);
+  const look = async () => {
+    let told;
+    try {
+      const answer = await fetch(onItsWay.dataset.state, { headers: { accept: "application/json" } });
+      told = answer.ok ? await answer.json() : answer.status === 404 && { over: true };
+    } catch {
+      // The network is away; the next look will tell.
+    }
+    if (told?.approved && document.querySelector("[data-approve]")) return document.querySelector("[data-approve]").requestSubmit();
+    const isTyping = all(".code-input").some((field) => field.value);
+    if (told?.over || (told && told.trouble !== onItsWay.dataset.trouble && !isTyping)) return anew();
+    if (told && says && says.textContent !== told.says) says.textContent = told.says;
+    if (told && late) late.hidden = !told.late;
+    pause = Math.min(pause * (told ? 1.04 : 2), 10000);
+    clearTimeout(timer);
+    if (!document.hidden) timer = setTimeout(look, pause);
+  };
+  document.addEventListener("visibilitychange", () => { clearTimeout(timer); if (!document.hidden) timer = setTimeout(look, 100); });
+  timer = setTimeout(look, pause);
+}
+
 // Menus close by Escape, and when a click or the focus goes elsewhere.
 const menus = all("details.menu");
 for (const type of ["click", "focusin"]) {

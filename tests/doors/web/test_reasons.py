@@ -1,0 +1,137 @@
+"""Every result of a message and every rule of the guard has a sentence for the person, and tells no more than that."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from itertools import product
+from uuid import uuid4
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from tests.doors.web.test_pages import PHONE, at_code, registering
+from tests.pages import text
+from tests.telephone import Telephone
+from tests.world import World, give_phone
+from watchword.core.factors import Reason
+from watchword.core.policy import FactorKind, Way
+from watchword.delivery import guard
+from watchword.delivery.channel import Result
+from watchword.delivery.guard import NotBefore, Rule
+from watchword.doors.web import reasons
+from watchword.signin.challenges import CodeOnTheWay, NotSent
+
+NEVER_SAID = re.compile(
+    r"carrier|operator|SIM|provider|gateway|channel|budget|cost|limit|range|account|people", re.IGNORECASE
+)
+"""What whoever knows the password must not learn from this page, or could not understand."""
+A_WAY_ON = re.compile(r"another (one|phone|method)|administrator|Start again|Try again|mobile")
+
+
+def code(result: Result, way: Way, match: str = "") -> CodeOnTheWay:
+    now = timezone.now()
+    return CodeOnTheWay(
+        kind=FactorKind.PHONE,
+        way=way,
+        ends="42",
+        credential_id=uuid4(),
+        slot="mobile",
+        sent_at=now,
+        expires_at=now + timedelta(minutes=5),
+        result=result,
+        next_send_at=now,
+        tries_left=5,
+        match=match,
+    )
+
+
+@pytest.mark.parametrize(("result", "way", "match"), list(product(Result, Way, ("", "47"))))
+def test_every_result_has_words_for_the_person(result: Result, way: Way, match: str) -> None:
+    on_the_way = code(result, way, match)
+    progress, trouble = reasons.of_progress(on_the_way), reasons.of_trouble(on_the_way)
+    assert bool(trouble) is result.is_trouble
+    assert bool(progress) is not result.is_trouble
+    said = progress + trouble
+    assert not NEVER_SAID.search(said)
+    assert "47" not in said
+    assert "42" not in said
+    if way is Way.TEXT:
+        assert "call" not in said.lower(), "nobody was called"
+    else:
+        assert "text" not in said.lower()
+
+
+@pytest.mark.parametrize("reasons_", [(Result.FAILED, Result.BLOCKED, Result.UNREACHABLE)])
+@pytest.mark.parametrize("way", list(Way))
+def test_why_a_network_refused_is_the_administrators_to_read(way: Way, reasons_: tuple[Result, ...]) -> None:
+    assert len({reasons.of_trouble(code(result, way)) for result in reasons_}) == 1
+
+
+@pytest.mark.parametrize("is_adding", [True, False], ids=["adding a phone", "signing in"])
+@pytest.mark.parametrize("hours", [None, 5])
+@pytest.mark.parametrize("reason", [*Rule, Reason.WAY_NOT_ALLOWED, Reason.NOT_HELD, Reason.TOO_MANY_TRIES])
+def test_every_refusal_says_why_and_leaves_a_way_on(reason: Rule | Reason, hours: int | None, is_adding: bool) -> None:
+    until = timezone.now() + timedelta(hours=hours, seconds=5) if hours else None
+    said = reasons.of_not_sent(NotSent(until, reason), is_adding=is_adding)
+    assert A_WAY_ON.search(said)
+    assert said.count(".") >= 2, "why, and the way on"
+    assert "%" not in said
+    assert not re.search(r"carrier|operator|provider|gateway|channel|budget|cost|range|account|people", said)
+    if reason is not Reason.NOT_HELD:
+        assert "No code could be sent by this method" not in said, "each has a sentence of its own"
+
+
+def test_rules_that_would_tell_about_others_share_their_words() -> None:
+    def said(rule: Rule) -> str:
+        return reasons.of_not_sent(NotSent(timezone.now() + timedelta(hours=5), rule))
+
+    assert said(Rule.NUMBER_DAY) == said(Rule.NUMBER_PEOPLE)
+    assert len({said(rule) for rule in (Rule.RANGE_HOUR, Rule.NEW_DAY, Rule.NEW_COUNTRY_DAY, Rule.COST_DAY)}) == 1
+    assert said(Rule.COUNTRY_CLOSED) == reasons.of_not_sent(NotSent(None, Rule.COUNTRY))
+
+
+@pytest.mark.parametrize("rule", [rule for rule in Rule if rule is not Rule.PAUSE])
+def test_a_sign_in_that_gets_no_code_is_no_dead_end(
+    client: Client, world: World, telephone: Telephone, monkeypatch: pytest.MonkeyPatch, rule: Rule
+) -> None:
+    give_phone(world.alice, "+4915187654342", slot="alternate")
+    refusal = NotBefore(timezone.now() + timedelta(hours=2), rule)
+    monkeypatch.setattr(guard, "judge", lambda *_facts: refusal)
+    at_code(client, world)
+    assert telephone.received == []
+    page = client.get("/sign-in/prove/")
+    said = text(page.content)
+    assert reasons.of_not_sent(NotSent(refusal.until, rule))[:30] in said
+    for way_on in ("Text the number ending 78", "Call the number ending 42", "Start again", "Ask your administrator"):
+        assert way_on in said
+    monkeypatch.setattr(guard, "judge", lambda *_facts: guard.Free())
+    method = re.findall(r'name="method" value="([^"]+)"', page.content.decode())[-1]
+    client.post("/sign-in/send/", {"method": method, "way": "text"})
+    assert client.post("/sign-in/prove/", {"answer": telephone.code})["Location"] == "/"
+
+
+@pytest.mark.parametrize("rule", list(Rule))
+def test_a_registration_that_gets_no_code_keeps_what_was_typed(
+    client: Client, world: World, telephone: Telephone, monkeypatch: pytest.MonkeyPatch, rule: Rule
+) -> None:
+    registering(client, world)
+    monkeypatch.setattr(guard, "judge", lambda *_facts: NotBefore(None, rule))
+    page = client.post("/methods/add/phone/", {**PHONE, "slot": "alternate"})
+    assert page.status_code == 200
+    assert reasons.of_not_sent(NotSent(None, rule), is_adding=True)[:30] in text(page.content)
+    assert 'value="0151 23456789"' in page.content.decode()
+    assert re.search(r'value="alternate"[^>]* checked', page.content.decode())
+    assert telephone.received == []
+
+
+def test_a_country_that_is_not_allowed_is_explained_and_the_form_is_kept(
+    client: Client, world: World, telephone: Telephone
+) -> None:
+    registering(client, world)
+    page = client.post("/methods/add/phone/", {**PHONE, "country": "FR", "number": "06 12 34 56 78"})
+    assert "Your organisation does not send codes to this country. Use another phone" in text(page.content)
+    assert 'value="06 12 34 56 78"' in page.content.decode()
+    assert re.search(r'<option value="FR" selected', page.content.decode())
+    assert telephone.received == []
