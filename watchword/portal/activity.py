@@ -7,11 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
+from watchword.core.policy import Way
+from watchword.delivery.channel import Result
 from watchword.directory.models import User
+from watchword.signin import overview
+from watchword.signin.overview import CodeRow
 from watchword.ui.browsers import browser_in_words
 
 _SERVICES = {"imap": "IMAP", "pop3": "POP", "smtp": "SMTP", "sieve": "Sieve", "caldav": "CalDAV"}
@@ -33,13 +39,18 @@ def lines_of(user: User, *, number: int, before: int | None = None) -> list[Line
     events = Event.objects.filter(subject_id=user.pk)
     if before is not None:
         events = events.filter(id__lt=before)
-    return [_line(event, user) for event in events.order_by("-id")[:number]]
+    rows = list(events.order_by("-id")[:number])
+    moments = [event.at for event in rows if event.kind == EventKind.CODE_SENT]
+    codes = overview.codes_sent_at(user, moments) if moments else {}
+    return [_line(event, user, codes.get((event.at, str(event.details.get("ends"))))) for event in rows]
 
 
-def _line(event: Event, user: User) -> Line:
+def _line(event: Event, user: User, code: CodeRow | None) -> Line:
     kind = EventKind(event.kind)
     words = _WORDS.get(kind)
     what = words(event) if words is not None else kind.value
+    if kind is EventKind.CODE_SENT and code is not None:
+        what = " · ".join([what, *fate_of(code)])
     by_other = event.actor_id is not None and event.actor_id != user.pk
     if by_other:
         what = _("%(what)s by %(name)s") % {"what": what, "name": event.actor_name}
@@ -99,8 +110,40 @@ def _method(said: str) -> Callable[[Event], str]:
 def _code_sent(event: Event) -> str:
     ends = {"ends": event.details.get("ends", "")}
     if event.details.get("way") == "call":
-        return _("A code was spoken in a call to the number ending %(ends)s") % ends
-    return _("A code was texted to the number ending %(ends)s") % ends
+        return _("Call to the number ending %(ends)s") % ends
+    return _("Text to the number ending %(ends)s") % ends
+
+
+def fate_of(code: CodeRow) -> list[str]:
+    """Return what became of a code, in a word or two each: ``delivered``, ``typed``."""
+    if code.result is Result.APPROVED:
+        return [_("approved on the phone")]
+    fate = str(_FATES[code.result, code.way] if (code.result, code.way) in _FATES else _FATE[code.result])
+    return [fate, _("typed")] if code.was_entered else [fate]
+
+
+_FATE: dict[Result, Promise] = {
+    Result.WAITING: gettext_lazy("on its way"),
+    Result.SENT: gettext_lazy("sent"),
+    Result.DELIVERED: gettext_lazy("delivered"),
+    Result.FAILED: gettext_lazy("not sent"),
+    Result.EXPIRED: gettext_lazy("not sent in time"),
+    Result.UNREACHABLE: gettext_lazy("not reached"),
+    Result.NO_ANSWER: gettext_lazy("nobody answered"),
+    Result.BUSY: gettext_lazy("the line was busy"),
+    Result.DECLINED: gettext_lazy("declined"),
+    Result.HUNG_UP: gettext_lazy("hung up early"),
+    Result.VOICEMAIL: gettext_lazy("an answering machine, nothing left on it"),
+    Result.BAD_NUMBER: gettext_lazy("the number is not in use"),
+    Result.BLOCKED: gettext_lazy("not let through"),
+    Result.SIM_CHANGED: gettext_lazy("not sent: the number moved to another SIM card"),
+    Result.MISMATCHED: gettext_lazy("wrong digits pressed twice"),
+    Result.FRAUD_REPORTED: gettext_lazy("reported: not you"),
+}
+_FATES: dict[tuple[Result, Way], Promise] = {
+    (Result.SENT, Way.CALL): gettext_lazy("rang"),
+    (Result.DELIVERED, Way.CALL): gettext_lazy("answered"),
+}
 
 
 _WORDS: dict[EventKind, Callable[[Event], str]] = {
@@ -108,15 +151,15 @@ _WORDS: dict[EventKind, Callable[[Event], str]] = {
     EventKind.SIGN_IN_DENIED: _not_signed_in,
     EventKind.CODE_SENT: _code_sent,
     EventKind.CODE_NOT_SENT: _said("A code was asked for and not sent"),
-    EventKind.CALL_MISMATCHED: _said("Wrong digits were keyed in a call"),
+    EventKind.CALL_MISMATCHED: _said("Wrong digits were pressed twice in a call"),
     EventKind.SIM_CHANGED: _said("No code was sent, because your number moved to another SIM card"),
     EventKind.COUNTRY_CLOSED: _said("Codes to new phones in a country were stopped"),
     EventKind.COUNTRY_REOPENED: _said("Codes to new phones in a country were allowed again"),
     EventKind.PHONE_TESTED: _said("A test went to a phone"),
     EventKind.PASSWORD_MARKED_KNOWN: _said("A day's codes were asked for and none was typed"),
-    EventKind.CODE_ACCEPTED: _said("A right code was typed"),
+    EventKind.CODE_ACCEPTED: _said("The code was right"),
     EventKind.CODE_REJECTED: _said("A wrong code was typed"),
-    EventKind.FRAUD_REPORTED: _said("You reported on the phone that it was not you"),
+    EventKind.FRAUD_REPORTED: _said("Somebody at your phone reported that it was not you"),
     EventKind.SECOND_FACTOR_LOCKED: _said("Sign-in was locked after too many wrong codes"),
     EventKind.SECOND_FACTOR_UNLOCKED: _said("Sign-in was unlocked"),
     EventKind.METHOD_ADDED: _method("The phone number ending %(ends)s was added"),
@@ -153,6 +196,9 @@ _WARNINGS = frozenset(
         EventKind.SIGN_IN_DENIED,
         EventKind.CODE_REJECTED,
         EventKind.FRAUD_REPORTED,
+        EventKind.CALL_MISMATCHED,
+        EventKind.SIM_CHANGED,
+        EventKind.PASSWORD_MARKED_KNOWN,
         EventKind.SECOND_FACTOR_LOCKED,
         EventKind.DISAVOWED,
     }

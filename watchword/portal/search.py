@@ -57,6 +57,12 @@ SETTINGS = (
         "restore multi-factor authentication on previously trusted devices",
     ),
     Setting(
+        _("Language of texts and calls"),
+        _("In which language codes come"),
+        "portal:language",
+        "language texts calls voice spoken deutsch english francais espanol",
+    ),
+    Setting(
         _("Warnings"),
         _("How you hear of something unusual"),
         "portal:warnings",
@@ -87,6 +93,13 @@ SETTINGS = (
         _("For administrators: what the organisation allows"),
         "admincenter:service_settings",
         "admin service settings trusted ips networks verification options app passwords allowed limits",
+        for_administrators=True,
+    ),
+    Setting(
+        _("Phone delivery"),
+        _("For administrators: texts and calls, what they cost, what was blocked"),
+        "admincenter:phone_delivery",
+        "admin phone delivery texts sms calls carriers channels cost budget countries blocked fraud test number match",
         for_administrators=True,
     ),
 )

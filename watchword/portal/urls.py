@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from watchword.portal import app_password_views, not_me, search, views, warning_views
+from watchword.portal import app_password_views, language, not_me, search, views, warning_views
 
 app_name = "portal"
 
@@ -13,6 +13,7 @@ urlpatterns = [
     path("app-passwords/<uuid:credential_id>/freeze/", app_password_views.freeze, name="freeze"),
     path("app-passwords/<uuid:credential_id>/thaw/", app_password_views.thaw, name="thaw"),
     path("app-passwords/<uuid:credential_id>/limits/", app_password_views.limits, name="limits"),
+    path("language/", language.choose, name="language"),
     path("warnings/", warning_views.warnings, name="warnings"),
     path("not-me/<str:token>/", not_me.not_me, name="not_me"),
     path("activity/", views.activity, name="activity"),

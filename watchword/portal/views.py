@@ -16,13 +16,15 @@ from django.views.decorators.http import require_POST
 
 from watchword.core.policy import MfaState
 from watchword.directory.models import User
-from watchword.portal.activity import lines_of
+from watchword.portal.activity import fate_of, lines_of
+from watchword.portal.language import language_in_words
 from watchword.signin import actions, enrolment, overview, sessions
 from watchword.signin.middleware import origin_of, person_of, session_of
 from watchword.ui.browsers import browser_in_words
 
 LINES_SHORT = 5
 LINES_LONG = 50
+CODES = 3
 
 
 def home(request: HttpRequest) -> HttpResponse:
@@ -48,6 +50,8 @@ def security(request: HttpRequest) -> HttpResponse:
         "free_slots": [slot for slot in ("mobile", "alternate", "office") if slot not in {row.slot for row in methods}],
         "sessions": sorted(rows, key=lambda row: not row["is_here"]),
         "lines": lines_of(user, number=LINES_SHORT),
+        "codes": [(code, fate_of(code)) for code in overview.last_codes(user, number=CODES)],
+        "language": language_in_words(user),
         **_app_passwords(user),
     }
     return render(request, "portal/security.html", context)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,14 +15,20 @@ from watchword.core.factors import Surroundings
 from watchword.core.lockout import Lock
 from watchword.core.policy import FactorKind, Way
 from watchword.core.restrictions import NO_RESTRICTIONS, Restrictions
+from watchword.delivery.budget import number_keys
+from watchword.delivery.channel import Result
+from watchword.delivery.models import Delivery
 from watchword.directory.models import User
 from watchword.factors import vault
 from watchword.factors.phone.factor import ways_of
 from watchword.factors.vault import Kept
 from watchword.signin.facts import second_factor_lock, surroundings_of, usable_phones
+from watchword.signin.models import Purpose
 
 STALE_AFTER = timedelta(days=90)
 """An app password that was not used for so long may have been forgotten."""
+MOST_CANDIDATES = 50
+"""How many people's telephones are opened to find out who shares a number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,17 @@ class PasswordRow:
 
     changed_at: datetime
     is_initial: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CodeRow:
+    """A code that was sent to a person, as they see it: never the code, and of the number its ending."""
+
+    at: datetime
+    way: Way
+    ends: str
+    result: Result
+    was_entered: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +145,34 @@ def app_password_row(kept: Kept) -> AppPasswordRow:
     )
 
 
+def phone_countries_of(user: User) -> set[str]:
+    """Return the countries (ISO 3166-1) of the telephones of a person."""
+    return {str(kept.held.public.get("country", "")) for kept in vault.holdings(user, kinds=[FactorKind.PHONE])} - {""}
+
+
+def sharing_numbers_with(user: User) -> dict[UUID, list[User]]:
+    """Return, by telephone of a person, who else in the organisation has registered the same number.
+
+    Numbers lie sealed. Who was ever sent a code to a number is known by its keyed hash in the deliveries, and a
+    telephone is registered by a code alone: of those few people the telephones are opened and compared.
+    """
+    found: dict[UUID, list[User]] = {}
+    for kept in vault.holdings(user, kinds=[FactorKind.PHONE]):
+        keys = number_keys(json.loads(kept.held.secret)["number"])
+        ids = Delivery.objects.filter(number_key__in=keys).exclude(user=user).order_by("user_id").values("user_id")
+        others = User.objects.filter(pk__in=ids.distinct()[:MOST_CANDIDATES], organisation=user.organisation_id)
+        sharing = [other for other in others.filter(deleted_at=None).order_by("display_name") if _holds(other, kept)]
+        if sharing:
+            found[kept.id] = sharing
+    return found
+
+
+def _holds(user: User, wanted: Kept) -> bool:
+    # An extension is part of it: a switchboard's number alone is shared by a whole office.
+    line = json.loads(wanted.held.secret)
+    return any(json.loads(kept.held.secret) == line for kept in vault.holdings(user, kinds=[FactorKind.PHONE]))
+
+
 def text_number_of(user: User) -> str:
     """Return the number (E.164) to which texts of this person go, the first that takes them; empty for none."""
     for kept in usable_phones(user, vault.holdings(user, kinds=[FactorKind.PHONE])):
@@ -156,6 +201,25 @@ def registered_users(organisation_id: int) -> QuerySet[Any, UUID]:
 def holdings_of(user_ids: Sequence[UUID]) -> dict[UUID, dict[FactorKind, int]]:
     """Return how many live things of each kind these people hold, with one query."""
     return vault.counts(user_ids)
+
+
+def last_codes(user: User, *, number: int) -> list[CodeRow]:
+    """Return the newest codes that were sent to a person, and what became of each."""
+    return [_code_row(row) for row in _codes_of(user).order_by("-created_at")[:number]]
+
+
+def codes_sent_at(user: User, moments: Iterable[datetime]) -> dict[tuple[datetime, str], CodeRow]:
+    """Return the codes that were sent to a person at these moments, by moment and ending of the number."""
+    rows = _codes_of(user).filter(created_at__in=list(moments))
+    return {(row.created_at, row.ends): _code_row(row) for row in rows}
+
+
+def _codes_of(user: User) -> QuerySet[Delivery]:
+    return Delivery.objects.filter(user=user, purpose__in=Purpose.values)
+
+
+def _code_row(row: Delivery) -> CodeRow:
+    return CodeRow(row.created_at, Way(row.way), row.ends, Result(row.result), row.entered_at is not None)
 
 
 def lock_of(user: User, *, now: datetime) -> Lock:
