@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 from django.test import Client
@@ -14,6 +15,7 @@ from tests.world import World, make_person, sign_in
 from watchword.alerts.models import Alert
 from watchword.audit.record import Origin
 from watchword.core.policy import FactorKind
+from watchword.delivery.models import Closure
 from watchword.directory.roles import Role
 from watchword.factors import vault
 from watchword.signin import cookies, service
@@ -69,6 +71,8 @@ class Site:
         work(world.now)
         self.credential = vault.holdings(world.alice, kinds=[FactorKind.APP_PASSWORD])[0].id
         self.alert = Alert.objects.get().pk
+        about = {"organisation": world.organisation, "country": "DE", "sent": 40, "entered": 1}
+        self.closure = Closure.objects.create(**about, at=world.now, until=world.now + timedelta(days=1)).pk
 
     def address(self, name: str, *, unknown: bool = False) -> str:
         """Return an address with Alice's things in its variable parts, or with nobody's."""
@@ -77,6 +81,7 @@ class Site:
             "credential_id": self.credential,
             "session_id": uuid4(),
             "alert_id": self.alert,
+            "closure_id": self.closure,
             "kind": "people" if "sample" in name else "phone",
             "name": "sign-out",
             "token": "x",
@@ -84,7 +89,14 @@ class Site:
             "delivery_id": uuid4(),
         }
         if unknown:
-            values |= {"user_id": uuid4(), "credential_id": uuid4(), "alert_id": 10**30, "kind": "zzz", "name": "zzz"}
+            values |= {
+                "user_id": uuid4(),
+                "credential_id": uuid4(),
+                "alert_id": 10**30,
+                "closure_id": 10**30,
+                "kind": "zzz",
+                "name": "zzz",
+            }
         return reverse(name, kwargs={part: values[part] for part in parameters(name)})
 
 

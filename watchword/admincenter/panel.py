@@ -22,14 +22,14 @@ def panel_of(user: User, by: User) -> dict[str, Any]:
     """Return what the panel shows of a person to this administrator."""
     now = timezone.now()
     lock = overview.lock_of(user, now=now)
-    held = overview.everything_of(user)
+    held, sharing = overview.everything_and_sharing(user)
     return {
         "person": user,
         "roles": [ROLE_NAMES[role] for role in Role if role in user.roles],
         "aliases": [name.name for name in user.names.filter(is_alias=True)],
         "history": history_of(user),
         "password": held.password,
-        "methods": held.methods,
+        "methods": [(method, sharing.get(method.id, [])) for method in held.methods],
         "app_passwords": held.app_passwords,
         "sessions": sessions.sessions_of(user, now=now),
         "is_locked": isinstance(lock, Locked),

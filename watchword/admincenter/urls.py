@@ -2,7 +2,17 @@
 
 from django.urls import path
 
-from watchword.admincenter.views import acts, alerts, files, multi_factor, people, settings, sign_ins
+from watchword.admincenter.views import (
+    acts,
+    alerts,
+    files,
+    multi_factor,
+    people,
+    phone_changes,
+    phone_delivery,
+    settings,
+    sign_ins,
+)
 
 app_name = "admincenter"
 
@@ -24,6 +34,12 @@ urlpatterns = [
     path("service-settings/", settings.service_settings, name="service_settings"),
     path("sign-ins/", sign_ins.log, name="sign_ins"),
     path("sign-ins.csv", sign_ins.export, name="sign_ins_csv"),
+    path("phone-delivery/", phone_delivery.overview, name="phone_delivery"),
+    path("phone-delivery/messages/", phone_delivery.messages, name="phone_messages"),
+    path("phone-delivery/blocked/", phone_delivery.blocked, name="phone_blocked"),
+    path("phone-delivery/blocked/<int:closure_id>/reopen/", phone_changes.reopen, name="phone_reopen"),
+    path("phone-delivery/test/", phone_changes.test, name="phone_test"),
+    path("phone-delivery/rules/", phone_changes.rules, name="phone_rules"),
     path("alerts/", alerts.listing, name="alerts"),
     path("alerts/<int:alert_id>/close/", alerts.close, name="close_alert"),
     path("roles/", settings.roles, name="roles"),

@@ -95,7 +95,16 @@ class Everything:
 
 def everything_of(user: User) -> Everything:
     """Return all that a person holds, with one query."""
+    return _everything(user, vault.holdings(user))
+
+
+def everything_and_sharing(user: User) -> tuple[Everything, dict[UUID, list[User]]]:
+    """Return all that a person holds and, by telephone, who else in the organisation registered the same number."""
     held = vault.holdings(user)
+    return _everything(user, held), _sharing(user, [kept for kept in held if kept.held.kind is FactorKind.PHONE])
+
+
+def _everything(user: User, held: Sequence[Kept]) -> Everything:
     surroundings = surroundings_of(user)
     passwords = [_password_row(kept) for kept in held if kept.held.kind is FactorKind.PASSWORD]
     return Everything(
@@ -150,27 +159,29 @@ def phone_countries_of(user: User) -> set[str]:
     return {str(kept.held.public.get("country", "")) for kept in vault.holdings(user, kinds=[FactorKind.PHONE])} - {""}
 
 
-def sharing_numbers_with(user: User) -> dict[UUID, list[User]]:
-    """Return, by telephone of a person, who else in the organisation has registered the same number.
+def _sharing(user: User, phones: Sequence[Kept]) -> dict[UUID, list[User]]:
+    """Return who else has these numbers.
 
     Numbers lie sealed. Who was ever sent a code to a number is known by its keyed hash in the deliveries, and a
     telephone is registered by a code alone: of those few people the telephones are opened and compared.
     """
-    found: dict[UUID, list[User]] = {}
-    for kept in vault.holdings(user, kinds=[FactorKind.PHONE]):
-        keys = number_keys(json.loads(kept.held.secret)["number"])
-        ids = Delivery.objects.filter(number_key__in=keys).exclude(user=user).order_by("user_id").values("user_id")
-        others = User.objects.filter(pk__in=ids.distinct()[:MOST_CANDIDATES], organisation=user.organisation_id)
-        sharing = [other for other in others.filter(deleted_at=None).order_by("display_name") if _holds(other, kept)]
-        if sharing:
-            found[kept.id] = sharing
-    return found
-
-
-def _holds(user: User, wanted: Kept) -> bool:
+    if not phones:
+        return {}
+    keys = [key for kept in phones for key in number_keys(json.loads(kept.held.secret)["number"])]
+    ids = Delivery.objects.filter(number_key__in=keys).exclude(user=user).order_by("user_id").values("user_id")
+    others = User.objects.filter(pk__in=ids.distinct()[:MOST_CANDIDATES], organisation=user.organisation_id)
+    lines = [
+        (other, [kept.held.secret for kept in vault.holdings(other, kinds=[FactorKind.PHONE])])
+        for other in others.filter(deleted_at=None).order_by("display_name")
+    ]
     # An extension is part of it: a switchboard's number alone is shared by a whole office.
+    found = {kept.id: [other for other, theirs in lines if _is_among(kept, theirs)] for kept in phones}
+    return {phone: sharing for phone, sharing in found.items() if sharing}
+
+
+def _is_among(wanted: Kept, secrets: Sequence[bytes]) -> bool:
     line = json.loads(wanted.held.secret)
-    return any(json.loads(kept.held.secret) == line for kept in vault.holdings(user, kinds=[FactorKind.PHONE]))
+    return any(json.loads(secret) == line for secret in secrets)
 
 
 def text_number_of(user: User) -> str:

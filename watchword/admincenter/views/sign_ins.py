@@ -4,32 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils import timezone
 
+from watchword.admincenter.filters import day_of, people_named, printable
 from watchword.admincenter.gate import needs
 from watchword.admincenter.words import REASONS
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.core.names import NotASignInName, name_key
-from watchword.directory.actions import find_by_name
 from watchword.directory.models import User
 from watchword.directory.people_file import BYTE_ORDER_MARK, write_csv
 from watchword.directory.roles import Act
-from watchword.directory.search import found_by
 from watchword.signin.middleware import person_of
 
 PAGE = 100
 MOST_EXPORTED = 10_000
-MOST_PEOPLE = 100
 LONGEST_NUMBER = 18
-EARLIEST, LATEST = date(2000, 1, 1), date(2999, 12, 31)
 SERVICES = ("imap", "pop3", "smtp", "submission", "sieve", "caldav")
 KINDS = {
     "allowed": [EventKind.SIGN_IN_ALLOWED],
@@ -52,7 +48,7 @@ class Filter:
     @classmethod
     def read(cls, values: Mapping[str, str]) -> Filter:
         """Read the filter from the address."""
-        kept = {name: _printable(values.get(name, "")) for name in cls.__dataclass_fields__}
+        kept = {name: printable(values.get(name, "")) for name in cls.__dataclass_fields__}
         return cls(**kept)
 
     def address_without_page(self) -> str:
@@ -63,7 +59,7 @@ class Filter:
     def wrong(self) -> str:
         """Return the name of a field that can't be understood, or nothing."""
         for name in ("since", "until"):
-            if getattr(self, name) and _day(getattr(self, name)) is None:
+            if getattr(self, name) and day_of(getattr(self, name)) is None:
                 return name
         return ""
 
@@ -128,7 +124,7 @@ def _events(by: User, chosen: Filter) -> QuerySet[Event]:
         events = events.filter(service=chosen.service.casefold())
     if chosen.address:
         events = events.filter(address=chosen.address)
-    since, until = _day(chosen.since), _day(chosen.until)
+    since, until = day_of(chosen.since), day_of(chosen.until)
     if since is not None:
         events = events.filter(at__gte=since)
     if until is not None:
@@ -137,16 +133,8 @@ def _events(by: User, chosen: Filter) -> QuerySet[Event]:
 
 
 def _about(typed: str, by: User) -> Q:
-    # A whole name, in any spelling; else everybody in whose names the words occur; and what strangers typed.
-    user = find_by_name(typed)
-    if user is not None and user.organisation_id == by.organisation_id:
-        return Q(subject_id=user.pk)
-    found = found_by(User.objects.filter(organisation=by.organisation), typed).order_by("display_name", "pk")
-    return Q(subject_id__in=list(found.values_list("pk", flat=True)[:MOST_PEOPLE])) | Q(subject_name=_plain(typed))
-
-
-def _printable(text: str) -> str:
-    return "".join(character for character in text if character.isprintable()).strip()[:254]
+    # People, and what strangers typed.
+    return Q(subject_id__in=people_named(typed, by)) | Q(subject_name=_plain(typed))
 
 
 def _plain(name: str) -> str:
@@ -154,13 +142,3 @@ def _plain(name: str) -> str:
         return name_key(name)
     except NotASignInName:
         return name
-
-
-def _day(text: str) -> datetime | None:
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        return None
-    if not EARLIEST <= day <= LATEST:
-        return None
-    return timezone.make_aware(datetime.combine(day, time.min))

@@ -1,0 +1,51 @@
+"""Rows of phone delivery for the admin center's tests, and a phones file without any carrier behind it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from watchword.core.policy import Way
+from watchword.delivery.budget import telephone_of
+from watchword.delivery.channel import Result
+from watchword.delivery.choosing import Route
+from watchword.delivery.models import Delivery, Refusal, Tally
+from watchword.delivery.phones_file import Phones, Planned
+from watchword.directory.models import User
+
+NUMBER = "+4915112345678"
+PHONES = Phones(
+    carriers=(
+        Planned(
+            Route("north", frozenset({Way.TEXT}), 3, ("+49", "+43"), 5_000, {"DE": 70_000, "*": 120_000}), "smpp", None
+        ),
+        Planned(Route("exchange", frozenset({Way.CALL})), "sip", None),
+    ),
+    currency="EUR",
+)
+
+
+def delivery(user: User, at: datetime, **more: Any) -> Delivery:
+    """Return a text that was sent to a number."""
+    number = more.pop("number", NUMBER)
+    given = {"way": Way.TEXT, "purpose": "sign_in", "result": Result.SENT, "channel": "north"}
+    return Delivery.objects.create(
+        organisation=user.organisation,
+        user=user,
+        created_at=at,
+        changed_at=at,
+        **{**given, **telephone_of(number).row(), **more},
+    )
+
+
+def tally(user: User, days_ago: int, **counts: Any) -> Tally:
+    """Return the counters of a day."""
+    day = datetime.now(UTC).date() - timedelta(days=days_ago)
+    given = {"day": day, "country": "DE", "way": Way.TEXT, "is_new": False}
+    return Tally.objects.create(organisation=user.organisation, **{**given, **counts})
+
+
+def refusal(user: User, rule: str, at: datetime, **more: Any) -> Refusal:
+    """Return an attempt that was blocked."""
+    given = {"way": Way.TEXT, "country": "DE", "ends": "78"}
+    return Refusal.objects.create(organisation=user.organisation, user=user, at=at, rule=rule, **{**given, **more})
