@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import wave
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,10 +16,13 @@ from tests.world import World
 from watchword.core.policy import Way
 from watchword.delivery.channel import DeliveryFailed, Outgoing, Result
 from watchword.delivery.models import Delivery
+from watchword.delivery.routing import note_result
 from watchword.delivery.simulator.channel import (
     LASTS_FOR,
+    LATE_BY,
     RINGS_FOR,
     SimulatorChannel,
+    arrived,
     end_what_took_too_long,
     move,
     spoken,
@@ -60,6 +65,54 @@ def test_some_numbers_are_in_trouble(world: World, ending: str, result: Result) 
         SimulatorChannel().send(outgoing(world, Way.CALL, f"+49151123456{ending}"), timeout_seconds=1)
     assert caught.value.result is result
     assert not Arrival.objects.exists()
+
+
+@pytest.mark.parametrize(("ending", "arrives"), [("97", True), ("98", True), ("99", False)])
+def test_a_text_reaches_a_telephone_that_is_busy_or_lies_about(world: World, ending: str, arrives: bool) -> None:
+    message = outgoing(world, Way.TEXT, f"+49151123456{ending}")
+    if arrives:
+        SimulatorChannel().send(message, timeout_seconds=1)
+        assert Delivery.objects.get(pk=message.delivery_id).result == Result.DELIVERED
+    else:
+        with pytest.raises(DeliveryFailed):
+            SimulatorChannel().send(message, timeout_seconds=1)
+
+
+def test_some_texts_come_late(world: World) -> None:
+    message = outgoing(world, Way.TEXT, "+4915112345696")
+    handed = SimulatorChannel().send(message, timeout_seconds=1)
+    note_result(message.delivery_id, handed.result, now=world.now)
+    now = timezone.now()
+    assert not arrived(now).exists()
+    assert Delivery.objects.get(pk=message.delivery_id).result == Result.SENT
+    assert arrived(now + LATE_BY).count() == 1
+    assert Delivery.objects.get(pk=message.delivery_id).result == Result.DELIVERED
+
+
+def test_a_call_that_is_declined_is_told_apart_from_one_that_nobody_hears(world: World) -> None:
+    message = outgoing(world, Way.CALL)
+    SimulatorChannel().send(message, timeout_seconds=1)
+    arrival = Arrival.objects.get()
+    assert move(arrival, attendant.hang_up(arrival.call)) is Result.DECLINED
+    assert Delivery.objects.get(pk=message.delivery_id).result == Result.DECLINED
+
+
+def test_a_call_without_a_code_says_what_it_has_to_say_and_ends_well(world: World) -> None:
+    message = replace(outgoing(world, Way.CALL), code="", words="This is a test of Harbour. No code is needed.")
+    SimulatorChannel().send(message, timeout_seconds=1)
+    arrival = Arrival.objects.get()
+    move(arrival, attendant.answer(arrival.call))
+    assert spoken(arrival).endswith("This is a test of Harbour. No code is needed.")
+    assert "press" not in spoken(arrival)
+    move(arrival, attendant.hang_up(arrival.call))
+    assert Delivery.objects.get(pk=message.delivery_id).result == Result.DELIVERED
+
+
+def test_a_call_says_what_it_is_for_and_speaks_the_persons_language(world: World) -> None:
+    SimulatorChannel().send(replace(outgoing(world, Way.CALL), language="de"), timeout_seconds=1)
+    arrival = Arrival.objects.get()
+    move(arrival, attendant.answer(arrival.call))
+    assert "Jemand meldet sich gerade an Ihrem Konto an." in spoken(arrival)
 
 
 def test_a_call_says_the_code_only_after_a_key(world: World) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from datetime import datetime
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -18,15 +19,23 @@ from django.views.decorators.http import require_GET, require_POST
 
 from watchword.core.policy import Way
 from watchword.delivery.models import Delivery
-from watchword.delivery.simulator.channel import TROUBLE, end_what_took_too_long, move, spoken
+from watchword.delivery.simulator.channel import arrived, end_what_took_too_long, move, spoken
 from watchword.delivery.simulator.models import Arrival
 from watchword.delivery.voice import attendant, speech
 from watchword.delivery.voice.attendant import Call, CallState
+from watchword.delivery.words import LANGUAGES
 from watchword.signin import phone_reports
 
 SHOWN = 20
 LOOKED_AT = 200
-KEYS = ("1", "2", "3", "4", "5", "6", "7", "8", "9", "*", "0", "#")
+KEYS = (
+    ("1", ""), ("2", "ABC"), ("3", "DEF"),
+    ("4", "GHI"), ("5", "JKL"), ("6", "MNO"),
+    ("7", "PQRS"), ("8", "TUV"), ("9", "WXYZ"),
+    ("*", ""), ("0", "+"), ("#", ""),
+)  # fmt: skip
+_LAST_WORDS = frozenset({CallState.APPROVED, CallState.MISMATCHED, CallState.FRAUD})
+"""Ends of a call at which the attendant says goodbye."""
 
 
 def _only_in_the_demo() -> None:
@@ -48,24 +57,28 @@ class Telephone:
 def show(request: HttpRequest) -> HttpResponse:
     """Show the telephone that was picked, or the one at which something happened last."""
     _only_in_the_demo()
-    end_what_took_too_long(timezone.now())
-    telephones = _telephones()
+    now = timezone.now()
+    end_what_took_too_long(now)
+    telephones = _telephones(now)
     picked = request.GET.get("number", "")
     number = _number(picked, telephones)
-    arrivals = list(Arrival.objects.filter(number=number).order_by("-at")[:SHOWN])
+    arrivals = list(arrived(now).filter(number=number).order_by("-at")[:SHOWN])
     call = next((arrival for arrival in arrivals if _is_open(arrival)), None)
+    ended = _just_ended(request.GET.get("ended", ""), arrivals[0]) if arrivals and call is None else None
+    speaking = call or ended
     context = {
         "telephones": telephones,
         "number": number,
         "picked": number if picked == number else "",
         "arrivals": list(reversed(arrivals)),
-        "call": call,
+        "call": speaking,
+        "is_over": call is None,
         "meanwhile": _meanwhile(call, picked),
-        "says": spoken(call) if call is not None else "",
+        "says": spoken(speaking) if speaking is not None else "",
+        "language": _voice(speaking.language) if speaking is not None else "",
         "can_be_heard": speech.is_available(),
         "is_ringing": call is not None and call.call.state is CallState.RINGING,
         "keys": KEYS,
-        "trouble": TROUBLE,
         "stamp": _stamp(number, call, picked),
     }
     return render(request, "demo/telephone.html", context)
@@ -77,10 +90,11 @@ def show(request: HttpRequest) -> HttpResponse:
 def newest(request: HttpRequest) -> HttpResponse:
     """Say whether the page that waits would look different now."""
     _only_in_the_demo()
-    end_what_took_too_long(timezone.now())
+    now = timezone.now()
+    end_what_took_too_long(now)
     picked = request.GET.get("number", "")
-    number = _number(picked, _telephones())
-    arrivals = Arrival.objects.filter(number=number).order_by("-at")[:SHOWN]
+    number = _number(picked, _telephones(now))
+    arrivals = arrived(now).filter(number=number).order_by("-at")[:SHOWN]
     call = next((arrival for arrival in arrivals if _is_open(arrival)), None)
     return JsonResponse({"stamp": _stamp(number, call, picked)})
 
@@ -95,9 +109,9 @@ def act(request: HttpRequest, arrival_id: UUID) -> HttpResponse:
     result = move(arrival, _after(arrival, wish))
     if result is not None:
         phone_reports.note(arrival.delivery_id, result, now=timezone.now())
-    picked = request.GET.get("number", "")
-    query = f"?{urlencode({'number': picked})}" if picked else ""
-    return HttpResponseRedirect(reverse("demo:telephone") + query)
+    shown = {"number": request.GET.get("number", ""), "ended": str(arrival.pk) if _says_goodbye(arrival) else ""}
+    query = urlencode({name: value for name, value in shown.items() if value})
+    return HttpResponseRedirect(reverse("demo:telephone") + (f"?{query}" if query else ""))
 
 
 @login_not_required
@@ -111,7 +125,7 @@ def speech_of(_request: HttpRequest, arrival_id: UUID) -> HttpResponse:
     if not words:
         raise Http404
     try:
-        return HttpResponse(speech.speak(words, arrival.language), content_type="audio/wav")
+        return HttpResponse(speech.speak(words, _voice(arrival.language)), content_type="audio/wav")
     except speech.NoSpeech:
         raise Http404 from None
 
@@ -123,14 +137,32 @@ def _after(arrival: Arrival, wish: str) -> Call:
             return attendant.answer(call)
         case "hang_up":
             return attendant.hang_up(call)
+        case _ if arrival.text:
+            # A call without a code says what it has to say, and waits for no key.
+            return call
         case _:
             return attendant.press(call, wish, match=arrival.match)
 
 
-def _telephones() -> list[Telephone]:
+def _voice(language: str) -> str:
+    """Return the language that is really spoken: English where there are no words in the wished one."""
+    base = language.partition("-")[0].lower()
+    return base if base in LANGUAGES else "en"
+
+
+def _says_goodbye(arrival: Arrival) -> bool:
+    return arrival.call.state in _LAST_WORDS
+
+
+def _just_ended(named: str, newest_here: Arrival) -> Arrival | None:
+    """Return the call whose last words are to be heard, unless something newer came."""
+    return newest_here if str(newest_here.pk) == named and _says_goodbye(newest_here) else None
+
+
+def _telephones(now: datetime) -> list[Telephone]:
     """Return every number that got something, where somebody calls or wrote last first, with its owner's name."""
     deliveries: dict[str, UUID] = {}
-    rows = list(Arrival.objects.order_by("-at").values_list("number", "delivery_id", "way", "state")[:LOOKED_AT])
+    rows = list(arrived(now).order_by("-at").values_list("number", "delivery_id", "way", "state")[:LOOKED_AT])
     for number, delivery_id, *_call in sorted(rows, key=lambda row: not _rings_or_talks(row[2], row[3])):
         deliveries.setdefault(number, delivery_id)
     names = dict(Delivery.objects.filter(pk__in=deliveries.values()).values_list("pk", "user__display_name"))
@@ -154,7 +186,7 @@ def _meanwhile(call: Arrival | None, picked: str) -> list[Arrival]:
     """Return the texts that came during a call: on the picked telephone, or on any if none was picked."""
     if call is None:
         return []
-    texts = Arrival.objects.filter(way=Way.TEXT, at__gt=call.at)
+    texts = Arrival.objects.filter(way=Way.TEXT, at__gt=call.at, at__lte=timezone.now())
     if picked == call.number:
         texts = texts.filter(number=picked)
     return list(texts.order_by("at")[:SHOWN])
@@ -165,5 +197,6 @@ def _stamp(number: str, call: Arrival | None, picked: str) -> str:
     if call is not None:
         shown: object = (call.pk, call.state, call.pressed, [text.pk for text in _meanwhile(call, picked)])
     else:
-        shown = list(Arrival.objects.order_by("-at").values_list("pk", "state")[:SHOWN])
+        come = Arrival.objects.filter(at__lte=timezone.now())
+        shown = list(come.order_by("-at").values_list("pk", "state")[:SHOWN])
     return hashlib.sha256(repr((number, shown)).encode()).hexdigest()[:16]

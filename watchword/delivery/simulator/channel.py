@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from watchword.core.policy import Way
 from watchword.delivery import texts
 from watchword.delivery.channel import DeliveryFailed, Handed, Outgoing, Result
+from watchword.delivery.models import Delivery
 from watchword.delivery.routing import note_result
 from watchword.delivery.simulator.models import Arrival
 from watchword.delivery.voice import attendant
 
-TROUBLE = {"97": Result.NO_ANSWER, "98": Result.BUSY, "99": Result.UNREACHABLE}
-"""Endings of numbers at which nothing arrives, so that the way on can be seen."""
+TROUBLE: Mapping[tuple[str, Way], Result] = {
+    ("97", Way.CALL): Result.NO_ANSWER,
+    ("98", Way.CALL): Result.BUSY,
+    ("99", Way.CALL): Result.UNREACHABLE,
+    ("99", Way.TEXT): Result.UNREACHABLE,
+}
+"""What happens at numbers that end so, so that the way on can be seen."""
+LATE = "96"
+LATE_BY = timedelta(seconds=45)
+"""Texts to numbers that end so come late: long enough for the page to offer a call."""
 
 RINGS_FOR = timedelta(seconds=60)
 LASTS_FOR = timedelta(minutes=2)
@@ -29,9 +40,11 @@ class SimulatorChannel:
 
     def send(self, outgoing: Outgoing, *, timeout_seconds: float) -> Handed:  # noqa: ARG002  (nothing here can be slow)
         """Put a text or a call onto the telephone, or fail as the number's ending says."""
-        trouble = TROUBLE.get(outgoing.number[-2:])
+        trouble = TROUBLE.get((outgoing.number[-2:], outgoing.way))
         if trouble is not None:
             raise DeliveryFailed(trouble, permanent=True)
+        now = timezone.now()
+        is_late = outgoing.way is Way.TEXT and outgoing.number.endswith(LATE)
         arrival = Arrival.objects.create(
             delivery_id=outgoing.delivery_id,
             way=outgoing.way,
@@ -42,18 +55,28 @@ class SimulatorChannel:
             language=outgoing.language,
             code=outgoing.code,
             match=outgoing.match,
-            text=texts.text_of(outgoing) if outgoing.way is Way.TEXT else "",
-            at=timezone.now(),
+            text=texts.text_of(outgoing) if outgoing.way is Way.TEXT else outgoing.words,
+            at=now + LATE_BY if is_late else now,
         )
-        if outgoing.way is Way.TEXT:
-            note_result(outgoing.delivery_id, Result.DELIVERED, now=timezone.now())
+        if outgoing.way is Way.TEXT and not is_late:
+            note_result(outgoing.delivery_id, Result.DELIVERED, now=now)
         return Handed(str(arrival.pk))
 
 
-def move(arrival: Arrival, call: attendant.Call) -> Result | None:
+def arrived(now: datetime) -> QuerySet[Arrival]:
+    """Return what has come to the telephones, and report the late texts whose time has come."""
+    come = Arrival.objects.filter(at__lte=now)
+    late = come.filter(way=Way.TEXT, number__endswith=LATE).values_list("delivery_id", flat=True)
+    for delivery_id in Delivery.objects.filter(pk__in=late, result=Result.SENT).values_list("pk", flat=True):
+        note_result(delivery_id, Result.DELIVERED, now=now)
+    return come
+
+
+def move(arrival: Arrival, call: attendant.Call, *, nobody_is_there: bool = False) -> Result | None:
     """Write where a call stands now and return what that means for the delivery, if anything.
 
-    Of two keys pressed at once at the same point of a call, one counts.
+    ``nobody_is_there``: it moves by itself, because it took too long. Of two keys pressed at once at the same point
+    of a call, one counts.
     """
     before = arrival.call
     if call == before:
@@ -63,7 +86,7 @@ def move(arrival: Arrival, call: attendant.Call) -> Result | None:
         arrival.refresh_from_db()
         return None
     arrival.state, arrival.pressed, arrival.wrong = call.state, call.pressed, call.wrong
-    result = _result_of(before.state, call.state)
+    result = _result_of(before.state, call.state, arrival, nobody_is_there=nobody_is_there)
     if result is not None:
         note_result(arrival.delivery_id, result, now=timezone.now())
     return result
@@ -77,17 +100,20 @@ def end_what_took_too_long(now: datetime) -> None:
         *calls.filter(state=attendant.CallState.RINGING, at__lt=now - RINGS_FOR),
         *calls.filter(state__in=talking, at__lt=now - LASTS_FOR),
     ):
-        move(arrival, attendant.hang_up(arrival.call))
+        move(arrival, attendant.hang_up(arrival.call), nobody_is_there=True)
 
 
-def _result_of(before: attendant.CallState, after: attendant.CallState) -> Result | None:
+def _result_of(
+    before: attendant.CallState, after: attendant.CallState, arrival: Arrival, *, nobody_is_there: bool
+) -> Result | None:
     match before, after:
         case attendant.CallState.RINGING, attendant.CallState.GREETING:
             return Result.DELIVERED
         case _, attendant.CallState.MISSED:
-            return Result.NO_ANSWER
+            return Result.NO_ANSWER if nobody_is_there else Result.DECLINED
         case attendant.CallState.GREETING, attendant.CallState.ENDED:
-            return Result.HUNG_UP
+            # A call without a code has said all that it has to say.
+            return Result.HUNG_UP if not arrival.text else None
         case _, attendant.CallState.FRAUD:
             return Result.FRAUD_REPORTED
         case _, attendant.CallState.APPROVED:
@@ -100,6 +126,7 @@ def _result_of(before: attendant.CallState, after: attendant.CallState) -> Resul
 
 def spoken(arrival: Arrival) -> str:
     """Return what the attendant says at this point of a call."""
+    purpose = Delivery.objects.filter(pk=arrival.delivery_id).values_list("purpose", flat=True).first()
     outgoing = Outgoing(
         delivery_id=arrival.delivery_id,
         way=Way.CALL,
@@ -110,6 +137,8 @@ def spoken(arrival: Arrival) -> str:
         host=arrival.host,
         language=arrival.language,
         match=arrival.match,
+        purpose=purpose or "",
+        words=arrival.text if arrival.way == Way.CALL else "",
     )
     return " ".join(_as_read(said) for said in texts.spoken_at(outgoing, arrival.call))
 

@@ -5,6 +5,11 @@ const frame = document.querySelector("[data-newest]");
 const texts = document.querySelector(".telephone-texts");
 if (texts) texts.scrollTop = texts.scrollHeight;
 
+// A voice that has said all it has to say ends the call.
+for (const voice of document.querySelectorAll("[data-then]")) {
+  voice.addEventListener("ended", () => document.getElementById(voice.dataset.then).click());
+}
+
 setInterval(async () => {
   if (document.hidden) return;
   try {
