@@ -16,6 +16,7 @@ from watchword.alerts.rules import Rule
 from watchword.alerts.words import service_of, words_of
 from watchword.audit.models import Event
 from watchword.delivery import countries
+from watchword.delivery.texts import name_in_text
 from watchword.ui.browsers import browser_in_words
 
 LONGEST_TEXT = 300
@@ -77,7 +78,7 @@ def mail_of(notice: Notice, event: Event, to: str, link: str) -> EmailMessage:
 def text_of(notice: Notice, event: Event) -> str:
     """Return the short form for a telephone; no link, because texts teach people to follow links."""
     said = _("%(organisation)s: %(subject)s. Not you? See your mail, or tell your administrator.") % {
-        "organisation": notice.user.organisation.name,
+        "organisation": name_in_text(notice.user.organisation.name),
         "subject": words_of(Rule(notice.rule), event).subject,
     }
     return one_line(said)[:LONGEST_TEXT]

@@ -13,18 +13,14 @@ from datetime import datetime, timedelta
 from smtplib import SMTPException
 
 from django.conf import settings
-from django.db import transaction
 from django.db.models import F
 
 from watchword.alerts import links, messages
 from watchword.alerts.hearing import SEAL
 from watchword.alerts.models import By, Disavowal, Notice
 from watchword.audit.models import Event
-from watchword.core.policy import Way
-from watchword.delivery.budget import budget_of, telephone_of
-from watchword.delivery.channel import Outgoing
-from watchword.delivery.models import Delivery
-from watchword.delivery.routing import hand_over
+from watchword.delivery.budget import NotBefore
+from watchword.delivery.warning_texts import warn
 from watchword.directory.models import User
 
 logger = logging.getLogger(__name__)
@@ -33,7 +29,6 @@ LEASE = timedelta(minutes=1)
 GIVE_UP_AFTER = timedelta(days=2)
 FIRST_PAUSE = timedelta(seconds=10)
 LONGEST_PAUSE = timedelta(hours=1)
-TEXTS_EACH_DAY = 5
 PORTION = 20
 
 type NumberOf = Callable[[User], str]
@@ -73,37 +68,14 @@ def _send_mail(notice: Notice, now: datetime) -> None:
 
 
 def _send_text(notice: Notice, number: str, now: datetime) -> None:
-    texts = Notice.objects.filter(user=notice.user, by=By.TEXT, sent_at__gt=now - timedelta(days=1)).count()
-    if texts >= TEXTS_EACH_DAY or not number:
-        Notice.objects.filter(pk=notice.pk).update(given_up_at=now, trouble="limit" if number else "no number")
+    row = Notice.objects.filter(pk=notice.pk)
+    if not number:
+        row.update(given_up_at=now, trouble="no number")
         return
-    telephone = telephone_of(number)
-    if not telephone.kind.may_be_sent_to or telephone.country not in budget_of(notice.user.organisation).countries:
-        Notice.objects.filter(pk=notice.pk).update(given_up_at=now, trouble="number not allowed")
-        return
-    with transaction.atomic():
-        Notice.objects.filter(pk=notice.pk).update(sent_at=now)
-        delivery = Delivery.objects.create(
-            organisation_id=notice.user.organisation_id,
-            user=notice.user,
-            way=Way.TEXT,
-            purpose="warning",
-            **telephone.row(),
-            created_at=now,
-            changed_at=now,
-        )
-    hand_over(
-        Outgoing(
-            delivery_id=delivery.id,
-            way=Way.TEXT,
-            number=number,
-            extension="",
-            code="",
-            organisation=notice.user.organisation.name,
-            words=messages.text_of(notice, _event(notice)),
-        ),
-        now=now,
-    )
+    row.update(sent_at=now)
+    verdict = warn(notice.user, number, messages.text_of(notice, _event(notice)), now=now)
+    if isinstance(verdict, NotBefore):
+        row.update(sent_at=None, given_up_at=now, trouble=f"guard: {verdict.rule}")
 
 
 def _later(notice: Notice, trouble: str, now: datetime) -> None:

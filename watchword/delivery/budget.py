@@ -2,44 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from django.conf import settings
-from django.db.models import F, Q, Sum
+from django.db import connection
+from django.db.models import Count
 
-from watchword.audit.events import EventKind
-from watchword.audit.record import record
-from watchword.core.policy import Way
-from watchword.delivery import guard, ranges
+from watchword.core.policy import Limits, Way
+from watchword.delivery import alarm, guard, ranges, tallies
 from watchword.delivery.channel import Result
 from watchword.delivery.guard import DAY, HOUR, Asked, Budget, Free, NotBefore, Rule
-from watchword.delivery.models import Closure, Delivery, Refusal, Tally
+from watchword.delivery.models import Delivery, Refusal
 from watchword.directory.models import Organisation, User
 
-__all__ = ["Free", "NotBefore", "Rule", "Telephone", "budget_of", "may_send", "note_refusal", "telephone_of"]
+__all__ = ["Free", "NotBefore", "Rule", "Telephone", "budget_of", "may_send", "may_warn", "telephone_of"]
 
-SETTLED_AFTER = timedelta(minutes=5)
-"""So long a code has to be typed before its being missing means anything; it is what a code lives."""
+REFUSALS_EACH_HOUR = 30
+"""Explained to the administrator for each person; the tally counts them all."""
+_NUMBER = "delivery.number"
+CODES = ("sign_in", "confirm", "register")
+"""Purposes of deliveries that carry a code; the others are warnings and tests."""
 
 
 @dataclass(frozen=True, slots=True)
 class Telephone:
     """One number as deliveries remember it."""
 
-    number_key: bytes
-    range_key: bytes
+    number_keys: tuple[bytes, ...]
+    """Keyed hashes, the newest key's first: what is written, and by which older deliveries are found."""
+    range_keys: tuple[bytes, ...]
     country: str
     kind: ranges.Kind
     ends: str
 
+    @property
+    def number_key(self) -> bytes:
+        """What is written of the number."""
+        return self.number_keys[0]
+
     def row(self) -> dict[str, Any]:
         """Return the columns of a delivery that say where it went."""
         return {
-            "number_key": self.number_key,
-            "range_key": self.range_key,
+            "number_key": self.number_keys[0],
+            "range_key": self.range_keys[0],
             "country": self.country,
             "ends": self.ends,
         }
@@ -48,25 +56,24 @@ class Telephone:
 def telephone_of(e164: str) -> Telephone:
     """Return what is remembered of a number: keyed hashes and its country, never the number."""
     seen = ranges.look_at(e164)
-    ring = settings.WATCHWORD_KEY_RING
+    block = ranges.block_of(ranges.counted_as(e164))
     return Telephone(
-        number_key=ring.mac("delivery.number", e164.encode()),
-        range_key=ring.mac("delivery.range", ranges.block_of(e164).encode()),
+        number_keys=number_keys(e164),
+        range_keys=settings.WATCHWORD_KEY_RING.macs("delivery.range", block.encode()),
         country=seen.country,
         kind=seen.kind,
         ends=e164[-2:],
     )
 
 
+def number_keys(e164: str) -> tuple[bytes, ...]:
+    """Return the keyed hashes under which deliveries to a number can be found, the newest key's first."""
+    return settings.WATCHWORD_KEY_RING.macs(_NUMBER, ranges.counted_as(e164).encode())
+
+
 def budget_of(organisation: Organisation) -> Budget:
     """Return what an organisation may spend, by its wishes and its size."""
-    people = User.objects.filter(organisation=organisation, deleted_at=None).count()
-    return Budget.of(
-        region=organisation.region,
-        people=people,
-        countries=list(organisation.phone_countries),
-        wishes=organisation.phone_budget,
-    )
+    return _budget(organisation, people=_people(organisation).count())
 
 
 def may_send(
@@ -76,22 +83,86 @@ def may_send(
 
     ``is_new``: nobody has proven yet that this number is theirs.
     """
-    organisation = user.organisation
-    budget = budget_of(organisation)
-    tally = _locked_tally(organisation, telephone.country, way, is_new=is_new, now=now)
-    asked = _count(user, telephone, sends_in_attempt=sends_in_attempt, is_new=is_new, now=now)
-    verdict = guard.judge(asked, organisation.policy.limits, budget)
-    if isinstance(verdict, NotBefore):
-        if verdict.rule not in {Rule.ATTEMPT, Rule.PAUSE}:
-            note_refusal(user, telephone, way, verdict, now=now)
-            Tally.objects.filter(pk=tally.pk).update(refused=F("refused") + 1)
-        return verdict
-    Tally.objects.filter(pk=tally.pk).update(asked=F("asked") + 1)
+    _take_turns(user, telephone, is_new=is_new)
+    asked = _count(user, telephone, way, sends_in_attempt=sends_in_attempt, is_new=is_new, now=now)
+    return _decide(user, telephone, way, asked, guard.judge)
+
+
+def may_warn(user: User, telephone: Telephone, *, now: datetime) -> Free | NotBefore:
+    """Judge one text without a code, and count it if it may leave. Call it in a transaction."""
+    _take_turns(user, telephone, is_new=False)
+    asked = _count(user, telephone, Way.TEXT, sends_in_attempt=0, is_new=False, now=now)
+    return _decide(user, telephone, Way.TEXT, asked, guard.judge_warning)
+
+
+def _take_turns(user: User, telephone: Telephone, *, is_new: bool) -> None:
+    """Let messages that share a limit be judged one after the other, on all nodes, until each has been written down.
+
+    The person's row, which the caller has locked, is not enough: a number and its neighbours are counted over all
+    people and organisations, a day's money over all of one. Always in this order, so that nobody waits for each other.
+    SQLite writes one transaction at a time anyway (BEGIN IMMEDIATE).
+    """
+    if connection.vendor != "postgresql":
+        return
+    # The oldest key is the one that all nodes know while a new one is handed out.
+    shared = [telephone.number_keys[-1]]
+    if is_new:
+        shared.append(telephone.range_keys[-1])
+    shared.append(settings.WATCHWORD_KEY_RING.macs("delivery.organisation", str(user.organisation_id).encode())[-1])
+    with connection.cursor() as cursor:
+        for key in shared:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [int.from_bytes(key[:8], signed=True)])
+
+
+def _decide(
+    user: User,
+    telephone: Telephone,
+    way: Way,
+    asked: Asked,
+    judge: Callable[[Asked, Limits, Budget], Free | NotBefore],
+) -> Free | NotBefore:
+    organisation, now = user.organisation, asked.now
+    limits = organisation.policy.limits
+    # Counting people costs milliseconds in a large organisation: they are counted when it turns on them.
+    verdict = judge(asked, limits, _budget(organisation, people=0))
+    if isinstance(verdict, NotBefore) and verdict.rule.grows_with_people:
+        verdict = judge(asked, limits, _budget(organisation, people=_enough_people(organisation, asked)))
+    is_new = asked.is_new
+    if isinstance(verdict, Free):
+        tallies.add(organisation.pk, now, telephone.country, way, is_new=is_new, asked=1)
+    elif verdict.rule not in {Rule.ATTEMPT, Rule.PAUSE}:
+        note_refusal(user, telephone, way, verdict, now=now)
+        tallies.add(organisation.pk, now, telephone.country, way, is_new=is_new, refused=1)
     return verdict
 
 
+def _budget(organisation: Organisation, *, people: int) -> Budget:
+    return Budget.of(
+        region=organisation.region,
+        people=people,
+        countries=list(organisation.phone_countries),
+        wishes=organisation.phone_budget,
+    )
+
+
+def _people(organisation: Organisation) -> Any:
+    return User.objects.filter(organisation=organisation, deleted_at=None).order_by()
+
+
+def _enough_people(organisation: Organisation, asked: Asked) -> int:
+    """Return how many people there are, or a number of them with which no limit is reached that grows with them."""
+    by_all = (asked.organisation_today - guard.ORGANISATION_BASE) // guard.ORGANISATION_EACH
+    by_new = max(asked.new_today, asked.new_in_country_today) - guard.NEW_BASE
+    return int(_people(organisation)[: max(by_all, by_new, 0) + 1].count())
+
+
 def note_refusal(user: User, telephone: Telephone, way: Way, verdict: NotBefore, *, now: datetime) -> None:
-    """Write down that a message did not leave and which rule decided, for the administrator."""
+    """Write down that a message did not leave and which rule decided, for the administrator.
+
+    Somebody who goes on asking all the same fills neither the database nor the administrator's page.
+    """
+    if Refusal.objects.filter(user=user, at__gt=now - HOUR).count() >= REFUSALS_EACH_HOUR:
+        return
     Refusal.objects.create(
         organisation_id=user.organisation_id,
         user=user,
@@ -104,25 +175,15 @@ def note_refusal(user: User, telephone: Telephone, way: Way, verdict: NotBefore,
     )
 
 
-def _locked_tally(organisation: Organisation, country: str, way: Way, *, is_new: bool, now: datetime) -> Tally:
-    """Return today's row for a country under its lock: sends at the same moment are judged one after the other."""
-    key = {
-        "organisation": organisation,
-        "day": now.astimezone(UTC).date(),
-        "country": country,
-        "way": way,
-        "is_new": is_new,
-    }
-    Tally.objects.bulk_create([Tally(**key)], ignore_conflicts=True)
-    return Tally.objects.select_for_update(of=("self",)).get(**key)
-
-
-def _count(user: User, telephone: Telephone, *, sends_in_attempt: int, is_new: bool, now: datetime) -> Asked:
+def _count(user: User, telephone: Telephone, way: Way, *, sends_in_attempt: int, is_new: bool, now: datetime) -> Asked:
     day = Delivery.objects.filter(created_at__gt=now - DAY).order_by("-created_at")
-    mine = list(day.filter(user=user).values_list("created_at", "number_key", "purpose", "result"))
-    to_number = list(day.filter(number_key=telephone.number_key).values_list("created_at", "user_id"))
-    today = _today(user.organisation, telephone.country, now)
-    tried = {bytes(key) for _at, key, purpose, _result in mine if purpose == "register"} - {telephone.number_key}
+    # Neither the tests of an administrator nor warnings use up the codes that let people in.
+    sent = list(day.filter(user=user).values_list("created_at", "number_key", "purpose", "result"))
+    mine = [row for row in sent if row[2] in CODES]
+    tried = [(bytes(key), at) for at, key, purpose, _result in mine if purpose == "register"]
+    to_number = list(day.filter(number_key__in=telephone.number_keys).values_list("created_at", "user_id", "purpose"))
+    counted = CODES if is_new else tuple(purpose for purpose in CODES if purpose != "register")
+    others = [(whose, at) for at, whose, purpose in to_number if whose != user.pk and purpose in counted]
     return Asked(
         now=now,
         kind=telephone.kind,
@@ -132,87 +193,53 @@ def _count(user: User, telephone: Telephone, *, sends_in_attempt: int, is_new: b
         sends_in_attempt=sends_in_attempt,
         mine=tuple(row[0] for row in mine),
         last_was_trouble=bool(mine) and Result(mine[0][3]).is_trouble,
-        new_numbers_of_person=len(tried),
-        to_number=tuple(at for at, _user in to_number),
-        others_at_number=len({user_id for _at, user_id in to_number} - {user.pk}),
+        other_new_numbers=_newest_of_each((key, at) for key, at in tried if key not in telephone.number_keys),
+        my_warnings=tuple(at for at, _key, purpose, _result in sent if purpose == "warning"),
+        to_number=tuple(at for at, _whose, _purpose in to_number),
+        new_to_number=tuple(at for at, _whose, purpose in to_number if purpose == "register"),
+        warnings_to_number=tuple(at for at, _whose, purpose in to_number if purpose == "warning"),
+        others_at_number=_newest_of_each(others),
         unproven_in_range=_unproven_in_range(telephone, now) if is_new else (),
-        closed_until=_closed_until(user, telephone.country, now) if is_new else None,
-        **today,
+        closed_until=alarm.closed_until(user, telephone.country, now) if is_new else None,
+        price_micros=_price_of(way, telephone.country),
+        **_today(user.organisation, telephone.country, now),
     )
+
+
+def _newest_of_each(rows: Iterable[tuple[Any, datetime]]) -> tuple[datetime, ...]:
+    """Return the newest time of each key; ``rows`` and the result are newest first."""
+    newest: dict[Any, datetime] = {}
+    for key, at in rows:
+        newest.setdefault(key, at)
+    return tuple(newest.values())
 
 
 def _unproven_in_range(telephone: Telephone, now: datetime) -> tuple[datetime, ...]:
     rows = Delivery.objects.filter(
-        range_key=telephone.range_key, created_at__gt=now - HOUR, purpose="register", entered_at=None
+        range_key__in=telephone.range_keys, created_at__gt=now - HOUR, purpose="register", entered_at=None
     )
+    # A carrier that is down is no attack.
+    rows = rows.exclude(result__in=[Result.FAILED, Result.EXPIRED])
     return tuple(rows.order_by("-created_at").values_list("created_at", flat=True))
 
 
+def _price_of(way: Way, country: str) -> int:
+    """Return what a message costs at most, by the carriers that could take it."""
+    routes = [planned.route for planned in settings.WATCHWORD_PHONES.carriers if way in planned.route.ways]
+    return max((route.price_micros(country) for route in routes), default=0)
+
+
+def _on_its_way(organisation: Organisation, now: datetime) -> int:
+    """Return what the messages will cost that no carrier has taken yet: nobody outruns the purse by being quick."""
+    waiting = Delivery.objects.filter(
+        organisation=organisation, created_at__gt=now - alarm.SETTLED_AFTER, result=Result.WAITING
+    )
+    rows = waiting.order_by().values_list("way", "country").annotate(Count("pk"))
+    return sum(_price_of(Way(way), country) * number for way, country, number in rows)
+
+
 def _today(organisation: Organisation, country: str, now: datetime) -> dict[str, int]:
-    rows = Tally.objects.filter(organisation=organisation, day=now.astimezone(UTC).date())
-    sums = rows.aggregate(
-        organisation_today=Sum("asked", default=0),
-        new_today=Sum("asked", filter=Q(is_new=True), default=0),
-        new_in_country_today=Sum("asked", filter=Q(is_new=True, country=country), default=0),
-        cost_micros_today=Sum("cost_micros", default=0),
-    )
-    return {name: int(value) for name, value in sums.items()}
-
-
-def _closed_until(user: User, country: str, now: datetime) -> datetime | None:
-    closure = (
-        Closure.objects.filter(organisation_id=user.organisation_id, country=country, until__gt=now)
-        .order_by("-until")
-        .first()
-    )
-    if closure is not None:
-        return None if closure.reopened_at is not None else closure.until
-    return _close_if_pumped(user, country, now)
-
-
-def _close_if_pumped(user: User, country: str, now: datetime) -> datetime | None:
-    """Look whether next to none of the last day's codes to new numbers in a country were typed, and close it then.
-
-    Only codes that a carrier took and that had their time count: a carrier that is down is no attack.
-    """
-    rows = Delivery.objects.filter(
-        organisation_id=user.organisation_id,
-        country=country,
-        purpose="register",
-        created_at__gt=now - DAY,
-        created_at__lte=now - SETTLED_AFTER,
-    )
-    taken = rows.exclude(result__in=[Result.WAITING, Result.FAILED, Result.EXPIRED])
-    sent, entered = taken.count(), taken.exclude(entered_at=None).count()
-    budget = budget_of(user.organisation)
-    if not guard.is_pumping(sent, entered, budget):
-        return None
-    closure = Closure.objects.create(
-        organisation_id=user.organisation_id,
-        country=country,
-        at=now,
-        until=now + budget.alarm_closes,
-        sent=sent,
-        entered=entered,
-    )
-    details = {"country": country, "sent": sent, "entered": entered}
-    record(EventKind.COUNTRY_CLOSED, now=now, subject=user, details=details)
-    return closure.until
-
-
-def note_entered(delivery_id: UUID, *, now: datetime) -> None:
-    """Write down that the code of a delivery was typed, or approved by keys: the one proof that it arrived."""
-    if Delivery.objects.filter(pk=delivery_id, entered_at=None).update(entered_at=now):
-        count(Delivery.objects.get(pk=delivery_id), entered=1)
-
-
-def count(delivery: Delivery, **more: int) -> None:
-    """Add to today's numbers of the country that a delivery went to."""
-    rows = Tally.objects.filter(
-        organisation_id=delivery.organisation_id,
-        day=delivery.created_at.astimezone(UTC).date(),
-        country=delivery.country,
-        way=delivery.way,
-        is_new=delivery.purpose == "register",
-    )
-    rows.update(**{name: F(name) + number for name, number in more.items()})
+    today = tallies.today(organisation.pk, country, now)
+    if organisation.phone_budget.get("cost_each_day"):
+        today["cost_micros_today"] += _on_its_way(organisation, now)
+    return today

@@ -21,8 +21,10 @@ class Kind(StrEnum):
     PREMIUM = "premium"
     SHARED_COST = "shared_cost"
     SATELLITE = "satellite"
+    PERSONAL = "personal"
+    """Follow-me numbers (British 070, Swiss 0878): who calls them pays what their holder likes."""
     SERVICE = "service"
-    """Pagers, universal access numbers, voice mail boxes."""
+    """Pagers, universal access numbers, voice mail boxes, and what belongs to no country."""
     UNKNOWN = "unknown"
 
     @property
@@ -42,6 +44,7 @@ class Seen:
 _KINDS = {
     PhoneNumberType.PREMIUM_RATE: Kind.PREMIUM,
     PhoneNumberType.SHARED_COST: Kind.SHARED_COST,
+    PhoneNumberType.PERSONAL_NUMBER: Kind.PERSONAL,
     PhoneNumberType.PAGER: Kind.SERVICE,
     PhoneNumberType.UAN: Kind.SERVICE,
     PhoneNumberType.VOICEMAIL: Kind.SERVICE,
@@ -51,6 +54,10 @@ _SATELLITES = frozenset({870, 881, 882, 883})
 """Inmarsat; the global mobile satellite system; international networks, which hold satellite and premium ranges."""
 _PREMIUM = frozenset({979})
 _SHARED_COST = frozenset({808})
+_NATIONAL_SATELLITES = ("+6114",)
+"""Within national plans: Australia's 014."""
+_ONE_SPELLING = {"+549": "+54"}
+"""The same telephone under two numbers: Argentina's mobile lines with and without the 9."""
 
 
 def look_at(e164: str) -> Seen:
@@ -60,7 +67,7 @@ def look_at(e164: str) -> Seen:
     except phonenumbers.NumberParseException:
         return Seen("", Kind.UNKNOWN)
     calling_code = number.country_code
-    if calling_code in _SATELLITES:
+    if calling_code in _SATELLITES or e164.startswith(_NATIONAL_SATELLITES):
         return Seen(NO_COUNTRY, Kind.SATELLITE)
     if calling_code in _PREMIUM:
         return Seen(NO_COUNTRY, Kind.PREMIUM)
@@ -69,7 +76,18 @@ def look_at(e164: str) -> Seen:
     country = phonenumbers.region_code_for_number(number) or ""
     if not phonenumbers.is_valid_number(number) or not country:
         return Seen(country, Kind.UNKNOWN)
-    return Seen(country, _KINDS.get(phonenumbers.number_type(number), Kind.ORDINARY))
+    kind = _KINDS.get(phonenumbers.number_type(number), Kind.ORDINARY)
+    if country == NO_COUNTRY and kind is Kind.ORDINARY:
+        kind = Kind.SERVICE
+    return Seen(country, kind)
+
+
+def counted_as(e164: str) -> str:
+    """Return the number under which a telephone is counted: one, however many numbers lead to it."""
+    for one, other in _ONE_SPELLING.items():
+        if e164.startswith(one):
+            return other + e164.removeprefix(one)
+    return e164
 
 
 def block_of(e164: str) -> str:

@@ -16,9 +16,9 @@ from django.db import transaction
 from django.utils.module_loading import import_string
 
 from watchword.core.policy import Way
-from watchword.delivery.budget import count
 from watchword.delivery.channel import Channel, DeliveryFailed, Outgoing, Result, may_follow
 from watchword.delivery.models import Delivery
+from watchword.delivery.tallies import count
 
 logger = logging.getLogger(__name__)
 

@@ -18,12 +18,16 @@ class Words:
 
     text: str
     """The code and whose it is."""
+    text_short: str
+    """The same where there is no room for a name."""
     purposes: Mapping[str, str]
     """What the code is for, by purpose; each is one short sentence."""
     place: str
     not_you: str
     not_you_short: str
     greeting: str
+    spoken_purposes: Mapping[str, str]
+    """What a call is for, by purpose."""
     press_one: str
     match: str
     fraud_key: str
@@ -42,11 +46,17 @@ class Words:
 WORDS: Mapping[str, Words] = {
     "en": Words(
         text="{code} is your {organisation} code.",
+        text_short="{code} is your code.",
         purposes={"sign_in": "For signing in.", "confirm": "To confirm a change.", "register": "To add this phone."},
         place="Asked for in: {place}.",
         not_you="Not you? Somebody knows your password: change it.",
         not_you_short="Not you? Change your password.",
         greeting="Hello. This is the sign-in service of {organisation}.",
+        spoken_purposes={
+            "sign_in": "Somebody is signing in to your account.",
+            "confirm": "Somebody is changing something in your account.",
+            "register": "This phone is being added to an account.",
+        },
         press_one="To hear your security code, press 1.",
         match="To sign in, press the two digits that your screen shows.",
         fraud_key="If you are not signing in right now, press 0 and then the hash key.",
@@ -65,11 +75,17 @@ WORDS: Mapping[str, Words] = {
     ),
     "de": Words(
         text="{code} ist Ihr Code für {organisation}.",
+        text_short="{code} ist Ihr Code.",
         purposes={"sign_in": "Für die Anmeldung.", "confirm": "Für eine Änderung.", "register": "Für dieses Telefon."},
         place="Angefragt aus: {place}.",
         not_you="Nicht Sie? Jemand kennt Ihr Passwort: ändern Sie es.",
         not_you_short="Nicht Sie? Passwort ändern.",
         greeting="Guten Tag. Hier ist der Anmeldedienst von {organisation}.",
+        spoken_purposes={
+            "sign_in": "Jemand meldet sich gerade an Ihrem Konto an.",
+            "confirm": "Jemand ändert gerade etwas an Ihrem Konto.",
+            "register": "Dieses Telefon wird gerade einem Konto hinzugefügt.",
+        },
         press_one="Um Ihren Sicherheitscode zu hören, drücken Sie die 1.",
         match="Um sich anzumelden, drücken Sie die beiden Ziffern, die Ihr Bildschirm zeigt.",
         fraud_key="Wenn Sie sich gerade nicht anmelden, drücken Sie die 0 und dann die Rautetaste.",
@@ -88,6 +104,7 @@ WORDS: Mapping[str, Words] = {
     ),
     "fr": Words(
         text="{code} est votre code {organisation}.",
+        text_short="{code} est votre code.",
         purposes={
             "sign_in": "Pour vous connecter.",
             "confirm": "Pour confirmer un changement.",
@@ -97,6 +114,11 @@ WORDS: Mapping[str, Words] = {
         not_you="Pas vous? Votre mot de passe est connu: changez-le.",
         not_you_short="Pas vous? Changez de mot de passe.",
         greeting="Bonjour. Ici le service de connexion de {organisation}.",
+        spoken_purposes={
+            "sign_in": "Quelqu'un se connecte à votre compte.",
+            "confirm": "Quelqu'un modifie votre compte.",
+            "register": "Ce téléphone est en train d'être ajouté à un compte.",
+        },
         press_one="Pour entendre votre code de sécurité, tapez 1.",
         match="Pour vous connecter, tapez les deux chiffres affichés sur votre écran.",
         fraud_key="Si vous n'êtes pas en train de vous connecter, tapez 0 puis dièse.",
@@ -115,6 +137,7 @@ WORDS: Mapping[str, Words] = {
     ),
     "es": Words(
         text="{code} es su código de {organisation}.",
+        text_short="{code} es su código.",
         purposes={
             "sign_in": "Para iniciar sesión.",
             "confirm": "Para confirmar un cambio.",
@@ -124,6 +147,11 @@ WORDS: Mapping[str, Words] = {
         not_you="¿No es usted? Alguien sabe su clave: cámbiela.",
         not_you_short="¿No es usted? Cambie su clave.",
         greeting="Hola. Este es el servicio de acceso de {organisation}.",
+        spoken_purposes={
+            "sign_in": "Alguien está entrando en su cuenta.",
+            "confirm": "Alguien está cambiando algo en su cuenta.",
+            "register": "Se está añadiendo este teléfono a una cuenta.",
+        },
         press_one="Para oír su código de seguridad, pulse 1.",
         match="Para entrar, pulse los dos dígitos que ve en su pantalla.",
         fraud_key="Si no está iniciando sesión ahora, pulse 0 y después almohadilla.",

@@ -27,6 +27,7 @@ from watchword.directory.models import User
 from watchword.factors import vault
 from watchword.signin.chance import CHANCE
 from watchword.signin.models import CodeChallenge, Purpose, Session, SignInAttempt
+from watchword.signin.suspicion import suspect_password
 
 type Holder = SignInAttempt | Session
 """Whoever waits for a code: an attempt to sign in, or a session that adds a method."""
@@ -100,7 +101,7 @@ def issue(
     verdict = may_send(user, telephone, message.way, sends_in_attempt=sends, is_new=is_new, now=now)
     if isinstance(verdict, NotBefore):
         if verdict.rule in {Rule.DAY, Rule.NUMBER_DAY} and not is_new:
-            _suspect_password(user, origin=origin, now=now)
+            suspect_password(user, origin=origin, now=now)
         record(EventKind.CODE_NOT_SENT, now=now, subject=user, origin=origin, reason=verdict.rule)
         return NotSent(verdict.until, verdict.rule)
     assert isinstance(verdict, Free)
@@ -287,24 +288,3 @@ def _two_digits(user: User, way: Way, purpose: Purpose) -> str:
     if way is not Way.CALL or purpose == Purpose.REGISTER or not user.organisation.policy.number_match:
         return ""
     return str(10 + CHANCE.below(90))
-
-
-def _suspect_password(user: User, *, origin: Origin, now: datetime) -> None:
-    """A day's codes were sent and none was typed: whoever asked knows the password and does not hold the phone.
-
-    Only codes that a carrier took count, and only this person's: neither a carrier that is down nor a stranger who
-    plays with the number makes anybody choose a new password.
-    """
-    limits = user.organisation.policy.limits
-    day = Delivery.objects.filter(user=user, purpose=Purpose.SIGN_IN, created_at__gt=now - timedelta(days=1))
-    rows = list(day.values_list("result", "entered_at"))
-    taken = sum(Result(result) in _TAKEN for result, _entered_at in rows)
-    if any(entered_at for _result, entered_at in rows):
-        return
-    if taken < min(limits.sends_each_day, limits.sends_each_number_and_day):
-        return
-    if vault.mark_known(user):
-        record(EventKind.PASSWORD_MARKED_KNOWN, now=now, subject=user, origin=origin)
-
-
-_TAKEN = frozenset(result for result in Result if result is Result.SENT or result.has_arrived)

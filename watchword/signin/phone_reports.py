@@ -8,9 +8,11 @@ from uuid import UUID
 from django.db import transaction
 
 from watchword.audit.events import EventKind
+from watchword.audit.models import Event
 from watchword.audit.record import NOWHERE, record
 from watchword.delivery.channel import Result
 from watchword.signin import challenges, failures
+from watchword.signin.models import CodeChallenge
 
 
 def note(delivery_id: UUID, result: Result, *, now: datetime) -> None:
@@ -28,16 +30,28 @@ def note(delivery_id: UUID, result: Result, *, now: datetime) -> None:
             return
 
 
-def report_fraud(delivery_id: UUID, *, now: datetime) -> bool:
-    """Somebody at the telephone says that they are not signing in: the code dies, and it is remembered.
+def may_be_spoken(delivery_id: UUID, *, now: datetime) -> bool:
+    """Whether a call may say its code: not once another one took its place. What has no code may always be said."""
+    row = CodeChallenge.objects.filter(delivery_id=delivery_id).first()
+    return row is None or challenges.is_alive(row, now)
 
-    Where the organisation wants that, the second proof is locked until an administrator unlocks it.
+
+def report_fraud(delivery_id: UUID, *, now: datetime) -> bool:
+    """Somebody at the telephone says that they are not signing in: every code of the person dies, and it is remembered.
+
+    Also where the code of this call was replaced already: whoever asks for another one while the telephone rings must
+    not take its meaning from the key. Where the organisation wants that, the second proof is locked until an
+    administrator unlocks it.
     """
     with transaction.atomic():
-        user = challenges.void_by_delivery(delivery_id, now=now)
-        if user is None:
+        user = challenges.owner_of(delivery_id)
+        details = {"delivery": str(delivery_id)}
+        if user is None or Event.objects.filter(
+            kind=EventKind.FRAUD_REPORTED, subject_id=user.pk, details__delivery=details["delivery"]
+        ):
             return False
-        record(EventKind.FRAUD_REPORTED, now=now, subject=user)
+        challenges.void_all(user, now=now)
+        record(EventKind.FRAUD_REPORTED, now=now, subject=user, details=details)
         if user.organisation.policy.fraud_locks:
             failures.lock(user, origin=NOWHERE, now=now)
         return True
