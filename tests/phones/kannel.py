@@ -9,15 +9,18 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import unquote_plus
+from urllib.parse import unquote_to_bytes
 
 from tests.phones.smsc import free_port
 
 FAKESMSC = "/usr/lib/kannel/test/fakesmsc"
 SECONDS = 20
-_GOT = re.compile(r"got message \d+: <(\S+) (\S+) \S+ (.*?)>", re.IGNORECASE)
+_GOT = re.compile(r"Got message \d+: <(.*)>$", re.MULTILINE)
+_BEGINNING = re.compile(r"(\S+) (\S+) (text|ucs-2) (.*)")
+_OF_ITS_OWN = "1"
+"""fakesmsc must send something itself; Kannel answers to this number."""
 
 _CONFIGURATION = """
 group = core
@@ -28,15 +31,11 @@ box-allow-ip = "127.0.0.1"
 admin-allow-ip = "127.0.0.1"
 log-file = "{folder}/bearerbox.log"
 dlr-storage = internal
+sms-resend-freq = 1
 store-type = file
 store-location = "{folder}/store"
 
-group = smsc
-smsc = fake
-smsc-id = fake
-host = 127.0.0.1
-port = {fake}
-connect-allow-ip = "127.0.0.1"
+{smsc}
 
 group = smsbox
 bearerbox-host = 127.0.0.1
@@ -53,6 +52,29 @@ password = "{password}"
 user-allow-ip = "127.0.0.1"
 concatenation = true
 max-messages = 3
+"""
+
+
+_FAKE = """
+group = smsc
+smsc = fake
+smsc-id = fake
+host = 127.0.0.1
+port = {fake}
+connect-allow-ip = "127.0.0.1"
+"""
+
+_SMPP = """
+group = smsc
+smsc = smpp
+smsc-id = carrier
+host = 127.0.0.1
+port = {smpp}
+transceiver-mode = true
+smsc-username = "ww"
+smsc-password = "secret"
+system-type = ""
+reconnect-delay = 1
 """
 
 
@@ -82,9 +104,18 @@ class Kannel:
     log: Path
 
     def received(self) -> list[Text]:
-        """Return the texts that arrived so far."""
-        lines = _GOT.findall(self.log.read_text(errors="replace"))
-        return [Text(*(unquote_plus(part) for part in line)) for line in lines]
+        """Return the texts that arrived so far; fakesmsc calls each line of a text a message."""
+        found: list[Text] = []
+        for line in _GOT.findall(self.log.read_text(errors="replace")):
+            begins = _BEGINNING.fullmatch(line)
+            if begins is not None:
+                sender, number, kind, words = begins.groups()
+                if kind == "ucs-2":
+                    words = unquote_to_bytes(words.replace("+", " ")).decode("utf-16-be")
+                found.append(Text(sender, number, words))
+            elif found:
+                found[-1] = replace(found[-1], words=f"{found[-1].words}\n{line}")
+        return [text for text in found if text.number != _OF_ITS_OWN]
 
     def wait_for(self, number: int) -> list[Text]:
         """Return the texts once they are so many."""
@@ -96,19 +127,28 @@ class Kannel:
 
 
 @contextmanager
-def kannel(folder: Path) -> Iterator[Kannel]:
-    """Start Kannel and a fake SMSC behind it, and stop them."""
+def kannel(folder: Path, *, smpp: int | None = None) -> Iterator[Kannel]:
+    """Start Kannel and a fake SMSC behind it, or with an SMSC at a port of SMPP; stop them in the end."""
     ports = {name: free_port() for name in ("admin", "smsbox", "fake", "sendsms")}
-    (folder / "kannel.conf").write_text(_CONFIGURATION.format(folder=folder, password="open sesame", **ports))
+    smsc = _FAKE.format(**ports) if smpp is None else _SMPP.format(smpp=smpp)
+    configuration = _CONFIGURATION.format(folder=folder, password="open sesame", smsc=smsc, **ports)
+    (folder / "kannel.conf").write_text(configuration)
     running: list[subprocess.Popen[bytes]] = []
     log = folder / "fakesmsc.log"
+    log.touch()
+
+    def attach() -> None:
+        words = [FAKESMSC, "-v", "0", "-H", "127.0.0.1", "-r", str(ports["fake"]), "-i", "1", "-m", "1", "1 2 text nop"]
+        running.append(_start(words, log))
+
     try:
         running.append(_start(["bearerbox", "-v", "1", str(folder / "kannel.conf")], folder / "bearerbox.out"))
         _wait_for_port(ports["smsbox"])
-        _wait_for_port(ports["fake"])
+        if smpp is None:
+            _wait_for_port(ports["fake"])
         running.append(_start(["smsbox", "-v", "1", str(folder / "kannel.conf")], folder / "smsbox.out"))
-        words = [FAKESMSC, "-v", "0", "-H", "127.0.0.1", "-r", str(ports["fake"]), "-i", "1", "-m", "1", "1 2 text nop"]
-        running.append(_start(words, log))
+        if smpp is None:
+            attach()
         _wait_for_port(ports["sendsms"])
         yield Kannel(f"http://127.0.0.1:{ports['sendsms']}/cgi-bin/sendsms", "open sesame", log)
     finally:

@@ -106,6 +106,8 @@ def _kannel(table: dict[str, Any]) -> Mapping[str, Any]:
     # Kannel's user guide, "Using the HTTP interface to send SMS messages" and table 7-17. Validity keeps it from
     # sending dead codes. Its delivery reports say 1 for delivered, 2 for not delivered, 16 for refused by the SMSC.
     url, user, password = _take(table, "url", "user", "password")
+    # An empty sender is refused; without one Kannel takes its own default-sender.
+    sender = {"from": "{sender}"} if table.get("sender") else {}
     return {
         "method": "GET",
         "url": url,
@@ -113,7 +115,7 @@ def _kannel(table: dict[str, Any]) -> Mapping[str, Any]:
         "query": {
             "username": str(user),
             "password": "{secret.password}",
-            "from": "{sender}",
+            **sender,
             "to": "{number}",
             "text": "{text}",
             "charset": "UTF-8",

@@ -1,0 +1,194 @@
+"""Texts by Debian's Kannel: to its fake SMSC, and by SMPP on to an SMSC; receipts come back to our web server."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.phones import kannel as gateway
+from tests.phones.http_benches import RING, outgoing, phones_of, run
+from tests.phones.perl_smsc import PerlSmsc
+from tests.phones.perl_smsc import why_not_here as no_perl
+from tests.phones.site import PHONES, WEB, PhoneSite
+from tests.phones.smsc import Smsc, free_port
+from tests.scenarios.mail.site import wait_until
+from tests.world import ALICES_NUMBER, World, make_world
+from watchword.config.phones import seal
+from watchword.core.policy import Way
+from watchword.delivery import queue, texts
+from watchword.delivery.budget import telephone_of
+from watchword.delivery.channel import Outgoing, Result
+from watchword.delivery.http_gateway.addresses import addresses_of
+from watchword.delivery.http_gateway.carrier import HttpCarrier, coding_of
+from watchword.delivery.http_gateway.safe_http import SafeClient
+from watchword.delivery.http_gateway.templates import fill
+from watchword.delivery.models import Delivery, Handover, Waiting
+
+pytestmark = [pytest.mark.scenario, pytest.mark.skipif(bool(gateway.why_not_here()), reason=gateway.why_not_here())]
+
+GSM = "493 027 für Sie @ [Größe] {5 €} ~ \\ ^ ñ Ω"
+CYRILLIC = "493 027 — ваш код для Harbour & Hill"
+
+
+def phones_file(url: str) -> str:
+    """Return a phones file that names Kannel."""
+    return f"""
+[[channel]]
+name = "kannel"
+kind = "kannel"
+url = "{url}"
+user = "watchword"
+password = "{seal("open sesame", RING)}"
+sender = "Harbour"
+private_networks_allowed = true
+"""
+
+
+def carrier_to(running: gateway.Kannel) -> HttpCarrier:
+    """Return a carrier to Kannel as the phones file makes it."""
+    (planned,) = phones_of(phones_file(running.sendsms_url)).carriers
+    return HttpCarrier("kannel", planned.wishes, addresses=addresses_of)
+
+
+async def send_words(carrier: HttpCarrier, words: str) -> int:
+    """Send any words by the carrier's own template; returns the status of the answer."""
+    values = {**carrier._values(outgoing()), "text": words, "coding": coding_of(words)}
+    request = fill(carrier._wishes, values)
+    client = SafeClient(private_networks_allowed=True)
+    answer = await client.ask(request.method, request.url, headers=request.headers, content=request.content, seconds=5)
+    await client.close()
+    return answer.status
+
+
+def test_texts_in_both_alphabets_arrive_at_the_fake_smsc_letter_by_letter(tmp_path: Path) -> None:
+    with gateway.kannel(tmp_path) as running:
+        carrier = carrier_to(running)
+
+        async def play() -> None:
+            await carrier.start(lambda _report: None)
+            message = outgoing()
+            assert (await carrier.send(message)).reference == str(message.delivery_id)
+            assert [await send_words(carrier, words) for words in (GSM, CYRILLIC)] == [202, 202]
+            await carrier.stop()
+
+        run(play)
+        sent = (texts.text_of(outgoing()), GSM, CYRILLIC)
+        assert set(running.wait_for(3)) == {gateway.Text("Harbour", ALICES_NUMBER, words) for words in sent}
+
+
+def test_by_kannel_and_smpp_a_text_arrives_whole(tmp_path: Path) -> None:
+    """Watchword, HTTP, Kannel, SMPP, an SMSC: what stands there is what was written here, both lines of it."""
+
+    async def play() -> None:
+        async with Smsc() as smsc:
+            with gateway.kannel(tmp_path, smpp=smsc.port) as running:
+                carrier = carrier_to(running)
+                await carrier.start(lambda _report: None)
+                message = outgoing()
+                await carrier.send(message)
+                for words in (GSM, CYRILLIC):
+                    assert await send_words(carrier, words) == 202
+                got = await smsc.wait_for(3, 20)
+                await carrier.stop()
+        assert {(one.sender, one.number) for one in got} == {("Harbour", ALICES_NUMBER.removeprefix("+"))}
+        assert {(one.text, one.data_coding) for one in got} == {
+            (texts.text_of(message), 0),
+            (GSM, 0),
+            (CYRILLIC, 8),
+        }
+
+    run(play)
+
+
+@pytest.mark.skipif(bool(no_perl()), reason=no_perl())
+def test_fld_13_kannel_keeps_the_time_at_which_a_code_dies_while_no_carrier_is_there(tmp_path: Path) -> None:
+    """What Kannel queues it hands on with the moment that was said at first: nobody delivers a dead code later."""
+    port, log = free_port(), tmp_path / "perl.log"
+    with gateway.kannel(tmp_path, smpp=port) as running:
+        carrier = carrier_to(running)
+        lives = timedelta(minutes=3, seconds=30)
+        dies_at = datetime.now(UTC) + lives
+
+        async def play() -> None:
+            await carrier.start(lambda _report: None)
+            # Queued: its SMSC is not there yet.
+            await carrier.send(outgoing(lives=lives))
+            await carrier.stop()
+
+        run(play)
+        with PerlSmsc(port, log) as smsc:
+            (text,) = smsc.wait_for_texts(1)
+    assert text.words == texts.text_of(outgoing())
+    valid_until = datetime.strptime(text.validity[:12], "%y%m%d%H%M%S").replace(tzinfo=UTC)
+    assert dies_at - timedelta(minutes=1, seconds=10) <= valid_until <= dies_at
+
+
+@pytest.fixture
+def world(transactional_db: None) -> World:
+    """The people of the tests, committed so that other processes see them."""
+    return make_world()
+
+
+def queued(world: World, code: str) -> Delivery:
+    """Put a code to Alice into the queue."""
+    now = datetime.now(UTC)
+    delivery = Delivery.objects.create(
+        organisation=world.organisation,
+        user=world.alice,
+        way=Way.TEXT,
+        purpose="sign_in",
+        **telephone_of(ALICES_NUMBER).row(),
+        created_at=now,
+        changed_at=now,
+    )
+    message = outgoing(code)
+    queue.put(
+        Outgoing(
+            delivery.pk, Way.TEXT, ALICES_NUMBER, "", code, "Harbour & Hill", "x.example", not_after=message.not_after
+        )
+    )
+    return delivery
+
+
+def result_of(delivery: Delivery) -> Result:
+    return Result(Delivery.objects.get(pk=delivery.pk).result)
+
+
+@pytest.mark.skipif(bool(no_perl()), reason=no_perl())
+@pytest.mark.parametrize(("stat", "result"), [("DELIVRD", Result.DELIVERED), ("UNDELIV", Result.UNREACHABLE)])
+def test_a_receipt_comes_back_by_all_of_them_to_the_web_server(
+    tmp_path: Path, world: World, settings: Any, stat: str, result: Result
+) -> None:
+    """The queue, the courier, Kannel, an SMSC; and back: the SMSC, Kannel, the web server, the delivery."""
+    port, log = free_port(), tmp_path / "perl.log"
+    with PerlSmsc(port, log, stat=stat) as smsc, gateway.kannel(tmp_path, smpp=port) as running:
+        site = PhoneSite(tmp_path, phones_file(running.sendsms_url), settings)
+        try:
+            site.start(WEB, PHONES)
+            delivery = queued(world, "493027")
+            (text,) = smsc.wait_for_texts(1)
+            assert text.number == ALICES_NUMBER.removeprefix("+")
+            assert text.words.startswith("493 027 ")
+            assert text.words.endswith("\n\n@x.example #493027")
+            wait_until(lambda: result_of(delivery) is result)
+            # The receipt may have been quicker than our own note that Kannel took it.
+            wait_until(lambda: [row.result for row in Handover.objects.all()] == [result])
+            assert not Waiting.objects.exists()
+            assert "493027" not in site.log_of(WEB) + site.log_of(PHONES)
+        finally:
+            site.stop()
+
+
+def test_receipts_of_the_fake_smsc_come_back_too(tmp_path: Path, world: World, settings: Any) -> None:
+    with gateway.kannel(tmp_path) as running:
+        site = PhoneSite(tmp_path, phones_file(running.sendsms_url), settings)
+        try:
+            site.start(WEB, PHONES)
+            deliveries = [queued(world, f"{number:06d}") for number in range(3)]
+            assert len(running.wait_for(3)) == 3
+            wait_until(lambda: {result_of(one) for one in deliveries} == {Result.DELIVERED})
+        finally:
+            site.stop()
