@@ -54,9 +54,10 @@ def receipt(request: HttpRequest, channel: str, delivery_id: str, token: str) ->
 def voice(request: HttpRequest, channel: str, delivery_id: str, token: str) -> HttpResponse:
     """Say what a call says next, by the keys that were pressed in it."""
     message, _wishes = _genuine(request, channel, delivery_id, token)
-    found = queue.read_call(message, now=timezone.now())
+    now = timezone.now()
+    found = queue.read_call(message, now=now)
     if found is None:
-        return HttpResponse("<Response><Hangup/></Response>", content_type="text/xml")
+        return _hang_up()
     outgoing, before = found
     # Only what is signed counts: other kinds of bodies are not read as fields.
     digits = receipts.fields_of(request.body).get("Digits", "") if _is_form(request) else ""
@@ -66,8 +67,15 @@ def voice(request: HttpRequest, channel: str, delivery_id: str, token: str) -> H
             # Both or neither: a provider that asks again after trouble is heard again.
             if queue.move_call(message, before, after):
                 _tell(channel, message, before, after)
+    if after.state is CallState.CODE and not phone_reports.may_be_spoken(message, now=now):
+        # Keys are heard until the end: who reports fraud may do so of a code that was replaced.
+        return _hang_up()
     _receipts, action = addresses_of(channel, message)
     return HttpResponse(voice_markup.answer_for(outgoing, after, action=action), content_type="text/xml")
+
+
+def _hang_up() -> HttpResponse:
+    return HttpResponse("<Response><Hangup/></Response>", content_type="text/xml")
 
 
 def _genuine(request: HttpRequest, channel: str, name: str, token: str) -> tuple[UUID, ReceiptWishes]:
