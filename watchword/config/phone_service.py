@@ -18,6 +18,7 @@ from watchword.delivery.phones_file import Phones, Planned
 from watchword.delivery.queue import wake_socket
 from watchword.delivery.receipts import Changed
 from watchword.delivery.sim_check import SimCheck
+from watchword.delivery.sip.carrier import SipCarrier
 from watchword.delivery.smpp.carrier import SmppCarrier
 from watchword.signin import phone_reports
 
@@ -28,7 +29,7 @@ def build(planned: Planned) -> Carrier:
         case "smpp":
             return SmppCarrier(planned.route.name, planned.wishes)
         case "sip":
-            raise NotImplementedError
+            return SipCarrier(planned.route.name, planned.wishes)
         case _:
             return HttpCarrier(planned.route.name, planned.wishes, addresses=addresses_of)
 

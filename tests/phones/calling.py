@@ -1,0 +1,83 @@
+"""What the tests of calls share: a caller at a telephone, and what it reports."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from watchword.core.policy import Way
+from watchword.delivery.channel import Outgoing, Report, Result
+from watchword.delivery.sip.carrier import SipCarrier
+from watchword.delivery.sip.wishes import SipWishes
+
+NUMBER = "+4915112345678"
+CODE = "493027"
+
+
+def call(code: str = CODE, *, number: str = NUMBER, **more: Any) -> Outgoing:
+    """Return a call to be placed."""
+    values: dict[str, Any] = {
+        "organisation": "Harbour & Hill",
+        "host": "sign-in.example",
+        "purpose": "sign_in",
+        "not_after": datetime.now(UTC) + timedelta(minutes=5),
+    }
+    return Outgoing(uuid4(), Way.CALL, number, more.pop("extension", ""), code, **{**values, **more})
+
+
+class Reports:
+    """What was reported, with a way to wait for it."""
+
+    def __init__(self) -> None:
+        self.all: list[Report] = []
+        self._came = asyncio.Event()
+
+    def __call__(self, report: Report) -> None:
+        self.all.append(report)
+        self._came.set()
+
+    @property
+    def results(self) -> list[Result]:
+        """What was reported, in order."""
+        return [report.result for report in self.all]
+
+    async def wait_for(self, result: Result, seconds: float = 60) -> None:
+        """Wait until a result was reported."""
+        async with asyncio.timeout(seconds):
+            while result not in self.results:
+                self._came.clear()
+                await self._came.wait()
+
+
+@asynccontextmanager
+async def caller(port: int, **wishes: Any) -> AsyncIterator[tuple[SipCarrier, Reports]]:
+    """Start a carrier that calls by a telephone system at a port of this machine, and stop it."""
+    first = 42_000 + (uuid4().int % 2_000) * 4
+    values = {"host": "127.0.0.1", "port": port, "first_rtp_port": first, "last_rtp_port": first + 199, **wishes}
+    carrier, reports = SipCarrier("pbx", SipWishes(**values)), Reports()
+    await carrier.start(reports)
+    try:
+        yield carrier, reports
+    finally:
+        await carrier.stop()
+
+
+async def is_idle(carrier: SipCarrier) -> None:
+    """Wait until every call is over."""
+    async with asyncio.timeout(60):
+        while carrier._tasks:
+            await asyncio.wait(carrier._tasks)
+
+
+def run(play: Callable[[], Awaitable[None]], seconds: float = 120) -> None:
+    """Play within a time."""
+
+    async def within() -> None:
+        async with asyncio.timeout(seconds):
+            await play()
+
+    asyncio.run(within())

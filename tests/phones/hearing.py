@@ -1,0 +1,93 @@
+"""Finds spoken digits in a recording by the digits' own samples: no ear, and no recogniser that could guess."""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from watchword.delivery.texts import Said
+from watchword.delivery.voice import sound
+from watchword.delivery.voice.prompts import Prompts
+
+SURE = 0.85
+"""Of a correlation of 1 for the very same samples; another digit in the same voice stays far below."""
+
+type Samples = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One thing that was said: when it began, in seconds, and how sure that is."""
+
+    at: float
+    what: str
+    likeness: float
+
+
+def digits_in(recording: array[int], language: str = "en") -> str:
+    """Return the digits that were spoken, in their order."""
+    return "".join(heard.what for heard in all_digits_in(recording, language))
+
+
+def all_digits_in(recording: array[int], language: str = "en") -> list[Heard]:
+    """Return every spoken digit with its time."""
+    found = [heard for digit in "0123456789" for heard in places_of(Said(digit, digit), recording, language)]
+    kept: list[Heard] = []
+    for heard in sorted(found, key=lambda one: -one.likeness):
+        if all(abs(heard.at - other.at) > 0.25 for other in kept):
+            kept.append(heard)
+    return sorted(kept, key=lambda one: one.at)
+
+
+def places_of(said: Said, recording: array[int], language: str = "en") -> list[Heard]:
+    """Return where something was said."""
+    likeness = _likeness(_as_it_sounds(said, language), np.asarray(recording, dtype=np.float64))
+    places = []
+    while likeness.size:
+        best = int(likeness.argmax())
+        if likeness[best] < SURE:
+            break
+        places.append(Heard(best / sound.RATE, said.name, float(likeness[best])))
+        likeness[max(best - sound.RATE // 4, 0) : best + sound.RATE // 4] = 0
+    return sorted(places, key=lambda one: one.at)
+
+
+def likeness_of(said: bytes, recording: array[int]) -> tuple[float, float]:
+    """Return how much a recording holds of some telephone sound, 0 to 1, and at which second it begins."""
+    likeness = _likeness(_through_the_line(said), np.asarray(recording, dtype=np.float64))
+    best = int(likeness.argmax())
+    return float(likeness[best]), best / sound.RATE
+
+
+@cache
+def _as_it_sounds(said: Said, language: str) -> Samples:
+    pcm = Prompts().sound_of([said], language)
+    return _without_silence(_through_the_line(pcm))
+
+
+def _through_the_line(pcm: bytes) -> Samples:
+    import audioop
+
+    return np.frombuffer(audioop.ulaw2lin(audioop.lin2ulaw(pcm, 2), 2), dtype=np.int16).astype(np.float64)
+
+
+def _without_silence(samples: Samples) -> Samples:
+    loud = np.flatnonzero(np.abs(samples) > 200)
+    return samples[loud[0] : loud[-1] + 1]
+
+
+def _likeness(pattern: Samples, recording: Samples) -> Samples:
+    """Return the normalised cross-correlation at every place."""
+    size = recording.size - pattern.size + 1
+    if size <= 0:
+        return np.zeros(0)
+    length = 1 << (recording.size + pattern.size - 1).bit_length()
+    product = np.fft.irfft(np.fft.rfft(recording, length) * np.conj(np.fft.rfft(pattern, length)), length)[:size]
+    squares = np.concatenate(([0.0], np.cumsum(recording**2)))
+    energy = np.sqrt(np.maximum(squares[pattern.size :] - squares[: -pattern.size], 1.0))
+    likeness: Samples = product / (energy * max(float(np.sqrt((pattern**2).sum())), 1.0))
+    return likeness

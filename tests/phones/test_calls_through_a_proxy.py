@@ -1,0 +1,114 @@
+"""Calls through a registrar and proxy: Kamailio between us and a telephone that is registered there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.phones import baresip as telephones
+from tests.phones import kamailio as proxies
+from tests.phones.baresip import baresip
+from tests.phones.calling import CODE, NUMBER, call, caller, is_idle, run
+from tests.phones.hearing import digits_in
+from tests.phones.kamailio import DOMAIN, PASSWORD, kamailio
+from watchword.delivery.channel import DeliveryFailed, Result
+from watchword.delivery.sip import carrier as module
+
+WHY_NOT = telephones.why_not_here() or proxies.why_not_here()
+pytestmark = [pytest.mark.scenario, pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)]
+US = {"user": "watchword", "domain": DOMAIN, "register": True}
+
+
+def test_we_register_prove_who_we_are_and_the_code_is_heard_at_a_registered_telephone(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with (
+            kamailio(tmp_path / "pbx") as pbx,
+            baresip(tmp_path / "phone", user=NUMBER, account=pbx.account(NUMBER)) as phone,
+            caller(pbx.port, password=PASSWORD, **US) as (carrier, reports),
+        ):
+            await pbx.knows(NUMBER)
+            await carrier.send(call())
+            await phone.wait_for("CALL_ESTABLISHED")
+            await phone.wait_until_heard(1)
+            await phone.press("1")
+            await is_idle(carrier)
+            await phone.wait_for("CALL_CLOSED")
+            assert digits_in(phone.heard()) == CODE * 2
+            assert reports.results == [Result.DELIVERED]
+            saw = pbx.saw()
+            # Ours and the telephone's, without and with proof; then the call, all of it through the proxy.
+            assert saw.count("REGISTER") >= 4
+            assert [method for method in saw if method in {"INVITE", "BYE"}] == ["INVITE", "INVITE", "BYE"]
+
+    run(play)
+
+
+def test_a_telephone_behind_the_proxy_that_hangs_up_ends_the_call(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with (
+            kamailio(tmp_path / "pbx") as pbx,
+            baresip(tmp_path / "phone", user=NUMBER, account=pbx.account(NUMBER)) as phone,
+            caller(pbx.port, password=PASSWORD, **US) as (carrier, reports),
+        ):
+            await pbx.knows(NUMBER)
+            await carrier.send(call())
+            await phone.wait_for("CALL_ESTABLISHED")
+            phone.do("hangup")
+            await is_idle(carrier)
+            assert reports.results == [Result.DELIVERED, Result.HUNG_UP]
+
+    run(play)
+
+
+def test_a_number_that_nobody_has_there_is_a_bad_number(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with (
+            kamailio(tmp_path) as pbx,
+            caller(pbx.port, password=PASSWORD, **US) as (carrier, _reports),
+        ):
+            with pytest.raises(DeliveryFailed) as caught:
+                await carrier.send(call())
+            assert caught.value.result is Result.BAD_NUMBER
+
+    run(play)
+
+
+@pytest.mark.parametrize("register", [True, False])
+def test_a_wrong_password_is_told_and_no_call_is_placed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, register: bool
+) -> None:
+    monkeypatch.setattr(module, "UP_SECONDS", 1.0)
+
+    async def play() -> None:
+        async with (
+            kamailio(tmp_path) as pbx,
+            caller(pbx.port, password="wrong", **(US | {"register": register})) as (carrier, _reports),
+        ):
+            with pytest.raises(DeliveryFailed) as caught:
+                await carrier.send(call())
+            assert (caught.value.result, caught.value.permanent) == (Result.FAILED, False)
+            assert carrier.condition.words == "the telephone system refuses the user name or password"
+
+    run(play)
+
+
+def test_a_proxy_that_goes_and_comes_back_is_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from watchword.delivery.sip import presence
+
+    monkeypatch.setattr(presence, "ASK_EVERY_SECONDS", 0.2)
+    monkeypatch.setattr(presence, "ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(presence, "LONGEST_PAUSE_SECONDS", 0.5)
+
+    async def play() -> None:
+        async with kamailio(tmp_path / "first") as pbx:
+            port = pbx.port
+        async with caller(port, password=PASSWORD, **US) as (carrier, _reports):
+            async with kamailio(tmp_path / "second", port=port):
+                await carrier._presence.is_up.wait()
+            await carrier._presence.is_down.wait()
+            assert "does not answer" in carrier.condition.words
+            async with kamailio(tmp_path / "third", port=port):
+                await carrier._presence.is_up.wait()
+
+    run(play)

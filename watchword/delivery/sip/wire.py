@@ -1,0 +1,127 @@
+"""SIP over UDP as RFC 3261 wants it of a client: requests are sent again until somebody answers.
+
+The library (ADR 0036) reads and writes messages and dialogs; it sends every request once. Here is the client's side of
+transactions (section 17.1), and one rule more: nothing is heard that doesn't come from the telephone system.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from aiosipua import SipRequest, SipResponse
+from aiosipua.transport import UdpSipTransport
+
+# Both write whole addresses, and so the numbers that are called.
+for _name in ("aiosipua", "aiortp"):
+    logging.getLogger(_name).setLevel(logging.CRITICAL)
+
+T1_SECONDS = 0.5
+T2_SECONDS = 4.0
+GIVE_UP_SECONDS = 64 * T1_SECONDS
+"""Timers B and F: after so long without any answer nobody is there."""
+LONGEST_RINGING_SECONDS = 300.0
+"""So long the last answer to an INVITE may take."""
+
+type Key = tuple[str, str]
+"""Branch and method."""
+
+
+@dataclass(slots=True)
+class Transaction:
+    """One request and what came back."""
+
+    request: SipRequest = field(repr=False)
+    address: tuple[str, int]
+    answered: asyncio.Event = field(default_factory=asyncio.Event)
+    """Any answer came, a provisional one too."""
+    final: asyncio.Future[SipResponse] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    timer: asyncio.TimerHandle | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the last answer came."""
+        return self.final.done()
+
+
+class Wire(UdpSipTransport):
+    """A socket at which one telephone system is spoken to."""
+
+    def __init__(self, local: tuple[str, int], peers: frozenset[str]) -> None:
+        """``peers`` are the addresses of the telephone system; what others send is dropped unread."""
+        super().__init__(local_addr=local)
+        self._peers = peers
+        self._transactions: dict[Key, Transaction] = {}
+
+    def send(self, message: SipRequest | SipResponse, addr: tuple[str, int]) -> None:
+        """Send, and a request again until it is answered; an ACK has no answer."""
+        if isinstance(message, SipRequest) and message.method != "ACK":
+            key = key_of(message)
+            if key is not None and key not in self._transactions:
+                transaction = Transaction(message, addr)
+                self._transactions[key] = transaction
+                self._again_after(key, transaction, T1_SECONDS)
+                lasts = LONGEST_RINGING_SECONDS if message.method == "INVITE" else GIVE_UP_SECONDS
+                asyncio.get_running_loop().call_later(lasts, self._transactions.pop, key, None)
+        self._put(message, addr)
+
+    def transaction_of(self, message: SipRequest | SipResponse) -> Transaction | None:
+        """Return the transaction that a request began or a response belongs to, as long as it is remembered."""
+        key = key_of(message)
+        return self._transactions.get(key) if key is not None else None
+
+    def listen_first(self, inner: Callable[[SipRequest | SipResponse, tuple[str, int]], None] | None) -> None:
+        """Look at everything that comes before ``inner`` does."""
+
+        def take(message: SipRequest | SipResponse, address: tuple[str, int]) -> None:
+            if address[0] not in self._peers:
+                return
+            if isinstance(message, SipResponse):
+                self._note(message)
+            if inner is not None:
+                inner(message, address)
+
+        self.on_message = take
+
+    def _note(self, response: SipResponse) -> None:
+        transaction = self.transaction_of(response)
+        if transaction is None:
+            return
+        transaction.answered.set()
+        if response.status_code >= 200 and not transaction.final.done():  # noqa: PLR2004  (final, RFC 3261 section 7.2)
+            transaction.final.set_result(response)
+        is_done = transaction.is_over or transaction.request.method == "INVITE"
+        if is_done and transaction.timer is not None:
+            transaction.timer.cancel()
+
+    def _again_after(self, key: Key, transaction: Transaction, seconds: float) -> None:
+        def again() -> None:
+            if key not in self._transactions or self._udp_transport is None:
+                return
+            self._put(transaction.request, transaction.address)
+            if transaction.request.method != "INVITE":
+                self._again_after(key, transaction, min(seconds * 2, T2_SECONDS))
+            elif seconds * 2 < GIVE_UP_SECONDS:
+                self._again_after(key, transaction, seconds * 2)
+
+        transaction.timer = asyncio.get_running_loop().call_later(seconds, again)
+
+    def _put(self, message: SipRequest | SipResponse, address: tuple[str, int]) -> None:
+        if self._udp_transport is not None:
+            super().send(message, address)
+
+    async def stop(self) -> None:
+        """Close; nothing is sent any more."""
+        for transaction in self._transactions.values():
+            if transaction.timer is not None:
+                transaction.timer.cancel()
+        await super().stop()
+
+
+def key_of(message: SipRequest | SipResponse) -> Key | None:
+    """Return what joins a response to its request: the branch of the topmost Via, and the method of CSeq."""
+    vias, cseq = message.via, message.cseq
+    branch = vias[0].branch if vias else None
+    return (branch, cseq.method.upper()) if branch and cseq is not None else None
