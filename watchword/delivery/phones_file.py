@@ -6,12 +6,15 @@ A secret never stands in it in clear: it is sealed by ``watchword phones seal``,
 from __future__ import annotations
 
 import dataclasses
+import json
+import re
 import tomllib
 import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,8 @@ from watchword.core.policy import Way
 from watchword.delivery.choosing import Route
 
 LARGEST = 1_000_000
+DEAREST = 1_000
+"""Of any currency, for one message; more is a slip of the decimal point."""
 _COMMON = frozenset({"name", "kind", "weight", "prefixes", "each_day", "prices"})
 
 type OpenSecret = Callable[[str], str]
@@ -71,6 +76,9 @@ def read_phones(
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         return Phones(problems=(f"is not TOML: {error}",))
+    except (ValueError, RecursionError) as error:
+        # A number of thousands of digits, or brackets within brackets without end.
+        return Phones(problems=(f"is not TOML that can be read: {type(error).__name__}",))
     problems: list[str] = []
     problems += [
         f"has {name!r}, which means nothing here; expected: currency, [[channel]], [sim_check]"
@@ -109,20 +117,24 @@ def _planned(
     table: dict[str, Any], position: int, kinds: Mapping[str, Kind], open_secret: OpenSecret, problems: list[str]
 ) -> Planned | None:
     name = table.get("name", "")
-    where = f"channel {name!r}" if name else f"channel {position}"
-    if not isinstance(name, str) or not name or len(name) > 32 or not name.replace("-", "").isalnum():  # noqa: PLR2004  the column
+    is_name = isinstance(name, str) and 0 < len(name) <= 32 and name.isascii()  # noqa: PLR2004  the column
+    # What is no name is not quoted: it could be anything, a secret in the wrong line among it.
+    where = f"channel {name!r}" if is_name else f"channel {position}"
+    if not is_name or not name.replace("-", "").isalnum():
         problems.append(f"{where}: name is missing, or is not of letters, digits and hyphens (at most 32)")
         return None
     kind = kinds.get(str(table.get("kind")))
     if kind is None:
-        problems.append(f"{where}: kind is {table.get('kind')!r}; expected: one of {', '.join(sorted(kinds))}")
+        said = f"is {_quoted(table['kind'])}" if "kind" in table else "is missing"
+        problems.append(f"{where}: kind {said}; expected: one of {', '.join(sorted(kinds))}")
         return None
     before = len(problems)
     weight = _number(table, "weight", 1, where, problems)
     each_day = _number(table, "each_day", None, where, problems)
     prefixes = table.get("prefixes", [])
     if not isinstance(prefixes, list) or not all(
-        isinstance(prefix, str) and prefix.startswith("+") and prefix[1:].isdecimal() for prefix in prefixes
+        isinstance(prefix, str) and prefix.isascii() and prefix.startswith("+") and prefix[1:].isdecimal()
+        for prefix in prefixes
     ):
         problems.append(f'{where}: prefixes is not a list of beginnings of numbers such as ["+49", "+4315"]')
         prefixes = []
@@ -148,8 +160,13 @@ def _number(table: Mapping[str, Any], name: str, default: int | None, where: str
         return default
     if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= LARGEST:
         return value
-    problems.append(f"{where}: {name} is {value!r}; expected: a whole number from 1 to {LARGEST}")
+    problems.append(f"{where}: {name} is {_quoted(value)}; expected: a whole number from 1 to {LARGEST}")
     return default
+
+
+def _quoted(value: object) -> str:
+    """Return a value as a mistake may show it; tables and lists are not shown, for secrets could lie in them."""
+    return repr(value)[:40] if isinstance(value, str | int | float) else f"a {type(value).__name__}"
 
 
 def _prices(table: object, where: str, problems: list[str]) -> dict[str, int]:
@@ -159,13 +176,14 @@ def _prices(table: object, where: str, problems: list[str]) -> dict[str, int]:
         return prices
     for country, price in table.items():
         try:
-            micros = int(Decimal(str(price)) * 1_000_000)
-        except (InvalidOperation, OverflowError, ValueError):
-            micros = -1
-        if micros < 0 or not (country == "*" or (len(country) == 2 and country.isupper())):  # noqa: PLR2004  ISO 3166-1
+            amount = Decimal(str(price))
+        except (InvalidOperation, ValueError):
+            amount = Decimal("NaN")
+        is_amount = not isinstance(price, bool) and amount.is_finite() and 0 <= amount <= DEAREST
+        if not is_amount or not (country == "*" or re.fullmatch("[A-Z]{2}", country)):
             problems.append(f'{where}: the price of {country!r} is not an amount such as "0.07"')
             continue
-        prices[country] = micros
+        prices[country] = int(amount * 1_000_000)
     return prices
 
 
@@ -227,13 +245,13 @@ def _value(
 
 def _plain(kind: Any, value: Any, opened: OpenSecret | None) -> Any:
     if kind is Any or kind is object:
-        return value
+        return _json(value)
     if kind is bool or isinstance(value, bool):
         if kind is not bool or not isinstance(value, bool):
             raise ValueError("is not true or false" if kind is bool else f"is true or false; expected: {kind.__name__}")
         return value
     if kind is float and isinstance(value, int):
-        return float(value)
+        return float(max(-LARGEST, min(value, LARGEST)))
     if kind is Path:
         if not isinstance(value, str) or not Path(value).is_absolute():
             raise ValueError("is not an absolute path")
@@ -243,10 +261,19 @@ def _plain(kind: Any, value: Any, opened: OpenSecret | None) -> Any:
         try:
             return kind(text)
         except ValueError:
-            raise ValueError(f"is {value!r}") from None
+            expected = f"; expected: one of {', '.join(kind)}" if issubclass(kind, StrEnum) else ""
+            raise ValueError(f"is {_quoted(value)}{expected}") from None
     if not isinstance(kind, type) or not isinstance(value, kind):
         names = {str: "text in quotes", int: "a whole number", float: "a number"}
         raise ValueError(  # noqa: TRY004  (the file is wrong, not our call)
             f"is not {names.get(kind, 'of the right kind')}"
         )
+    return value
+
+
+def _json(value: Any) -> Any:
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        raise ValueError("holds a date or a number that JSON does not have") from None
     return value

@@ -67,7 +67,7 @@ def name_in_text(name: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(in_gsm(text).split())
+    return " ".join(in_gsm(" ".join(text.split())).split())
 
 
 def _without_codes(line: str) -> str:
