@@ -50,6 +50,12 @@ class Smsc:
     port: int = field(default_factory=free_port)
     status: int = 0
     """Refuse with this command_status; 0 accepts, -1 never answers."""
+    refusals: list[int] = field(default_factory=list)
+    """Refuse the first ones with these."""
+    answers: asyncio.Event | None = None
+    """Answers wait for this."""
+    most_at_once: int = 0
+    """How many submissions waited for their answers at the same time."""
     stat: str | None = "DELIVRD"
     """What receipts say; None: no receipts."""
     receipts: int = 1
@@ -69,6 +75,7 @@ class Smsc:
         self._task = asyncio.create_task(self._serve())
         self._tasks: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Condition()
+        self._unanswered = 0
         return self
 
     async def __aexit__(self, *_error: object) -> None:
@@ -88,15 +95,26 @@ class Smsc:
             event = await self._server.next()
             if isinstance(event, smpp34.Esme):
                 self._esmes[event.session_id] = event
+            elif isinstance(event, smpp34.SubmitSmEvent) and self.answers is not None:
+                task = asyncio.create_task(self._take_later(event, self.answers))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
             elif isinstance(event, smpp34.SubmitSmEvent):
                 await self._take(event)
+
+    async def _take_later(self, event: smpp34.SubmitSmEvent, answers: asyncio.Event) -> None:
+        self._unanswered += 1
+        self.most_at_once = max(self.most_at_once, self._unanswered)
+        await answers.wait()
+        self._unanswered -= 1
+        await self._take(event)
 
     async def _take(self, event: smpp34.SubmitSmEvent) -> None:
         if self.status == -1:
             self._silent = event
             return
-        if self.status:
-            event.reject(self.status)
+        if self.status or self.refusals:
+            event.reject(self.refusals.pop(0) if self.refusals else self.status)
             return
         octets, part = bytes(event.short_message), None
         if event.esm_class & 0x40:
@@ -107,7 +125,7 @@ class Smsc:
         got = Got(event.source_addr, event.destination_addr, text, message_id, part, event.data_coding)
         if self.log is not None:
             with self.log.open("a") as file:
-                file.write(text.replace("\n", " ") + "\n")
+                file.write(f"{event.destination_addr} {text.replace(chr(10), ' ')}\n")
         if self.is_early:
             await self._send_receipt(event, message_id)
         event.accept(message_id=message_id)

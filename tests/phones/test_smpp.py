@@ -14,6 +14,7 @@ import pytest
 
 from tests.phones.smsc import Smsc, free_port, start_smsc
 from watchword.core.policy import Way
+from watchword.delivery import texts
 from watchword.delivery.channel import DeliveryFailed, Outgoing, Report, Result
 from watchword.delivery.smpp import carrier as module
 from watchword.delivery.smpp.carrier import SmppCarrier
@@ -87,13 +88,16 @@ def test_a_text_arrives_and_its_receipt_comes_back() -> None:
     run(play)
 
 
-def test_a_warning_in_another_script_arrives_in_parts_that_belong_together() -> None:
+def test_a_long_text_in_another_script_arrives_in_parts_that_belong_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Our own texts fit into one; should a longer one ever be sent, it arrives whole."""
+    monkeypatch.setattr(texts, "text_of", lambda one: one.words)
+
     async def play() -> None:
         async with Smsc(stat=None) as smsc, bound(smsc) as (carrier, _reports):
-            await carrier.send(outgoing(words="x" * 200))
+            await carrier.send(outgoing(words="Ваш код " * 10))
             parts = await smsc.wait_for(2)
             assert [got.part for got in parts] == [(1, 2), (2, 2)]
-            assert "".join(got.text for got in parts) == "x" * 200
+            assert "".join(got.text for got in parts) == "Ваш код " * 10
 
     run(play)
 
@@ -107,7 +111,11 @@ def test_a_warning_in_another_script_arrives_in_parts_that_belong_together() -> 
         (0x0A, Result.FAILED, False),
     ],
 )
-def test_a_refusal_says_whether_trying_again_helps(status: int, result: Result, permanent: bool) -> None:
+def test_a_refusal_says_whether_trying_again_helps(
+    status: int, result: Result, permanent: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "FULL_SECONDS", 0.1)
+
     async def play() -> None:
         async with Smsc(status=status) as smsc, bound(smsc) as (carrier, _reports):
             with pytest.raises(DeliveryFailed) as caught:

@@ -27,10 +27,26 @@ BOUND_SECONDS = 3.0
 ANSWER_SECONDS = 5.0
 LOOK_SECONDS = 5.0
 """How often a link on which nothing comes is asked whether it is alive."""
+UNANSWERED_UNTIL_DEAD = 3
+"""So many submissions in a row without an answer, and the link is made anew whatever the system says of it."""
+QUIET_SECONDS = 60.0
+"""After so long a silence one of them is enough: firewalls forget links on which nothing goes."""
+FIRST_HOLD_SECONDS = 0.25
+LONGEST_HOLD_SECONDS = 4.0
+FULL_SECONDS = 8.0
+"""How long one text waits for a carrier that asks us to slow down, before another carrier is asked."""
 
 # SMPP 3.4 section 5.1.3.
 _NO_SUCH_NUMBER = frozenset({0x0B})
-_REFUSES_US = ("ESME_RINVPASWD", "ESME_RINVSYSID", "ESME_RBINDFAIL", "ESME_RINVSYSTYP")
+_SLOW_DOWN = frozenset({0x14, 0x58})
+"""ESME_RMSGQFUL and ESME_RTHROTTLED: it works, and can't take more just now."""
+_TROUBLES = (
+    # smpp34 waits in vain for a bind that was refused, whatever the reason.
+    ("bind timed out", "the carrier does not accept the user name and password, or does not answer"),
+    ("certificate", "the certificate of the carrier is not trusted"),
+    ("TLS", "the carrier does not speak TLS"),
+)
+"""What smpp34 says of a bind that failed, and what we say."""
 
 
 class SmppCarrier:
@@ -52,6 +68,11 @@ class SmppCarrier:
         self._report: Callable[[Report], None] = lambda _report: None
         self._keeper: asyncio.Task[None] | None = None
         self._references = itertools.count(random.randrange(256))  # noqa: S311  (a mark, not a secret)
+        self._unanswered = 0
+        self._heard_at = 0.0
+        self._dead = asyncio.Event()
+        self._hold_seconds = 0.0
+        self._held_until = 0.0
 
     @property
     def condition(self) -> Condition:
@@ -65,14 +86,16 @@ class SmppCarrier:
 
     async def stop(self) -> None:
         """Unbind."""
-        if self._keeper is not None:
-            self._keeper.cancel()
         smsc, self._smsc = self._smsc, None
         if smsc is not None:
             try:
                 await asyncio.wait_for(smsc.unbind(), 1)
             except (TimeoutError, OSError, RuntimeError, smpp34.SmppError):
                 logger.info("%s did not answer the unbind", self.name)
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+        self._condition = Condition(is_up=False, words="stopped")
 
     async def send(self, outgoing: Outgoing) -> Handed:
         """Submit a text and wait until the SMSC has accepted it; raises DeliveryFailed."""
@@ -87,6 +110,33 @@ class SmppCarrier:
         return Handed(references[0])
 
     async def _submit(self, outgoing: Outgoing, segment: Segment) -> str:
+        """Submit one segment, slower where the SMSC asks for that."""
+        clock = asyncio.get_running_loop().time
+        give_up_at = clock() + FULL_SECONDS
+        while True:
+            while (left := self._held_until - clock()) > 0:  # noqa: ASYNC110  (another may hold it longer meanwhile)
+                await asyncio.sleep(left)
+            answer = await self._ask(outgoing, segment)
+            if answer.is_success:
+                self._hold_seconds = 0.0
+                return comparable(answer.message_id or "", self._wishes.ids, is_receipt=False)
+            if answer.command_status in _NO_SUCH_NUMBER:
+                raise DeliveryFailed(Result.BAD_NUMBER, permanent=True)
+            if answer.command_status not in _SLOW_DOWN:
+                logger.info("%s refused a submission with status %#010x", self.name, answer.command_status)
+                raise DeliveryFailed(Result.FAILED, permanent=False)
+            self._hold(clock())
+            if self._held_until > give_up_at:
+                raise DeliveryFailed(Result.FAILED, permanent=False, is_full=True)
+
+    def _hold(self, now: float) -> None:
+        """Let all submissions wait for a moment, for longer each time; those that were under way count as one."""
+        if now >= self._held_until:
+            self._hold_seconds = min(max(self._hold_seconds * 2, FIRST_HOLD_SECONDS), LONGEST_HOLD_SECONDS)
+            self._held_until = now + self._hold_seconds
+            logger.info("%s asks us to slow down: nothing for %.2f seconds", self.name, self._hold_seconds)
+
+    async def _ask(self, outgoing: Outgoing, segment: Segment) -> smpp34.SubmitSmResp:
         smsc = self._smsc
         if smsc is None:
             raise DeliveryFailed(Result.FAILED, permanent=False)
@@ -109,16 +159,17 @@ class SmppCarrier:
                 ANSWER_SECONDS,
             )
         except TimeoutError:
+            self._unanswered += 1
+            silence = asyncio.get_running_loop().time() - self._heard_at
+            if self._unanswered >= UNANSWERED_UNTIL_DEAD or silence > QUIET_SECONDS:
+                self._dead.set()
             raise DeliveryFailed(Result.FAILED, permanent=False, maybe_taken=True) from None
         except (OSError, RuntimeError, smpp34.SmppError) as error:
             logger.info("%s: a submission ended with %s", self.name, type(error).__name__)
             raise DeliveryFailed(Result.FAILED, permanent=False, maybe_taken=True) from None
-        if answer.is_success:
-            return comparable(answer.message_id or "", self._wishes.ids, is_receipt=False)
-        if answer.command_status in _NO_SUCH_NUMBER:
-            raise DeliveryFailed(Result.BAD_NUMBER, permanent=True)
-        logger.info("%s refused a submission with status %#010x", self.name, answer.command_status)
-        raise DeliveryFailed(Result.FAILED, permanent=False)
+        self._unanswered = 0
+        self._heard_at = asyncio.get_running_loop().time()
+        return answer
 
     async def _keep(self) -> None:
         pause = FIRST_PAUSE_SECONDS
@@ -135,28 +186,31 @@ class SmppCarrier:
                 connect_timeout_ms=int(CONNECT_SECONDS * 1000),
             )
             try:
-                smsc = await asyncio.wait_for(client.connect(), CONNECT_SECONDS)
-            except (TimeoutError, OSError, RuntimeError, smpp34.SmppError) as error:
-                self._note_down(error)
-            else:
+                # smpp34 counts by itself, and then says more than that the time is over.
+                smsc = await asyncio.wait_for(client.connect(), CONNECT_SECONDS + 1)
                 self._smsc = smsc
+                self._unanswered = 0
+                self._heard_at = asyncio.get_running_loop().time()
+                self._dead.clear()
                 self._condition = Condition(is_up=True)
                 self._bound.set()
                 logger.info("%s is bound", self.name)
                 pause = FIRST_PAUSE_SECONDS
                 await self._listen(client, smsc)
-                self._smsc = None
-                self._bound.clear()
                 self._condition = Condition(is_up=False, words="the connection was lost")
                 logger.warning("%s: the connection was lost", self.name)
-            await self._let_go(client)
+            except (TimeoutError, OSError, RuntimeError, smpp34.SmppError) as error:
+                self._note_down(error)
+            finally:
+                self._smsc = None
+                self._bound.clear()
+                await self._let_go(client)
             # Many nodes that lost the same carrier must not all come back in the same moment.
             await asyncio.sleep(pause * (0.5 + random.random()))  # noqa: S311
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
     def _note_down(self, error: Exception) -> None:
-        is_refused = any(word in str(error) for word in _REFUSES_US)
-        words = "the carrier refuses the user name or password" if is_refused else "no connection"
+        words = next((ours for theirs, ours in _TROUBLES if theirs in str(error)), "no connection")
         if self._condition.words != words:
             logger.warning("%s: %s (%s)", self.name, words, type(error).__name__)
         self._condition = Condition(is_up=False, words=words)
@@ -164,10 +218,14 @@ class SmppCarrier:
     async def _listen(self, client: smpp34.Client, smsc: smpp34.Smsc) -> None:
         """Take receipts until the link is gone."""
         coming = asyncio.ensure_future(smsc.next())
+        dead = asyncio.ensure_future(self._dead.wait())
         try:
             while True:
-                done, _ = await asyncio.wait({coming}, timeout=LOOK_SECONDS)
-                if not done:
+                await asyncio.wait({coming, dead}, timeout=LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+                if dead.done():
+                    logger.warning("%s answers nothing any more", self.name)
+                    return
+                if not coming.done():
                     if not await client.is_alive():
                         return
                     continue
@@ -181,6 +239,7 @@ class SmppCarrier:
             return
         finally:
             coming.cancel()
+            dead.cancel()
 
     def _take(self, event: smpp34.DeliverSmEvent) -> None:
         tags = {tag.tag: bytes(tag.value) for tag in event.tlvs}

@@ -59,6 +59,9 @@ def segments_of(text: str, alphabet: Alphabet, *, reference: int) -> list[Segmen
 
 def _encoded(text: str, alphabet: Alphabet) -> tuple[bytes, int]:
     try:
+        if chr(_ESCAPE) in text:
+            # The codec takes it for a letter; on a telephone it would change the next one.
+            return text.encode("utf-16-be", "replace"), 8
         gsm = text.encode("gsm03.38")
         # What is on the wire is the carrier's matter; what fits is the GSM alphabet's.
         return (gsm if alphabet is Alphabet.GSM else text.encode("latin-1")), 0
@@ -98,7 +101,8 @@ def receipt_of(esm_class: int, short_message: bytes, tags: Mapping[int, bytes], 
     """
     if esm_class & _KIND != RECEIPT:
         return None
-    text = short_message.decode("latin-1")
+    # Some SMSCs put the words into message_payload (SMPP 3.4 section 5.3.2.32).
+    text = (short_message or tags.get(0x0424, b"")).decode("latin-1")
     found = _ID.search(text)
     name = tags.get(0x001E, b"").rstrip(b"\0").decode("latin-1") or (found[1] if found else "")
     state = tags.get(0x0427, b"")

@@ -27,7 +27,13 @@ class Ids(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmppWishes:
-    """One SMSC: where it is, who we are there, and how it likes things written."""
+    """One SMSC: where it is, who we are there, and how it likes things written.
+
+    ``tls``: the carrier's certificate is verified, against the authorities of the operating system and for the very
+    name or address in ``host``. An authority of one's own is added to the system's, or named by SSL_CERT_FILE in the
+    environment of `watchword serve phones`; then for every carrier over TLS. Without ``tls`` the password, the numbers
+    and the codes go in clear: only through a tunnel, or to a machine beside this one.
+    """
 
     host: str
     port: int = 2775
