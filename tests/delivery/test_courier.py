@@ -135,6 +135,7 @@ def test_a_number_that_does_not_exist_is_tried_once(world: World) -> None:
 
 def test_fld_13_what_is_sent_again_is_the_same_code(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PAUSES", (0.0,) * 5)
+    monkeypatch.setattr(module, "UNSURE_SECONDS", 0.0)
     delivery, carrier = waiting(world), FakeCarrier()
     carrier.fails = [DeliveryFailed(Result.FAILED, permanent=False, maybe_taken=True)] * 3
     carry(carrier, until=lambda: result_of(delivery) is Result.SENT)

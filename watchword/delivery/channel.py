@@ -103,6 +103,8 @@ class Outgoing:
     """The two digits that the browser shows and that have to be keyed in a call; empty: the code is spoken."""
     not_after: datetime | None = None
     """When the code dies: nothing is sent then any more, and carriers are told to give up."""
+    channel: str = ""
+    """The one carrier that is to be tested; empty: whichever fits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,14 +132,16 @@ class DeliveryFailed(Exception):
     """A channel could not carry a message.
 
     ``permanent`` tells whether trying again is useless, here or elsewhere; ``result`` says what happened in our
-    words. ``maybe_taken``: no answer came, so that the carrier may have it all the same.
+    words. ``maybe_taken``: no answer came, so that the carrier may have it all the same. ``is_full``: it works, and
+    can't take more just now.
     """
 
-    def __init__(self, result: Result, *, permanent: bool, maybe_taken: bool = False) -> None:
+    def __init__(self, result: Result, *, permanent: bool, maybe_taken: bool = False, is_full: bool = False) -> None:
         super().__init__(result.value)
         self.result = result
         self.permanent = permanent
         self.maybe_taken = maybe_taken
+        self.is_full = is_full
 
 
 class Channel(Protocol):

@@ -19,12 +19,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TypeVar
+from uuid import UUID
 
 from watchword.delivery import choosing, desk
 from watchword.delivery.breaker import Breaker
 from watchword.delivery.channel import Carrier, Claimed, Condition, DeliveryFailed, Outgoing, Report, Result
 from watchword.delivery.choosing import Measured, Route
-from watchword.delivery.receipts import Changed, Outcome
+from watchword.delivery.receipts import Changed, Outcome, kept
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +36,10 @@ AT_ONCE = 200
 PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Before a message that nobody took is tried again; after the last of them it has failed."""
 STOP_SECONDS = 10.0
+CARRY_SECONDS = 25.0
+"""How long one message is carried at a time: less than the lease, so that nobody else begins meanwhile."""
+UNSURE_SECONDS = 10.0
+"""A carrier that did not answer may have taken a message: for so long its receipt may come and show that it has."""
 
 Answer = TypeVar("Answer")
 type SimChanged = Callable[[Claimed], Awaitable[bool]]
@@ -78,6 +83,7 @@ class Courier:
         self._wake = asyncio.Event()
         self._dirty = asyncio.Event()
         self._under_way: dict[asyncio.Task[None], Claimed] = {}
+        self._unwritten: set[UUID] = set()
 
     async def run(self, stop: asyncio.Event, *, ready: Callable[[], None] = lambda: None) -> None:
         """Open the carriers and carry until ``stop`` is set; then hang up, and give back what was not carried."""
@@ -138,6 +144,8 @@ class Courier:
             room = AT_ONCE - len(self._under_way)
             claimed = await self._ask(partial(desk.claim, self._clock(), room)) if room > 0 else []
             for item in claimed:
+                if self._is_in_hand(item.outgoing.delivery_id):
+                    continue
                 task = loop.create_task(self._carry(item))
                 self._under_way[task] = item
                 task.add_done_callback(self._carried)
@@ -147,6 +155,11 @@ class Courier:
                 await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
             except TimeoutError:
                 continue
+
+    def _is_in_hand(self, delivery_id: UUID) -> bool:
+        """Whether we still carry a message, or have not written down yet what became of it."""
+        carried = any(item.outgoing.delivery_id == delivery_id for item in self._under_way.values())
+        return carried or delivery_id in self._unwritten
 
     def _carried(self, task: asyncio.Task[None]) -> None:
         item = self._under_way.pop(task)
@@ -160,27 +173,37 @@ class Courier:
         if outgoing.not_after is not None and outgoing.not_after <= self._clock():
             self._finish(outgoing, Result.EXPIRED)
             return
-        if self._sim_changed is not None and await self._sim_changed(item):
-            self._finish(outgoing, Result.SIM_CHANGED)
-            return
-        result = Result.FAILED
-        lines = self._order(item)
-        for line in lines:
-            try:
-                if await self._hand(item, line):
+        lines: list[Line] = []
+        failure = DeliveryFailed(Result.FAILED, permanent=False)
+        try:
+            async with asyncio.timeout(CARRY_SECONDS):
+                if self._sim_changed is not None and await self._sim_changed(item):
+                    self._finish(outgoing, Result.SIM_CHANGED)
                     return
-            except DeliveryFailed as failure:
-                result = failure.result
-                if failure.permanent:
-                    self._finish(outgoing, result, channel=line.route.name)
-                    return
+                lines = self._order(item)
+                for line in lines:
+                    try:
+                        await self._hand(item, line)
+                    except DeliveryFailed as failed:
+                        failure = failed
+                        if failed.permanent or failed.maybe_taken:
+                            break
+                    else:
+                        return
+        except TimeoutError:
+            failure = DeliveryFailed(Result.FAILED, permanent=False, maybe_taken=True)
         if not lines:
             logger.warning("delivery %s: no carrier takes it", outgoing.delivery_id)
-        if item.tries > len(PAUSES):
-            self._finish(outgoing, result, channel=lines[-1].route.name if lines else "")
-        else:
-            self._again.append((outgoing, PAUSES[item.tries - 1]))
-            self._dirty.set()
+        self._give_up_or_wait(item, failure, channel=lines[-1].route.name if lines else "")
+
+    def _give_up_or_wait(self, item: Claimed, failure: DeliveryFailed, *, channel: str) -> None:
+        if failure.permanent or item.tries > len(PAUSES):
+            self._finish(item.outgoing, failure.result, channel=channel)
+            return
+        pause = PAUSES[item.tries - 1]
+        self._unwritten.add(item.outgoing.delivery_id)
+        self._again.append((item.outgoing, max(pause, UNSURE_SECONDS) if failure.maybe_taken else pause))
+        self._dirty.set()
 
     def _order(self, item: Claimed) -> list[Line]:
         now = time.monotonic()
@@ -194,7 +217,7 @@ class Courier:
             for name in self._lines
         }
         routes = choosing.order(
-            [line.route for line in self._lines.values() if item.is_urgent or not _is_spent(line)],
+            [line.route for line in self._lines.values() if _may_carry(line, item)],
             way=item.outgoing.way,
             number=item.outgoing.number,
             is_usable=is_usable,
@@ -203,29 +226,38 @@ class Courier:
         )
         return [self._lines[route.name] for route in routes]
 
-    async def _hand(self, item: Claimed, line: Line) -> bool:
+    async def _hand(self, item: Claimed, line: Line) -> None:
+        """Hand a message to one carrier; raises DeliveryFailed."""
         outgoing, name = item.outgoing, line.route.name
+        line.breaker.tries(time.monotonic())
         try:
             handed = await line.carrier.send(outgoing)
-        except DeliveryFailed as failure:
-            logger.info("delivery %s: %s answered %s", outgoing.delivery_id, name, failure.result)
-            if not failure.permanent:
+        except Exception as error:  # noqa: BLE001  (a carrier's mistake must not cost the message)
+            failure = error if isinstance(error, DeliveryFailed) else None
+            if failure is None:
+                # A mistake of ours; its text may hold a number. The next carrier may do better.
+                logger.error("delivery %s: %s: %s", outgoing.delivery_id, name, type(error).__name__)  # noqa: TRY400
+                failure = DeliveryFailed(Result.FAILED, permanent=False)
+            else:
+                logger.info("delivery %s: %s answered %s", outgoing.delivery_id, name, failure.result)
+            if failure.result is Result.FAILED and not failure.is_full:
+                # What lies with a number is no fault of the carrier: nobody closes one by bad numbers.
                 line.breaker.failed(time.monotonic())
             self._outcomes.append(Outcome(outgoing.delivery_id, name, failure.result, item.country))
-            raise
+            raise failure from None
         line.breaker.succeeded()
         line.carried_today += 1
         price = line.route.price_micros(item.country)
-        self._outcomes.append(Outcome(outgoing.delivery_id, name, Result.SENT, item.country, handed.reference, price))
+        reference = kept(handed.reference)
+        self._unwritten.add(outgoing.delivery_id)
+        self._outcomes.append(Outcome(outgoing.delivery_id, name, Result.SENT, item.country, reference, price))
         self._finished.append(
-            desk.Finished(
-                outgoing.delivery_id, handed.result, name, handed.reference, price, line.carrier.asks_what_to_say
-            )
+            desk.Finished(outgoing.delivery_id, handed.result, name, reference, price, line.carrier.asks_what_to_say)
         )
         self._dirty.set()
-        return True
 
     def _finish(self, outgoing: Outgoing, result: Result, *, channel: str = "") -> None:
+        self._unwritten.add(outgoing.delivery_id)
         self._finished.append(desk.Finished(outgoing.delivery_id, result, channel, "", 0))
         self._dirty.set()
 
@@ -251,6 +283,7 @@ class Courier:
             reports=reports,
         )
         await self._ask(lambda: desk.write(batch, self._decided, now))
+        self._unwritten -= {one.delivery_id for one in finished} | {outgoing.delivery_id for outgoing, _pause in again}
 
     async def _measure(self) -> None:
         """Look now and then at what really arrived, and write down how the carriers stand."""
@@ -272,5 +305,7 @@ class Courier:
                 return
 
 
-def _is_spent(line: Line) -> bool:
-    return line.route.each_day is not None and line.carried_today >= line.route.each_day
+def _may_carry(line: Line, item: Claimed) -> bool:
+    if item.outgoing.channel not in {"", line.route.name}:
+        return False
+    return item.is_urgent or line.route.each_day is None or line.carried_today < line.route.each_day

@@ -13,6 +13,9 @@ from urllib.parse import quote
 from watchword.delivery.channel import Claimed
 from watchword.delivery.http_gateway.safe_http import NoAnswer, NotAllowed, SafeClient
 from watchword.delivery.http_gateway.templates import look_up
+from watchword.delivery.http_gateway.wishes import check_address
+
+LONGEST_SECONDS = 5.0
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +25,9 @@ class SimWishes:
     """Where to ask, and how long a change is a reason not to send."""
 
     url: str
-    """With ``{number}`` or ``{digits}``; it is asked by GET."""
+    """With ``{number}`` or ``{digits}``, asked by GET; without them where ``json`` names the number."""
+    json: Mapping[str, str] = field(default_factory=dict)
+    """Sent by POST, such as ``{ phoneNumber = "{number}" }`` (CAMARA's SIM Swap, "retrieve-date")."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     user: str = ""
     password: str = field(default="", repr=False)
@@ -34,10 +39,11 @@ class SimWishes:
 
     def __post_init__(self) -> None:
         """Refuse what can't be asked; raises ValueError."""
-        if "{number}" not in self.url and "{digits}" not in self.url:
-            raise ValueError("url names neither {number} nor {digits}")
-        if not self.url.startswith("https://") and not self.private_networks_allowed:
-            raise ValueError("url is not https; in your own network only, say private_networks_allowed = true")
+        if not any(name in text for name in ("{number}", "{digits}") for text in (self.url, *self.json.values())):
+            raise ValueError("neither url nor json names {number} or {digits}")
+        check_address(self.url, private_networks_allowed=self.private_networks_allowed)
+        if not 0 < self.timeout_seconds <= LONGEST_SECONDS:
+            raise ValueError(f"timeout_seconds is not between 0 and {LONGEST_SECONDS:.0f}: a code waits for it")
         if not 1 <= self.hours <= 24 * 90:
             raise ValueError("hours is not from 1 to 2160")
 
@@ -58,10 +64,21 @@ class SimCheck:
         number = claimed.outgoing.number
         url = wishes.url.replace("{number}", quote(number, safe="")).replace("{digits}", number.removeprefix("+"))
         headers = {"Accept": "application/json", **wishes.headers}
+        content = b""
+        if wishes.json:
+            headers["Content-Type"] = "application/json"
+            filled = {
+                name: text.replace("{number}", number).replace("{digits}", number.removeprefix("+"))
+                for name, text in wishes.json.items()
+            }
+            content = json.dumps(filled).encode()
+        method = "POST" if wishes.json else "GET"
         if wishes.user:
             headers["Authorization"] = "Basic " + b64encode(f"{wishes.user}:{wishes.password}".encode()).decode()
         try:
-            answer = await self._client.ask("GET", url, headers=headers, content=b"", seconds=wishes.timeout_seconds)
+            answer = await self._client.ask(
+                method, url, headers=headers, content=content, seconds=wishes.timeout_seconds
+            )
             moved_at = datetime.fromisoformat(look_up(json.loads(answer.body), wishes.date_path))
         except (NoAnswer, NotAllowed, ValueError, RecursionError) as error:
             logger.warning("the carrier does not say when a number moved: %s", type(error).__name__)

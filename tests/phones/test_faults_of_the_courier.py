@@ -1,0 +1,175 @@
+"""What goes wrong at a courier costs at most one message, and never the same message twice in two forms."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.delivery.test_courier import FakeCarrier, carry, result_of, waiting
+from tests.world import World
+from watchword.delivery import courier as module
+from watchword.delivery import desk, queue
+from watchword.delivery.channel import DeliveryFailed, Handed, Outgoing, Report, Result
+from watchword.delivery.models import Delivery, Handover, Waiting
+from watchword.delivery.receipts import Changed, Outcome
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class Strange(FakeCarrier):
+    """A carrier with a mistake in it, or with strange names for messages."""
+
+    def __init__(self, name: str = "strange", *, reference: str = "", raises: Exception | None = None) -> None:
+        super().__init__(name)
+        self.reference = reference
+        self.raises = raises
+
+    async def send(self, outgoing: Outgoing) -> Handed:
+        if self.raises is not None:
+            raise self.raises
+        self.sent.append(outgoing)
+        return Handed(self.reference)
+
+
+def test_a_message_that_can_not_be_read_is_given_up_and_the_next_one_is_carried(world: World) -> None:
+    """A row that was altered, or sealed with a key that is gone, must not stop every courier again and again."""
+    broken, sound, carrier = waiting(world), waiting(world), FakeCarrier()
+    Waiting.objects.filter(pk=broken.pk).update(payload=b"nothing that was sealed here")
+    carry(carrier, until=lambda: result_of(sound) is Result.SENT)
+    assert result_of(broken) is Result.FAILED
+    assert [message.delivery_id for message in carrier.sent] == [sound.pk]
+    assert not Waiting.objects.exists()
+
+
+def test_a_mistake_in_a_carrier_costs_no_message(world: World) -> None:
+    delivery, good = waiting(world), FakeCarrier("good")
+    strange = Strange(raises=ZeroDivisionError("with a number in it: +4915112345678"))
+    carry(strange, good, until=lambda: result_of(delivery) is Result.SENT)
+    assert len(good.sent) == 1
+
+
+def test_what_a_carrier_names_a_message_is_stored_whatever_it_is(world: World) -> None:
+    """PostgreSQL takes no NUL: the note of a handover would be tried again for ever, and nothing else be written."""
+    first, second = waiting(world), waiting(world, "111111")
+    strange = Strange(reference="SM\0\n1" + "x" * 200)
+    carry(strange, until=lambda: {result_of(first), result_of(second)} == {Result.SENT})
+    assert {row.reference for row in Handover.objects.all()} == {("SM1" + "x" * 200)[:100]}
+
+
+def test_a_report_with_such_a_name_finds_its_message(world: World) -> None:
+    delivery, strange = waiting(world), Strange(reference="a\0b")
+    carry(strange, until=lambda: result_of(delivery) is Result.SENT)
+    desk.write(desk.Batch(reports=[Report("strange", "a\0b", Result.DELIVERED)]), lambda _c: None, datetime.now(UTC))
+    assert result_of(delivery) is Result.DELIVERED
+
+
+def test_a_message_of_somebody_who_was_deleted_meanwhile_holds_nothing_up(world: World) -> None:
+    """What can never be written is left out; the rest of the same batch is written."""
+    now = datetime.now(UTC)
+    kept, gone = waiting(world), waiting(world)
+    gone_id = gone.pk
+    gone.delete()
+    told: list[Changed] = []
+    batch = desk.Batch(
+        outcomes=[Outcome(each, "one", Result.SENT, "DE", f"r-{each}") for each in (gone_id, kept.pk)],
+        finished=[desk.Finished(each, Result.SENT, "one", f"r-{each}", 0) for each in (gone_id, kept.pk)],
+        reports=[Report("one", f"r-{kept.pk}", Result.DELIVERED)],
+    )
+    desk.write(batch, told.append, now)
+    assert Handover.objects.get().delivery_id == kept.pk
+    assert told == [Changed(kept.pk, Result.DELIVERED)]
+
+
+def test_fld_12_who_may_have_taken_a_message_is_given_time_before_it_is_sent_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No other carrier is asked at once, and a receipt in the meantime ends it: nothing is doubled."""
+    monkeypatch.setattr(module, "PAUSES", (0.0,) * 5)
+    delivery, unsure, other = waiting(world), FakeCarrier("unsure"), FakeCarrier("other")
+    monkeypatch.setattr(random, "random", lambda: 0.0)
+    unsure.fails = [DeliveryFailed(Result.FAILED, permanent=False, maybe_taken=True)]
+    unsure.when_sent = lambda: unsure.report(Report("unsure", "", Result.DELIVERED, delivery.pk))
+    carry(unsure, other, until=lambda: result_of(delivery) is Result.DELIVERED)
+    assert not Waiting.objects.exists()
+    assert other.sent == []
+
+
+def test_fld_12_without_a_receipt_it_is_sent_again_the_same(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PAUSES", (0.0,) * 5)
+    monkeypatch.setattr(module, "UNSURE_SECONDS", 0.2)
+    monkeypatch.setattr(random, "random", lambda: 0.0)
+    delivery, unsure, other = waiting(world), FakeCarrier("unsure"), FakeCarrier("other")
+    unsure.fails = [DeliveryFailed(Result.FAILED, permanent=False, maybe_taken=True)]
+    carry(unsure, other, until=lambda: result_of(delivery) is Result.SENT)
+    assert [message.code for message in unsure.sent + other.sent] == ["493027"]
+
+
+def test_fld_12_a_carrier_that_never_ends_is_given_up_within_the_lease(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CARRY_SECONDS", 0.2)
+    monkeypatch.setattr(module, "UNSURE_SECONDS", 0.1)
+    monkeypatch.setattr(module, "PAUSES", (0.0,) * 1)
+
+    class Endless(FakeCarrier):
+        async def send(self, outgoing: Outgoing) -> Handed:
+            self.sent.append(outgoing)
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    delivery, endless = waiting(world), Endless()
+    carry(endless, until=lambda: result_of(delivery) is Result.FAILED)
+    assert {message.code for message in endless.sent} == {"493027"}
+    assert timedelta(seconds=25) < queue.LEASE
+
+
+def test_fld_13_a_courier_does_not_begin_twice_with_the_same_message(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own lease runs out while it still carries."""
+    monkeypatch.setattr(queue, "LEASE", timedelta(seconds=0))
+    monkeypatch.setattr(module, "POLL_SECONDS", 0.02)
+    claims: list[int] = []
+    claim = desk.claim
+
+    def counted(now: datetime, at_most: int) -> list[object]:
+        claimed = claim(now, at_most)
+        claims.extend(len(claimed) for _ in range(1))
+        return list(claimed)
+
+    monkeypatch.setattr(desk, "claim", counted)
+
+    class Slow(FakeCarrier):
+        async def send(self, outgoing: Outgoing) -> Handed:
+            self.sent.append(outgoing)
+            async with asyncio.timeout(5):
+                while sum(claims) < 5:  # noqa: ASYNC110  (the courier's own thread counts)
+                    await asyncio.sleep(0.01)
+            return Handed("1")
+
+    delivery, slow = waiting(world), Slow()
+    carry(slow, until=lambda: result_of(delivery) is Result.SENT)
+    assert len(slow.sent) == 1
+    assert sum(claims) >= 5
+
+
+@pytest.mark.parametrize("result", [Result.BLOCKED, Result.BUSY, Result.NO_ANSWER, Result.BAD_NUMBER])
+def test_nobody_closes_a_carrier_by_bad_numbers(world: World, monkeypatch: pytest.MonkeyPatch, result: Result) -> None:
+    """What lies with the number opens no breaker, however often."""
+    monkeypatch.setattr(module, "PAUSES", ())
+    deliveries, carrier = [waiting(world) for _ in range(8)], FakeCarrier()
+    carrier.fails = [DeliveryFailed(result, permanent=False)] * 8
+    lines: list[module.Line] = []
+    original = module.Courier.__init__
+
+    def watched(self: module.Courier, given: list[module.Line], **more: object) -> None:
+        lines.extend(given)
+        original(self, given, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module.Courier, "__init__", watched)
+    carry(carrier, until=lambda: all(result_of(one) is result for one in deliveries))
+    assert lines[0].breaker.is_closed
+    assert Delivery.objects.filter(result=result).count() == 8
