@@ -43,8 +43,8 @@ def free_ports(number: int) -> list[int]:
 
 
 @contextmanager
-def running_demo(home: Path) -> Iterator[Demo]:
-    """Start the demo in a folder of its own; end it as Ctrl-C would."""
+def running_demo(home: Path, **variables: str) -> Iterator[Demo]:
+    """Start the demo in a folder of its own, with more environment variables; end it as Ctrl-C would."""
     web, imap, submission = free_ports(3)
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("WATCHWORD_", "DJANGO_"))}
     process = subprocess.Popen(
@@ -57,7 +57,7 @@ def running_demo(home: Path) -> Iterator[Demo]:
             f"--imap-port={imap}",
             f"--submission-port={submission}",
         ],
-        env={**environment, "WATCHWORD_HOME": str(home)},
+        env={**environment, "WATCHWORD_HOME": str(home), **variables},
         cwd=Path(__file__).parents[2],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

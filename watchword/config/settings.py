@@ -48,11 +48,17 @@ FACTORS = [
     "watchword.factors.phone.factor.PhoneFactor",
     "watchword.factors.app_password.factor.AppPasswordFactor",
 ]
+_TELEPHONE_TILE = {
+    "name": "Telephone",
+    "icon": "phone",
+    "description": "Where texts and calls arrive",
+    "url": "demo:telephone",
+}
 # The apps that the portal and the launcher show: name, icon, description, and a url name or an address.
 WATCHWORD_APP_TILES = (
     [
         {"name": "Mail", "icon": "mail", "description": "Read and write mail", "url": "demo:mail"},
-        {"name": "Telephone", "icon": "phone", "description": "Where texts and calls arrive", "url": "demo:telephone"},
+        *([] if ENVIRONMENT.phones_file else [_TELEPHONE_TILE]),
     ]
     if ENVIRONMENT.demo
     else []

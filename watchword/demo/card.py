@@ -7,12 +7,18 @@ import os
 from dataclasses import asdict
 from pathlib import Path
 
+from watchword.delivery.phones_file import Phones
+from watchword.demo import real_phones
 from watchword.demo.ports import HOST, Ports
 from watchword.demo.sample import DOMAIN, Made
 from watchword.directory.actions import find_by_name
 from watchword.signin.overview import password_of
 
 FILE = "demo-card.json"
+MADE_UP = f"""  1. Sign in as bob@{DOMAIN}. Watchword asks for a telephone: make up a German mobile number
+     such as 0151 23456789, and read the code from the telephone page. You get one app password."""
+REAL = f"""  1. Sign in as bob@{DOMAIN} and give a telephone of your own. Only Germany is allowed at first: as Root,
+     under Admin, Phone delivery, Rules, allow your country. You get one app password."""
 
 
 def begin(home: Path) -> None:
@@ -33,7 +39,7 @@ def kept(home: Path) -> Made | None:
         return None
 
 
-def text(made: Made, ports: Ports) -> str:
+def text(made: Made, ports: Ports, phones: Phones) -> str:
     """Return the card."""
     web = f"http://{HOST}:{ports.web}"
     names = "\n".join(f"  {_line(name, secret)}" for name, secret in made.passwords.items())
@@ -41,11 +47,16 @@ def text(made: Made, ports: Ports) -> str:
         f"curl --silent --user 'alice@{DOMAIN}:{made.alices_app_password}' "
         f"'imap://{HOST}:{ports.imap}/INBOX;MAILINDEX=1'"
     )
+    if phones.carriers:
+        where, first, phone = f"Real telephones  {real_phones.names_of(phones)}", REAL, "telephone"
+    else:
+        where = f"The telephone    {web}/demo/telephone/     texts and calls arrive here"
+        first, phone = MADE_UP, "telephone page"
     return f"""
 Watchword is ready.
 
   Sign in          {web}/
-  The telephone    {web}/demo/telephone/     texts and calls arrive here
+  {where}
   Mail             {web}/demo/mail/          in the browser, behind Watchword
   A mail program   IMAP {HOST}:{ports.imap}, SMTP {HOST}:{ports.submission}, no encryption, any sign-in name below
 
@@ -55,11 +66,10 @@ One-time passwords (you choose your own at the first sign-in):
 
 Try first:
 
-  1. Sign in as bob@{DOMAIN}. Watchword asks for a telephone: make up a German mobile number
-     such as 0151 23456789, and read the code from the telephone page. You get one app password.
+{first}
   2. Sign in as root@{DOMAIN} in another browser: the nine dots at the top, Admin, Active users.
      Open Carol, then "Manage multi-factor authentication" at the foot, and enable her.
-  3. Sign Bob out and in again, and choose Mail: a code from the telephone page is asked before it opens.
+  3. Sign Bob out and in again, and choose Mail: a code from the {phone} is asked before it opens.
   4. Read Alice's mail with an app password; her own password is refused here:
 
      {curl}

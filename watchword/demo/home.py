@@ -11,12 +11,12 @@ from pathlib import Path
 
 from django.db import connection
 
-from watchword.demo import card, ports
+from watchword.demo import card, ports, real_phones
 
 DATABASE = "watchword.sqlite3"
 LOCK = "demo.lock"
 MAILBOXES = "mailboxes"
-_FORGOTTEN = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", card.FILE, ports.FILE)
+_FORGOTTEN = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", card.FILE, ports.FILE, real_phones.FILE)
 
 
 class CannotUse(Exception):

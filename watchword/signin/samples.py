@@ -1,4 +1,4 @@
-"""Gives sample people what they hold; for the demo and for load tests, refused elsewhere."""
+"""Gives sample people what they hold, and takes it back; for the demo and for load tests, refused elsewhere."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.conf import settings
 from watchword.core.codes import new_app_password, shown_app_password
 from watchword.core.factors import Held
 from watchword.core.policy import FactorKind, Way
-from watchword.directory.models import User
+from watchword.directory.models import Organisation, User
 from watchword.factors import vault
 from watchword.signin.chance import CHANCE
 
@@ -26,6 +26,13 @@ def add_phone(user: User, number: str, way: Way, *, now: datetime) -> UUID:
     public = {"way": way.value, "ends": number[-2:], "country": "DE", "extension": "", "texts": "yes"}
     secret = json.dumps({"number": number, "extension": ""}).encode()
     return vault.store(user, Held(FactorKind.PHONE, slot="mobile", public=public, secret=secret), now=now).id
+
+
+def forget_phones(organisation: Organisation, *, now: datetime) -> int:
+    """Remove every telephone in an organisation and tell none of them; returns how many people had one."""
+    _demand_demo()
+    holders = User.objects.filter(pk__in=vault.holders(organisation.pk, FactorKind.PHONE))
+    return sum(vault.revoke_all(user, [FactorKind.PHONE], because="made_up", now=now) for user in holders)
 
 
 def add_app_password(user: User, name: str, *, now: datetime) -> str:

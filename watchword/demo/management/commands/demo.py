@@ -12,9 +12,10 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
+from django.utils import timezone
 
 from watchword.delivery.voice import speech
-from watchword.demo import card, ports, sample
+from watchword.demo import card, ports, real_phones, sample
 from watchword.demo import home as folder
 from watchword.demo.ports import HOST, Ports
 from watchword.demo.processes import Child, ChildDied, Processes, python
@@ -74,7 +75,7 @@ class Command(BaseCommand):
         try:
             children.start()
             if children.wait_until_ready([wanted.web, wanted.imap, wanted.submission], [str(door)]):
-                self.stdout.write(card.text(made, wanted))
+                self.stdout.write(card.text(made, wanted, settings.WATCHWORD_PHONES))
                 self.stdout.flush()
                 connection.close()
                 children.run()
@@ -87,6 +88,12 @@ class Command(BaseCommand):
         return 0
 
     def _prepare(self, home: Path) -> sample.Made:
+        made = self._made(home)
+        if forgotten := real_phones.forget_made_up(home, settings.WATCHWORD_PHONES, now=timezone.now()):
+            self.stdout.write(f"Codes go to real telephones now: {forgotten} made-up ones were forgotten.")
+        return made
+
+    def _made(self, home: Path) -> sample.Made:
         call_command("migrate", verbosity=0, interactive=False)
         made = card.kept(home)
         if made is not None and Organisation.objects.exists():
@@ -133,6 +140,11 @@ def _children(wanted: Ports) -> list[Child]:
                 "--submission-port",
                 str(wanted.submission),
             ),
+        ),
+        *(
+            [Child("the way to phones", python(*command, "serve", "phones"))]
+            if settings.WATCHWORD_PHONES.carriers
+            else []
         ),
     ]
 

@@ -1,0 +1,45 @@
+"""The demo with real carriers: codes never go to numbers that were made up."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from tests.world import World, give_phone
+from watchword.core.policy import FactorKind, Way
+from watchword.delivery.choosing import Route
+from watchword.delivery.phones_file import Phones, Planned
+from watchword.demo import real_phones
+from watchword.factors import vault
+
+pytestmark = pytest.mark.django_db
+REAL = Phones((Planned(Route("exchange", frozenset({Way.CALL})), "sip", None),))
+
+
+def has_phone(world: World) -> bool:
+    return bool(vault.holdings(world.alice, kinds=[FactorKind.PHONE]))
+
+
+def test_what_was_made_up_is_forgotten_once_and_what_is_registered_then_stays(world: World, tmp_path: Path) -> None:
+    assert real_phones.forget_made_up(tmp_path, Phones(), now=world.now) == 0
+    assert has_phone(world)
+    assert real_phones.forget_made_up(tmp_path, REAL, now=world.now) == 1
+    assert not has_phone(world)
+    give_phone(world.alice)
+    assert real_phones.forget_made_up(tmp_path, REAL, now=world.now) == 0
+    assert has_phone(world)
+
+
+def test_after_a_time_without_carriers_everything_is_made_up_again(world: World, tmp_path: Path) -> None:
+    real_phones.forget_made_up(tmp_path, REAL, now=world.now)
+    real_phones.forget_made_up(tmp_path, Phones(), now=world.now)
+    give_phone(world.alice)
+    assert real_phones.forget_made_up(tmp_path, REAL, now=world.now) == 1
+
+
+def test_the_card_names_the_carriers_of_each_way() -> None:
+    texts = Planned(Route("gateway", frozenset({Way.TEXT})), "http", None)
+    both = dataclasses.replace(REAL, carriers=(*REAL.carriers, texts))
+    assert real_phones.names_of(both) == "calls by exchange; texts by gateway"

@@ -1,0 +1,36 @@
+"""The demo with real carriers: no code may ever go to a number that somebody made up."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from watchword.delivery.phones_file import Phones
+from watchword.directory.models import Organisation
+from watchword.signin import samples
+
+FILE = "real-phones"
+
+
+def forget_made_up(home: Path, phones: Phones, *, now: datetime) -> int:
+    """Remove every telephone of this demo when it is started with real carriers after one without; how many.
+
+    Whoever tried the demo made numbers up, and so did the sample. They belong to somebody.
+    """
+    sign = home / FILE
+    if not phones.carriers:
+        sign.unlink(missing_ok=True)
+        return 0
+    if sign.exists():
+        return 0
+    number = sum(samples.forget_phones(organisation, now=now) for organisation in Organisation.objects.all())
+    sign.touch(mode=0o600)
+    return number
+
+
+def names_of(phones: Phones) -> str:
+    """Return the carriers by way, for the card."""
+    return "; ".join(
+        f"{way}s by {', '.join(planned.route.name for planned in phones.carriers if way in planned.route.ways)}"
+        for way in sorted(phones.ways)
+    )
