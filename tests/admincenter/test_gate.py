@@ -18,6 +18,11 @@ PAGES = (
     "/admin/service-settings/",
     "/admin/sign-ins/",
     "/admin/users/import/",
+    "/admin/phone-delivery/",
+    "/admin/phone-delivery/messages/",
+    "/admin/phone-delivery/blocked/",
+    "/admin/phone-delivery/test/",
+    "/admin/phone-delivery/rules/",
 )
 
 

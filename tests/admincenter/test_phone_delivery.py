@@ -211,7 +211,7 @@ def test_costs_are_told_by_day_month_country_and_channel(root: Client, world: Wo
     [(0, "0.00"), (7_900, "0.0079"), (70_000, "0.07"), (700_000, "0.70"), (1_234_567_890, "1,234.57")],
 )
 def test_an_amount_is_as_exact_as_the_price_of_a_text(micros: int, shown: str) -> None:
-    assert money(micros, "EUR") == f"{shown} EUR"
+    assert money(micros, "EUR") == f"{shown}\N{NO-BREAK SPACE}EUR"
     assert money(micros, "") == shown
 
 

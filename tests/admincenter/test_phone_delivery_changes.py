@@ -149,7 +149,7 @@ def test_a_test_text_has_no_code_and_is_remembered(root: Client, world: World, t
     assert (row.user, row.purpose, row.result) == (world.root, "test", Result.SENT)
     event = Event.objects.get(kind=EventKind.PHONE_TESTED)
     assert event.details == {"way": "text", "country": "DE", "ends": "79", "channel": ""}
-    assert rows(done)[0].endswith("text · test number ending 79 · Germany telephone sent \N{EN DASH}")
+    assert rows(done)[0].endswith("text · test number ending 79 · Germany sent by telephone \N{EN DASH}")
 
 
 def test_a_test_speaks_the_organisations_language(root: Client, world: World, telephone: Telephone) -> None:

@@ -45,6 +45,11 @@ PAGES = {
     "alerts": "/admin/alerts/",
     "alerts-all": "/admin/alerts/?show=all",
     "sign-ins": "/admin/sign-ins/?since=nonsense",
+    "phone-delivery": "/admin/phone-delivery/",
+    "phone-messages": "/admin/phone-delivery/messages/?since=nonsense",
+    "phone-blocked": "/admin/phone-delivery/blocked/",
+    "phone-test": "/admin/phone-delivery/test/",
+    "phone-rules": "/admin/phone-delivery/rules/",
     "roles": "/admin/roles/",
     "not-found": "/nothing/here/",
 }

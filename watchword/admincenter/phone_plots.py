@@ -10,9 +10,10 @@ from watchword.admincenter.phone_tallies import NONE, Country, Counts
 
 DAY_WIDTH, HEIGHT = 12, 100
 MOST_COUNTRIES = 8
-_BARS = (("sent", 9.0), ("arrived", 5.5), ("entered", 2.0))
+_BARS = (("sent", 9.0), ("arrived", 5.5), ("entered", 2.6))
 """Each kind of bar and how wide it is, of the width of a day: the kinds are told apart without any colour."""
-_ROUND = (2, 4, 6, 8, 10)
+_LYING = (("sent", 10.0), ("arrived", 7.0), ("entered", 3.5))
+_ROUND = (2, 4, 6, 8, 10, 12, 14, 16, 20, 24, 30, 40, 50, 60, 80, 100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ def plot_countries(countries: Sequence[Country]) -> list[CountryBars]:
 
 def _lying(counts: Counts, top: int) -> list[Bar]:
     bars = []
-    for kind, width in _BARS:
+    for kind, width in _LYING:
         length = 100 * getattr(counts, kind) / top
         if length:
             bars.append(Bar(kind, "0", _number((DAY_WIDTH - width) / 2), *_size(length, width)))

@@ -142,7 +142,7 @@ def money(micros: int, currency: str) -> str:
     if 0 < amount < 1:
         shown = f"{amount:.4f}".rstrip("0")
         shown += "0" * (2 - len(shown.partition(".")[2]))
-    return f"{shown} {currency}".strip()
+    return f"{shown}\N{NO-BREAK SPACE}{currency}".strip()
 
 
 def tone_of(result: Result) -> str:

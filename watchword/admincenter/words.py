@@ -68,7 +68,7 @@ PERSON: dict[str, Words] = {
 
 ACT_NAMES: dict[Act, Words] = {
     Act.SEE_PEOPLE: _("See people, their state and their methods"),
-    Act.SEE_SIGN_INS: _("See the sign-in log"),
+    Act.SEE_SIGN_INS: _("See the sign-in log and phone delivery"),
     Act.CREATE_PERSON: _("Add a user"),
     Act.IMPORT_PEOPLE: _("Import users from a file"),
     Act.EDIT_PERSON: _("Edit a user"),
@@ -82,7 +82,7 @@ ACT_NAMES: dict[Act, Words] = {
     Act.SIGN_OUT_EVERYWHERE: _("Sign somebody out everywhere"),
     Act.UNLOCK: _("Unlock after too many wrong codes"),
     Act.GIVE_ROLES: _("Give and take administrative roles"),
-    Act.CHANGE_SETTINGS: _("Change service settings"),
+    Act.CHANGE_SETTINGS: _("Change service settings and the rules of phone delivery"),
 }
 
 FIELDS: dict[str, Words] = {
