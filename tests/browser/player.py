@@ -26,6 +26,7 @@ class Player:
     def see(self, name: str, page: Page | None = None) -> None:
         """Look at a page as everybody must be able to."""
         shown = page or self.page
+        shown.wait_for_load_state()
         if self._scripts:
             check_accessibility(shown)
             check_fits(shown)

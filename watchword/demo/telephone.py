@@ -64,15 +64,15 @@ def show(request: HttpRequest) -> HttpResponse:
     number = _number(picked, telephones)
     arrivals = list(arrived(now).filter(number=number).order_by("-at")[:SHOWN])
     call = next((arrival for arrival in arrivals if _is_open(arrival)), None)
-    ended = _just_ended(request.GET.get("ended", ""), arrivals[0]) if arrivals and call is None else None
-    speaking = call or ended
+    ended = _just_ended(request.GET.get("ended", ""), arrivals[0]) if arrivals else None
+    speaking = ended or call
     context = {
         "telephones": telephones,
         "number": number,
         "picked": number if picked == number else "",
         "arrivals": list(reversed(arrivals)),
         "call": speaking,
-        "is_over": call is None,
+        "is_over": ended is not None,
         "meanwhile": _meanwhile(call, picked),
         "says": spoken(speaking) if speaking is not None else "",
         "language": _voice(speaking.language) if speaking is not None else "",

@@ -103,7 +103,7 @@ def test_a_late_text_offers_a_call_that_can_be_used_at_once(client: Client, worl
     assert buttons(page) == ["Verify", "Call the number ending 78", "Text the number ending 78"]
     client.post("/sign-in/send/", {"method": str(world.alices_phone.id), "way": "call"})
     assert [sent.way for sent in telephone.received] == [Way.TEXT, Way.CALL]
-    assert "We are calling the number ending 78 · Ringing …" in text(client.get(PROVE).content)
+    assert "Calling the number ending 78 · Ringing …" in text(client.get(PROVE).content)
 
 
 def test_a_text_that_arrived_is_never_late(client: Client, world: World, telephone: Telephone) -> None:

@@ -10,11 +10,15 @@ for (const voice of document.querySelectorAll("[data-then]")) {
   voice.addEventListener("ended", () => document.getElementById(voice.dataset.then).click());
 }
 
+// A key that was pressed must not be overtaken by a look.
+let isLeaving = false;
+addEventListener("beforeunload", () => { isLeaving = true; });
+
 setInterval(async () => {
-  if (document.hidden) return;
+  if (document.hidden || isLeaving) return;
   try {
     const answer = await fetch(frame.dataset.newest, { headers: { accept: "application/json" } });
-    if (answer.ok && (await answer.json()).stamp !== frame.dataset.stamp) location.reload();
+    if (answer.ok && (await answer.json()).stamp !== frame.dataset.stamp && !isLeaving) location.reload();
   } catch {
     // The demo may be starting again; the next look will tell.
   }

@@ -90,6 +90,10 @@ if (onItsWay) {
   const late = document.querySelector("[data-late]");
   let pause = 2000;
   let timer;
+  // Whoever is on the way to another page is not called back: the answer to a right code must arrive.
+  let isLeaving = false;
+  addEventListener("beforeunload", () => { isLeaving = true; });
+  addEventListener("pageshow", () => { isLeaving = false; });
   const anew = () => location.replace(location.href.split("#")[0]);
   const look = async () => {
     let told;
@@ -99,6 +103,7 @@ if (onItsWay) {
     } catch {
       // The network is away; the next look will tell.
     }
+    if (isLeaving) told = undefined;
     if (told?.approved && document.querySelector("[data-approve]")) return document.querySelector("[data-approve]").requestSubmit();
     const isTyping = all(".code-input").some((field) => field.value);
     if (told?.over || (told && told.trouble !== onItsWay.dataset.trouble && !isTyping)) return anew();

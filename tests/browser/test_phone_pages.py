@@ -1,0 +1,331 @@
+"""The pages while a code is on its way, in a real Chromium beside the telephone of the demo."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from tests.browser.chromium import Picture, check_accessibility, check_fits
+from tests.browser.demo import Demo, running_demo
+from tests.browser.player import OWN, Player
+from tests.browser.test_every_page import LOOKS
+
+pytestmark = pytest.mark.browser
+
+LIVE = 15_000
+"""Milliseconds within which a page that waits has looked again, on a busy machine."""
+
+
+class Clock:
+    """Moves what the demo remembers into the past, so that nobody has to wait, and says what happened out there."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+
+    def write(self, *statements: str) -> None:
+        """Change the demo's database under its feet."""
+        with closing(sqlite3.connect(self._home / "watchword.sqlite3", timeout=30)) as database, database:
+            for statement in statements:
+                database.execute(statement)
+
+    def pass_by(self, seconds: int) -> None:
+        """Make every code so much older."""
+        older = f"strftime('%Y-%m-%d %H:%M:%f', created_at, '-{seconds} seconds')"
+        self.write(
+            f"UPDATE delivery_delivery SET created_at = {older}",
+            f"UPDATE signin_codechallenge SET created_at = {older}",
+        )
+
+    def becomes(self, result: str) -> None:
+        """Let the newest message have come to this."""
+        newest = "(SELECT id FROM delivery_delivery ORDER BY created_at DESC LIMIT 1)"
+        self.write(f"UPDATE delivery_delivery SET result = '{result}' WHERE id = {newest}")
+
+    def late_texts_come(self) -> None:
+        """Let what would come late come now."""
+        now = "strftime('%Y-%m-%d %H:%M:%f', 'now')"
+        self.write(f"UPDATE simulator_arrival SET at = {now} WHERE at > {now}")
+
+    def number_match(self, wished: bool) -> None:
+        """Let the organisation want two digits to be pressed in calls, or not."""
+        self.write(f"UPDATE directory_organisation SET number_match = {int(wished)}")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the demo."""
+    return tmp_path_factory.mktemp("demo")
+
+
+@pytest.fixture(scope="module")
+def demo(home: Path) -> Iterator[Demo]:
+    """One demo for all."""
+    with running_demo(home) as running:
+        yield running
+
+
+@pytest.fixture
+def clock(demo: Demo, home: Path) -> Clock:
+    """The clock of the demo; what earlier tests sent is long past."""
+    clock = Clock(home)
+    clock.pass_by(3 * 86_400)
+    clock.number_match(wished=False)
+    return clock
+
+
+@pytest.fixture(params=[True, False], ids=["with JavaScript", "without JavaScript"])
+def scripts(request: pytest.FixtureRequest) -> bool:
+    """Whether the browsers run JavaScript."""
+    value: bool = request.param
+    return value
+
+
+@pytest.fixture
+def sit_down(open_browser: Callable[..., BrowserContext], demo: Demo, picture: Picture) -> Callable[..., Player]:
+    """Somebody new sits down at a browser of their own."""
+
+    def player(*, scripts: bool = True, **options: object) -> Player:
+        return Player(open_browser(java_script_enabled=scripts, **options), demo, picture, scripts=scripts)
+
+    return player
+
+
+def to_the_code(player: Player, name: str) -> None:
+    """Type name and password, the initial one at the first time; the code is sent."""
+    player.begin(name, OWN)
+    if player.page.get_by_role("alert").count():
+        player.begin(name, player.demo.passwords[name])
+    expect(player.page.get_by_role("heading", level=1)).to_contain_text(re.compile("Check your phone|Choose a new"))
+
+
+def signed_in(player: Player) -> None:
+    """See that the door is open; at the first time a password of one's own is chosen first."""
+    heading = player.page.get_by_role("heading", level=1)
+    expect(heading).to_have_text(re.compile("Choose a new password|Hello, Alice"), timeout=LIVE)
+    if heading.inner_text() == "Choose a new password":
+        player.choose_own_password()
+    expect(heading).to_have_text("Hello, Alice Lindqvist")
+
+
+def pick_up(player: Player, *keys: str) -> None:
+    """Answer the telephone that rings, and press keys."""
+    player.telephone.goto(f"{player.demo.web}/demo/telephone/")
+    player.telephone.get_by_role("button", name="Answer").click()
+    for key in keys:
+        player.telephone.get_by_role("button", name=f"Key {key}", exact=True).click()
+
+
+def shown_digits(page: Page) -> str:
+    digits = page.locator(".match [aria-hidden]").inner_text()
+    assert re.fullmatch("[1-9][0-9]", digits)
+    return digits
+
+
+def test_a_late_text_offers_a_call_and_its_arrival_is_seen_without_loading_the_page_again(
+    sit_down: Callable[..., Player], clock: Clock
+) -> None:
+    bob = sit_down()
+    to_the_code(bob, "bob")
+    bob.choose_own_password()
+    bob.page.get_by_role("link", name="Set it up now").click()
+    bob.page.get_by_label("Phone number").fill("0151 23456796")
+    bob.page.get_by_role("button", name="Contact me").click()
+    says = bob.page.locator("[data-says]")
+    expect(says).to_have_text("Sent.")
+    late = bob.page.get_by_text("It hasn't arrived yet. We can call you instead.")
+    expect(late).to_be_hidden()
+    bob.page.evaluate("window.stayed = true")
+    field = bob.page.get_by_label("Security code")
+    button = bob.page.get_by_role("button", name="Call the number ending 96")
+    before = field.bounding_box(), button.bounding_box()
+    clock.pass_by(31)
+    expect(late).to_be_visible(timeout=LIVE)
+    bob.see("text-is-late")
+    clock.late_texts_come()
+    code = bob.texted_code()
+    expect(says).to_have_text("Delivered.", timeout=LIVE)
+    expect(late).to_be_hidden()
+    assert bob.page.evaluate("window.stayed") is True
+    assert (field.bounding_box(), button.bounding_box()) == before, "nothing has moved"
+    bob.verify(code)
+    expect(bob.page.get_by_role("heading", level=1)).to_have_text("Your app password")
+
+
+def test_digits_half_typed_are_left_alone_whatever_is_reported(sit_down: Callable[..., Player], clock: Clock) -> None:
+    alice = sit_down()
+    to_the_code(alice, "alice")
+    alice.page.get_by_label("Security code").fill("12")
+    clock.becomes("unreachable")
+    with alice.page.expect_response(lambda answer: "sign-in/state" in answer.url, timeout=LIVE):
+        pass
+    with alice.page.expect_response(lambda answer: "sign-in/state" in answer.url, timeout=LIVE):
+        pass
+    expect(alice.page.get_by_label("Security code")).to_have_value("12")
+    alice.page.get_by_label("Security code").fill("")
+    expect(alice.page.get_by_role("alert")).to_contain_text("did not get through", timeout=LIVE)
+    expect(alice.page.get_by_role("alert")).to_be_focused()
+
+
+def test_a_page_in_the_background_asks_for_nothing(sit_down: Callable[..., Player], clock: Clock) -> None:
+    alice = sit_down()
+    to_the_code(alice, "alice")
+    hide = "Object.defineProperty(document, 'hidden', { value: %s, configurable: true });"
+    hide += "document.dispatchEvent(new Event('visibilitychange'))"
+    alice.page.evaluate(hide % "true")
+    alice.page.wait_for_load_state()
+    asked: list[str] = []
+    alice.page.on("request", lambda request: asked.append(request.url) if "state" in request.url else None)
+    alice.page.wait_for_timeout(3_000)
+    assert asked == []
+    with alice.page.expect_response(lambda answer: "sign-in/state" in answer.url, timeout=LIVE):
+        alice.page.evaluate(hide % "false")
+
+
+def test_two_digits_are_pressed_and_the_door_opens(
+    sit_down: Callable[..., Player], clock: Clock, scripts: bool
+) -> None:
+    clock.number_match(wished=True)
+    alice = sit_down(scripts=scripts)
+    to_the_code(alice, "alice")
+    clock.pass_by(31)
+    alice.page.reload()
+    alice.page.get_by_role("button", name="Call the number ending 78").click()
+    digits = shown_digits(alice.page)
+    expect(alice.page.get_by_label("Security code")).to_have_count(0)
+    alice.see("two-digits")
+    alice.page.get_by_role("button", name="I pressed them").click()
+    expect(alice.page.get_by_role("alert")).to_contain_text("still waiting for the two digits")
+    assert shown_digits(alice.page) == digits
+    alice.see("two-digits-too-early")
+    pick_up(alice, digits[0])
+    alice.see("telephone-two-digits", alice.telephone)
+    alice.telephone.get_by_role("button", name=f"Key {digits[1]}", exact=True).click()
+    expect(alice.telephone.locator("main")).to_contain_text("You can go on at your screen.")
+    alice.see("telephone-says-goodbye", alice.telephone)
+    if not scripts:
+        expect(alice.page.get_by_role("link", name="Check again")).to_be_visible()
+        alice.page.get_by_role("button", name="I pressed them").click()
+    signed_in(alice)
+
+
+@pytest.mark.parametrize("what", ["mismatched", "fraud"])
+def test_wrong_digits_and_fraud_are_said_and_lead_on(
+    sit_down: Callable[..., Player], clock: Clock, scripts: bool, what: str
+) -> None:
+    clock.number_match(wished=True)
+    alice = sit_down(scripts=scripts)
+    to_the_code(alice, "alice")
+    clock.pass_by(31)
+    alice.page.reload()
+    alice.page.get_by_role("button", name="Call the number ending 78").click()
+    wrong = "10" if shown_digits(alice.page) != "10" else "11"
+    pick_up(alice, *((*wrong, *wrong) if what == "mismatched" else ("0", "#")))
+    if not scripts:
+        alice.page.get_by_role("link", name="Check again").click()
+    says = "Wrong digits were pressed twice" if what == "mismatched" else "they are not signing in"
+    expect(alice.page.get_by_role("alert")).to_contain_text(says, timeout=LIVE)
+    expect(alice.page.locator(".match")).to_have_count(0)
+    alice.see(f"two-digits-{what}")
+    clock.pass_by(31)
+    alice.page.reload()
+    alice.page.get_by_role("button", name="Text the number ending 78").click()
+    alice.verify(alice.texted_code())
+    signed_in(alice)
+
+
+def test_a_busy_number_offers_the_text_at_once(sit_down: Callable[..., Player], clock: Clock, scripts: bool) -> None:
+    alice = sit_down(scripts=scripts)
+    to_the_code(alice, "alice")
+    alice.verify(alice.texted_code())
+    signed_in(alice)
+    alice.page.goto(f"{alice.demo.web}/methods/add/phone/?slot=alternate")
+    alice.page.get_by_label("Phone number").fill("0151 23456798")
+    alice.page.get_by_label("Call me with a code").check()
+    alice.page.get_by_role("button", name="Contact me").click()
+    expect(alice.page.get_by_role("alert")).to_contain_text("We called, and the line was busy. Choose another way:")
+    alice.see("busy")
+    text = alice.page.get_by_role("button", name="Text the number ending 98")
+    expect(text).to_be_enabled()
+    text.click()
+    expect(alice.page.locator("main")).to_contain_text("We sent a text message to the number ending 98 · Delivered.")
+    alice.verify(alice.texted_code())
+    expect(alice.page.locator("main")).to_contain_text("text to the number ending 98")
+    alice.see("last-codes")
+
+
+def test_a_call_that_is_declined_offers_the_text_without_loading_by_hand(
+    sit_down: Callable[..., Player], clock: Clock
+) -> None:
+    alice = sit_down()
+    to_the_code(alice, "alice")
+    clock.pass_by(31)
+    alice.page.reload()
+    alice.page.get_by_role("button", name="Call the number ending 78").click()
+    says = alice.page.locator("[data-says]")
+    expect(says).to_have_text("Ringing …")
+    pick_up(alice)
+    expect(says).to_have_text("Answered.", timeout=LIVE)
+    alice.telephone.get_by_role("button", name="Hang up").click()
+    expect(alice.page.get_by_role("alert")).to_contain_text("before the code was heard", timeout=LIVE)
+    first = alice.page.locator("main form button").first
+    expect(first).to_have_text("Text the number ending 78")
+    first.click()
+    alice.verify(alice.texted_code())
+    signed_in(alice)
+
+
+@pytest.mark.parametrize("kind", list(LOOKS))
+def test_every_state_can_be_seen_by_everybody(
+    kind: str, sit_down: Callable[..., Player], clock: Clock, picture: Picture
+) -> None:
+    alice = sit_down(**LOOKS[kind])
+    page = alice.page
+    problems: list[str] = []
+    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+
+    def look(name: str, shown: Page = page) -> None:
+        shown.wait_for_load_state()
+        check_accessibility(shown)
+        check_fits(shown)
+        picture(shown, f"phone-{kind}-{name}")
+
+    clock.number_match(wished=True)
+    to_the_code(alice, "alice")
+    look("delivered")
+    clock.becomes("waiting")
+    page.reload()
+    look("on-its-way")
+    clock.pass_by(31)
+    expect(page.get_by_text("It hasn't arrived yet.")).to_be_visible(timeout=LIVE)
+    page.reload()
+    look("late")
+    clock.becomes("unreachable")
+    expect(page.get_by_role("alert")).to_contain_text("did not get through", timeout=LIVE)
+    look("text-in-trouble")
+    page.get_by_role("button", name="Call the number ending 78").click()
+    look("two-digits")
+    page.get_by_role("button", name="I pressed them").click()
+    look("two-digits-too-early")
+    pick_up(alice)
+    look("telephone-connected", alice.telephone)
+    alice.telephone.get_by_role("button", name="Hang up").click()
+    clock.becomes("voicemail")
+    expect(page.get_by_role("alert")).to_contain_text("answering machine", timeout=LIVE)
+    look("call-in-trouble")
+    page.get_by_role("button", name="Text the number ending 78").click()
+    clock.write("UPDATE signin_codechallenge SET expires_at = created_at")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Get a security code", timeout=LIVE)
+    look("over")
+    clock.pass_by(31)
+    page.reload()
+    page.get_by_role("button", name="Text the number ending 78").click()
+    expect(page.locator("main")).to_contain_text("No more codes are sent in this sign-in. Start again")
+    look("no-more")
+    assert [problem for problem in problems if "404" not in problem] == [], "the browser complains"
