@@ -46,7 +46,7 @@ PAGES = {
     "alerts-all": "/admin/alerts/?show=all",
     "sign-ins": "/admin/sign-ins/?since=nonsense",
     "phone-delivery": "/admin/phone-delivery/",
-    "phone-messages": "/admin/phone-delivery/messages/?since=nonsense",
+    "phone-messages": "/admin/phone-delivery/messages/?result=entered",
     "phone-blocked": "/admin/phone-delivery/blocked/",
     "phone-test": "/admin/phone-delivery/test/",
     "phone-rules": "/admin/phone-delivery/rules/",
