@@ -27,6 +27,7 @@ PAGES = {
     "app-passwords": "/app-passwords/",
     "activity": "/activity/",
     "warnings": "/warnings/",
+    "language": "/language/",
     "settings-search": "/settings/?q=update+phone+numbers",
     "settings-search-empty": "/settings/?q=zzz",
     "add-phone": "/methods/add/phone/",

@@ -268,6 +268,13 @@ def sends_of(holder: Holder, purpose: Purpose, now: datetime) -> int:
     return rows.count()
 
 
+def is_spent(holder: Holder, purpose: Purpose, *, now: datetime) -> bool:
+    """Whether an attempt or session has sent as many codes as it may, so that no way is worth offering."""
+    if holder.user is None:
+        return True
+    return sends_of(holder, purpose, now) >= holder.user.organisation.policy.limits.sends_each_attempt
+
+
 def tries_of(holder: Holder, purpose: Purpose) -> int:
     """Return how often codes of an attempt or session were tried, the right one included."""
     total: int | None = _of(holder, purpose).aggregate(total=Sum("tries"))["total"]

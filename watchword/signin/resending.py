@@ -8,16 +8,17 @@ from datetime import datetime
 from watchword.audit.record import Origin
 from watchword.core.factors import Reason, Rejected
 from watchword.core.policy import FactorKind, Way
+from watchword.delivery.guard import Rule
 from watchword.factors.phone.factor import Slot
 from watchword.signin import challenges, enrolment
 from watchword.signin.challenges import CodeSent, Holder, NotSent
 from watchword.signin.models import Purpose
 
 
-def ways_again(subject: Holder) -> list[Way]:
-    """Return the ways by which the telephone that is being added can get another code; none if none is being added."""
+def ways_again(subject: Holder, *, now: datetime) -> list[Way]:
+    """Return the ways by which the telephone that is being added can get another code; none if it can't now."""
     kept = _kept(subject)
-    if kept is None or subject.user is None:
+    if kept is None or subject.user is None or challenges.is_spent(subject, Purpose.REGISTER, now=now):
         return []
     takes_texts = bool(kept["texts"]) and kept["slot"] != Slot.OFFICE
     return [way for way in Way if way in subject.user.organisation.policy.ways and (way is Way.CALL or takes_texts)]
@@ -26,7 +27,9 @@ def ways_again(subject: Holder) -> list[Way]:
 def send_again(subject: Holder, way: str, *, origin: Origin, now: datetime) -> CodeSent | NotSent | Rejected:
     """Send another code to the telephone that is being added; raises ProofNeeded as ``enrolment.start`` does."""
     kept = _kept(subject)
-    if kept is None or way not in ways_again(subject):
+    if challenges.is_spent(subject, Purpose.REGISTER, now=now):
+        return NotSent(None, Rule.ATTEMPT)
+    if kept is None or way not in ways_again(subject, now=now):
         return Rejected(Reason.WAY_NOT_ALLOWED)
     wish = {**{name: kept[name] for name in ("slot", "number", "extension", "country")}, "way": way}
     return enrolment.start(subject, FactorKind.PHONE, wish, origin=origin, now=now)

@@ -317,3 +317,41 @@ def test_a_code_for_a_new_phone_is_not_mixed_up_with_one_to_sign_in(
     becomes(Result.DELIVERED)
     assert state(client)["says"] == "Delivered."
     assert state(client, f"{STATE}?adding")["says"] == "Sent."
+
+
+def test_when_no_more_codes_are_sent_the_page_leads_to_the_start_and_offers_nothing_that_would_be_refused(
+    client: Client, world: World, telephone: Telephone
+) -> None:
+    at_code(client, world)
+    for _ in range(2):
+        let_pass(31)
+        client.post("/sign-in/send/", {"method": str(world.alices_phone.id), "way": "text"})
+    assert len(telephone.received) == 3
+    page = client.get(PROVE).content.decode()
+    assert buttons(page) == ["Verify"]
+    says = "No more codes are sent in this sign-in. Start again to get another one, or ask your administrator."
+    assert says in text(page.encode())
+    let_pass(31)
+    assert "We can call you instead" not in text(client.get(PROVE).content)
+    CodeChallenge.objects.update(expires_at=timezone.now())
+    page = client.get(PROVE).content.decode()
+    assert f"The last code can't be used any more. {says}" in text(page.encode())
+    assert buttons(page) == []
+    assert '<a class="button" href="/sign-in/">Start again</a>' in page
+
+
+def test_when_no_more_codes_are_sent_to_a_new_phone_the_page_says_what_to_do(
+    client: Client, world: World, telephone: Telephone
+) -> None:
+    registering(client, world)
+    client.post("/methods/add/phone/", PHONE)
+    for _ in range(3):
+        let_pass(31)
+        client.post(CODE, {"way": "text"})
+    assert len(telephone.received) == 3
+    page = client.get(CODE)
+    assert "No more codes are sent for now. Try again in a few minutes, or ask your administrator." in text(
+        page.content
+    )
+    assert buttons(page.content.decode()) == ["Verify"]
+    assert "Use another number" in text(page.content)

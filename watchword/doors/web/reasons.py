@@ -141,7 +141,7 @@ def of_trouble(code: CodeOnTheWay) -> str:
 
 _TROUBLE = {
     Result.FRAUD_REPORTED: gettext_lazy(
-        "Somebody at this phone told us that they are not signing in, so the code can't be used."
+        "Somebody at this phone told us that they are not signing in, so the code is void."
     ),
     Result.BAD_NUMBER: gettext_lazy("This number can't be reached: it is not in use."),
     Result.SIM_CHANGED: gettext_lazy(

@@ -17,10 +17,11 @@ from django.views.decorators.http import require_POST, require_safe
 
 from watchword.core.policy import FactorKind
 from watchword.core.signin import AskFor, Deny
+from watchword.delivery.guard import Rule
 from watchword.doors.web import reasons, ways
 from watchword.doors.web.steps import attempt_of, come_in, go_on, start_again, to_stage
 from watchword.factors.registry import forms_of
-from watchword.signin import enrolment, service
+from watchword.signin import challenges, enrolment, service
 from watchword.signin.challenges import CodeOnTheWay, NotSent
 from watchword.signin.middleware import session_or_none
 from watchword.signin.models import Purpose, SignInAttempt
@@ -85,7 +86,8 @@ def prove(request: HttpRequest) -> HttpResponse:
             case Refused():
                 form.add_error(None if is_match else "answer", reasons.of_code(outcome))
                 code = service.current_code(attempt, now=now)
-    choices = ways.of_methods(service.methods(attempt, now=now))
+    is_spent = challenges.is_spent(attempt, Purpose(attempt.purpose), now=now)
+    choices = [] if is_spent else ways.of_methods(service.methods(attempt, now=now))
     context = {
         "form": form,
         "name": attempt.typed_name,
@@ -94,6 +96,7 @@ def prove(request: HttpRequest) -> HttpResponse:
         "trouble": reasons.of_trouble(code) if code is not None else "",
         "can_send_at": code.next_send_at if code is not None and code.next_send_at > now else None,
         "offer": ways.offer(choices, code),
+        "no_more": reasons.of_not_sent(NotSent(None, Rule.ATTEMPT)) if is_spent else "",
         "send_to": reverse("web:send"),
         "here": reverse("web:prove"),
         "state_at": reverse("web:code_state"),

@@ -21,6 +21,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from watchword.core.factors import Reason, Rejected
 from watchword.core.policy import FactorKind
 from watchword.core.signin import SetUpFirst
+from watchword.delivery.guard import Rule
 from watchword.directory.models import User
 from watchword.doors.web import reasons, ways
 from watchword.doors.web.next_address import safe_next
@@ -109,6 +110,7 @@ def add_code(request: HttpRequest, kind: str) -> HttpResponse:
             return _registered(request, outcome)
         form.add_error("answer", reasons.of_code(outcome))
     here = reverse("web:add_code", args=[kind])
+    again = resending.ways_again(subject, now=now)
     context = {
         "form": form,
         "kind": kind,
@@ -116,7 +118,8 @@ def add_code(request: HttpRequest, kind: str) -> HttpResponse:
         "progress": reasons.of_progress(code),
         "trouble": reasons.of_trouble(code),
         "can_send_at": code.next_send_at if code.next_send_at > now else None,
-        "offer": ways.offer([ways.Choice("", way, code.ends) for way in resending.ways_again(subject)], code),
+        "offer": ways.offer([ways.Choice("", way, code.ends) for way in again], code),
+        "no_more": "" if again else reasons.of_not_sent(NotSent(None, Rule.ATTEMPT), is_adding=True),
         "send_to": here,
         "here": here,
         "state_at": reverse("web:code_state") + "?adding",
