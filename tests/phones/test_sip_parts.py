@@ -1,0 +1,305 @@
+"""The parts of calls, each alone: the wire, the line, the conversation."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from aiortp import DtmfEvent
+from aiosipua import SipRequest, build_sdp
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.phones.calling import CODE, call, run
+from tests.phones.smsc import free_port
+from watchword.delivery.channel import Result
+from watchword.delivery.sip import wire as wires
+from watchword.delivery.sip.conversation import Conversation
+from watchword.delivery.sip.line import Line, NoCommonSound, Ports
+from watchword.delivery.sip.wire import Wire
+from watchword.delivery.sip.wishes import SipWishes
+from watchword.delivery.texts import Said
+from watchword.delivery.voice.prompts import Prompts
+
+
+class Peer(asyncio.DatagramProtocol):
+    """Somebody at a UDP port."""
+
+    def __init__(self) -> None:
+        self.got: list[bytes] = []
+        self.came = asyncio.Event()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.DatagramTransport)
+        self.transport = transport
+        self.port: int = transport.get_extra_info("sockname")[1]
+
+    def datagram_received(self, data: bytes, addr: tuple[str | Any, int]) -> None:
+        self.got.append(data)
+        self.came.set()
+
+    async def wait_for(self, number: int) -> None:
+        async with asyncio.timeout(10):
+            while len(self.got) < number:
+                self.came.clear()
+                await self.came.wait()
+
+
+async def peer(host: str = "127.0.0.1") -> Peer:
+    _transport, protocol = await asyncio.get_running_loop().create_datagram_endpoint(Peer, local_addr=(host, 0))
+    return protocol
+
+
+def request(method: str) -> SipRequest:
+    message = SipRequest(method=method, uri="sip:pbx.example")
+    message.headers.set_single("Via", "SIP/2.0/UDP 127.0.0.1:5060;branch=z9hG4bKone;rport")
+    for name, value in {"From": "<sip:a@b>;tag=1", "To": "<sip:a@b>", "Call-ID": "x", "CSeq": f"1 {method}"}.items():
+        message.headers.set_single(name, value)
+    return message
+
+
+ANSWER = (
+    b"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 127.0.0.1:5060;branch=z9hG4bKone\r\nFrom: <sip:a@b>;tag=1\r\n"
+    b"To: <sip:a@b>;tag=2\r\nCall-ID: x\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
+)
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "INVITE"])
+def test_a_request_is_sent_again_until_somebody_answers(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    monkeypatch.setattr(wires, "T1_SECONDS", 0.02)
+
+    async def play() -> None:
+        pbx, port = await peer(), free_port()
+        wire = Wire(("127.0.0.1", port), frozenset({"127.0.0.1"}))
+        await wire.start()
+        wire.listen_first(None)
+        sent = request(method)
+        wire.send(sent, ("127.0.0.1", pbx.port))
+        await pbx.wait_for(3)
+        assert len(set(pbx.got)) == 1
+        transaction = wire.transaction_of(sent)
+        assert transaction is not None
+        pbx.transport.sendto(ANSWER.replace(b"1 OPTIONS", f"1 {method}".encode()), ("127.0.0.1", port))
+        assert (await transaction.final).status_code == 200
+        assert transaction.timer is not None
+        assert transaction.timer.cancelled()
+        await wire.stop()
+        pbx.transport.close()
+
+    run(play)
+
+
+def test_an_acknowledgement_is_never_waited_for() -> None:
+    async def play() -> None:
+        wire = Wire(("127.0.0.1", free_port()), frozenset({"127.0.0.1"}))
+        await wire.start()
+        wire.send(request("ACK"), ("127.0.0.1", free_port()))
+        assert wire.transaction_of(request("ACK")) is None
+        await wire.stop()
+
+    run(play)
+
+
+def test_what_others_than_the_telephone_system_send_is_dropped() -> None:
+    async def play() -> None:
+        stranger, pbx, port = await peer("127.0.0.2"), await peer(), free_port()
+        wire = Wire(("127.0.0.1", port), frozenset({"127.0.0.1"}))
+        heard: list[str] = []
+        await wire.start()
+        wire.listen_first(lambda _message, address: heard.append(address[0]))
+        wire.send(request("OPTIONS"), ("127.0.0.1", pbx.port))
+        transaction = wire.transaction_of(request("OPTIONS"))
+        assert transaction is not None
+        stranger.transport.sendto(ANSWER, ("127.0.0.1", port))
+        stranger.transport.sendto(b"\xff\x00 rubbish", ("127.0.0.1", port))
+        pbx.transport.sendto(ANSWER, ("127.0.0.1", port))
+        await transaction.final
+        assert heard == ["127.0.0.1"]
+        await wire.stop()
+        for one in (stranger, pbx):
+            one.transport.close()
+
+    run(play)
+
+
+def key_packet(key: int, number: int) -> bytes:
+    event = DtmfEvent(event=key, end=True, volume=10, duration=800).serialize()
+    return struct.pack("!BBHII", 0x80, 0x80 | 101, number, number * 1000, 7) + event
+
+
+def test_fld_08_keys_from_anywhere_else_are_not_heard() -> None:
+    """Whoever shows the two digits in a browser must not be able to send them by RTP from there."""
+
+    async def play() -> None:
+        stranger, phone, port = await peer("127.0.0.2"), await peer(), free_port() // 2 * 2
+        line = Line("127.0.0.1", port)
+        await line.open(build_sdp("127.0.0.1", phone.port, 0, "PCMU"))
+        try:
+            stranger.transport.sendto(key_packet(4, 1), ("127.0.0.1", port))
+            stranger.transport.sendto(key_packet(7, 2), ("127.0.0.1", port))
+            phone.transport.sendto(b"\x80\xe5\x00\x01" + bytes(8) + b"\x01", ("127.0.0.1", port))
+            phone.transport.sendto(key_packet(9, 3), ("127.0.0.1", port))
+            assert await line.key(5) == "9"
+            assert await line.key(0) is None
+            # Sound goes on to the telephone, not to the stranger.
+            await phone.wait_for(3)
+            assert stranger.got == []
+        finally:
+            await line.close()
+            for one in (stranger, phone):
+                one.transport.close()
+
+    run(play)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (None, "no place"),
+        (build_sdp("0.0.0.0", 4000, 0, "PCMU"), "no place"),
+        (build_sdp("pbx.example", 4000, 0, "PCMU"), "no place"),
+        (build_sdp("127.0.0.1", 0, 0, "PCMU"), "no place"),
+        (build_sdp("127.0.0.1", 4000, 18, "G729"), "neither PCMU nor PCMA"),
+        (build_sdp("127.0.0.1", 4000, 0, "PCMU", dtmf_payload_type=0), "no keys"),
+    ],
+)
+def test_an_answer_that_can_not_be_used_says_why(answer: Any, words: str) -> None:
+    async def play() -> None:
+        with pytest.raises(NoCommonSound, match=words):
+            await Line("127.0.0.1", 4000).open(answer)
+
+    run(play)
+
+
+def test_what_is_said_is_cut_short_by_what_is_said_next() -> None:
+    async def play() -> None:
+        phone, port = await peer(), free_port() // 2 * 2
+        line = Line("127.0.0.1", port)
+        await line.open(build_sdp("127.0.0.1", phone.port, 8, "PCMA"))
+        try:
+            line.play(bytes(16_000 * 60))
+            line.play(bytes(1_600))
+            async with asyncio.timeout(5):
+                await line.played()
+            assert phone.got[0][1] & 0x7F == 8
+        finally:
+            await line.close()
+            phone.transport.close()
+
+    run(play)
+
+
+def test_ports_are_even_used_by_one_call_and_come_back_last() -> None:
+    ports = Ports("127.0.0.1", 46_001, 46_007)
+    taken = [ports.take() for _ in range(4)]
+    assert taken == [46_002, 46_004, 46_006, None]
+    ports.give_back(46_004)
+    assert ports.take() == 46_004
+
+
+class FakeLine:
+    """A line at which keys come at once, and what is played is kept."""
+
+    heard_seconds = 0.0
+
+    def __init__(self, keys: str) -> None:
+        self._keys = list(keys)
+        self.pressed = ""
+        self.played_after: list[tuple[str, bytes]] = []
+
+    def play(self, pcm: bytes) -> None:
+        self.played_after.append((self.pressed, pcm))
+
+    async def played(self) -> None:
+        return
+
+    async def key(self, _seconds: float) -> str | None:
+        if not self._keys:
+            return None
+        self.pressed += self._keys[0]
+        return self._keys.pop(0)
+
+    async def dial_extension(self, _extension: str) -> None:
+        return
+
+
+class FakePrompts(Prompts):
+    """Says names instead of sounds."""
+
+    def sound_of(self, sentences: Sequence[Said], language: str) -> bytes:
+        return " ".join(said.words if said.words.isdigit() else said.name for said in sentences).encode()
+
+
+def lead(keys: str, **more: Any) -> tuple[FakeLine, list[Result], list[str]]:
+    line, results = FakeLine(keys), list[Result]()
+    conversation = Conversation(call(**more), line, FakePrompts(), results.append)  # type: ignore[arg-type]  # as a line
+    asyncio.run(conversation.lead())
+    said = [pcm.decode() for _pressed, pcm in line.played_after if pcm.strip(b"\0")]
+    return line, results, said
+
+
+@given(st.text("0123456789*#", max_size=12))
+def test_fld_07_whatever_is_pressed_no_digit_is_said_before_key_1(keys: str) -> None:
+    line, _results, _said = lead(keys)
+    for pressed, pcm in line.played_after:
+        if any(word.isdigit() for word in pcm.strip(b"\0").decode().split()):
+            assert "1" in pressed
+            assert "0#" not in pressed.partition("1")[0]
+
+
+@given(st.text("0123456789*#", max_size=12))
+def test_fld_08_with_two_digits_to_press_no_digit_is_ever_said(keys: str) -> None:
+    _line, results, said = lead(keys, match="47")
+    assert not any(word.isdigit() for sentence in said for word in sentence.split())
+    if Result.APPROVED in results:
+        assert "47" in keys
+
+
+@given(st.text("0123456789*#", max_size=12))
+def test_every_call_ends_with_one_meaning_at_most(keys: str) -> None:
+    _line, results, _said = lead(keys)
+    assert results[0] is Result.DELIVERED
+    assert len(results) <= 2
+
+
+def test_fld_07_somebody_who_presses_nothing_hears_it_twice_and_no_more() -> None:
+    _line, results, said = lead("")
+    assert [sentence.split()[0] for sentence in said] == ["greeting", "greeting"]
+    assert results == [Result.DELIVERED, Result.VOICEMAIL]
+
+
+def test_a_key_that_means_nothing_interrupts_nobody() -> None:
+    _line, _results, said = lead("5*")
+    assert said[0].startswith("greeting")
+    assert len(said) == 2
+
+
+def test_the_code_is_said_twice_and_again_for_key_1() -> None:
+    _line, results, said = lead("11")
+    spoken = " ".join(CODE)
+    assert [sentence.count(spoken) for sentence in said] == [0, 2, 2]
+    assert results == [Result.DELIVERED]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"dial": "00"},
+        {"port": 0},
+        {"first_rtp_port": 80},
+        {"first_rtp_port": 30_000, "last_rtp_port": 29_000},
+        {"calls_at_once": 500},
+        {"user": "a b"},
+        {"caller_id": "<sip:x>"},
+    ],
+)
+def test_what_no_telephone_system_takes_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"dial|port|calls_at_once|user"):
+        SipWishes(**{"host": "pbx.example", **wrong})
+
+
+def test_a_password_is_not_shown() -> None:
+    assert "secret" not in repr(SipWishes(host="pbx.example", password="secret"))
