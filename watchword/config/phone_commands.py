@@ -12,6 +12,7 @@ from watchword.config import keyfile
 from watchword.config.environment import key_file_path
 from watchword.config.phones import phones_of, seal
 from watchword.core.keyring import KeyRing, KeyRingError
+from watchword.delivery.sip.wishes import SipWishes
 
 
 def phones(arguments: Sequence[str], variables: Mapping[str, str]) -> int:
@@ -64,6 +65,8 @@ def _asked() -> str:
 
 
 def _check(path: str, ring: KeyRing) -> int:
+    from watchword.delivery.voice.prompts import problems_of
+
     read = phones_of(path, ring)
     if read.problems:
         print(f"{path}:", file=sys.stderr)
@@ -76,4 +79,7 @@ def _check(path: str, ring: KeyRing) -> int:
         to = ", ".join(route.prefixes) or "all numbers"
         most = f", at most {route.each_day} a day" if route.each_day is not None else ""
         print(f"{route.name}: {ways} by {planned.kind} to {to}, weight {route.weight}{most}")
+        if isinstance(planned.wishes, SipWishes):
+            for problem in problems_of(planned.wishes.recordings):
+                print(f"  - {problem}")
     return 0
