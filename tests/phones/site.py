@@ -43,6 +43,8 @@ class PhoneSite:
             "PYTHONUNBUFFERED": "1",
         }
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self.statuses: dict[str, int] = {}
+        """How those ended that were asked to."""
 
     def start(self, *names: str) -> None:
         """Start processes and wait until they answer."""
@@ -72,7 +74,8 @@ class PhoneSite:
                 os.killpg(process.pid, signal.SIGTERM)
         for name in list(self._running):
             try:
-                self._running[name].wait(30)
+                self.statuses[name] = self._running[name].wait(30)
+                del self._running[name]
             except subprocess.TimeoutExpired:
                 self.kill(name)
 

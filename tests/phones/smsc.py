@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -27,9 +29,13 @@ class Got:
     data_coding: int = 0
 
 
-def start_smsc(port: int, log: Path) -> subprocess.Popen[bytes]:
-    """Start an SMSC as a process of its own, which can be killed; it writes a line for each text that it accepts."""
-    process = subprocess.Popen([sys.executable, __file__, str(port), str(log)], stdout=subprocess.PIPE)
+def start_smsc(port: int, log: Path, *, each_second: int = 0) -> subprocess.Popen[bytes]:
+    """Start an SMSC as a process of its own, which can be killed; it writes a line for each text that it accepts.
+
+    It accepts so many each second, or as many as come.
+    """
+    words = [sys.executable, __file__, str(port), str(log), str(each_second)]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE)
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"
     process.stdout.close()
@@ -67,6 +73,8 @@ class Smsc:
     got: list[Got] = field(default_factory=list)
     name: Callable[[int], str] = "m{}".format
     log: Path | None = None
+    each_second: int = 0
+    """How many it accepts each second; 0: as many as come."""
 
     async def __aenter__(self) -> Self:
         self._server = smpp34.Server(host="127.0.0.1", port=self.port, system_id="Test SMSC")
@@ -116,6 +124,8 @@ class Smsc:
         if self.status or self.refusals:
             event.reject(self.refusals.pop(0) if self.refusals else self.status)
             return
+        if self.each_second:
+            await asyncio.sleep(1 / self.each_second)
         octets, part = bytes(event.short_message), None
         if event.esm_class & 0x40:
             part = (octets[5], octets[4])
@@ -141,21 +151,23 @@ class Smsc:
         if self.hold is not None:
             await self.hold.wait()
         for _ in range(self.receipts):
-            await self._esmes[event.session_id].deliver_sm(
-                event.source_addr,
-                f"id:{message_id} sub:001 dlvrd:001 submit date:2611241200 "
-                f"done date:2611241200 stat:{self.stat} err:000".encode(),
-                source_addr=event.destination_addr,
-                esm_class=0x04,
-            )
+            with suppress(smpp34.SmppError):  # Who was killed hears nothing more.
+                await self._esmes[event.session_id].deliver_sm(
+                    event.source_addr,
+                    f"id:{message_id} sub:001 dlvrd:001 submit date:2611241200 "
+                    f"done date:2611241200 stat:{self.stat} err:000".encode(),
+                    source_addr=event.destination_addr,
+                    esm_class=0x04,
+                )
 
 
-async def _run(port: int, log: Path) -> None:
-    async with Smsc(port=port, log=log):
+async def _run(port: int, log: Path, each_second: int) -> None:
+    # Of an SMSC that was killed and comes back no two messages have the same name.
+    async with Smsc(port=port, log=log, each_second=each_second, name=lambda number: f"{os.getpid()}-{number}"):
         sys.stdout.write("ready\n")
         sys.stdout.flush()
         await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    asyncio.run(_run(int(sys.argv[1]), Path(sys.argv[2])))
+    asyncio.run(_run(int(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])))

@@ -3,7 +3,7 @@
 One event loop per process; every question to the database is asked in one thread of its own, so that neither a slow
 carrier nor a slow database holds up the other. Any number of couriers may run: a message belongs to whoever claimed it,
 for the time of the lease. A courier that dies between "a carrier took it" and "we wrote that down" leads to a second
-copy of the same text with the same code, never to another code (ADR 0036).
+copy of the same text with the same code, never to another code (ADR 0035).
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from typing import TypeVar
 from uuid import UUID
 
 from watchword.delivery import choosing, desk
 from watchword.delivery.breaker import Breaker
-from watchword.delivery.channel import Carrier, Claimed, Condition, DeliveryFailed, Outgoing, Report, Result
+from watchword.delivery.channel import Carrier, Claimed, Condition, DeliveryFailed, Result
 from watchword.delivery.choosing import Measured, Route
-from watchword.delivery.receipts import Changed, Outcome, kept
+from watchword.delivery.ledger import Ledger
+from watchword.delivery.receipts import Changed
 
 logger = logging.getLogger(__name__)
 
@@ -75,15 +76,10 @@ class Courier:
         self._sim_changed = sim_changed
         self._clock = clock
         self._database = ThreadPoolExecutor(1, thread_name_prefix="phones-database")
-        self._reports: list[Report] = []
-        self._outcomes: list[Outcome] = []
-        self._finished: list[desk.Finished] = []
-        self._again: list[tuple[Outgoing, float]] = []
+        self._ledger = Ledger()
         self._measured: Mapping[tuple[str, str], Measured] = {}
         self._wake = asyncio.Event()
-        self._dirty = asyncio.Event()
         self._under_way: dict[asyncio.Task[None], Claimed] = {}
-        self._unwritten: set[UUID] = set()
 
     async def run(self, stop: asyncio.Event, *, ready: Callable[[], None] = lambda: None) -> None:
         """Open the carriers and carry until ``stop`` is set; then hang up, and give back what was not carried."""
@@ -91,7 +87,7 @@ class Courier:
         if self._bell is not None:
             loop.add_reader(self._bell, self._rung)
         for line in self._lines.values():
-            await line.carrier.start(self._report)
+            await line.carrier.start(self._ledger.reported)
         tasks = [loop.create_task(work()) for work in (self._fetch, self._write, self._measure)]
         stopping = loop.create_task(stop.wait())
         ready()
@@ -104,12 +100,14 @@ class Courier:
         finally:
             stopping.cancel()
             tasks[0].cancel()
+            await asyncio.wait([tasks[0]])
             if self._bell is not None:
                 loop.remove_reader(self._bell)
             await self._stop_carrying()
             for task in tasks[1:]:
                 task.cancel()
-            await self._settle()
+            while not self._ledger.is_empty:
+                await self._settle()
             await self._ask(desk.close)
             self._database.shutdown()
 
@@ -130,19 +128,16 @@ class Courier:
         except BlockingIOError:
             return
 
-    def _report(self, report: Report) -> None:
-        self._reports.append(report)
-        self._dirty.set()
-
     async def _ask(self, question: Callable[[], Answer]) -> Answer:
-        return await asyncio.get_running_loop().run_in_executor(self._database, question)
+        # Who asks may be cancelled; what is to be written is written all the same.
+        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._database, question))
 
     async def _fetch(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             self._wake.clear()
             room = AT_ONCE - len(self._under_way)
-            claimed = await self._ask(partial(desk.claim, self._clock(), room)) if room > 0 else []
+            claimed = await self._claim(room) if room > 0 else []
             for item in claimed:
                 if self._is_in_hand(item.outgoing.delivery_id):
                     continue
@@ -156,10 +151,20 @@ class Courier:
             except TimeoutError:
                 continue
 
+    async def _claim(self, room: int) -> list[Claimed]:
+        asking = asyncio.ensure_future(self._ask(partial(desk.claim, self._clock(), room)))
+        try:
+            return await asyncio.shield(asking)
+        except asyncio.CancelledError:
+            # We stop: what was claimed at this very moment is given back, or it would wait for its lease.
+            orphans = [item.outgoing.delivery_id for item in await asking]
+            await self._ask(partial(desk.give_back, orphans, self._clock()))
+            raise
+
     def _is_in_hand(self, delivery_id: UUID) -> bool:
         """Whether we still carry a message, or have not written down yet what became of it."""
         carried = any(item.outgoing.delivery_id == delivery_id for item in self._under_way.values())
-        return carried or delivery_id in self._unwritten
+        return carried or self._ledger.holds(delivery_id)
 
     def _carried(self, task: asyncio.Task[None]) -> None:
         item = self._under_way.pop(task)
@@ -171,17 +176,17 @@ class Courier:
     async def _carry(self, item: Claimed) -> None:
         outgoing = item.outgoing
         if outgoing.not_after is not None and outgoing.not_after <= self._clock():
-            self._finish(outgoing, Result.EXPIRED)
+            self._ledger.given_up(outgoing, Result.EXPIRED)
             return
-        lines: list[Line] = []
+        asked = ""
         failure = DeliveryFailed(Result.FAILED, permanent=False)
         try:
             async with asyncio.timeout(CARRY_SECONDS):
                 if self._sim_changed is not None and await self._sim_changed(item):
-                    self._finish(outgoing, Result.SIM_CHANGED)
+                    self._ledger.given_up(outgoing, Result.SIM_CHANGED)
                     return
-                lines = self._order(item)
-                for line in lines:
+                for line in self._order(item):
+                    asked = line.route.name
                     try:
                         await self._hand(item, line)
                     except DeliveryFailed as failed:
@@ -192,18 +197,16 @@ class Courier:
                         return
         except TimeoutError:
             failure = DeliveryFailed(Result.FAILED, permanent=False, maybe_taken=True)
-        if not lines:
+        if not asked:
             logger.warning("delivery %s: no carrier takes it", outgoing.delivery_id)
-        self._give_up_or_wait(item, failure, channel=lines[-1].route.name if lines else "")
+        self._give_up_or_wait(item, failure, channel=asked)
 
     def _give_up_or_wait(self, item: Claimed, failure: DeliveryFailed, *, channel: str) -> None:
         if failure.permanent or item.tries > len(PAUSES):
-            self._finish(item.outgoing, failure.result, channel=channel)
+            self._ledger.given_up(item.outgoing, failure.result, channel=channel)
             return
         pause = PAUSES[item.tries - 1]
-        self._unwritten.add(item.outgoing.delivery_id)
-        self._again.append((item.outgoing, max(pause, UNSURE_SECONDS) if failure.maybe_taken else pause))
-        self._dirty.set()
+        self._ledger.waits(item.outgoing, max(pause, UNSURE_SECONDS) if failure.maybe_taken else pause)
 
     def _order(self, item: Claimed) -> list[Line]:
         now = time.monotonic()
@@ -243,47 +246,25 @@ class Courier:
             if failure.result is Result.FAILED and not failure.is_full:
                 # What lies with a number is no fault of the carrier: nobody closes one by bad numbers.
                 line.breaker.failed(time.monotonic())
-            self._outcomes.append(Outcome(outgoing.delivery_id, name, failure.result, item.country))
+            self._ledger.refused(outgoing, name, failure.result, country=item.country)
             raise failure from None
         line.breaker.succeeded()
         line.carried_today += 1
-        price = line.route.price_micros(item.country)
-        reference = kept(handed.reference)
-        self._unwritten.add(outgoing.delivery_id)
-        self._outcomes.append(Outcome(outgoing.delivery_id, name, Result.SENT, item.country, reference, price))
-        self._finished.append(
-            desk.Finished(outgoing.delivery_id, handed.result, name, reference, price, line.carrier.asks_what_to_say)
-        )
-        self._dirty.set()
-
-    def _finish(self, outgoing: Outgoing, result: Result, *, channel: str = "") -> None:
-        self._unwritten.add(outgoing.delivery_id)
-        self._finished.append(desk.Finished(outgoing.delivery_id, result, channel, "", 0))
-        self._dirty.set()
+        price, spoken = line.route.price_micros(item.country), line.carrier.asks_what_to_say
+        self._ledger.handed(outgoing, name, handed, country=item.country, price=price, spoken=spoken)
 
     async def _write(self) -> None:
         """Write what happened, all that gathered while the last write was on its way in one transaction."""
         while True:
-            await self._dirty.wait()
-            self._dirty.clear()
+            await self._ledger.dirty.wait()
+            self._ledger.dirty.clear()
             await self._settle()
 
     async def _settle(self) -> None:
-        finished, self._finished = self._finished, []
-        outcomes, self._outcomes = self._outcomes, []
-        again, self._again = self._again, []
-        reports, self._reports = self._reports, []
-        if not (finished or outcomes or again or reports):
-            return
         now = self._clock()
-        batch = desk.Batch(
-            outcomes=outcomes,
-            finished=finished,
-            again=[(outgoing.delivery_id, now + timedelta(seconds=pause)) for outgoing, pause in again],
-            reports=reports,
-        )
+        batch = self._ledger.take(now)
         await self._ask(lambda: desk.write(batch, self._decided, now))
-        self._unwritten -= {one.delivery_id for one in finished} | {outgoing.delivery_id for outgoing, _pause in again}
+        self._ledger.written(batch)
 
     async def _measure(self) -> None:
         """Look now and then at what really arrived, and write down how the carriers stand."""

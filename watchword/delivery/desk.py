@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from uuid import UUID
@@ -82,11 +82,16 @@ def claim(now: datetime, at_most: int) -> list[Claimed]:
 
 
 def write(batch: Batch, decided: Callable[[Changed], None], now: datetime) -> None:
-    """Write down what happened, and again until it is written: carriers will not say it twice."""
-    try:
-        changed = _insist(lambda: _write(batch, now))
-    except _NEVER_FITS:
-        changed = [change for part in _parts(batch) for change in _write_if_it_fits(part, now)]
+    """Write down what happened, and again until it is written: carriers will not say it twice.
+
+    What left the queue is committed before receipts are looked at: until then it would be sent again if we were killed.
+    """
+    changed: list[Changed] = []
+    for half in (replace(batch, reports=()), Batch(reports=batch.reports)):
+        try:
+            changed += _insist(partial(_write, half, now))
+        except _NEVER_FITS:
+            changed += [change for part in _parts(half) for change in _write_if_it_fits(part, now)]
     for change in changed:
         try:
             _insist(partial(decided, change))

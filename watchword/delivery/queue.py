@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F
 
 from watchword.core.keyring import KeyRingError
@@ -69,12 +69,13 @@ def withdraw(delivery_ids: Collection[UUID]) -> None:
 
 def claim(*, now: datetime, at_most: int = PORTION) -> list[Claimed]:
     """Take messages whose time has come, the oldest first, for as long as the lease lasts."""
-    due = Waiting.objects.filter(next_try_at__lte=now, is_spoken=False).order_by("next_try_at", "pk")
-    claimed = []
-    for pk in list(due.values_list("pk", flat=True)[:at_most]):
-        mine = Waiting.objects.filter(pk=pk, next_try_at__lte=now)
-        if mine.update(next_try_at=now + LEASE, tries=F("tries") + 1):
-            claimed.append(pk)
+    with transaction.atomic():
+        due = Waiting.objects.filter(next_try_at__lte=now, is_spoken=False).order_by("next_try_at", "pk")
+        if connection.features.has_select_for_update_skip_locked:
+            # Two couriers take different ones; on SQLite one of them waits for the other's transaction.
+            due = due.select_for_update(skip_locked=True)
+        claimed = list(due.values_list("pk", flat=True)[:at_most])
+        Waiting.objects.filter(pk__in=claimed).update(next_try_at=now + LEASE, tries=F("tries") + 1)
     rows = Waiting.objects.filter(pk__in=claimed).select_related("delivery__user").order_by("next_try_at", "pk")
     return [one for one in (_claimed_or_dropped(row) for row in rows) if one is not None]
 
@@ -92,8 +93,11 @@ def forget_spoken(*, now: datetime) -> int:
 def has_arrived(delivery_id: UUID) -> None:
     """A telephone has it, whatever we thought: nothing is sent again. What is being spoken stays."""
     waiting = Waiting.objects.filter(pk=delivery_id, is_spoken=False)
-    waiting.filter(delivery__way=Way.TEXT).delete()
-    waiting.filter(delivery__way=Way.CALL).update(is_spoken=True)
+    way = waiting.values_list("delivery__way", flat=True).first()
+    if way == Way.TEXT:
+        waiting.delete()
+    elif way == Way.CALL:
+        waiting.update(is_spoken=True)
 
 
 def done(delivery_ids: Iterable[UUID]) -> None:

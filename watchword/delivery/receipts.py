@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -50,10 +50,10 @@ def kept(reference: str) -> str:
     return "".join(sign for sign in reference if sign.isprintable())[:LONGEST_REFERENCE]
 
 
-def note_outcomes(outcomes: Iterable[Outcome], *, now: datetime) -> None:
+def note_outcomes(outcomes: Sequence[Outcome], *, now: datetime) -> None:
     """Write down handovers, and apply the receipts that were quicker than this note. The caller has a transaction."""
-    for outcome in outcomes:
-        Handover.objects.create(
+    Handover.objects.bulk_create(
+        Handover(
             delivery_id=outcome.delivery_id,
             channel=outcome.channel,
             reference=kept(outcome.reference),
@@ -63,13 +63,19 @@ def note_outcomes(outcomes: Iterable[Outcome], *, now: datetime) -> None:
             at=now,
             changed_at=now,
         )
-        if outcome.result is not Result.SENT or not outcome.reference:
-            continue
-        names = {kept(outcome.reference), str(outcome.delivery_id)}
-        early = Receipt.objects.filter(channel=outcome.channel, reference__in=names, is_applied=False)
-        for receipt in early.order_by("at", "pk"):
+        for outcome in outcomes
+    )
+    taken = [outcome for outcome in outcomes if outcome.result is Result.SENT and outcome.reference]
+    # By the carrier's name, or by ours where the receipt came by an address of ours.
+    named = {(one.channel, name): one for one in taken for name in (str(one.delivery_id), kept(one.reference))}
+    if not named:
+        return
+    early = Receipt.objects.filter(reference__in={name for _channel, name in named}, is_applied=False)
+    for receipt in early.order_by("at", "pk"):
+        outcome = named.get((receipt.channel, receipt.reference))
+        if outcome is not None:
             _apply(outcome.delivery_id, outcome.channel, outcome.reference, Result(receipt.result), now)
-        early.update(is_applied=True)
+            Receipt.objects.filter(pk=receipt.pk).update(is_applied=True)
 
 
 def note_reports(reports: Iterable[Report], *, now: datetime) -> list[Changed]:
