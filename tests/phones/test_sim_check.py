@@ -1,0 +1,149 @@
+"""Before a code leaves, the carrier is asked when the number moved to another SIM, where the operator wants that."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.delivery.test_courier import FakeCarrier, carry, result_of, waiting
+from tests.phones.http_benches import NUMBER, outgoing, phones_file, phones_of, run
+from tests.phones.provider import Mood, Provider, provider
+from tests.world import ALICES_NUMBER, World
+from watchword.core.policy import Way
+from watchword.delivery.channel import Claimed, Result
+from watchword.delivery.models import Delivery
+from watchword.delivery.receipts import Changed
+from watchword.delivery.sim_check import SimCheck, SimWishes
+
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+
+
+def claimed(purpose: str = "sign_in") -> Claimed:
+    return Claimed(outgoing(), 1, "DE", purpose, 1, is_urgent=False)
+
+
+def check(one: Provider, **more: Any) -> SimCheck:
+    """Return the check as a phones file makes it."""
+    values = {"url": f"{one.base}/sim?number={{number}}", "private_networks_allowed": True, "timeout_seconds": 0.4}
+    return SimCheck(SimWishes(**{**values, **more}), clock=lambda: NOW)
+
+
+def moved(sim: SimCheck, message: Claimed) -> bool:
+    found: list[bool] = []
+
+    async def play() -> None:
+        found.append(await sim.has_moved(message))
+        await sim.close()
+
+    run(play)
+    return found[0]
+
+
+@pytest.mark.parametrize(
+    ("at", "has_moved"),
+    [
+        ("2026-11-24T11:00:00Z", True),
+        ("2026-11-21T13:00:00+01:00", False),
+        ("2026-11-21T13:00:01+01:00", True),
+        ("2026-11-22T00:00:00", True),
+        ("2019-01-01", False),
+        ("2026-11-25T00:00:00Z", True),
+        (None, False),
+        ("never", False),
+        ("", False),
+    ],
+)
+def test_fld_09_a_number_that_moved_in_the_last_three_days_is_found(at: str | None, has_moved: bool) -> None:
+    with provider() as one:
+        if at is not None:
+            one.sim_changes[NUMBER] = at
+        assert moved(check(one), claimed()) is has_moved
+        assert one.requests[0].query == {"number": NUMBER}
+        assert one.requests[0].method == "GET"
+
+
+def test_fld_09_the_interface_of_camara_is_asked_as_it_wants() -> None:
+    """SIM Swap, "retrieve-date": a POST with the number in JSON."""
+    with provider() as one:
+        one.sim_changes[NUMBER] = "2026-11-24T11:00:00Z"
+        sim = check(
+            one,
+            url=f"{one.base}/sim-swap/v2/retrieve-date",
+            json={"phoneNumber": "{number}"},
+            headers={"Authorization": "Bearer secret"},
+        )
+        assert moved(sim, claimed())
+        request = one.requests[0]
+        assert (request.method, request.path) == ("POST", "/sim-swap/v2/retrieve-date")
+        assert request.json == {"phoneNumber": NUMBER}
+        assert request.headers["authorization"] == "Bearer secret"
+
+
+@pytest.mark.parametrize("mood", [Mood.SILENT, Mood.FAILING, Mood.BABBLING, Mood.CUT, Mood.ENDLESS, Mood.REFUSING])
+def test_fld_09_who_does_not_answer_holds_no_code_up(mood: Mood, caplog: pytest.LogCaptureFixture) -> None:
+    """A code that comes is worth more than a doubt; the operator reads of it, without the number."""
+    with provider(mood) as one:
+        assert not moved(check(one), claimed())
+    assert "does not say when a number moved" in caplog.text
+    assert NUMBER not in caplog.text
+
+
+def test_fld_09_a_number_that_is_being_registered_has_no_past_here() -> None:
+    with provider() as one:
+        one.sim_changes[NUMBER] = "2026-11-24T11:00:00Z"
+        assert not moved(check(one), claimed("register"))
+        assert one.requests == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"url": "https://x.example/"}, "number"),
+        ({"url": "http://x.example/{number}", "private_networks_allowed": False}, "https"),
+        ({"url": "https://a:b@x.example/{number}"}, "user name"),
+        ({"timeout_seconds": 30.0}, "a code waits for it"),
+        ({"hours": 0}, "hours"),
+    ],
+)
+def test_wishes_that_can_not_be_are_refused(wrong: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        SimWishes(**{"url": "https://x.example/{number}", **wrong})
+
+
+def test_secrets_of_the_check_are_not_shown() -> None:
+    wishes = SimWishes(url="https://x.example/{number}", password="the secret", headers={"Authorization": "Bearer s3"})
+    assert "the secret" not in repr(wishes)
+    assert "s3" not in repr(wishes)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("recent", [True, False])
+def test_fld_09_a_phones_file_that_names_a_check_keeps_codes_from_stolen_numbers(world: World, recent: bool) -> None:
+    """From the file to the delivery: nothing is sent and the sign-in hears of it, or the code arrives."""
+    with provider() as one:
+        at = datetime.now(UTC) - timedelta(hours=1 if recent else 1000)
+        delivery = waiting(world)
+        one.sim_changes[ALICES_NUMBER] = at.isoformat()
+        file = f"""
+{phones_file("twilio-messages", one.base)}
+[sim_check]
+url = "{one.base}/sim?number={{number}}"
+private_networks_allowed = true
+"""
+        wishes = phones_of(file).sim_check
+        assert isinstance(wishes, SimWishes)
+        sim, carrier, changes = SimCheck(wishes), FakeCarrier(), list[Changed]()
+        expected = Result.SIM_CHANGED if recent else Result.SENT
+
+        async def has_moved(message: Claimed) -> bool:
+            try:
+                return await sim.has_moved(message)
+            finally:
+                await sim.close()
+
+        carry(carrier, until=lambda: result_of(delivery) is expected, decided=changes.append, sim_changed=has_moved)
+        assert len(carrier.sent) == (0 if recent else 1)
+        assert changes == ([Changed(delivery.pk, Result.SIM_CHANGED)] if recent else [])
+        assert Delivery.objects.get().way == Way.TEXT
