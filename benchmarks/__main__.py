@@ -10,7 +10,16 @@ from benchmarks import hot_path, pages, people, report, schemes, socket_rates, s
 
 
 def main() -> None:
-    """Measure and write; ``--dry`` only prints."""
+    """Measure and write; ``--dry`` only prints. ``pumping`` plays the attacks on the budget of texts instead."""
+    if "pumping" in sys.argv:
+        with people.scratch():
+            from django.db import connection
+
+            from benchmarks import pumping
+
+            pumping.main(write="--dry" not in sys.argv)
+            connection.close()
+        return
     results: dict[str, Any] = {"cores": os.cpu_count()}
     with people.scratch() as home:
         from django.db import connection

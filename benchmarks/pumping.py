@@ -1,0 +1,281 @@
+"""10,000 attempts to pump texts through the registration of phones: how many leave, by which rule the others don't.
+
+Whoever has accounts of an organisation registers one number after the other of blocks that earn them money, by the real
+`enrolment.start`, on a real database, with a clock of its own. Beside them honest people register and sign in.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+from django.conf import settings
+from django.db import connection
+
+from watchword.audit.record import Origin
+from watchword.core.assurance import Evidence
+from watchword.core.policy import FactorKind, MfaState, Way
+from watchword.delivery import routing
+from watchword.delivery.channel import Handed, Outgoing
+from watchword.delivery.ranges import look_at
+from watchword.directory.models import Organisation, SignInName, User
+from watchword.factors import vault
+from watchword.factors.models import Credential
+from watchword.signin import enrolment, samples, service, sessions
+from watchword.signin.challenges import CodeSent
+from watchword.signin.facts import write_evidence
+from watchword.signin.models import Session, SignInAttempt
+from watchword.signin.outcomes import Refused
+
+PRICE = 0.10
+"""Of one text, in euros: about what carriers take in Europe."""
+COUNTRIES = ("DE", "AT", "GB")
+"""To which the organisation allows codes."""
+BEGINNINGS = {"+49152": 8, "+43660": 7, "+447410": 6, "+7705": 7, "+447797": 6, "+1876555": 4, "+88161": 7}
+"""Of the attackers' numbers, and how many digits follow: three allowed countries, then Kazakhstan, Jersey, Jamaica and
+a satellite. All of them are real plans; nothing is sent anywhere."""
+_ORIGIN = Origin(address="203.0.113.66", door="web")
+BEGINS = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Attack:
+    """How they go about it."""
+
+    name: str
+    attempts: int
+    lasts: timedelta
+    scatters: bool = False
+    """Whether each number is of another block of 10,000 than the one before."""
+    typed: float = 0.0
+    """The share of codes that they type, to look like people."""
+
+
+ATTACKS = (
+    Attack("impatient: block after block, within an hour", 2_500, timedelta(hours=1)),
+    Attack("patient: the same, spread over three days", 2_500, timedelta(days=3)),
+    Attack("scattered: another block each time, over a day", 2_500, timedelta(days=1), scatters=True),
+    Attack("typing: scattered, every third code typed", 2_500, timedelta(days=1), scatters=True, typed=1 / 3),
+)
+
+
+@dataclass(slots=True)
+class Report:
+    """What came of one attack, and what honest people noticed of it."""
+
+    attack: Attack
+    accounts: int
+    people: int
+    left: int = 0
+    stopped: Counter[str] = field(default_factory=Counter)
+    by_country: Counter[str] = field(default_factory=Counter)
+    honest_new: int = 0
+    honest_new_refused: Counter[str] = field(default_factory=Counter)
+    honest_sign_ins: int = 0
+    honest_sign_ins_refused: Counter[str] = field(default_factory=Counter)
+    days: Counter[str] = field(default_factory=Counter)
+    """Codes to new numbers by day (UTC), honest ones among them."""
+
+
+class Ether:
+    """Takes every text and keeps the last one: nobody is there."""
+
+    name = "ether"
+    ways = frozenset(Way)
+    last: Outgoing
+
+    def send(self, outgoing: Outgoing, *, timeout_seconds: float) -> Handed:  # noqa: ARG002
+        """Take it."""
+        Ether.last = outgoing
+        return Handed("ether")
+
+
+def main(*, write: bool = True) -> None:
+    """Run every attack against an organisation of its own, print what came of it, and write it down."""
+    settings.DELIVERY_CHANNELS = ["benchmarks.pumping.Ether"]
+    routing.all_channels.cache_clear()
+    with connection.cursor() as cursor:
+        # How long a disk takes is not what is measured here.
+        cursor.execute("PRAGMA synchronous = OFF")
+    reports = [simulate(attack, people=1_000, accounts=150, week=week) for week, attack in enumerate(ATTACKS)]
+    page = as_page(reports)
+    print(page)
+    if write:
+        (Path(__file__).parents[1] / "docs" / "performance" / "pumping.md").write_text(page)
+
+
+def simulate(attack: Attack, *, people: int, accounts: int, week: int = 0) -> Report:
+    """Let one attack happen to a new organisation, among people who register and sign in, in a week of its own."""
+    chance = random.Random(week)  # noqa: S311  (a simulation must be repeatable)
+    begins = BEGINS + timedelta(weeks=week)
+    organisation = Organisation.objects.create(
+        name=f"Pumped {week}", created_at=begins, region="DE", phone_countries=list(COUNTRIES)
+    )
+    users = _people(organisation, people)
+    attackers, honest = users[:accounts], users[accounts:]
+    report = Report(attack, accounts, people)
+    for at, which in _times(attack, begins, honest=len(honest), chance=chance):
+        if which is None:
+            _honest(report, honest, at, chance)
+            continue
+        number = _number(attack, which)
+        session = _session(chance.choice(attackers), at)
+        wish = {"slot": "mobile", "number": number, "way": "text", "country": "DE"}
+        outcome = enrolment.start(session, FactorKind.PHONE, wish, origin=_ORIGIN, now=at)
+        if not isinstance(outcome, CodeSent):
+            report.stopped[str(outcome.reason)] += 1
+            continue
+        report.left += 1
+        report.by_country[look_at(number).country] += 1
+        report.days[f"{at:%Y-%m-%d}"] += 1
+        if chance.random() < attack.typed:
+            typed = enrolment.finish(session, FactorKind.PHONE, Ether.last.code, origin=_ORIGIN, now=at)
+            assert not isinstance(typed, Refused)
+    return report
+
+
+def _number(attack: Attack, which: int) -> str:
+    """Return the attackers' next number: consecutive ones, or each in another block than the one before."""
+    beginning, digits = list(BEGINNINGS.items())[which % len(BEGINNINGS)]
+    place = which // len(BEGINNINGS)
+    if attack.scatters:
+        place = place * 10_007 % 10**digits
+    return f"{beginning}{place:0{digits}d}"
+
+
+def _times(
+    attack: Attack, begins: datetime, *, honest: int, chance: random.Random
+) -> Iterator[tuple[datetime, int | None]]:
+    """Yield what happens when: the attack's numbered attempts, and each day a quarter of the others doing something."""
+    days = max(1, round(attack.lasts / timedelta(days=1)))
+    moments: list[tuple[datetime, int | None]] = [
+        (begins + attack.lasts * (number / attack.attempts), number) for number in range(attack.attempts)
+    ]
+    moments += [(begins + timedelta(days=days) * chance.random(), None) for _ in range(honest * days // 4)]
+    yield from sorted(moments, key=lambda moment: moment[0])
+
+
+def _honest(report: Report, honest: list[User], at: datetime, chance: random.Random) -> None:
+    """Let one honest person register a new phone, or sign in by the one that they have."""
+
+    which = chance.randrange(len(honest))
+    user, number = honest[which], f"+49171{1_000_000 + 7_919 * which:07d}"
+    if chance.random() < 0.3:
+        report.honest_new += 1
+        session = _session(user, at)
+        wish = {"slot": "mobile", "number": number, "way": "text", "country": "DE"}
+        outcome = enrolment.start(session, FactorKind.PHONE, wish, origin=_ORIGIN, now=at)
+        if isinstance(outcome, CodeSent):
+            report.days[f"{at:%Y-%m-%d}"] += 1
+            if chance.random() < 0.95:
+                enrolment.finish(session, FactorKind.PHONE, Ether.last.code, origin=_ORIGIN, now=at)
+        else:
+            report.honest_new_refused[str(outcome.reason)] += 1
+        return
+
+    report.honest_sign_ins += 1
+    held = vault.holdings(user, kinds=[FactorKind.PHONE])
+    phone = held[0].id if held else samples.add_phone(user, number, Way.TEXT, now=at)
+    attempt = _attempt(user, at)
+    sent = service.send_code(attempt, phone, Way.TEXT, now=at)
+    if isinstance(sent, CodeSent):
+        service.answer(attempt, FactorKind.PHONE, Ether.last.code, now=at)
+    else:
+        report.honest_sign_ins_refused[str(sent.reason)] += 1
+
+
+def _session(user: User, at: datetime) -> Session:
+
+    proof = (Evidence(FactorKind.PASSWORD, at), Evidence(FactorKind.PHONE, at, Way.TEXT))
+    return sessions.open_session(user, proof, origin=_ORIGIN, now=at).session
+
+
+def _attempt(user: User, at: datetime) -> SignInAttempt:
+    """Return an attempt that has come past the password, whose slow hash says nothing here."""
+
+    token = service.begin(user.sign_in_name, origin=_ORIGIN, next_url="/", now=at)
+    attempt = service.find_attempt(token, now=at)
+    assert attempt is not None
+    password = service._password_of(user)
+    assert password is not None
+    attempt.password_version = password.id
+    attempt.evidence = write_evidence([Evidence(FactorKind.PASSWORD, at)])
+    attempt.save(update_fields=["password_version", "evidence"])
+    return attempt
+
+
+def _people(organisation: Organisation, number: int) -> list[User]:
+
+    users = [
+        User(
+            pk=uuid4(),
+            organisation=organisation,
+            sign_in_name=f"p{which}@org{organisation.pk}.example",
+            display_name=f"Person {which}",
+            created_at=BEGINS,
+            mfa_state=MfaState.ENFORCED,
+            mfa_changed_at=BEGINS,
+        )
+        for which in range(number)
+    ]
+    User.objects.bulk_create(users, batch_size=2000)
+    SignInName.objects.bulk_create(
+        [SignInName(user=user, name=user.sign_in_name, key=user.sign_in_name) for user in users], batch_size=2000
+    )
+    Credential.objects.bulk_create(
+        [Credential(user=user, kind=FactorKind.PASSWORD, slot="account", created_at=BEGINS) for user in users],
+        batch_size=2000,
+    )
+    return users
+
+
+def as_page(reports: list[Report]) -> str:
+    """Return what came of the attacks, as a page."""
+    attempts, left = sum(one.attack.attempts for one in reports), sum(one.left for one in reports)
+    lines = [
+        "# Texts that pumping got out",
+        "",
+        "Made by `python -m benchmarks pumping`: whoever has accounts registers one number after the other of blocks",
+        "that earn them money, through the real code, on a real database, with a clock of its own. Among them honest",
+        f"people register and sign in. Each attack has {reports[0].accounts} accounts in an organisation of its own of",
+        f"{reports[0].people:,} people, which sends to Germany, Austria and the United Kingdom; its budget is the one",
+        "that it has without asking for another.",
+        "",
+        f"| attack | attempts | texts that left | cost at {PRICE:.2f} € | without a guard |",
+        "| --- | ---: | ---: | ---: | ---: |",
+        *(_row(one.attack.name, one.attack.attempts, one.left) for one in reports),
+        _row("**all**", attempts, left),
+        "",
+        "Which rule stopped the others:",
+        "",
+        "| attack | rule | attempts stopped |",
+        "| --- | --- | ---: |",
+    ]
+    lines += [f"| {one.attack.name} | `{rule}` | {n:,} |" for one in reports for rule, n in one.stopped.most_common()]
+    lines += [
+        "",
+        "What honest people noticed:",
+        "",
+        "| attack | registrations | refused | sign-ins | refused |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    lines += [
+        f"| {one.attack.name} | {one.honest_new:,} | {_told(one.honest_new_refused)} | "
+        f"{one.honest_sign_ins:,} | {_told(one.honest_sign_ins_refused)} |"
+        for one in reports
+    ]
+    return "\n".join([*lines, ""])
+
+
+def _row(name: str, attempts: int, left: int) -> str:
+    return f"| {name} | {attempts:,} | {left:,} | {left * PRICE:,.2f} € | {attempts * PRICE:,.2f} € |"
+
+
+def _told(refused: Counter[str]) -> str:
+    total = sum(refused.values())
+    return f"{total:,} ({', '.join(f'`{rule}` {n}' for rule, n in refused.most_common())})" if total else "0"

@@ -1,0 +1,327 @@
+"""Telephony: pumping, flooding, what a call gives away, who may approve, and an empty purse."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from benchmarks import pumping
+from tests.alerts.playing import pass_password, work
+from tests.telephone import Telephone
+from tests.world import ALICES_NUMBER, ORIGIN, World, evidence_for, give_phone, make_person, sign_in
+from watchword.alerts.models import Alert, Notice
+from watchword.alerts.rules import Rule as Warning_
+from watchword.audit.events import EventKind
+from watchword.audit.models import Event
+from watchword.core.factors import Reason
+from watchword.core.policy import Door, FactorKind, MfaState, Way
+from watchword.core.signin import Because, SetUpFirst
+from watchword.delivery import routing
+from watchword.delivery.budget import Rule, budget_of
+from watchword.delivery.guard import Budget
+from watchword.delivery.models import Delivery, Refusal, Tally
+from watchword.delivery.texts import text_of
+from watchword.directory.models import Organisation, User
+from watchword.factors import vault
+from watchword.signin import enrolment, one_shot, service, sessions
+from watchword.signin.challenges import CodeSent
+from watchword.signin.models import CodeChallenge, SignInAttempt
+from watchword.signin.one_shot import Question, Secret
+from watchword.signin.service import ComeIn, Continue
+from watchword.signin.told_numbers import tell_numbers
+
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+
+
+def register(user: User, number: str, world: World, *, later: timedelta = timedelta(0), way: Way = Way.TEXT) -> Any:
+    """Ask for a code to a number as somebody who has just proven who they are."""
+    now = world.now + later
+    proof = evidence_for(FactorKind.PASSWORD, FactorKind.PHONE, at=now)
+    session = sessions.open_session(user, proof, origin=ORIGIN, now=now).session
+    wish = {"slot": "mobile", "number": number, "way": way.value, "country": "DE"}
+    return enrolment.start(session, FactorKind.PHONE, wish, origin=ORIGIN, now=now)
+
+
+def send(world: World, attempt: SignInAttempt, *, later: timedelta = timedelta(0), way: Way = Way.TEXT) -> Any:
+    return service.send_code(attempt, world.alices_phone.id, way, now=world.now + later)
+
+
+def allow(organisation: Organisation, *users: User, **changes: object) -> None:
+    for name, value in changes.items():
+        setattr(organisation, name, value)
+    organisation.save()
+    for user in users:
+        user.refresh_from_db()
+
+
+# FLD-01
+
+
+@pytest.fixture
+def ether(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(routing, "all_channels", lambda: (pumping.Ether(),))
+
+
+SMALL = {
+    "impatient": pumping.Attack("impatient", 105, timedelta(hours=1)),
+    "patient": pumping.Attack("patient", 140, timedelta(days=1)),
+    "scattered": pumping.Attack("scattered", 140, timedelta(hours=6), scatters=True),
+    "typing": pumping.Attack("typing", 140, timedelta(hours=12), scatters=True, typed=1 / 3),
+}
+
+
+@pytest.mark.breaks_invariants
+@pytest.mark.parametrize("name", SMALL)
+def test_fld_01_pumping_through_registrations_stops_within_the_budget(db: None, ether: None, name: str) -> None:
+    """However it goes about it: no rule's number is passed, no other country gets one text, and sign-ins go on."""
+    attack, people, accounts = SMALL[name], 60, 20
+    report = pumping.simulate(attack, people=people, accounts=accounts, week=list(SMALL).index(name))
+    budget = budget_of(Organisation.objects.get(name__startswith="Pumped"))
+    assert report.left + sum(report.stopped.values()) == attack.attempts
+    assert max(report.days.values()) <= budget.new_sends_each_day
+    assert set(report.by_country) <= set(pumping.COUNTRIES)
+    days = 1 + attack.lasts // timedelta(days=1)
+    assert report.left <= accounts * budget.new_numbers_each_day * days
+    if not attack.scatters:
+        hours = 1 + attack.lasts // HOUR
+        assert report.left <= len(pumping.COUNTRIES) * budget.sends_each_range_and_hour * hours
+    assert report.honest_sign_ins > 2
+    assert report.honest_sign_ins_refused.total() == 0
+    asked = sum(row.asked for row in Tally.objects.all())
+    assert asked == Delivery.objects.count()
+
+
+@pytest.mark.breaks_invariants
+def test_fld_01_the_alarm_closes_a_country_that_is_pumped_and_administrators_hear_of_it(db: None, ether: None) -> None:
+    """Twenty codes of which next to none is typed close a country for new numbers, for a day."""
+    attack = pumping.Attack("scattered", 210, timedelta(hours=8), scatters=True)
+    report = pumping.simulate(attack, people=100, accounts=60)
+    assert report.stopped[Rule.COUNTRY_CLOSED] > 10
+    # The alarm, what was on its way while codes still lived, and honest people in between.
+    each_minute = attack.attempts / (attack.lasts / MINUTE) / len(pumping.BEGINNINGS)
+    alarm = Budget(frozenset()).alarm_sends
+    assert report.by_country["AT"] <= alarm + 5 * each_minute + 2
+    assert Event.objects.filter(kind=EventKind.COUNTRY_CLOSED, details__country="AT").count() == 1
+
+
+# FLD-02
+
+
+@pytest.mark.parametrize(
+    ("number", "rule"),
+    [
+        ("+499001234567", Reason.NUMBER_NOT_ALLOWED),
+        ("+4918051234567", Reason.NUMBER_NOT_ALLOWED),
+        ("+870773111632", Rule.RANGE_KIND),
+        ("+881612345678", Rule.RANGE_KIND),
+        ("+80012345678", Rule.RANGE_KIND),
+        ("+447012345678", Rule.RANGE_KIND),
+        ("+33612345678", Rule.COUNTRY),
+        ("+447797123456", Rule.COUNTRY),
+        ("+77011234567", Rule.COUNTRY),
+        ("+999123456789", Reason.NOT_A_NUMBER),
+    ],
+)
+def test_fld_02_dear_strange_and_foreign_numbers_are_refused_before_anything_is_sent(
+    world: World, telephone: Telephone, number: str, rule: object
+) -> None:
+    """Premium, shared cost, satellite, personal, unknown, and countries that nobody allowed."""
+    outcome = register(world.alice, number, world, way=Way.CALL)
+    assert outcome.reason == rule
+    assert telephone.received == []
+    assert not Delivery.objects.exists()
+    if isinstance(rule, Rule):
+        assert Refusal.objects.get().rule == rule
+
+
+# FLD-03
+
+
+def test_fld_03_one_victim_gets_ten_messages_a_day_whoever_asks(world: World, telephone: Telephone) -> None:
+    """Many accounts, every spelling, texts and calls, sign-ins and registrations: ten in all."""
+    spellings = [ALICES_NUMBER, "0151 1234 5678", "+49 (0)151-12345678", "0049 151 12345678", "+٤٩15112345678"]
+    strangers = [make_person(world.organisation, f"s{n}") for n in range(20)]
+    for which, stranger in enumerate(strangers):
+        way = Way.CALL if which % 2 else Way.TEXT
+        register(stranger, spellings[which % 5], world, later=which * MINUTE, way=way)
+    assert len(telephone.received) == 5, "registrations take half of a number's day"
+    for hour in range(1, 20):
+        attempt = pass_password(world, world.alice, now=world.now + hour * HOUR)
+        if service.methods(attempt, now=world.now + hour * HOUR):
+            send(world, attempt, later=hour * HOUR)
+    assert len(telephone.received) == 10
+    assert {message.number for message in telephone.received} == {ALICES_NUMBER}
+
+
+# FLD-04
+
+
+def test_fld_04_a_hundred_sign_ins_with_the_right_password_mark_it_as_known(world: World, telephone: Telephone) -> None:
+    """Ten texts at most leave, the owner and the administrators hear of it, and a new password is asked for."""
+    for which in range(100):
+        now = world.now + which * 10 * MINUTE
+        attempt = pass_password(world, world.alice, now=now)
+        if service.methods(attempt, now=now):
+            send(world, attempt, later=which * 10 * MINUTE)
+    assert len(telephone.received) <= 20
+    assert Event.objects.filter(kind=EventKind.PASSWORD_MARKED_KNOWN).count() == 1
+    work(world.now)
+    assert Notice.objects.filter(rule=Warning_.PASSWORD_KNOWN, user=world.alice).exists()
+    assert Alert.objects.filter(rule=Warning_.PASSWORD_KNOWN, subject=world.alice).exists()
+    later = world.now + timedelta(days=2)
+    attempt = pass_password(world, world.alice, now=later)
+    service.send_code(attempt, world.alices_phone.id, Way.TEXT, now=later)
+    outcome = service.answer(attempt, FactorKind.PHONE, telephone.code, now=later)
+    assert isinstance(outcome, Continue)
+    assert outcome.decision == SetUpFirst(FactorKind.PASSWORD, Because.PASSWORD_KNOWN)
+
+
+@pytest.mark.parametrize("what", ["a code was typed", "the carrier was down"])
+def test_fld_04_neither_a_typed_code_nor_a_carrier_that_is_down_marks_a_password(
+    world: World, telephone: Telephone, what: str
+) -> None:
+    """Nobody has to choose a new password because nothing arrived, or because they sign in often."""
+    for which in range(12):
+        later = which * 20 * MINUTE
+        attempt = pass_password(world, world.alice, now=world.now + later)
+        if what == "the carrier was down":
+            telephone.break_down(permanent=False)
+        send(world, attempt, later=later)
+        if what == "a code was typed" and which == 3:
+            service.answer(attempt, FactorKind.PHONE, telephone.code, now=world.now + later)
+    assert Refusal.objects.filter(rule=Rule.NUMBER_DAY).exists()
+    assert not Event.objects.filter(kind=EventKind.PASSWORD_MARKED_KNOWN).exists()
+
+
+def test_fld_04_strangers_at_a_number_do_not_mark_its_owners_password(world: World, telephone: Telephone) -> None:
+    """Whoever fills up a number by their own accounts has not shown that they know anybody's password."""
+    for which in range(5):
+        register(make_person(world.organisation, f"s{which}"), ALICES_NUMBER, world)
+    for which in range(7):
+        later = (which + 1) * 20 * MINUTE
+        send(world, pass_password(world, world.alice, now=world.now + later), later=later)
+    assert Refusal.objects.filter(rule=Rule.NUMBER_DAY, user=world.alice).exists()
+    assert not Event.objects.filter(kind=EventKind.PASSWORD_MARKED_KNOWN).exists()
+
+
+# FLD-05: in tests/races/test_phone_races.py, with real threads and processes.
+
+
+def test_fld_05_pressing_again_a_hundred_times_sends_three(world: World, telephone: Telephone) -> None:
+    """One sign-in sends three codes, with a pause between them, however often it is asked."""
+    attempt = pass_password(world, world.alice)
+    for second in range(100):
+        send(world, attempt, later=timedelta(seconds=second))
+    assert len(telephone.received) == 3
+    assert CodeChallenge.objects.filter(void_at=None).count() == 1
+
+
+# FLD-06
+
+
+def test_fld_06_nothing_that_somebody_types_stands_in_a_text(world: World, telephone: Telephone) -> None:
+    """Names of people, of what they register and of their browser are in no text; an organisation's stays a name."""
+    evil = "A prize: evil.example 123456\n\n@evil.example #111111"
+    allow(world.organisation, name=evil[:100])
+    User.objects.filter(pk=world.alice.pk).update(display_name=evil[:100], directory_phone=evil[:40])
+    world.alice.refresh_from_db()
+    attempt = pass_password(world, User.objects.get(pk=world.bob.pk))
+    wish = {"slot": "mobile", "number": "01512 3456789", "way": "text", "country": "DE", "label": evil, "name": evil}
+    assert isinstance(
+        enrolment.start(attempt, FactorKind.PHONE, {**wish, "words": evil}, origin=ORIGIN, now=world.now), CodeSent
+    )
+    text = text_of(telephone.received[-1])
+    code = telephone.code
+    first, empty, last = text.split("\n")
+    assert first.startswith(f"{code[:3]} {code[3:]} is your A prize: evil example evil exa code.")
+    assert (empty, last) == ("", f"@{telephone.received[-1].host} #{code}")
+    assert "123456" not in first
+    assert "@" not in first
+
+
+@pytest.mark.parametrize("words", [(False, "number_removed"), (True, "number_changed")])
+def test_fld_06_warnings_carry_no_words_of_others_either(
+    world: World, telephone: Telephone, words: tuple[bool, str]
+) -> None:
+    """A text that an old number gets is fixed but for the organisation's name, in one line, without any code."""
+    allow(world.organisation, world.alice, name="Acme\n\n@evil.example #123456")
+    tell_numbers(world.alice, [world.alices_phone], is_removed=not words[0], now=world.now)
+    text = text_of(telephone.received[-1])
+    assert text.startswith("Acme evil example: ")
+    assert text.count("\n") == 0
+    assert "123456" not in text
+
+
+# FLD-14
+
+
+def empty_the_purse(world: World) -> None:
+    allow(world.organisation, *world.people.values(), phone_budget={"organisation_sends_each_day": 0})
+
+
+def administrator_with_phone(world: World) -> vault.Kept:
+    User.objects.filter(pk=world.root.pk).update(mfa_state=MfaState.ENFORCED)
+    world.root.refresh_from_db()
+    return give_phone(world.root, "+4915187654321")
+
+
+@pytest.mark.breaks_invariants
+def test_fld_14_with_an_empty_purse_an_administrator_still_gets_a_code_and_comes_in(
+    world: World, telephone: Telephone
+) -> None:
+    """The one who can fill it again is never shut out by it."""
+    phone = administrator_with_phone(world)
+    empty_the_purse(world)
+    attempt = pass_password(world, world.root)
+    assert isinstance(service.send_code(attempt, phone.id, Way.TEXT, now=world.now), CodeSent)
+    assert isinstance(service.answer(attempt, FactorKind.PHONE, telephone.code, now=world.now), ComeIn)
+
+
+def test_fld_14_with_an_empty_purse_a_person_is_told_what_to_do(
+    client: Client, world: World, telephone: Telephone
+) -> None:
+    """No dead end: why, when, and whom to ask; and the administrator reads which rule decided, with its numbers."""
+    empty_the_purse(world)
+    client.post("/sign-in/", {"name": "alice@harbour.example"})
+    client.post("/sign-in/password/", {"answer": world.passwords["alice"]})
+    page = client.get("/sign-in/prove/").content.decode()
+    assert telephone.received == []
+    assert "Your organisation has sent as many codes as it allows for now." in page
+    assert "ask your administrator" in page
+    refusal = Refusal.objects.get()
+    assert refusal.rule == Rule.ORGANISATION_DAY
+    assert refusal.details == {"limit": "0", "count": "0"}
+
+
+def test_fld_14_an_empty_purse_stops_nobody_who_needs_no_code(client: Client, world: World) -> None:
+    """Sessions that are open, people without a second proof, trusted networks and app passwords go on."""
+    empty_the_purse(world)
+    sign_in(client, world.alice)
+    assert client.get("/security/").status_code == 200
+    assert isinstance(_answer_password(world, "carol"), ComeIn)
+    allow(world.organisation, *world.people.values(), trusted_networks=["198.51.100.0/24"])
+    assert isinstance(_answer_password(world, "alice"), ComeIn)
+    question = Question(Door.MAIL, world.alice.sign_in_name, Secret(world.alices_app_password), "imap", "192.0.2.1")
+    assert one_shot.check_many([question], now=world.now)[0].allowed
+
+
+def _answer_password(world: World, name: str) -> service.Outcome:
+    token = service.begin(f"{name}@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
+    attempt = service.find_attempt(token, now=world.now)
+    assert attempt is not None
+    return service.answer(attempt, FactorKind.PASSWORD, world.passwords[name], now=world.now)
+
+
+def test_fld_14_registrations_can_not_empty_what_sign_ins_need(world: World, telephone: Telephone) -> None:
+    """Half of a day is kept for people who sign in, whatever was wished for registrations."""
+    budget = {"organisation_sends_each_day": 8, "new_sends_each_day": 500, "new_sends_each_country_and_day": 500}
+    allow(world.organisation, *world.people.values(), phone_budget=budget)
+    for which in range(10):
+        register(make_person(world.organisation, f"s{which}"), f"+49151{which + 1:04d}0001", world)
+    assert len(telephone.received) == 4
+    outcome = send(world, pass_password(world, world.alice))
+    assert isinstance(outcome, CodeSent)

@@ -1,0 +1,288 @@
+"""Telephony: what a call gives away and who may approve by it, moved numbers, the fraud key, reports and trouble."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.core import mail
+from django.test import Client
+
+from tests.alerts.playing import pass_password, work
+from tests.telephone import Telephone
+from tests.world import ALICES_NUMBER, World, give_phone
+from watchword.alerts.models import Alert, Notice
+from watchword.alerts.rules import Rule as Warning_
+from watchword.audit.events import EventKind
+from watchword.audit.models import Event
+from watchword.core.factors import Reason
+from watchword.core.policy import FactorKind, Way
+from watchword.core.signin import Because
+from watchword.delivery.channel import Outgoing, Result
+from watchword.delivery.routing import note_result
+from watchword.delivery.texts import said_at
+from watchword.delivery.voice import attendant
+from watchword.delivery.voice.attendant import Call, CallState
+from watchword.directory.models import Organisation, User
+from watchword.signin import phone_reports, service
+from watchword.signin.challenges import CodeSent
+from watchword.signin.models import CodeChallenge, Session, SignInAttempt
+from watchword.signin.service import ComeIn, Refused
+
+MINUTE = timedelta(minutes=1)
+
+
+def send(world: World, attempt: SignInAttempt, *, later: timedelta = timedelta(0), way: Way = Way.TEXT) -> Any:
+    return service.send_code(attempt, world.alices_phone.id, way, now=world.now + later)
+
+
+def allow(organisation: Organisation, *users: User, **changes: object) -> None:
+    for name, value in changes.items():
+        setattr(organisation, name, value)
+    organisation.save()
+    for user in users:
+        user.refresh_from_db()
+
+
+# FLD-07, the attendant itself; calls over SIP are in tests/phones.
+
+CALLED = Outgoing(uuid4(), Way.CALL, ALICES_NUMBER, "", "493027", "Harbour & Hill", "id.example", purpose="sign_in")
+
+
+def spoken(call: Call, outgoing: Outgoing = CALLED) -> str:
+    return " ".join(said.words for said in said_at(outgoing, call))
+
+
+def test_fld_07_an_answering_machine_hears_no_code() -> None:
+    """Whatever it says or hears: before a key is pressed no digit of the code is spoken."""
+    call = attendant.answer(Call())
+    assert not any(
+        said.name.isdigit() or "4 9 3" in said.words or "493" in said.words for said in said_at(CALLED, call)
+    )
+    assert spoken(attendant.hang_up(call)) == ""
+
+
+def test_fld_07_a_code_is_spoken_twice_after_a_key_and_then_the_call_waits() -> None:
+    """Six digits, twice, and again only after another key."""
+    call = attendant.press(attendant.answer(Call()), "1")
+    assert spoken(call).count("4 9 3 0 2 7") == 2
+    assert call.state is CallState.CODE
+    assert attendant.press(call, "1") == call
+    assert attendant.hang_up(call).state is CallState.ENDED
+
+
+@pytest.mark.parametrize("keys", ["2", "#", "*", "0", "99999", "*#*#"])
+def test_fld_07_tones_that_mean_nothing_give_nothing_away(keys: str) -> None:
+    """Only the key that the attendant asks for speaks the code."""
+    call = attendant.answer(Call())
+    for key in keys:
+        call = attendant.press(call, key)
+    assert call.state is CallState.GREETING
+    assert "4 9 3 0 2 7" not in spoken(call)
+
+
+# FLD-08
+
+
+def matching(world: World, telephone: Telephone) -> SignInAttempt:
+    """Let Alice be called, by an organisation that wants the digits of the screen."""
+    allow(world.organisation, *world.people.values(), number_match=True)
+    attempt = pass_password(world, world.alice)
+    assert isinstance(send(world, attempt, way=Way.CALL), CodeSent)
+    return attempt
+
+
+def test_fld_08_with_number_match_nothing_is_spoken_that_could_be_typed(world: World, telephone: Telephone) -> None:
+    """A recording of the call, or tones played into it, are worth nothing: the digits stand on one screen."""
+    attempt = matching(world, telephone)
+    outgoing = telephone.received[-1]
+    call = attendant.answer(Call())
+    for key in ("1", "#", "*"):
+        assert outgoing.code not in spoken(call, outgoing).replace(" ", "")
+        assert outgoing.match not in spoken(call, outgoing)
+        call = attendant.press(call, key, match=outgoing.match)
+    assert call.state is not CallState.CODE
+    assert service.answer(attempt, FactorKind.PHONE, outgoing.code, now=world.now) == Refused(Reason.NOT_APPROVED_YET)
+    assert service.answer(attempt, FactorKind.PHONE, outgoing.match, now=world.now) == Refused(Reason.NOT_APPROVED_YET)
+    assert not Session.objects.exists()
+
+
+def test_fld_08_an_approval_opens_only_the_browser_that_shows_the_digits(world: World, telephone: Telephone) -> None:
+    """Two sign-ins at the same time: the keys pressed for one say nothing about the other."""
+    mine = matching(world, telephone)
+    call_of_mine = telephone.received[-1].delivery_id
+    theirs = pass_password(world, world.alice)
+    send(world, theirs, later=MINUTE, way=Way.CALL)
+    call_of_theirs = telephone.received[-1].delivery_id
+    # Theirs replaced mine: the approval of the older call comes too late for anybody.
+    phone_reports.note(call_of_mine, Result.APPROVED, now=world.now + MINUTE)
+    for attempt in (mine, theirs):
+        assert isinstance(service.answer(attempt, FactorKind.PHONE, "", now=world.now + MINUTE), Refused)
+    phone_reports.note(call_of_theirs, Result.APPROVED, now=world.now + MINUTE)
+    assert isinstance(service.answer(mine, FactorKind.PHONE, "", now=world.now + MINUTE), Refused)
+    assert isinstance(service.answer(theirs, FactorKind.PHONE, "", now=world.now + MINUTE), ComeIn)
+    assert Session.objects.count() == 1
+
+
+def test_fld_08_the_page_of_another_browser_does_not_go_on(client: Client, world: World, telephone: Telephone) -> None:
+    """The digits stand on the page that asked; a second browser with the right password shows others, and stays."""
+    allow(world.organisation, *world.people.values(), number_match=True)
+    give_phone(world.alice, way=Way.CALL)
+    browsers = [client, Client()]
+    for browser in browsers:
+        browser.post("/sign-in/", {"name": "alice@harbour.example"})
+        browser.post("/sign-in/password/", {"answer": world.passwords["alice"]})
+    first, second = telephone.received
+    assert second.way is Way.CALL
+    assert f"{second.match[0]}" in browsers[1].get("/sign-in/prove/").content.decode()
+    phone_reports.note(second.delivery_id, Result.APPROVED, now=world.now + MINUTE)
+    assert first.match
+    browsers[0].post("/sign-in/prove/", {"answer": second.match})
+    assert browsers[0].get("/security/")["Location"].startswith("/sign-in/")
+    browsers[1].post("/sign-in/prove/", {})
+    assert browsers[1].get("/security/").status_code == 200
+
+
+def test_fld_08_guessing_digits_at_the_telephone_ends_after_two(world: World, telephone: Telephone) -> None:
+    """Whoever keys two wrong pairs has voided the code, and the owner hears of it."""
+    attempt = matching(world, telephone)
+    match = telephone.received[-1].match
+    wrong = f"{(int(match) - 9) % 90 + 10}"
+    call = attendant.answer(Call())
+    for key in wrong * 2:
+        call = attendant.press(call, key, match=match)
+    assert call.state is CallState.MISMATCHED
+    phone_reports.note(telephone.received[-1].delivery_id, Result.MISMATCHED, now=world.now)
+    phone_reports.note(telephone.received[-1].delivery_id, Result.APPROVED, now=world.now)
+    assert isinstance(service.answer(attempt, FactorKind.PHONE, "", now=world.now), Refused)
+    work(world.now)
+    assert Notice.objects.filter(rule=Warning_.CALL_MISMATCHED, user=world.alice).exists()
+
+
+def test_fld_08_an_approval_works_once_and_not_for_a_code_that_died(world: World, telephone: Telephone) -> None:
+    """Approved and used, or approved too late: neither opens anything more."""
+    attempt = matching(world, telephone)
+    delivery = telephone.received[-1].delivery_id
+    late = world.now + timedelta(minutes=5)
+    phone_reports.note(delivery, Result.APPROVED, now=late)
+    assert isinstance(service.answer(attempt, FactorKind.PHONE, "", now=late), Refused)
+    again = pass_password(world, world.alice, now=late)
+    send(world, again, later=late - world.now, way=Way.CALL)
+    phone_reports.note(telephone.received[-1].delivery_id, Result.APPROVED, now=late)
+    assert isinstance(service.answer(again, FactorKind.PHONE, "", now=late), ComeIn)
+    assert isinstance(service.answer(again, FactorKind.PHONE, "", now=late), Refused)
+    assert Session.objects.count() == 1
+
+
+# FLD-09
+
+
+def test_fld_09_a_number_on_another_sim_gets_no_code_and_another_phone_is_asked_at_once(
+    world: World, telephone: Telephone
+) -> None:
+    """The code dies, the owner and the administrators hear of it, and no pause stands before another way."""
+    other = give_phone(world.alice, "+4930901820", slot="office", way=Way.CALL)
+    attempt = pass_password(world, world.alice)
+    send(world, attempt)
+    stolen = telephone.received[-1]
+    assert note_result(stolen.delivery_id, Result.SIM_CHANGED, now=world.now)
+    phone_reports.note(stolen.delivery_id, Result.SIM_CHANGED, now=world.now)
+    assert isinstance(service.answer(attempt, FactorKind.PHONE, stolen.code, now=world.now), Refused)
+    seen = service.current_code(attempt, now=world.now)
+    assert seen is not None
+    assert seen.result.is_trouble
+    at_once = world.now + timedelta(seconds=1)
+    assert isinstance(service.send_code(attempt, other.id, Way.CALL, now=at_once), CodeSent)
+    assert isinstance(service.answer(attempt, FactorKind.PHONE, telephone.code, now=at_once), ComeIn)
+    work(world.now)
+    assert Alert.objects.filter(rule=Warning_.SIM_CHANGED, subject=world.alice).exists()
+    assert Notice.objects.filter(rule=Warning_.SIM_CHANGED, user=world.alice).exists()
+
+
+# FLD-10
+
+
+@pytest.mark.parametrize("locks", [False, True])
+def test_fld_10_the_fraud_key_voids_the_code_tells_everybody_and_locks_where_that_is_wanted(
+    world: World, telephone: Telephone, locks: bool
+) -> None:
+    """0 and # kill every code of the person; the log, the person and the administrators know."""
+    allow(world.organisation, *world.people.values(), fraud_locks=locks)
+    attempt = pass_password(world, world.alice)
+    send(world, attempt, way=Way.CALL)
+    call = attendant.press(attendant.press(attendant.answer(Call()), "0"), "#")
+    assert call.state is CallState.FRAUD
+    phone_reports.note(telephone.received[-1].delivery_id, Result.FRAUD_REPORTED, now=world.now)
+    refused = service.answer(attempt, FactorKind.PHONE, telephone.code, now=world.now)
+    assert isinstance(refused, Refused)
+    assert Event.objects.filter(kind=EventKind.FRAUD_REPORTED, subject_id=world.alice.pk).count() == 1
+    work(world.now)
+    assert Notice.objects.filter(rule=Warning_.FRAUD_REPORTED, user=world.alice).exists()
+    assert Alert.objects.filter(rule=Warning_.FRAUD_REPORTED, subject=world.alice).exists()
+    assert any("alice@elsewhere.example" in message.to for message in mail.outbox)
+    after = world.now + timedelta(days=89)
+    decided = service.stage(pass_password(world, world.alice, now=after), now=after)
+    assert (getattr(decided, "because", None) is Because.WHO_ARE_YOU) is locks
+    is_locked = Event.objects.filter(kind=EventKind.SECOND_FACTOR_LOCKED).exists()
+    assert is_locked is locks
+
+
+def test_fld_10_asking_for_another_code_does_not_take_the_meaning_from_the_key(
+    world: World, telephone: Telephone
+) -> None:
+    """While the telephone rings somebody asks for a text as well: the key still kills all of it."""
+    attempt = pass_password(world, world.alice)
+    send(world, attempt, way=Way.CALL)
+    ringing = telephone.received[-1].delivery_id
+    send(world, attempt, later=MINUTE)
+    phone_reports.note(ringing, Result.FRAUD_REPORTED, now=world.now + MINUTE)
+    assert isinstance(service.answer(attempt, FactorKind.PHONE, telephone.code, now=world.now + MINUTE), Refused)
+    assert Event.objects.filter(kind=EventKind.FRAUD_REPORTED).count() == 1
+    assert not Session.objects.exists()
+
+
+# FLD-11: a report is believed once and changes nothing that is decided (the signatures are in tests/phones).
+
+
+def test_fld_11_reports_of_others_late_ones_and_second_ones_change_nothing(world: World, telephone: Telephone) -> None:
+    """A report for an unknown message, again, or against what a key decided is no news."""
+    send(world, pass_password(world, world.alice), way=Way.CALL)
+    delivery = telephone.received[-1].delivery_id
+    assert not note_result(uuid4(), Result.APPROVED, now=world.now)
+    assert note_result(delivery, Result.FRAUD_REPORTED, now=world.now)
+    for result in Result:
+        assert not note_result(delivery, result, now=world.now)
+    # Where nobody was shown two digits, no report approves anything.
+    phone_reports.note(delivery, Result.APPROVED, now=world.now)
+    assert not CodeChallenge.objects.exclude(approved_at=None).exists()
+
+
+# FLD-12 and FLD-13: the courier's own are in tests/delivery/test_courier.py, gateways' over HTTP in tests/phones.
+
+
+def test_fld_12_after_trouble_another_way_can_be_asked_for_at_once(world: World, telephone: Telephone) -> None:
+    """A gateway that fails is told on the page, and no pause stands before the call."""
+    attempt = pass_password(world, world.alice)
+    telephone.break_down(permanent=False)
+    sent = send(world, attempt)
+    assert isinstance(sent, CodeSent)
+    assert sent.result is Result.FAILED
+    seen = service.current_code(attempt, now=world.now)
+    assert seen is not None
+    assert seen.next_send_at == world.now
+    telephone.broken = None
+    assert isinstance(send(world, attempt, way=Way.CALL), CodeSent)
+
+
+def test_fld_13_however_often_codes_are_asked_for_one_is_alive(world: World, telephone: Telephone) -> None:
+    """What comes late, from whichever carrier, is a dead code: the newest alone opens."""
+    attempt = pass_password(world, world.alice)
+    for which in range(3):
+        send(world, attempt, later=which * MINUTE, way=Way.CALL if which == 1 else Way.TEXT)
+    *dead, newest = [message.code for message in telephone.received]
+    assert CodeChallenge.objects.filter(void_at=None, spent_at=None).count() == 1
+    for code in set(dead) - {newest}:
+        assert isinstance(service.answer(attempt, FactorKind.PHONE, code, now=world.now + 3 * MINUTE), Refused)
+    assert isinstance(service.answer(attempt, FactorKind.PHONE, newest, now=world.now + 3 * MINUTE), ComeIn)
