@@ -113,7 +113,7 @@ class Provider:
 def provider(mood: Mood = Mood.WELL) -> Iterator[Provider]:
     """Start a provider, and stop it."""
     one = Provider(mood)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"provider": one}))
+    server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"provider": one}))
     server.daemon_threads = True
     one.port = server.server_address[1]
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
@@ -141,6 +141,11 @@ def call_back(
         return answer.status, answer.read().decode()
     finally:
         connection.close()
+
+
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 200
+    """Many may come at once."""
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -1,0 +1,174 @@
+"""Whatever the gateway does: the page answers at once, traffic moves to the carrier that delivers, and a call is offered."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+import time
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from tests.delivery.test_courier import FakeCarrier, carry, result_of, waiting
+from tests.doors.web.test_code_on_its_way import let_pass
+from tests.doors.web.test_pages import at_password
+from tests.pages import text
+from tests.phones.http_benches import opened, outgoing, phones_file, phones_of, run, wishes_of
+from tests.phones.provider import Mood, Provider, provider
+from tests.phones.smsc import free_port
+from tests.world import World
+from watchword.core.policy import Way
+from watchword.delivery import choosing, desk, queue, receipts, routing
+from watchword.delivery.channel import DeliveryFailed, Report, Result
+from watchword.delivery.choosing import Measured, Route
+from watchword.delivery.http_gateway.addresses import addresses_of
+from watchword.delivery.http_gateway.carrier import HttpCarrier
+from watchword.delivery.models import Delivery, Handover, Waiting
+from watchword.delivery.receipts import Outcome
+
+
+@pytest.fixture
+def gateways(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A phones file that names a gateway that is gone and one that never answers; codes go into the queue."""
+    with provider(Mood.SILENT) as silent:
+        dead = phones_file("twilio-messages", f"http://127.0.0.1:{free_port()}", name="dead")
+        slow = phones_file("vonage-sms", silent.base, name="slow")
+        calls = phones_file("twilio-calls", silent.base, name="calls")
+        settings.WATCHWORD_PHONES = phones_of(f"{dead}\n{slow}\n{calls}")
+        monkeypatch.setattr(routing, "all_channels", lambda: (queue.QueueChannel(),))
+        yield silent
+
+
+def no_connections(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Note every connection that this process makes from now on, and refuse it."""
+    made: list[object] = []
+
+    def refuse(_self: socket.socket, address: object) -> int:
+        made.append(address)
+        raise OSError("no connections here")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket.socket, "connect_ex", refuse)
+    return made
+
+
+def test_fld_12_the_page_answers_at_once_and_asks_no_gateway(
+    client: Client, world: World, gateways: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The request writes one row and rings a bell; it opens no connection, whatever the gateways do."""
+    at_password(client, world.alice.sign_in_name)
+    with monkeypatch.context() as patch:
+        # A PostgreSQL client is C code and not seen here.
+        made = no_connections(patch)
+        began = time.monotonic()
+        answer = client.post("/sign-in/password/", {"answer": world.passwords["alice"]})
+        page = client.get("/sign-in/prove/")
+        took = time.monotonic() - began
+    sys.stdout.write(f"\nright password to the page that asks for the code: {took * 1000:.0f} ms\n")
+    assert answer["Location"] == "/sign-in/prove/"
+    assert "We are sending" in text(page.content) or "We sent" in text(page.content)
+    assert made == []
+    assert gateways.requests == []
+    assert took < 1
+    assert Waiting.objects.count() == 1
+    assert Delivery.objects.get().result == Result.WAITING
+
+
+def test_fld_12_after_twenty_seconds_without_a_receipt_a_call_is_offered(
+    client: Client, world: World, gateways: Provider
+) -> None:
+    """The gateway said yes and dropped it: nobody waits for a text that never comes."""
+    at_password(client, world.alice.sign_in_name)
+    client.post("/sign-in/password/", {"answer": world.passwords["alice"]})
+    delivery = Delivery.objects.get()
+    routing.note_result(delivery.pk, Result.SENT, now=timezone.now(), channel="slow", reference="SM1")
+    assert not client.get("/sign-in/state/").json()["late"]
+    let_pass(31)
+    assert client.get("/sign-in/state/").json()["late"]
+    page = client.get("/sign-in/prove/").content.decode()
+    assert 'name="way" value="call"' in page
+    client.post("/sign-in/send/", {"method": str(world.alices_phone.id), "way": "call"})
+    assert Delivery.objects.filter(way=Way.CALL, result=Result.WAITING).count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("mood", [Mood.FAILING, Mood.BABBLING, Mood.CUT])
+def test_fld_12_a_gateway_in_trouble_is_followed_by_another_carrier(
+    world: World, monkeypatch: pytest.MonkeyPatch, mood: Mood
+) -> None:
+    monkeypatch.setattr("watchword.delivery.courier.UNSURE_SECONDS", 0.1)
+    monkeypatch.setattr("watchword.delivery.courier.PAUSES", (0.0,) * 5)
+    with provider(mood) as one:
+        http = HttpCarrier("http", wishes_of("twilio-messages", one.base), addresses=addresses_of)
+        good, delivery = FakeCarrier("good"), waiting(world)
+        carry(http, good, until=lambda: result_of(delivery) is Result.SENT)  # type: ignore[arg-type]
+        assert [message.code for message in good.sent] == ["493027"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_fld_12_traffic_leaves_a_gateway_that_says_yes_and_drops(world: World) -> None:
+    """200 and nothing arrives: the share that arrives falls, and with it the share of the traffic; a trickle stays."""
+    now = datetime.now(UTC)
+    then = now - timedelta(minutes=5)
+    for channel in ("lying", "honest"):
+        for number in range(40):
+            delivery = waiting(world)
+            receipts.note_outcomes([Outcome(delivery.pk, channel, Result.SENT, "DE", f"{channel}{number}")], now=then)
+            if channel == "honest":
+                receipts.note_reports([Report(channel, f"{channel}{number}", Result.DELIVERED)], now=now)
+    seen = desk.measure(["lying", "honest"], now)
+    assert seen.measured["lying", "DE"] == Measured(40, 0)
+    assert seen.measured["honest", "DE"] == Measured(40, 40)
+    routes = [Route(name, frozenset({Way.TEXT})) for name in ("lying", "honest")]
+    first = Counter(
+        choosing.order(
+            routes,
+            way=Way.TEXT,
+            number="+4915112345678",
+            is_usable=lambda _name: True,
+            measured={name: seen.measured[name, "DE"] for name in ("lying", "honest")},
+            chance=lambda step=step: step / 1000,  # type: ignore[misc]
+        )[0].name
+        for step in range(1000)
+    )
+    sys.stdout.write(f"\nof 1000 texts after 40 that were dropped: {dict(first)}\n")
+    assert first["honest"] > 900
+    assert first["lying"] > 0, "its recovery would never be seen"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_fld_12_codes_that_were_typed_count_where_receipts_never_come(world: World) -> None:
+    """A gateway without receipts is no liar: what people type has arrived."""
+    now = datetime.now(UTC)
+    for number in range(10):
+        delivery = waiting(world)
+        outcome = Outcome(delivery.pk, "quiet", Result.SENT, "DE", f"q{number}")
+        receipts.note_outcomes([outcome], now=now - timedelta(minutes=5))
+        Delivery.objects.filter(pk=delivery.pk).update(entered_at=now)
+    assert desk.measure(["quiet"], now).measured["quiet", "DE"] == Measured(10, 10)
+    assert Handover.objects.filter(result=Result.SENT).count() == 10
+
+
+def test_fld_12_a_slow_gateway_holds_up_no_other_message() -> None:
+    """Fifty wait for an answer; the one to another carrier leaves at once."""
+
+    async def play() -> None:
+        async with opened("vonage-sms", silent, timeout_seconds=5) as slow, opened("twilio-messages", well) as quick:
+            waiting_ones = [asyncio.create_task(slow.send(outgoing())) for _ in range(50)]
+            while len(silent.requests) < 50:  # noqa: ASYNC110  (the provider is a thread)
+                await asyncio.sleep(0.01)
+            began = time.monotonic()
+            await quick.send(outgoing())
+            assert time.monotonic() - began < 2
+            assert not any(task.done() for task in waiting_ones)
+            silent.let_go.set()
+            ended = await asyncio.gather(*waiting_ones, return_exceptions=True)
+            assert all(isinstance(one, DeliveryFailed) for one in ended)
+
+    with provider(Mood.SILENT) as silent, provider() as well:
+        run(play)
