@@ -1,4 +1,4 @@
-"""Whatever the gateway does: the page answers at once, traffic moves to the carrier that delivers, and a call is offered."""
+"""Whatever a gateway does: the page answers at once, traffic goes to the carrier that delivers, a call is offered."""
 
 from __future__ import annotations
 

@@ -1,0 +1,23 @@
+"""What tests of telephones share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from tests.phones.http_benches import phones_file, phones_of
+from tests.world import World
+
+
+@pytest.fixture
+def site(settings: Any, world: World) -> Client:
+    """A web server whose phones file names a provider of every scheme, and the machine of a provider."""
+    one = phones_file("twilio-messages", "https://api.example", name="texts")
+    two = phones_file("twilio-calls", "https://api.example", name="calls")
+    three = phones_file("http", "https://api.example", name="nobody")
+    four = phones_file("vonage-sms", "https://api.example", name="plain")
+    settings.WATCHWORD_PHONES = phones_of(f"{one}\n{two}\n{three}\n{four}")
+    settings.WATCHWORD_PUBLIC_URL = "http://testserver"
+    return Client(enforce_csrf_checks=True)

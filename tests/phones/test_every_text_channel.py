@@ -1,0 +1,193 @@
+"""What every channel of texts must do, whatever is behind it: the simulator, SMPP, HTTP by each preset, Kannel."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.phones import kannel as gateway
+from tests.phones.http_benches import NUMBER, PRESETS, outgoing, wishes_of
+from tests.phones.perl_smsc import PerlSmsc
+from tests.phones.perl_smsc import why_not_here as no_perl
+from tests.phones.provider import BAD_NUMBER, provider
+from tests.phones.smsc import Smsc, free_port
+from tests.phones.test_kannel import carrier_to
+from watchword.core.policy import Way
+from watchword.delivery import texts
+from watchword.delivery.channel import Carrier, DeliveryFailed, Handed, Outgoing, Result
+from watchword.delivery.http_gateway.addresses import addresses_of
+from watchword.delivery.http_gateway.carrier import HttpCarrier
+from watchword.delivery.simulator.channel import SimulatorChannel
+from watchword.delivery.simulator.models import Arrival
+from watchword.delivery.smpp.carrier import SmppCarrier
+from watchword.delivery.smpp.wishes import SmppWishes
+
+type Arrived = Callable[[int], set[tuple[str, str]]]
+"""Waits for so many texts and returns the numbers, and what was read there."""
+
+
+class Bench:
+    """One channel that is open, and the telephones behind it."""
+
+    def __init__(self, send: Callable[[Outgoing], Handed], arrived: Arrived, bad_number: str = "") -> None:
+        self.send = send
+        self.arrived = arrived
+        self.bad_number = bad_number
+        """A number that the other end refuses at once; empty where it refuses none."""
+
+
+@contextmanager
+def over(carrier: Carrier, runner: asyncio.Runner, arrived: Arrived, bad_number: str = "") -> Iterator[Bench]:
+    """Open a carrier on an event loop, and stop it."""
+    runner.run(carrier.start(lambda _report: None))
+    assert carrier.ways == {Way.TEXT}
+    yield Bench(lambda message: runner.run(carrier.send(message)), arrived, bad_number)
+    runner.run(carrier.stop())
+
+    async def left() -> list[asyncio.Task[Any]]:
+        return [task for task in asyncio.all_tasks() if task is not asyncio.current_task() and not _is_of_smsc(task)]
+
+    assert runner.run(left()) == [], "something runs on after it was stopped"
+
+
+def _is_of_smsc(task: asyncio.Task[Any]) -> bool:
+    return "Smsc." in getattr(task.get_coro(), "__qualname__", "")
+
+
+@contextmanager
+def simulator(_folder: Path, _runner: asyncio.Runner) -> Iterator[Bench]:
+    """The telephone on a page."""
+
+    def arrived(_number: int) -> set[tuple[str, str]]:
+        return {(row.number, row.text) for row in Arrival.objects.all()}
+
+    channel = SimulatorChannel()
+    yield Bench(lambda message: channel.send(message, timeout_seconds=5), arrived, "+4915112345699")
+
+
+@contextmanager
+def smpp(_folder: Path, runner: asyncio.Runner) -> Iterator[Bench]:
+    """smpp34's own SMSC."""
+    smsc = Smsc(stat=None)
+    runner.run(smsc.__aenter__())
+    wishes = SmppWishes(host="127.0.0.1", port=smsc.port, system_id="ww", password="secret")
+
+    def arrived(number: int) -> set[tuple[str, str]]:
+        return {(f"+{got.number}", got.text) for got in runner.run(smsc.wait_for(number))}
+
+    with over(SmppCarrier("one", wishes), runner, arrived) as bench:
+        yield bench
+    runner.run(smsc.__aexit__())
+
+
+@contextmanager
+def perl(folder: Path, runner: asyncio.Runner) -> Iterator[Bench]:
+    """Perl's SMSC."""
+    if why := no_perl():
+        pytest.skip(why)
+    port = free_port()
+    wishes = SmppWishes(host="127.0.0.1", port=port, system_id="ww", password="secret")
+    with PerlSmsc(port, folder / "perl.log") as smsc:
+
+        def arrived(number: int) -> set[tuple[str, str]]:
+            return {(f"+{text.number}", text.words) for text in smsc.wait_for_texts(number)}
+
+        with over(SmppCarrier("one", wishes), runner, arrived) as bench:
+            yield bench
+
+
+def http(kind: str) -> Callable[[Path, asyncio.Runner], Any]:
+    """A provider, by one preset."""
+
+    @contextmanager
+    def opened(_folder: Path, runner: asyncio.Runner) -> Iterator[Bench]:
+        with provider() as one:
+
+            def arrived(number: int) -> set[tuple[str, str]]:
+                one.wait_for(lambda: len(one.texts) >= number)
+                return {(text.number, text.text) for text in one.texts}
+
+            carrier = HttpCarrier("one", wishes_of(kind, one.base), addresses=addresses_of)
+            refuses = BAD_NUMBER if kind in {"twilio-messages", "http"} else ""
+            with over(carrier, runner, arrived, refuses) as bench:
+                yield bench
+
+    return opened
+
+
+@contextmanager
+def kannel(folder: Path, runner: asyncio.Runner) -> Iterator[Bench]:
+    """Debian's Kannel with its fake SMSC."""
+    if why := gateway.why_not_here():
+        pytest.skip(why)
+    with gateway.kannel(folder) as running:
+
+        def arrived(number: int) -> set[tuple[str, str]]:
+            return {(text.number, text.words) for text in running.wait_for(number)}
+
+        with over(carrier_to(running), runner, arrived) as bench:
+            yield bench
+
+
+CHANNELS = {
+    "simulator": simulator,
+    "smpp": smpp,
+    "smpp to Perl": perl,
+    **{f"http: {kind}": http(kind) for kind in PRESETS},
+}
+ALL = [*CHANNELS, pytest.param("kannel", marks=pytest.mark.scenario)]
+
+
+@pytest.fixture
+def bench(request: pytest.FixtureRequest, tmp_path: Path, db: None) -> Iterator[Bench]:
+    """A channel, open, with telephones behind it."""
+    open_it = {**CHANNELS, "kannel": kannel}[request.param]
+    with asyncio.Runner() as runner, ExitStack() as stack:
+        yield stack.enter_context(open_it(tmp_path, runner))
+
+
+@pytest.mark.parametrize("bench", ALL, indirect=True)
+def test_what_is_accepted_arrives_with_its_number_and_every_letter(bench: Bench) -> None:
+    messages = [outgoing(f"{number:06d}", number=f"{NUMBER[:-1]}{number}") for number in range(5)]
+    handed = [bench.send(message) for message in messages]
+    assert all(one.reference for one in handed)
+    assert len({one.reference for one in handed}) == len(handed)
+    assert {one.result for one in handed} == {Result.SENT}
+    assert bench.arrived(5) == {(message.number, texts.text_of(message)) for message in messages}
+
+
+@pytest.mark.parametrize("bench", ALL, indirect=True)
+def test_a_number_that_is_refused_is_told_apart_and_the_next_one_arrives(bench: Bench) -> None:
+    if bench.bad_number:
+        with pytest.raises(DeliveryFailed) as caught:
+            bench.send(outgoing(number=bench.bad_number))
+        assert caught.value.permanent
+        assert caught.value.result in {Result.BAD_NUMBER, Result.UNREACHABLE}
+        assert not caught.value.maybe_taken
+    message = outgoing("777777")
+    bench.send(message)
+    assert bench.arrived(1) == {(message.number, texts.text_of(message))}
+
+
+def test_a_carrier_can_be_stopped_that_never_started_well() -> None:
+    """Nobody is there, or nobody was ever asked."""
+
+    async def stopped(carrier: Carrier, *, start: bool) -> None:
+        if start:
+            await carrier.start(lambda _report: None)
+        await carrier.stop()
+
+    wishes = SmppWishes(host="127.0.0.1", port=free_port(), system_id="ww", password="s")
+    makers: list[Callable[[], Carrier]] = [
+        lambda: SmppCarrier("one", wishes),
+        lambda: HttpCarrier("one", wishes_of("telnyx", "http://127.0.0.1:1"), addresses=addresses_of),
+    ]
+    for make in makers:
+        for start in (True, False):
+            work: Awaitable[None] = stopped(make(), start=start)
+            asyncio.run(work)  # type: ignore[arg-type]

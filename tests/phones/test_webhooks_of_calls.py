@@ -1,0 +1,158 @@
+"""What a provider asks over HTTP in the middle of a call, and the keys that it reports."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from urllib.parse import urlencode, urlsplit
+from xml.etree import ElementTree as ET
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from tests.phones.provider import Provider
+from tests.phones.test_webhooks import FORM, everything, post, result
+from tests.world import ALICES_NUMBER, ORIGIN, World
+from watchword.audit.events import EventKind
+from watchword.audit.models import Event
+from watchword.core.factors import Challenge, Message
+from watchword.core.policy import FactorKind, Way
+from watchword.delivery import desk, queue
+from watchword.delivery.channel import Outgoing, Result
+from watchword.delivery.http_gateway.addresses import addresses_of
+from watchword.delivery.models import Delivery, Waiting
+from watchword.delivery.receipts import Outcome
+from watchword.signin import challenges, phone_reports, service
+from watchword.signin.models import CodeChallenge, Purpose, SignInAttempt
+
+
+def ringing(world: World, *, match: str = "") -> tuple[Delivery, CodeChallenge]:
+    """Return a call with a code that a provider makes now."""
+    now = timezone.now()
+    token = service.begin(world.alice.sign_in_name, origin=ORIGIN, next_url="/", now=now)
+    attempt = service.find_attempt(token, now=now)
+    assert isinstance(attempt, SignInAttempt)
+    challenge = Challenge(keep={"code": "x"}, send=Message(Way.CALL, ALICES_NUMBER, "", "493027"))
+    message = challenges.issue(
+        world.alice,
+        challenge,
+        purpose=Purpose.SIGN_IN,
+        holder=attempt,
+        kind=FactorKind.PHONE,
+        credential_id=world.alices_phone.id,
+        origin=ORIGIN,
+        now=now,
+    )
+    assert isinstance(message, Outgoing)
+    CodeChallenge.objects.filter(delivery_id=message.delivery_id).update(match=match)
+    queue.put(replace(message, match=match))
+    outcomes = [Outcome(message.delivery_id, "calls", Result.SENT, "DE", "CA1")]
+    finished = [desk.Finished(message.delivery_id, Result.SENT, "calls", "CA1", 0, is_spoken=True)]
+    desk.write(desk.Batch(outcomes=outcomes, finished=finished), lambda _changed: None, now)
+    return Delivery.objects.get(pk=message.delivery_id), CodeChallenge.objects.get(delivery_id=message.delivery_id)
+
+
+def hear(site: Client, delivery: Delivery, digits: str | None = None) -> str:
+    """Ask what the call says, as Twilio does after each key."""
+    _receipt, voice = addresses_of("calls", delivery.pk)
+    fields = {"CallSid": "CA1", "CallStatus": "in-progress"} | ({} if digits is None else {"Digits": digits})
+    signature = Provider().signature(voice, fields)
+    answer = site.generic(
+        "POST", urlsplit(voice).path, urlencode(fields), FORM, headers={"X-Twilio-Signature": signature}
+    )
+    assert answer.status_code == 200
+    assert answer["Content-Type"].startswith("text/xml")
+    root = ET.fromstring(answer.content)
+    assert root.tag == "Response"
+    assert {gather.get("action") for gather in root.iter("Gather")} <= {voice}
+    return " ".join(say.text or "" for say in root.iter("Say"))
+
+
+def test_fld_07_a_call_says_nothing_of_the_code_before_a_key_and_then_twice(site: Client, world: World) -> None:
+    delivery, _ = ringing(world)
+    assert "4 9 3 0 2 7" not in hear(site, delivery)
+    assert result(delivery) is Result.DELIVERED
+    assert hear(site, delivery, "1").count("4 9 3 0 2 7") == 4  # each time twice, and once more if nobody presses
+    assert not Waiting.objects.get().call_pressed
+
+
+def test_fld_10_zero_and_hash_report_fraud_once(site: Client, world: World) -> None:
+    delivery, code = ringing(world)
+    said = [hear(site, delivery, digits) for digits in (None, "0", "#", "#")]
+    assert "4 9 3" not in " ".join(said)
+    assert result(delivery) is Result.FRAUD_REPORTED
+    code.refresh_from_db()
+    assert code.void_at is not None
+    assert Event.objects.filter(kind=EventKind.FRAUD_REPORTED).count() == 1
+
+
+def test_fld_08_the_right_two_digits_approve_once(site: Client, world: World) -> None:
+    delivery, code = ringing(world, match="42")
+    for digits in (None, "4", "2", "4", "2"):
+        hear(site, delivery, digits)
+    assert result(delivery) is Result.APPROVED
+    code.refresh_from_db()
+    assert code.approved_at is not None
+
+
+def test_fld_11_forged_keys_open_nothing(site: Client, world: World) -> None:
+    """Neither unsigned, nor signed for another call, nor in a kind of body that the signature does not cover."""
+    delivery, _ = ringing(world, match="42")
+    other, _ = ringing(world, match="17")
+    hear(site, delivery)
+    before = everything()
+    _receipt, voice = addresses_of("calls", delivery.pk)
+    fields = {"Digits": "42"}
+    assert post(site, voice, fields, signed="") == 404
+    signature = Provider().signature(addresses_of("calls", other.pk)[1], fields)
+    assert post(site, voice, fields, signed=signature) == 404
+    signature = Provider().signature(voice, {})
+    multipart = b'--x\r\nContent-Disposition: form-data; name="Digits"\r\n\r\n42\r\n--x--\r\n'
+    answer = site.generic(
+        "POST",
+        urlsplit(voice).path,
+        multipart,
+        "multipart/form-data; boundary=x",
+        headers={"X-Twilio-Signature": signature},
+    )
+    assert answer.status_code == 404
+    assert site.get(urlsplit(voice).path).status_code == 405
+    assert everything() == before
+
+
+def test_fld_11_what_is_known_and_what_it_means_are_written_together(
+    site: Client, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A web server that dies between the two hears the provider again, and then does both."""
+    delivery, _code = ringing(world)
+    hear(site, delivery)
+    hear(site, delivery, "0")
+
+    def die(*_arguments: object, **_named: object) -> None:
+        raise RuntimeError("the process ends here")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(phone_reports, "note", die)
+        with pytest.raises(RuntimeError):
+            hear(site, delivery, "#")
+    assert result(delivery) is Result.DELIVERED
+    hear(site, delivery, "#")
+    assert result(delivery) is Result.FRAUD_REPORTED
+    assert Event.objects.filter(kind=EventKind.FRAUD_REPORTED).count() == 1
+
+
+def test_a_call_whose_code_has_died_hangs_up(site: Client, world: World) -> None:
+    delivery, _ = ringing(world)
+    Waiting.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    assert hear(site, delivery, "1") == ""
+
+
+def test_a_call_that_is_answered_is_not_made_again(site: Client, world: World) -> None:
+    """The provider took too long to say that it rings, so it was to be tried again; then somebody answers."""
+    delivery, _ = ringing(world)
+    Waiting.objects.update(is_spoken=False)
+    Delivery.objects.update(result=Result.WAITING)
+    hear(site, delivery)
+    assert queue.claim(now=timezone.now() + timedelta(minutes=1)) == []
+    assert "4 9 3 0 2 7" in hear(site, delivery, "1")
