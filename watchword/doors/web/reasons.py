@@ -106,10 +106,12 @@ _NOT_SENT: dict[Rule | Reason, tuple[Promise, Promise]] = {
 def of_progress(code: CodeOnTheWay) -> str:
     """Return how a code on its way stands, in a few words beside where it went; nothing where it is in trouble."""
     match code.result, code.way:
+        case Result.WAITING, Way.CALL:
+            return _("Dialling…")
         case Result.WAITING, _:
-            return _("On its way …")
+            return _("Sending…")
         case Result.SENT, Way.CALL:
-            return _("Ringing …")
+            return _("Ringing…")
         case Result.SENT, _:
             return _("Sent.")
         case Result.DELIVERED, Way.CALL:
