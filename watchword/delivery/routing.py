@@ -76,21 +76,25 @@ def note_result(
         row = Delivery.objects.select_for_update().filter(pk=delivery_id).first()
         if row is None:
             return False
+        changes: dict[str, object] = {}
+        more: dict[str, int] = {}
         if channel is not None:
-            Delivery.objects.filter(pk=row.pk).update(
-                channel=channel[:32], reference=reference[:100], cost_micros=row.cost_micros + cost_micros
-            )
+            changes = {"channel": channel[:32], "reference": reference[:100]}
             if cost_micros:
-                count(row, cost_micros=cost_micros)
+                changes["cost_micros"] = row.cost_micros + cost_micros
+                more["cost_micros"] = cost_micros
         before = Result(row.result)
-        if not may_follow(before, result, Way(row.way)):
-            return False
-        Delivery.objects.filter(pk=row.pk).update(result=result, changed_at=now)
-        more = {}
-        if before is Result.WAITING and (result is Result.SENT or result.has_arrived):
-            more["sent"] = 1
-        if result.has_arrived and not before.has_arrived:
-            more["arrived"] = 1
+        is_news = may_follow(before, result, Way(row.way))
+        if is_news:
+            changes |= {"result": result, "changed_at": now}
+            if before is Result.WAITING and (result is Result.SENT or result.has_arrived):
+                more["sent"] = 1
+            if result.has_arrived and not before.has_arrived:
+                more["arrived"] = 1
+        if changes:
+            # Once: PostgreSQL looks at the keys of a row that one transaction changes twice, and that would wait for
+            # whoever has locked the person, who may be waiting for the tally.
+            Delivery.objects.filter(pk=row.pk).update(**changes)
         if more:
             count(row, **more)
-        return True
+        return is_news

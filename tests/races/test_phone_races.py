@@ -1,0 +1,216 @@
+"""Many requests for codes at one moment, on one node or several: what people share is never sent more often."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.db import transaction
+from django.db.models import Sum
+
+from tests.races.parallel import in_processes, in_threads
+from tests.telephone import Telephone
+from tests.world import ALICES_NUMBER, ORIGIN, World, evidence_for, make_organisation, make_person, make_world
+from watchword.core.policy import FactorKind, Way
+from watchword.delivery import desk, tallies
+from watchword.delivery.budget import telephone_of
+from watchword.delivery.channel import Result
+from watchword.delivery.models import Closure, Delivery, Tally
+from watchword.delivery.warning_texts import warn
+from watchword.directory.models import Organisation, User
+from watchword.signin import enrolment, phone_reports, service, sessions
+from watchword.signin.challenges import CodeSent
+from watchword.signin.models import CodeChallenge, Session, SignInAttempt
+from watchword.signin.service import ComeIn, Continue
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+PEOPLE = 20
+
+type Parallel = Callable[[Callable[[int], str]], list[str]]
+
+
+@pytest.fixture(params=["threads", "processes"])
+def parallel(request: pytest.FixtureRequest) -> Parallel:
+    """Twenty acts at once, in one process or in two."""
+    if request.param == "threads":
+        return lambda act: in_threads(PEOPLE, act)
+    return lambda act: in_processes(2, PEOPLE // 2, act)
+
+
+@pytest.fixture
+def world(transactional_db: None, telephone: Telephone) -> World:
+    """The people of the tests, committed so that other connections see them."""
+    return make_world()
+
+
+def past_the_password(world: World) -> SignInAttempt:
+    token = service.begin("alice@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
+    attempt = service.find_attempt(token, now=world.now)
+    assert attempt is not None
+    assert isinstance(service.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=world.now), Continue)
+    return attempt
+
+
+def strangers(*organisations: Organisation) -> list[Session]:
+    """Twenty people, of these organisations in turn, each with a session that has just been proven."""
+    opened = []
+    for which in range(PEOPLE):
+        user = make_person(organisations[which % len(organisations)], f"stranger{which}")
+        proof = evidence_for(FactorKind.PASSWORD, FactorKind.PHONE)
+        opened.append(sessions.open_session(user, proof, origin=ORIGIN, now=proof[0].at).session)
+    return opened
+
+
+def registers(session: Session, number: str, world: World, way: Way = Way.TEXT) -> str:
+    mine = Session.objects.select_related("user__organisation").get(pk=session.pk)
+    wish = {"slot": "mobile", "number": number, "way": way.value, "country": "DE"}
+    outcome = enrolment.start(mine, FactorKind.PHONE, wish, origin=ORIGIN, now=world.now + timedelta(seconds=5))
+    return "sent" if isinstance(outcome, CodeSent) else str(outcome.reason)
+
+
+def tallies_agree() -> bool:
+    asked = Tally.objects.aggregate(all=Sum("asked", default=0))["all"]
+    return bool(asked == Delivery.objects.count())
+
+
+@pytest.mark.parametrize("apart", [timedelta(0), timedelta(minutes=16)])
+def test_fld_05_again_pressed_a_hundred_times_at_once_sends_three_at_most(
+    world: World, parallel: Parallel, apart: timedelta
+) -> None:
+    """A hundred requests of one sign-in, at one moment or so far apart that no pause holds them back."""
+    attempt = past_the_password(world)
+    SignInAttempt.objects.update(expires_at=world.now + timedelta(days=1))
+
+    def press(which: int) -> str:
+        mine = SignInAttempt.objects.select_related("user__organisation").get(pk=attempt.pk)
+        outcomes = [
+            service.send_code(mine, world.alices_phone.id, Way.TEXT, now=world.now + which * apart) for _ in range(5)
+        ]
+        return str(sum(isinstance(outcome, CodeSent) for outcome in outcomes))
+
+    sent = sum(int(number) for number in parallel(press))
+    assert sent == Delivery.objects.count()
+    assert 1 <= sent <= 3
+    assert CodeChallenge.objects.filter(void_at=None).count() == 1
+    assert tallies_agree()
+
+
+def test_fld_03_a_victim_is_not_flooded_by_two_organisations_at_one_moment(world: World, parallel: Parallel) -> None:
+    """Twenty accounts of two organisations ask for codes to one number at once: half of its day leaves, no more."""
+    there = make_organisation("Elsewhere", "elsewhere.example")
+    opened = strangers(world.organisation, there)
+    outcomes = parallel(lambda which: registers(opened[which], ALICES_NUMBER, world))
+    assert outcomes.count("sent") == Delivery.objects.count() == 5
+    assert tallies_agree()
+
+
+def test_fld_01_neighbours_are_counted_over_organisations_at_one_moment(world: World, parallel: Parallel) -> None:
+    """Twenty consecutive numbers at once: ten leave."""
+    there = make_organisation("Elsewhere", "elsewhere.example")
+    opened = strangers(world.organisation, there)
+    outcomes = parallel(lambda which: registers(opened[which], f"+491512345{which:04d}", world))
+    assert outcomes.count("sent") == Delivery.objects.count() == 10
+    assert outcomes.count("sends_each_range_and_hour") == 10
+    assert tallies_agree()
+
+
+def test_fld_14_a_budget_is_never_passed_by_texts_and_calls_to_two_countries_at_once(
+    world: World, parallel: Parallel
+) -> None:
+    """What has a row of its own for each country and way is one budget all the same."""
+    world.organisation.phone_budget = {"organisation_sends_each_day": 14}
+    world.organisation.phone_countries = ["DE", "AT"]
+    world.organisation.save()
+    opened = strangers(world.organisation)
+
+    def register(which: int) -> str:
+        number = f"+49151{which:04d}0000" if which % 2 else f"+4366012{which:02d}0000"
+        return registers(opened[which], number, world, Way.CALL if which % 3 else Way.TEXT)
+
+    outcomes = parallel(register)
+    assert outcomes.count("sent") == Delivery.objects.count() == 7
+    assert tallies_agree()
+
+
+def test_warnings_to_one_number_at_one_moment_are_five(world: World, parallel: Parallel) -> None:
+    people = [session.user for session in strangers(world.organisation)]
+
+    def tell(which: int) -> str:
+        outcome = warn(User.objects.get(pk=people[which].pk), ALICES_NUMBER, "careful", now=world.now)
+        return "sent" if outcome is Result.SENT else "held back"
+
+    assert parallel(tell).count("sent") == Delivery.objects.count() == 5
+    assert tallies_agree()
+
+
+def test_a_country_is_closed_once_however_many_ask_at_that_moment(world: World, parallel: Parallel) -> None:
+    ago = world.now - timedelta(hours=1)
+    for which in range(25):
+        Delivery.objects.create(
+            organisation=world.organisation,
+            user=world.carol,
+            way=Way.TEXT,
+            purpose="register",
+            **telephone_of(f"+49171{which:04d}0000").row(),
+            result=Result.SENT,
+            created_at=ago,
+            changed_at=ago,
+        )
+    tallies.add(world.organisation.pk, ago, "DE", Way.TEXT, is_new=True, asked=25)
+    opened = strangers(world.organisation)
+    outcomes = parallel(lambda which: registers(opened[which], f"+49151{which:04d}0000", world))
+    assert outcomes == ["country_closed"] * PEOPLE
+    assert Closure.objects.count() == 1
+
+
+def test_fld_10_the_fraud_key_against_the_code_typed_at_one_moment_ends_in_one_of_both(
+    world: World, telephone: Telephone, parallel: Parallel
+) -> None:
+    """Reported and typed at once, again and again: it is remembered once, and at most one session is open."""
+    attempt = past_the_password(world)
+    service.send_code(attempt, world.alices_phone.id, Way.CALL, now=world.now)
+    code, delivery = telephone.code, telephone.received[-1].delivery_id
+
+    def act(which: int) -> str:
+        if which % 2:
+            with transaction.atomic():
+                phone_reports.note(delivery, Result.FRAUD_REPORTED, now=world.now)
+            return "reported"
+        mine = SignInAttempt.objects.select_related("user__organisation").get(pk=attempt.pk)
+        outcome = service.answer(mine, FactorKind.PHONE, code, now=world.now)
+        return "in" if isinstance(outcome, ComeIn) else "out"
+
+    outcomes = parallel(act)
+    assert outcomes.count("in") <= 1
+    assert not CodeChallenge.objects.filter(void_at=None, spent_at=None).exists()
+
+
+def test_a_code_that_is_asked_for_again_and_its_receipt_do_not_wait_for_each_other(
+    world: World, telephone: Telephone, parallel: Parallel
+) -> None:
+    """The courier writes down what became of messages while their people ask for new ones: all of it is written."""
+    now = world.now
+    opened = strangers(world.organisation)
+    for which, session in enumerate(opened):
+        assert registers(session, f"+49151{which:04d}0000", world) == "sent"
+    Delivery.objects.update(result=Result.WAITING)
+    first = list(Delivery.objects.order_by("created_at", "pk").values_list("pk", flat=True))
+    later = now + timedelta(minutes=2)
+
+    def act(which: int) -> str:
+        if which < 4:
+            mine = first[which::4]
+            finished = [desk.Finished(pk, Result.SENT, "one", f"r{pk}"[:60], 5) for pk in mine]
+            desk.write(desk.Batch(finished=finished), lambda _changed: None, now)
+            return "written"
+        session = Session.objects.select_related("user__organisation").get(pk=opened[which].pk)
+        wish = {"slot": "mobile", "number": f"+49151{which:04d}0000", "way": "text", "country": "DE"}
+        outcome = enrolment.start(session, FactorKind.PHONE, wish, origin=ORIGIN, now=later)
+        return "sent" if isinstance(outcome, CodeSent) else str(outcome.reason)
+
+    outcomes = parallel(act)
+    assert outcomes == ["written"] * 4 + ["sent"] * (PEOPLE - 4)
+    assert set(Delivery.objects.filter(pk__in=first).values_list("result", flat=True)) <= {"sent", "expired"}
+    assert tallies_agree()
