@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import subprocess
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -39,26 +40,37 @@ def world(transactional_db: None) -> World:
 
 
 class Load:
-    """Codes to many telephones, an SMSC that writes down what arrives, and the courier between."""
+    """Codes to many telephones, SMSCs that write down what arrives, and the courier between."""
 
-    def __init__(self, folder: Path, world: World, settings: Any) -> None:
+    def __init__(self, folder: Path, world: World, settings: Any, *, each_second: int, **carriers: str) -> None:
+        """``carriers``: more lines of the phones file for each carrier, by its name."""
         self.world = world
-        self.log, self.port = folder / "arrived", free_port()
-        self.log.touch()
-        self.smsc = start_smsc(self.port, self.log, each_second=EACH_SECOND)
+        self.each_second = each_second
+        self.logs = {name: folder / f"arrived-{name}" for name in carriers}
+        self.ports = {name: free_port() for name in carriers}
+        for log in self.logs.values():
+            log.touch()
+        self.smscs = {name: self._started(name) for name in carriers}
         self.codes: dict[str, str] = {}
-        phones = f"""
+        phones = "".join(
+            f"""
 [[channel]]
-name = "carrier"
+name = "{name}"
 kind = "smpp"
 host = "127.0.0.1"
-port = {self.port}
+port = {self.ports[name]}
 system_id = "ww"
 password = "{seal("secret", RING)}"
+{more}
 """
+            for name, more in carriers.items()
+        )
         self.site = PhoneSite(folder, phones, settings)
 
-    def put(self, count: int) -> None:
+    def _started(self, name: str) -> subprocess.Popen[bytes]:
+        return start_smsc(self.ports[name], self.logs[name], each_second=self.each_second)
+
+    def put(self, count: int, beginning: str = "49151") -> None:
         """Put codes into the queue, each to a telephone of its own."""
         now = timezone.now()
         telephone = telephone_of(ALICES_NUMBER).row()
@@ -75,46 +87,40 @@ password = "{seal("secret", RING)}"
             for _ in range(count)
         )
         for number, delivery in enumerate(made, len(self.codes)):
-            to, code = f"49151{number:08d}", f"{(number * 7919) % 1_000_000:06d}"
+            to, code = f"{beginning}{number:08d}", f"{(number * 7919) % 1_000_000:06d}"
             self.codes[to] = code
-            queue.put(
-                Outgoing(
-                    delivery.pk,
-                    Way.TEXT,
-                    f"+{to}",
-                    "",
-                    code,
-                    "Harbour & Hill",
-                    "x.example",
-                    not_after=now + timedelta(minutes=5),
-                )
-            )
+            words = ("", code, "Harbour & Hill", "x.example")
+            not_after = now + timedelta(minutes=5)
+            queue.put(Outgoing(delivery.pk, Way.TEXT, f"+{to}", *words, not_after=not_after))
 
-    def arrived(self) -> dict[str, Counter[str]]:
-        """Return how often which code arrived at which telephone."""
+    def arrived(self, *names: str) -> dict[str, Counter[str]]:
+        """Return how often which code arrived at which telephone, by all carriers or by some."""
         found: dict[str, Counter[str]] = defaultdict(Counter)
-        for line in self.log.read_text().splitlines():
-            to, *words = line.split(" ")
-            found[to][words[-1].removeprefix("#")] += 1
+        for name in names or self.logs:
+            for line in self.logs[name].read_text().splitlines():
+                to, *words = line.split(" ")
+                found[to][words[-1].removeprefix("#")] += 1
         return found
 
     def all_done(self) -> bool:
         return Delivery.objects.filter(result__in=DONE).count() == len(self.codes) and not Waiting.objects.exists()
 
-    def restart_smsc(self) -> None:
-        self.smsc.kill()
-        self.smsc.wait()
-        self.smsc = start_smsc(self.port, self.log, each_second=EACH_SECOND)
+    def restart(self, name: str) -> None:
+        """Kill an SMSC, and start it again."""
+        self.smscs[name].kill()
+        self.smscs[name].wait()
+        self.smscs[name] = self._started(name)
 
     def end(self) -> None:
         self.site.stop()
-        self.smsc.kill()
-        self.smsc.wait()
+        for smsc in self.smscs.values():
+            smsc.kill()
+            smsc.wait()
 
 
 @pytest.fixture
 def load(tmp_path: Path, world: World, settings: Any) -> Iterator[Load]:
-    one = Load(tmp_path, world, settings)
+    one = Load(tmp_path, world, settings, each_second=EACH_SECOND, carrier="")
     try:
         yield one
     finally:
@@ -138,7 +144,7 @@ def test_fld_13_500_codes_outlive_a_carrier_that_is_killed_in_the_middle(load: L
     load.put(500)
     load.site.start(PHONES)
     wait_until(lambda: len(load.arrived()) >= 150)
-    load.restart_smsc()
+    load.restart("carrier")
     at_the_kill = len(load.arrived())
     assert at_the_kill < 400, "the kill came too late to mean anything"
     wait_until(load.all_done)
@@ -184,3 +190,35 @@ def test_a_courier_that_is_told_to_stop_says_goodbye_and_gives_back_what_it_has(
     load.site.start(PHONES)
     wait_until(load.all_done)
     assert check_that_all_arrived(load) == 0
+
+
+def test_each_text_goes_by_the_carrier_for_its_number_and_the_others_share_by_weight(
+    tmp_path: Path, world: World, settings: Any
+) -> None:
+    load = Load(
+        tmp_path,
+        world,
+        settings,
+        each_second=0,
+        heavy="weight = 3",
+        light="weight = 1",
+        austria='prefixes = ["+43", "+423"]',
+    )
+    try:
+        load.put(100)
+        load.put(30, "43664")
+        load.site.start(PHONES)
+        wait_until(load.all_done)
+        assert check_that_all_arrived(load) == 0
+        assert set(load.arrived("austria")) == {to for to in load.codes if to.startswith("43")}
+        shares = {name: len(load.arrived(name)) for name in ("heavy", "light")}
+        say(f"of 100 texts: {shares}")
+        assert shares["heavy"] > shares["light"] > 0
+        # The carrier that knows the country best is gone: the others take it over.
+        load.smscs["austria"].kill()
+        load.smscs["austria"].wait()
+        load.put(10, "43664")
+        wait_until(load.all_done)
+        assert check_that_all_arrived(load) == 0
+    finally:
+        load.end()
