@@ -1,0 +1,186 @@
+"""A number that is changed or removed: who hears of it, from when on it counts, and what waits a day."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from tests.alerts.playing import pass_password, work
+from tests.telephone import Telephone
+from tests.world import ALICES_NUMBER, ORIGIN, World, evidence_for, give_phone
+from watchword.alerts.models import Notice
+from watchword.alerts.rules import Rule as Warning_
+from watchword.core.factors import Reason, Rejected
+from watchword.core.policy import FactorKind, Way
+from watchword.delivery.channel import Result
+from watchword.delivery.models import Delivery
+from watchword.delivery.routing import note_result
+from watchword.delivery.texts import text_of
+from watchword.signin import enrolment, overview, phone_reports, service, sessions
+from watchword.signin.challenges import LATE, CodeSent
+from watchword.signin.enrolment import Registered, ShownOnce
+from watchword.signin.models import Session
+from watchword.signin.service import ComeIn, Refused
+
+NEW = {"slot": "mobile", "number": "01512 3456789", "way": "text", "country": "DE"}
+NEW_NUMBER = "+4915123456789"
+DAY = timedelta(days=1)
+
+
+def session_of(world: World, *, later: timedelta = timedelta(0)) -> Session:
+    now = world.now + later
+    proof = evidence_for(FactorKind.PASSWORD, FactorKind.PHONE, at=now)
+    return sessions.open_session(world.alice, proof, origin=ORIGIN, now=now).session
+
+
+def change_number(world: World, telephone: Telephone, wish: dict[str, str], *, later: timedelta = timedelta(0)) -> None:
+    now, session = world.now + later, session_of(world, later=later)
+    assert isinstance(enrolment.start(session, FactorKind.PHONE, wish, origin=ORIGIN, now=now), CodeSent)
+    done = enrolment.finish(session, FactorKind.PHONE, telephone.code, origin=ORIGIN, now=now)
+    assert isinstance(done, Registered)
+
+
+def told(telephone: Telephone, number: str) -> list[str]:
+    return [text_of(message) for message in telephone.received if message.number == number and message.words]
+
+
+def test_a_changed_number_is_told_by_text_and_by_mail(world: World, telephone: Telephone) -> None:
+    change_number(world, telephone, NEW)
+    (text,) = told(telephone, ALICES_NUMBER)
+    assert text.startswith("Harbour & Hill: the phone for signing in to your account was changed to another number.")
+    assert "89" not in text, "the old number does not hear the new one"
+    assert told(telephone, NEW_NUMBER) == []
+    (message,) = work(world.now)
+    assert message.to == ["alice@elsewhere.example"]
+    assert Notice.objects.filter(rule=Warning_.PHONE_ADDED, user=world.alice).exists()
+    assert Delivery.objects.filter(purpose="warning").count() == 1
+
+
+def test_the_old_number_gets_the_codes_until_the_new_one_is_proven(world: World, telephone: Telephone) -> None:
+    session = session_of(world)
+    enrolment.start(session, FactorKind.PHONE, NEW, origin=ORIGIN, now=world.now)
+    wrong = enrolment.finish(session, FactorKind.PHONE, telephone.wrong_code(), origin=ORIGIN, now=world.now)
+    assert isinstance(wrong, Refused)
+    attempt = pass_password(world, world.alice)
+    (choice,) = service.methods(attempt, now=world.now)
+    service.send_code(attempt, choice.credential_id, Way.TEXT, now=world.now + timedelta(minutes=1))
+    assert telephone.received[-1].number == ALICES_NUMBER
+    assert told(telephone, ALICES_NUMBER) == []
+
+
+def test_the_same_number_registered_again_and_a_second_phone_tell_nobody_by_text(
+    world: World, telephone: Telephone
+) -> None:
+    change_number(world, telephone, {**NEW, "number": ALICES_NUMBER})
+    change_number(world, telephone, {**NEW, "slot": "alternate"}, later=timedelta(minutes=1))
+    assert [message for message in telephone.received if message.words] == []
+
+
+def test_a_removed_number_is_told_and_a_fixed_line_is_not(world: World, telephone: Telephone) -> None:
+    office = give_phone(world.alice, "+4930901820", slot="office", way=Way.CALL)
+    session = session_of(world)
+    assert enrolment.remove(session, office.id, origin=ORIGIN, now=world.now)
+    assert telephone.received == []
+    assert enrolment.remove(session, world.alices_phone.id, origin=ORIGIN, now=world.now)
+    (text,) = told(telephone, ALICES_NUMBER)
+    assert text.startswith("Harbour & Hill: this phone no longer gets codes")
+    work(world.now)
+    assert Notice.objects.filter(rule=Warning_.PHONE_REMOVED, user=world.alice).count() == 2
+
+
+def test_the_mail_goes_out_where_the_text_is_held_back(world: World, telephone: Telephone) -> None:
+    """A number abroad, or an empty purse, stops the text and nothing else."""
+    world.organisation.phone_budget = {"organisation_sends_each_day": 0}
+    world.organisation.save()
+    world.alice.refresh_from_db()
+    session = session_of(world)
+    assert enrolment.remove(session, world.alices_phone.id, origin=ORIGIN, now=world.now)
+    assert telephone.received == []
+    (message,) = work(world.now)
+    assert message.to == ["alice@elsewhere.example"]
+
+
+def test_nobody_floods_a_number_by_changing_to_and_fro(world: World, telephone: Telephone) -> None:
+    """Two numbers, exchanged all day: neither hears of it more than five times, nor gets more than ten messages."""
+    mine, other = {**NEW, "number": ALICES_NUMBER}, NEW
+    for turn in range(24):
+        now = world.now + turn * timedelta(minutes=40)
+        session = session_of(world, later=turn * timedelta(minutes=40))
+        wish = mine if turn % 2 else other
+        if isinstance(enrolment.start(session, FactorKind.PHONE, wish, origin=ORIGIN, now=now), CodeSent):
+            enrolment.finish(session, FactorKind.PHONE, telephone.code, origin=ORIGIN, now=now)
+    for number in (ALICES_NUMBER, NEW_NUMBER):
+        assert 1 <= len(told(telephone, number)) <= 5
+        assert sum(message.number == number for message in telephone.received) <= 10
+    assert sum(bool(message.words) for message in telephone.received) <= 5
+
+
+def test_app_passwords_wait_a_day_after_a_change_and_not_after_a_first_phone(
+    world: World, telephone: Telephone
+) -> None:
+    change_number(world, telephone, NEW)
+    for later, expected in (
+        (timedelta(minutes=1), Reason.COOLING_OFF),
+        (DAY - timedelta(seconds=1), Reason.COOLING_OFF),
+    ):
+        session = session_of(world, later=later)
+        made = enrolment.create_app_password(session, "Phone", origin=ORIGIN, now=world.now + later)
+        assert made == Rejected(expected)
+        assert enrolment.why_cannot_create(world.alice, now=world.now + later) == "cooling_off"
+    session = session_of(world, later=DAY)
+    made = enrolment.create_app_password(session, "Phone", origin=ORIGIN, now=world.now + DAY)
+    assert isinstance(made, ShownOnce)
+
+
+def test_a_first_phone_needs_no_cooling_off(world: World, telephone: Telephone) -> None:
+    attempt = pass_password(world, world.bob)
+    enrolment.start(attempt, FactorKind.PHONE, NEW, origin=ORIGIN, now=world.now)
+    done = enrolment.finish(attempt, FactorKind.PHONE, telephone.code, origin=ORIGIN, now=world.now)
+    assert isinstance(done, Registered)
+    assert done.first_app_password is not None
+    assert enrolment.why_cannot_create(world.bob, now=world.now) in {None, "not_enforced"}
+    assert len(overview.app_passwords_of(world.bob)) == 1
+
+
+# How a code on its way is told, and when another way is offered.
+
+
+@pytest.mark.parametrize("result", [Result.WAITING, Result.SENT])
+def test_a_text_without_a_receipt_is_late_when_a_call_can_be_had_and_not_before(
+    world: World, telephone: Telephone, result: Result
+) -> None:
+    attempt = pass_password(world, world.alice)
+    service.send_code(attempt, world.alices_phone.id, Way.TEXT, now=world.now)
+    Delivery.objects.update(result=result)
+    # Not before another one may be asked for: what is offered works.
+    offered = max(LATE, timedelta(seconds=world.organisation.policy.limits.resend_seconds))
+    just_before = service.current_code(attempt, now=world.now + offered - timedelta(seconds=1))
+    late = service.current_code(attempt, now=world.now + offered)
+    assert just_before is not None
+    assert late is not None
+    assert (just_before.is_late, late.is_late) == (False, True)
+    called = service.send_code(attempt, world.alices_phone.id, Way.CALL, now=world.now + offered)
+    assert isinstance(called, CodeSent)
+    assert telephone.received[-1].way is Way.CALL
+
+
+def test_a_text_that_arrived_or_failed_is_not_called_late(world: World, telephone: Telephone) -> None:
+    attempt = pass_password(world, world.alice)
+    service.send_code(attempt, world.alices_phone.id, Way.TEXT, now=world.now)
+    for result in (Result.DELIVERED, Result.UNREACHABLE):
+        Delivery.objects.update(result=result)
+        code = service.current_code(attempt, now=world.now + timedelta(minutes=2))
+        assert code is not None
+        assert not code.is_late
+
+
+@pytest.mark.parametrize("result", [Result.UNREACHABLE, Result.BUSY, Result.NO_ANSWER, Result.VOICEMAIL, Result.FAILED])
+def test_what_did_not_get_through_needs_no_pause(world: World, telephone: Telephone, result: Result) -> None:
+    attempt = pass_password(world, world.alice)
+    service.send_code(attempt, world.alices_phone.id, Way.TEXT, now=world.now)
+    note_result(telephone.received[-1].delivery_id, result, now=world.now)
+    phone_reports.note(telephone.received[-1].delivery_id, result, now=world.now)
+    at_once = world.now + timedelta(seconds=1)
+    assert isinstance(service.send_code(attempt, world.alices_phone.id, Way.CALL, now=at_once), CodeSent)
+    assert isinstance(service.answer(attempt, FactorKind.PHONE, telephone.code, now=at_once), ComeIn)
