@@ -38,8 +38,8 @@ name = "exchange"
 kind = "sip"
 host = "127.0.0.1"
 port = {port}
-first_rtp_port = 44000
-last_rtp_port = 44199
+first_rtp_port = 21000
+last_rtp_port = 21199
 """
 
 

@@ -151,7 +151,7 @@ async def baresip(
         write_wav(folder / f"{name}.wav", bytes(16_000 * 120))
     if speaks is not None:
         shutil.copy(speaks, folder / "mouth.wav")
-    sip, control, first_rtp = free_port(), free_port(), 40_000 + 2 * (os.getpid() % 5_000)
+    sip, control, first_rtp = free_port(), free_port(), 10_000 + 2 * (int.from_bytes(os.urandom(2)) % 4_700)
     settings = {"sip": sip, "control": control, "first_rtp": first_rtp, "last_rtp": first_rtp + 400}
     (folder / "config").write_text(_CONFIGURATION.format(folder=folder, modules=MODULES, calls=calls, **settings))
     home = account or f"<sip:{user}@127.0.0.1:{sip};transport=udp>;regint=0"
