@@ -170,7 +170,7 @@ def test_strangers_who_play_with_a_number_do_not_shut_its_owner_out(world: World
 def test_people_are_counted_only_when_it_turns_on_them(world: World, django_assert_max_num_queries: Any) -> None:
     """A send costs a few indexed questions, in an organisation of any size."""
     make_person(world.organisation, "warm")
-    with CaptureQueriesContext(connection) as asked, django_assert_max_num_queries(16):
+    with CaptureQueriesContext(connection) as asked, django_assert_max_num_queries(20):
         assert ask(world.bob, number(1), world.now) == Free()
     assert not any("COUNT" in query["sql"] and "directory_user" in query["sql"] for query in asked)
 
