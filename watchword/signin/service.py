@@ -100,9 +100,12 @@ def closed_until(attempt: SignInAttempt, *, now: datetime) -> datetime | None:
     return failures.closed_until(attempt_facts(attempt, now=now).second_factor)
 
 
-def methods(attempt: SignInAttempt, *, now: datetime) -> list[MethodChoice]:
-    """Return the methods that may be chosen at this stage; nothing before the password was right."""
-    decision = stage(attempt, now=now)
+def methods(attempt: SignInAttempt, *, now: datetime, decision: Decision | None = None) -> list[MethodChoice]:
+    """Return the methods that may be chosen at this stage; nothing before the password was right.
+
+    ``decision`` is the stage, where the caller has just asked for it.
+    """
+    decision = decision or stage(attempt, now=now)
     if attempt.user is None or not isinstance(decision, AskFor) or FactorKind.PHONE not in decision.methods:
         return []
     surroundings = surroundings_of(attempt.user)
@@ -120,10 +123,11 @@ def send_code(
     """Send a code by one of the offered methods, within the limits."""
     with transaction.atomic():
         user = _lock(attempt, now)
-        decision = stage(attempt, now=now)
+        held = vault.holdings(user, kinds=[FactorKind.PASSWORD, FactorKind.PHONE]) if user is not None else []
+        decision = decide(attempt_facts(attempt, now=now, held=held))
         if user is None or not isinstance(decision, AskFor) or FactorKind.PHONE not in decision.methods:
             return NotSent(None, Reason.NOT_ALLOWED)
-        kept = vault.find(user, credential_id)
+        kept = next((one for one in held if str(one.id) == str(credential_id).lower()), None)
         if kept is None or kept.held.kind not in decision.methods:
             return NotSent(None, Reason.NOT_HELD)
         challenge = factor_of(kept.held.kind).challenge(

@@ -7,7 +7,7 @@ from datetime import datetime
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
@@ -87,7 +87,8 @@ def prove(request: HttpRequest) -> HttpResponse:
                 form.add_error(None if is_match else "answer", reasons.of_code(outcome))
                 code = service.current_code(attempt, now=now)
     is_spent = challenges.is_spent(attempt, Purpose(attempt.purpose), now=now)
-    choices = [] if is_spent else ways.of_methods(service.methods(attempt, now=now))
+    unchanged = decision if request.method != "POST" else None
+    choices = [] if is_spent else ways.of_methods(service.methods(attempt, now=now, decision=unchanged))
     context = {
         "form": form,
         "name": attempt.typed_name,
@@ -144,7 +145,8 @@ def send(request: HttpRequest) -> HttpResponse:
     sent = service.send_code(attempt, request.POST.get("method", ""), request.POST.get("way", ""), now=timezone.now())
     if isinstance(sent, NotSent):
         messages.warning(request, reasons.of_not_sent(sent))
-    return to_stage(attempt)
+        return to_stage(attempt)
+    return HttpResponseRedirect(reverse("web:prove"))
 
 
 def _send_first(request: HttpRequest, attempt: SignInAttempt) -> None:
