@@ -18,10 +18,9 @@ class Command(BaseCommand):
         """Serve until told to stop."""
         if not settings.WATCHWORD_PHONES.carriers:
             raise CommandError("WATCHWORD_PHONES_FILE is not set: there is no carrier to keep open.")
-        asyncio.run(
-            serve_phones(
-                settings.WATCHWORD_PHONES,
-                settings.WATCHWORD_HOME,
-                ready=lambda: self.stdout.write("ready: phones", ending="\n"),
-            )
-        )
+        asyncio.run(serve_phones(settings.WATCHWORD_PHONES, settings.WATCHWORD_HOME, ready=self._say_ready))
+
+    def _say_ready(self) -> None:
+        self.stdout.write("ready: phones")
+        # Whoever started us may be waiting for it at a pipe.
+        self.stdout.flush()
