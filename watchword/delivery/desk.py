@@ -26,7 +26,7 @@ from watchword.delivery.channel import Claimed, Condition, Report, Result
 from watchword.delivery.choosing import Measured
 from watchword.delivery.models import ChannelState, Handover
 from watchword.delivery.receipts import Changed, Outcome, apply_strays, forget_old, kept, note_outcomes, note_reports
-from watchword.delivery.routing import note_result
+from watchword.delivery.routing import Noted, note_results
 
 logger = logging.getLogger(__name__)
 
@@ -114,24 +114,21 @@ def _insist[Answer](act: Callable[[], Answer]) -> Answer:
 
 def _write(batch: Batch, now: datetime) -> list[Changed]:
     with transaction.atomic():
-        note_outcomes(batch.outcomes, now=now)
-        told = []
-        for one in batch.finished:
-            is_news = note_result(
-                one.delivery_id,
-                one.result,
-                now=now,
-                channel=one.channel or None,
-                reference=kept(one.reference),
-                cost_micros=one.cost_micros,
-            )
-            if is_news and one.result is Result.SIM_CHANGED:
-                told.append(Changed(one.delivery_id, one.result))
+        early = note_outcomes(batch.outcomes, now=now)
+        finished = [
+            Noted(one.delivery_id, one.result, one.channel or None, kept(one.reference), one.cost_micros)
+            for one in batch.finished
+        ]
+        news = note_results([*finished, *early], now=now)
         queue.done(one.delivery_id for one in batch.finished if not one.is_spoken)
         queue.keep_for_speaking(one.delivery_id for one in batch.finished if one.is_spoken)
+        queue.have_arrived({one.delivery_id for one in early if one.result.has_arrived})
         for delivery_id, at in batch.again:
             queue.later(delivery_id, at=at)
-        return [*told, *note_reports(batch.reports, now=now)]
+        moved = [
+            one for one, is_news in zip(finished, news, strict=False) if is_news and one.result is Result.SIM_CHANGED
+        ]
+        return [*(Changed(one.delivery_id, one.result) for one in moved), *note_reports(batch.reports, now=now)]
 
 
 def _write_if_it_fits(part: Batch, now: datetime) -> list[Changed]:

@@ -82,7 +82,8 @@ def claim(*, now: datetime, at_most: int = PORTION) -> list[Claimed]:
 
 def keep_for_speaking(delivery_ids: Iterable[UUID]) -> None:
     """Leave messages where a provider can ask what to say in its call, until their codes die."""
-    Waiting.objects.filter(delivery_id__in=list(delivery_ids)).update(is_spoken=True)
+    if ids := list(delivery_ids):
+        Waiting.objects.filter(delivery_id__in=ids).update(is_spoken=True)
 
 
 def forget_spoken(*, now: datetime) -> int:
@@ -90,19 +91,19 @@ def forget_spoken(*, now: datetime) -> int:
     return Waiting.objects.filter(is_spoken=True, expires_at__lt=now).delete()[0]
 
 
-def has_arrived(delivery_id: UUID) -> None:
-    """A telephone has it, whatever we thought: nothing is sent again. What is being spoken stays."""
-    waiting = Waiting.objects.filter(pk=delivery_id, is_spoken=False)
-    way = waiting.values_list("delivery__way", flat=True).first()
-    if way == Way.TEXT:
-        waiting.delete()
-    elif way == Way.CALL:
-        waiting.update(is_spoken=True)
+def have_arrived(delivery_ids: Collection[UUID]) -> None:
+    """Telephones have these, whatever we thought: nothing is sent again. What is being spoken stays."""
+    waiting = Waiting.objects.filter(pk__in=delivery_ids, is_spoken=False) if delivery_ids else Waiting.objects.none()
+    ways = dict(waiting.values_list("pk", "delivery__way"))
+    if ways:
+        Waiting.objects.filter(pk__in=[pk for pk, way in ways.items() if way == Way.TEXT]).delete()
+        Waiting.objects.filter(pk__in=[pk for pk, way in ways.items() if way == Way.CALL]).update(is_spoken=True)
 
 
 def done(delivery_ids: Iterable[UUID]) -> None:
     """Take messages out of the queue: a carrier has them, or nobody ever will."""
-    Waiting.objects.filter(delivery_id__in=list(delivery_ids)).delete()
+    if ids := list(delivery_ids):
+        Waiting.objects.filter(delivery_id__in=ids).delete()
 
 
 def later(delivery_id: UUID, *, at: datetime) -> None:

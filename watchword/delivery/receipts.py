@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,7 +14,7 @@ from django.db.models import Q
 from watchword.delivery import queue
 from watchword.delivery.channel import Report, Result
 from watchword.delivery.models import Handover, Receipt
-from watchword.delivery.routing import note_result
+from watchword.delivery.routing import Noted, note_results
 
 KEPT = timedelta(days=1)
 LOOKED_FOR = timedelta(minutes=10)
@@ -50,8 +50,8 @@ def kept(reference: str) -> str:
     return "".join(sign for sign in reference if sign.isprintable())[:LONGEST_REFERENCE]
 
 
-def note_outcomes(outcomes: Sequence[Outcome], *, now: datetime) -> None:
-    """Write down handovers, and apply the receipts that were quicker than this note. The caller has a transaction."""
+def note_outcomes(outcomes: Sequence[Outcome], *, now: datetime) -> list[Noted]:
+    """Write down handovers and return the receipts that were quicker than this note. The caller has a transaction."""
     Handover.objects.bulk_create(
         Handover(
             delivery_id=outcome.delivery_id,
@@ -69,49 +69,48 @@ def note_outcomes(outcomes: Sequence[Outcome], *, now: datetime) -> None:
     # By the carrier's name, or by ours where the receipt came by an address of ours.
     named = {(one.channel, name): one for one in taken for name in (str(one.delivery_id), kept(one.reference))}
     if not named:
-        return
-    early = Receipt.objects.filter(reference__in={name for _channel, name in named}, is_applied=False)
-    for receipt in early.order_by("at", "pk"):
-        outcome = named.get((receipt.channel, receipt.reference))
-        if outcome is not None:
-            _apply(outcome.delivery_id, outcome.channel, outcome.reference, Result(receipt.result), now)
-            Receipt.objects.filter(pk=receipt.pk).update(is_applied=True)
+        return []
+    waiting = Receipt.objects.filter(reference__in={name for _channel, name in named}, is_applied=False)
+    early = [receipt for receipt in waiting.order_by("at", "pk") if (receipt.channel, receipt.reference) in named]
+    Receipt.objects.filter(pk__in=[receipt.pk for receipt in early]).update(is_applied=True)
+    quick = [
+        _Settled(one.delivery_id, receipt.channel, kept(one.reference), Result(receipt.result))
+        for receipt in early
+        for one in [named[receipt.channel, receipt.reference]]
+    ]
+    _settle_handovers(quick, now)
+    return [Noted(one.delivery_id, one.result) for one in quick]
 
 
-def note_reports(reports: Iterable[Report], *, now: datetime) -> list[Changed]:
+def note_reports(reports: Sequence[Report], *, now: datetime) -> list[Changed]:
     """Write down what carriers reported and return the deliveries of which something new is known by that."""
-    changed = []
-    for report in reports:
-        with transaction.atomic():
-            delivery_id = report.delivery_id or _delivery_of(report)
-            if report.delivery_id is None or not _is_noted(report.delivery_id, report.channel):
-                # The name is the carrier's, or ours where the receipt came by an address of ours.
-                _, is_first = Receipt.objects.get_or_create(
-                    channel=report.channel,
-                    reference=kept(report.reference) or str(report.delivery_id),
-                    result=report.result,
-                    defaults={"at": now, "is_applied": report.delivery_id is None and delivery_id is not None},
-                )
-                if not is_first:
-                    continue
-            if delivery_id is not None and _apply(delivery_id, report.channel, report.reference, report.result, now):
-                changed.append(Changed(delivery_id, report.result))
-    return changed
+    if not reports:
+        return []
+    with transaction.atomic():
+        found = _deliveries_of(reports)
+        noted = _noted({report.delivery_id for report in reports if report.delivery_id is not None})
+        first = _written_first(reports, found, noted, now)
+        settled = [
+            _Settled(delivery_id, report.channel, kept(report.reference), report.result)
+            for report, delivery_id, is_first in zip(reports, found, first, strict=True)
+            if is_first and delivery_id is not None
+        ]
+        return _apply(settled, now)
 
 
 def apply_strays(*, now: datetime) -> int:
     """Apply receipts that were written by another process at the moment at which their handover was; how many."""
-    applied = 0
-    for receipt in Receipt.objects.filter(is_applied=False, at__gt=now - LOOKED_FOR).order_by("at")[:PORTION]:
-        report = Report(receipt.channel, receipt.reference, Result(receipt.result))
-        with transaction.atomic():
-            delivery_id = _delivery_of(report)
-            if delivery_id is not None:
-                Receipt.objects.filter(pk=receipt.pk).update(is_applied=True)
-                reference = "" if report.reference == str(delivery_id) else report.reference
-                _apply(delivery_id, report.channel, reference, report.result, now)
-                applied += 1
-    return applied
+    with transaction.atomic():
+        rows = list(Receipt.objects.filter(is_applied=False, at__gt=now - LOOKED_FOR).order_by("at")[:PORTION])
+        reports = [Report(row.channel, row.reference, Result(row.result)) for row in rows]
+        found = [(row, one) for row, one in zip(rows, _deliveries_of(reports), strict=True) if one is not None]
+        Receipt.objects.filter(pk__in=[row.pk for row, _one in found]).update(is_applied=True)
+        settled = [
+            _Settled(one, row.channel, "" if row.reference == str(one) else row.reference, Result(row.result))
+            for row, one in found
+        ]
+        _apply(settled, now)
+    return len(settled)
 
 
 def forget_old(*, now: datetime) -> int:
@@ -119,29 +118,81 @@ def forget_old(*, now: datetime) -> int:
     return Receipt.objects.filter(at__lt=now - KEPT).delete()[0]
 
 
-def _delivery_of(report: Report) -> UUID | None:
-    reference = kept(report.reference)
-    named = Q(reference=reference)
-    with suppress(ValueError):
-        # Our own name for it: the receipt came by an address of ours.
-        named |= Q(delivery_id=UUID(reference))
-    rows = Handover.objects.filter(named, channel=report.channel).order_by("-at")
-    return rows.values_list("delivery_id", flat=True).first()
+@dataclass(frozen=True, slots=True)
+class _Settled:
+    """What a carrier says about a message of which we know which one it is."""
+
+    delivery_id: UUID
+    channel: str
+    reference: str
+    result: Result
 
 
-def _is_noted(delivery_id: UUID, channel: str) -> bool:
-    """Whether we wrote down already that a carrier took a message; its receipt may be quicker."""
-    taken = Handover.objects.filter(delivery_id=delivery_id, channel=channel)
-    return taken.exclude(result=Result.FAILED).exists()
+def _deliveries_of(reports: Sequence[Report]) -> list[UUID | None]:
+    """Return which delivery each report is about: it says so, or its reference is the carrier's name or ours for it."""
+    names = {kept(report.reference) for report in reports if report.delivery_id is None}
+    ours = set()
+    for name in names:
+        with suppress(ValueError):
+            ours.add(UUID(name))
+    found: dict[tuple[str, str], UUID] = {}
+    if names:
+        rows = Handover.objects.filter(Q(reference__in=names) | Q(delivery_id__in=ours)).order_by("at", "pk")
+        # The newest stands last, and stays: some carriers begin anew with their names.
+        for channel, reference, delivery_id in rows.values_list("channel", "reference", "delivery_id"):
+            found[channel, reference] = found[channel, str(delivery_id)] = delivery_id
+    return [report.delivery_id or found.get((report.channel, kept(report.reference))) for report in reports]
 
 
-def _apply(delivery_id: UUID, channel: str, reference: str, result: Result, now: datetime) -> bool:
-    settled = _MAY_GO_ON if result.has_arrived else _NOT_SETTLED
-    handovers = Handover.objects.filter(delivery_id=delivery_id, channel=channel, result__in=settled)
-    if reference:
-        handovers = handovers.filter(reference=kept(reference))
-    handovers.update(result=result, changed_at=now)
-    is_news = note_result(delivery_id, result, now=now)
-    if is_news and result.has_arrived:
-        queue.has_arrived(delivery_id)
-    return is_news
+def _noted(delivery_ids: Collection[UUID]) -> set[tuple[UUID, str]]:
+    """Return of which deliveries we wrote down already that a carrier took them; a receipt may be quicker."""
+    if not delivery_ids:
+        return set()
+    taken = Handover.objects.filter(delivery_id__in=delivery_ids).exclude(result=Result.FAILED)
+    return set(taken.values_list("delivery_id", "channel"))
+
+
+def _written_first(
+    reports: Sequence[Report], found: Sequence[UUID | None], noted: Collection[tuple[UUID, str]], now: datetime
+) -> list[bool]:
+    """Keep receipts that could not be placed otherwise, each once; return which reports are not there already."""
+    keys = [
+        # The name is the carrier's, or ours where the receipt came by an address of ours.
+        (report.channel, kept(report.reference) or str(report.delivery_id), report.result.value)
+        if report.delivery_id is None or (report.delivery_id, report.channel) not in noted
+        else None
+        for report in reports
+    ]
+    asked = {key[1] for key in keys if key is not None}
+    known = set(Receipt.objects.filter(reference__in=asked).values_list("channel", "reference", "result"))
+    first, rows = [], []
+    for report, delivery_id, key in zip(reports, found, keys, strict=True):
+        first.append(key is None or key not in known)
+        if key is not None and key not in known:
+            known.add(key)
+            is_applied = report.delivery_id is None and delivery_id is not None
+            rows.append(Receipt(channel=key[0], reference=key[1], result=key[2], at=now, is_applied=is_applied))
+    Receipt.objects.bulk_create(rows, ignore_conflicts=True)
+    return first
+
+
+def _apply(settled: Sequence[_Settled], now: datetime) -> list[Changed]:
+    _settle_handovers(settled, now)
+    news = note_results([Noted(one.delivery_id, one.result) for one in settled], now=now)
+    changed = [Changed(one.delivery_id, one.result) for one, is_news in zip(settled, news, strict=True) if is_news]
+    queue.have_arrived({one.delivery_id for one in changed if one.result.has_arrived})
+    return changed
+
+
+def _settle_handovers(settled: Sequence[_Settled], now: datetime) -> None:
+    together: dict[tuple[str, Result, bool], list[_Settled]] = {}
+    for one in settled:
+        together.setdefault((one.channel, one.result, bool(one.reference)), []).append(one)
+    for (channel, result, is_named), ones in together.items():
+        before = _MAY_GO_ON if result.has_arrived else _NOT_SETTLED
+        rows = Handover.objects.filter(
+            channel=channel, result__in=before, delivery_id__in=[one.delivery_id for one in ones]
+        )
+        if is_named:
+            rows = rows.filter(reference__in=[one.reference for one in ones])
+        rows.update(result=result, changed_at=now)

@@ -35,7 +35,7 @@ def count(delivery: Delivery, **more: int) -> None:
     add(delivery.organisation_id, delivery.created_at, delivery.country, Way(delivery.way), is_new=is_new, **more)
 
 
-def add(organisation_id: int, at: datetime, country: str, way: Way, *, is_new: bool, **more: int) -> None:
+def add(organisation_id: int, at: datetime, country: str, way: Way, /, *, is_new: bool, **more: int) -> None:
     """Add to the numbers of one day (UTC), country and way."""
     day = at.astimezone(UTC).date()
     key = {"organisation_id": organisation_id, "day": day, "country": country, "way": way, "is_new": is_new}
