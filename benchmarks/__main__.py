@@ -10,7 +10,9 @@ from benchmarks import hot_path, pages, people, report, schemes, socket_rates, s
 
 
 def main() -> None:
-    """Measure and write; ``--dry`` only prints. ``pumping`` plays the attacks on the budget of texts instead."""
+    """Measure and write; ``--dry`` only prints. ``pumping`` plays the attacks on the budget of texts instead,
+    ``phones`` measures codes and calls under load.
+    """
     if "pumping" in sys.argv:
         with people.scratch():
             from django.db import connection
@@ -18,6 +20,15 @@ def main() -> None:
             from benchmarks import pumping
 
             pumping.main(write="--dry" not in sys.argv)
+            connection.close()
+        return
+    if "phones" in sys.argv:
+        with people.scratch() as home:
+            from django.db import connection
+
+            from benchmarks import phones
+
+            phones.main(home, write="--dry" not in sys.argv)
             connection.close()
         return
     results: dict[str, Any] = {"cores": os.cpu_count()}

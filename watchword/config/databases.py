@@ -29,7 +29,8 @@ def _sqlite(url: str) -> Mapping[str, object]:
     path = "/" + unquote(parts.path).lstrip("/")
     if parts.netloc or parts.query or parts.fragment or path == "/" or path.endswith("/"):
         raise DatabaseUrlError("is not of the form sqlite:///absolute/path")
-    return {"ENGINE": "watchword.config.sqlite", "NAME": path}
+    # Opening one anew for each request costs more than the questions: SQLite reads the whole schema then.
+    return {"ENGINE": "watchword.config.sqlite", "NAME": path, "CONN_MAX_AGE": _KEPT_SECONDS}
 
 
 def _postgresql(url: str) -> Mapping[str, object]:

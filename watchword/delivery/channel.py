@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from uuid import UUID
 
 from watchword.core.policy import Way
@@ -152,6 +152,17 @@ class Channel(Protocol):
 
     def send(self, outgoing: Outgoing, *, timeout_seconds: float) -> Handed:
         """Take a message within the time; raises DeliveryFailed."""
+
+
+@runtime_checkable
+class KeepingChannel(Channel, Protocol):
+    """A channel that writes a message down within the caller's transaction, and sends it after the commit."""
+
+    def keep(self, outgoing: Outgoing, *, now: datetime) -> None:
+        """Write a message down; nothing of it leaves before the commit."""
+
+    def wake(self) -> None:
+        """Say that something was committed."""
 
 
 @dataclass(frozen=True, slots=True)

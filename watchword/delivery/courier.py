@@ -15,6 +15,7 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -26,12 +27,15 @@ from watchword.delivery.breaker import Breaker
 from watchword.delivery.channel import Carrier, Claimed, Condition, DeliveryFailed, Result
 from watchword.delivery.choosing import Measured, Route
 from watchword.delivery.ledger import Ledger
+from watchword.delivery.queue import PORTION
 from watchword.delivery.receipts import Changed
 
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5
 """How long a message waits at most that was written on another machine; on this one the courier is woken."""
+GATHER_SECONDS = 0.04
+"""What comes so soon after the last look is taken, and written, together: on SQLite a transaction locks all others."""
 MEASURE_SECONDS = 10.0
 AT_ONCE = 200
 PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0)
@@ -136,6 +140,7 @@ class Courier:
         loop = asyncio.get_running_loop()
         while True:
             self._wake.clear()
+            looked_at = time.monotonic()
             room = AT_ONCE - len(self._under_way)
             claimed = await self._claim(room) if room > 0 else []
             for item in claimed:
@@ -144,12 +149,10 @@ class Courier:
                 task = loop.create_task(self._carry(item))
                 self._under_way[task] = item
                 task.add_done_callback(self._carried)
-            if claimed:
-                continue
-            try:
-                await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
-            except TimeoutError:
-                continue
+            await asyncio.sleep(max(0, looked_at + GATHER_SECONDS - time.monotonic()))
+            if len(claimed) < min(room, PORTION) or room <= 0:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
 
     async def _claim(self, room: int) -> list[Claimed]:
         asking = asyncio.ensure_future(self._ask(partial(desk.claim, self._clock(), room)))
@@ -171,7 +174,9 @@ class Courier:
         if not task.cancelled() and (error := task.exception()) is not None:
             # Its text may hold a number; its kind and the delivery say where to look.
             logger.error("delivery %s: %s", item.outgoing.delivery_id, type(error).__name__)
-        self._wake.set()
+        if len(self._under_way) >= AT_ONCE - 1:
+            # There was no room, so that others may be waiting.
+            self._wake.set()
 
     async def _carry(self, item: Claimed) -> None:
         outgoing = item.outgoing
@@ -259,6 +264,7 @@ class Courier:
             await self._ledger.dirty.wait()
             self._ledger.dirty.clear()
             await self._settle()
+            await asyncio.sleep(GATHER_SECONDS)
 
     async def _settle(self) -> None:
         now = self._clock()

@@ -49,15 +49,18 @@ class QueueChannel:
         put(outgoing)
         return Handed(result=Result.WAITING)
 
+    def keep(self, outgoing: Outgoing, *, now: datetime) -> None:
+        """Put a message into the queue: a code and its row are there together, or neither is."""
+        _insert(outgoing, now)
+
+    def wake(self) -> None:
+        """Wake the courier."""
+        wake()
+
 
 def put(outgoing: Outgoing) -> None:
     """Write a message into the queue and wake the courier."""
-    delivery = Delivery.objects.only("created_at").get(pk=outgoing.delivery_id)
-    expires_at = outgoing.not_after or delivery.created_at + LASTS
-    payload = settings.WATCHWORD_KEY_RING.seal(_SEAL, json.dumps(_plain(outgoing)).encode())
-    Waiting.objects.create(
-        delivery_id=outgoing.delivery_id, payload=payload, next_try_at=delivery.created_at, expires_at=expires_at
-    )
+    _insert(outgoing, Delivery.objects.only("created_at").get(pk=outgoing.delivery_id).created_at)
     wake()
 
 
@@ -69,6 +72,9 @@ def withdraw(delivery_ids: Collection[UUID]) -> None:
 
 def claim(*, now: datetime, at_most: int = PORTION) -> list[Claimed]:
     """Take messages whose time has come, the oldest first, for as long as the lease lasts."""
+    if not Waiting.objects.filter(next_try_at__lte=now, is_spoken=False).exists():
+        # On SQLite a transaction locks everybody else, also one that finds nothing.
+        return []
     with transaction.atomic():
         due = Waiting.objects.filter(next_try_at__lte=now, is_spoken=False).order_by("next_try_at", "pk")
         if connection.features.has_select_for_update_skip_locked:
@@ -157,6 +163,16 @@ def wake() -> None:
             except OSError:
                 # A full socket has been rung often enough.
                 continue
+
+
+def _insert(outgoing: Outgoing, at: datetime) -> None:
+    payload = settings.WATCHWORD_KEY_RING.seal(_SEAL, json.dumps(_plain(outgoing)).encode())
+    Waiting.objects.create(
+        delivery_id=outgoing.delivery_id,
+        payload=payload,
+        next_try_at=at,
+        expires_at=outgoing.not_after or at + LASTS,
+    )
 
 
 def _plain(outgoing: Outgoing) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from django.db import connection, transaction
 from django.utils.module_loading import import_string
 
 from watchword.core.policy import Way
-from watchword.delivery.channel import Channel, DeliveryFailed, Outgoing, Result, may_follow
+from watchword.delivery.channel import Channel, DeliveryFailed, KeepingChannel, Outgoing, Result, may_follow
 from watchword.delivery.models import Delivery
 from watchword.delivery.tallies import add
 
@@ -40,11 +40,24 @@ def ways_carried() -> frozenset[Way]:
     return frozenset(way for channel in all_channels() for way in channel.ways)
 
 
-def hand_over(outgoing: Outgoing, *, now: datetime) -> Result:
+def keep(outgoing: Outgoing, *, now: datetime) -> None:
+    """Write a message down where the channel for its way does that within the caller's transaction.
+
+    ``hand_over`` follows after the commit all the same.
+    """
+    if (keeping := _keeping(outgoing.way)) is not None:
+        keeping.keep(outgoing, now=now)
+
+
+def hand_over(outgoing: Outgoing, *, now: datetime, was_kept: bool = False) -> Result:
     """Give a message to the first channel that takes it, note the outcome, and return it.
 
     Call this after the transaction that made the code was committed: a code that can't be checked must not arrive.
+    ``was_kept``: ``keep`` was called within that transaction.
     """
+    if was_kept and (keeping := _keeping(outgoing.way)) is not None:
+        keeping.wake()
+        return Result.WAITING
     result, name, reference = Result.FAILED, "", ""
     for channel in all_channels():
         if outgoing.way not in channel.ways:
@@ -63,6 +76,11 @@ def hand_over(outgoing: Outgoing, *, now: datetime) -> Result:
     if result is not Result.WAITING:
         note_result(outgoing.delivery_id, result, now=now, channel=name, reference=reference)
     return result
+
+
+def _keeping(way: Way) -> KeepingChannel | None:
+    channel = next((channel for channel in all_channels() if way in channel.ways), None)
+    return channel if isinstance(channel, KeepingChannel) else None
 
 
 @dataclass(frozen=True, slots=True)

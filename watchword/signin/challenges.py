@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
@@ -17,14 +17,14 @@ from watchword.audit.events import EventKind
 from watchword.audit.record import Origin, record
 from watchword.core.factors import Challenge, Reason
 from watchword.core.policy import FactorKind, Way
-from watchword.delivery import countries, queue
+from watchword.delivery import countries, queue, routing
 from watchword.delivery.budget import Free, NotBefore, Rule, may_send, telephone_of
 from watchword.delivery.channel import Outgoing, Result
 from watchword.delivery.models import Delivery
-from watchword.delivery.routing import hand_over
 from watchword.delivery.tallies import note_entered
 from watchword.directory.models import User
 from watchword.factors import vault
+from watchword.factors.vault import Kept
 from watchword.signin.chance import CHANCE
 from watchword.signin.models import CodeChallenge, Purpose, Session, SignInAttempt
 from watchword.signin.suspicion import suspect_password
@@ -133,7 +133,7 @@ def issue(
     )
     details = {"way": message.way.value, "ends": message.number[-2:], "purpose": str(purpose)}
     record(EventKind.CODE_SENT, now=now, subject=user, origin=origin, details=details)
-    return Outgoing(
+    outgoing = Outgoing(
         delivery_id=delivery.id,
         way=message.way,
         number=message.number,
@@ -147,13 +147,15 @@ def issue(
         match=match,
         not_after=now + timedelta(seconds=limits.code_seconds),
     )
+    routing.keep(outgoing, now=now)
+    return outgoing
 
 
 def dispatch(outgoing: Outgoing | NotSent, user: User, *, now: datetime) -> CodeSent | NotSent:
     """Hand a written code to its channel. Call this after the commit."""
     if isinstance(outgoing, NotSent):
         return outgoing
-    result = hand_over(outgoing, now=now)
+    result = routing.hand_over(outgoing, now=now, was_kept=True)
     limits = user.organisation.policy.limits
     return CodeSent(
         way=outgoing.way,
@@ -169,14 +171,22 @@ def newest(holder: Holder, purpose: Purpose) -> CodeChallenge | None:
     return _of(holder, purpose).select_related("delivery").order_by("-created_at").first()
 
 
-def on_the_way(holder: Holder, user: User, purpose: Purpose, *, now: datetime) -> CodeOnTheWay | None:
-    """Return the newest code as the page needs it; None where none was sent or it was spent."""
+def on_the_way(
+    holder: Holder, user: User, purpose: Purpose, *, now: datetime, held: Sequence[Kept] | None = None
+) -> CodeOnTheWay | None:
+    """Return the newest code as the page needs it; None where none was sent or it was spent.
+
+    ``held`` is what the person holds, where the caller knows it.
+    """
     row = newest(holder, purpose)
     if row is None or row.spent_at is not None:
         return None
     limits = user.organisation.policy.limits
     is_dead = row.void_at is not None or row.expires_at <= now
-    kept = vault.find(user, row.credential_id) if row.credential_id is not None else None
+    if held is not None:
+        kept = next((one for one in held if one.id == row.credential_id), None)
+    else:
+        kept = vault.find(user, row.credential_id) if row.credential_id is not None else None
     result = Result(row.delivery.result) if row.delivery is not None else Result.FAILED
     pause = timedelta(0) if result.is_trouble else timedelta(seconds=limits.resend_seconds)
     return CodeOnTheWay(
@@ -230,12 +240,15 @@ def kept_of(row: CodeChallenge) -> Mapping[str, str]:
 
 def void(codes: QuerySet[CodeChallenge], *, now: datetime) -> None:
     """Make codes worthless, and take those that wait for a carrier out of the queue."""
-    waiting = Delivery.objects.filter(challenges__in=codes, result=Result.WAITING)
+    found = dict(codes.values_list("pk", "delivery_id"))
+    if not found:
+        return
+    waiting = Delivery.objects.filter(pk__in=found.values(), result=Result.WAITING)
     if connection.features.has_select_for_update_skip_locked:
         # What the courier is writing down at this moment is out of the queue anyway: neither waits for the other.
         waiting = waiting.select_for_update(of=("self",), skip_locked=True)
     withdrawn = [delivery.pk for delivery in waiting]
-    codes.update(void_at=now)
+    codes.filter(pk__in=found).update(void_at=now)
     if withdrawn:
         queue.withdraw(withdrawn)
 

@@ -76,7 +76,7 @@ def find_attempt(token: str, *, now: datetime) -> SignInAttempt | None:
     if not token:
         return None
     return (
-        SignInAttempt.objects.select_related("user__organisation", "session__user__organisation")
+        SignInAttempt.objects.select_related("user__organisation")
         .filter(token_hash=token_hash(token), ended_at=None, expires_at__gt=now)
         .first()
     )
@@ -95,17 +95,27 @@ def stage(attempt: SignInAttempt, *, now: datetime) -> Decision:
     return decide(attempt_facts(attempt, now=now))
 
 
+def look(attempt: SignInAttempt, *, now: datetime) -> tuple[Decision, list[Kept]]:
+    """Return where an attempt stands, and what the person holds, for whoever draws a page from both."""
+    if attempt.user is None:
+        return stage(attempt, now=now), []
+    held = vault.holdings(attempt.user, kinds=[FactorKind.PASSWORD, FactorKind.PHONE])
+    return decide(attempt_facts(attempt, now=now, held=held)), held
+
+
 def closed_until(attempt: SignInAttempt, *, now: datetime) -> datetime | None:
     """Return when a second proof may be tried again; None where it may now, or where only an unlock helps."""
     return failures.closed_until(attempt_facts(attempt, now=now).second_factor)
 
 
-def methods(attempt: SignInAttempt, *, now: datetime, decision: Decision | None = None) -> list[MethodChoice]:
+def methods(
+    attempt: SignInAttempt, *, now: datetime, seen: tuple[Decision, list[Kept]] | None = None
+) -> list[MethodChoice]:
     """Return the methods that may be chosen at this stage; nothing before the password was right.
 
-    ``decision`` is the stage, where the caller has just asked for it.
+    ``seen`` is what ``look`` returned, where the caller has just asked for it.
     """
-    decision = decision or stage(attempt, now=now)
+    decision, held = seen or look(attempt, now=now)
     if attempt.user is None or not isinstance(decision, AskFor) or FactorKind.PHONE not in decision.methods:
         return []
     surroundings = surroundings_of(attempt.user)
@@ -113,7 +123,7 @@ def methods(attempt: SignInAttempt, *, now: datetime, decision: Decision | None 
         MethodChoice(
             kept.id, kept.held.kind, kept.held.slot, kept.held.public["ends"], ways_of(kept.held, surroundings)
         )
-        for kept in usable_phones(attempt.user, vault.holdings(attempt.user, kinds=[FactorKind.PHONE]))
+        for kept in usable_phones(attempt.user, held)
     ]
 
 
@@ -148,11 +158,11 @@ def send_code(
     return challenges.dispatch(outgoing, user, now=now)
 
 
-def current_code(attempt: SignInAttempt, *, now: datetime) -> CodeOnTheWay | None:
+def current_code(attempt: SignInAttempt, *, now: datetime, held: list[Kept] | None = None) -> CodeOnTheWay | None:
     """Return the newest code of this attempt, for drawing the page again."""
     if attempt.user is None:
         return None
-    return challenges.on_the_way(attempt, attempt.user, Purpose(attempt.purpose), now=now)
+    return challenges.on_the_way(attempt, attempt.user, Purpose(attempt.purpose), now=now, held=held)
 
 
 def answer(attempt: SignInAttempt, kind: FactorKind, typed: str, *, now: datetime) -> Outcome:

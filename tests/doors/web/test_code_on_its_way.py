@@ -68,7 +68,14 @@ def test_the_page_says_where_the_code_went_and_how_it_stands(
     assert '<span data-says aria-live="polite">Delivered.</span>' in page.content.decode()
     assert f'data-state="{STATE}"' in page.content.decode()
     assert '<noscript><p><a href="/sign-in/prove/">Check again</a></p></noscript>' in page.content.decode()
-    assert state(client) == {"says": "Delivered.", "trouble": "", "late": False, "approved": False, "over": False}
+    assert state(client) == {
+        "says": "Delivered.",
+        "trouble": "",
+        "late": False,
+        "approved": False,
+        "over": False,
+        "done": True,
+    }
 
 
 def test_the_state_is_told_to_the_browser_that_waits_alone(client: Client, world: World, telephone: Telephone) -> None:

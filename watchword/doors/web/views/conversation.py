@@ -15,8 +15,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
-from watchword.core.policy import FactorKind
+from watchword.core.policy import FactorKind, Way
 from watchword.core.signin import AskFor, Deny
+from watchword.delivery.channel import Result
 from watchword.delivery.guard import Rule
 from watchword.doors.web import reasons, ways
 from watchword.doors.web.steps import attempt_of, come_in, go_on, start_again, to_stage
@@ -63,12 +64,12 @@ def prove(request: HttpRequest) -> HttpResponse:
     if attempt is None:
         return start_again()
     now = timezone.now()
-    decision = service.stage(attempt, now=now)
+    decision, held = service.look(attempt, now=now)
     if isinstance(decision, Deny):
         return _show_closed(request, attempt, decision)
     if not isinstance(decision, AskFor) or FactorKind.PASSWORD in decision.methods:
         return to_stage(attempt)
-    code = service.current_code(attempt, now=now)
+    code = service.current_code(attempt, now=now, held=held)
     # Where two digits are pressed in the call there is nothing to type.
     is_match = code is not None and bool(code.match)
     asked = request.POST if request.method == "POST" else None
@@ -87,8 +88,8 @@ def prove(request: HttpRequest) -> HttpResponse:
                 form.add_error(None if is_match else "answer", reasons.of_code(outcome))
                 code = service.current_code(attempt, now=now)
     is_spent = challenges.is_spent(attempt, Purpose(attempt.purpose), now=now)
-    unchanged = decision if request.method != "POST" else None
-    choices = [] if is_spent else ways.of_methods(service.methods(attempt, now=now, decision=unchanged))
+    seen = (decision, held) if request.method != "POST" else None
+    choices = [] if is_spent else ways.of_methods(service.methods(attempt, now=now, seen=seen))
     context = {
         "form": form,
         "name": attempt.typed_name,
@@ -120,6 +121,8 @@ def state(request: HttpRequest) -> HttpResponse:
             "late": code.is_late,
             "approved": code.is_approved,
             "over": not code.tries_left,
+            # A text that arrived has nothing more to tell.
+            "done": code.way is Way.TEXT and code.result is Result.DELIVERED,
         }
     )
 

@@ -109,9 +109,9 @@ if (onItsWay) {
     if (told?.over || (told && told.trouble !== onItsWay.dataset.trouble && !isTyping)) return anew();
     if (told && says && says.textContent !== told.says) says.textContent = told.says;
     if (told && late) late.hidden = !told.late;
-    pause = Math.min(pause * (told ? 1.04 : 2), 10000);
+    pause = Math.min(pause * (told ? 1.1 : 2), 10000);
     clearTimeout(timer);
-    if (!document.hidden) timer = setTimeout(look, pause);
+    if (!document.hidden && !told?.done) timer = setTimeout(look, pause);
   };
   document.addEventListener("visibilitychange", () => { clearTimeout(timer); if (!document.hidden) timer = setTimeout(look, 100); });
   timer = setTimeout(look, pause);

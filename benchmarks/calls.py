@@ -1,0 +1,125 @@
+"""Twenty calls at once through SIP: are there gaps in what the telephones hear? Measured in their recordings."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import resource
+import time
+from array import array
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from benchmarks.codes import _free_port, _running
+
+CALLS = 20
+FRAME = 0.02
+BUFFER = 0.06
+"""What telephones hold back at least before they play; a packet that is later than that is a gap to the ear."""
+
+
+def measure(home: Path, *, calls: int = CALLS) -> dict[str, Any]:
+    """Place so many calls at once and return what was wrong with their sound."""
+    import sys
+
+    folder = home / "heard"
+    folder.mkdir()
+    port = _free_port()
+    codes = [f"{(position * 7_919 + 104_729) % 1_000_000:06d}" for position in range(calls)]
+    telephones = [sys.executable, str(Path(__file__).parent / "telephones.py"), str(port), str(folder)]
+    with _running(telephones, dict(os.environ)):
+        before, began = resource.getrusage(resource.RUSAGE_SELF), time.monotonic()
+        spoken = asyncio.run(_place(port, codes))
+        _wait_for_files(folder, calls)
+        after, seconds = resource.getrusage(resource.RUSAGE_SELF), time.monotonic() - began
+    heard = {call_id: _Recording(json.loads((folder / f"{call_id}.json").read_text())) for call_id in spoken}
+    late = [lateness for recording in heard.values() for lateness in recording.lateness]
+    right = sum(recording.digits() == code * 2 for recording, code in zip(heard.values(), spoken.values(), strict=True))
+    result = {
+        "calls": calls,
+        "packets": len(late),
+        "lost": sum(recording.lost for recording in heard.values()),
+        "gaps": sum(lateness > BUFFER for lateness in late),
+        "worst_lateness_ms": max(late) * 1000,
+        "p999_lateness_ms": sorted(late)[int(len(late) * 0.999)] * 1000,
+        "right_digits": right,
+        "cores": (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / seconds,
+    }
+    print(
+        f"{calls} calls at once, {len(late)} packets: {result['lost']} lost, {result['gaps']} later than "
+        f"{BUFFER * 1000:.0f} ms, worst {result['worst_lateness_ms']:.0f} ms; the right digits twice in {right} of "
+        f"{calls} recordings; {result['cores']:.2f} cores"
+    )
+    return result
+
+
+async def _place(port: int, codes: list[str]) -> dict[str, str]:
+    """Return the code that each call was to speak, by its Call-ID."""
+    from watchword.core.policy import Way
+    from watchword.delivery.channel import Outgoing
+    from watchword.delivery.sip.carrier import SipCarrier
+    from watchword.delivery.sip.wishes import SipWishes
+
+    wishes = SipWishes(
+        host="127.0.0.1", port=port, first_rtp_port=22_000, last_rtp_port=22_199, calls_at_once=len(codes)
+    )
+    carrier = SipCarrier("pbx", wishes)
+    await carrier.start(lambda _report: None)
+    lives = datetime.now(UTC) + timedelta(minutes=5)
+
+    async def one(code: str) -> tuple[str, str]:
+        outgoing = Outgoing(uuid4(), Way.CALL, "+4930901820", "", code, "Bench", "x.example", not_after=lives)
+        handed = await carrier.send(outgoing)
+        return handed.reference, code
+
+    try:
+        spoken = dict(await asyncio.gather(*(one(code) for code in codes)))
+        while carrier._tasks:
+            await asyncio.wait(carrier._tasks)
+        await asyncio.sleep(0.5)
+        return spoken
+    finally:
+        await carrier.stop()
+
+
+def _wait_for_files(folder: Path, number: int) -> None:
+    end = time.monotonic() + 30
+    while len(list(folder.glob("*.json"))) < number:
+        assert time.monotonic() < end, "not every call was recorded"
+        time.sleep(0.1)
+
+
+class _Recording:
+    """What one telephone heard."""
+
+    def __init__(self, rows: list[tuple[float, int, int, str]]) -> None:
+        assert rows, "nothing was heard"
+        first_at, first_number, first_stamp, _sound = rows[0]
+        numbers = {(number - first_number) & 0xFFFF for _at, number, _stamp, _sound in rows}
+        self.lost = max(numbers) + 1 - len(numbers)
+        # Against the earliest possible clock: the packet that was the least late defines when playing may begin.
+        delays = [at - first_at - (stamp - first_stamp) / 8000 for at, _number, stamp, _sound in rows]
+        self.lateness = [delay - min(delays) for delay in delays]
+        self._played = sorted(
+            (
+                (stamp - first_stamp, sound)
+                for (_at, _number, stamp, sound), late in zip(rows, self.lateness, strict=True)
+                if late <= BUFFER
+            )
+        )
+
+    def digits(self) -> str:
+        """Return the digits in what was played: what came too late is silence there."""
+        import audioop
+
+        from tests.phones.hearing import digits_in
+
+        length = self._played[-1][0] + 160
+        played = array("h", bytes(2 * length))
+        for start, sound in self._played:
+            played[start : start + 160] = array("h", audioop.ulaw2lin(base64.b64decode(sound), 2))
+        return digits_in(played)
