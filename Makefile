@@ -8,7 +8,7 @@ WORKERS ?= 2
 RESET ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help pictures demo test test-core test-postgresql test-scenarios test-browser check fix bench faults fuzz requirements clean
+.PHONY: help pictures demo test test-core test-postgresql test-scenarios test-phones test-browser check fix bench faults fuzz requirements clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -47,9 +47,9 @@ demo: $(VENV)/.installed ## try everything on this machine; RESET=1 begins anew
 # Test it --------------------------------------------------------------------------------------------------------------
 
 # Every part runs even if an earlier one failed; the last line is the summary of the last part, or says what failed.
-test: $(VENV)/.installed-dev ## run everything: checks, tests on SQLite and PostgreSQL, real mail servers, a real browser
+test: $(VENV)/.installed-dev ## run everything: checks, tests on SQLite and PostgreSQL, real mail servers and carriers, a real browser
 	@scripts/install-test-packages
-	@failed=; for part in check test-core test-postgresql test-scenarios test-browser; do \
+	@failed=; for part in check test-core test-postgresql test-scenarios test-phones test-browser; do \
 	  echo; echo "=== make $$part"; $(MAKE) --no-print-directory $$part || failed="$$failed $$part"; done; \
 	if [ -n "$$failed" ]; then echo "FAILED:$$failed" >&2; exit 1; fi
 
@@ -62,7 +62,11 @@ test-postgresql: $(VENV)/.installed-dev ## run the same tests on PostgreSQL
 	else echo "#### LEFT OUT: PostgreSQL is not installed, so nothing was tested on it. ####"; fi
 
 test-scenarios: $(VENV)/.installed-dev ## run the tests with real mail servers
-	@$(PYTEST) -q -m scenario
+	@$(PYTEST) -q -m scenario --ignore tests/phones
+
+# Calls take as long as people talk and little of a machine: several at once.
+test-phones: $(VENV)/.installed-dev ## run the tests with real carriers: SMPP, HTTP, Kannel, SIP
+	@$(PYTEST) -q -n 4 -m scenario tests/phones
 
 test-browser: $(VENV)/.installed-dev ## run the tests with a real browser
 	@$(PYTEST) -q -m browser
@@ -84,8 +88,10 @@ fuzz: $(VENV)/.installed-dev ## let hypothesis look for ways in and ways to fall
 	@TEST_FUZZ_SECONDS=600 $(PYTEST) -q --timeout 1500 tests/security/test_parsers.py
 	@TEST_MACHINE_EXAMPLES=300 TEST_CRAWL_EXAMPLES=5000 $(PYTEST) -q --timeout 1500 tests/machine tests/security -k "rac_01 or typed"
 
-bench: $(VENV)/.installed-dev ## measure the hot path beside its bare limit
+bench: $(VENV)/.installed-dev ## measure the hot path beside its bare limit, codes and calls under load, what pumping gets out
 	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks phones
+	@$(BIN)/python -m benchmarks pumping
 
 pictures: $(VENV)/.installed-dev ## take the pictures of the documentation anew, with the browser tests
 	@rm -rf .pictures && TEST_PICTURES=$(CURDIR)/.pictures $(PYTEST) -q tests/browser/test_story.py -k "not without"

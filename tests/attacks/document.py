@@ -21,6 +21,7 @@ REQUIRED: dict[str, int | range] = {
     "ENR": range(4, 10),
     "APP": 16,
     "ENU": 5,
+    "FLD": 14,
     "SES": 6,
     "RED": 3,
     "HST": 1,

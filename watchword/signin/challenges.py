@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
@@ -24,7 +24,6 @@ from watchword.delivery.models import Delivery
 from watchword.delivery.tallies import note_entered
 from watchword.directory.models import User
 from watchword.factors import vault
-from watchword.factors.vault import Kept
 from watchword.signin.chance import CHANCE
 from watchword.signin.models import CodeChallenge, Purpose, Session, SignInAttempt
 from watchword.signin.suspicion import suspect_password
@@ -60,13 +59,9 @@ class NotSent:
 class CodeOnTheWay:
     """The newest code of an attempt or session, as the page needs it."""
 
-    kind: FactorKind
     way: Way
     ends: str
     credential_id: UUID | None
-    slot: str
-    sent_at: datetime
-    expires_at: datetime
     result: Result
     next_send_at: datetime
     tries_left: int
@@ -171,32 +166,19 @@ def newest(holder: Holder, purpose: Purpose) -> CodeChallenge | None:
     return _of(holder, purpose).select_related("delivery").order_by("-created_at").first()
 
 
-def on_the_way(
-    holder: Holder, user: User, purpose: Purpose, *, now: datetime, held: Sequence[Kept] | None = None
-) -> CodeOnTheWay | None:
-    """Return the newest code as the page needs it; None where none was sent or it was spent.
-
-    ``held`` is what the person holds, where the caller knows it.
-    """
+def on_the_way(holder: Holder, user: User, purpose: Purpose, *, now: datetime) -> CodeOnTheWay | None:
+    """Return the newest code as the page needs it; None where none was sent or it was spent."""
     row = newest(holder, purpose)
     if row is None or row.spent_at is not None:
         return None
     limits = user.organisation.policy.limits
     is_dead = row.void_at is not None or row.expires_at <= now
-    if held is not None:
-        kept = next((one for one in held if one.id == row.credential_id), None)
-    else:
-        kept = vault.find(user, row.credential_id) if row.credential_id is not None else None
     result = Result(row.delivery.result) if row.delivery is not None else Result.FAILED
     pause = timedelta(0) if result.is_trouble else timedelta(seconds=limits.resend_seconds)
     return CodeOnTheWay(
-        kind=FactorKind(row.kind),
         way=Way(row.way),
         ends=row.ends,
         credential_id=row.credential_id,
-        slot=kept.held.slot if kept is not None else "",
-        sent_at=row.created_at,
-        expires_at=row.expires_at,
         result=result,
         next_send_at=row.created_at + pause,
         tries_left=0 if is_dead else max(limits.code_tries - row.tries, 0),

@@ -158,11 +158,11 @@ def send_code(
     return challenges.dispatch(outgoing, user, now=now)
 
 
-def current_code(attempt: SignInAttempt, *, now: datetime, held: list[Kept] | None = None) -> CodeOnTheWay | None:
+def current_code(attempt: SignInAttempt, *, now: datetime) -> CodeOnTheWay | None:
     """Return the newest code of this attempt, for drawing the page again."""
     if attempt.user is None:
         return None
-    return challenges.on_the_way(attempt, attempt.user, Purpose(attempt.purpose), now=now, held=held)
+    return challenges.on_the_way(attempt, attempt.user, Purpose(attempt.purpose), now=now)
 
 
 def answer(attempt: SignInAttempt, kind: FactorKind, typed: str, *, now: datetime) -> Outcome:

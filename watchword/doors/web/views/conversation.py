@@ -69,7 +69,7 @@ def prove(request: HttpRequest) -> HttpResponse:
         return _show_closed(request, attempt, decision)
     if not isinstance(decision, AskFor) or FactorKind.PASSWORD in decision.methods:
         return to_stage(attempt)
-    code = service.current_code(attempt, now=now, held=held)
+    code = service.current_code(attempt, now=now)
     # Where two digits are pressed in the call there is nothing to type.
     is_match = code is not None and bool(code.match)
     asked = request.POST if request.method == "POST" else None
