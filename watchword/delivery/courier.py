@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5
 """How long a message waits at most that was written on another machine; on this one the courier is woken."""
-GATHER_SECONDS = 0.04
+GATHER_SECONDS = 0.1
 """What comes so soon after the last look is taken, and written, together: on SQLite a transaction locks all others."""
 MEASURE_SECONDS = 10.0
 AT_ONCE = 200

@@ -322,12 +322,13 @@ def _lock(attempt: SignInAttempt, now: datetime) -> User | None:
         list(_living(attempt, now))
         return None
     user = lock_person(attempt.user)
-    fresh = _living(attempt, now).first()
+    fresh = next(iter(_living(attempt, now).values_list("evidence", "password_version")), None)
     if fresh is None:
         # Another tab finished it, or an administrator ended it: nothing that was proven counts any more.
         attempt.evidence, attempt.password_version, attempt.user = [], None, None
         return None
-    attempt.evidence, attempt.password_version, attempt.user = fresh.evidence, fresh.password_version, user
+    attempt.evidence, attempt.password_version = fresh
+    attempt.user = user
     return user
 
 
