@@ -73,7 +73,7 @@ RESULTS: Mapping[Result, Words] = {
     Result.BUSY: gettext_lazy("line busy"),
     Result.DECLINED: gettext_lazy("call declined"),
     Result.HUNG_UP: gettext_lazy("hung up early"),
-    Result.VOICEMAIL: gettext_lazy("answering machine, nothing left on it"),
+    Result.VOICEMAIL: gettext_lazy("no key pressed, perhaps a machine; nothing left on it"),
     Result.BAD_NUMBER: gettext_lazy("number does not exist"),
     Result.BLOCKED: gettext_lazy("blocked by the network"),
     Result.SIM_CHANGED: gettext_lazy("not sent: SIM card changed lately"),

@@ -133,7 +133,7 @@ _FATE: dict[Result, Promise] = {
     Result.BUSY: gettext_lazy("the line was busy"),
     Result.DECLINED: gettext_lazy("declined"),
     Result.HUNG_UP: gettext_lazy("hung up early"),
-    Result.VOICEMAIL: gettext_lazy("an answering machine, nothing left on it"),
+    Result.VOICEMAIL: gettext_lazy("answered, no key pressed; nothing left on a machine"),
     Result.BAD_NUMBER: gettext_lazy("the number is not in use"),
     Result.BLOCKED: gettext_lazy("not let through"),
     Result.SIM_CHANGED: gettext_lazy("not sent: the number moved to another SIM card"),

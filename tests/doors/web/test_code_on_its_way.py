@@ -144,7 +144,10 @@ def test_a_call_that_nobody_answers_offers_a_text(client: Client, world: World, 
     [
         (Result.BUSY, "We called, and the line was busy."),
         (Result.NO_ANSWER, "We called, and nobody answered."),
-        (Result.VOICEMAIL, "We reached an answering machine, and left nothing on it."),
+        (
+            Result.VOICEMAIL,
+            "The call was answered, but no key was pressed. If it was a machine, nothing was left on it.",
+        ),
         (Result.DECLINED, "We called, and the call was declined."),
         (Result.HUNG_UP, "We called, and the call ended before the code was heard."),
         (Result.UNREACHABLE, "The call did not get through."),

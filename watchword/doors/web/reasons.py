@@ -156,7 +156,9 @@ _TROUBLE_IN_CALLS = {
     Result.BUSY: gettext_lazy("We called, and the line was busy."),
     Result.DECLINED: gettext_lazy("We called, and the call was declined."),
     Result.HUNG_UP: gettext_lazy("We called, and the call ended before the code was heard."),
-    Result.VOICEMAIL: gettext_lazy("We reached an answering machine, and left nothing on it."),
+    Result.VOICEMAIL: gettext_lazy(
+        "The call was answered, but no key was pressed. If it was a machine, nothing was left on it."
+    ),
     Result.MISMATCHED: gettext_lazy("Wrong digits were pressed twice, so the call ended."),
 }
 
