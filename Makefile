@@ -64,9 +64,10 @@ test-postgresql: $(VENV)/.installed-dev ## run the same tests on PostgreSQL
 test-scenarios: $(VENV)/.installed-dev ## run the tests with real mail servers
 	@$(PYTEST) -q -m scenario --ignore tests/phones
 
-# Calls take as long as people talk and little of a machine: several at once.
+# Calls take as long as people talk and little of a machine: several at once. What failed then is played again alone,
+# where nothing else takes its time or its ports; it must pass there.
 test-phones: $(VENV)/.installed-dev ## run the tests with real carriers: SMPP, HTTP, Kannel, SIP
-	@$(PYTEST) -q -n 4 -m scenario tests/phones
+	@$(PYTEST) -q -n 4 -m scenario tests/phones || $(PYTEST) -q -m scenario tests/phones --last-failed --last-failed-no-failures none
 
 test-browser: $(VENV)/.installed-dev ## run the tests with a real browser
 	@$(PYTEST) -q -m browser

@@ -56,7 +56,7 @@ class Reports:
 @asynccontextmanager
 async def caller(port: int, **wishes: Any) -> AsyncIterator[tuple[SipCarrier, Reports]]:
     """Start a carrier that calls by a telephone system at a port of this machine, and stop it."""
-    first = 20_000 + (uuid4().int % 2_900) * 4
+    first = 20_000 + (uuid4().int % 1_400) * 4
     values = {"host": "127.0.0.1", "port": port, "first_rtp_port": first, "last_rtp_port": first + 199, **wishes}
     carrier, reports = SipCarrier("pbx", SipWishes(**values)), Reports()
     await carrier.start(reports)

@@ -45,7 +45,7 @@ modparam("usrloc", "db_mode", 0)
 modparam("rr", "append_fromtag", 1)
 
 request_route {{
-    xlog("L_ALERT", "SAW $rm $ru\\n");
+    xlog("L_ALERT", "SAW $rm $cs $ci\\n");
     if (!mf_process_maxfwd_header("10")) {{ sl_send_reply("483", "Too Many Hops"); exit; }}
     if (is_method("OPTIONS") && !has_totag()) {{ sl_send_reply("200", "OK"); exit; }}
     if (is_method("CANCEL")) {{ if (t_check_trans()) {{ t_relay(); }} exit; }}
@@ -89,9 +89,10 @@ class Kamailio:
         return f"<sip:{user}@{DOMAIN};transport=udp>;auth_user={user};auth_pass={PASSWORD};{outbound};regint=60"
 
     def saw(self) -> list[str]:
-        """Return the methods of all requests that came, in order."""
+        """Return the methods of all requests that came, in order; one that was sent again is one."""
         lines = self.log.read_text(errors="replace").splitlines()
-        return [line.partition("SAW ")[2].split()[0] for line in lines if "SAW " in line]
+        requests = dict.fromkeys(line.partition("SAW ")[2] for line in lines if "SAW " in line)
+        return [request.split()[0] for request in requests]
 
     async def knows(self, user: str) -> None:
         """Wait until somebody is registered."""

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.phones.smsc import free_port
+from tests.phones.smsc import free_even_port, free_port
 
 SECONDS = 30
 KEYS = "a=rtpmap:101 telephone-event/8000\na=fmtp:101 0-16"
@@ -119,8 +119,8 @@ async def sipp(folder: Path, *steps: str) -> AsyncIterator[Sipp]:
         + _HERE_I_AM.format(says(200))
         + "</scenario>\n"
     )
-    port, media = free_port(), free_port()
-    words = ["-sf", str(scenario), "-i", "127.0.0.1", "-p", str(port), "-mp", str(media // 2 * 2), "-bind_local"]
+    port, media = free_port(), free_even_port()
+    words = ["-sf", str(scenario), "-i", "127.0.0.1", "-p", str(port), "-mp", str(media), "-bind_local"]
     words += ["-m", "2", "-nostdin", "-timeout", f"{SECONDS}s", "-timeout_error", "-cp", str(free_port())]
     words += ["-trace_msg", "-message_file", str(log), "-trace_err", "-error_file", str(folder / "errors.log")]
     process = await asyncio.create_subprocess_exec(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -43,10 +44,24 @@ def start_smsc(port: int, log: Path, *, each_second: int = 0) -> subprocess.Pope
 
 
 def free_port() -> int:
-    """Return a port on loopback that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port on loopback that nobody uses now, by TCP or by UDP.
+
+    It is one of those that the system gives to nobody by chance: most programs here open theirs a moment later.
+    """
+    while True:
+        port = 26_000 + secrets.randbelow(6_700)
+        with suppress(OSError):
+            for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+                with socket.socket(type=kind) as probe:
+                    probe.bind(("127.0.0.1", port))
+            return port
+
+
+def free_even_port() -> int:
+    """Return one for sound: RTP takes an even port, and the one after it."""
+    while (port := free_port()) % 2:
+        continue
+    return port
 
 
 @dataclass

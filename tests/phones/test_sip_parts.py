@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.phones.calling import CODE, call, run
-from tests.phones.smsc import free_port
+from tests.phones.smsc import free_even_port, free_port
 from watchword.delivery.channel import Result
 from watchword.delivery.sip import wire as wires
 from watchword.delivery.sip.conversation import Conversation
@@ -134,7 +134,7 @@ def test_fld_08_keys_from_anywhere_else_are_not_heard() -> None:
     """Whoever shows the two digits in a browser must not be able to send them by RTP from there."""
 
     async def play() -> None:
-        stranger, phone, port = await peer("127.0.0.2"), await peer(), free_port() // 2 * 2
+        stranger, phone, port = await peer("127.0.0.2"), await peer(), free_even_port()
         line = Line("127.0.0.1", port)
         await line.open(build_sdp("127.0.0.1", phone.port, 0, "PCMU"))
         try:
@@ -176,7 +176,7 @@ def test_an_answer_that_can_not_be_used_says_why(answer: Any, words: str) -> Non
 
 def test_what_is_said_is_cut_short_by_what_is_said_next() -> None:
     async def play() -> None:
-        phone, port = await peer(), free_port() // 2 * 2
+        phone, port = await peer(), free_even_port()
         line = Line("127.0.0.1", port)
         await line.open(build_sdp("127.0.0.1", phone.port, 8, "PCMA"))
         try:
