@@ -45,13 +45,13 @@ def _page(heard: dict[str, Any], rows: list[dict[str, Any]]) -> str:
         (
             f"**Goal: the page's p99 under {GOAL_MS} ms at 50 codes a second.** "
             f"The page: {'reached' if last['page_ms']['p99'] < GOAL_MS else 'missed'}. Asking, which writes: "
-            f"{'reached' if last['send_ms']['p99'] < GOAL_MS else 'missed'}: a writer that has to wait for SQLite's one lock looks"
+            f"{'reached' if last['send_ms']['p99'] < GOAL_MS else 'missed'}."
         ),
         (
-            "again after up to a tenth of a second. A code takes about "
-            f"{last['cpu_seconds_for_each_code'] * 1000:.0f} ms of CPU in all processes together, so that 50 a second leave little"
+            f"A code takes about {last['cpu_seconds_for_each_code'] * 1000:.0f} ms of CPU in all processes together, so that"
         ),
-        "of two cores; nothing was lost.",
+        "50 a second leave little of two cores. On its way to the SMSC a code waits for SQLite's one lock, whose writers look",
+        "again after up to a tenth of a second; what was asked for arrived.",
         "",
         "## Calls through SIP",
         "",
