@@ -103,16 +103,9 @@ class Agent(SipUAC):
             return None
 
     def _acknowledge_refusal(self, transaction: Transaction, response: SipResponse) -> None:
-        # Section 17.1.1.3: the same branch and request line, the To of the response.
-        invite = transaction.request
-        ack = SipRequest(method="ACK", uri=invite.uri)
-        for name in ("Via", "From", "Call-ID", "Max-Forwards"):
-            ack.headers.set_single(name, invite.headers.get_first(name) or "")
+        ack = _beside(transaction.request, "ACK")
+        # Section 17.1.1.3: the To is that of the response.
         ack.headers.set_single("To", response.headers.get_first("to") or "")
-        seq = invite.cseq.seq if invite.cseq is not None else 1
-        ack.headers.set_single("CSeq", stringify_cseq(CSeq(seq=seq, method="ACK")))
-        for route in invite.headers.get("route"):
-            ack.headers.append("Route", route)
         self._wire.send(ack, transaction.address)
 
     def _hang_up_stray(self, transaction: Transaction, response: SipResponse) -> None:
@@ -138,14 +131,7 @@ class Agent(SipUAC):
         self._wire.send(bye, transaction.address)
 
     def _cancel_late(self, transaction: Transaction) -> None:
-        invite = transaction.request
-        cancel = SipRequest(method="CANCEL", uri=invite.uri)
-        for name in ("Via", "From", "To", "Call-ID", "Max-Forwards"):
-            cancel.headers.set_single(name, invite.headers.get_first(name) or "")
-        seq = invite.cseq.seq if invite.cseq is not None else 1
-        cancel.headers.set_single("CSeq", stringify_cseq(CSeq(seq=seq, method="CANCEL")))
-        for route in invite.headers.get("route"):
-            cancel.headers.append("Route", route)
+        cancel = _beside(transaction.request, "CANCEL")
         if self._wire.transaction_of(cancel) is None:
             self._wire.send(cancel, transaction.address)
 
@@ -162,6 +148,18 @@ class Agent(SipUAC):
         via.branch = generate_branch()
         request.via = [via]
         self._wire.send(request, transaction.address)
+
+
+def _beside(invite: SipRequest, method: str) -> SipRequest:
+    """Return a request that goes the way of an INVITE, on its branch, under its number (sections 9.1 and 17.1.1.3)."""
+    request = SipRequest(method=method, uri=invite.uri)
+    for name in ("Via", "From", "To", "Call-ID", "Max-Forwards"):
+        request.headers.set_single(name, invite.headers.get_first(name) or "")
+    seq = invite.cseq.seq if invite.cseq is not None else 1
+    request.headers.set_single("CSeq", stringify_cseq(CSeq(seq=seq, method=method)))
+    for route in invite.headers.get("route"):
+        request.headers.append("Route", route)
+    return request
 
 
 def _is_same_leg(call: OutgoingCall, response: SipResponse) -> bool:
