@@ -319,7 +319,7 @@ def test_every_state_can_be_seen_by_everybody(
     look("telephone-connected", alice.telephone)
     alice.telephone.get_by_role("button", name="Hang up").click()
     clock.becomes("voicemail")
-    expect(page.get_by_role("alert")).to_contain_text("answering machine", timeout=LIVE)
+    expect(page.get_by_role("alert")).to_contain_text("If it was a machine", timeout=LIVE)
     look("call-in-trouble")
     page.get_by_role("button", name="Text the number ending 78").click()
     expect(page.locator("main")).to_contain_text("No more codes are sent in this sign-in.")
