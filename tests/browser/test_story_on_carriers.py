@@ -111,7 +111,7 @@ def test_the_first_sign_in_and_every_later_one_by_text(
     expect(again.page.get_by_role("heading", level=1)).to_contain_text("Bob")
 
 
-def test_the_first_sign_in_and_every_later_one_by_call(
+def test_sign_ins_by_call_and_fraud_reported_at_the_telephone_ends_the_code_in_the_browser(
     player: Callable[[], Player], demo: Demo, phone: Handset
 ) -> None:
     alice = player()
@@ -132,10 +132,6 @@ def test_the_first_sign_in_and_every_later_one_by_call(
     again.verify(phone.hear_code())
     expect(again.page.get_by_role("heading", level=1)).to_contain_text("Alice")
 
-
-def test_fraud_reported_at_the_telephone_ends_the_code_in_the_browser(
-    player: Callable[[], Player], phone: Handset
-) -> None:
     stranger = player()
     stranger.begin("alice", OWN)
     expect(stranger.page.get_by_role("heading", level=1)).to_have_text("Check your phone")
