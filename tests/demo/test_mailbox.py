@@ -143,9 +143,11 @@ def test_an_end_while_it_starts_leaves_nobody_behind(tmp_path: Path, number: sig
 
 
 _HALF_STARTED = """
-import sys
+import signal, sys
 from pathlib import Path
 from watchword.demo.processes import Child, Processes
+# Whoever runs the tests by nohup has a hang-up ignored, which the demo respects.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 sleeper = [sys.executable, "-c", "import time; time.sleep(120)"]
 children = [Child("one", sleeper), Child("two", sleeper)]
 processes = Processes(children, {})

@@ -64,6 +64,7 @@ async def in_front_of(port: int, context: ssl.SSLContext, *, at: int) -> AsyncIt
     """Terminate TLS at one port and pass on to another; yields what was said in clear behind it."""
     heard: list[bytes] = []
     tasks: set[asyncio.Task[None]] = set()
+    writers: list[asyncio.StreamWriter] = []
 
     async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, listens: bool) -> None:
         with suppress(OSError, ssl.SSLError):
@@ -75,7 +76,9 @@ async def in_front_of(port: int, context: ssl.SSLContext, *, at: int) -> AsyncIt
         writer.close()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
         inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
+        writers.append(inner_writer)
         for one in (
             asyncio.create_task(pump(reader, inner_writer, listens=True)),
             asyncio.create_task(pump(inner_reader, writer, listens=False)),
@@ -91,3 +94,6 @@ async def in_front_of(port: int, context: ssl.SSLContext, *, at: int) -> AsyncIt
         for task in list(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        # A pump that was cancelled has closed nothing.
+        for writer in writers:
+            writer.close()
