@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -192,7 +192,7 @@ def test_a_receipt_is_read_as_the_provider_writes_it(
         "X-Twilio-Signature": Provider().signature(url, says) if is_form else "",
         "X-Nobody-Signature": "sha256=" + hmac.new(TOKEN.encode(), body, hashlib.sha256).hexdigest(),
     }
-    assert receipts.is_genuine(wishes, url=url, headers=signed, body=body, is_form=is_form)
+    assert receipts.is_genuine(wishes, url=url, headers=signed, body=body, is_form=is_form, now=datetime.now(UTC))
     assert receipts.result_of(wishes, url=url, body=body, is_form=is_form) is result
 
 

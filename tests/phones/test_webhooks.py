@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 from uuid import UUID, uuid4
@@ -227,6 +227,7 @@ def test_a_receipt_of_a_message_that_is_gone_changes_nothing(site: Client, world
 # Twilio's signature ---------------------------------------------------------------------------------------------------
 
 TWILIO = ReceiptWishes(scheme=Scheme.TWILIO, secret="12345")
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
 def test_the_signature_of_twilios_own_documentation_is_right() -> None:
@@ -234,17 +235,17 @@ def test_the_signature_of_twilios_own_documentation_is_right() -> None:
     url = "https://mycompany.com/myapp.php?foo=1&bar=2"
     body = b"CallSid=CA1234567890ABCDE&Caller=%2B12349013030&Digits=1234&From=%2B12349013030&To=%2B18005551212"
     headers = {"X-Twilio-Signature": "0/KCTR6DLpKmkAf8muzZqo1nDgQ="}
-    assert is_genuine(TWILIO, url=url, headers=headers, body=body, is_form=True)
-    assert not is_genuine(TWILIO, url=url + "3", headers=headers, body=body, is_form=True)
+    assert is_genuine(TWILIO, url=url, headers=headers, body=body, is_form=True, now=NOW)
+    assert not is_genuine(TWILIO, url=url + "3", headers=headers, body=body, is_form=True, now=NOW)
 
 
 @pytest.mark.parametrize("written", ["https://x.example:443/a?b=c", "https://x.example/a?b=c"])
 @pytest.mark.parametrize("ours", ["https://x.example:443/a?b=c", "https://x.example/a?b=c"])
 def test_the_port_of_https_may_be_written_or_not(written: str, ours: str) -> None:
     headers = {"X-Twilio-Signature": Provider().signature(written, {"a": "b"}, "12345")}
-    assert is_genuine(TWILIO, url=ours, headers=headers, body=b"a=b", is_form=True)
+    assert is_genuine(TWILIO, url=ours, headers=headers, body=b"a=b", is_form=True, now=NOW)
     another = ours.replace("x.example", "x.example:8443").replace(":443", "")
-    assert not is_genuine(TWILIO, url=another, headers={}, body=b"a=b", is_form=True)
+    assert not is_genuine(TWILIO, url=another, headers={}, body=b"a=b", is_form=True, now=NOW)
 
 
 def test_a_body_that_is_no_form_counts_with_its_digest_in_the_address_only() -> None:
@@ -258,20 +259,21 @@ def test_a_body_that_is_no_form_counts_with_its_digest_in_the_address_only() -> 
     ):
         url = f"https://x.example/a{query}"
         headers = {"x-twilio-signature": Provider().signature(url, {}, "12345")}
-        assert is_genuine(TWILIO, url=url, headers=headers, body=body, is_form=False) is is_right
+        assert is_genuine(TWILIO, url=url, headers=headers, body=body, is_form=False, now=NOW) is is_right
         if is_right:
             assert result_of(ReceiptWishes(status="MessageStatus"), url=url, body=body, is_form=False)
-            assert not is_genuine(TWILIO, url=url, headers=headers, body=body + b" ", is_form=False)
+            assert not is_genuine(TWILIO, url=url, headers=headers, body=body + b" ", is_form=False, now=NOW)
 
 
 @given(st.sampled_from(Scheme), st.text(max_size=40), st.binary(max_size=200), st.booleans(), st.text(max_size=40))
 def test_no_octets_are_genuine_and_none_make_the_reader_fall(
     scheme: Scheme, signature: str, body: bytes, is_form: bool, query: str
 ) -> None:
-    wishes = ReceiptWishes(scheme=scheme, secret="a secret")
+    wishes = ReceiptWishes(scheme=scheme, secret="a secret", public_key="A" * 43 + "=")
     url = f"https://x.example/?{query}"
-    headers = {"X-Twilio-Signature": signature, "X-Signature": signature}
-    found = is_genuine(wishes, url=url, headers=headers, body=body, is_form=is_form)
+    headers = dict.fromkeys(("X-Twilio-Signature", "X-Signature", "Telnyx-Signature-Ed25519"), signature)
+    headers["Telnyx-Timestamp"] = str(int(NOW.timestamp()))
+    found = is_genuine(wishes, url=url, headers=headers, body=body, is_form=is_form, now=NOW)
     assert found is (scheme is Scheme.ADDRESS)
     result_of(wishes, url=url, body=body, is_form=is_form)
 

@@ -186,9 +186,11 @@ def _elks(table: dict[str, Any]) -> Mapping[str, Any]:
 
 
 def _telnyx(table: dict[str, Any]) -> Mapping[str, Any]:
-    # Telnyx' documentation: Messaging, "Send a message" and "Receiving Webhooks for Messaging". It signs by Ed25519,
-    # which we don't check: the address, which it alone is told, must do.
+    # Telnyx' documentation: Messaging, "Send a message" and "Receiving Webhooks for Messaging". Without the public key
+    # of the account its signature can't be checked: the address, which it alone is told, must do.
     key, sender = _take(table, "key", "sender")
+    public_key = table.pop("public_key", "")
+    proof = {"scheme": "telnyx", "public_key": public_key} if public_key else {}
     return {
         "url": "https://api.telnyx.com/v2/messages",
         "secrets": {"key": key},
@@ -200,6 +202,7 @@ def _telnyx(table: dict[str, Any]) -> Mapping[str, Any]:
         "reference_path": "data.id",
         "code_path": "errors.0.code",
         "receipts": {
+            **proof,
             "status": "data.payload.to.0.status",
             "arrived": ["delivered"],
             "unreachable": ["delivery_failed", "expired"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -31,6 +32,8 @@ FIELDS = frozenset(
 UCS-2), the sender, our own name for the message, the addresses of our two webhooks, and how long the code lives. And
 ``{secret.NAME}``."""
 _HOLDS_SECRET = re.compile(r"authorization|password|passwd|secret|token|api[-_]?key", re.IGNORECASE)
+PUBLIC_KEY_OCTETS = 32
+"""RFC 8032 section 5.1.5."""
 LONGEST_SECONDS = 20.0
 """A message belongs to one courier for half a minute: within that the provider has answered or is given up."""
 
@@ -44,6 +47,8 @@ class Scheme(StrEnum):
     """X-Twilio-Signature: HMAC-SHA1 of the address and the sorted fields, in base64, beside the signed address."""
     HMAC = "hmac-sha256"
     """A header with the HMAC-SHA256 of the body, in hexadecimal, beside the signed address."""
+    TELNYX = "telnyx"
+    """telnyx-signature-ed25519: Ed25519 of the time and the body, in base64, beside the signed address."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +57,8 @@ class ReceiptWishes:
 
     scheme: Scheme = Scheme.ADDRESS
     secret: str = field(default="", repr=False)
+    public_key: str = ""
+    """Of the scheme telnyx, in base64; no secret, so that it stands in clear."""
     header: str = "X-Signature"
     """Of the scheme hmac-sha256; a prefix such as ``sha256=`` is ignored."""
     status: str = "status"
@@ -64,8 +71,10 @@ class ReceiptWishes:
     no_answer: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse a scheme without its secret; raises ValueError."""
-        if self.scheme is not Scheme.ADDRESS and not self.secret:
+        """Refuse a scheme without its secret or key; raises ValueError."""
+        if self.scheme is Scheme.TELNYX:
+            check_public_key(self.public_key)
+        elif self.scheme is not Scheme.ADDRESS and not self.secret:
             raise ValueError(f"receipts of the scheme {self.scheme} need a secret")
 
 
@@ -118,6 +127,16 @@ class HttpWishes:
                 if name not in FIELDS and name.removeprefix("secret.") not in self.secrets:
                     known = ", ".join(f"{{{one}}}" for one in sorted(FIELDS))
                     raise ValueError(f"{{{name}}} means nothing in a template; expected: one of {known}, or a secret")
+
+
+def check_public_key(text: str) -> None:
+    """Refuse what is no public key of Ed25519 in base64; raises ValueError."""
+    try:
+        octets = b64decode(text, validate=True)
+    except ValueError:
+        octets = b""
+    if len(octets) != PUBLIC_KEY_OCTETS:
+        raise ValueError("public_key is not the account's public key: 32 octets in base64")
 
 
 def check_address(url: str, *, private_networks_allowed: bool) -> None:

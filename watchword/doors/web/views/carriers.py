@@ -88,7 +88,12 @@ def _genuine(request: HttpRequest, channel: str, name: str, token: str) -> tuple
     if len(request.body) > receipts.LONGEST_BODY:
         raise Http404
     is_genuine = receipts.is_genuine(
-        wishes, url=_url(request), headers=request.headers, body=request.body, is_form=_is_form(request)
+        wishes,
+        url=_url(request),
+        headers=request.headers,
+        body=request.body,
+        is_form=_is_form(request),
+        now=timezone.now(),
     )
     if not is_genuine:
         raise Http404
