@@ -59,7 +59,7 @@ def test_every_component_can_be_seen_and_used_by_everybody(
 def test_what_can_be_pressed_is_large_enough_for_a_finger(gallery: Gallery, open_browser: Open) -> None:
     page = gallery.open(open_browser(viewport=NARROW), "/calm/")
     page.locator("summary", has_text="Manage user settings").click()
-    pressed = page.locator("a.button:visible, button:visible, summary:visible, select:visible, .tabs a, .navigation a")
+    pressed = page.locator("a.button:visible, button:visible, summary:visible, select:visible, .tabs a")
     boxes = [(one.inner_text(), one.bounding_box()) for one in pressed.all()]
     assert len(boxes) > 25
     assert [(text, box) for text, box in boxes if box is None or box["height"] < 44 or box["width"] < 44] == []
@@ -118,6 +118,38 @@ def test_a_menu_opens_by_keyboard_with_javascript_and_without(
     check_fits(page)
     page.keyboard.press("Enter")
     expect(links).to_be_hidden()
+
+
+@pytest.mark.parametrize("with_script", [True, False])
+def test_where_there_is_little_room_the_navigation_opens_by_a_button(
+    with_script: bool, gallery: Gallery, open_browser: Open, picture: Picture
+) -> None:
+    page = gallery.open(open_browser(viewport=NARROW, java_script_enabled=with_script), "/calm/")
+    button, links = page.get_by_role("button", name="Menu"), page.locator(".navigation")
+    expect(links).to_be_hidden()
+    box = button.bounding_box()
+    assert box is not None
+    assert box["y"] + box["height"] < 120, "the first screen is left to the page"
+    button.focus()
+    page.keyboard.press("Enter")
+    expect(links).to_be_visible()
+    box = links.bounding_box()
+    assert box is not None
+    assert (box["x"], box["width"]) == (0, NARROW["width"])
+    assert all(one.evaluate("e => e.getBoundingClientRect().height") >= 44 for one in links.locator("a").all())
+    check_fits(page)
+    if with_script:
+        check_accessibility(page)
+    picture(page, f"gallery-navigation-{with_script}")
+    page.keyboard.press("Escape")
+    expect(links).to_be_hidden()
+    expect(button).to_be_focused()
+
+
+def test_where_there_is_room_the_navigation_is_there_without_a_button(gallery: Gallery, open_browser: Open) -> None:
+    page = gallery.open(open_browser(), "/calm/")
+    expect(page.locator(".navigation")).to_be_visible()
+    expect(page.locator(".navigation-button")).to_be_hidden()
 
 
 def test_a_menu_closes_by_escape_by_a_click_elsewhere_and_when_the_focus_leaves(

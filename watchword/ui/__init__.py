@@ -41,7 +41,9 @@ Classes, each with an example:
   becomes a stack that names each cell by its heading; a heading that is ``visually-hidden`` names nothing.
 - ``<form class="filter-bar" role="search"><div class="row wide">``; ``<div class="bulk-bar" role="group">``;
   ``<nav class="tabs">`` of links with ``aria-current``.
-- ``<nav class="navigation">`` at the left; ``<aside class="side-panel">`` with a ``side-panel-head`` at the right.
+- ``<nav class="navigation" id="navigation" popover>`` at the left, which ``<button class="button secondary
+  navigation-button" popovertarget="navigation">`` opens where there is little room; ``<aside class="side-panel">`` with
+  a ``side-panel-head`` at the right.
 - For inputs: ``code-input``, ``short-input``, ``letter`` (a readonly textarea to copy). ``stack``; ``inline``;
   ``other-ways``; ``visually-hidden``.
 
