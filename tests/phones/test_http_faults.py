@@ -7,6 +7,7 @@ import json
 import socket
 import ssl
 import time
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
 
@@ -16,6 +17,7 @@ import pytest
 from tests.phones.http_benches import opened, outgoing, run, wishes_of
 from tests.phones.provider import Mood, provider
 from tests.phones.smsc import free_port
+from watchword.core.policy import Way
 from watchword.delivery.channel import DeliveryFailed, Result
 from watchword.delivery.http_gateway import carrier as carrier_module
 from watchword.delivery.http_gateway import safe_http
@@ -23,7 +25,7 @@ from watchword.delivery.http_gateway.addresses import addresses_of
 from watchword.delivery.http_gateway.carrier import HttpCarrier, coding_of
 from watchword.delivery.http_gateway.safe_http import NoAnswer, NotAllowed, SafeClient, is_public
 from watchword.delivery.http_gateway.templates import fill, look_up
-from watchword.delivery.http_gateway.wishes import FIELDS, HttpWishes
+from watchword.delivery.http_gateway.wishes import FIELDS, HttpWishes, ReceiptWishes
 
 
 @pytest.mark.parametrize(
@@ -302,6 +304,15 @@ VALUES = dict.fromkeys(FIELDS, "x") | {"number": "+49", "reference": "r"}
         ({"query": {"api_key": "abcdef"}}, "secret in clear"),
         ({"form": {"password": "abcdef"}}, "secret in clear"),
         ({"form": {"a": "{code}"}}, "means nothing"),
+        ({"form": {"a": "{Number}"}}, "means nothing"),
+        ({"form": {"a": "{key}"}, "secrets": {"key": "abcdef"}}, "means nothing"),
+        ({"url": "https://bücher.example/"}, "outside ASCII"),
+        ({"url": "https://api.example/a b"}, "blank"),
+        ({"headers": {"X Key": "a"}}, "'X Key' is no name of a header"),
+        ({"ca_file": Path("/nowhere/at/all.pem")}, "ca_file"),
+        ({"ca_file": Path(__file__)}, "ca_file"),
+        ({"way": Way.CALL, "form": {"a": "{voice}"}}, "receipts"),
+        ({"way": Way.CALL, "receipts": ReceiptWishes()}, "voice"),
         ({"json": [{"a": ["{secret.nobody}"]}]}, "means nothing"),
     ],
 )
@@ -339,9 +350,16 @@ def test_no_value_breaks_out_of_its_place(value: str) -> None:
     assert "the secret" not in str((request.url, request.headers, request.content))
 
 
-def test_headers_of_the_operator_count_more_than_ours() -> None:
-    wishes = HttpWishes(url="https://api.example/", headers={"Accept": "text/plain", "Idempotency-Key": "mine"})
-    assert fill(wishes, VALUES).headers == {"Accept": "text/plain", "Idempotency-Key": "mine"}
+def test_headers_of_the_operator_count_more_than_ours_however_they_are_written() -> None:
+    headers = {"accept": "text/plain", "Idempotency-Key": "mine", "content-type": "application/vnd.api+json"}
+    wishes = HttpWishes(url="https://api.example/", headers=headers, json={"a": "b"})
+    assert fill(wishes, VALUES).headers == headers
+
+
+def test_the_name_of_a_secret_may_have_a_hyphen() -> None:
+    headers = {"Authorization": "Bearer {secret.api-key}"}
+    wishes = HttpWishes(url="https://api.example/", headers=headers, secrets={"api-key": "abcdef"})
+    assert fill(wishes, VALUES).headers["Authorization"] == "Bearer abcdef"
 
 
 def test_letters_outside_ascii_in_a_header_arrive() -> None:

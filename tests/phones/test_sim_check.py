@@ -103,6 +103,8 @@ def test_fld_09_a_number_that_is_being_registered_has_no_past_here() -> None:
         ({"url": "https://x.example/"}, "number"),
         ({"url": "http://x.example/{number}", "private_networks_allowed": False}, "https"),
         ({"url": "https://a:b@x.example/{number}"}, "user name"),
+        ({"url": "https://zürich.example/{number}"}, "outside ASCII"),
+        ({"headers": {"X Key": "a"}}, "no name of a header"),
         ({"timeout_seconds": 30.0}, "a code waits for it"),
         ({"hours": 0}, "hours"),
     ],

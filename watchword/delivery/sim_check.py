@@ -13,7 +13,7 @@ from urllib.parse import quote
 from watchword.delivery.channel import Claimed
 from watchword.delivery.http_gateway.safe_http import NoAnswer, NotAllowed, SafeClient
 from watchword.delivery.http_gateway.templates import look_up
-from watchword.delivery.http_gateway.wishes import check_address
+from watchword.delivery.http_gateway.wishes import check_address, check_headers
 
 LONGEST_SECONDS = 5.0
 
@@ -42,6 +42,7 @@ class SimWishes:
         if not any(name in text for name in ("{number}", "{digits}") for text in (self.url, *self.json.values())):
             raise ValueError("neither url nor json names {number} or {digits}")
         check_address(self.url, private_networks_allowed=self.private_networks_allowed)
+        check_headers(self.headers)
         if not 0 < self.timeout_seconds <= LONGEST_SECONDS:
             raise ValueError(f"timeout_seconds is not between 0 and {LONGEST_SECONDS:.0f}: a code waits for it")
         if not 1 <= self.hours <= 24 * 90:

@@ -30,8 +30,6 @@ def fill(wishes: HttpWishes, values: Mapping[str, str]) -> Request:
             {name: _text(text, known) for name, text in wishes.query.items()}
         )
     headers = {"Accept": "application/json", "Idempotency-Key": values["reference"]}
-    # A line break in a header would begin another one.
-    headers |= {name: " ".join(_text(text, known).split()) for name, text in wishes.headers.items()}
     if wishes.user:
         headers["Authorization"] = "Basic " + b64encode(f"{wishes.user}:{wishes.password}".encode()).decode()
     content = b""
@@ -41,6 +39,10 @@ def fill(wishes: HttpWishes, values: Mapping[str, str]) -> Request:
     elif wishes.form:
         content = urlencode({name: _text(text, known) for name, text in wishes.form.items()}).encode()
         headers["Content-Type"] = "application/x-www-form-urlencoded"
+    for name, text in wishes.headers.items():
+        # The operator's count more than ours; a line break in one would begin another.
+        headers = {ours: value for ours, value in headers.items() if ours.lower() != name.lower()}
+        headers[name] = " ".join(_text(text, known).split())
     return Request(wishes.method, url, headers, content)
 
 

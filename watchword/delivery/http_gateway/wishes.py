@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +13,8 @@ from urllib.parse import urlsplit
 
 from watchword.core.policy import Way
 
-FIELD = re.compile(r"\{([a-z_]+(?:\.[A-Za-z0-9_]+)?)\}")
+FIELD = re.compile(r"\{([\w.-]+)\}")
+"""Whatever stands in braces like a name: one that is not known is a slip, and would be sent as it stands."""
 FIELDS = frozenset(
     {
         "number",
@@ -31,6 +33,8 @@ FIELDS = frozenset(
 """What a template may name: the number with and without plus, our text and its coding (0 for the GSM alphabet, 2 for
 UCS-2), the sender, our own name for the message, the addresses of our two webhooks, and how long the code lives. And
 ``{secret.NAME}``."""
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""RFC 9110 section 5.1."""
 _HOLDS_SECRET = re.compile(r"authorization|password|passwd|secret|token|api[-_]?key", re.IGNORECASE)
 PUBLIC_KEY_OCTETS = 32
 """RFC 8032 section 5.1.5."""
@@ -119,14 +123,18 @@ class HttpWishes:
             raise ValueError("a GET has no body: say query instead of form or json, or another method")
         if not 0 < self.timeout_seconds <= LONGEST_SECONDS:
             raise ValueError(f"timeout_seconds is not between 0 and {LONGEST_SECONDS:.0f}")
+        check_headers(self.headers)
         for table in (self.query, self.headers, self.form):
             check_no_secret(table)
         texts = [self.url, *self.query.values(), *self.headers.values(), *self.form.values(), *_leaves(self.json)]
-        for text in texts:
-            for name in FIELD.findall(text):
-                if name not in FIELDS and name.removeprefix("secret.") not in self.secrets:
-                    known = ", ".join(f"{{{one}}}" for one in sorted(FIELDS))
-                    raise ValueError(f"{{{name}}} means nothing in a template; expected: one of {known}, or a secret")
+        named = {name for text in texts for name in FIELD.findall(text)}
+        for name in sorted(named - FIELDS - {f"secret.{secret}" for secret in self.secrets}):
+            known = ", ".join(f"{{{one}}}" for one in sorted(FIELDS))
+            raise ValueError(f"{{{name}}} means nothing in a template; expected: one of {known}, or a secret")
+        if self.way is Way.CALL and (self.receipts is None or "voice" not in named):
+            raise ValueError("a call needs {voice}, where the provider asks what to say, and receipts: how we know it")
+        if self.ca_file is not None:
+            check_certificates(self.ca_file)
 
 
 def check_public_key(text: str) -> None:
@@ -141,6 +149,8 @@ def check_public_key(text: str) -> None:
 
 def check_address(url: str, *, private_networks_allowed: bool) -> None:
     """Refuse an address that no provider has; raises ValueError with plain words."""
+    if not url.isascii() or not url.isprintable() or " " in url:
+        raise ValueError("url has a blank, or a sign outside ASCII; write it as it is sent, with % and xn--")
     parts = urlsplit(url)
     if parts.scheme not in {"https", "http"} or not parts.hostname:
         raise ValueError("url is not an address that begins with https://")
@@ -152,6 +162,21 @@ def check_address(url: str, *, private_networks_allowed: bool) -> None:
         raise ValueError("url has port 0")
     if parts.scheme == "http" and not private_networks_allowed:
         raise ValueError("url is not https; in your own network only, say private_networks_allowed = true")
+
+
+def check_headers(headers: Mapping[str, str]) -> None:
+    """Refuse what is no name of a header; raises ValueError."""
+    for name in headers:
+        if not _HEADER.fullmatch(name):
+            raise ValueError(f"{name!r} is no name of a header")
+
+
+def check_certificates(file: Path) -> None:
+    """Refuse a file in which there are no certificates; raises ValueError."""
+    try:
+        ssl.create_default_context(cafile=file)
+    except OSError:
+        raise ValueError("ca_file can't be read, or holds no certificates in PEM") from None
 
 
 def check_no_secret(table: Mapping[str, str]) -> None:
