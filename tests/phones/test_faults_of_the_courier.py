@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -12,7 +14,7 @@ from tests.delivery.test_courier import FakeCarrier, carry, result_of, waiting
 from tests.world import World
 from watchword.delivery import courier as module
 from watchword.delivery import desk, queue
-from watchword.delivery.channel import DeliveryFailed, Handed, Outgoing, Report, Result
+from watchword.delivery.channel import Claimed, DeliveryFailed, Handed, Outgoing, Report, Result
 from watchword.delivery.models import Delivery, Handover, Waiting
 from watchword.delivery.receipts import Changed, Outcome
 
@@ -135,10 +137,10 @@ def test_fld_13_a_courier_does_not_begin_twice_with_the_same_message(
     claims: list[int] = []
     claim = desk.claim
 
-    def counted(now: datetime, at_most: int) -> list[object]:
-        claimed = claim(now, at_most)
-        claims.extend(len(claimed) for _ in range(1))
-        return list(claimed)
+    def counted(*arguments: Any) -> list[Claimed]:
+        claimed = claim(*arguments)
+        claims.append(len(claimed))
+        return claimed
 
     monkeypatch.setattr(desk, "claim", counted)
 
@@ -154,6 +156,81 @@ def test_fld_13_a_courier_does_not_begin_twice_with_the_same_message(
     carry(slow, until=lambda: result_of(delivery) is Result.SENT)
     assert len(slow.sent) == 1
     assert sum(claims) >= 5
+
+
+def test_a_lease_begins_when_the_database_is_asked_and_not_while_it_is_held_up(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a failover all questions are old: a lease that is over already gives one message to two couriers."""
+    claim, asked = desk.claim, list[datetime]()
+    leases: list[datetime] = []
+
+    def held_up(*arguments: Any) -> list[Claimed]:
+        time.sleep(0.5)
+        asked.append(datetime.now(UTC))
+        return claim(*arguments)
+
+    monkeypatch.setattr(desk, "claim", held_up)
+
+    class Slow(FakeCarrier):
+        async def send(self, outgoing: Outgoing) -> Handed:
+            async with asyncio.timeout(5):
+                while not leases:  # noqa: ASYNC110  (another thread looks)
+                    await asyncio.sleep(0.01)
+            return Handed("1")
+
+    def is_sent() -> bool:
+        leases.extend(Waiting.objects.filter(tries=1).values_list("next_try_at", flat=True))
+        return result_of(delivery) is Result.SENT
+
+    delivery = waiting(world)
+    carry(Slow(), until=is_sent)
+    assert leases[0] >= asked[0] + queue.LEASE
+
+
+def test_what_a_lock_took_of_the_lease_is_not_there_for_carrying(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody else may claim a message while we carry it, however long the claim itself took."""
+    claim, began, ended = queue.claim, [], []
+    monkeypatch.setattr(module, "CARRY_SECONDS", 2.0)
+
+    def slowly(**wishes: Any) -> list[Claimed]:
+        began.append(time.monotonic())
+        claimed = claim(**wishes)
+        time.sleep(1.5)
+        return claimed
+
+    monkeypatch.setattr(queue, "claim", slowly)
+
+    class Endless(FakeCarrier):
+        async def send(self, outgoing: Outgoing) -> Handed:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.append(time.monotonic())
+            raise AssertionError
+
+    waiting(world)
+    carry(Endless(), until=lambda: bool(ended))
+    assert ended[0] - began[0] < 3.0
+
+
+def test_what_a_carrier_may_have_taken_when_we_stop_is_not_sent_again_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The courier that starts next gives its receipt the same time as one that goes on."""
+    monkeypatch.setattr(module, "STOP_SECONDS", 0.1)
+
+    class Endless(FakeCarrier):
+        async def send(self, outgoing: Outgoing) -> Handed:
+            self.sent.append(outgoing)
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    waiting(world)
+    endless = Endless()
+    carry(endless, until=lambda: bool(endless.sent))
+    pause = Waiting.objects.get().next_try_at - datetime.now(UTC)
+    assert timedelta(seconds=5) < pause <= timedelta(seconds=module.UNSURE_SECONDS)
 
 
 @pytest.mark.parametrize("result", [Result.BLOCKED, Result.BUSY, Result.NO_ANSWER, Result.BAD_NUMBER])

@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TypeVar
 from uuid import UUID
@@ -42,7 +42,7 @@ PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Before a message that nobody took is tried again; after the last of them it has failed."""
 STOP_SECONDS = 10.0
 CARRY_SECONDS = 25.0
-"""How long one message is carried at a time: less than the lease, so that nobody else begins meanwhile."""
+"""How long after it was claimed a message is carried: less than the lease, so that nobody else begins meanwhile."""
 UNSURE_SECONDS = 10.0
 """A carrier that did not answer may have taken a message: for so long its receipt may come and show that it has."""
 
@@ -118,11 +118,12 @@ class Courier:
     async def _stop_carrying(self) -> None:
         if self._under_way:
             await asyncio.wait(self._under_way, timeout=STOP_SECONDS)
-        left = list(self._under_way.values())
+        left = [item.outgoing.delivery_id for item in self._under_way.values()]
         for task in list(self._under_way):
             task.cancel()
         await asyncio.gather(*(line.carrier.stop() for line in self._lines.values()), return_exceptions=True)
-        await self._ask(lambda: desk.give_back([item.outgoing.delivery_id for item in left], self._clock()))
+        # A carrier may have taken them: a receipt gets as much time as if we went on.
+        await self._ask(lambda: desk.give_back(left, self._clock() + timedelta(seconds=UNSURE_SECONDS)))
 
     def _rung(self) -> None:
         assert self._bell is not None
@@ -142,11 +143,11 @@ class Courier:
             self._wake.clear()
             looked_at = time.monotonic()
             room = AT_ONCE - len(self._under_way)
-            claimed = await self._claim(room) if room > 0 else []
+            claimed_at, claimed = await self._claim(room) if room > 0 else (looked_at, [])
             for item in claimed:
                 if self._is_in_hand(item.outgoing.delivery_id):
                     continue
-                task = loop.create_task(self._carry(item))
+                task = loop.create_task(self._carry(item, until=claimed_at + CARRY_SECONDS))
                 self._under_way[task] = item
                 task.add_done_callback(self._carried)
             await asyncio.sleep(max(0, looked_at + GATHER_SECONDS - time.monotonic()))
@@ -154,13 +155,14 @@ class Courier:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
 
-    async def _claim(self, room: int) -> list[Claimed]:
-        asking = asyncio.ensure_future(self._ask(partial(desk.claim, self._clock(), room)))
+    async def _claim(self, room: int) -> tuple[float, list[Claimed]]:
+        """Claim messages; also returns when, in monotonic time: a database can let us wait for a part of the lease."""
+        asking = asyncio.ensure_future(self._ask(lambda: (time.monotonic(), desk.claim(self._clock, room))))
         try:
             return await asyncio.shield(asking)
         except asyncio.CancelledError:
             # We stop: what was claimed at this very moment is given back, or it would wait for its lease.
-            orphans = [item.outgoing.delivery_id for item in await asking]
+            orphans = [item.outgoing.delivery_id for item in (await asking)[1]]
             await self._ask(partial(desk.give_back, orphans, self._clock()))
             raise
 
@@ -178,7 +180,7 @@ class Courier:
             # There was no room, so that others may be waiting.
             self._wake.set()
 
-    async def _carry(self, item: Claimed) -> None:
+    async def _carry(self, item: Claimed, *, until: float) -> None:
         outgoing = item.outgoing
         if outgoing.not_after is not None and outgoing.not_after <= self._clock():
             self._ledger.given_up(outgoing, Result.EXPIRED)
@@ -186,7 +188,7 @@ class Courier:
         asked = ""
         failure = DeliveryFailed(Result.FAILED, permanent=False)
         try:
-            async with asyncio.timeout(CARRY_SECONDS):
+            async with asyncio.timeout_at(until):
                 if self._sim_changed is not None and await self._sim_changed(item):
                     self._ledger.given_up(outgoing, Result.SIM_CHANGED)
                     return

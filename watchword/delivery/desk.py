@@ -70,11 +70,14 @@ class Seen:
     carried_today: Mapping[str, int] = field(default_factory=dict)
 
 
-def claim(now: datetime, at_most: int) -> list[Claimed]:
-    """Take messages out of the queue for a while; none when the database doesn't answer."""
+def claim(clock: Callable[[], datetime], at_most: int) -> list[Claimed]:
+    """Take messages out of the queue for a while, which begins now and not when the courier asked for this.
+
+    None when the database doesn't answer.
+    """
     close_old_connections()
     try:
-        return queue.claim(now=now, at_most=min(at_most, queue.PORTION))
+        return queue.claim(now=clock(), at_most=min(at_most, queue.PORTION))
     except (DatabaseError, InterfaceError) as error:
         logger.warning("the queue can't be read: %s", type(error).__name__)
         connection.close()
@@ -148,10 +151,10 @@ def _parts(batch: Batch) -> Iterator[Batch]:
     yield from (Batch(reports=[one]) for one in batch.reports)
 
 
-def give_back(delivery_ids: Sequence[UUID], now: datetime) -> None:
-    """Put messages back that will not be carried by this courier."""
+def give_back(delivery_ids: Sequence[UUID], at: datetime) -> None:
+    """Put messages back that will not be carried by this courier: from that time on they are anybody's."""
     try:
-        queue.release(delivery_ids, now=now)
+        queue.release(delivery_ids, at=at)
     except (DatabaseError, InterfaceError) as error:
         # The lease gives them back in half a minute.
         logger.warning("messages could not be given back: %s", type(error).__name__)

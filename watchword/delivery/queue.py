@@ -117,10 +117,9 @@ def later(delivery_id: UUID, *, at: datetime) -> None:
     Waiting.objects.filter(delivery_id=delivery_id).update(next_try_at=at)
 
 
-def release(delivery_ids: Iterable[UUID], *, now: datetime) -> None:
+def release(delivery_ids: Iterable[UUID], *, at: datetime) -> None:
     """Give messages back that this courier will not send after all, because it stops."""
-    with transaction.atomic():
-        Waiting.objects.filter(delivery_id__in=list(delivery_ids)).update(next_try_at=now)
+    Waiting.objects.filter(delivery_id__in=list(delivery_ids)).update(next_try_at=at)
 
 
 def read_call(delivery_id: UUID, *, now: datetime) -> tuple[Outgoing, Call] | None:
