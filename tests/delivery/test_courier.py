@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from tests.world import ALICES_NUMBER, World
 from watchword.core.policy import Way
@@ -88,8 +90,6 @@ def carry(
 
 
 def _closing(until: Callable[[], bool]) -> bool:
-    from django.db import connection
-
     try:
         return until()
     finally:
@@ -201,6 +201,18 @@ def test_what_a_killed_courier_had_in_hand_is_sent_by_the_next_one(world: World)
     carrier = FakeCarrier()
     carry(carrier, until=lambda: result_of(delivery) is Result.SENT, clock=lambda: datetime.now(UTC) + 2 * queue.LEASE)
     assert carrier.sent[0].code == "493027"
+
+
+def test_twenty_messages_are_claimed_by_as_many_questions_as_one(world: World, django_assert_num_queries: Any) -> None:
+    """Whether somebody is an administrator is not asked for each: until they are claimed, nothing leaves."""
+    now = datetime.now(UTC)
+    waiting(world)
+    with CaptureQueriesContext(connection) as asked:
+        assert len(queue.claim(now=now + timedelta(seconds=1))) == 1
+    for _ in range(20):
+        waiting(world)
+    with django_assert_num_queries(len(asked)):
+        assert len(queue.claim(now=datetime.now(UTC))) == 20
 
 
 def test_fld_09_nothing_is_sent_to_a_number_that_moved_to_another_sim(world: World) -> None:

@@ -83,6 +83,7 @@ def claim(*, now: datetime, at_most: int = PORTION) -> list[Claimed]:
         claimed = list(due.values_list("pk", flat=True)[:at_most])
         Waiting.objects.filter(pk__in=claimed).update(next_try_at=now + LEASE, tries=F("tries") + 1)
     rows = Waiting.objects.filter(pk__in=claimed).select_related("delivery__user").order_by("next_try_at", "pk")
+    rows = rows.prefetch_related("delivery__user__role_assignments")
     return [one for one in (_claimed_or_dropped(row) for row in rows) if one is not None]
 
 
