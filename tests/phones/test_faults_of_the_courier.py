@@ -233,6 +233,19 @@ def test_what_a_carrier_may_have_taken_when_we_stop_is_not_sent_again_at_once(
     assert timedelta(seconds=5) < pause <= timedelta(seconds=module.UNSURE_SECONDS)
 
 
+def test_a_report_that_names_nothing_is_about_nobodys_message(world: World) -> None:
+    """A message that one carrier refused has no name there, and still waits for another one."""
+    now, delivery = datetime.now(UTC), waiting(world)
+    desk.write(
+        desk.Batch(outcomes=[Outcome(delivery.pk, "one", Result.FAILED, "DE")], again=[(delivery.pk, now)]),
+        lambda _changed: None,
+        now,
+    )
+    desk.write(desk.Batch(reports=[Report("one", "\x01", Result.DELIVERED)]), lambda _changed: None, now)
+    assert result_of(delivery) is Result.WAITING
+    assert Waiting.objects.count() == 1
+
+
 @pytest.mark.parametrize("result", [Result.BLOCKED, Result.BUSY, Result.NO_ANSWER, Result.BAD_NUMBER])
 def test_nobody_closes_a_carrier_by_bad_numbers(world: World, monkeypatch: pytest.MonkeyPatch, result: Result) -> None:
     """What lies with the number opens no breaker, however often."""

@@ -131,6 +131,8 @@ class _Settled:
 def _deliveries_of(reports: Sequence[Report]) -> list[UUID | None]:
     """Return which delivery each report is about: it says so, or its reference is the carrier's name or ours for it."""
     names = {kept(report.reference) for report in reports if report.delivery_id is None}
+    # What carriers refused has no name: a report without one is not about the newest of those.
+    names.discard("")
     ours = set()
     for name in names:
         with suppress(ValueError):
