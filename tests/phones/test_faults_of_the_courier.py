@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
+import signal
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.delivery.test_courier import FakeCarrier, carry, result_of, waiting
 from tests.world import World
+from watchword.config.phone_service import serve_phones
 from watchword.delivery import courier as module
 from watchword.delivery import desk, queue
 from watchword.delivery.channel import Claimed, DeliveryFailed, Handed, Outgoing, Report, Result
 from watchword.delivery.models import Delivery, Handover, Waiting
+from watchword.delivery.phones_file import Phones
 from watchword.delivery.receipts import Changed, Outcome
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -244,6 +249,19 @@ def test_a_report_that_names_nothing_is_about_nobodys_message(world: World) -> N
     desk.write(desk.Batch(reports=[Report("one", "\x01", Result.DELIVERED)]), lambda _changed: None, now)
     assert result_of(delivery) is Result.WAITING
     assert Waiting.objects.count() == 1
+
+
+def test_a_bell_that_another_process_took_away_does_not_make_a_polite_end_a_failure(
+    world: World, tmp_path: Path
+) -> None:
+    """Two containers that share a home can have the same process number: the newer one has the socket's place."""
+
+    def taken_away() -> None:
+        for socket in tmp_path.glob("phones-*.sock"):
+            socket.unlink()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    asyncio.run(serve_phones(Phones((), "EUR"), tmp_path, ready=taken_away))
 
 
 @pytest.mark.parametrize("result", [Result.BLOCKED, Result.BUSY, Result.NO_ANSWER, Result.BAD_NUMBER])

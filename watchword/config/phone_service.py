@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from django.utils import timezone
@@ -49,7 +50,9 @@ async def serve_phones(phones: Phones, folder: Path, *, ready: Callable[[], None
         finally:
             if check is not None:
                 await check.close()
-            os.unlink(bell.getsockname())  # noqa: PTH108  (a path object would warn of blocking; this blocks as little)
+            with suppress(FileNotFoundError):
+                # A process of the same number in another container that shares the home has taken its place.
+                os.unlink(bell.getsockname())  # noqa: PTH108  (a path object would warn of blocking; this blocks as little)
 
 
 def _decided(changed: Changed) -> None:
