@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+LONGEST_NUMBER = 20
+"""Digits of an address (SMPP 3.4 section 4.4.1), without the closing zero."""
 LONGEST_NAME = 11
 """Letters of an alphanumeric sender (3GPP TS 23.040)."""
 
@@ -53,11 +55,18 @@ class SmppWishes:
             raise ValueError("port is not from 1 to 65535")
         if not 1 <= self.window_size <= 1000:  # noqa: PLR2004
             raise ValueError("window_size is not from 1 to 1000")
-        # The lengths are the protocol's, SMPP 3.4 section 4.1, without the closing zero.
-        if len(self.system_id) > 15 or len(self.password) > 8:  # noqa: PLR2004
-            raise ValueError("system_id has more than 15 characters, or the password more than 8 (SMPP 3.4, 4.1)")
-        is_number = self.sender.removeprefix("+").isdecimal()
-        if self.sender and not is_number and (len(self.sender) > LONGEST_NAME or not self.sender.isascii()):
+        # smpp34 falls over longer ones, and what is seen then is a bind that nobody answers.
+        for name, text, most in (
+            ("system_id", self.system_id, 15),
+            ("password", self.password, 8),
+            ("system_type", self.system_type, 12),
+        ):
+            if len(text) > most or not _is_plain(text):
+                raise ValueError(f"{name} has more than {most} characters, or one outside ASCII (SMPP 3.4, 4.1)")
+        number = self.sender.removeprefix("+")
+        most = LONGEST_NUMBER if number.isdecimal() else LONGEST_NAME
+        is_name = self.sender == number
+        if len(number) > most or not _is_plain(number) or not (is_name or number.isdecimal()):
             raise ValueError(f"sender is neither a number nor a name of at most {LONGEST_NAME} letters")
 
     @property
@@ -70,3 +79,7 @@ class SmppWishes:
         if self.sender.isdecimal():
             return 3, 0, self.sender
         return 5, 0, self.sender
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.isprintable()
