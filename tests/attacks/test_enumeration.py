@@ -165,6 +165,34 @@ def test_enu_02_a_refused_password_costs_the_same_queries_whoever_was_named(worl
     assert len({tuple(shape) for shape in shapes.values()}) == 1, {name: len(shape) for name, shape in shapes.items()}
 
 
+@pytest.mark.parametrize(
+    ("address", "data"),
+    [
+        ("/sign-in/prove/", None),
+        ("/sign-in/prove/", {"answer": "123456"}),
+        ("/sign-in/send/", {"method": "x", "way": "text"}),
+        ("/sign-in/register/", None),
+        ("/sign-in/state/", None),
+        ("/sign-in/state/?adding", None),
+        ("/methods/add/phone/", None),
+        ("/methods/add/phone/code/", None),
+        ("/methods/add/phone/code/", {"answer": "123456"}),
+    ],
+)
+def test_enu_02_a_page_out_of_order_costs_the_same_queries_whoever_was_named(
+    world: World, everybody: list[str], address: str, data: dict[str, str] | None
+) -> None:
+    """Whoever has typed a name and no password reads nothing in how long the pages after the password take."""
+    shapes = {}
+    for name in everybody:
+        client = Client()
+        client.post("/sign-in/", {"name": name})
+        with CaptureQueriesContext(connection) as queries:
+            client.get(address) if data is None else client.post(address, data)
+        shapes[name] = shape_of(queries)
+    assert len({tuple(shape) for shape in shapes.values()}) == 1, {name: len(shape) for name, shape in shapes.items()}
+
+
 def test_enu_03_there_is_no_page_that_sends_something_to_whoever_is_named(world: World) -> None:
     """Not applicable: passwords are reset by administrators alone, so no page of recovery can tell who exists.
 

@@ -166,12 +166,15 @@ def newest(holder: Holder, purpose: Purpose) -> CodeChallenge | None:
     return _of(holder, purpose).select_related("delivery").order_by("-created_at").first()
 
 
-def on_the_way(holder: Holder, user: User, purpose: Purpose, *, now: datetime) -> CodeOnTheWay | None:
-    """Return the newest code as the page needs it; None where none was sent or it was spent."""
+def on_the_way(holder: Holder, purpose: Purpose, *, now: datetime) -> CodeOnTheWay | None:
+    """Return the newest code as the page needs it; None where none was sent or it was spent.
+
+    It is looked for in an attempt of nobody too, so that this takes as long as in an attempt of somebody.
+    """
     row = newest(holder, purpose)
-    if row is None or row.spent_at is not None:
+    if row is None or row.spent_at is not None or holder.user is None:
         return None
-    limits = user.organisation.policy.limits
+    limits = holder.user.organisation.policy.limits
     is_dead = row.void_at is not None or row.expires_at <= now
     result = Result(row.delivery.result) if row.delivery is not None else Result.FAILED
     pause = timedelta(0) if result.is_trouble else timedelta(seconds=limits.resend_seconds)

@@ -93,9 +93,7 @@ def start(
 
 def on_the_way(subject: Holder, *, now: datetime) -> CodeOnTheWay | None:
     """Return the newest code for adding a method, for drawing the page again."""
-    if subject.user is None:
-        return None
-    return challenges.on_the_way(subject, subject.user, Purpose.REGISTER, now=now)
+    return challenges.on_the_way(subject, Purpose.REGISTER, now=now)
 
 
 def finish(subject: Holder, kind: FactorKind, typed: str, *, origin: Origin, now: datetime) -> Registered | Refused:

@@ -86,7 +86,8 @@ def attempt_facts(
     """Return an attempt as a value, with ``more`` evidence that isn't written yet."""
     user = attempt.user
     if user is None:
-        _ask_about(nobody(), now)
+        attempt.stand_in = attempt.stand_in or nobody()
+        _ask_about(attempt.stand_in, now)
         return Attempt(NOBODY_HERE, Door(attempt.door), Policy())
     if held is None:
         held = vault.holdings(user, kinds=[FactorKind.PASSWORD, FactorKind.PHONE])

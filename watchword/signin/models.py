@@ -66,6 +66,8 @@ class SignInAttempt(models.Model):
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
+    stand_in: User | None = None
+    """Nobody, about whom all is asked that is asked about somebody; not in the database."""
 
     class Meta:
         indexes: ClassVar[list[models.Index]] = [models.Index(fields=["expires_at"], name="attempt_by_expiry")]

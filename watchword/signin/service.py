@@ -160,9 +160,7 @@ def send_code(
 
 def current_code(attempt: SignInAttempt, *, now: datetime) -> CodeOnTheWay | None:
     """Return the newest code of this attempt, for drawing the page again."""
-    if attempt.user is None:
-        return None
-    return challenges.on_the_way(attempt, attempt.user, Purpose(attempt.purpose), now=now)
+    return challenges.on_the_way(attempt, Purpose(attempt.purpose), now=now)
 
 
 def answer(attempt: SignInAttempt, kind: FactorKind, typed: str, *, now: datetime) -> Outcome:
@@ -317,7 +315,8 @@ def lock_person(user: User) -> User:
 
 def _lock(attempt: SignInAttempt, now: datetime) -> User | None:
     if attempt.user is None:
-        # Nobody is looked for as somebody is.
+        # Nobody is looked for as somebody is, and anew.
+        attempt.stand_in = None
         list(User.objects.select_for_update(of=("self",)).select_related("organisation").filter(pk=nobody().pk))
         list(_living(attempt, now))
         return None

@@ -187,7 +187,7 @@ def _kind(kind: str) -> FactorKind:
 
 def _subject(request: HttpRequest, kind: FactorKind) -> SignInAttempt | Session | None:
     attempt = attempt_of(request)
-    if attempt is not None and attempt.user is not None:
+    if attempt is not None:
         decision = service.stage(attempt, now=timezone.now())
         if isinstance(decision, SetUpFirst) and decision.kind is kind:
             return attempt
