@@ -39,6 +39,10 @@ class _Session(RTPSession):
             # A telephone event that is too short to be one.
             return
 
+    def _handle_rtcp(self, data: bytes, addr: tuple[str, int]) -> None:
+        if addr[0] in self.peers:
+            super()._handle_rtcp(data, addr)
+
 
 class Line:
     """What is said and heard in one call."""
@@ -171,7 +175,7 @@ class Line:
 
 
 def _can_be_sent_to(address: tuple[str, int] | None) -> bool:
-    if address is None or not address[1]:
+    if address is None or not 0 < address[1] < 65_536:  # noqa: PLR2004  (UDP; a socket would close for good)
         return False
     try:
         return not ip_address(address[0]).is_unspecified

@@ -8,7 +8,9 @@ import random
 import socket
 from collections.abc import Callable
 
-from aiosipua import IncomingCall, Registration, SipDigestAuth, SipUAS
+from aiosipua import IncomingCall, Registration, SipDigestAuth, SipRequest, SipResponse, SipUAS
+from aiosipua.dialog import create_dialog_from_request
+from aiosipua.transport import MessageCallback
 
 from watchword.delivery.channel import Condition
 from watchword.delivery.sip.agent import Agent
@@ -102,12 +104,10 @@ class Presence:
         wire = Wire(local, frozenset(peers))
         agent = Agent(wire, (peers[0], wishes.port), identity=f"sip:{wishes.user}@{wishes.realm}", auth=self.auth)
         server = SipUAS(wire, uac=agent, user_agent="Watchword")
-        # Nobody calls us.
-        server.on_invite = lambda call: call.reject(603, "Decline")
         server.on_reinvite = self._moved
         server.on_bye = lambda call, _request: self._ended(call.call_id)
         await server.start()
-        wire.listen_first(wire.on_message)
+        wire.listen_first(_declining(wire, agent))
         self._server, self.agent = server, agent
 
     async def _register(self) -> None:
@@ -166,6 +166,24 @@ class Presence:
 
 class _Trouble(OSError):
     """What an administrator reads about the telephone system."""
+
+
+def _declining(wire: Wire, agent: Agent) -> MessageCallback:
+    """Nobody calls us. The library would keep each call that is declined until an ACK comes, or for ever."""
+    inner = wire.on_message
+    assert inner is not None
+
+    def take(message: SipRequest | SipResponse, address: tuple[str, int]) -> None:
+        if (
+            isinstance(message, SipRequest)
+            and message.method.upper() == "INVITE"
+            and agent.get_call(message.call_id or "") is None
+        ):
+            wire.send_reply(create_dialog_from_request(message).create_response(message, 603))
+        else:
+            inner(message, address)
+
+    return take
 
 
 def _local_host(peer: str, port: int) -> str:

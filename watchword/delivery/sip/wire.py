@@ -76,8 +76,6 @@ class Wire(UdpSipTransport):
         """Look at everything that comes before ``inner`` does."""
 
         def take(message: SipRequest | SipResponse, address: tuple[str, int]) -> None:
-            if address[0] not in self._peers:
-                return
             if isinstance(message, SipResponse):
                 self._note(message)
             if inner is not None:
@@ -109,8 +107,13 @@ class Wire(UdpSipTransport):
         transaction.timer = asyncio.get_running_loop().call_later(seconds, again)
 
     def _put(self, message: SipRequest | SipResponse, address: tuple[str, int]) -> None:
-        if self._udp_transport is not None:
+        # A request says where its answer goes: never to others, nor to a port that closes the socket for good.
+        if self._udp_transport is not None and address[0] in self._peers and 0 < address[1] < 65_536:  # noqa: PLR2004
             super().send(message, address)
+
+    def _dispatch(self, data: bytes, addr: tuple[str, int]) -> None:
+        if addr[0] in self._peers:
+            super()._dispatch(data, addr)
 
     async def stop(self) -> None:
         """Close; nothing is sent any more."""

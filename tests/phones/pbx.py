@@ -1,0 +1,140 @@
+"""A telephone system and its telephones in the test's own hands: every packet is heard, and anything can be said."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import uuid4
+
+from aiortp import DtmfEvent
+from aiosipua import SipRequest, SipResponse, build_sdp, serialize_sdp
+from aiosipua.message import SipMessage
+
+SECONDS = 10
+HOST = "127.0.0.1"
+
+
+class Peer(asyncio.DatagramProtocol):
+    """Somebody at a UDP port."""
+
+    def __init__(self) -> None:
+        self.got: list[bytes] = []
+        self.came = asyncio.Event()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.DatagramTransport)
+        self.transport = transport
+        self.port: int = transport.get_extra_info("sockname")[1]
+
+    def datagram_received(self, data: bytes, addr: tuple[str | Any, int]) -> None:
+        self.got.append(data)
+        self.came.set()
+
+    async def wait_for(self, number: int) -> None:
+        async with asyncio.timeout(10):
+            while len(self.got) < number:
+                self.came.clear()
+                await self.came.wait()
+
+
+async def peer(host: str = "127.0.0.1") -> Peer:
+    _transport, protocol = await asyncio.get_running_loop().create_datagram_endpoint(Peer, local_addr=(host, 0))
+    return protocol
+
+
+class Pbx(asyncio.DatagramProtocol):
+    """Answers OPTIONS by itself; everything else is taken and answered by the test."""
+
+    def __init__(self) -> None:
+        self.requests: asyncio.Queue[SipRequest] = asyncio.Queue()
+        self.responses: asyncio.Queue[SipResponse] = asyncio.Queue()
+        self._seen: set[str] = set()
+        self._last = 100
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.DatagramTransport)
+        self.transport = transport
+        self.port: int = transport.get_extra_info("sockname")[1]
+
+    def datagram_received(self, data: bytes, addr: tuple[str | Any, int]) -> None:
+        message = SipMessage.parse(data)
+        self.caller = addr
+        if isinstance(message, SipResponse):
+            self.responses.put_nowait(message)
+        elif message.method == "OPTIONS":
+            self.say(message, 200)
+        elif (key := f"{message.method} {message.get_header('via')}") not in self._seen:
+            self._seen.add(key)
+            self.requests.put_nowait(message)
+
+    async def takes(self, method: str) -> SipRequest:
+        """Return the next request, once it is there; one that was sent again is one."""
+        async with asyncio.timeout(SECONDS):
+            request = await self.requests.get()
+        assert request.method == method, request
+        return request
+
+    async def hears(self) -> SipResponse:
+        """Return the next answer to something that was asked, once it is there."""
+        async with asyncio.timeout(SECONDS):
+            return await self.responses.get()
+
+    def say(self, request: SipRequest, status: int, *, sound: str = "", tag: str = "callee", **headers: str) -> None:
+        """Answer; ``sound`` is a description of a session, and names of headers have underscores."""
+        response = SipResponse(status_code=status, reason_phrase="Whatever")
+        for name in ("Via", "From", "Call-ID", "CSeq"):
+            response.headers.set_single(name, request.headers.get_first(name) or "")
+        response.headers.set_single("To", f"{(request.headers.get_first('to') or '').partition(';')[0]};tag={tag}")
+        response.headers.set_single("Contact", f"<sip:callee@{HOST}:{self.port}>")
+        self._send(response, sound, headers)
+
+    def ask(
+        self, invite: SipRequest, method: str, *, sound: str = "", tag: str = "callee", **headers: str
+    ) -> SipRequest:
+        """Send a request within the call that an INVITE began."""
+        self._last += 1
+        request = SipRequest(method=method, uri=f"sip:{self.caller[0]}:{self.caller[1]}")
+        request.headers.set_single("Via", f"SIP/2.0/UDP {HOST}:{self.port};rport;branch=z9hG4bK{uuid4().hex}")
+        request.headers.set_single("From", f"{(invite.headers.get_first('to') or '')};tag={tag}")
+        request.headers.set_single("To", invite.headers.get_first("from") or "")
+        request.headers.set_single("Call-ID", invite.call_id or "")
+        request.headers.set_single("CSeq", f"{self._last} {method}")
+        request.headers.set_single("Contact", f"<sip:callee@{HOST}:{self.port}>")
+        self._send(request, sound, headers)
+        return request
+
+    def send(self, octets: bytes) -> None:
+        """Send anything."""
+        self.transport.sendto(octets, self.caller)
+
+    def _send(self, message: SipRequest | SipResponse, sound: str, headers: dict[str, str]) -> None:
+        for name, value in headers.items():
+            message.headers.set_single(name.replace("_", "-"), value)
+        if sound:
+            message.text = sound
+            message.headers.set_single("Content-Type", "application/sdp")
+        self.send(bytes(message))
+
+
+def sound_at(port: int, *, payload_type: int = 0, name: str = "PCMU", host: str = HOST) -> str:
+    """Return the description of a session: G.711 and keys, at a port."""
+    return serialize_sdp(build_sdp(host, port, payload_type, name))
+
+
+@asynccontextmanager
+async def pbx(host: str = HOST, port: int = 0) -> AsyncIterator[Pbx]:
+    """Open a telephone system at a port of its own, and close it."""
+    loop = asyncio.get_running_loop()
+    transport, protocol = await loop.create_datagram_endpoint(Pbx, local_addr=(host, port))
+    try:
+        yield protocol
+    finally:
+        transport.close()
+
+
+def key_packet(key: int, number: int) -> bytes:
+    event = DtmfEvent(event=key, end=True, volume=10, duration=800).serialize()
+    return struct.pack("!BBHII", 0x80, 0x80 | 101, number, number * 1000, 7) + event

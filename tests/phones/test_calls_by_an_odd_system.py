@@ -1,0 +1,114 @@
+"""Calls by telephone systems that do what the standards allow and few expect, and packets that nobody should send."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from aiosipua import SipRequest, parse_sdp
+
+from tests.delivery.test_voice_sound import wav
+from tests.phones.calling import Reports, call, caller, is_idle, run
+from tests.phones.pbx import HOST, Pbx, Peer, pbx, peer, sound_at
+from watchword.delivery.sip.carrier import SipCarrier
+from watchword.delivery.voice import speech
+
+CHALLENGE = 'Digest realm="pbx.example", nonce="n1", qop="auth", algorithm=MD5'
+
+
+@pytest.fixture(autouse=True)
+def voice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Speak without a synthesiser, and briefly."""
+    monkeypatch.setattr(speech, "is_available", lambda: True)
+    monkeypatch.setattr(speech, "speak", lambda _words, _language: wav(b"\1\0" * 800))
+
+
+@asynccontextmanager
+async def ringing(**wishes: Any) -> AsyncIterator[tuple[Pbx, SipRequest, SipCarrier, Reports]]:
+    """Begin a call that rings."""
+    async with pbx() as system, caller(system.port, **wishes) as (carrier, reports):
+        sending = asyncio.ensure_future(carrier.send(call(match="47")))
+        invite = await system.takes("INVITE")
+        system.say(invite, 180)
+        await sending
+        yield system, invite, carrier, reports
+
+
+@asynccontextmanager
+async def answered(**wishes: Any) -> AsyncIterator[tuple[Pbx, SipRequest, Peer, Reports]]:
+    """Begin a call that is answered, at a telephone whose sound is at a port of its own; hang up."""
+    async with ringing(**wishes) as (system, invite, carrier, reports):
+        telephone = await peer()
+        try:
+            system.say(invite, 200, sound=sound_at(telephone.port))
+            await system.takes("ACK")
+            await telephone.wait_for(1)
+            yield system, invite, telephone, reports
+            system.ask(invite, "BYE")
+            await is_idle(carrier)
+        finally:
+            telephone.transport.close()
+
+
+def sound_port_of(invite: SipRequest) -> int:
+    address = parse_sdp(invite.text).rtp_address
+    assert address is not None
+    return address[1]
+
+
+def options(via: str) -> bytes:
+    return (
+        f"OPTIONS sip:watchword@{HOST} SIP/2.0\r\nVia: {via};branch=z9hG4bKhostile\r\nFrom: <sip:a@b>;tag=1\r\n"
+        "To: <sip:a@b>\r\nCall-ID: x\r\nCSeq: 1 OPTIONS\r\n\r\n"
+    ).encode()
+
+
+@pytest.mark.parametrize("via", [f"SIP/2.0/UDP {HOST}:99999", f"SIP/2.0/UDP {HOST};rport=-1", "SIP/2.0/UDP [", ""])
+def test_no_packet_closes_the_way_to_the_telephone_system(via: str) -> None:
+    """The port that an answer goes to is written in the request, and a socket that is asked for port 99999 dies."""
+
+    async def play() -> None:
+        async with ringing() as (system, invite, carrier, _reports):
+            system.send(options(via))
+            system.send(options(f"SIP/2.0/UDP {HOST}:{system.port}").replace(b"hostile", b"honest"))
+            async with asyncio.timeout(5):
+                while "honest" not in str((await system.hears()).get_header("via")):
+                    pass
+            system.say(invite, 486)
+            await is_idle(carrier)
+
+    run(play)
+
+
+def test_no_answer_goes_to_others_than_the_telephone_system() -> None:
+    async def play() -> None:
+        async with ringing() as (system, invite, carrier, _reports):
+            stranger = await peer("127.0.0.2")
+            system.send(options(f"SIP/2.0/UDP {HOST}:{stranger.port};received=127.0.0.2"))
+            system.send(options(f"SIP/2.0/UDP {HOST}:{system.port}").replace(b"hostile", b"honest"))
+            await system.hears()
+            assert stranger.got == []
+            stranger.transport.close()
+            system.say(invite, 486)
+            await is_idle(carrier)
+
+    run(play)
+
+
+def test_calls_to_us_are_declined_and_nothing_is_kept_of_them() -> None:
+    async def play() -> None:
+        async with ringing() as (system, invite, carrier, _reports):
+            for number in range(20):
+                system.ask(invite, "INVITE", sound=sound_at(4000), Call_ID=f"stranger-{number}")
+                assert (await system.hears()).status_code == 603
+            server = carrier._presence._server
+            assert server is not None
+            assert server.active_calls == {}
+            assert server.transactions.server_transactions == {}
+            system.say(invite, 486)
+            await is_idle(carrier)
+
+    run(play)
