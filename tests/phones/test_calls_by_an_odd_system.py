@@ -13,6 +13,7 @@ from aiosipua import SipRequest, parse_sdp
 from tests.delivery.test_voice_sound import wav
 from tests.phones.calling import Reports, call, caller, is_idle, run
 from tests.phones.pbx import HOST, Pbx, Peer, pbx, peer, sound_at
+from watchword.delivery.channel import Result
 from watchword.delivery.sip.carrier import SipCarrier
 from watchword.delivery.voice import speech
 
@@ -57,6 +58,57 @@ def sound_port_of(invite: SipRequest) -> int:
     address = parse_sdp(invite.text).rtp_address
     assert address is not None
     return address[1]
+
+
+def test_a_challenge_that_comes_twice_is_no_refusal() -> None:
+    """A slow telephone system hears an INVITE twice, and challenges it twice."""
+
+    async def play() -> None:
+        async with pbx() as system, caller(system.port, password="opensesame1") as (carrier, _reports):
+            sending = asyncio.ensure_future(carrier.send(call()))
+            first = await system.takes("INVITE")
+            for _ in range(2):
+                system.say(first, 407, Proxy_Authenticate=CHALLENGE)
+            await system.takes("ACK")
+            second = await system.takes("INVITE")
+            assert second.get_header("proxy-authorization")
+            system.say(second, 180)
+            assert (await sending).result is Result.SENT
+            assert carrier.condition.is_up
+
+    run(play)
+
+
+def test_a_registration_that_is_challenged_twice_is_no_refusal() -> None:
+    async def play() -> None:
+        async with pbx() as system, caller(system.port, password="opensesame1", register=True) as (carrier, _reports):
+            first = await system.takes("REGISTER")
+            for _ in range(2):
+                system.say(first, 401, WWW_Authenticate=CHALLENGE)
+            system.say(await system.takes("REGISTER"), 200)
+            async with asyncio.timeout(5):
+                await carrier._presence.is_up.wait()
+            assert "refuses" not in carrier.condition.words
+            assert system.requests.empty()
+
+    run(play)
+
+
+def test_a_call_that_is_moved_is_moved_once_however_often_that_is_asked() -> None:
+    async def play() -> None:
+        async with answered() as (system, invite, _telephone, _reports):
+            other = await peer()
+            question = system.ask(invite, "INVITE", sound=sound_at(other.port))
+            first = await system.hears()
+            # Our answer was lost.
+            system.send(bytes(question))
+            second = await system.hears()
+            assert [first.status_code, second.status_code] == [200, 200]
+            assert bytes(first) == bytes(second)
+            await other.wait_for(3)
+            other.transport.close()
+
+    run(play)
 
 
 def options(via: str) -> bytes:

@@ -66,13 +66,18 @@ class Agent(SipUAC):
         if cseq is None or transaction is None:
             return
         call = self.get_call(response.call_id or "")
+        # A request that was sent twice is answered twice, and a challenge that comes again is no refusal.
+        is_repeated = transaction.is_over and transaction.final.result() is not response
         if cseq.method.upper() != "INVITE":
-            if response.status_code in _CHALLENGES and cseq.method.upper() == "BYE":
-                self._answer_challenge(transaction, response)
-            super().handle_response(response, addr)
+            if not is_repeated:
+                if response.status_code in _CHALLENGES and cseq.method.upper() == "BYE":
+                    self._answer_challenge(transaction, response)
+                super().handle_response(response, addr)
             return
         if response.status_code in _REFUSAL:
             self._acknowledge_refusal(transaction, response)
+            if is_repeated:
+                return
         elif response.status_code in _SUCCESS:
             if call is None or not _is_same_leg(call, response):
                 self._hang_up_stray(transaction, response)

@@ -18,6 +18,8 @@ from aiosipua.transport import UdpSipTransport
 for _name in ("aiosipua", "aiortp"):
     logging.getLogger(_name).setLevel(logging.CRITICAL)
 
+FINAL = 200
+"""Responses from here on are the last ones to a request (section 7.2)."""
 T1_SECONDS = 0.5
 T2_SECONDS = 4.0
 GIVE_UP_SECONDS = 64 * T1_SECONDS
@@ -25,8 +27,13 @@ GIVE_UP_SECONDS = 64 * T1_SECONDS
 LONGEST_RINGING_SECONDS = 300.0
 """So long the last answer to an INVITE may take."""
 
+ANSWERS_KEPT = 200
+"""So many of our last answers are kept, for requests that come again since the answer was lost."""
+
 type Key = tuple[str, str]
 """Branch and method."""
+type Asked = tuple[str, str, str]
+"""Branch, Call-ID and CSeq of a request that came."""
 
 
 @dataclass(slots=True)
@@ -54,9 +61,14 @@ class Wire(UdpSipTransport):
         super().__init__(local_addr=local)
         self._peers = peers
         self._transactions: dict[Key, Transaction] = {}
+        self._answers: dict[Asked, tuple[SipResponse, tuple[str, int]]] = {}
 
     def send(self, message: SipRequest | SipResponse, addr: tuple[str, int]) -> None:
         """Send, and a request again until it is answered; an ACK has no answer."""
+        if isinstance(message, SipResponse) and message.status_code >= FINAL:
+            self._answers[_asked(message)] = message, addr
+            if len(self._answers) > ANSWERS_KEPT:
+                del self._answers[next(iter(self._answers))]
         if isinstance(message, SipRequest) and message.method != "ACK":
             key = key_of(message)
             if key is not None and key not in self._transactions:
@@ -78,6 +90,10 @@ class Wire(UdpSipTransport):
         def take(message: SipRequest | SipResponse, address: tuple[str, int]) -> None:
             if isinstance(message, SipResponse):
                 self._note(message)
+            elif (said := self._answers.get(_asked(message))) is not None:
+                # Section 17.2: a request that comes again is not a second request.
+                self._put(*said)
+                return
             if inner is not None:
                 inner(message, address)
 
@@ -88,7 +104,7 @@ class Wire(UdpSipTransport):
         if transaction is None:
             return
         transaction.answered.set()
-        if response.status_code >= 200 and not transaction.final.done():  # noqa: PLR2004  (final, RFC 3261 section 7.2)
+        if response.status_code >= FINAL and not transaction.final.done():
             transaction.final.set_result(response)
         is_done = transaction.is_over or transaction.request.method == "INVITE"
         if is_done and transaction.timer is not None:
@@ -128,3 +144,9 @@ def key_of(message: SipRequest | SipResponse) -> Key | None:
     vias, cseq = message.via, message.cseq
     branch = vias[0].branch if vias else None
     return (branch, cseq.method.upper()) if branch and cseq is not None else None
+
+
+def _asked(message: SipRequest | SipResponse) -> Asked:
+    vias = message.via
+    branch = (vias[0].branch if vias else None) or ""
+    return branch, message.call_id or "", message.headers.get_first("cseq") or ""
