@@ -13,7 +13,7 @@ from aiosipua import SipRequest, parse_sdp
 from tests.delivery.test_voice_sound import wav
 from tests.phones.calling import Reports, call, caller, is_idle, run
 from tests.phones.pbx import HOST, Pbx, Peer, pbx, peer, sound_at
-from watchword.delivery.channel import Result
+from watchword.delivery.channel import DeliveryFailed, Result
 from watchword.delivery.sip.carrier import SipCarrier
 from watchword.delivery.voice import speech
 
@@ -90,6 +90,32 @@ def test_a_registration_that_is_challenged_twice_is_no_refusal() -> None:
                 await carrier._presence.is_up.wait()
             assert "refuses" not in carrier.condition.words
             assert system.requests.empty()
+
+    run(play)
+
+
+@pytest.mark.parametrize(
+    ("rings", "result", "permanent"), [(False, Result.BLOCKED, False), (True, Result.DECLINED, None)]
+)
+def test_403_is_said_of_a_call_and_not_of_our_password(*, rings: bool, result: Result, permanent: bool | None) -> None:
+    """Asterisk and gateways to ISDN (RFC 3398) answer so when somebody declines, trunks where a number is barred."""
+
+    async def play() -> None:
+        async with pbx() as system, caller(system.port) as (carrier, reports):
+            sending = asyncio.ensure_future(carrier.send(call()))
+            invite = await system.takes("INVITE")
+            if rings:
+                system.say(invite, 180)
+                await sending
+            system.say(invite, 403)
+            if rings:
+                await reports.wait_for(result)
+            else:
+                with pytest.raises(DeliveryFailed) as caught:
+                    await sending
+                assert (caught.value.result, caught.value.permanent) == (result, permanent)
+            await is_idle(carrier)
+            assert carrier.condition.is_up
 
     run(play)
 

@@ -31,8 +31,9 @@ FIRST_SIGN_SECONDS = 8.0
 CALL_SECONDS = 150.0
 """No call lasts longer, whatever is pressed."""
 
-# RFC 3261 section 21, RFC 8197 (607), RFC 8688 (608).
+# RFC 3261 section 21, RFC 3398 (403: a gateway's word for a call that is rejected), RFC 8197 (607), RFC 8688 (608).
 _BY_STATUS = {
+    403: Result.BLOCKED,
     404: Result.BAD_NUMBER,
     408: Result.UNREACHABLE,
     410: Result.BAD_NUMBER,
@@ -46,6 +47,7 @@ _BY_STATUS = {
     607: Result.DECLINED,
     608: Result.BLOCKED,
 }
+_AFTER_RINGING = {**_BY_STATUS, 403: Result.DECLINED, 408: Result.NO_ANSWER}
 
 
 @dataclass(eq=False)
@@ -216,12 +218,12 @@ class SipCarrier:
             sign.cancel()
         if status == 200:  # noqa: PLR2004
             return True
-        if status in {401, 403, 407}:
+        if status in {401, 407}:
             self._presence.note_refused()
-        result = _BY_STATUS.get(status)
-        if status == 408 and ringing.rings.is_set():  # noqa: PLR2004
-            result = Result.NO_ANSWER
-        self._settle(ringing, result or Result.FAILED, permanent=result is not None, maybe_taken=status == 0)
+        result = (_AFTER_RINGING if ringing.rings.is_set() else _BY_STATUS).get(status)
+        # Whom one telephone system may not call, another one may.
+        is_permanent = result not in {None, Result.BLOCKED}
+        self._settle(ringing, result or Result.FAILED, permanent=is_permanent, maybe_taken=status == 0)
         return False
 
     def _rings_for(self, outgoing: Outgoing) -> float:
