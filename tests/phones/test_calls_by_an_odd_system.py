@@ -12,9 +12,10 @@ from aiosipua import SipRequest, parse_sdp
 
 from tests.delivery.test_voice_sound import wav
 from tests.phones.calling import Reports, call, caller, is_idle, run
-from tests.phones.pbx import HOST, Pbx, Peer, pbx, peer, sound_at
+from tests.phones.pbx import HOST, Pbx, Peer, key_packet, pbx, peer, sound_at
 from watchword.delivery.channel import DeliveryFailed, Result
 from watchword.delivery.sip.carrier import SipCarrier
+from watchword.delivery.sip.conversation import Conversation
 from watchword.delivery.voice import speech
 
 CHALLENGE = 'Digest realm="pbx.example", nonce="n1", qop="auth", algorithm=MD5'
@@ -133,6 +134,63 @@ def test_a_call_that_is_moved_is_moved_once_however_often_that_is_asked() -> Non
             assert bytes(first) == bytes(second)
             await other.wait_for(3)
             other.transport.close()
+
+    run(play)
+
+
+def test_a_call_that_is_moved_while_the_voice_is_made_is_heard_at_the_new_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = asyncio.Event()
+
+    async def prepare(_self: Conversation) -> None:
+        await made.wait()
+
+    monkeypatch.setattr(Conversation, "prepare", prepare)
+
+    async def play() -> None:
+        async with ringing() as (system, invite, carrier, reports):
+            first, second = await peer(), await peer()
+            system.say(invite, 200, sound=sound_at(first.port, payload_type=8, name="PCMA"))
+            await system.takes("ACK")
+            await asyncio.sleep(0.1)
+            system.ask(invite, "INVITE", sound=sound_at(second.port, payload_type=8, name="PCMA"))
+            assert (await system.hears()).status_code == 200
+            made.set()
+            await second.wait_for(3)
+            for number, key in enumerate((4, 7)):
+                second.transport.sendto(key_packet(key, number + 1), (HOST, sound_port_of(invite)))
+            await reports.wait_for(Result.APPROVED)
+            system.ask(invite, "BYE")
+            await is_idle(carrier)
+            for one in (first, second):
+                one.transport.close()
+
+    run(play)
+
+
+def test_who_moves_a_call_and_offers_nothing_gets_our_offer() -> None:
+    async def play() -> None:
+        async with answered() as (system, invite, _telephone, _reports):
+            system.ask(invite, "INVITE")
+            said = await system.hears()
+            assert said.status_code == 200
+            audio = parse_sdp(said.text).audio
+            assert audio is not None
+            assert (audio.port, audio.formats) == (sound_port_of(invite), ["0", "101"])
+
+    run(play)
+
+
+@pytest.mark.parametrize(
+    "offer", [sound_at(4000, payload_type=9, name="G722"), sound_at(4000).replace("m=audio", "m=image")]
+)
+def test_a_move_that_we_can_not_follow_is_refused_and_the_call_goes_on(offer: str) -> None:
+    async def play() -> None:
+        async with answered() as (system, invite, telephone, _reports):
+            system.ask(invite, "INVITE", sound=offer)
+            assert (await system.hears()).status_code == 488
+            await telephone.wait_for(len(telephone.got) + 3)
 
     run(play)
 

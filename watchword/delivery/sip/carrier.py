@@ -9,12 +9,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from aiosipua import IncomingCall, OutgoingCall, negotiate_sdp
+from aiosipua import IncomingCall, OutgoingCall, SdpNegotiationError
 
 from watchword.core.policy import Way
 from watchword.delivery.channel import Condition, DeliveryFailed, Handed, Outgoing, Report, Result
 from watchword.delivery.sip.conversation import Conversation
-from watchword.delivery.sip.line import KEYS_PAYLOAD_TYPE, Line, NoCommonSound, Ports
+from watchword.delivery.sip.line import Line, NoCommonSound, Ports
 from watchword.delivery.sip.presence import Presence
 from watchword.delivery.sip.wishes import SipWishes
 from watchword.delivery.voice import speech
@@ -182,8 +182,9 @@ class SipCarrier:
                 return
             self._rings(ringing)
             try:
-                await preparing
+                # First of all: the telephone system may move the sound in the next moment.
                 await ringing.line.open(sip.sdp_answer)
+                await preparing
             except (NoCommonSound, speech.NoSpeech) as trouble:
                 logger.warning("%s: %s", self.name, trouble)
                 ringing.report(Result.FAILED)
@@ -278,18 +279,13 @@ class SipCarrier:
     def _move(self, call: IncomingCall) -> None:
         """The telephone system moves the sound of a call, or only asks whether we are still there."""
         ringing = self._calls.get(call.call_id)
-        if ringing is None or call.sdp_offer is None:
-            call.reject(488, "Not Acceptable Here")
+        if ringing is None:
+            call.reject(481)
             return
-        answer, _chosen = negotiate_sdp(
-            call.sdp_offer,
-            self._presence.local_host,
-            ringing.line.port,
-            supported_codecs=[ringing.line.payload_type],
-            dtmf_payload_type=KEYS_PAYLOAD_TYPE,
-        )
-        ringing.line.move(call.sdp_offer)
-        call.accept(answer)
+        try:
+            call.accept(ringing.line.move(call.sdp_offer))
+        except SdpNegotiationError:
+            call.reject(488)
 
 
 def _reference(ringing: _Ringing) -> str:

@@ -8,7 +8,7 @@ from collections import deque
 from ipaddress import ip_address
 
 from aiortp import MediaClock, RTPSession
-from aiosipua import SdpMessage, build_sdp
+from aiosipua import SdpMessage, build_sdp, negotiate_sdp
 
 from watchword.delivery.voice import sound
 
@@ -63,11 +63,13 @@ class Line:
         """How long somebody spoke at the other end."""
 
     def offer(self) -> SdpMessage:
-        """Return what we offer: PCMU or PCMA, and keys."""
-        offer = build_sdp(self._host, self.port, sound.PCMU, "PCMU", dtmf_payload_type=KEYS_PAYLOAD_TYPE)
-        audio = offer.media[0]
-        audio.formats.insert(1, str(sound.PCMA))
-        audio.attributes["rtpmap"].insert(1, f"{sound.PCMA} PCMA/8000")
+        """Return what we offer: PCMU or PCMA, once one is agreed on only that; and keys."""
+        name = _NAMES[self._payload_type]
+        offer = build_sdp(self._host, self.port, self._payload_type, name, dtmf_payload_type=KEYS_PAYLOAD_TYPE)
+        if self._session is None:
+            audio = offer.media[0]
+            audio.formats.insert(1, str(sound.PCMA))
+            audio.attributes["rtpmap"].insert(1, f"{sound.PCMA} PCMA/8000")
         return offer
 
     async def open(self, answer: SdpMessage | None) -> None:
@@ -101,17 +103,20 @@ class Line:
         self._clock = MediaClock(sound.FRAME_SECONDS, self._tick)
         self._clock.start()
 
-    def move(self, answer: SdpMessage) -> None:
-        """Send to another address from now on: the telephone system has moved the call."""
-        address = answer.rtp_address
+    def move(self, offer: SdpMessage | None) -> SdpMessage:
+        """Send to another address from now on, and return what we say to that; raises SdpNegotiationError.
+
+        Where the telephone system offers nothing, the offer is ours (RFC 3261 section 14.2).
+        """
+        if offer is None:
+            return self.offer()
+        codecs = [self._payload_type]
+        answer, _ = negotiate_sdp(offer, self._host, self.port, codecs, dtmf_payload_type=KEYS_PAYLOAD_TYPE)
+        address = offer.rtp_address
         if self._session is not None and address is not None and _can_be_sent_to(address):
             self._session.peers = frozenset({address[0]})
             self._session.update_remote(address)
-
-    @property
-    def payload_type(self) -> int:
-        """What was agreed on."""
-        return self._payload_type
+        return answer
 
     def play(self, pcm: bytes) -> None:
         """Say this now, instead of what was being said."""
