@@ -13,6 +13,7 @@ from aiosipua import SipRequest, parse_sdp
 from tests.delivery.test_voice_sound import wav
 from tests.phones.calling import Reports, call, caller, is_idle, run
 from tests.phones.pbx import HOST, Pbx, Peer, key_packet, pbx, peer, sound_at
+from tests.phones.smsc import free_even_port
 from watchword.delivery.channel import DeliveryFailed, Result
 from watchword.delivery.sip.carrier import SipCarrier
 from watchword.delivery.sip.conversation import Conversation
@@ -95,6 +96,22 @@ def test_a_registration_that_is_challenged_twice_is_no_refusal() -> None:
     run(play)
 
 
+def test_who_else_is_registered_does_not_say_how_long_we_are() -> None:
+    """After a crash the registrar still has our old address, for a second or so, and names it first."""
+
+    async def play() -> None:
+        async with pbx() as system, caller(system.port, register=True) as (carrier, _reports):
+            first = await system.takes("REGISTER")
+            ours = (first.get_header("contact") or "") + ";expires=300"
+            system.say(first, 200, Contact=f"<sip:watchword@{HOST}:9>;expires=0, {ours}")
+            await carrier._presence.is_up.wait()
+            await asyncio.sleep(0.1)
+            assert system.requests.empty()
+            assert carrier.condition.is_up
+
+    run(play)
+
+
 @pytest.mark.parametrize(
     ("rings", "result", "permanent"), [(False, Result.BLOCKED, False), (True, Result.DECLINED, None)]
 )
@@ -117,6 +134,52 @@ def test_403_is_said_of_a_call_and_not_of_our_password(*, rings: bool, result: R
                 assert (caught.value.result, caught.value.permanent) == (result, permanent)
             await is_idle(carrier)
             assert carrier.condition.is_up
+
+    run(play)
+
+
+def test_no_ringing_is_asked_for_that_has_to_be_acknowledged() -> None:
+    """Who answers an INVITE with 100rel may send the description of the session with the ringing, and never again."""
+
+    async def play() -> None:
+        async with pbx() as system, caller(system.port, password="opensesame1") as (carrier, _reports):
+            sending = asyncio.ensure_future(carrier.send(call()))
+            first = await system.takes("INVITE")
+            system.say(first, 401, WWW_Authenticate=CHALLENGE)
+            await system.takes("ACK")
+            second = await system.takes("INVITE")
+            assert [invite.get_header_values("supported") for invite in (first, second)] == [[], []]
+            system.say(second, 486)
+            with pytest.raises(DeliveryFailed):
+                await sending
+
+    run(play)
+
+
+def test_a_description_that_can_not_be_read_is_hung_up_at_once() -> None:
+    async def play() -> None:
+        async with ringing() as (system, invite, carrier, reports):
+            system.say(invite, 200, sound=sound_at(4000).replace("m=audio 4000", "m=audio four"))
+            await system.takes("ACK")
+            system.say(await system.takes("BYE"), 200)
+            await reports.wait_for(Result.FAILED)
+            await is_idle(carrier)
+
+    run(play)
+
+
+def test_nothing_of_a_call_goes_on_after_it_ended() -> None:
+    """The telephone system names a time after which the session is to be refreshed, and hangs up before."""
+
+    async def play() -> None:
+        async with ringing() as (system, invite, carrier, _reports):
+            system.say(invite, 200, sound=sound_at(free_even_port()), Session_Expires="90;refresher=uac")
+            await system.takes("ACK")
+            system.ask(invite, "BYE")
+            assert (await system.hears()).status_code == 200
+            await is_idle(carrier)
+            left = [str(task.get_coro()) for task in asyncio.all_tasks()]
+            assert not [name for name in left if "SessionTimer" in name]
 
     run(play)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
-from aiosipua import OutgoingCall, SdpMessage, SipDigestAuth, SipRequest, SipResponse, SipUAC, stringify_uri
+from aiosipua import OutgoingCall, SdpMessage, SipDigestAuth, SipRequest, SipResponse, SipUAC, parse_sdp, stringify_uri
 from aiosipua.auth import answer_challenge
 from aiosipua.dialog import Dialog
 from aiosipua.headers import CSeq, Via, stringify_cseq, stringify_via
@@ -70,8 +70,7 @@ class Agent(SipUAC):
         is_repeated = transaction.is_over and transaction.final.result() is not response
         if cseq.method.upper() != "INVITE":
             if not is_repeated:
-                if response.status_code in _CHALLENGES and cseq.method.upper() == "BYE":
-                    self._answer_challenge(transaction, response)
+                self._prepare_other(transaction, response)
                 super().handle_response(response, addr)
             return
         if response.status_code in _REFUSAL:
@@ -83,6 +82,7 @@ class Agent(SipUAC):
                 self._hang_up_stray(transaction, response)
                 return
             _learn_route(call.dialog, response)
+            _leave_out_what_is_not_kept(response)
         elif call is None and (response.call_id or "") in self._given_up:
             self._cancel_late(transaction)
         super().handle_response(response, addr)
@@ -106,6 +106,19 @@ class Agent(SipUAC):
             return await asyncio.wait_for(asyncio.shield(transaction.final), seconds)
         except TimeoutError:
             return None
+
+    def _prepare_other(self, transaction: Transaction, response: SipResponse) -> None:
+        match transaction.request.method:
+            case "REGISTER":
+                _leave_out_others(transaction.request, response)
+            case "BYE" if response.status_code in _CHALLENGES:
+                self._answer_challenge(transaction, response)
+
+    def _build_invite(self, dialog: Dialog, *, sdp_offer: SdpMessage | None, user_agent: str | None) -> SipRequest:
+        """Write an INVITE that wants no reliable ringing (RFC 3262): the answer to our offer would come with it."""
+        invite = super()._build_invite(dialog, sdp_offer=sdp_offer, user_agent=user_agent)
+        invite.headers.remove("Supported")
+        return invite
 
     def _acknowledge_refusal(self, transaction: Transaction, response: SipResponse) -> None:
         ack = _beside(transaction.request, "ACK")
@@ -182,3 +195,20 @@ def _learn_route(dialog: Dialog, response: SipResponse) -> None:
     if tag:
         # A proxy that rang several telephones gave us the tag of one of them before.
         dialog.remote_tag = tag
+
+
+def _leave_out_what_is_not_kept(response: SipResponse) -> None:
+    """Take out of a success what would end badly: a timer of the session, and a description that can't be read."""
+    # Our calls are over before a session has to be refreshed; the library's timer would go on after they hang up.
+    response.headers.remove("Session-Expires")
+    try:
+        parse_sdp(response.text)
+    except ValueError:
+        response.body = b""
+
+
+def _leave_out_others(request: SipRequest, response: SipResponse) -> None:
+    """Take out of what a registrar says who else is registered so: the library takes the first one's time for ours."""
+    ours = {(contact.uri.host, contact.uri.port) for contact in request.contact}
+    if kept := [contact for contact in response.contact if (contact.uri.host, contact.uri.port) in ours]:
+        response.contact = kept
