@@ -13,6 +13,7 @@ import logging
 import socket
 import ssl
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +29,8 @@ _TUNNELS_AND_EXAMPLES = [
 """RFC 6890, 3056, 3849 and 9637; tunnels wrap addresses of any kind, and no provider is reached by them."""
 CONNECT_SHARE = 0.6
 """Of the whole time: who is not connected by then has not been told anything, and another carrier is asked."""
+LEAST_SECONDS = 1.0
+"""For one address of a name that has several."""
 
 # Both write whole addresses, and with them what stands in their queries.
 for _name in ("httpcore", "hpack"):
@@ -95,13 +98,14 @@ class _CheckedBackend(httpcore.AsyncNetworkBackend):
                 addresses = await resolve(host, port)
                 if not self._private_networks_allowed and not all(is_public(address) for address in addresses):
                     raise NotAllowed("the address is not a public one")
+                # A firewall that swallows what goes to one address must leave time for the next.
+                share = None if timeout is None else max(timeout / len(addresses), LEAST_SECONDS)
                 for address in addresses:
-                    try:
-                        return await self._inner.connect_tcp(
-                            address, port, local_address=local_address, socket_options=socket_options
-                        )
-                    except httpcore.ConnectError:
-                        continue
+                    with suppress(httpcore.ConnectError, TimeoutError):
+                        async with asyncio.timeout(share):
+                            return await self._inner.connect_tcp(
+                                address, port, local_address=local_address, socket_options=socket_options
+                            )
         except TimeoutError:
             raise httpcore.ConnectTimeout("too slow") from None
         except (OSError, UnicodeError):
