@@ -17,7 +17,8 @@ from watchword.delivery.channel import Result
 from watchword.delivery.models import Delivery
 from watchword.delivery.routing import note_result
 from watchword.delivery.texts import text_of
-from watchword.signin import enrolment, overview, phone_reports, service, sessions
+from watchword.factors.models import Credential
+from watchword.signin import actions, enrolment, overview, phone_reports, service, sessions
 from watchword.signin.challenges import LATE, CodeSent
 from watchword.signin.enrolment import Registered, ShownOnce
 from watchword.signin.models import Session
@@ -131,6 +132,46 @@ def test_app_passwords_wait_a_day_after_a_change_and_not_after_a_first_phone(
     session = session_of(world, later=DAY)
     made = enrolment.create_app_password(session, "Phone", origin=ORIGIN, now=world.now + DAY)
     assert isinstance(made, ShownOnce)
+
+
+def may_make_app_passwords(world: World, *, later: timedelta) -> bool:
+    return enrolment.why_cannot_create(world.alice, now=world.now + later) is None
+
+
+@pytest.mark.parametrize("steps", ["remove add", "add remove", "replace remove"])
+def test_app_passwords_wait_however_one_number_is_put_in_the_place_of_another(
+    world: World, telephone: Telephone, steps: str
+) -> None:
+    for number, step in enumerate(steps.split()):
+        later = timedelta(minutes=number)
+        if step == "remove":
+            phone = overview.methods_of(world.alice)[0]
+            assert enrolment.remove(session_of(world, later=later), phone.id, origin=ORIGIN, now=world.now + later)
+        else:
+            slot = "mobile" if step == "replace" else "alternate"
+            change_number(world, telephone, {**NEW, "slot": slot}, later=later)
+    assert not may_make_app_passwords(world, later=timedelta(minutes=2))
+    session = session_of(world, later=timedelta(minutes=2))
+    made = enrolment.create_app_password(session, "Phone", origin=ORIGIN, now=world.now + timedelta(minutes=2))
+    assert made == Rejected(Reason.COOLING_OFF)
+    assert may_make_app_passwords(world, later=DAY + timedelta(minutes=1))
+
+
+def test_a_phone_less_one_more_or_the_same_by_another_way_changes_no_number(world: World, telephone: Telephone) -> None:
+    office = give_phone(world.alice, "+4930901820", slot="office", way=Way.CALL)
+    Credential.objects.update(created_at=world.now - 2 * DAY)
+    assert enrolment.remove(session_of(world), office.id, origin=ORIGIN, now=world.now)
+    assert may_make_app_passwords(world, later=timedelta(minutes=1))
+    change_number(world, telephone, {**NEW, "number": ALICES_NUMBER, "way": "call"}, later=DAY)
+    assert may_make_app_passwords(world, later=DAY + timedelta(minutes=1))
+    change_number(world, telephone, {**NEW, "slot": "alternate"}, later=3 * DAY)
+    assert may_make_app_passwords(world, later=3 * DAY + timedelta(minutes=1))
+
+
+def test_whoever_was_given_a_new_start_by_an_administrator_need_not_wait(world: World, telephone: Telephone) -> None:
+    actions.reset_methods(world.alice, by=world.root, now=world.now)
+    change_number(world, telephone, NEW, later=timedelta(minutes=1))
+    assert may_make_app_passwords(world, later=timedelta(minutes=2))
 
 
 def test_a_first_phone_needs_no_cooling_off(world: World, telephone: Telephone) -> None:

@@ -38,6 +38,7 @@ from watchword.signin.told_numbers import tell_numbers
 __all__ = ["needs_proof"]
 
 FIRST_APP_PASSWORD = "First app password"  # noqa: S105  (its name)
+REMOVED_BY_OWNER = "removed_by_owner"
 
 
 class ProofNeeded(Exception):
@@ -164,9 +165,20 @@ def why_cannot_create(user: User, *, now: datetime) -> WhyNoAppPassword | None:
 
 
 def _is_cooling_off(user: User, now: datetime) -> bool:
-    replaced_at = vault.last_replaced(user, FactorKind.PHONE)
-    lasts = timedelta(seconds=user.organisation.policy.limits.cooling_off_seconds)
-    return replaced_at is not None and now - replaced_at < lasts
+    """Whether lately a number of theirs went and another one came: at once, or in two steps, whichever was first.
+
+    What an administrator takes away for a new start does not count, nor the same number registered again.
+    """
+    since = now - timedelta(seconds=user.organisation.policy.limits.cooling_off_seconds)
+    phones = vault.holdings(user, kinds=[FactorKind.PHONE], with_revoked=True)
+    came = {kept.held.secret for kept in phones if kept.created_at > since}
+    gone = {kept.held.secret for kept in phones if _went(kept, since)}
+    return any(one != other for one in came for other in gone)
+
+
+def _went(kept: Kept, since: datetime) -> bool:
+    by_owner = kept.revoked_because in {"replaced", REMOVED_BY_OWNER}
+    return by_owner and kept.revoked_at is not None and kept.revoked_at > since
 
 
 def remove(session: Session, credential_id: UUID | str, *, origin: Origin, now: datetime) -> bool:
@@ -176,7 +188,7 @@ def remove(session: Session, credential_id: UUID | str, *, origin: Origin, now: 
         if kept is None or kept.held.kind is FactorKind.PASSWORD:
             return False
         user = permitted(session, kept.held.kind, now)
-        if not vault.revoke(user, kept.id, because="removed_by_owner", now=now):
+        if not vault.revoke(user, kept.id, because=REMOVED_BY_OWNER, now=now):
             return False
         is_app_password = kept.held.kind is FactorKind.APP_PASSWORD
         event = EventKind.APP_PASSWORD_DELETED if is_app_password else EventKind.METHOD_REMOVED

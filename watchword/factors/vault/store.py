@@ -106,12 +106,6 @@ def mark_known(user: User) -> bool:
     return True
 
 
-def last_replaced(user: User, kind: FactorKind) -> datetime | None:
-    """Return when something of this kind was last replaced by another one of the person's; None if it never was."""
-    rows = Credential.objects.filter(user=user, kind=kind, revoked_because="replaced").order_by("-revoked_at")
-    return rows.values_list("revoked_at", flat=True).first()
-
-
 def renew(credential_id: UUID, secret: bytes) -> None:
     """Replace a stored hash by a better hash of the same secret."""
     Credential.objects.filter(pk=credential_id).update(secret=secret)
