@@ -147,7 +147,7 @@ def test_warnings_to_one_number_at_one_moment_are_five(world: World, parallel: P
 
 def test_a_country_is_closed_once_however_many_ask_at_that_moment(world: World, parallel: Parallel) -> None:
     ago = world.now - timedelta(hours=1)
-    for which in range(25):
+    for which in range(30):
         Delivery.objects.create(
             organisation=world.organisation,
             user=world.carol,
@@ -158,7 +158,7 @@ def test_a_country_is_closed_once_however_many_ask_at_that_moment(world: World, 
             created_at=ago,
             changed_at=ago,
         )
-    tallies.add(world.organisation.pk, ago, "DE", Way.TEXT, is_new=True, asked=25)
+    tallies.add(world.organisation.pk, ago, "DE", Way.TEXT, is_new=True, asked=30)
     opened = strangers(world.organisation)
     outcomes = parallel(lambda which: registers(opened[which], f"+49151{which:04d}0000", world))
     assert outcomes == ["country_closed"] * PEOPLE

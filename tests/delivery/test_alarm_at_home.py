@@ -1,0 +1,113 @@
+"""The organisation's own country is closed by what many people would have to do, and by nothing that a few can."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.delivery.test_budget import ask, many, number, rule_of, wish
+from tests.world import World
+from watchword.core.policy import Limits, Way
+from watchword.delivery import alarm, guard, tallies
+from watchword.delivery.budget import Free, Rule, telephone_of
+from watchword.delivery.channel import Result
+from watchword.delivery.guard import Budget
+from watchword.delivery.models import Closure, Delivery
+from watchword.directory.models import User
+
+PEOPLE = 50
+EACH = guard.half_of(Limits())
+"""How many codes for registering it a number gets in a day."""
+
+
+@pytest.fixture
+def people(world: World) -> list[User]:
+    """More than the alarm asks for, with room in every budget."""
+    world.organisation.phone_countries = ["DE", "AT"]
+    wish(world, new_sends_each_day=5000, new_sends_each_country_and_day=5000, organisation_sends_each_day=20_000)
+    return many(world, PEOPLE)
+
+
+def asked_in_vain(user: User, to: str, at: datetime, *, codes: int = 1, typed: int = 0) -> None:
+    """Let codes have left for a new number, the first ones typed."""
+    telephone = telephone_of(to)
+    Delivery.objects.bulk_create(
+        Delivery(
+            organisation=user.organisation,
+            user=user,
+            way=Way.TEXT,
+            purpose="register",
+            **telephone.row(),
+            result=Result.SENT,
+            created_at=at + timedelta(seconds=which),
+            changed_at=at,
+            entered_at=at if which < typed else None,
+        )
+        for which in range(codes)
+    )
+    tallies.add(user.organisation_id, at, telephone.country, Way.TEXT, is_new=True, asked=codes)
+
+
+def test_two_people_who_ask_for_all_that_they_may_do_not_close_it(world: World, people: list[User]) -> None:
+    """By the guard's own rules, over a working day: fifteen codes each, to three numbers, none of them typed."""
+    sent = 0
+    for which, user in enumerate(people[:2]):
+        for turn in range(20):
+            to = number(1 + 3 * which + turn % 3)
+            sent += ask(user, to, world.now + timedelta(minutes=16 * turn)) == Free()
+    assert sent == 30
+    assert ask(people[2], number(9), world.now + timedelta(hours=7)) == Free()
+    assert not Closure.objects.exists()
+
+
+def test_a_carrier_that_drops_texts_while_people_ask_again_and_again_does_not_close_it(
+    world: World, people: list[User]
+) -> None:
+    """The morning of a roll-out: one person in two hears nothing and presses three times."""
+    for which, user in enumerate(people[:25]):
+        asked_in_vain(user, number(which), world.now - timedelta(hours=1), codes=3)
+    assert ask(people[30], number(90), world.now) == Free()
+
+
+def test_codes_to_as_many_numbers_as_are_asked_for_close_it(world: World, people: list[User]) -> None:
+    for which in range(alarm.NUMBERS_AT_HOME - 1):
+        asked_in_vain(people[which % 10], number(which), world.now - timedelta(hours=1))
+    assert ask(people[11], number(90), world.now) == Free()
+    asked_in_vain(people[9], number(91), world.now - timedelta(hours=1))
+    assert rule_of(ask(people[12], number(92), world.now)) is Rule.COUNTRY_CLOSED
+
+
+def test_a_small_organisation_asks_for_a_number_for_each_person(world: World) -> None:
+    many(world, 6)
+    bob, there_are = world.bob, User.objects.filter(organisation=world.organisation, deleted_at=None).count()
+    for which in range(there_are - 1):
+        asked_in_vain(bob, number(which), world.now - timedelta(hours=1), codes=EACH)
+    assert Delivery.objects.count() >= Budget(frozenset()).alarm_sends
+    assert ask(world.carol, number(90), world.now) == Free()
+    asked_in_vain(bob, number(91), world.now - timedelta(hours=1))
+    assert rule_of(ask(world.alice, number(92), world.now)) is Rule.COUNTRY_CLOSED
+
+
+def test_another_country_is_closed_by_twenty_codes_as_ever(world: World, people: list[User]) -> None:
+    for which in range(4):
+        asked_in_vain(people[which], f"+4366012{which}0000", world.now - timedelta(hours=1), codes=EACH)
+    assert rule_of(ask(people[5], "+43660990000", world.now)) is Rule.COUNTRY_CLOSED
+    assert ask(people[6], number(90), world.now) == Free()
+
+
+@given(st.lists(st.integers(0, EACH), min_size=1, max_size=alarm.LOOKED_AT))
+def test_at_the_latest_all_the_codes_that_are_looked_at_close_it(typed_of_each: list[int]) -> None:
+    """However whoever pumps spreads codes over numbers and types some: no more than that is gained at home."""
+    codes: list[tuple[int, bool]] = []
+    which = 0
+    while len(codes) < alarm.LOOKED_AT:
+        typed = typed_of_each[which % len(typed_of_each)]
+        codes += [(which, turn < typed) for turn in range(EACH)]
+        which += 1
+    newest = codes[: alarm.LOOKED_AT]
+    untyped = [one for one, is_typed in newest if not is_typed]
+    if guard.is_pumping(len(newest), len(newest) - len(untyped), Budget(frozenset())):
+        assert len(set(untyped)) >= alarm.NUMBERS_AT_HOME
