@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import ssl
 import time
@@ -19,7 +20,7 @@ from watchword.delivery.http_gateway import carrier as carrier_module
 from watchword.delivery.http_gateway import safe_http
 from watchword.delivery.http_gateway.addresses import addresses_of
 from watchword.delivery.http_gateway.carrier import HttpCarrier
-from watchword.delivery.http_gateway.safe_http import NoAnswer, NotAllowed, SafeClient, is_public
+from watchword.delivery.http_gateway.safe_http import Answer, NoAnswer, NotAllowed, SafeClient, is_public
 
 
 @pytest.mark.parametrize(
@@ -120,6 +121,30 @@ def test_a_provider_that_failed_is_asked_again_after_a_while(monkeypatch: pytest
 
     with provider(Mood.FAILING) as one:
         run(play)
+
+
+def test_a_provider_that_says_no_in_a_good_answer_is_down_with_its_own_code_for_it() -> None:
+    """Vonage answers 200 whatever is wrong; "answers 200" would tell the operator nothing."""
+
+    async def play() -> None:
+        form = '{ api_key = "{secret.key}", api_secret = "{secret.secret}" }'
+        async with opened("vonage-sms", one, form=form) as carrier:
+            for _ in range(carrier_module.FAILURES_UNTIL_DOWN):
+                with pytest.raises(DeliveryFailed):
+                    await carrier.send(outgoing())
+            assert carrier.condition.words == "the provider answers 200 with the code 2"
+
+    with provider() as one:
+        run(play)
+
+
+@pytest.mark.parametrize("code", ["", "+4915112345678", "4915112345678", "x" * 21, "<b>", "no\nline"])
+def test_what_is_no_code_is_not_repeated(code: str) -> None:
+    carrier = HttpCarrier("one", wishes_of("vonage-sms", "https://api.example"), addresses=addresses_of)
+    answer = Answer(200, json.dumps({"messages": [{"status": code}]}).encode())
+    with pytest.raises(DeliveryFailed):
+        carrier._judge(answer, outgoing())
+    assert carrier._words == "the provider answers 200"
 
 
 # What an address may be -----------------------------------------------------------------------------------------------

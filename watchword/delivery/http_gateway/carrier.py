@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import ssl
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,8 @@ DOWN_FOR = timedelta(seconds=30)
 """After so long a provider that failed counts as up again: that is found out by asking it only."""
 LEAST_TRY = 20
 _REFUSES_US = frozenset({401, 403})
+_CODE = re.compile(r"(?!.*\d{7})[\w.-]{1,20}", re.ASCII)
+"""What a provider's reason looks like; whatever else stands there, a number for one, is not repeated."""
 _GAVE_UP_WAITING = 504
 """RFC 9110 section 15.6.5: something in between did; what stands behind it may have taken the message."""
 
@@ -123,7 +126,11 @@ class HttpCarrier:
         if code and code in wishes.blocked:
             raise DeliveryFailed(Result.BLOCKED, permanent=False)
         refused = answer.status in _REFUSES_US
-        words = "the provider refuses our credentials" if refused else f"the provider answers {answer.status}"
+        words = f"the provider answers {answer.status}"
+        if refused:
+            words = "the provider refuses our credentials"
+        elif _CODE.fullmatch(code):
+            words += f" with the code {code}"
         self._failed(words, at_once=refused)
         unclear = answer.status == _GAVE_UP_WAITING or (is_accepted and read is None)
         raise DeliveryFailed(Result.FAILED, permanent=False, maybe_taken=unclear)
