@@ -59,6 +59,7 @@ class NotSent:
 class CodeOnTheWay:
     """The newest code of an attempt or session, as the page needs it."""
 
+    kind: FactorKind
     way: Way
     ends: str
     credential_id: UUID | None
@@ -179,6 +180,7 @@ def on_the_way(holder: Holder, purpose: Purpose, *, now: datetime) -> CodeOnTheW
     result = Result(row.delivery.result) if row.delivery is not None else Result.FAILED
     pause = timedelta(0) if result.is_trouble else timedelta(seconds=limits.resend_seconds)
     return CodeOnTheWay(
+        kind=FactorKind(row.kind),
         way=Way(row.way),
         ends=row.ends,
         credential_id=row.credential_id,

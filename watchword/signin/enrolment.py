@@ -17,7 +17,7 @@ from watchword.audit.events import EventKind
 from watchword.audit.record import Origin, record
 from watchword.core.assurance import Evidence
 from watchword.core.factors import Held, Reason, Rejected
-from watchword.core.lockout import Open
+from watchword.core.lockout import Locked, Open
 from watchword.core.policy import SECOND_FACTORS, FactorKind, MfaState, WhyNoAppPassword, why_no_app_password
 from watchword.core.signin import Because, SetUpFirst
 from watchword.directory.models import User
@@ -122,7 +122,8 @@ def _finish(
         user = permitted(subject, kind, now)
         lock = second_factor_lock(user, now=now)
         if not isinstance(lock, Open):
-            return Refused(Because.SECOND_FACTOR_WAITS, failures.closed_until(lock))
+            because = Because.SECOND_FACTOR_LOCKED if isinstance(lock, Locked) else Because.SECOND_FACTOR_WAITS
+            return Refused(because, failures.closed_until(lock))
         row = challenges.newest(subject, Purpose.REGISTER)
         verdict = check_code(user, subject, Purpose.REGISTER, typed, origin=origin, now=now)
         if isinstance(verdict, Refused):

@@ -13,13 +13,13 @@ from django.utils import timezone
 from tests.doors.web.test_pages import PHONE, at_code, at_password, registering
 from tests.pages import text
 from tests.telephone import Telephone
-from tests.world import World, give_phone, sign_in
+from tests.world import ORIGIN, World, give_phone, sign_in
 from watchword.core.policy import Way
 from watchword.delivery.channel import Result
 from watchword.delivery.models import Delivery
 from watchword.delivery.routing import note_result
 from watchword.directory.models import Organisation
-from watchword.signin import overview, phone_reports
+from watchword.signin import failures, overview, phone_reports
 from watchword.signin.models import CodeChallenge, FailureCount, Session
 
 PROVE, STATE, CODE = "/sign-in/prove/", "/sign-in/state/", "/methods/add/phone/code/"
@@ -314,6 +314,28 @@ def test_a_code_for_a_new_phone_that_has_died_can_be_had_again(
     assert 'name="answer"' not in page
     client.post(CODE, {"way": "text"})
     assert len(telephone.received) == 2
+
+
+@pytest.mark.parametrize("kind", ["app_password", "password"])
+def test_a_code_for_a_new_phone_adds_nothing_else(
+    client: Client, world: World, telephone: Telephone, kind: str
+) -> None:
+    sign_in(client, world.alice)
+    client.post("/methods/add/phone/", {**PHONE, "slot": "alternate"})
+    address = f"/methods/add/{kind}/code/"
+    for answer in (client.get(address), client.post(address, {"answer": telephone.code})):
+        assert answer["Location"] == f"/methods/add/{kind}/"
+    assert client.post(CODE, {"answer": telephone.code})["Location"] == "/security/"
+
+
+def test_a_new_phone_can_t_be_proven_while_the_sign_in_is_locked_and_the_page_says_so(
+    client: Client, world: World, telephone: Telephone
+) -> None:
+    sign_in(client, world.alice)
+    client.post("/methods/add/phone/", {**PHONE, "slot": "alternate"})
+    failures.lock(world.alice, origin=ORIGIN, now=world.now)
+    page = text(client.post(CODE, {"answer": telephone.code}).content)
+    assert "Your sign-in is locked, to protect it. Ask your administrator to unlock it." in page
 
 
 def test_a_code_for_a_new_phone_is_not_mixed_up_with_one_to_sign_in(

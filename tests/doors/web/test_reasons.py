@@ -16,7 +16,7 @@ from tests.pages import text
 from tests.telephone import Telephone
 from tests.world import World, give_phone
 from watchword.core.factors import Reason
-from watchword.core.policy import Way
+from watchword.core.policy import FactorKind, Way
 from watchword.delivery import guard
 from watchword.delivery.channel import Result
 from watchword.delivery.guard import NotBefore, Rule
@@ -33,6 +33,7 @@ A_WAY_ON = re.compile(r"another (one|phone|method)|administrator|Start again|Try
 def code(result: Result, way: Way, match: str = "") -> CodeOnTheWay:
     now = timezone.now()
     return CodeOnTheWay(
+        kind=FactorKind.PHONE,
         way=way,
         ends="42",
         credential_id=uuid4(),

@@ -94,7 +94,7 @@ def add_code(request: HttpRequest, kind: str) -> HttpResponse:
         return start_again()
     now = timezone.now()
     code = enrolment.on_the_way(subject, now=now)
-    if code is None:
+    if code is None or code.kind is not factor_kind:
         return HttpResponseRedirect(reverse("web:add", args=[kind]))
     if request.method == "POST" and "way" in request.POST:
         return _send_again(request, subject)
