@@ -9,13 +9,13 @@ from django.test import Client
 from django.utils import timezone
 
 from tests.pages import text
-from tests.world import World, make_person, sign_in
+from tests.world import World, give_phone, make_person, sign_in
 from watchword.alerts.models import WarningChoice
-from watchword.core.policy import Door, FactorKind
+from watchword.core.policy import Door, FactorKind, Way
 from watchword.core.restrictions import NO_RESTRICTIONS, Program
 from watchword.factors import vault
 from watchword.factors.vault import Kept
-from watchword.signin import one_shot
+from watchword.signin import one_shot, overview
 from watchword.signin.one_shot import Question, Secret
 
 
@@ -106,3 +106,15 @@ def test_texts_are_chosen_and_refused(alice: Client, world: World) -> None:
     assert "checked" in alice.get("/warnings/").content.decode()
     alice.post("/warnings/", {})
     assert not WarningChoice.objects.get().by_text
+
+
+@pytest.mark.parametrize(("slot", "has_text"), [("mobile", True), ("office", False)])
+def test_whether_warnings_can_be_texted_is_told_as_it_is(
+    client: Client, world: World, slot: str, has_text: bool
+) -> None:
+    """A mobile phone whose owner is called at sign-in gets the texts all the same."""
+    vault.revoke_all(world.alice, [FactorKind.PHONE], because="test", now=world.now)
+    give_phone(world.alice, slot=slot, way=Way.CALL)
+    sign_in(client, world.alice)
+    assert bool(overview.text_number_of(world.alice)) is has_text
+    assert ("You have no phone that gets text messages" in text(client.get("/warnings/").content)) is not has_text

@@ -10,7 +10,7 @@ from django.urls import reverse
 from pytest_django.fixtures import DjangoAssertNumQueries
 
 from tests.pages import text
-from tests.world import ORIGIN, World, evidence_for, give_app_password, make_person, sign_in
+from tests.world import ORIGIN, World, evidence_for, give_app_password, give_phone, make_person, sign_in
 from watchword.audit.events import EventKind
 from watchword.core.policy import Door, FactorKind
 from watchword.directory.roles import Role
@@ -78,6 +78,17 @@ def test_nobody_ends_a_session_of_somebody_else(client: Client, world: World) ->
 def test_app_passwords_that_are_not_possible_are_explained(client: Client, world: World, who: str, says: str) -> None:
     sign_in(client, world.people[who])
     assert says in text(client.get("/app-passwords/").content)
+
+
+@pytest.mark.parametrize("address", ["/app-passwords/", "/security/"])
+def test_that_app_passwords_wait_after_a_change_of_number_is_explained(
+    client: Client, world: World, address: str
+) -> None:
+    give_phone(world.alice, "+4915123456789")
+    sign_in(client, world.alice)
+    page = text(client.get(address).content)
+    assert "Your phone was changed less than a day ago." in page
+    assert "Create app password" not in page
 
 
 def test_app_passwords_that_were_switched_off_can_be_seen_and_deleted(client: Client, world: World) -> None:
@@ -164,7 +175,8 @@ def test_activity_is_paged_and_senseless_pages_are_the_first(client: Client, wor
     older = re.search(r"\?before=(\d+)", first)
     assert older is not None
     assert client.get(f"/activity/?before={older[1]}").content.decode() != first
-    assert client.get("/activity/?before=nonsense").status_code == 200
+    for senseless in ("nonsense", "9" * 30, "9" * 5_000):
+        assert client.get(f"/activity/?before={senseless}").status_code == 200
 
 
 def test_pages_ask_few_questions_however_much_somebody_holds(

@@ -25,6 +25,8 @@ from watchword.ui.browsers import browser_in_words
 LINES_SHORT = 5
 LINES_LONG = 50
 CODES = 3
+LONGEST_ID = 18
+"""Digits of an event's id; more of them are no id."""
 
 
 def home(request: HttpRequest) -> HttpResponse:
@@ -65,7 +67,8 @@ def app_passwords(request: HttpRequest) -> HttpResponse:
 def activity(request: HttpRequest) -> HttpResponse:
     """Show what happened, page by page."""
     before = request.GET.get("before", "")
-    lines = lines_of(person_of(request), number=LINES_LONG + 1, before=int(before) if before.isdecimal() else None)
+    is_id = before.isdecimal() and len(before) <= LONGEST_ID
+    lines = lines_of(person_of(request), number=LINES_LONG + 1, before=int(before) if is_id else None)
     context = {"lines": lines[:LINES_LONG], "more": lines[LINES_LONG - 1].id if len(lines) > LINES_LONG else None}
     return render(request, "portal/activity.html", context)
 

@@ -55,7 +55,7 @@ def warnings(request: HttpRequest) -> HttpResponse:
     context = {
         "form": form,
         "address": user.contact_mail or user.sign_in_name,
-        "has_text": any(method.way == "text" for method in overview.methods_of(user)),
+        "has_text": bool(overview.text_number_of(user)),
         "notices": Notice.objects.filter(user=user).order_by("-created_at")[:SHOWN],
     }
     return render(request, "portal/warnings.html", context)
