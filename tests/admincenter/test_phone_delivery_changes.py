@@ -265,6 +265,16 @@ def test_a_test_needs_a_fresh_proof(client: Client, world: World, telephone: Tel
     assert not Delivery.objects.exists()
 
 
+def test_the_number_of_a_test_is_nowhere_kept_whole(client: Client, world: World, telephone: Telephone) -> None:
+    """Not even while the administrator proves again who they are."""
+    stale_root(client, world).post(TEST, TO_GERMANY)
+    assert not Draft.objects.exists()
+    sign_in(client, world.root)
+    page = client.get(TEST)
+    assert "Prove that it is you, then fill this in again: the number was not kept." in text(page.content)
+    assert "12345679" not in page.content.decode()
+
+
 def test_without_a_carrier_the_page_says_so(root: Client, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(routing, "all_channels", lambda: ())
     page = root.get(TEST)

@@ -46,15 +46,15 @@ def needs(*acts: Act) -> Callable[[View], View]:
     return decorate
 
 
-def prove_first(request: HttpRequest) -> HttpResponse | None:
+def prove_first(request: HttpRequest, *, keep: bool = True) -> HttpResponse | None:
     """Return the way to prove again before something dangerous; None where the proof is fresh.
 
-    The way leads back to this page, and what was ticked or typed is kept meanwhile.
+    The way leads back to this page, and what was ticked or typed is kept meanwhile, unless it must not be kept.
     """
     if not sessions.needs_proof(session_of(request), now=timezone.now()):
         return None
     come_back_to = request.get_full_path()
-    if request.method == "POST":
+    if request.method == "POST" and keep:
         draft = drafts.find(request) or drafts.keep(request, dict(request.POST.lists()))
         come_back_to = drafts.address_of(draft)
     elif len(come_back_to) > LONGEST_ADDRESS:

@@ -59,9 +59,12 @@ def rules(request: HttpRequest) -> HttpResponse:
 def test(request: HttpRequest) -> HttpResponse:
     """Send a test text or a test call, and show how the last ones went on."""
     by = person_of(request)
-    if request.method == "POST" and (answer := prove_first(request)):
+    # Whole numbers are written down nowhere, and in no draft either.
+    if request.method == "POST" and (answer := prove_first(request, keep=False)):
+        messages.info(request, _("Prove that it is you, then fill this in again: the number was not kept."))
         return answer
-    form = PhoneTestForm(sent(request), region=by.organisation.region, channel=request.GET.get("channel", ""))
+    given = request.POST if request.method == "POST" else None
+    form = PhoneTestForm(given, region=by.organisation.region, channel=request.GET.get("channel", ""))
     if request.method == "POST" and form.is_valid():
         cleaned, now = form.cleaned_data, timezone.now()
         outcome = send_test(
