@@ -18,6 +18,7 @@ from tests.world import World
 from watchword.config.phone_service import serve_phones
 from watchword.delivery import courier as module
 from watchword.delivery import desk, queue
+from watchword.delivery.breaker import FAILURES
 from watchword.delivery.channel import Claimed, DeliveryFailed, Handed, Outgoing, Report, Result
 from watchword.delivery.models import Delivery, Handover, Waiting
 from watchword.delivery.phones_file import Phones
@@ -131,6 +132,27 @@ def test_fld_12_a_carrier_that_never_ends_is_given_up_within_the_lease(
     carry(endless, until=lambda: result_of(delivery) is Result.FAILED)
     assert {message.code for message in endless.sent} == {"493027"}
     assert timedelta(seconds=25) < queue.LEASE
+
+
+def test_a_carrier_that_never_answers_is_left_alone_as_one_that_fails(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would be asked first for ever: who takes nothing loses nothing, so that it looks like the best."""
+    monkeypatch.setattr(module, "CARRY_SECONDS", 0.2)
+    monkeypatch.setattr(module, "UNSURE_SECONDS", 0.0)
+    monkeypatch.setattr(module, "PAUSES", (0.0,) * 2)
+    monkeypatch.setattr(random, "random", lambda: 0.0)
+
+    class Endless(FakeCarrier):
+        async def send(self, outgoing: Outgoing) -> Handed:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    deliveries = [waiting(world) for _ in range(FAILURES)]
+    carry(
+        Endless("endless"), FakeCarrier("good"), until=lambda: all(result_of(one) is Result.SENT for one in deliveries)
+    )
+    assert Handover.objects.filter(channel="endless", result=Result.FAILED).count() == FAILURES
 
 
 def test_fld_13_a_courier_does_not_begin_twice_with_the_same_message(

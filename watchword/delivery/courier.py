@@ -19,7 +19,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TypeVar
 from uuid import UUID
 
 from watchword.delivery import choosing, desk
@@ -46,7 +45,6 @@ CARRY_SECONDS = 25.0
 UNSURE_SECONDS = 10.0
 """A carrier that did not answer may have taken a message: for so long its receipt may come and show that it has."""
 
-Answer = TypeVar("Answer")
 type SimChanged = Callable[[Claimed], Awaitable[bool]]
 """Asks whether the number moved to another SIM lately; may take a second, and says False when nobody knows."""
 
@@ -133,7 +131,7 @@ class Courier:
         except BlockingIOError:
             return
 
-    async def _ask(self, question: Callable[[], Answer]) -> Answer:
+    async def _ask[Answer](self, question: Callable[[], Answer]) -> Answer:
         # Who asks may be cancelled; what is to be written is written all the same.
         return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._database, question))
 
@@ -204,6 +202,9 @@ class Courier:
                         return
         except TimeoutError:
             failure = DeliveryFailed(Result.FAILED, permanent=False, maybe_taken=True)
+            if asked:
+                self._lines[asked].breaker.failed(time.monotonic())
+                self._ledger.refused(outgoing, asked, failure.result, country=item.country)
         if not asked:
             logger.warning("delivery %s: no carrier takes it", outgoing.delivery_id)
         self._give_up_or_wait(item, failure, channel=asked)
@@ -277,8 +278,7 @@ class Courier:
     async def _measure(self) -> None:
         """Look now and then at what really arrived, and write down how the carriers stand."""
         while True:
-            names = list(self._lines)
-            seen = await self._ask(partial(desk.measure, names, self._clock()))
+            seen = await self._ask(partial(desk.measure, list(self._lines), self._clock()))
             self._measured = seen.measured
             for name, carried in seen.carried_today.items():
                 self._lines[name].carried_today = carried
