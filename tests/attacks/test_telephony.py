@@ -10,6 +10,7 @@ from django.test import Client
 
 from benchmarks import pumping
 from tests.alerts.playing import pass_password, work
+from tests.attacks.phoning import MINUTE, allow, send
 from tests.telephone import Telephone
 from tests.world import ALICES_NUMBER, ORIGIN, World, evidence_for, give_phone, make_person, sign_in
 from watchword.alerts.models import Alert, Notice
@@ -28,12 +29,11 @@ from watchword.directory.models import Organisation, User
 from watchword.factors import vault
 from watchword.signin import enrolment, one_shot, service, sessions
 from watchword.signin.challenges import CodeSent
-from watchword.signin.models import CodeChallenge, SignInAttempt
+from watchword.signin.models import CodeChallenge
 from watchword.signin.one_shot import Question, Secret
 from watchword.signin.service import ComeIn, Continue
 from watchword.signin.told_numbers import tell_numbers
 
-MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 
 
@@ -44,18 +44,6 @@ def register(user: User, number: str, world: World, *, later: timedelta = timede
     session = sessions.open_session(user, proof, origin=ORIGIN, now=now).session
     wish = {"slot": "mobile", "number": number, "way": way.value, "country": "DE"}
     return enrolment.start(session, FactorKind.PHONE, wish, origin=ORIGIN, now=now)
-
-
-def send(world: World, attempt: SignInAttempt, *, later: timedelta = timedelta(0), way: Way = Way.TEXT) -> Any:
-    return service.send_code(attempt, world.alices_phone.id, way, now=world.now + later)
-
-
-def allow(organisation: Organisation, *users: User, **changes: object) -> None:
-    for name, value in changes.items():
-        setattr(organisation, name, value)
-    organisation.save()
-    for user in users:
-        user.refresh_from_db()
 
 
 # FLD-01

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -11,6 +10,7 @@ from django.core import mail
 from django.test import Client
 
 from tests.alerts.playing import pass_password, work
+from tests.attacks.phoning import MINUTE, allow, send
 from tests.telephone import Telephone
 from tests.world import ALICES_NUMBER, World, give_phone
 from watchword.alerts.models import Alert, Notice
@@ -25,26 +25,10 @@ from watchword.delivery.routing import note_result
 from watchword.delivery.texts import said_at
 from watchword.delivery.voice import attendant
 from watchword.delivery.voice.attendant import Call, CallState
-from watchword.directory.models import Organisation, User
 from watchword.signin import phone_reports, service
 from watchword.signin.challenges import CodeSent
 from watchword.signin.models import CodeChallenge, Session, SignInAttempt
 from watchword.signin.service import ComeIn, Refused
-
-MINUTE = timedelta(minutes=1)
-
-
-def send(world: World, attempt: SignInAttempt, *, later: timedelta = timedelta(0), way: Way = Way.TEXT) -> Any:
-    return service.send_code(attempt, world.alices_phone.id, way, now=world.now + later)
-
-
-def allow(organisation: Organisation, *users: User, **changes: object) -> None:
-    for name, value in changes.items():
-        setattr(organisation, name, value)
-    organisation.save()
-    for user in users:
-        user.refresh_from_db()
-
 
 # FLD-07, the attendant itself; calls over SIP are in tests/phones.
 
@@ -136,7 +120,7 @@ def test_fld_08_the_page_of_another_browser_does_not_go_on(client: Client, world
         browser.post("/sign-in/password/", {"answer": world.passwords["alice"]})
     first, second = telephone.received
     assert second.way is Way.CALL
-    assert f"{second.match[0]}" in browsers[1].get("/sign-in/prove/").content.decode()
+    assert f">{second.match}</span>" in browsers[1].get("/sign-in/prove/").content.decode()
     phone_reports.note(second.delivery_id, Result.APPROVED, now=world.now + MINUTE)
     assert first.match
     browsers[0].post("/sign-in/prove/", {"answer": second.match})

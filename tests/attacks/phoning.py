@@ -1,0 +1,28 @@
+"""What the attacks by telephone share: another code is asked for, and an organisation allows something else."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from tests.world import World
+from watchword.core.policy import Way
+from watchword.directory.models import Organisation, User
+from watchword.signin import service
+from watchword.signin.models import SignInAttempt
+
+MINUTE = timedelta(minutes=1)
+
+
+def send(world: World, attempt: SignInAttempt, *, later: timedelta = timedelta(0), way: Way = Way.TEXT) -> Any:
+    """Ask for a code to Alice's telephone."""
+    return service.send_code(attempt, world.alices_phone.id, way, now=world.now + later)
+
+
+def allow(organisation: Organisation, *users: User, **changes: object) -> None:
+    """Change an organisation, and let these people know of it."""
+    for name, value in changes.items():
+        setattr(organisation, name, value)
+    organisation.save()
+    for user in users:
+        user.refresh_from_db()
