@@ -43,7 +43,7 @@ Classes, each with an example:
   ``<nav class="tabs">`` of links with ``aria-current``.
 - ``<nav class="navigation" id="navigation" popover>`` at the left, which ``<button class="button secondary
   navigation-button" popovertarget="navigation">`` opens where there is little room; ``<aside class="side-panel">`` with
-  a ``side-panel-head`` at the right.
+  a ``side-panel-head`` and a ``side-panel-foot`` at the right; the foot stays in sight.
 - For inputs: ``code-input``, ``short-input``, ``letter`` (a readonly textarea to copy). ``stack``; ``inline``;
   ``other-ways``; ``visually-hidden``.
 
