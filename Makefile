@@ -97,6 +97,7 @@ bench: $(VENV)/.installed-dev ## measure the hot path beside its bare limit, cod
 pictures: $(VENV)/.installed-dev ## take the pictures of the documentation anew, with the browser tests
 	@rm -rf .pictures && TEST_PICTURES=$(CURDIR)/.pictures $(PYTEST) -q tests/browser/test_story.py -k "not without"
 	@cp .pictures/story-panel.png docs/pictures/panel.png
+	@cp .pictures/story-phone-delivery.png docs/pictures/phone-delivery.png
 	@cp .pictures/story-telephone-speaks.png docs/pictures/telephone.png
 	@cp .pictures/story-app-password-once.png docs/pictures/app-password.png
 	@cp .pictures/story-security-info.png docs/pictures/security-info.png

@@ -69,7 +69,8 @@ def enable_carol(root: Player) -> None:
 
 def test_the_story(player: Callable[[], Player], demo: Demo) -> None:
     open_mailbox(demo, "alice", demo.alices_app_password).logout()
-    enable_carol(player())
+    root = player()
+    enable_carol(root)
 
     # Step 2, by text: the first sign-in after the administrator's link.
     carol = player()
@@ -142,6 +143,14 @@ def test_the_story(player: Callable[[], Player], demo: Demo) -> None:
     again.verify(again.texted_code())
     expect(again.page.get_by_role("heading", level=1)).to_have_text("Inbox")
     again.see("webmail")
+
+    # The administrator sees that her codes arrived.
+    root.page.goto(f"{demo.web}/admin/phone-delivery/messages/")
+    for what in ("text · new phone", "text · sign-in"):
+        row = root.page.get_by_role("row", name=re.compile(f"Carol Nakamura.*{what}"))
+        expect(row).to_contain_text("entered")
+    root.page.get_by_role("link", name="Overview").click()
+    root.see("phone-delivery")
 
 
 def test_the_first_sign_in_by_call(player: Callable[[], Player], demo: Demo) -> None:

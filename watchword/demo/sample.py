@@ -19,7 +19,7 @@ from watchword.audit.models import UnheardEvent
 from watchword.audit.record import Happening, Origin, record_all
 from watchword.core.policy import MfaState, Way
 from watchword.core.signin import Because
-from watchword.demo import mailbox_store
+from watchword.demo import mailbox_store, sample_phones
 from watchword.demo.people import FAMILY, GIVEN
 from watchword.directory import actions
 from watchword.directory.models import MfaCause, MfaStateChange, Organisation, SignInName, User
@@ -31,6 +31,8 @@ from watchword.signin.actions import reset_password
 NAME = "Harbour & Hill"
 DOMAIN = "harbour.example"
 OTHERS = 200
+CURIOUS = 12
+"""So many tried a number that no code is sent to."""
 DAYS = 30
 SEED = 1887
 ALICES_NUMBER = "+4915112345678"
@@ -73,8 +75,9 @@ def make(*, now: datetime | None = None) -> Made:
     samples.add_phone(people["alice"], ALICES_NUMBER, Way.TEXT, now=moment - timedelta(days=12))
     samples.add_app_password(people["alice"], "iPad in the kitchen", now=moment - timedelta(days=12))
     shown = samples.add_app_password(people["alice"], "Thunderbird on the laptop", now=moment - timedelta(days=5))
-    others = _others(organisation, chance, moment)
+    others, holders = _others(organisation, chance, moment)
     _activity([*people.values(), *others], chance, moment)
+    sample_phones.make(holders, [user for user in others if user.state is MfaState.ENABLED][:CURIOUS], now=moment)
     for user in people.values():
         _welcome(user, moment)
     # What made the sample is no news to anybody: warnings begin with what the newcomer does.
@@ -103,7 +106,9 @@ def _set_state(user: User, state: MfaState, cause: MfaCause, at: datetime, by: U
     )
 
 
-def _others(organisation: Organisation, chance: random.Random, now: datetime) -> list[User]:
+def _others(
+    organisation: Organisation, chance: random.Random, now: datetime
+) -> tuple[list[User], list[sample_phones.Holder]]:
     people: dict[str, User] = {}
     while len(people) < OTHERS:
         given, family = chance.choice(GIVEN), chance.choice(FAMILY)
@@ -139,14 +144,16 @@ def _others(organisation: Organisation, chance: random.Random, now: datetime) ->
             if user.mfa_changed_at is not None
         ]
     )
+    holders = []
     for user in made:
         if user.state is MfaState.ENFORCED and user.mfa_changed_at is not None:
             number = f"+49151{chance.randrange(10_000_000, 99_999_999)}"
             way = chance.choice([Way.TEXT, Way.TEXT, Way.CALL])
             samples.add_phone(user, number, way, now=user.mfa_changed_at)
+            holders.append(sample_phones.Holder(user, number, way, user.mfa_changed_at))
             for device in chance.sample(["Laptop", "iPhone", "Old tablet", "Thunderbird"], chance.randrange(1, 4)):
                 samples.add_app_password(user, device, now=user.mfa_changed_at)
-    return made
+    return made, holders
 
 
 def _activity(people: list[User], chance: random.Random, now: datetime) -> None:

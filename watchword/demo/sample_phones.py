@@ -1,0 +1,109 @@
+"""A month of codes for the sample's people, so that *Phone delivery* has something to show."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from watchword.core.policy import Limits, Way
+from watchword.delivery import budget, guard, tallies
+from watchword.delivery.channel import Result
+from watchword.delivery.models import Delivery, Tally
+from watchword.delivery.simulator.channel import SimulatorChannel
+from watchword.directory.models import User
+
+SEED = 1881
+DAYS = 30
+_WEEKEND = 5
+_TROUBLE = {
+    Way.TEXT: ((Result.DELIVERED, 95), (Result.SENT, 3), (Result.UNREACHABLE, 2)),
+    Way.CALL: ((Result.DELIVERED, 88), (Result.NO_ANSWER, 7), (Result.BUSY, 3), (Result.HUNG_UP, 2)),
+}
+"""How often each result comes, in a hundred."""
+_GIVEN_UP = 0.04
+"""The share of codes that arrived and that nobody typed."""
+_REFUSED = ("+442079460958", "+499001234567", "+33639980123", "+881612345678")
+"""Where codes are not sent: another country (numbers kept for fiction), a premium rate, a satellite."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Somebody with a telephone."""
+
+    user: User
+    number: str = field(repr=False)
+    way: Way
+    since: datetime
+
+
+def make(holders: Sequence[Holder], curious: Sequence[User], *, now: datetime) -> None:
+    """Write down the codes of a month: those of people with telephones, and what the guard kept from the curious."""
+    chance = random.Random(SEED)  # noqa: S311  (believable numbers, nothing secret)
+    rows = [row for holder in holders for row in _codes(holder, chance, now)]
+    Delivery.objects.bulk_create(rows)
+    _add_up(rows)
+    for user in curious:
+        _refuse(user, chance, now)
+
+
+def _codes(holder: Holder, chance: random.Random, now: datetime) -> Iterator[Delivery]:
+    """Yield the code that proved the telephone, and those of the sign-ins after it."""
+    telephone = budget.telephone_of(holder.number)
+    at, purpose = holder.since, "register"
+    while at < now - timedelta(minutes=10):
+        if at > now - timedelta(days=DAYS):
+            results, weights = zip(*_TROUBLE[holder.way], strict=True)
+            result = Result.DELIVERED if purpose == "register" else chance.choices(results, weights)[0]
+            is_typed = not result.is_trouble and (purpose == "register" or chance.random() > _GIVEN_UP)
+            yield Delivery(
+                organisation_id=holder.user.organisation_id,
+                user=holder.user,
+                way=holder.way,
+                purpose=purpose,
+                channel=SimulatorChannel.name,
+                result=result,
+                created_at=at,
+                changed_at=at + timedelta(seconds=chance.randrange(2, 9)),
+                entered_at=at + timedelta(seconds=chance.randrange(11, 50)) if is_typed else None,
+                **telephone.row(),
+            )
+        purpose = "sign_in"
+        at = _next_working_hour(at + timedelta(hours=chance.randrange(20, 120)), chance)
+
+
+def _next_working_hour(at: datetime, chance: random.Random) -> datetime:
+    at = at.replace(hour=min(18, int(chance.triangular(6, 19, 8))), minute=chance.randrange(60))
+    return at + timedelta(days=7 - at.weekday()) if at.weekday() >= _WEEKEND and chance.random() < 0.8 else at  # noqa: PLR2004
+
+
+def _add_up(rows: Sequence[Delivery]) -> None:
+    counted: dict[tuple[object, ...], Counter[str]] = {}
+    for row in rows:
+        result = Result(row.result)
+        key = (
+            row.organisation_id,
+            row.created_at.astimezone(UTC).date(),
+            row.country,
+            row.way,
+            row.purpose == "register",
+        )
+        is_typed = row.entered_at is not None
+        counted.setdefault(key, Counter()).update(
+            asked=1, sent=1, arrived=result.has_arrived or is_typed, entered=is_typed
+        )
+    names = ("organisation_id", "day", "country", "way", "is_new")
+    Tally.objects.bulk_create([Tally(**dict(zip(names, key, strict=True)), **sums) for key, sums in counted.items()])
+
+
+def _refuse(user: User, chance: random.Random, now: datetime) -> None:
+    """Let the guard itself say no to a number that somebody tried to register."""
+    at = now - timedelta(minutes=chance.randrange(60, DAYS * 24 * 60))
+    telephone = budget.telephone_of(chance.choice(_REFUSED))
+    asked = guard.Asked(now=at, kind=telephone.kind, country=telephone.country, is_new=True)
+    verdict = guard.judge(asked, Limits(), budget.budget_of(user.organisation))
+    if isinstance(verdict, guard.NotBefore):
+        budget.note_refusal(user, telephone, Way.TEXT, verdict, now=at)
+        tallies.add(user.organisation_id, at, telephone.country, Way.TEXT, is_new=True, refused=1)
