@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,10 +12,11 @@ import pytest
 from aiosipua import SipRequest, parse_sdp
 
 from tests.delivery.test_voice_sound import wav
-from tests.phones.calling import Reports, call, caller, is_idle, run
+from tests.phones.calling import NUMBER, Reports, call, caller, is_idle, run
 from tests.phones.pbx import HOST, Pbx, Peer, key_packet, pbx, peer, sound_at
 from tests.phones.smsc import free_even_port
 from watchword.delivery.channel import DeliveryFailed, Result
+from watchword.delivery.sip import presence
 from watchword.delivery.sip.carrier import SipCarrier
 from watchword.delivery.sip.conversation import Conversation
 from watchword.delivery.voice import speech
@@ -309,5 +311,49 @@ def test_calls_to_us_are_declined_and_nothing_is_kept_of_them() -> None:
             assert server.transactions.server_transactions == {}
             system.say(invite, 486)
             await is_idle(carrier)
+
+    run(play)
+
+
+def test_a_telephone_system_that_moved_to_another_address_is_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(presence, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(presence, "ASK_EVERY_SECONDS", 0.1)
+    monkeypatch.setattr(presence, "FIRST_PAUSE_SECONDS", 0.1)
+    addresses = ["127.0.0.2", "127.0.0.3"]
+
+    async def found(_loop: object, _host: str, port: int, **_more: object) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_DGRAM, 17, "", (addresses[0], port))]
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", found)
+
+    async def play() -> None:
+        async with pbx("127.0.0.2") as before:
+            port = before.port
+            way = caller(port, host="pbx.example", local_host=HOST)
+            carrier, _reports = await way.__aenter__()
+            await carrier._presence.is_up.wait()
+        await carrier._presence.is_down.wait()
+        addresses.pop(0)
+        async with pbx("127.0.0.3", port) as after:
+            async with asyncio.timeout(10):
+                await carrier._presence.is_up.wait()
+            sending = asyncio.ensure_future(carrier.send(call()))
+            invite = await after.takes("INVITE")
+            assert NUMBER in invite.uri
+            after.say(invite, 486)
+            with pytest.raises(DeliveryFailed):
+                await sending
+            await way.__aexit__(None, None, None)
+
+    run(play)
+
+
+def test_a_host_that_is_no_name_is_told_and_looked_for_again() -> None:
+    async def play() -> None:
+        async with caller(5060, host="pbx..example") as (carrier, _reports):
+            async with asyncio.timeout(5):
+                while carrier.condition.words == "connecting":  # noqa: ASYNC110  (nobody tells)
+                    await asyncio.sleep(0.02)
+            assert carrier.condition.words == "no connection"
 
     run(play)

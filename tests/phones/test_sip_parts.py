@@ -178,11 +178,11 @@ def test_what_is_said_is_cut_short_by_what_is_said_next() -> None:
 
 
 def test_ports_are_even_used_by_one_call_and_come_back_last() -> None:
-    ports = Ports("127.0.0.1", 46_001, 46_007)
-    taken = [ports.take() for _ in range(4)]
+    ports = Ports(46_001, 46_007)
+    taken = [ports.take("127.0.0.1") for _ in range(4)]
     assert taken == [46_002, 46_004, 46_006, None]
     ports.give_back(46_004)
-    assert ports.take() == 46_004
+    assert ports.take("127.0.0.1") == 46_004
 
 
 class FakeLine:

@@ -54,6 +54,11 @@ class Agent(SipUAC):
             # Nobody has said anything yet: a CANCEL would have nothing to cancel. The late answer is looked at below.
             self.remove_call(call.call_id)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no call is under way."""
+        return not self._calls
+
     def was_heard(self, call: OutgoingCall) -> bool:
         """Whether the telephone system has said anything about a call."""
         transaction = self._wire.transaction_of(call.invite)

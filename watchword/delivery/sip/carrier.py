@@ -80,7 +80,7 @@ class SipCarrier:
         self._keeper: asyncio.Task[None] | None = None
         self._report: Callable[[Report], None] = lambda _report: None
         self._free = asyncio.Semaphore(wishes.calls_at_once)
-        self._ports: Ports | None = None
+        self._ports = Ports(wishes.first_rtp_port, wishes.last_rtp_port)
         self._calls: dict[str, _Ringing] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._trouble = ""
@@ -140,14 +140,12 @@ class SipCarrier:
         return await asyncio.shield(taken)
 
     async def _lead(self, outgoing: Outgoing, taken: asyncio.Future[Handed]) -> None:
-        wishes = self._wishes
-        if self._ports is None:
-            self._ports = Ports(self._presence.local_host, wishes.first_rtp_port, wishes.last_rtp_port)
-        port = self._ports.take()
+        host = self._presence.local_host
+        port = self._ports.take(host)
         if port is None:
             taken.set_exception(DeliveryFailed(Result.FAILED, permanent=False, is_full=True))
             return
-        line = Line(self._presence.local_host, port)
+        line = Line(host, port)
         ringing = _Ringing(outgoing, taken, lambda result: self._tell(ringing, result), line)
         try:
             await self._call(ringing)

@@ -196,15 +196,14 @@ def _quiet(payload_type: int) -> bytes:
 class Ports:
     """Pairs of UDP ports for calls, each used by one call at a time."""
 
-    def __init__(self, host: str, first: int, last: int) -> None:
-        self._host = host
+    def __init__(self, first: int, last: int) -> None:
         self._free = deque(range(first + first % 2, last, 2))
 
-    def take(self) -> int | None:
+    def take(self, host: str) -> int | None:
         """Return an even port that is free together with the next one, or None if there is none left."""
         for _ in range(len(self._free)):
             port = self._free.popleft()
-            if all(_is_free(self._host, one) for one in (port, port + 1)):
+            if all(_is_free(host, one) for one in (port, port + 1)):
                 return port
             self._free.append(port)
         return None

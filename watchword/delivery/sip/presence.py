@@ -39,6 +39,7 @@ class Presence:
         self._server: SipUAS | None = None
         self._registration: Registration | None = None
         self._ended: Callable[[str], None] = lambda _call_id: None
+        self._peers: frozenset[str] = frozenset()
         self.agent: Agent | None = None
         self.local_host = ""
         self.condition = Condition(is_up=False, words="connecting")
@@ -63,7 +64,7 @@ class Presence:
                 self._note(Condition(is_up=True))
                 pause = FIRST_PAUSE_SECONDS
                 await self._watch()
-            except OSError as error:
+            except (OSError, UnicodeError) as error:
                 self._note(Condition(is_up=False, words=str(error) if isinstance(error, _Trouble) else "no connection"))
             await asyncio.sleep(pause * (0.5 + random.random()))  # noqa: S311  (many nodes, one telephone system)
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
@@ -94,21 +95,36 @@ class Presence:
                 event.clear()
 
     async def _open(self) -> None:
-        if self.agent is not None:
-            return
+        """Find the telephone system; it may have another address than last time, and we as well."""
         wishes = self._wishes
-        found = await asyncio.get_running_loop().getaddrinfo(wishes.host, wishes.port, type=socket.SOCK_DGRAM)
-        peers = [str(entry[4][0]) for entry in found]
-        self.local_host = wishes.local_host or _local_host(peers[0], wishes.port)
-        local = (self.local_host, wishes.local_port or _free_port(self.local_host))
-        wire = Wire(local, frozenset(peers))
+        try:
+            found = await asyncio.get_running_loop().getaddrinfo(wishes.host, wishes.port, type=socket.SOCK_DGRAM)
+            peers = [str(entry[4][0]) for entry in found]
+            local_host = wishes.local_host or _local_host(peers[0], wishes.port)
+        except OSError:
+            if self.agent is None:
+                raise
+            # The addresses of last time may do.
+            return
+        if self.agent is not None:
+            is_as_before = (self._peers, self.local_host) == (frozenset(peers), local_host)
+            if is_as_before or not self.agent.is_idle:
+                return
+            await self._leave()
+        wire = Wire((local_host, wishes.local_port or _free_port(local_host)), frozenset(peers))
         agent = Agent(wire, (peers[0], wishes.port), identity=f"sip:{wishes.user}@{wishes.realm}", auth=self.auth)
         server = SipUAS(wire, uac=agent, user_agent="Watchword")
         server.on_reinvite = self._moved
         server.on_bye = lambda call, _request: self._ended(call.call_id)
         await server.start()
         wire.listen_first(_declining(wire, agent))
+        self._peers, self.local_host = frozenset(peers), local_host
         self._server, self.agent = server, agent
+
+    async def _leave(self) -> None:
+        if self._server is not None:
+            await self._server.stop()
+        self._server = self.agent = self._registration = None
 
     async def _register(self) -> None:
         if not self._wishes.register:

@@ -1,8 +1,8 @@
 """SIP over UDP as RFC 3261 wants it of a client: requests are sent again until somebody answers.
 
 The library (ADR 0036) reads and writes messages and dialogs; it sends every request once, and takes each copy of one
-for a new one. Here is the client's side of transactions (section 17.1), as much of the server's as makes a copy harmless
-(17.2), and one rule more: nothing is heard that doesn't come from the telephone system, and nothing said to others.
+for a new one. Here is the client's side of transactions (section 17.1), as much of the server's as makes copies
+harmless (17.2), and one rule more: nothing is heard that doesn't come from the telephone system, nor said to others.
 """
 
 from __future__ import annotations
