@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import itertools
 import math
@@ -51,6 +52,14 @@ def test_every_depth_and_two_channels_are_read(channels: int, depth: int) -> Non
 def test_no_octets_make_the_reader_fall(content: bytes) -> None:
     with pytest.raises(sound.NotSound):
         sound.from_wav(content)
+
+
+def test_a_header_that_promises_more_than_there_is_is_refused() -> None:
+    for at in range(44):
+        broken = bytearray(wav(bytes(400)))
+        broken[at] ^= 0xFF
+        with contextlib.suppress(sound.NotSound):
+            sound.from_wav(bytes(broken))
 
 
 def test_a_rate_that_is_too_low_or_too_high_is_refused() -> None:
