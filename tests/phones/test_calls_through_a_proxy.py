@@ -2,32 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.phones import baresip as telephones
 from tests.phones import kamailio as proxies
-from tests.phones.baresip import baresip
-from tests.phones.calling import CODE, NUMBER, call, caller, is_idle, run
+from tests.phones.baresip import Baresip, baresip
+from tests.phones.calling import CODE, NUMBER, Reports, call, caller, is_idle, run
 from tests.phones.hearing import digits_in
-from tests.phones.kamailio import DOMAIN, PASSWORD, kamailio
+from tests.phones.kamailio import DOMAIN, PASSWORD, Kamailio, kamailio
+from tests.phones.smsc import free_port
 from watchword.delivery.channel import DeliveryFailed, Result
 from watchword.delivery.sip import carrier as module
+from watchword.delivery.sip.carrier import SipCarrier
 
 WHY_NOT = telephones.why_not_here() or proxies.why_not_here()
 pytestmark = [pytest.mark.scenario, pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)]
-US = {"user": "watchword", "domain": DOMAIN, "register": True}
+US = {"user": "watchword", "domain": DOMAIN, "register": True, "password": PASSWORD}
+
+
+@asynccontextmanager
+async def through_a_proxy(folder: Path, **wishes: Any) -> AsyncIterator[tuple[Kamailio, SipCarrier, Reports]]:
+    """Start a proxy, and a caller that is to call by it."""
+    async with (
+        kamailio(folder / "pbx") as pbx,
+        caller(pbx.port, **(US | wishes)) as (carrier, reports),
+    ):
+        yield pbx, carrier, reports
+
+
+@asynccontextmanager
+async def registered_telephone(folder: Path, pbx: Kamailio) -> AsyncIterator[Baresip]:
+    """Start a telephone that the proxy knows."""
+    async with baresip(folder / "phone", user=NUMBER, account=pbx.account(NUMBER)) as phone:
+        await pbx.knows(NUMBER)
+        yield phone
 
 
 def test_we_register_prove_who_we_are_and_the_code_is_heard_at_a_registered_telephone(tmp_path: Path) -> None:
     async def play() -> None:
         async with (
-            kamailio(tmp_path / "pbx") as pbx,
-            baresip(tmp_path / "phone", user=NUMBER, account=pbx.account(NUMBER)) as phone,
-            caller(pbx.port, password=PASSWORD, **US) as (carrier, reports),
+            through_a_proxy(tmp_path) as (pbx, carrier, reports),
+            registered_telephone(tmp_path, pbx) as phone,
         ):
-            await pbx.knows(NUMBER)
             await carrier.send(call())
             await phone.wait_for("CALL_ESTABLISHED")
             await phone.wait_until_heard(1)
@@ -47,11 +68,9 @@ def test_we_register_prove_who_we_are_and_the_code_is_heard_at_a_registered_tele
 def test_a_telephone_behind_the_proxy_that_hangs_up_ends_the_call(tmp_path: Path) -> None:
     async def play() -> None:
         async with (
-            kamailio(tmp_path / "pbx") as pbx,
-            baresip(tmp_path / "phone", user=NUMBER, account=pbx.account(NUMBER)) as phone,
-            caller(pbx.port, password=PASSWORD, **US) as (carrier, reports),
+            through_a_proxy(tmp_path) as (pbx, carrier, reports),
+            registered_telephone(tmp_path, pbx) as phone,
         ):
-            await pbx.knows(NUMBER)
             await carrier.send(call())
             await phone.wait_for("CALL_ESTABLISHED")
             phone.do("hangup")
@@ -63,10 +82,7 @@ def test_a_telephone_behind_the_proxy_that_hangs_up_ends_the_call(tmp_path: Path
 
 def test_a_number_that_nobody_has_there_is_a_bad_number(tmp_path: Path) -> None:
     async def play() -> None:
-        async with (
-            kamailio(tmp_path) as pbx,
-            caller(pbx.port, password=PASSWORD, **US) as (carrier, _reports),
-        ):
+        async with through_a_proxy(tmp_path) as (_pbx, carrier, _reports):
             with pytest.raises(DeliveryFailed) as caught:
                 await carrier.send(call())
             assert caught.value.result is Result.BAD_NUMBER
@@ -81,10 +97,7 @@ def test_a_wrong_password_is_told_and_no_call_is_placed(
     monkeypatch.setattr(module, "UP_SECONDS", 1.0)
 
     async def play() -> None:
-        async with (
-            kamailio(tmp_path) as pbx,
-            caller(pbx.port, password="wrong", **(US | {"register": register})) as (carrier, _reports),
-        ):
+        async with through_a_proxy(tmp_path, password="wrong", register=register) as (_pbx, carrier, _reports):
             with pytest.raises(DeliveryFailed) as caught:
                 await carrier.send(call())
             assert (caught.value.result, caught.value.permanent) == (Result.FAILED, False)
@@ -101,14 +114,13 @@ def test_a_proxy_that_goes_and_comes_back_is_found_again(tmp_path: Path, monkeyp
     monkeypatch.setattr(presence, "LONGEST_PAUSE_SECONDS", 0.5)
 
     async def play() -> None:
-        async with kamailio(tmp_path / "first") as pbx:
-            port = pbx.port
-        async with caller(port, password=PASSWORD, **US) as (carrier, _reports):
-            async with kamailio(tmp_path / "second", port=port):
+        port = free_port()
+        async with caller(port, **US) as (carrier, _reports):
+            async with kamailio(tmp_path / "first", port=port):
                 await carrier._presence.is_up.wait()
             await carrier._presence.is_down.wait()
             assert "does not answer" in carrier.condition.words
-            async with kamailio(tmp_path / "third", port=port):
+            async with kamailio(tmp_path / "second", port=port):
                 await carrier._presence.is_up.wait()
 
     run(play)
