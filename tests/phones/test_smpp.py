@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -136,6 +137,29 @@ def test_fld_12_a_carrier_that_does_not_answer_may_have_taken_it(monkeypatch: py
             assert caught.value.maybe_taken
 
     run(play)
+
+
+def test_who_leaves_does_not_say_that_the_connection_was_lost(caplog: pytest.LogCaptureFixture) -> None:
+    """Else every restart looks like trouble with the carrier."""
+
+    class Slow:
+        """The link; its end is seen before its good-bye is answered."""
+
+        def __init__(self, link: Any) -> None:
+            self._link = link
+
+        async def unbind(self) -> None:
+            await self._link.unbind()
+            await asyncio.sleep(0.2)
+
+    async def play() -> None:
+        async with Smsc() as smsc, bound(smsc) as (carrier, _reports):
+            await carrier.send(outgoing())
+            carrier._smsc = Slow(carrier._smsc)  # type: ignore[assignment]
+        assert carrier.condition.words == "stopped"
+
+    run(play)
+    assert not [record.message for record in caplog.records if record.levelname == "WARNING"]
 
 
 def test_nobody_there_is_told_soon(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,6 +71,7 @@ class SmppCarrier:
         self._unanswered = 0
         self._heard_at = 0.0
         self._dead = asyncio.Event()
+        self._is_leaving = False
         self._hold_seconds = 0.0
         self._held_until = 0.0
 
@@ -86,6 +87,7 @@ class SmppCarrier:
 
     async def stop(self) -> None:
         """Unbind."""
+        self._is_leaving = True
         smsc, self._smsc = self._smsc, None
         if smsc is not None:
             try:
@@ -197,6 +199,8 @@ class SmppCarrier:
                 logger.info("%s is bound", self.name)
                 pause = FIRST_PAUSE_SECONDS
                 await self._listen(client, smsc)
+                if self._is_leaving:
+                    return
                 self._condition = Condition(is_up=False, words="the connection was lost")
                 logger.warning("%s: the connection was lost", self.name)
             except (TimeoutError, OSError, RuntimeError, smpp34.SmppError) as error:
