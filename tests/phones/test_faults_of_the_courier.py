@@ -241,6 +241,28 @@ def test_what_a_lock_took_of_the_lease_is_not_there_for_carrying(world: World, m
     assert ended[0] - began[0] < 3.0
 
 
+def test_what_was_claimed_so_late_that_its_lease_is_over_is_claimed_again_before_it_is_carried(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A commit can wait for a standby longer than the lease: another courier may have the message by then."""
+    claim, claims = queue.claim, list[int]()
+    monkeypatch.setattr(module, "CARRY_SECONDS", 1.0)
+    monkeypatch.setattr(queue, "LEASE", timedelta(seconds=1.1))
+
+    def slow_at_first(**wishes: Any) -> list[Claimed]:
+        claimed = claim(**wishes)
+        if claimed and not claims:
+            time.sleep(1.2)
+        claims.extend(item.tries for item in claimed)
+        return claimed
+
+    monkeypatch.setattr(queue, "claim", slow_at_first)
+    delivery, carrier = waiting(world), FakeCarrier()
+    carry(carrier, until=lambda: result_of(delivery) is Result.SENT)
+    assert claims == [1, 2]
+    assert len(carrier.sent) == 1
+
+
 def test_what_a_carrier_may_have_taken_when_we_stop_is_not_sent_again_at_once(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -141,11 +141,11 @@ class Courier:
             self._wake.clear()
             looked_at = time.monotonic()
             room = AT_ONCE - len(self._under_way)
-            claimed_at, claimed = await self._claim(room) if room > 0 else (looked_at, [])
+            until, claimed = await self._claim(room) if room > 0 else (looked_at, [])
             for item in claimed:
-                if self._is_in_hand(item.outgoing.delivery_id):
+                if self._is_in_hand(item.outgoing.delivery_id) or time.monotonic() >= until:
                     continue
-                task = loop.create_task(self._carry(item, until=claimed_at + CARRY_SECONDS))
+                task = loop.create_task(self._carry(item, until=until))
                 self._under_way[task] = item
                 task.add_done_callback(self._carried)
             await asyncio.sleep(max(0, looked_at + GATHER_SECONDS - time.monotonic()))
@@ -154,8 +154,9 @@ class Courier:
                     await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
 
     async def _claim(self, room: int) -> tuple[float, list[Claimed]]:
-        """Claim messages; also returns when, in monotonic time: a database can let us wait for a part of the lease."""
-        asking = asyncio.ensure_future(self._ask(lambda: (time.monotonic(), desk.claim(self._clock, room))))
+        """Claim messages, and return until when (monotonic) they are ours: a database can let us wait for them."""
+        claim = self._ask(lambda: (time.monotonic() + CARRY_SECONDS, desk.claim(self._clock, room)))
+        asking = asyncio.ensure_future(claim)
         try:
             return await asyncio.shield(asking)
         except asyncio.CancelledError:
@@ -217,11 +218,9 @@ class Courier:
         self._ledger.waits(item.outgoing, max(pause, UNSURE_SECONDS) if failure.maybe_taken else pause)
 
     def _order(self, item: Claimed) -> list[Line]:
-        now = time.monotonic()
-
         def is_usable(name: str) -> bool:
             line = self._lines[name]
-            return line.carrier.condition.is_up and line.breaker.lets_through(now)
+            return line.carrier.condition.is_up and line.breaker.lets_through(time.monotonic())
 
         measured = {
             name: self._measured.get((name, item.country), self._measured.get((name, ""), Measured()))
