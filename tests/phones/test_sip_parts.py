@@ -277,6 +277,8 @@ def test_the_code_is_said_twice_and_again_for_key_1() -> None:
         {"first_rtp_port": 80},
         {"first_rtp_port": 30_000, "last_rtp_port": 29_000},
         {"calls_at_once": 500},
+        {"first_rtp_port": 30_001, "last_rtp_port": 30_004, "calls_at_once": 2},
+        {"dial": "0 {digits}"},
         {"user": "a b"},
         {"caller_id": "<sip:x>"},
     ],
@@ -284,6 +286,11 @@ def test_the_code_is_said_twice_and_again_for_key_1() -> None:
 def test_what_no_telephone_system_takes_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"dial|port|calls_at_once|user"):
         SipWishes(**{"host": "pbx.example", **wrong})
+
+
+def test_an_address_of_ipv6_stands_in_brackets() -> None:
+    assert SipWishes(host="2001:db8::7").realm == "[2001:db8::7]"
+    assert SipWishes(host="2001:db8::7", domain="pbx.example").realm == "pbx.example"
 
 
 def test_a_password_is_not_shown() -> None:

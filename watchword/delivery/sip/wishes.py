@@ -40,15 +40,17 @@ class SipWishes:
             raise ValueError("port is not from 1 to 65535")
         if not 1_024 <= self.first_rtp_port < self.last_rtp_port < 65_536:  # noqa: PLR2004
             raise ValueError("first_rtp_port and last_rtp_port are not a range of ports above 1023")
-        if not 1 <= self.calls_at_once <= (self.last_rtp_port - self.first_rtp_port + 1) // 2:
+        # The first of the two is even.
+        pairs = range(self.first_rtp_port + self.first_rtp_port % 2, self.last_rtp_port, 2)
+        if not 1 <= self.calls_at_once <= len(pairs):
             raise ValueError("calls_at_once is less than 1, or there are not two RTP ports for each call")
         if any(
             not (letter.isascii() and letter.isprintable()) or letter in " <>;"
-            for letter in self.user + self.domain + self.caller_id
+            for letter in self.user + self.domain + self.caller_id + self.dial
         ):
-            raise ValueError("user, domain or caller_id has a character that no SIP address has")
+            raise ValueError("user, domain, caller_id or dial has a character that no SIP address has")
 
     @property
     def realm(self) -> str:
         """The host part of addresses."""
-        return self.domain or self.host
+        return self.domain or (f"[{self.host}]" if ":" in self.host else self.host)
