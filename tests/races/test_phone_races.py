@@ -13,9 +13,9 @@ from tests.races.parallel import in_processes, in_threads
 from tests.telephone import Telephone
 from tests.world import ALICES_NUMBER, ORIGIN, World, evidence_for, make_organisation, make_person, make_world
 from watchword.core.policy import FactorKind, Way
-from watchword.delivery import desk, tallies
+from watchword.delivery import desk, queue, tallies
 from watchword.delivery.budget import telephone_of
-from watchword.delivery.channel import Result
+from watchword.delivery.channel import Outgoing, Result
 from watchword.delivery.models import Closure, Delivery, Tally
 from watchword.delivery.warning_texts import warn
 from watchword.directory.models import Organisation, User
@@ -185,6 +185,33 @@ def test_fld_10_the_fraud_key_against_the_code_typed_at_one_moment_ends_in_one_o
     outcomes = parallel(act)
     assert outcomes.count("in") <= 1
     assert not CodeChallenge.objects.filter(void_at=None, spent_at=None).exists()
+
+
+def test_couriers_that_look_at_one_moment_share_what_waits(world: World, parallel: Parallel) -> None:
+    """Each message is one courier's, however many look, and none is left for the end of a lease."""
+    messages = [
+        Delivery.objects.create(
+            organisation=world.organisation,
+            user=world.alice,
+            way=Way.TEXT,
+            purpose="sign_in",
+            **telephone_of(ALICES_NUMBER).row(),
+            created_at=world.now,
+            changed_at=world.now,
+        )
+        for _ in range(60)
+    ]
+    for message in messages:
+        queue.put(Outgoing(message.pk, Way.TEXT, ALICES_NUMBER, "", "493027", not_after=world.now + timedelta(hours=1)))
+
+    def look(_which: int) -> str:
+        claimed: list[str] = []
+        while more := queue.claim(now=world.now + timedelta(seconds=1), at_most=7):
+            claimed += [str(one.outgoing.delivery_id) for one in more]
+        return " ".join(claimed)
+
+    claimed = " ".join(parallel(look)).split()
+    assert sorted(claimed) == sorted(str(message.pk) for message in messages)
 
 
 def test_a_code_that_is_asked_for_again_and_its_receipt_do_not_wait_for_each_other(
