@@ -90,6 +90,16 @@ def test_fld_09_who_does_not_answer_holds_no_code_up(mood: Mood, caplog: pytest.
     assert NUMBER not in caplog.text
 
 
+@pytest.mark.parametrize(("mood", "words"), [(Mood.REFUSING, "it answers 401"), (Mood.FAILING, "it answers 500")])
+def test_the_log_says_what_a_carrier_answers_that_says_no(
+    mood: Mood, words: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A token that has run out, for one: until it is renewed every code is sent unasked."""
+    with provider(mood) as one:
+        assert not moved(check(one), claimed())
+    assert words in caplog.text
+
+
 def test_fld_09_a_number_that_is_being_registered_has_no_past_here() -> None:
     with provider() as one:
         one.sim_changes[NUMBER] = "2026-11-24T11:00:00Z"
