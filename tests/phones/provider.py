@@ -300,6 +300,8 @@ class _Handler(BaseHTTPRequestHandler):
             return 401, {"errors": [{"code": "10009", "title": "Authentication failed"}]}
         if not isinstance(sent, dict) or not {"from", "to", "text"} <= set(sent):
             return 422, {"errors": [{"code": "10004", "title": "Missing required parameter"}]}
+        if sent["to"] == BAD_NUMBER:
+            return 400, {"errors": [{"code": "40310", "title": "Invalid 'to' address"}]}
         name = str(uuid4())
         self._deliver(Text(sent["to"], sent["text"], sent.get("webhook_url", ""), name))
         return 200, {"data": {"id": name, "to": [{"phone_number": sent["to"], "status": "queued"}]}}

@@ -203,6 +203,7 @@ def test_a_receipt_is_read_as_the_provider_writes_it(
         ("twilio-messages", BLOCKED_NUMBER, Result.BLOCKED, False),
         ("twilio-calls", BAD_NUMBER, Result.BAD_NUMBER, True),
         ("vonage-sms", BLOCKED_NUMBER, Result.BLOCKED, False),
+        ("telnyx", BAD_NUMBER, Result.BAD_NUMBER, True),
         ("http", BAD_NUMBER, Result.BAD_NUMBER, True),
     ],
 )

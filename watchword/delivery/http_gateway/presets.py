@@ -201,6 +201,8 @@ def _telnyx(table: dict[str, Any]) -> Mapping[str, Any]:
         "success_values": ["queued", "sending", "sent", "delivered"],
         "reference_path": "data.id",
         "code_path": "errors.0.code",
+        # Its reference of errors: "The 'to' address should be a single valid number".
+        "bad_number": ["40310"],
         "receipts": {
             **proof,
             "status": "data.payload.to.0.status",
