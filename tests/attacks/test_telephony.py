@@ -208,6 +208,20 @@ def test_fld_05_pressing_again_a_hundred_times_sends_three(world: World, telepho
     assert CodeChallenge.objects.filter(void_at=None).count() == 1
 
 
+def test_fld_05_whoever_goes_on_asking_does_not_fill_the_log(world: World, telephone: Telephone) -> None:
+    """What is refused is remembered thirty times in an hour, so that what else happened is still found beside it."""
+    attempt = pass_password(world, world.alice)
+    for second in range(100):
+        send(world, attempt, later=timedelta(seconds=second))
+    not_sent = Event.objects.filter(kind=EventKind.CODE_NOT_SENT, subject_id=world.alice.pk)
+    assert not_sent.count() == 30
+    assert Event.objects.filter(kind=EventKind.CODE_SENT, subject_id=world.alice.pk).count() == 3
+    later = world.now + 2 * HOUR
+    allow(world.organisation, *world.people.values(), phone_budget={"organisation_sends_each_day": 0})
+    send(world, pass_password(world, world.alice, now=later), later=2 * HOUR)
+    assert not_sent.filter(at=later).count() == 1
+
+
 # FLD-06
 
 

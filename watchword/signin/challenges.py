@@ -26,7 +26,7 @@ from watchword.directory.models import User
 from watchword.factors import vault
 from watchword.signin.chance import CHANCE
 from watchword.signin.models import CodeChallenge, Purpose, Session, SignInAttempt
-from watchword.signin.suspicion import suspect_password
+from watchword.signin.suspicion import note_not_sent
 
 type Holder = SignInAttempt | Session
 """Whoever waits for a code: an attempt to sign in, or a session that adds a method."""
@@ -96,9 +96,7 @@ def issue(
     is_new = purpose == Purpose.REGISTER
     verdict = may_send(user, telephone, message.way, sends_in_attempt=sends, is_new=is_new, now=now)
     if isinstance(verdict, NotBefore):
-        if verdict.rule in {Rule.DAY, Rule.NUMBER_DAY} and not is_new:
-            suspect_password(user, origin=origin, now=now)
-        record(EventKind.CODE_NOT_SENT, now=now, subject=user, origin=origin, reason=verdict.rule)
+        note_not_sent(user, verdict.rule, is_new=is_new, origin=origin, now=now)
         return NotSent(verdict.until, verdict.rule)
     assert isinstance(verdict, Free)
     void(_alive(user, purpose), now=now)
