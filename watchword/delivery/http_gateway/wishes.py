@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from watchword.core.policy import Way
 
@@ -35,7 +35,7 @@ UCS-2), the sender, our own name for the message, the addresses of our two webho
 ``{secret.NAME}``."""
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """RFC 9110 section 5.1."""
-_HOLDS_SECRET = re.compile(r"authorization|password|passwd|secret|token|api[-_]?key", re.IGNORECASE)
+_HOLDS_SECRET = re.compile(r"authorization|passw|\bpass\b|pwd|secret|token|api[-_]?key", re.IGNORECASE)
 PUBLIC_KEY_OCTETS = 32
 """RFC 8032 section 5.1.5."""
 LONGEST_SECONDS = 20.0
@@ -124,7 +124,9 @@ class HttpWishes:
         if not 0 < self.timeout_seconds <= LONGEST_SECONDS:
             raise ValueError(f"timeout_seconds is not between 0 and {LONGEST_SECONDS:.0f}")
         check_headers(self.headers)
-        for table in (self.query, self.headers, self.form):
+        for table in (dict(parse_qsl(urlsplit(self.url).query)), self.query, self.headers, self.form):
+            check_no_secret(table)
+        for table in _tables(self.json):
             check_no_secret(table)
         texts = [self.url, *self.query.values(), *self.headers.values(), *self.form.values(), *_leaves(self.json)]
         named = {name for text in texts for name in FIELD.findall(text)}
@@ -184,6 +186,19 @@ def check_no_secret(table: Mapping[str, str]) -> None:
     for name, text in table.items():
         if text and _HOLDS_SECRET.search(name) and "{" not in text:
             raise ValueError(f"{name} is a secret in clear; put it into secrets and write {{secret.NAME}}")
+
+
+def _tables(value: object) -> Iterator[Mapping[str, str]]:
+    match value:
+        case Mapping():
+            yield {name: inner for name, inner in value.items() if isinstance(inner, str)}
+            for inner in value.values():
+                yield from _tables(inner)
+        case list():
+            for inner in value:
+                yield from _tables(inner)
+        case _:
+            return
 
 
 def _leaves(value: object) -> Iterator[str]:
