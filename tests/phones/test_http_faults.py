@@ -7,6 +7,7 @@ import json
 import socket
 import ssl
 import time
+from pathlib import Path
 from typing import Any
 
 import httpcore
@@ -15,6 +16,7 @@ import pytest
 from tests.phones.http_benches import opened, outgoing, run, wishes_of
 from tests.phones.provider import Mood, provider
 from tests.phones.smsc import free_port
+from tests.phones.tls import Authority, in_front_of
 from watchword.delivery.channel import DeliveryFailed, Result
 from watchword.delivery.http_gateway import carrier as carrier_module
 from watchword.delivery.http_gateway import safe_http
@@ -145,6 +147,40 @@ def test_what_is_no_code_is_not_repeated(code: str) -> None:
     with pytest.raises(DeliveryFailed):
         carrier._judge(answer, outgoing())
     assert carrier._words == "the provider answers 200"
+
+
+@pytest.mark.parametrize(
+    ("known", "name", "is_told"),
+    [
+        pytest.param(True, "localhost", True, id="the authority that ca_file names"),
+        pytest.param(False, "localhost", False, id="an authority that nobody knows"),
+        pytest.param(True, "carrier.example", False, id="another name"),
+    ],
+)
+def test_only_whom_a_known_authority_vouches_for_is_told_anything(
+    tmp_path: Path, known: bool, name: str, is_told: bool
+) -> None:
+    authority, other, port = Authority(tmp_path), Authority(tmp_path, "Another"), free_port()
+
+    async def play() -> None:
+        async with in_front_of(one.port, authority.context_for(name), at=port) as heard:
+            file = (authority if known else other).file
+            wishes = wishes_of("twilio-messages", f"https://localhost:{port}", ca_file=f'"{file}"')
+            carrier = HttpCarrier("one", wishes, addresses=addresses_of)
+            await carrier.start(lambda _report: None)
+            if is_told:
+                assert (await carrier.send(outgoing())).reference
+            else:
+                with pytest.raises(DeliveryFailed) as caught:
+                    await carrier.send(outgoing())
+                assert not caught.value.maybe_taken
+                assert carrier._words == "the certificate of the provider is not trusted"
+            assert bool(heard) is is_told
+            await carrier.stop()
+
+    with provider() as one:
+        run(play)
+        assert len(one.texts) == is_told
 
 
 # What an address may be -----------------------------------------------------------------------------------------------

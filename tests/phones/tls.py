@@ -15,6 +15,18 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+_SIGNS = x509.KeyUsage(
+    key_cert_sign=True,
+    crl_sign=True,
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    encipher_only=False,
+    decipher_only=False,
+)
+
 
 class Authority:
     """Signs certificates for servers; ``file`` holds its own."""
@@ -52,8 +64,13 @@ class Authority:
             .not_valid_before(now - timedelta(hours=1))
             .not_valid_after(now + timedelta(hours=1))
             .add_extension(x509.BasicConstraints(ca=host is None, path_length=None), critical=True)
+            # Python looks for these since 3.13 (RFC 5280 sections 4.2.1.1 to 4.2.1.3).
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
         )
-        if host is not None:
+        if host is None:
+            made = made.add_extension(_SIGNS, critical=True)
+        else:
             known = x509.IPAddress(ipaddress.IPv4Address(host)) if host[0].isdigit() else x509.DNSName(host)
             made = made.add_extension(x509.SubjectAlternativeName([known]), critical=False)
         return made.sign(self._key, hashes.SHA256())

@@ -101,7 +101,8 @@ class HttpCarrier:
             self._failed("the address of the provider is not a public one")
             raise DeliveryFailed(Result.FAILED, permanent=False) from None
         except NoAnswer as none:
-            self._failed("the provider does not answer")
+            untrusted = "the certificate of the provider is not trusted"
+            self._failed(untrusted if none.is_untrusted else "the provider does not answer")
             raise DeliveryFailed(Result.FAILED, permanent=False, maybe_taken=none.maybe_taken) from None
         return self._judge(answer, outgoing)
 

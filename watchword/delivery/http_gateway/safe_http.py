@@ -42,11 +42,15 @@ class NotAllowed(Exception):
 
 
 class NoAnswer(Exception):
-    """Nothing came back. ``maybe_taken``: the request may have arrived all the same."""
+    """Nothing came back. ``maybe_taken``: the request may have arrived all the same.
 
-    def __init__(self, *, maybe_taken: bool) -> None:
+    ``is_untrusted``: nobody that we know vouches for who is there.
+    """
+
+    def __init__(self, *, maybe_taken: bool, is_untrusted: bool = False) -> None:
         super().__init__("no answer")
         self.maybe_taken = maybe_taken
+        self.is_untrusted = is_untrusted
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +155,15 @@ class SafeClient:
                     if len(body) > LONGEST_ANSWER:
                         raise NoAnswer(maybe_taken=True)
                 return Answer(answer.status, bytes(body))
-        except (httpcore.ConnectError, httpcore.ConnectTimeout, httpcore.PoolTimeout, httpcore.UnsupportedProtocol):
-            raise NoAnswer(maybe_taken=False) from None
+        except (
+            httpcore.ConnectError,
+            httpcore.ConnectTimeout,
+            httpcore.PoolTimeout,
+            httpcore.UnsupportedProtocol,
+        ) as error:
+            # httpcore hands on what it was told.
+            is_untrusted = any(isinstance(told, ssl.SSLCertVerificationError) for told in error.args)
+            raise NoAnswer(maybe_taken=False, is_untrusted=is_untrusted) from None
         except (TimeoutError, httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError, OSError):
             raise NoAnswer(maybe_taken=True) from None
 
