@@ -245,7 +245,9 @@ def test_the_port_of_https_may_be_written_or_not(written: str, ours: str) -> Non
     headers = {"X-Twilio-Signature": Provider().signature(written, {"a": "b"}, "12345")}
     assert is_genuine(TWILIO, url=ours, headers=headers, body=b"a=b", is_form=True, now=NOW)
     another = ours.replace("x.example", "x.example:8443").replace(":443", "")
-    assert not is_genuine(TWILIO, url=another, headers={}, body=b"a=b", is_form=True, now=NOW)
+    # Twilio drops the port that somebody listens at; it never makes another one of it.
+    is_left_out = ":443" not in written
+    assert is_genuine(TWILIO, url=another, headers=headers, body=b"a=b", is_form=True, now=NOW) is is_left_out
 
 
 def test_a_body_that_is_no_form_counts_with_its_digest_in_the_address_only() -> None:
