@@ -186,6 +186,26 @@ def test_nothing_of_a_call_goes_on_after_it_ended() -> None:
     run(play)
 
 
+def test_a_caller_that_stops_proves_once_more_who_it_is_where_a_goodbye_wants_that() -> None:
+    async def play() -> None:
+        async with pbx() as system, caller(system.port, password="opensesame1") as (carrier, reports):
+            sending = asyncio.ensure_future(carrier.send(call()))
+            invite = await system.takes("INVITE")
+            system.say(invite, 200, sound=sound_at(free_even_port()))
+            await system.takes("ACK")
+            await sending
+            await reports.wait_for(Result.DELIVERED)
+            stopping = asyncio.ensure_future(carrier.stop())
+            system.say(await system.takes("BYE"), 407, Proxy_Authenticate=CHALLENGE)
+            # Without it somebody would be left on a dead line.
+            goodbye = await system.takes("BYE")
+            assert goodbye.get_header("proxy-authorization")
+            system.say(goodbye, 200)
+            await stopping
+
+    run(play)
+
+
 def test_a_call_that_is_moved_is_moved_once_however_often_that_is_asked() -> None:
     async def play() -> None:
         async with answered() as (system, invite, _telephone, _reports):

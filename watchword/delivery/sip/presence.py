@@ -74,7 +74,6 @@ class Presence:
         self.is_up.clear()
         if self._registration is not None and self.agent is not None:
             self._registration.unregister()
-            await asyncio.sleep(0.05)
         if self._server is not None:
             await self._server.stop()
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from aiosipua import SipRequest, SipResponse
@@ -28,6 +29,8 @@ GIVE_UP_SECONDS = 64 * T1_SECONDS
 LONGEST_RINGING_SECONDS = 300.0
 """So long the last answer to an INVITE may take."""
 
+STOP_SECONDS = 0.5
+"""So long the last answers are waited for: a goodbye may have to be said again, with proof of who we are."""
 ANSWERS_KEPT = 200
 """So many of our last answers are kept, for requests that come again since the answer was lost."""
 
@@ -133,7 +136,11 @@ class Wire(UdpSipTransport):
             super()._dispatch(data, addr)
 
     async def stop(self) -> None:
-        """Close; nothing is sent any more."""
+        """Close, once all that was asked is answered or a moment has passed; nothing is sent any more."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STOP_SECONDS):
+                while waiting := [one.final for one in self._transactions.values() if not one.is_over]:
+                    await asyncio.wait(waiting)
         for transaction in self._transactions.values():
             if transaction.timer is not None:
                 transaction.timer.cancel()
