@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import urlencode, urlsplit
+from uuid import UUID
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -23,6 +24,7 @@ from watchword.delivery.channel import Outgoing, Result
 from watchword.delivery.http_gateway.addresses import addresses_of
 from watchword.delivery.models import Delivery, Waiting
 from watchword.delivery.receipts import Outcome
+from watchword.delivery.voice.attendant import Call, CallState
 from watchword.signin import challenges, phone_reports, service
 from watchword.signin.models import CodeChallenge, Purpose, SignInAttempt
 
@@ -85,6 +87,29 @@ def test_fld_10_zero_and_hash_report_fraud_once(site: Client, world: World) -> N
     code.refresh_from_db()
     assert code.void_at is not None
     assert Event.objects.filter(kind=EventKind.FRAUD_REPORTED).count() == 1
+
+
+def test_fld_10_a_report_takes_the_lock_on_the_person_before_it_writes(
+    site: Client, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivery, _ = ringing(world)
+    order: list[str] = []
+    hold, move = phone_reports.hold_person, queue.move_call
+
+    def holding(delivery_id: UUID) -> None:
+        order.append("hold")
+        hold(delivery_id)
+
+    def moving(delivery_id: UUID, before: Call, after: Call) -> bool:
+        order.append(after.state.value)
+        return move(delivery_id, before, after)
+
+    monkeypatch.setattr(phone_reports, "hold_person", holding)
+    monkeypatch.setattr(queue, "move_call", moving)
+    for digits in (None, "0", "#"):
+        hear(site, delivery, digits)
+    assert order[-2:] == ["hold", CallState.FRAUD.value]
+    assert order.count("hold") == 1
 
 
 def test_fld_08_the_right_two_digits_approve_once(site: Client, world: World) -> None:

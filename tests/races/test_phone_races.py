@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
+from uuid import UUID
 
 import pytest
 from django.db import transaction
@@ -12,14 +14,17 @@ from django.db.models import Sum
 from tests.races.parallel import in_processes, in_threads
 from tests.telephone import Telephone
 from tests.world import ALICES_NUMBER, ORIGIN, World, evidence_for, make_organisation, make_person, make_world
+from watchword.audit.events import EventKind
+from watchword.audit.models import Event
 from watchword.core.policy import FactorKind, Way
 from watchword.delivery import desk, queue, tallies
 from watchword.delivery.budget import telephone_of
 from watchword.delivery.channel import Outgoing, Result
 from watchword.delivery.models import Closure, Delivery, Tally
+from watchword.delivery.routing import note_result
 from watchword.delivery.warning_texts import warn
 from watchword.directory.models import Organisation, User
-from watchword.signin import enrolment, phone_reports, service, sessions
+from watchword.signin import challenges, enrolment, phone_reports, service, sessions
 from watchword.signin.challenges import CodeSent
 from watchword.signin.models import CodeChallenge, Session, SignInAttempt
 from watchword.signin.service import ComeIn, Continue
@@ -212,6 +217,38 @@ def test_couriers_that_look_at_one_moment_share_what_waits(world: World, paralle
 
     claimed = " ".join(parallel(look)).split()
     assert sorted(claimed) == sorted(str(message.pk) for message in messages)
+
+
+@pytest.mark.postgres
+def test_fld_10_a_report_is_not_lost_because_the_code_is_typed_at_that_moment(
+    world: World, telephone: Telephone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who writes a report down and who checks a code take the same locks in the same order."""
+    attempt = past_the_password(world)
+    service.send_code(attempt, world.alices_phone.id, Way.CALL, now=world.now)
+    code, delivery = telephone.code, telephone.received[-1].delivery_id
+    real = tallies.note_entered
+
+    def slowly(delivery_id: UUID, *, now: datetime) -> None:
+        time.sleep(0.5)
+        real(delivery_id, now=now)
+
+    monkeypatch.setattr(challenges, "note_entered", slowly)
+
+    def act(which: int) -> str:
+        if which:
+            mine = SignInAttempt.objects.select_related("user__organisation").get(pk=attempt.pk)
+            return type(service.answer(mine, FactorKind.PHONE, code, now=world.now)).__name__
+        time.sleep(0.1)
+        with transaction.atomic():
+            phone_reports.hold_person(delivery)
+            note_result(delivery, Result.FRAUD_REPORTED, now=world.now)
+            time.sleep(0.2)
+            phone_reports.note(delivery, Result.FRAUD_REPORTED, now=world.now)
+        return "reported"
+
+    assert in_threads(2, act) == ["reported", "ComeIn"]
+    assert Event.objects.filter(kind=EventKind.FRAUD_REPORTED, subject_id=world.alice.pk).count() == 1
 
 
 def test_a_code_that_is_asked_for_again_and_its_receipt_do_not_wait_for_each_other(

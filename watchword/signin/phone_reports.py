@@ -13,6 +13,7 @@ from watchword.audit.record import NOWHERE, record
 from watchword.delivery.channel import Result
 from watchword.signin import challenges, failures
 from watchword.signin.models import CodeChallenge
+from watchword.signin.service import lock_person
 
 
 def note(delivery_id: UUID, result: Result, *, now: datetime) -> None:
@@ -28,6 +29,16 @@ def note(delivery_id: UUID, result: Result, *, now: datetime) -> None:
             _end(delivery_id, EventKind.SIM_CHANGED, now)
         case _:
             return
+
+
+def hold_person(delivery_id: UUID) -> None:
+    """Take the lock on whose code a delivery carried, before anything of a report is written down.
+
+    Who checks a code has it too, and then locks the code and its delivery, in the other order than a report does.
+    """
+    user = challenges.owner_of(delivery_id)
+    if user is not None:
+        lock_person(user)
 
 
 def may_be_spoken(delivery_id: UUID, *, now: datetime) -> bool:

@@ -64,6 +64,8 @@ def voice(request: HttpRequest, channel: str, delivery_id: str, token: str) -> H
     after = voice_markup.moved(before, digits, match=outgoing.match)
     if after != before:
         with transaction.atomic():
+            if after.state in _MEANS:
+                phone_reports.hold_person(message)
             # Both or neither: a provider that asks again after trouble is heard again.
             if queue.move_call(message, before, after):
                 _tell(channel, message, before, after)
