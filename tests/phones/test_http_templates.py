@@ -113,6 +113,24 @@ def test_letters_outside_ascii_in_a_header_arrive() -> None:
         run(play)
 
 
+def test_a_request_that_can_not_be_written_has_certainly_not_been_taken() -> None:
+    """A secret with an octet that no header holds, for one: the next carrier is asked at once."""
+
+    async def play() -> None:
+        headers = {"X-Api-Key": "{secret.key}"}
+        wishes = HttpWishes(url=one.base, headers=headers, secrets={"key": "a\0b"}, private_networks_allowed=True)
+        carrier = HttpCarrier("one", wishes, addresses=addresses_of)
+        await carrier.start(lambda _report: None)
+        with pytest.raises(DeliveryFailed) as caught:
+            await carrier.send(outgoing())
+        assert not caught.value.maybe_taken
+        await carrier.stop()
+        assert one.requests == []
+
+    with provider() as one:
+        run(play)
+
+
 @pytest.mark.parametrize(
     ("path", "found"),
     [

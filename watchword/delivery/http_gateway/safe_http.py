@@ -159,6 +159,7 @@ class SafeClient:
             httpcore.ConnectError,
             httpcore.ConnectTimeout,
             httpcore.PoolTimeout,
+            httpcore.LocalProtocolError,
             httpcore.UnsupportedProtocol,
         ) as error:
             # httpcore hands on what it was told.
