@@ -159,6 +159,23 @@ def test_an_answer_that_can_not_be_used_says_why(answer: Any, words: str) -> Non
     run(play)
 
 
+@pytest.mark.parametrize("steps", range(1, 7))
+def test_a_line_that_is_given_up_while_it_opens_leaves_no_port_open(steps: int) -> None:
+    async def play() -> None:
+        port = free_even_port()
+        line = Line("127.0.0.1", port)
+        opening = asyncio.ensure_future(line.open(build_sdp("127.0.0.1", 4000, 0, "PCMU")))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        opening.cancel()
+        await asyncio.gather(opening, return_exceptions=True)
+        await line.close()
+        await asyncio.sleep(0.01)
+        assert Ports(port, port + 1).take("127.0.0.1") == port
+
+    run(play)
+
+
 def test_what_is_said_is_cut_short_by_what_is_said_next() -> None:
     async def play() -> None:
         phone, port = await peer(), free_even_port()

@@ -85,16 +85,24 @@ class Line:
             raise NoCommonSound("the other side sends no keys (telephone-event, RFC 4733)")
         self._payload_type = chosen[0]
         assert address is not None
-        session = await _Session.create(
-            (self._host, self.port),
-            address,
-            self._payload_type,
-            dtmf_payload_type=KEYS_PAYLOAD_TYPE,
-            cname="watchword",
-            jitter_prefetch=0,
-            plc=False,
-            symmetric_rtp=True,
+        opening = asyncio.ensure_future(
+            _Session.create(
+                (self._host, self.port),
+                address,
+                self._payload_type,
+                dtmf_payload_type=KEYS_PAYLOAD_TYPE,
+                cname="watchword",
+                jitter_prefetch=0,
+                plc=False,
+                symmetric_rtp=True,
+            )
         )
+        try:
+            session = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            # One of its two ports is open, and nobody else would close it.
+            await (await opening).close()
+            raise
         assert isinstance(session, _Session)
         session.peers = frozenset({address[0]})
         session.on_dtmf = self._take_key
