@@ -208,6 +208,25 @@ def test_no_more_submissions_wait_for_an_answer_than_the_window_holds() -> None:
     run(play)
 
 
+def test_what_waits_for_the_window_in_vain_was_certainly_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FULL_SECONDS", 0.2)
+
+    async def play() -> None:
+        answers = asyncio.Event()
+        async with Smsc(stat=None, answers=answers) as smsc, bound(smsc, window_size=1) as (carrier, _reports):
+            first = asyncio.create_task(carrier.send(outgoing("111111")))
+            await until(lambda: smsc.most_at_once == 1)
+            with pytest.raises(DeliveryFailed) as caught:
+                await asyncio.wait_for(carrier.send(outgoing("222222")), 3)
+            assert (caught.value.is_full, caught.value.maybe_taken, caught.value.permanent) == (True, False, False)
+            answers.set()
+            await first
+            await carrier.send(outgoing("333333"))
+            assert [got.text[:7] for got in smsc.got] == ["111 111", "333 333"]
+
+    run(play)
+
+
 # An SMSC in Perl ------------------------------------------------------------------------------------------------------
 
 

@@ -107,8 +107,15 @@ class SmppCarrier:
             except TimeoutError:
                 raise DeliveryFailed(Result.FAILED, permanent=False) from None
         segments = segments_of(texts.text_of(outgoing), self._wishes.alphabet, reference=next(self._references))
-        async with self._window:
+        try:
+            await asyncio.wait_for(self._window.acquire(), FULL_SECONDS)
+        except TimeoutError:
+            # Nothing was said to it yet: another carrier may have this one.
+            raise DeliveryFailed(Result.FAILED, permanent=False, is_full=True) from None
+        try:
             references = [await self._submit(outgoing, segment) for segment in segments]
+        finally:
+            self._window.release()
         return Handed(references[0])
 
     async def _submit(self, outgoing: Outgoing, segment: Segment) -> str:
