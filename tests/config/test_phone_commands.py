@@ -84,7 +84,7 @@ def test_a_secret_in_a_file_of_its_own_is_read_when_it_is_nobody_elses(
     assert "which others may read or change" in said
     assert SECRET not in said
     assert run("check", "--file", str(file_with(tmp_path, "file:/no/such/file"))) == 1
-    assert "which doesn't exist" in capsys.readouterr().err
+    assert "password names /no/such/file, which doesn't exist" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("value", ["sealed:", "sealed:!!!", "sealed:AAAA", "sealed:ü", "file:", "file:" + "x" * 5000])

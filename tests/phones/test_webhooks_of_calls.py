@@ -173,6 +173,15 @@ def test_a_call_whose_code_has_died_hangs_up(site: Client, world: World) -> None
     assert hear(site, delivery, "1") == ""
 
 
+def test_a_call_whose_key_is_gone_hangs_up_and_the_log_says_so(
+    site: Client, world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    delivery, _ = ringing(world)
+    Waiting.objects.update(payload=b"sealed with another key")
+    assert hear(site, delivery, "1") == ""
+    assert f"delivery {delivery.pk} can't be read" in caplog.text
+
+
 def test_a_call_that_is_answered_is_not_made_again(site: Client, world: World) -> None:
     """The provider took too long to say that it rings, so it was to be tried again; then somebody answers."""
     delivery, _ = ringing(world)

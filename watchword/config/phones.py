@@ -50,7 +50,7 @@ def open_secret(text: str, ring: KeyRing) -> str:
         try:
             return read_secret_file(Path(text.removeprefix(IN_FILE))).strip()
         except SecretFileError as error:
-            raise ValueError(f"names a file that {error}") from None
+            raise ValueError(str(error)) from None
     raise ValueError('is a secret in clear; write "file:/path" or what `watchword phones seal` prints')
 
 

@@ -32,6 +32,8 @@ LASTS = timedelta(minutes=5)
 PORTION = 100
 _SEAL = "delivery.waiting"
 _SOCKET = "phones-{}.sock"
+_UNREADABLE = (KeyRingError, ValueError, KeyError, TypeError)
+"""What a row raises that was sealed with a key that is gone, or written by another version."""
 
 
 class QueueChannel:
@@ -124,12 +126,16 @@ def release(delivery_ids: Iterable[UUID], *, at: datetime) -> None:
 
 
 def read_call(delivery_id: UUID, *, now: datetime) -> tuple[Outgoing, Call] | None:
-    """Return what a provider's call may say and where it stands; None once its code has died."""
+    """Return what a provider's call may say and where it stands; None once its code has died, or can't be read."""
     row = Waiting.objects.filter(pk=delivery_id, expires_at__gt=now).first()
     if row is None:
         return None
     state = CallState(row.call_state) if row.call_state else CallState.RINGING
-    return _outgoing(row), Call(state, row.call_pressed, row.call_wrong)
+    try:
+        return _outgoing(row), Call(state, row.call_pressed, row.call_wrong)
+    except _UNREADABLE as error:
+        logger.error("delivery %s can't be read, and its call says nothing: %s", row.pk, type(error).__name__)  # noqa: TRY400
+        return None
 
 
 def move_call(delivery_id: UUID, before: Call, after: Call) -> bool:
@@ -194,7 +200,7 @@ def _claimed_or_dropped(row: Waiting) -> Claimed | None:
     """Return what a row says; one that can't be read is taken out, or it would stop every courier again and again."""
     try:
         return _claimed(row)
-    except (KeyRingError, ValueError, KeyError, TypeError) as error:
+    except _UNREADABLE as error:
         logger.error("delivery %s can't be read and is given up: %s", row.pk, type(error).__name__)  # noqa: TRY400
         Delivery.objects.filter(pk=row.pk, result=Result.WAITING).update(result=Result.FAILED)
         row.delete()
