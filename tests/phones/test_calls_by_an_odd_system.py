@@ -117,8 +117,12 @@ def test_who_else_is_registered_does_not_say_how_long_we_are() -> None:
 @pytest.mark.parametrize(
     ("rings", "result", "permanent"), [(False, Result.BLOCKED, False), (True, Result.DECLINED, None)]
 )
-def test_403_is_said_of_a_call_and_not_of_our_password(*, rings: bool, result: Result, permanent: bool | None) -> None:
+def test_403_is_said_of_a_call_and_not_of_our_password(
+    *, rings: bool, result: Result, permanent: bool | None, caplog: pytest.LogCaptureFixture
+) -> None:
     """Asterisk and gateways to ISDN (RFC 3398) answer so when somebody declines, trunks where a number is barred."""
+
+    caplog.set_level("INFO")
 
     async def play() -> None:
         async with pbx() as system, caller(system.port) as (carrier, reports):
@@ -136,6 +140,7 @@ def test_403_is_said_of_a_call_and_not_of_our_password(*, rings: bool, result: R
                 assert (caught.value.result, caught.value.permanent) == (result, permanent)
             await is_idle(carrier)
             assert carrier.condition.is_up
+            assert "ended with SIP 403" in caplog.text
 
     run(play)
 

@@ -217,6 +217,8 @@ class SipCarrier:
             sign.cancel()
         if status == 200:  # noqa: PLR2004
             return True
+        # By the number an operator finds out why calls fail; the words beside it may hold whom we called.
+        logger.info("%s: the call of delivery %s ended with SIP %d", self.name, ringing.outgoing.delivery_id, status)
         if status in {401, 407}:
             self._presence.note_refused()
         result = (_AFTER_RINGING if ringing.rings.is_set() else _BY_STATUS).get(status)
