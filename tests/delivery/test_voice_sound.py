@@ -6,8 +6,10 @@ import contextlib
 import io
 import itertools
 import math
+import threading
 import wave
 from array import array
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -116,3 +118,30 @@ def test_a_language_that_nobody_speaks_is_spoken_in_english(monkeypatch: pytest.
     for language in ("xx", "de-AT", "fr", ""):
         Prompts().sound_of([Said("1", "1")], language)
     assert spoken == ["en", "de", "fr", "en"]
+
+
+def test_calls_that_begin_together_have_their_words_made_once_and_one_after_the_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[str] = []
+    together = threading.Barrier(2)
+
+    def speak(words: str, _language: str) -> bytes:
+        made.append(words)
+        with contextlib.suppress(threading.BrokenBarrierError):
+            together.wait(0.2)
+            made.append("two at once")
+        return wav(tone(400, 8_000, 0.1))
+
+    monkeypatch.setattr(speech, "speak", speak)
+    prompts = Prompts()
+    begin = threading.Barrier(6)
+
+    def call(number: int) -> bytes:
+        begin.wait(10)
+        return prompts.sound_of([Said("code", "Your code"), Said("4", "4")] if number % 2 else [Said("4", "4")], "en")
+
+    with ThreadPoolExecutor(6) as threads:
+        heard = list(threads.map(call, range(6)))
+    assert sorted(made) == ["4", "Your code"]
+    assert heard[1] == heard[3] == heard[5]

@@ -115,6 +115,7 @@ def test_fld_08_keys_from_anywhere_else_are_not_heard() -> None:
         stranger, phone, port = await peer("127.0.0.2"), await peer(), free_even_port()
         line = Line("127.0.0.1", port)
         await line.open(build_sdp("127.0.0.1", phone.port, 0, "PCMU"))
+        line.start()
         try:
             stranger.transport.sendto(key_packet(4, 1), ("127.0.0.1", port))
             stranger.transport.sendto(key_packet(7, 2), ("127.0.0.1", port))
@@ -181,6 +182,7 @@ def test_what_is_said_is_cut_short_by_what_is_said_next() -> None:
         phone, port = await peer(), free_even_port()
         line = Line("127.0.0.1", port)
         await line.open(build_sdp("127.0.0.1", phone.port, 8, "PCMA"))
+        line.start()
         try:
             line.play(bytes(16_000 * 60))
             line.play(bytes(1_600))

@@ -182,7 +182,9 @@ class SipCarrier:
             try:
                 # First of all: the telephone system may move the sound in the next moment.
                 await ringing.line.open(sip.sdp_answer)
+                # The synthesiser must not take the time of sound that flows already.
                 await preparing
+                ringing.line.start()
             except (NoCommonSound, speech.NoSpeech) as trouble:
                 logger.warning("%s: %s", self.name, trouble)
                 ringing.report(Result.FAILED)

@@ -73,7 +73,7 @@ class Line:
         return offer
 
     async def open(self, answer: SdpMessage | None) -> None:
-        """Begin to send and to listen, as the answer says; raises NoCommonSound, or OSError when the port is taken."""
+        """Begin to listen, as the answer says; raises NoCommonSound, or OSError when the port is taken."""
         address = answer.rtp_address if answer is not None else None
         audio = answer.audio if answer is not None else None
         if answer is None or audio is None or not _can_be_sent_to(address):
@@ -108,6 +108,9 @@ class Line:
         session.on_dtmf = self._take_key
         session.on_audio = self._listen
         self._session = session
+
+    def start(self) -> None:
+        """Begin to send: silence, until there is something to say."""
         self._clock = MediaClock(sound.FRAME_SECONDS, self._tick)
         self._clock.start()
 

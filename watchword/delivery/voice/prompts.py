@@ -27,6 +27,7 @@ class Prompts:
         self._recordings = recordings
         self._kept: dict[tuple[str, str, str], bytes] = {}
         self._lock = Lock()
+        self._making = Lock()
 
     def sound_of(self, sentences: Sequence[Said], language: str) -> bytes:
         """Return what is said one after the other, digits slowly, in groups of three; raises speech.NoSpeech."""
@@ -47,11 +48,18 @@ class Prompts:
             found = self._kept.get(key)
         if found is not None:
             return found
-        made = self._recorded(said.name, language) or sound.from_wav(speech.speak(said.words, language))
-        with self._lock:
-            if len(self._kept) >= KEPT:
-                self._kept.clear()
-            self._kept[key] = made
+        # Calls that begin together want the same words: they are made once, and one after the other, so that
+        # synthesisers take no time from the sound of other calls.
+        with self._making:
+            with self._lock:
+                found = self._kept.get(key)
+            if found is not None:
+                return found
+            made = self._recorded(said.name, language) or sound.from_wav(speech.speak(said.words, language))
+            with self._lock:
+                if len(self._kept) >= KEPT:
+                    self._kept.clear()
+                self._kept[key] = made
         return made
 
     def _recorded(self, name: str, language: str) -> bytes:

@@ -8,7 +8,6 @@ import math
 import wave
 from array import array
 from functools import lru_cache
-from operator import mul
 
 RATE = 8_000
 FRAME_SAMPLES = 160
@@ -53,11 +52,11 @@ def resampled(pcm: bytes, rate: int) -> bytes:
     step, phases = rate // math.gcd(rate, RATE), RATE // math.gcd(rate, RATE)
     kernels = _kernels(rate)
     reach = len(kernels[0]) // 2
-    padded = array("h", bytes(2 * reach)) + samples + array("h", bytes(2 * reach + 2))
+    padded = [0.0] * reach + [float(sample) for sample in samples] + [0.0] * (reach + 1)
     out = array("h")
     for position in range(len(samples) * phases // step):
         whole, phase = divmod(position * step, phases)
-        value = sum(map(mul, kernels[phase], padded[whole : whole + 2 * reach + 1]))
+        value = math.sumprod(kernels[phase], padded[whole : whole + 2 * reach + 1])
         out.append(max(-32_768, min(32_767, round(value))))
     return out.tobytes()
 
