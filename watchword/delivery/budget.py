@@ -131,8 +131,7 @@ def _decide(
     if isinstance(verdict, Free):
         tallies.add(organisation.pk, now, telephone.country, way, is_new=is_new, asked=1)
     elif verdict.rule not in {Rule.ATTEMPT, Rule.PAUSE}:
-        note_refusal(user, telephone, way, verdict, now=now)
-        tallies.add(organisation.pk, now, telephone.country, way, is_new=is_new, refused=1)
+        note_refusal(user, telephone, way, verdict, is_new=is_new, now=now)
     return verdict
 
 
@@ -156,11 +155,14 @@ def _enough_people(organisation: Organisation, asked: Asked) -> int:
     return int(_people(organisation)[: max(by_all, by_new, 0) + 1].count())
 
 
-def note_refusal(user: User, telephone: Telephone, way: Way, verdict: NotBefore, *, now: datetime) -> None:
-    """Write down that a message did not leave and which rule decided, for the administrator.
+def note_refusal(
+    user: User, telephone: Telephone, way: Way, verdict: NotBefore, *, is_new: bool, now: datetime
+) -> None:
+    """Count that a message did not leave, and write down which rule decided, for the administrator.
 
     Somebody who goes on asking all the same fills neither the database nor the administrator's page.
     """
+    tallies.add(user.organisation_id, now, telephone.country, way, is_new=is_new, refused=1)
     if Refusal.objects.filter(user=user, at__gt=now - HOUR).count() >= REFUSALS_EACH_HOUR:
         return
     Refusal.objects.create(

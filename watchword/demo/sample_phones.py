@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from watchword.core.policy import Limits, Way
-from watchword.delivery import budget, guard, tallies
+from watchword.delivery import budget, guard
 from watchword.delivery.channel import Result
 from watchword.delivery.models import Delivery, Tally
 from watchword.delivery.simulator.channel import SimulatorChannel
@@ -105,5 +105,4 @@ def _refuse(user: User, chance: random.Random, now: datetime) -> None:
     asked = guard.Asked(now=at, kind=telephone.kind, country=telephone.country, is_new=True)
     verdict = guard.judge(asked, Limits(), budget.budget_of(user.organisation))
     if isinstance(verdict, guard.NotBefore):
-        budget.note_refusal(user, telephone, Way.TEXT, verdict, now=at)
-        tallies.add(user.organisation_id, at, telephone.country, Way.TEXT, is_new=True, refused=1)
+        budget.note_refusal(user, telephone, Way.TEXT, verdict, is_new=True, now=at)
