@@ -9,12 +9,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+import pytest
+
 from tests.environment import KEYS
 from tests.phones.provider import ACCOUNT, TOKEN, Provider
 from watchword.config.phones import kinds, seal
 from watchword.core.keyring import KeyRing
 from watchword.core.policy import Way
-from watchword.delivery.channel import Outgoing
+from watchword.delivery.channel import DeliveryFailed, Outgoing
 from watchword.delivery.http_gateway.addresses import addresses_of
 from watchword.delivery.http_gateway.carrier import HttpCarrier
 from watchword.delivery.http_gateway.wishes import HttpWishes
@@ -116,3 +118,13 @@ def run(play: Callable[[], Awaitable[None]], seconds: float = 60) -> None:
             await play()
 
     asyncio.run(within())
+
+
+async def failure_of(wishes: HttpWishes) -> DeliveryFailed:
+    """Return how a carrier with these wishes fails at one message."""
+    carrier = HttpCarrier("one", wishes, addresses=addresses_of)
+    await carrier.start(lambda _report: None)
+    with pytest.raises(DeliveryFailed) as caught:
+        await carrier.send(outgoing())
+    await carrier.stop()
+    return caught.value

@@ -42,6 +42,16 @@ class Strange(FakeCarrier):
         return Handed(self.reference)
 
 
+class Endless(FakeCarrier):
+    """Takes what it is given, and never says so."""
+
+    async def send(self, outgoing: Outgoing) -> Handed:
+        """Wait for ever."""
+        self.sent.append(outgoing)
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
 def test_a_message_that_can_not_be_read_is_given_up_and_the_next_one_is_carried(world: World) -> None:
     """A row that was altered, or sealed with a key that is gone, must not stop every courier again and again."""
     broken, sound, carrier = waiting(world), waiting(world), FakeCarrier()
@@ -121,13 +131,6 @@ def test_fld_12_a_carrier_that_never_ends_is_given_up_within_the_lease(
     monkeypatch.setattr(module, "CARRY_SECONDS", 0.2)
     monkeypatch.setattr(module, "UNSURE_SECONDS", 0.1)
     monkeypatch.setattr(module, "PAUSES", (0.0,) * 1)
-
-    class Endless(FakeCarrier):
-        async def send(self, outgoing: Outgoing) -> Handed:
-            self.sent.append(outgoing)
-            await asyncio.Event().wait()
-            raise AssertionError
-
     delivery, endless = waiting(world), Endless()
     carry(endless, until=lambda: result_of(delivery) is Result.FAILED)
     assert {message.code for message in endless.sent} == {"493027"}
@@ -142,12 +145,6 @@ def test_a_carrier_that_never_answers_is_left_alone_as_one_that_fails(
     monkeypatch.setattr(module, "UNSURE_SECONDS", 0.0)
     monkeypatch.setattr(module, "PAUSES", (0.0,) * 2)
     monkeypatch.setattr(random, "random", lambda: 0.0)
-
-    class Endless(FakeCarrier):
-        async def send(self, outgoing: Outgoing) -> Handed:
-            await asyncio.Event().wait()
-            raise AssertionError
-
     deliveries = [waiting(world) for _ in range(FAILURES)]
     carry(
         Endless("endless"), FakeCarrier("good"), until=lambda: all(result_of(one) is Result.SENT for one in deliveries)

@@ -13,7 +13,7 @@ from typing import Any
 import httpcore
 import pytest
 
-from tests.phones.http_benches import opened, outgoing, run, wishes_of
+from tests.phones.http_benches import failure_of, opened, outgoing, run, wishes_of
 from tests.phones.provider import Mood, provider
 from tests.phones.smsc import free_port
 from tests.phones.tls import Authority, in_front_of
@@ -73,12 +73,7 @@ def test_fld_12_after_a_hundred_requests_without_an_answer_the_next_one_is_asked
 def test_fld_12_who_is_not_there_was_certainly_told_nothing() -> None:
     async def play() -> None:
         wishes = wishes_of("twilio-messages", f"http://127.0.0.1:{free_port()}")
-        carrier = HttpCarrier("one", wishes, addresses=addresses_of)
-        await carrier.start(lambda _report: None)
-        with pytest.raises(DeliveryFailed) as caught:
-            await carrier.send(outgoing())
-        assert not caught.value.maybe_taken
-        await carrier.stop()
+        assert not (await failure_of(wishes)).maybe_taken
 
     run(play)
 
@@ -293,45 +288,41 @@ def test_a_name_that_changes_its_mind_leads_nowhere_else(monkeypatch: pytest.Mon
     run(play)
 
 
-def test_every_address_of_a_name_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name that has IPv6 where this machine has not is still reached."""
+def status_of_a_name(addresses: list[str], monkeypatch: pytest.MonkeyPatch, *, seconds: float) -> int:
+    """Return what a provider says that is asked by a name with these addresses; it listens at 127.0.0.1 only."""
 
-    async def two(_host: str, _port: int) -> list[str]:
-        return ["::1", "127.0.0.1"]
+    async def resolved(_host: str, _port: int) -> list[str]:
+        return addresses
 
     async def play() -> None:
         client = SafeClient(private_networks_allowed=True)
-        answer = await client.ask("GET", f"http://names.example:{one.port}/", headers={}, content=b"", seconds=2)
-        assert answer.status == 404
+        address = f"http://names.example:{one.port}/"
+        answers.append(await client.ask("GET", address, headers={}, content=b"", seconds=seconds))
         await client.close()
 
-    monkeypatch.setattr(safe_http, "resolve", two)
+    answers: list[Answer] = []
+    monkeypatch.setattr(safe_http, "resolve", resolved)
     with provider() as one:
         run(play)
+    return answers[0].status
+
+
+def test_every_address_of_a_name_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that has IPv6 where this machine has not is still reached."""
+    assert status_of_a_name(["::1", "127.0.0.1"], monkeypatch, seconds=2) == 404
 
 
 def test_an_address_that_swallows_what_is_sent_to_it_leaves_time_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     """A firewall that drops IPv6, where the name has it and this machine thinks that it has a way there."""
     connect = httpcore.AnyIOBackend.connect_tcp
 
-    async def two(_host: str, _port: int) -> list[str]:
-        return ["2606:4700:4700::1111", "127.0.0.1"]
-
     async def swallowed(self: Any, host: str, port: int, **options: Any) -> Any:
         if ":" in host:
             await asyncio.sleep(60)
         return await connect(self, host, port, **options)
 
-    async def play() -> None:
-        client = SafeClient(private_networks_allowed=True)
-        answer = await client.ask("GET", f"http://names.example:{one.port}/", headers={}, content=b"", seconds=4)
-        assert answer.status == 404
-        await client.close()
-
-    monkeypatch.setattr(safe_http, "resolve", two)
     monkeypatch.setattr(httpcore.AnyIOBackend, "connect_tcp", swallowed)
-    with provider() as one:
-        run(play)
+    assert status_of_a_name(["2606:4700:4700::1111", "127.0.0.1"], monkeypatch, seconds=4) == 404
 
 
 def test_no_proxy_of_the_environment_sees_a_code(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
 
 import pytest
 
-from tests.phones.http_benches import outgoing, run
+from tests.phones.http_benches import failure_of, outgoing, run
 from tests.phones.provider import provider
 from watchword.core.policy import Way
 from watchword.delivery.channel import DeliveryFailed
@@ -119,12 +119,7 @@ def test_a_request_that_can_not_be_written_has_certainly_not_been_taken() -> Non
     async def play() -> None:
         headers = {"X-Api-Key": "{secret.key}"}
         wishes = HttpWishes(url=one.base, headers=headers, secrets={"key": "a\0b"}, private_networks_allowed=True)
-        carrier = HttpCarrier("one", wishes, addresses=addresses_of)
-        await carrier.start(lambda _report: None)
-        with pytest.raises(DeliveryFailed) as caught:
-            await carrier.send(outgoing())
-        assert not caught.value.maybe_taken
-        await carrier.stop()
+        assert not (await failure_of(wishes)).maybe_taken
         assert one.requests == []
 
     with provider() as one:
