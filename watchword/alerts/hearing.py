@@ -38,7 +38,7 @@ def hear(*, now: datetime) -> int:
             _hear_one(event_id, now)
         except Exception as error:  # noqa: BLE001  (one event must not silence all others)
             # The text of an error can hold what was in the event; its kind and the number do.
-            logger.error("event %d can't be turned into a warning: %s", event_id, type(error).__name__)  # noqa: TRY400
+            logger.error("event %d can't be turned into a warning: %s", event_id, type(error).__name__)
             UnheardEvent.objects.filter(pk=event_id).update(tries=F("tries") + 1)
     return len(ids)
 

@@ -21,17 +21,17 @@ class Rule(StrEnum):
     """What a warning is about; stored with it."""
 
     CODE_MISSING = "code_missing"
-    PASSWORD_IN_MAIL = "password_in_mail"  # noqa: S105  (names of rules, not secrets)
-    APP_PASSWORD_IN_BROWSER = "app_password_in_browser"  # noqa: S105
-    APP_PASSWORD_ELSEWHERE = "app_password_elsewhere"  # noqa: S105
-    APP_PASSWORD_REVOKED = "app_password_revoked"  # noqa: S105
-    APP_PASSWORD_LIMITS = "app_password_limits"  # noqa: S105
-    APP_PASSWORD_CREATED = "app_password_created"  # noqa: S105
+    PASSWORD_IN_MAIL = "password_in_mail"
+    APP_PASSWORD_IN_BROWSER = "app_password_in_browser"
+    APP_PASSWORD_ELSEWHERE = "app_password_elsewhere"
+    APP_PASSWORD_REVOKED = "app_password_revoked"
+    APP_PASSWORD_LIMITS = "app_password_limits"
+    APP_PASSWORD_CREATED = "app_password_created"
     NEW_BROWSER = "new_browser"
     PHONE_ADDED = "phone_added"
     PHONE_REMOVED = "phone_removed"
-    PASSWORD_CHANGED = "password_changed"  # noqa: S105
-    PASSWORD_RESET = "password_reset"  # noqa: S105
+    PASSWORD_CHANGED = "password_changed"
+    PASSWORD_RESET = "password_reset"
     MFA_STATE = "mfa_state"
     CONTACT_CHANGED = "contact_changed"
     FRAUD_REPORTED = "fraud_reported"
@@ -41,7 +41,7 @@ class Rule(StrEnum):
     CALL_MISMATCHED = "call_mismatched"
     SIM_CHANGED = "sim_changed"
     COUNTRY_CLOSED = "country_closed"
-    PASSWORD_KNOWN = "password_known"  # noqa: S105
+    PASSWORD_KNOWN = "password_known"
 
 
 @dataclass(frozen=True, slots=True)

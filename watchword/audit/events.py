@@ -23,21 +23,21 @@ class EventKind(StrEnum):
     COUNTRY_CLOSED = "phone.country_closed"
     COUNTRY_REOPENED = "phone.country_reopened"
     PHONE_TESTED = "phone.tested"
-    PASSWORD_MARKED_KNOWN = "password.marked_known"  # noqa: S105
+    PASSWORD_MARKED_KNOWN = "password.marked_known"
     # What a person holds.
     METHOD_ADDED = "method.added"
     METHOD_REPLACED = "method.replaced"
     METHOD_REMOVED = "method.removed"
     METHODS_RESET = "method.all_reset"
-    APP_PASSWORD_CREATED = "app_password.created"  # noqa: S105
-    APP_PASSWORD_DELETED = "app_password.deleted"  # noqa: S105
+    APP_PASSWORD_CREATED = "app_password.created"
+    APP_PASSWORD_DELETED = "app_password.deleted"
     APP_PASSWORDS_DELETED = "app_password.all_deleted"
     APP_PASSWORDS_SUSPENDED = "app_password.all_suspended"
-    APP_PASSWORD_FROZEN = "app_password.frozen"  # noqa: S105
-    APP_PASSWORD_THAWED = "app_password.thawed"  # noqa: S105
-    APP_PASSWORD_LIMITED = "app_password.limited"  # noqa: S105
-    PASSWORD_CHANGED = "password.changed"  # noqa: S105
-    PASSWORD_RESET = "password.reset"  # noqa: S105
+    APP_PASSWORD_FROZEN = "app_password.frozen"
+    APP_PASSWORD_THAWED = "app_password.thawed"
+    APP_PASSWORD_LIMITED = "app_password.limited"
+    PASSWORD_CHANGED = "password.changed"
+    PASSWORD_RESET = "password.reset"
     # Sessions.
     SESSION_ENDED = "session.ended"
     SESSIONS_ENDED = "session.all_ended"

@@ -246,7 +246,7 @@ class Courier:
             failure = error if isinstance(error, DeliveryFailed) else None
             if failure is None:
                 # A mistake of ours; its text may hold a number. The next carrier may do better.
-                logger.error("delivery %s: %s: %s", outgoing.delivery_id, name, type(error).__name__)  # noqa: TRY400
+                logger.error("delivery %s: %s: %s", outgoing.delivery_id, name, type(error).__name__)
                 failure = DeliveryFailed(Result.FAILED, permanent=False)
             else:
                 logger.info("delivery %s: %s answered %s", outgoing.delivery_id, name, failure.result)

@@ -99,7 +99,7 @@ def write(batch: Batch, decided: Callable[[Changed], None], now: datetime) -> No
         try:
             _insist(partial(decided, change))
         except _NEVER_FITS as error:
-            logger.error("delivery %s: %s", change.delivery_id, type(error).__name__)  # noqa: TRY400
+            logger.error("delivery %s: %s", change.delivery_id, type(error).__name__)
 
 
 def _insist[Answer](act: Callable[[], Answer]) -> Answer:

@@ -134,7 +134,7 @@ def read_call(delivery_id: UUID, *, now: datetime) -> tuple[Outgoing, Call] | No
     try:
         return _outgoing(row), Call(state, row.call_pressed, row.call_wrong)
     except _UNREADABLE as error:
-        logger.error("delivery %s can't be read, and its call says nothing: %s", row.pk, type(error).__name__)  # noqa: TRY400
+        logger.error("delivery %s can't be read, and its call says nothing: %s", row.pk, type(error).__name__)
         return None
 
 
@@ -201,7 +201,7 @@ def _claimed_or_dropped(row: Waiting) -> Claimed | None:
     try:
         return _claimed(row)
     except _UNREADABLE as error:
-        logger.error("delivery %s can't be read and is given up: %s", row.pk, type(error).__name__)  # noqa: TRY400
+        logger.error("delivery %s can't be read and is given up: %s", row.pk, type(error).__name__)
         Delivery.objects.filter(pk=row.pk, result=Result.WAITING).update(result=Result.FAILED)
         row.delete()
         return None

@@ -154,7 +154,7 @@ class SipCarrier:
             self._settle(ringing, Result.FAILED, permanent=False)
             raise
         except Exception as error:  # noqa: BLE001  (one call must not take others with it, nor vanish)
-            logger.error("delivery %s: the call ended with %s", outgoing.delivery_id, type(error).__name__)  # noqa: TRY400
+            logger.error("delivery %s: the call ended with %s", outgoing.delivery_id, type(error).__name__)
             self._settle(ringing, Result.FAILED, permanent=False)
         finally:
             if ringing.sip is not None:

@@ -165,12 +165,12 @@ class Watcher:
                     stderr=asyncio.subprocess.PIPE,
                 )
             except (OSError, ValueError) as error:
-                log.error("connections of %r can't be closed: %s can't be run: %s", sign_in_name, command[0], error)  # noqa: TRY400
+                log.error("connections of %r can't be closed: %s can't be run: %s", sign_in_name, command[0], error)
                 return
             try:
                 _, complaint = await asyncio.wait_for(process.communicate(), COMMAND_SECONDS)
             except TimeoutError:
-                log.error("connections of %r were not closed: %s took too long", sign_in_name, command[0])  # noqa: TRY400
+                log.error("connections of %r were not closed: %s took too long", sign_in_name, command[0])
                 return
             finally:
                 if process.returncode is None:
