@@ -49,6 +49,14 @@ def test_the_rules_say_what_holds_and_what_the_default_would_be(root: Client, wo
     assert "Empty: no ceiling." in said
 
 
+def test_the_rules_name_the_places_that_share_the_country_s_code(root: Client, world: World) -> None:
+    assert "are also in" not in text(root.get(RULES).content)
+    world.organisation.region = "GB"
+    world.organisation.save()
+    said = text(root.get(RULES).content)
+    assert "Numbers with the code +44 are also in Guernsey, Isle Of Man, Jersey: codes go there only if" in said
+
+
 def test_saved_rules_hold_at_once_and_are_remembered(root: Client, world: World, settings: Any) -> None:
     settings.WATCHWORD_PHONES = PHONES
     typed = {

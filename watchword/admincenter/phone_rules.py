@@ -115,6 +115,12 @@ class RulesForm(forms.Form):
         self.fields["phone_countries"].help_text = _(
             "One on each line, by name or code. Phones elsewhere get no codes. Empty: %(own)s alone, your own country."
         ) % {"own": own}
+        neighbours = _neighbours(organisation.region)
+        if neighbours:
+            also = _("Numbers with the code +%(code)s are also in %(places)s: codes go there only if they stand here.")
+            code = phonenumbers.country_code_for_region(organisation.region)
+            words = also % {"code": code, "places": ", ".join(country_words(place) for place in neighbours)}
+            self.fields["phone_countries"].help_text += " " + words
         default = Budget.of(region=organisation.region, people=people, countries=countries, wishes={})
         for name, label in BUDGETS.items():
             self.fields[name] = _budget_field(label, _hint(name, getattr(default, name), people))
@@ -150,6 +156,12 @@ class RulesForm(forms.Form):
         """Say that the administrator's own phone would get no codes any more."""
         words = _("Your own phone is in %(country)s: you would shut yourself out. Add that country.")
         self.add_error("phone_countries", words % {"country": country_words(country)})
+
+
+def _neighbours(region: str) -> list[str]:
+    """Return the places that share the calling code of a region: Jersey for the United Kingdom, Réunion for Mayotte."""
+    code = phonenumbers.country_code_for_region(region)
+    return [place for place in phonenumbers.region_codes_for_country_code(code) if place != region]
 
 
 def _codes_in(line: str, problems: list[str]) -> list[str]:

@@ -172,4 +172,6 @@ def _channel_words(one: Planned) -> str:
 def _number_words(reason: Reason) -> str:
     if reason is Reason.NUMBER_NOT_ALLOWED:
         return _("Nothing is ever sent to this kind of number. Enter a mobile or a fixed-line number.")
+    if reason is Reason.AMBIGUOUS_NUMBER:
+        return _("This could be two numbers. Write it with + and the code of the country in front.")
     return _("Enter a telephone number that exists in this country.")

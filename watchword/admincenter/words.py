@@ -63,7 +63,8 @@ PERSON: dict[str, Words] = {
     "missing": _("Enter a display name."),
     "not_printable": _("This has a character that can't be shown."),
     "not_an_address": _("This is not a mail address."),
-    "not_a_number": _("This is not a telephone number."),
+    "not_a_number": _("This is not a telephone number that exists."),
+    "ambiguous_number": _("This could be two numbers. Write it with + and the code of the country in front."),
 }
 
 ACT_NAMES: dict[Act, Words] = {
@@ -108,7 +109,7 @@ FILES: dict[str, Words] = {
         "The first line must name the columns: “Sign-in name” and “Display name” for people, or “Username” and "
         "“MFA Status” for states."
     ),
-    "columns": _("Two columns have the same meaning. Keep one."),
+    "columns": _("Two columns have the same meaning. Keep one of them:"),
     "too_many_rows": _("The file has more rows than can be taken at once: at most %(most)s here. Split it."),
     "spreadsheet": _("This is a spreadsheet file. In the spreadsheet program, save it as “CSV UTF-8”."),
     "not_csv": _("This is not a CSV file, or a quotation mark is not closed."),

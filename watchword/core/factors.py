@@ -27,6 +27,8 @@ class Reason(StrEnum):
     SUSPENDED = "suspended"
     REVOKED = "revoked"
     NOT_A_NUMBER = "not_a_number"
+    AMBIGUOUS_NUMBER = "ambiguous_number"
+    MOBILE_WITHOUT_9 = "mobile_without_9"
     NUMBER_NOT_ALLOWED = "number_not_allowed"
     NO_TEXT_TO_THIS_NUMBER = "no_text_to_this_number"
     WAY_NOT_ALLOWED = "way_not_allowed"

@@ -13,6 +13,7 @@ from django.db import IntegrityError, transaction
 from watchword.audit.events import EventKind
 from watchword.audit.record import NOWHERE, Origin, record
 from watchword.core.names import LONGEST_NAME, NotASignInName, domain_key, name_key
+from watchword.core.phone_numbers import Unreadable, parse_typed
 from watchword.directory.administrators import keep_an_administrator
 from watchword.directory.contacts import sealed_contact
 from watchword.directory.look_alikes import looks_like_an_administrator
@@ -21,7 +22,7 @@ from watchword.directory.permission import NotAllowed, demand
 from watchword.directory.roles import RANK, Act, Role, rank
 from watchword.directory.search import search_key
 
-LONGEST_DISPLAY_NAME, LONGEST_NUMBER, LONGEST_MAIL = 100, 40, 254
+LONGEST_DISPLAY_NAME, LONGEST_MAIL = 100, 254
 """Characters, as many as their columns hold."""
 EDITABLE = ("sign_in_name", "display_name", "contact_mail", "directory_phone")
 _REMEMBERED = ("sign_in_name", "display_name")
@@ -230,6 +231,15 @@ def _checked(organisation: Organisation, wished: Mapping[str, str], user: User |
         reasons["display_name"] = "too_long"
     elif not values["display_name"].isprintable():
         reasons["display_name"] = "not_printable"
+    reasons |= _checked_contacts(organisation, values, user)
+    if reasons:
+        raise BadPerson(reasons)
+    return values
+
+
+def _checked_contacts(organisation: Organisation, values: dict[str, str], user: User | None) -> dict[str, str]:
+    """Return what is wrong with mail and phone; the phone is put into its international form in ``values``."""
+    reasons: dict[str, str] = {}
     if len(values["contact_mail"]) > LONGEST_MAIL:
         reasons["contact_mail"] = "too_long"
     elif values["contact_mail"]:
@@ -237,11 +247,14 @@ def _checked(organisation: Organisation, wished: Mapping[str, str], user: User |
             validate_email(values["contact_mail"])
         except ValidationError:
             reasons["contact_mail"] = "not_an_address"
-    if values["directory_phone"] and not _is_number(values["directory_phone"], organisation.region):
-        reasons["directory_phone"] = "not_a_number"
-    if reasons:
-        raise BadPerson(reasons)
-    return values
+    if values["directory_phone"] and (user is None or values["directory_phone"] != user.directory_phone):
+        number = parse_typed(values["directory_phone"], organisation.region)
+        if isinstance(number, Unreadable):
+            reasons["directory_phone"] = number.problem.value
+        else:
+            # What is meant today is meant when the organisation's country changes.
+            values["directory_phone"] = number.international
+    return reasons
 
 
 def _why_not_a_name(organisation: Organisation, name: str, user: User | None) -> str:
@@ -259,13 +272,6 @@ def _why_not_a_name(organisation: Organisation, name: str, user: User | None) ->
     if taken.exists():
         return "taken"
     return "looks_like" if looks_like_an_administrator(organisation, key, user) else ""
-
-
-def _is_number(text: str, region: str) -> bool:
-    try:
-        return len(text) <= LONGEST_NUMBER and phonenumbers.is_possible_number(phonenumbers.parse(text, region))
-    except phonenumbers.NumberParseException:
-        return False
 
 
 def _search_key(values: Mapping[str, str]) -> str:

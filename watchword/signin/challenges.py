@@ -53,6 +53,8 @@ class NotSent:
 
     until: datetime | None
     reason: Rule | Reason
+    country: str = ""
+    """Where a country is the reason: its ISO 3166-1 code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ def issue(
     verdict = may_send(user, telephone, message.way, sends_in_attempt=sends, is_new=is_new, now=now)
     if isinstance(verdict, NotBefore):
         note_not_sent(user, verdict.rule, is_new=is_new, origin=origin, now=now)
-        return NotSent(verdict.until, verdict.rule)
+        return NotSent(verdict.until, verdict.rule, verdict.details.get("country", ""))
     assert isinstance(verdict, Free)
     void(_alive(user, purpose), now=now)
     match = _two_digits(user, message.way, purpose)

@@ -189,11 +189,25 @@ def test_bob_registers_and_sees_his_app_password_once(client: Client, world: Wor
     assert secret not in client.get("/app-passwords/").content.decode()
 
 
+def test_a_number_that_lost_its_plus_gets_the_code_and_no_stranger_does(
+    client: Client, world: World, telephone: Telephone
+) -> None:
+    registering(client, world)
+    client.post("/methods/add/phone/", {**PHONE, "number": "4915123456789", "way": "call"})
+    assert [message.number for message in telephone.received] == ["+4915123456789"]
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
         ({"number": ""}, "Enter your phone number."),
         ({"number": "12"}, "Enter a telephone number that exists in this country."),
+        ({"number": "4921123456"}, "This could be two different numbers. Write it with +"),
+        ({"country": "AR", "number": "+54 11 2345 6789"}, "A mobile number has a 9 after +54."),
+        ({"country": "GB", "number": "07797 712345"}, "Your organisation does not send codes to Jersey."),
+        ({"country": "US", "number": "+1 787 234 5678"}, "Your organisation does not send codes to Puerto Rico."),
+        ({"country": "FR", "number": "+262 692 12 34 56"}, "Your organisation does not send codes to Reunion."),
+        ({"country": "MX", "number": "+52 1 55 1234 5678"}, "Your organisation does not send codes to Mexico."),
         ({"number": "0900 1234567"}, "This kind of number can't be used."),
         ({"number": "030 901820"}, "This number can't get text messages."),
         ({"extension": "12"}, "Only an office telephone has an extension"),

@@ -128,7 +128,7 @@ def test_a_country_that_is_not_allowed_is_explained_and_the_form_is_kept(
 ) -> None:
     registering(client, world)
     page = client.post("/methods/add/phone/", {**PHONE, "country": "FR", "number": "06 12 34 56 78"})
-    assert "Your organisation does not send codes to this country. Use another phone" in text(page.content)
+    assert "Your organisation does not send codes to France. Use another phone" in text(page.content)
     assert 'value="06 12 34 56 78"' in page.content.decode()
     assert re.search(r'<option value="FR" selected', page.content.decode())
     assert telephone.received == []

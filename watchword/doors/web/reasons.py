@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from django.utils.functional import Promise
+from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
 from watchword.core.factors import Reason
 from watchword.core.policy import Way
 from watchword.core.signin import Because
 from watchword.delivery.budget import Rule
 from watchword.delivery.channel import Result
+from watchword.delivery.texts import country_name
 from watchword.signin.challenges import CodeOnTheWay, NotSent
 from watchword.signin.service import Refused
 from watchword.ui.templatetags.watchword_ui import in_words
@@ -52,6 +53,10 @@ def of_not_sent(refusal: NotSent, *, is_adding: bool = False) -> str:
     if reason is Reason.TOO_MANY_TRIES and refusal.until is not None:
         return _("Too many codes were wrong. Try again in %(wait)s.") % {"wait": in_words(refusal.until)}
     why, way_on = _NOT_SENT.get(reason, _BY_ANOTHER)
+    if is_adding and reason in {Rule.COUNTRY, Rule.COUNTRY_CLOSED}:
+        # Only to whoever has just typed the number: many a +44 is in Jersey, and its owner does not think of it.
+        place = country_name(refusal.country, get_language() or "en")
+        why = _("Your organisation does not send codes to %(place)s.") % {"place": place} if place else why
     when = ""
     if refusal.until is not None and reason is not Rule.COUNTRY_CLOSED:
         when = _("You can ask for another one in %(wait)s.") % {"wait": in_words(refusal.until)}
@@ -165,6 +170,13 @@ _TROUBLE_IN_CALLS = {
 
 _SET_UP = {
     Reason.NOT_A_NUMBER: gettext_lazy("Enter a telephone number that exists in this country."),
+    Reason.AMBIGUOUS_NUMBER: gettext_lazy(
+        "This could be two different numbers. Write it with + and the code of the country in front."
+    ),
+    Reason.MOBILE_WITHOUT_9: gettext_lazy(
+        "In Argentina this is a fixed line, which gets no text messages. A mobile number has a 9 after +54. "
+        "Correct it, or choose “Call me”."
+    ),
     Reason.NUMBER_NOT_ALLOWED: gettext_lazy(
         "This kind of number can't be used. Enter a mobile or a fixed-line number."
     ),

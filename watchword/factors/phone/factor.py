@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-import phonenumbers
-from phonenumbers import PhoneNumberFormat, PhoneNumberType
+from phonenumbers import PhoneNumberType
 
 from watchword.core.codes import Chance, new_code, normal_code, same
 from watchword.core.factors import Accepted, Challenge, Held, Keyed, Message, Reason, Rejected, Surroundings, Verdict
+from watchword.core.phone_numbers import NumberProblem, Unreadable, parse_typed
 from watchword.core.policy import FactorKind, Way
 
 LONGEST_EXTENSION = 10
@@ -36,6 +36,10 @@ _NEVER = frozenset(
         PhoneNumberType.UNKNOWN,
     }
 )
+_PROBLEMS = {
+    NumberProblem.NOT_A_NUMBER: Reason.NOT_A_NUMBER,
+    NumberProblem.AMBIGUOUS: Reason.AMBIGUOUS_NUMBER,
+}
 _NO_TEXT = frozenset({PhoneNumberType.FIXED_LINE, PhoneNumberType.TOLL_FREE})
 
 
@@ -46,6 +50,8 @@ class Number:
     e164: str
     country: str
     takes_texts: bool
+    lacks_9: bool = False
+    """Whether it is a fixed line in Argentina that with a 9 after +54 would be a mobile."""
 
     def __repr__(self) -> str:
         return f"Number(ending {self.e164[-2:]})"
@@ -53,17 +59,13 @@ class Number:
 
 def read_number(typed: str, region: str) -> Number | Rejected:
     """Return the number that somebody typed; ``region`` (ISO 3166-1) is meant where no country code stands."""
-    try:
-        parsed = phonenumbers.parse(typed[:60], region or None)
-    except phonenumbers.NumberParseException:
-        return Rejected(Reason.NOT_A_NUMBER)
-    if not phonenumbers.is_valid_number(parsed):
-        return Rejected(Reason.NOT_A_NUMBER)
-    kind = phonenumbers.number_type(parsed)
-    if kind in _NEVER:
+    number = parse_typed(typed, region)
+    if isinstance(number, Unreadable):
+        return Rejected(_PROBLEMS[number.problem])
+    if number.number_type in _NEVER:
         return Rejected(Reason.NUMBER_NOT_ALLOWED)
-    country = phonenumbers.region_code_for_number(parsed) or ""
-    return Number(phonenumbers.format_number(parsed, PhoneNumberFormat.E164), country, kind not in _NO_TEXT)
+    takes_texts = number.number_type not in _NO_TEXT
+    return Number(number.e164, number.region, takes_texts, lacks_9=number.is_argentine_mobile_without_9)
 
 
 class PhoneFactor:
@@ -105,7 +107,7 @@ class PhoneFactor:
         if way not in surroundings.policy.ways or (slot is Slot.OFFICE and way is Way.TEXT):
             return Rejected(Reason.WAY_NOT_ALLOWED)
         if way is Way.TEXT and not number.takes_texts:
-            return Rejected(Reason.NO_TEXT_TO_THIS_NUMBER)
+            return Rejected(Reason.MOBILE_WITHOUT_9 if number.lacks_9 else Reason.NO_TEXT_TO_THIS_NUMBER)
         public = {
             "slot": slot.value,
             "number": number.e164,

@@ -246,7 +246,7 @@ def _field_of(reason: Reason) -> str:
     match reason:
         case Reason.EXTENSION:
             return "extension"
-        case Reason.WAY_NOT_ALLOWED | Reason.NO_TEXT_TO_THIS_NUMBER:
+        case Reason.WAY_NOT_ALLOWED | Reason.NO_TEXT_TO_THIS_NUMBER | Reason.MOBILE_WITHOUT_9:
             return "way"
         case _:
             return "number"
