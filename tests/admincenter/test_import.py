@@ -13,19 +13,21 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from tests.admincenter.reading import as_role, hidden, rows, stale_root
 from tests.pages import text
-from tests.world import World, make_organisation, sign_in
+from tests.world import World, give_phone, make_organisation, sign_in
 from watchword.admincenter.views import files
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
-from watchword.core.policy import MfaState
-from watchword.directory.actions import find_by_name
+from watchword.core.policy import Door, MfaState
+from watchword.directory.actions import add_alias, find_by_name
 from watchword.directory.models import User
 from watchword.directory.roles import Role
 from watchword.signin.actions import delete
 from watchword.signin.models import Invitation
+from watchword.signin.one_shot import Question, Secret, check_account_password
 
 IMPORT = "/admin/users/import/"
 PEOPLE = "Username,Name\nzed@harbour.example,Zed\nyan@harbour.example,Yan\n"
@@ -64,7 +66,7 @@ def test_a_large_file_gets_through(root: Client, world: World) -> None:
     tried = upload(root, content)
     said = text(tried.content)
     assert "0 created · 0 changed · 0 unchanged · 4000 refused" in said
-    assert "These columns mean nothing here and are left out: Notes" in said
+    assert "These columns are not used: Notes" in said
     assert "this file would change nothing" in said
     assert "Import now" not in said
 
@@ -102,19 +104,19 @@ def test_csv_03_each_row_says_why_it_is_refused_and_the_others_are_done(root: Cl
     tried = upload(root, content)
     page = root.post(IMPORT, {"draft": hidden(tried, "draft")})
     assert rows(page) == [
-        "3 carol@harbour.example refused This person is deleted. Restore the person first.",
-        "4 somebody@other.example refused Sign-in name: This domain does not belong to your organisation.",
-        "5 refused Sign-in name: Enter a sign-in name, such as dora@example.org.",
+        "3 carol@harbour.example Carola refused This person is deleted. Restore the person first.",
+        "4 somebody@other.example Somebody refused Sign-in name: This domain does not belong to your organisation.",
+        "5 Nameless refused Sign-in name: Enter a sign-in name, such as dora@example.org.",
         (
             "6 x@harbour.example refused Display name: Enter a display name. Contact mail: This is not a mail address. "
-            "Phone in the directory: This is not a telephone number."
+            "Phone in the directory: This is not a telephone number that exists."
         ),
         (
-            "7 y@harbour.example refused This row has more cells than the first line. "
+            "7 y@harbour.example Whitfield refused This row has more cells than the first line. "
             "Put quotation marks around a name with a comma."
         ),
-        "8 \uff3aED@harbour.example refused line 2 is about the same person",
-        "2 zed@harbour.example created",
+        "8 \uff3aED@harbour.example Twice refused line 2 is about the same person",
+        "2 zed@harbour.example Zed created",
     ]
     assert find_by_name("zed@harbour.example") is not None
     assert find_by_name("x@harbour.example") is None
@@ -135,6 +137,106 @@ def test_csv_04_somebody_above_is_not_changed_by_a_file(client: Client, world: W
     as_role(client, world, Role.USER_ADMINISTRATOR)
     tried = upload(client, "Username,Name\nroot@harbour.example,Pwned\n")
     assert "Your role does not allow this for this person." in text(tried.content)
+
+
+MICROSOFT = {
+    "PowerShell": '"DisplayName","UserPrincipalName","MFA Status"\r\n"Carol","carol@harbour.example","Enabled"\r\n',
+    "a report": "Display Name,User Principal Name,MFA Status\nCarol Chen,carol@harbour.example,Enabled\n",
+    "German": "Anzeigename;Benutzerprinzipalname;MFA Status\nCarol Chen;carol@harbour.example;Aktiviert\n",
+}
+
+
+@pytest.mark.parametrize("content", list(MICROSOFT.values()), ids=list(MICROSOFT))
+def test_a_report_of_states_sets_states_and_creates_nobody(root: Client, world: World, content: str) -> None:
+    strangers = content + content.splitlines()[-1].replace("carol", "stranger") + "\r\n"
+    people = User.objects.count()
+    tried = upload(root, strangers)
+    said = text(tried.content)
+    assert "This is a file of multi-factor states: it creates nobody." in said
+    assert "These columns are not used: " in said
+    done = root.post(IMPORT, {"draft": hidden(tried, "draft")})
+    assert rows(done)[0] == "3 stranger@harbour.example refused There is nobody by this name."
+    assert User.objects.get(pk=world.carol.pk).state is MfaState.ENABLED
+    assert User.objects.count() == people
+    assert Invitation.objects.count() == 0
+
+
+def test_enforced_in_a_file_stops_no_mail_program_of_people_who_have_registered_nothing(
+    root: Client, world: World
+) -> None:
+    def opens_mail(name: str) -> bool:
+        secret = Secret(world.passwords[name])
+        question = Question(Door.MAIL, f"{name}@harbour.example", secret, "imap", "198.51.100.9")
+        return check_account_password(question, now=timezone.now()).allowed
+
+    assert (opens_mail("bob"), opens_mail("carol")) == (True, True)
+    tried = upload(root, "Username,MFA Status\nbob@harbour.example,Enforced\ncarol@harbour.example,Enforced\n")
+    said = text(tried.content)
+    assert "1 person becomes Enabled" in said
+    assert rows(tried) == [
+        (
+            "3 carol@harbour.example changed Enabled; "
+            "nothing is registered here yet, so Enforced comes by registering; "
+            "registers a phone at the next sign-in; "
+            "a mail program uses the account's password: it will need an app password after registering"
+        ),
+        "2 bob@harbour.example unchanged Enabled: not Enforced",
+    ]
+    done = root.post(IMPORT, {"draft": hidden(tried, "draft")})
+    assert rows(done) == rows(tried)
+    assert User.objects.get(pk=world.carol.pk).state is MfaState.ENABLED
+    assert (opens_mail("bob"), opens_mail("carol")) == (True, True)
+
+
+def test_the_preview_of_states_says_whose_mail_programs_stop_as_the_page_does(root: Client, world: World) -> None:
+    give_phone(world.carol)
+    question = Question(Door.MAIL, "carol@harbour.example", Secret(world.passwords["carol"]), "imap", "198.51.100.9")
+    check_account_password(question, now=timezone.now())
+    said = text(upload(root, "Username,MFA Status\ncarol@harbour.example,Enforced\n").content)
+    assert "1 person becomes Enforced" in said
+    assert "for 1 of them, a mail program stops" in said
+    assert "a mail program used the account's password lately: it stops, and needs an app password" in said
+
+
+def test_one_person_under_two_names_in_a_file_is_one_person(root: Client, world: World) -> None:
+    add_alias(world.carol, "kitty@harbour.example", by=world.root, now=timezone.now())
+    states = "Username,MFA Status\ncarol@harbour.example,Enabled\nkitty@harbour.example,Disabled\n"
+    assert rows(upload(root, states))[0] == "3 kitty@harbour.example refused line 2 is about the same person"
+    names = "Username,Name\nkitty@harbour.example,Carola\nCAROL@harbour.example,Caroline\n"
+    assert rows(upload(root, names))[0] == "3 CAROL@harbour.example Caroline refused line 2 is about the same person"
+
+
+def test_letters_of_windows_are_read_and_shown_before_anything_is_done(root: Client, world: World) -> None:
+    content = "Username;Display name;Phone\njoerg@harbour.example;Jörg Müller;0151 23456789\n".encode("windows-1252")
+    file = SimpleUploadedFile("people.csv", content)
+    tried = root.post(IMPORT, {"file": file}, follow=True)
+    assert "The file is not UTF-8, and was read as Windows-1252. Look at names with accents" in text(tried.content)
+    assert rows(tried) == ["2 joerg@harbour.example Jörg Müller created"]
+
+
+def test_of_two_columns_with_one_meaning_the_page_names_both(root: Client, world: World) -> None:
+    tried = upload(root, "UPN,Display name,Mobile Phone,Phone number\nd@harbour.example,D,+49 151 23456789,040 1\n")
+    assert "“Phone number” is not used: “Mobile Phone” means the same." in text(tried.content)
+
+
+def test_a_number_that_lost_its_plus_in_a_spreadsheet_is_kept_with_it(root: Client, world: World) -> None:
+    content = (
+        "Username,Display name,Phone\ndora@harbour.example,Dora,4915123456789\nerik@harbour.example,Erik,4921123456\n"
+        'fay@harbour.example,Fay,"4,91512E+12"\n'
+    )
+    tried = upload(root, content)
+    assert rows(tried) == [
+        (
+            "3 erik@harbour.example Erik refused Phone in the directory: This could be two numbers. "
+            "Write it with + and the code of the country in front."
+        ),
+        "4 fay@harbour.example Fay refused Phone in the directory: This is not a telephone number that exists.",
+        "2 dora@harbour.example Dora created",
+    ]
+    root.post(IMPORT, {"draft": hidden(tried, "draft")})
+    dora = find_by_name("dora@harbour.example")
+    assert dora is not None
+    assert dora.directory_phone == "+49 1512 3456789"
 
 
 @pytest.mark.parametrize("kind", ["people", "states"])

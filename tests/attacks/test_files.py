@@ -126,7 +126,7 @@ HUGE: dict[str, tuple[bytes, str]] = {
     "a zip by another name": (zipped(), "spreadsheet"),
     "gzip": (gzip.compress(b"0" * 10_000_000), "encoding"),
     "NULs": (HEAD + b"a@harbour.example,A\0B\n", "encoding"),
-    "latin 1": (HEAD + "a@harbour.example,Ä\n".encode("latin-1"), "encoding"),
+    "no letters at all": (HEAD + b"a@harbour.example,\x81\x8d\n", "encoding"),
     "half of UTF-16": (b"\xff\xfe" + HEAD, "headers"),
     "nothing": (b"", "empty"),
     "only a byte order mark": (b"\xef\xbb\xbf", "empty"),
@@ -192,7 +192,7 @@ def test_csv_03_a_bad_row_in_the_middle_is_reported_and_stops_no_other(world: Wo
 
     def run(lines: list[str]) -> list[tuple[int, str]]:
         file = read_file(b"Username,MFA Status\n" + "\n".join(lines).encode())
-        results = import_rows(file, organisation=world.organisation, by=world.root, origin=ORIGIN, is_real=True)
+        results = import_rows(file, organisation=world.organisation, by=world.root, origin=ORIGIN, is_real=True).results
         return [(result.line, result.outcome) for result in results]
 
     outcomes = run(lines)
@@ -207,10 +207,10 @@ def test_csv_04_people_of_another_organisation_are_nobody_here(world: World) -> 
     other = make_organisation("Other", "other.example")
     victim = make_person(other, "victim")
     states = read_file(b"Username,MFA Status\nvictim@other.example,Enabled\nghost@other.example,Enabled\n")
-    results = import_rows(states, organisation=world.organisation, by=world.root, origin=ORIGIN, is_real=True)
+    results = import_rows(states, organisation=world.organisation, by=world.root, origin=ORIGIN, is_real=True).results
     assert {(result.outcome, result.said) for result in results} == {("refused", "There is nobody by this name.")}
     people = read_file(HEAD + b"victim@other.example,Renamed\nghost@other.example,New\n")
-    results = import_rows(people, organisation=world.organisation, by=world.root, origin=ORIGIN, is_real=True)
+    results = import_rows(people, organisation=world.organisation, by=world.root, origin=ORIGIN, is_real=True).results
     assert {result.outcome for result in results} == {"refused"}
     assert len({result.said for result in results}) == 1
     victim.refresh_from_db()

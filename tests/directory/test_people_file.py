@@ -59,6 +59,63 @@ def test_headers_are_forgiven(headers: str) -> None:
     assert read_file(f"{headers}\ndora@harbour.example,Dora Møller\n".encode()).rows[0].cells == DORA
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        "UserPrincipalName,DisplayName",
+        "userPrincipalName,displayName",
+        "Benutzerprinzipalname,Anzeigename",
+        "Nom d'utilisateur principal,Nom d'affichage",
+        "Nombre principal de usuario,Nombre para mostrar",
+        "Correo electrónico,Nombre completo",
+        "E-Mail-Adresse,Vollständiger Name",
+    ],
+)
+def test_headers_are_read_as_programs_and_other_languages_write_them(headers: str) -> None:
+    file = read_file(f"{headers}\ndora@harbour.example,Dora Møller\n".encode())
+    assert file.rows[0].cells == DORA
+    assert (file.ignored, file.doubled) == ((), ())
+
+
+def test_a_file_with_states_is_one_of_states_whatever_else_it_holds() -> None:
+    file = read_file(
+        b"DisplayName,UserPrincipalName,MFA Status,MFA Methods\nBob,bob@harbour.example,Enabled,OneWaySMS\n"
+    )
+    assert file.kind is FileKind.STATES
+    assert file.rows[0].cells == {"sign_in_name": "bob@harbour.example", "mfa_status": "Enabled"}
+    assert file.ignored == ("DisplayName", "MFA Methods")
+
+
+def test_of_two_columns_with_one_meaning_the_better_is_used_and_both_are_named() -> None:
+    file = read_file(
+        b"User principal name,Mail,Display name,Phone number,Mobile Phone\n"
+        b"dora@harbour.example,d@elsewhere.example,Dora,+49 40 1234567,+49 151 23456789\n"
+    )
+    assert file.rows[0].cells["sign_in_name"] == "dora@harbour.example"
+    assert file.rows[0].cells["directory_phone"] == "+49 151 23456789"
+    assert file.doubled == (("Mail", "User principal name"), ("Phone number", "Mobile Phone"))
+
+
+def test_a_login_without_an_at_sign_gives_way_to_the_address_beside_it() -> None:
+    file = read_file(b"Username,Email,Display name,Status\njoerg,joerg@harbour.example,Joerg,enabled\n")
+    assert file.rows[0].cells == {"sign_in_name": "joerg@harbour.example", "display_name": "Joerg"}
+    assert file.doubled == (("Username", "Email"),)
+    assert file.ignored == ("Status",)
+
+
+def test_two_columns_of_equal_rank_are_refused_by_their_names() -> None:
+    with pytest.raises(UnreadableFile) as caught:
+        read_file(b"Username,Phone,Telephone,Name\na@harbour.example,1,2,A\n")
+    assert caught.value.detail == "“Phone”, “Telephone”"
+
+
+def test_letters_that_are_no_utf_8_are_windows_1252_and_that_is_said() -> None:
+    file = read_file("Username;Display name\njoerg@harbour.example;Jörg Müller €\n".encode("windows-1252"))
+    assert file.is_windows_1252
+    assert file.rows[0].cells["display_name"] == "Jörg Müller €"
+    assert not read_file("Username;Display name\njoerg@harbour.example;Jörg\n".encode()).is_windows_1252
+
+
 def test_the_bulk_file_of_the_original_is_read() -> None:
     file = read_file(b"Username, MFA Status\r\nalice@harbour.example, Enabled\r\nbob@harbour.example, Disabled\r\n")
     assert file.kind is FileKind.STATES
@@ -92,8 +149,8 @@ def test_a_row_with_too_many_cells_is_told_apart() -> None:
         (b"Username,Name\n,\n", "empty"),
         (b"First,Second\na,b\n", "headers"),
         (b"Username\na@harbour.example\n", "headers"),
-        (b"Username,Email,Name\na,b,c\n", "columns"),
-        (b"Username,Name\na@harbour.example,\xff\xfe\n", "encoding"),
+        (b"Username,Phone,Telephone,Name\na,b,c,d\n", "columns"),
+        (b"Username,Name\na@harbour.example,\x81\x8d\n", "encoding"),
         (b"Username,Name\na@harbour.example,a\0b\n", "encoding"),
         (b"\xff\xfeU", "encoding"),
         (b"PK\x03\x04 a spreadsheet", "spreadsheet"),

@@ -33,8 +33,11 @@ class Consequence:
     stops_mail: bool = False
 
 
-def consequences(wished: Change, people: Sequence[User], by: User, *, now: datetime) -> list[Consequence]:
-    """Return what follows for each of these people, those first for whom most follows, with two queries."""
+def consequences(wished: Change, people: Sequence[User], by: User | None, *, now: datetime) -> list[Consequence]:
+    """Return what follows for each of these people, those first for whom most follows, with two queries.
+
+    ``by`` None is the command line.
+    """
     held = overview.holdings_of([user.pk for user in people])
     with_account_password = _use_account_password_in_mail(people, now) if wished.state is not None else set()
     found = [_one(wished, user, by, held[user.pk], user.pk in with_account_password) for user in people]
@@ -62,10 +65,10 @@ def summary(rows: Sequence[Consequence]) -> list[str]:
     return lines
 
 
-def _one(wished: Change, user: User, by: User, held: dict[FactorKind, int], uses_mail: bool) -> Consequence:
-    if not by.may(wished.act, user):
+def _one(wished: Change, user: User, by: User | None, held: dict[FactorKind, int], uses_mail: bool) -> Consequence:
+    if by is not None and not by.may(wished.act, user):
         return Consequence(user, None, (), skipped=_("stands above your role"))
-    you = (_("This is you: you will be signed out."),) if user.pk == by.pk else ()
+    you = (_("This is you: you will be signed out."),) if by is not None and user.pk == by.pk else ()
     if wished.state is None:
         return Consequence(user, None, (*wished.notes(held), *you))
     is_registered = bool(held.get(FactorKind.PHONE))

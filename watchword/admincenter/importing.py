@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from watchword.admincenter.changes import CHANGES
+from watchword.admincenter.consequences import Consequence, consequences, summary
 from watchword.admincenter.words import FIELDS, PERSON, STATES
 from watchword.audit.events import EventKind
 from watchword.audit.record import Origin, record
@@ -16,23 +20,35 @@ from watchword.core.names import NotASignInName, name_key
 from watchword.core.policy import MfaState
 from watchword.directory import actions
 from watchword.directory.actions import EDITABLE, BadPerson
-from watchword.directory.models import MfaCause, Organisation, User
-from watchword.directory.people_file import FileKind, PeopleFile, Row
+from watchword.directory.models import MfaCause, Organisation, SignInName, User
+from watchword.directory.people_file import FileKind, PeopleFile, Row, squashed
 from watchword.directory.permission import NotAllowed, demand
 from watchword.directory.roles import Act
 from watchword.signin.actions import set_mfa_state
 from watchword.signin.invitations import invite
 
+PEOPLE_AT_ONCE = 2_000
+"""How many people one query asks for: SQLite takes 32,766 values in a statement."""
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one row, or would."""
+    """What became of one row, or would. ``display_name`` is the file's, for whoever looks at what was read."""
 
     line: int
     name: str
     outcome: str
     said: str = ""
     token: str = field(default="", repr=False)
+    display_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What became of each row, and of states a line for each thing that happens to how many people."""
+
+    results: list[Result]
+    summary: list[str]
 
 
 class _Refused(Exception):
@@ -41,24 +57,28 @@ class _Refused(Exception):
 
 def import_rows(
     file: PeopleFile, *, organisation: Organisation, by: User | None, origin: Origin, is_real: bool
-) -> list[Result]:
+) -> Imported:
     """Import every row, or only try it, and return what became of each.
 
     ``by`` None is the command line. Raises NotAllowed for somebody who may import no file of this kind.
     """
     demand(by, Act.IMPORT_PEOPLE if file.kind is FileKind.PEOPLE else Act.CHANGE_MFA_STATE)
-    seen: dict[str, int] = {}
+    people = _people_named(file, organisation)
+    follows = _consequences(file, people, by) if file.kind is FileKind.STATES else {}
+    seen: dict[object, int] = {}
     results = []
     for row in file.rows:
         name = row.cells["sign_in_name"]
         key = _key(name)
-        if key in seen:
-            said = _("line %(line)d is about the same person") % {"line": seen[key]}
-            results.append(Result(row.line, name, "refused", said))
+        # One person under two names is one person.
+        person: object = people[key].pk if key in people else key
+        if person in seen:
+            said = _("line %(line)d is about the same person") % {"line": seen[person]}
+            results.append(Result(row.line, name, "refused", said, display_name=row.cells.get("display_name", "")))
             continue
         if key:
-            seen[key] = row.line
-        results.append(_one(file.kind, row, organisation, by, origin, is_real=is_real))
+            seen[person] = row.line
+        results.append(_one(file.kind, row, organisation, by, origin, follows.get(person), is_real=is_real))
     if is_real:
         counts = Counter(result.outcome for result in results)
         record(
@@ -69,31 +89,74 @@ def import_rows(
             organisation_id=organisation.pk,
             details={"kind": file.kind.value, **counts},
         )
-    return results
+    return Imported(results, summary([row for row in follows.values() if not row.skipped]))
+
+
+def _people_named(file: PeopleFile, organisation: Organisation) -> dict[str, User]:
+    """Return the people of the organisation whom the file names, by the key of the name that stands there."""
+    keys = sorted({key for row in file.rows if (key := _key(row.cells["sign_in_name"]))})
+    people: dict[str, User] = {}
+    for first in range(0, len(keys), PEOPLE_AT_ONCE):
+        names = SignInName.objects.filter(key__in=keys[first : first + PEOPLE_AT_ONCE], user__organisation=organisation)
+        people |= {name.key: name.user for name in names.select_related("user__organisation")}
+    return people
+
+
+def _consequences(file: PeopleFile, people: Mapping[str, User], by: User | None) -> dict[object, Consequence]:
+    """Return what follows for each person whose state the file changes, as the multi-factor page tells it."""
+    wished: dict[MfaState, dict[UUID, User]] = {}
+    for row in file.rows:
+        user, state = people.get(_key(row.cells["sign_in_name"])), _STATES.get(squashed(row.cells["mfa_status"]))
+        if user is not None and user.deleted_at is None and state is not None:
+            wished.setdefault(_wished_of(user, state), {})[user.pk] = user
+    found: dict[object, Consequence] = {}
+    for state, users in wished.items():
+        change = next(change for change in CHANGES.values() if change.state is state)
+        everybody = list(users.values())
+        for first in range(0, len(everybody), PEOPLE_AT_ONCE):
+            some = everybody[first : first + PEOPLE_AT_ONCE]
+            found |= {row.person.pk: row for row in consequences(change, some, by, now=timezone.now())}
+    return found
+
+
+def _wished_of(user: User, state: MfaState) -> MfaState:
+    """Return Enabled for Enforced, unless it is so: who has registered becomes Enforced by it, and nobody else's
+    mail programs stop because another system's report calls them Enforced."""
+    return MfaState.ENABLED if state is MfaState.ENFORCED and user.state is not state else state
 
 
 def _one(
-    kind: FileKind, row: Row, organisation: Organisation, by: User | None, origin: Origin, *, is_real: bool
+    kind: FileKind,
+    row: Row,
+    organisation: Organisation,
+    by: User | None,
+    origin: Origin,
+    follows: Consequence | None,
+    *,
+    is_real: bool,
 ) -> Result:
-    do = _person if kind is FileKind.PEOPLE else _state
     name = row.cells["sign_in_name"]
+    shown = row.cells.get("display_name", "")
     if row.too_many:
         said = _("This row has more cells than the first line. Put quotation marks around a name with a comma.")
-        return Result(row.line, name, "refused", said)
+        return Result(row.line, name, "refused", said, display_name=shown)
     try:
         with transaction.atomic():
-            result = do(row, organisation, by, origin)
+            if kind is FileKind.PEOPLE:
+                result = _person(row, organisation, by, origin)
+            else:
+                result = _state(row, organisation, by, origin, follows)
             if not is_real:
                 # Everything was really tried, and is taken back: what is shown is what would happen.
                 transaction.set_rollback(True)
-            return result if is_real else Result(result.line, result.name, result.outcome, result.said)
+            return replace(result, display_name=shown, token=result.token if is_real else "")
     except BadPerson as error:
         said = " ".join(f"{FIELDS[field]}: {PERSON[reason]}" for field, reason in error.reasons.items())
-        return Result(row.line, name, "refused", said)
     except _Refused as error:
-        return Result(row.line, name, "refused", str(error))
+        said = str(error)
     except NotAllowed:
-        return Result(row.line, name, "refused", _("Your role does not allow this for this person."))
+        said = _("Your role does not allow this for this person.")
+    return Result(row.line, name, "refused", said, display_name=shown)
 
 
 def _person(row: Row, organisation: Organisation, by: User | None, origin: Origin) -> Result:
@@ -125,20 +188,39 @@ def _person(row: Row, organisation: Organisation, by: User | None, origin: Origi
     return Result(row.line, name, "changed" if changed else "unchanged", ", ".join(str(FIELDS[one]) for one in changed))
 
 
-def _state(row: Row, organisation: Organisation, by: User | None, origin: Origin) -> Result:
-    name, wished = row.cells["sign_in_name"], row.cells["mfa_status"].casefold()
+_STATES = {
+    squashed(name): state
+    for state, names in {
+        MfaState.DISABLED: ("disabled", "deaktiviert", "désactivé", "deshabilitado"),
+        MfaState.ENABLED: ("enabled", "aktiviert", "activé", "habilitado"),
+        MfaState.ENFORCED: ("enforced", "erzwungen", "appliqué", "aplicado"),
+    }.items()
+    for name in names
+}
+"""The states as the pages of Microsoft 365 call them in four languages."""
+
+
+def _state(
+    row: Row, organisation: Organisation, by: User | None, origin: Origin, follows: Consequence | None
+) -> Result:
+    name, asked = row.cells["sign_in_name"], _STATES.get(squashed(row.cells["mfa_status"]))
     user = actions.find_by_name(name)
     if user is None or user.organisation_id != organisation.pk or user.deleted_at is not None:
         raise _Refused(_("There is nobody by this name."))
-    if wished not in set(MfaState):
+    if asked is None:
         raise _Refused(_("The state must be Enabled, Disabled or Enforced."))
-    outcome = set_mfa_state(user, MfaState(wished), by=by, cause=MfaCause.BULK_FILE, origin=origin, now=timezone.now())
-    said = str(STATES[outcome.after])
+    wished = _wished_of(user, asked)
+    outcome = set_mfa_state(user, wished, by=by, cause=MfaCause.BULK_FILE, origin=origin, now=timezone.now())
+    said = [str(STATES[outcome.after])]
     if outcome.before is outcome.after:
-        return Result(row.line, name, "unchanged", said)
-    if outcome.because_registered:
-        said += ", " + _("because a phone was registered already")
-    return Result(row.line, name, "changed", said)
+        if asked is not outcome.after:
+            said.append(_("not %(state)s") % {"state": STATES[asked]})
+        return Result(row.line, name, "unchanged", ": ".join(said))
+    if asked is not wished and outcome.after is wished:
+        said.append(_("nothing is registered here yet, so Enforced comes by registering"))
+    if follows is not None:
+        said += follows.notes
+    return Result(row.line, name, "changed", "; ".join(said))
 
 
 def _key(name: str) -> str:

@@ -17,13 +17,52 @@ LONGEST_CELL = 1_000
 BYTE_ORDER_MARK = "\ufeff"
 """Before a file that we hand out: by it Excel knows UTF-8."""
 
-_HEADERS = {
-    "sign_in_name": {"sign in name", "username", "user name", "user principal name", "upn", "email", "mail", "login"},
-    "display_name": {"display name", "name", "full name"},
-    "contact_mail": {"contact mail", "contact email", "alternate email address", "private mail"},
-    "directory_phone": {"phone", "phone number", "mobile phone", "telephone"},
-    "mfa_status": {"mfa status", "mfa state", "multi factor auth status", "multi factor authentication"},
+
+def squashed(header: str) -> str:
+    """Return a header or a state without capitals, accents, blanks and signs."""
+    folded = unicodedata.normalize("NFKD", header.strip("\ufeff")).casefold()
+    return "".join(letter for letter in folded if letter.isalnum())
+
+
+def _names(headers: str) -> frozenset[str]:
+    return frozenset(squashed(header) for header in headers.split())
+
+
+_HEADERS: Mapping[str, tuple[frozenset[str], ...]] = {
+    "sign_in_name": (
+        _names("signInName userPrincipalName UPN benutzerprinzipalname nomDUtilisateurPrincipal"),
+        _names("nombrePrincipalDeUsuario nombreDeUsuarioPrincipal"),
+        _names("username login loginName userLogin anmeldename benutzername benutzeranmeldename nomDUtilisateur"),
+        _names("identifiant nomDeConnexion nombreDeUsuario usuario inicioDeSesion"),
+        _names("email mail emailAddress primarySmtpAddress emailAdresse mailadresse adresseEmail courriel"),
+        _names("adresseDeMessagerie adresseElectronique correoElectronico correo direccionDeCorreoElectronico"),
+    ),
+    "display_name": (
+        _names("displayName anzeigename nomComplet nomDAffichage nomAAfficher nombreParaMostrar nombreCompleto"),
+        _names("fullName vollständigerName name"),
+    ),
+    "contact_mail": (
+        _names("contactMail contactEmail kontaktmail kontaktEmail emailDeContact correoDeContacto"),
+        _names("alternateEmailAddress alternateEmail alternativeEmailAddress privateMail privateEmail"),
+        _names("alternativeEmailAdresse adresseEmailSecondaire correoElectronicoAlternativo"),
+    ),
+    "directory_phone": (
+        _names(
+            "mobilePhone mobile mobileNumber mobilePhoneNumber cellPhone mobiltelefon mobilnummer handynummer handy"
+        ),
+        _names("telephoneMobile telephonePortable portable mobil telefonoMovil movil celular telefonoCelular"),
+        _names("phone phoneNumber telephone telephoneNumber telefon telefonnummer rufnummer"),
+        _names("numeroDeTelephone telefono numeroDeTelefono"),
+    ),
+    "mfa_status": (
+        _names("mfaStatus mfaState multiFactorAuthStatus multiFactorAuthState multiFactorAuthentication"),
+        _names("multiFactorAuthenticationStatus perUserMfaState perUserMfaStatus strongAuthenticationState"),
+        _names("statutMfa etatMfa authentificationMultifacteur estadoMfa estadoDeMfa autenticacionMultifactor"),
+        _names("mehrstufigeAuthentifizierung multiFaktorAuthentifizierung mfaZustand"),
+    ),
 }
+"""What each of our columns is called elsewhere, the best name first: as exports of Microsoft 365, Entra, its PowerShell
+modules and Exchange call it in English, German, French and Spanish, and as people do."""
 _NEEDED = {"people": ("sign_in_name", "display_name"), "states": ("sign_in_name", "mfa_status")}
 
 SAMPLE = (
@@ -69,39 +108,55 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class PeopleFile:
-    """A file that could be read; ``ignored`` are the headers of columns that mean nothing here."""
+    """A file that could be read.
+
+    ``ignored`` are the headers of columns that are not used. ``doubled`` are pairs of headers with one meaning: the one
+    that is left out, and the one that is used. ``is_windows_1252`` tells a file that is no UTF-8: its letters are
+    Windows-1252 as far as anybody can know, and a person should look at the names.
+    """
 
     kind: FileKind
     rows: tuple[Row, ...]
     ignored: tuple[str, ...] = ()
+    doubled: tuple[tuple[str, str], ...] = ()
+    is_windows_1252: bool = False
 
 
 def read_file(content: bytes, *, most_rows: int = MOST_ROWS) -> PeopleFile:
     """Read a whole file, or refuse it.
 
+    A file with a column of multi-factor states is a file of states whatever else it has, and never one of people: the
+    reports that administrators keep hold names beside the states.
+
     Raises UnreadableFile with ``too_large``, ``empty``, ``spreadsheet``, ``encoding``, ``headers``, ``columns``,
     ``too_many_rows`` or ``not_csv``.
     """
-    text, separator = _separated(_text(content))
+    decoded, is_windows_1252 = _text(content)
+    text, separator = _separated(decoded)
     reader = csv.reader(_lines(text), delimiter=separator, strict=True)
+    lines: list[tuple[int, list[str]]] = []
     try:
-        headers = next(cells for cells in reader if any(cell.strip() for cell in cells))
-        names = [_our_name(header) for header in headers]
-        kind = _kind(names)
-        rows = []
+        headers = [header.strip() for header in next(cells for cells in reader if any(cell.strip() for cell in cells))]
         for cells in reader:
             if any(cell.strip() for cell in cells):
-                rows.append(_row(reader.line_num, names, cells))
-            if len(rows) > most_rows:
+                lines.append((reader.line_num, cells))
+            if len(lines) > most_rows:
                 raise UnreadableFile("too_many_rows")
     except csv.Error as error:
         raise UnreadableFile("not_csv", f"line {max(reader.line_num, 1)}: {error}") from None
     except StopIteration:
         raise UnreadableFile("empty") from None
-    if not rows:
+    columns, doubled = _choose_columns(headers, [cells for _line, cells in lines])
+    kind = _kind(columns)
+    if kind is FileKind.STATES:
+        columns = {ours: columns[ours] for ours in _NEEDED["states"]}
+        doubled = [(other, used) for other, used in doubled if used in {headers[place] for place in columns.values()}]
+    if not lines:
         raise UnreadableFile("empty")
-    ignored = [header.strip()[:60] for header, name in zip(headers, names, strict=True) if header.strip() and not name]
-    return PeopleFile(kind, tuple(rows), tuple(ignored))
+    used = {*columns.values(), *(headers.index(other) for other, _used in doubled)}
+    ignored = [header[:60] for place, header in enumerate(headers) if header and place not in used]
+    rows = tuple(_row(line, columns, cells, len(headers)) for line, cells in lines)
+    return PeopleFile(kind, rows, tuple(ignored), tuple(doubled), is_windows_1252)
 
 
 def write_csv(lines: Iterable[Sequence[object]]) -> str:
@@ -125,17 +180,18 @@ def _is_formula(cell: str) -> bool:
     return first in {"=", "+", "-", "@"} or cell[:1] in {"\t", "\r", "\n", "\0"}
 
 
-def _text(content: bytes) -> str:
+def _text(content: bytes) -> tuple[str, bool]:
     if len(content) > LARGEST_FILE:
         raise UnreadableFile("too_large")
     if content.startswith(_SPREADSHEETS):
         raise UnreadableFile("spreadsheet")
-    text = _decode(content).strip("\ufeff")
+    decoded, is_windows_1252 = _decode(content)
+    text = decoded.strip("\ufeff")
     if not text.strip():
         raise UnreadableFile("empty")
     if "\0" in text:
         raise UnreadableFile("encoding")
-    return text
+    return text, is_windows_1252
 
 
 def _lines(text: str) -> Iterator[str]:
@@ -155,37 +211,58 @@ def _separated(text: str) -> tuple[str, str]:
     return text.replace(first, "", 1), told[1]
 
 
-def _decode(content: bytes) -> str:
-    for mark, encoding in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"", "utf-8-sig")):
-        if content.startswith(mark):
-            try:
-                return content.decode(encoding)
-            except UnicodeDecodeError:
-                raise UnreadableFile("encoding") from None
-    raise AssertionError("every content begins with nothing")
+def _decode(content: bytes) -> tuple[str, bool]:
+    """Return the text, and whether it is Windows-1252, which is what Excel writes where nobody chose UTF-8."""
+    is_utf_16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))
+    encodings = ["utf-16"] if is_utf_16 else ["utf-8-sig", "windows-1252"]
+    for encoding in encodings:
+        try:
+            return content.decode(encoding), encoding == "windows-1252"
+        except UnicodeDecodeError:
+            continue
+    raise UnreadableFile("encoding")
 
 
-def _our_name(header: str) -> str:
-    folded = unicodedata.normalize("NFKC", header.strip("\ufeff")).casefold()
-    plain = " ".join("".join(letter if letter.isalnum() else " " for letter in folded).split())
-    return next((ours for ours, theirs in _HEADERS.items() if plain in theirs), "")
+def _choose_columns(
+    headers: Sequence[str], lines: Sequence[Sequence[str]]
+) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """Return where each of our columns stands, and the pairs of headers of which only the second is used."""
+    plain = [squashed(header) for header in headers]
+    columns, doubled = {}, []
+    for ours, tiers in _HEADERS.items():
+        places = [place for names in tiers for place, name in enumerate(plain) if name in names]
+        if not places:
+            continue
+        first = next(names for names in tiers if plain[places[0]] in names)
+        equals = [headers[place][:60] for place in places if plain[place] in first]
+        if len(equals) > 1:
+            raise UnreadableFile("columns", ", ".join(f"“{header}”" for header in equals))
+        chosen = places[0]
+        if ours == "sign_in_name":
+            # Whatever it is called: a sign-in name looks like an address. A login such as "joerg" beside one is not it.
+            chosen = next((place for place in places if _holds_addresses(lines, place)), chosen)
+        columns[ours] = chosen
+        doubled += [(headers[place][:60], headers[chosen][:60]) for place in places if place != chosen]
+    return columns, doubled
 
 
-def _kind(names: Sequence[str]) -> FileKind:
-    if len([name for name in names if name]) != len({name for name in names if name}):
-        raise UnreadableFile("columns")
-    if set(_NEEDED["states"]) <= set(names) and "display_name" not in names:
-        return FileKind.STATES
-    if set(_NEEDED["people"]) <= set(names):
-        return FileKind.PEOPLE
+def _holds_addresses(lines: Sequence[Sequence[str]], place: int) -> bool:
+    cells = [cells[place].strip() for cells in lines if place < len(cells) and cells[place].strip()]
+    return bool(cells) and all("@" in cell for cell in cells)
+
+
+def _kind(columns: Mapping[str, int]) -> FileKind:
+    for kind in (FileKind.STATES, FileKind.PEOPLE):
+        if set(_NEEDED[kind]) <= set(columns):
+            return kind
     raise UnreadableFile("headers")
 
 
-def _row(line: int, names: Sequence[str], cells: Sequence[str]) -> Row:
-    found = {name: _plain(cell) for name, cell in zip(names, cells, strict=False) if name}
+def _row(line: int, columns: Mapping[str, int], cells: Sequence[str], width: int) -> Row:
+    found = {ours: _plain(cells[place]) if place < len(cells) else "" for ours, place in columns.items()}
     # A name with a comma that is not in quotation marks moves all cells after it: better refused than believed.
-    too_many = sum(1 for cell in cells[len(names) :] if cell.strip())
-    return Row(line, {name: found.get(name, "") for name in _HEADERS if name in names}, too_many)
+    too_many = sum(1 for cell in cells[width:] if cell.strip())
+    return Row(line, found, too_many)
 
 
 def _plain(cell: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections import Counter
-from collections.abc import Sequence
 from typing import Any
 
 from django import forms
@@ -19,7 +18,7 @@ from django.views.decorators.cache import never_cache
 
 from watchword.admincenter import drafts
 from watchword.admincenter.gate import needs, prove_first
-from watchword.admincenter.importing import Result, import_rows
+from watchword.admincenter.importing import Imported, import_rows
 from watchword.admincenter.models import Draft
 from watchword.admincenter.words import FILES, OUTCOMES
 from watchword.directory.people_file import (
@@ -27,6 +26,7 @@ from watchword.directory.people_file import (
     LARGEST_FILE,
     SAMPLE,
     SAMPLE_OF_STATES,
+    FileKind,
     PeopleFile,
     UnreadableFile,
     read_file,
@@ -97,11 +97,12 @@ def _go_on(request: HttpRequest, draft: Draft) -> HttpResponse:
     if is_real and not drafts.spend(draft):
         return HttpResponseRedirect(reverse("admincenter:import"))
     by = person_of(request)
-    results = import_rows(file, organisation=by.organisation, by=by, origin=origin_of(request), is_real=is_real)
-    return _show(request, file, results, None if is_real else draft)
+    imported = import_rows(file, organisation=by.organisation, by=by, origin=origin_of(request), is_real=is_real)
+    return _show(request, file, imported, None if is_real else draft)
 
 
-def _show(request: HttpRequest, file: PeopleFile, results: Sequence[Result], draft: Draft | None) -> HttpResponse:
+def _show(request: HttpRequest, file: PeopleFile, imported: Imported, draft: Draft | None) -> HttpResponse:
+    results = imported.results
     # What needs a look stands first.
     order = {"refused": 0, "created": 1, "changed": 2, "unchanged": 3}
     ordered = sorted(results, key=lambda result: (order[result.outcome], result.line))
@@ -111,7 +112,9 @@ def _show(request: HttpRequest, file: PeopleFile, results: Sequence[Result], dra
         "more": max(len(results) - SHOWN, 0),
         "counts": [(OUTCOMES[outcome], numbers[outcome]) for outcome in OUTCOMES],
         "number": numbers["created"] + numbers["changed"],
-        "ignored": file.ignored,
+        "file": file,
+        "is_of_states": file.kind is FileKind.STATES,
+        "summary": imported.summary,
         "is_real": draft is None,
         "draft": draft,
         "here": "users",

@@ -52,6 +52,7 @@ def of_not_sent(refusal: NotSent, *, is_adding: bool = False) -> str:
         return _("No more codes are sent for now. Try again in a few minutes, or ask your administrator.")
     if reason is Reason.TOO_MANY_TRIES and refusal.until is not None:
         return _("Too many codes were wrong. Try again in %(wait)s.") % {"wait": in_words(refusal.until)}
+    why: str | Promise
     why, way_on = _NOT_SENT.get(reason, _BY_ANOTHER)
     if is_adding and reason in {Rule.COUNTRY, Rule.COUNTRY_CLOSED}:
         # Only to whoever has just typed the number: many a +44 is in Jersey, and its owner does not think of it.

@@ -3,6 +3,7 @@
 import csv
 from argparse import ArgumentParser
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,15 @@ from watchword.admincenter.words import FILES, OUTCOMES
 from watchword.audit.record import Origin
 from watchword.core.names import NotASignInName, domain_key
 from watchword.directory.models import Domain, Organisation
-from watchword.directory.people_file import LARGEST_FILE, MOST_ROWS, UnreadableFile, harmless, read_file
+from watchword.directory.people_file import (
+    LARGEST_FILE,
+    MOST_ROWS,
+    FileKind,
+    PeopleFile,
+    UnreadableFile,
+    harmless,
+    read_file,
+)
 
 
 class Command(BaseCommand):
@@ -33,23 +42,19 @@ class Command(BaseCommand):
     def handle(self, *_arguments: Any, **options: Any) -> None:
         """Print a line for each row that is not unchanged, and how many there were of each kind."""
         organisation = _organisation(options["domain"])
-        try:
-            with options["file"].open("rb") as source:
-                file = read_file(source.read(LARGEST_FILE + 1))
-        except OSError as error:
-            raise CommandError(f"{options['file']} can't be read: {error.strerror}") from None
-        except UnreadableFile as error:
-            said = str(FILES[error.reason]) % {"most": MOST_ROWS}
-            raise CommandError(" ".join(part for part in (said, error.detail) if part)) from None
+        file = _read(options["file"])
         links = options["links"] if options["apply"] else None
         # Opened before anything is done: a link that can't be written down would be lost.
         try:
             out = links.open("x", encoding="utf-8", newline="") if links is not None else None
         except OSError as error:
             raise CommandError(f"{links} can't be made: {error.strerror}") from None
-        results = import_rows(
+        for line in _about(file):
+            self.stdout.write(line)
+        imported = import_rows(
             file, organisation=organisation, by=None, origin=Origin(door="console"), is_real=options["apply"]
         )
+        results = imported.results
         for result in results:
             if result.outcome != "unchanged":
                 said = f": {result.said}" if result.said else ""
@@ -63,8 +68,32 @@ class Command(BaseCommand):
                 self.stdout.write(f"{name}: {link}")
         counts = Counter(result.outcome for result in results)
         self.stdout.write(", ".join(f"{counts[outcome]} {word}" for outcome, word in OUTCOMES.items()))
+        for line in imported.summary:
+            self.stdout.write(line)
         if not options["apply"]:
             self.stdout.write("Nothing was changed. Say --apply to do it.")
+
+
+def _read(path: Path) -> PeopleFile:
+    try:
+        with path.open("rb") as source:
+            return read_file(source.read(LARGEST_FILE + 1))
+    except OSError as error:
+        raise CommandError(f"{path} can't be read: {error.strerror}") from None
+    except UnreadableFile as error:
+        said = str(FILES[error.reason]) % {"most": MOST_ROWS}
+        raise CommandError(" ".join(part for part in (said, error.detail) if part)) from None
+
+
+def _about(file: PeopleFile) -> Iterator[str]:
+    if file.kind is FileKind.STATES:
+        yield "This is a file of multi-factor states: it creates nobody."
+    if file.is_windows_1252:
+        yield "The file is not UTF-8, and was read as Windows-1252. Look at names with accents."
+    if file.ignored:
+        yield f"These columns are not used: {', '.join(file.ignored)}"
+    for other, used in file.doubled:
+        yield f"“{other}” is not used: “{used}” means the same."
 
 
 def _organisation(domain: str) -> Organisation:
