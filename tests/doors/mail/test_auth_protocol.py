@@ -84,6 +84,19 @@ def test_login_asks_for_name_and_password(conversation: Conversation) -> None:
     assert (step.question.name, step.question.secret.reveal()) == ("alice@x", "secret")
 
 
+@pytest.mark.parametrize(("mechanism", "prompt"), [("PLAIN", ""), ("LOGIN", "Username:")])
+def test_an_empty_response_is_no_response(conversation: Conversation, mechanism: str, prompt: str) -> None:
+    assert auth(conversation, "", mechanism=mechanism) == Send(f"CONT\t1\t{coded(prompt)}\n".encode())
+
+
+def test_an_empty_answer_to_a_prompt_is_an_empty_name_or_password(conversation: Conversation) -> None:
+    assert auth(conversation, "") == Send(b"CONT\t1\t\n")
+    assert say(conversation, "CONT\t1\t") == Send(refused(1))
+    say(conversation, "AUTH\t2\tLOGIN\tservice=smtp\tresp=")
+    assert say(conversation, "CONT\t2\t") == Send(f"CONT\t2\t{coded('Password:')}\n".encode())
+    assert say(conversation, f"CONT\t2\t{coded('secret')}") == Send(refused(2))
+
+
 def test_login_may_send_the_name_at_once(conversation: Conversation) -> None:
     assert auth(conversation, coded("alice@x"), mechanism="login") == Send(f"CONT\t1\t{coded('Password:')}\n".encode())
 
@@ -97,11 +110,11 @@ def test_acting_as_oneself_is_allowed_and_as_another_refused(conversation: Conve
 @pytest.mark.parametrize(
     "response",
     [
-        "",
         "=",
         "not base64!",
         "QUJ",
         coded(b"\x00\xff\xfe\x00secret"),
+        coded(b"\x00alice@x\x00M\xfcllers K\xfche"),
         coded("alice@x"),
         coded("\x00alice@x"),
         coded("\x00alice@x\x00sec\x00ret"),

@@ -145,7 +145,14 @@ def test_a_sealed_password_that_cannot_be_opened_is_no_wrong_password() -> None:
     assert isinstance(look_up(key, KeyRing(rotated.keys[:1], chance=bytes)), Unanswerable)
     for damaged in ("", "00$00$", "zz", f"{'00' * 16}${'00' * 16}$", f"{sealed(b'secret')}0"):
         assert isinstance(look_up(f'sealed/testkey1/alice@x"{damaged}"imap"192.0.2.1'), Unanswerable)
-    assert isinstance(look_up(f'sealed/testkey1/alice@x"{sealed(bytes([255]))}"imap"'), Unanswerable)
+    another = KeyRing.parse(KEYS.replace(":AAEC", ":BAEC"), chance=bytes)
+    assert [key.id for key in another.keys] == [key.id for key in RING.keys]
+    assert isinstance(look_up(key, another), Unanswerable)
+
+
+@pytest.mark.parametrize("octets", [b"M\xfcllers K\xfche gr\xfc\xdfen", b"\xff", b"\xc3", "grüßen".encode("utf-16")])
+def test_a_sealed_password_that_is_not_utf_8_is_a_wrong_password(octets: bytes) -> None:
+    assert look_up(f'sealed/testkey1/alice@x"{sealed(octets)}"imap"192.0.2.1') == Refuse()
 
 
 def test_why_something_cannot_be_answered_holds_no_secret() -> None:

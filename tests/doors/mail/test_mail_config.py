@@ -15,7 +15,7 @@ from django.core.management import CommandError, call_command
 
 from tests.environment import KEYS
 from tests.scenarios.mail.site import database_url
-from watchword.doors.mail.configuration import DovecotVersion, for_dovecot, for_postfix
+from watchword.doors.mail.configuration import DovecotVersion, for_dovecot, for_exim, for_postfix
 from watchword.doors.mail.sealed import sealing_key
 
 
@@ -55,7 +55,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
         said("dovecot", "--folder", str(tmp_path / "nowhere"), "--write")
 
 
-@pytest.mark.parametrize("words", [("exim",), ("dovecot", "--version", "2.2"), ()])
+@pytest.mark.parametrize("words", [("sendmail",), ("dovecot", "--version", "2.2"), ()])
 def test_other_servers_and_versions_are_refused_with_the_choice(words: tuple[str, ...]) -> None:
     with pytest.raises(CommandError, match=r"choose from|required"):
         said(*words)
@@ -66,7 +66,7 @@ def test_no_template_is_left_half_filled() -> None:
     files = [
         file for version in DovecotVersion for file in for_dovecot(version, sockets=folder, folder=folder, ring=ring)
     ]
-    for file in [*files, *for_postfix(sockets=folder, folder=folder)]:
+    for file in [*files, *for_postfix(sockets=folder, folder=folder), *for_exim(sockets=folder, folder=folder)]:
         assert not [word for word in file.text.split("@") if word.isupper() and word.isalpha()]
 
 

@@ -131,8 +131,9 @@ class Site:
     def _watchword(self, *words: str) -> list[str]:
         return [sys.executable, "-m", "watchword.config.command", *words]
 
-    def _mail_config(self, server: str) -> None:
-        words = self._watchword("mail-config", server, "--folder", str(self.folder / server), "--write")
+    def write_mail_config(self, server: str, folder: Path) -> None:
+        """Let `watchword mail-config` write what a mail server is told of Watchword."""
+        words = self._watchword("mail-config", server, "--folder", str(folder), "--write")
         subprocess.run(words, env=self.environment, check=True, capture_output=True)
 
     def _write_configuration(self) -> None:
@@ -144,8 +145,8 @@ class Site:
         (self.folder / "dovecot.log").touch()
         (self.folder / "dovecot.log").chmod(0o666)
         values = {"folder": self.folder, "imap": self.imap, "pop3": self.pop3, "smtp": self.smtp, "lda": LDA}
-        self._mail_config("dovecot")
-        self._mail_config("postfix")
+        self.write_mail_config("dovecot", self.folder / "dovecot")
+        self.write_mail_config("postfix", self.folder / "postfix")
         (self.folder / "dovecot/dovecot.conf").write_text(DOVECOT_SURROUNDINGS.format(**values))
         printed = (self.folder / "postfix/watchword-main.cf").read_text()
         (self.folder / "postfix/etc/main.cf").write_text(printed + POSTFIX_SURROUNDINGS.format(**values))

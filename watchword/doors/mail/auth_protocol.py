@@ -221,8 +221,9 @@ def _parameters(fields: Iterable[str]) -> tuple[dict[str, str], str | None]:
     for field in fields:
         name, _, value = field.partition("=")
         if name == "resp":
-            # By the protocol the last one: whatever a client lets follow it may be forged.
-            return parameters, value
+            # By the protocol the last one: whatever a client lets follow it may be forged. Exim always sends it, empty
+            # where the program sent no initial response (RFC 4954 section 4); Dovecot's own server takes it so as well.
+            return parameters, value or None
         parameters.setdefault(name, tab_unescape(value))
     return parameters, None
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from watchword.core.keyring import KeyRing
 from watchword.doors.mail.sealed import ALGORITHM, sealing_key
 from watchword.doors.mail.server import AUTH_SOCKET, DICT_SOCKET
-from watchword.doors.mail.templates import DICT, DOVECOT_2_3, DOVECOT_2_4, LUA, POSTFIX
+from watchword.doors.mail.templates import DICT, DOVECOT_2_3, DOVECOT_2_4, EXIM, LUA, POSTFIX
 
 
 class DovecotVersion(StrEnum):
@@ -31,6 +31,7 @@ class ConfigurationFile:
 
 DOVECOT_FOLDER = Path("/etc/dovecot")
 POSTFIX_FOLDER = Path("/etc/postfix")
+EXIM_FOLDER = Path("/etc/exim4")
 
 
 def for_dovecot(version: DovecotVersion, *, sockets: Path, folder: Path, ring: KeyRing) -> list[ConfigurationFile]:
@@ -59,6 +60,12 @@ def for_postfix(*, sockets: Path, folder: Path, loopback: tuple[str, int] | None
     """Return the lines for Postfix; through TCP where the daemon listens there, which a chroot doesn't hide."""
     place = f"inet:{_bracketed(loopback[0])}:{loopback[1]}" if loopback is not None else str(sockets / AUTH_SOCKET)
     return [ConfigurationFile(folder / "watchword-main.cf", _fill(POSTFIX, {"place": place}))]
+
+
+def for_exim(*, sockets: Path, folder: Path) -> list[ConfigurationFile]:
+    """Return the authenticators for Exim, which reaches the daemon by its Unix socket alone."""
+    file = folder / "watchword.conf"
+    return [ConfigurationFile(file, _fill(EXIM, {"auth": str(sockets / AUTH_SOCKET), "file": str(file)}))]
 
 
 def _bracketed(host: str) -> str:

@@ -157,9 +157,14 @@ def _password(rest: str, ring: KeyRing | None, key_id: str) -> Command:
     name, secret, service, address = fields
     if ring is not None:
         try:
-            secret = open_sealed(ring, key_id, secret)
+            octets = open_sealed(ring, key_id, secret)
         except CannotOpen as error:
             return Unanswerable(str(error))
+        try:
+            secret = octets.decode()
+        except UnicodeDecodeError:
+            # A program that writes Latin-1 has a wrong password: told to try later, it would never ask for another.
+            return Refuse()
     asked = question(name, secret, service, address)
     return AskPassword(asked) if asked is not None else Refuse()
 

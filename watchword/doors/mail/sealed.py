@@ -33,8 +33,11 @@ def sealing_key(ring: KeyRing) -> tuple[str, bytes]:
     return ring.keys[0].id, ring.mac(_PURPOSE, b"")
 
 
-def open_sealed(ring: KeyRing, key_id: str, sealed: str) -> str:
-    """Return the password in `IV$ciphertext$` (hexadecimal); raises CannotOpen."""
+def open_sealed(ring: KeyRing, key_id: str, sealed: str) -> bytes:
+    """Return the octets of the password in `IV$ciphertext$` (hexadecimal); raises CannotOpen.
+
+    Which octets they are is the program's choice, not the key's: whether they are UTF-8 says nothing about the seal.
+    """
     keys = {key.id: mac for key, mac in zip(ring.keys, ring.macs(_PURPOSE, b""), strict=True)}
     if key_id not in keys:
         raise CannotOpen("Dovecot's configuration holds a key that is not on the ring: print it anew")
@@ -45,6 +48,6 @@ def open_sealed(ring: KeyRing, key_id: str, sealed: str) -> str:
     unpadder = PKCS7(128).unpadder()
     try:
         padded = decryptor.update(bytes.fromhex(parts[2])) + decryptor.finalize()
-        return (unpadder.update(padded) + unpadder.finalize()).decode()
+        return unpadder.update(padded) + unpadder.finalize()
     except ValueError:
-        raise CannotOpen("the key does not fit, or the password is not UTF-8") from None
+        raise CannotOpen("the key in Dovecot's configuration is not the one of this id: print it anew") from None

@@ -160,3 +160,25 @@ smtpd_relay_restrictions = permit_sasl_authenticated, reject_unauth_destination
 # WATCHWORD_MAIL_SOCKET_DIRECTORY=/var/spool/postfix/watchword and here smtpd_sasl_path = watchword/auth,
 # or let the daemon listen with WATCHWORD_MAIL_LISTEN=127.0.0.1:1900 and print this file anew.
 """
+
+EXIM = """\
+# Watchword answers who may send. Write below  begin authenticators:   .include @FILE@
+# On Debian with the split configuration put this file into /etc/exim4/conf.d/auth/ instead.
+
+watchword_plain:
+  driver = dovecot
+  public_name = PLAIN
+  server_socket = @AUTH@
+  server_set_id = $auth1
+  # Passwords only over TLS, or from this machine itself.
+  server_advertise_condition = ${if or{{def:tls_in_cipher}{match_ip{$sender_host_address}{<; 127.0.0.0/8 ; ::1}}}}
+
+watchword_login:
+  driver = dovecot
+  public_name = LOGIN
+  server_socket = @AUTH@
+  server_set_id = $auth1
+  server_advertise_condition = ${if or{{def:tls_in_cipher}{match_ip{$sender_host_address}{<; 127.0.0.0/8 ; ::1}}}}
+
+# The daemon's socket must be readable for Exim's own user: WATCHWORD_MAIL_SOCKET_OWNER=:Debian-exim
+"""

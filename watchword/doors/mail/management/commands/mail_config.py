@@ -10,18 +10,20 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from watchword.doors.mail.configuration import (
     DOVECOT_FOLDER,
+    EXIM_FOLDER,
     POSTFIX_FOLDER,
     ConfigurationFile,
     DovecotVersion,
     for_dovecot,
+    for_exim,
     for_postfix,
 )
 
 
 class Command(BaseCommand):
-    """``watchword mail-config dovecot|postfix``."""
+    """``watchword mail-config dovecot|postfix|exim``."""
 
-    help = "Print the configuration by which Dovecot or Postfix asks Watchword."
+    help = "Print the configuration by which Dovecot, Postfix or Exim asks Watchword."
     requires_system_checks = ()
 
     def create_parser(self, prog_name: str, subcommand: str, **options: Any) -> CommandParser:
@@ -30,7 +32,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the command's words."""
-        parser.add_argument("server", choices=["dovecot", "postfix"])
+        parser.add_argument("server", choices=["dovecot", "postfix", "exim"])
         parser.add_argument(
             "--version",
             choices=[version.value for version in DovecotVersion],
@@ -39,7 +41,9 @@ class Command(BaseCommand):
             metavar="VERSION",
             help="Dovecot's version: 2.3 (tried) or 2.4 (written by its documentation, not tried)",
         )
-        parser.add_argument("--folder", type=Path, help="where the files will lie (/etc/dovecot or /etc/postfix)")
+        parser.add_argument(
+            "--folder", type=Path, help="where the files will lie (/etc/dovecot, /etc/postfix or /etc/exim4)"
+        )
         parser.add_argument("--write", action="store_true", help="write the files there instead of printing them")
 
     def handle(self, *_arguments: Any, **options: Any) -> None:
@@ -49,6 +53,8 @@ class Command(BaseCommand):
             folder = (options["folder"] or DOVECOT_FOLDER).absolute()
             version = DovecotVersion(options["dovecot_version"])
             files = for_dovecot(version, sockets=sockets, folder=folder, ring=settings.WATCHWORD_KEY_RING)
+        elif options["server"] == "exim":
+            files = for_exim(sockets=sockets, folder=(options["folder"] or EXIM_FOLDER).absolute())
         else:
             folder = (options["folder"] or POSTFIX_FOLDER).absolute()
             files = for_postfix(sockets=sockets, folder=folder, loopback=settings.WATCHWORD_MAIL.listen)
