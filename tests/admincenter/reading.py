@@ -23,11 +23,11 @@ def hidden(response: Any, name: str) -> str:
     return html.unescape(found[1])
 
 
-def rows(response: Any) -> list[str]:
-    """Return what stands in each row of the page's table."""
-    body = re.search(r"<tbody>(.*?)</tbody>", response.content.decode(), flags=re.DOTALL)
-    assert body is not None, "the page has no table"
-    cells = [re.sub(r"<[^>]+>", " ", row) for row in re.findall(r"<tr.*?</tr>", body[1], flags=re.DOTALL)]
+def rows(response: Any, *, table: int = 1) -> list[str]:
+    """Return what stands in each row of the page's first table, or of a later one."""
+    bodies = re.findall(r"<tbody>(.*?)</tbody>", response.content.decode(), flags=re.DOTALL)
+    assert len(bodies) >= table, "the page has no such table"
+    cells = [re.sub(r"<[^>]+>", " ", row) for row in re.findall(r"<tr.*?</tr>", bodies[table - 1], flags=re.DOTALL)]
     return [" ".join(html.unescape(row).split()) for row in cells]
 
 

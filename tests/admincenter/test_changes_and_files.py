@@ -18,7 +18,6 @@ from watchword.audit.record import Origin, record
 from watchword.core.policy import Door, FactorKind, MfaState
 from watchword.directory.actions import find_by_name
 from watchword.directory.models import MfaStateChange, User
-from watchword.directory.roles import Act
 from watchword.signin import invitations, one_shot, overview
 from watchword.signin.one_shot import Question, Secret
 
@@ -221,18 +220,6 @@ def test_no_file_and_a_forged_one_are_explained(root: Client, world: World) -> N
     assert "Choose a file." in text(root.post("/admin/users/import/", {}).content)
     answer = root.post("/admin/users/import/", {"draft": "%%%"}, follow=True)
     assert "This was done already, or is more than an hour old." in text(answer.content)
-
-
-def test_the_page_of_roles_is_the_table(root: Client, world: World) -> None:
-    said = text(root.get("/admin/roles/").content)
-    assert "Require contact methods again" in said
-    assert said.count("yes") == sum(len(acts) for acts in (may_acts for may_acts in _table()))
-
-
-def _table() -> list[frozenset[Act]]:
-    from watchword.directory.roles import MAY
-
-    return list(MAY.values())
 
 
 def test_every_address_of_the_admin_center_is_closed_to_nobody(client: Client, world: World) -> None:

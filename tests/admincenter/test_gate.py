@@ -40,7 +40,7 @@ def test_a_refusal_names_the_roles_that_may(client: Client, world: World) -> Non
     answer = client.get("/admin/users/new/")
     assert answer.status_code == 403
     said = text(answer.content)
-    assert "“Add a user” is open to these roles: Global Administrator User Administrator And nobody can act" in said
+    assert "“Add a user” is open to these roles: Global Administrator User Administrator And each role" in said
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -174,10 +174,10 @@ def test_somebody_above_is_skipped_and_said_so(client: Client, world: World) -> 
     ids = [str(world.root.pk), str(world.alice.pk)]
     page = client.get(CHANGE, {"do": "reset-methods", "person": ids})
     said = text(page.content)
-    assert "Not changed: stands above your role" in said
+    assert "Not changed: your role doesn't reach this person" in said
     assert "1 phone is removed" in said
     results = rows(client.post(CHANGE, {"draft": hidden(page, "draft")}))
-    assert "not changed: stands above your role" in next(row for row in results if row.startswith("Root"))
+    assert "not changed: your role doesn't reach this person" in next(row for row in results if row.startswith("Root"))
     assert overview.methods_of(world.alice) == []
 
 

@@ -12,7 +12,7 @@ from django.test import Client
 from tests.admincenter.reading import rows
 from tests.world import World
 from watchword.admincenter.words import ACT_NAMES
-from watchword.directory.roles import MAY, Act, Role
+from watchword.directory.roles import MAY, MAY_TOUCH, WHOM_NAMES, Act, Role, Whom
 
 PAGE = Path(__file__).parents[2] / "docs" / "admin" / "roles.md"
 
@@ -30,3 +30,13 @@ def test_page_and_documentation_tell_each_act_for_each_role(root: Client, world:
     assert [cell.strip() == "yes" for cell in line.split("|")[2:-1]] == answers
     row = next(row for row in rows(root.get("/admin/roles/")) if row.startswith(str(ACT_NAMES[act])))
     assert [word == "yes" for word in row.removeprefix(str(ACT_NAMES[act])).split()] == answers
+
+
+@pytest.mark.parametrize("whom", list(Whom))
+def test_page_and_documentation_tell_whom_each_role_reaches(root: Client, world: World, whom: Whom) -> None:
+    name = str(WHOM_NAMES[whom])
+    answers = [whom in MAY_TOUCH[role] for role in Role]
+    line = next(line for line in PAGE.read_text().splitlines() if line.startswith(f"| {name} |"))
+    assert [cell.strip() == "yes" for cell in line.split("|")[2:-1]] == answers
+    row = next(row for row in rows(root.get("/admin/roles/"), table=2) if row.startswith(name))
+    assert [word == "yes" for word in row.removeprefix(name).split()] == answers

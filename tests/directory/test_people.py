@@ -14,7 +14,7 @@ from watchword.directory.actions import BadPerson
 from watchword.directory.administrators import LastGlobalAdministrator
 from watchword.directory.models import SignInName, User
 from watchword.directory.permission import NotAllowed
-from watchword.directory.roles import ACTS_ON_NOBODY, MAY, RANK, Act, Role, may
+from watchword.directory.roles import Act, Role
 
 
 def create(world: World, name: str = "dora@harbour.example", **more: object) -> User:
@@ -144,20 +144,6 @@ def test_nobody_hands_out_what_he_may_not(world: World) -> None:
         create(world, by=helper, roles=[Role.HELPDESK_ADMINISTRATOR])
     with pytest.raises(NotAllowed):
         actions.give_role(world.alice, Role.GLOBAL_ADMINISTRATOR, by=helper, now=world.now)
-
-
-@pytest.mark.parametrize("role", list(Role))
-@pytest.mark.parametrize("other", [None, *Role])
-@pytest.mark.parametrize("act", list(Act))
-def test_the_table_of_roles_is_the_rule(role: Role, other: Role | None, act: Act) -> None:
-    on = frozenset() if other is None else frozenset({other})
-    expected = act in MAY[role] and (act in ACTS_ON_NOBODY or other is None or RANK[role] >= RANK[other])
-    assert may({role}, act, on) is expected
-
-
-@pytest.mark.parametrize("act", list(Act))
-def test_somebody_without_a_role_may_nothing(act: Act) -> None:
-    assert not may(frozenset(), act)
 
 
 def test_an_administrator_reaches_nobody_of_another_organisation(world: World) -> None:

@@ -15,8 +15,6 @@ from watchword.core.policy import Door, FactorKind, MfaState
 from watchword.core.signin import Because
 from watchword.directory.administrators import LastGlobalAdministrator
 from watchword.directory.models import MfaCause, MfaStateChange, User
-from watchword.directory.permission import NotAllowed
-from watchword.directory.roles import Role
 from watchword.factors import vault
 from watchword.signin import actions, failures, invitations, one_shot, overview, service, service_settings, sessions
 from watchword.signin.invitations import InvitationIsOver
@@ -156,35 +154,6 @@ def test_an_unlock_forgets_wrong_codes(world: World, telephone: Telephone) -> No
     assert actions.unlock_second_factor(world.alice, by=world.root, now=world.now)
     assert not failures.is_closed(overview.lock_of(world.alice, now=world.now))
     assert not actions.unlock_second_factor(world.alice, by=world.root, now=world.now)
-
-
-ACTS: dict[str, Callable[..., object]] = {
-    "change_mfa_state": lambda user, **by: actions.set_mfa_state(user, MfaState.DISABLED, **by),
-    "block_person": actions.block,
-    "delete_person": actions.delete,
-    "reset_password": actions.reset_password,
-    "reset_methods": actions.reset_methods,
-    "delete_app_passwords": actions.delete_app_passwords,
-    "sign_out_everywhere": actions.sign_out_everywhere,
-    "unlock": actions.unlock_second_factor,
-}
-
-
-@pytest.mark.parametrize("name", list(ACTS))
-@pytest.mark.parametrize("role", [None, *Role])
-def test_each_act_follows_the_table_of_roles(world: World, name: str, role: Role | None) -> None:
-    from watchword.directory.roles import Act, may
-
-    actor = make_person(world.organisation, "actor", roles=(role,) if role else ())
-    for target in (world.alice, world.root):
-        make_person(world.organisation, f"spare{target.display_name}".lower(), roles=(Role.GLOBAL_ADMINISTRATOR,))
-        if may(actor.roles, Act(name), target.roles):
-            ACTS[name](target, by=actor, now=world.now)
-            continue
-        before = Event.objects.count()
-        with pytest.raises(NotAllowed):
-            ACTS[name](target, by=actor, now=world.now)
-        assert Event.objects.count() == before
 
 
 def test_an_invitation_works_once(world: World) -> None:

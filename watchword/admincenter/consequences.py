@@ -67,7 +67,7 @@ def summary(rows: Sequence[Consequence]) -> list[str]:
 
 def _one(wished: Change, user: User, by: User | None, held: dict[FactorKind, int], uses_mail: bool) -> Consequence:
     if by is not None and not by.may(wished.act, user):
-        return Consequence(user, None, (), skipped=_("stands above your role"))
+        return Consequence(user, None, (), skipped=_("your role doesn't reach this person"))
     you = (_("This is you: you will be signed out."),) if by is not None and user.pk == by.pk else ()
     if wished.state is None:
         return Consequence(user, None, (*wished.notes(held), *you))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from django.utils.translation import gettext as _
-
 from watchword.admincenter.words import ACT_NAMES
-from watchword.directory.roles import ACTS_ON_NOBODY, MAY, RANK, ROLE_NAMES, Act, Role
+from watchword.directory.roles import ACTS_ON_NOBODY, MAY, MAY_TOUCH, ROLE_NAMES, WHOM_NAMES, Act, Role, Whom
 
 type Row = tuple[str, list[bool]]
 
@@ -20,14 +18,9 @@ def rows() -> list[Row]:
     return [(str(ACT_NAMES[act]), [act in MAY[role] for role in Role]) for act in Act]
 
 
-def ranks() -> list[tuple[str, list[str]]]:
-    """Return each rank, the highest first, with the roles that have it."""
-    words = {3: _("highest"), 2: _("middle"), 1: _("lowest"), 0: _("none")}
-    levels = sorted({*RANK.values(), 0}, reverse=True)
-    return [
-        (words[level], [str(ROLE_NAMES[role]) for role in Role if RANK[role] == level] or [_("people without a role")])
-        for level in levels
-    ]
+def whom_rows() -> list[Row]:
+    """Return what people are to an administrator, each with whether each role may do its acts on them."""
+    return [(str(WHOM_NAMES[whom]), [whom in MAY_TOUCH[role] for role in Role]) for whom in Whom]
 
 
 _PAGE = """\
@@ -43,25 +36,34 @@ Somebody with several roles may do what any of them allows.
 
 ## To whom
 
-An act on a person is open to those whose role stands at least as high as that person's highest one. Only a role that
-allows the act counts: a User Administrator who is also a Helpdesk Administrator unlocks whom a Helpdesk Administrator
-may unlock.
+An act on a person is open where this table says yes, for what that person is:
 
-{ranks}
+{whom}
 
-Rank doesn't matter for acts on nobody in particular:
+- Two roles at the same height don't reach each other: an Authentication Administrator can't reset a User Administrator,
+  nor the other way round. The table is that of Microsoft Entra (see ADR 0063).
+- Of somebody with several roles every one must be reached, so that the most powerful one counts.
+- Only a role that allows the act counts, and it must reach the person by itself: a User Administrator who is also a
+  Helpdesk Administrator unlocks only whom a Helpdesk Administrator may unlock.
+- There are no groups with roles yet; when there are, only Global Administrators will reach their members.
+
+It doesn't matter whom for acts on nobody in particular:
 
 {on_nobody}
 
-Nobody gives or takes a role that stands above their own. The last Global Administrator who can sign in keeps the role,
-and can be neither blocked nor deleted; `watchword createadmin` on the server's console makes another one.
+Nobody gives or takes a role that they don't reach. The last Global Administrator who can sign in keeps the role, and
+can be neither blocked nor deleted; `watchword createadmin` on the server's console makes another one.
 """
 
 
 def markdown() -> str:
     """Return the page ``docs/admin/roles.md``."""
-    table = [f"| | {' | '.join(names())} |", "|---|" + ":-:|" * len(names())]
-    table += [f"| {act} | {' | '.join('yes' if may else 'no' for may in answers)} |" for act, answers in rows()]
-    levels = ["| rank | roles |", "|---|---|", *(f"| {rank} | {', '.join(several)} |" for rank, several in ranks())]
     on_nobody = [f"- {ACT_NAMES[act]}" for act in Act if act in ACTS_ON_NOBODY]
-    return _PAGE.format(table="\n".join(table), ranks="\n".join(levels), on_nobody="\n".join(on_nobody))
+    return _PAGE.format(table=_table(rows()), whom=_table(whom_rows()), on_nobody="\n".join(on_nobody))
+
+
+def _table(lines: list[Row]) -> str:
+    head = [f"| | {' | '.join(names())} |", "|---|" + ":-:|" * len(names())]
+    return "\n".join(
+        head + [f"| {name} | {' | '.join('yes' if may else 'no' for may in row)} |" for name, row in lines]
+    )

@@ -19,7 +19,7 @@ from watchword.directory.contacts import sealed_contact
 from watchword.directory.look_alikes import looks_like_an_administrator
 from watchword.directory.models import Domain, Organisation, RoleAssignment, SignInName, User
 from watchword.directory.permission import NotAllowed, demand
-from watchword.directory.roles import RANK, Act, Role, rank
+from watchword.directory.roles import Act, Role, may
 from watchword.directory.search import search_key
 
 LONGEST_DISPLAY_NAME, LONGEST_MAIL = 100, 254
@@ -186,7 +186,7 @@ def remove_alias(user: User, name: str, *, by: User | None, now: datetime, origi
 
 
 def give_role(user: User, role: Role, *, by: User | None, now: datetime, origin: Origin = NOWHERE) -> bool:
-    """Give a role to a person; False if they have it. Raises NotAllowed, also for a role above the giver's own."""
+    """Give a role; False if the person has it. Raises NotAllowed, also for a role that the giver doesn't reach."""
     demand(by, Act.GIVE_ROLES, user)
     _may_hand_out(by, {role})
     with transaction.atomic():
@@ -214,8 +214,7 @@ def take_role(user: User, role: Role, *, by: User | None, now: datetime, origin:
 def _may_hand_out(by: User | None, roles: set[Role]) -> None:
     if by is None or not roles:
         return
-    demand(by, Act.GIVE_ROLES)
-    if max(RANK[role] for role in roles) > rank(by.roles):
+    if not may(by.roles, Act.GIVE_ROLES, roles):
         raise NotAllowed(Act.GIVE_ROLES)
 
 

@@ -7,7 +7,7 @@ from watchword.directory.roles import Act
 
 
 class NotAllowed(Exception):
-    """Somebody tried an act that none of their roles allows, or on somebody above them."""
+    """Somebody tried an act that none of their roles allows, or on somebody whom none of them reaches."""
 
     def __init__(self, act: Act) -> None:
         super().__init__(act.value)

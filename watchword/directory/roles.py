@@ -80,15 +80,36 @@ MAY: dict[Role, frozenset[Act]] = {
 }
 """What each role may do at all."""
 
-RANK: dict[Role, int] = {
-    Role.GLOBAL_ADMINISTRATOR: 3,
-    Role.AUTHENTICATION_POLICY_ADMINISTRATOR: 2,
-    Role.AUTHENTICATION_ADMINISTRATOR: 2,
-    Role.USER_ADMINISTRATOR: 2,
-    Role.HELPDESK_ADMINISTRATOR: 1,
-    Role.GLOBAL_READER: 1,
+
+class Whom(StrEnum):
+    """What a person is to an administrator: without any role, with one of the roles, or in a group that gives some."""
+
+    NO_ROLE = "no_role"
+    GLOBAL_ADMINISTRATOR = Role.GLOBAL_ADMINISTRATOR.value
+    AUTHENTICATION_ADMINISTRATOR = Role.AUTHENTICATION_ADMINISTRATOR.value
+    AUTHENTICATION_POLICY_ADMINISTRATOR = Role.AUTHENTICATION_POLICY_ADMINISTRATOR.value
+    USER_ADMINISTRATOR = Role.USER_ADMINISTRATOR.value
+    HELPDESK_ADMINISTRATOR = Role.HELPDESK_ADMINISTRATOR.value
+    GLOBAL_READER = Role.GLOBAL_READER.value
+    ROLE_GROUP = "role_group"
+
+
+WHOM_NAMES: dict[Whom, str | Promise] = {
+    Whom.NO_ROLE: _("people without a role"),
+    **{Whom(role.value): name for role, name in ROLE_NAMES.items()},
+    Whom.ROLE_GROUP: _("members of a group with roles"),
 }
-"""To whom: an act on a person is open to those whose highest rank is at least that person's; 0 is nobody's."""
+
+MAY_TOUCH: dict[Role, frozenset[Whom]] = {
+    Role.GLOBAL_ADMINISTRATOR: frozenset(Whom),
+    Role.AUTHENTICATION_ADMINISTRATOR: frozenset({Whom.NO_ROLE, Whom.AUTHENTICATION_ADMINISTRATOR}),
+    # The state takes no account over, and roll-outs begin with the administrators; Global Administrators stay out.
+    Role.AUTHENTICATION_POLICY_ADMINISTRATOR: frozenset(Whom) - {Whom.GLOBAL_ADMINISTRATOR, Whom.ROLE_GROUP},
+    Role.USER_ADMINISTRATOR: frozenset({Whom.NO_ROLE, Whom.HELPDESK_ADMINISTRATOR, Whom.USER_ADMINISTRATOR}),
+    Role.HELPDESK_ADMINISTRATOR: frozenset({Whom.NO_ROLE, Whom.HELPDESK_ADMINISTRATOR}),
+    Role.GLOBAL_READER: frozenset(),
+}
+"""To whom each role may do what it may do at all, as in Microsoft Entra (ADR 0063); there are no groups yet."""
 
 ACTS_ON_NOBODY = frozenset(
     {
@@ -100,22 +121,21 @@ ACTS_ON_NOBODY = frozenset(
         Act.CLOSE_ALERTS,
     }
 )
-"""Acts that touch no particular person, so that rank does not matter."""
+"""Acts that touch no particular person, so that it does not matter whom."""
 
 
-def rank(roles: Collection[Role]) -> int:
-    """Return the highest rank among roles; 0 for somebody who administers nothing."""
-    return max((RANK[role] for role in roles), default=0)
+def what_somebody_is(roles: Collection[Role]) -> frozenset[Whom]:
+    """Return what a person with these roles is to an administrator."""
+    return frozenset(Whom(role.value) for role in roles) or frozenset({Whom.NO_ROLE})
 
 
 def may(roles: Collection[Role], act: Act, on: Collection[Role] | None = None) -> bool:
     """Whether somebody with these roles may do an act, to somebody who has the roles ``on``.
 
-    ``on`` is None for an act on nobody in particular. A person of the same rank can be touched, one above cannot.
+    ``on`` is None for an act on nobody in particular. One role must allow the act and reach every role of the other
+    person: what two roles allow is not added up, and the most powerful of the other's roles is among those reached.
     """
     granting = [role for role in roles if act in MAY[role]]
-    if not granting:
-        return False
     if on is None or act in ACTS_ON_NOBODY:
-        return True
-    return rank(granting) >= rank(on)
+        return bool(granting)
+    return any(what_somebody_is(on) <= MAY_TOUCH[role] for role in granting)

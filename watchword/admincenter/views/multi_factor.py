@@ -180,7 +180,7 @@ def _do(wished: Change, user: User, request: HttpRequest) -> Outcome:
     try:
         outcome = wished.do(user, by=by, origin=origin_of(request), now=timezone.now())
     except NotAllowed:
-        return Outcome(user, is_done=False, said=_("not changed: stands above your role"))
+        return Outcome(user, is_done=False, said=_("not changed: your role doesn't reach this person"))
     except LastGlobalAdministrator:
         return Outcome(user, is_done=False, said=_("not changed: the last Global Administrator"))
     if not isinstance(outcome, actions.StateSet):

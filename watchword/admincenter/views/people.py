@@ -27,7 +27,7 @@ from watchword.directory.actions import BadPerson
 from watchword.directory.administrators import LastGlobalAdministrator
 from watchword.directory.models import User
 from watchword.directory.permission import demand
-from watchword.directory.roles import RANK, ROLE_NAMES, Act, Role, rank
+from watchword.directory.roles import ROLE_NAMES, Act, Role, may
 from watchword.signin.actions import reset_password
 from watchword.signin.middleware import origin_of, person_of
 
@@ -64,7 +64,7 @@ class PersonForm(forms.Form):
         if by.may(Act.GIVE_ROLES):
             field = self.fields["roles"]
             assert isinstance(field, forms.MultipleChoiceField)
-            field.choices = [(role.value, ROLE_NAMES[role]) for role in Role if RANK[role] <= rank(by.roles)]
+            field.choices = [(role.value, ROLE_NAMES[role]) for role in Role if may(by.roles, Act.GIVE_ROLES, {role})]
         else:
             del self.fields["roles"]
 

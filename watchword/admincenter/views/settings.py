@@ -145,7 +145,7 @@ def roles(request: HttpRequest) -> HttpResponse:
         # The names are long and the columns narrow: one word on each line.
         "roles": [name.split() for name in role_table.names()],
         "rows": role_table.rows(),
-        "ranks": role_table.ranks(),
+        "whom_rows": role_table.whom_rows(),
         "here": "roles",
     }
     return render(request, "admincenter/roles.html", context)

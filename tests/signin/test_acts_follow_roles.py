@@ -1,0 +1,82 @@
+"""Every administrative act on a person asks the table of roles by itself, for every role and for everybody."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from django.db import transaction
+
+from tests.world import World, give_password, make_person
+from watchword.audit.models import Event
+from watchword.audit.record import NOWHERE
+from watchword.core.policy import MfaState
+from watchword.directory import actions as people
+from watchword.directory.models import User
+from watchword.directory.permission import NotAllowed
+from watchword.directory.roles import ACTS_ON_NOBODY, MAY, MAY_TOUCH, Act, Role, Whom
+from watchword.signin import actions, failures, invitations
+
+ACTS: dict[str, tuple[Act, Callable[..., object]]] = {
+    "edit": (Act.EDIT_PERSON, lambda user, **by: people.edit_person(user, {"display_name": "Somebody"}, **by)),
+    "add alias": (Act.EDIT_PERSON, lambda user, **by: people.add_alias(user, "somebody@harbour.example", **by)),
+    "remove alias": (Act.EDIT_PERSON, lambda user, **by: people.remove_alias(user, "somebody@harbour.example", **by)),
+    "state": (Act.CHANGE_MFA_STATE, lambda user, **by: actions.set_mfa_state(user, MfaState.ENABLED, **by)),
+    "block": (Act.BLOCK_PERSON, actions.block),
+    "unblock": (Act.BLOCK_PERSON, actions.unblock),
+    "delete": (Act.DELETE_PERSON, actions.delete),
+    "restore": (Act.DELETE_PERSON, actions.restore),
+    "reset password": (Act.RESET_PASSWORD, actions.reset_password),
+    "invite": (Act.RESET_PASSWORD, invitations.invite),
+    "reset methods": (Act.RESET_METHODS, actions.reset_methods),
+    "delete app passwords": (Act.DELETE_APP_PASSWORDS, actions.delete_app_passwords),
+    "sign out": (Act.SIGN_OUT_EVERYWHERE, actions.sign_out_everywhere),
+    "unlock": (Act.UNLOCK, actions.unlock_second_factor),
+    "give role": (Act.GIVE_ROLES, lambda user, **by: people.give_role(user, Role.HELPDESK_ADMINISTRATOR, **by)),
+    "take role": (Act.GIVE_ROLES, lambda user, **by: people.take_role(user, Role.HELPDESK_ADMINISTRATOR, **by)),
+}
+SOMEBODY: list[Whom] = [whom for whom in Whom if whom is not Whom.ROLE_GROUP]
+
+
+def roles_of(whom: Whom) -> tuple[Role, ...]:
+    return () if whom is Whom.NO_ROLE else (Role(whom.value),)
+
+
+def test_no_act_on_a_person_is_left_out() -> None:
+    assert {act for act, _do in ACTS.values()} == set(Act) - ACTS_ON_NOBODY
+
+
+@pytest.mark.parametrize("name", list(ACTS))
+def test_each_act_is_done_or_refused_as_the_table_says(world: World, name: str) -> None:
+    act, do = ACTS[name]
+    actors = [make_person(world.organisation, f"actor{number}", roles=(role,)) for number, role in enumerate(Role)]
+    plain = make_person(world.organisation, "actor")
+    targets: dict[Whom, User] = {}
+    for number, whom in enumerate(SOMEBODY):
+        targets[whom] = make_person(world.organisation, f"target{number}", roles=roles_of(whom))
+        give_password(targets[whom], "a passphrase of somebody")
+        failures.count_wrong_code(targets[whom], origin=NOWHERE, now=world.now)
+    for actor in [plain, *actors]:
+        for whom, target in targets.items():
+            allowed = any(act in MAY[role] and whom in MAY_TOUCH[role] for role in actor.roles)
+            before = Event.objects.count()
+            with transaction.atomic():
+                if allowed:
+                    do(target, by=actor, now=world.now)
+                else:
+                    with pytest.raises(NotAllowed):
+                        do(target, by=actor, now=world.now)
+                    assert Event.objects.count() == before
+                transaction.set_rollback(True)
+            target.refresh_from_db()
+
+
+def test_a_user_administrator_is_not_taken_over_by_an_authentication_administrator(world: World) -> None:
+    """Phones and password together are the account: this chain once ended at the Policy Administrator."""
+    helper = make_person(world.organisation, "helper", roles=(Role.AUTHENTICATION_ADMINISTRATOR,))
+    keeper = make_person(world.organisation, "keeper", roles=(Role.USER_ADMINISTRATOR,))
+    ruler = make_person(world.organisation, "ruler", roles=(Role.AUTHENTICATION_POLICY_ADMINISTRATOR,))
+    for actor, target in [(helper, keeper), (keeper, ruler), (keeper, helper), (helper, ruler)]:
+        for act in (actions.reset_password, actions.reset_methods):
+            with pytest.raises(NotAllowed):
+                act(target, by=actor, now=world.now)
