@@ -1,0 +1,59 @@
+"""Names trouble with a database by its standard code, which holds no value of any statement."""
+
+from __future__ import annotations
+
+_SQLSTATES = {
+    "08": "no connection",
+    "25006": "the database is read-only",
+    "28": "user name or password refused",
+    "3D000": "there is no such database",
+    "40001": "transactions conflict",
+    "40P01": "deadlock",
+    "42501": "permission denied",
+    "42P01": "a table is missing",
+    "53100": "disk full",
+    "53300": "too many connections",
+    "55P03": "locked",
+    "57014": "cancelled or out of time",
+    "57P": "the server is stopping or starting",
+    "XX": "internal error",
+}
+"""PostgreSQL's documentation, appendix A; a whole code or the beginning of one."""
+
+_SQLITE = {
+    "SQLITE_BUSY": "locked",
+    "SQLITE_LOCKED": "locked",
+    "SQLITE_READONLY": "the database is read-only",
+    "SQLITE_FULL": "disk full",
+    "SQLITE_IOERR": "the disk fails",
+    "SQLITE_CORRUPT": "the file is damaged",
+    "SQLITE_NOTADB": "the file is no database",
+    "SQLITE_CANTOPEN": "the file can't be opened",
+    "SQLITE_PERM": "permission denied",
+    "SQLITE_AUTH": "permission denied",
+}
+"""https://www.sqlite.org/rescode.html; an extended code begins with its primary one."""
+
+
+def name_of_trouble(error: BaseException) -> str:
+    """Return what is wrong and its code, such as ``locked (SQLITE_BUSY)`` or ``disk full (SQLSTATE 53100)``.
+
+    The text of the error is never repeated: it can hold what was being written. Where no driver's code is found, it is
+    the name of the error's class.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if state := getattr(cause, "sqlstate", None):
+            return _told(_SQLSTATES, str(state), f"SQLSTATE {state}")
+        if code := getattr(cause, "sqlite_errorname", None):
+            return _told(_SQLITE, str(code), str(code))
+        cause = cause.__cause__
+    if type(error).__name__ in {"OperationalError", "InterfaceError"}:
+        # libpq gives no SQLSTATE where it never reached a server.
+        return f"no answer ({type(error).__name__})"
+    return type(error).__name__
+
+
+def _told(words: dict[str, str], code: str, shown: str) -> str:
+    known = next((words[code[:length]] for length in range(len(code), 1, -1) if code[:length] in words), "")
+    return f"{known} ({shown})" if known else shown
