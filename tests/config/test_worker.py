@@ -45,6 +45,30 @@ def test_a_worker_waits_for_a_database_that_does_not_answer(world: World, monkey
     assert len(tried) == 3
 
 
+def test_a_job_that_fails_waits_alone_and_ends_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    stop = threading.Event()
+    done: list[str] = []
+
+    def fail() -> int:
+        done.append("failed")
+        raise ValueError("the address jürgen@harbour.example")
+
+    def go_on() -> int:
+        done.append("done")
+        if done.count("done") == 5:
+            stop.set()
+        return 1
+
+    monkeypatch.setattr(worker, "jobs", lambda: [worker.Job("fail", 0.0, fail), worker.Job("go on", 0.0, go_on)])
+    monkeypatch.setattr(worker, "close_old_connections", lambda: None)
+    worker.work(stop)
+    assert done.count("failed") == 1
+    assert "could not fail, next try in 2 s: ValueError (test_worker.py" in caplog.text
+    assert "jürgen" not in caplog.text
+
+
 def test_verify_is_silent_where_all_is_well(world: World) -> None:
     call_command("work", "--once")
     out = StringIO()

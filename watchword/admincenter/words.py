@@ -63,6 +63,7 @@ PERSON: dict[str, Words] = {
     "missing": _("Enter a display name."),
     "not_printable": _("This has a character that can't be shown."),
     "not_an_address": _("This is not a mail address."),
+    "needed": _("No mail can be sent to this sign-in name, so a contact mail is needed for warnings."),
     "not_a_number": _("This is not a telephone number that exists."),
     "ambiguous_number": _("This could be two numbers. Write it with + and the code of the country in front."),
 }

@@ -55,6 +55,10 @@ _NEXT_STEPS = {
     Rule.APP_PASSWORD_LIMITS: gettext_lazy(
         "An app password was used outside its limits. If it was not the person, delete it."
     ),
+    Rule.WARNING_GIVEN_UP: gettext_lazy(
+        "People were not told of something about their accounts: sending it failed until it was given up. The list of "
+        "sign-ins and changes says who, and of what. Look at the mail server, and at the addresses of those people."
+    ),
 }
 
 
@@ -69,6 +73,7 @@ _HEADLINES = {
     Rule.SIM_CHANGED: gettext_lazy("A number moved to another SIM card"),
     Rule.COUNTRY_CLOSED: gettext_lazy("Codes to new phones in a country were stopped"),
     Rule.PASSWORD_KNOWN: gettext_lazy("A password that somebody else seems to know"),
+    Rule.WARNING_GIVEN_UP: gettext_lazy("A warning could not be sent"),
 }
 
 

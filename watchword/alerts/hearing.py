@@ -1,46 +1,82 @@
 """The worker's first half: takes events out of the outbox and writes down who is to hear of them.
 
 The outbox row, the notices and the alert change in one transaction, so that a worker that dies leaves either the event
-unheard or everything written. An event that can't be understood is tried five times and then left in the outbox.
+unheard or everything written. An event that can't be turned into a warning is tried again after growing pauses; then it
+is left in the outbox, and an event that administrators are told of says so.
 """
 
 from __future__ import annotations
 
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F
+from django.db.models import F, Q
 
 from watchword.alerts import links, places
 from watchword.alerts.models import Alert, By, Disavowal, Notice, WarningChoice
 from watchword.alerts.rules import HEARINGS, Hearing, Rule, rule_of
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event, UnheardEvent
+from watchword.audit.outbox import UNAVAILABLE, RetryPolicy, cause_of
+from watchword.audit.record import record
 from watchword.directory.contacts import earlier_contact
 from watchword.directory.models import Organisation, User
 
 logger = logging.getLogger(__name__)
 
 PORTION = 100
-MOST_TRIES = 5
+MOST_TRIES = 8
+RETRIES = RetryPolicy(timedelta(seconds=10), timedelta(hours=1), most_tries=MOST_TRIES)
 SEAL = "alerts.notice"
 
 
 def hear(*, now: datetime) -> int:
     """Look at the oldest unheard events and return how many there were."""
-    waiting = UnheardEvent.objects.filter(tries__lt=MOST_TRIES).order_by("event_id")
+    due = Q(next_try_at=None) | Q(next_try_at__lte=now)
+    waiting = UnheardEvent.objects.filter(due, tries__lt=MOST_TRIES).order_by("event_id")
     ids = list(waiting.values_list("event_id", flat=True)[:PORTION])
     for event_id in ids:
         try:
             _hear_one(event_id, now)
+        except UNAVAILABLE:
+            # Nothing is wrong with the event: the worker waits for the database and comes back.
+            raise
         except Exception as error:  # noqa: BLE001  (one event must not silence all others)
-            # The text of an error can hold what was in the event; its kind and the number do.
-            logger.error("event %d can't be turned into a warning: %s", event_id, type(error).__name__)
-            UnheardEvent.objects.filter(pk=event_id).update(tries=F("tries") + 1)
+            logger.error("event %d can't be turned into a warning: %s", event_id, cause_of(error))
+            _try_later(event_id, type(error).__name__, now)
     return len(ids)
+
+
+def _try_later(event_id: int, trouble: str, now: datetime) -> None:
+    with transaction.atomic():
+        row = UnheardEvent.objects.filter(pk=event_id)
+        row.update(tries=F("tries") + 1)
+        unheard = row.first()
+        if unheard is None:
+            return
+        next_try = RETRIES.next_try(unheard.tries, since=now, now=now)
+        row.update(next_try_at=next_try)
+        event = Event.objects.filter(pk=event_id).first()
+        if next_try is None and event is not None:
+            give_up(event, trouble, now)
+
+
+def give_up(event: Event, trouble: str, now: datetime) -> None:
+    """Remember that nobody will be warned of an event, so that administrators see it. Call inside a transaction."""
+    if event.kind == EventKind.WARNING_GIVEN_UP:
+        # Its own alert failed: another event about that would fail alike, and so on.
+        return
+    record(
+        EventKind.WARNING_GIVEN_UP,
+        now=now,
+        subject=User.objects.filter(pk=event.subject_id).first() if event.subject_id is not None else None,
+        organisation_id=event.organisation_id,
+        reason=trouble[:40],
+        details={"event": event.pk, "kind": event.kind},
+    )
 
 
 def _hear_one(event_id: int, now: datetime) -> None:
@@ -75,7 +111,7 @@ def _warn_about(event: Event, now: datetime) -> None:
     subject = None
     if event.subject_id is not None:
         subject = User.objects.select_related("organisation").filter(pk=event.subject_id).first()
-    if subject is None and rule is not Rule.SOURCE_CLOSED:
+    if subject is None and rule not in (Rule.SOURCE_CLOSED, Rule.WARNING_GIVEN_UP):
         # A name that belongs to nobody: there is nobody to warn, and nothing that a stranger could learn from it.
         return
     if subject is not None and hearing.person and subject.deleted_at is None:
@@ -123,9 +159,10 @@ def _notice(event: Event, rule: Rule, hearing: Hearing, user: User, by: By, to: 
 
 
 def _raise_alert(event: Event, rule: Rule, hearing: Hearing, subject: User | None, now: datetime) -> None:
-    whose = (
-        [subject.organisation_id] if subject is not None else list(Organisation.objects.values_list("pk", flat=True))
-    )
+    only = subject.organisation_id if subject is not None else event.organisation_id
+    whose = [only] if only is not None else list(Organisation.objects.values_list("pk", flat=True))
+    if hearing.merged:
+        subject = None
     for organisation_id in whose:
         target = subject.pk.hex if subject is not None else event.address
         row, is_first = Alert.objects.get_or_create(

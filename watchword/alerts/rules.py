@@ -42,6 +42,7 @@ class Rule(StrEnum):
     SIM_CHANGED = "sim_changed"
     COUNTRY_CLOSED = "country_closed"
     PASSWORD_KNOWN = "password_known"
+    WARNING_GIVEN_UP = "warning_given_up"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,8 @@ class Hearing:
     link: bool = False
     """Whether the mail carries *This wasn't me*."""
     window: timedelta = HOUR
+    merged: bool = False
+    """One alert for the whole organisation: a mail server that is away is one trouble, not one for each person."""
 
 
 HEARINGS: Mapping[Rule, Hearing] = {
@@ -80,6 +83,7 @@ HEARINGS: Mapping[Rule, Hearing] = {
     Rule.SIM_CHANGED: Hearing(person=True, administrators=True, link=True, window=DAY),
     Rule.COUNTRY_CLOSED: Hearing(administrators=True, window=timedelta(0)),
     Rule.PASSWORD_KNOWN: Hearing(person=True, administrators=True, link=True, window=DAY),
+    Rule.WARNING_GIVEN_UP: Hearing(administrators=True, window=DAY, merged=True),
 }
 """A window of nothing: each such event is told of. All the others could be set off by strangers, again and again."""
 
@@ -99,6 +103,7 @@ _SIMPLE: Mapping[EventKind, Rule] = {
     EventKind.SIM_CHANGED: Rule.SIM_CHANGED,
     EventKind.COUNTRY_CLOSED: Rule.COUNTRY_CLOSED,
     EventKind.PASSWORD_MARKED_KNOWN: Rule.PASSWORD_KNOWN,
+    EventKind.WARNING_GIVEN_UP: Rule.WARNING_GIVEN_UP,
 }
 _OF_REFUSALS: Mapping[str, Rule] = {
     Because.NOT_FINISHED: Rule.CODE_MISSING,

@@ -3,6 +3,9 @@
 Mail is sent at least once: a notice is leased for a minute, sent, and then marked; a worker that dies between "sent"
 and "marked" makes a second copy under the same Message-ID, which mail programs show once. A text is sent at most once:
 it is marked first, because a telephone rings for every copy.
+
+Whatever goes wrong with one notice (an address that no mail can carry, a key that is gone, a mistake in its words) is
+that notice's trouble: it is tried again after growing pauses and at last given up, which administrators are told.
 """
 
 from __future__ import annotations
@@ -10,15 +13,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from smtplib import SMTPException
+from uuid import UUID
 
 from django.conf import settings
-from django.db.models import F
+from django.db import transaction
 
 from watchword.alerts import links, messages
-from watchword.alerts.hearing import SEAL
+from watchword.alerts.hearing import SEAL, give_up
 from watchword.alerts.models import By, Disavowal, Notice
 from watchword.audit.models import Event
+from watchword.audit.outbox import UNAVAILABLE, RetryPolicy, cause_of, lease
 from watchword.delivery.budget import NotBefore
 from watchword.delivery.warning_texts import warn
 from watchword.directory.models import User
@@ -26,10 +30,9 @@ from watchword.directory.models import User
 logger = logging.getLogger(__name__)
 
 LEASE = timedelta(minutes=1)
-GIVE_UP_AFTER = timedelta(days=2)
-FIRST_PAUSE = timedelta(seconds=10)
-LONGEST_PAUSE = timedelta(hours=1)
+RETRIES = RetryPolicy(timedelta(seconds=20), timedelta(hours=1), longest_age=timedelta(days=2))
 PORTION = 20
+NO_MAIL_SERVER = "NoMailServer"
 
 type NumberOf = Callable[[User], str]
 """Returns the number (E.164) to which a person's texts go; empty for none. Only the rooms above may open the vault."""
@@ -37,34 +40,31 @@ type NumberOf = Callable[[User], str]
 
 def send_waiting(*, now: datetime, number_of: NumberOf) -> int:
     """Send the notices whose time has come and return how many were tried."""
-    waiting = Notice.objects.filter(sent_at=None, given_up_at=None, next_try_at__lte=now).order_by("next_try_at")
+    waiting = Notice.objects.filter(sent_at=None, given_up_at=None)
     tried = 0
-    for pk in list(waiting.values_list("pk", flat=True)[:PORTION]):
-        leased = Notice.objects.filter(pk=pk, sent_at=None, given_up_at=None, next_try_at__lte=now)
-        if not leased.update(next_try_at=now + LEASE, tries=F("tries") + 1):
-            continue
+    # One at a time: a slow mail server must not use up the lease of what waits behind.
+    while tried < PORTION and (leased := lease(waiting, now=now, lasts=LEASE, at_most=1)):
         tried += 1
-        notice = Notice.objects.select_related("user__organisation").get(pk=pk)
-        if notice.by == By.TEXT:
-            _send_text(notice, number_of(notice.user), now)
-        else:
-            _send_mail(notice, now)
+        _send_one(leased[0], number_of, now)
     return tried
 
 
-def _send_mail(notice: Notice, now: datetime) -> None:
-    if not settings.WATCHWORD_CAN_MAIL:
-        _later(notice, "NoMailServer", now)
-        return
-    message = messages.mail_of(notice, _event(notice), _to(notice), _link(notice))
+def _send_one(pk: UUID, number_of: NumberOf, now: datetime) -> None:
+    notice = Notice.objects.select_related("user__organisation").get(pk=pk)
     try:
-        message.send()
-    except (OSError, SMTPException) as error:
-        # The text of the error can hold the address; its kind says enough for the log.
-        logger.warning("notice %s could not be sent: %s", notice.pk, type(error).__name__)
+        if notice.by == By.TEXT:
+            _send_text(notice, number_of(notice.user), now)
+        elif settings.WATCHWORD_CAN_MAIL:
+            messages.mail_of(notice, _event(notice), _to(notice), _link(notice)).send()
+            Notice.objects.filter(pk=pk).update(sent_at=now, trouble="")
+        else:
+            _later(notice, NO_MAIL_SERVER, now)
+    except UNAVAILABLE:
+        # Nothing is wrong with the notice: its lease gives it back.
+        raise
+    except Exception as error:  # noqa: BLE001  (one notice must neither stop the others nor end the process)
+        logger.warning("notice %s could not be sent: %s", pk, cause_of(error))
         _later(notice, type(error).__name__, now)
-        return
-    Notice.objects.filter(pk=notice.pk).update(sent_at=now, trouble="")
 
 
 def _send_text(notice: Notice, number: str, now: datetime) -> None:
@@ -72,16 +72,27 @@ def _send_text(notice: Notice, number: str, now: datetime) -> None:
     if not number:
         row.update(given_up_at=now, trouble="no number")
         return
+    text = messages.text_of(notice, _event(notice))
     row.update(sent_at=now)
-    verdict = warn(notice.user, number, messages.text_of(notice, _event(notice)), now=now)
+    verdict = warn(notice.user, number, text, now=now)
     if isinstance(verdict, NotBefore):
         row.update(sent_at=None, given_up_at=now, trouble=f"guard: {verdict.rule}")
 
 
 def _later(notice: Notice, trouble: str, now: datetime) -> None:
-    pause = min(FIRST_PAUSE * 2 ** min(notice.tries, 12), LONGEST_PAUSE)
-    given_up = now if now - notice.created_at > GIVE_UP_AFTER else None
-    Notice.objects.filter(pk=notice.pk).update(next_try_at=now + pause, trouble=trouble[:60], given_up_at=given_up)
+    row = Notice.objects.filter(pk=notice.pk)
+    if row.exclude(sent_at=None).exists():
+        # A text that may have left: never twice.
+        row.update(trouble=trouble[:60])
+        return
+    next_try = RETRIES.next_try(notice.tries, since=notice.created_at, now=now)
+    if next_try is not None:
+        row.update(next_try_at=next_try, trouble=trouble[:60])
+        return
+    with transaction.atomic():
+        row.update(given_up_at=now, trouble=trouble[:60])
+        if (event := Event.objects.filter(pk=notice.event_id).first()) is not None:
+            give_up(event, trouble, now)
 
 
 def _event(notice: Notice) -> Event:

@@ -235,6 +235,10 @@ def _password_known(_event: Event) -> Words:
     )
 
 
+def _given_up(_event: Event) -> Words:
+    return Words(_("A warning could not be sent"), "", "")
+
+
 _WORDS: dict[Rule, Callable[[Event], Words]] = {
     Rule.CODE_MISSING: _code_missing,
     Rule.PASSWORD_IN_MAIL: _password_in_mail,
@@ -258,4 +262,5 @@ _WORDS: dict[Rule, Callable[[Event], Words]] = {
     Rule.SIM_CHANGED: _sim_changed,
     Rule.COUNTRY_CLOSED: _country_closed,
     Rule.PASSWORD_KNOWN: _password_known,
+    Rule.WARNING_GIVEN_UP: _given_up,
 }

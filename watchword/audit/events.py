@@ -57,6 +57,7 @@ class EventKind(StrEnum):
     # Warnings.
     WARNING_CHOICE_CHANGED = "warning.choice_changed"
     DISAVOWED = "warning.disavowed"
+    WARNING_GIVEN_UP = "warning.given_up"
     ALERT_CLOSED = "alert.closed"
     # The organisation.
     ORGANISATION_CREATED = "organisation.created"
@@ -83,7 +84,13 @@ HEARD: frozenset[EventKind] = frozenset(
         EventKind.MFA_STATE_CHANGED,
         EventKind.PERSON_EDITED,
         EventKind.DISAVOWED,
+        EventKind.WARNING_GIVEN_UP,
     }
 )
 """Kinds that may be worth a warning: they are put into the outbox in the same transaction. Of the others only those
 events are that their writer marks, such as a refusal after the right password."""
+
+
+def kind_choices() -> list[tuple[str, str]]:
+    """Return the values that the column may hold: asked by the model, so that a new kind needs no migration."""
+    return [(kind.value, kind.value) for kind in EventKind]

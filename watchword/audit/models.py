@@ -4,7 +4,7 @@ from typing import Any, ClassVar, NoReturn
 
 from django.db import models
 
-from watchword.audit.events import EventKind
+from watchword.audit.events import kind_choices
 
 
 class EventIsPermanent(Exception):
@@ -28,7 +28,7 @@ class Event(models.Model):
 
     organisation_id = models.BigIntegerField(null=True)
     at = models.DateTimeField()
-    kind = models.CharField(max_length=40, choices=[(kind.value, kind.value) for kind in EventKind])
+    kind = models.CharField(max_length=40, choices=kind_choices)
     actor_id = models.UUIDField(null=True)
     actor_name = models.CharField(max_length=254, blank=True)
     subject_id = models.UUIDField(null=True)
@@ -69,6 +69,7 @@ class UnheardEvent(models.Model):
 
     event = models.OneToOneField(Event, primary_key=True, db_constraint=False, on_delete=models.DO_NOTHING)
     tries = models.PositiveSmallIntegerField(default=0, db_default=0)
+    next_try_at = models.DateTimeField(null=True, help_text="Not before; empty: at once, or given up after all tries")
 
     def __str__(self) -> str:
         return f"event {self.event_id}"

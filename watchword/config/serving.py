@@ -5,13 +5,10 @@ import errno
 import gc
 import logging
 import os
-import signal
 import socket
-import subprocess
 import sys
 from collections.abc import Sequence
 from datetime import timedelta
-from types import FrameType
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
@@ -19,6 +16,7 @@ from gunicorn.glogging import Logger
 
 from watchword.config.command import run_management_command, set_up_django
 from watchword.config.logs import LineFormatter, path_for_log
+from watchword.config.supervisor import Child, Supervisor, end_with_parent
 
 THREADS = 8
 GRACE = timedelta(seconds=20)
@@ -33,10 +31,14 @@ def serve(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("what", nargs="?", choices=["web", "mail", "worker", "phones", "all"], default="all")
     parser.add_argument("--listen", metavar="HOST:PORT", help="where the web door listens (WATCHWORD_LISTEN)")
+    # Told by `serve all` to its children, which are to end with it.
+    parser.add_argument("--parent", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--workers", type=int, default=1, help="processes of the web door (1)")
     wishes = parser.parse_args(arguments)
     if wishes.workers < 1:
         parser.error("--workers must be 1 or more")
+    if wishes.parent:
+        end_with_parent(wishes.parent)
     if wishes.listen:
         os.environ["WATCHWORD_LISTEN"] = wishes.listen
     match wishes.what:
@@ -67,40 +69,23 @@ def serve_web(*, workers: int) -> int:
 
 
 def serve_all(*, workers: int) -> int:
-    """Runs doors and worker as children; when one ends, or this process is told to stop, all end."""
+    """Runs doors, worker and phones as children; whichever ends is started again, and none takes another with it."""
     if (status := set_up_django() or _refuse_unready()) != 0:
         return status
     from django.conf import settings
 
-    program = [sys.executable, "-m", "watchword.config.command", "serve"]
-    doors = [
-        subprocess.Popen([*program, "web", "--workers", str(workers)]),  # noqa: S603  our own program and words
-        subprocess.Popen([*program, "mail"]),  # noqa: S603
-        subprocess.Popen([*program, "worker"]),  # noqa: S603
+    if reason := why_not_listen(*settings.WATCHWORD_LISTEN):
+        print(f"watchword serve: {reason}", file=sys.stderr)
+        return 1
+    program = [sys.executable, "-m", "watchword.config.command", "serve", "--parent", str(os.getpid())]
+    children = [
+        Child("web", [*program, "web", "--workers", str(workers)], is_door=True),
+        Child("mail", [*program, "mail"], is_door=True),
+        Child("worker", [*program, "worker"]),
     ]
     if settings.WATCHWORD_PHONES.carriers:
-        doors.append(subprocess.Popen([*program, "phones"]))  # noqa: S603
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        for door in doors:
-            if door.poll() is None:
-                door.terminate()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
-    first, _status = os.waitpid(-1, 0)
-    stop(signal.SIGTERM, None)
-    statuses = []
-    for door in doors:
-        if door.pid == first:
-            statuses.append(os.waitstatus_to_exitcode(_status))
-            continue
-        try:
-            statuses.append(door.wait(GRACE.total_seconds()))
-        except subprocess.TimeoutExpired:
-            door.kill()
-            statuses.append(door.wait())
-    return next((abs(status) for status in statuses if status not in (0, -signal.SIGTERM, -signal.SIGINT)), 0)
+        children.append(Child("phones", [*program, "phones"]))
+    return Supervisor(children).run()
 
 
 def why_not_listen(host: str, port: int) -> str | None:

@@ -153,7 +153,7 @@ MAILERS: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "watchword.demo.outgoing_mail.MailboxBackend"}
     if ENVIRONMENT.demo
     else {
-        "BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+        "BACKEND": "watchword.config.smtp.EmailBackend",
         "OPTIONS": ENVIRONMENT.mail_sending.options(),
     }
 }

@@ -13,12 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
 
-from django.db import DatabaseError, InterfaceError, close_old_connections, connection
+from django.db import close_old_connections, connection
 from django.utils import timezone
 
 from watchword.alerts.hearing import hear
 from watchword.alerts.sending import send_waiting
 from watchword.audit import seals
+from watchword.audit.outbox import UNAVAILABLE, cause_of
 from watchword.signin.abandoned import close_abandoned
 from watchword.signin.overview import text_number_of
 from watchword.signin.sweeping import sweep
@@ -27,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.25
 TROUBLE_SECONDS = 2.0
+LONGEST_PAUSE_SECONDS = 300.0
+"""Between two tries of a job that fails by a mistake of ours; the others go on as ever."""
 
 
 @dataclass(slots=True)
@@ -37,16 +40,18 @@ class Job:
     every_seconds: float
     run: Callable[[], int]
     next_at: float = 0.0
+    failures: int = 0
+    """How often it failed in a row."""
 
 
 def jobs() -> list[Job]:
     """Return the jobs of a worker, the most urgent first."""
     return [
-        Job("hear", LOOK_SECONDS, lambda: hear(now=timezone.now())),
-        Job("send", LOOK_SECONDS, lambda: send_waiting(now=timezone.now(), number_of=text_number_of)),
-        Job("seal", 1.0, lambda: seals.seal(now=timezone.now())),
-        Job("abandoned", 5.0, lambda: close_abandoned(now=timezone.now())),
-        Job("sweep", 60.0, lambda: sweep(now=timezone.now())),
+        Job("turn events into warnings", LOOK_SECONDS, lambda: hear(now=timezone.now())),
+        Job("send warnings", LOOK_SECONDS, lambda: send_waiting(now=timezone.now(), number_of=text_number_of)),
+        Job("seal the log", 1.0, lambda: seals.seal(now=timezone.now())),
+        Job("close abandoned sign-ins", 5.0, lambda: close_abandoned(now=timezone.now())),
+        Job("sweep what is old", 60.0, lambda: sweep(now=timezone.now())),
     ]
 
 
@@ -56,7 +61,7 @@ def work_once() -> int:
 
 
 def work(stop: threading.Event) -> None:
-    """Work until told to stop. A database that does not answer is waited for."""
+    """Work until told to stop. A database that does not answer is waited for; a job that fails waits alone."""
     todo = jobs()
     while not stop.is_set():
         pause = LOOK_SECONDS
@@ -68,11 +73,17 @@ def work(stop: threading.Event) -> None:
                 if job.run():
                     # Where there was something there may be more.
                     job.next_at = pause = 0.0
-            except (DatabaseError, InterfaceError) as error:
+                job.failures = 0
+            except UNAVAILABLE as error:
                 logger.warning("the worker could not %s: %s", job.name, type(error).__name__)
                 connection.close()
                 pause = TROUBLE_SECONDS
                 break
+            except Exception as error:  # noqa: BLE001  (a mistake in one job must not end the others)
+                job.failures += 1
+                wait = min(TROUBLE_SECONDS * 2 ** min(job.failures - 1, 20), LONGEST_PAUSE_SECONDS)
+                job.next_at = time.monotonic() + wait
+                logger.error("the worker could not %s, next try in %d s: %s", job.name, wait, cause_of(error))
         close_old_connections()
         stop.wait(pause)
 

@@ -21,6 +21,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from uuid import UUID
 
+from watchword.audit.outbox import cause_of
 from watchword.delivery import choosing, desk
 from watchword.delivery.breaker import Breaker
 from watchword.delivery.channel import Carrier, Claimed, Condition, DeliveryFailed, Result
@@ -39,6 +40,8 @@ MEASURE_SECONDS = 10.0
 AT_ONCE = 200
 PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Before a message that nobody took is tried again; after the last of them it has failed."""
+TROUBLE_SECONDS = 1.0
+"""Before the work of this process goes on after a mistake in it."""
 STOP_SECONDS = 10.0
 CARRY_SECONDS = 25.0
 """How long after it was claimed a message is carried: less than the lease, so that nobody else begins meanwhile."""
@@ -89,8 +92,8 @@ class Courier:
         if self._bell is not None:
             loop.add_reader(self._bell, self._rung)
         for line in self._lines.values():
-            await line.carrier.start(self._ledger.reported)
-        tasks = [loop.create_task(work()) for work in (self._fetch, self._write, self._measure)]
+            await self._start(line)
+        tasks = [loop.create_task(_go_on(work)) for work in (self._fetch, self._write, self._measure)]
         stopping = loop.create_task(stop.wait())
         ready()
         try:
@@ -112,6 +115,12 @@ class Courier:
                 await self._settle()
             await self._ask(desk.close)
             self._database.shutdown()
+
+    async def _start(self, line: Line) -> None:
+        try:
+            await line.carrier.start(self._ledger.reported)
+        except Exception as error:  # noqa: BLE001  (one carrier that can't begin must not take the others with it)
+            logger.error("%s could not be started and stays down: %s", line.route.name, cause_of(error))
 
     async def _stop_carrying(self) -> None:
         if self._under_way:
@@ -174,7 +183,8 @@ class Courier:
         item = self._under_way.pop(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             # Its text may hold a number; its kind and the delivery say where to look.
-            logger.error("delivery %s: %s", item.outgoing.delivery_id, type(error).__name__)
+            logger.error("delivery %s: %s", item.outgoing.delivery_id, cause_of(error))
+            self._give_up_or_wait(item, DeliveryFailed(Result.FAILED, permanent=False), channel="")
         if len(self._under_way) >= AT_ONCE - 1:
             # There was no room, so that others may be waiting.
             self._wake.set()
@@ -291,6 +301,16 @@ class Courier:
             await asyncio.sleep(0.25)
             if any(self._lines[name].carrier.condition != condition for name, condition in before.items()):
                 return
+
+
+async def _go_on(work: Callable[[], Awaitable[None]]) -> None:
+    """Do one part of the work for good; a mistake in it is logged and costs a pause, never the process."""
+    while True:
+        try:
+            await work()
+        except Exception as error:  # noqa: BLE001  (the other parts, and every other message, must go on)
+            logger.error("the phones process goes on after a mistake: %s", cause_of(error))
+            await asyncio.sleep(TROUBLE_SECONDS)
 
 
 def _may_carry(line: Line, item: Claimed) -> bool:

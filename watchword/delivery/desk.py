@@ -12,8 +12,6 @@ from uuid import UUID
 
 from django.db import (
     DatabaseError,
-    DataError,
-    IntegrityError,
     InterfaceError,
     close_old_connections,
     connection,
@@ -21,6 +19,7 @@ from django.db import (
 )
 from django.db.models import Count, Q
 
+from watchword.audit.outbox import UNAVAILABLE, cause_of
 from watchword.delivery import queue
 from watchword.delivery.channel import Claimed, Condition, Report, Result
 from watchword.delivery.choosing import Measured
@@ -34,8 +33,6 @@ MEASURED_OVER = timedelta(hours=1)
 HAS_HAD_TIME = timedelta(seconds=90)
 """A message younger than this may still arrive: it says nothing about its carrier."""
 TROUBLE_SECONDS = 1.0
-_NEVER_FITS = (DataError, IntegrityError, ValueError)
-"""What a database refuses however often it is asked."""
 _ARRIVED = [result.value for result in Result if result.has_arrived]
 
 
@@ -93,23 +90,21 @@ def write(batch: Batch, decided: Callable[[Changed], None], now: datetime) -> No
     for half in (replace(batch, reports=()), Batch(reports=batch.reports)):
         try:
             changed += _insist(partial(_write, half, now))
-        except _NEVER_FITS:
+        except Exception:  # noqa: BLE001  (what can't be written must not take the rest with it)
             changed += [change for part in _parts(half) for change in _write_if_it_fits(part, now)]
     for change in changed:
         try:
             _insist(partial(decided, change))
-        except _NEVER_FITS as error:
-            logger.error("delivery %s: %s", change.delivery_id, type(error).__name__)
+        except Exception as error:  # noqa: BLE001  (as above)
+            logger.error("delivery %s: %s", change.delivery_id, cause_of(error))
 
 
 def _insist[Answer](act: Callable[[], Answer]) -> Answer:
-    """Do something with the database until it succeeds; what it will never take is raised."""
+    """Do something until the database answers; what would fail however often it is tried is raised."""
     while True:
         try:
             return act()
-        except _NEVER_FITS:
-            raise
-        except (DatabaseError, InterfaceError) as error:
+        except UNAVAILABLE as error:
             logger.warning("what happened can't be written, trying again: %s", type(error).__name__)
             connection.close()
             time.sleep(TROUBLE_SECONDS)
@@ -137,9 +132,9 @@ def _write(batch: Batch, now: datetime) -> list[Changed]:
 def _write_if_it_fits(part: Batch, now: datetime) -> list[Changed]:
     try:
         return _insist(lambda: _write(part, now))
-    except _NEVER_FITS as error:
+    except Exception as error:  # noqa: BLE001  (as above)
         # A person who was deleted meanwhile, for one: what is left to say about their message is said to nobody.
-        logger.warning("something that happened can't be written and is left out: %s", type(error).__name__)
+        logger.warning("something that happened can't be written and is left out: %s", cause_of(error))
         return []
 
 

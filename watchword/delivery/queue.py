@@ -14,9 +14,8 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection, transaction
-from django.db.models import F
 
+from watchword.audit.outbox import UNAVAILABLE, cause_of, lease
 from watchword.core.keyring import KeyRingError
 from watchword.core.policy import Way
 from watchword.delivery.channel import Claimed, Handed, Outgoing, Result
@@ -74,16 +73,7 @@ def withdraw(delivery_ids: Collection[UUID]) -> None:
 
 def claim(*, now: datetime, at_most: int = PORTION) -> list[Claimed]:
     """Take messages whose time has come, the oldest first, for as long as the lease lasts."""
-    if not Waiting.objects.filter(next_try_at__lte=now, is_spoken=False).exists():
-        # On SQLite a transaction locks everybody else, also one that finds nothing.
-        return []
-    with transaction.atomic():
-        due = Waiting.objects.filter(next_try_at__lte=now, is_spoken=False).order_by("next_try_at", "pk")
-        if connection.features.has_select_for_update_skip_locked:
-            # Two couriers take different ones; on SQLite one of them waits for the other's transaction.
-            due = due.select_for_update(skip_locked=True)
-        claimed = list(due.values_list("pk", flat=True)[:at_most])
-        Waiting.objects.filter(pk__in=claimed).update(next_try_at=now + LEASE, tries=F("tries") + 1)
+    claimed = lease(Waiting.objects.filter(is_spoken=False), now=now, lasts=LEASE, at_most=at_most)
     rows = Waiting.objects.filter(pk__in=claimed).select_related("delivery__user").order_by("next_try_at", "pk")
     rows = rows.prefetch_related("delivery__user__role_assignments")
     return [one for one in (_claimed_or_dropped(row) for row in rows) if one is not None]
@@ -200,8 +190,10 @@ def _claimed_or_dropped(row: Waiting) -> Claimed | None:
     """Return what a row says; one that can't be read is taken out, or it would stop every courier again and again."""
     try:
         return _claimed(row)
-    except _UNREADABLE as error:
-        logger.error("delivery %s can't be read and is given up: %s", row.pk, type(error).__name__)
+    except UNAVAILABLE:
+        raise
+    except Exception as error:  # noqa: BLE001  (one message must not stop the others)
+        logger.error("delivery %s can't be read and is given up: %s", row.pk, cause_of(error))
         Delivery.objects.filter(pk=row.pk, result=Result.WAITING).update(result=Result.FAILED)
         row.delete()
         return None

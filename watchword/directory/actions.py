@@ -6,12 +6,11 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 import phonenumbers
-from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 
 from watchword.audit.events import EventKind
 from watchword.audit.record import NOWHERE, Origin, record
+from watchword.core.mail_addresses import is_mail_address
 from watchword.core.names import LONGEST_NAME, NotASignInName, domain_key, name_key
 from watchword.core.phone_numbers import Unreadable, parse_typed
 from watchword.directory.administrators import keep_an_administrator
@@ -224,6 +223,9 @@ def _checked(organisation: Organisation, wished: Mapping[str, str], user: User |
     name_reason = _why_not_a_name(organisation, values["sign_in_name"], user)
     if name_reason:
         reasons["sign_in_name"] = name_reason
+    elif not (values["contact_mail"] or is_mail_address(values["sign_in_name"])):
+        # Warnings go to the mailbox itself where there is no other address.
+        reasons["contact_mail"] = "needed"
     if not values["display_name"]:
         reasons["display_name"] = "missing"
     elif len(values["display_name"]) > LONGEST_DISPLAY_NAME:
@@ -239,13 +241,11 @@ def _checked(organisation: Organisation, wished: Mapping[str, str], user: User |
 def _checked_contacts(organisation: Organisation, values: dict[str, str], user: User | None) -> dict[str, str]:
     """Return what is wrong with mail and phone; the phone is put into its international form in ``values``."""
     reasons: dict[str, str] = {}
-    if len(values["contact_mail"]) > LONGEST_MAIL:
+    mail = values["contact_mail"]
+    if len(mail) > LONGEST_MAIL:
         reasons["contact_mail"] = "too_long"
-    elif values["contact_mail"]:
-        try:
-            validate_email(values["contact_mail"])
-        except ValidationError:
-            reasons["contact_mail"] = "not_an_address"
+    elif mail and not (is_mail_address(mail) and "." in mail.rpartition("@")[2]):
+        reasons["contact_mail"] = "not_an_address"
     if values["directory_phone"] and (user is None or values["directory_phone"] != user.directory_phone):
         number = parse_typed(values["directory_phone"], organisation.region)
         if isinstance(number, Unreadable):

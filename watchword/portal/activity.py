@@ -175,6 +175,7 @@ _WORDS: dict[EventKind, Callable[[Event], str]] = {
     EventKind.APP_PASSWORD_LIMITED: _method("The limits of the app password “%(name)s” were changed"),
     EventKind.WARNING_CHOICE_CHANGED: _said("The choice of how to be warned was changed"),
     EventKind.DISAVOWED: _said("“This wasn't me” was pressed: sessions ended, the password is useless"),
+    EventKind.WARNING_GIVEN_UP: _said("A warning about the account could not be sent"),
     EventKind.PASSWORD_CHANGED: _said("The password was changed"),
     EventKind.PASSWORD_RESET: _said("The password was reset"),
     EventKind.SESSION_ENDED: _said("A browser was signed out"),

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 
 from django.db import transaction
 
 from watchword.audit.events import EventKind
+from watchword.audit.outbox import UNAVAILABLE, cause_of
 from watchword.audit.record import Origin, record
 from watchword.core.signin import Because
 from watchword.signin import known_browsers
 from watchword.signin.models import Purpose, SignInAttempt
+
+logger = logging.getLogger(__name__)
 
 PORTION = 100
 
@@ -23,20 +27,29 @@ def close_abandoned(*, now: datetime) -> int:
     over = SignInAttempt.objects.filter(ended_at=None, expires_at__lte=now).order_by("expires_at")
     number = 0
     for attempt in over.select_related("user__organisation")[:PORTION]:
-        with transaction.atomic():
-            if not SignInAttempt.objects.filter(pk=attempt.pk, ended_at=None).update(ended_at=attempt.expires_at):
-                continue
-            if attempt.user is None or not attempt.evidence or attempt.purpose != Purpose.SIGN_IN:
-                continue
-            number += 1
-            record(
-                EventKind.SIGN_IN_DENIED,
-                now=now,
-                subject=attempt.user,
-                origin=Origin(address=attempt.address, agent=attempt.agent, door=attempt.door),
-                reason=Because.NOT_FINISHED,
-                details={"purpose": attempt.purpose, "attempt": str(attempt.pk)},
-                # Whoever uses their own browser knows that they did not finish.
-                heard=not known_browsers.is_known(attempt),
-            )
+        try:
+            number += _close(attempt, now)
+        except UNAVAILABLE:
+            raise
+        except Exception as error:  # noqa: BLE001  (one attempt must not keep the others open)
+            logger.error("attempt %s could not be closed: %s", attempt.pk, cause_of(error))
     return number
+
+
+def _close(attempt: SignInAttempt, now: datetime) -> bool:
+    with transaction.atomic():
+        if not SignInAttempt.objects.filter(pk=attempt.pk, ended_at=None).update(ended_at=attempt.expires_at):
+            return False
+        if attempt.user is None or not attempt.evidence or attempt.purpose != Purpose.SIGN_IN:
+            return False
+        record(
+            EventKind.SIGN_IN_DENIED,
+            now=now,
+            subject=attempt.user,
+            origin=Origin(address=attempt.address, agent=attempt.agent, door=attempt.door),
+            reason=Because.NOT_FINISHED,
+            details={"purpose": attempt.purpose, "attempt": str(attempt.pk)},
+            # Whoever uses their own browser knows that they did not finish.
+            heard=not known_browsers.is_known(attempt),
+        )
+        return True
