@@ -97,7 +97,12 @@ SETTINGS = {
             "These are 51 networks, and 50 is the most.",
         ),
         ({"code_seconds": "301"}, "weaker than Watchword allows"),
-        ({"code_tries": "0"}, "At least 1."),
+        ({"code_tries": "0"}, "Less would shut everybody out, you included: at least 2."),
+        ({"code_seconds": "1"}, "Less would shut everybody out, you included: at least 60."),
+        ({"day_failures": "1"}, "Less would shut everybody out, you included: at least 5."),
+        ({"session_seconds": "1"}, "Less would shut everybody out, you included: at least 900."),
+        ({"trusted_networks": "0.0.0.0/1 128.0.0.0/1"}, "more than a /8 is nobody's own network"),
+        ({"trusted_networks": "2000::/4 3000::/4"}, "more than a /16 is nobody's own network"),
         ({"app_passwords": "many"}, "Enter a whole number, at most 40."),
     ],
 )

@@ -238,6 +238,8 @@ def test_xff_04_proxies_that_would_be_everybody_are_refused_with_the_reason(tmp_
     [
         ("0.0.0.0/0", "the whole internet"),
         ("::/0", "the whole internet"),
+        ("0.0.0.0/1\n128.0.0.0/1", "a great part of the internet"),
+        ("2000::/3", "a great part of the internet"),
         ("198.51.100.0/24\n198.51.100.128/25", "overlap"),
         ("198.51.100.7/24", "Do you mean 198.51.100.0/24?"),
         ("::ffff:0:0/96", "as a network of IPv4"),

@@ -160,6 +160,12 @@ def test_a_trusted_network_excuses_a_registered_person() -> None:
     assert decide(Attempt(ALICE, Door.WEB, proven=(PASSWORD,), from_trusted_network=True)) == Allow((PASSWORD,))
 
 
+def test_a_trusted_network_excuses_no_administrator() -> None:
+    account = dataclasses.replace(ALICE, is_administrator=True)
+    decision = decide(Attempt(account, Door.WEB, proven=(PASSWORD,), from_trusted_network=True))
+    assert decision == AskFor(frozenset({FactorKind.PHONE}), Because.MFA_REQUIRED)
+
+
 def test_a_trusted_network_does_not_excuse_from_registering() -> None:
     decision = decide(Attempt(BOB, Door.WEB, proven=(PASSWORD,), from_trusted_network=True))
     assert isinstance(decision, SetUpFirst)

@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 
 from tests.core.strategies import NOW, evidence
 from watchword.core.assurance import Assurance, Evidence, acr, amr, assurance, is_recent
-from watchword.core.policy import FactorKind, Limits, MfaState, Policy, Way, why_no_app_password
+from watchword.core.policy import (
+    STRICTEST,
+    FactorKind,
+    Limits,
+    MfaState,
+    Policy,
+    Way,
+    cover_too_much,
+    why_no_app_password,
+)
 
 PASSWORD = Evidence(FactorKind.PASSWORD, NOW)
 TEXT = Evidence(FactorKind.PHONE, NOW, Way.TEXT)
@@ -34,6 +43,55 @@ def test_no_wish_ever_loosens_a_limit(wishes: dict[str, object]) -> None:
     for field in dataclasses.fields(Limits):
         ours, theirs = getattr(tightened, field.name), getattr(weakest, field.name)
         assert ours >= theirs if field.name in longer else 1 <= ours <= theirs
+
+
+@given(
+    st.dictionaries(st.sampled_from([field.name for field in dataclasses.fields(Limits)]), st.integers() | st.text())
+)
+def test_no_wish_makes_a_limit_so_strict_that_nobody_comes_in(wishes: dict[str, object]) -> None:
+    tightened, weakest = Limits().tightened(wishes), Limits()
+    for field in dataclasses.fields(Limits):
+        bounds = sorted([getattr(weakest, field.name), getattr(STRICTEST, field.name)])
+        assert bounds[0] <= getattr(tightened, field.name) <= bounds[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("code_seconds", 1, 60),
+        ("day_failures", 1, 5),
+        ("session_seconds", 1, 900),
+        ("session_idle_seconds", 1, 300),
+        ("code_tries", 1, 2),
+        ("longest_wait_seconds", 10**9, 86_400),
+        ("cooling_off_seconds", 10**9, 30 * 86_400),
+    ],
+)
+def test_a_limit_stricter_than_people_can_bear_is_as_strict_as_may_be(name: str, value: int, expected: int) -> None:
+    assert getattr(Limits().tightened({name: value}), name) == expected
+    assert Limits().senseless({name: value}) == [name]
+    assert Limits().senseless({name: expected}) == []
+
+
+@pytest.mark.parametrize(
+    ("networks", "versions"),
+    [
+        (["0.0.0.0/1", "128.0.0.0/1"], {4}),
+        (["8.0.0.0/8"], set()),
+        (["8.0.0.0/8", "9.0.0.0/32"], {4}),
+        (["8.0.0.0/9", "8.128.0.0/9"], set()),
+        (["2000::/16"], set()),
+        (["2000::/16", "2001::/128"], {6}),
+        (["8.0.0.0/7", "2000::/3"], {4, 6}),
+        (["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fd00::/8"], set()),
+        (["10.0.0.0/7"], {4}),
+        ([], set()),
+    ],
+)
+def test_networks_that_together_are_a_great_part_of_the_internet_are_known(
+    networks: list[str], versions: set[int]
+) -> None:
+    assert cover_too_much(ip_network(text) for text in networks) == versions
 
 
 def test_a_stricter_wish_is_taken_over() -> None:

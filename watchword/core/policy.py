@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Literal
 
 type Address = IPv4Address | IPv6Address
@@ -67,7 +67,8 @@ class Standing(StrEnum):
 class Limits:
     """The constants of guessing, sending and lasting; times in seconds.
 
-    The defaults are the weakest values allowed. An organisation can tighten each of them, never loosen one.
+    The defaults are the weakest values allowed. An organisation can tighten each of them, as far as ``STRICTEST``, and
+    never loosen one.
     """
 
     code_seconds: int = 300
@@ -106,32 +107,76 @@ class Limits:
         )
 
     def tightened(self, wishes: Mapping[str, object]) -> Limits:
-        """Return the limits with every stricter wish taken over; a laxer or senseless one changes nothing."""
+        """Return the limits with every stricter wish taken over; a laxer or senseless one changes nothing.
+
+        What is stricter than STRICTEST becomes that: nobody, administrators included, could sign in any more.
+        """
         changes: dict[str, int] = {}
         for field in dataclasses.fields(self):
             wish = wishes.get(field.name)
             if isinstance(wish, bool) or not isinstance(wish, int) or wish < 1:
                 continue
-            today = getattr(self, field.name)
-            stricter = max(today, wish) if field.name in _LONGER_IS_STRICTER else min(today, wish)
-            changes[field.name] = stricter
+            today, strictest = getattr(self, field.name), getattr(STRICTEST, field.name)
+            changes[field.name] = (
+                min(max(today, wish), strictest) if strictest > today else max(min(today, wish), strictest)
+            )
         return dataclasses.replace(self, **changes)
+
+    def senseless(self, wishes: Mapping[str, object]) -> list[str]:
+        """Return the names of the wishes that can't be taken over as they are: unknown, too lax, or too strict."""
+        taken = self.tightened(wishes)
+        return sorted(name for name, wish in wishes.items() if getattr(taken, name, None) != wish)
 
 
 NEVER = 1_000_000_000
 """A number of failures that nobody reaches."""
 
-_LONGER_IS_STRICTER = frozenset(
-    {
-        "resend_seconds",
-        "burst_seconds",
-        "first_wait_seconds",
-        "longest_wait_seconds",
-        "source_seconds",
-        "source_longest_wait_seconds",
-        "cooling_off_seconds",
-    }
+STRICTEST = Limits(
+    code_seconds=60,
+    code_tries=2,
+    attempt_seconds=180,
+    recent_seconds=60,
+    burst_failures=3,
+    burst_seconds=86_400,
+    first_wait_seconds=3_600,
+    longest_wait_seconds=86_400,
+    day_failures=5,
+    source_failures=10,
+    source_seconds=86_400,
+    source_longest_wait_seconds=3_600,
+    resend_seconds=300,
+    sends_each_attempt=1,
+    sends_each_quarter_hour=1,
+    sends_each_day=3,
+    sends_each_number_and_day=3,
+    people_each_number_and_day=1,
+    session_seconds=900,
+    session_idle_seconds=300,
+    app_passwords=1,
+    initial_password_seconds=3_600,
+    cooling_off_seconds=30 * 86_400,
 )
+"""Each limit as strict as an organisation can make it: so strict still lets a person with a telephone in hand come in.
+
+Where this is more than the default, longer is stricter.
+"""
+
+_PRIVATE_NETWORKS = tuple(
+    ip_network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
+)
+
+
+def cover_too_much(networks: Iterable[Network]) -> frozenset[int]:
+    """Return the IP versions (4, 6) of which these networks together are more of the Internet than a /8 or a /16.
+
+    Nobody's own networks are as large. Private addresses don't count: they are not of the Internet.
+    """
+    sums = {4: 0, 6: 0}
+    for network in networks:
+        if not any(network.version == own.version and network.subnet_of(own) for own in _PRIVATE_NETWORKS):  # type: ignore[arg-type]
+            sums[network.version] += network.num_addresses
+    most = {4: 2 ** (32 - 8), 6: 2 ** (128 - 16)}
+    return frozenset(version for version, number in sums.items() if number > most[version])
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,10 +31,16 @@ def read_evidence(rows: Iterable[dict[str, Any]]) -> tuple[Evidence, ...]:
     )
 
 
-def write_evidence(evidence: Iterable[Evidence]) -> list[dict[str, str]]:
-    """Return evidence as the JSON that a row keeps."""
+def write_evidence(evidence: Iterable[Evidence], *, address: str = "") -> list[dict[str, str]]:
+    """Return evidence as the JSON that a row keeps, with the address from which it was shown where that matters."""
+    shown_from = {"address": address} if address else {}
     return [
-        {"kind": proof.kind.value, "at": proof.at.isoformat(), "way": proof.way.value if proof.way else ""}
+        {
+            "kind": proof.kind.value,
+            "at": proof.at.isoformat(),
+            "way": proof.way.value if proof.way else "",
+            **shown_from,
+        }
         for proof in evidence
     ]
 
@@ -97,10 +103,18 @@ def attempt_facts(
         door=Door(attempt.door),
         policy=policy,
         proven=still_proven(attempt, held) + more,
-        # Before something dangerous a network never stands in for a proof.
-        from_trusted_network=attempt.purpose == Purpose.SIGN_IN and policy.trusts(attempt.address),
+        from_trusted_network=_is_from_trusted_network(attempt, policy),
         second_factor=second_factor_lock(user, now=now),
     )
+
+
+def _is_from_trusted_network(attempt: SignInAttempt, policy: Policy) -> bool:
+    """Whether this request came from a trusted network, and so did every one that has proven something before it.
+
+    Where the name was typed says nothing. Before something dangerous a network never stands in for a proof.
+    """
+    addresses = [attempt.address, *(str(row.get("address", "")) for row in attempt.evidence)]
+    return attempt.purpose == Purpose.SIGN_IN and all(policy.trusts(address) for address in addresses)
 
 
 def nobody() -> User:

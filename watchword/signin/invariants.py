@@ -11,15 +11,16 @@ from django.db.models import F, Q
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.core.policy import SECOND_FACTORS, Limits, MfaState
-from watchword.directory.models import MfaStateChange
+from watchword.directory.models import MfaStateChange, Organisation
 from watchword.factors import vault
 from watchword.signin.facts import read_evidence
 from watchword.signin.models import CodeChallenge, Session, SignInAttempt
+from watchword.signin.service_settings import SenselessSettings, refuse_senseless
 
 
 def problems(*, now: datetime) -> list[str]:
     """Return what is not as it must be."""
-    return [*vault.problems(), *_weak_sessions(now), *_codes(), *_events()]
+    return [*vault.problems(), *_weak_sessions(now), *_codes(), *_events(), *_settings()]
 
 
 def _weak_sessions(now: datetime) -> list[str]:
@@ -71,6 +72,17 @@ def _codes() -> list[str]:
     uses = Counter(challenge for challenge in accepted.iterator() if challenge)
     found += [f"I2 code {pk} was accepted and not spent" for pk in unspent.iterator() if str(pk) in uses]
     return found + [f"I2 code {pk} was accepted {number} times" for pk, number in uses.items() if number > 1]
+
+
+def _settings() -> list[str]:
+    """I9: no limit and no trusted network that could not be saved."""
+    found = []
+    for organisation in Organisation.objects.order_by("pk"):
+        try:
+            refuse_senseless(organisation)
+        except SenselessSettings as error:
+            found.append(f"I9 organisation {organisation.pk} has settings that may not be: {error}")
+    return found
 
 
 def _events() -> list[str]:

@@ -71,15 +71,21 @@ def begin_confirmation(session: Session, *, origin: Origin, next_url: str, now: 
     return _new_attempt(Purpose.CONFIRM, origin, next_url, now, typed_name=name, user=session.user, session=session)
 
 
-def find_attempt(token: str, *, now: datetime) -> SignInAttempt | None:
-    """Return the attempt of this browser if it is on its way still."""
+def find_attempt(token: str, *, origin: Origin | None = None, now: datetime) -> SignInAttempt | None:
+    """Return the attempt of this browser if it is on its way still.
+
+    ``origin`` is where this request came from, which is what counts from now on, not where the name was typed.
+    """
     if not token:
         return None
-    return (
+    attempt = (
         SignInAttempt.objects.select_related("user__organisation")
         .filter(token_hash=token_hash(token), ended_at=None, expires_at__gt=now)
         .first()
     )
+    if attempt is not None and origin is not None:
+        attempt.address, attempt.agent = origin.address[:45], origin.agent[:300]
+    return attempt
 
 
 def typed_name(token: str) -> str:
@@ -278,8 +284,8 @@ def _answer_password(attempt: SignInAttempt, typed: str, now: datetime) -> Outco
             vault.renew(kept.id, verdict.renewed)
         vault.note_use([vault.Use(kept.id, now, attempt.address)])
         attempt.password_version = kept.id
-        attempt.evidence = write_evidence([proof])
-        attempt.save(update_fields=["password_version", "evidence"])
+        attempt.evidence = write_evidence([proof], address=attempt.address)
+        attempt.save(update_fields=["password_version", "evidence", "address", "agent"])
         return conclude(attempt, user, now=now)
 
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from ipaddress import ip_network
 
 from django.db import transaction
 
 from watchword.audit.events import EventKind
 from watchword.audit.record import NOWHERE, Origin, record
-from watchword.core.policy import FactorKind
+from watchword.core.policy import FactorKind, Limits, cover_too_much
 from watchword.directory.models import Organisation, User
 from watchword.directory.permission import demand
 from watchword.directory.roles import Act
 from watchword.factors import vault
-from watchword.signin.models import Revocation
+from watchword.signin import sessions
+from watchword.signin.models import Revocation, Session
 
 CHANGEABLE = (
     "app_passwords_allowed",
@@ -31,6 +33,10 @@ CHANGEABLE = (
 )
 
 
+class SenselessSettings(ValueError):
+    """A limit is laxer or stricter than may be, or the trusted networks are a great part of the Internet."""
+
+
 class NoWayLeft(ValueError):
     """Neither texts nor calls would be allowed: nobody could register or prove anything."""
 
@@ -45,7 +51,7 @@ def change_settings(
 ) -> dict[str, tuple[object, object]]:
     """Take over checked values and return what changed, as (before, after) by name.
 
-    Raises NotAllowed, NoWayLeft, or KeyError for what can't be changed here.
+    Raises NotAllowed, NoWayLeft, SenselessSettings, or KeyError for what can't be changed here.
     """
     with transaction.atomic():
         demand(by, Act.CHANGE_SETTINGS)
@@ -60,9 +66,14 @@ def change_settings(
             raise NoWayLeft
         if not changed:
             return {}
+        if changed.keys() & {"limits", "trusted_networks"}:
+            refuse_senseless(row)
         row.save(update_fields=list(changed))
+        row.__dict__.pop("policy", None)
         if changed.get("app_passwords_allowed") == (True, False):
             _close_mail_of_holders(row, now)
+        if "trusted_networks" in changed:
+            _end_sessions_from_elsewhere(row, now)
         record(
             EventKind.SETTINGS_CHANGED,
             now=now,
@@ -74,6 +85,20 @@ def change_settings(
     organisation.refresh_from_db()
     organisation.__dict__.pop("policy", None)
     return changed
+
+
+def refuse_senseless(organisation: Organisation) -> None:
+    """Raise SenselessSettings unless the limits and the trusted networks of an organisation are such as may be."""
+    senseless = Limits().senseless(organisation.limits)
+    if senseless:
+        raise SenselessSettings(f"limits: {', '.join(senseless)}")
+    if cover_too_much(ip_network(text) for text in organisation.trusted_networks):
+        raise SenselessSettings("trusted_networks: a great part of the Internet")
+
+
+def _end_sessions_from_elsewhere(organisation: Organisation, now: datetime) -> None:
+    excused = Session.objects.filter(user__organisation=organisation, excused=True, ended_at=None, expires_at__gt=now)
+    sessions.end_no_longer_excused(excused.select_related("user__organisation"), now=now)
 
 
 def _close_mail_of_holders(organisation: Organisation, now: datetime) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -73,6 +74,8 @@ def find(token: str, *, now: datetime) -> Session | None:
         Session.objects.select_related("user__organisation").filter(token_hash=token_hash(token), ended_at=None).first()
     )
     if session is None or not is_alive(session, now=now):
+        if session is not None and session.excused and not is_excused_still(session):
+            end_no_longer_excused([session], now=now)
         return None
     if now - session.last_seen_at > _TOUCH:
         Session.objects.filter(pk=session.pk, ended_at=None).update(last_seen_at=now)
@@ -88,7 +91,28 @@ def is_alive(session: Session, *, now: datetime) -> bool:
         and now < session.expires_at
         and now - session.last_seen_at < idle
         and session.user.standing is Standing.ACTIVE
+        and (not session.excused or is_excused_still(session))
     )
+
+
+def is_excused_still(session: Session) -> bool:
+    """Whether a trusted network could stand in for the second proof today as it did when the session began.
+
+    Not for somebody who was given a role meanwhile, nor where the network is no longer trusted.
+    """
+    user = session.user
+    return not user.is_administrator and user.organisation.policy.trusts(session.address)
+
+
+def end_no_longer_excused(found: Iterable[Session], *, now: datetime) -> int:
+    """End those living sessions that a trusted network excused and would not excuse today; return their number."""
+    over = [session for session in found if session.ended_at is None and not is_excused_still(session)]
+    Session.objects.filter(pk__in=[session.pk for session in over], ended_at=None).update(
+        ended_at=now, ended_because="no_longer_excused"
+    )
+    for session in over:
+        record(EventKind.SESSION_ENDED, now=now, subject=session.user, reason="no_longer_excused")
+    return len(over)
 
 
 def rotate(session: Session, evidence: tuple[Evidence, ...], *, now: datetime) -> Opened | None:
@@ -134,9 +158,11 @@ def needs_proof(session: Session, *, now: datetime) -> bool:
 def sessions_of(user: User, *, now: datetime) -> list[SessionRow]:
     """Return the living sessions of a person, the one seen last first."""
     idle = timedelta(seconds=user.organisation.policy.limits.session_idle_seconds)
+    rows = _living(user).filter(expires_at__gt=now, last_seen_at__gt=now - idle).order_by("-last_seen_at")
     return [
         SessionRow(row.pk, row.created_at, row.last_seen_at, row.address, row.agent, tuple(read_evidence(row.evidence)))
-        for row in _living(user).filter(expires_at__gt=now, last_seen_at__gt=now - idle).order_by("-last_seen_at")
+        for row in rows.select_related("user__organisation")
+        if not row.excused or is_excused_still(row)
     ]
 
 

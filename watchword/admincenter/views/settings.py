@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from watchword.admincenter import role_table
 from watchword.admincenter.drafts import sent
 from watchword.admincenter.gate import needs, prove_first
-from watchword.core.policy import Limits
+from watchword.core.policy import STRICTEST, Limits, cover_too_much
 from watchword.directory.models import Organisation
 from watchword.directory.roles import Act
 from watchword.signin.middleware import origin_of, person_of
@@ -66,16 +66,16 @@ class SettingsForm(forms.Form):
         weakest, today = Limits(), organisation.policy.limits
         super().__init__(data, initial={**initial, **{name: getattr(today, name) for name in LIMITS}})
         for name, label in LIMITS.items():
-            most = getattr(weakest, name)
+            most, least = getattr(weakest, name), getattr(STRICTEST, name)
             self.fields[name] = forms.IntegerField(
                 label=label,
-                min_value=1,
+                min_value=least,
                 max_value=most,
-                help_text=_hint(name, getattr(today, name), most),
+                help_text=_hint(name, getattr(today, name), least, most),
                 widget=forms.NumberInput(attrs={"class": "short-input"}),
                 error_messages={
                     "max_value": _("This would be weaker than Watchword allows: at most %(limit_value)d."),
-                    "min_value": _("At least 1."),
+                    "min_value": _("Less would shut everybody out, you included: at least %(limit_value)d."),
                     "required": _("Enter a number, at most %(most)d.") % {"most": most},
                     "invalid": _("Enter a whole number, at most %(most)d.") % {"most": most},
                 },
@@ -100,6 +100,8 @@ class SettingsForm(forms.Form):
                 )
                 continue
             networks.append(network)
+        says = _("Together these are a great part of the internet: more than a %(most)s is nobody's own network.")
+        problems += [says % {"most": {4: "/8", 6: "/16"}[version]} for version in sorted(cover_too_much(networks))]
         if problems:
             raise ValidationError(problems)
         return [str(network) for network in networks]
@@ -156,11 +158,12 @@ def _limits(form: SettingsForm) -> dict[str, int]:
     return {name: form.cleaned_data[name] for name in LIMITS if form.cleaned_data[name] != getattr(weakest, name)}
 
 
-def _hint(name: str, today: int, most: int) -> str:
+def _hint(name: str, today: int, least: int, most: int) -> str:
     if not name.endswith("_seconds"):
-        return _("Today %(today)d. At most %(most)d.") % {"today": today, "most": most}
-    return _("Today %(today)s. At most %(most)d, which is %(words)s.") % {
+        return _("Today %(today)d. From %(least)d to %(most)d.") % {"today": today, "least": least, "most": most}
+    return _("Today %(today)s. From %(least)d to %(most)d, which is %(words)s.") % {
         "today": _in_words(today),
+        "least": least,
         "most": most,
         "words": _in_words(most),
     }

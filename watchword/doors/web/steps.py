@@ -11,13 +11,14 @@ from watchword.core.policy import FactorKind
 from watchword.core.signin import AskFor, Decision, Deny, SetUpFirst
 from watchword.doors.web.next_address import safe_next
 from watchword.signin import cookies, service, sessions
+from watchword.signin.middleware import origin_of
 from watchword.signin.models import SignInAttempt
 from watchword.signin.service import ComeIn
 
 
 def attempt_of(request: HttpRequest) -> SignInAttempt | None:
     """Return the attempt of this browser if it is on its way still."""
-    return service.find_attempt(cookies.attempt_token(request), now=timezone.now())
+    return service.find_attempt(cookies.attempt_token(request), origin=origin_of(request), now=timezone.now())
 
 
 def page_of(decision: Decision) -> str:
