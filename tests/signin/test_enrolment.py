@@ -24,6 +24,7 @@ from watchword.signin.models import Session, SignInAttempt
 from watchword.signin.service import ComeIn, Continue, Refused
 
 BOBS_NUMBER = {"slot": "mobile", "number": "01512 3456789", "way": "text", "country": "DE"}
+OFFICE = {"slot": "office", "number": "030 901820", "way": "call"}
 
 
 def at_the_point_of_registering(world: World) -> SignInAttempt:
@@ -95,6 +96,11 @@ def test_the_first_app_password_is_not_made_where_they_are_not_allowed(world: Wo
         ({"number": "030 901820"}, Reason.NO_TEXT_TO_THIS_NUMBER),
         ({"extension": "12"}, Reason.EXTENSION),
         ({"slot": "office", "number": "030 901820", "way": "call", "extension": "12; drop"}, Reason.EXTENSION),
+        ({**OFFICE, "extension": "*"}, Reason.EXTENSION),
+        ({**OFFICE, "extension": "9#"}, Reason.EXTENSION),
+        ({**OFFICE, "extension": "0015550123"}, Reason.EXTENSION),
+        ({**OFFICE, "extension": "0,1234567"}, Reason.EXTENSION),
+        ({**OFFICE, "extension": ",,,,,,,,,12"}, Reason.EXTENSION),
         ({"slot": "office", "number": "030 901820"}, Reason.WAY_NOT_ALLOWED),
     ],
 )
@@ -105,6 +111,14 @@ def test_a_number_that_can_not_serve_is_refused_before_anything_is_sent(
     wish = {**BOBS_NUMBER, **changes}
     assert enrolment.start(attempt, FactorKind.PHONE, wish, origin=ORIGIN, now=world.now) == Rejected(reason)
     assert telephone.received == []
+
+
+@pytest.mark.parametrize("extension", ["12", "123456", ",,12", "1,23456", ",,,,123456"])
+def test_an_extension_is_six_digits_and_pauses(world: World, telephone: Telephone, extension: str) -> None:
+    attempt = at_the_point_of_registering(world)
+    wish = {**BOBS_NUMBER, **OFFICE, "extension": extension}
+    assert isinstance(enrolment.start(attempt, FactorKind.PHONE, wish, origin=ORIGIN, now=world.now), CodeSent)
+    assert telephone.received[-1].extension == extension
 
 
 def test_an_office_telephone_with_extension_is_called(world: World, telephone: Telephone) -> None:

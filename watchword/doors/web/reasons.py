@@ -183,7 +183,9 @@ _SET_UP = {
     ),
     Reason.NO_TEXT_TO_THIS_NUMBER: gettext_lazy("This number can't get text messages. Choose “Call me”."),
     Reason.WAY_NOT_ALLOWED: gettext_lazy("This way can't be used for this telephone. Choose the other one."),
-    Reason.EXTENSION: gettext_lazy("Only an office telephone has an extension, of up to ten digits."),
+    Reason.EXTENSION: gettext_lazy(
+        "Only an office telephone has an extension: up to six digits, with commas for pauses."
+    ),
     Reason.TOO_SHORT: gettext_lazy("This password is too short."),
     Reason.TOO_LONG: gettext_lazy("This password is too long: 1,024 characters are the most."),
     Reason.TOO_COMMON: gettext_lazy("This password is one of the first that others would guess. Choose another one."),

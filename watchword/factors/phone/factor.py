@@ -15,7 +15,8 @@ from watchword.core.factors import Accepted, Challenge, Held, Keyed, Message, Re
 from watchword.core.phone_numbers import NumberProblem, Unreadable, parse_typed
 from watchword.core.policy import FactorKind, Way
 
-LONGEST_EXTENSION = 10
+LONGEST_EXTENSION, MOST_DIGITS = 10, 6
+"""Signs of an extension, and digits among them."""
 
 
 class Slot(StrEnum):
@@ -159,4 +160,10 @@ def _mac(salt: str, code: str, keyed: Keyed) -> bytes:
 
 
 def _is_extension(text: str) -> bool:
-    return len(text) <= LONGEST_EXTENSION and text.isascii() and all(letter in "0123456789*#," for letter in text)
+    """Whether a telephone system can be dialled on so: digits, and commas for pauses.
+
+    Somebody could name a system that lets callers dial out (DISA), and have calls made at the owner's cost that no rule
+    of ours sees. That needs a star or a hash sign, or the digits of a whole number.
+    """
+    digits = text.replace(",", "")
+    return len(text) <= LONGEST_EXTENSION and digits.isascii() and digits.isdigit() and len(digits) <= MOST_DIGITS
