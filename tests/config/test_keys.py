@@ -1,5 +1,6 @@
 """The key ring's file and the command that keeps it."""
 
+import itertools
 import threading
 from pathlib import Path
 
@@ -46,13 +47,65 @@ def test_of_many_who_create_at_once_one_wins_and_all_see_its_key(tmp_path: Path)
     assert set(seen) == {keyfile.read(path).keys[0].id}
 
 
-def test_rotation_puts_a_new_key_in_front_and_keeps_the_old(tmp_path: Path) -> None:
+def test_a_new_key_opens_before_it_seals(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "keys"
     old = keyfile.create(path)
-    new = keyfile.rotate(path)
-    assert new.keys[1:] == old.keys
-    assert keyfile.read(path).keys == new.keys
+    assert keys(["rotate", "--file", str(path)], {}) == 0
+    said = capsys.readouterr().out
+    added = keyfile.read(path)
+    assert added.keys[:-1] == old.keys
+    assert f"watchword keys use {added.keys[-1].id}" in said
+    assert keys(["use", added.keys[-1].id, "--file", str(path)], {}) == 0
+    assert keyfile.read(path).keys == (added.keys[-1], *old.keys)
     assert path.stat().st_mode & 0o777 == 0o400
+
+
+def test_between_the_two_steps_a_process_with_either_ring_reads_what_the_other_made(tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    steps = [keyfile.create(path)]
+    new = keyfile.add(path)
+    steps.append(keyfile.read(path))
+    keyfile.use(path, new)
+    steps.append(keyfile.read(path))
+    for before, after in itertools.pairwise(steps):
+        for writer, reader in ((before, after), (after, before)):
+            assert reader.open("a purpose", writer.seal("a purpose", b"text")) == b"text"
+            assert writer.mac("a purpose", b"letters") in reader.macs("a purpose", b"letters")
+
+
+def test_a_key_that_is_not_there_is_not_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "keys"
+    before = keyfile.create(path)
+    assert keys(["use", "abcdef01", "--file", str(path)], {}) == 1
+    assert f"there is no key abcdef01 on the ring in {path}" in capsys.readouterr().err
+    assert keyfile.read(path).keys == before.keys
+    for words in (["use"], ["list", "abcdef01"]):
+        with pytest.raises(SystemExit):
+            keys([*words, "--file", str(path)], {})
+
+
+def test_no_ring_is_made_beside_a_database_that_holds_something(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    database = tmp_path / "watchword.sqlite3"
+    database.write_bytes(b"SQLite format 3\0")
+    assert keys(["create"], {"WATCHWORD_HOME": str(tmp_path)}) == 1
+    said = capsys.readouterr().err
+    assert f"the database {database} was sealed with a key ring, and a new one can't open it" in said
+    assert f"Restore its file to {tmp_path / 'keys'}" in said
+    assert not (tmp_path / "keys").exists()
+    database.unlink()
+    assert keys(["create"], {"WATCHWORD_HOME": str(tmp_path)}) == 0
+
+
+def test_a_database_that_can_t_be_asked_is_told_beside_the_new_ring(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nowhere = "postgresql://watchword:hunter2@127.0.0.1:1/watchword"
+    assert keys(["create"], {"WATCHWORD_HOME": str(tmp_path), "WATCHWORD_DATABASE_URL": nowhere}) == 0
+    said = capsys.readouterr().out
+    assert "Whether the database is a new one could not be seen: no answer (OperationalError)." in said
+    assert "hunter2" not in said
 
 
 def test_a_broken_file_is_not_rotated(tmp_path: Path) -> None:
@@ -60,7 +113,7 @@ def test_a_broken_file_is_not_rotated(tmp_path: Path) -> None:
     path.write_text("v1:hunter2")
     path.chmod(0o600)
     with pytest.raises(keyfile.KeyFileError, match="line 1") as caught:
-        keyfile.rotate(path)
+        keyfile.add(path)
     assert "hunter2" not in str(caught.value)
     assert path.read_text() == "v1:hunter2"
 

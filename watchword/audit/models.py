@@ -89,3 +89,26 @@ class Seal(models.Model):
 
     def __str__(self) -> str:
         return f"events {self.first_id} to {self.last_id}"
+
+
+class SealingKey(models.Model):
+    """A key of the ring that has sealed something in this database. The probe is its id, sealed by it."""
+
+    key_id = models.CharField(primary_key=True, max_length=32)
+    probe = models.BinaryField()
+    first_used_at = models.DateTimeField()
+    retired_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return self.key_id
+
+
+class Release(models.Model):
+    """One row: which release migrated this database last, and the lowest release that may serve it."""
+
+    migrated_by = models.CharField(max_length=32)
+    lowest = models.CharField(max_length=32)
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"migrated by {self.migrated_by}, served by {self.lowest} or newer"

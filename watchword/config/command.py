@@ -10,6 +10,9 @@ from pathlib import Path
 from watchword import __version__
 
 SETTINGS = "watchword.config.settings"
+_ONLY_LOOKS = frozenset({"--plan", "--check"})
+_ONLY_READ = frozenset({"verify"})
+_NEED_NO_DATABASE = frozenset({"demo", "demo_mailbox", "mail_config", "role_table"})
 USAGE_ERROR = 2
 
 
@@ -36,10 +39,25 @@ def _keys(arguments: Sequence[str]) -> int:
 
 
 def _migrate(arguments: Sequence[str]) -> int:
-    if (status := run_management_command("migrate", arguments)) != 0 or {"--plan", "--check"} & set(arguments):
+    if (status := set_up_django()) != 0:
         return status
+    from watchword.config import readiness
+
+    if not {"-h", "--help"} & set(arguments) and (reason := readiness.why_not_migratable()):
+        print(f"watchword migrate: {reason}", file=sys.stderr)
+        return 1
+    if (status := run_management_command("migrate", arguments)) != 0 or _ONLY_LOOKS & set(arguments):
+        return status
+    if not readiness.why_not_ready():
+        readiness.note_migrated()
     # A change of the tables is the moment at which something could have been lost.
     return run_management_command("verify", [])
+
+
+def _check(arguments: Sequence[str]) -> int:
+    from watchword.config.operator_checks import check
+
+    return check(arguments)
 
 
 def _phones(arguments: Sequence[str]) -> int:
@@ -58,12 +76,8 @@ WORDS: Mapping[str, Word] = {
     "serve": Word("answer people and programs: serve [web|mail|worker|phones|all]", run=_serve),
     "migrate": Word("bring the database up to date, and verify it", run=_migrate),
     "createadmin": Word("make an administrator and print a one-time link", management_command="createadmin"),
-    "keys": Word("the key ring: keys create|list|rotate", run=_keys),
-    "check": Word(
-        "look for mistakes in the environment, the settings and the database",
-        management_command="check",
-        arguments=("--database", "default"),
-    ),
+    "keys": Word("the key ring: keys create|list|rotate|use", run=_keys),
+    "check": Word("look for mistakes in the environment, the settings, the database and what is round it", run=_check),
     "mail-config": Word("print configuration for Dovecot or Postfix", management_command="mail_config"),
     "phones": Word("the phones file: phones check|seal", run=_phones),
     "verify": Word("look whether everything in the database is as it must be", management_command="verify"),
@@ -125,6 +139,14 @@ def run_management_command(name: str, arguments: Sequence[str]) -> int:
     known = get_commands()
     if name not in known:
         return _unknown(name, known)
+    if _reads_the_database(name, known[name]) and not {"-h", "--help"} & set(arguments):
+        from watchword.config import readiness
+
+        if reason := readiness.why_not_ready():
+            print(f"watchword {_word_of(name)}: {reason}", file=sys.stderr)
+            return 1
+        if name not in _ONLY_READ:
+            readiness.note_keys()
     ManagementUtility(["watchword", name, *arguments]).execute()
     return 0
 
@@ -140,6 +162,16 @@ def set_up_django() -> int:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+def _reads_the_database(name: str, owner: object) -> bool:
+    """Whether a command is one of ours that serves, changes or shows what is in the database."""
+    is_djangos = str(getattr(owner, "__module__", owner)).startswith("django.")
+    return not is_djangos and name not in _NEED_NO_DATABASE
+
+
+def _word_of(name: str) -> str:
+    return next((word for word, what in WORDS.items() if what.management_command == name), name.replace("_", " "))
 
 
 def _unknown(name: str, known: Mapping[str, object]) -> int:

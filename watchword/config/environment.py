@@ -92,6 +92,8 @@ class Environment:
         return self.public_url.startswith("https://")
 
 
+_NO_KEYS = "that file, restored from its copy; only for a new database, run `watchword keys create` first"
+
 type ReadSecret = Callable[[Path], str]
 
 
@@ -134,9 +136,19 @@ def key_file_path(variables: Mapping[str, str]) -> Path:
     given = variables.get(f"{PREFIX}KEYS_FILE", "").strip()
     if given:
         return Path(given)
+    return default_folder(variables) / KEY_FILE_NAME
+
+
+def default_folder(variables: Mapping[str, str]) -> Path:
+    """Where database and key ring are if nothing else is said."""
     demo = variables.get(f"{PREFIX}DEMO", "").strip().lower() in YES
     home = variables.get(f"{PREFIX}HOME", "").strip()
-    return (Path(home) if home else _default_home(variables, demo=demo)) / KEY_FILE_NAME
+    return Path(home) if home else _default_home(variables, demo=demo)
+
+
+def database_of(variables: Mapping[str, str]) -> Mapping[str, object]:
+    """Return Django's entry for the database, for what works without a key ring; empty where it is wrong."""
+    return _Reader(variables, read_secret_file).database(default_folder(variables))
 
 
 def _default_home(variables: Mapping[str, str], *, demo: bool) -> Path:
@@ -212,7 +224,7 @@ class _Reader:
                 if path.exists():
                     self.wrong("KEYS_FILE", str(error), "a file that only its owner can read (chmod 400)")
                 elif not demo:
-                    self.wrong("KEYS_FILE", f"is not set, and there is no {path}", "run `watchword keys create` first")
+                    self.wrong("KEYS_FILE", f"is not set, and there is no {path}", _NO_KEYS)
                 return path, None
         if len(self.problems) > before:
             return path, None

@@ -1,4 +1,4 @@
-"""`watchword keys create|list|rotate`: works before anything else does, so it needs no settings."""
+"""`watchword keys create|list|rotate|use`: works before anything else does, so it needs no settings."""
 
 import argparse
 import sys
@@ -6,19 +6,30 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from watchword.config import keyfile
-from watchword.config.environment import key_file_path
+from watchword.config.environment import database_of, key_file_path
+
+ACTS = {
+    "create": "make the file",
+    "list": "show key ids",
+    "rotate": "add a new key, for reading at first",
+    "use": "seal with a key from now on",
+}
+_WITH_ID = frozenset({"use"})
 
 
 def keys(arguments: Sequence[str], variables: Mapping[str, str]) -> int:
-    """Carries out the command; 0 if it was done, 1 if it couldn't be, 2 for wrong usage."""
+    """Carry out the command; 0 if it was done, 1 if it couldn't be, 2 for wrong usage."""
     parser = argparse.ArgumentParser(
         prog="watchword keys",
         description="The key ring seals what the database must not reveal. Keep a copy of its file, apart from the "
         "database's: without it nobody can sign in with what they registered.",
     )
-    parser.add_argument("act", choices=["create", "list", "rotate"], help="make the file; show key ids; add a new key")
+    parser.add_argument("act", choices=list(ACTS), help="; ".join(f"{act}: {what}" for act, what in ACTS.items()))
+    parser.add_argument("id", nargs="?", default="", help="the key's id, as `keys list` shows it (use)")
     parser.add_argument("--file", type=Path, help="the key file (WATCHWORD_KEYS_FILE, or `keys` in WATCHWORD_HOME)")
     wishes = parser.parse_args(arguments)
+    if (wishes.act in _WITH_ID) != bool(wishes.id):
+        parser.error(f"{wishes.act} {'needs' if wishes.act in _WITH_ID else 'takes no'} key id")
     if variables.get("WATCHWORD_KEYS") and wishes.file is None:
         parser.exit(
             1,
@@ -27,23 +38,42 @@ def keys(arguments: Sequence[str], variables: Mapping[str, str]) -> int:
         )
     path: Path = wishes.file or key_file_path(variables)
     try:
-        _carry_out(wishes.act, path)
+        if wishes.act == "create":
+            return _create(path, variables)
+        _carry_out(wishes.act, path, wishes.id)
     except keyfile.KeyFileError as error:
         print(f"watchword keys: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def _carry_out(act: str, path: Path) -> None:
+def _create(path: Path, variables: Mapping[str, str]) -> int:
+    holds, doubt = keyfile.what_database_holds(database_of(variables))
+    if holds and not path.exists():
+        print(
+            f"watchword keys: {holds} was sealed with a key ring, and a new one can't open it. "
+            f"Restore its file to {path}.",
+            file=sys.stderr,
+        )
+        return 1
+    ring = keyfile.create(path)
+    print(f"Made {path} with the key {ring.keys[0].id}. Keep a copy of it in a safe place.")
+    if doubt:
+        print(f"Whether the database is a new one could not be seen: {doubt}.")
+    return 0
+
+
+def _carry_out(act: str, path: Path, key_id: str) -> None:
     match act:
-        case "create":
-            ring = keyfile.create(path)
-            print(f"Made {path} with the key {ring.keys[0].id}. Keep a copy of it in a safe place.")
         case "rotate":
-            ring = keyfile.rotate(path)
+            new = keyfile.add(path)
             print(
-                f"Added the key {ring.keys[0].id} to {path}. Restart Watchword to use it; older keys stay for reading."
+                f"Added the key {new} to {path}, for reading. Copy the file to every server and restart each process "
+                f"of Watchword; then run `watchword keys use {new}` and do so again. Until then the older key seals."
             )
+        case "use":
+            keyfile.use(path, key_id)
+            print(f"{key_id} seals from now on. Copy {path} to every server and restart each process of Watchword.")
         case "list":
             for position, key in enumerate(keyfile.read(path).keys):
                 print(f"{key.id}  {'in use' if position == 0 else 'kept for reading'}")

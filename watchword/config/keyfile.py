@@ -1,14 +1,16 @@
-"""The file that holds the key ring: made once, rotated, never overwritten, readable by its owner alone."""
+"""The file that holds the key ring: made once, added to, never overwritten, readable by its owner alone."""
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from watchword.config.secret_files import SecretFileError, read_secret_file
+from watchword.core.database_errors import name_of_trouble
 from watchword.core.keyring import KeyRing, KeyRingError
 
 OWNER_READS = 0o400
+SQLITE = "watchword.config.sqlite"
 
 
 class KeyFileError(Exception):
@@ -42,14 +44,28 @@ def create(path: Path) -> KeyRing:
     return ring
 
 
-def rotate(path: Path) -> KeyRing:
-    """Puts a new key in front of the ring in that file, in one step."""
-    ring = read(path).rotated()
+def add(path: Path) -> str:
+    """Add a new key behind the ring in that file and return its id: every process must be able to read what it makes
+    before the first one makes something with it, else good passwords are refused meanwhile."""
+    ring = read(path).with_new_key()
+    replace(path, ring)
+    return ring.keys[-1].id
+
+
+def use(path: Path, key_id: str) -> None:
+    """Put a key of the ring in that file in front."""
+    try:
+        replace(path, read(path).using(key_id))
+    except KeyRingError as error:
+        raise KeyFileError(f"{error} in {path}") from None
+
+
+def replace(path: Path, ring: KeyRing) -> None:
+    """Write another ring into a file that is there, in one step."""
     try:
         _write(path, ring, lambda written: written.replace(path))
     except OSError as error:
         raise KeyFileError(f"{path} can't be written ({error.strerror})") from None
-    return ring
 
 
 def read_or_create(path: Path) -> KeyRing:
@@ -77,3 +93,28 @@ def _write(path: Path, ring: KeyRing, put: Callable[[Path], object]) -> None:
             os.close(folder)
     finally:
         written.unlink(missing_ok=True)
+
+
+def what_database_holds(database: Mapping[str, object]) -> tuple[str, str]:
+    """Return the database in words if it holds anything of Watchword's, and why that can't be told if it can't.
+
+    Asks without Django, which can't start without a ring. Nothing is made where nothing is.
+    """
+    if database.get("ENGINE") == SQLITE:
+        path = Path(str(database["NAME"]))
+        return (f"the database {path}", "") if path.exists() and path.stat().st_size else ("", "")
+    if not database:
+        return "", "WATCHWORD_DATABASE_URL is wrong"
+    import psycopg
+    from psycopg.conninfo import make_conninfo
+
+    names = {"NAME": "dbname", "USER": "user", "PASSWORD": "password", "HOST": "host", "PORT": "port"}
+    given = {theirs: str(database[ours]) for ours, theirs in names.items() if database.get(ours)}
+    options = database["OPTIONS"]
+    assert isinstance(options, Mapping)
+    try:
+        with psycopg.connect(make_conninfo(**given, **options)) as connection:
+            found = connection.execute("SELECT to_regclass('django_migrations') IS NOT NULL").fetchone()
+    except psycopg.Error as error:
+        return "", name_of_trouble(error)
+    return (f"the database {database['NAME']}", "") if found is not None and found[0] else ("", "")

@@ -169,26 +169,22 @@ class WebServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
 
 
 def _refuse_unready() -> int:
-    """Runs the system checks and looks for migrations that wait; 0 if all is well, else 1 after saying what isn't."""
+    """Ask whether the database can be served, and run the checks; 0 if all is well, else 1 after saying what isn't."""
     from django.core.management.base import BaseCommand, SystemCheckError
-    from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
-    from django.db.migrations.executor import MigrationExecutor
+    from django.db import DEFAULT_DB_ALIAS, connections
 
-    connection = connections[DEFAULT_DB_ALIAS]
+    from watchword.config import readiness
+
+    if reason := readiness.why_not_ready():
+        print(f"watchword serve: {reason}", file=sys.stderr)
+        return 1
     try:
         BaseCommand().check(databases=[DEFAULT_DB_ALIAS])
-        executor = MigrationExecutor(connection)
-        waiting = executor.migration_plan(executor.loader.graph.leaf_nodes())
     except SystemCheckError as error:
         print(error, file=sys.stderr)
         return 1
-    except DatabaseError as error:
-        print(f"watchword serve: the database can't be used: {error}", file=sys.stderr)
-        return 1
     finally:
         # A connection must not be carried through a fork.
-        connection.close()
-    if waiting:
-        print("watchword serve: the database isn't up to date; run `watchword migrate` first.", file=sys.stderr)
-        return 1
+        connections[DEFAULT_DB_ALIAS].close()
+    readiness.note_keys()
     return 0

@@ -94,10 +94,30 @@ class KeyRing:
         lines = (f"{_TEXT_VERSION}:{key.id}:{base64.b64encode(key.secret).decode()}" for key in self.keys)
         return "\n".join(lines) + "\n"
 
-    def rotated(self) -> "KeyRing":
-        """This ring with a new key in front."""
+    def with_new_key(self) -> "KeyRing":
+        """Return this ring with a new key behind the others: it opens, and seals nothing before `using` it."""
         taken = frozenset(key.id for key in self.keys)
-        return KeyRing((_new_key(self._chance, taken=taken), *self.keys), chance=self._chance)
+        return KeyRing((*self.keys, _new_key(self._chance, taken=taken)), chance=self._chance)
+
+    def using(self, key_id: str) -> "KeyRing":
+        """Return this ring with one of its keys in front; raises KeyRingError if it is not on it."""
+        chosen = [key for key in self.keys if key.id == key_id]
+        if not chosen:
+            raise KeyRingError(f"there is no key {key_id} on the ring")
+        return KeyRing((*chosen, *(key for key in self.keys if key.id != key_id)), chance=self._chance)
+
+    def without(self, key_id: str) -> "KeyRing":
+        """Return this ring without a key that is not in front; raises KeyRingError."""
+        if self.keys[0].id == key_id:
+            raise KeyRingError(f"the key {key_id} is in use; use another one first")
+        if key_id not in {key.id for key in self.keys}:
+            raise KeyRingError(f"there is no key {key_id} on the ring")
+        return KeyRing(tuple(key for key in self.keys if key.id != key_id), chance=self._chance)
+
+    def rotated(self) -> "KeyRing":
+        """Return this ring with a new key in front: what adding one and then using it comes to."""
+        added = self.with_new_key()
+        return added.using(added.keys[-1].id)
 
     def mac(self, purpose: str, data: bytes) -> bytes:
         """HMAC-SHA-256 of data under the newest key, 32 bytes."""

@@ -97,7 +97,8 @@ def serve_mail(**environment: str) -> subprocess.CompletedProcess[str]:
 def test_a_daemon_does_not_start_on_a_database_that_is_not_up_to_date(tmp_path: Path) -> None:
     refused = serve_mail(WATCHWORD_HOME=str(tmp_path))
     assert refused.returncode != 0
-    assert "the database isn't up to date; run `watchword migrate` first" in refused.stderr
+    assert f"there is no database at {tmp_path / 'watchword.sqlite3'}" in refused.stderr
+    assert list(tmp_path.iterdir()) == [], "and none was made"
 
 
 @pytest.mark.django_db(transaction=True)

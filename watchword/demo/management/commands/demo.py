@@ -14,6 +14,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 from django.utils import timezone
 
+from watchword import __version__
+from watchword.audit import installation
 from watchword.delivery.voice import speech
 from watchword.demo import card, ports, real_phones, sample
 from watchword.demo import home as folder
@@ -95,6 +97,9 @@ class Command(BaseCommand):
 
     def _made(self, home: Path) -> sample.Made:
         call_command("migrate", verbosity=0, interactive=False)
+        if installation.missing_keys(settings.WATCHWORD_KEY_RING):
+            raise CommandError(f"the keys in {home} don't open its database; begin anew: make demo RESET=1")
+        installation.note_release(__version__, now=timezone.now())
         made = card.kept(home)
         if made is not None and Organisation.objects.exists():
             return made

@@ -7,8 +7,6 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from django.db import DatabaseError, connection
-from django.db.migrations.executor import MigrationExecutor
 
 from watchword.doors.mail.checks import DatabaseChecks, be_impatient
 from watchword.doors.mail.server import Plan, serve
@@ -23,7 +21,6 @@ class Command(BaseCommand):
     def handle(self, *_arguments: Any, **_options: Any) -> None:
         """Serve until SIGTERM or SIGINT."""
         be_impatient()
-        _refuse_an_old_database()
         wishes = settings.WATCHWORD_MAIL
         plan = Plan(
             folder=settings.WATCHWORD_MAIL_SOCKET_DIRECTORY,
@@ -39,17 +36,3 @@ class Command(BaseCommand):
     def _ready(self, places: Sequence[str]) -> None:
         self.stdout.write(f"The mail door is open: {', '.join(places)}")
         sys.stdout.flush()
-
-
-def _refuse_an_old_database() -> None:
-    try:
-        executor = MigrationExecutor(connection)
-        plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    except DatabaseError as error:
-        raise CommandError(
-            f"the database can't be read ({type(error).__name__}); `watchword check` says more"
-        ) from None
-    finally:
-        connection.close()
-    if plan:
-        raise CommandError("the database isn't up to date; run `watchword migrate` first")

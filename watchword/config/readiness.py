@@ -1,0 +1,147 @@
+"""Whether the database can be served by this program with this key ring; each refusal is one sentence."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from django.conf import settings
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connections
+from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.loader import MigrationLoader
+from django.utils import timezone
+
+from watchword import __version__
+from watchword.audit import installation
+from watchword.audit.models import Release, SealingKey
+from watchword.core.database_errors import name_of_trouble
+
+SQLITE = "watchword.config.sqlite"
+
+
+def why_not_ready() -> str | None:
+    """Return why nothing may be served, or None. It writes nothing and makes no file.
+
+    Looks in this order: is the database there and writable, does it answer, is it neither older nor newer than this
+    program, can the key ring open what it holds.
+    """
+    return why_unusable() or _asked(lambda: _why_wrong_release() or why_wrong_keys())
+
+
+def why_not_migratable() -> str | None:
+    """Return why the database must not be migrated, or None: one that is not there yet is made by migrating."""
+    if is_sqlite() and not _path().exists():
+        return None
+    return why_unusable() or _asked(lambda: _why_newer() or why_wrong_keys())
+
+
+def note_keys() -> None:
+    """Remember which key seals from now on. Called by what is about to write."""
+    installation.register_key(settings.WATCHWORD_KEY_RING, now=timezone.now())
+    connections[DEFAULT_DB_ALIAS].close()
+
+
+def note_migrated() -> None:
+    """Remember which release migrated the database, and which key seals it."""
+    installation.note_release(__version__, now=timezone.now())
+    note_keys()
+
+
+def why_unusable() -> str | None:
+    """Return why the database can't be opened for reading and writing; for SQLite that is asked of its file first."""
+    if is_sqlite():
+        path = _path()
+        if not path.parent.is_dir():
+            return f"there is no folder {path.parent} for the database (WATCHWORD_HOME, WATCHWORD_DATABASE_URL)."
+        if not path.exists():
+            return (
+                f"there is no database at {path}. If it should be there, correct WATCHWORD_DATABASE_URL or "
+                "WATCHWORD_HOME; a new one is made by `watchword migrate`."
+            )
+        for place in (path, path.parent):
+            if not os.access(place, os.R_OK | os.W_OK):
+                return f"this user may not read and write {place}; see whose it is (ls -l) and mend that."
+    return _asked(_connect)
+
+
+def why_wrong_keys() -> str | None:
+    """Return which keys of the database the ring lacks; None also where the database knows of no keys yet."""
+    if SealingKey._meta.db_table not in connections[DEFAULT_DB_ALIAS].introspection.table_names():
+        return None
+    missing = installation.missing_keys(settings.WATCHWORD_KEY_RING)
+    if not missing:
+        return None
+    which = f"the key {missing[0]}, which is" if len(missing) == 1 else f"the keys {', '.join(missing)}, which are"
+    return (
+        f"this database was sealed with {which} not on the ring in {_place_of_ring()}; restore that file from its "
+        "copy. Without it nobody can sign in with what they registered."
+    )
+
+
+def is_empty() -> bool:
+    """Whether the database holds nothing yet: no file, or no table of migrations with a row."""
+    if is_sqlite() and (not _path().exists() or _path().stat().st_size == 0):
+        return True
+    return not MigrationLoader(connections[DEFAULT_DB_ALIAS]).applied_migrations
+
+
+def is_sqlite() -> bool:
+    """Whether the database is a file."""
+    return bool(connections[DEFAULT_DB_ALIAS].settings_dict["ENGINE"] == SQLITE)
+
+
+def _path() -> Path:
+    return Path(str(connections[DEFAULT_DB_ALIAS].settings_dict["NAME"]))
+
+
+def _place_of_ring() -> str:
+    return "WATCHWORD_KEYS" if os.environ.get("WATCHWORD_KEYS") else str(settings.WATCHWORD_KEY_FILE)
+
+
+def _asked(question: Callable[[], str | None]) -> str | None:
+    """Ask the database; an error is the answer. The connection is closed: it must not go through a fork."""
+    try:
+        return question()
+    except (DatabaseError, InterfaceError) as error:
+        return f"the database can't be used: {name_of_trouble(error)}."
+    finally:
+        connections[DEFAULT_DB_ALIAS].close()
+
+
+def _connect() -> str | None:
+    connection = connections[DEFAULT_DB_ALIAS]
+    connection.ensure_connection()
+    with connection.cursor() as cursor:
+        # Opening a file proves nothing: SQLite reads it with the first question.
+        cursor.execute("PRAGMA schema_version" if is_sqlite() else "SELECT 1")
+        cursor.fetchone()
+        if is_sqlite():
+            return None
+        cursor.execute("SHOW transaction_read_only")
+        return "the database is read-only; is it a replica?" if cursor.fetchone()[0] == "on" else None
+
+
+def _why_wrong_release() -> str | None:
+    executor = MigrationExecutor(connections[DEFAULT_DB_ALIAS])
+    if not executor.loader.applied_migrations:
+        return "the database is empty; run `watchword migrate` first, or correct WATCHWORD_DATABASE_URL."
+    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        return "the database isn't up to date; run `watchword migrate` first."
+    return _why_newer()
+
+
+def _why_newer() -> str | None:
+    loader = MigrationLoader(connections[DEFAULT_DB_ALIAS])
+    ours = {app for app, _name in loader.disk_migrations}
+    unknown = [each for each in loader.applied_migrations if each[0] in ours and each not in loader.disk_migrations]
+    row = None
+    if Release._meta.db_table in connections[DEFAULT_DB_ALIAS].introspection.table_names():
+        row = installation.noted_release()
+    if not unknown and (row is None or installation.may_serve(__version__, row)):
+        return None
+    if unknown and installation.may_serve(__version__, row):
+        return None
+    made_by, lowest = (row.migrated_by, row.lowest) if row is not None else ("a newer release", "")
+    needs = f"needs Watchword {lowest} or newer" if lowest else "needs that release"
+    return f"this database was migrated by {made_by} and {needs}; this is Watchword {__version__}."
