@@ -20,7 +20,8 @@ from tests.telephone import Telephone
 from tests.world import World, sign_in
 from watchword.audit.models import Event
 from watchword.config.environment import Environment, read_environment
-from watchword.signin.middleware import client_address
+from watchword.signin import client_addresses
+from watchword.signin.client_addresses import Complaints, client_address
 from watchword.signin.models import Session
 
 FOREIGN_HOSTS = [
@@ -216,6 +217,22 @@ def test_xff_03_whatever_is_written_there_an_address_comes_out(forwarded: str) -
         request = RequestFactory().get("/", REMOTE_ADDR="10.0.0.1")
         request.META["HTTP_X_FORWARDED_FOR"] = forwarded
         assert str(ipaddress.ip_address(client_address(request))) == client_address(request)
+
+
+def test_an_unlisted_proxy_is_an_error_in_the_log_that_nobody_can_flood(
+    settings: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Said once in ten minutes, however many requests come, and not at all of proxies that are listed."""
+    settings.WATCHWORD_TRUSTED_PROXIES = TRUSTED
+    clock = iter([1000.0, *[1001.0] * 50, 1599.0, 1601.0, 1602.0])
+    monkeypatch.setattr(client_addresses, "_COMPLAINTS", Complaints(lambda: next(clock)))
+    address_of("10.0.0.1", "198.51.100.1")
+    assert caplog.text == ""
+    for _ in range(54):
+        address_of("203.0.113.9", "198.51.100.1")
+    assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR"]
+    assert "X-Forwarded-For came from 203.0.113.9, which is not in WATCHWORD_TRUSTED_PROXIES" in caplog.text
+    assert "198.51.100.1" not in caplog.text
 
 
 @pytest.mark.parametrize("listed", ["0.0.0.0/0", "::/0", "10.0.0.0/8, 0.0.0.0/0", "10.0.0.1/8", "everybody", "10.0.0"])

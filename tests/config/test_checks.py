@@ -1,6 +1,7 @@
 """What refuses to start."""
 
 from collections.abc import Callable
+from ipaddress import ip_network
 
 import pytest
 from django.conf import settings
@@ -13,6 +14,7 @@ PRODUCTION = {
     "DEBUG": False,
     "DELIVERY_CHANNELS": [],
     "WATCHWORD_PUBLIC_URL": "https://watchword.example.org",
+    "WATCHWORD_TRUSTED_PROXIES": (ip_network("127.0.0.1"),),
 }
 
 
@@ -96,4 +98,20 @@ def test_a_public_address_in_clear_is_refused(production: Change, url: str) -> N
 
 def test_plain_http_on_this_machine_is_allowed(production: Change) -> None:
     production(WATCHWORD_PUBLIC_URL="http://localhost:8000")
+    assert found_ids() == []
+
+
+def test_a_proxy_that_nobody_named_is_refused(production: Change) -> None:
+    """Else every browser would have the proxy's address, and one stranger could make everybody wait."""
+    production(WATCHWORD_TRUSTED_PROXIES=())
+    assert found_ids() == ["watchword.E020"]
+
+
+def test_no_proxy_is_fine_where_the_operator_says_so(production: Change) -> None:
+    production(WATCHWORD_TRUSTED_PROXIES=(), WATCHWORD_NO_PROXY=True)
+    assert found_ids() == []
+
+
+def test_plain_http_on_this_machine_needs_no_proxy(production: Change) -> None:
+    production(WATCHWORD_TRUSTED_PROXIES=(), WATCHWORD_PUBLIC_URL="http://localhost:8000")
     assert found_ids() == []

@@ -79,7 +79,7 @@ def test_a_mistaken_environment_is_told_in_plain_words_whatever_the_command(tmp_
 
 def test_a_fresh_folder_becomes_a_checked_installation(tmp_path: Path) -> None:
     home = tmp_path / "state"
-    public = {"WATCHWORD_PUBLIC_URL": "https://watchword.example.org"}
+    public = {"WATCHWORD_PUBLIC_URL": "https://watchword.example.org", "WATCHWORD_TRUSTED_PROXIES": "127.0.0.1"}
     assert watchword("keys", "create", home=home).returncode == 0
     assert home.stat().st_mode & 0o777 == 0o700
     done = watchword("serve", "web", home=home, **public)

@@ -172,6 +172,48 @@ def test_a_postgresql_address_is_taken_apart() -> None:
     assert database["OPTIONS"] == {"connect_timeout": 5, "sslmode": "verify-full"}
 
 
+@pytest.mark.parametrize("host", ["db.example", "10.0.0.5", "db1.example,db2.example", "127.0.0.1,db.example"])
+def test_postgresql_elsewhere_must_prove_who_it_is(host: str) -> None:
+    options = good(WATCHWORD_DATABASE_URL=f"postgresql://watch@{host}/people").database["OPTIONS"]
+    assert options == {"connect_timeout": 5, "sslmode": "verify-full", "sslrootcert": "system"}
+
+
+@pytest.mark.parametrize(
+    "address", ["/people", "127.0.0.1/people", "localhost/people", "[::1]/people", "%2Frun/people"]
+)
+def test_postgresql_on_this_machine_needs_no_certificate(address: str) -> None:
+    options = good(WATCHWORD_DATABASE_URL=f"postgresql://{address}").database["OPTIONS"]
+    assert options == {"connect_timeout": 5}
+
+
+def test_what_an_operator_says_about_certificates_is_kept() -> None:
+    url = "postgresql://db.example/people?sslmode=disable"
+    assert good(WATCHWORD_DATABASE_URL=url).database["OPTIONS"] == {"connect_timeout": 5, "sslmode": "disable"}
+    url = "postgresql://db.example/people?sslrootcert=/etc/ca.pem"
+    options = good(WATCHWORD_DATABASE_URL=url).database["OPTIONS"]
+    assert options == {"connect_timeout": 5, "sslmode": "verify-full", "sslrootcert": "/etc/ca.pem"}
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:8000", "[::]:8000", "10.0.0.5:80", "watchword.example.org:80"])
+def test_plain_http_to_other_machines_is_refused_unless_it_is_said(listen: str) -> None:
+    assert "which others than this machine can reach over plain http" in only_problem(WATCHWORD_LISTEN=listen)
+    assert good(WATCHWORD_LISTEN=listen, WATCHWORD_ALLOW_PLAIN_HTTP="yes").listen_host == listen.rpartition(":")[
+        0
+    ].strip("[]")
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1:8000", "127.0.0.2:80", "[::1]:8000", "localhost:8000"])
+def test_plain_http_within_this_machine_is_fine(listen: str) -> None:
+    assert good(WATCHWORD_LISTEN=listen).listen_port in {80, 8000}
+
+
+@pytest.mark.parametrize(("said", "no_proxy"), [("none", True), ("NONE", True), ("", False), ("127.0.0.1", False)])
+def test_that_there_is_no_proxy_is_said_by_a_word(said: str, no_proxy: bool) -> None:
+    environment = good(WATCHWORD_TRUSTED_PROXIES=said)
+    assert environment.no_proxy is no_proxy
+    assert bool(environment.trusted_proxies) is (said == "127.0.0.1")
+
+
 def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
     file = tmp_path / "database"
     file.write_text("sqlite:///srv/other.db\n")

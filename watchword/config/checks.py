@@ -78,3 +78,20 @@ def the_public_address_is_safe(app_configs: Sequence[AppConfig] | None, **_optio
     hint = "Set WATCHWORD_PUBLIC_URL to an https:// address; plain http is for this machine alone."
     words = "The public address is not https, so passwords and codes would travel in clear."
     return [checks.Error(words, hint=hint, id="watchword.E006")]
+
+
+@checks.register(checks.Tags.security)
+def the_proxy_in_front_is_named(app_configs: Sequence[AppConfig] | None, **_options: Any) -> list[checks.Error]:
+    """The web door speaks no TLS, so that a proxy stands before every https address.
+
+    Unless it is named, every browser has its address: whoever types wrong passwords makes everybody wait.
+    """
+    is_https = urlsplit(settings.WATCHWORD_PUBLIC_URL).scheme == "https"
+    if not is_https or settings.WATCHWORD_TRUSTED_PROXIES or settings.WATCHWORD_NO_PROXY:
+        return []
+    hint = (
+        "Set WATCHWORD_TRUSTED_PROXIES to its address (127.0.0.1,::1 if it runs on this machine), or to none if what "
+        "stands in front keeps the browser's address itself. See docs/operating/proxy.md."
+    )
+    words = "The public address is https, and the proxy that speaks it is not named: all browsers would look like one."
+    return [checks.Error(words, hint=hint, id="watchword.E020")]

@@ -1,10 +1,15 @@
 """From the address of a database to the settings that Django wants."""
 
+import os
 from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit
 
+from watchword.config.addresses import is_loopback
+
 _CONNECTION_SECONDS = 5
 _KEPT_SECONDS = 60
+_LIBPQ_KNOWS_SYSTEM = 160_000
+"""From this release on libpq can trust the certificates that the system trusts (sslrootcert=system)."""
 
 
 class DatabaseUrlError(ValueError):
@@ -43,6 +48,11 @@ def _postgresql(url: str) -> Mapping[str, object]:
         raise DatabaseUrlError("is not a PostgreSQL address that libpq understands") from None
     if not wishes.get("dbname"):
         raise DatabaseUrlError("names no database (postgresql://host/NAME)")
+    if _is_elsewhere(wishes) and "sslmode" not in wishes and "PGSSLMODE" not in os.environ:
+        # Everything that Watchword knows travels there, and whoever answers must be who is meant.
+        wishes["sslmode"] = "verify-full"
+        if psycopg.pq.version() >= _LIBPQ_KNOWS_SYSTEM and "PGSSLROOTCERT" not in os.environ:
+            wishes.setdefault("sslrootcert", "system")
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": wishes.pop("dbname"),
@@ -54,3 +64,9 @@ def _postgresql(url: str) -> Mapping[str, object]:
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {"connect_timeout": _CONNECTION_SECONDS, **wishes},
     }
+
+
+def _is_elsewhere(wishes: Mapping[str, str]) -> bool:
+    """Whether a connection leaves this machine; libpq takes a list of hosts, and a path is a socket's folder."""
+    hosts = (wishes.get("hostaddr") or wishes.get("host") or os.environ.get("PGHOST", "")).split(",")
+    return any(host and not host.startswith(("/", "@")) and not is_loopback(host) for host in hosts)

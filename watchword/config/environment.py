@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from watchword.config import mail_sending, mail_wishes
-from watchword.config.addresses import wrong_with_public_url
+from watchword.config.addresses import is_loopback, wrong_with_public_url
 from watchword.config.databases import DatabaseUrlError, database_settings
 from watchword.config.secret_files import SecretFileError, read_secret_file
 from watchword.core.keyring import KeyRing, KeyRingError
@@ -21,6 +21,7 @@ KEY_FILE_NAME = "keys"
 LANGUAGES = ("en",)
 YES = frozenset(("yes", "true", "on", "1"))
 NO = frozenset(("no", "false", "off", "0"))
+NONE = "none"
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 VARIABLES: Mapping[str, str] = {
@@ -29,7 +30,8 @@ VARIABLES: Mapping[str, str] = {
     "DATABASE_URL": "sqlite:///absolute/path or postgresql://user:password@host/name",
     "PUBLIC_URL": "the address people type, such as https://watchword.example.org",
     "LISTEN": "host:port where `watchword serve web` listens; 127.0.0.1:8000 if not set",
-    "TRUSTED_PROXIES": "addresses or networks of the proxies in front, separated by commas",
+    "ALLOW_PLAIN_HTTP": "yes if LISTEN may name an address that other machines reach, over a network of your own alone",
+    "TRUSTED_PROXIES": "addresses or networks of the proxies in front, separated by commas, or none",
     "PHONES_FILE": "which carriers bring texts and calls to phones (TOML), see docs/operating/phones.md; absolute",
     "DELIVERY_CHANNELS": "dotted paths of the channels that carry codes, separated by commas",
     **mail_wishes.VARIABLES,
@@ -68,6 +70,8 @@ class Environment:
     listen_host: str
     listen_port: int
     trusted_proxies: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
+    no_proxy: bool
+    """Whether the operator said that there is none whose word on addresses counts."""
     phones_file: str
     delivery_channels: tuple[str, ...]
     mail_socket_directory: Path
@@ -115,6 +119,7 @@ def read_environment(
         listen_host=listen_host,
         listen_port=listen_port,
         trusted_proxies=reader.networks("TRUSTED_PROXIES"),
+        no_proxy=reader.text("TRUSTED_PROXIES").lower() == NONE,
         phones_file=reader.file("PHONES_FILE"),
         delivery_channels=tuple(reader.dotted_paths("DELIVERY_CHANNELS")),
         mail_socket_directory=reader.folder("MAIL_SOCKET_DIRECTORY", home / "mail"),
@@ -259,6 +264,14 @@ class _Reader:
         if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:  # noqa: PLR2004  TCP
             self.wrong("LISTEN", f"is {text!r}")
             return "127.0.0.1", 8000
+        if not is_loopback(host) and not self.yes_or_no("ALLOW_PLAIN_HTTP"):
+            # The web door speaks no TLS: passwords and codes would travel there in clear.
+            self.wrong(
+                "LISTEN",
+                f"names {host}, which others than this machine can reach over plain http",
+                "127.0.0.1:port behind a proxy on this machine, or WATCHWORD_ALLOW_PLAIN_HTTP=yes if only your own "
+                "proxy's network lies between",
+            )
         return host.strip("[]"), int(port)
 
     def mail(self) -> mail_wishes.MailWishes:
@@ -266,7 +279,7 @@ class _Reader:
 
     def networks(self, name: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
         networks = []
-        for item in _listed(self.text(name)):
+        for item in _listed(self.text(name)) if self.text(name).lower() != NONE else ():
             try:
                 network = ipaddress.ip_network(item)
             except ValueError:

@@ -2,6 +2,7 @@
 
 import logging
 import re
+from datetime import datetime
 from typing import Any
 
 # One-time links carry their secret as a part of the path.
@@ -19,6 +20,12 @@ class LineFormatter(logging.Formatter):
     Whoever can put a line break, a terminal's escape or a bidirectional mark into a name, an address or a header
     could otherwise write lines that look like ours.
     """
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802  (logging's name)
+        """Return the local time with its offset from UTC (RFC 3339): lines of several machines can be joined."""
+        if datefmt is not None:
+            return super().formatTime(record, datefmt)
+        return datetime.fromtimestamp(record.created).astimezone().isoformat(timespec="milliseconds")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  (logging's name)
         """Return the line itself, with every character that isn't printable written as an escape."""

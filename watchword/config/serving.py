@@ -116,14 +116,23 @@ class AccessLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
     def setup(self, cfg: Any) -> None:
         """Gunicorn's handlers, each with our way of writing a line."""
         super().setup(cfg)
-        for log, shape in ((self.error_log, self.error_fmt), (self.access_log, self.access_fmt)):
+        for log, name in ((self.error_log, "watchword.web"), (self.access_log, "watchword.access")):
             if (handler := self._get_gunicorn_handler(log)) is not None:
-                handler.setFormatter(LineFormatter(shape, self.datefmt))
+                handler.setFormatter(LineFormatter(f"%(asctime)s %(levelname)s {name}: %(message)s"))
 
     def atoms(self, resp: Any, req: Any, environ: Any, request_time: timedelta) -> dict[str, Any]:
-        """Gunicorn's values for one line, with long opaque parts of the path left out."""
+        """Gunicorn's values for one line: the browser's address, no query, no long opaque part of a path."""
+        from watchword.signin.client_addresses import address_of
+
         atoms: dict[str, Any] = super().atoms(resp, req, environ, request_time)
-        return {**atoms, "U": path_for_log(str(atoms.get("U") or "")), "r": "-", "q": "-", "f": "-"}
+        return {
+            **atoms,
+            "h": address_of(environ) or "-",
+            "U": path_for_log(str(atoms.get("U") or "")),
+            "r": "-",
+            "q": "-",
+            "f": "-",
+        }
 
 
 def _settle_memory(_worker: object) -> None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
 from urllib.parse import urlencode
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
@@ -17,10 +15,8 @@ from watchword.audit.record import Origin
 from watchword.core.policy import Door
 from watchword.directory.models import User
 from watchword.signin import cookies, sessions
+from watchword.signin.client_addresses import client_address
 from watchword.signin.models import Session
-
-MOST_HOPS = 20
-"""Proxies behind one another that are looked through; more of them is no real site."""
 
 
 class Nobody:
@@ -89,43 +85,3 @@ def session_of(request: HttpRequest) -> Session:
 def origin_of(request: HttpRequest) -> Origin:
     """Return where a request of a browser came from."""
     return Origin(address=client_address(request), agent=request.headers.get("User-Agent", ""), door=Door.WEB.value)
-
-
-def client_address(request: HttpRequest) -> str:
-    """Return the address of the browser.
-
-    X-Forwarded-For is read only where the peer is a listed proxy, and then from the right: the first address that is
-    not a listed proxy itself. Anything unreadable in it ends the reading, so that nothing forged gets further.
-    """
-    peer: str = request.META.get("REMOTE_ADDR", "")
-    address = _address(peer)
-    if address is None:
-        return peer
-    hops = request.headers.get("X-Forwarded-For", "").rsplit(",", maxsplit=MOST_HOPS)[-MOST_HOPS:]
-    while hops and _is_trusted_proxy(address):
-        hop = _address(hops.pop())
-        if hop is None:
-            break
-        address = hop
-    return str(address)
-
-
-def _address(hop: str) -> IPv4Address | IPv6Address | None:
-    """Return the address that a proxy wrote: bare, with a port, or in brackets; None if it is anything else."""
-    bare = hop.strip()
-    if bare.startswith("["):
-        bare = bare[1:].partition("]")[0]
-    elif bare.count(":") == 1:
-        bare = bare.partition(":")[0]
-    try:
-        address = ip_address(bare)
-    except ValueError:
-        return None
-    if isinstance(address, IPv6Address):
-        # A zone is free text, and names an interface of the proxy: of no use here.
-        return None if address.scope_id is not None else address.ipv4_mapped or address
-    return address
-
-
-def _is_trusted_proxy(address: IPv4Address | IPv6Address) -> bool:
-    return any(address in ip_network(network) for network in settings.WATCHWORD_TRUSTED_PROXIES)

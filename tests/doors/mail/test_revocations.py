@@ -207,3 +207,32 @@ def test_a_command_that_is_not_there_is_logged(caplog: pytest.LogCaptureFixture)
 
     asyncio.run(stage())
     assert "/no/such/doveadm can't be run" in caplog.text
+
+
+def test_the_command_inherits_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WATCHWORD_KEYS", "v1:hunter2")
+    monkeypatch.setenv("PGPASSWORD", "hunter2")
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    told = tmp_path / "environment"
+    script = f"import os, sys; open({str(told)!r}, 'w').write(repr(dict(os.environ)) + sys.argv[1])"
+    rows = Rows()
+    rows.add(1, "alice@harbour.example")
+
+    async def stage() -> None:
+        watcher = Watcher(
+            [sys.executable, "-c", script, "{user}"],
+            was_let_in_since=lambda _name, _moment: False,
+            newest=rows.newest,
+            after=rows.after,
+        )
+        task = asyncio.create_task(watcher.run())
+        async with asyncio.timeout(20):
+            while not (told.exists() and "alice" in told.read_text()):  # noqa: ASYNC110  another process writes it
+                await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(stage())
+    assert "hunter2" not in told.read_text()
+    assert "'PATH'" in told.read_text()
+    assert "'LC_ALL': 'C.UTF-8'" in told.read_text()

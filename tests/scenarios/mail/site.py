@@ -86,6 +86,7 @@ class Site:
             "WATCHWORD_KEYS": KEYS,
             "WATCHWORD_DATABASE_URL": database_url,
             "WATCHWORD_PUBLIC_URL": "https://watchword.harbour.example",
+            "WATCHWORD_TRUSTED_PROXIES": "127.0.0.1",
             "WATCHWORD_MAIL_SOCKET_DIRECTORY": str(self.sockets),
             "WATCHWORD_MAIL_SOCKET_OWNER": ":postfix",
             "WATCHWORD_MAIL_KICK": f"doveadm -c {folder}/dovecot/dovecot.conf kick -- {{user}}",
@@ -199,6 +200,13 @@ def listens(port: int) -> bool:
             return bool(connection.recv(1))
     except OSError:
         return False
+
+
+def listens_at(port: int) -> bool:
+    """Whether somebody takes connections at a port of this machine, whoever has to speak first."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def answers(path: Path) -> bool:

@@ -10,7 +10,7 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 from tests.environment import KEYS
-from tests.scenarios.mail.site import answers, database_url, free_ports, wait_until
+from tests.scenarios.mail.site import answers, database_url, free_ports, listens_at, wait_until
 
 WEB = ("web1", "web2")
 MAIL = "mail"
@@ -59,6 +59,14 @@ class Served:
         """Wait until a process answers."""
         wait_until(lambda: self._answers(name) or self._running[name].poll() is not None)
         assert self._running[name].poll() is None, f"{name} ended:\n{self.log_of(name)}"
+
+    def wait_for_port(self, name: str) -> None:
+        """Wait until a web process takes connections, whatever it would answer."""
+        wait_until(lambda: listens_at(self.ports[name]) or not self.is_running(name))
+        assert self.is_running(name), f"{name} ended:\n{self.log_of(name)}"
+
+    def is_running(self, name: str) -> bool:
+        return self._running[name].poll() is None
 
     def start_all(self) -> None:
         for name in self.names:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import subprocess
 import wave
 from functools import lru_cache
+
+from watchword.core.child_environment import child_environment
 
 PROGRAM = "espeak-ng"
 _SECONDS = 10
@@ -34,6 +37,7 @@ def speak(words: str, language: str = "en") -> bytes:
         done = subprocess.run(  # noqa: S603  (a fixed program; the words come by standard input)
             [program, "-v", voice, "-s", str(_WORDS_EACH_MINUTE), "--stdin", "--stdout"],
             input=words[:_LONGEST].encode(),
+            env=child_environment(os.environ),
             capture_output=True,
             timeout=_SECONDS,
             check=True,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from datetime import UTC, datetime, timedelta
 from django.db import Error as DatabaseError
 from django.db import close_old_connections
 
+from watchword.core.child_environment import child_environment
 from watchword.signin.models import Revocation
 
 log = logging.getLogger(__name__)
@@ -160,6 +162,7 @@ class Watcher:
             try:
                 process = await asyncio.create_subprocess_exec(
                     *command,
+                    env=child_environment(os.environ),
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=asyncio.subprocess.DEVNULL,
                     stderr=asyncio.subprocess.PIPE,
