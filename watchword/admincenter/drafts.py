@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -20,11 +21,15 @@ _NOT_KEPT = ("csrfmiddlewaretoken", "draft")
 
 
 def keep(request: HttpRequest, values: Mapping[str, Sequence[str]]) -> Draft:
-    """Keep values for this page and person, and forget the person's older ones."""
+    """Keep values for this page and person."""
     user, now = person_of(request), timezone.now()
-    Draft.objects.filter(user=user, made_at__lt=now - LASTS).delete()
     kept = {name: list(several) for name, several in values.items() if name not in _NOT_KEPT}
-    return Draft.objects.create(user=user, made_at=now, page=request.path, values=kept)
+    return Draft.objects.create(user=user, made_at=now, page=request.path, sealed_values=json.dumps(kept))
+
+
+def forget_old(*, now: datetime) -> int:
+    """Delete the drafts whose hour is over, whoever made them, and return how many; for the worker."""
+    return Draft.objects.filter(made_at__lt=now - LASTS).delete()[0]
 
 
 def address_of(draft: Draft) -> str:

@@ -1,10 +1,12 @@
 """What an administrator has ticked, typed or chosen, kept while they prove again or read what would follow."""
 
+import json
 import uuid
 
 from django.db import models
 
 from watchword.directory.models import User
+from watchword.directory.sealed_field import SealedTextField
 
 
 class Draft(models.Model):
@@ -18,7 +20,16 @@ class Draft(models.Model):
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
     made_at = models.DateTimeField()
     page = models.CharField(max_length=200)
-    values = models.JSONField()
+    sealed_values = SealedTextField(purpose="admincenter.draft", default="", db_default=b"")
+    """JSON of the fields and their values: a file of people holds their telephone numbers."""
+    values_in_clear = models.JSONField(db_column="values", default=dict)
+    """Written by a release that did not seal drafts."""
 
     def __str__(self) -> str:
         return f"draft of {self.user_id} for {self.page}"
+
+    @property
+    def values(self) -> dict[str, list[str]]:
+        """The fields of the form, each with its values."""
+        found: dict[str, list[str]] = json.loads(self.sealed_values) if self.sealed_values else self.values_in_clear
+        return found

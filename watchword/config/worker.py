@@ -16,10 +16,12 @@ from types import FrameType
 from django.db import close_old_connections, connection
 from django.utils import timezone
 
+from watchword.admincenter import drafts
 from watchword.alerts.hearing import hear
 from watchword.alerts.sending import send_waiting
 from watchword.audit import seals
 from watchword.audit.outbox import UNAVAILABLE, cause_of
+from watchword.directory.sealing import seal_what_lies_in_clear
 from watchword.signin.abandoned import close_abandoned
 from watchword.signin.overview import text_number_of
 from watchword.signin.sweeping import sweep
@@ -52,6 +54,8 @@ def jobs() -> list[Job]:
         Job("seal the log", 1.0, lambda: seals.seal(now=timezone.now())),
         Job("close abandoned sign-ins", 5.0, lambda: close_abandoned(now=timezone.now())),
         Job("sweep what is old", 60.0, lambda: sweep(now=timezone.now())),
+        Job("forget old drafts", 60.0, lambda: drafts.forget_old(now=timezone.now())),
+        Job("seal what lies in clear", 60.0, seal_what_lies_in_clear),
     ]
 
 

@@ -134,7 +134,11 @@ def edit_person(
             for field in changed:
                 setattr(user, field, values[field])
             user.search_key = _search_key(values)
-            user.save(update_fields=[*changed, "search_key"])
+            # What a release without sealed columns wrote is older than this.
+            in_clear = [f"{field}_in_clear" for field in ("contact_mail", "directory_phone") if field in changed]
+            for field in in_clear:
+                setattr(user, field, "")
+            user.save(update_fields=[*changed, *in_clear, "search_key"])
             if "sign_in_name" in changed:
                 name = values["sign_in_name"]
                 SignInName.objects.filter(user=user, key=name_key(name), is_alias=True).delete()

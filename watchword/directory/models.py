@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from watchword.core.policy import Limits, MfaState, Policy, Standing
 from watchword.directory.roles import ROLE_NAMES, Act, Role, may
+from watchword.directory.sealed_field import SealedTextField
 
 
 class Organisation(models.Model):
@@ -77,8 +78,25 @@ class User(models.Model):
     organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="users")
     sign_in_name = models.CharField(_("sign-in name"), max_length=254)
     display_name = models.CharField(_("display name"), max_length=100)
-    contact_mail = models.EmailField(_("contact mail"), blank=True)
-    directory_phone = models.CharField(_("phone in the directory"), max_length=40, blank=True)
+    contact_mail = SealedTextField(
+        _("contact mail"),
+        purpose="directory.contact_mail",
+        db_column="contact_mail_sealed",
+        blank=True,
+        default="",
+        db_default=b"",
+    )
+    directory_phone = SealedTextField(
+        _("phone in the directory"),
+        purpose="directory.phone",
+        db_column="directory_phone_sealed",
+        blank=True,
+        default="",
+        db_default=b"",
+    )
+    # Written by a release that did not seal them, which may be running beside this one; see ``sealing``.
+    contact_mail_in_clear = models.CharField(max_length=254, db_column="contact_mail", blank=True, default="")
+    directory_phone_in_clear = models.CharField(max_length=40, db_column="directory_phone", blank=True, default="")
     language = models.CharField(max_length=8, blank=True, default="", db_default="", help_text="Of texts and calls")
     created_at = models.DateTimeField()
     blocked_at = models.DateTimeField(null=True, blank=True)
