@@ -85,7 +85,7 @@ def test_a_ring_that_can_t_open_the_database_is_refused_by_every_command_in_one_
     (said,) = refusals(home, (*COMMANDS, ["migrate"]))
     assert said == (
         f"this database was sealed with the key {lost}, which is not on the ring in {home / 'keys'}; restore that file "
-        "from its copy. Without it nobody can sign in with what they registered."
+        "from its copy. Where no copy is left, `watchword keys give-up` tells what can be done."
     )
 
 

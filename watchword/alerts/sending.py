@@ -23,6 +23,7 @@ from watchword.alerts.hearing import SEAL, give_up
 from watchword.alerts.models import By, Disavowal, Notice
 from watchword.audit.models import Event
 from watchword.audit.outbox import UNAVAILABLE, RetryPolicy, cause_of, lease
+from watchword.audit.sealed_columns import SealedColumn
 from watchword.delivery.budget import NotBefore
 from watchword.delivery.warning_texts import warn
 from watchword.directory.models import User
@@ -33,6 +34,15 @@ LEASE = timedelta(minutes=1)
 RETRIES = RetryPolicy(timedelta(seconds=20), timedelta(hours=1), longest_age=timedelta(days=2))
 PORTION = 20
 NO_MAIL_SERVER = "NoMailServer"
+
+SEALED = SealedColumn(
+    words="addresses of notices that wait",
+    model=Notice,
+    field="to",
+    purpose=SEAL,
+    void=lambda rows, now: rows.update(given_up_at=now, trouble="key lost"),
+    rows=lambda: Notice.objects.filter(sent_at=None, given_up_at=None),
+)
 
 type NumberOf = Callable[[User], str]
 """Returns the number (E.164) to which a person's texts go; empty for none. Only the rooms above may open the vault."""

@@ -59,6 +59,9 @@ class EventKind(StrEnum):
     DISAVOWED = "warning.disavowed"
     WARNING_GIVEN_UP = "warning.given_up"
     ALERT_CLOSED = "alert.closed"
+    # The installation.
+    KEY_RETIRED = "keys.retired"
+    KEYS_GIVEN_UP = "keys.given_up"
     # The organisation.
     ORGANISATION_CREATED = "organisation.created"
     SETTINGS_CHANGED = "settings.changed"

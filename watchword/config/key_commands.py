@@ -7,14 +7,17 @@ from pathlib import Path
 
 from watchword.config import keyfile
 from watchword.config.environment import database_of, key_file_path
+from watchword.config.key_retirement import give_up, retire
 
 ACTS = {
     "create": "make the file",
     "list": "show key ids",
     "rotate": "add a new key, for reading at first",
     "use": "seal with a key from now on",
+    "retire": "seal anew what lies under a key, and take it off",
+    "give-up": "void what no key of the ring can open",
 }
-_WITH_ID = frozenset({"use"})
+_WITH_ID = frozenset({"use", "retire"})
 
 
 def keys(arguments: Sequence[str], variables: Mapping[str, str]) -> int:
@@ -25,8 +28,10 @@ def keys(arguments: Sequence[str], variables: Mapping[str, str]) -> int:
         "database's: without it nobody can sign in with what they registered.",
     )
     parser.add_argument("act", choices=list(ACTS), help="; ".join(f"{act}: {what}" for act, what in ACTS.items()))
-    parser.add_argument("id", nargs="?", default="", help="the key's id, as `keys list` shows it (use)")
+    parser.add_argument("id", nargs="?", default="", help="the key's id, as `keys list` shows it (use, retire)")
     parser.add_argument("--file", type=Path, help="the key file (WATCHWORD_KEYS_FILE, or `keys` in WATCHWORD_HOME)")
+    parser.add_argument("--drop", action="store_true", help="retire: revoke the app passwords that still need it")
+    parser.add_argument("--yes", action="store_true", help="give-up: do it; otherwise only say what would be lost")
     wishes = parser.parse_args(arguments)
     if (wishes.act in _WITH_ID) != bool(wishes.id):
         parser.error(f"{wishes.act} {'needs' if wishes.act in _WITH_ID else 'takes no'} key id")
@@ -38,9 +43,15 @@ def keys(arguments: Sequence[str], variables: Mapping[str, str]) -> int:
         )
     path: Path = wishes.file or key_file_path(variables)
     try:
-        if wishes.act == "create":
-            return _create(path, variables)
-        _carry_out(wishes.act, path, wishes.id)
+        match wishes.act:
+            case "create":
+                return _create(path, variables)
+            case "retire":
+                return retire(path, wishes.id, drop=wishes.drop)
+            case "give-up":
+                return give_up(path, is_real=wishes.yes)
+            case _:
+                _carry_out(wishes.act, path, wishes.id)
     except keyfile.KeyFileError as error:
         print(f"watchword keys: {error}", file=sys.stderr)
         return 1
@@ -52,7 +63,7 @@ def _create(path: Path, variables: Mapping[str, str]) -> int:
     if holds and not path.exists():
         print(
             f"watchword keys: {holds} was sealed with a key ring, and a new one can't open it. "
-            f"Restore its file to {path}.",
+            f"Restore its file to {path}. Where no copy is left, `watchword keys give-up` tells what can be done.",
             file=sys.stderr,
         )
         return 1

@@ -60,6 +60,14 @@ def use(path: Path, key_id: str) -> None:
         raise KeyFileError(f"{error} in {path}") from None
 
 
+def without(path: Path, ring: KeyRing, key_id: str) -> KeyRing:
+    """Return the ring of that file without one of its keys; raises KeyFileError where it is in use or not there."""
+    try:
+        return ring.without(key_id)
+    except KeyRingError as error:
+        raise KeyFileError(f"{error} in {path}") from None
+
+
 def replace(path: Path, ring: KeyRing) -> None:
     """Write another ring into a file that is there, in one step."""
     try:

@@ -75,7 +75,7 @@ def why_wrong_keys() -> str | None:
     which = f"the key {missing[0]}, which is" if len(missing) == 1 else f"the keys {', '.join(missing)}, which are"
     return (
         f"this database was sealed with {which} not on the ring in {_place_of_ring()}; restore that file from its "
-        "copy. Without it nobody can sign in with what they registered."
+        "copy. Where no copy is left, `watchword keys give-up` tells what can be done."
     )
 
 

@@ -14,8 +14,10 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import QuerySet
 
 from watchword.audit.outbox import UNAVAILABLE, cause_of, lease
+from watchword.audit.sealed_columns import SealedColumn
 from watchword.core.keyring import KeyRingError
 from watchword.core.policy import Way
 from watchword.delivery.channel import Claimed, Handed, Outgoing, Result
@@ -30,6 +32,21 @@ LASTS = timedelta(minutes=5)
 """How long a message without a code (a warning) is worth sending."""
 PORTION = 100
 _SEAL = "delivery.waiting"
+
+
+def _drop(rows: QuerySet[Any], _now: datetime) -> None:
+    Delivery.objects.filter(pk__in=rows.values("pk"), result=Result.WAITING).update(result=Result.FAILED)
+    rows.delete()
+
+
+SEALED = SealedColumn(
+    words="messages that wait for a carrier",
+    model=Waiting,
+    field="payload",
+    purpose=_SEAL,
+    void=_drop,
+    rows=Waiting.objects.all,
+)
 _SOCKET = "phones-{}.sock"
 _UNREADABLE = (KeyRingError, ValueError, KeyError, TypeError)
 """What a row raises that was sealed with a key that is gone, or written by another version."""

@@ -24,6 +24,9 @@ class Credential(models.Model):
     public = models.JSONField(default=dict)
     secret = models.BinaryField(default=b"")
     lookup = models.BinaryField(max_length=32, null=True, unique=True)
+    lookup_key = models.CharField(
+        max_length=32, blank=True, default="", db_default="", help_text="Key of the ring that the look-up was made with"
+    )
     created_at = models.DateTimeField()
     last_used_at = models.DateTimeField(null=True)
     last_used_address = models.CharField(max_length=45, blank=True)

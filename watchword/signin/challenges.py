@@ -15,6 +15,7 @@ from django.db.models import F, QuerySet, Sum
 
 from watchword.audit.events import EventKind
 from watchword.audit.record import Origin, record
+from watchword.audit.sealed_columns import SealedColumn
 from watchword.core.factors import Challenge, Reason
 from watchword.core.policy import FactorKind, Way
 from watchword.delivery import countries, queue, routing
@@ -32,6 +33,14 @@ type Holder = SignInAttempt | Session
 """Whoever waits for a code: an attempt to sign in, or a session that adds a method."""
 
 _SEAL = "signin.challenge"
+SEALED = SealedColumn(
+    words="codes on their way",
+    model=CodeChallenge,
+    field="kept",
+    purpose=_SEAL,
+    void=lambda rows, now: rows.filter(void_at=None).update(void_at=now),
+    rows=CodeChallenge.objects.all,
+)
 LATE = timedelta(seconds=20)
 """A text that is not known to have arrived by then is late: the page offers a call."""
 

@@ -91,15 +91,18 @@ def check_many(questions: Sequence[Question], *, now: datetime) -> list[Answer]:
         hits = [_hit(question, word, found) for question, word in zip(questions, lookups, strict=True)]
         # Who was named by what failed; what succeeded is never looked up twice.
         named = _people([question.name for question, hit in zip(questions, hits, strict=True) if hit is None])
-        answers, happenings, uses = [], [], []
-        for question, hit in zip(questions, hits, strict=True):
+        answers, happenings, uses, moves = [], [], [], []
+        for question, word, hit in zip(questions, lookups, hits, strict=True):
             decision = _judge(hit, question, now)
             answers.append(Answer(True, hit.sign_in_name) if hit and isinstance(decision, Allow) else NO)
             person = hit or named.get(_key(question.name) or "")
             happenings.append(_happening(question, decision, person, now, hit=hit))
             if hit is not None and isinstance(decision, Allow):
                 uses.append(vault.Use(hit.credential_id, now, question.address, question.service))
+                if word[0] not in found:
+                    moves.append((hit.credential_id, word[0]))
         vault.note_use(uses)
+        vault.move_lookups(moves)
         record_all(happenings)
     return answers
 

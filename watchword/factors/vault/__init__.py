@@ -2,6 +2,13 @@
 
 from watchword.factors.vault.invariants import problems
 from watchword.factors.vault.lookups import Found, Use, find_by_lookups, lookups, note_use
+from watchword.factors.vault.rekeying import (
+    SEALED,
+    app_passwords_under,
+    move_lookups,
+    people_with,
+    revoke_app_passwords_under,
+)
 from watchword.factors.vault.store import (
     Kept,
     count_alive,
@@ -15,7 +22,6 @@ from watchword.factors.vault.store import (
     keyed,
     mark_known,
     renew,
-    reseal,
     restrict,
     revoke,
     revoke_all,
@@ -25,9 +31,11 @@ from watchword.factors.vault.store import (
 )
 
 __all__ = [
+    "SEALED",
     "Found",
     "Kept",
     "Use",
+    "app_passwords_under",
     "count_alive",
     "counts",
     "find",
@@ -40,13 +48,15 @@ __all__ = [
     "keyed",
     "lookups",
     "mark_known",
+    "move_lookups",
     "note_use",
+    "people_with",
     "problems",
     "renew",
-    "reseal",
     "restrict",
     "revoke",
     "revoke_all",
+    "revoke_app_passwords_under",
     "store",
     "suspend_all",
     "thaw",

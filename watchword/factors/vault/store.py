@@ -92,6 +92,7 @@ def store(user: User, held: Held, *, now: datetime) -> Kept:
         public=dict(held.public),
         secret=secret,
         lookup=held.lookup,
+        lookup_key=key_ring().keys[0].id if held.lookup is not None else "",
         created_at=now,
     )
     return _kept(row)
@@ -168,21 +169,6 @@ def holders(organisation_id: int, kind: FactorKind) -> QuerySet[Credential, UUID
     """Return the ids of the people of an organisation who hold something live of one kind, as a subquery."""
     alive = Credential.objects.filter(user__organisation=organisation_id, kind=kind, revoked_at=None, suspended_at=None)
     return alive.values_list("user_id", flat=True)
-
-
-def reseal() -> int:
-    """Seal every secret again that lies under an old key of the ring, and return how many there were."""
-    number = 0
-    ring = key_ring()
-    for row in Credential.objects.filter(kind__in=_SEALED).exclude(secret=b"").iterator():
-        sealed = bytes(row.secret)
-        if ring.needs_reseal(sealed):
-            purpose = _purpose(FactorKind(row.kind))
-            Credential.objects.filter(pk=row.pk, secret=sealed).update(
-                secret=ring.seal(purpose, ring.open(purpose, sealed))
-            )
-            number += 1
-    return number
 
 
 def _live(user: User) -> QuerySet[Credential]:

@@ -1,0 +1,70 @@
+"""Columns that hold values sealed with the key ring: each can be sealed anew, or voided where it is unreadable.
+
+Every room lists its own columns as a ``SealedColumn``; a test finds a binary column that is on no list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import models
+
+from watchword.core.keyring import KeyRing, KeyRingError
+
+AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class SealedColumn:
+    """One column. ``words`` name its values to an operator, in the plural.
+
+    ``rows`` returns the rows of this purpose; ``void`` is told which of them can't be opened any more, and makes them
+    harmless to whoever reads them next.
+    """
+
+    words: str
+    model: type[models.Model]
+    field: str
+    purpose: str
+    void: Callable[[models.QuerySet[Any], datetime], object]
+    rows: Callable[[], models.QuerySet[Any]]
+
+    def reseal(self, ring: KeyRing) -> int:
+        """Seal every value again that lies under another key than the first, and return how many those were.
+
+        What no key can open stays as it is.
+        """
+        number = 0
+        for pk, sealed in self._values():
+            if not ring.needs_reseal(sealed):
+                continue
+            try:
+                again = ring.seal(self.purpose, ring.open(self.purpose, sealed))
+            except KeyRingError:
+                continue
+            # A value that was changed meanwhile was sealed with the newest key already.
+            number += self.rows().filter(pk=pk, **{self.field: sealed}).update(**{self.field: again})
+        return number
+
+    def unreadable(self, ring: KeyRing) -> list[object]:
+        """Return the keys of the rows whose value no key of the ring opens."""
+        found = []
+        for pk, sealed in self._values():
+            try:
+                ring.open(self.purpose, sealed)
+            except KeyRingError:
+                found.append(pk)
+        return found
+
+    def void_rows(self, pks: list[object], *, now: datetime) -> None:
+        """Void these rows."""
+        for first in range(0, len(pks), AT_ONCE):
+            self.void(self.rows().filter(pk__in=pks[first : first + AT_ONCE]), now)
+
+    def _values(self) -> Iterable[tuple[object, bytes]]:
+        for pk, sealed in self.rows().values_list("pk", self.field).iterator(chunk_size=AT_ONCE):
+            if sealed:
+                yield pk, bytes(sealed)
