@@ -149,7 +149,7 @@ class WebServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "bind": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
             "workers": workers,
             "threads": THREADS,
-            "worker_class": "gthread",
+            "worker_class": "watchword.config.web_worker.GatheringWorker",
             "preload_app": True,
             "post_worker_init": _settle_memory,
             "accesslog": "-" if logging.getLogger().isEnabledFor(logging.INFO) else None,

@@ -65,6 +65,9 @@ class Served:
         wait_until(lambda: listens_at(self.ports[name]) or not self.is_running(name))
         assert self.is_running(name), f"{name} ended:\n{self.log_of(name)}"
 
+    def process(self, name: str) -> subprocess.Popen[bytes]:
+        return self._running[name]
+
     def is_running(self, name: str) -> bool:
         return self._running[name].poll() is None
 
