@@ -11,7 +11,7 @@ from tests.delivery.test_courier import FakeCarrier, carry, result_of, waiting
 from tests.world import World
 from watchword.delivery import courier as module
 from watchword.delivery import desk, queue, receipts
-from watchword.delivery.channel import Claimed, Outgoing, Result
+from watchword.delivery.channel import Claimed, Condition, Outgoing, Result
 from watchword.delivery.courier import Courier, Line
 from watchword.delivery.models import Waiting
 from watchword.delivery.receipts import Changed, Outcome
@@ -20,6 +20,12 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 class FailsToStart(FakeCarrier):
+    """Down from the beginning, as every real carrier is before it has started."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.condition = Condition(is_up=False)
+
     async def start(self, report: object) -> None:
         raise KeyError(report)
 

@@ -159,6 +159,8 @@ def test_every_setting_that_can_be_found_exists() -> None:
 def test_every_event_about_a_person_has_words() -> None:
     about_nobody = {
         EventKind.PEOPLE_IMPORTED,
+        EventKind.KEY_RETIRED,
+        EventKind.KEYS_GIVEN_UP,
         EventKind.ORGANISATION_CREATED,
         EventKind.SETTINGS_CHANGED,
         EventKind.SOURCE_CLOSED,

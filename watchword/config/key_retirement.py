@@ -133,9 +133,10 @@ def _columns() -> list[SealedColumn]:
     """Return every column that holds sealed values; a test compares it with the tables."""
     from watchword.alerts import sending
     from watchword.delivery import queue
+    from watchword.directory.sealed_field import sealed_columns
     from watchword.signin import challenges, key_loss
 
-    return [key_loss.PHONES, challenges.SEALED, queue.SEALED, sending.SEALED]
+    return [key_loss.PHONES, challenges.SEALED, queue.SEALED, sending.SEALED, *sealed_columns()]
 
 
 def _set_up(path: Path) -> int:

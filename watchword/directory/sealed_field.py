@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from django.apps import apps
 from django.conf import settings
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.query_utils import DeferredAttribute
 
+from watchword.audit.sealed_columns import SealedColumn
 from watchword.core.keyring import KeyRing
 
 if TYPE_CHECKING:
@@ -93,3 +95,25 @@ class SealedTextField(Base):
 def key_ring() -> KeyRing:
     """Return the key ring of this installation."""
     return settings.WATCHWORD_KEY_RING
+
+
+def sealed_columns() -> list[SealedColumn]:
+    """Return every column of this kind in any room; one that can't be opened any more is emptied."""
+    return [
+        _column(model, field)
+        for model in apps.get_models()
+        for field in model._meta.get_fields()
+        if isinstance(field, SealedTextField)
+    ]
+
+
+def _column(model: type[models.Model], field: SealedTextField) -> SealedColumn:
+    rows: models.QuerySet[models.Model] = models.QuerySet(model)
+    return SealedColumn(
+        words=f"{model._meta.verbose_name}: {field.verbose_name}",
+        model=model,
+        field=field.name,
+        purpose=field.purpose,
+        void=lambda found, _now: found.update(**{field.name: ""}),
+        rows=lambda: rows.all().exclude(**{field.name: b""}),
+    )
