@@ -13,7 +13,7 @@ import pytest
 from tests.doors.mail.fake_checks import ACCOUNT_PASSWORD, ALICE, APP_PASSWORD, FakeChecks
 from tests.doors.mail.peer import INTRODUCTION, Peer, auth, free_port, look_up
 from tests.doors.mail.test_dict_protocol import RING
-from watchword.doors.mail import connections
+from watchword.doors.mail import connection_limits, connections
 from watchword.doors.mail.connections import MOST_PENDING
 from watchword.doors.mail.server import AUTH_SOCKET, DICT_SOCKET, Plan, serve
 from watchword.doors.mail.sockets import CannotListen
@@ -186,15 +186,18 @@ def test_a_client_that_asks_without_end_is_read_no_further_than_allowed(folder: 
 def test_too_many_connections_are_refused_and_places_are_free_again(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "MOST_CONNECTIONS", 2)
+    monkeypatch.setattr(connection_limits, "MOST_CONNECTIONS", 2)
+    monkeypatch.setattr(connection_limits, "UNIX_PEER_SHARE", 1.0)
 
     async def scene(folder: Path, checks: FakeChecks) -> None:
         first, second = await Peer.of_auth(folder), await Peer.of_auth(folder)
+        for one in (first, second):
+            assert await one.ask(auth(APP_PASSWORD)) == f"OK\t1\tuser={ALICE}"
         third = Peer(*await asyncio.open_unix_connection(folder / AUTH_SOCKET))
         assert await third.is_hung_up()
         first.writer.close()
         await first.writer.wait_closed()
-        assert await second.ask(auth(APP_PASSWORD)) == f"OK\t1\tuser={ALICE}"
+        assert await second.ask(auth(APP_PASSWORD, request=2)) == f"OK\t2\tuser={ALICE}"
         fourth = await Peer.of_auth(folder)
         assert await fourth.ask(auth(APP_PASSWORD)) == f"OK\t1\tuser={ALICE}"
 

@@ -9,17 +9,19 @@ import itertools
 import logging
 import os
 import secrets
+import socket
+import struct
 from collections import deque
 from typing import assert_never
 
 from watchword.core.keyring import KeyRing
 from watchword.doors.mail import auth_protocol, dict_protocol
+from watchword.doors.mail.connection_limits import ConnectionLimits, Full, Peer
 from watchword.doors.mail.desk import Allowed, Desk, Later, Refused, Verdict
 from watchword.doors.mail.wire import Line, Lines, TooLong
 
 log = logging.getLogger(__name__)
 
-MOST_CONNECTIONS = 1024
 MOST_PENDING = 64
 """Questions of one connection that wait for answers; nothing more is read until one is answered."""
 
@@ -28,6 +30,9 @@ IDLE_SECONDS = 600
 
 GREETING_SECONDS = 30
 """How long somebody may be connected without having said what they speak."""
+
+SAY_AGAIN_SECONDS = 60
+"""How often at most the log says that connections were refused."""
 
 _numbers = itertools.count(1)
 
@@ -39,7 +44,10 @@ class Door:
         self.desk = desk
         self.ring = ring
         self.connections: set[Connection] = set()
+        self._limits = ConnectionLimits()
         self._one_left = asyncio.Event()
+        self._refused = 0
+        self._say_again_at = 0.0
 
     def dict_connection(self) -> asyncio.Protocol:
         """Return what answers one new connection that speaks the dict protocol."""
@@ -61,10 +69,44 @@ class Door:
         for connection in list(self.connections):
             connection.end("the daemon stops")
 
+    def admit(self, connection: Connection) -> bool:
+        """Take a connection in, if need be in the place of one that has never asked anything."""
+        peer = connection.peer
+        if (full := self._limits.full(peer)) is not None:
+            silent = self._longest_silent(peer, full)
+            if silent is None:
+                self._note_refused(peer)
+                return False
+            silent.abort()
+            self.forget(silent)
+        self._limits.take(peer)
+        self.connections.add(connection)
+        return True
+
     def forget(self, connection: Connection) -> None:
         """Take note that a connection is gone."""
-        self.connections.discard(connection)
+        if connection in self.connections:
+            self.connections.discard(connection)
+            self._limits.give_back(connection.peer)
         self._one_left.set()
+
+    def _longest_silent(self, peer: Peer, full: Full) -> Connection | None:
+        """Return the connection whose end makes room under a limit, if there is one that nobody would miss."""
+        silent = [one for one in self.connections if not one.has_asked]
+        if full is Full.PEER:
+            silent = [one for one in silent if one.peer == peer]
+        elif full is Full.TCP:
+            silent = [one for one in silent if one.peer.is_tcp]
+        # Of the same peer first: nobody is put out by somebody who can be put out themselves.
+        return min(silent, key=lambda one: (one.peer != peer, one.last_heard), default=None)
+
+    def _note_refused(self, peer: Peer) -> None:
+        self._refused += 1
+        now = asyncio.get_running_loop().time()
+        if now >= self._say_again_at:
+            self._say_again_at = now + SAY_AGAIN_SECONDS
+            kind = "TCP" if peer.is_tcp else "the sockets"
+            log.warning("connections were refused by %s (%d so far): too many are open", kind, self._refused)
 
     async def emptied(self, seconds: float) -> None:
         """Wait until no connection is left, at most so long."""
@@ -83,6 +125,9 @@ class Connection(asyncio.Protocol):
         self.number = next(_numbers)
         self.pending = 0
         self.is_greeted = False
+        self.has_asked = False
+        """Whether it has ever put a question: one that never did loses nothing when it has to make room."""
+        self.peer = Peer(is_tcp=False, name="")
         self.last_heard = 0.0
         self._lines = Lines()
         self._unread: deque[Line | TooLong] = deque()
@@ -96,12 +141,11 @@ class Connection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self.last_heard = asyncio.get_running_loop().time()
-        if len(self.door.connections) >= MOST_CONNECTIONS:
-            log.warning("a connection was refused: %d are open", MOST_CONNECTIONS)
+        self.peer = peer_of(transport)
+        if self.door.admit(self):
+            self.begin()
+        else:
             transport.abort()
-            return
-        self.door.connections.add(self)
-        self.begin()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  the name is asyncio's
         """Forget the connection; answers still on their way go nowhere."""
@@ -153,6 +197,7 @@ class Connection(asyncio.Protocol):
 
     def asked(self) -> None:
         """A question went to the desk."""
+        self.has_asked = True
         self.pending += 1
 
     def told(self) -> None:
@@ -297,3 +342,15 @@ class AuthConnection(Connection):
                 case _:
                     assert_never(verdict)
         self.told()
+
+
+def peer_of(transport: asyncio.Transport) -> Peer:
+    """Return who is at the other end: an address, or the user of the system that opened a Unix socket."""
+    connected = transport.get_extra_info("socket")
+    if connected is not None and connected.family != socket.AF_UNIX:
+        address = transport.get_extra_info("peername")
+        return Peer(is_tcp=True, name=str(address[0]) if address else "")
+    if connected is None or not hasattr(socket, "SO_PEERCRED"):
+        return Peer(is_tcp=False, name="")
+    told = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    return Peer(is_tcp=False, name=str(struct.unpack("3i", told)[1]))

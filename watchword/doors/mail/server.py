@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import resource
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +13,7 @@ from pathlib import Path
 from socket import socket
 
 from watchword.core.keyring import KeyRing
+from watchword.doors.mail.connection_limits import MOST_CONNECTIONS
 from watchword.doors.mail.connections import Door
 from watchword.doors.mail.desk import Checks, Desk
 from watchword.doors.mail.revocations import Watcher
@@ -27,6 +30,8 @@ AUTH_SOCKET = "auth"
 SWEEP_SECONDS = 5
 STOP_SECONDS = 15
 FLUSH_SECONDS = 2
+SPARE_FILES = 100
+"""Descriptors for everything but connections."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,7 @@ async def serve(
     plan: Plan, checks: Checks, ring: KeyRing, *, ready: Callable[[Sequence[str]], None] = lambda _places: None
 ) -> None:
     """Serve until SIGTERM or SIGINT; ``ready`` is told the places once they answer. Raises CannotListen."""
+    _raise_file_limit()
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     desk = Desk(checks)
@@ -79,6 +85,15 @@ async def serve(
         for listener in listeners:
             listener.socket.close()
             listener.remove()
+
+
+def _raise_file_limit() -> None:
+    """Ask the system for as many descriptors as all connections need; many give 1,024 unless they are asked."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wished = MOST_CONNECTIONS + SPARE_FILES
+    if soft != resource.RLIM_INFINITY and soft < wished:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wished, hard))
 
 
 async def _sweep(door: Door) -> None:
