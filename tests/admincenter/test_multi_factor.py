@@ -176,7 +176,7 @@ def test_somebody_above_is_skipped_and_said_so(client: Client, world: World) -> 
     said = text(page.content)
     assert "Not changed: your role doesn't reach this person" in said
     assert "1 phone is removed" in said
-    results = rows(client.post(CHANGE, {"draft": hidden(page, "draft")}))
+    results = rows(client.post(CHANGE, {"draft": hidden(page, "draft"), "identified": "came in person"}))
     assert "not changed: your role doesn't reach this person" in next(row for row in results if row.startswith("Root"))
     assert overview.methods_of(world.alice) == []
 

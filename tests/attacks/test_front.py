@@ -46,6 +46,7 @@ FILLED_IN: dict[str, Any] = {
     "display_name": "New",
     "contact_mail": "new@elsewhere.example",
     "directory_phone": "",
+    "identified": "came in person",
     "aliases": "",
     "roles": ["global_administrator"],
     "name": "Tablet",

@@ -27,6 +27,8 @@ class Change:
     button: str | Promise
     state: MfaState | None = None
     touches: FactorKind | None = None
+    asks_identity: bool = False
+    """Whether it is asked how the administrator made sure who these people are."""
 
     def notes(self, held: Mapping[FactorKind, int]) -> tuple[str, ...]:
         """Say how much of what a person holds is touched by a change that sets no state."""
@@ -88,6 +90,7 @@ CHANGES: dict[str, Change] = {
         ),
         gettext_lazy("Require contact methods again"),
         touches=FactorKind.PHONE,
+        asks_identity=True,
     ),
     "delete-app-passwords": Change(
         Act.DELETE_APP_PASSWORDS,

@@ -14,10 +14,12 @@ from django.utils import timezone
 from watchword.admincenter import drafts
 from watchword.admincenter.words import ACT_NAMES
 from watchword.directory.administrators import LastGlobalAdministrator
+from watchword.directory.models import User
 from watchword.directory.permission import NotAllowed
+from watchword.directory.refusals import note_refusal
 from watchword.directory.roles import MAY, ROLE_NAMES, Act, Role
 from watchword.signin import sessions
-from watchword.signin.middleware import person_of, session_of
+from watchword.signin.middleware import origin_of, person_of, session_of
 
 LONGEST_ADDRESS = 1_000
 """Characters of an address that can be carried through proving again."""
@@ -37,7 +39,7 @@ def needs(*acts: Act) -> Callable[[View], View]:
             try:
                 return view(request, *arguments, **named)
             except NotAllowed as error:
-                return _refusal(request, error.act)
+                return _refusal(request, error.act, error.on)
             except LastGlobalAdministrator:
                 return render(request, "admincenter/last_administrator.html", status=409)
 
@@ -62,7 +64,8 @@ def prove_first(request: HttpRequest, *, keep: bool = True) -> HttpResponse | No
     return HttpResponseRedirect(f"{reverse('web:confirm')}?{urlencode({'next': come_back_to})}")
 
 
-def _refusal(request: HttpRequest, act: Act) -> HttpResponse:
+def _refusal(request: HttpRequest, act: Act, on: User | None = None) -> HttpResponse:
+    note_refusal(person_of(request), act, on, origin=origin_of(request), now=timezone.now())
     able = [str(ROLE_NAMES[role]) for role in Role if act in MAY[role]]
     context = {"act": ACT_NAMES[act], "able": able, "is_administrator": person_of(request).is_administrator}
     return render(request, "admincenter/refused.html", context, status=403)

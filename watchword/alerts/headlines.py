@@ -59,6 +59,16 @@ _NEXT_STEPS = {
         "People were not told of something about their accounts: sending it failed until it was given up. The list of "
         "sign-ins and changes says who, and of what. Look at the mail server, and at the addresses of those people."
     ),
+    Rule.METHODS_RESET: gettext_lazy(
+        "The person registers phones anew, with the password. See that it was the person who asked for it."
+    ),
+    Rule.PASSWORD_AND_METHODS_RESET: gettext_lazy(
+        "Password and phones together are the account. Ask the person, in another way, whether they wanted both; and ask "
+        "the administrator who did it."
+    ),
+    Rule.ACTS_REFUSED: gettext_lazy(
+        "Somebody tries what their roles don't allow. Ask them; if it was not them, sign them out and reset the password."
+    ),
 }
 
 
@@ -74,6 +84,9 @@ _HEADLINES = {
     Rule.COUNTRY_CLOSED: gettext_lazy("Codes to new phones in a country were stopped"),
     Rule.PASSWORD_KNOWN: gettext_lazy("A password that somebody else seems to know"),
     Rule.WARNING_GIVEN_UP: gettext_lazy("A warning could not be sent"),
+    Rule.METHODS_RESET: gettext_lazy("Contact methods were required again"),
+    Rule.PASSWORD_AND_METHODS_RESET: gettext_lazy("One administrator reset both password and phones"),
+    Rule.ACTS_REFUSED: gettext_lazy("Administrative acts were refused several times"),
 }
 
 

@@ -43,6 +43,9 @@ class Rule(StrEnum):
     COUNTRY_CLOSED = "country_closed"
     PASSWORD_KNOWN = "password_known"
     WARNING_GIVEN_UP = "warning_given_up"
+    METHODS_RESET = "methods_reset"
+    PASSWORD_AND_METHODS_RESET = "password_and_methods_reset"
+    ACTS_REFUSED = "acts_refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,9 @@ HEARINGS: Mapping[Rule, Hearing] = {
     Rule.COUNTRY_CLOSED: Hearing(administrators=True, window=timedelta(0)),
     Rule.PASSWORD_KNOWN: Hearing(person=True, administrators=True, link=True, window=DAY),
     Rule.WARNING_GIVEN_UP: Hearing(administrators=True, window=DAY, merged=True),
+    Rule.METHODS_RESET: Hearing(person=True, administrators=True, loud=True, link=True, window=timedelta(0)),
+    Rule.PASSWORD_AND_METHODS_RESET: Hearing(administrators=True, window=timedelta(0)),
+    Rule.ACTS_REFUSED: Hearing(administrators=True),
 }
 """A window of nothing: each such event is told of. All the others could be set off by strangers, again and again."""
 
@@ -92,7 +98,7 @@ _SIMPLE: Mapping[EventKind, Rule] = {
     EventKind.METHOD_ADDED: Rule.PHONE_ADDED,
     EventKind.METHOD_REPLACED: Rule.PHONE_ADDED,
     EventKind.METHOD_REMOVED: Rule.PHONE_REMOVED,
-    EventKind.METHODS_RESET: Rule.PHONE_REMOVED,
+    EventKind.METHODS_RESET: Rule.METHODS_RESET,
     EventKind.PASSWORD_CHANGED: Rule.PASSWORD_CHANGED,
     EventKind.PASSWORD_RESET: Rule.PASSWORD_RESET,
     EventKind.FRAUD_REPORTED: Rule.FRAUD_REPORTED,
@@ -104,6 +110,8 @@ _SIMPLE: Mapping[EventKind, Rule] = {
     EventKind.COUNTRY_CLOSED: Rule.COUNTRY_CLOSED,
     EventKind.PASSWORD_MARKED_KNOWN: Rule.PASSWORD_KNOWN,
     EventKind.WARNING_GIVEN_UP: Rule.WARNING_GIVEN_UP,
+    EventKind.PASSWORD_AND_METHODS_RESET: Rule.PASSWORD_AND_METHODS_RESET,
+    EventKind.ACTS_REFUSED_OFTEN: Rule.ACTS_REFUSED,
 }
 _OF_REFUSALS: Mapping[str, Rule] = {
     Because.NOT_FINISHED: Rule.CODE_MISSING,

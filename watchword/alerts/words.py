@@ -235,6 +235,10 @@ def _password_known(_event: Event) -> Words:
     )
 
 
+def _for_administrators(_event: Event) -> Words:
+    return Words("", "", "")
+
+
 def _given_up(_event: Event) -> Words:
     return Words(_("A warning could not be sent"), "", "")
 
@@ -263,4 +267,7 @@ _WORDS: dict[Rule, Callable[[Event], Words]] = {
     Rule.COUNTRY_CLOSED: _country_closed,
     Rule.PASSWORD_KNOWN: _password_known,
     Rule.WARNING_GIVEN_UP: _given_up,
+    Rule.METHODS_RESET: _phone_removed,
+    Rule.PASSWORD_AND_METHODS_RESET: _for_administrators,
+    Rule.ACTS_REFUSED: _for_administrators,
 }

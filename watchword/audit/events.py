@@ -54,6 +54,9 @@ class EventKind(StrEnum):
     INVITATION_MADE = "invitation.made"
     INVITATION_USED = "invitation.used"
     PEOPLE_IMPORTED = "people.imported"
+    PASSWORD_AND_METHODS_RESET = "person.password_and_methods_reset"
+    ACT_REFUSED = "act.refused"
+    ACTS_REFUSED_OFTEN = "act.refused_often"
     # Warnings.
     WARNING_CHOICE_CHANGED = "warning.choice_changed"
     DISAVOWED = "warning.disavowed"
@@ -88,6 +91,8 @@ HEARD: frozenset[EventKind] = frozenset(
         EventKind.PERSON_EDITED,
         EventKind.DISAVOWED,
         EventKind.WARNING_GIVEN_UP,
+        EventKind.PASSWORD_AND_METHODS_RESET,
+        EventKind.ACTS_REFUSED_OFTEN,
     }
 )
 """Kinds that may be worth a warning: they are put into the outbox in the same transaction. Of the others only those

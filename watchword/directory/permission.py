@@ -9,12 +9,13 @@ from watchword.directory.roles import Act
 class NotAllowed(Exception):
     """Somebody tried an act that none of their roles allows, or on somebody whom none of them reaches."""
 
-    def __init__(self, act: Act) -> None:
+    def __init__(self, act: Act, on: User | None = None) -> None:
         super().__init__(act.value)
         self.act = act
+        self.on = on
 
 
 def demand(by: User | None, act: Act, on: User | None = None) -> None:
     """Raise NotAllowed unless ``by`` may do the act; None is the system itself (command line, demo)."""
     if by is not None and not by.may(act, on):
-        raise NotAllowed(act)
+        raise NotAllowed(act, on)

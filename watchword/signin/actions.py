@@ -23,6 +23,7 @@ from watchword.factors.registry import factor_of
 from watchword.signin import challenges, failures, sessions
 from watchword.signin.chance import CHANCE
 from watchword.signin.facts import surroundings_of, usable_phones
+from watchword.signin.help_desk import note_both
 from watchword.signin.models import Session
 from watchword.signin.service import lock_person
 from watchword.signin.told_numbers import tell_numbers
@@ -180,6 +181,7 @@ def reset_password(
         _end_access(user, because="password_reset", now=now)
         details = {"app_passwords": "kept" if keep_app_passwords else "revoked"}
         record(EventKind.PASSWORD_RESET, now=now, subject=user, by=by, origin=origin, details=details)
+        note_both(user, EventKind.PASSWORD_RESET, by=by, origin=origin, now=now)
     return InitialPassword(secret)
 
 
@@ -194,8 +196,11 @@ def new_initial_password(chance: Chance) -> str:
     )
 
 
-def reset_methods(user: User, *, by: User | None, origin: Origin = NOWHERE, now: datetime) -> int:
-    """Require contact methods again: telephones are removed, browsers signed out; the state stays what it is."""
+def reset_methods(user: User, *, by: User | None, identified: str = "", origin: Origin = NOWHERE, now: datetime) -> int:
+    """Require contact methods again: telephones are removed, browsers signed out; the state stays what it is.
+
+    ``identified`` is how the administrator made sure who it is; the pages ask for it, event and alert keep it.
+    """
     with transaction.atomic():
         user = lock_person(user)
         demand(by, Act.RESET_METHODS, user)
@@ -204,7 +209,9 @@ def reset_methods(user: User, *, by: User | None, origin: Origin = NOWHERE, now:
         failures.unlock(user, now=now)
         challenges.void_all(user, now=now)
         sessions.end_all(user, because="methods_reset", now=now)
-        record(EventKind.METHODS_RESET, now=now, subject=user, by=by, origin=origin, details={"number": number})
+        details = {"number": number, **({"identified": identified} if identified else {})}
+        record(EventKind.METHODS_RESET, now=now, subject=user, by=by, origin=origin, details=details)
+        note_both(user, EventKind.METHODS_RESET, by=by, origin=origin, now=now)
     tell_numbers(user, phones, is_removed=True, now=now)
     return number
 

@@ -19,6 +19,7 @@ from watchword.factors.registry import factor_of
 from watchword.signin import sessions
 from watchword.signin.chance import CHANCE, new_token, token_hash
 from watchword.signin.facts import surroundings_of
+from watchword.signin.help_desk import note_both
 from watchword.signin.models import Invitation
 from watchword.signin.service import lock_person
 
@@ -42,6 +43,7 @@ def invite(user: User, *, by: User | None, origin: Origin = NOWHERE, now: dateti
         demand(by, Act.RESET_PASSWORD, user)
         invited = make(user, now=now)
         record(EventKind.INVITATION_MADE, now=now, subject=user, by=by, origin=origin)
+        note_both(user, EventKind.INVITATION_MADE, by=by, origin=origin, now=now)
         return invited
 
 

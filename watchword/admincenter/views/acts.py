@@ -16,7 +16,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 
+from watchword.admincenter.drafts import sent
 from watchword.admincenter.gate import needs, prove_first
+from watchword.admincenter.identity import identity_form
 from watchword.directory.models import User
 from watchword.directory.permission import demand
 from watchword.directory.roles import Act
@@ -36,6 +38,8 @@ class PersonAct:
     button: str | Promise
     done: str | Promise
     is_dangerous: bool = True
+    asks_identity: bool = False
+    """Whether it is asked how the administrator made sure who the person is."""
 
 
 ACTS: dict[str, PersonAct] = {
@@ -96,6 +100,7 @@ ACTS: dict[str, PersonAct] = {
         ),
         gettext_lazy("Require contact methods again"),
         gettext_lazy("Phones are removed. The person registers again at the next sign-in."),
+        asks_identity=True,
     ),
     "delete-app-passwords": PersonAct(
         Act.DELETE_APP_PASSWORDS,
@@ -141,15 +146,16 @@ def act(request: HttpRequest, user_id: UUID, name: str) -> HttpResponse:
     demand(by, wished.act, user)
     if answer := prove_first(request):
         return answer
-    if request.method == "POST":
-        outcome = wished.do(user, by=by, origin=origin_of(request), now=timezone.now())
+    form = identity_form(sent(request), is_needed=wished.asks_identity)
+    if request.method == "POST" and (form is None or form.is_valid()):
+        more = form.cleaned_data if form is not None else {}
+        outcome = wished.do(user, by=by, origin=origin_of(request), now=timezone.now(), **more)
         if isinstance(outcome, InitialPassword):
             return render(request, "admincenter/password_once.html", {"person": user, "secret": outcome.secret})
         messages.success(request, f"{user.display_name}: {wished.done}")
         return HttpResponseRedirect(_panel(user))
-    return render(
-        request, "admincenter/act.html", {"act": wished, "person": user, "back": _panel(user), "here": "users"}
-    )
+    context = {"act": wished, "person": user, "form": form, "back": _panel(user), "here": "users"}
+    return render(request, "admincenter/act.html", context)
 
 
 @never_cache

@@ -16,8 +16,10 @@ from watchword.alerts import headlines
 from watchword.alerts.models import Alert
 from watchword.alerts.rules import Rule
 from watchword.audit.events import EventKind
+from watchword.audit.models import Event
 from watchword.audit.record import record
-from watchword.directory.roles import Act
+from watchword.directory.models import RoleAssignment, User
+from watchword.directory.roles import MAY, Act
 from watchword.signin.middleware import origin_of, person_of
 
 PAGE = 50
@@ -37,11 +39,13 @@ def listing(request: HttpRequest) -> HttpResponse:
     if before.isascii() and before.isdecimal() and len(before) <= LONGEST_NUMBER:
         rows = rows.filter(id__lt=int(before))
     found = list(rows[: PAGE + 1])
+    actors = dict(Event.objects.filter(pk__in=[row.event_id for row in found]).values_list("pk", "actor_name"))
     shown = [
         {
             "alert": alert,
             "said": headlines.headline_of(Rule(alert.rule), alert.times),
             "next_step": headlines.next_step_of(Rule(alert.rule)),
+            "by": actors.get(alert.event_id, "") if Rule(alert.rule) in _BY_AN_ADMINISTRATOR else "",
             "done": headlines.done_of(Rule(alert.rule), alert.details),
         }
         for alert in found[:PAGE]
@@ -56,6 +60,9 @@ def listing(request: HttpRequest) -> HttpResponse:
     return render(request, "admincenter/alerts.html", context)
 
 
+_BY_AN_ADMINISTRATOR = frozenset({Rule.METHODS_RESET, Rule.PASSWORD_AND_METHODS_RESET})
+
+
 @require_POST
 @needs(Act.CLOSE_ALERTS)
 def close(request: HttpRequest, alert_id: int) -> HttpResponse:
@@ -68,8 +75,12 @@ def close(request: HttpRequest, alert_id: int) -> HttpResponse:
         raise Http404
     with transaction.atomic():
         mine = Alert.objects.filter(pk=alert_id, organisation_id=by.organisation_id)
-        if not mine.exists():
+        alert = mine.first()
+        if alert is None:
             raise Http404
+        if _is_about_own_act(alert, by) and _has_colleague(by):
+            messages.warning(request, _("This alert is about something that you did: somebody else closes it."))
+            return HttpResponseRedirect(reverse("admincenter:alerts"))
         if mine.filter(closed_at=None).update(closed_at=now, closed_by_name=by.sign_in_name, note=note):
             details = {"alert": alert_id, "note": note}
             record(EventKind.ALERT_CLOSED, now=now, by=by, origin=origin_of(request), details=details)
@@ -77,3 +88,18 @@ def close(request: HttpRequest, alert_id: int) -> HttpResponse:
         else:
             messages.info(request, _("Somebody else has closed this alert already."))
     return HttpResponseRedirect(reverse("admincenter:alerts"))
+
+
+def _is_about_own_act(alert: Alert, by: User) -> bool:
+    """Whether the alert tells of what this administrator did, such as a reset of somebody's phones."""
+    own = {*_BY_AN_ADMINISTRATOR, Rule.ACTS_REFUSED}
+    return alert.rule in own and Event.objects.filter(pk=alert.event_id, actor_id=by.pk).exists()
+
+
+def _has_colleague(by: User) -> bool:
+    """Whether somebody else here can close alerts."""
+    able = [role.value for role, acts in MAY.items() if Act.CLOSE_ALERTS in acts]
+    others = RoleAssignment.objects.filter(
+        role__in=able, user__organisation_id=by.organisation_id, user__blocked_at=None, user__deleted_at=None
+    )
+    return others.exclude(user=by).exists()

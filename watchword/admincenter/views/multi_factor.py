@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -20,6 +20,7 @@ from watchword.admincenter import drafts
 from watchword.admincenter.changes import CHANGES, Change
 from watchword.admincenter.consequences import consequences, summary
 from watchword.admincenter.gate import needs, prove_first
+from watchword.admincenter.identity import identity_form
 from watchword.admincenter.panel import counts_of
 from watchword.admincenter.people import Wish, matching, number_of, page_of
 from watchword.admincenter.words import STATES
@@ -96,10 +97,13 @@ def change(request: HttpRequest) -> HttpResponse:
     people, is_cut = _chosen(by, values, wished)
     if not people:
         return listing(request, is_without_ticks=True)
-    if draft is not None and request.method == "POST":
+    is_confirmed = draft is not None and request.method == "POST"
+    form = identity_form(request.POST if is_confirmed else None, is_needed=wished.asks_identity)
+    if draft is not None and is_confirmed and (form is None or form.is_valid()):
         if not drafts.spend(draft):
             return HttpResponseRedirect(reverse("admincenter:multi_factor"))
-        return _show_results(request, wished, [_do(wished, user, request) for user in people], values)
+        more = form.cleaned_data if form is not None else {}
+        return _show_results(request, wished, [_do(wished, user, request, more) for user in people], values)
     rows = consequences(wished, people, by, now=timezone.now())
     # Exactly those who are shown are those who are changed, whatever happens to the list meanwhile.
     shown = {
@@ -110,6 +114,7 @@ def change(request: HttpRequest) -> HttpResponse:
     context = {
         "change": wished,
         "name": name,
+        "form": form,
         "draft": drafts.keep(request, shown),
         "rows": rows[:SHOWN],
         "more": max(len(rows) - SHOWN, 0),
@@ -175,10 +180,10 @@ def _read(text: str) -> UUID | None:
         return None
 
 
-def _do(wished: Change, user: User, request: HttpRequest) -> Outcome:
+def _do(wished: Change, user: User, request: HttpRequest, more: Mapping[str, str]) -> Outcome:
     by = person_of(request)
     try:
-        outcome = wished.do(user, by=by, origin=origin_of(request), now=timezone.now())
+        outcome = wished.do(user, by=by, origin=origin_of(request), now=timezone.now(), **more)
     except NotAllowed:
         return Outcome(user, is_done=False, said=_("not changed: your role doesn't reach this person"))
     except LastGlobalAdministrator:

@@ -1,0 +1,27 @@
+"""What an administrator who helps somebody may not do unseen: take the password and the second proof of one person."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from watchword.audit.events import EventKind
+from watchword.audit.models import Event
+from watchword.audit.record import Origin, record
+from watchword.directory.models import User
+
+WITHIN = timedelta(days=1)
+GIVES_PASSWORD = frozenset({EventKind.PASSWORD_RESET, EventKind.INVITATION_MADE})
+GIVES_SECOND_PROOF = frozenset({EventKind.METHODS_RESET})
+
+
+def note_both(user: User, done: EventKind, *, by: User | None, origin: Origin, now: datetime) -> None:
+    """Record it where one administrator has within a day given a person a password and made the second proof anew.
+
+    Together they are the account. Call it inside the transaction of the act, after its own event.
+    """
+    if by is None:
+        return
+    others = GIVES_SECOND_PROOF if done in GIVES_PASSWORD else GIVES_PASSWORD
+    earlier = Event.objects.filter(subject_id=user.pk, actor_id=by.pk, kind__in=others, at__gt=now - WITHIN)
+    if earlier.exists():
+        record(EventKind.PASSWORD_AND_METHODS_RESET, now=now, subject=user, by=by, origin=origin)
