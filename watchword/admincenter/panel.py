@@ -8,9 +8,10 @@ from uuid import UUID
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from watchword.admincenter.words import CAUSES
+from watchword.admincenter.words import CAUSES, last_day
 from watchword.core.lockout import Locked, Wait
 from watchword.core.policy import FactorKind
+from watchword.directory import send_as
 from watchword.directory.models import MfaStateChange, User
 from watchword.directory.roles import ROLE_NAMES, Act, Role
 from watchword.signin import overview, sessions
@@ -23,9 +24,12 @@ def panel_of(user: User, by: User) -> dict[str, Any]:
     now = timezone.now()
     lock = overview.lock_of(user, now=now)
     held, sharing = overview.everything_and_sharing(user)
+    writes_as, written_by = send_as.valid_around(user, now=now)
     return {
         "person": user,
         "roles": [ROLE_NAMES[role] for role in Role if role in user.roles],
+        "writes_as": [(given.address.name, last_day(given.until)) for given in writes_as],
+        "written_by": [(given.user, given.address.name) for given in written_by],
         "aliases": [name.name for name in user.names.filter(is_alias=True)],
         "history": history_of(user),
         "password": held.password,

@@ -10,6 +10,7 @@ from watchword.admincenter.views import (
     people,
     phone_changes,
     phone_delivery,
+    send_as,
     settings,
     sign_ins,
 )
@@ -28,6 +29,7 @@ urlpatterns = [
         acts.delete_app_password,
         name="delete_app_password",
     ),
+    path("users/<uuid:user_id>/send-as/", send_as.rights, name="send_as"),
     path("users/<uuid:user_id>/<str:name>/", acts.act, name="act"),
     path("multi-factor/", multi_factor.listing, name="multi_factor"),
     path("multi-factor/change/", multi_factor.change, name="multi_factor_change"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime, timedelta
+
+from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -64,6 +67,10 @@ PERSON: dict[str, Words] = {
     "not_printable": _("This has a character that can't be shown."),
     "not_an_address": _("This is not a mail address."),
     "needed": _("No mail can be sent to this sign-in name, so a contact mail is needed for warnings."),
+    "nobodys": _("Nobody in your organisation has this address."),
+    "own": _("This is an address of their own: everybody may write as themselves."),
+    "past": _("Choose a day that is not over."),
+    "too_many_senders": _("As many people as are possible may write as this address already."),
     "not_a_number": _("This is not a telephone number that exists."),
     "ambiguous_number": _("This could be two numbers. Write it with + and the code of the country in front."),
 }
@@ -84,6 +91,7 @@ ACT_NAMES: dict[Act, Words] = {
     Act.SIGN_OUT_EVERYWHERE: _("Sign somebody out everywhere"),
     Act.UNLOCK: _("Unlock after too many wrong codes"),
     Act.GIVE_ROLES: _("Give and take administrative roles"),
+    Act.GIVE_SEND_AS: _("Let somebody write as an address of another person"),
     Act.CHANGE_SETTINGS: _("Change service settings and the rules of phone delivery"),
 }
 
@@ -115,3 +123,8 @@ FILES: dict[str, Words] = {
     "spreadsheet": _("This is a spreadsheet file. In the spreadsheet program, save it as “CSV UTF-8”."),
     "not_csv": _("This is not a CSV file, or a quotation mark is not closed."),
 }
+
+
+def last_day(until: datetime | None) -> date | None:
+    """Return the last day on which something holds that ends at this moment."""
+    return timezone.localdate(until - timedelta(seconds=1)) if until is not None else None

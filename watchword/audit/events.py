@@ -51,6 +51,8 @@ class EventKind(StrEnum):
     PERSON_RESTORED = "person.restored"
     ROLE_GIVEN = "role.given"
     ROLE_TAKEN = "role.taken"
+    SEND_AS_GIVEN = "send_as.given"
+    SEND_AS_TAKEN = "send_as.taken"
     INVITATION_MADE = "invitation.made"
     INVITATION_USED = "invitation.used"
     PEOPLE_IMPORTED = "people.imported"

@@ -11,10 +11,13 @@ VARIABLES: Mapping[str, str] = {
     "MAIL_SOCKET_DIRECTORY": "folder for the mail door's sockets; HOME/mail if not set",
     "MAIL_SOCKET_OWNER": "who may use the mail door's sockets: user, user:group or :group; this user alone if not set",
     "MAIL_SOCKET_MODE": "0600 or 0660; 0660 if a group is named, 0600 if not",
-    "MAIL_LISTEN": "127.0.0.1:port or [::1]:port, where the mail door listens besides its sockets",
+    "MAIL_LISTEN": "127.0.0.1:port or [::1]:port; the mail door listens there and at the two ports after it as well",
     "MAIL_KICK": f"command that closes a person's connections, with {{user}} in it, or none; {DEFAULT_KICK} if not set",
 }
 """Every variable, without its prefix, and what it may hold."""
+
+LAST_PORT = 65535 - 2
+"""The two ports after the one that is named are Postfix's other questions."""
 
 _MODES = {"0600": 0o600, "0660": 0o660, "600": 0o600, "660": 0o660}
 
@@ -50,7 +53,7 @@ def _listen(text: str, wrong: Callable[[str, str], None]) -> tuple[str, int] | N
         return None
     host, _, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
-    if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:  # noqa: PLR2004  TCP
+    if not port.isascii() or not port.isdigit() or not 0 < int(port) <= LAST_PORT:
         wrong("MAIL_LISTEN", f"is {text!r}")
         return None
     try:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from django.db.models import Count, Q
+from django.db.models import Count, F, Q
 
-from watchword.directory.models import Organisation, User
+from watchword.directory.models import Organisation, SendAs, User
 from watchword.directory.roles import Role
 
 
 def problems() -> list[str]:
     """Return what is not as it must be."""
-    return [*_administrators(), *_names()]
+    return [*_administrators(), *_names(), *_send_as()]
 
 
 def _administrators() -> list[str]:
@@ -26,3 +26,11 @@ def _administrators() -> list[str]:
 def _names() -> list[str]:
     nameless = User.objects.filter(names=None).values_list("pk", flat=True)
     return [f"I3 person {pk} has no name to sign in with" for pk in nameless]
+
+
+def _send_as() -> list[str]:
+    # Within one organisation, and never as oneself, which nobody needs to be given.
+    strange = SendAs.objects.filter(
+        ~Q(user__organisation=F("address__user__organisation")) | Q(user=F("address__user"))
+    ).values_list("pk", flat=True)
+    return [f"I9 right {pk} lets somebody write as nobody they may be let" for pk in strange]

@@ -166,6 +166,25 @@ class SignInName(models.Model):
         return self.name
 
 
+class SendAs(models.Model):
+    """An address of one person as which another may write, until a moment or for good."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="send_as")
+    # Without a constraint, because the release before this one deletes aliases and knows nothing of these rows; one
+    # whose address is gone is found by nobody.
+    address = models.ForeignKey(SignInName, on_delete=models.CASCADE, related_name="senders", db_constraint=False)
+    until = models.DateTimeField(null=True, blank=True)
+    given_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["user", "address"], name="each_address_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} as {self.address_id}"
+
+
 class RoleAssignment(models.Model):
     """One role that one person has."""
 

@@ -38,6 +38,7 @@ class Act(StrEnum):
     UNLOCK = "unlock"
     CLOSE_ALERTS = "close_alerts"
     GIVE_ROLES = "give_roles"
+    GIVE_SEND_AS = "give_send_as"
     CHANGE_SETTINGS = "change_settings"
 
 
@@ -74,6 +75,7 @@ MAY: dict[Role, frozenset[Act]] = {
         Act.RESET_PASSWORD,
         Act.SIGN_OUT_EVERYWHERE,
         Act.CLOSE_ALERTS,
+        Act.GIVE_SEND_AS,
     },
     Role.HELPDESK_ADMINISTRATOR: _SEE | {Act.RESET_PASSWORD, Act.SIGN_OUT_EVERYWHERE, Act.UNLOCK, Act.CLOSE_ALERTS},
     Role.GLOBAL_READER: _SEE,

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
+from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, transaction
 
@@ -18,6 +19,7 @@ from watchword.audit.events import EventKind
 from watchword.audit.record import Happening, Named, Origin, record_all
 from watchword.core.assurance import Evidence
 from watchword.core.codes import LONGEST_TYPED, normal_app_password
+from watchword.core.database_errors import name_of_trouble
 from watchword.core.factors import Held, Rejected
 from watchword.core.lockout import Open
 from watchword.core.names import NotASignInName, name_key
@@ -65,10 +67,11 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Yes, with the canonical sign-in name; or no, and the log knows why."""
+    """Yes, with the canonical sign-in name and the credential that opened; or no, and the log knows why."""
 
     allowed: bool
     sign_in_name: str = ""
+    credential_id: UUID | None = None
 
 
 NO = Answer(allowed=False)
@@ -84,7 +87,7 @@ def check_many(questions: Sequence[Question], *, now: datetime) -> list[Answer]:
 
     Raises TryLater where the database can't be read or written now.
     """
-    with _trying(), transaction.atomic():
+    with trying(), transaction.atomic():
         letters = [normal_app_password(question.secret.reveal()) or "" for question in questions]
         lookups = [vault.lookups(word) for word in letters]
         found = vault.find_by_lookups({lookup for word in lookups for lookup in word})
@@ -94,7 +97,9 @@ def check_many(questions: Sequence[Question], *, now: datetime) -> list[Answer]:
         answers, happenings, uses, moves = [], [], [], []
         for question, word, hit in zip(questions, lookups, hits, strict=True):
             decision = _judge(hit, question, now)
-            answers.append(Answer(True, hit.sign_in_name) if hit and isinstance(decision, Allow) else NO)
+            answers.append(
+                Answer(True, hit.sign_in_name, hit.credential_id) if hit and isinstance(decision, Allow) else NO
+            )
             person = hit or named.get(_key(question.name) or "")
             happenings.append(_happening(question, decision, person, now, hit=hit))
             if hit is not None and isinstance(decision, Allow):
@@ -115,7 +120,7 @@ def check_account_password(question: Question, *, now: datetime) -> Answer:
     key = _key(question.name)
     counted = failures.password_key(key or question.name, question.address)
     origin = Origin(address=question.address, door=question.door.value, service=question.service)
-    with _trying():
+    with trying():
         user = _people([question.name]).get(key or "")
         policy = user.organisation.policy if user is not None else Policy()
         with transaction.atomic():
@@ -155,7 +160,7 @@ def check_account_password(question: Question, *, now: datetime) -> Answer:
             if user is None or not isinstance(decision, Allow):
                 return NO
             vault.note_use([vault.Use(held_before[0].id, now, question.address, question.service)])
-            return Answer(True, user.sign_in_name)
+            return Answer(True, user.sign_in_name, held_before[0].id)
 
 
 def find_mailbox(name: str) -> str | None:
@@ -163,7 +168,7 @@ def find_mailbox(name: str) -> str | None:
 
     Raises TryLater where the database can't be read now.
     """
-    with _trying():
+    with trying():
         user = _people([name]).get(_key(name) or "")
     if user is None or user.deleted_at is not None:
         return None
@@ -266,9 +271,10 @@ def _key(name: str) -> str | None:
 
 
 @contextmanager
-def _trying() -> Iterator[None]:
+def trying() -> Iterator[None]:
+    """Raise TryLater where the database can't be read or written within."""
     try:
         yield
     except (OperationalError, InterfaceError) as error:
         # The text of a database error can hold parameters; it goes no further.
-        raise TryLater(type(error).__name__) from None
+        raise TryLater(name_of_trouble(error)) from None

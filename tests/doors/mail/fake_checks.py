@@ -6,13 +6,18 @@ import asyncio
 import threading
 from collections.abc import Sequence
 from datetime import datetime
+from uuid import UUID
 
 from watchword.core.codes import normal_app_password
 from watchword.signin.one_shot import NO, Answer, Question, TryLater
+from watchword.signin.submission import SignedIn
 
 ALICE = "alice@harbour.example"
 APP_PASSWORD = "abcd efgh ijkl mnop qrst uvwx"
 ACCOUNT_PASSWORD = "the long passphrase of alice, 2026"
+
+
+CREDENTIAL = UUID(int=7)
 
 
 class FakeChecks:
@@ -26,6 +31,7 @@ class FakeChecks:
         self.account_checks = 0
         self.is_locked = False
         self.breaks_at = ""
+        self.sign_ins: list[SignedIn | None] = []
 
     def is_shaped_like_app_password(self, question: Question) -> bool:
         return normal_app_password(question.secret.reveal()) is not None
@@ -52,6 +58,17 @@ class FakeChecks:
         self._break(name)
         return ALICE if name.lower() in (ALICE, "a.lias@harbour.example") else None
 
+    def find_senders(self, address: str, *, now: datetime) -> list[str]:
+        self._wait()
+        self._break(address)
+        return [ALICE, "bob@harbour.example"] if address == "sales@harbour.example" else []
+
+    def may_go_on(self, name: str, signed_in: SignedIn | None, *, now: datetime) -> bool:
+        self._wait()
+        self._break(name)
+        self.sign_ins.append(signed_in)
+        return name == ALICE and signed_in is not None
+
     async def reached(self, *, turns: int = 0, account_checks: int = 0) -> None:
         """Wait until so many checks have begun."""
 
@@ -75,4 +92,4 @@ class FakeChecks:
     def _answer(self, question: Question, known: str | None) -> Answer:
         shown = question.secret.reveal()
         is_right = (normal_app_password(shown) or shown) == known
-        return Answer(True, ALICE) if question.name.lower() == ALICE and is_right else NO
+        return Answer(True, ALICE, CREDENTIAL) if question.name.lower() == ALICE and is_right else NO

@@ -81,7 +81,13 @@ def auth(secret: str, name: str = ALICE, request: int = 1) -> bytes:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port that is free, with the two after it."""
+    while True:
+        with contextlib.ExitStack() as probes:
+            first = probes.enter_context(socket.socket())
+            first.bind(("127.0.0.1", 0))
+            port: int = first.getsockname()[1]
+            with contextlib.suppress(OSError, OverflowError):
+                for offset in (1, 2):
+                    probes.enter_context(socket.socket()).bind(("127.0.0.1", port + offset))
+                return port

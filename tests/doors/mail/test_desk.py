@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.doors.mail.fake_checks import ACCOUNT_PASSWORD, ALICE, APP_PASSWORD, FakeChecks
+from tests.doors.mail.fake_checks import ACCOUNT_PASSWORD, ALICE, APP_PASSWORD, CREDENTIAL, FakeChecks
 from watchword.core.policy import Door
 from watchword.doors.mail import desk as desk_module
 from watchword.doors.mail.desk import ACCOUNT_THREADS, MOST_ACCOUNT_WAITING, Allowed, Desk, Later, Refused, Verdict
@@ -42,8 +42,8 @@ def play(scene: Callable[[Desk, FakeChecks], Awaitable[None]]) -> FakeChecks:
 
 def test_right_and_wrong_are_told_apart() -> None:
     async def scene(desk: Desk, checks: FakeChecks) -> None:
-        assert await ask(desk, about(APP_PASSWORD)) == Allowed(ALICE)
-        assert await ask(desk, about(ACCOUNT_PASSWORD)) == Allowed(ALICE)
+        assert await ask(desk, about(APP_PASSWORD)) == Allowed(ALICE, CREDENTIAL)
+        assert await ask(desk, about(ACCOUNT_PASSWORD)) == Allowed(ALICE, CREDENTIAL)
         assert isinstance(await ask(desk, about("zzzz" * 6)), Refused)
         assert isinstance(await ask(desk, about("wrong")), Refused)
         assert isinstance(await ask(desk, about(APP_PASSWORD, "mallory@x")), Refused)
@@ -58,7 +58,7 @@ def test_what_comes_during_one_turn_goes_together_into_the_next() -> None:
         await checks.reached(turns=1)
         others = [ask(desk, about(APP_PASSWORD)) for _ in range(300)]
         checks.gate.set()
-        assert await asyncio.gather(first, *others) == [Allowed(ALICE)] * 301
+        assert await asyncio.gather(first, *others) == [Allowed(ALICE, CREDENTIAL)] * 301
 
     assert play(scene).turns == [1, 256, 44]
 
@@ -71,7 +71,7 @@ def test_an_account_password_never_waits_in_the_queue_of_app_passwords_nor_holds
         app_passwords = ask(desk, about(APP_PASSWORD))
         await checks.reached(turns=1)
         checks.gate.set()
-        assert await app_passwords == Allowed(ALICE)
+        assert await app_passwords == Allowed(ALICE, CREDENTIAL)
         await asyncio.gather(*slow)
 
     assert play(scene).turns == [1]
@@ -99,7 +99,7 @@ def test_a_full_queue_of_app_passwords_means_later(monkeypatch: pytest.MonkeyPat
         waiting = [ask(desk, about(APP_PASSWORD)) for _ in range(2)]
         assert isinstance(await ask(desk, about(APP_PASSWORD)), Later)
         checks.gate.set()
-        assert await asyncio.gather(first, *waiting) == [Allowed(ALICE)] * 3
+        assert await asyncio.gather(first, *waiting) == [Allowed(ALICE, CREDENTIAL)] * 3
 
     play(scene)
 
@@ -110,7 +110,7 @@ def test_a_locked_database_means_later(secret: str) -> None:
         checks.is_locked = True
         assert isinstance(await ask(desk, about(secret)), Later)
         checks.is_locked = False
-        assert await ask(desk, about(secret)) == Allowed(ALICE)
+        assert await ask(desk, about(secret)) == Allowed(ALICE, CREDENTIAL)
 
     play(scene)
 
@@ -131,7 +131,7 @@ def test_one_question_that_breaks_something_keeps_nobody_else_out() -> None:
         checks.breaks_at = "breaker@x"
         names = [ALICE, "breaker@x", "mallory@x"]
         first, broken, wrong = await asyncio.gather(*(ask(desk, about(APP_PASSWORD, name)) for name in names))
-        assert first == Allowed(ALICE)
+        assert first == Allowed(ALICE, CREDENTIAL)
         assert isinstance(broken, Later)
         assert isinstance(wrong, Refused)
 
@@ -175,4 +175,4 @@ def test_what_was_asked_is_answered_before_the_desk_closes() -> None:
             desk.ask(about(secret), answers.append)
 
     play(scene)
-    assert answers == [Allowed(ALICE)] * 2
+    assert answers == [Allowed(ALICE, CREDENTIAL)] * 2

@@ -76,6 +76,8 @@ def test_postfix_is_told_of_the_loopback_address_where_there_is_one() -> None:
     for loopback, place in ((("127.0.0.1", 1900), "inet:127.0.0.1:1900"), (("::1", 1900), "inet:[::1]:1900")):
         [file] = for_postfix(sockets=folder, folder=folder, loopback=loopback)
         assert f"smtpd_sasl_path = {place}\n" in file.text
+        assert f"smtpd_sender_login_maps = socketmap:{place[:-1]}1:sender_logins\n" in file.text
+        assert f"smtpd_data_restrictions = check_policy_service {place[:-1]}2\n" in file.text
 
 
 def test_dovecot_2_4_is_said_to_be_untried() -> None:

@@ -110,7 +110,9 @@ class Site:
 
     def open_door(self) -> None:
         if not self.door.is_running:
-            self._start(self.door, lambda: all(answers(self.sockets / name) for name in ("dict", "auth")))
+            self._start(
+                self.door, lambda: all(answers(self.sockets / name) for name in ("dict", "auth", "socketmap", "policy"))
+            )
 
     def close_door(self) -> None:
         assert self.door.stop() == 0

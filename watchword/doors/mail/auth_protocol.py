@@ -96,11 +96,13 @@ def later(request: int) -> bytes:
 class Conversation:
     """One connection: what was said so far."""
 
-    __slots__ = ("_asked", "_halves", "_is_introduced", "minor")
+    __slots__ = ("_asked", "_halves", "_is_introduced", "minor", "process")
 
     def __init__(self) -> None:
         self.minor = 0
         """The client's minor version. Postfix and Exim say 0, and Postfix then reads every FAIL as a wrong password."""
+        self.process = 0
+        """The client's process id, or 0 as long as it hasn't told it."""
         self._is_introduced = False
         self._halves: dict[int, _Half] = {}
         self._asked: set[int] = set()
@@ -131,6 +133,7 @@ class Conversation:
             return Hangup("a client has to tell its version first")
         match command:
             case "CPID":
+                self.process = _request(fields[0] if fields else "") or 0
                 return None
             case "AUTH":
                 return self._begin(fields)

@@ -8,8 +8,9 @@ from typing import Any
 
 from django.db import close_old_connections, connections
 
-from watchword.signin import one_shot
+from watchword.signin import one_shot, submission
 from watchword.signin.one_shot import Answer, Question
+from watchword.signin.submission import SignedIn
 
 PATIENCE_SECONDS = 3
 """How long a check waits for a database that others have locked, before the asker hears "later".
@@ -56,3 +57,13 @@ class DatabaseChecks:
         """Return the sign-in name to whom a mail address belongs."""
         close_old_connections()
         return one_shot.find_mailbox(name)
+
+    def find_senders(self, address: str, *, now: datetime) -> list[str]:
+        """Return the sign-in names that may send as an address."""
+        close_old_connections()
+        return submission.names_that_may_send_as(address, now=now)
+
+    def may_go_on(self, name: str, signed_in: SignedIn | None, *, now: datetime) -> bool:
+        """Whether somebody who has signed in may send one message more."""
+        close_old_connections()
+        return submission.may_go_on(name, signed_in, now=now)

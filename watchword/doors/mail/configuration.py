@@ -8,7 +8,8 @@ from pathlib import Path
 
 from watchword.core.keyring import KeyRing
 from watchword.doors.mail.sealed import ALGORITHM, sealing_key
-from watchword.doors.mail.server import AUTH_SOCKET, DICT_SOCKET
+from watchword.doors.mail.server import AUTH_SOCKET, DICT_SOCKET, POLICY_SOCKET, SOCKETMAP_SOCKET
+from watchword.doors.mail.socketmap import MAP
 from watchword.doors.mail.templates import DICT, DOVECOT_2_3, DOVECOT_2_4, EXIM, LUA, POSTFIX
 
 
@@ -58,8 +59,14 @@ def for_dovecot(version: DovecotVersion, *, sockets: Path, folder: Path, ring: K
 
 def for_postfix(*, sockets: Path, folder: Path, loopback: tuple[str, int] | None = None) -> list[ConfigurationFile]:
     """Return the lines for Postfix; through TCP where the daemon listens there, which a chroot doesn't hide."""
-    place = f"inet:{_bracketed(loopback[0])}:{loopback[1]}" if loopback is not None else str(sockets / AUTH_SOCKET)
-    return [ConfigurationFile(folder / "watchword-main.cf", _fill(POSTFIX, {"place": place}))]
+    if loopback is not None:
+        host, port = _bracketed(loopback[0]), loopback[1]
+        auth, senders, policy = (f"inet:{host}:{port + offset}" for offset in range(3))
+    else:
+        auth = str(sockets / AUTH_SOCKET)
+        senders, policy = f"unix:{sockets / SOCKETMAP_SOCKET}", f"unix:{sockets / POLICY_SOCKET}"
+    values = {"auth": auth, "senders": senders, "policy": policy, "map": MAP}
+    return [ConfigurationFile(folder / "watchword-main.cf", _fill(POSTFIX, values))]
 
 
 def for_exim(*, sockets: Path, folder: Path) -> list[ConfigurationFile]:

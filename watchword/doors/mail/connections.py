@@ -12,13 +12,17 @@ import secrets
 import socket
 import struct
 from collections import deque
-from typing import assert_never
+from datetime import UTC, datetime
+from typing import Protocol, assert_never
 
 from watchword.core.keyring import KeyRing
 from watchword.doors.mail import auth_protocol, dict_protocol
 from watchword.doors.mail.connection_limits import ConnectionLimits, Full, Peer
 from watchword.doors.mail.desk import Allowed, Desk, Later, Refused, Verdict
+from watchword.doors.mail.submissions import Submissions
 from watchword.doors.mail.wire import Line, Lines, TooLong
+from watchword.signin.one_shot import Question
+from watchword.signin.submission import SignedIn
 
 log = logging.getLogger(__name__)
 
@@ -37,12 +41,20 @@ SAY_AGAIN_SECONDS = 60
 _numbers = itertools.count(1)
 
 
+class Cutter(Protocol):
+    """Cuts a stream of octets into whole requests, and keeps little of what is still to come."""
+
+    def feed(self, octets: bytes) -> list[Line | TooLong]:
+        """Take what arrived and return what it completed, in order."""
+
+
 class Door:
     """All connections of the daemon."""
 
     def __init__(self, desk: Desk, ring: KeyRing) -> None:
         self.desk = desk
         self.ring = ring
+        self.submissions = Submissions()
         self.connections: set[Connection] = set()
         self._limits = ConnectionLimits()
         self._one_left = asyncio.Event()
@@ -129,7 +141,7 @@ class Connection(asyncio.Protocol):
         """Whether it has ever put a question: one that never did loses nothing when it has to make room."""
         self.peer = Peer(is_tcp=False, name="")
         self.last_heard = 0.0
-        self._lines = Lines()
+        self._lines = self.cut()
         self._unread: deque[Line | TooLong] = deque()
         self._can_write = True
         self._is_ending = False
@@ -208,6 +220,10 @@ class Connection(asyncio.Protocol):
         elif self._unread:
             # Not at once: the desk has others to tell, and this might answer at once again and again.
             asyncio.get_running_loop().call_soon(self._work)
+
+    def cut(self) -> Cutter:
+        """Return what cuts the octets that arrive into what ``take`` acts on."""
+        return Lines()
 
     def begin(self) -> None:
         """Say what a server says first."""
@@ -320,16 +336,21 @@ class AuthConnection(Connection):
                 self.send(octets)
             case auth_protocol.Ask(request, question, name):
                 self.asked()
-                self.door.desk.ask(question, functools.partial(self._tell, request, name))
+                # From before it is looked at, so that whatever ends access from now on is later.
+                at = datetime.now(UTC)
+                self.door.desk.ask(question, functools.partial(self._tell, request, name, question, at))
             case auth_protocol.Hangup(why):
                 self.hang_up(why)
             case _:
                 assert_never(step)
 
-    def _tell(self, request: int, name: str, verdict: Verdict) -> None:
+    def _tell(self, request: int, name: str, question: Question, at: datetime, verdict: Verdict) -> None:
         if self._conversation.answered(request):
             match verdict:
-                case Allowed(sign_in_name):
+                case Allowed(sign_in_name, credential_id):
+                    if credential_id is not None:
+                        signed_in = SignedIn(sign_in_name, credential_id, at, question.service, question.address)
+                        self.door.submissions.note(self._conversation.process, signed_in)
                     self.send(auth_protocol.allowed(request, sign_in_name))
                 case Refused():
                     self.send(auth_protocol.refused(request, name))

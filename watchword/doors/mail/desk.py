@@ -2,7 +2,7 @@
 
     app passwords      all that came while the last turn was being answered go into the next one: one read, one commit
     account passwords  one slow hash each, in a few threads with a short queue, so that they cannot starve the others
-    mailboxes          one cheap read each, in a thread of their own
+    look-ups           mailboxes, senders, messages of sign-ins that go on: a cheap read each, in a thread of their own
 
 Everything here runs in the event loop but the checks themselves. Whatever goes wrong means "try later".
 """
@@ -17,8 +17,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
+from uuid import UUID
 
 from watchword.signin.one_shot import Answer, Question, TryLater
+from watchword.signin.submission import SignedIn
 
 log = logging.getLogger(__name__)
 
@@ -26,14 +28,15 @@ MOST_IN_A_TURN = 256
 MOST_WAITING = 4096
 ACCOUNT_THREADS = 2
 MOST_ACCOUNT_WAITING = 32
-MOST_MAILBOXES_WAITING = 256
+MOST_LOOK_UPS_WAITING = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """Yes; the canonical sign-in name, which is also the name of the mailbox."""
+    """Yes; the canonical sign-in name, which is also the name of the mailbox, and what the sign-in rested on."""
 
     sign_in_name: str
+    credential_id: UUID | None = None
 
 
 class Refused:
@@ -66,6 +69,12 @@ class Checks(Protocol):
     def find_mailbox(self, name: str) -> str | None:
         """Return the sign-in name to whom a mail address belongs."""
 
+    def find_senders(self, address: str, *, now: datetime) -> list[str]:
+        """Return the sign-in names that may send as an address."""
+
+    def may_go_on(self, name: str, signed_in: SignedIn | None, *, now: datetime) -> bool:
+        """Whether somebody who has signed in may send one message more."""
+
 
 def _clock() -> datetime:
     return datetime.now(UTC)
@@ -81,10 +90,10 @@ class Desk:
         self._turn: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._accounts_waiting = 0
-        self._mailboxes_waiting = 0
+        self._look_ups_waiting = 0
         self._app_thread = ThreadPoolExecutor(1, "app-passwords")
         self._account_threads = ThreadPoolExecutor(ACCOUNT_THREADS, "account-passwords")
-        self._mailbox_thread = ThreadPoolExecutor(1, "mailboxes")
+        self._look_up_thread = ThreadPoolExecutor(1, "look-ups")
         self._recently: dict[str, datetime] = {}
 
     def ask(self, question: Question, tell: Tell) -> None:
@@ -104,11 +113,20 @@ class Desk:
 
     def ask_mailbox(self, name: str, tell: Tell) -> None:
         """Have a mailbox found; ``tell`` is called once, in the event loop."""
-        if self._mailboxes_waiting >= MOST_MAILBOXES_WAITING:
-            tell(LATER)
-            return
-        self._mailboxes_waiting += 1
-        self._start(self._find_mailbox(name, tell))
+
+        def find() -> Verdict:
+            found = self._checks.find_mailbox(name)
+            return Allowed(found) if found is not None else REFUSED
+
+        self._look_up(find, tell, "a mailbox")
+
+    def ask_senders(self, address: str, tell: Callable[[list[str] | Later], None]) -> None:
+        """Have those found who may send as an address; ``tell`` is called once, in the event loop."""
+        self._look_up(lambda: self._checks.find_senders(address, now=self._clock()), tell, "senders")
+
+    def ask_to_go_on(self, name: str, signed_in: SignedIn | None, tell: Callable[[bool | Later], None]) -> None:
+        """Ask whether one message more may be sent; ``tell`` is called once, in the event loop."""
+        self._look_up(lambda: self._checks.may_go_on(name, signed_in, now=self._clock()), tell, "a message")
 
     def was_let_in_since(self, sign_in_name: str, moment: datetime) -> bool:
         """Whether a person was let in after a moment of the last minute."""
@@ -119,7 +137,7 @@ class Desk:
         """Wait until everything that was asked is answered, and end the threads."""
         while pending := [task for task in (*self._tasks, self._turn) if task is not None and not task.done()]:
             await asyncio.wait(pending)
-        for threads in (self._app_thread, self._account_threads, self._mailbox_thread):
+        for threads in (self._app_thread, self._account_threads, self._look_up_thread):
             threads.shutdown()
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
@@ -147,24 +165,27 @@ class Desk:
             self._accounts_waiting -= 1
         self._tell(tell, verdict)
 
-    async def _find_mailbox(self, name: str, tell: Tell) -> None:
-        try:
-            loop = asyncio.get_running_loop()
-            verdict = await loop.run_in_executor(self._mailbox_thread, self._mailbox, name)
-        finally:
-            self._mailboxes_waiting -= 1
-        self._tell(tell, verdict, is_sign_in=False)
+    def _look_up[T](self, find: Callable[[], T], tell: Callable[[T | Later], None], what: str) -> None:
+        if self._look_ups_waiting >= MOST_LOOK_UPS_WAITING:
+            tell(LATER)
+            return
+        self._look_ups_waiting += 1
+        self._start(self._answer_look_up(find, tell, what))
 
-    def _tell(self, tell: Tell, verdict: Verdict, *, is_sign_in: bool = True) -> None:
-        if is_sign_in and isinstance(verdict, Allowed):
+    async def _answer_look_up[T](self, find: Callable[[], T], tell: Callable[[T | Later], None], what: str) -> None:
+        try:
+            found = await asyncio.get_running_loop().run_in_executor(self._look_up_thread, self._found, find, what)
+        finally:
+            self._look_ups_waiting -= 1
+        _pass_on(tell, found)
+
+    def _tell(self, tell: Tell, verdict: Verdict) -> None:
+        if isinstance(verdict, Allowed):
             self._recently.pop(verdict.sign_in_name, None)
             self._recently[verdict.sign_in_name] = self._clock()
             while len(self._recently) > MOST_WAITING:
                 del self._recently[next(iter(self._recently))]
-        try:
-            tell(verdict)
-        except Exception:
-            log.exception("an answer could not be passed on")
+        _pass_on(tell, verdict)
 
     # In threads ------------------------------------------------------------------------------------------------------
 
@@ -190,20 +211,25 @@ class Desk:
             _complain("an account password could not be checked", error)
         return LATER
 
-    def _mailbox(self, name: str) -> Verdict:
+    def _found[T](self, find: Callable[[], T], what: str) -> T | Later:
         try:
-            found = self._checks.find_mailbox(name)
+            return find()
         except TryLater as error:
-            log.warning("a mailbox has to wait: %s", error)
+            log.warning("a look-up of %s has to wait: %s", what, error)
         except Exception as error:  # noqa: BLE001
-            _complain("a mailbox could not be found", error)
-        else:
-            return Allowed(found) if found is not None else REFUSED
+            _complain(f"{what} could not be looked up", error)
         return LATER
 
 
+def _pass_on[T](tell: Callable[[T], None], answer: T) -> None:
+    try:
+        tell(answer)
+    except Exception:
+        log.exception("an answer could not be passed on")
+
+
 def _verdict(answer: Answer) -> Verdict:
-    return Allowed(answer.sign_in_name) if answer.allowed else REFUSED
+    return Allowed(answer.sign_in_name, answer.credential_id) if answer.allowed else REFUSED
 
 
 def _complain(what: str, error: Exception) -> None:

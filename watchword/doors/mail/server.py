@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import resource
 import signal
@@ -16,6 +17,7 @@ from watchword.core.keyring import KeyRing
 from watchword.doors.mail.connection_limits import MOST_CONNECTIONS
 from watchword.doors.mail.connections import Door
 from watchword.doors.mail.desk import Checks, Desk
+from watchword.doors.mail.postfix_connections import PolicyConnection, SocketmapConnection
 from watchword.doors.mail.revocations import Watcher
 from watchword.doors.mail.sockets import Access, UnixListener, listen_on_loopback, listen_on_path
 
@@ -26,6 +28,12 @@ DICT_SOCKET = "dict"
 
 AUTH_SOCKET = "auth"
 """The file that Dovecot's authentication protocol is spoken at."""
+
+SOCKETMAP_SOCKET = "socketmap"
+"""The file that Postfix's socketmap protocol is spoken at."""
+
+POLICY_SOCKET = "policy"
+"""The file that Postfix's policy protocol is spoken at."""
 
 SWEEP_SECONDS = 5
 STOP_SECONDS = 15
@@ -41,7 +49,8 @@ class Plan:
     folder: Path
     access: Access = field(default_factory=Access)
     loopback: tuple[str, int] | None = None
-    """An additional address for the authentication protocol, for programs that can't reach the folder."""
+    """An additional address for programs that can't reach the folder: the authentication protocol is spoken at this
+    port, socketmap at the next one, the policy protocol at the one after."""
     kick: tuple[str, ...] = ()
     """The command that closes a person's connections; none: they stay open."""
 
@@ -59,16 +68,22 @@ async def serve(
     servers: list[asyncio.Server] = []
     tasks: list[asyncio.Task[None]] = []
     try:
-        for name, factory in ((DICT_SOCKET, door.dict_connection), (AUTH_SOCKET, door.auth_connection)):
+        for_postfix: list[tuple[str, Callable[[], asyncio.Protocol]]] = [
+            (AUTH_SOCKET, door.auth_connection),
+            (SOCKETMAP_SOCKET, functools.partial(SocketmapConnection, door)),
+            (POLICY_SOCKET, functools.partial(PolicyConnection, door)),
+        ]
+        for name, factory in ((DICT_SOCKET, door.dict_connection), *for_postfix):
             listener = listen_on_path(plan.folder / name, plan.access)
             listeners.append(listener)
             servers.append(await loop.create_unix_server(factory, sock=listener.socket))
         places = [str(listener.path) for listener in listeners]
         if plan.loopback is not None:
-            tcp: socket = listen_on_loopback(*plan.loopback)
-            servers.append(await loop.create_server(door.auth_connection, sock=tcp))
-            host, port = tcp.getsockname()[:2]
-            places.append(f"{host} port {port}")
+            host, port = plan.loopback
+            for offset, (_name, factory) in enumerate(for_postfix):
+                tcp: socket = listen_on_loopback(host, port + offset)
+                servers.append(await loop.create_server(factory, sock=tcp))
+            places.append(f"{host} ports {port} to {port + len(for_postfix) - 1}")
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         tasks.append(loop.create_task(_sweep(door)))

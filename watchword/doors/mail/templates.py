@@ -145,7 +145,7 @@ POSTFIX = """\
 
 smtpd_sasl_auth_enable = yes
 smtpd_sasl_type = dovecot
-smtpd_sasl_path = @PLACE@
+smtpd_sasl_path = @AUTH@
 smtpd_sasl_security_options = noanonymous
 smtpd_sasl_tls_security_options = noanonymous
 
@@ -155,9 +155,18 @@ smtpd_tls_auth_only = yes
 # Who has signed in may send anywhere, everybody else only to us.
 smtpd_relay_restrictions = permit_sasl_authenticated, reject_unauth_destination
 
-# The daemon's socket must be readable for Postfix's own user: WATCHWORD_MAIL_SOCKET_OWNER=:postfix
-# Where smtpd runs in a chroot (the y in master.cf on Debian), the socket's folder must lie in it, for example
-# WATCHWORD_MAIL_SOCKET_DIRECTORY=/var/spool/postfix/watchword and here smtpd_sasl_path = watchword/auth,
+# Whoever has signed in writes as themselves, by each of their names, and as the addresses that they were given.
+# This is about the sender of the envelope; what a mail shows as From: is not looked at (a milter could).
+smtpd_sender_login_maps = socketmap:@SENDERS@:@MAP@
+smtpd_sender_restrictions = reject_authenticated_sender_login_mismatch
+
+# Asked at each message: a program that signed in before its access ended sends nothing more.
+smtpd_data_restrictions = check_policy_service @POLICY@
+
+# The daemon's sockets must be readable for Postfix's own user: WATCHWORD_MAIL_SOCKET_OWNER=:postfix
+# Where smtpd runs in a chroot (the y in master.cf on Debian), the sockets' folder must lie in it, for example
+# WATCHWORD_MAIL_SOCKET_DIRECTORY=/var/spool/postfix/watchword and here watchword/auth, unix:/watchword/socketmap
+# and unix:watchword/policy,
 # or let the daemon listen with WATCHWORD_MAIL_LISTEN=127.0.0.1:1900 and print this file anew.
 """
 

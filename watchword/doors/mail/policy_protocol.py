@@ -1,0 +1,108 @@
+"""Postfix's policy delegation protocol (SMTPD_POLICY_README): may this message be taken?
+
+    C: name=value, one in each line, then an empty line
+    S: action=…, then an empty line
+
+Asked at each message of a program that has signed in. ``PolicyConversation`` is pure: lines go in, steps come out.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from watchword.doors.mail.wire import LONGEST_NAME, Line, TooLong, known_address
+
+MOST_ATTRIBUTES = 200
+"""Lines of one request; Postfix 3.7 sends some 30."""
+
+_KEPT = frozenset({"request", "sasl_username", "sasl_method", "client_address", "instance"})
+_REQUEST = "smtpd_access_policy"
+_INSTANCE = re.compile(r"([0-9a-f]{1,8})\.[0-9a-f.]+")
+
+
+@dataclass(frozen=True, slots=True)
+class AskGoOn:
+    """May somebody who signed in under this name send one message more?
+
+    ``process`` is the process id of the smtpd, or 0 where it is not known; ``address`` is the program's.
+    """
+
+    name: str
+    process: int
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Send these octets."""
+
+    octets: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Hangup:
+    """Not our protocol; the connection has to end. ``why`` is for our log."""
+
+    why: str
+
+
+type Step = AskGoOn | Reply | Hangup
+
+
+class PolicyConversation:
+    """One connection: the attributes of the request that is coming in."""
+
+    __slots__ = ("_attributes", "_number")
+
+    def __init__(self) -> None:
+        self._attributes: dict[str, str] = {}
+        self._number = 0
+
+    def receive(self, line: Line | TooLong) -> Step | None:
+        """Return what a line leads to. Never raises, whatever the line holds."""
+        if isinstance(line, TooLong):
+            return Hangup("a line is too long")
+        if not line.octets:
+            attributes, self._attributes, self._number = self._attributes, {}, 0
+            return _step(attributes)
+        self._number += 1
+        if self._number > MOST_ATTRIBUTES:
+            return Hangup("a request has too many lines")
+        name, equals, value = line.octets.decode("utf-8", "replace").partition("=")
+        if not equals:
+            return Hangup("a line without an equals sign")
+        if name in _KEPT:
+            # The first word counts: a later line can't take another's place.
+            self._attributes.setdefault(name, value)
+        return None
+
+
+def no_opinion() -> bytes:
+    """Return the answer that leaves a message to Postfix's other rules."""
+    return b"action=DUNNO\n\n"
+
+
+def ended() -> bytes:
+    """Return the answer that ends the session: the program may sign in again if it still can (RFC 5321 3.8)."""
+    return b"action=421 4.7.0 Your sign-in has ended, sign in again\n\n"
+
+
+def later() -> bytes:
+    """Return the answer that refuses one message for now."""
+    return b"action=451 4.3.0 Your sign-in can't be checked now, try again later\n\n"
+
+
+def _step(attributes: dict[str, str]) -> Step:
+    if attributes.get("request") != _REQUEST:
+        return Hangup("not a request of Postfix's policy protocol")
+    name = attributes.get("sasl_username", "")
+    if not name:
+        return Reply(no_opinion())
+    if len(name) > LONGEST_NAME or not name.isprintable() or "\ufffd" in name:
+        # Nobody was ever let in under such a name.
+        return Reply(ended())
+    # Postfix makes it from its process id and the moment and number of the message.
+    instance = _INSTANCE.fullmatch(attributes.get("instance", ""))
+    process = int(instance[1], 16) if instance is not None else 0
+    return AskGoOn(name, process, known_address(attributes.get("client_address", "")))

@@ -1,0 +1,72 @@
+"""Connections of Postfix beside its sign-ins: whose is a sender, and may a program that has signed in go on?"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from watchword.doors.mail import policy_protocol, socketmap
+from watchword.doors.mail.connections import Connection, Cutter, Door
+from watchword.doors.mail.desk import Later
+from watchword.doors.mail.wire import Line, TooLong
+
+
+class SocketmapConnection(Connection):
+    """Speaks the socketmap protocol. Postfix waits for each answer before it asks again."""
+
+    def cut(self) -> Cutter:
+        """Return what cuts the octets that arrive into netstrings."""
+        return socketmap.Netstrings()
+
+    def take(self, line: Line | TooLong) -> None:
+        """Act on one request."""
+        step = socketmap.parse(line)
+        match step:
+            case socketmap.AskSenders(address):
+                self.is_greeted = True
+                self.asked()
+                self.door.desk.ask_senders(address, self._tell)
+            case socketmap.Reply(octets):
+                self.is_greeted = True
+                self.send(octets)
+            case socketmap.Hangup(why):
+                self.hang_up(why)
+            case _:
+                assert_never(step)
+
+    def _tell(self, found: list[str] | Later) -> None:
+        self.send(socketmap.later() if isinstance(found, Later) else socketmap.senders(found))
+        self.told()
+
+
+class PolicyConnection(Connection):
+    """Speaks the policy protocol. Postfix waits for each answer before it asks again."""
+
+    def __init__(self, door: Door) -> None:
+        super().__init__(door)
+        self._conversation = policy_protocol.PolicyConversation()
+
+    def take(self, line: Line | TooLong) -> None:
+        """Act on one line."""
+        step = self._conversation.receive(line)
+        match step:
+            case None:
+                pass
+            case policy_protocol.AskGoOn(name, process, address):
+                self.is_greeted = True
+                self.asked()
+                signed_in = self.door.submissions.find(name, process, address)
+                self.door.desk.ask_to_go_on(name, signed_in, self._tell)
+            case policy_protocol.Reply(octets):
+                self.is_greeted = True
+                self.send(octets)
+            case policy_protocol.Hangup(why):
+                self.hang_up(why)
+            case _:
+                assert_never(step)
+
+    def _tell(self, may: bool | Later) -> None:
+        if isinstance(may, Later):
+            self.send(policy_protocol.later())
+        else:
+            self.send(policy_protocol.no_opinion() if may else policy_protocol.ended())
+        self.told()

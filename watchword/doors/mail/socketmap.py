@@ -1,0 +1,129 @@
+"""Postfix's socketmap protocol (socketmap_table(5)): which sign-in names may send as an address.
+
+    C: netstring of  sender_logins ADDRESS
+    S: netstring of  OK name,name…  |  NOTFOUND  |  TEMP reason  |  PERM reason
+
+A netstring is its length in octets, a colon, the octets and a comma: `5:hello,` (https://cr.yp.to/proto/netstrings.txt).
+``Netstrings`` and ``parse`` are pure: octets go in, requests come out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from watchword.doors.mail.wire import LONGEST_LINE, LONGEST_NAME, Line, TooLong
+
+MAP = "sender_logins"
+"""The one map: from an envelope sender to the names of those who may use it (Postfix: smtpd_sender_login_maps)."""
+
+LONGEST_REQUEST = LONGEST_LINE
+
+_DIGITS = len(str(LONGEST_REQUEST))
+_BETWEEN_NAMES = frozenset(", \t\r\n")
+"""What divides the names of an answer for Postfix: a name that holds one of them would be two."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskSenders:
+    """Who may send as this address?"""
+
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Send these octets."""
+
+    octets: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Hangup:
+    """Not our protocol; the connection has to end. ``why`` is for our log."""
+
+    why: str
+
+
+class Netstrings:
+    """Cuts a stream of octets into netstrings and never keeps more than one of them; what is none ends it all."""
+
+    __slots__ = ("_is_lost", "_rest")
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._is_lost = False
+
+    def feed(self, octets: bytes) -> list[Line | TooLong]:
+        """Take what arrived and return what it completed, in order; ``TooLong`` for what is no netstring of ours."""
+        self._rest += octets
+        whole: list[Line | TooLong] = []
+        start = 0
+        while not self._is_lost and start < len(self._rest):
+            colon = self._rest.find(b":", start, start + _DIGITS + 1)
+            digits = self._rest[start : colon if colon >= 0 else start + _DIGITS + 1]
+            if not _is_length(digits) or (colon < 0 and len(digits) > _DIGITS):
+                self._is_lost = True
+            elif colon < 0:
+                break
+            else:
+                end = colon + 1 + int(digits)
+                if len(self._rest) <= end:
+                    break
+                self._is_lost = self._rest[end : end + 1] != b","
+                if not self._is_lost:
+                    whole.append(Line(self._rest[colon + 1 : end]))
+                    start = end + 1
+        if self._is_lost:
+            self._rest = b""
+            return [*whole, TooLong(b"")]
+        self._rest = self._rest[start:]
+        return whole
+
+
+def parse(request: Line | TooLong) -> AskSenders | Reply | Hangup:
+    """Return what a request asks. Never raises, whatever it holds."""
+    if isinstance(request, TooLong):
+        return Hangup("this is no netstring, or a longer one than any address needs")
+    name, _, key = request.octets.partition(b" ")
+    if name != MAP.encode():
+        return Reply(unknown_map())
+    try:
+        address = key.decode()
+    except UnicodeDecodeError:
+        return Reply(nobody())
+    if not 0 < len(address) <= LONGEST_NAME or not address.isprintable():
+        return Reply(nobody())
+    return AskSenders(address)
+
+
+def senders(names: Sequence[str]) -> bytes:
+    """Return the answer that lists the names of those who may send as an address."""
+    listed = [name for name in names if not _BETWEEN_NAMES & set(name) and name.isprintable()]
+    return _netstring(f"OK {','.join(listed)}") if listed else nobody()
+
+
+def nobody() -> bytes:
+    """Return the answer for an address that nobody may send as."""
+    return _netstring("NOTFOUND ")
+
+
+def later() -> bytes:
+    """Return the answer that lets Postfix refuse the sender for now (451)."""
+    return _netstring("TEMP try again later")
+
+
+def unknown_map() -> bytes:
+    """Return the answer to a question about a map that isn't here: Postfix was configured for something else."""
+    return _netstring(f"PERM only {MAP} is answered here")
+
+
+def _is_length(digits: bytes) -> bool:
+    if not digits.isdigit() or (digits.startswith(b"0") and digits != b"0"):
+        return False
+    return int(digits) <= LONGEST_REQUEST
+
+
+def _netstring(text: str) -> bytes:
+    octets = text.encode()
+    return b"%d:%s," % (len(octets), octets)
