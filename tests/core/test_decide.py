@@ -86,6 +86,12 @@ def test_mail_opens_to_others_by_account_password_only(attempt: Attempt) -> None
     assert isinstance(decide(attempt), Deny)
 
 
+def test_mail_opens_to_the_account_password_of_somebody_enabled_until_they_have_a_phone() -> None:
+    registered = dataclasses.replace(BOB, methods=frozenset({FactorKind.PASSWORD, FactorKind.PHONE}))
+    assert isinstance(decide(Attempt(BOB, Door.MAIL, proven=(PASSWORD,))), Allow)
+    assert decide(Attempt(registered, Door.MAIL, proven=(PASSWORD,))) == Deny(Because.ACCOUNT_PASSWORD_CLOSED)
+
+
 @given(attempts)
 def test_an_initial_password_opens_nothing_before_it_was_changed(attempt: Attempt) -> None:
     account = dataclasses.replace(attempt.account, password_is_initial=True)

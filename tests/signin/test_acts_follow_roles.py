@@ -12,6 +12,7 @@ from watchword.audit.models import Event
 from watchword.audit.record import NOWHERE
 from watchword.core.policy import MfaState
 from watchword.directory import actions as people
+from watchword.directory import send_as
 from watchword.directory.models import User
 from watchword.directory.permission import NotAllowed
 from watchword.directory.roles import ACTS_ON_NOBODY, MAY, MAY_TOUCH, Act, Role, Whom
@@ -33,8 +34,24 @@ ACTS: dict[str, tuple[Act, Callable[..., object]]] = {
     "sign out": (Act.SIGN_OUT_EVERYWHERE, actions.sign_out_everywhere),
     "unlock": (Act.UNLOCK, actions.unlock_second_factor),
     "give role": (Act.GIVE_ROLES, lambda user, **by: people.give_role(user, Role.HELPDESK_ADMINISTRATOR, **by)),
+    "let write as": (
+        Act.GIVE_SEND_AS,
+        lambda user, **by: send_as.give_send_as(user, "actor@harbour.example", until=None, **by),
+    ),
+    "let be written as": (
+        Act.GIVE_SEND_AS,
+        lambda user, **by: send_as.give_send_as(somebody(), user.sign_in_name, until=None, **by),
+    ),
+    "let write as no more": (Act.GIVE_SEND_AS, lambda user, **by: send_as.take_send_as(user, 0, **by)),
     "take role": (Act.GIVE_ROLES, lambda user, **by: people.take_role(user, Role.HELPDESK_ADMINISTRATOR, **by)),
 }
+
+
+def somebody() -> User:
+    """Return a person without a role."""
+    return User.objects.get(sign_in_name="actor@harbour.example")
+
+
 SOMEBODY: list[Whom] = [whom for whom in Whom if whom is not Whom.ROLE_GROUP]
 
 

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
+from django.test.utils import CaptureQueriesContext
 from pytest_django.fixtures import DjangoAssertNumQueries
 
-from tests.world import World, give_app_password, give_password
+from tests.world import World, give_app_password, give_password, give_phone
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.core.policy import Door, FactorKind, MfaState
 from watchword.core.signin import Because
 from watchword.directory.models import SignInName, User
 from watchword.factors import vault
-from watchword.signin import one_shot, overview
+from watchword.signin import actions, one_shot, overview
 from watchword.signin.one_shot import NO, Answer, Question, Secret, TryLater
 
 
-def ask(world: World, name: str, secret: str, *, later: timedelta = timedelta(0)) -> Answer:
-    question = Question(Door.MAIL, name, Secret(secret), "imap", "198.51.100.9")
+def ask(
+    world: World, name: str, secret: str, *, later: timedelta = timedelta(0), address: str = "198.51.100.9"
+) -> Answer:
+    question = Question(Door.MAIL, name, Secret(secret), "imap", address)
     now = world.now + later
     if one_shot.is_shaped_like_app_password(question):
         return one_shot.check_many([question], now=now)[0]
@@ -34,7 +38,7 @@ def last_reason() -> str:
 
 
 def test_an_app_password_opens_mail_for_the_enforced(world: World) -> None:
-    assert ask(world, "alice@harbour.example", world.alices_app_password) == Answer(True, "alice@harbour.example")
+    assert ask(world, "alice@harbour.example", world.alices_app_password).sign_in_name == "alice@harbour.example"
 
 
 @pytest.mark.parametrize(
@@ -46,7 +50,7 @@ def test_app_17_case_blanks_and_hyphens_do_not_matter(world: World, spelling: ty
 
 def test_an_alias_opens_the_same_mailbox(world: World) -> None:
     SignInName.objects.create(user=world.alice, name="al@harbour.example", key="al@harbour.example", is_alias=True)
-    assert ask(world, "al@harbour.example", world.alices_app_password) == Answer(True, "alice@harbour.example")
+    assert ask(world, "al@harbour.example", world.alices_app_password).sign_in_name == "alice@harbour.example"
     assert one_shot.find_mailbox("AL@harbour.example") == "alice@harbour.example"
 
 
@@ -196,3 +200,54 @@ def test_a_secret_hides_itself() -> None:
     question = Question(Door.MAIL, "alice@harbour.example", Secret("hidden"), "imap", "")
     assert "hidden" not in repr(question)
     assert "hidden" not in str(question.secret)
+
+
+def queries_of(world: World, name: str, secret: str, address: str) -> list[str]:
+    """Return what is asked of the database at a refusal from an address, each question without its values."""
+    with CaptureQueriesContext(connection) as captured:
+        assert ask(world, f"{name}@harbour.example", secret, address=address) == NO
+    asked = [query["sql"].split(" WHERE ")[0].split(" VALUES ")[0] for query in captured.captured_queries]
+    return [sql for sql in asked if not sql.startswith(("SAVEPOINT", "RELEASE"))]
+
+
+def test_enu_01_a_refusal_asks_the_same_of_the_database_whoever_is_named(world: World) -> None:
+    actions.block(world.bob, by=world.root, now=world.now)
+    actions.delete(world.carol, by=world.root, now=world.now)
+    of_nobody = queries_of(world, "nobody", "wrong", "192.0.2.1")
+    assert of_nobody
+    refusals = [
+        ("alice", "wrong"),
+        ("bob", "wrong"),
+        ("bob", world.passwords["bob"]),
+        ("carol", "wrong"),
+        ("carol", world.passwords["carol"]),
+    ]
+    for number, (name, secret) in enumerate(refusals):
+        assert queries_of(world, name, secret, f"192.0.2.{number + 2}") == of_nobody, (name, number)
+
+
+@pytest.mark.parametrize("act", [actions.block, actions.delete])
+def test_enu_01_the_right_password_of_somebody_blocked_or_deleted_counts_like_a_wrong_one(
+    world: World, act: Callable[..., bool]
+) -> None:
+    """Whoever tries on would learn by the missing wait that it was right; the web counts it as well."""
+    act(world.carol, by=world.root, now=world.now)
+    most = world.organisation.policy.limits.burst_failures
+    reasons = []
+    for _ in range(most + 1):
+        assert ask(world, "carol@harbour.example", world.passwords["carol"]) == NO
+        reasons.append(last_reason())
+    assert set(reasons[:most]) == {Because.BLOCKED if act is actions.block else Because.DELETED}
+    assert reasons[most] == Because.PASSWORD_WAITS
+
+
+def test_the_right_password_of_the_enforced_is_not_counted(world: World) -> None:
+    for _ in range(world.organisation.policy.limits.burst_failures + 1):
+        assert ask(world, "alice@harbour.example", world.passwords["alice"]) == NO
+        assert last_reason() == Because.APP_PASSWORD_NEEDED
+
+
+def test_the_account_password_opens_no_mail_for_somebody_enabled_who_has_a_phone(world: World) -> None:
+    give_phone(world.bob, "+4915187654321")
+    assert ask(world, "bob@harbour.example", world.passwords["bob"]) == NO
+    assert last_reason() == Because.ACCOUNT_PASSWORD_CLOSED

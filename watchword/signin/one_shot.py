@@ -31,7 +31,7 @@ from watchword.factors import vault
 from watchword.factors.registry import factor_of
 from watchword.factors.vault import Found
 from watchword.signin import failures
-from watchword.signin.facts import account_of
+from watchword.signin.facts import account_of, nobody
 
 
 class TryLater(Exception):
@@ -132,28 +132,28 @@ def check_account_password(question: Question, *, now: datetime) -> Answer:
             with transaction.atomic():
                 record_all([_happening(question, Deny(Because.PASSWORD_WAITS), user, now)])
             return NO
-        held_before = vault.holdings(user, kinds=[FactorKind.PASSWORD]) if user is not None else []
+        # From here on the same is asked of everybody, be they unknown, blocked or wrong, so that no refusal is quicker.
+        asked = user or nobody()
+        held_before = vault.holdings(asked, kinds=[FactorKind.PASSWORD])
         held = held_before[0].held if held_before else Held(FactorKind.PASSWORD)
         typed = question.secret.reveal()
         verdict = factor_of(FactorKind.PASSWORD).verify(
             held, {}, typed if len(typed) <= LONGEST_TYPED else "", keyed=vault.keyed, now=now
         )
         with transaction.atomic():
+            asked = User.objects.select_related("organisation").filter(pk=asked.pk).first() or nobody()
+            holdings = vault.holdings(asked, kinds=[FactorKind.PASSWORD, FactorKind.PHONE])
+            account = account_of(asked, holdings, now)
+            passwords = [kept.id for kept in holdings if kept.held.kind is FactorKind.PASSWORD]
             decision: Decision = Deny(Because.WRONG_PROOF)
-            if user is not None and not isinstance(verdict, Rejected):
-                failures.refund(counted, now, now=now)
-                failures.refund_source(question.address, now, now=now)
-                user = User.objects.select_related("organisation").get(pk=user.pk)
-                holdings = vault.holdings(user, kinds=[FactorKind.PASSWORD, FactorKind.PHONE])
-                if [kept.id for kept in holdings if kept.held.kind is FactorKind.PASSWORD] == [held_before[0].id]:
-                    decision = decide(
-                        Attempt(
-                            account=account_of(user, holdings, now),
-                            door=question.door,
-                            policy=user.organisation.policy,
-                            proven=(Evidence(FactorKind.PASSWORD, now),),
-                        )
-                    )
+            # What was hashed must still be the password: it may have been replaced meanwhile.
+            if user is not None and not isinstance(verdict, Rejected) and passwords == [held_before[0].id]:
+                user = asked
+                proven = (Evidence(FactorKind.PASSWORD, now),)
+                decision = decide(Attempt(account, question.door, user.organisation.policy, proven))
+                if not (isinstance(decision, Deny) and decision.because in _LIKE_A_WRONG_PASSWORD):
+                    failures.refund(counted, now, now=now)
+                    failures.refund_source(question.address, now, now=now)
                 if verdict.renewed is not None and isinstance(decision, Allow):
                     vault.renew(held_before[0].id, verdict.renewed)
             record_all([_happening(question, decision, user, now)])
@@ -161,6 +161,10 @@ def check_account_password(question: Question, *, now: datetime) -> Answer:
                 return NO
             vault.note_use([vault.Use(held_before[0].id, now, question.address, question.service)])
             return Answer(True, user.sign_in_name, held_before[0].id)
+
+
+_LIKE_A_WRONG_PASSWORD = frozenset({Because.BLOCKED, Because.DELETED})
+"""Refusals that are counted like a wrong password, though it was right: nobody who tries on learns that it was."""
 
 
 def find_mailbox(name: str) -> str | None:

@@ -1,0 +1,81 @@
+"""A mail program's sign-in and an act that ends access at one moment, each on its own connection."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Literal
+
+import pytest
+from argon2 import PasswordHasher
+from django.db import connections
+from django.utils import timezone
+
+from tests.world import World, make_world
+from watchword.audit.models import Event
+from watchword.core.policy import Door
+from watchword.core.signin import Because
+from watchword.factors.password import factor as password_factor
+from watchword.signin import actions, one_shot
+from watchword.signin.one_shot import NO, Answer, Question, Secret
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+BOUND_SECONDS = 60
+CAROL = "carol@harbour.example"
+
+
+@pytest.fixture
+def world(transactional_db: None) -> World:
+    """The people of the tests, committed so that other connections see them."""
+    return make_world()
+
+
+class HeldUp(PasswordHasher):
+    """Argon2 that stops after it has found a password right, until it is let go on."""
+
+    def __init__(self) -> None:
+        super().__init__(time_cost=1, memory_cost=8, parallelism=1)
+        self.has_hashed, self.go_on = threading.Event(), threading.Event()
+
+    def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:  # noqa: A002  (the library's name)
+        is_right = super().verify(hash, password)
+        self.has_hashed.set()
+        assert self.go_on.wait(BOUND_SECONDS)
+        return is_right
+
+
+def check(secret: str) -> Answer:
+    try:
+        question = Question(Door.MAIL, CAROL, Secret(secret), "imap", "198.51.100.9")
+        return one_shot.check_account_password(question, now=timezone.now())
+    finally:
+        connections.close_all()
+
+
+def test_a_password_that_was_replaced_while_the_old_one_was_hashed_opens_no_mail(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held_up = HeldUp()
+    monkeypatch.setattr(password_factor, "_hasher", lambda: held_up)
+    with ThreadPoolExecutor(1) as thread:
+        answer = thread.submit(check, world.passwords["carol"])
+        assert held_up.has_hashed.wait(BOUND_SECONDS)
+        actions.reset_password(world.carol, by=world.root, now=timezone.now())
+        held_up.go_on.set()
+        assert answer.result(BOUND_SECONDS) == NO
+    assert Event.objects.filter(kind="sign_in.denied").values_list("reason", flat=True).get() == Because.WRONG_PROOF
+
+
+def test_somebody_blocked_while_their_password_was_hashed_comes_in_no_more(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held_up = HeldUp()
+    monkeypatch.setattr(password_factor, "_hasher", lambda: held_up)
+    with ThreadPoolExecutor(1) as thread:
+        answer = thread.submit(check, world.passwords["carol"])
+        assert held_up.has_hashed.wait(BOUND_SECONDS)
+        actions.block(world.carol, by=world.root, now=timezone.now())
+        held_up.go_on.set()
+        assert answer.result(BOUND_SECONDS) == NO
+    assert Event.objects.filter(kind="sign_in.denied").values_list("reason", flat=True).get() == Because.BLOCKED
