@@ -24,7 +24,16 @@ STRANGER = Origin(
 
 
 def work(now: datetime) -> list[EmailMessage]:
-    """Let the worker hear and send everything; return the mails that left."""
+    """Let the worker hear and send everything; return the mails that left to people about their own accounts."""
+    return [message for message in _work(now) if not message.subject.startswith("Alert: ")]
+
+
+def alert_mails(now: datetime) -> list[EmailMessage]:
+    """Let the worker hear and send everything; return the mails that left to administrators."""
+    return [message for message in _work(now) if message.subject.startswith("Alert: ")]
+
+
+def _work(now: datetime) -> list[EmailMessage]:
     before = len(mail.outbox)
     while hear(now=now):
         pass

@@ -74,7 +74,7 @@ def test_last_words_make_room_for_what_comes_next(client: Client, world: World) 
     call_alice(world)
     press(client, "answer", "0")
     ended = f"{TELEPHONE}?ended={call_of_alice().pk}"
-    assert "your administrators have been told" in press(client, "#")
+    assert "your administrators are being told" in press(client, "#")
     assert "Call ended" in text(client.get(ended).content)
     text_somebody(world)
     said = text(client.get(ended).content)

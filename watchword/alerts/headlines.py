@@ -66,6 +66,9 @@ _NEXT_STEPS = {
         "Password and phones together are the account. Ask the person, in another way, whether they wanted both; and ask "
         "the administrator who did it."
     ),
+    Rule.ALERT_RECIPIENTS: gettext_lazy(
+        "This mail went to the old and the new list. If nobody of you wanted this, look at Service settings."
+    ),
     Rule.ACTS_REFUSED: gettext_lazy(
         "Somebody tries what their roles don't allow. Ask them; if it was not them, sign them out and reset the password."
     ),
@@ -86,6 +89,7 @@ _HEADLINES = {
     Rule.WARNING_GIVEN_UP: gettext_lazy("A warning could not be sent"),
     Rule.METHODS_RESET: gettext_lazy("Contact methods were required again"),
     Rule.PASSWORD_AND_METHODS_RESET: gettext_lazy("One administrator reset both password and phones"),
+    Rule.ALERT_RECIPIENTS: gettext_lazy("The list of who gets alerts was changed"),
     Rule.ACTS_REFUSED: gettext_lazy("Administrative acts were refused several times"),
 }
 

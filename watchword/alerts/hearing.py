@@ -15,14 +15,14 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F, Q
 
-from watchword.alerts import links, places
+from watchword.alerts import links, places, recipients
 from watchword.alerts.models import Alert, By, Disavowal, Notice, WarningChoice
 from watchword.alerts.rules import HEARINGS, Hearing, Rule, rule_of
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event, UnheardEvent
 from watchword.audit.outbox import UNAVAILABLE, RetryPolicy, cause_of
 from watchword.audit.record import record
-from watchword.directory.contacts import earlier_contact
+from watchword.directory.contacts import earlier_contact, earlier_recipients
 from watchword.directory.models import Organisation, User
 
 logger = logging.getLogger(__name__)
@@ -111,7 +111,7 @@ def _warn_about(event: Event, now: datetime) -> None:
     subject = None
     if event.subject_id is not None:
         subject = User.objects.select_related("organisation").filter(pk=event.subject_id).first()
-    if subject is None and rule not in (Rule.SOURCE_CLOSED, Rule.WARNING_GIVEN_UP):
+    if subject is None and rule not in (Rule.SOURCE_CLOSED, Rule.WARNING_GIVEN_UP, Rule.ALERT_RECIPIENTS):
         # A name that belongs to nobody: there is nobody to warn, and nothing that a stranger could learn from it.
         return
     if subject is not None and hearing.person and subject.deleted_at is None:
@@ -177,8 +177,36 @@ def _raise_alert(event: Event, rule: Rule, hearing: Hearing, subject: User | Non
                 "details": {"address": event.address, "agent": event.agent, "door": event.door, **event.details},
             },
         )
-        if not is_first:
+        if is_first:
+            _tell_administrators(event, rule, hearing, row, now)
+        else:
             Alert.objects.filter(pk=row.pk).update(times=F("times") + 1, last_at=now)
+
+
+def _tell_administrators(event: Event, rule: Rule, hearing: Hearing, alert: Alert, now: datetime) -> None:
+    """Write down who hears of a new alert; what repeats within its window is counted, not told again."""
+    addresses = recipients.addresses_of(alert.organisation)
+    if rule is Rule.ALERT_RECIPIENTS:
+        # Whoever shortens the list must not be the only one who hears of it.
+        addresses += earlier_recipients(event.details)
+    told: list[tuple[By, User | None, str]] = [(By.MAIL, None, address) for address in dict.fromkeys(addresses)]
+    if hearing.loud:
+        told += [(By.TEXT, user, "") for user in recipients.texted_administrators(alert.organisation)]
+    for by, user, to in told:
+        target = settings.WATCHWORD_KEY_RING.mac(SEAL, f"{by}:{user.pk if user else to}".encode()).hex()[:24]
+        Notice.objects.get_or_create(
+            merge_key=f"alert{alert.pk}:{target}",
+            defaults={
+                "user": user,
+                "alert": alert,
+                "rule": rule,
+                "event_id": event.pk,
+                "by": by,
+                "to": settings.WATCHWORD_KEY_RING.seal(SEAL, to.encode()),
+                "created_at": now,
+                "next_try_at": now,
+            },
+        )
 
 
 def _window(event: Event, hearing: Hearing) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from email.utils import format_datetime
+from typing import TypedDict
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -20,6 +21,13 @@ from watchword.delivery.texts import name_in_text
 from watchword.ui.browsers import browser_in_words
 
 LONGEST_TEXT = 300
+
+
+class Envelope(TypedDict):
+    """What every mail of ours has in common."""
+
+    from_email: str
+    headers: dict[str, str]
 
 
 def facts_of(event: Event) -> list[tuple[str, str]]:
@@ -40,6 +48,7 @@ def facts_of(event: Event) -> list[tuple[str, str]]:
 
 def mail_of(notice: Notice, event: Event, to: str, link: str) -> EmailMessage:
     """Return the mail of a notice. The same notice always has the same Message-ID."""
+    assert notice.user is not None, "only an alert is told to a bare address"
     words = words_of(Rule(notice.rule), event)
     organisation = notice.user.organisation.name
     lines = [
@@ -60,23 +69,31 @@ def mail_of(notice: Notice, event: Event, to: str, link: str) -> EmailMessage:
             _("The link works once, within seven days, after a press on a button."),
         ]
     lines += ["", _("Account: %(name)s") % {"name": notice.user.sign_in_name}, organisation]
-    host = urlsplit(settings.WATCHWORD_PUBLIC_URL).hostname or "localhost"
     return EmailMessage(
         subject=one_line(f"{words.subject} ({organisation})"),
         body="\n".join(lines) + "\n",
-        from_email=settings.WATCHWORD_MAIL_FROM,
         to=[to],
-        headers={
+        **envelope_of(notice),
+    )
+
+
+def envelope_of(notice: Notice) -> Envelope:
+    """Return from whom a mail is and its headers, the same at each try."""
+    host = urlsplit(settings.WATCHWORD_PUBLIC_URL).hostname or "localhost"
+    return {
+        "from_email": settings.WATCHWORD_MAIL_FROM,
+        "headers": {
             "Message-ID": f"<{notice.pk}@{host}>",
             "Date": format_datetime(notice.created_at),
             # RFC 3834 section 5: no out-of-office reply may answer this.
             "Auto-Submitted": "auto-generated",
         },
-    )
+    }
 
 
 def text_of(notice: Notice, event: Event) -> str:
     """Return the short form for a telephone; no link, because texts teach people to follow links."""
+    assert notice.user is not None, "a text goes to somebody"
     said = _("%(organisation)s: %(subject)s. Not you? See your mail, or tell your administrator.") % {
         "organisation": name_in_text(notice.user.organisation.name),
         "subject": words_of(Rule(notice.rule), event).subject,

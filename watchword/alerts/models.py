@@ -19,7 +19,10 @@ class Notice(models.Model):
     """One message to one address about one event. ``merge_key`` is unique: within a window nobody is told twice."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="notices")
+    user = models.ForeignKey(User, null=True, on_delete=models.CASCADE, related_name="notices")
+    alert = models.ForeignKey(
+        "Alert", null=True, on_delete=models.CASCADE, related_name="notices", help_text="Where it tells administrators"
+    )
     rule = models.CharField(max_length=40)
     event_id = models.BigIntegerField()
     by = models.CharField(max_length=8, choices=By.choices)

@@ -46,6 +46,7 @@ class Rule(StrEnum):
     METHODS_RESET = "methods_reset"
     PASSWORD_AND_METHODS_RESET = "password_and_methods_reset"
     ACTS_REFUSED = "acts_refused"
+    ALERT_RECIPIENTS = "alert_recipients"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,7 @@ HEARINGS: Mapping[Rule, Hearing] = {
     Rule.METHODS_RESET: Hearing(person=True, administrators=True, loud=True, link=True, window=timedelta(0)),
     Rule.PASSWORD_AND_METHODS_RESET: Hearing(administrators=True, window=timedelta(0)),
     Rule.ACTS_REFUSED: Hearing(administrators=True),
+    Rule.ALERT_RECIPIENTS: Hearing(administrators=True, window=timedelta(0)),
 }
 """A window of nothing: each such event is told of. All the others could be set off by strangers, again and again."""
 
@@ -139,6 +141,8 @@ def rule_of(
             return Rule.APP_PASSWORD_ELSEWHERE if door == "mail" else Rule.NEW_BROWSER
         case EventKind.MFA_STATE_CHANGED:
             return Rule.MFA_STATE if by_somebody_else else None
+        case EventKind.SETTINGS_CHANGED:
+            return Rule.ALERT_RECIPIENTS if "alert_recipients" in details else None
         case EventKind.PERSON_EDITED:
             return Rule.CONTACT_CHANGED if "contact_mail" in _list(details.get("fields")) else None
         case _:

@@ -16,9 +16,10 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
+from django.core.mail import EmailMessage
 from django.db import transaction
 
-from watchword.alerts import links, messages
+from watchword.alerts import alert_messages, links, messages
 from watchword.alerts.hearing import SEAL, give_up
 from watchword.alerts.models import By, Disavowal, Notice
 from watchword.audit.models import Event
@@ -60,12 +61,12 @@ def send_waiting(*, now: datetime, number_of: NumberOf) -> int:
 
 
 def _send_one(pk: UUID, number_of: NumberOf, now: datetime) -> None:
-    notice = Notice.objects.select_related("user__organisation").get(pk=pk)
+    notice = Notice.objects.select_related("user__organisation", "alert__organisation", "alert__subject").get(pk=pk)
     try:
         if notice.by == By.TEXT:
-            _send_text(notice, number_of(notice.user), now)
+            _send_text(notice, number_of, now)
         elif settings.WATCHWORD_CAN_MAIL:
-            messages.mail_of(notice, _event(notice), _to(notice), _link(notice)).send()
+            _mail_of(notice).send()
             Notice.objects.filter(pk=pk).update(sent_at=now, trouble="")
         else:
             _later(notice, NO_MAIL_SERVER, now)
@@ -77,12 +78,21 @@ def _send_one(pk: UUID, number_of: NumberOf, now: datetime) -> None:
         _later(notice, type(error).__name__, now)
 
 
-def _send_text(notice: Notice, number: str, now: datetime) -> None:
+def _mail_of(notice: Notice) -> EmailMessage:
+    if notice.alert is not None:
+        return alert_messages.mail_of(notice, notice.alert, _event(notice), _to(notice))
+    return messages.mail_of(notice, _event(notice), _to(notice), _link(notice))
+
+
+def _send_text(notice: Notice, number_of: NumberOf, now: datetime) -> None:
+    assert notice.user is not None, "a text goes to somebody"
     row = Notice.objects.filter(pk=notice.pk)
+    number = number_of(notice.user)
     if not number:
         row.update(given_up_at=now, trouble="no number")
         return
-    text = messages.text_of(notice, _event(notice))
+    alert = notice.alert
+    text = messages.text_of(notice, _event(notice)) if alert is None else alert_messages.text_of(alert)
     row.update(sent_at=now)
     verdict = warn(notice.user, number, text, now=now)
     if isinstance(verdict, NotBefore):

@@ -270,4 +270,5 @@ _WORDS: dict[Rule, Callable[[Event], Words]] = {
     Rule.METHODS_RESET: _phone_removed,
     Rule.PASSWORD_AND_METHODS_RESET: _for_administrators,
     Rule.ACTS_REFUSED: _for_administrators,
+    Rule.ALERT_RECIPIENTS: _for_administrators,
 }

@@ -9,6 +9,7 @@ from functools import cache
 
 import gsm0338  # noqa: F401  (registers the codec)
 import phonenumbers
+from django.conf import settings
 from phonenumbers.geocoder import country_name_for_number
 
 from watchword.core.codes import shown_code
@@ -163,7 +164,9 @@ def said_at(outgoing: Outgoing, call: Call) -> list[Said]:
         case CallState.MISMATCHED:
             return [Said("goodbye", words.goodbye)]
         case CallState.FRAUD:
-            return [Said("thanks", words.thanks)]
+            # Administrators are told by mail, if mail can leave here at all.
+            can_mail = settings.WATCHWORD_CAN_MAIL
+            return [Said("thanks", words.thanks) if can_mail else Said("thanks_unmailed", words.thanks_unmailed)]
         case _:
             return []
 

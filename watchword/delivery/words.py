@@ -37,6 +37,8 @@ class Words:
     mismatch: str
     approved: str
     thanks: str
+    thanks_unmailed: str
+    """The same where no mail can leave, so that administrators only see it."""
     goodbye: str
     number_changed: str
     number_removed: str
@@ -65,7 +67,8 @@ WORDS: Mapping[str, Words] = {
         once_more="To hear it again, press 1.",
         mismatch="These are not the right digits. Please try again.",
         approved="Thank you. You can go on at your screen. Goodbye.",
-        thanks="Thank you. The code is void and your administrators have been told. Goodbye.",
+        thanks="Thank you. The code is void and your administrators are being told. Goodbye.",
+        thanks_unmailed="Thank you. The code is void and your administrators can see your report. Goodbye.",
         goodbye="Goodbye.",
         number_changed="{organisation}: the phone for signing in to your account was changed to another number. "
         "Not you? Tell your administrator at once.",
@@ -94,7 +97,9 @@ WORDS: Mapping[str, Words] = {
         once_more="Um ihn noch einmal zu hören, drücken Sie die 1.",
         mismatch="Das sind nicht die richtigen Ziffern. Bitte versuchen Sie es noch einmal.",
         approved="Vielen Dank. Es geht an Ihrem Bildschirm weiter. Auf Wiederhören.",
-        thanks="Vielen Dank. Der Code ist ungültig, und Ihre Administratoren wissen Bescheid. Auf Wiederhören.",
+        thanks="Vielen Dank. Der Code ist ungültig, und Ihre Administratoren werden benachrichtigt. Auf Wiederhören.",
+        thanks_unmailed="Vielen Dank. Der Code ist ungültig, und Ihre Administratoren können Ihre Meldung sehen. "
+        "Auf Wiederhören.",
         goodbye="Auf Wiederhören.",
         number_changed="{organisation}: Codes für Ihre Anmeldung gehen jetzt an eine andere Nummer. "
         "Nicht Sie? Sagen Sie es sofort Ihrem Administrator.",
@@ -127,7 +132,8 @@ WORDS: Mapping[str, Words] = {
         once_more="Pour le réentendre, tapez 1.",
         mismatch="Ce ne sont pas les bons chiffres. Veuillez réessayer.",
         approved="Merci. Vous pouvez continuer sur votre écran. Au revoir.",
-        thanks="Merci. Le code est annulé et vos administrateurs sont prévenus. Au revoir.",
+        thanks="Merci. Le code est annulé et vos administrateurs vont être prévenus. Au revoir.",
+        thanks_unmailed="Merci. Le code est annulé et vos administrateurs peuvent voir votre signalement. Au revoir.",
         goodbye="Au revoir.",
         number_changed="{organisation}: les codes de connexion vont maintenant à un autre numéro. "
         "Pas vous? Prévenez vite votre administrateur.",
@@ -160,7 +166,8 @@ WORDS: Mapping[str, Words] = {
         once_more="Para oírlo de nuevo, pulse 1.",
         mismatch="No son los dígitos correctos. Inténtelo otra vez.",
         approved="Gracias. Puede continuar en su pantalla. Adiós.",
-        thanks="Gracias. El código queda anulado y sus administradores están avisados. Adiós.",
+        thanks="Gracias. El código queda anulado y avisaremos a sus administradores. Adiós.",
+        thanks_unmailed="Gracias. El código queda anulado y sus administradores pueden ver su aviso. Adiós.",
         goodbye="Adiós.",
         number_changed="{organisation}: los códigos de acceso van ahora a otro número. "
         "¿No es usted? Avise ya a su administrador.",

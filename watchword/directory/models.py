@@ -33,6 +33,13 @@ class Organisation(models.Model):
     phone_countries = models.JSONField(default=list, blank=True, help_text="ISO 3166-1 codes; none: its own region")
     phone_budget = models.JSONField(default=dict, blank=True)
     trusted_networks = models.JSONField(default=list, blank=True)
+    alert_recipients = SealedTextField(
+        purpose="directory.alert_recipients",
+        blank=True,
+        default="",
+        db_default=b"",
+        help_text="Mail addresses, one on each line; none: the Global Administrators",
+    )
     limits = models.JSONField(default=dict, blank=True)
 
     def __str__(self) -> str:

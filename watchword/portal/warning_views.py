@@ -56,6 +56,6 @@ def warnings(request: HttpRequest) -> HttpResponse:
         "form": form,
         "address": user.contact_mail or user.sign_in_name,
         "has_text": bool(overview.text_number_of(user)),
-        "notices": Notice.objects.filter(user=user).order_by("-created_at")[:SHOWN],
+        "notices": Notice.objects.filter(user=user, alert=None).order_by("-created_at")[:SHOWN],
     }
     return render(request, "portal/warnings.html", context)

@@ -11,6 +11,7 @@ from django.db import transaction
 from watchword.audit.events import EventKind
 from watchword.audit.record import NOWHERE, Origin, record
 from watchword.core.policy import FactorKind, Limits, cover_too_much
+from watchword.directory.contacts import remembered_recipients
 from watchword.directory.models import Organisation, User
 from watchword.directory.permission import demand
 from watchword.directory.roles import Act
@@ -24,6 +25,7 @@ CHANGEABLE = (
     "call_allowed",
     "account_password_in_mail_while_enabled",
     "trusted_networks",
+    "alert_recipients",
     "number_match",
     "fraud_locks",
     "language",
@@ -80,11 +82,26 @@ def change_settings(
             by=by,
             origin=origin,
             organisation_id=row.pk,
-            details={name: {"before": before, "after": after} for name, (before, after) in changed.items()},
+            details=_remembered(changed),
+            heard="alert_recipients" in changed,
         )
     organisation.refresh_from_db()
     organisation.__dict__.pop("policy", None)
     return changed
+
+
+def _remembered(changed: Mapping[str, tuple[object, object]]) -> dict[str, object]:
+    """Return what an event tells of a change; of addresses only how many there were, and the earlier ones sealed."""
+    details: dict[str, object] = {
+        name: {"before": before, "after": after}
+        for name, (before, after) in changed.items()
+        if name != "alert_recipients"
+    }
+    if "alert_recipients" in changed:
+        before, after = (str(value) for value in changed["alert_recipients"])
+        details["alert_recipients"] = {"before": len(before.split()), "after": len(after.split())}
+        details |= remembered_recipients(before)
+    return details
 
 
 def refuse_senseless(organisation: Organisation) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 from django import template
 from django.http import HttpRequest
 
+from watchword.alerts.models import Alert
 from watchword.directory.roles import Act
 from watchword.signin.middleware import person_of
 
@@ -17,3 +18,16 @@ def may(context: dict[str, Any], act: str) -> bool:
     request = context["request"]
     assert isinstance(request, HttpRequest)
     return person_of(request).may(Act(act))
+
+
+@register.simple_tag(takes_context=True)
+def open_alerts(context: dict[str, Any]) -> str:
+    """Return how many alerts are open, as the navigation says it: nothing, a number, or 99+."""
+    request = context["request"]
+    assert isinstance(request, HttpRequest)
+    found = Alert.objects.filter(organisation_id=person_of(request).organisation_id, closed_at=None)
+    number = found.order_by()[: MOST_SAID + 1].count()
+    return "" if not number else f"{MOST_SAID}+" if number > MOST_SAID else str(number)
+
+
+MOST_SAID = 99

@@ -6,6 +6,7 @@ import ipaddress
 from typing import Any
 
 from django import forms
+from django.conf import settings as django_settings
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -18,6 +19,8 @@ from django.utils.translation import gettext_lazy, ngettext
 from watchword.admincenter import role_table
 from watchword.admincenter.drafts import sent
 from watchword.admincenter.gate import needs, prove_first
+from watchword.alerts import recipients
+from watchword.core.mail_addresses import is_mail_address
 from watchword.core.policy import STRICTEST, Limits, cover_too_much
 from watchword.directory.models import Organisation
 from watchword.directory.roles import Act
@@ -57,6 +60,15 @@ class SettingsForm(forms.Form):
         help_text=gettext_lazy(
             "One on each line, such as 203.0.113.0/24 or 2001:db8::/32, at most 50. From there registered people need "
             "no code in a browser; administrators always do."
+        ),
+    )
+
+    alert_recipients = forms.CharField(
+        label=gettext_lazy("Mail alerts to"),
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
+        help_text=gettext_lazy(
+            "Mail addresses, one on each line, at most 20. If there are none, alerts go to the Global Administrators."
         ),
     )
 
@@ -106,6 +118,16 @@ class SettingsForm(forms.Form):
             raise ValidationError(problems)
         return [str(network) for network in networks]
 
+    def clean_alert_recipients(self) -> str:
+        """Return the addresses, each once, one on each line."""
+        addresses = list(dict.fromkeys(str(self.cleaned_data["alert_recipients"]).split()))
+        wrong = [address for address in addresses if not is_mail_address(address)]
+        if wrong:
+            raise ValidationError([_("“%(address)s” is no mail address.") % {"address": one[:100]} for one in wrong])
+        if len(addresses) > recipients.MOST:
+            raise ValidationError(_("These are %(number)d addresses, and 20 is the most.") % {"number": len(addresses)})
+        return "\n".join(addresses)
+
     def clean(self) -> dict[str, Any]:
         """At least one way must be left."""
         cleaned = super().clean() or {}
@@ -136,6 +158,7 @@ def service_settings(request: HttpRequest) -> HttpResponse:
         "verdict": _verdict(asked, organisation) if asked else "",
         "here": "service_settings",
         "tab": "settings",
+        "can_mail": django_settings.WATCHWORD_CAN_MAIL,
     }
     return render(request, "admincenter/service_settings.html", context)
 

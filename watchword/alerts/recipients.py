@@ -1,0 +1,35 @@
+"""To whom alerts go besides the page: a list in *Service settings*, and administrators who want texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.db.models import QuerySet
+
+from watchword.alerts.models import WarningChoice
+from watchword.directory.models import Organisation, RoleAssignment, User
+from watchword.directory.roles import MAY, Act, Role
+
+MOST = 20
+"""Addresses that an organisation may name."""
+
+
+def addresses_of(organisation: Organisation) -> list[str]:
+    """Return the mail addresses that get alerts: those named, or those of the Global Administrators."""
+    named = organisation.alert_recipients.split()
+    if named:
+        return named
+    return [user.contact_mail or user.sign_in_name for user in _holders(organisation, [Role.GLOBAL_ADMINISTRATOR])]
+
+
+def texted_administrators(organisation: Organisation) -> list[User]:
+    """Return the administrators who may close alerts and have chosen to be sent urgent warnings as a text."""
+    able = [role for role, acts in MAY.items() if Act.CLOSE_ALERTS in acts]
+    wants_texts = WarningChoice.objects.filter(by_text=True).values("user")
+    return list(_holders(organisation, able).filter(pk__in=wants_texts))
+
+
+def _holders(organisation: Organisation, roles: Iterable[Role]) -> QuerySet[User]:
+    held = RoleAssignment.objects.filter(role__in=[role.value for role in roles]).values("user")
+    people = User.objects.filter(organisation=organisation, blocked_at=None, deleted_at=None, pk__in=held)
+    return people.select_related("organisation").order_by("pk")
