@@ -5,6 +5,9 @@ import re
 from datetime import datetime
 from typing import Any
 
+from watchword.config.trouble import TEMPORARY
+from watchword.core.database_errors import name_of_trouble
+
 # One-time links carry their secret as a part of the path.
 _SECRET_PART = re.compile(r"[A-Za-z0-9_:=-]{20,}")
 
@@ -60,6 +63,22 @@ class PathFilter(logging.Filter):
         """Changes the record's arguments in place, and lets it pass."""
         if isinstance(record.args, tuple):
             record.args = tuple(_clean(argument) for argument in record.args)
+        return True
+
+
+class TroubleFilter(logging.Filter):
+    """Writes trouble with the database as one line with its code, instead of a traceback for each page.
+
+    A traceback of a stopped or locked database tells nothing about the program, and the text of the error may hold what
+    was being written. Drops nothing.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Puts the name of the trouble into the record in place, and lets it pass."""
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, TEMPORARY):
+            record.msg = f"{record.getMessage()}: the database: {name_of_trouble(error)}"
+            record.args = record.exc_info = record.exc_text = None
         return True
 
 

@@ -214,8 +214,11 @@ LOGGING = {
             "style": "{",
         }
     },
-    "filters": {"paths": {"()": "watchword.config.logs.PathFilter"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["paths"]}},
+    "filters": {
+        "paths": {"()": "watchword.config.logs.PathFilter"},
+        "trouble": {"()": "watchword.config.logs.TroubleFilter"},
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["paths", "trouble"]}},
     "root": {"handlers": ["console"], "level": ENVIRONMENT.log_level},
     "loggers": {
         "django": {"handlers": [], "propagate": True},

@@ -10,13 +10,13 @@ from django.template.loader import render_to_string
 
 RETRY_SECONDS = 5
 UNAVAILABLE = 503
-_TEMPORARY = (OperationalError, InterfaceError, InternalError)
+TEMPORARY = (OperationalError, InterfaceError, InternalError)
 """The database is locked, full, away or broken. Whatever was asked for has not happened: its transaction is undone."""
 
 
 def server_error(request: HttpRequest) -> HttpResponse:  # noqa: ARG001  (Django hands it over)
     """Answer for a failure: 503 where trying again is sensible, 500 for a mistake of ours. Asks no database."""
-    if isinstance(sys.exception(), _TEMPORARY):
+    if isinstance(sys.exception(), TEMPORARY):
         page = HttpResponse(render_to_string("503.html"), status=UNAVAILABLE)
         page["Retry-After"] = str(RETRY_SECONDS)
         return page

@@ -21,6 +21,7 @@ from watchword.alerts.hearing import hear
 from watchword.alerts.sending import send_waiting
 from watchword.audit import seals
 from watchword.audit.outbox import UNAVAILABLE, cause_of
+from watchword.core.database_errors import name_of_trouble
 from watchword.directory.sealing import seal_what_lies_in_clear
 from watchword.signin.abandoned import close_abandoned
 from watchword.signin.overview import text_number_of
@@ -79,7 +80,7 @@ def work(stop: threading.Event) -> None:
                     job.next_at = pause = 0.0
                 job.failures = 0
             except UNAVAILABLE as error:
-                logger.warning("the worker could not %s: %s", job.name, type(error).__name__)
+                logger.warning("the worker could not %s: %s", job.name, name_of_trouble(error))
                 connection.close()
                 pause = TROUBLE_SECONDS
                 break

@@ -20,6 +20,7 @@ from django.db import (
 from django.db.models import Count, Q
 
 from watchword.audit.outbox import UNAVAILABLE, cause_of
+from watchword.core.database_errors import name_of_trouble
 from watchword.delivery import queue
 from watchword.delivery.channel import Claimed, Condition, Report, Result
 from watchword.delivery.choosing import Measured
@@ -76,7 +77,7 @@ def claim(clock: Callable[[], datetime], at_most: int) -> list[Claimed]:
     try:
         return queue.claim(now=clock(), at_most=min(at_most, queue.PORTION))
     except (DatabaseError, InterfaceError) as error:
-        logger.warning("the queue can't be read: %s", type(error).__name__)
+        logger.warning("the queue can't be read: %s", name_of_trouble(error))
         connection.close()
         return []
 
@@ -105,7 +106,7 @@ def _insist[Answer](act: Callable[[], Answer]) -> Answer:
         try:
             return act()
         except UNAVAILABLE as error:
-            logger.warning("what happened can't be written, trying again: %s", type(error).__name__)
+            logger.warning("what happened can't be written, trying again: %s", name_of_trouble(error))
             connection.close()
             time.sleep(TROUBLE_SECONDS)
 
@@ -152,7 +153,7 @@ def give_back(delivery_ids: Sequence[UUID], at: datetime) -> None:
         queue.release(delivery_ids, at=at)
     except (DatabaseError, InterfaceError) as error:
         # The lease gives them back in half a minute.
-        logger.warning("messages could not be given back: %s", type(error).__name__)
+        logger.warning("messages could not be given back: %s", name_of_trouble(error))
 
 
 def measure(names: Sequence[str], now: datetime) -> Seen:
@@ -175,7 +176,7 @@ def measure(names: Sequence[str], now: datetime) -> Seen:
         carried = dict(sent.values_list("channel").annotate(Count("pk")))
         return Seen(measured, {name: carried.get(name, 0) for name in names})
     except (DatabaseError, InterfaceError) as error:
-        logger.warning("carriers can't be measured: %s", type(error).__name__)
+        logger.warning("carriers can't be measured: %s", name_of_trouble(error))
         connection.close()
         return Seen()
 
@@ -197,7 +198,7 @@ def note_states(states: Mapping[str, tuple[Condition, bool]], now: datetime) -> 
                 },
             )
     except (DatabaseError, InterfaceError) as error:
-        logger.warning("the state of carriers can't be written: %s", type(error).__name__)
+        logger.warning("the state of carriers can't be written: %s", name_of_trouble(error))
         connection.close()
 
 

@@ -20,6 +20,7 @@ from django.db import Error as DatabaseError
 from django.db import close_old_connections
 
 from watchword.core.child_environment import child_environment
+from watchword.core.database_errors import name_of_trouble
 from watchword.signin.models import Revocation
 
 log = logging.getLogger(__name__)
@@ -133,7 +134,7 @@ class Watcher:
                     self._has_failed = False
                 except DatabaseError as error:
                     if not self._has_failed:
-                        log.warning("the ended accesses can't be read now: %s", type(error).__name__)
+                        log.warning("the ended accesses can't be read now: %s", name_of_trouble(error))
                     self._has_failed = True
                 await asyncio.sleep(POLL_SECONDS)
         finally:
