@@ -9,8 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from watchword.delivery.channel import Result
-from watchword.delivery.smpp.messages import comparable, receipt_of, segments_of, validity
-from watchword.delivery.smpp.wishes import Alphabet, Ids, SmppWishes
+from watchword.delivery.smpp import pdu
+from watchword.delivery.smpp.messages import Receipt, e164_of, receipt_of, segments_of, validity
+from watchword.delivery.smpp.pdu import Delivered
+from watchword.delivery.smpp.wishes import Alphabet, Ids, SmppWishes, Validity
+
+
+def received(
+    octets: bytes, tags: dict[int, bytes] | None = None, *, esm_class: int = 0x04, data_coding: int = 0
+) -> Delivered:
+    return Delivered("4915112345678", esm_class, data_coding, octets, tags or {})
+
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
@@ -41,6 +50,8 @@ def test_the_carrier_is_told_when_the_code_dies() -> None:
     assert validity(NOW + timedelta(minutes=4, seconds=59), NOW) == "000000000459000R"
     assert validity(NOW - timedelta(minutes=1), NOW) == "000000000001000R"
     assert validity(None, NOW) == ""
+    assert validity(NOW + timedelta(minutes=5), NOW, Validity.ABSOLUTE) == "261124120500000+"
+    assert validity(NOW + timedelta(minutes=5), NOW, Validity.NONE) == ""
 
 
 @pytest.mark.parametrize(
@@ -51,39 +62,74 @@ def test_the_carrier_is_told_when_the_code_dies() -> None:
         ("EXPIRED", Result.UNREACHABLE),
         ("REJECTD", Result.BLOCKED),
         ("DELETED", Result.FAILED),
+        ("DELIVERED", Result.DELIVERED),
+        ("UNDELIVERABLE", Result.UNREACHABLE),
+        ("REJECTED", Result.BLOCKED),
+        ("FAILED", Result.FAILED),
+        ("2", Result.DELIVERED),
+        ("5", Result.UNREACHABLE),
+        ("008", Result.BLOCKED),
     ],
 )
 def test_a_receipt_says_what_became_of_a_text(stat: str, result: Result) -> None:
     text = f"id:abc-17 sub:001 dlvrd:001 submit date:2611241200 done date:2611241201 stat:{stat} err:000 text:x"
-    assert receipt_of(0x04, text.encode(), {}, Ids.AS_IS) == ("abc-17", result)
-    assert receipt_of(0x04, text.lower().replace("id:", "ID:").encode(), {}, Ids.AS_IS) == ("abc-17", result)
+    assert receipt_of(received(text.encode())) == Receipt(("abc-17",), result)
+    assert receipt_of(received(text.lower().replace("id:", "ID:").encode())) == Receipt(("abc-17",), result)
+    assert receipt_of(received(text.encode("utf-16-be"), data_coding=8)) == Receipt(("abc-17",), result)
 
 
-def test_optional_parameters_count_more_than_the_words() -> None:
-    tags = {0x001E: b"real\0", 0x0427: b"\x02"}
-    assert receipt_of(0x04, b"id:other stat:UNDELIV", tags, Ids.AS_IS) == ("real", Result.DELIVERED)
-
-
-@pytest.mark.parametrize("stat", ["ENROUTE", "ACCEPTD", "UNKNOWN"])
-def test_a_receipt_that_says_nothing_yet_changes_nothing(stat: str) -> None:
-    assert receipt_of(0x04, f"id:1 stat:{stat}".encode(), {}, Ids.AS_IS) is None
-
-
-def test_a_text_from_somebody_is_no_receipt() -> None:
-    assert receipt_of(0x00, b"id:1 stat:DELIVRD", {}, Ids.AS_IS) is None
-
-
-@given(st.integers(0, 255), st.binary(max_size=255), st.dictionaries(st.integers(0, 65535), st.binary(max_size=70)))
-def test_no_octets_make_the_reader_fall(esm_class: int, octets: bytes, tags: dict[int, bytes]) -> None:
-    for ids in Ids:
-        receipt = receipt_of(esm_class, octets, tags, ids)
-        assert receipt is None or isinstance(receipt[1], Result)
-
-
-def test_ids_in_hexadecimal_and_decimal_are_the_same() -> None:
-    assert comparable("1A", Ids.HEX_TO_DECIMAL, is_receipt=False) == comparable(
-        "26", Ids.HEX_TO_DECIMAL, is_receipt=True
+def test_both_names_of_a_receipt_are_looked_for_the_optional_parameter_first() -> None:
+    tags = {0x001E: b"39f99dd5\0", 0x0427: b"\x02"}
+    assert receipt_of(received(b"id:0972660181 stat:UNDELIV", tags)) == Receipt(
+        ("39f99dd5", "0972660181"), Result.DELIVERED
     )
+
+
+@pytest.mark.parametrize("name", ["AB/12+34==", "12@smsc1", "12ab34cd-0000-4000-8000-1234567890ab", "{7}", "~"])
+def test_a_name_may_hold_any_sign_that_is_printed(name: str) -> None:
+    assert receipt_of(received(f"id:{name} sub:001 stat:DELIVRD".encode())) == Receipt((name,), Result.DELIVERED)
+
+
+def test_a_receipt_without_a_name_is_not_one_about_its_next_field() -> None:
+    assert receipt_of(received(b"id: sub:001 dlvrd:001 stat:DELIVRD")) is None
+
+
+@pytest.mark.parametrize("stat", ["ENROUTE", "ACCEPTD", "UNKNOWN", "1", "6", "7"])
+def test_a_receipt_that_says_nothing_yet_changes_nothing(stat: str) -> None:
+    assert receipt_of(received(f"id:1 stat:{stat}".encode())) is None
+
+
+@pytest.mark.parametrize("esm_class", [0x00, 0x08, 0x40])
+def test_what_is_not_marked_as_a_receipt_is_one_only_where_its_name_is_ours(esm_class: int) -> None:
+    receipt = receipt_of(received(b"id:1 stat:DELIVRD", esm_class=esm_class))
+    assert receipt == Receipt(("1",), Result.DELIVERED, is_marked=False)
+    assert receipt_of(received(b"See you at nine.", esm_class=esm_class)) is None
+
+
+@given(
+    st.integers(0, 255),
+    st.integers(0, 255),
+    st.binary(max_size=255),
+    st.dictionaries(st.integers(0, 65535), st.binary(max_size=70)),
+)
+def test_no_octets_make_the_reader_fall(esm_class: int, coding: int, octets: bytes, tags: dict[int, bytes]) -> None:
+    receipt = receipt_of(received(octets, tags, esm_class=esm_class, data_coding=coding))
+    assert receipt is None or isinstance(receipt.result, Result)
+
+
+@given(st.binary(max_size=300))
+def test_no_body_makes_the_reader_of_pdus_fall_otherwise_than_as_announced(body: bytes) -> None:
+    for read in (pdu.read_deliver_sm, pdu.read_data_sm):
+        try:
+            assert isinstance(read(body), Delivered)
+        except ValueError:
+            continue
+
+
+@pytest.mark.parametrize("address", ["4915112345678", "+4915112345678", "004915112345678"])
+def test_the_number_of_a_receipt_is_read_in_every_dress(address: str) -> None:
+    assert e164_of(address) == "+4915112345678"
+    assert e164_of("Harbour") == e164_of("") == ""
 
 
 @pytest.mark.parametrize(
@@ -111,7 +157,7 @@ def test_the_sender_says_what_kind_of_address_it_is(sender: str, source: tuple[i
         ({"port": 0}, "port is not"),
         ({"window_size": 0}, "window_size is not"),
         ({"system_id": "x" * 16}, "system_id has more than 15"),
-        ({"password": "x" * 9}, "password has more than 8"),
+        ({"password": "x" * 65}, "password has more than 64"),
         ({"system_type": "x" * 13}, "system_type has more than 12"),
         # They are counted in octets.
         ({"system_id": "é" * 8}, "system_id"),
@@ -120,6 +166,16 @@ def test_the_sender_says_what_kind_of_address_it_is(sender: str, source: tuple[i
     ],
 )
 def test_what_no_smsc_takes_is_refused(wrong: dict[str, object], words: str) -> None:
-    """The library ends a bind with such a word in a stack dump, and then waits in vain for its answer."""
     with pytest.raises(ValueError, match=words):
         SmppWishes(**{"host": "h", "system_id": "s", "password": "p", **wrong})  # type: ignore[arg-type]
+
+
+def test_a_password_longer_than_the_standard_allows_is_taken_with_a_note() -> None:
+    wishes = SmppWishes(host="h", system_id="s", password="ninechars")
+    assert [note.partition(" has ")[0] for note in wishes.notes] == ["password"]
+    assert SmppWishes(host="h", system_id="s", password="eightchr").notes == []
+
+
+def test_the_switch_for_ids_is_taken_with_a_note_that_it_does_nothing() -> None:
+    (note,) = SmppWishes(host="h", system_id="s", password="p", ids=Ids.HEX_TO_DECIMAL).notes
+    assert note.startswith("ids has no effect")

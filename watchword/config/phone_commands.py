@@ -12,6 +12,7 @@ from watchword.config import keyfile
 from watchword.config.environment import key_file_path
 from watchword.config.phones import phones_of, seal
 from watchword.core.keyring import KeyRing, KeyRingError
+from watchword.delivery.phones_file import Planned
 from watchword.delivery.sip.wishes import SipWishes
 
 
@@ -65,8 +66,6 @@ def _asked() -> str:
 
 
 def _check(path: str, ring: KeyRing) -> int:
-    from watchword.delivery.voice.prompts import problems_of
-
     read = phones_of(path, ring)
     if read.problems:
         print(f"{path}:", file=sys.stderr)
@@ -79,7 +78,20 @@ def _check(path: str, ring: KeyRing) -> int:
         to = ", ".join(route.prefixes) or "all numbers"
         most = f", at most {route.each_day} a day" if route.each_day is not None else ""
         print(f"{route.name}: {ways} by {planned.kind} to {to}, weight {route.weight}{most}")
-        if isinstance(planned.wishes, SipWishes):
-            for problem in problems_of(planned.wishes.recordings):
-                print(f"  - {problem}")
+        for note in _notes(planned):
+            print(f"  - {note}")
     return 0
+
+
+def _notes(planned: Planned) -> list[str]:
+    """Return what an operator should know of a channel that works, or does not work everywhere."""
+    from watchword.delivery.smpp.wishes import SmppWishes
+    from watchword.delivery.voice.prompts import problems_of
+
+    match planned.wishes:
+        case SipWishes() as wishes:
+            return list(problems_of(wishes.recordings))
+        case SmppWishes() as wishes:
+            return wishes.notes
+        case _:
+            return []

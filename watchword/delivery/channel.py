@@ -133,15 +133,27 @@ class DeliveryFailed(Exception):
 
     ``permanent`` tells whether trying again is useless, here or elsewhere; ``result`` says what happened in our
     words. ``maybe_taken``: no answer came, so that the carrier may have it all the same. ``is_full``: it works, and
-    can't take more just now.
+    can't take more just now. ``is_useless_again``: this carrier will say the same in half a minute, another one may
+    not. ``retry_after_seconds``: it asks to be left alone for so long.
     """
 
-    def __init__(self, result: Result, *, permanent: bool, maybe_taken: bool = False, is_full: bool = False) -> None:
+    def __init__(
+        self,
+        result: Result,
+        *,
+        permanent: bool,
+        maybe_taken: bool = False,
+        is_full: bool = False,
+        is_useless_again: bool = False,
+        retry_after_seconds: float = 0.0,
+    ) -> None:
         super().__init__(result.value)
         self.result = result
         self.permanent = permanent
         self.maybe_taken = maybe_taken
         self.is_full = is_full
+        self.is_useless_again = is_useless_again
+        self.retry_after_seconds = retry_after_seconds
 
 
 class Channel(Protocol):
@@ -174,6 +186,14 @@ class Report:
     result: Result
     delivery_id: UUID | None = None
     """Known for calls; a receipt of a text has only the carrier's reference."""
+    other_references: tuple[str, ...] = ()
+    """Where a receipt names the message twice, and not the same: looked at after ``reference``."""
+    number: str = field(default="", repr=False)
+    """E.164: whose telephone the receipt is about, where it says so."""
+    is_certain: bool = True
+    """False where only a reference and a number of ours make it a receipt."""
+    is_spelled_freely: bool = False
+    """Whether the carrier may write a reference in its receipt otherwise than in its answer (SMPP)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -184,7 +184,7 @@ class Courier:
         if not task.cancelled() and (error := task.exception()) is not None:
             # Its text may hold a number; its kind and the delivery say where to look.
             logger.error("delivery %s: %s", item.outgoing.delivery_id, cause_of(error))
-            self._give_up_or_wait(item, DeliveryFailed(Result.FAILED, permanent=False), channel="")
+            self._give_up_or_wait(item, [DeliveryFailed(Result.FAILED, permanent=False)], channel="")
         if len(self._under_way) >= AT_ONCE - 1:
             # There was no room, so that others may be waiting.
             self._wake.set()
@@ -195,7 +195,7 @@ class Courier:
             self._ledger.given_up(outgoing, Result.EXPIRED)
             return
         asked = ""
-        failure = DeliveryFailed(Result.FAILED, permanent=False)
+        failures: list[DeliveryFailed] = []
         try:
             async with asyncio.timeout_at(until):
                 if self._sim_changed is not None and await self._sim_changed(item):
@@ -206,26 +206,28 @@ class Courier:
                     try:
                         await self._hand(item, line)
                     except DeliveryFailed as failed:
-                        failure = failed
+                        failures.append(failed)
                         if failed.permanent or failed.maybe_taken:
                             break
                     else:
                         return
         except TimeoutError:
-            failure = DeliveryFailed(Result.FAILED, permanent=False, maybe_taken=True)
+            failures.append(DeliveryFailed(Result.FAILED, permanent=False, maybe_taken=True))
             if asked:
                 self._lines[asked].breaker.failed(time.monotonic())
-                self._ledger.refused(outgoing, asked, failure.result, country=item.country)
+                self._ledger.refused(outgoing, asked, Result.FAILED, country=item.country)
         if not asked:
             logger.warning("delivery %s: no carrier takes it", outgoing.delivery_id)
-        self._give_up_or_wait(item, failure, channel=asked)
+        self._give_up_or_wait(item, failures or [DeliveryFailed(Result.FAILED, permanent=False)], channel=asked)
 
-    def _give_up_or_wait(self, item: Claimed, failure: DeliveryFailed, *, channel: str) -> None:
-        if failure.permanent or item.tries > len(PAUSES):
-            self._ledger.given_up(item.outgoing, failure.result, channel=channel)
+    def _give_up_or_wait(self, item: Claimed, failures: Sequence[DeliveryFailed], *, channel: str) -> None:
+        last = failures[-1]
+        is_hopeless = last.permanent or all(failure.is_useless_again for failure in failures)
+        if is_hopeless or item.tries > len(PAUSES):
+            self._ledger.given_up(item.outgoing, last.result, channel=channel)
             return
-        pause = PAUSES[item.tries - 1]
-        self._ledger.waits(item.outgoing, max(pause, UNSURE_SECONDS) if failure.maybe_taken else pause)
+        pause = max(PAUSES[item.tries - 1], min(failure.retry_after_seconds for failure in failures))
+        self._ledger.waits(item.outgoing, max(pause, UNSURE_SECONDS) if last.maybe_taken else pause)
 
     def _order(self, item: Claimed) -> list[Line]:
         def is_usable(name: str) -> bool:

@@ -25,7 +25,8 @@ from watchword.delivery import queue
 from watchword.delivery.channel import Claimed, Condition, Report, Result
 from watchword.delivery.choosing import Measured
 from watchword.delivery.models import ChannelState, Handover
-from watchword.delivery.receipts import Changed, Outcome, apply_strays, forget_old, kept, note_outcomes, note_reports
+from watchword.delivery.receipts import Changed, Outcome, apply_strays, forget_old, note_outcomes, note_reports
+from watchword.delivery.references import as_stored
 from watchword.delivery.routing import Noted, note_results
 
 logger = logging.getLogger(__name__)
@@ -115,7 +116,7 @@ def _write(batch: Batch, now: datetime) -> list[Changed]:
     with transaction.atomic():
         early = note_outcomes(batch.outcomes, now=now)
         finished = [
-            Noted(one.delivery_id, one.result, one.channel or None, kept(one.reference), one.cost_micros)
+            Noted(one.delivery_id, one.result, one.channel or None, as_stored(one.reference), one.cost_micros)
             for one in batch.finished
         ]
         news = note_results([*finished, *early], now=now)

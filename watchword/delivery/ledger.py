@@ -8,7 +8,8 @@ from uuid import UUID
 
 from watchword.delivery.channel import Handed, Outgoing, Report, Result
 from watchword.delivery.desk import Batch, Finished
-from watchword.delivery.receipts import Outcome, kept
+from watchword.delivery.receipts import Outcome
+from watchword.delivery.references import as_stored
 
 REPORTS_AT_ONCE = 25
 """Receipts wait for each other, and not what leaves the queue for them: until it has, a kill would send it again."""
@@ -42,7 +43,7 @@ class Ledger:
 
     def handed(self, outgoing: Outgoing, name: str, handed: Handed, *, country: str, price: int, spoken: bool) -> None:
         """A carrier took a message; ``spoken``: its provider comes back and asks what to say."""
-        reference = kept(handed.reference)
+        reference = as_stored(handed.reference)
         self._outcomes.append(Outcome(outgoing.delivery_id, name, Result.SENT, country, reference, price))
         self._finish(Finished(outgoing.delivery_id, handed.result, name, reference, price, spoken))
 

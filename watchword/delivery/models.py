@@ -71,6 +71,9 @@ class Handover(models.Model):
     delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="handovers")
     channel = models.CharField(max_length=32)
     reference = models.CharField(max_length=100, blank=True)
+    reference_key = models.CharField(
+        max_length=100, blank=True, default="", db_default="", help_text="What all spellings of it have in common"
+    )
     result = models.CharField(max_length=16, choices=_RESULTS)
     country = models.CharField(max_length=3, blank=True)
     cost_micros = models.BigIntegerField(default=0)
@@ -80,6 +83,7 @@ class Handover(models.Model):
     class Meta:
         indexes: ClassVar[list[models.Index]] = [
             models.Index(fields=["channel", "reference"], name="handover_by_reference"),
+            models.Index(fields=["channel", "reference_key"], name="handover_by_reference_key"),
             models.Index(fields=["channel", "at"], name="handover_by_channel"),
         ]
 
@@ -92,6 +96,10 @@ class Receipt(models.Model):
 
     channel = models.CharField(max_length=32)
     reference = models.CharField(max_length=100)
+    reference_key = models.CharField(max_length=100, blank=True, default="", db_default="", db_index=True)
+    number_key = models.BinaryField(
+        max_length=32, null=True, help_text="Keyed hash of the number that it is about, where it says so"
+    )
     result = models.CharField(max_length=16, choices=_RESULTS)
     at = models.DateTimeField(db_index=True)
     is_applied = models.BooleanField(default=False)

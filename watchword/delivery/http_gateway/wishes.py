@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import ssl
 from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 from watchword.core.policy import Way
+from watchword.delivery.certificates import check_certificates
 
 FIELD = re.compile(r"\{([\w.-]+)\}")
 """Whatever stands in braces like a name: one that is not known is a slip, and would be sent as it stands."""
@@ -171,14 +171,6 @@ def check_headers(headers: Mapping[str, str]) -> None:
     for name in headers:
         if not _HEADER.fullmatch(name):
             raise ValueError(f"{name!r} is no name of a header")
-
-
-def check_certificates(file: Path) -> None:
-    """Refuse a file in which there are no certificates; raises ValueError."""
-    try:
-        ssl.create_default_context(cafile=file)
-    except OSError:
-        raise ValueError("ca_file can't be read, or holds no certificates in PEM") from None
 
 
 def check_no_secret(table: Mapping[str, str]) -> None:

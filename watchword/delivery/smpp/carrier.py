@@ -6,15 +6,18 @@ import asyncio
 import itertools
 import logging
 import random
+import ssl
 from collections.abc import Callable
 from datetime import UTC, datetime
-
-import smpp34
 
 from watchword.core.policy import Way
 from watchword.delivery import texts
 from watchword.delivery.channel import Condition, DeliveryFailed, Handed, Outgoing, Report, Result
-from watchword.delivery.smpp.messages import Segment, comparable, receipt_of, segments_of, validity
+from watchword.delivery.smpp import pdu
+from watchword.delivery.smpp.messages import Segment, e164_of, receipt_of, segments_of, validity
+from watchword.delivery.smpp.pdu import Command, Delivered, Status, Submission
+from watchword.delivery.smpp.refusals import bind_words, submission_words
+from watchword.delivery.smpp.session import BindRefusedError, ConnectionLostError, Session
 from watchword.delivery.smpp.wishes import SmppWishes
 
 logger = logging.getLogger(__name__)
@@ -25,8 +28,6 @@ CONNECT_SECONDS = 10.0
 BOUND_SECONDS = 3.0
 """How long a message waits for a bind that is being made."""
 ANSWER_SECONDS = 5.0
-LOOK_SECONDS = 5.0
-"""How often a link on which nothing comes is asked whether it is alive."""
 UNANSWERED_UNTIL_DEAD = 3
 """So many submissions in a row without an answer, and the link is made anew whatever the system says of it."""
 QUIET_SECONDS = 60.0
@@ -36,17 +37,8 @@ LONGEST_HOLD_SECONDS = 4.0
 FULL_SECONDS = 8.0
 """How long one text waits for a carrier that asks us to slow down, before another carrier is asked."""
 
-# SMPP 3.4 section 5.1.3.
-_NO_SUCH_NUMBER = frozenset({0x0B})
-_SLOW_DOWN = frozenset({0x14, 0x58})
-"""ESME_RMSGQFUL and ESME_RTHROTTLED: it works, and can't take more just now."""
-_TROUBLES = (
-    # smpp34 waits in vain for a bind that was refused, whatever the reason.
-    ("bind timed out", "the carrier does not accept the user name and password, or does not answer"),
-    ("certificate", "the certificate of the carrier is not trusted"),
-    ("TLS", "the carrier does not speak TLS"),
-)
-"""What smpp34 says of a bind that failed, and what we say."""
+_SLOW_DOWN = frozenset({Status.QUEUE_FULL, Status.THROTTLED})
+"""It works, and can't take more just now."""
 
 
 class SmppCarrier:
@@ -61,7 +53,7 @@ class SmppCarrier:
         self.name = name
         self._wishes = wishes
         self._clock = clock
-        self._smsc: smpp34.Smsc | None = None
+        self._smsc: Session | None = None
         self._bound = asyncio.Event()
         self._window = asyncio.Semaphore(wishes.window_size)
         self._condition = Condition(is_up=False, words="connecting")
@@ -92,7 +84,7 @@ class SmppCarrier:
         if smsc is not None:
             try:
                 await asyncio.wait_for(smsc.unbind(), 1)
-            except (TimeoutError, OSError, RuntimeError, smpp34.SmppError):
+            except (TimeoutError, ConnectionLostError):
                 logger.info("%s did not answer the unbind", self.name)
         if self._keeper is not None:
             self._keeper.cancel()
@@ -125,18 +117,26 @@ class SmppCarrier:
         while True:
             while (left := self._held_until - clock()) > 0:  # noqa: ASYNC110  (another may hold it longer meanwhile)
                 await asyncio.sleep(left)
-            answer = await self._ask(outgoing, segment)
-            if answer.is_success:
+            status, body = await self._ask(outgoing, segment)
+            if status == Status.OK:
                 self._hold_seconds = 0.0
-                return comparable(answer.message_id or "", self._wishes.ids, is_receipt=False)
-            if answer.command_status in _NO_SUCH_NUMBER:
+                self._say("")
+                return pdu.message_id_of(body)
+            if status == Status.INVALID_DESTINATION:
                 raise DeliveryFailed(Result.BAD_NUMBER, permanent=True)
-            if answer.command_status not in _SLOW_DOWN:
-                logger.info("%s refused a submission with status %#010x", self.name, answer.command_status)
-                raise DeliveryFailed(Result.FAILED, permanent=False)
+            if status not in _SLOW_DOWN:
+                # Only an operator cures most of these, so they read it where they look for why nothing arrives.
+                self._say(submission_words(status, self._wishes))
+                logger.warning("%s refused a submission with status %#010x", self.name, status)
+                raise DeliveryFailed(Result.FAILED, permanent=False, is_useless_again=True)
             self._hold(clock())
             if self._held_until > give_up_at:
                 raise DeliveryFailed(Result.FAILED, permanent=False, is_full=True)
+
+    def _say(self, words: str) -> None:
+        """Note what is wrong with a link that is up."""
+        if self._condition.is_up and self._condition.words != words:
+            self._condition = Condition(is_up=True, words=words)
 
     def _hold(self, now: float) -> None:
         """Let all submissions wait for a moment, for longer each time; those that were under way count as one."""
@@ -145,37 +145,30 @@ class SmppCarrier:
             self._held_until = now + self._hold_seconds
             logger.info("%s asks us to slow down: nothing for %.2f seconds", self.name, self._hold_seconds)
 
-    async def _ask(self, outgoing: Outgoing, segment: Segment) -> smpp34.SubmitSmResp:
+    async def _ask(self, outgoing: Outgoing, segment: Segment) -> tuple[int, bytes]:
+        """Submit one segment and return status and body of the answer; raises DeliveryFailed."""
         smsc = self._smsc
         if smsc is None:
             raise DeliveryFailed(Result.FAILED, permanent=False)
-        ton, npi, source = self._wishes.source
+        submission = Submission(
+            source=self._wishes.source,
+            destination=outgoing.number.removeprefix("+"),
+            short_message=segment.octets,
+            esm_class=segment.esm_class,
+            data_coding=segment.data_coding,
+            validity_period=validity(outgoing.not_after, self._clock(), self._wishes.validity),
+        )
         try:
-            answer = await asyncio.wait_for(
-                smsc.submit_sm(
-                    outgoing.number.removeprefix("+"),
-                    segment.octets,
-                    source_addr=source,
-                    source_addr_ton=ton,
-                    source_addr_npi=npi,
-                    dest_addr_ton=1,
-                    dest_addr_npi=1,
-                    esm_class=segment.esm_class,
-                    validity_period=validity(outgoing.not_after, self._clock()),
-                    registered_delivery=1,
-                    data_coding=segment.data_coding,
-                ),
-                ANSWER_SECONDS,
-            )
+            answer = await asyncio.wait_for(smsc.ask(Command.SUBMIT_SM, submission.body()), ANSWER_SECONDS)
         except TimeoutError:
             self._unanswered += 1
             silence = asyncio.get_running_loop().time() - self._heard_at
             if self._unanswered >= UNANSWERED_UNTIL_DEAD or silence > QUIET_SECONDS:
                 self._dead.set()
             raise DeliveryFailed(Result.FAILED, permanent=False, maybe_taken=True) from None
-        except (OSError, RuntimeError, smpp34.SmppError) as error:
-            logger.info("%s: a submission ended with %s", self.name, type(error).__name__)
-            raise DeliveryFailed(Result.FAILED, permanent=False, maybe_taken=True) from None
+        except ConnectionLostError as lost:
+            logger.info("%s: the connection was lost before a submission was answered", self.name)
+            raise DeliveryFailed(Result.FAILED, permanent=False, maybe_taken=lost.was_sent) from None
         self._unanswered = 0
         self._heard_at = asyncio.get_running_loop().time()
         return answer
@@ -183,84 +176,74 @@ class SmppCarrier:
     async def _keep(self) -> None:
         pause = FIRST_PAUSE_SECONDS
         while True:
-            client = smpp34.Client(
-                host=self._wishes.host,
-                port=self._wishes.port,
-                system_id=self._wishes.system_id,
-                password=self._wishes.password,
-                bind_type="TRX",
-                system_type=self._wishes.system_type,
-                tls=self._wishes.tls,
-                window_size=self._wishes.window_size,
-                connect_timeout_ms=int(CONNECT_SECONDS * 1000),
-            )
             try:
-                # smpp34 counts by itself, and then says more than that the time is over.
-                smsc = await asyncio.wait_for(client.connect(), CONNECT_SECONDS + 1)
-                self._smsc = smsc
-                self._unanswered = 0
-                self._heard_at = asyncio.get_running_loop().time()
-                self._dead.clear()
-                self._condition = Condition(is_up=True)
-                self._bound.set()
-                logger.info("%s is bound", self.name)
-                pause = FIRST_PAUSE_SECONDS
-                await self._listen(client, smsc)
+                smsc = await self._bind()
+            except (BindRefusedError, ConnectionLostError, OSError, UnicodeError) as error:
+                self._note_down(error)
+            else:
+                try:
+                    self._smsc = smsc
+                    self._unanswered = 0
+                    self._heard_at = asyncio.get_running_loop().time()
+                    self._dead.clear()
+                    self._condition = Condition(is_up=True)
+                    self._bound.set()
+                    logger.info("%s is bound", self.name)
+                    pause = FIRST_PAUSE_SECONDS
+                    await self._until_gone(smsc)
+                finally:
+                    self._smsc = None
+                    self._bound.clear()
+                    await smsc.close()
                 if self._is_leaving:
                     return
                 self._condition = Condition(is_up=False, words="the connection was lost")
                 logger.warning("%s: the connection was lost", self.name)
-            except (TimeoutError, OSError, RuntimeError, smpp34.SmppError) as error:
-                self._note_down(error)
-            finally:
-                self._smsc = None
-                self._bound.clear()
-                await self._let_go(client)
             # Many nodes that lost the same carrier must not all come back in the same moment.
             await asyncio.sleep(pause * (0.5 + random.random()))  # noqa: S311
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
+    async def _bind(self) -> Session:
+        wishes = self._wishes
+        # Read anew each time: an authority may have been added since.
+        tls = ssl.create_default_context(cafile=wishes.ca_file) if wishes.tls else None
+        return await Session.open(
+            (wishes.host, wishes.port),
+            tls=tls,
+            bind=pdu.bind_body(wishes.system_id, wishes.password, wishes.system_type),
+            deliver=self._take,
+            seconds=CONNECT_SECONDS,
+        )
+
     def _note_down(self, error: Exception) -> None:
-        words = next((ours for theirs, ours in _TROUBLES if theirs in str(error)), "no connection")
+        words = bind_words(error)
         if self._condition.words != words:
             logger.warning("%s: %s (%s)", self.name, words, type(error).__name__)
         self._condition = Condition(is_up=False, words=words)
 
-    async def _listen(self, client: smpp34.Client, smsc: smpp34.Smsc) -> None:
-        """Take receipts until the link is gone."""
-        coming = asyncio.ensure_future(smsc.next())
-        dead = asyncio.ensure_future(self._dead.wait())
+    async def _until_gone(self, smsc: Session) -> None:
+        """Wait until the link is gone, or nothing is answered on it any more."""
+        waits = [asyncio.ensure_future(event.wait()) for event in (smsc.closed, self._dead)]
         try:
-            while True:
-                await asyncio.wait({coming, dead}, timeout=LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-                if dead.done():
-                    logger.warning("%s answers nothing any more", self.name)
-                    return
-                if not coming.done():
-                    if not await client.is_alive():
-                        return
-                    continue
-                event = coming.result()
-                if isinstance(event, smpp34.Disconnected):
-                    return
-                if isinstance(event, smpp34.DeliverSmEvent):
-                    self._take(event)
-                coming = asyncio.ensure_future(smsc.next())
-        except (OSError, RuntimeError, smpp34.SmppError):
-            return
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            if self._dead.is_set():
+                logger.warning("%s answers nothing any more", self.name)
         finally:
-            coming.cancel()
-            dead.cancel()
+            for waiting in waits:
+                waiting.cancel()
 
-    def _take(self, event: smpp34.DeliverSmEvent) -> None:
-        tags = {tag.tag: bytes(tag.value) for tag in event.tlvs}
-        receipt = receipt_of(event.esm_class, bytes(event.short_message), tags, self._wishes.ids)
+    def _take(self, delivered: Delivered) -> None:
+        receipt = receipt_of(delivered)
         if receipt is not None:
-            reference, result = receipt
-            self._report(Report(self.name, reference, result))
-
-    async def _let_go(self, client: smpp34.Client) -> None:
-        try:
-            await asyncio.wait_for(client.stop(), 1)
-        except (TimeoutError, OSError, RuntimeError, smpp34.SmppError):
-            logger.debug("%s: the old connection would not end", self.name)
+            reference, *others = receipt.ids
+            self._report(
+                Report(
+                    self.name,
+                    reference,
+                    receipt.result,
+                    other_references=tuple(others),
+                    number=e164_of(delivered.source),
+                    is_certain=receipt.is_marked,
+                    is_spelled_freely=True,
+                )
+            )
