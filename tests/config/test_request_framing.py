@@ -85,3 +85,21 @@ def test_no_octets_break_it(octets: bytes, size: int) -> None:
             b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" * (position == 0)
             + octets[position : position + size]
         )
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        b"Content-Length: 5\r\nContent-Length: 50",
+        b"Content-Length: 5\r\nTransfer-Encoding: chunked",
+        b"Transfer-Encoding: xchunked",
+        b"Transfer-Encoding: gzip, chunked",
+        b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+    ],
+)
+def test_what_can_be_read_in_two_ways_is_refused_at_once(fields: bytes) -> None:
+    head = b"POST / HTTP/1.1\r\n" + fields + b"\r\n\r\n"
+    framing = Framing(MOST)
+    assert framing.feed(head + b"name=")
+    assert framing.is_cut
+    assert framing.octets == head

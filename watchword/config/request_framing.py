@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 LARGEST_HEAD = 64 * 1024
 """Octets; more than the parser takes (100 fields of 8,190 octets would be, and no browser comes near)."""
+_DIGITS = 18
 
 
 @dataclass(slots=True)
@@ -49,19 +50,21 @@ class Framing:
             self.is_whole = self.is_cut = len(self.octets) > LARGEST_HEAD
             return
         self._body_at = end + 4
-        length = 0
+        lengths, codings = [], []
         for line in bytes(self.octets[:end]).split(b"\r\n")[1:]:
             name, _, value = line.partition(b":")
             match name.strip().lower():
                 case b"content-length":
-                    length = int(value) if value.strip().isdigit() and len(value) < 20 else 0  # noqa: PLR2004
+                    lengths.append(value.strip())
                 case b"transfer-encoding":
-                    self._is_chunked = b"chunked" in value.lower()
+                    codings.append(value.strip().lower())
                 case b"expect":
                     self.wants_continue = b"100-continue" in value.lower()
+        length = _length(lengths, codings)
+        self._is_chunked = codings == [b"chunked"]
         self._next_chunk_at = self._body_at
-        self.announced = self._body_at + length
-        if length > self.largest_body:
+        self.announced = self._body_at + (length or 0)
+        if length is None or length > self.largest_body:
             self._cut()
 
     def _find_last_chunk(self) -> None:
@@ -84,3 +87,12 @@ class Framing:
         self.is_whole = self.is_cut = True
         self.wants_continue = False
         del self.octets[self._body_at :]
+
+
+def _length(lengths: list[bytes], codings: list[bytes]) -> int | None:
+    """Return how long a body is by its head (0 where its chunks say it); None if that can be read in two ways."""
+    if not lengths and codings in ([], [b"chunked"]):
+        return 0
+    if codings or len(lengths) != 1 or not lengths[0].isdigit() or len(lengths[0]) > _DIGITS:
+        return None
+    return int(lengths[0])

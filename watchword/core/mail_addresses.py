@@ -9,7 +9,7 @@ LONGEST_LOCAL_PART = 64
 
 # atext of RFC 5322 section 3.2.3 with the UTF-8 of RFC 6532 section 3.2.
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]+"
-_QUOTED = r'"(?:[ !#-\[\]-~\u0080-\U0010ffff]|\\[ -~])*"'
+_QUOTED = r'"(?:[!#-\[\]-~\u0080-\U0010ffff]|\\[!-~])*"'
 _LOCAL_PART = re.compile(rf"{_ATOM}(?:\.{_ATOM})*|{_QUOTED}")
 
 
@@ -18,7 +18,8 @@ def is_mail_address(text: str) -> bool:
     local, at, domain = text.rpartition("@")
     if not at or not _LOCAL_PART.fullmatch(local) or len(local.encode("utf-8", "replace")) > LONGEST_LOCAL_PART:
         return False
-    if not text.isprintable() or any(character.isspace() for character in local if character != " "):
+    # A quoted blank could be carried (RFC 5321 section 4.1.2), and comes from a mistake or from somebody who tries.
+    if not text.isprintable() or any(character.isspace() for character in local):
         return False
     try:
         domain_key(domain)
