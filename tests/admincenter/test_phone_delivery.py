@@ -251,7 +251,7 @@ def test_everything_has_words() -> None:
     assert set(RESULTS) == set(Result)
     assert set(RANGES) == set(Kind)
     assert set(WAYS) == set(Way)
-    assert {"sign_in", "confirm", "register", "warning", "test"} <= set(PURPOSES)
+    assert {"sign_in", "confirm", "register", "recover", "warning", "test"} <= set(PURPOSES)
     assert set(TONES) == {result for result in Result if not result.is_trouble}
     assert set(CARRIERS) <= set(phones_config.kinds())
 

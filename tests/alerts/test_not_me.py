@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import pytest
 from django.test import Client
@@ -12,16 +13,19 @@ from django.utils import timezone
 from tests.alerts.playing import STRANGER, come_in, pass_password, type_wrong_code, work
 from tests.pages import text
 from tests.telephone import Telephone
-from tests.world import World, sign_in
+from tests.world import ORIGIN, World, evidence_for, sign_in
 from watchword.alerts import links
 from watchword.alerts.models import Alert, Disavowal
 from watchword.alerts.rules import Rule
 from watchword.audit.events import EventKind
 from watchword.audit.record import record
+from watchword.config.verifying import verify
 from watchword.core.policy import Door, FactorKind
+from watchword.directory.models import User
 from watchword.factors import vault
-from watchword.signin import one_shot, service
-from watchword.signin.models import Revocation, Session
+from watchword.signin import actions, cookies, invitations, one_shot, service, sessions
+from watchword.signin.choosing_passwords import choose_password
+from watchword.signin.models import Invitation, Revocation, Session
 from watchword.signin.one_shot import Question, Secret
 from watchword.signin.service import Refused
 
@@ -76,13 +80,121 @@ def test_the_owner_chooses_a_new_password_and_still_needs_the_phone(
     client: Client, world: World, telephone: Telephone
 ) -> None:
     done = client.post(link_to(world))
-    found = re.search(r'href="(/invitation/[^"]+)"', done.content.decode())
-    assert found is not None
-    client.post(found[1], {"password": "a wholly new passphrase"})
+    assert "Text a code to the number ending 78" in text(done.content)
+    assert done.cookies[cookies._name(cookies._ATTEMPT)]["max-age"] == ""
+    assert client.get("/methods/add/password/")["Location"].startswith("/sign-in/")
+    asked = {"method": str(world.alices_phone.id), "way": "text"}
+    assert client.post("/sign-in/send/", asked)["Location"] == "/sign-in/prove/"
+    assert client.post("/sign-in/prove/", {"answer": telephone.code})["Location"] == "/methods/add/password/"
+    assert "your password and a code, as always" in text(client.get("/methods/add/password/").content)
+    chosen = client.post("/methods/add/password/", {"password": "a wholly new passphrase"}, follow=True)
+    assert "Your password is set. Sign in with it now." in text(chosen.content)
+    assert not Session.objects.filter(user=world.alice, ended_at=None).exists()
     world.passwords["alice"] = "a wholly new passphrase"
     # The page chose the password by the clock, so the sign-in happens after it.
     attempt = pass_password(world, world.alice, now=timezone.now())
     assert service.methods(attempt, now=timezone.now())
+
+
+def test_the_page_lists_what_still_stands_and_closes_what_is_ticked(
+    client: Client, world: World, telephone: Telephone
+) -> None:
+    laptop = vault.holdings(world.alice, kinds=[FactorKind.APP_PASSWORD])[0]
+    page = text(client.post(link_to(world)).content)
+    assert "Phone ending 78" in page
+    assert "App password “Laptop” never used" in page
+    closed = client.post("/not-me/", {"close": [str(laptop.id)]}, follow=True)
+    assert "1 thing is closed." in text(closed.content)
+    assert "Laptop" not in text(closed.content)
+    assert "Text a code to the number ending 78" in text(closed.content)
+    assert "Nothing was ticked" in text(client.post("/not-me/", follow=True).content)
+    last = text(client.post("/not-me/", {"close": [str(world.alices_phone.id)]}, follow=True).content)
+    assert "No phone and no app password" in last
+    assert "Ask an administrator of Harbour & Hill. They let you register a phone again" in last
+    work(timezone.now())
+    assert Alert.objects.filter(rule=Rule.DISAVOWED).count() == 1
+
+
+def test_without_the_button_nothing_can_be_ticked(client: Client, world: World) -> None:
+    address = link_to(world)
+    assert client.post("/not-me/", {"close": [str(world.alices_phone.id)]}).status_code == 410
+    client.get(address)
+    assert client.get("/not-me/").status_code == 410
+    assert vault.find(world.alice, world.alices_phone.id) is not None
+
+
+def test_the_alert_says_what_was_closed_and_what_stands_and_leads_to_what_helps(client: Client, world: World) -> None:
+    client.post(link_to(world))
+    work(timezone.now())
+    administrator = Client()
+    sign_in(administrator, world.root)
+    page = administrator.get("/admin/alerts/").content
+    said = text(page)
+    assert "About Right password, no code" in said
+    assert "the old password is useless" in said
+    assert "Still stands Phone ending 78" in said
+    assert "App password “Laptop”, never used" in said
+    for act in ("reset-password", "reset-methods", "delete-app-passwords"):
+        assert f"/admin/users/{world.alice.pk}/{act}/" in page.decode()
+
+
+CLOSING: dict[str, Callable[[User, User, datetime], object]] = {
+    "reset": lambda user, by, now: actions.reset_password(user, by=by, now=now),
+    "methods": lambda user, by, now: actions.reset_methods(user, by=by, now=now),
+    "block": lambda user, by, now: actions.block(user, by=by, now=now) and actions.unblock(user, by=by, now=now),
+    "delete": lambda user, by, now: actions.delete(user, by=by, now=now) and actions.restore(user, by=by, now=now),
+}
+
+
+@pytest.mark.parametrize("act", list(CLOSING))
+def test_a_link_is_void_after_a_reset_a_block_or_a_deletion(client: Client, world: World, act: str) -> None:
+    token = link_to(world).split("/")[2]
+    CLOSING[act](world.alice, world.root, world.now + timedelta(seconds=1))
+    assert links.find(token, now=world.now + timedelta(seconds=2)) is None
+    assert client.post(f"/not-me/{token}/").status_code == 410
+
+
+def test_a_link_whose_mail_leaves_after_the_reset_is_void_as_well(client: Client, world: World) -> None:
+    type_wrong_code(pass_password(world, world.alice), world.now)
+    actions.reset_password(world.alice, by=world.root, now=world.now + timedelta(seconds=1))
+    messages = work(world.now + timedelta(seconds=2))
+    found = [re.search(r"(/not-me/[^\s]+)", str(message.body)) for message in messages]
+    assert len([link for link in found if link is not None]) == 1
+    assert all(client.post(link[1]).status_code == 410 for link in found if link is not None)
+
+
+def test_one_press_voids_every_other_link(client: Client, world: World) -> None:
+    record(EventKind.PASSWORD_CHANGED, now=world.now, subject=world.alice)
+    type_wrong_code(pass_password(world, world.alice), world.now)
+    addresses = [re.search(r"(/not-me/[^\s]+)", str(message.body)) for message in work(world.now)]
+    first, second = (found[1] for found in addresses if found is not None)
+    assert client.post(first).status_code == 200
+    assert client.post(second).status_code == 410
+
+
+def test_a_new_password_voids_the_links_before_it_and_not_its_own(world: World) -> None:
+    old = link_to(world).split("/")[2]
+    later = world.now + timedelta(minutes=1)
+    fresh = evidence_for(FactorKind.PASSWORD, FactorKind.PHONE, at=later)
+    session = sessions.open_session(world.alice, fresh, origin=ORIGIN, now=later).session
+    choose_password(session, "a wholly new passphrase", origin=ORIGIN, now=later)
+    (message,) = work(later)
+    own = re.search(r"/not-me/([^/]+)/", str(message.body))
+    assert own is not None
+    assert links.find(old, now=later) is None
+    assert links.find(own[1], now=later) is not None
+
+
+@pytest.mark.breaks_invariants
+def test_verify_finds_a_link_and_an_invitation_that_outlived_a_reset(world: World) -> None:
+    link_to(world)
+    invited = invitations.invite(world.alice, by=world.root, now=world.now)
+    actions.reset_password(world.alice, by=world.root, now=world.now + timedelta(seconds=1))
+    assert verify(now=world.now + timedelta(seconds=2)).problems == ()
+    Invitation.objects.filter(pk=invited.invitation.pk).update(void_at=None)
+    User.objects.filter(pk=world.alice.pk).update(links_void_at=None)
+    problems = verify(now=world.now + timedelta(seconds=2)).problems
+    assert [problem.split()[1] for problem in problems] == ["invitation", "link"]
 
 
 def test_somebody_without_a_second_proof_must_ask_an_administrator(client: Client, world: World) -> None:
@@ -92,7 +204,8 @@ def test_somebody_without_a_second_proof_must_ask_an_administrator(client: Clien
     assert found is not None
     done = client.post(found[1])
     assert "/invitation/" not in done.content.decode()
-    assert "ask your administrator" in text(done.content)
+    assert "Ask an administrator of Harbour & Hill. They give you a new password." in text(done.content)
+    assert "/sign-in/send/" not in done.content.decode()
 
 
 def test_the_app_password_in_question_is_frozen_and_no_other(client: Client, world: World) -> None:

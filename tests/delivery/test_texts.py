@@ -34,7 +34,7 @@ codes = st.from_regex(r"[0-9]{6}", fullmatch=True)
 names = st.sampled_from(NAMES) | st.text(max_size=100)
 hosts = st.from_regex(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", fullmatch=True)
 languages = st.sampled_from([*LANGUAGES, "de-AT", "fr-CA", "xx", ""])
-purposes = st.sampled_from(["sign_in", "confirm", "register", "", "test"])
+purposes = st.sampled_from(["sign_in", "confirm", "register", "recover", "", "test"])
 places = st.sampled_from(["", "ZZ", *sorted(phonenumbers.SUPPORTED_REGIONS)])
 
 
@@ -107,7 +107,7 @@ def test_names_stay_names(name: str, kept: str) -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("purpose", ["sign_in", "confirm", "register"])
+@pytest.mark.parametrize("purpose", ["sign_in", "confirm", "register", "recover"])
 def test_each_language_says_all_of_it_to_an_ordinary_organisation(language: str, purpose: str) -> None:
     words = words_of(language)
     text = text_of(outgoing("493027", "Harbour & Hill", "id.harbour.example", language, purpose=purpose))

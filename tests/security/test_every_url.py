@@ -30,6 +30,7 @@ OPEN = {
     "web:receipt",
     "web:voice",
     "portal:not_me",
+    "portal:not_me_close",
     "portal:well_known_change_password",
 }
 """What nobody may open: the sign-in itself, one-time links, and where password managers ask."""

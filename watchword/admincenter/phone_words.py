@@ -93,6 +93,7 @@ PURPOSES: Mapping[str, Words] = {
     "sign_in": gettext_lazy("sign-in"),
     "confirm": gettext_lazy("confirming again"),
     "register": gettext_lazy("new phone"),
+    "recover": gettext_lazy("new password"),
     "warning": gettext_lazy("warning"),
     "test": gettext_lazy("test"),
 }

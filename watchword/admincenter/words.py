@@ -40,6 +40,8 @@ REASONS: dict[str, Words] = {
     "too_many_tries": _("A code that was tried too often"),
     "not_shaped": _("Not a code at all"),
     "password_known": _("A password that somebody else knows"),
+    "disavowed": _("“This wasn't me” was pressed"),
+    "no_proof_left": _("No phone was left to prove by"),
     "mismatched": _("Wrong digits keyed in a call"),
     "not_approved_yet": _("The digits were not keyed in the call yet"),
 }
@@ -50,6 +52,7 @@ CAUSES: dict[str, Words] = {
     MfaCause.API: _("because a program of %(by)s changed it"),
     MfaCause.REGISTRATION_FINISHED: _("because registration was finished"),
     MfaCause.ALREADY_REGISTERED: _("because %(by)s enabled it and a phone was registered already"),
+    MfaCause.DISAVOWED: _("because “This wasn't me” left no phone"),
 }
 
 STATES: dict[str, Words] = {"disabled": _("Disabled"), "enabled": _("Enabled"), "enforced": _("Enforced")}

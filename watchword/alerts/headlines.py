@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from watchword.alerts.rules import Rule
+from watchword.alerts.rules import Rule, texts_in
 
 
 def headline_of(rule: Rule, times: int) -> str:
@@ -26,8 +26,8 @@ _NEXT_STEPS = {
         "Somebody knows the password. Ask the person; if it was not them, reset the password."
     ),
     Rule.DISAVOWED: gettext_lazy(
-        "Everything was closed and the old password is useless. Speak with the person and, unless they "
-        "have chosen a new one already, give them a new password."
+        "Speak with the person, and go through what still stands with them: close what is not theirs. "
+        "Without a phone they can't choose a new password themselves: give them one, and require contact methods again."
     ),
     Rule.FRAUD_REPORTED: gettext_lazy(
         "Somebody asked for codes who is not the owner of the telephone. Reset the password."
@@ -103,11 +103,19 @@ def done_of(rule: Rule, details: Mapping[str, object]) -> str:
     """Return what was done already, for administrators; empty where nothing was."""
     if rule is not Rule.DISAVOWED:
         return ""
-    done = [_("all sessions and mail connections ended"), _("the old password is useless")]
-    if details.get("app_password"):
-        done.append(_("the app password “%(name)s” is frozen") % {"name": details["app_password"]})
+    done = [_("all sessions ended, and mail programs are disconnected")]
+    if details.get("had_password"):
+        done.append(_("the old password is useless"))
+    done += [_("the phone ending %(ends)s was removed") % {"ends": ends} for ends in texts_in(details.get("phones"))]
+    done += [
+        _("the app password “%(name)s” is frozen") % {"name": name} for name in texts_in(details.get("app_passwords"))
+    ]
+    if "contact_mail" in texts_in(details.get("undone")):
+        done.append(_("the contact address is what it was before"))
+    if details.get("became_enabled"):
+        done.append(_("no phone was left, so the person is Enabled and must register again"))
     if details.get("can_choose"):
-        done.append(_("the person was offered to choose a new password"))
+        done.append(_("the person may choose a new password behind a code to a phone that was there before"))
     return "; ".join(done)
 
 

@@ -174,7 +174,13 @@ def _raise_alert(event: Event, rule: Rule, hearing: Hearing, subject: User | Non
                 "event_id": event.pk,
                 "raised_at": event.at,
                 "last_at": event.at,
-                "details": {"address": event.address, "agent": event.agent, "door": event.door, **event.details},
+                "details": {
+                    "address": event.address,
+                    "agent": event.agent,
+                    "door": event.door,
+                    **({"about": event.reason} if rule is Rule.DISAVOWED else {}),
+                    **event.details,
+                },
             },
         )
         if is_first:

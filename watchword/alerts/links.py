@@ -10,6 +10,7 @@ from uuid import UUID
 from django.conf import settings
 
 from watchword.alerts.models import Disavowal
+from watchword.audit.models import Event
 from watchword.core.codes import same
 from watchword.core.policy import Standing
 
@@ -30,7 +31,7 @@ def token_of(link: Disavowal) -> str:
 
 
 def find(token: str, *, now: datetime) -> Disavowal | None:
-    """Return the link that is unused, young enough and whose person may sign in; None for every other text."""
+    """Return the link that is unused, young enough and not void, of somebody not deleted; None for other texts."""
     try:
         octets = base64.urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
     except (ValueError, binascii.Error):
@@ -43,7 +44,18 @@ def find(token: str, *, now: datetime) -> Disavowal | None:
         .filter(pk=UUID(bytes=pk), used_at=None, expires_at__gt=now)
         .first()
     )
-    return link if link is not None and link.user.standing is not Standing.DELETED else None
+    if link is None or link.user.standing is Standing.DELETED or is_void(link):
+        return None
+    return link
+
+
+def is_void(link: Disavowal) -> bool:
+    """Whether the account was given a new password, reset, blocked or deleted after what the link is about."""
+    void_at = link.user.links_void_at
+    if void_at is None:
+        return False
+    about = Event.objects.filter(pk=link.event_id).values_list("at", flat=True).first()
+    return about is None or about < void_at
 
 
 def use(link: Disavowal, *, now: datetime) -> bool:

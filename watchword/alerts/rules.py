@@ -150,7 +150,8 @@ def rule_of(
 
 
 def _of_wrong_code(details: Mapping[str, object]) -> Rule | None:
-    if details.get("purpose") == "register":
+    # Adding a phone, or a new password after *This wasn't me*: no right password stands before it.
+    if details.get("purpose") in {"register", "recover"}:
         return None
     wrong = details.get("wrong")
     is_often = isinstance(wrong, int) and wrong >= WRONG_CODES_OF_A_KNOWN_BROWSER
@@ -159,3 +160,8 @@ def _of_wrong_code(details: Mapping[str, object]) -> Rule | None:
 
 def _list(value: object) -> list[object]:
     return value if isinstance(value, list) else []
+
+
+def texts_in(value: object) -> list[str]:
+    """Return the texts of a list that an event keeps; nothing for what is no list."""
+    return [text for text in _list(value) if isinstance(text, str)]

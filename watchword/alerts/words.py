@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 
-from watchword.alerts.rules import Rule
+from watchword.alerts.rules import Rule, texts_in
 from watchword.audit.models import Event
 
 _SERVICES = {"imap": "IMAP", "pop3": "POP", "smtp": "SMTP", "submission": "SMTP", "sieve": "Sieve"}
@@ -29,6 +29,10 @@ def words_of(rule: Rule, event: Event) -> Words:
 
 def _name(event: Event) -> str:
     return str(event.details.get("app_password") or event.details.get("name") or "")
+
+
+def _texts(event: Event, key: str) -> list[str]:
+    return texts_in(event.details.get(key))
 
 
 def service_of(event: Event) -> str:
@@ -190,17 +194,19 @@ def _source(_event: Event) -> Words:
 
 
 def _disavowed(event: Event) -> Words:
+    closed = [_("“This wasn't me” was pressed. Every session has ended, and the old password is useless.")]
+    closed += [_("The phone ending %(ends)s was removed.") % {"ends": ends} for ends in _texts(event, "phones")]
+    closed += [_("The app password “%(name)s” is frozen.") % {"name": name} for name in _texts(event, "app_passwords")]
     if event.details.get("can_choose"):
-        advice = _("Choose a new password if you have not done so yet, or ask your administrator for one.")
+        advice = _(
+            "If you have not chosen a new password yet, ask your administrator for one. Look under Security info for "
+            "phones and app passwords that are not yours."
+        )
+    elif event.details.get("became_enabled"):
+        advice = _("Ask your administrator: they let you register a phone again and give you a new password.")
     else:
         advice = _("Ask your administrator for a new password.")
-    return Words(
-        _("Your account was closed to whoever it was"),
-        _(
-            "“This wasn't me” was pressed. Every session and mail connection has ended, and the old password is useless."
-        ),
-        advice,
-    )
+    return Words(_("“This wasn't me” was pressed for your account"), " ".join(closed), advice)
 
 
 def _mismatched(_event: Event) -> Words:

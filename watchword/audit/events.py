@@ -72,6 +72,11 @@ class EventKind(StrEnum):
     SETTINGS_CHANGED = "settings.changed"
 
 
+CLOSES_LINKS: frozenset[EventKind] = frozenset(
+    {EventKind.PASSWORD_RESET, EventKind.PERSON_BLOCKED, EventKind.PERSON_DELETED, EventKind.DISAVOWED}
+)
+"""After these no link that was made for something earlier is worth anything; ``verify`` looks."""
+
 HEARD: frozenset[EventKind] = frozenset(
     {
         EventKind.CODE_REJECTED,

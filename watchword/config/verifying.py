@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from watchword.alerts import invariants as of_warnings
 from watchword.audit import seals
 from watchword.directory import invariants as of_people
 from watchword.signin import invariants as of_sign_ins
@@ -26,6 +27,7 @@ def verify(*, now: datetime) -> Verified:
     problems = [
         *of_people.problems(),
         *of_sign_ins.problems(now=now),
+        *of_warnings.problems(now=now),
         *(f"I8 {problem}" for problem in chain.problems),
     ]
     return Verified(tuple(problems), chain.sealed, chain.unsealed, chain.last_digest)

@@ -19,6 +19,8 @@ class Because(StrEnum):
     NOTHING_REGISTERED = "nothing_registered"
     INITIAL_PASSWORD = "initial_password"  # noqa: S105  (a reason, not a password)
     PASSWORD_KNOWN = "password_known"  # noqa: S105
+    DISAVOWED = "disavowed"
+    NO_PROOF_LEFT = "no_proof_left"
     UNKNOWN = "unknown"
     BLOCKED = "blocked"
     DELETED = "deleted"
@@ -63,6 +65,8 @@ class Attempt:
     proven: tuple[Evidence, ...] = ()
     from_trusted_network: bool = False
     second_factor: Lock = field(default_factory=lambda: Open(1))
+    is_recovery: bool = False
+    """After *This wasn't me*: a link from a mail stands where the password stood, and proves nothing."""
 
     @property
     def kinds(self) -> frozenset[FactorKind]:
@@ -112,6 +116,8 @@ def decide(attempt: Attempt) -> Decision:
             return _refuse_after_asking(attempt, Because.DELETED)
         case Standing.BLOCKED:
             return _refuse_after_asking(attempt, Because.BLOCKED)
+        case Standing.ACTIVE if attempt.is_recovery:
+            return _decide_recovery(attempt)
         case Standing.ACTIVE:
             return _decide_interactive(attempt) if attempt.door.is_interactive else _decide_one_shot(attempt)
         case _:
@@ -151,6 +157,19 @@ def _decide_interactive(attempt: Attempt) -> Decision:
             return Allow(attempt.proven)
         case _:
             assert_never(account.state)
+
+
+def _decide_recovery(attempt: Attempt) -> Decision:
+    # A link from a mail never sets a password alone (NIST SP 800-63B section 4.2.2): a code to a phone that was there
+    # before, then a new password; coming in is another sign-in. Where no phone is left, an administrator helps.
+    methods = usable(attempt.account.methods, attempt.policy) & SECOND_FACTORS
+    if attempt.account.state is not MfaState.ENFORCED or not methods:
+        return Deny(Because.NO_PROOF_LEFT)
+    if attempt.kinds & SECOND_FACTORS:
+        return SetUpFirst(FactorKind.PASSWORD, Because.DISAVOWED)
+    if not isinstance(attempt.second_factor, Open):
+        return Deny(_why_not_open(attempt.second_factor))
+    return AskFor(methods, Because.MFA_REQUIRED)
 
 
 def _decide_one_shot(attempt: Attempt) -> Decision:

@@ -23,7 +23,7 @@ __all__ = ["Free", "NotBefore", "Rule", "Telephone", "budget_of", "may_send", "m
 REFUSALS_EACH_HOUR = 30
 """Explained to the administrator for each person; the tally counts them all."""
 _NUMBER = "delivery.number"
-CODES = ("sign_in", "confirm", "register")
+CODES = ("sign_in", "confirm", "register", "recover")
 """Purposes of deliveries that carry a code; the others are warnings and tests."""
 
 

@@ -59,7 +59,7 @@ class SimCheck:
 
     async def has_moved(self, claimed: Claimed) -> bool:
         """Whether the number of a message moved lately. A number that is being registered has no past here."""
-        if claimed.purpose not in {"sign_in", "confirm"}:
+        if claimed.purpose not in {"sign_in", "confirm", "recover"}:
             return False
         wishes = self._wishes
         number = claimed.outgoing.number

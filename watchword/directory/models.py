@@ -112,6 +112,9 @@ class User(models.Model):
         max_length=8, default=MfaState.DISABLED, choices=[(state.value, state.value) for state in MfaState]
     )
     mfa_changed_at = models.DateTimeField(null=True, blank=True)
+    links_void_at = models.DateTimeField(
+        null=True, blank=True, help_text="One-time links about anything before this moment are worth nothing"
+    )
     search_key = models.CharField(max_length=400, blank=True, help_text="Display and sign-in name, folded, for search")
 
     class Meta:
@@ -215,6 +218,7 @@ class MfaCause(models.TextChoices):
     API = "api", _("a program changed it")
     REGISTRATION_FINISHED = "registration_finished", _("registration was finished")
     ALREADY_REGISTERED = "already_registered", _("a sign-in method was registered already")
+    DISAVOWED = "disavowed", _("“This wasn't me” left no phone")
 
 
 class MfaStateChange(models.Model):

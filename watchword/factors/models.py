@@ -28,6 +28,7 @@ class Credential(models.Model):
         max_length=32, blank=True, default="", db_default="", help_text="Key of the ring that the look-up was made with"
     )
     created_at = models.DateTimeField()
+    sign_in_id = models.UUIDField(null=True, help_text="The sign-in that made it; null where none did")
     last_used_at = models.DateTimeField(null=True)
     last_used_address = models.CharField(max_length=45, blank=True)
     last_used_service = models.CharField(max_length=32, blank=True)

@@ -17,7 +17,7 @@ from watchword.audit.events import EventKind
 from watchword.audit.record import record
 from watchword.delivery.words import LANGUAGES
 from watchword.directory.models import User
-from watchword.signin.middleware import origin_of, person_of
+from watchword.signin.middleware import origin_of, person_of, session_of
 
 
 class LanguageForm(forms.Form):
@@ -71,5 +71,9 @@ def _change(request: HttpRequest, user: User, language: str) -> None:
             subject=user,
             by=user,
             origin=origin_of(request),
-            details={"fields": ["language"]},
+            details={
+                "fields": ["language"],
+                "before": user.language,
+                "sign_in": str(session_of(request).sign_in_id),
+            },
         )

@@ -1,21 +1,27 @@
-"""The *This wasn't me* page: looking does nothing, a button closes everything."""
+"""The *This wasn't me* pages: looking does nothing, a button closes, and then what still stands is shown."""
 
 from __future__ import annotations
 
+from django.contrib import messages as flash
 from django.contrib.auth.decorators import login_not_required
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from watchword.alerts import links, messages, words
+from watchword.alerts import choices, links, messages, words
 from watchword.alerts.rules import Rule
 from watchword.audit.models import Event
-from watchword.signin import cookies
-from watchword.signin.disavowal import disavow
+from watchword.signin import attempts, cookies, overview, service
+from watchword.signin.disavowal import Disavowed, close_more, disavow, disowned_by, tell_removed
 from watchword.signin.middleware import origin_of
+from watchword.signin.models import Purpose, SignInAttempt
+from watchword.signin.service import lock_person
 
 OVER = 410
 
@@ -29,18 +35,69 @@ def not_me(request: HttpRequest, token: str) -> HttpResponse:
     link = links.find(token, now=now)
     if link is None:
         return render(request, "portal/not_me_over.html", status=OVER)
+    event = Event.objects.get(pk=link.event_id)
     if request.method != "POST":
-        event = Event.objects.get(pk=link.event_id)
         context = {
             "words": words.words_of(Rule(link.rule), event),
             "facts": messages.facts_of(event),
             "person": link.user,
         }
         return render(request, "portal/not_me.html", context)
+    origin = origin_of(request)
     with transaction.atomic():
-        if not links.use(link, now=now):
+        # A reset that has just voided the link holds this lock, so that one of the two comes second and sees the other.
+        user = lock_person(link.user)
+        if links.find(token, now=now) is None or not links.use(link, now=now):
             return render(request, "portal/not_me_over.html", status=OVER)
-        done = disavow(link.user, credential_id=link.credential_id, rule=link.rule, origin=origin_of(request), now=now)
-    response = render(request, "portal/not_me_done.html", {"done": done, "person": link.user})
-    cookies.clear(response)
+        disowned = disowned_by(event, rule=link.rule, credential_id=link.credential_id)
+        done = disavow(user, disowned, origin=origin, now=now)
+        warned_again = choices.put_back(user, since=disowned.at, sign_in_id=disowned.sign_in_id)
+        attempt_token = attempts.begin_recovery(user, origin=origin, now=now)
+    tell_removed(user, done, now=now)
+    attempt = service.find_attempt(attempt_token, origin=origin, now=now)
+    assert attempt is not None
+    response = _show(request, attempt, done, warned_again=warned_again)
+    cookies.clear_session(response)
+    cookies.set_attempt(response, attempt_token)
     return response
+
+
+@login_not_required
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def close(request: HttpRequest) -> HttpResponse:
+    """Show again what still stands after *This wasn't me*; on POST, close what was ticked."""
+    now = timezone.now()
+    attempt = service.find_attempt(cookies.attempt_token(request), origin=origin_of(request), now=now)
+    if attempt is None or attempt.purpose != Purpose.RECOVER:
+        return render(request, "portal/not_me_over.html", status=OVER)
+    if request.method != "POST":
+        return _show(request, attempt, None)
+    number = close_more(attempt, request.POST.getlist("close"), origin=origin_of(request), now=now)
+    if number is None:
+        return render(request, "portal/not_me_over.html", status=OVER)
+    if number:
+        said = ngettext("%(number)d thing is closed.", "%(number)d things are closed.", number)
+        flash.success(request, said % {"number": number})
+    else:
+        flash.info(request, _("Nothing was ticked, so nothing was closed."))
+    return HttpResponseRedirect(reverse("portal:not_me_close"))
+
+
+def _show(
+    request: HttpRequest, attempt: SignInAttempt, done: Disavowed | None, *, warned_again: bool = False
+) -> HttpResponse:
+    now = timezone.now()
+    assert attempt.user is not None
+    left = overview.everything_of(attempt.user)
+    context = {
+        "done": done,
+        "warned_again": warned_again,
+        "person": attempt.user,
+        "organisation": attempt.user.organisation,
+        "phones": left.methods,
+        "app_passwords": [row for row in left.app_passwords if row.suspended_at is None and row.frozen_at is None],
+        "choices": service.methods(attempt, now=now),
+        "has_password": left.password is not None,
+    }
+    return render(request, "portal/not_me_done.html", context)

@@ -15,6 +15,7 @@ urlpatterns = [
     path("app-passwords/<uuid:credential_id>/limits/", app_password_views.limits, name="limits"),
     path("language/", language.choose, name="language"),
     path("warnings/", warning_views.warnings, name="warnings"),
+    path("not-me/", not_me.close, name="not_me_close"),
     path("not-me/<str:token>/", not_me.not_me, name="not_me"),
     path("activity/", views.activity, name="activity"),
     path("sessions/<uuid:session_id>/end/", views.end_session, name="end_session"),

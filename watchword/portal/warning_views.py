@@ -17,7 +17,7 @@ from watchword.alerts.models import Notice, WarningChoice
 from watchword.audit.events import EventKind
 from watchword.audit.record import record
 from watchword.signin import overview
-from watchword.signin.middleware import origin_of, person_of
+from watchword.signin.middleware import origin_of, person_of, session_of
 
 SHOWN = 10
 
@@ -40,7 +40,7 @@ def warnings(request: HttpRequest) -> HttpResponse:
         if wish is not before:
             with transaction.atomic():
                 WarningChoice.objects.update_or_create(user=user, defaults={"by_text": wish})
-                details = {"by_text": wish}
+                details = {"by_text": wish, "sign_in": str(session_of(request).sign_in_id)}
                 now = timezone.now()
                 record(
                     EventKind.WARNING_CHOICE_CHANGED,

@@ -20,7 +20,8 @@ from watchword.directory.permission import demand
 from watchword.directory.roles import Act
 from watchword.factors import vault
 from watchword.factors.registry import factor_of
-from watchword.signin import challenges, failures, sessions
+from watchword.signin import failures, sessions
+from watchword.signin.access import end_access
 from watchword.signin.chance import CHANCE
 from watchword.signin.facts import surroundings_of, usable_phones
 from watchword.signin.help_desk import note_both
@@ -108,7 +109,7 @@ def block(user: User, *, by: User | None, origin: Origin = NOWHERE, now: datetim
         keep_an_administrator(user)
         user.blocked_at = now
         user.save(update_fields=["blocked_at"])
-        _end_access(user, because="blocked", now=now)
+        end_access(user, because="blocked", now=now)
         record(EventKind.PERSON_BLOCKED, now=now, subject=user, by=by, origin=origin)
         return True
 
@@ -138,7 +139,7 @@ def delete(user: User, *, by: User | None, origin: Origin = NOWHERE, now: dateti
         user.deleted_at = now
         user.save(update_fields=["deleted_at"])
         vault.revoke_all(user, [FactorKind.APP_PASSWORD], because="deleted", now=now)
-        _end_access(user, because="deleted", now=now)
+        end_access(user, because="deleted", now=now)
         record(EventKind.PERSON_DELETED, now=now, subject=user, by=by, origin=origin)
         return True
 
@@ -178,7 +179,7 @@ def reset_password(
         vault.store(user, held, now=now)
         if not keep_app_passwords:
             vault.revoke_all(user, [FactorKind.APP_PASSWORD], because="password_reset", now=now)
-        _end_access(user, because="password_reset", now=now)
+        end_access(user, because="password_reset", now=now)
         details = {"app_passwords": "kept" if keep_app_passwords else "revoked"}
         record(EventKind.PASSWORD_RESET, now=now, subject=user, by=by, origin=origin, details=details)
         note_both(user, EventKind.PASSWORD_RESET, by=by, origin=origin, now=now)
@@ -207,8 +208,7 @@ def reset_methods(user: User, *, by: User | None, identified: str = "", origin: 
         phones = vault.holdings(user, kinds=SECOND_FACTORS)
         number = vault.revoke_all(user, SECOND_FACTORS, because="methods_reset", now=now)
         failures.unlock(user, now=now)
-        challenges.void_all(user, now=now)
-        sessions.end_all(user, because="methods_reset", now=now)
+        end_access(user, because="methods_reset", now=now)
         details = {"number": number, **({"identified": identified} if identified else {})}
         record(EventKind.METHODS_RESET, now=now, subject=user, by=by, origin=origin, details=details)
         note_both(user, EventKind.METHODS_RESET, by=by, origin=origin, now=now)
@@ -270,8 +270,3 @@ def unlock_second_factor(user: User, *, by: User | None, origin: Origin = NOWHER
             return False
         record(EventKind.SECOND_FACTOR_UNLOCKED, now=now, subject=user, by=by, origin=origin)
         return True
-
-
-def _end_access(user: User, *, because: str, now: datetime) -> None:
-    challenges.void_all(user, now=now)
-    sessions.end_all(user, because=because, now=now)

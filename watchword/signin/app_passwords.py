@@ -42,7 +42,7 @@ def freeze(session: Session, credential_id: UUID, *, origin: Origin, now: dateti
             subject=user,
             by=user,
             origin=origin,
-            details={"name": kept.held.label},
+            details=enrolment.describe(kept, session),
         )
         return True
 
@@ -60,7 +60,7 @@ def thaw(session: Session, credential_id: UUID, *, origin: Origin, now: datetime
             subject=user,
             by=user,
             origin=origin,
-            details={"name": kept.held.label},
+            details=enrolment.describe(kept, session),
         )
         return True
 
@@ -74,6 +74,6 @@ def limit(session: Session, credential_id: UUID, restrictions: Restrictions, *, 
             return False
         # Whoever is connected from outside the new limits has to sign in again.
         sessions.close_mail(user, because="app_password_limited", now=now)
-        details = {"name": kept.held.label, "limits": restrictions.as_json() or {}}
+        details = {**enrolment.describe(kept, session), "limits": restrictions.as_json() or {}}
         record(EventKind.APP_PASSWORD_LIMITED, now=now, subject=user, by=user, origin=origin, details=details)
         return True

@@ -14,11 +14,12 @@ from watchword.core.policy import FactorKind
 from watchword.factors import vault
 from watchword.factors.registry import factor_of
 from watchword.signin import sessions
+from watchword.signin.access import end_access
 from watchword.signin.challenges import Holder
 from watchword.signin.chance import CHANCE
 from watchword.signin.enrolment import ProofNeeded, permitted
 from watchword.signin.facts import read_evidence, surroundings_of
-from watchword.signin.models import Session, SignInAttempt
+from watchword.signin.models import Purpose, Session, SignInAttempt
 from watchword.signin.outcomes import ComeIn, Continue, Refused
 from watchword.signin.service import conclude
 from watchword.signin.sessions import Opened
@@ -26,7 +27,7 @@ from watchword.signin.sessions import Opened
 
 @dataclass(frozen=True, slots=True)
 class PasswordChosen:
-    """A password was chosen; for an attempt, where that leads."""
+    """A password was chosen; for an attempt, where that leads: nowhere yet after *This wasn't me*."""
 
     come_in: ComeIn | None
     next: Continue | None
@@ -54,15 +55,19 @@ def choose_password(
         user = permitted(subject, FactorKind.PASSWORD, now)
         held = factor.finish_setup(challenge.keep, "", chance=CHANCE, keyed=vault.keyed, now=now)
         assert isinstance(held, Held)
-        stored = vault.store(user, held, now=now)
-        record(EventKind.PASSWORD_CHANGED, now=now, subject=user, by=user, origin=origin)
+        stored = vault.store(user, held, now=now, sign_in_id=subject.sign_in_id)
+        details = {"sign_in": str(subject.sign_in_id)}
+        record(EventKind.PASSWORD_CHANGED, now=now, subject=user, by=user, origin=origin, details=details)
         if isinstance(subject, Session):
-            sessions.end_all(user, because="password_changed", now=now, except_session=subject)
+            end_access(user, because="password_changed", now=now, except_session=subject)
             renewed = sessions.rotate(subject, read_evidence(subject.evidence), now=now)
             if renewed is None:
                 raise ProofNeeded
             return PasswordChosen(None, None, renewed)
-        sessions.end_all(user, because="password_changed", now=now)
+        end_access(user, because="password_changed", now=now)
+        if subject.purpose == Purpose.RECOVER:
+            # It is over (all sign-ins on their way are), and signs nobody in: that asks for password and code.
+            return PasswordChosen(None, None)
         subject.password_version = stored.id
         SignInAttempt.objects.filter(pk=subject.pk).update(password_version=stored.id, ended_at=None)
         outcome = conclude(subject, user, now=now)

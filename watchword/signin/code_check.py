@@ -79,5 +79,6 @@ def _note_rejected(
         "purpose": str(purpose),
         "browser": "known" if is_known else "new",
         "wrong": challenges.tries_of(holder, purpose),
+        "sign_in": str(holder.sign_in_id),
     }
     record(EventKind.CODE_REJECTED, now=now, subject=user, origin=origin, reason=reason, details=details)

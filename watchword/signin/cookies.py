@@ -58,10 +58,15 @@ def clear_attempt(response: HttpResponse) -> None:
     response.delete_cookie(_name(_ATTEMPT), path="/", samesite="Lax")
 
 
+def clear_session(response: HttpResponse) -> None:
+    """Forget the session."""
+    response.delete_cookie(_name(_SESSION), path="/", samesite="Lax")
+
+
 def clear(response: HttpResponse) -> None:
     """Forget attempt and session."""
     clear_attempt(response)
-    response.delete_cookie(_name(_SESSION), path="/", samesite="Lax")
+    clear_session(response)
 
 
 def attempt_token(request: HttpRequest) -> str:

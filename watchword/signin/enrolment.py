@@ -134,11 +134,11 @@ def _finish(
         if isinstance(held, Rejected):
             return Refused(held.reason)
         before += vault.holdings(user, kinds=[held.kind])
-        stored = _store(user, held, origin=origin, now=now)
+        stored = _store(user, held, subject, origin=origin, now=now)
         became_enforced = user.state is MfaState.ENABLED and kind in SECOND_FACTORS
         if became_enforced:
             mfa_state.enforce(user, origin=origin, now=now)
-        first = _first_app_password(user, origin=origin, now=now)
+        first = _first_app_password(user, subject, origin=origin, now=now)
         proof = Evidence(kind, now, verdict.way)
         if isinstance(subject, Session):
             renewed = sessions.raise_assurance(subject, proof, now=now)
@@ -156,7 +156,7 @@ def create_app_password(session: Session, name: str, *, origin: Origin, now: dat
     """Make an app password under a name of the person's choice; the limit is taken under the lock on their row."""
     with transaction.atomic():
         user = permitted(session, FactorKind.APP_PASSWORD, now)
-        return _create_app_password(user, name, origin=origin, now=now)
+        return _create_app_password(user, name, session, origin=origin, now=now)
 
 
 def why_cannot_create(user: User, *, now: datetime) -> WhyNoAppPassword | None:
@@ -193,7 +193,7 @@ def remove(session: Session, credential_id: UUID | str, *, origin: Origin, now: 
             return False
         is_app_password = kept.held.kind is FactorKind.APP_PASSWORD
         event = EventKind.APP_PASSWORD_DELETED if is_app_password else EventKind.METHOD_REMOVED
-        record(event, now=now, subject=user, by=user, origin=origin, details=_describe(kept.held))
+        record(event, now=now, subject=user, by=user, origin=origin, details=describe(kept, session))
         if is_app_password:
             sessions.close_mail(user, because="app_password_deleted", now=now)
         else:
@@ -222,22 +222,24 @@ def permitted(subject: Holder, kind: FactorKind, now: datetime) -> User:
     return user
 
 
-def _store(user: User, held: Held, *, origin: Origin, now: datetime) -> Kept:
+def _store(user: User, held: Held, subject: Holder, *, origin: Origin, now: datetime) -> Kept:
     replaced = any(kept.held.slot == held.slot for kept in vault.holdings(user, kinds=[held.kind]))
-    stored = vault.store(user, held, now=now)
+    stored = vault.store(user, held, now=now, sign_in_id=subject.sign_in_id)
     event = EventKind.METHOD_REPLACED if replaced else EventKind.METHOD_ADDED
-    record(event, now=now, subject=user, by=user, origin=origin, details=_describe(held))
+    record(event, now=now, subject=user, by=user, origin=origin, details=describe(stored, subject))
     return stored
 
 
-def _first_app_password(user: User, *, origin: Origin, now: datetime) -> ShownOnce | None:
+def _first_app_password(user: User, subject: Holder, *, origin: Origin, now: datetime) -> ShownOnce | None:
     if vault.holdings(user, kinds=[FactorKind.APP_PASSWORD], with_revoked=True):
         return None
-    made = _create_app_password(user, FIRST_APP_PASSWORD, origin=origin, now=now)
+    made = _create_app_password(user, FIRST_APP_PASSWORD, subject, origin=origin, now=now)
     return made if isinstance(made, ShownOnce) else None
 
 
-def _create_app_password(user: User, name: str, *, origin: Origin, now: datetime) -> ShownOnce | Rejected:
+def _create_app_password(
+    user: User, name: str, subject: Holder, *, origin: Origin, now: datetime
+) -> ShownOnce | Rejected:
     factor = factor_of(FactorKind.APP_PASSWORD)
     held_before = vault.holdings(user, kinds=[FactorKind.APP_PASSWORD])
     alive = [kept for kept in held_before if kept.is_alive]
@@ -252,12 +254,16 @@ def _create_app_password(user: User, name: str, *, origin: Origin, now: datetime
         return Rejected(Reason.NAME_TAKEN)
     held = factor.finish_setup(challenge.keep, "", chance=CHANCE, keyed=vault.keyed, now=now)
     assert isinstance(held, Held)
-    vault.store(user, held, now=now)
-    record(EventKind.APP_PASSWORD_CREATED, now=now, subject=user, by=user, origin=origin, details=_describe(held))
+    stored = vault.store(user, held, now=now, sign_in_id=subject.sign_in_id)
+    details = describe(stored, subject)
+    record(EventKind.APP_PASSWORD_CREATED, now=now, subject=user, by=user, origin=origin, details=details)
     return ShownOnce(challenge.show["name"], challenge.show["secret"])
 
 
-def _describe(held: Held) -> dict[str, str]:
+def describe(kept: Kept, subject: Holder) -> dict[str, str]:
+    """Return what an event tells of one thing that a person holds, and by which sign-in it happened."""
+    held = kept.held
+    which = {"credential": str(kept.id), "sign_in": str(subject.sign_in_id)}
     if held.kind is FactorKind.APP_PASSWORD:
-        return {"name": held.label}
-    return {"kind": held.kind.value, "slot": held.slot, "ends": held.public.get("ends", "")}
+        return {"name": held.label, **which}
+    return {"kind": held.kind.value, "slot": held.slot, "ends": held.public.get("ends", ""), **which}

@@ -104,6 +104,7 @@ def attempt_facts(
         policy=policy,
         proven=still_proven(attempt, held) + more,
         from_trusted_network=_is_from_trusted_network(attempt, policy),
+        is_recovery=attempt.purpose == Purpose.RECOVER,
         second_factor=second_factor_lock(user, now=now),
     )
 
@@ -131,8 +132,13 @@ def _ask_about(user: User, now: datetime) -> None:
 
 
 def still_proven(attempt: SignInAttempt, held: Sequence[Kept]) -> tuple[Evidence, ...]:
-    """Return the evidence of an attempt; all of it is void once the password that it rests on was replaced."""
+    """Return the evidence of an attempt; all of it is void once the password that it rests on was replaced.
+
+    Setting a password anew rests on there being none.
+    """
     password = next((kept.id for kept in held if kept.held.kind is FactorKind.PASSWORD), None)
+    if attempt.purpose == Purpose.RECOVER:
+        return read_evidence(attempt.evidence) if password is None else ()
     if attempt.password_version is None or attempt.password_version != password:
         return ()
     return read_evidence(attempt.evidence)

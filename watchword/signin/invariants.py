@@ -6,21 +6,28 @@ from collections import Counter, defaultdict
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import F, Q
+from django.db.models import F, Max, Q
 
-from watchword.audit.events import EventKind
+from watchword.audit.events import CLOSES_LINKS, EventKind
 from watchword.audit.models import Event
 from watchword.core.policy import SECOND_FACTORS, Limits, MfaState
 from watchword.directory.models import MfaStateChange, Organisation
 from watchword.factors import vault
 from watchword.signin.facts import read_evidence
-from watchword.signin.models import CodeChallenge, Session, SignInAttempt
+from watchword.signin.models import CodeChallenge, Invitation, Session, SignInAttempt
 from watchword.signin.service_settings import SenselessSettings, refuse_senseless
 
 
 def problems(*, now: datetime) -> list[str]:
     """Return what is not as it must be."""
-    return [*vault.problems(), *_weak_sessions(now), *_codes(), *_events(), *_settings()]
+    return [
+        *vault.problems(),
+        *_weak_sessions(now),
+        *_codes(),
+        *_events(),
+        *_settings(),
+        *_invitations(now),
+    ]
 
 
 def _weak_sessions(now: datetime) -> list[str]:
@@ -83,6 +90,18 @@ def _settings() -> list[str]:
         except SenselessSettings as error:
             found.append(f"I9 organisation {organisation.pk} has settings that may not be: {error}")
     return found
+
+
+def _invitations(now: datetime) -> list[str]:
+    """I10: no invitation outlives a reset, a block or a deletion."""
+    living = Invitation.objects.filter(used_at=None, void_at=None, expires_at__gt=now)
+    closings = Event.objects.filter(kind__in=CLOSES_LINKS, subject_id__in=living.values("user"))
+    newest = dict(closings.order_by().values_list("subject_id").annotate(at=Max("at")))
+    return [
+        f"I10 invitation {pk} is open, and its person was reset, blocked or deleted since"
+        for pk, user, made_at in living.filter(user__in=list(newest)).values_list("pk", "user", "created_at")
+        if made_at < newest[user]
+    ]
 
 
 def _events() -> list[str]:

@@ -18,6 +18,8 @@ class Purpose(models.TextChoices):
     """Proving again, within a session, before something dangerous."""
     REGISTER = "register"
     """Adding a sign-in method."""
+    RECOVER = "recover"
+    """After *This wasn't me*: closing what still stands, and a new password behind a code. It never signs in."""
 
 
 class Session(models.Model):
@@ -46,6 +48,11 @@ class Session(models.Model):
     def __str__(self) -> str:
         return f"session of {self.user_id}"
 
+    @property
+    def sign_in_id(self) -> uuid.UUID:
+        """The sign-in that this belongs to: a session bears the id of the attempt that opened it."""
+        return self.pk
+
 
 class SignInAttempt(models.Model):
     """One sign-in on its way, bound to one browser. Its stage is derived by ``decide``, never stored."""
@@ -66,6 +73,7 @@ class SignInAttempt(models.Model):
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
+    replaces = models.UUIDField(null=True, help_text="The session that this browser had, which ends with this sign-in")
     stand_in: User | None = None
     """Nobody, about whom all is asked that is asked about somebody; not in the database."""
 
@@ -74,6 +82,11 @@ class SignInAttempt(models.Model):
 
     def __str__(self) -> str:
         return f"{self.purpose} attempt"
+
+    @property
+    def sign_in_id(self) -> uuid.UUID:
+        """The sign-in that this belongs to: its own, or that of the session within which it proves again."""
+        return self.session_id or self.pk
 
 
 class KnownBrowser(models.Model):

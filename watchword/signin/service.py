@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import assert_never
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from watchword.core.codes import LONGEST_TYPED
 from watchword.core.factors import Held, Reason, Rejected
 from watchword.core.lockout import Open
 from watchword.core.names import name_key
-from watchword.core.policy import SECOND_FACTORS, Door, FactorKind, Limits, MfaState, Policy, Way
+from watchword.core.policy import SECOND_FACTORS, FactorKind, MfaState, Policy, Way
 from watchword.core.signin import Allow, AskFor, Because, Decision, Deny, SetUpFirst, decide
 from watchword.directory.models import SignInName, User
 from watchword.factors import vault
@@ -25,8 +25,9 @@ from watchword.factors.phone.factor import ways_of
 from watchword.factors.registry import factor_of
 from watchword.factors.vault import Kept
 from watchword.signin import challenges, failures, known_browsers, sessions
+from watchword.signin.attempts import new_attempt
 from watchword.signin.challenges import CodeOnTheWay, CodeSent, NotSent
-from watchword.signin.chance import CHANCE, new_token, token_hash
+from watchword.signin.chance import CHANCE, token_hash
 from watchword.signin.code_check import check_code
 from watchword.signin.facts import attempt_facts, nobody, surroundings_of, usable_phones, write_evidence
 from watchword.signin.models import Purpose, Session, SignInAttempt
@@ -54,7 +55,7 @@ def begin(name: str, *, origin: Origin, next_url: str, now: datetime, browser: s
     """
     key = name_key(name)
     found = SignInName.objects.filter(key=key).select_related("user__organisation").first()
-    return _new_attempt(
+    return new_attempt(
         Purpose.SIGN_IN,
         origin,
         next_url,
@@ -68,7 +69,7 @@ def begin(name: str, *, origin: Origin, next_url: str, now: datetime, browser: s
 def begin_confirmation(session: Session, *, origin: Origin, next_url: str, now: datetime) -> str:
     """Begin to prove again within a session; it ends in the same session under a new token."""
     name = session.user.sign_in_name
-    return _new_attempt(Purpose.CONFIRM, origin, next_url, now, typed_name=name, user=session.user, session=session)
+    return new_attempt(Purpose.CONFIRM, origin, next_url, now, typed_name=name, user=session.user, session=session)
 
 
 def find_attempt(token: str, *, origin: Origin | None = None, now: datetime) -> SignInAttempt | None:
@@ -228,7 +229,9 @@ def _open(attempt: SignInAttempt, user: User, evidence: tuple[Evidence, ...], no
         return sessions.rotate(attempt.session, evidence, now=now)
     # Whoever is not Disabled comes in without a second proof only from a trusted network.
     excused = user.state is not MfaState.DISABLED and not any(proof.kind in SECOND_FACTORS for proof in evidence)
-    return sessions.open_session(user, evidence, origin=_origin(attempt), now=now, excused=excused)
+    return sessions.open_session(
+        user, evidence, origin=_origin(attempt), now=now, excused=excused, sign_in_id=attempt.sign_in_id
+    )
 
 
 def _deny(attempt: SignInAttempt, user: User | None, because: Because, now: datetime) -> Refused:
@@ -349,36 +352,6 @@ def _with(attempt: SignInAttempt, password_version: UUID) -> SignInAttempt:
     attempt.password_version = password_version
     attempt.evidence = []
     return attempt
-
-
-def _new_attempt(
-    purpose: Purpose,
-    origin: Origin,
-    next_url: str,
-    now: datetime,
-    *,
-    typed_name: str,
-    user: User | None,
-    session: Session | None = None,
-    browser: str = "",
-) -> str:
-    token = new_token()
-    limits = user.organisation.policy.limits if user is not None else Limits()
-    SignInAttempt.objects.create(
-        token_hash=token_hash(token),
-        purpose=purpose,
-        door=Door.WEB,
-        typed_name=typed_name,
-        user=user,
-        session=session,
-        browser_hash=token_hash(browser) if browser else None,
-        next_url=next_url[:2000],
-        address=origin.address[:45],
-        agent=origin.agent[:300],
-        created_at=now,
-        expires_at=now + timedelta(seconds=limits.attempt_seconds),
-    )
-    return token
 
 
 def _origin(attempt: SignInAttempt) -> Origin:

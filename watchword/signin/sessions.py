@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -48,11 +48,21 @@ class Opened:
 
 
 def open_session(
-    user: User, evidence: tuple[Evidence, ...], *, origin: Origin, now: datetime, excused: bool = False
+    user: User,
+    evidence: tuple[Evidence, ...],
+    *,
+    origin: Origin,
+    now: datetime,
+    excused: bool = False,
+    sign_in_id: UUID | None = None,
 ) -> Opened:
-    """Open a session that rests on this evidence; ``excused`` where a trusted network stood in for the second proof."""
+    """Open a session that rests on this evidence; ``excused`` where a trusted network stood in for the second proof.
+
+    It bears the id of the sign-in that led to it, so that all that came of one sign-in can be found and closed.
+    """
     token = new_token()
     session = Session.objects.create(
+        id=sign_in_id or uuid4(),
         user=user,
         token_hash=token_hash(token),
         created_at=now,

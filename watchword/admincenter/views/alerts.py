@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from watchword.admincenter.gate import needs
+from watchword.admincenter.views.acts import ACTS
 from watchword.alerts import headlines
 from watchword.alerts.models import Alert
 from watchword.alerts.rules import Rule
@@ -20,6 +21,7 @@ from watchword.audit.models import Event
 from watchword.audit.record import record
 from watchword.directory.models import RoleAssignment, User
 from watchword.directory.roles import MAY, Act
+from watchword.signin import overview
 from watchword.signin.middleware import origin_of, person_of
 
 PAGE = 50
@@ -32,7 +34,9 @@ def listing(request: HttpRequest) -> HttpResponse:
     """Show the open alerts, or all of them, the newest first."""
     by = person_of(request)
     show_all = request.GET.get("show") == "all"
-    rows = Alert.objects.filter(organisation_id=by.organisation_id).select_related("subject").order_by("-id")
+    rows = (
+        Alert.objects.filter(organisation_id=by.organisation_id).select_related("subject__organisation").order_by("-id")
+    )
     if not show_all:
         rows = rows.filter(closed_at=None)
     before = request.GET.get("before", "")
@@ -47,6 +51,8 @@ def listing(request: HttpRequest) -> HttpResponse:
             "next_step": headlines.next_step_of(Rule(alert.rule)),
             "by": actors.get(alert.event_id, "") if Rule(alert.rule) in _BY_AN_ADMINISTRATOR else "",
             "done": headlines.done_of(Rule(alert.rule), alert.details),
+            "about": _about(alert),
+            **_stands(alert, by),
         }
         for alert in found[:PAGE]
     ]
@@ -61,6 +67,27 @@ def listing(request: HttpRequest) -> HttpResponse:
 
 
 _BY_AN_ADMINISTRATOR = frozenset({Rule.METHODS_RESET, Rule.PASSWORD_AND_METHODS_RESET})
+
+
+def _about(alert: Alert) -> str:
+    """Return which warning was answered by *This wasn't me*."""
+    rule = alert.details.get("about")
+    return headlines.name_of(Rule(rule)) if rule in set(Rule) else ""
+
+
+def _stands(alert: Alert, by: User) -> dict[str, object]:
+    """Return what the person can still come in with, and what may be done about it, where somebody else was in."""
+    if alert.rule != Rule.DISAVOWED or alert.closed_at is not None or alert.subject is None:
+        return {}
+    left = overview.everything_of(alert.subject)
+    return {
+        "phones": left.methods,
+        "app_passwords": [row for row in left.app_passwords if row.suspended_at is None],
+        "acts": [(name, ACTS[name].button) for name in _AFTER_DISAVOWAL if by.may(ACTS[name].act, alert.subject)],
+    }
+
+
+_AFTER_DISAVOWAL = ("reset-password", "reset-methods", "delete-app-passwords")
 
 
 @require_POST

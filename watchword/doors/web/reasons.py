@@ -35,6 +35,8 @@ def of_code(refused: Refused) -> str:
     match refused.reason:
         case Because.SECOND_FACTOR_LOCKED:
             return _("Your sign-in is locked, to protect it. Ask your administrator to unlock it.")
+        case Because.NO_PROOF_LEFT:
+            return _("No phone is left to which a code could go. Ask your administrator.")
         case Reason.EXPIRED | Reason.USED | Reason.TOO_MANY_TRIES:
             return _("That code can't be used any more. Get a new one.")
         case Reason.NOT_APPROVED_YET:

@@ -40,6 +40,8 @@ class Kept:
     revoked_because: str = ""
     frozen_at: datetime | None = None
     restrictions: Restrictions = NO_RESTRICTIONS
+    sign_in_id: UUID | None = None
+    """The sign-in that made it; None where no sign-in did, or nobody wrote down which."""
 
     @property
     def is_alive(self) -> bool:
@@ -77,8 +79,8 @@ def find(user: User, credential_id: UUID | str) -> Kept | None:
     return _kept(row) if row is not None else None
 
 
-def store(user: User, held: Held, *, now: datetime) -> Kept:
-    """Write down something new; what stood in the same slot becomes a tombstone."""
+def store(user: User, held: Held, *, now: datetime, sign_in_id: UUID | None = None) -> Kept:
+    """Write down something new, and which sign-in made it; what stood in the same slot becomes a tombstone."""
     if held.slot:
         _live(user).filter(kind=held.kind, slot=held.slot).update(revoked_at=now, revoked_because="replaced")
     secret = held.secret
@@ -94,6 +96,7 @@ def store(user: User, held: Held, *, now: datetime) -> Kept:
         lookup=held.lookup,
         lookup_key=key_ring().keys[0].id if held.lookup is not None else "",
         created_at=now,
+        sign_in_id=sign_in_id,
     )
     return _kept(row)
 
@@ -205,4 +208,5 @@ def _kept(row: Credential) -> Kept:
         revoked_because=row.revoked_because,
         frozen_at=row.frozen_at,
         restrictions=Restrictions.from_json(row.restrictions),
+        sign_in_id=row.sign_in_id,
     )

@@ -102,6 +102,8 @@ def prove(request: HttpRequest) -> HttpResponse:
         "send_to": reverse("web:send"),
         "here": reverse("web:prove"),
         "state_at": reverse("web:code_state"),
+        "is_recovery": attempt.purpose == Purpose.RECOVER,
+        "start": reverse("portal:not_me_close" if attempt.purpose == Purpose.RECOVER else "web:sign_in"),
     }
     return render(request, "web/prove.html", context)
 

@@ -78,6 +78,7 @@ def add(request: HttpRequest, kind: str) -> HttpResponse:
         "form": form,
         "kind": factor_kind.value,
         "is_registration": isinstance(subject, SignInAttempt),
+        "because": _because(subject),
         "name": user.sign_in_name,
         "why_not": _why_not(user, factor_kind),
     }
@@ -194,6 +195,11 @@ def _subject(request: HttpRequest, kind: FactorKind) -> SignInAttempt | Session 
     return session_of(request) if request.user.is_authenticated else None
 
 
+def _because(subject: SignInAttempt | Session) -> str:
+    decision = service.stage(subject, now=timezone.now()) if isinstance(subject, SignInAttempt) else None
+    return decision.because.value if isinstance(decision, SetUpFirst) else ""
+
+
 def _user(subject: SignInAttempt | Session) -> User:
     assert subject.user is not None
     return subject.user
@@ -257,6 +263,11 @@ def _password_chosen(request: HttpRequest, subject: SignInAttempt | Session, cho
         return come_in(chosen.come_in)
     if chosen.next is not None and isinstance(subject, SignInAttempt):
         return go_on(subject, chosen.next.decision)
+    if isinstance(subject, SignInAttempt):
+        messages.success(request, _("Your password is set. Sign in with it now."))
+        answer = HttpResponseRedirect(reverse("web:sign_in"))
+        cookies.clear(answer)
+        return answer
     messages.success(request, _("Your password is changed. Other browsers were signed out."))
     return _renewed(chosen.renewed, HttpResponseRedirect(reverse("portal:security")))
 

@@ -1,0 +1,57 @@
+"""Sign-ins on their way: how each kind of them is written down."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from watchword.audit.record import Origin
+from watchword.core.policy import Door, Limits
+from watchword.directory.models import User
+from watchword.signin.chance import new_token, token_hash
+from watchword.signin.models import Purpose, Session, SignInAttempt
+
+RECOVERY_SECONDS = 3_600
+"""Longer than a sign-in: whoever runs out of time here has no password any more and must ask an administrator."""
+
+
+def begin_recovery(user: User, *, origin: Origin, now: datetime) -> str:
+    """Begin what follows *This wasn't me*; the caller has spent the link, under the lock on the person's row.
+
+    Nobody is signed in by it: it lets the person close more and, behind a code, choose a new password.
+    """
+    lasts = timedelta(seconds=RECOVERY_SECONDS)
+    return new_attempt(
+        Purpose.RECOVER, origin, "/", now, typed_name=user.sign_in_name, user=user, expires_at=now + lasts
+    )
+
+
+def new_attempt(
+    purpose: Purpose,
+    origin: Origin,
+    next_url: str,
+    now: datetime,
+    *,
+    typed_name: str,
+    user: User | None,
+    session: Session | None = None,
+    browser: str = "",
+    expires_at: datetime | None = None,
+) -> str:
+    """Write an attempt down and return the token for the browser's cookie, which is kept nowhere."""
+    token = new_token()
+    limits = user.organisation.policy.limits if user is not None else Limits()
+    SignInAttempt.objects.create(
+        token_hash=token_hash(token),
+        purpose=purpose,
+        door=Door.WEB,
+        typed_name=typed_name,
+        user=user,
+        session=session,
+        browser_hash=token_hash(browser) if browser else None,
+        next_url=next_url[:2000],
+        address=origin.address[:45],
+        agent=origin.agent[:300],
+        created_at=now,
+        expires_at=expires_at or now + timedelta(seconds=limits.attempt_seconds),
+    )
+    return token
