@@ -30,6 +30,11 @@ class Change:
     asks_identity: bool = False
     """Whether it is asked how the administrator made sure who these people are."""
 
+    @property
+    def may_tell(self) -> bool:
+        """Whether the administrator chooses if the people are mailed: where it is switched on, not where it ends."""
+        return self.state in {MfaState.ENABLED, MfaState.ENFORCED}
+
     def notes(self, held: Mapping[FactorKind, int]) -> tuple[str, ...]:
         """Say how much of what a person holds is touched by a change that sets no state."""
         number = held.get(self.touches, 0) if self.touches is not None else 0

@@ -140,7 +140,8 @@ def rule_of(
         case EventKind.SIGN_IN_ALLOWED:
             return Rule.APP_PASSWORD_ELSEWHERE if door == "mail" else Rule.NEW_BROWSER
         case EventKind.MFA_STATE_CHANGED:
-            return Rule.MFA_STATE if by_somebody_else else None
+            # Whoever enables may choose to tell the people themselves.
+            return Rule.MFA_STATE if by_somebody_else and details.get("told") is not False else None
         case EventKind.SETTINGS_CHANGED:
             return Rule.ALERT_RECIPIENTS if "alert_recipients" in details else None
         case EventKind.PERSON_EDITED:

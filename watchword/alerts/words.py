@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from django.conf import settings
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from watchword.alerts.rules import Rule, texts_in
 from watchword.audit.models import Event
+from watchword.directory.models import MfaCause
 
 _SERVICES = {"imap": "IMAP", "pop3": "POP", "smtp": "SMTP", "submission": "SMTP", "sieve": "Sieve"}
 
@@ -160,6 +163,10 @@ def _mfa_state(event: Event) -> Words:
             "Multi-factor authentication was switched on for your account. At your next sign-in you will be asked "
             "for a security code, or led through setting up your phone."
         )
+        if event.reason != MfaCause.ALREADY_REGISTERED:
+            advice = _("Set up your phone now, it takes two minutes: %(link)s\n\nQuestions? Ask your administrator.")
+            link = settings.WATCHWORD_PUBLIC_URL.rstrip("/") + reverse("web:set_up")
+            return Words(_("Your multi-factor authentication was changed"), what, advice % {"link": link})
     return Words(_("Your multi-factor authentication was changed"), what, _("Questions? Ask your administrator."))
 
 

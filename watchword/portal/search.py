@@ -85,14 +85,44 @@ SETTINGS = (
         _("Multi-factor authentication"),
         _("For administrators: enable, disable, enforce"),
         "admincenter:multi_factor",
-        "admin multi-factor authentication mfa per-user enable enforce disable manage user settings bulk update",
+        "admin multi-factor authentication mfa per-user enable enforce disable manage user settings bulk update "
+        "require contact methods again re-register revoke mfa sessions delete all app passwords sign out everywhere",
         for_administrators=True,
     ),
     Setting(
         _("Service settings"),
         _("For administrators: what the organisation allows"),
         "admincenter:service_settings",
-        "admin service settings trusted ips networks verification options app passwords allowed limits",
+        "admin service settings trusted ips networks verification options app passwords allowed limits "
+        "fraud alert notification mail alerts lockout session lifetime",
+        for_administrators=True,
+    ),
+    Setting(
+        _("Sign-ins"),
+        _("For administrators: who came in and who was refused"),
+        "admincenter:sign_ins",
+        "admin sign-in logs sign-ins log audit logs report csv export reports monitoring failed refused history",
+        for_administrators=True,
+    ),
+    Setting(
+        _("Alerts"),
+        _("For administrators: what somebody should look at"),
+        "admincenter:alerts",
+        "admin alerts fraud reports risk risky sign-ins risk detections this wasn't me locked suspicious",
+        for_administrators=True,
+    ),
+    Setting(
+        _("Roles"),
+        _("For administrators: who may do what to whom"),
+        "admincenter:roles",
+        "admin roles permissions global administrator authentication user helpdesk reader who may privileged rights",
+        for_administrators=True,
+    ),
+    Setting(
+        _("Import users"),
+        _("For administrators: people or states from a file"),
+        "admincenter:import",
+        "admin import users bulk create update csv file upload states",
         for_administrators=True,
     ),
     Setting(

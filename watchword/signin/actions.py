@@ -54,6 +54,7 @@ def set_mfa_state(
     *,
     by: User | None,
     cause: MfaCause = MfaCause.PERSON,
+    tells: bool = True,
     origin: Origin = NOWHERE,
     now: datetime,
 ) -> StateSet:
@@ -61,6 +62,7 @@ def set_mfa_state(
 
     Enabled becomes Enforced at once for somebody who has a method. Whoever leaves Disabled is signed out of browsers,
     because no session of theirs rests on a second proof; whoever enters it has their app passwords suspended for good.
+    ``tells``: whether the person is mailed; that it was switched off they are told in any case.
     """
     with transaction.atomic():
         user = lock_person(user)
@@ -91,7 +93,9 @@ def set_mfa_state(
             sessions.end_all(user, because="mfa_state_changed", now=now)
         else:
             sessions.close_mail(user, because="mfa_state_changed", now=now)
-        details = {"before": before.value, "after": after.value}
+        details: dict[str, object] = {"before": before.value, "after": after.value}
+        if not tells and after is not MfaState.DISABLED:
+            details["told"] = False
         record(
             EventKind.MFA_STATE_CHANGED, now=now, subject=user, by=by, origin=origin, reason=why.value, details=details
         )

@@ -75,7 +75,15 @@ def import_file(request: HttpRequest) -> HttpResponse:
             else:
                 kept = drafts.keep(request, {"file": [base64.b64encode(content).decode()]})
                 return HttpResponseRedirect(drafts.address_of(kept))
-    return render(request, "admincenter/import.html", {"form": form, "here": "users", "most": MOST_ROWS_HERE})
+    # From the multi-factor page, and for the role that changes states and creates nobody.
+    is_bulk = "bulk" in request.GET or not person_of(request).may(Act.IMPORT_PEOPLE)
+    context = {
+        "form": form,
+        "here": "multi_factor" if is_bulk else "users",
+        "is_bulk": is_bulk,
+        "most": MOST_ROWS_HERE,
+    }
+    return render(request, "admincenter/import.html", context)
 
 
 @needs(Act.IMPORT_PEOPLE, Act.CHANGE_MFA_STATE)

@@ -69,6 +69,7 @@ def listing(request: HttpRequest, *, is_without_ticks: bool = False) -> HttpResp
         "most": MOST_AT_ONCE,
         "states": STATES.items(),
         "changes": [(name, change) for name, change in CHANGES.items() if by.may(change.act)],
+        "may_change_states": by.may(Act.CHANGE_MFA_STATE),
         "none_ticked": is_without_ticks or "none" in request.GET,
         "here": "multi_factor",
         "tab": "users",
@@ -102,7 +103,9 @@ def change(request: HttpRequest) -> HttpResponse:
     if draft is not None and is_confirmed and (form is None or form.is_valid()):
         if not drafts.spend(draft):
             return HttpResponseRedirect(reverse("admincenter:multi_factor"))
-        more = form.cleaned_data if form is not None else {}
+        more: dict[str, object] = dict(form.cleaned_data) if form is not None else {}
+        if wished.may_tell:
+            more["tells"] = "tells" in request.POST
         return _show_results(request, wished, [_do(wished, user, request, more) for user in people], values)
     rows = consequences(wished, people, by, now=timezone.now())
     # Exactly those who are shown are those who are changed, whatever happens to the list meanwhile.
@@ -122,7 +125,8 @@ def change(request: HttpRequest) -> HttpResponse:
         "number": sum(1 for row in rows if not row.skipped),
         "is_cut": is_cut,
         "most": MOST_AT_ONCE,
-        "letter": _letter(by) if wished.state in {MfaState.ENABLED, MfaState.ENFORCED} else "",
+        "can_mail": settings.WATCHWORD_CAN_MAIL,
+        "letter": _letter(by) if wished.may_tell else "",
         "set_up_link": _set_up_link(),
         "here": "multi_factor",
     }
@@ -180,7 +184,7 @@ def _read(text: str) -> UUID | None:
         return None
 
 
-def _do(wished: Change, user: User, request: HttpRequest, more: Mapping[str, str]) -> Outcome:
+def _do(wished: Change, user: User, request: HttpRequest, more: Mapping[str, object]) -> Outcome:
     by = person_of(request)
     try:
         outcome = wished.do(user, by=by, origin=origin_of(request), now=timezone.now(), **more)

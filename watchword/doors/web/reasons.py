@@ -7,7 +7,7 @@ from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
 
 from watchword.core.factors import Reason
-from watchword.core.policy import Way
+from watchword.core.policy import Limits, Way
 from watchword.core.signin import Because
 from watchword.delivery.budget import Rule
 from watchword.delivery.channel import Result
@@ -207,7 +207,7 @@ _SET_UP = {
     Reason.COOLING_OFF: gettext_lazy(
         "Your phone was changed less than a day ago. For your safety app passwords can be made again after a day."
     ),
-    Reason.LIMIT: gettext_lazy("You have 40 app passwords, the most that are allowed. Delete one first."),
+    Reason.LIMIT: gettext_lazy("You have %(most)d app passwords, the most that are allowed. Delete one first."),
     Reason.NOT_ENFORCED: gettext_lazy(
         "App passwords are for people with multi-factor authentication. Your administrator can enable it."
     ),
@@ -215,6 +215,12 @@ _SET_UP = {
         "Your organisation does not allow app passwords. Your administrator can change that."
     ),
 }
+
+
+def of_app_password(reason: Reason, limits: Limits) -> str:
+    """Return why an app password can't be made, with the organisation's own numbers."""
+    words = _SET_UP.get(reason)
+    return str(words) % {"most": limits.app_passwords} if reason is Reason.LIMIT and words else of_set_up(reason)
 
 
 def of_set_up(reason: Reason) -> str:

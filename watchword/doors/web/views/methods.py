@@ -213,7 +213,7 @@ def _initial(request: HttpRequest, user: User) -> dict[str, str]:
 
 def _why_not(user: User, kind: FactorKind) -> str:
     reason = enrolment.why_cannot_create(user, now=timezone.now()) if kind is FactorKind.APP_PASSWORD else None
-    return reasons.of_set_up(Reason(reason)) if reason is not None else ""
+    return reasons.of_app_password(Reason(reason), user.organisation.policy.limits) if reason is not None else ""
 
 
 def _start(request: HttpRequest, subject: SignInAttempt | Session, kind: FactorKind, form: Any) -> HttpResponse | None:
@@ -225,7 +225,8 @@ def _start(request: HttpRequest, subject: SignInAttempt | Session, kind: FactorK
             made = enrolment.create_app_password(subject, form.wish()["name"], origin=origin, now=now)
             if isinstance(made, ShownOnce):
                 return _show_once(request, made, next_url=reverse("portal:app_passwords"))
-            form.add_error("name" if made.reason.startswith("name") else None, reasons.of_set_up(made.reason))
+            said = reasons.of_app_password(made.reason, subject.user.organisation.policy.limits)
+            form.add_error("name" if made.reason.startswith("name") else None, said)
         case FactorKind.PASSWORD:
             chosen = choosing_passwords.choose_password(subject, form.wish()["password"], origin=origin, now=now)
             if isinstance(chosen, PasswordChosen):
