@@ -16,7 +16,7 @@ from watchword.core.codes import normal_app_password, normal_code
 from watchword.core.keyring import KeyRing
 from watchword.core.names import NotASignInName, name_key
 from watchword.core.restrictions import NotANetwork, read_networks
-from watchword.doors.mail import auth_protocol, dict_protocol
+from watchword.doors.mail import auth_protocol, dict_protocol, policy_protocol, socketmap
 from watchword.doors.mail.wire import Lines
 from watchword.doors.web.next_address import safe_next
 from watchword.factors.phone.factor import read_number
@@ -49,6 +49,20 @@ def dictionary(pieces: list[bytes]) -> None:
             dict_protocol.parse(line, RING)
 
 
+def senders(pieces: list[bytes]) -> None:
+    netstrings = socketmap.Netstrings()
+    for piece in pieces:
+        for request in (*netstrings.feed(b"%d:%s," % (len(piece), piece)), *netstrings.feed(piece)):
+            socketmap.parse(request)
+
+
+def policy(pieces: list[bytes]) -> None:
+    lines, conversation = Lines(), policy_protocol.PolicyConversation()
+    for piece in (b"request=smtpd_access_policy\n", *pieces, b"\n\n"):
+        for line in lines.feed(piece):
+            conversation.receive(line)
+
+
 def words(text: str) -> None:
     with suppress(NotASignInName):
         assert name_key(name_key(text)) == name_key(text)
@@ -63,7 +77,9 @@ def words(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("parser", "strategy"), [(auth, chunks), (dictionary, chunks), (words, texts)], ids=["auth", "dict", "words"]
+    ("parser", "strategy"),
+    [(auth, chunks), (dictionary, chunks), (senders, chunks), (policy, chunks), (words, texts)],
+    ids=["auth", "dict", "senders", "policy", "words"],
 )
 def test_no_octets_make_a_parser_fall_over[T](parser: Callable[[T], None], strategy: st.SearchStrategy[T]) -> None:
     tried = 0

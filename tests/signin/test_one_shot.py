@@ -18,7 +18,7 @@ from watchword.core.signin import Because
 from watchword.directory.models import SignInName, User
 from watchword.factors import vault
 from watchword.signin import actions, one_shot, overview
-from watchword.signin.one_shot import NO, Answer, Question, Secret, TryLater
+from watchword.signin.one_shot import NO, Answer, Mailbox, Question, Secret, TryLater
 
 
 def ask(
@@ -200,6 +200,23 @@ def test_a_secret_hides_itself() -> None:
     question = Question(Door.MAIL, "alice@harbour.example", Secret("hidden"), "imap", "")
     assert "hidden" not in repr(question)
     assert "hidden" not in str(question.secret)
+
+
+def test_all_mailboxes_are_found_in_portions_without_deleted_people(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(one_shot, "PORTION", 2)
+    actions.block(world.bob, by=world.root, now=world.now)
+    actions.delete(world.carol, by=world.root, now=world.now)
+    found: list[Mailbox] = []
+    while portion := one_shot.find_mailboxes(found[-1].id if found else None):
+        assert len(portion) <= 2
+        found += portion
+    assert sorted(mailbox.name for mailbox in found) == [
+        "alice@harbour.example",
+        "bob@harbour.example",
+        "root@harbour.example",
+    ]
 
 
 def queries_of(world: World, name: str, secret: str, address: str) -> list[str]:

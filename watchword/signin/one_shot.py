@@ -76,6 +76,17 @@ class Answer:
 
 NO = Answer(allowed=False)
 
+PORTION = 1000
+"""Mailboxes that are listed at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """One mailbox of a list: whose it is, and its name."""
+
+    id: UUID
+    name: str
+
 
 def is_shaped_like_app_password(question: Question) -> bool:
     """Whether the fast path answers this question."""
@@ -177,6 +188,18 @@ def find_mailbox(name: str) -> str | None:
     if user is None or user.deleted_at is not None:
         return None
     return user.sign_in_name
+
+
+def find_mailboxes(after: UUID | None) -> list[Mailbox]:
+    """Return the next portion of all mailboxes, those after the one with this id, in the order of their ids.
+
+    An empty one is the last. Raises TryLater where the database can't be read now.
+    """
+    people = User.objects.filter(deleted_at=None)
+    if after is not None:
+        people = people.filter(pk__gt=after)
+    with trying():
+        return [Mailbox(pk, name) for pk, name in people.order_by("pk").values_list("pk", "sign_in_name")[:PORTION]]
 
 
 def _hit(question: Question, lookups: Sequence[bytes], found: Mapping[bytes, Found]) -> Found | None:

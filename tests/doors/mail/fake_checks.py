@@ -9,7 +9,7 @@ from datetime import datetime
 from uuid import UUID
 
 from watchword.core.codes import normal_app_password
-from watchword.signin.one_shot import NO, Answer, Question, TryLater
+from watchword.signin.one_shot import NO, Answer, Mailbox, Question, TryLater
 from watchword.signin.submission import SignedIn
 
 ALICE = "alice@harbour.example"
@@ -31,6 +31,7 @@ class FakeChecks:
         self.account_checks = 0
         self.is_locked = False
         self.breaks_at = ""
+        self.mailboxes = [Mailbox(UUID(int=number), f"p{number}@x") for number in range(1, 6)]
         self.sign_ins: list[SignedIn | None] = []
 
     def is_shaped_like_app_password(self, question: Question) -> bool:
@@ -57,6 +58,10 @@ class FakeChecks:
         self._wait()
         self._break(name)
         return ALICE if name.lower() in (ALICE, "a.lias@harbour.example") else None
+
+    def find_mailboxes(self, after: UUID | None) -> list[Mailbox]:
+        self._wait()
+        return [box for box in self.mailboxes if after is None or box.id > after][:2]
 
     def find_senders(self, address: str, *, now: datetime) -> list[str]:
         self._wait()

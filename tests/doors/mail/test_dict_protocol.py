@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tests.environment import KEYS
 from watchword.core.keyring import KeyRing
 from watchword.doors.mail.dict_protocol import (
+    AskAll,
     AskMailbox,
     AskPassword,
     Command,
@@ -23,6 +24,7 @@ from watchword.doors.mail.dict_protocol import (
     Unanswerable,
     found,
     let_in,
+    mailboxes,
     parse,
 )
 from watchword.doors.mail.sealed import sealing_key
@@ -103,9 +105,23 @@ def test_nothing_can_be_written(octets: bytes) -> None:
     assert read(octets) == Ignore()
 
 
-@pytest.mark.parametrize("octets", [b"I0\t0\tshared/userdb/", b"C1"])
-def test_people_are_not_listed(octets: bytes) -> None:
+@pytest.mark.parametrize(
+    ("octets", "most"),
+    [(b"I0\t0\tshared/userdb/\t", None), (b"I0\t10\tshared/userdb/\talice", 10), (b"I8\t0\tshared/userdb/", None)],
+)
+def test_mailboxes_are_listed(octets: bytes, most: int | None) -> None:
+    assert read(octets) == AskAll(most)
+
+
+@pytest.mark.parametrize(
+    "octets", [b"I", b"I0\t0", b"I0\t0\tshared/passdb/\t", b"I0\tx\tshared/userdb/\t", b"I0\t0\tpriv/\t", b"C1", b"D1"]
+)
+def test_nothing_else_is_listed(octets: bytes) -> None:
     assert isinstance(read(octets), Unanswerable)
+
+
+def test_a_list_has_one_row_for_each_mailbox() -> None:
+    assert mailboxes(["alice@x", "bücher\t@x"]) == "Oshared/userdb/alice@x\t\nOshared/userdb/bücher\x01t@x\t\n".encode()
 
 
 @pytest.mark.parametrize(

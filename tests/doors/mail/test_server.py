@@ -70,6 +70,20 @@ def test_dovecot_gets_its_answers(folder: Path) -> None:
     play(scene, folder)
 
 
+def test_all_mailboxes_are_listed_in_portions_and_in_the_order_of_the_questions(folder: Path) -> None:
+    async def scene(folder: Path, checks: FakeChecks) -> None:
+        peer = await Peer.of_dict(folder)
+        peer.write(b"I0\t0\tshared/userdb/\t\n" + look_up("zzzz" * 6))
+        rows = [await peer.read() for _ in range(7)]
+        assert rows == [*(f"Oshared/userdb/p{number}@x\t" for number in range(1, 6)), "", "N"]
+        peer.write(b"I0\t3\tshared/userdb/\t\n")
+        assert [await peer.read() for _ in range(4)] == [*(f"Oshared/userdb/p{n}@x\t" for n in range(1, 4)), ""]
+        checks.is_locked = True
+        assert (await peer.ask(b"I0\t0\tshared/userdb/\t\n"))[:1] == "F"
+
+    play(scene, folder)
+
+
 def test_answers_of_the_dict_protocol_leave_in_the_order_of_the_questions(folder: Path) -> None:
     async def scene(folder: Path, checks: FakeChecks) -> None:
         peer = await Peer.of_dict(folder)

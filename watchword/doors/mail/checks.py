@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.db import close_old_connections, connections
 
 from watchword.signin import one_shot, submission
-from watchword.signin.one_shot import Answer, Question
+from watchword.signin.one_shot import Answer, Mailbox, Question
 from watchword.signin.submission import SignedIn
 
 PATIENCE_SECONDS = 3
@@ -57,6 +58,11 @@ class DatabaseChecks:
         """Return the sign-in name to whom a mail address belongs."""
         close_old_connections()
         return one_shot.find_mailbox(name)
+
+    def find_mailboxes(self, after: UUID | None) -> Sequence[Mailbox]:
+        """Return a portion of all mailboxes, those after the one with this id."""
+        close_old_connections()
+        return one_shot.find_mailboxes(after)
 
     def find_senders(self, address: str, *, now: datetime) -> list[str]:
         """Return the sign-in names that may send as an address."""

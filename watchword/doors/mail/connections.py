@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Protocol, assert_never
 
 from watchword.core.keyring import KeyRing
-from watchword.doors.mail import auth_protocol, dict_protocol
+from watchword.doors.mail import auth_protocol
 from watchword.doors.mail.connection_limits import ConnectionLimits, Full, Peer
 from watchword.doors.mail.desk import Allowed, Desk, Later, Refused, Verdict
 from watchword.doors.mail.submissions import Submissions
@@ -60,10 +60,6 @@ class Door:
         self._one_left = asyncio.Event()
         self._refused = 0
         self._say_again_at = 0.0
-
-    def dict_connection(self) -> asyncio.Protocol:
-        """Return what answers one new connection that speaks the dict protocol."""
-        return DictConnection(self)
 
     def auth_connection(self) -> asyncio.Protocol:
         """Return what answers one new connection that speaks the authentication protocol."""
@@ -180,6 +176,11 @@ class Connection(asyncio.Protocol):
         self._can_write = True
         self._work()
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether nobody is there any more to hear an answer."""
+        return self._transport is None
+
     def end(self, why: str) -> None:
         """End the connection in order; nothing more is read."""
         if self._transport is not None and not self._is_ending:
@@ -252,67 +253,6 @@ class Connection(asyncio.Protocol):
             self._transport.pause_reading()
         else:
             self._transport.resume_reading()
-
-
-class DictConnection(Connection):
-    """Speaks the dict protocol. Answers carry no number there, so they leave in the order of the questions."""
-
-    def __init__(self, door: Door) -> None:
-        super().__init__(door)
-        self._answers: deque[list[bytes]] = deque()
-
-    def take(self, line: Line | TooLong) -> None:
-        """Act on one line."""
-        command = dict_protocol.parse(line, self.door.ring)
-        if not self.is_greeted and not isinstance(command, dict_protocol.Hello | dict_protocol.Hangup):
-            self.hang_up("a client has to tell its version first")
-            return
-        match command:
-            case dict_protocol.Hello():
-                self.is_greeted = True
-            case dict_protocol.AskPassword(question):
-                self.asked()
-                self.door.desk.ask(question, functools.partial(self._tell, self._place(), dict_protocol.let_in))
-            case dict_protocol.AskMailbox(name):
-                self.asked()
-                tell = functools.partial(self._tell, self._place(), dict_protocol.mailbox_of)
-                self.door.desk.ask_mailbox(name, tell)
-            case dict_protocol.Refuse():
-                self._fill(self._place(), dict_protocol.NOT_FOUND)
-            case dict_protocol.Unanswerable(why):
-                log.error("a look-up can't be answered: %s", why)
-                self._fill(self._place(), dict_protocol.LATER)
-            case dict_protocol.Ignore():
-                pass
-            case dict_protocol.Hangup(why):
-                self.hang_up(why)
-            case _:
-                assert_never(command)
-
-    def _place(self) -> list[bytes]:
-        place: list[bytes] = []
-        self._answers.append(place)
-        return place
-
-    def _fill(self, place: list[bytes], answer: bytes) -> None:
-        place.append(answer)
-        ready = []
-        while self._answers and self._answers[0]:
-            ready += self._answers.popleft()
-        if ready:
-            self.send(b"".join(ready))
-
-    def _tell(self, place: list[bytes], found: dict_protocol.Found, verdict: Verdict) -> None:
-        match verdict:
-            case Allowed(sign_in_name):
-                self._fill(place, found(sign_in_name))
-            case Refused():
-                self._fill(place, dict_protocol.NOT_FOUND)
-            case Later():
-                self._fill(place, dict_protocol.LATER)
-            case _:
-                assert_never(verdict)
-        self.told()
 
 
 class AuthConnection(Connection):

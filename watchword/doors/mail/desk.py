@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 from uuid import UUID
 
-from watchword.signin.one_shot import Answer, Question, TryLater
+from watchword.signin.one_shot import Answer, Mailbox, Question, TryLater
 from watchword.signin.submission import SignedIn
 
 log = logging.getLogger(__name__)
@@ -68,6 +68,9 @@ class Checks(Protocol):
 
     def find_mailbox(self, name: str) -> str | None:
         """Return the sign-in name to whom a mail address belongs."""
+
+    def find_mailboxes(self, after: UUID | None) -> Sequence[Mailbox]:
+        """Return a portion of all mailboxes, those after the one with this id."""
 
     def find_senders(self, address: str, *, now: datetime) -> list[str]:
         """Return the sign-in names that may send as an address."""
@@ -119,6 +122,10 @@ class Desk:
             return Allowed(found) if found is not None else REFUSED
 
         self._look_up(find, tell, "a mailbox")
+
+    def ask_mailboxes(self, after: UUID | None, tell: Callable[[Sequence[Mailbox] | Later], None]) -> None:
+        """Have a portion of all mailboxes found, those after the one with this id; none are left after an empty one."""
+        self._look_up(lambda: self._checks.find_mailboxes(after), tell, "all mailboxes")
 
     def ask_senders(self, address: str, tell: Callable[[list[str] | Later], None]) -> None:
         """Have those found who may send as an address; ``tell`` is called once, in the event loop."""

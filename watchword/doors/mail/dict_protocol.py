@@ -2,6 +2,7 @@
 
     H3 TAB 2 TAB 0 TAB user TAB dict name            once, first; no answer
     Lshared/KEY TAB user                             answered by  O value  |  N  not found  |  F  failed, try later
+    IFLAGS TAB ROWS TAB shared/userdb/ TAB user      answered by  O key TAB value  for each person, then an empty line
 
 The keys are ours, written by ``configuration``; a double quote divides them, and Dovecot's %E puts a backslash before
 a quote or backslash within a field:
@@ -18,7 +19,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from watchword.core.keyring import KeyRing
@@ -32,6 +33,12 @@ VERSIONS = frozenset({3, 4})
 NOT_FOUND = b"N\n"
 LATER = b"Ftry again later\n"
 
+END_OF_ROWS = b"\n"
+"""What Dovecot hears after the last row of an iteration."""
+
+_MAILBOXES = "shared/userdb/"
+_ITERATE_FIELDS = 3
+_ROWS_DIGITS = 18
 _HELLO_FIELDS = 5
 _PASSWORD_FIELDS = 4
 _FIELD = re.compile(r'(?:[^"\\]|\\.)*', re.DOTALL)
@@ -55,6 +62,13 @@ class AskMailbox:
     """Whose mailbox is this name?"""
 
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskAll:
+    """Which mailboxes are there? (`doveadm -A`); ``most`` is how many are wished for, or None for all."""
+
+    most: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +98,7 @@ class Hangup:
 type Found = Callable[[str], bytes]
 """Makes the answer from a sign-in name: ``let_in`` or ``mailbox_of``."""
 
-type Command = Hello | AskPassword | AskMailbox | Refuse | Unanswerable | Ignore | Hangup
+type Command = Hello | AskPassword | AskMailbox | AskAll | Refuse | Unanswerable | Ignore | Hangup
 
 
 def parse(line: Line | TooLong, ring: KeyRing) -> Command:
@@ -100,8 +114,10 @@ def parse(line: Line | TooLong, ring: KeyRing) -> Command:
                 return _look_up(tab_unescape(octets.decode().partition("\t")[0]), ring)
             except UnicodeDecodeError:
                 return Refuse()
-        case b"I" | b"C" | b"D":
-            return Unanswerable("only look-ups are answered: set iterate_disable = yes")
+        case b"I":
+            return _iterate(octets)
+        case b"C" | b"D":
+            return Unanswerable("nothing is ever changed here")
         case b"B" | b"R" | b"S" | b"U" | b"A" | b"T":
             return Ignore()
         case _:
@@ -121,6 +137,18 @@ def let_in(sign_in_name: str) -> bytes:
 def mailbox_of(sign_in_name: str) -> bytes:
     """Return the answer for a name with a mailbox; user id, group id and home stand in Dovecot's configuration."""
     return found({"user": sign_in_name})
+
+
+def mailboxes(names: Iterable[str]) -> bytes:
+    """Return the rows of an iteration that found these mailboxes; ``END_OF_ROWS`` follows the last of them."""
+    return "".join(f"O{tab_escape(_MAILBOXES + name)}\t\n" for name in names).encode()
+
+
+def _iterate(octets: bytes) -> Command:
+    fields = octets.split(b"\t")
+    if len(fields) < _ITERATE_FIELDS or fields[2] != _MAILBOXES.encode() or not fields[1].isdigit():
+        return Unanswerable("something else than the mailboxes is to be listed: print Dovecot's configuration anew")
+    return AskAll(int(fields[1][:_ROWS_DIGITS]) or None)
 
 
 def _hello(octets: bytes) -> Command:

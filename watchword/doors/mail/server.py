@@ -17,6 +17,7 @@ from watchword.core.keyring import KeyRing
 from watchword.doors.mail.connection_limits import MOST_CONNECTIONS
 from watchword.doors.mail.connections import Door
 from watchword.doors.mail.desk import Checks, Desk
+from watchword.doors.mail.dict_connections import DictConnection
 from watchword.doors.mail.postfix_connections import PolicyConnection, SocketmapConnection
 from watchword.doors.mail.revocations import Watcher
 from watchword.doors.mail.sockets import Access, UnixListener, listen_on_loopback, listen_on_path
@@ -34,6 +35,9 @@ SOCKETMAP_SOCKET = "socketmap"
 
 POLICY_SOCKET = "policy"
 """The file that Postfix's policy protocol is spoken at."""
+
+type Spoken = tuple[str, Callable[[], asyncio.Protocol]]
+"""The file of a socket, and what answers each connection to it."""
 
 SWEEP_SECONDS = 5
 STOP_SECONDS = 15
@@ -68,12 +72,13 @@ async def serve(
     servers: list[asyncio.Server] = []
     tasks: list[asyncio.Task[None]] = []
     try:
-        for_postfix: list[tuple[str, Callable[[], asyncio.Protocol]]] = [
+        for_dovecot: list[Spoken] = [(DICT_SOCKET, functools.partial(DictConnection, door))]
+        for_postfix: list[Spoken] = [
             (AUTH_SOCKET, door.auth_connection),
             (SOCKETMAP_SOCKET, functools.partial(SocketmapConnection, door)),
             (POLICY_SOCKET, functools.partial(PolicyConnection, door)),
         ]
-        for name, factory in ((DICT_SOCKET, door.dict_connection), *for_postfix):
+        for name, factory in (*for_dovecot, *for_postfix):
             listener = listen_on_path(plan.folder / name, plan.access)
             listeners.append(listener)
             servers.append(await loop.create_unix_server(factory, sock=listener.socket))

@@ -41,7 +41,8 @@ DICT = """\
 # After `watchword keys rotate` print it anew; the old key works until it is taken off the ring.
 
 uri = proxy:@SOCKET@:watchword
-iterate_disable = yes
+# For `doveadm user '*'` and `doveadm -A`.
+iterate_prefix = userdb/
 default_pass_scheme = plain
 
 # Dovecot writes this line into its log when a look-up fails. So the password is encrypted first.

@@ -1,0 +1,70 @@
+"""`doveadm` of a real Dovecot lists the people, so that nightly jobs (`-A`) reach every mailbox."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+from django.utils import timezone
+
+from tests.scenarios.mail.programs import send
+from tests.scenarios.mail.site import Site, wait_until
+from tests.world import World, make_person
+from watchword.signin import actions, one_shot
+
+pytestmark = [pytest.mark.scenario, pytest.mark.django_db(transaction=True)]
+
+ALICE, BOB, CAROL, ROOT = (f"{name}@harbour.example" for name in ("alice", "bob", "carol", "root"))
+
+
+def doveadm(site: Site, *words: str) -> list[str]:
+    done = subprocess.run(
+        ["doveadm", "-c", f"{site.folder}/dovecot/dovecot.conf", *words], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_every_mailbox_is_listed_and_no_deleted_persons(site: Site, world: World) -> None:
+    actions.block(world.bob, by=world.root, now=timezone.now())
+    assert sorted(doveadm(site, "user", "*")) == [ALICE, BOB, CAROL, ROOT]
+    actions.delete(world.carol, by=world.root, now=timezone.now())
+    assert sorted(doveadm(site, "user", "*")) == [ALICE, BOB, ROOT]
+    assert doveadm(site, "user", "al*") == [ALICE]
+
+
+def test_more_people_than_one_portion_are_listed(site: Site, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    number = one_shot.PORTION + 5
+    from watchword.directory.models import User
+
+    people = [
+        User(organisation=world.organisation, sign_in_name=f"p{n}@harbour.example", created_at=timezone.now())
+        for n in range(number)
+    ]
+    User.objects.bulk_create(people)
+    listed = doveadm(site, "user", "*")
+    User.objects.filter(pk__in=[person.pk for person in people]).delete()
+    assert len(listed) == len(set(listed)) == number + 4
+
+
+def test_a_job_for_all_people_reaches_every_mailbox(site: Site, world: World) -> None:
+    send(site, ALICE, world.alices_app_password, to=BOB, subject="to be counted")
+    wait_until(lambda: (site.maildir("bob") / "new").is_dir() and any((site.maildir("bob") / "new").iterdir()))
+    counted = doveadm(site, "-f", "tab", "mailbox", "status", "-A", "messages", "INBOX")
+    rows = dict(line.split("\t")[::2] for line in counted[1:])
+    assert set(rows) == {ALICE, BOB, CAROL, ROOT}
+    assert int(rows[BOB]) >= 1
+    assert make_person(world.organisation, "dora").sign_in_name in doveadm(site, "user", "*")
+
+
+def test_a_closed_door_lists_nobody_and_says_so(site: Site, world: World) -> None:
+    site.close_door()
+    done = subprocess.run(
+        ["doveadm", "-c", f"{site.folder}/dovecot/dovecot.conf", "user", "*"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    site.open_door()
+    assert ALICE not in done.stdout
+    assert done.returncode != 0

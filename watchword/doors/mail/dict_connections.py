@@ -1,0 +1,97 @@
+"""Connections of Dovecot: passwords, mailboxes, and the list of all of them."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections import deque
+from collections.abc import Sequence
+from typing import assert_never
+
+from watchword.doors.mail import dict_protocol
+from watchword.doors.mail.connections import Connection, Door
+from watchword.doors.mail.desk import Allowed, Later, Refused, Verdict
+from watchword.doors.mail.wire import Line, TooLong
+from watchword.signin.one_shot import Mailbox
+
+log = logging.getLogger(__name__)
+
+
+class DictConnection(Connection):
+    """Speaks the dict protocol. Answers carry no number there, so they leave in the order of the questions."""
+
+    def __init__(self, door: Door) -> None:
+        super().__init__(door)
+        self._answers: deque[list[bytes]] = deque()
+
+    def take(self, line: Line | TooLong) -> None:
+        """Act on one line."""
+        command = dict_protocol.parse(line, self.door.ring)
+        if not self.is_greeted and not isinstance(command, dict_protocol.Hello | dict_protocol.Hangup):
+            self.hang_up("a client has to tell its version first")
+            return
+        match command:
+            case dict_protocol.Hello():
+                self.is_greeted = True
+            case dict_protocol.AskPassword(question):
+                self.asked()
+                self.door.desk.ask(question, functools.partial(self._tell, self._place(), dict_protocol.let_in))
+            case dict_protocol.AskMailbox(name):
+                self.asked()
+                tell = functools.partial(self._tell, self._place(), dict_protocol.mailbox_of)
+                self.door.desk.ask_mailbox(name, tell)
+            case dict_protocol.AskAll(most):
+                self.asked()
+                self.door.desk.ask_mailboxes(None, functools.partial(self._tell_all, self._place(), [], most))
+            case dict_protocol.Refuse():
+                self._fill(self._place(), dict_protocol.NOT_FOUND)
+            case dict_protocol.Unanswerable(why):
+                log.error("a look-up can't be answered: %s", why)
+                self._fill(self._place(), dict_protocol.LATER)
+            case dict_protocol.Ignore():
+                pass
+            case dict_protocol.Hangup(why):
+                self.hang_up(why)
+            case _:
+                assert_never(command)
+
+    def _tell_all(
+        self, place: list[bytes], rows: list[bytes], most: int | None, found: Sequence[Mailbox] | Later
+    ) -> None:
+        if isinstance(found, Later) or self.is_gone:
+            self._fill(place, dict_protocol.LATER)
+            self.told()
+            return
+        wanted = found if most is None else found[: most - len(rows)]
+        rows += [dict_protocol.mailboxes([mailbox.name]) for mailbox in wanted]
+        if found and len(rows) != most:
+            # One portion after another, so that a long list keeps nobody else waiting.
+            self.door.desk.ask_mailboxes(found[-1].id, functools.partial(self._tell_all, place, rows, most))
+            return
+        self._fill(place, b"".join(rows) + dict_protocol.END_OF_ROWS)
+        self.told()
+
+    def _place(self) -> list[bytes]:
+        place: list[bytes] = []
+        self._answers.append(place)
+        return place
+
+    def _fill(self, place: list[bytes], answer: bytes) -> None:
+        place.append(answer)
+        ready = []
+        while self._answers and self._answers[0]:
+            ready += self._answers.popleft()
+        if ready:
+            self.send(b"".join(ready))
+
+    def _tell(self, place: list[bytes], found: dict_protocol.Found, verdict: Verdict) -> None:
+        match verdict:
+            case Allowed(sign_in_name):
+                self._fill(place, found(sign_in_name))
+            case Refused():
+                self._fill(place, dict_protocol.NOT_FOUND)
+            case Later():
+                self._fill(place, dict_protocol.LATER)
+            case _:
+                assert_never(verdict)
+        self.told()
