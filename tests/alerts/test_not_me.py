@@ -32,7 +32,7 @@ from watchword.signin.service import Refused
 
 def link_to(world: World) -> str:
     type_wrong_code(pass_password(world, world.alice), world.now)
-    (message,) = work(world.now)
+    (message,) = (one for one in work(world.now) if one.subject.startswith("Somebody knows your password"))
     found = re.search(r"https?://[^/\s]+(/not-me/[^\s]+)", str(message.body))
     assert found is not None
     return found[1]

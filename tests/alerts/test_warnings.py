@@ -20,7 +20,16 @@ from watchword.audit.record import record
 from watchword.core.policy import Door, FactorKind, MfaState
 from watchword.directory.actions import edit_person
 from watchword.factors import vault
-from watchword.signin import abandoned, actions, app_passwords, enrolment, one_shot, service, sessions
+from watchword.signin import (
+    abandoned,
+    actions,
+    app_passwords,
+    enrolment,
+    known_browsers,
+    one_shot,
+    service,
+    sessions,
+)
 from watchword.signin.one_shot import Question, Secret
 
 MINUTE = timedelta(minutes=1)
@@ -108,14 +117,23 @@ def test_the_next_hour_is_told_of_again(world: World) -> None:
     assert rules(work(later)) == [Rule.CODE_MISSING] * 2
 
 
-def test_the_first_browser_is_not_told_of_and_the_second_is(world: World, telephone: Telephone) -> None:
+def test_every_browser_is_told_of_once_the_first_one_too(world: World, telephone: Telephone) -> None:
     first = come_in(world, telephone, world.alice)
-    assert work(world.now) == []
+    assert rules(work(world.now)) == [Rule.NEW_BROWSER]
     later = world.now + MINUTE
     come_in(world, telephone, world.alice, now=later, browser=first.browser_token)
     assert work(later) == []
     come_in(world, telephone, world.alice, now=later + MINUTE, origin=STRANGER)
     assert rules(work(later + MINUTE)) == [Rule.NEW_BROWSER]
+
+
+def test_after_this_wasnt_me_the_next_browser_is_told_of(world: World, telephone: Telephone) -> None:
+    known = come_in(world, telephone, world.alice).browser_token
+    work(world.now)
+    known_browsers.forget_all(world.alice)
+    later = world.now + MINUTE
+    come_in(world, telephone, world.alice, now=later, browser=known)
+    assert rules(work(later)) == [Rule.NEW_BROWSER]
 
 
 def test_the_account_password_in_a_mail_program_is_told_of_once_a_day(world: World) -> None:

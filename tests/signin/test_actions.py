@@ -181,6 +181,16 @@ def test_a_newer_invitation_voids_the_older_one(world: World) -> None:
     assert invitations.find(second.token, now=world.now) is not None
 
 
+def test_a_replaced_invitation_sets_no_password_for_somebody_who_had_opened_it(world: World) -> None:
+    older = invitations.find(invitations.invite(world.carol, by=world.root, now=world.now).token, now=world.now)
+    assert older is not None
+    newer = invitations.invite(world.carol, by=world.root, now=world.now)
+    with pytest.raises(InvitationIsOver):
+        invitations.accept(older, "somebody else's passphrase", origin=ORIGIN, now=world.now)
+    assert mail_opens(world, world.passwords["carol"], "carol@harbour.example")
+    assert invitations.find(newer.token, now=world.now) is not None
+
+
 def test_app_15_switching_app_passwords_off_stops_them_and_closes_mail(world: World) -> None:
     changes = {"app_passwords_allowed": False}
     changed = service_settings.change_settings(world.organisation, changes, by=world.root, now=world.now)

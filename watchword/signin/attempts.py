@@ -36,6 +36,7 @@ def new_attempt(
     session: Session | None = None,
     browser: str = "",
     expires_at: datetime | None = None,
+    replaces: Session | None = None,
 ) -> str:
     """Write an attempt down and return the token for the browser's cookie, which is kept nowhere."""
     token = new_token()
@@ -47,6 +48,7 @@ def new_attempt(
         typed_name=typed_name,
         user=user,
         session=session,
+        replaces=replaces.pk if replaces is not None else None,
         browser_hash=token_hash(browser) if browser else None,
         next_url=next_url[:2000],
         address=origin.address[:45],

@@ -141,6 +141,9 @@ def _finish(
         first = _first_app_password(user, subject, origin=origin, now=now)
         proof = Evidence(kind, now, verdict.way)
         if isinstance(subject, Session):
+            if any(_is_replaced(earlier, stored) for earlier in before):
+                # Who was signed in with the old telephone has to sign in with the new one.
+                sessions.end_all(user, because="phone_replaced", now=now, except_session=subject)
             renewed = sessions.raise_assurance(subject, proof, now=now)
             if renewed is None:
                 raise ProofNeeded
@@ -198,6 +201,7 @@ def remove(session: Session, credential_id: UUID | str, *, origin: Origin, now: 
             sessions.close_mail(user, because="app_password_deleted", now=now)
         else:
             challenges.void_all(user, now=now)
+            sessions.end_all(user, because="phone_removed", now=now, except_session=session)
     if not is_app_password:
         tell_numbers(user, [kept], is_removed=True, now=now)
     return True

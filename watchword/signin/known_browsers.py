@@ -15,7 +15,8 @@ class Seen:
     """What a sign-in says of its browser; ``token`` is for the cookie of one that had none."""
 
     is_new: bool
-    """New among others that are known: somebody's very first browser is nothing to warn about."""
+    """Whether the person has not come in by it before. The first one is new as well: who uses mail programs alone would
+    never hear of a thief's, and *This wasn't me* makes every browser the first."""
     token: str = field(default="", repr=False)
 
 
@@ -37,9 +38,8 @@ def note(attempt: SignInAttempt, user: User, *, now: datetime) -> Seen:
         digest = token_hash(token)
     elif KnownBrowser.objects.filter(user=user, token_hash=digest).update(last_at=now):
         return Seen(is_new=False)
-    had_any = KnownBrowser.objects.filter(user=user).exists()
     KnownBrowser.objects.get_or_create(user=user, token_hash=digest, defaults={"first_at": now, "last_at": now})
-    return Seen(is_new=had_any, token=token)
+    return Seen(is_new=True, token=token)
 
 
 def forget_all(user: User) -> None:

@@ -47,10 +47,19 @@ class MethodChoice:
     ways: list[Way]
 
 
-def begin(name: str, *, origin: Origin, next_url: str, now: datetime, browser: str = "") -> str:
+def begin(
+    name: str,
+    *,
+    origin: Origin,
+    next_url: str,
+    now: datetime,
+    browser: str = "",
+    replaces: Session | None = None,
+) -> str:
     """Begin a sign-in under a typed name and return the token for the browser's attempt cookie.
 
-    ``browser`` is the token by which the browser is known, if it has one.
+    ``browser`` is the token by which the browser is known, if it has one. ``replaces`` is the session that it has, of
+    whomever: it ends when this sign-in comes in.
     The same for known, blocked and unknown names. Raises NotASignInName where the text can't be a name at all.
     """
     key = name_key(name)
@@ -63,6 +72,7 @@ def begin(name: str, *, origin: Origin, next_url: str, now: datetime, browser: s
         typed_name=key,
         user=found.user if found is not None else None,
         browser=browser,
+        replaces=replaces,
     )
 
 
@@ -205,6 +215,7 @@ def conclude(attempt: SignInAttempt, user: User, *, now: datetime) -> Outcome:
             seen = known_browsers.Seen(is_new=False)
             if attempt.purpose == Purpose.SIGN_IN:
                 seen = known_browsers.note(attempt, user, now=now)
+                sessions.end_replaced(attempt, origin=_origin(attempt), now=now)
             record(
                 EventKind.SIGN_IN_ALLOWED,
                 now=now,

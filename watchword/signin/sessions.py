@@ -185,6 +185,15 @@ def end(user: User, session_id: UUID | str, *, by: User, because: str, now: date
         return True
 
 
+def end_replaced(attempt: SignInAttempt, *, origin: Origin, now: datetime) -> None:
+    """End the session that a browser had before this sign-in: its token must open nothing any more (ASVS 7.2.4)."""
+    if attempt.replaces is None:
+        return
+    old = Session.objects.select_related("user").filter(pk=attempt.replaces, ended_at=None).first()
+    if old is not None:
+        end(old.user, old.pk, by=old.user, because="signed_in_again", now=now, origin=origin)
+
+
 def end_all(user: User, *, because: str, now: datetime, except_session: Session | None = None) -> int:
     """End all sessions and every sign-in on its way of a person, and return how many sessions there were.
 

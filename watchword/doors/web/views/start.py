@@ -16,7 +16,7 @@ from django.views.decorators.http import require_GET, require_POST
 from watchword.core.names import NotASignInName
 from watchword.doors.web.next_address import safe_next
 from watchword.signin import cookies, service, sessions
-from watchword.signin.middleware import origin_of
+from watchword.signin.middleware import origin_of, session_or_none
 
 
 class NameForm(forms.Form):
@@ -55,6 +55,7 @@ def name(request: HttpRequest) -> HttpResponse:
                 origin=origin_of(request),
                 next_url=next_url,
                 browser=cookies.browser_token(request),
+                replaces=session_or_none(request),
                 now=timezone.now(),
             )
         except NotASignInName:
