@@ -162,6 +162,8 @@ def test_every_event_about_a_person_has_words() -> None:
         EventKind.KEY_RETIRED,
         EventKind.KEYS_GIVEN_UP,
         EventKind.ORGANISATION_CREATED,
+        EventKind.DOMAIN_ADDED,
+        EventKind.DOMAIN_REMOVED,
         EventKind.SETTINGS_CHANGED,
         EventKind.SOURCE_CLOSED,
         EventKind.ALERT_CLOSED,

@@ -5,6 +5,7 @@ from django.urls import path
 from watchword.admincenter.views import (
     acts,
     alerts,
+    domains,
     files,
     multi_factor,
     people,
@@ -45,4 +46,5 @@ urlpatterns = [
     path("alerts/", alerts.listing, name="alerts"),
     path("alerts/<int:alert_id>/close/", alerts.close, name="close_alert"),
     path("roles/", settings.roles, name="roles"),
+    path("domains/", domains.domains, name="domains"),
 ]

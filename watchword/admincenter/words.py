@@ -96,6 +96,7 @@ ACT_NAMES: dict[Act, Words] = {
     Act.GIVE_ROLES: _("Give and take administrative roles"),
     Act.GIVE_SEND_AS: _("Let somebody write as an address of another person"),
     Act.CHANGE_SETTINGS: _("Change service settings and the rules of phone delivery"),
+    Act.MANAGE_DOMAINS: _("Add and remove mail domains"),
 }
 
 FIELDS: dict[str, Words] = {

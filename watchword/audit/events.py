@@ -70,6 +70,8 @@ class EventKind(StrEnum):
     # The organisation.
     ORGANISATION_CREATED = "organisation.created"
     SETTINGS_CHANGED = "settings.changed"
+    DOMAIN_ADDED = "domain.added"
+    DOMAIN_REMOVED = "domain.removed"
 
 
 CLOSES_LINKS: frozenset[EventKind] = frozenset(

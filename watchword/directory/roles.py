@@ -40,6 +40,7 @@ class Act(StrEnum):
     GIVE_ROLES = "give_roles"
     GIVE_SEND_AS = "give_send_as"
     CHANGE_SETTINGS = "change_settings"
+    MANAGE_DOMAINS = "manage_domains"
 
 
 ROLE_NAMES: dict[Role, str | Promise] = {
@@ -120,6 +121,7 @@ ACTS_ON_NOBODY = frozenset(
         Act.CREATE_PERSON,
         Act.IMPORT_PEOPLE,
         Act.CHANGE_SETTINGS,
+        Act.MANAGE_DOMAINS,
         Act.CLOSE_ALERTS,
     }
 )

@@ -119,6 +119,13 @@ SETTINGS = (
         for_administrators=True,
     ),
     Setting(
+        _("Domains"),
+        _("For administrators: mail domains of the organisation"),
+        "admincenter:domains",
+        "admin domains mail domain add custom domain names",
+        for_administrators=True,
+    ),
+    Setting(
         _("Import users"),
         _("For administrators: people or states from a file"),
         "admincenter:import",

@@ -61,7 +61,10 @@ class Command(BaseCommand):
             organisation = domain.organisation
         elif Organisation.objects.exists():
             known = ", ".join(Domain.objects.values_list("name", flat=True)[:5])
-            raise CommandError(f"no organisation here has the domain {domain_name}; the domains are: {known}")
+            raise CommandError(
+                f"no organisation here has the domain {domain_name}; the domains are: {known}. "
+                f"Add it first: watchword domain add {domain_name}"
+            )
         else:
             organisation = actions.create_organisation(
                 options["organisation"] or urlsplit(f"//{domain_name}").hostname or domain_name,
