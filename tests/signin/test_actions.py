@@ -191,6 +191,13 @@ def test_a_replaced_invitation_sets_no_password_for_somebody_who_had_opened_it(w
     assert invitations.find(newer.token, now=world.now) is not None
 
 
+def test_closing_mail_to_account_passwords_closes_the_open_connections_of_the_enabled(world: World) -> None:
+    changes = {"account_password_in_mail_while_enabled": False}
+    service_settings.change_settings(world.organisation, changes, by=world.root, now=world.now)
+    closed = Revocation.objects.values_list("sign_in_name", "because")
+    assert list(closed) == [("bob@harbour.example", "account_password_closed")]
+
+
 def test_app_15_switching_app_passwords_off_stops_them_and_closes_mail(world: World) -> None:
     changes = {"app_passwords_allowed": False}
     changed = service_settings.change_settings(world.organisation, changes, by=world.root, now=world.now)

@@ -7,10 +7,11 @@ from datetime import datetime
 from ipaddress import ip_network
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from watchword.audit.events import EventKind
 from watchword.audit.record import NOWHERE, Origin, record
-from watchword.core.policy import FactorKind, Limits, cover_too_much
+from watchword.core.policy import FactorKind, Limits, MfaState, cover_too_much
 from watchword.directory.contacts import remembered_recipients
 from watchword.directory.models import Organisation, User
 from watchword.directory.permission import demand
@@ -73,7 +74,11 @@ def change_settings(
         row.save(update_fields=list(changed))
         row.__dict__.pop("policy", None)
         if changed.get("app_passwords_allowed") == (True, False):
-            _close_mail_of_holders(row, now)
+            holders = vault.holders(organisation.pk, FactorKind.APP_PASSWORD)
+            _close_mail_of(User.objects.filter(pk__in=holders), "app_passwords_not_allowed", now)
+        if changed.get("account_password_in_mail_while_enabled") == (True, False):
+            enabled = User.objects.filter(organisation=row, mfa_state=MfaState.ENABLED)
+            _close_mail_of(enabled, "account_password_closed", now)
         if "trusted_networks" in changed:
             _end_sessions_from_elsewhere(row, now)
         record(
@@ -118,11 +123,10 @@ def _end_sessions_from_elsewhere(organisation: Organisation, now: datetime) -> N
     sessions.end_no_longer_excused(excused.select_related("user__organisation"), now=now)
 
 
-def _close_mail_of_holders(organisation: Organisation, now: datetime) -> None:
-    holders = User.objects.filter(pk__in=vault.holders(organisation.pk, FactorKind.APP_PASSWORD))
+def _close_mail_of(people: QuerySet[User], because: str, now: datetime) -> None:
     Revocation.objects.bulk_create(
         [
-            Revocation(user_id=pk, sign_in_name=name, at=now, because="app_passwords_not_allowed")
-            for pk, name in holders.values_list("pk", "sign_in_name")
+            Revocation(user_id=pk, sign_in_name=name, at=now, because=because)
+            for pk, name in people.values_list("pk", "sign_in_name")
         ]
     )
