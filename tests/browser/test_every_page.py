@@ -108,6 +108,13 @@ def test_every_page_can_be_used_by_everybody(
     page.goto(f"{demo.web}/admin/users/")
     page.get_by_role("link", name="Alice Lindqvist").click()
     look(page, picture, f"{kind}-panel")
+    panel = page.url
+    page.get_by_role("link", name="Change what they write as").click()
+    page.get_by_label("Address of another person").fill("bob@harbour.example")
+    page.get_by_role("button", name="Allow").click()
+    look(page, picture, f"{kind}-send-as")
+    page.goto(panel)
+    look(page, picture, f"{kind}-panel-send-as")
     page.get_by_role("link", name="Reset password").click()
     look(page, picture, f"{kind}-act")
     page.goto(f"{demo.web}/")

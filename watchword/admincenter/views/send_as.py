@@ -78,12 +78,13 @@ def rights(request: HttpRequest, user_id: UUID) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             values = form.cleaned_data
-            send_as.give_send_as(user, values["address"], until=values["until"], by=by, origin=origin, now=now)
+            given = send_as.give_send_as(user, values["address"], until=values["until"], by=by, origin=origin, now=now)
         except BadPerson as error:
             for field, reason in error.reasons.items():
                 form.add_error(field, ValidationError(str(PERSON[reason])))
         else:
-            messages.success(request, _("Given."))
+            who = {"name": user.display_name, "address": given.address.name}
+            messages.success(request, _("%(name)s may write as %(address)s now.") % who)
             return HttpResponseRedirect(here)
     context = {
         "person": user,
