@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+from django.utils import timezone
 
 from watchword.demo.auth_client import CannotAsk, Login, ask
 from watchword.demo.mailbox_store import deliver
 from watchword.signin.one_shot import TryLater, find_mailbox
+from watchword.signin.submission import names_that_may_send_as
 
 LARGEST_MAIL = 10 * 1024 * 1024
 
@@ -23,13 +25,13 @@ class Submission:
     async def handle_MAIL(  # noqa: N802  (aiosmtpd names it)
         self, _server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
-        """Accept a sender who is the person that signed in, by any of their names."""
+        """Accept a sender that the person who signed in may write as."""
         try:
-            sender = await asyncio.to_thread(find_mailbox, address)
+            senders = await asyncio.to_thread(names_that_may_send_as, address, now=timezone.now())
         except TryLater:
             return "451 4.3.0 Try again later"
         signed_in: object = session.auth_data
-        if sender is None or sender != signed_in:
+        if signed_in not in senders:
             return "553 5.7.1 This address is not yours"
         envelope.mail_from = address
         envelope.mail_options.extend(options)
