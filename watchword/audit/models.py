@@ -75,6 +75,18 @@ class UnheardEvent(models.Model):
         return f"event {self.event_id}"
 
 
+class Repeat(models.Model):
+    """How often something happened within one hour; only the first time is an event, which holds this key."""
+
+    key = models.CharField(max_length=32, primary_key=True)
+    hour = models.DateTimeField(db_index=True)
+    times = models.PositiveBigIntegerField()
+    last_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.times} times since {self.hour:%Y-%m-%d %H:%M}"
+
+
 class Seal(models.Model):
     """A keyed hash over a run of events and the seal before it: whoever changes an event breaks the chain."""
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
+from watchword.audit import repeats
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.core.policy import Way
@@ -42,15 +43,23 @@ def lines_of(user: User, *, number: int, before: int | None = None) -> list[Line
     rows = list(events.order_by("-id")[:number])
     moments = [event.at for event in rows if event.kind == EventKind.CODE_SENT]
     codes = overview.codes_sent_at(user, moments) if moments else {}
-    return [_line(event, user, codes.get((event.at, str(event.details.get("ends"))))) for event in rows]
+    more = repeats.more_times(rows)
+    return [
+        _line(event, user, codes.get((event.at, str(event.details.get("ends")))), more.get(event.pk, 0))
+        for event in rows
+    ]
 
 
-def _line(event: Event, user: User, code: CodeRow | None) -> Line:
+def _line(event: Event, user: User, code: CodeRow | None, more: int) -> Line:
     kind = EventKind(event.kind)
     words = _WORDS.get(kind)
     what = words(event) if words is not None else kind.value
     if kind is EventKind.CODE_SENT and code is not None:
         what = " · ".join([what, *fate_of(code)])
+    if more:
+        what += " · " + ngettext("once more within the hour", "%(times)d more times within the hour", more) % {
+            "times": more
+        }
     by_other = event.actor_id is not None and event.actor_id != user.pk
     if by_other:
         what = _("%(what)s by %(name)s") % {"what": what, "name": event.actor_name}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from ipaddress import IPv6Address, ip_address
+from ipaddress import ip_address
 
 from watchword.audit.events import EventKind
 from watchword.audit.record import Origin, record
 from watchword.core.lockout import Count, Lock, Locked, Open, after_failure, stand
 from watchword.core.policy import Limits, Policy
+from watchword.core.sources import source_of
 from watchword.directory.models import User
 from watchword.signin.chance import token_hash
 from watchword.signin.facts import code_key, read_count
@@ -20,7 +21,7 @@ def password_key(name: str, address: str) -> str:
 
     Failures elsewhere don't count, so that a stranger can't lock the owner out; an IPv6 source is its /64.
     """
-    return f"password:{token_hash(name + '|' + _source(address)).hex()}"
+    return f"password:{token_hash(name + '|' + source_of(address)).hex()}"
 
 
 def reserve(key: str, limits: Limits, *, now: datetime) -> Lock:
@@ -131,7 +132,7 @@ def _write(row: FailureCount, count: Count, now: datetime) -> None:
 
 
 def _source_key(address: str) -> str:
-    return f"source:{token_hash(_source(address)).hex()}"
+    return f"source:{token_hash(source_of(address)).hex()}"
 
 
 def _is_counted(address: str, policy: Policy) -> bool:
@@ -140,15 +141,3 @@ def _is_counted(address: str, policy: Policy) -> bool:
     except ValueError:
         return False
     return not parsed.is_loopback and not policy.trusts(address)
-
-
-def _source(address: str) -> str:
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, IPv6Address):
-        if parsed.ipv4_mapped is not None:
-            return str(parsed.ipv4_mapped)
-        return str(IPv6Address(int(parsed) >> 64 << 64))
-    return str(parsed)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, transaction
 
+from watchword.audit import repeats
 from watchword.audit.events import EventKind
 from watchword.audit.record import Happening, Named, Origin, record_all
 from watchword.core.assurance import Evidence
@@ -26,6 +27,7 @@ from watchword.core.names import NotASignInName, name_key
 from watchword.core.policy import Door, FactorKind, MfaState, Policy, Standing
 from watchword.core.restrictions import Misfit, Restrictions
 from watchword.core.signin import Account, Allow, Attempt, Because, Decision, Deny, decide
+from watchword.core.sources import source_of
 from watchword.directory.models import SignInName, User
 from watchword.factors import vault
 from watchword.factors.registry import factor_of
@@ -105,21 +107,24 @@ def check_many(questions: Sequence[Question], *, now: datetime) -> list[Answer]:
         hits = [_hit(question, word, found) for question, word in zip(questions, lookups, strict=True)]
         # Who was named by what failed; what succeeded is never looked up twice.
         named = _people([question.name for question, hit in zip(questions, hits, strict=True) if hit is None])
-        answers, happenings, uses, moves = [], [], [], []
+        answers, uses, moves = [], [], []
+        happenings: list[Happening] = []
+        refused: list[Happening] = []
         for question, word, hit in zip(questions, lookups, hits, strict=True):
             decision = _judge(hit, question, now)
             answers.append(
                 Answer(True, hit.sign_in_name, hit.credential_id) if hit and isinstance(decision, Allow) else NO
             )
             person = hit or named.get(_key(question.name) or "")
-            happenings.append(_happening(question, decision, person, now, hit=hit))
+            happening = _happening(question, decision, person, now, hit=hit)
+            (happenings if isinstance(decision, Allow) else refused).append(happening)
             if hit is not None and isinstance(decision, Allow):
                 uses.append(vault.Use(hit.credential_id, now, question.address, question.service))
                 if word[0] not in found:
                     moves.append((hit.credential_id, word[0]))
         vault.note_use(uses)
         vault.move_lookups(moves)
-        record_all(happenings)
+        record_all([*happenings, *_worth_an_event(refused, "app password", now)])
     return answers
 
 
@@ -141,7 +146,9 @@ def check_account_password(question: Question, *, now: datetime) -> Answer:
             raise TryLater("source waits")
         if not isinstance(lock, Open):
             with transaction.atomic():
-                record_all([_happening(question, Deny(Because.PASSWORD_WAITS), user, now)])
+                record_all(
+                    _worth_an_event([_happening(question, Deny(Because.PASSWORD_WAITS), user, now)], "password", now)
+                )
             return NO
         # From here on the same is asked of everybody, be they unknown, blocked or wrong, so that no refusal is quicker.
         asked = user or nobody()
@@ -167,9 +174,11 @@ def check_account_password(question: Question, *, now: datetime) -> Answer:
                     failures.refund_source(question.address, now, now=now)
                 if verdict.renewed is not None and isinstance(decision, Allow):
                     vault.renew(held_before[0].id, verdict.renewed)
-            record_all([_happening(question, decision, user, now)])
+            happening = _happening(question, decision, user, now)
             if user is None or not isinstance(decision, Allow):
+                record_all(_worth_an_event([happening], "password", now))
                 return NO
+            record_all([happening])
             vault.note_use([vault.Use(held_before[0].id, now, question.address, question.service)])
             return Answer(True, user.sign_in_name, held_before[0].id)
 
@@ -280,6 +289,29 @@ def _happening(
         details=details,
         heard=moved or because in _HEARD,
     )
+
+
+def _worth_an_event(refused: Sequence[Happening], tried: str, now: datetime) -> list[Happening]:
+    """Return the refusals that are new in this hour; the others are counted. A flood must not fill the log.
+
+    ``tried``: what kind of password it was.
+    """
+    noted = repeats.note(
+        [
+            repeats.Refusal(
+                name=_key(one.name) or one.name,
+                source=source_of(one.origin.address),
+                why=f"{tried}:{one.origin.service}:{one.reason}:{one.details.get('app_password', '')}",
+            )
+            for one in refused
+        ],
+        now=now,
+    )
+    return [
+        replace(one, details={**one.details, **details})
+        for one, details in zip(refused, noted, strict=True)
+        if details is not None
+    ]
 
 
 def _people(names: Sequence[str]) -> dict[str, User]:

@@ -24,7 +24,7 @@ from watchword.factors import vault
 from watchword.factors.phone.factor import ways_of
 from watchword.factors.registry import factor_of
 from watchword.factors.vault import Kept
-from watchword.signin import challenges, failures, known_browsers, sessions
+from watchword.signin import challenges, failures, known_browsers, sessions, typed_names
 from watchword.signin.attempts import new_attempt
 from watchword.signin.challenges import CodeOnTheWay, CodeSent, NotSent
 from watchword.signin.chance import CHANCE, token_hash
@@ -60,9 +60,11 @@ def begin(
 
     ``browser`` is the token by which the browser is known, if it has one. ``replaces`` is the session that it has, of
     whomever: it ends when this sign-in comes in.
-    The same for known, blocked and unknown names. Raises NotASignInName where the text can't be a name at all.
+    The same for known, blocked and unknown names. Raises NotASignInName where the text can't be a name at all, and
+    TooManyBegun where its source has begun too many.
     """
     key = name_key(name)
+    typed_names.count(origin.address, browser=browser, now=now)
     found = SignInName.objects.filter(key=key).select_related("user__organisation").first()
     return new_attempt(
         Purpose.SIGN_IN,
@@ -297,6 +299,7 @@ def _answer_password(attempt: SignInAttempt, typed: str, now: datetime) -> Outco
         if verdict.renewed is not None:
             vault.renew(kept.id, verdict.renewed)
         vault.note_use([vault.Use(kept.id, now, attempt.address)])
+        typed_names.finished(attempt.address, attempt.created_at)
         attempt.password_version = kept.id
         attempt.evidence = write_evidence([proof], address=attempt.address)
         attempt.save(update_fields=["password_version", "evidence", "address", "agent"])

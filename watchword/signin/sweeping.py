@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
-from watchword.signin.models import FailureCount, KnownBrowser, SignInAttempt
+from django.db.models import QuerySet
+
+from watchword.audit import repeats
+from watchword.signin import typed_names
+from watchword.signin.models import FailureCount, KnownBrowser, Purpose, SignInAttempt
 
 KEPT = timedelta(days=2)
 """Longer than any limit looks back (a day), and than any code or attempt lives."""
+UNPROVEN_KEPT = timedelta(hours=1)
+"""Of a sign-in in which nobody typed a right password: it says nothing to anybody once its time is over."""
+MOST_UNPROVEN = 20_000
+"""Such sign-ins at once; of more the oldest go, also those on their way, so that strangers fill no disk."""
 KNOWN_FOR = timedelta(days=400)
 PORTION = 500
 
@@ -18,11 +27,23 @@ def sweep(*, now: datetime) -> int:
     Returns how many rows went; at most a portion of each, so that nobody waits for it.
     """
     old = now - KEPT
-    attempts = SignInAttempt.objects.filter(expires_at__lt=old).order_by("expires_at").values("pk")[:PORTION]
-    counts = FailureCount.objects.filter(changed_at__lt=old, locked_at=None).values("pk")[:PORTION]
-    browsers = KnownBrowser.objects.filter(last_at__lt=now - KNOWN_FOR).values("pk")[:PORTION]
+    attempts = SignInAttempt.objects.order_by("expires_at")
+    unproven = attempts.filter(evidence=[], purpose=Purpose.SIGN_IN)
+    counts = FailureCount.objects.filter(changed_at__lt=old, locked_at=None)
+    begun = FailureCount.objects.filter(key__startswith=typed_names.PREFIX, changed_at__lt=now - typed_names.WINDOW)
+    browsers = KnownBrowser.objects.filter(last_at__lt=now - KNOWN_FOR)
     return (
-        SignInAttempt.objects.filter(pk__in=list(attempts.values_list("pk", flat=True))).delete()[0]
-        + FailureCount.objects.filter(pk__in=list(counts.values_list("pk", flat=True))).delete()[0]
-        + KnownBrowser.objects.filter(pk__in=list(browsers.values_list("pk", flat=True))).delete()[0]
+        _delete(attempts.filter(expires_at__lt=old))
+        + _delete(unproven.filter(expires_at__lt=now - UNPROVEN_KEPT))
+        + _delete(unproven.reverse(), leaving=MOST_UNPROVEN)
+        + _delete(counts)
+        + _delete(begun)
+        + _delete(browsers)
+        + repeats.forget_old(now=now)
     )
+
+
+def _delete(rows: QuerySet[Any], *, leaving: int = 0) -> int:
+    pks = list(rows.values_list("pk", flat=True)[leaving : leaving + PORTION])
+    deleted: int = rows.model._default_manager.filter(pk__in=pks).delete()[0] if pks else 0  # noqa: SLF001  (Django's name)
+    return deleted

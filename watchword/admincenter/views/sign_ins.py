@@ -15,6 +15,7 @@ from django.shortcuts import render
 from watchword.admincenter.filters import day_of, people_named, printable
 from watchword.admincenter.gate import needs
 from watchword.admincenter.words import REASONS
+from watchword.audit import repeats
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.core.names import NotASignInName, name_key
@@ -74,11 +75,20 @@ def log(request: HttpRequest) -> HttpResponse:
     if before.isdecimal() and len(before) <= LONGEST_NUMBER:
         events = events.filter(id__lt=int(before))
     rows = list(events.order_by("-id")[: PAGE + 1])
+    more = repeats.more_times(rows)
     address = chosen.address_without_page()
     context: dict[str, Any] = {
         "filter": chosen,
         "wrong": chosen.wrong(),
-        "rows": [{"event": row, "why": REASONS.get(row.reason, row.reason)} for row in rows[:PAGE]],
+        "rows": [
+            {
+                "event": row,
+                "why": REASONS.get(row.reason, row.reason),
+                "more": more.get(row.pk, 0),
+                "many": repeats.is_about_many(row),
+            }
+            for row in rows[:PAGE]
+        ],
         "older": f"{address}&before={rows[PAGE - 1].pk}" if len(rows) > PAGE else "",
         "address": address,
         "services": SERVICES,
@@ -91,8 +101,20 @@ def log(request: HttpRequest) -> HttpResponse:
 @needs(Act.SEE_SIGN_INS)
 def export(request: HttpRequest) -> HttpResponse:
     """Return the newest of these sign-ins as CSV."""
-    events = _events(person_of(request), Filter.read(request.GET.dict())).order_by("-id")[:MOST_EXPORTED]
-    columns = ("Time (UTC)", "Person", "Outcome", "Reason", "Door", "Service", "App password", "Address", "Program")
+    events = list(_events(person_of(request), Filter.read(request.GET.dict())).order_by("-id")[:MOST_EXPORTED])
+    more = repeats.more_times(events)
+    columns = (
+        "Time (UTC)",
+        "Person",
+        "Outcome",
+        "Reason",
+        "Door",
+        "Service",
+        "App password",
+        "Address",
+        "Program",
+        "Again within the hour",
+    )
     lines: list[list[object]] = [list(columns)]
     lines += [
         [
@@ -105,6 +127,7 @@ def export(request: HttpRequest) -> HttpResponse:
             event.details.get("app_password", ""),
             event.address,
             event.agent,
+            more.get(event.pk, 0),
         ]
         for event in events
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.utils.functional import Promise
 from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
@@ -26,6 +28,13 @@ def of_name_or_password(refused: Refused) -> str:
     if refused.reason is Because.PASSWORD_EXPIRED:
         return _("This initial password is too old. Ask your administrator for a new one.")
     return _("That name or password is not right.")
+
+
+def of_too_many_begun(until: datetime) -> str:
+    """Say that too many sign-ins of one network are on their way."""
+    return _("Too many sign-ins were begun from your network and not finished. Try again in %(wait)s.") % {
+        "wait": in_words(until)
+    }
 
 
 def of_code(refused: Refused) -> str:

@@ -14,9 +14,14 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from watchword.core.names import NotASignInName
+from watchword.doors.web import reasons
 from watchword.doors.web.next_address import safe_next
 from watchword.signin import cookies, service, sessions
 from watchword.signin.middleware import origin_of, session_or_none
+from watchword.signin.typed_names import TooManyBegun
+
+TOO_MANY_REQUESTS = 429
+"""RFC 6585 section 4."""
 
 
 class NameForm(forms.Form):
@@ -48,6 +53,7 @@ def name(request: HttpRequest) -> HttpResponse:
     is_over = "over" in request.GET
     typed = service.typed_name(cookies.attempt_token(request)) if is_over else ""
     form = NameForm(request.POST or None, initial={"name": typed})
+    status = 200
     if request.method == "POST" and form.is_valid():
         try:
             token = service.begin(
@@ -60,11 +66,14 @@ def name(request: HttpRequest) -> HttpResponse:
             )
         except NotASignInName:
             form.add_error("name", _("That is no sign-in name. It looks like a mail address: alice@example.org"))
+        except TooManyBegun as too_many:
+            form.add_error(None, reasons.of_too_many_begun(too_many.until))
+            status = TOO_MANY_REQUESTS
         else:
             response = HttpResponseRedirect(reverse("web:password"))
             cookies.set_attempt(response, token)
             return response
-    return render(request, "web/name.html", {"form": form, "next": next_url, "is_over": is_over})
+    return render(request, "web/name.html", {"form": form, "next": next_url, "is_over": is_over}, status=status)
 
 
 @login_not_required

@@ -1,0 +1,148 @@
+"""What is new is an event, what repeats within the hour is a count: a flood of refusals fills no log.
+
+::
+
+    the first refusal of a name from a source, for a reason, in this hour ---> an event, and a row that counts the rest
+    the 101st name from one source in this hour, and all after it ----------> one event, and one row, for the source
+    the 201st source in this hour, and all after it ------------------------> one event, and one row, for all of them
+
+The rows are written in the transaction of the events.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import blake2b
+
+from django.db import connection
+
+from watchword.audit.models import Event, Repeat
+
+MOST_NAMES = 100
+"""Of one source in an hour that have events of their own."""
+MOST_SOURCES = 200
+"""In an hour whose names have events of their own; what comes from others is counted together."""
+KEPT = timedelta(days=400)
+PORTION = 500
+
+_EVERYTHING = "everything"
+_MANY = "many"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Somebody was not let in: under which name, from which source, and why."""
+
+    name: str
+    source: str
+    why: str
+
+
+def note(refusals: Sequence[Refusal], *, now: datetime) -> list[dict[str, object] | None]:
+    """Count refusals; return for each the details of the event to write, or None where a count is all.
+
+    Call inside a transaction, and write those events in it.
+    """
+    if not refusals:
+        return []
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    known = _read(hour, refusals)
+    added: Counter[str] = Counter()
+    noted: list[dict[str, object] | None] = []
+    for refusal in refusals:
+        key = _key(hour, refusal.name, refusal.source, refusal.why)
+        if key not in known:
+            key = _place(hour, refusal, key, known, added)
+        is_first = not known[key]
+        known[key] += 1
+        added[key] += 1
+        noted.append(_details(hour, refusal, key) if is_first else None)
+    _add(added, hour, now)
+    return noted
+
+
+def more_times(events: Iterable[Event]) -> dict[int, int]:
+    """Return, by the ids of events, how often the same happened again within the hour; only where it did."""
+    ids = {str(event.details["repeat"]): event.pk for event in events if "repeat" in event.details}
+    keys, found = list(ids), {}
+    for first in range(0, len(keys), PORTION):
+        rows = Repeat.objects.filter(pk__in=keys[first : first + PORTION], times__gt=1)
+        found.update({ids[key]: times - 1 for key, times in rows.values_list("pk", "times")})
+    return found
+
+
+def is_about_many(event: Event) -> bool:
+    """Whether an event stands for further names too, of its source or of everywhere."""
+    return bool(event.details.get("others") == _MANY)
+
+
+def forget_old(*, now: datetime) -> int:
+    """Delete counts that are older than anybody looks back; return how many went."""
+    old = list(Repeat.objects.filter(hour__lt=now - KEPT).values_list("pk", flat=True)[:PORTION])
+    return Repeat.objects.filter(pk__in=old).delete()[0] if old else 0
+
+
+def _read(hour: datetime, refusals: Sequence[Refusal]) -> dict[str, int]:
+    """Return the counts so far of everything that these refusals may fall under, by key."""
+    asked = {_names_key(hour, _EVERYTHING), _rest_key(hour, _EVERYTHING)}
+    for refusal in refusals:
+        asked |= {_names_key(hour, refusal.source), _rest_key(hour, refusal.source)}
+        asked.add(_key(hour, refusal.name, refusal.source, refusal.why))
+    return dict(Repeat.objects.filter(pk__in=asked).values_list("pk", "times"))
+
+
+def _place(hour: datetime, refusal: Refusal, key: str, known: dict[str, int], added: Counter[str]) -> str:
+    """Return the key under which something new counts: its own, its source's or everybody's."""
+    everything, source = _names_key(hour, _EVERYTHING), _names_key(hour, refusal.source)
+    if source not in known:
+        if known.setdefault(everything, 0) >= MOST_SOURCES:
+            key = _rest_key(hour, _EVERYTHING)
+            known.setdefault(key, 0)
+            return key
+        known[everything] += 1
+        added[everything] += 1
+        known[source] = 0
+    if known[source] >= MOST_NAMES:
+        key = _rest_key(hour, refusal.source)
+    else:
+        known[source] += 1
+        added[source] += 1
+    known.setdefault(key, 0)
+    return key
+
+
+def _details(hour: datetime, refusal: Refusal, key: str) -> dict[str, object]:
+    own = key == _key(hour, refusal.name, refusal.source, refusal.why)
+    return {"repeat": key} if own else {"repeat": key, "others": _MANY}
+
+
+def _key(hour: datetime, *parts: str) -> str:
+    octets = "\0".join((hour.isoformat(), *parts)).encode("utf-8", "surrogatepass")
+    return blake2b(octets, digest_size=16).hexdigest()
+
+
+def _names_key(hour: datetime, source: str) -> str:
+    return _key(hour, "names of", source)
+
+
+def _rest_key(hour: datetime, source: str) -> str:
+    return _key(hour, "rest of", source)
+
+
+def _add(added: Mapping[str, int], hour: datetime, now: datetime) -> None:
+    """Add to the counts with one statement, in one order: two processes that write the same rows never deadlock."""
+    if not added:
+        return
+    moments = [connection.ops.adapt_datetimefield_value(moment) for moment in (hour, now)]
+    values = [value for key in sorted(added) for value in (key, moments[0], added[key], moments[1])]
+    table = Repeat._meta.db_table
+    rows = ", ".join(["(%s, %s, %s, %s)"] * len(added))
+    statement = (
+        f"INSERT INTO {table} (key, hour, times, last_at) VALUES {rows} "  # noqa: S608  (a table's name)
+        f"ON CONFLICT (key) DO UPDATE SET times = {table}.times + excluded.times, last_at = excluded.last_at"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
