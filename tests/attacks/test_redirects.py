@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from urllib.parse import quote, urljoin, urlsplit
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from tests.attacks.addresses import every_address
 from tests.world import World, sign_in
 from watchword.doors.web.next_address import safe_next
+from watchword.signin.models import SignInAttempt
 
 OURS = "https://watchword.example.org/sign-in/password/"
 FOREIGN = [
@@ -135,3 +137,16 @@ def test_red_02_there_is_no_door_that_redirects_by_registration(world: World) ->
     wishes = {"post_logout_redirect_uri": "https://evil.example/", "next": "//evil.example", "id_token_hint": "x"}
     assert client.post("/sign-out/?post_logout_redirect_uri=https://evil.example/", wishes)["Location"] == "/sign-in/"
     assert not [address for address in every_address() if "logout" in address.route or "oidc" in address.route]
+
+
+def test_a_link_on_a_foreign_page_replaces_nothing_that_is_being_confirmed(world: World) -> None:
+    """A browser says from where a link was followed; only our own pages begin a confirmation."""
+    client = Client()
+    sign_in(client, world.alice, ago=timedelta(hours=2))
+    client.get("/sign-in/confirm/?next=/security/")
+    answer = client.get("/sign-in/confirm/?next=/app-passwords/", headers={"sec-fetch-site": "cross-site"})
+    assert answer["Location"] == "/"
+    assert not answer.cookies
+    assert SignInAttempt.objects.count() == 1
+    for site in ("same-origin", "none"):
+        assert client.get("/sign-in/confirm/", headers={"sec-fetch-site": site})["Location"] == "/sign-in/password/"

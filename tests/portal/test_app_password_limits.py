@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from tests.alerts.playing import work
 from tests.pages import text
 from tests.world import World, give_phone, make_person, sign_in
 from watchword.alerts.models import WarningChoice
@@ -118,3 +119,24 @@ def test_whether_warnings_can_be_texted_is_told_as_it_is(
     sign_in(client, world.alice)
     assert bool(overview.text_number_of(world.alice)) is has_text
     assert ("You have no phone that gets text messages" in text(client.get("/warnings/").content)) is not has_text
+
+
+def test_urgent_texts_are_not_switched_off_by_whoever_finds_an_open_browser(client: Client, world: World) -> None:
+    """Switching them off asks for a fresh proof, and is told by mail with the link."""
+    WarningChoice.objects.create(user=world.alice, by_text=True)
+    sign_in(client, world.alice, ago=timedelta(hours=2))
+    assert client.post("/warnings/", {})["Location"] == "/sign-in/confirm/?next=%2Fwarnings%2F"
+    assert WarningChoice.objects.get(user=world.alice).by_text
+    sign_in(client, world.alice)
+    client.post("/warnings/", {})
+    assert not WarningChoice.objects.get(user=world.alice).by_text
+    (message,) = work(world.now)
+    assert "no longer texted" in message.subject
+    assert "/not-me/" in str(message.body)
+
+
+def test_urgent_texts_are_switched_on_without_ado(client: Client, world: World) -> None:
+    sign_in(client, world.alice, ago=timedelta(hours=2))
+    client.post("/warnings/", {"by_text": "yes"})
+    assert WarningChoice.objects.get(user=world.alice).by_text
+    assert work(world.now) == []

@@ -131,6 +131,7 @@ _NAMES = {
     Rule.PASSWORD_CHANGED: gettext_lazy("Password changed"),
     Rule.PASSWORD_RESET: gettext_lazy("Password reset"),
     Rule.MFA_STATE: gettext_lazy("Multi-factor authentication changed"),
+    Rule.TEXTS_OFF: gettext_lazy("Urgent warnings no longer texted"),
     Rule.CONTACT_CHANGED: gettext_lazy("Contact address changed"),
     Rule.CALL_MISMATCHED: gettext_lazy("Wrong digits keyed in a call"),
 }

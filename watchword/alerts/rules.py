@@ -47,6 +47,7 @@ class Rule(StrEnum):
     PASSWORD_AND_METHODS_RESET = "password_and_methods_reset"
     ACTS_REFUSED = "acts_refused"
     ALERT_RECIPIENTS = "alert_recipients"
+    TEXTS_OFF = "texts_off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,7 @@ HEARINGS: Mapping[Rule, Hearing] = {
     Rule.METHODS_RESET: Hearing(person=True, administrators=True, loud=True, link=True, window=timedelta(0)),
     Rule.PASSWORD_AND_METHODS_RESET: Hearing(administrators=True, window=timedelta(0)),
     Rule.ACTS_REFUSED: Hearing(administrators=True),
+    Rule.TEXTS_OFF: Hearing(person=True, link=True, window=timedelta(0)),
     Rule.ALERT_RECIPIENTS: Hearing(administrators=True, window=timedelta(0)),
 }
 """A window of nothing: each such event is told of. All the others could be set off by strangers, again and again."""
@@ -142,6 +144,8 @@ def rule_of(
         case EventKind.MFA_STATE_CHANGED:
             # Whoever enables may choose to tell the people themselves.
             return Rule.MFA_STATE if by_somebody_else and details.get("told") is not False else None
+        case EventKind.WARNING_CHOICE_CHANGED:
+            return Rule.TEXTS_OFF if details.get("by_text") is False else None
         case EventKind.SETTINGS_CHANGED:
             return Rule.ALERT_RECIPIENTS if "alert_recipients" in details else None
         case EventKind.PERSON_EDITED:

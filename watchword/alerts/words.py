@@ -248,6 +248,14 @@ def _password_known(_event: Event) -> Words:
     )
 
 
+def _texts_off(_event: Event) -> Words:
+    return Words(
+        _("Urgent warnings are no longer texted"),
+        _("From now on warnings about your account come by mail alone."),
+        _("If it was not you, press the link."),
+    )
+
+
 def _for_administrators(_event: Event) -> Words:
     return Words("", "", "")
 
@@ -283,5 +291,6 @@ _WORDS: dict[Rule, Callable[[Event], Words]] = {
     Rule.METHODS_RESET: _phone_removed,
     Rule.PASSWORD_AND_METHODS_RESET: _for_administrators,
     Rule.ACTS_REFUSED: _for_administrators,
+    Rule.TEXTS_OFF: _texts_off,
     Rule.ALERT_RECIPIENTS: _for_administrators,
 }

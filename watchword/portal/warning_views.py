@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 from django import forms
 from django.contrib import messages
 from django.db import transaction
@@ -16,7 +18,7 @@ from django.views.decorators.http import require_http_methods
 from watchword.alerts.models import Notice, WarningChoice
 from watchword.audit.events import EventKind
 from watchword.audit.record import record
-from watchword.signin import overview
+from watchword.signin import overview, sessions
 from watchword.signin.middleware import origin_of, person_of, session_of
 
 SHOWN = 10
@@ -37,6 +39,10 @@ def warnings(request: HttpRequest) -> HttpResponse:
     form = ChoiceForm(initial={"by_text": before})
     if request.method == "POST":
         wish = "by_text" in request.POST
+        if before and not wish and sessions.needs_proof(session_of(request), now=timezone.now()):
+            # Whoever sits down at an open browser must not silence what would give them away.
+            messages.info(request, _("Prove that it is you, then change it again."))
+            return HttpResponseRedirect(f"{reverse('web:confirm')}?{urlencode({'next': request.path})}")
         if wish is not before:
             with transaction.atomic():
                 WarningChoice.objects.update_or_create(user=user, defaults={"by_text": wish})
@@ -49,6 +55,7 @@ def warnings(request: HttpRequest) -> HttpResponse:
                     by=user,
                     origin=origin_of(request),
                     details=details,
+                    heard=not wish,
                 )
         messages.success(request, _("Your choice is saved."))
         return HttpResponseRedirect(reverse("portal:warnings"))

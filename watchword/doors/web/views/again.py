@@ -16,6 +16,9 @@ from watchword.signin.middleware import origin_of, session_of
 @never_cache
 def confirm(request: HttpRequest) -> HttpResponse:
     """Begin to prove again, and come back to ``next``; at once where the proof is fresh enough."""
+    if request.headers.get("Sec-Fetch-Site") == "cross-site":
+        # A link on somebody else's page must not replace what is being confirmed here (Fetch Metadata).
+        return HttpResponseRedirect(safe_next(""))
     next_url = safe_next(request.GET.get("next", ""))
     session = session_of(request)
     now = timezone.now()
