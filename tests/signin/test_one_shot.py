@@ -227,7 +227,7 @@ def queries_of(world: World, name: str, secret: str, address: str) -> list[str]:
     return [sql for sql in asked if not sql.startswith(("SAVEPOINT", "RELEASE"))]
 
 
-def test_enu_01_a_refusal_asks_the_same_of_the_database_whoever_is_named(world: World) -> None:
+def test_enu_06_a_refusal_asks_the_same_of_the_database_whoever_is_named(world: World) -> None:
     actions.block(world.bob, by=world.root, now=world.now)
     actions.delete(world.carol, by=world.root, now=world.now)
     of_nobody = queries_of(world, "nobody", "wrong", "192.0.2.1")

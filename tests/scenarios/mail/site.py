@@ -98,7 +98,7 @@ class Site:
         self._started: list[Program] = []
 
     def start(self) -> None:
-        self._write_configuration()
+        self.write_configuration()
         self.open_door()
         self._start(self.dovecot, lambda: listens(self.imap) and listens(self.pop3))
         self._start(self.postfix, lambda: listens(self.smtp))
@@ -139,7 +139,7 @@ class Site:
         words = self._watchword("mail-config", server, "--folder", str(folder), "--write")
         subprocess.run(words, env=self.environment, check=True, capture_output=True)
 
-    def _write_configuration(self) -> None:
+    def write_configuration(self) -> None:
         for name in ("home", "dovecot/run", "dovecot/state", "mail", "postfix/etc", "postfix/spool", "postfix/data"):
             (self.folder / name).mkdir(parents=True)
         shutil.chown(self.folder / "mail", "nobody", "nogroup")

@@ -1,0 +1,71 @@
+"""Postfix's smtpd in a chroot, as Debian starts it: the daemon's sockets lie in it, by the paths that are printed."""
+
+from __future__ import annotations
+
+import shutil
+import smtplib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.utils import timezone
+
+from tests.scenarios.mail.site import Site, database_url, why_not_here
+from tests.world import World
+from watchword.signin import actions
+
+pytestmark = [pytest.mark.scenario, pytest.mark.django_db(transaction=True)]
+
+ALICE, BOB = "alice@harbour.example", "bob@harbour.example"
+
+
+class ChrootedSite(Site):
+    """A site whose smtpd sees nothing but its queue directory."""
+
+    def __init__(self, folder: Path, database_url: str) -> None:
+        super().__init__(folder, database_url)
+        self.sockets = folder / "postfix/spool/watchword"
+        self.environment["WATCHWORD_MAIL_SOCKET_DIRECTORY"] = str(self.sockets)
+
+    def write_configuration(self) -> None:
+        super().write_configuration()
+        main, services = self.folder / "postfix/etc/main.cf", self.folder / "postfix/etc/master.cf"
+        # What the comment in the printed file says to write.
+        text = main.read_text()
+        for printed, within in (
+            (f"smtpd_sasl_path = {self.sockets}/auth", "smtpd_sasl_path = watchword/auth"),
+            (f"unix:{self.sockets}/socketmap", "unix:/watchword/socketmap"),
+            (f"unix:{self.sockets}/policy", "unix:watchword/policy"),
+        ):
+            assert printed in text
+            text = text.replace(printed, within)
+        main.write_text(text)
+        services.write_text(services.read_text().replace("inet n - n - - smtpd", "inet n - y - - smtpd"))
+
+
+@pytest.fixture
+def chrooted(transactional_db: None) -> Iterator[ChrootedSite]:
+    """The site, started for this file alone."""
+    if reason := why_not_here():
+        pytest.skip(reason)
+    folder = Path(tempfile.mkdtemp(prefix="watchword-site-"))
+    folder.chmod(0o755)
+    site = ChrootedSite(folder, database_url())
+    try:
+        site.start()
+        yield site
+    finally:
+        site.stop()
+        shutil.rmtree(folder)
+
+
+def test_everything_is_asked_from_within_a_chroot(chrooted: ChrootedSite, world: World) -> None:
+    with smtplib.SMTP("127.0.0.1", chrooted.smtp, timeout=60) as program:
+        program.login(ALICE, world.alices_app_password)
+        program.sendmail(ALICE, [BOB], "Subject: from within\r\n\r\nHello\r\n")
+        with pytest.raises(smtplib.SMTPRecipientsRefused, match="not owned by user"):
+            program.sendmail("root@harbour.example", [BOB], "Subject: pay this\r\n\r\nnow\r\n")
+        actions.sign_out_everywhere(world.alice, by=world.root, now=timezone.now())
+        with pytest.raises(smtplib.SMTPDataError, match="sign in again"):
+            program.sendmail(ALICE, [BOB], "Subject: no more\r\n\r\nHello\r\n")
