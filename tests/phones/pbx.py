@@ -51,6 +51,9 @@ class Pbx(asyncio.DatagramProtocol):
     def __init__(self) -> None:
         self.requests: asyncio.Queue[SipRequest] = asyncio.Queue()
         self.responses: asyncio.Queue[SipResponse] = asyncio.Queue()
+        self.sees_caller_as: tuple[str, int] | None = None
+        """What it says of where requests come from; None: nothing."""
+        self.ignores_options = False
         self._seen: set[str] = set()
         self._last = 100
 
@@ -65,7 +68,8 @@ class Pbx(asyncio.DatagramProtocol):
         if isinstance(message, SipResponse):
             self.responses.put_nowait(message)
         elif message.method == "OPTIONS":
-            self.say(message, 200)
+            if not self.ignores_options:
+                self.say(message, 200)
         elif (key := f"{message.method} {message.get_header('via')}") not in self._seen:
             self._seen.add(key)
             self.requests.put_nowait(message)
@@ -82,19 +86,32 @@ class Pbx(asyncio.DatagramProtocol):
         async with asyncio.timeout(SECONDS):
             return await self.responses.get()
 
-    def say(self, request: SipRequest, status: int, *, sound: str = "", tag: str = "callee", **headers: str) -> None:
+    def say(
+        self, request: SipRequest, status: int, *, sound: str = "", tag: str = "callee", **headers: str | list[str]
+    ) -> None:
         """Answer; ``sound`` is a description of a session, and names of headers have underscores."""
         response = SipResponse(status_code=status, reason_phrase="Whatever")
         for name in ("Via", "From", "Call-ID", "CSeq"):
             response.headers.set_single(name, request.headers.get_first(name) or "")
+        if self.sees_caller_as is not None:
+            host, port = self.sees_caller_as
+            via = (request.headers.get_first("via") or "").replace(";rport", f";received={host};rport={port}")
+            response.headers.set_single("Via", via)
         response.headers.set_single("To", f"{(request.headers.get_first('to') or '').partition(';')[0]};tag={tag}")
         response.headers.set_single("Contact", f"<sip:callee@{HOST}:{self.port}>")
         self._send(response, sound, headers)
 
     def ask(
-        self, invite: SipRequest, method: str, *, sound: str = "", tag: str = "callee", **headers: str
+        self,
+        invite: SipRequest,
+        method: str,
+        *,
+        sound: str = "",
+        tag: str = "callee",
+        by: asyncio.DatagramTransport | None = None,
+        **headers: str | list[str],
     ) -> SipRequest:
-        """Send a request within the call that an INVITE began."""
+        """Send a request within the call that an INVITE began, from here or by another machine of the same system."""
         self._last += 1
         request = SipRequest(method=method, uri=f"sip:{self.caller[0]}:{self.caller[1]}")
         request.headers.set_single("Via", f"SIP/2.0/UDP {HOST}:{self.port};rport;branch=z9hG4bK{uuid4().hex}")
@@ -103,20 +120,29 @@ class Pbx(asyncio.DatagramProtocol):
         request.headers.set_single("Call-ID", invite.call_id or "")
         request.headers.set_single("CSeq", f"{self._last} {method}")
         request.headers.set_single("Contact", f"<sip:callee@{HOST}:{self.port}>")
-        self._send(request, sound, headers)
+        self._send(request, sound, headers, by)
         return request
 
     def send(self, octets: bytes) -> None:
         """Send anything."""
         self.transport.sendto(octets, self.caller)
 
-    def _send(self, message: SipRequest | SipResponse, sound: str, headers: dict[str, str]) -> None:
-        for name, value in headers.items():
-            message.headers.set_single(name.replace("_", "-"), value)
+    def _send(
+        self,
+        message: SipRequest | SipResponse,
+        sound: str,
+        headers: dict[str, str | list[str]],
+        by: asyncio.DatagramTransport | None = None,
+    ) -> None:
+        for name, values in headers.items():
+            message.headers.remove(name.replace("_", "-"))
+            for value in values if isinstance(values, list) else [values]:
+                message.headers.append(name.replace("_", "-"), value)
         if sound:
             message.text = sound
-            message.headers.set_single("Content-Type", "application/sdp")
-        self.send(bytes(message))
+            if "Content_Type" not in headers:
+                message.headers.set_single("Content-Type", "application/sdp")
+        (by or self.transport).sendto(bytes(message), self.caller)
 
 
 def sound_at(port: int, *, payload_type: int = 0, name: str = "PCMU", host: str = HOST) -> str:
@@ -135,6 +161,6 @@ async def pbx(host: str = HOST, port: int = 0) -> AsyncIterator[Pbx]:
         transport.close()
 
 
-def key_packet(key: int, number: int) -> bytes:
+def key_packet(key: int, number: int, *, payload_type: int = 101) -> bytes:
     event = DtmfEvent(event=key, end=True, volume=10, duration=800).serialize()
-    return struct.pack("!BBHII", 0x80, 0x80 | 101, number, number * 1000, 7) + event
+    return struct.pack("!BBHII", 0x80, 0x80 | payload_type, number, number * 1000, 7) + event

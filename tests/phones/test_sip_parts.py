@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,9 +17,10 @@ from tests.phones.calling import CODE, call, run
 from tests.phones.pbx import key_packet, peer
 from tests.phones.smsc import free_even_port, free_port
 from watchword.delivery.channel import Result
+from watchword.delivery.sip import rtp_ports
 from watchword.delivery.sip import wire as wires
 from watchword.delivery.sip.conversation import Conversation
-from watchword.delivery.sip.line import Line, NoCommonSound, Ports
+from watchword.delivery.sip.line import Line, NoCommonSound
 from watchword.delivery.sip.wire import Wire
 from watchword.delivery.sip.wishes import SipWishes
 from watchword.delivery.texts import Said
@@ -31,6 +33,13 @@ def request(method: str) -> SipRequest:
     for name, value in {"From": "<sip:a@b>;tag=1", "To": "<sip:a@b>", "Call-ID": "x", "CSeq": f"1 {method}"}.items():
         message.headers.set_single(name, value)
     return message
+
+
+def line_at(port: int) -> Line:
+    """Return a line at a port that is bound, as it is before a call is offered."""
+    pair = rtp_ports.reserve("127.0.0.1", port, port + 1)
+    assert pair is not None
+    return Line("127.0.0.1", pair)
 
 
 ANSWER = (
@@ -113,7 +122,7 @@ def test_fld_08_keys_from_anywhere_else_are_not_heard() -> None:
 
     async def play() -> None:
         stranger, phone, port = await peer("127.0.0.2"), await peer(), free_even_port()
-        line = Line("127.0.0.1", port)
+        line = line_at(port)
         await line.open(build_sdp("127.0.0.1", phone.port, 0, "PCMU"))
         line.start()
         try:
@@ -154,8 +163,10 @@ def test_fld_08_keys_from_anywhere_else_are_not_heard() -> None:
 )
 def test_an_answer_that_can_not_be_used_says_why(answer: Any, words: str) -> None:
     async def play() -> None:
+        line = line_at(free_even_port())
         with pytest.raises(NoCommonSound, match=words):
-            await Line("127.0.0.1", 4000).open(answer)
+            await line.open(answer)
+        await line.close()
 
     run(play)
 
@@ -164,7 +175,7 @@ def test_an_answer_that_can_not_be_used_says_why(answer: Any, words: str) -> Non
 def test_a_line_that_is_given_up_while_it_opens_leaves_no_port_open(steps: int) -> None:
     async def play() -> None:
         port = free_even_port()
-        line = Line("127.0.0.1", port)
+        line = line_at(port)
         opening = asyncio.ensure_future(line.open(build_sdp("127.0.0.1", 4000, 0, "PCMU")))
         for _ in range(steps):
             await asyncio.sleep(0)
@@ -172,7 +183,9 @@ def test_a_line_that_is_given_up_while_it_opens_leaves_no_port_open(steps: int) 
         await asyncio.gather(opening, return_exceptions=True)
         await line.close()
         await asyncio.sleep(0.01)
-        assert Ports(port, port + 1).take("127.0.0.1") == port
+        pair = rtp_ports.reserve("127.0.0.1", port, port + 1)
+        assert pair is not None
+        pair.close()
 
     run(play)
 
@@ -180,7 +193,7 @@ def test_a_line_that_is_given_up_while_it_opens_leaves_no_port_open(steps: int) 
 def test_what_is_said_is_cut_short_by_what_is_said_next() -> None:
     async def play() -> None:
         phone, port = await peer(), free_even_port()
-        line = Line("127.0.0.1", port)
+        line = line_at(port)
         await line.open(build_sdp("127.0.0.1", phone.port, 8, "PCMA"))
         line.start()
         try:
@@ -197,11 +210,27 @@ def test_what_is_said_is_cut_short_by_what_is_said_next() -> None:
 
 
 def test_ports_are_even_used_by_one_call_and_come_back_last() -> None:
-    ports = Ports(46_001, 46_007)
-    taken = [ports.take("127.0.0.1") for _ in range(4)]
-    assert taken == [46_002, 46_004, 46_006, None]
-    ports.give_back(46_004)
-    assert ports.take("127.0.0.1") == 46_004
+    first = free_even_port()
+    taken = [rtp_ports.reserve("127.0.0.1", first - 1, first + 5) for _ in range(4)]
+    assert [pair.port if pair else None for pair in taken] == [first, first + 2, first + 4, None]
+    for pair in taken[:2]:
+        assert pair is not None
+        pair.close()
+    again = [rtp_ports.reserve("127.0.0.1", first - 1, first + 5) for _ in range(2)]
+    assert [pair.port if pair else None for pair in again] == [first, first + 2]
+    for pair in (*again, taken[2]):
+        assert pair is not None
+        pair.close()
+
+
+def test_a_port_that_another_program_has_is_skipped() -> None:
+    first = free_even_port()
+    with socket.socket(type=socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", first + 1))
+        pair = rtp_ports.reserve("127.0.0.1", first, first + 3)
+        assert pair is not None
+        assert pair.port == first + 2
+        pair.close()
 
 
 class FakeLine:
@@ -300,10 +329,13 @@ def test_the_code_is_said_twice_and_again_for_key_1() -> None:
         {"dial": "0 {digits}"},
         {"user": "a b"},
         {"caller_id": "<sip:x>"},
+        {"public_host": "sip.example"},
+        {"public_host": "0.0.0.0"},
+        {"auth_user": 'a"b'},
     ],
 )
 def test_what_no_telephone_system_takes_is_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"dial|port|calls_at_once|user"):
+    with pytest.raises(ValueError, match=r"dial|port|calls_at_once|user|public_host"):
         SipWishes(**{"host": "pbx.example", **wrong})
 
 

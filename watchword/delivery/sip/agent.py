@@ -7,18 +7,24 @@ which we give it up, proof of who we are for every request, and a word now and t
 from __future__ import annotations
 
 import asyncio
+import re
 
 from aiosipua import OutgoingCall, SdpMessage, SipDigestAuth, SipRequest, SipResponse, SipUAC, parse_sdp, stringify_uri
-from aiosipua.auth import answer_challenge
 from aiosipua.dialog import Dialog
 from aiosipua.headers import CSeq, Via, stringify_cseq, stringify_via
 from aiosipua.utils import format_addr, generate_branch, generate_call_id, generate_tag
 
+from watchword.delivery.sip import digest
 from watchword.delivery.sip.wire import Transaction, Wire
 
 _SUCCESS = range(200, 300)
 _REFUSAL = range(300, 700)
-_CHALLENGES = frozenset({401, 407})
+_CHALLENGES = frozenset(digest.HEADERS)
+MOST_CHALLENGES = 4
+"""Of one request: a proxy's, the telephone system's behind it, and a stale nonce of each."""
+LONGEST_RETRY_AFTER = 3600
+ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO"
+REFUSES_US = "the telephone system refuses the user name or password"
 
 
 class Agent(SipUAC):
@@ -32,12 +38,23 @@ class Agent(SipUAC):
         self._identity = identity
         self._auth = auth
         self._given_up: set[str] = set()
+        self.seen_as: tuple[str, int] | None = None
+        """Our own address as the telephone system saw it last (received and rport, RFC 3581)."""
+        self.refusal = REFUSES_US
+        """Why the last challenge could not be answered, or why the answer did not help."""
+        wire.dialogs = lambda: [call.dialog for call in self._calls.values()]
 
     def dial(self, from_uri: str, to_uri: str, offer: SdpMessage) -> OutgoingCall:
         """Begin a call."""
-        return self.send_invite(
-            from_uri, to_uri, self.address, sdp_offer=offer, auth=self._auth, user_agent="Watchword"
-        )
+        return self.send_invite(from_uri, to_uri, self.address, sdp_offer=offer, user_agent="Watchword")
+
+    def retry_after(self, call: OutgoingCall) -> float:
+        """Return how many seconds a refused call is to wait before it is tried again (RFC 3261 section 20.33)."""
+        transaction = self._wire.transaction_of(call.invite)
+        if transaction is None or not transaction.is_over:
+            return 0.0
+        found = re.match(r"\s*([0-9]+)", transaction.final.result().get_header("retry-after") or "")
+        return float(min(int(found[1][:6]), LONGEST_RETRY_AFTER)) if found else 0.0
 
     def give_up(self, call: OutgoingCall) -> None:
         """End a call in whatever state it is. What answers nevertheless is hung up at once (section 9.1)."""
@@ -71,30 +88,33 @@ class Agent(SipUAC):
         if cseq is None or transaction is None:
             return
         call = self.get_call(response.call_id or "")
+        self._note_our_address(response)
         # A request that was sent twice is answered twice, and a challenge that comes again is no refusal.
         is_repeated = transaction.is_over and transaction.final.result() is not response
         if cseq.method.upper() != "INVITE":
-            if not is_repeated:
-                self._prepare_other(transaction, response)
+            if not is_repeated and not self._is_answered(transaction, response):
+                if transaction.request.method == "REGISTER":
+                    _leave_out_others(transaction.request, response)
                 super().handle_response(response, addr)
-            return
-        if response.status_code in _REFUSAL:
+        elif response.status_code in _REFUSAL:
             self._acknowledge_refusal(transaction, response)
-            if is_repeated:
-                return
+            if not is_repeated and (call is None or not self._is_answered(transaction, response)):
+                super().handle_response(response, addr)
         elif response.status_code in _SUCCESS:
             if call is None or not _is_same_leg(call, response):
                 self._hang_up_stray(transaction, response)
                 return
             _learn_route(call.dialog, response)
+            _take_early_description(transaction, response)
             _leave_out_what_is_not_kept(response)
-        elif call is None and (response.call_id or "") in self._given_up:
-            self._cancel_late(transaction)
-        super().handle_response(response, addr)
+            super().handle_response(response, addr)
+        else:
+            self._hear_ringing(transaction, response)
+            super().handle_response(response, addr)
 
     async def ask(self, method: str, *, seconds: float) -> SipResponse | None:
         """Send a request outside any call (OPTIONS) and return its answer, None if none came in time."""
-        host, port = self._wire.local_addr
+        host, port = self._local_addr()
         request = SipRequest(method=method, uri=self._identity)
         via = Via(transport="UDP", host=host, port=port, params={"branch": generate_branch(), "rport": None})
         request.headers.append("Via", stringify_via(via))
@@ -112,17 +132,63 @@ class Agent(SipUAC):
         except TimeoutError:
             return None
 
-    def _prepare_other(self, transaction: Transaction, response: SipResponse) -> None:
-        match transaction.request.method:
-            case "REGISTER":
-                _leave_out_others(transaction.request, response)
-            case "BYE" if response.status_code in _CHALLENGES:
-                self._answer_challenge(transaction, response)
+    def _hear_ringing(self, transaction: Transaction, response: SipResponse) -> None:
+        if self.get_call(response.call_id or "") is None and (response.call_id or "") in self._given_up:
+            self._cancel_late(transaction)
+        elif response.body and response.content_type == "application/sdp":
+            transaction.described[_tag_of(response)] = response.body
+
+    def _note_our_address(self, response: SipResponse) -> None:
+        vias = response.via
+        port = (vias[0].rport or "") if vias else ""
+        if vias and port.isascii() and port.isdecimal():
+            self.seen_as = vias[0].received or vias[0].host, int(port[:5])
+
+    def _is_answered(self, transaction: Transaction, response: SipResponse) -> bool:
+        """Send a request once more with the proof that was asked for; False where that is no use."""
+        request = transaction.request
+        if response.status_code not in _CHALLENGES or request.cseq is None:
+            return False
+        if self._auth is None:
+            self.refusal = "the telephone system wants a password, and this channel has none"
+            return False
+        proof = digest.answer(self._auth, request, response)
+        if proof is None or transaction.challenges >= MOST_CHALLENGES:
+            challenges = digest.challenges_of(response)
+            is_known = not challenges or any(digest.can_answer(one) for one in challenges)
+            self.refusal = REFUSES_US if is_known else "the telephone system wants a proof of a kind that we don't know"
+            return False
+        again = SipRequest(method=request.method, uri=request.uri, headers=request.headers.copy(), body=request.body)
+        name, values = proof
+        again.headers.remove(name)
+        for value in values:
+            again.headers.append(name, value)
+        seq = request.cseq.seq + 1
+        again.headers.set_single("CSeq", stringify_cseq(CSeq(seq=seq, method=request.method)))
+        via = again.via[0]
+        via.branch = generate_branch()
+        again.via = [via]
+        self._follow(again, seq)
+        self._wire.send(again, transaction.address)
+        following = self._wire.transaction_of(again)
+        assert following is not None
+        following.challenges = transaction.challenges + 1
+        return True
+
+    def _follow(self, again: SipRequest, seq: int) -> None:
+        """Let the library know the request that stands in the place of the one before."""
+        call_id = again.call_id or ""
+        if again.method == "REGISTER" and (registration := self._registrations.get(call_id)) is not None:
+            registration._cseq = seq  # noqa: SLF001  (it has no other way to be told)
+        elif again.method == "INVITE" and (call := self.get_call(call_id)) is not None:
+            call.invite = again
+            call.dialog.local_cseq = seq
 
     def _build_invite(self, dialog: Dialog, *, sdp_offer: SdpMessage | None, user_agent: str | None) -> SipRequest:
         """Write an INVITE that wants no reliable ringing (RFC 3262): the answer to our offer would come with it."""
         invite = super()._build_invite(dialog, sdp_offer=sdp_offer, user_agent=user_agent)
         invite.headers.remove("Supported")
+        invite.headers.set_single("Allow", ALLOW)
         return invite
 
     def _acknowledge_refusal(self, transaction: Transaction, response: SipResponse) -> None:
@@ -145,7 +211,7 @@ class Agent(SipUAC):
         )
         _learn_route(dialog, response)
         dialog.confirm()
-        host, port = self._wire.local_addr
+        host, port = self._local_addr()
         ack = dialog.create_request("ACK", via_host=host, via_port=port)
         seq = response.cseq.seq if response.cseq is not None else 1
         ack.headers.set_single("CSeq", stringify_cseq(CSeq(seq=seq, method="ACK")))
@@ -157,20 +223,6 @@ class Agent(SipUAC):
         cancel = _beside(transaction.request, "CANCEL")
         if self._wire.transaction_of(cancel) is None:
             self._wire.send(cancel, transaction.address)
-
-    def _answer_challenge(self, transaction: Transaction, response: SipResponse) -> None:
-        request = transaction.request
-        if self._auth is None or request.get_header("authorization") or request.get_header("proxy-authorization"):
-            return
-        proof = answer_challenge(self._auth, response, response.status_code, request.method, request.uri)
-        if proof is None or request.cseq is None:
-            return
-        request.headers.set_single(*proof)
-        request.headers.set_single("CSeq", stringify_cseq(CSeq(seq=request.cseq.seq + 1, method=request.method)))
-        via = request.via[0]
-        via.branch = generate_branch()
-        request.via = [via]
-        self._wire.send(request, transaction.address)
 
 
 def _beside(invite: SipRequest, method: str) -> SipRequest:
@@ -200,6 +252,19 @@ def _learn_route(dialog: Dialog, response: SipResponse) -> None:
     if tag:
         # A proxy that rang several telephones gave us the tag of one of them before.
         dialog.remote_tag = tag
+
+
+def _tag_of(response: SipResponse) -> str:
+    return (response.to_addr.tag if response.to_addr is not None else None) or ""
+
+
+def _take_early_description(transaction: Transaction, response: SipResponse) -> None:
+    """Take the description that came while it rang, where the success has none (RFC 3261 section 13.2.1)."""
+    early = transaction.described
+    body = early.get(_tag_of(response)) or (next(iter(early.values())) if len(early) == 1 else b"")
+    if not response.body and body:
+        response.body = body
+        response.headers.set_single("Content-Type", "application/sdp")
 
 
 def _leave_out_what_is_not_kept(response: SipResponse) -> None:

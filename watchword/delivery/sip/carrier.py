@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from aiosipua import IncomingCall, OutgoingCall, SdpNegotiationError
 
 from watchword.core.policy import Way
 from watchword.delivery.channel import Condition, DeliveryFailed, Handed, Outgoing, Report, Result
+from watchword.delivery.sip import rtp_ports
 from watchword.delivery.sip.conversation import Conversation
-from watchword.delivery.sip.line import Line, NoCommonSound, Ports
+from watchword.delivery.sip.line import Line, NoCommonSound, NoKeys
 from watchword.delivery.sip.presence import Presence
 from watchword.delivery.sip.wishes import SipWishes
 from watchword.delivery.voice import speech
@@ -30,6 +33,13 @@ FIRST_SIGN_SECONDS = 8.0
 """Where the telephone system took the call and says nothing of ringing yet, it counts as taken after this."""
 CALL_SECONDS = 150.0
 """No call lasts longer, whatever is pressed."""
+
+TROUBLE_SECONDS = 600.0
+"""So long it is said, and other carriers go first, that calls were refused or could not be spoken in."""
+NO_KEYS = (
+    "calls are answered without telephone events (RFC 4733), so that nobody could press a key; switch them on, or say"
+    ' keys = "info" where the telephone system sends keys by SIP INFO'
+)
 
 # RFC 3261 section 21, RFC 3398 (403: a gateway's word for a call that is rejected), RFC 8197 (607), RFC 8688 (608).
 _BY_STATUS = {
@@ -47,6 +57,8 @@ _BY_STATUS = {
     607: Result.DECLINED,
     608: Result.BLOCKED,
 }
+_USELESS_AGAIN = frozenset({*range(300, 400), 401, 402, 403, 407, 415, 416, 420, 421, 488, 493, 505, 513, 606})
+"""In half a minute the same will be said: what they refuse is how we call, or where."""
 _AFTER_RINGING = {**_BY_STATUS, 403: Result.DECLINED, 408: Result.NO_ANSWER}
 
 
@@ -76,14 +88,15 @@ class SipCarrier:
         self._wishes = wishes
         self._clock = clock
         self._prompts = Prompts(wishes.recordings)
-        self._presence = Presence(name, wishes, moved=self._move)
+        self._presence = Presence(name, wishes, moved=self._move, pressed=self._press)
         self._keeper: asyncio.Task[None] | None = None
         self._report: Callable[[Report], None] = lambda _report: None
         self._free = asyncio.Semaphore(wishes.calls_at_once)
-        self._ports = Ports(wishes.first_rtp_port, wishes.last_rtp_port)
         self._calls: dict[str, _Ringing] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._trouble = ""
+        self._call_trouble = ""
+        self._call_trouble_until = 0.0
 
     @property
     def condition(self) -> Condition:
@@ -91,6 +104,8 @@ class SipCarrier:
         if self._trouble:
             return Condition(is_up=False, words=self._trouble)
         condition = self._presence.condition
+        if condition.is_up and self._call_trouble and time.monotonic() < self._call_trouble_until:
+            return Condition(is_up=False, words=self._call_trouble)
         if condition.is_up and len(self._tasks) >= self._wishes.calls_at_once:
             return Condition(is_up=True, words="every line is in use")
         return condition
@@ -140,12 +155,12 @@ class SipCarrier:
         return await asyncio.shield(taken)
 
     async def _lead(self, outgoing: Outgoing, taken: asyncio.Future[Handed]) -> None:
-        host = self._presence.local_host
-        port = self._ports.take(host)
-        if port is None:
+        wishes = self._wishes
+        pair = rtp_ports.reserve(self._presence.local_host, wishes.first_rtp_port, wishes.last_rtp_port)
+        if pair is None:
             taken.set_exception(DeliveryFailed(Result.FAILED, permanent=False, is_full=True))
             return
-        line = Line(host, port)
+        line = Line(self._presence.told_host, pair)
         ringing = _Ringing(outgoing, taken, lambda result: self._tell(ringing, result), line)
         try:
             await self._call(ringing)
@@ -162,7 +177,6 @@ class SipCarrier:
                 if self._presence.agent is not None:
                     self._presence.agent.give_up(ringing.sip)
             await line.close()
-            self._ports.give_back(port)
 
     async def _call(self, ringing: _Ringing) -> None:
         agent, wishes = self._presence.agent, self._wishes
@@ -178,18 +192,21 @@ class SipCarrier:
             sip.on_ringing = lambda _call: self._rings(ringing)
             if not await self._is_answered(ringing, sip):
                 return
-            self._rings(ringing)
             try:
                 # First of all: the telephone system may move the sound in the next moment.
-                await ringing.line.open(sip.sdp_answer)
+                await ringing.line.open(sip.sdp_answer, wishes.keys)
+                self._note_call_trouble("")
+                self._rings(ringing)
                 # The synthesiser must not take the time of sound that flows already.
                 await preparing
                 ringing.line.start()
+                await self._talk(ringing, conversation)
             except (NoCommonSound, speech.NoSpeech) as trouble:
                 logger.warning("%s: %s", self.name, trouble)
-                ringing.report(Result.FAILED)
-                return
-            await self._talk(ringing, conversation)
+                if isinstance(trouble, NoKeys):
+                    self._note_call_trouble(NO_KEYS)
+                # Where it was answered without ringing, another carrier may still have this call.
+                self._settle(ringing, Result.FAILED, permanent=False, is_useless_again=True)
         finally:
             preparing.cancel()
             with suppress(asyncio.CancelledError, speech.NoSpeech):
@@ -222,12 +239,24 @@ class SipCarrier:
         # By the number an operator finds out why calls fail; the words beside it may hold whom we called.
         logger.info("%s: the call of delivery %s ended with SIP %d", self.name, ringing.outgoing.delivery_id, status)
         if status in {401, 407}:
+            self._note_call_trouble(agent.refusal)
             self._presence.note_refused()
         result = (_AFTER_RINGING if ringing.rings.is_set() else _BY_STATUS).get(status)
         # Whom one telephone system may not call, another one may.
         is_permanent = result not in {None, Result.BLOCKED}
-        self._settle(ringing, result or Result.FAILED, permanent=is_permanent, maybe_taken=status == 0)
+        self._settle(
+            ringing,
+            result or Result.FAILED,
+            permanent=is_permanent,
+            maybe_taken=status == 0,
+            is_useless_again=status in _USELESS_AGAIN,
+            retry_after_seconds=agent.retry_after(sip),
+        )
         return False
+
+    def _note_call_trouble(self, words: str) -> None:
+        """Say what is wrong with calls though the telephone system is there, until one goes well."""
+        self._call_trouble, self._call_trouble_until = words, time.monotonic() + TROUBLE_SECONDS
 
     def _rings_for(self, outgoing: Outgoing) -> float:
         if outgoing.not_after is None:
@@ -264,12 +293,12 @@ class SipCarrier:
         if not ringing.taken.done():
             ringing.taken.set_result(Handed(_reference(ringing)))
 
-    def _settle(self, ringing: _Ringing, result: Result, *, permanent: bool, maybe_taken: bool = False) -> None:
+    def _settle(self, ringing: _Ringing, result: Result, **why: Any) -> None:
         """Say how a call ended that nobody answered: to the courier while it waits, as a report afterwards."""
         if ringing.taken.done():
             ringing.report(result)
         else:
-            ringing.taken.set_exception(DeliveryFailed(result, permanent=permanent, maybe_taken=maybe_taken))
+            ringing.taken.set_exception(DeliveryFailed(result, **why))
 
     def _tell(self, ringing: _Ringing, result: Result) -> None:
         self._report(Report(self.name, _reference(ringing), result, ringing.outgoing.delivery_id))
@@ -277,6 +306,10 @@ class SipCarrier:
     def _was_hung_up(self, call_id: str) -> None:
         if (ringing := self._calls.get(call_id)) is not None:
             ringing.hung_up.set()
+
+    def _press(self, call_id: str, key: str) -> None:
+        if (ringing := self._calls.get(call_id)) is not None:
+            ringing.line.press(key, "info")
 
     def _move(self, call: IncomingCall) -> None:
         """The telephone system moves the sound of a call, or only asks whether we are still there."""

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections import deque
 from ipaddress import ip_address
+from typing import Any
 
 from aiortp import MediaClock, RTPSession
+from aiortp.codecs import get_codec
+from aiortp.dtmf import DtmfSender
+from aiortp.sender import RtpSender
+from aiortp.transport import RtpTransport
 from aiosipua import SdpMessage, build_sdp, negotiate_sdp
 
+from watchword.delivery.sip.rtp_ports import PortPair
+from watchword.delivery.sip.wishes import Keys
 from watchword.delivery.voice import sound
 
 KEYS_PAYLOAD_TYPE = 101
@@ -25,14 +31,55 @@ class NoCommonSound(Exception):
     """The other side offers no G.711, or no way to send keys; its text says which."""
 
 
+class NoKeys(NoCommonSound):
+    """The other side sends no keys that we could hear: nobody could ask for the code."""
+
+
 class _Session(RTPSession):
     """Hears one address only: whoever could send keys from elsewhere could approve a sign-in."""
 
-    peers: frozenset[str] = frozenset()
+    def __init__(self, payload_type: int, keys_payload_type: int) -> None:
+        """``keys_payload_type`` is the one that the other side named; ours is heard as well."""
+        super().__init__(
+            payload_type,
+            get_codec(payload_type),
+            dtmf_payload_type=keys_payload_type,
+            cname="watchword",
+            jitter_prefetch=0,
+            plc=False,
+            symmetric_rtp=True,
+        )
+        self.peers: frozenset[str] = frozenset()
+        self._heard_as_keys = frozenset({KEYS_PAYLOAD_TYPE, keys_payload_type})
+
+    async def begin(self, pair: PortPair, address: tuple[str, int]) -> None:
+        """Speak and listen at ports that are bound already; the library would bind its own."""
+        self._remote_addr, self._remote_rtcp_addr = address, self._compute_rtcp_addr(address)
+        self._loop = asyncio.get_running_loop()
+        self._rtp_transport = await self._at(pair.rtp)
+        self._rtcp_transport = await self._at(pair.rtcp)
+        self._sender = RtpSender(transport=self._rtp_transport, payload_type=self._payload_type, ssrc=self._ssrc)
+        self._dtmf_sender = DtmfSender(self._sender, dtmf_payload_type=self._dtmf_payload_type)
+        self._rtcp_task = asyncio.create_task(self._run_rtcp())
+
+    def use_keys(self, payload_type: int) -> None:
+        """Send keys under another number from now on, and hear them under it too."""
+        self._heard_as_keys |= {payload_type}
+        self._dtmf_payload_type = payload_type
+        if self._sender is not None:
+            self._dtmf_sender = DtmfSender(self._sender, dtmf_payload_type=payload_type)
+
+    async def _at(self, bound: Any) -> RtpTransport:
+        transport = RtpTransport(on_rtp=self._handle_rtp, on_rtcp=self._handle_rtcp)
+        await asyncio.get_running_loop().create_datagram_endpoint(lambda: transport, sock=bound)
+        return transport
 
     def _handle_rtp(self, data: bytes, addr: tuple[str, int]) -> None:
         if addr[0] not in self.peers:
             return
+        if len(data) > 1 and data[1] & 0x7F in self._heard_as_keys:
+            # Some send keys under the number that we offered, some under the one that they named themselves.
+            data = data[:1] + bytes(((data[1] & 0x80) | self._dtmf_payload_type,)) + data[2:]
         try:
             super()._handle_rtp(data, addr)
         except ValueError:
@@ -47,10 +94,12 @@ class _Session(RTPSession):
 class Line:
     """What is said and heard in one call."""
 
-    def __init__(self, host: str, port: int) -> None:
-        """``port`` is even, and the one after it is free as well (RTCP)."""
+    def __init__(self, host: str, pair: PortPair) -> None:
+        """``host`` is our address as the other side reaches it, ``pair`` where we listen."""
         self._host = host
-        self.port = port
+        self._pair = pair
+        self._keys_payload_type = KEYS_PAYLOAD_TYPE
+        self._keys_come_by = ""
         self._payload_type = sound.PCMU
         self._session: _Session | None = None
         self._clock: MediaClock | None = None
@@ -65,15 +114,15 @@ class Line:
     def offer(self) -> SdpMessage:
         """Return what we offer: PCMU or PCMA, once one is agreed on only that; and keys."""
         name = _NAMES[self._payload_type]
-        offer = build_sdp(self._host, self.port, self._payload_type, name, dtmf_payload_type=KEYS_PAYLOAD_TYPE)
+        offer = build_sdp(self._host, self._pair.port, self._payload_type, name, dtmf_payload_type=KEYS_PAYLOAD_TYPE)
         if self._session is None:
             audio = offer.media[0]
             audio.formats.insert(1, str(sound.PCMA))
             audio.attributes["rtpmap"].insert(1, f"{sound.PCMA} PCMA/8000")
         return offer
 
-    async def open(self, answer: SdpMessage | None) -> None:
-        """Begin to listen, as the answer says; raises NoCommonSound, or OSError when the port is taken."""
+    async def open(self, answer: SdpMessage | None, keys: Keys = Keys.RFC4733) -> None:
+        """Begin to listen, as the answer says; raises NoCommonSound, or NoKeys where ``keys`` could not be heard."""
         address = answer.rtp_address if answer is not None else None
         audio = answer.audio if answer is not None else None
         if answer is None or audio is None or not _can_be_sent_to(address):
@@ -81,32 +130,21 @@ class Line:
         chosen = [int(name) for name in audio.formats if name.isdecimal() and int(name) in _NAMES]
         if not chosen:
             raise NoCommonSound("the other side speaks neither PCMU nor PCMA")
-        if not any(codec.encoding_name.lower() == "telephone-event" for codec in audio.codecs):
-            raise NoCommonSound("the other side sends no keys (telephone-event, RFC 4733)")
+        self._keys_payload_type = _keys_payload_type(answer)
+        if not self._keys_payload_type and keys is Keys.RFC4733:
+            raise NoKeys("the other side sends no keys (telephone-event, RFC 4733)")
         self._payload_type = chosen[0]
         assert address is not None
-        opening = asyncio.ensure_future(
-            _Session.create(
-                (self._host, self.port),
-                address,
-                self._payload_type,
-                dtmf_payload_type=KEYS_PAYLOAD_TYPE,
-                cname="watchword",
-                jitter_prefetch=0,
-                plc=False,
-                symmetric_rtp=True,
-            )
-        )
-        try:
-            session = await asyncio.shield(opening)
-        except asyncio.CancelledError:
-            # One of its two ports is open, and nobody else would close it.
-            await (await opening).close()
-            raise
-        assert isinstance(session, _Session)
+        self._pair.drain()
+        session = _Session(self._payload_type, self._keys_payload_type or KEYS_PAYLOAD_TYPE)
         session.peers = frozenset({address[0]})
-        session.on_dtmf = self._take_key
+        session.on_dtmf = lambda key, _duration: self.press(key, "rtp")
         session.on_audio = self._listen
+        try:
+            await session.begin(self._pair, address)
+        except BaseException:
+            await session.close()
+            raise
         self._session = session
 
     def start(self) -> None:
@@ -122,7 +160,10 @@ class Line:
         if offer is None:
             return self.offer()
         codecs = [self._payload_type]
-        answer, _ = negotiate_sdp(offer, self._host, self.port, codecs, dtmf_payload_type=KEYS_PAYLOAD_TYPE)
+        keys = _keys_payload_type(offer) or KEYS_PAYLOAD_TYPE
+        answer, _ = negotiate_sdp(offer, self._host, self._pair.port, codecs, dtmf_payload_type=keys)
+        if self._session is not None:
+            self._session.use_keys(keys)
         address = offer.rtp_address
         if self._session is not None and address is not None and _can_be_sent_to(address):
             self._session.peers = frozenset({address[0]})
@@ -158,6 +199,8 @@ class Line:
 
     async def dial_extension(self, extension: str) -> None:
         """Press the keys of an extension; a comma is a pause of a second."""
+        if not self._keys_payload_type:
+            raise NoKeys("the other side takes no keys (telephone-event, RFC 4733): no extension can be dialled")
         for sign in extension:
             self.play(sound.silence(_EXTENSION_PAUSE if sign == "," else 0.4))
             if sign != "," and self._session is not None:
@@ -170,6 +213,13 @@ class Line:
             await self._clock.stop()
         if self._session is not None:
             await self._session.close()
+        self._pair.close()
+
+    def press(self, key: str, way: str) -> None:
+        """A key comes, by RTP or by SIP INFO. Who sends each key by both ways is heard by the first one alone."""
+        self._keys_come_by = self._keys_come_by or way
+        if way == self._keys_come_by and not self._keys.full():
+            self._keys.put_nowait(key)
 
     def _tick(self) -> None:
         if self._session is None:
@@ -180,10 +230,6 @@ class Line:
         self._timestamp = (self._timestamp + sound.FRAME_SAMPLES) & 0xFFFF_FFFF
         if not self._waiting:
             self._silent.set()
-
-    def _take_key(self, key: str, _duration: int) -> None:
-        if not self._keys.full():
-            self._keys.put_nowait(key)
 
     def _listen(self, pcm: bytes, _timestamp: int) -> None:
         if sound.loudness(pcm) > LOUD:
@@ -200,34 +246,16 @@ def _can_be_sent_to(address: tuple[str, int] | None) -> bool:
         return False
 
 
+def _keys_payload_type(described: SdpMessage) -> int:
+    """Return the number under which the other side wants keys (RFC 3264 section 6.1); 0 where it wants none."""
+    audio = described.audio
+    numbers = [
+        codec.payload_type
+        for codec in (audio.codecs if audio is not None else ())
+        if codec.encoding_name.lower() == "telephone-event" and codec.clock_rate in {0, sound.RATE}
+    ]
+    return numbers[0] if numbers and 0 < numbers[0] < 128 and numbers[0] not in _NAMES else 0  # noqa: PLR2004
+
+
 def _quiet(payload_type: int) -> bytes:
     return sound.frames_of(sound.silence(sound.FRAME_SECONDS), payload_type)[0]
-
-
-class Ports:
-    """Pairs of UDP ports for calls, each used by one call at a time."""
-
-    def __init__(self, first: int, last: int) -> None:
-        self._free = deque(range(first + first % 2, last, 2))
-
-    def take(self, host: str) -> int | None:
-        """Return an even port that is free together with the next one, or None if there is none left."""
-        for _ in range(len(self._free)):
-            port = self._free.popleft()
-            if all(_is_free(host, one) for one in (port, port + 1)):
-                return port
-            self._free.append(port)
-        return None
-
-    def give_back(self, port: int) -> None:
-        """Let another call have it, as late as possible: what still comes in belongs to the last one."""
-        self._free.append(port)
-
-
-def _is_free(host: str, port: int) -> bool:
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-        return True

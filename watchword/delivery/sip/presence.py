@@ -9,13 +9,15 @@ import socket
 from collections.abc import Callable
 
 from aiosipua import IncomingCall, Registration, SipDigestAuth, SipRequest, SipResponse, SipUAS
-from aiosipua.dialog import create_dialog_from_request
+from aiosipua.dialog import create_dialog_from_request, dialog_matches, remote_cseq_valid
 from aiosipua.transport import MessageCallback
+from aiosipua.utils import format_addr
 
 from watchword.delivery.channel import Condition
+from watchword.delivery.sip import info_keys
 from watchword.delivery.sip.agent import Agent
 from watchword.delivery.sip.wire import Wire
-from watchword.delivery.sip.wishes import SipWishes
+from watchword.delivery.sip.wishes import Keepalive, SipWishes
 
 logger = logging.getLogger(__name__)
 
@@ -24,18 +26,30 @@ ASK_EVERY_SECONDS = 20.0
 ANSWER_SECONDS = 4.0
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
-REFUSES_US = "the telephone system refuses the user name or password"
+LOOKED_FOR_EVERY_SECONDS = 300.0
+"""So often the address of a telephone system that is never asked anything is looked up again."""
 _REFUSES_US = frozenset({401, 403, 407})
 
 
 class Presence:
     """One telephone system and how we stand with it."""
 
-    def __init__(self, name: str, wishes: SipWishes, *, moved: Callable[[IncomingCall], None]) -> None:
-        """``moved`` is told when the telephone system wants the sound of a call elsewhere (re-INVITE)."""
+    def __init__(
+        self,
+        name: str,
+        wishes: SipWishes,
+        *,
+        moved: Callable[[IncomingCall], None],
+        pressed: Callable[[str, str], None] = lambda _call_id, _key: None,
+    ) -> None:
+        """``moved`` is told when the telephone system wants the sound of a call elsewhere (re-INVITE).
+
+        ``pressed`` is told of keys that come by SIP INFO, with the Call-ID.
+        """
         self._name = name
         self._wishes = wishes
         self._moved = moved
+        self._pressed = pressed
         self._server: SipUAS | None = None
         self._registration: Registration | None = None
         self._ended: Callable[[str], None] = lambda _call_id: None
@@ -51,7 +65,14 @@ class Presence:
     @property
     def auth(self) -> SipDigestAuth | None:
         """What proves who we are, where the telephone system wants proof."""
-        return SipDigestAuth(self._wishes.user, self._wishes.password) if self._wishes.password else None
+        wishes = self._wishes
+        return SipDigestAuth(wishes.auth_user or wishes.user, wishes.password) if wishes.password else None
+
+    @property
+    def told_host(self) -> str:
+        """Our own address as the telephone system is told it: behind NAT it is another one than ours here."""
+        seen = self.agent.seen_as if self.agent is not None else None
+        return self._wishes.public_host or (seen[0] if seen is not None else "") or self.local_host
 
     async def keep(self, ended: Callable[[str], None]) -> None:
         """Come up, and again whenever the way is lost; ``ended`` is told of calls (Call-ID) that they hang up."""
@@ -61,6 +82,8 @@ class Presence:
             try:
                 await self._open()
                 await self._register()
+                if self._tells_another_address():
+                    await self._register()
                 self._note(Condition(is_up=True))
                 pause = FIRST_PAUSE_SECONDS
                 await self._watch()
@@ -79,7 +102,8 @@ class Presence:
 
     def note_refused(self) -> None:
         """The telephone system did not take our word in a call: nobody can be called until it answers again."""
-        self._note(Condition(is_up=False, words=REFUSES_US))
+        assert self.agent is not None
+        self._note(Condition(is_up=False, words=self.agent.refusal))
         self._refused.set()
 
     def _note(self, condition: Condition) -> None:
@@ -112,11 +136,13 @@ class Presence:
             await self._leave()
         wire = Wire((local_host, wishes.local_port or _free_port(local_host)), frozenset(peers))
         agent = Agent(wire, (peers[0], wishes.port), identity=f"sip:{wishes.user}@{wishes.realm}", auth=self.auth)
-        server = SipUAS(wire, uac=agent, user_agent="Watchword")
+        if wishes.public_host:
+            agent.advertised_addr = wishes.public_host, wire.local_addr[1]
+        server = SipUAS(wire, uac=agent, user_agent="Watchword", advertised_addr=agent.advertised_addr)
         server.on_reinvite = self._moved
         server.on_bye = lambda call, _request: self._ended(call.call_id)
         await server.start()
-        wire.listen_first(_declining(wire, agent))
+        wire.listen_first(self._listening(wire, agent))
         self._peers, self.local_host = frozenset(peers), local_host
         self._server, self.agent = server, agent
 
@@ -125,9 +151,27 @@ class Presence:
             await self._server.stop()
         self._server = self.agent = self._registration = None
 
+    def _tells_another_address(self) -> bool:
+        """Take over how the telephone system sees us, where something in between translates addresses (RFC 3581)."""
+        assert self.agent is not None
+        assert self._server is not None
+        seen = self.agent.seen_as
+        local_port = self.agent.transport.local_addr[1]
+        # Who names a port has it forwarded.
+        port = seen[1] if seen is not None and not self._wishes.local_port else local_port
+        told = self.told_host, port
+        if told == (self.agent.advertised_addr or self.agent.transport.local_addr):
+            return False
+        logger.info("%s: the telephone system is told another address than our own", self._name)
+        self.agent.advertised_addr = self._server.advertised_addr = told
+        if self._registration is not None:
+            self._registration.contact_uri = f"sip:{self._wishes.user}@{format_addr(*told)}"
+        return True
+
     async def _register(self) -> None:
         if not self._wishes.register:
-            await self._ask()
+            if self._wishes.keepalive is Keepalive.OPTIONS:
+                await self._ask()
             return
         assert self.agent is not None
         if self._registration is None:
@@ -136,7 +180,6 @@ class Presence:
                 f"sip:{self._wishes.user}@{self._wishes.realm}",
                 self.agent.address,
                 expires=REGISTERED_FOR,
-                auth=self.auth,
                 registrar_uri=f"sip:{self._wishes.realm}",
                 user_agent="Watchword",
             )
@@ -154,7 +197,7 @@ class Presence:
         except TimeoutError:
             raise _Trouble("the telephone system does not answer") from None
         if status in _REFUSES_US:
-            raise _Trouble(REFUSES_US)
+            raise _Trouble(self.agent.refusal)
         if status != 200:  # noqa: PLR2004
             raise _Trouble(f"the telephone system refuses to register us ({status})")
 
@@ -164,10 +207,13 @@ class Presence:
         if self._registration is not None:
             self._registration.on_failed = lambda *_why: lost.set()
             self._registration.on_expired = lambda _one: lost.set()
+        asks = self._wishes.keepalive is Keepalive.OPTIONS
         while True:
             try:
-                await asyncio.wait_for(lost.wait(), ASK_EVERY_SECONDS)
+                await asyncio.wait_for(lost.wait(), ASK_EVERY_SECONDS if asks else LOOKED_FOR_EVERY_SECONDS)
             except TimeoutError:
+                if not asks:
+                    return
                 await self._ask()
             else:
                 raise _Trouble(self.condition.words or "the telephone system has forgotten us")
@@ -176,29 +222,44 @@ class Presence:
         """Any answer shows that somebody is there; what it says does not matter (RFC 3261 section 11)."""
         assert self.agent is not None
         if await self.agent.ask("OPTIONS", seconds=ANSWER_SECONDS) is None:
-            raise _Trouble("the telephone system does not answer")
+            raise _Trouble('the telephone system does not answer; if it only ignores OPTIONS, say keepalive = "none"')
+
+    def _listening(self, wire: Wire, agent: Agent) -> MessageCallback:
+        """Nobody calls us. The library would keep each call that is declined until an ACK comes, or for ever."""
+        inner = wire.on_message
+        assert inner is not None
+
+        def take(message: SipRequest | SipResponse, address: tuple[str, int]) -> None:
+            method = message.method.upper() if isinstance(message, SipRequest) else ""
+            if isinstance(message, SipRequest) and method == "INVITE" and agent.get_call(message.call_id or "") is None:
+                wire.send_reply(create_dialog_from_request(message).create_response(message, 603))
+            elif isinstance(message, SipRequest) and method == "INFO":
+                self._take_info(wire, agent, message)
+            else:
+                inner(message, address)
+
+        return take
+
+    def _take_info(self, wire: Wire, agent: Agent, info: SipRequest) -> None:
+        """Hear a key that comes by SIP INFO; the library knows of none."""
+        call = agent.get_call(info.call_id or "")
+        if call is None or not dialog_matches(call.dialog, info):
+            wire.send_reply(create_dialog_from_request(info).create_response(info, 481))
+            return
+        if not remote_cseq_valid(call.dialog, info):
+            wire.send_reply(call.dialog.create_response(info, 500))
+            return
+        key = info_keys.key_of(info.content_type or "", info.text)
+        response = call.dialog.create_response(info, 200 if key is not None else 415)
+        if key is None:
+            response.headers.set_single("Accept", ", ".join(info_keys.KINDS))
+        wire.send_reply(response)
+        if key:
+            self._pressed(call.call_id, key)
 
 
 class _Trouble(OSError):
     """What an administrator reads about the telephone system."""
-
-
-def _declining(wire: Wire, agent: Agent) -> MessageCallback:
-    """Nobody calls us. The library would keep each call that is declined until an ACK comes, or for ever."""
-    inner = wire.on_message
-    assert inner is not None
-
-    def take(message: SipRequest | SipResponse, address: tuple[str, int]) -> None:
-        if (
-            isinstance(message, SipRequest)
-            and message.method.upper() == "INVITE"
-            and agent.get_call(message.call_id or "") is None
-        ):
-            wire.send_reply(create_dialog_from_request(message).create_response(message, 603))
-        else:
-            inner(message, address)
-
-    return take
 
 
 def _local_host(peer: str, port: int) -> str:

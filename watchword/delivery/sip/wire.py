@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from aiosipua import SipRequest, SipResponse
+from aiosipua.dialog import Dialog, dialog_matches
+from aiosipua.message import SipMessage
 from aiosipua.transport import UdpSipTransport
 
 # Both write whole addresses, and so the numbers that are called.
@@ -50,6 +52,10 @@ class Transaction:
     """Any answer came, a provisional one too."""
     final: asyncio.Future[SipResponse] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     timer: asyncio.TimerHandle | None = None
+    challenges: int = 0
+    """How often this request was sent before, with less proof of who we are."""
+    described: dict[str, bytes] = field(default_factory=dict)
+    """Descriptions of sessions that came with provisional answers, by the tag of who sent them."""
 
     @property
     def is_over(self) -> bool:
@@ -61,9 +67,16 @@ class Wire(UdpSipTransport):
     """A socket at which one telephone system is spoken to."""
 
     def __init__(self, local: tuple[str, int], peers: frozenset[str]) -> None:
-        """``peers`` are the addresses of the telephone system; what others send is dropped unread."""
+        """``peers`` are the addresses of the telephone system; what others send is dropped unread.
+
+        But for requests within a call: a trunk of several machines hangs up from another one than it was called at. Who
+        knows Call-ID and both tags of a call is one of them.
+        """
         super().__init__(local_addr=local)
         self._peers = peers
+        self._guest = ""
+        self.dialogs: Callable[[], Iterable[Dialog]] = tuple
+        """Returns the calls that are under way."""
         self._transactions: dict[Key, Transaction] = {}
         self._answers: dict[Asked, tuple[SipResponse, tuple[str, int]]] = {}
 
@@ -128,12 +141,35 @@ class Wire(UdpSipTransport):
 
     def _put(self, message: SipRequest | SipResponse, address: tuple[str, int]) -> None:
         # A request says where its answer goes: never to others, nor to a port that closes the socket for good.
-        if self._udp_transport is not None and address[0] in self._peers and 0 < address[1] < 65_536:  # noqa: PLR2004
+        is_known = address[0] in self._peers or address[0] == self._guest
+        if self._udp_transport is not None and is_known and 0 < address[1] < 65_536:  # noqa: PLR2004
             super().send(message, address)
 
     def _dispatch(self, data: bytes, addr: tuple[str, int]) -> None:
         if addr[0] in self._peers:
             super()._dispatch(data, addr)
+        elif self._is_within_a_call(data, addr[0]):
+            self._guest = addr[0]
+            try:
+                super()._dispatch(data, addr)
+            finally:
+                self._guest = ""
+
+    def _is_within_a_call(self, data: bytes, host: str) -> bool:
+        """Whether a stranger speaks of a call that only its telephone system knows. Others are not even parsed."""
+        if any(said[0] == host and call_id.encode() in data for (_, call_id, _), (_, said) in self._answers.items()):
+            # It asks again what was answered to it.
+            return True
+        named = [one for one in self.dialogs() if one.remote_tag and one.call_id.encode() in data]
+        if not named:
+            return False
+        try:
+            message = SipMessage.parse(data)
+        except ValueError:
+            return False
+        return isinstance(message, SipRequest) and any(
+            message.call_id == dialog.call_id and dialog_matches(dialog, message) for dialog in named
+        )
 
     async def stop(self) -> None:
         """Close, once all that was asked is answered or a moment has passed; nothing is sent any more."""

@@ -1,0 +1,486 @@
+"""Telephone systems as people report them: challenges, keys, addresses and answers that others do otherwise."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from aiosipua import SipRequest, parse_sdp
+from aiosipua.headers import parse_auth
+
+from tests.delivery.test_voice_sound import wav
+from tests.phones.calling import Reports, call, caller, is_idle, run
+from tests.phones.pbx import HOST, Pbx, Peer, key_packet, pbx, peer, sound_at
+from tests.phones.smsc import free_even_port
+from tests.phones.test_smpp_links import until
+from watchword.delivery.channel import DeliveryFailed, Result
+from watchword.delivery.sip import presence
+from watchword.delivery.sip.carrier import SipCarrier
+from watchword.delivery.sip.wishes import Keepalive, Keys
+from watchword.delivery.voice import speech
+
+OTHER_HOST = "127.0.0.2"
+
+
+@pytest.fixture(autouse=True)
+def voice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speech, "is_available", lambda: True)
+    monkeypatch.setattr(speech, "speak", lambda _words, _language: wav(b"\1\0" * 800))
+
+
+@asynccontextmanager
+async def answered(sound: str = "", **wishes: Any) -> AsyncIterator[tuple[Pbx, SipRequest, Peer, SipCarrier, Reports]]:
+    """Place a call with two digits to press, and pick up."""
+    async with pbx() as system, caller(system.port, **wishes) as (carrier, reports):
+        telephone = await peer()
+        sending = asyncio.ensure_future(carrier.send(call(match="47")))
+        invite = await system.takes("INVITE")
+        system.say(invite, 180)
+        await sending
+        system.say(invite, 200, sound=(sound or sound_at(telephone.port)).replace("PORT", str(telephone.port)))
+        await system.takes("ACK")
+        try:
+            yield system, invite, telephone, carrier, reports
+        finally:
+            telephone.transport.close()
+
+
+def rtp_port(invite: SipRequest) -> int:
+    address = parse_sdp(invite.text).rtp_address
+    assert address is not None
+    return address[1]
+
+
+# Challenges -----------------------------------------------------------------------------------------------------------
+
+
+def challenge(nonce: str, *, realm: str = "pbx.example", algorithm: str = "MD5", more: str = ', qop="auth"') -> str:
+    return f'Digest realm="{realm}", nonce="{nonce}", algorithm={algorithm}{more}'
+
+
+def stale(nonce: str) -> str:
+    return challenge(nonce, more=', qop="auth", stale=true')
+
+
+def proof(request: SipRequest, header: str = "authorization") -> dict[str, str]:
+    return parse_auth(request.get_header(header) or "", credentials=True).params
+
+
+def test_a_stale_nonce_in_a_registration_is_no_wrong_password() -> None:
+    async def play() -> None:
+        async with pbx() as system, caller(system.port, password="opensesame", register=True) as (carrier, _):
+            system.say(await system.takes("REGISTER"), 401, WWW_Authenticate=challenge("n1"))
+            second = await system.takes("REGISTER")
+            system.say(second, 401, WWW_Authenticate=stale("n2"))
+            third = await system.takes("REGISTER")
+            assert [proof(one)["nonce"] for one in (second, third)] == ["n1", "n2"]
+            assert "refuses" not in carrier.condition.words
+            system.say(third, 200, Expires="300")
+            await until(lambda: carrier.condition.is_up)
+            leaving = asyncio.ensure_future(carrier.stop())
+            system.say(await system.takes("REGISTER"), 200)
+            await leaving
+
+    run(play)
+
+
+def test_a_stale_nonce_in_a_call_is_no_wrong_password() -> None:
+    async def play() -> None:
+        async with pbx() as system, caller(system.port, password="opensesame") as (carrier, _):
+            sending = asyncio.ensure_future(carrier.send(call()))
+            system.say(await system.takes("INVITE"), 407, Proxy_Authenticate=challenge("n1"))
+            await system.takes("ACK")
+            system.say(await system.takes("INVITE"), 407, Proxy_Authenticate=stale("n2"))
+            await system.takes("ACK")
+            third = await system.takes("INVITE")
+            assert proof(third, "proxy-authorization")["nonce"] == "n2"
+            system.say(third, 486)
+            with pytest.raises(DeliveryFailed) as caught:
+                await sending
+            assert caught.value.result is Result.BUSY
+            assert carrier.condition.is_up
+
+    run(play)
+
+
+def test_a_proxy_and_the_telephone_system_behind_it_may_both_ask() -> None:
+    async def play() -> None:
+        async with pbx() as system, caller(system.port, password="opensesame") as (carrier, _):
+            sending = asyncio.ensure_future(carrier.send(call()))
+            system.say(await system.takes("INVITE"), 407, Proxy_Authenticate=challenge("n1", realm="proxy.example"))
+            await system.takes("ACK")
+            system.say(await system.takes("INVITE"), 401, WWW_Authenticate=challenge("n2"))
+            await system.takes("ACK")
+            third = await system.takes("INVITE")
+            assert (proof(third)["nonce"], proof(third, "proxy-authorization")["nonce"]) == ("n2", "n1")
+            system.say(third, 486)
+            with pytest.raises(DeliveryFailed):
+                await sending
+
+    run(play)
+
+
+def test_the_first_challenge_that_we_know_is_answered() -> None:
+    """RFC 8760 section 2.3: the topmost one that the client supports."""
+
+    async def play() -> None:
+        async with pbx() as system, caller(system.port, password="opensesame") as (carrier, _):
+            sending = asyncio.ensure_future(carrier.send(call()))
+            asked = [challenge("n0", algorithm="BLAKE9"), challenge("n1", algorithm="SHA-512-256"), challenge("n2")]
+            system.say(await system.takes("INVITE"), 401, WWW_Authenticate=asked)
+            await system.takes("ACK")
+            second = await system.takes("INVITE")
+            assert (proof(second)["nonce"], proof(second)["algorithm"]) == ("n1", "SHA-512-256")
+            system.say(second, 486)
+            with pytest.raises(DeliveryFailed):
+                await sending
+
+    run(play)
+
+
+@pytest.mark.parametrize(
+    ("asked", "password", "words"),
+    [
+        pytest.param([challenge("n1"), challenge("n2")], "wrong", "refuses the user name or password", id="wrong"),
+        pytest.param([stale("n1"), stale("n1")], "wrong", "refuses the user name or password", id="the same nonce"),
+        pytest.param([challenge("n1", algorithm="BLAKE9")], "x", "a proof of a kind that we don't know", id="unknown"),
+        pytest.param([challenge("n1")], "", "wants a password, and this channel has none", id="none"),
+    ],
+)
+def test_a_refusal_says_what_it_is_until_a_call_goes_well(asked: list[str], password: str, words: str) -> None:
+    async def play() -> None:
+        async with pbx() as system, caller(system.port, password=password) as (carrier, _):
+            sending = asyncio.ensure_future(carrier.send(call()))
+            for one in asked:
+                system.say(await system.takes("INVITE"), 401, WWW_Authenticate=one)
+                await system.takes("ACK")
+            with pytest.raises(DeliveryFailed) as caught:
+                await sending
+            assert caught.value.is_useless_again
+            assert words in carrier.condition.words
+            # The telephone system answers OPTIONS, and the channel is not up for that.
+            await until(carrier._presence.is_up.is_set)
+            assert not carrier.condition.is_up
+            assert words in carrier.condition.words
+
+            telephone = await peer()
+            sending = asyncio.ensure_future(carrier.send(call("", words="A test.")))
+            system.say(await system.takes("INVITE"), 200, sound=sound_at(telephone.port))
+            await sending
+            await until(lambda: carrier.condition.is_up)
+            telephone.transport.close()
+
+    run(play)
+
+
+def test_who_proves_to_be_us_may_have_another_name_than_our_address() -> None:
+    async def play() -> None:
+        wishes = {"user": "200", "auth_user": "auth-7", "password": "opensesame", "register": True}
+        async with pbx() as system, caller(system.port, **wishes):
+            first = await system.takes("REGISTER")
+            system.say(first, 401, WWW_Authenticate=challenge("n1"))
+            second = await system.takes("REGISTER")
+            assert "sip:200@" in (second.get_header("from") or "")
+            assert proof(second)["username"] == "auth-7"
+            system.say(second, 403)
+
+    run(play)
+
+
+# Keys -----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("named", [101, 100, 96, 127])
+@pytest.mark.parametrize("sent", ["named", "offered"])
+def test_keys_are_heard_under_the_number_that_either_side_named(named: int, sent: str) -> None:
+    async def play() -> None:
+        sound = sound_at(4000).replace("4000", "PORT").replace("101", str(named))
+        async with answered(sound) as (system, invite, telephone, carrier, reports):
+            await telephone.wait_for(3)
+            payload_type = named if sent == "named" else 101
+            for number, key in enumerate((4, 7), 1):
+                packet = key_packet(key, number, payload_type=payload_type)
+                telephone.transport.sendto(packet, (HOST, rtp_port(invite)))
+            await reports.wait_for(Result.APPROVED, 5)
+            system.ask(invite, "BYE")
+            await is_idle(carrier)
+
+    run(play)
+
+
+def test_the_keys_of_an_extension_are_sent_under_the_number_that_the_answer_names() -> None:
+    async def play() -> None:
+        async with pbx() as system, caller(system.port) as (carrier, _reports):
+            telephone = await peer()
+            sending = asyncio.ensure_future(carrier.send(call(extension="5")))
+            invite = await system.takes("INVITE")
+            system.say(invite, 200, sound=sound_at(telephone.port).replace("101", "96"))
+            await sending
+            await until(lambda: any(octets[1] & 0x7F == 96 for octets in telephone.got if len(octets) == 16))
+            assert not any(octets[1] & 0x7F == 101 for octets in telephone.got)
+            system.ask(invite, "BYE")
+            await is_idle(carrier)
+            telephone.transport.close()
+
+    run(play)
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("application/dtmf-relay", "Signal={}\r\nDuration=160\r\n"),
+        ("Application/DTMF-Relay; charset=utf-8", "Duration= 160\nSignal= {}\n"),
+        ("application/dtmf", "{}"),
+    ],
+)
+def test_keys_by_sip_info_are_heard_and_answered(kind: str, body: str) -> None:
+    async def play() -> None:
+        async with answered() as (system, invite, telephone, carrier, reports):
+            await telephone.wait_for(3)
+            for digit in "47":
+                system.ask(invite, "INFO", sound=body.format(digit), Content_Type=kind)
+                assert (await system.hears()).status_code == 200
+            await reports.wait_for(Result.APPROVED, 5)
+            system.ask(invite, "BYE")
+            await is_idle(carrier)
+
+    run(play)
+
+
+def test_a_key_that_comes_both_ways_is_one_key() -> None:
+    async def play() -> None:
+        async with answered() as (system, invite, telephone, carrier, reports):
+            await telephone.wait_for(3)
+            for number, key in enumerate((4, 7), 1):
+                telephone.transport.sendto(key_packet(key, number), (HOST, rtp_port(invite)))
+                system.ask(invite, "INFO", sound=f"Signal={key}\r\n", Content_Type="application/dtmf-relay")
+                assert (await system.hears()).status_code == 200
+            await reports.wait_for(Result.APPROVED, 5)
+            system.ask(invite, "BYE")
+            await is_idle(carrier)
+
+    run(play)
+
+
+def test_info_that_is_no_key_is_answered_by_the_book_and_changes_nothing() -> None:
+    async def play() -> None:
+        async with answered() as (system, invite, telephone, carrier, reports):
+            await telephone.wait_for(3)
+            statuses = []
+            for kind, body in (
+                ("application/media_control+xml", "<x/>"),
+                ("application/dtmf", "16"),
+                ("application/dtmf-relay", ""),
+            ):
+                system.ask(invite, "INFO", sound=body, Content_Type=kind)
+                statuses.append((await system.hears()).status_code)
+            system.ask(invite, "INFO", sound="4", tag="nobody", Content_Type="application/dtmf")
+            statuses.append((await system.hears()).status_code)
+            assert statuses == [415, 200, 200, 481]
+            assert reports.results == [Result.DELIVERED]
+            system.ask(invite, "BYE")
+            await is_idle(carrier)
+
+    run(play)
+
+
+def without_keys(port: int) -> str:
+    return "\r\n".join(line for line in sound_at(port).replace(" 0 101", " 0").split("\r\n") if "101" not in line)
+
+
+def test_who_sends_no_keys_is_said_on_the_channel_and_another_carrier_may_have_the_call() -> None:
+    async def play() -> None:
+        async with pbx() as system, caller(system.port) as (carrier, _reports):
+            telephone = await peer()
+            sending = asyncio.ensure_future(carrier.send(call()))
+            system.say(await system.takes("INVITE"), 200, sound=without_keys(telephone.port))
+            with pytest.raises(DeliveryFailed) as caught:
+                await sending
+            assert (caught.value.permanent, caught.value.is_useless_again) == (False, True)
+            assert not carrier.condition.is_up
+            assert carrier.condition.words.startswith("calls are answered without telephone events (RFC 4733)")
+            telephone.transport.close()
+
+    run(play)
+
+
+def test_a_telephone_system_that_sends_keys_by_info_alone_is_spoken_to() -> None:
+    async def play() -> None:
+        async with answered(without_keys(4000).replace("4000", "PORT"), keys=Keys.INFO) as (
+            system,
+            invite,
+            telephone,
+            carrier,
+            reports,
+        ):
+            await telephone.wait_for(3)
+            for digit in "47":
+                system.ask(invite, "INFO", sound=digit, Content_Type="application/dtmf")
+                await system.hears()
+            await reports.wait_for(Result.APPROVED, 5)
+            system.ask(invite, "BYE")
+            await is_idle(carrier)
+
+    run(play)
+
+
+# Sound and addresses --------------------------------------------------------------------------------------------------
+
+
+def test_a_description_that_came_with_the_ringing_counts() -> None:
+    async def play() -> None:
+        async with pbx() as system, caller(system.port) as (carrier, reports):
+            telephone = await peer()
+            sending = asyncio.ensure_future(carrier.send(call(match="47")))
+            invite = await system.takes("INVITE")
+            system.say(invite, 183, sound=sound_at(telephone.port))
+            await sending
+            system.say(invite, 200)
+            await system.takes("ACK")
+            await telephone.wait_for(3)
+            system.ask(invite, "BYE")
+            await is_idle(carrier)
+            assert Result.FAILED not in reports.results
+            telephone.transport.close()
+
+    run(play)
+
+
+def test_two_channels_with_the_same_ports_for_sound_never_share_one() -> None:
+    first = free_even_port()
+    ports = {"first_rtp_port": first, "last_rtp_port": first + 7, "calls_at_once": 4}
+
+    async def play() -> None:
+        async with (
+            pbx() as system,
+            caller(system.port, **ports) as (one, _),
+            caller(system.port, **ports) as (other, _),
+        ):
+            sending = [asyncio.ensure_future(carrier.send(call())) for carrier in (one, other, one, other)]
+            invites = [await system.takes("INVITE") for _ in sending]
+            assert sorted(rtp_port(invite) for invite in invites) == [first, first + 2, first + 4, first + 6]
+            # Bound before anybody answers: a fifth call finds none.
+            with pytest.raises(DeliveryFailed) as caught:
+                await one.send(call())
+            assert caught.value.is_full
+            for task in sending:
+                task.cancel()
+
+    run(play)
+
+
+def test_the_public_address_is_told_and_the_own_one_is_bound() -> None:
+    async def play() -> None:
+        async with pbx() as system, caller(system.port, public_host="203.0.113.7") as (carrier, _reports):
+            sending = asyncio.ensure_future(carrier.send(call()))
+            invite = await system.takes("INVITE")
+            address = parse_sdp(invite.text).rtp_address
+            assert address is not None
+            assert address[0] == "203.0.113.7"
+            assert "@203.0.113.7:" in f"@{(invite.get_header('contact') or '').removeprefix('<sip:')}"
+            assert "203.0.113.7:" in (invite.get_header("via") or "")
+            system.say(invite, 486)
+            with pytest.raises(DeliveryFailed) as caught:
+                await sending
+            assert caught.value.result is Result.BUSY
+
+    run(play)
+
+
+def test_behind_a_translator_the_address_that_the_telephone_system_sees_is_told() -> None:
+    """RFC 3581: received and rport of the answer to the first request."""
+
+    async def play() -> None:
+        async with pbx() as system:
+            system.sees_caller_as = ("198.51.100.9", 40_123)
+            async with caller(system.port, register=True) as (carrier, _reports):
+                first = await system.takes("REGISTER")
+                system.say(first, 200, Expires="300")
+                second = await system.takes("REGISTER")
+                assert "198.51.100.9:40123" in (second.get_header("contact") or "")
+                assert "198.51.100.9" not in (first.get_header("contact") or "")
+                system.say(second, 200, Expires="300")
+                sending = asyncio.ensure_future(carrier.send(call()))
+                invite = await system.takes("INVITE")
+                assert "198.51.100.9:40123" in (invite.get_header("contact") or "")
+                assert "c=IN IP4 198.51.100.9" in invite.text
+                system.say(invite, 486)
+                with pytest.raises(DeliveryFailed):
+                    await sending
+                await system.takes("ACK")
+                leaving = asyncio.ensure_future(carrier.stop())
+                system.say(await system.takes("REGISTER"), 200)
+                await leaving
+
+    run(play)
+
+
+def test_a_trunk_of_several_machines_may_hang_up_from_another_one() -> None:
+    async def play() -> None:
+        async with answered() as (system, invite, telephone, carrier, _reports):
+            await telephone.wait_for(3)
+            other = await peer(OTHER_HOST)
+            system.ask(invite, "BYE", by=other.transport, tag="nobody")
+            system.ask(invite, "BYE", by=other.transport)
+            await other.wait_for(1)
+            await is_idle(carrier)
+            assert other.got[0].startswith(b"SIP/2.0 200 ")
+            assert len(other.got) == 1
+            other.transport.close()
+
+    run(play)
+
+
+def test_a_trunk_that_ignores_options_is_used_where_the_file_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(presence, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(presence, "ASK_EVERY_SECONDS", 0.1)
+
+    async def play() -> None:
+        async with pbx() as system:
+            system.ignores_options = True
+            async with caller(system.port) as (asking, _):
+                await until(lambda: 'say keepalive = "none"' in asking.condition.words)
+            async with caller(system.port, keepalive=Keepalive.NONE) as (carrier, _):
+                sending = asyncio.ensure_future(carrier.send(call()))
+                system.say(await system.takes("INVITE"), 486)
+                with pytest.raises(DeliveryFailed) as caught:
+                    await sending
+                assert caught.value.result is Result.BUSY
+
+    run(play)
+
+
+# Refusals -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [302, 403, 415, 488, 606])
+def test_what_is_refused_because_of_how_we_call_is_not_repeated(status: int) -> None:
+    async def play() -> None:
+        async with pbx() as system, caller(system.port) as (carrier, _reports):
+            sending = asyncio.ensure_future(carrier.send(call()))
+            system.say(await system.takes("INVITE"), status)
+            with pytest.raises(DeliveryFailed) as caught:
+                await sending
+            assert (caught.value.permanent, caught.value.is_useless_again) == (False, True)
+            assert carrier.condition.is_up
+
+    run(play)
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"), [("30", 30.0), ("18;duration=60", 18.0), ("99999999", 3600.0), ("soon", 0.0)]
+)
+def test_a_telephone_system_that_says_when_to_try_again_is_listened_to(said: str, seconds: float) -> None:
+    async def play() -> None:
+        async with pbx() as system, caller(system.port) as (carrier, _reports):
+            sending = asyncio.ensure_future(carrier.send(call()))
+            system.say(await system.takes("INVITE"), 503, Retry_After=said)
+            with pytest.raises(DeliveryFailed) as caught:
+                await sending
+            assert caught.value.retry_after_seconds == seconds
+            assert not caught.value.is_useless_again
+
+    run(play)

@@ -1,0 +1,99 @@
+"""Proof of who we are for a SIP request: HTTP digest (RFC 7616, RFC 8760). Pure, but for the client's nonce.
+
+The library answers MD5 and SHA-256 with qop auth, looks at the first challenge only, and at that once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable
+
+from aiosipua import SipDigestAuth, SipRequest, SipResponse
+from aiosipua.headers import AuthChallenge, AuthCredentials, parse_auth, stringify_auth
+
+HEADERS = {401: ("WWW-Authenticate", "Authorization"), 407: ("Proxy-Authenticate", "Proxy-Authorization")}
+"""Where a challenge stands, and where its answer (RFC 3261 sections 22.2 and 22.3)."""
+_HASHES = {"MD5": "md5", "SHA-256": "sha256", "SHA-512-256": "sha512_256"}
+_SESSION = "-SESS"
+
+
+def challenges_of(response: SipResponse) -> list[AuthChallenge]:
+    """Return what a response wants to be answered, the telephone system's favourite first."""
+    asks, _answers = HEADERS[response.status_code]
+    return [parse_auth(text) for text in response.headers.get(asks.lower())]
+
+
+def can_answer(challenge: AuthChallenge) -> bool:
+    """Whether we know the algorithm and the quality of protection that a challenge wants."""
+    qops = _qops(challenge)
+    return (
+        challenge.scheme.lower() == "digest"
+        and bool(challenge.params.get("nonce"))
+        and _algorithm(challenge).removesuffix(_SESSION) in _HASHES
+        and (not qops or not {"auth", "auth-int"}.isdisjoint(qops))
+    )
+
+
+def answer(auth: SipDigestAuth, request: SipRequest, response: SipResponse) -> tuple[str, list[str]] | None:
+    """Return the header with which a request is to be sent once more, and its values; None if there is no answer.
+
+    There is none where the challenge was answered before: only a nonce that is called stale is worth another try
+    (RFC 7616 section 3.3). What other realms wanted stays.
+    """
+    known = [challenge for challenge in challenges_of(response) if can_answer(challenge)]
+    if not known:
+        return None
+    challenge = known[0]
+    realm = challenge.params.get("realm", "")
+    _asks, name = HEADERS[response.status_code]
+    kept = []
+    for text in request.headers.get(name.lower()):
+        given = parse_auth(text, credentials=True)
+        if given.params.get("realm", "") != realm:
+            kept.append(text)
+            continue
+        is_stale = challenge.params.get("stale", "").lower() == "true"
+        if not is_stale or given.params.get("nonce") == challenge.params.get("nonce"):
+            return None
+    return name, [*kept, stringify_auth(_credentials(auth, challenge, request))]
+
+
+def _credentials(auth: SipDigestAuth, challenge: AuthChallenge, request: SipRequest) -> AuthCredentials:
+    algorithm, realm, nonce = _algorithm(challenge), challenge.params.get("realm", ""), challenge.params["nonce"]
+    name = _HASHES[algorithm.removesuffix(_SESSION)]
+    hashed: Callable[[str | bytes], str] = lambda data: hashlib.new(  # noqa: E731
+        name, data.encode() if isinstance(data, str) else data, usedforsecurity=False
+    ).hexdigest()
+    cnonce, count = secrets.token_hex(8), "00000001"
+    secret = hashed(f"{auth.username}:{realm}:{auth.password}")
+    if algorithm.endswith(_SESSION):
+        secret = hashed(f"{secret}:{nonce}:{cnonce}")
+    asked = f"{request.method}:{request.uri}"
+    params = {"username": auth.username, "realm": realm, "nonce": nonce, "uri": request.uri}
+    # A challenge without an algorithm means MD5; some that leave it out refuse to see it named.
+    if "algorithm" in challenge.params:
+        params["algorithm"] = challenge.params["algorithm"]
+    qops = _qops(challenge)
+    if not qops:
+        response = hashed(f"{secret}:{nonce}:{hashed(asked)}")
+        # RFC 7616 section 3.4.5: a session's secret is made of the client's nonce even without qop.
+        extra = {"cnonce": cnonce} if algorithm.endswith(_SESSION) else {}
+    else:
+        qop = "auth" if "auth" in qops else "auth-int"
+        if qop == "auth-int":
+            asked += f":{hashed(request.body)}"
+        response = hashed(f"{secret}:{nonce}:{count}:{cnonce}:{qop}:{hashed(asked)}")
+        extra = {"qop": qop, "nc": count, "cnonce": cnonce}
+    params |= {"response": response, **extra}
+    if "opaque" in challenge.params:
+        params["opaque"] = challenge.params["opaque"]
+    return AuthCredentials(scheme="Digest", params=params)
+
+
+def _algorithm(challenge: AuthChallenge) -> str:
+    return challenge.params.get("algorithm", "MD5").upper()
+
+
+def _qops(challenge: AuthChallenge) -> set[str]:
+    return {qop.strip().lower() for qop in challenge.params.get("qop", "").split(",") if qop.strip()}
