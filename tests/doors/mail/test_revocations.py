@@ -209,6 +209,24 @@ def test_a_command_that_is_not_there_is_logged(caplog: pytest.LogCaptureFixture)
     assert "/no/such/doveadm can't be run" in caplog.text
 
 
+def test_a_mistake_of_any_kind_stops_nobody_from_being_put_out_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(revocations, "TROUBLE_SECONDS", 0.0)
+    rows = Rows()
+    real, mistakes = rows.after, [KeyError("one"), ZeroDivisionError("two")]
+
+    def after(number: int) -> list[Row]:
+        if mistakes:
+            raise mistakes.pop()
+        if not rows.rows:
+            rows.add(1, "alice@harbour.example")
+        return real(number)
+
+    monkeypatch.setattr(rows, "after", after)
+    assert watch(tmp_path / "log", rows, bool) == ["alice@harbour.example"]
+
+
 def test_the_command_inherits_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WATCHWORD_KEYS", "v1:hunter2")
     monkeypatch.setenv("PGPASSWORD", "hunter2")

@@ -19,6 +19,7 @@ from datetime import UTC, datetime, timedelta
 from django.db import Error as DatabaseError
 from django.db import close_old_connections
 
+from watchword.audit.outbox import cause_of
 from watchword.core.child_environment import child_environment
 from watchword.core.database_errors import name_of_trouble
 from watchword.signin.models import Revocation
@@ -26,6 +27,7 @@ from watchword.signin.models import Revocation
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.3
+TROUBLE_SECONDS = 2.0
 OVERLAP = timedelta(seconds=60)
 """How far back rows are looked at again: one can be committed after another that has a higher number."""
 
@@ -136,6 +138,9 @@ class Watcher:
                     if not self._has_failed:
                         log.warning("the ended accesses can't be read now: %s", name_of_trouble(error))
                     self._has_failed = True
+                except Exception as error:  # noqa: BLE001  (whoever loses access next must be put out all the same)
+                    log.error("ended accesses were left out by a mistake: %s", cause_of(error))
+                    await asyncio.sleep(TROUBLE_SECONDS)
                 await asyncio.sleep(POLL_SECONDS)
         finally:
             kicks = list(self._kicks)
@@ -151,6 +156,12 @@ class Watcher:
             kick.add_done_callback(self._kicks.discard)
 
     async def _close_connections(self, sign_in_name: str) -> None:
+        try:
+            await self._kick_twice(sign_in_name)
+        except Exception as error:  # noqa: BLE001  (one person's trouble is that one's)
+            log.error("connections of %r were not closed: %s", sign_in_name, cause_of(error))
+
+    async def _kick_twice(self, sign_in_name: str) -> None:
         since = datetime.now(UTC) - timedelta(seconds=SECOND_LOOK_SECONDS)
         await self._kick(sign_in_name)
         if self._was_let_in_since(sign_in_name, since):

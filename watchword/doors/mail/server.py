@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from socket import socket
 
+from watchword.audit.outbox import cause_of
 from watchword.core.keyring import KeyRing
 from watchword.doors.mail.connection_limits import MOST_CONNECTIONS
 from watchword.doors.mail.connections import Door
@@ -119,7 +120,10 @@ def _raise_file_limit() -> None:
 async def _sweep(door: Door) -> None:
     while True:
         await asyncio.sleep(SWEEP_SECONDS)
-        door.end_idle(asyncio.get_running_loop().time())
+        try:
+            door.end_idle(asyncio.get_running_loop().time())
+        except Exception as error:  # noqa: BLE001  (idle connections must go on ending)
+            log.error("idle connections could not be ended: %s", cause_of(error))
 
 
 async def _stop(door: Door, servers: Sequence[asyncio.Server], tasks: Sequence[asyncio.Task[None]]) -> None:

@@ -131,10 +131,12 @@ def _refuse_busy(wanted: Ports) -> None:
 
 def _children(wanted: Ports) -> list[Child]:
     command = ["watchword.config.command"]
+    # They end with this process, also when it is killed.
+    serve = ["serve", "--parent", str(os.getpid())]
     return [
-        Child("the web server", python(*command, "serve", "web", "--listen", f"{HOST}:{wanted.web}")),
-        Child("the mail door", python(*command, "serve", "mail")),
-        Child("the worker", python(*command, "serve", "worker")),
+        Child("the web server", python(*command, *serve, "web", "--listen", f"{HOST}:{wanted.web}")),
+        Child("the mail door", python(*command, *serve, "mail")),
+        Child("the worker", python(*command, *serve, "worker")),
         Child(
             "the mailbox",
             python(
@@ -147,7 +149,7 @@ def _children(wanted: Ports) -> list[Child]:
             ),
         ),
         *(
-            [Child("the way to phones", python(*command, "serve", "phones"))]
+            [Child("the way to phones", python(*command, *serve, "phones"))]
             if settings.WATCHWORD_PHONES.carriers
             else []
         ),
