@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -187,6 +188,20 @@ def test_an_import_first_shows_what_would_happen_then_does_it(root: Client, worl
     assert found is not None
     assert found.user == zoe
     assert "line 2 is about the same person" in text(done.encode())
+
+
+@pytest.mark.parametrize(("days", "hours"), [("", 24), ("7", 168), ("365", 24)])
+def test_links_for_new_people_last_a_day_or_as_long_as_the_page_says(
+    root: Client, world: World, days: str, hours: int
+) -> None:
+    page = upload(root, "Username;Name\r\nzoë@harbour.example;Zoë\r\n".encode())
+    assert "The links for new people last" in text(page.encode())
+    done = root.post("/admin/users/import/", {"draft": kept(page), "days": days}).content.decode()
+    assert f"once, within {hours} hours" in text(done.encode())
+    token = re.search(r"/invitation/([^/]+)/", done)
+    assert token is not None
+    assert invitations.find(token[1], now=timezone.now() + timedelta(hours=hours, minutes=-1)) is not None
+    assert invitations.find(token[1], now=timezone.now() + timedelta(hours=hours)) is None
 
 
 def test_a_file_of_states_is_imported_with_a_result_for_each_row(root: Client, world: World) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from uuid import UUID
 
 from django.db import transaction
@@ -25,7 +26,7 @@ from watchword.directory.people_file import FileKind, PeopleFile, Row, squashed
 from watchword.directory.permission import NotAllowed, demand
 from watchword.directory.roles import Act
 from watchword.signin.actions import set_mfa_state
-from watchword.signin.invitations import invite
+from watchword.signin.invitations import LASTS, invite
 
 PEOPLE_AT_ONCE = 2_000
 """How many people one query asks for: SQLite takes 32,766 values in a statement."""
@@ -56,9 +57,17 @@ class _Refused(Exception):
 
 
 def import_rows(
-    file: PeopleFile, *, organisation: Organisation, by: User | None, origin: Origin, is_real: bool
+    file: PeopleFile,
+    *,
+    organisation: Organisation,
+    by: User | None,
+    origin: Origin,
+    is_real: bool,
+    links_last: timedelta = LASTS,
 ) -> Imported:
     """Import every row, or only try it, and return what became of each.
+
+    ``links_last`` is how long the links are good for by which people who are created choose a password.
 
     ``by`` None is the command line. Raises NotAllowed for somebody who may import no file of this kind.
     """
@@ -78,7 +87,7 @@ def import_rows(
             continue
         if key:
             seen[person] = row.line
-        results.append(_one(file.kind, row, organisation, by, origin, follows.get(person), is_real=is_real))
+        results.append(_one(file.kind, row, organisation, by, origin, follows.get(person), links_last, is_real=is_real))
     if is_real:
         counts = Counter(result.outcome for result in results)
         record(
@@ -132,6 +141,7 @@ def _one(
     by: User | None,
     origin: Origin,
     follows: Consequence | None,
+    links_last: timedelta,
     *,
     is_real: bool,
 ) -> Result:
@@ -143,7 +153,7 @@ def _one(
     try:
         with transaction.atomic():
             if kind is FileKind.PEOPLE:
-                result = _person(row, organisation, by, origin)
+                result = _person(row, organisation, by, origin, links_last)
             else:
                 result = _state(row, organisation, by, origin, follows)
             if not is_real:
@@ -159,7 +169,7 @@ def _one(
     return Result(row.line, name, "refused", said, display_name=shown)
 
 
-def _person(row: Row, organisation: Organisation, by: User | None, origin: Origin) -> Result:
+def _person(row: Row, organisation: Organisation, by: User | None, origin: Origin, links_last: timedelta) -> Result:
     now = timezone.now()
     values = {name: row.cells[name] for name in EDITABLE if name in row.cells}
     name = values["sign_in_name"]
@@ -175,7 +185,7 @@ def _person(row: Row, organisation: Organisation, by: User | None, origin: Origi
             origin=origin,
             now=now,
         )
-        invited = invite(user, by=by, origin=origin, now=now)
+        invited = invite(user, by=by, origin=origin, now=now, lasts=links_last)
         return Result(row.line, name, "created", token=invited.token)
     if user.organisation_id != organisation.pk:
         # Said as for any other foreign name, so that nothing is told about other organisations.

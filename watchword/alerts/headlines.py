@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from watchword.alerts.rules import Rule, texts_in
+from watchword.directory.roles import ROLE_NAMES, Role
 
 
 def headline_of(rule: Rule, times: int) -> str:
@@ -22,6 +23,9 @@ def next_step_of(rule: Rule) -> str:
 
 
 _NEXT_STEPS = {
+    Rule.ROLE_GIVEN: gettext_lazy(
+        "Was it meant? Ask whoever gave it. A role that nobody can explain: take it away and reset the password."
+    ),
     Rule.CODE_MISSING: gettext_lazy(
         "Somebody knows the password. Ask the person; if it was not them, reset the password."
     ),
@@ -76,6 +80,7 @@ _NEXT_STEPS = {
 
 
 _HEADLINES = {
+    Rule.ROLE_GIVEN: gettext_lazy("An administrative role was given"),
     Rule.CODE_MISSING: gettext_lazy("Right password, no code"),
     Rule.APP_PASSWORD_IN_BROWSER: gettext_lazy("App password typed on the sign-in page"),
     Rule.APP_PASSWORD_LIMITS: gettext_lazy("App password used outside its limits"),
@@ -101,6 +106,8 @@ def name_of(rule: Rule) -> str:
 
 def done_of(rule: Rule, details: Mapping[str, object]) -> str:
     """Return what was done already, for administrators; empty where nothing was."""
+    if rule is Rule.ROLE_GIVEN:
+        return _role_given(details)
     if rule is not Rule.DISAVOWED:
         return ""
     done = [_("all sessions ended, and mail programs are disconnected")]
@@ -117,6 +124,14 @@ def done_of(rule: Rule, details: Mapping[str, object]) -> str:
     if details.get("can_choose"):
         done.append(_("the person may choose a new password behind a code to a phone that was there before"))
     return "; ".join(done)
+
+
+def _role_given(details: Mapping[str, object]) -> str:
+    given = [*texts_in(details.get("roles")), *texts_in([details.get("role")])]
+    names = ", ".join(str(ROLE_NAMES[Role(role)]) for role in given if role in set(Role))
+    if details.get("door") == "console":
+        return _("%(roles)s, by %(who)s on the server's console") % {"roles": names, "who": details.get("agent", "")}
+    return names
 
 
 _NAMES = {

@@ -37,7 +37,9 @@ def facts_of(event: Event) -> list[tuple[str, str]]:
     if event.address:
         country = countries.country_of(event.address)
         facts.append((_("From"), f"{event.address} ({country})" if country else event.address))
-    if event.agent:
+    if event.door == "console":
+        facts.append((_("Done by"), _("%(who)s on the server's console") % {"who": event.agent}))
+    elif event.agent:
         facts.append((_("By"), browser_in_words(event.agent)))
     elif event.service:
         facts.append((_("By"), _("a mail program (%(service)s)") % {"service": service_of(event)}))

@@ -32,6 +32,7 @@ class Rule(StrEnum):
     PHONE_REMOVED = "phone_removed"
     PASSWORD_CHANGED = "password_changed"
     PASSWORD_RESET = "password_reset"
+    ROLE_GIVEN = "role_given"
     MFA_STATE = "mfa_state"
     CONTACT_CHANGED = "contact_changed"
     FRAUD_REPORTED = "fraud_reported"
@@ -78,6 +79,7 @@ HEARINGS: Mapping[Rule, Hearing] = {
     Rule.PHONE_REMOVED: Hearing(person=True, loud=True, link=True, window=timedelta(0)),
     Rule.PASSWORD_CHANGED: Hearing(person=True, link=True, window=timedelta(0)),
     Rule.PASSWORD_RESET: Hearing(person=True, window=timedelta(0)),
+    Rule.ROLE_GIVEN: Hearing(person=True, administrators=True, window=timedelta(0)),
     Rule.MFA_STATE: Hearing(person=True, window=timedelta(0)),
     Rule.CONTACT_CHANGED: Hearing(person=True, link=True, window=timedelta(0)),
     Rule.FRAUD_REPORTED: Hearing(person=True, administrators=True, link=True),
@@ -105,6 +107,9 @@ _SIMPLE: Mapping[EventKind, Rule] = {
     EventKind.METHODS_RESET: Rule.METHODS_RESET,
     EventKind.PASSWORD_CHANGED: Rule.PASSWORD_CHANGED,
     EventKind.PASSWORD_RESET: Rule.PASSWORD_RESET,
+    EventKind.INVITATION_USED: Rule.PASSWORD_CHANGED,
+    EventKind.ROLE_GIVEN: Rule.ROLE_GIVEN,
+    EventKind.PERSON_CREATED: Rule.ROLE_GIVEN,
     EventKind.FRAUD_REPORTED: Rule.FRAUD_REPORTED,
     EventKind.SECOND_FACTOR_LOCKED: Rule.LOCKED,
     EventKind.SOURCE_CLOSED: Rule.SOURCE_CLOSED,

@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from watchword.alerts.rules import Rule, texts_in
+from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.directory.models import MfaCause
 
@@ -138,7 +139,13 @@ def _phone_removed(_event: Event) -> Words:
     )
 
 
-def _password_changed(_event: Event) -> Words:
+def _password_changed(event: Event) -> Words:
+    if event.kind == EventKind.INVITATION_USED:
+        return Words(
+            _("A password was set for your account"),
+            _("Somebody opened the one-time link for your account and chose its password. Browsers were signed out."),
+            _("If it was not you, press the link."),
+        )
     return Words(
         _("Your password was changed"),
         _("The password of your account was changed, and other browsers were signed out."),
@@ -151,6 +158,16 @@ def _password_reset(_event: Event) -> Words:
         _("Your password was reset"),
         _("An administrator gave your account a new password. Mail programs may ask for a new app password."),
         _("If you did not ask for this, speak with your administrator."),
+    )
+
+
+def _role_given(_event: Event) -> Words:
+    return Words(
+        _("You were given an administrative role"),
+        _(
+            "From now on you may do things for other people in the admin center, and your account is worth more to others."
+        ),
+        _("If you did not expect this, speak with your administrator."),
     )
 
 
@@ -277,6 +294,7 @@ _WORDS: dict[Rule, Callable[[Event], Words]] = {
     Rule.PHONE_REMOVED: _phone_removed,
     Rule.PASSWORD_CHANGED: _password_changed,
     Rule.PASSWORD_RESET: _password_reset,
+    Rule.ROLE_GIVEN: _role_given,
     Rule.MFA_STATE: _mfa_state,
     Rule.CONTACT_CHANGED: _contact,
     Rule.FRAUD_REPORTED: _fraud,

@@ -96,6 +96,8 @@ HEARD: frozenset[EventKind] = frozenset(
         EventKind.APP_PASSWORD_CREATED,
         EventKind.PASSWORD_CHANGED,
         EventKind.PASSWORD_RESET,
+        EventKind.INVITATION_USED,
+        EventKind.ROLE_GIVEN,
         EventKind.MFA_STATE_CHANGED,
         EventKind.PERSON_EDITED,
         EventKind.DISAVOWED,

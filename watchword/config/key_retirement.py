@@ -28,8 +28,9 @@ def retire(path: Path, key_id: str, *, drop: bool) -> int:
     if (status := _set_up(path)) != 0:
         return status
     from watchword.audit import installation, seals
+    from watchword.audit.console import console_origin
     from watchword.audit.events import EventKind
-    from watchword.audit.record import Origin, record
+    from watchword.audit.record import record
     from watchword.config import readiness
     from watchword.signin import key_loss
 
@@ -57,7 +58,7 @@ def retire(path: Path, key_id: str, *, drop: bool) -> int:
     keyfile.replace(path, smaller)
     installation.forget_keys([key_id], now=now)
     details = {"keys": [key_id], "last_digest": before}
-    record(EventKind.KEY_RETIRED, now=now, origin=Origin(door="console"), details=details)
+    record(EventKind.KEY_RETIRED, now=now, origin=console_origin(), details=details)
     print(f"The log is sealed anew; the last seal before was {before or 'none'}.")
     print(f"{key_id} is off the ring in {path}. Copy the file to every server and restart each process of Watchword.")
     print("Then print Dovecot's configuration anew, and seal anew what the phones file holds sealed.")
@@ -101,8 +102,9 @@ def _void(found: list[tuple[SealedColumn, list[object]]], lost: list[str], *, no
     from django.db import transaction
 
     from watchword.audit import installation, seals
+    from watchword.audit.console import console_origin
     from watchword.audit.events import EventKind
-    from watchword.audit.record import Origin, record
+    from watchword.audit.record import record
     from watchword.signin import key_loss
 
     with transaction.atomic():
@@ -113,7 +115,7 @@ def _void(found: list[tuple[SealedColumn, list[object]]], lost: list[str], *, no
         with_app_passwords = key_loss.revoke_app_passwords_under(lost, because="key_lost", now=now)
         installation.forget_keys(lost, now=now)
         details = {"keys": lost, "people": len(people | with_app_passwords)}
-        record(EventKind.KEYS_GIVEN_UP, now=now, origin=Origin(door="console"), details=details)
+        record(EventKind.KEYS_GIVEN_UP, now=now, origin=console_origin(), details=details)
     before = seals.start_anew(now=now)
     print(f"The log is sealed anew; the last seal before was {before or 'none'}, which nobody can check any more.")
     _list("must register a telephone again (an administrator requires their contact methods again)", people)

@@ -108,8 +108,16 @@ def create_person(
             name = values["sign_in_name"]
             SignInName.objects.create(user=user, name=name, key=name_key(name))
             RoleAssignment.objects.bulk_create([RoleAssignment(user=user, role=role) for role in sorted(wished)])
-            details = {"roles": sorted(role.value for role in wished)}
-            record(EventKind.PERSON_CREATED, now=now, subject=user, by=by, origin=origin, details=details)
+            record(
+                EventKind.PERSON_CREATED,
+                now=now,
+                subject=user,
+                by=by,
+                origin=origin,
+                details={"roles": sorted(role.value for role in wished)},
+                # What the system makes has nobody who did it; what a person makes with a role is told like a role.
+                heard=bool(wished) and by is not None,
+            )
     except IntegrityError:
         # Somebody else took the name between our look and our write.
         raise BadPerson({"sign_in_name": "taken"}) from None

@@ -23,6 +23,11 @@ from watchword.signin.help_desk import note_both
 from watchword.signin.models import Invitation
 from watchword.signin.service import lock_person
 
+LASTS = timedelta(days=1)
+"""As long as a code by mail may be good (NIST SP 800-63B section 4.2.2.2). Longer is a choice that the page names."""
+DAYS = (1, 3, 7)
+"""How many days may be chosen; an organisation's own limit of initial passwords holds as well."""
+
 
 @dataclass(frozen=True, slots=True)
 class Invited:
@@ -36,24 +41,27 @@ class InvitationIsOver(Exception):
     """The link was used, replaced or is too old."""
 
 
-def invite(user: User, *, by: User | None, origin: Origin = NOWHERE, now: datetime) -> Invited:
-    """Make a one-time link for somebody; an older link of theirs is void from now on."""
+def invite(
+    user: User, *, by: User | None, lasts: timedelta = LASTS, origin: Origin = NOWHERE, now: datetime
+) -> Invited:
+    """Make a one-time link for somebody, good for ``lasts``; an older link of theirs is void from now on."""
     with transaction.atomic():
         user = lock_person(user)
         demand(by, Act.RESET_PASSWORD, user)
-        invited = make(user, now=now)
-        record(EventKind.INVITATION_MADE, now=now, subject=user, by=by, origin=origin)
+        invited = make(user, lasts=lasts, now=now)
+        details = {"until": invited.invitation.expires_at.isoformat(timespec="minutes")}
+        record(EventKind.INVITATION_MADE, now=now, subject=user, by=by, origin=origin, details=details)
         note_both(user, EventKind.INVITATION_MADE, by=by, origin=origin, now=now)
         return invited
 
 
-def make(user: User, *, now: datetime) -> Invited:
+def make(user: User, *, lasts: timedelta = LASTS, now: datetime) -> Invited:
     """Make a one-time link without asking whether anybody may; the caller holds the lock and records why."""
     Invitation.objects.filter(user=user, used_at=None, void_at=None).update(void_at=now)
     token = new_token()
-    lasts = timedelta(seconds=user.organisation.policy.limits.initial_password_seconds)
+    longest = timedelta(seconds=user.organisation.policy.limits.initial_password_seconds)
     invitation = Invitation.objects.create(
-        user=user, token_hash=token_hash(token), created_at=now, expires_at=now + lasts
+        user=user, token_hash=token_hash(token), created_at=now, expires_at=now + min(lasts, longest)
     )
     return Invited(invitation, token)
 

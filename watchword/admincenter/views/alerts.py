@@ -66,7 +66,7 @@ def listing(request: HttpRequest) -> HttpResponse:
     return render(request, "admincenter/alerts.html", context)
 
 
-_BY_AN_ADMINISTRATOR = frozenset({Rule.METHODS_RESET, Rule.PASSWORD_AND_METHODS_RESET})
+_BY_AN_ADMINISTRATOR = frozenset({Rule.METHODS_RESET, Rule.PASSWORD_AND_METHODS_RESET, Rule.ROLE_GIVEN})
 
 
 def _about(alert: Alert) -> str:

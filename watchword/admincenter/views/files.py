@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections import Counter
+from datetime import timedelta
 from typing import Any
 
 from django import forms
@@ -33,6 +34,7 @@ from watchword.directory.people_file import (
     write_csv,
 )
 from watchword.directory.roles import Act
+from watchword.signin.invitations import DAYS
 from watchword.signin.middleware import origin_of, person_of
 
 SHOWN = 500
@@ -105,11 +107,20 @@ def _go_on(request: HttpRequest, draft: Draft) -> HttpResponse:
     if is_real and not drafts.spend(draft):
         return HttpResponseRedirect(reverse("admincenter:import"))
     by = person_of(request)
-    imported = import_rows(file, organisation=by.organisation, by=by, origin=origin_of(request), is_real=is_real)
-    return _show(request, file, imported, None if is_real else draft)
+    wish = request.POST.get("days", "")
+    days = int(wish) if wish in {str(day) for day in DAYS} else DAYS[0]
+    imported = import_rows(
+        file,
+        organisation=by.organisation,
+        by=by,
+        origin=origin_of(request),
+        is_real=is_real,
+        links_last=timedelta(days=days),
+    )
+    return _show(request, file, imported, None if is_real else draft, days)
 
 
-def _show(request: HttpRequest, file: PeopleFile, imported: Imported, draft: Draft | None) -> HttpResponse:
+def _show(request: HttpRequest, file: PeopleFile, imported: Imported, draft: Draft | None, days: int) -> HttpResponse:
     results = imported.results
     # What needs a look stands first.
     order = {"refused": 0, "created": 1, "changed": 2, "unchanged": 3}
@@ -124,12 +135,17 @@ def _show(request: HttpRequest, file: PeopleFile, imported: Imported, draft: Dra
         "is_of_states": file.kind is FileKind.STATES,
         "summary": imported.summary,
         "is_real": draft is None,
+        "hours": 24 * days,
+        "lasts": DAYS if numbers["created"] else (),
         "draft": draft,
         "here": "users",
     }
     invited = [result for result in results if result.token]
     if invited:
-        lines = [["Sign-in name", "Link (once, seven days)"], *([row.name, _link(row.token)] for row in invited)]
+        lines = [
+            ["Sign-in name", f"Link (once, {24 * days} hours)"],
+            *([row.name, _link(row.token)] for row in invited),
+        ]
         context["links"] = write_csv(lines)
         encoded = base64.b64encode((BYTE_ORDER_MARK + context["links"]).encode()).decode()
         context["links_file"] = f"data:text/csv;charset=utf-8;base64,{encoded}"

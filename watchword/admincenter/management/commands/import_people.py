@@ -4,6 +4,7 @@ import csv
 from argparse import ArgumentParser
 from collections import Counter
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from django.urls import reverse
 
 from watchword.admincenter.importing import import_rows
 from watchword.admincenter.words import FILES, OUTCOMES
-from watchword.audit.record import Origin
+from watchword.audit.console import console_origin
 from watchword.core.names import NotASignInName, domain_key
 from watchword.directory.models import Domain, Organisation
 from watchword.directory.people_file import (
@@ -25,6 +26,7 @@ from watchword.directory.people_file import (
     harmless,
     read_file,
 )
+from watchword.signin import invitations
 
 
 class Command(BaseCommand):
@@ -37,6 +39,9 @@ class Command(BaseCommand):
         parser.add_argument("file", type=Path, help="CSV; the first line names the columns")
         parser.add_argument("--apply", action="store_true", help="do it; otherwise only say what would happen")
         parser.add_argument("--links", type=Path, help="a new file for the invitation links of people who are created")
+        parser.add_argument(
+            "--days", type=int, choices=invitations.DAYS, default=1, help="how long those links last (default: one day)"
+        )
         parser.add_argument("--domain", default="", help="a domain of the organisation, where there are several")
 
     def handle(self, *_arguments: Any, **options: Any) -> None:
@@ -52,7 +57,12 @@ class Command(BaseCommand):
         for line in _about(file):
             self.stdout.write(line)
         imported = import_rows(
-            file, organisation=organisation, by=None, origin=Origin(door="console"), is_real=options["apply"]
+            file,
+            organisation=organisation,
+            by=None,
+            origin=console_origin(),
+            is_real=options["apply"],
+            links_last=timedelta(days=options["days"]),
         )
         results = imported.results
         for result in results:
@@ -62,7 +72,7 @@ class Command(BaseCommand):
         invited = [(harmless(result.name), _link(result.token)) for result in results if result.token]
         if out is not None:
             with out:
-                csv.writer(out).writerows([("Sign-in name", "Link (once, seven days)"), *invited])
+                csv.writer(out).writerows([("Sign-in name", f"Link (once, {24 * options['days']} hours)"), *invited])
         else:
             for name, link in invited:
                 self.stdout.write(f"{name}: {link}")

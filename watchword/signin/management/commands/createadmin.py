@@ -1,6 +1,7 @@
 """Makes the first administrator, or another one, and prints a one-time link; there is no default password."""
 
 from argparse import ArgumentParser
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,11 +11,12 @@ from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 
+from watchword.audit.console import console_origin
 from watchword.core.names import NotASignInName, name_key
 from watchword.directory import actions
 from watchword.directory.models import Domain, Organisation, User
 from watchword.directory.roles import Role
-from watchword.signin.invitations import invite
+from watchword.signin.invitations import DAYS, invite
 
 
 class Command(BaseCommand):
@@ -30,6 +32,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--region", default="US", help="country of numbers typed without a country code (ISO 3166-1)"
         )
+        parser.add_argument("--days", type=int, choices=DAYS, default=1, help="how long the link lasts (default: 1)")
 
     def handle(self, *_arguments: Any, **options: Any) -> None:
         """Create or promote the person, and print the link once."""
@@ -46,10 +49,12 @@ class Command(BaseCommand):
             if user.deleted_at is not None or user.blocked_at is not None:
                 raise CommandError(f"{user.sign_in_name} is blocked or deleted; restore the person first")
             if Role.GLOBAL_ADMINISTRATOR not in user.roles:
-                actions.give_role(user, Role.GLOBAL_ADMINISTRATOR, by=None, now=now)
-            invited = invite(user, by=None, now=now)
+                actions.give_role(user, Role.GLOBAL_ADMINISTRATOR, by=None, origin=console_origin(), now=now)
+            lasts = timedelta(days=options["days"])
+            invited = invite(user, by=None, lasts=lasts, origin=console_origin(), now=now)
         link = settings.WATCHWORD_PUBLIC_URL.rstrip("/") + reverse("web:invitation", args=[invited.token])
-        self.stdout.write(f"{user.sign_in_name} is a Global Administrator. Open this link within seven days, once:")
+        hours = 24 * options["days"]
+        self.stdout.write(f"{user.sign_in_name} is a Global Administrator. Open this link within {hours} hours, once:")
         self.stdout.write(f"\n    {link}\n")
         self.stdout.write("There choose a password, then sign in. Who has this link can do so: pass it on with care.")
 
@@ -71,6 +76,7 @@ class Command(BaseCommand):
                 domains=[domain_name],
                 region=options["region"],
                 by=None,
+                origin=console_origin(),
                 now=now,
             )
         return actions.create_person(
@@ -78,5 +84,6 @@ class Command(BaseCommand):
             sign_in_name=options["name"],
             display_name=options["display_name"] or options["name"],
             by=None,
+            origin=console_origin(),
             now=now,
         )
