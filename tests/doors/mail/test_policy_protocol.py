@@ -44,6 +44,16 @@ def test_an_instance_of_another_kind_names_no_process(instance: str) -> None:
     assert ask(PolicyConversation(), ASKED | {"instance": instance}) == AskGoOn(ASKED["sasl_username"], 0, "192.0.2.1")
 
 
+def test_another_mail_server_may_tell_its_process_in_decimal() -> None:
+    assert ask(PolicyConversation(), ASKED | {"instance": "", "process": "4711"}) == AskGoOn(
+        "alice@harbour.example", 4711, "192.0.2.1"
+    )
+    for odd in ("", "-1", "x", "9" * 11, "٣"):
+        assert ask(PolicyConversation(), ASKED | {"process": odd}) == AskGoOn(
+            "alice@harbour.example", 12345, "192.0.2.1"
+        )
+
+
 @pytest.mark.parametrize("name", ["a" * 321, "ali\tce@x", "\u2028@x", "\ufffd@x"])
 def test_a_name_that_nobody_can_have_ends_the_session(name: str) -> None:
     answer = ask(PolicyConversation(), ASKED | {"sasl_username": name})

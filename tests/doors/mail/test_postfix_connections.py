@@ -20,6 +20,11 @@ def netstring(text: str) -> bytes:
 async def answer(peer: Peer, request: bytes) -> str:
     """Return what a netstring says that answers a request."""
     peer.write(request)
+    return await hear(peer)
+
+
+async def hear(peer: Peer) -> str:
+    """Return what the next netstring says."""
     async with asyncio.timeout(20):
         length = int((await peer.reader.readuntil(b":"))[:-1])
         octets = await peer.reader.readexactly(length + 1)
@@ -82,6 +87,21 @@ def test_a_sign_in_that_was_refused_is_not_remembered(tmp_path: Path) -> None:
         assert (await action(policy, message()))[:10] == "action=421"
 
     assert play(scene, tmp_path / "mail").sign_ins == [None]
+
+
+def test_who_half_closes_after_asking_is_answered_and_then_hung_up_on(tmp_path: Path) -> None:
+    """Exim's readsocket does so."""
+
+    async def scene(folder: Path, checks: FakeChecks) -> None:
+        peer = await connect(folder, SOCKETMAP_SOCKET)
+        checks.gate.clear()
+        peer.write(netstring(f"sender_logins {SALES}"))
+        peer.writer.write_eof()
+        checks.gate.set()
+        assert await hear(peer) == f"OK {ALICE},bob@harbour.example"
+        assert await peer.is_hung_up()
+
+    play(scene, tmp_path / "mail")
 
 
 def test_another_protocol_is_hung_up_on(tmp_path: Path) -> None:

@@ -32,9 +32,12 @@ tls_advertise_hosts =
 host_lookup =
 rfc1413_hosts =
 queue_only = true
+acl_smtp_mail = watchword_sender
+acl_smtp_predata = watchword_message
 acl_smtp_rcpt = accept_people
 
 begin acl
+.include {folder}/watchword-acl.conf
 accept_people:
   accept authenticated = *
   deny
@@ -45,7 +48,7 @@ nowhere:
   data = :fail: nothing leaves this machine
 
 begin authenticators
-.include {folder}/watchword.conf
+.include {folder}/watchword-auth.conf
 """
 
 

@@ -10,7 +10,7 @@ from watchword.core.keyring import KeyRing
 from watchword.doors.mail.sealed import ALGORITHM, sealing_key
 from watchword.doors.mail.server import AUTH_SOCKET, DICT_SOCKET, POLICY_SOCKET, SOCKETMAP_SOCKET
 from watchword.doors.mail.socketmap import MAP
-from watchword.doors.mail.templates import DICT, DOVECOT_2_3, DOVECOT_2_4, EXIM, LUA, POSTFIX
+from watchword.doors.mail.templates import DICT, DOVECOT_2_3, DOVECOT_2_4, EXIM, EXIM_ACL, LUA, POSTFIX
 
 
 class DovecotVersion(StrEnum):
@@ -70,9 +70,15 @@ def for_postfix(*, sockets: Path, folder: Path, loopback: tuple[str, int] | None
 
 
 def for_exim(*, sockets: Path, folder: Path) -> list[ConfigurationFile]:
-    """Return the authenticators for Exim, which reaches the daemon by its Unix socket alone."""
-    file = folder / "watchword.conf"
-    return [ConfigurationFile(file, _fill(EXIM, {"auth": str(sockets / AUTH_SOCKET), "file": str(file)}))]
+    """Return the authenticators and ACLs for Exim, which reaches the daemon by its Unix sockets alone."""
+    authenticators, acl = folder / "watchword-auth.conf", folder / "watchword-acl.conf"
+    asked = {"socketmap": str(sockets / SOCKETMAP_SOCKET), "policy": str(sockets / POLICY_SOCKET), "map": MAP}
+    return [
+        ConfigurationFile(
+            authenticators, _fill(EXIM, {"auth": str(sockets / AUTH_SOCKET), "file": str(authenticators)})
+        ),
+        ConfigurationFile(acl, _fill(EXIM_ACL, {**asked, "file": str(acl)})),
+    ]
 
 
 def _bracketed(host: str) -> str:

@@ -167,6 +167,11 @@ class Connection(asyncio.Protocol):
         self._unread.extend(self._lines.feed(data))
         self._work()
 
+    def eof_received(self) -> bool:
+        """The client asks nothing more (Exim's readsocket says so at once): answer what was asked, then close."""
+        self.end("the client has nothing more to ask")
+        return True
+
     def pause_writing(self) -> None:
         """The client doesn't read its answers: ask nothing more for it."""
         self._can_write = False

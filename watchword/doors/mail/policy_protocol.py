@@ -16,8 +16,9 @@ from watchword.doors.mail.wire import LONGEST_NAME, Line, TooLong, known_address
 MOST_ATTRIBUTES = 200
 """Lines of one request; Postfix 3.7 sends some 30."""
 
-_KEPT = frozenset({"request", "sasl_username", "sasl_method", "client_address", "instance"})
+_KEPT = frozenset({"request", "sasl_username", "sasl_method", "client_address", "instance", "process"})
 _REQUEST = "smtpd_access_policy"
+_PROCESS_DIGITS = 10
 _INSTANCE = re.compile(r"([0-9a-f]{1,8})\.[0-9a-f.]+")
 
 
@@ -102,7 +103,15 @@ def _step(attributes: dict[str, str]) -> Step:
     if len(name) > LONGEST_NAME or not name.isprintable() or "\ufffd" in name:
         # Nobody was ever let in under such a name.
         return Reply(ended())
+    return AskGoOn(name, _process(attributes), known_address(attributes.get("client_address", "")))
+
+
+def _process(attributes: dict[str, str]) -> int:
+    """Return the id of the process that asks, by which it also asked for the sign-in, or 0."""
+    told = attributes.get("process", "")
+    if told.isascii() and told.isdigit() and len(told) <= _PROCESS_DIGITS:
+        # Our own attribute, for mail servers that can tell their process and nothing like Postfix's instance.
+        return int(told)
     # Postfix makes it from its process id and the moment and number of the message.
     instance = _INSTANCE.fullmatch(attributes.get("instance", ""))
-    process = int(instance[1], 16) if instance is not None else 0
-    return AskGoOn(name, process, known_address(attributes.get("client_address", "")))
+    return int(instance[1], 16) if instance is not None else 0

@@ -190,5 +190,41 @@ watchword_login:
   server_set_id = $auth1
   server_advertise_condition = ${if or{{def:tls_in_cipher}{match_ip{$sender_host_address}{<; 127.0.0.0/8 ; ::1}}}}
 
-# The daemon's socket must be readable for Exim's own user: WATCHWORD_MAIL_SOCKET_OWNER=:Debian-exim
+# The daemon's sockets must be readable for Exim's own user: WATCHWORD_MAIL_SOCKET_OWNER=:Debian-exim
+"""
+
+EXIM_ACL = r"""# Whoever has signed in writes as themselves, and only for as long as they have access.
+# Write below  begin acl:   .include @FILE@
+# and in the main section, or call them from ACLs of yours by  require acl = NAME:
+#   acl_smtp_mail = watchword_sender
+#   acl_smtp_predata = watchword_message
+# On Debian with the split configuration put this file into /etc/exim4/conf.d/acl/ instead of including it.
+
+# This is about the sender of the envelope; what a mail shows as From: is not looked at.
+watchword_sender:
+  accept
+    ! authenticated = *
+  accept
+    senders = :
+  warn
+    set acl_m_watchword = ${readsocket{@SOCKETMAP@}{${strlen:@MAP@ $sender_address}:@MAP@ $sender_address,}{5s}{ }{}}
+  defer
+    message = Your sender can't be checked now, try again later
+    condition = ${if !match{$acl_m_watchword}{\N^\d+:(OK|NOTFOUND) \N}}
+  deny
+    message = This sender address is not yours
+    condition = ${if !inlisti{$authenticated_id}{<, ${sg{$acl_m_watchword}{\N^\d+:\w+ (.*),$\N}{\$1}}}}
+  accept
+
+# Asked at each message: a program that signed in before its access ended sends nothing more.
+watchword_message:
+  accept
+    ! authenticated = *
+  warn
+    set acl_m_watchword = ${readsocket{@POLICY@}{request=smtpd_access_policy\nsasl_username=$authenticated_id\n\
+      client_address=$sender_host_address\nprocess=$pid\n\n}{5s}{ }{}}
+  defer
+    message = Your sign-in has ended or can't be checked now, sign in again
+    condition = ${if !eq{${sg{$acl_m_watchword}{\N\s+$\N}{}}}{action=DUNNO}}
+  accept
 """
