@@ -52,6 +52,8 @@ PAGES = {
     "phone-test": "/admin/phone-delivery/test/",
     "phone-rules": "/admin/phone-delivery/rules/",
     "roles": "/admin/roles/",
+    "domains": "/admin/domains/",
+    "bulk-update": "/admin/users/import/?bulk=1",
     "not-found": "/nothing/here/",
 }
 
@@ -117,6 +119,12 @@ def test_every_page_can_be_used_by_everybody(
     look(page, picture, f"{kind}-panel-send-as")
     page.get_by_role("link", name="Reset password").click()
     look(page, picture, f"{kind}-act")
+    page.goto(panel)
+    page.get_by_role("link", name="Require contact methods again").click()
+    page.get_by_role("button", name="Require contact methods again").click()
+    look(page, picture, f"{kind}-act-asks-how-sure")
+    page.goto(f"{demo.web}/admin/multi-factor/change/?do=enable&all=1")
+    look(page, picture, f"{kind}-enable")
     page.goto(f"{demo.web}/")
     for menu in ("App launcher", "Settings"):
         page.locator(f"summary[aria-label='{menu}']").click()

@@ -98,9 +98,9 @@ class Whom(StrEnum):
 
 
 WHOM_NAMES: dict[Whom, str | Promise] = {
-    Whom.NO_ROLE: _("people without a role"),
+    Whom.NO_ROLE: _("People without a role"),
     **{Whom(role.value): name for role, name in ROLE_NAMES.items()},
-    Whom.ROLE_GROUP: _("members of a group with roles"),
+    Whom.ROLE_GROUP: _("Members of a group with roles"),
 }
 
 MAY_TOUCH: dict[Role, frozenset[Whom]] = {
