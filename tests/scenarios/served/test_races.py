@@ -12,6 +12,7 @@ from django.db.models import Max
 from tests.scenarios.served.processes import WEB, Served
 from tests.scenarios.served.visitor import Page, Visitor
 from tests.world import World
+from watchword.audit import repeats
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.delivery.simulator.models import Arrival
@@ -74,6 +75,12 @@ def test_bru_02_two_hundred_wrong_codes_over_two_processes_are_ten_guesses(serve
     assert not Session.objects.exists()
 
 
+def counted(**which: str) -> int:
+    """Return how many refusals there were: events, and what was counted under them because it repeated."""
+    events = Event.objects.filter(kind=EventKind.SIGN_IN_DENIED, **which)
+    return events.count() + sum(repeats.more_times(events).values())
+
+
 def test_bru_07_wrong_passwords_over_the_web_and_the_mail_door_share_one_count(served: Served, world: World) -> None:
     """Two hundred parallel wrong passwords over two web processes and the mail daemon are ten guesses together."""
     visitors = []
@@ -97,7 +104,6 @@ def test_bru_07_wrong_passwords_over_the_web_and_the_mail_door_share_one_count(s
 
     outcomes = at_once(200, guess)
     assert not any(outcomes)
-    looked_at = Event.objects.filter(kind=EventKind.SIGN_IN_DENIED, reason="wrong_proof").count()
-    assert looked_at == 10
-    assert Event.objects.filter(kind=EventKind.SIGN_IN_DENIED).count() == 200 - outcomes.count(None)
+    assert counted(reason="wrong_proof") == 10
+    assert counted() == 200 - outcomes.count(None)
     assert ask(served.door, Login("alice@harbour.example", world.alices_app_password, "imap", "127.0.0.1"))
