@@ -259,7 +259,7 @@ def test_enu_09_waiting_after_wrong_passwords_is_told_for_nobody_as_for_somebody
         client = Client(REMOTE_ADDR=f"203.0.113.{number + 1}")
         for turn in range(1, 15):
             client.post("/sign-in/", {"name": f"{name}@harbour.example"})
-            page = client.post("/sign-in/password/", {"answer": WRONG})
+            page = client.post("/sign-in/password/", {"answer": f"{WRONG} {turn}"})
             if "Too many passwords were wrong" in text(page.content):
                 tries[name] = turn
                 break

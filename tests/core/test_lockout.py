@@ -6,7 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.core.strategies import NOW
-from watchword.core.lockout import Count, Locked, Open, Wait, after_failure, stand
+from watchword.core.lockout import (
+    Count,
+    Locked,
+    Open,
+    Wait,
+    after_failure,
+    after_success,
+    after_waiting_failure,
+    stand,
+    wait_or_open,
+)
 from watchword.core.policy import Limits
 
 LIMITS = Limits()
@@ -85,3 +95,61 @@ def test_only_time_makes_the_count_smaller(seconds: list[int], later: int) -> No
         alive = [failure for failure in before.failures if failure > day]
         assert len(count.failures) >= min(len(alive) + 1, LIMITS.day_failures)
         assert before.locked_at is None or count.locked_at == before.locked_at
+
+
+tightened = st.builds(
+    lambda day, burst, first: Limits().tightened(
+        {"day_failures": day, "burst_failures": burst, "first_wait_seconds": first}
+    ),
+    st.integers(1, 30),
+    st.integers(1, 10),
+    st.integers(30, 3600),
+)
+
+
+@given(moments, tightened)
+def test_no_password_is_ever_locked_and_every_wait_ends_within_its_longest(seconds: list[int], limits: Limits) -> None:
+    count = Count()
+    for second in seconds:
+        at = NOW + timedelta(seconds=second)
+        count = after_waiting_failure(count, limits, at)
+        lock = wait_or_open(count, limits, at)
+        assert count.locked_at is None
+        assert isinstance(lock, Open) or lock.until - at <= timedelta(seconds=limits.longest_wait_seconds)
+        assert isinstance(stand(count, limits, at + timedelta(seconds=limits.longest_wait_seconds)), Open)
+
+
+def test_what_follows_a_burst_does_not_push_it_out() -> None:
+    limits, count, at = Limits().of_sources, Count(), NOW
+    for _ in range(limits.burst_failures):
+        count = after_waiting_failure(count, limits, at)
+    while at < NOW + timedelta(hours=23):
+        lock = wait_or_open(count, limits, at)
+        assert isinstance(lock, Wait)
+        at = lock.until
+        count = after_waiting_failure(count, limits, at)
+
+
+def slowly(count: Count, times: int, at: datetime) -> tuple[Count, datetime]:
+    """Fail 29 times a day, which no day's limit meets."""
+    for _ in range(times):
+        at += timedelta(minutes=50)
+        assert isinstance(stand(count, LIMITS, at), Open)
+        count = after_failure(count, LIMITS, at)
+    return count, at
+
+
+def test_a_hundred_wrong_codes_in_a_row_lock_however_slowly_they_come() -> None:
+    count, at = slowly(Count(), 99, NOW)
+    assert isinstance(stand(count, LIMITS, at), Open)
+    count = after_failure(count, LIMITS, at + timedelta(days=30))
+    assert isinstance(stand(count, LIMITS, at + timedelta(days=3650)), Locked)
+
+
+def test_a_right_code_begins_the_row_anew_and_leaves_the_days_count() -> None:
+    count, at = slowly(Count(), 99, NOW)
+    before = count.failures
+    count = after_success(count)
+    assert count.failures == before
+    count, at = slowly(count, 99, at)
+    assert isinstance(stand(count, LIMITS, at), Open)

@@ -135,9 +135,9 @@ def test_enr_03_registration_finished_by_many_at_once_is_finished_once(
 
 
 def test_parallel_guesses_of_a_password_are_all_counted(world: World, parallel: Parallel) -> None:
-    def guess(_which: int) -> str:
+    def guess(which: int) -> str:
         token = service.begin("carol@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
-        outcome = service.answer(attempt_of(token), FactorKind.PASSWORD, "a wrong one", now=world.now)
+        outcome = service.answer(attempt_of(token), FactorKind.PASSWORD, f"wrong {which}", now=world.now)
         assert isinstance(outcome, Refused)
         return str(outcome.reason)
 

@@ -154,9 +154,9 @@ def test_bru_06_a_right_password_never_resets_the_count_of_wrong_codes(world: Wo
 
 def test_bru_12_wrong_passwords_make_their_source_wait_and_leave_the_second_proof_open(world: World) -> None:
     attempt = begin(world, "alice@harbour.example")
-    for _ in range(10):
+    for number in range(10):
         attempt = begin(world, "alice@harbour.example")
-        service.answer(attempt, FactorKind.PASSWORD, "not the passphrase", now=world.now)
+        service.answer(attempt, FactorKind.PASSWORD, f"not the passphrase {number}", now=world.now)
     outcome = service.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=world.now)
     assert isinstance(outcome, Refused)
     assert outcome.reason is Because.PASSWORD_WAITS

@@ -16,8 +16,9 @@ from watchword.core.policy import FactorKind, MfaState
 from watchword.directory import actions
 from watchword.directory.models import Organisation, User
 from watchword.directory.roles import Role
-from watchword.signin import failures, service_settings, sessions, typed_names
+from watchword.signin import password_throttling, service_settings, sessions, typed_names
 from watchword.signin.models import FailureCount, Session, SignInAttempt
+from watchword.signin.password_throttling import Guess
 from watchword.signin.service_settings import SenselessSettings
 
 OFFICE, ELSEWHERE = "192.0.2.77", "203.0.113.5"
@@ -84,7 +85,10 @@ def test_failures_and_the_log_name_the_address_that_typed_the_password(world: Wo
     password(named(OFFICE), world, ELSEWHERE, "not the passphrase")
     denied = Event.objects.get(kind=EventKind.SIGN_IN_DENIED)
     assert denied.address == ELSEWHERE
-    expected = {failures.password_key("alice@harbour.example", ELSEWHERE), failures._source_key(ELSEWHERE)}
+    guess = Guess(
+        "alice@harbour.example", "", Origin(address=ELSEWHERE), world.alice, None, world.alice.organisation.policy
+    )
+    expected = {guess.key, password_throttling._source_key(ELSEWHERE), f"guesses:{world.alice.pk}"}
     counted = FailureCount.objects.exclude(key__startswith=typed_names.PREFIX)
     assert set(counted.values_list("key", flat=True)) == expected
 

@@ -14,7 +14,7 @@ from watchword.core.policy import FactorKind
 from watchword.directory import send_as
 from watchword.directory.models import MfaStateChange, User
 from watchword.directory.roles import ROLE_NAMES, Act, Role
-from watchword.signin import overview, sessions
+from watchword.signin import overview, password_throttling, sessions
 
 HISTORY = 10
 
@@ -38,6 +38,7 @@ def panel_of(user: User, by: User) -> dict[str, Any]:
         "sessions": sessions.sessions_of(user, now=now),
         "is_locked": isinstance(lock, Locked),
         "waits_until": lock.until if isinstance(lock, Wait) else None,
+        "password_waits_until": password_throttling.waits_until(user, now=now),
         "may": {act.value: by.may(act, user) for act in Act},
     }
 

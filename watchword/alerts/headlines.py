@@ -40,8 +40,8 @@ _NEXT_STEPS = {
         "Find out whether the person mistyped. Unlock only after speaking with them; else reset the password."
     ),
     Rule.SOURCE_CLOSED: gettext_lazy(
-        "One address tried many passwords. If it is your own office, list it as a trusted network; "
-        "otherwise close it in your firewall."
+        "One address tried many passwords. If it is your own office, list it among the shared addresses in Service "
+        "settings; otherwise close it in your firewall."
     ),
     Rule.APP_PASSWORD_IN_BROWSER: gettext_lazy(
         "Somebody typed an app password on the sign-in page. If it was not the person, delete that app password."
@@ -55,6 +55,10 @@ _NEXT_STEPS = {
     ),
     Rule.PASSWORD_KNOWN: gettext_lazy(
         "A day's codes were asked for and none was typed. The person chooses a new password; tell them."
+    ),
+    Rule.PASSWORD_GUESSED: gettext_lazy(
+        "Many wrong passwords came for this account, perhaps from many addresses, and nobody is locked out by that. If "
+        "multi-factor authentication is off for it, enable it."
     ),
     Rule.APP_PASSWORD_LIMITS: gettext_lazy(
         "An app password was used outside its limits. If it was not the person, delete it."
@@ -91,6 +95,7 @@ _HEADLINES = {
     Rule.SIM_CHANGED: gettext_lazy("A number moved to another SIM card"),
     Rule.COUNTRY_CLOSED: gettext_lazy("Codes to new phones in a country were stopped"),
     Rule.PASSWORD_KNOWN: gettext_lazy("A password that somebody else seems to know"),
+    Rule.PASSWORD_GUESSED: gettext_lazy("Many passwords tried for one account"),
     Rule.WARNING_GIVEN_UP: gettext_lazy("A warning could not be sent"),
     Rule.METHODS_RESET: gettext_lazy("Contact methods were required again"),
     Rule.PASSWORD_AND_METHODS_RESET: gettext_lazy("One administrator reset both password and phones"),
@@ -136,6 +141,7 @@ def _role_given(details: Mapping[str, object]) -> str:
 
 _NAMES = {
     **_HEADLINES,
+    Rule.OLD_PASSWORD_TRIED: gettext_lazy("A device tries an old password"),
     Rule.PASSWORD_IN_MAIL: gettext_lazy("Account password in a mail program"),
     Rule.APP_PASSWORD_ELSEWHERE: gettext_lazy("App password used from a new place"),
     Rule.APP_PASSWORD_REVOKED: gettext_lazy("A device tries a deleted app password"),

@@ -43,6 +43,8 @@ class Rule(StrEnum):
     SIM_CHANGED = "sim_changed"
     COUNTRY_CLOSED = "country_closed"
     PASSWORD_KNOWN = "password_known"
+    PASSWORD_GUESSED = "password_guessed"
+    OLD_PASSWORD_TRIED = "old_password_tried"
     WARNING_GIVEN_UP = "warning_given_up"
     METHODS_RESET = "methods_reset"
     PASSWORD_AND_METHODS_RESET = "password_and_methods_reset"
@@ -90,6 +92,8 @@ HEARINGS: Mapping[Rule, Hearing] = {
     Rule.SIM_CHANGED: Hearing(person=True, administrators=True, link=True, window=DAY),
     Rule.COUNTRY_CLOSED: Hearing(administrators=True, window=timedelta(0)),
     Rule.PASSWORD_KNOWN: Hearing(person=True, administrators=True, link=True, window=DAY),
+    Rule.PASSWORD_GUESSED: Hearing(administrators=True, window=DAY),
+    Rule.OLD_PASSWORD_TRIED: Hearing(person=True, window=WEEK),
     Rule.WARNING_GIVEN_UP: Hearing(administrators=True, window=DAY, merged=True),
     Rule.METHODS_RESET: Hearing(person=True, administrators=True, loud=True, link=True, window=timedelta(0)),
     Rule.PASSWORD_AND_METHODS_RESET: Hearing(administrators=True, window=timedelta(0)),
@@ -118,6 +122,7 @@ _SIMPLE: Mapping[EventKind, Rule] = {
     EventKind.SIM_CHANGED: Rule.SIM_CHANGED,
     EventKind.COUNTRY_CLOSED: Rule.COUNTRY_CLOSED,
     EventKind.PASSWORD_MARKED_KNOWN: Rule.PASSWORD_KNOWN,
+    EventKind.PASSWORD_GUESSED: Rule.PASSWORD_GUESSED,
     EventKind.WARNING_GIVEN_UP: Rule.WARNING_GIVEN_UP,
     EventKind.PASSWORD_AND_METHODS_RESET: Rule.PASSWORD_AND_METHODS_RESET,
     EventKind.ACTS_REFUSED_OFTEN: Rule.ACTS_REFUSED,
@@ -143,6 +148,8 @@ def rule_of(
         case EventKind.CODE_REJECTED:
             return _of_wrong_code(details)
         case EventKind.SIGN_IN_DENIED:
+            if reason == Because.WRONG_PROOF and "same_password" in details:
+                return Rule.OLD_PASSWORD_TRIED
             return _OF_REFUSALS.get(reason)
         case EventKind.SIGN_IN_ALLOWED:
             return Rule.APP_PASSWORD_ELSEWHERE if door == "mail" else Rule.NEW_BROWSER

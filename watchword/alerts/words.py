@@ -98,6 +98,21 @@ def _revoked(event: Event) -> Words:
     )
 
 
+def _old_password(event: Event) -> Words:
+    return Words(
+        _("A device still tries an old password"),
+        _(
+            "A device or program (%(door)s) sends the same wrong password for your account again and again. It is refused "
+            "each time, and does not keep you from signing in."
+        )
+        % {"door": service_of(event) or _("on the sign-in page")},
+        _(
+            "If it is a device of yours that still has an old password, give it the new one or an app password, or remove "
+            "the account there. If you know no such device, you have nothing to do: nobody got in."
+        ),
+    )
+
+
 def _limits(event: Event) -> Words:
     return Words(
         _("An app password was used outside its limits"),
@@ -213,6 +228,10 @@ def _locked(_event: Event) -> Words:
     )
 
 
+def _guessed(_event: Event) -> Words:
+    return Words(_("Somebody tries many passwords for one account"), "", "")
+
+
 def _source(_event: Event) -> Words:
     return Words(_("An address tried many passwords"), "", "")
 
@@ -305,6 +324,8 @@ _WORDS: dict[Rule, Callable[[Event], Words]] = {
     Rule.SIM_CHANGED: _sim_changed,
     Rule.COUNTRY_CLOSED: _country_closed,
     Rule.PASSWORD_KNOWN: _password_known,
+    Rule.PASSWORD_GUESSED: _guessed,
+    Rule.OLD_PASSWORD_TRIED: _old_password,
     Rule.WARNING_GIVEN_UP: _given_up,
     Rule.METHODS_RESET: _phone_removed,
     Rule.PASSWORD_AND_METHODS_RESET: _for_administrators,

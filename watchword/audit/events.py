@@ -24,6 +24,7 @@ class EventKind(StrEnum):
     COUNTRY_REOPENED = "phone.country_reopened"
     PHONE_TESTED = "phone.tested"
     PASSWORD_MARKED_KNOWN = "password.marked_known"
+    PASSWORD_GUESSED = "password.guessed"
     # What a person holds.
     METHOD_ADDED = "method.added"
     METHOD_REPLACED = "method.replaced"
@@ -89,6 +90,7 @@ HEARD: frozenset[EventKind] = frozenset(
         EventKind.SIM_CHANGED,
         EventKind.COUNTRY_CLOSED,
         EventKind.PASSWORD_MARKED_KNOWN,
+        EventKind.PASSWORD_GUESSED,
         EventKind.METHOD_ADDED,
         EventKind.METHOD_REPLACED,
         EventKind.METHOD_REMOVED,

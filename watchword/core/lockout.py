@@ -10,18 +10,24 @@
       +------------------------------- an unlock by somebody who may ---------------------------+
 
 Only time and an unlock make the count smaller: a new code, a right password, a right code, another browser
-or another method do not (NIST SP 800-63B-4 section 3.2.2).
+or another method do not. Besides, the wrong codes since the last right one are counted, however slowly they come: the
+100th locks as well (NIST SP 800-63B-4 section 3.2.2).
+
+Account passwords wait by the same rule and are never locked: strangers can produce wrong ones.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from watchword.core.policy import Limits
 
 DAY = timedelta(days=1)
+
+_MOST_AFTER_A_BURST = 300
+"""A day of waits of five minutes, the shortest longest wait, holds 288."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +56,23 @@ type Lock = Open | Wait | Locked
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """What is kept of the failures of one account: their times, oldest first, and since when it is locked."""
+    """What is kept of the failures of one account: their times, oldest first, and since when it is locked.
+
+    ``in_a_row`` is how many there were since the last success, whenever.
+    """
 
     failures: tuple[datetime, ...] = ()
     locked_at: datetime | None = None
+    in_a_row: int = 0
 
 
 def stand(count: Count, limits: Limits, now: datetime) -> Lock:
     """Return what the failures so far mean at this moment."""
-    if count.locked_at is not None:
-        return Locked(count.locked_at)
+    return Locked(count.locked_at) if count.locked_at is not None else wait_or_open(count, limits, now)
+
+
+def wait_or_open(count: Count, limits: Limits, now: datetime) -> Open | Wait:
+    """Return what the failures so far mean at this moment for what is never locked."""
     # A clock that was set back must not forgive: times in the future count as now.
     failures = [min(failure, now) for failure in count.failures if now - failure < DAY]
     beyond = _failures_since_burst(failures, limits)
@@ -77,10 +90,23 @@ def stand(count: Count, limits: Limits, now: datetime) -> Lock:
 def after_failure(count: Count, limits: Limits, now: datetime) -> Count:
     """Return the count with one more failure in it."""
     kept = (*(failure for failure in count.failures if now - failure < DAY), now)
+    in_a_row = count.in_a_row + 1
     locked_at = count.locked_at
-    if locked_at is None and len(kept) >= limits.day_failures:
+    if locked_at is None and (len(kept) >= limits.day_failures or in_a_row >= limits.failures_in_a_row):
         locked_at = now
-    return Count(kept[-limits.day_failures :], locked_at)
+    return Count(kept[-limits.day_failures :], locked_at, in_a_row)
+
+
+def after_success(count: Count) -> Count:
+    """Return the count after a right code: failures in a row begin anew, those of the day stay."""
+    return replace(count, in_a_row=0)
+
+
+def after_waiting_failure(count: Count, limits: Limits, now: datetime) -> Count:
+    """Return the count of something that is never locked with one more failure in it."""
+    kept = (*(failure for failure in count.failures if now - failure < DAY), now)
+    # As many as a burst and a day of waits can be, so that a burst is never pushed out by what follows it.
+    return Count(kept[-limits.burst_failures - _MOST_AFTER_A_BURST :])
 
 
 def _failures_since_burst(failures: Sequence[datetime], limits: Limits) -> int:

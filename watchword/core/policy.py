@@ -80,6 +80,8 @@ class Limits:
     first_wait_seconds: int = 30
     longest_wait_seconds: int = 3600
     day_failures: int = 30
+    failures_in_a_row: int = 100
+    name_failures: int = 50
     source_failures: int = 50
     source_seconds: int = 900
     source_longest_wait_seconds: int = 300
@@ -103,8 +105,12 @@ class Limits:
             burst_failures=self.source_failures,
             burst_seconds=self.source_seconds,
             longest_wait_seconds=self.source_longest_wait_seconds,
-            day_failures=NEVER,
         )
+
+    @property
+    def of_shared_sources(self) -> Limits:
+        """The limits of an address that a whole office shares: ten times as many failures."""
+        return dataclasses.replace(self.of_sources, burst_failures=SHARED_TIMES * self.source_failures)
 
     def tightened(self, wishes: Mapping[str, object]) -> Limits:
         """Return the limits with every stricter wish taken over; a laxer or senseless one changes nothing.
@@ -128,8 +134,8 @@ class Limits:
         return sorted(name for name, wish in wishes.items() if getattr(taken, name, None) != wish)
 
 
-NEVER = 1_000_000_000
-"""A number of failures that nobody reaches."""
+SHARED_TIMES = 10
+"""How many times more wrong passwords a shared address bears."""
 
 STRICTEST = Limits(
     code_seconds=60,
@@ -141,6 +147,8 @@ STRICTEST = Limits(
     first_wait_seconds=3_600,
     longest_wait_seconds=86_400,
     day_failures=5,
+    failures_in_a_row=10,
+    name_failures=10,
     source_failures=10,
     source_seconds=86_400,
     source_longest_wait_seconds=3_600,
@@ -188,6 +196,10 @@ class Policy:
     call_allowed: bool = True
     account_password_in_mail_while_enabled: bool = True
     trusted_networks: tuple[Network, ...] = ()
+    shared_networks: tuple[Network, ...] = ()
+    """The organisation's own offices: many people behind one address. Codes are asked there as everywhere."""
+    banned_words: tuple[str, ...] = ()
+    """The organisation's own words, which add nothing to a password."""
     limits: Limits = dataclasses.field(default_factory=Limits)
     number_match: bool = False
     """In calls people key two digits that the browser shows, instead of hearing a code."""
@@ -202,13 +214,21 @@ class Policy:
 
     def trusts(self, address: str) -> bool:
         """Whether an address as text lies in a trusted network; what is no address is never trusted."""
-        try:
-            asked: Address = ip_address(address)
-        except ValueError:
-            return False
-        if isinstance(asked, IPv6Address) and asked.ipv4_mapped is not None:
-            asked = asked.ipv4_mapped
-        return any(asked.version == network.version and asked in network for network in self.trusted_networks)
+        return _is_in(address, self.trusted_networks)
+
+    def shares(self, address: str) -> bool:
+        """Whether an address as text lies in a shared network; what is no address is never shared."""
+        return _is_in(address, self.shared_networks)
+
+
+def _is_in(address: str, networks: Iterable[Network]) -> bool:
+    try:
+        asked: Address = ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(asked, IPv6Address) and asked.ipv4_mapped is not None:
+        asked = asked.ipv4_mapped
+    return any(asked.version == network.version and asked in network for network in networks)
 
 
 def usable(methods: Iterable[FactorKind], policy: Policy) -> frozenset[FactorKind]:

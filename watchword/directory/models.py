@@ -40,6 +40,18 @@ class Organisation(models.Model):
         db_default=b"",
         help_text="Mail addresses, one on each line; none: the Global Administrators",
     )
+    shared_networks = models.JSONField(
+        default=list,
+        db_default=models.Value([], models.JSONField()),
+        blank=True,
+        help_text="Offices with one address for many people",
+    )
+    banned_words = models.JSONField(
+        default=list,
+        db_default=models.Value([], models.JSONField()),
+        blank=True,
+        help_text="No protection in a password: products, places, the organisation's own words",
+    )
     limits = models.JSONField(default=dict, blank=True)
 
     def __str__(self) -> str:
@@ -54,6 +66,8 @@ class Organisation(models.Model):
             call_allowed=self.call_allowed,
             account_password_in_mail_while_enabled=self.account_password_in_mail_while_enabled,
             trusted_networks=tuple(ipaddress.ip_network(text) for text in self.trusted_networks),
+            shared_networks=tuple(ipaddress.ip_network(text) for text in self.shared_networks),
+            banned_words=tuple(self.banned_words),
             limits=Limits().tightened(self.limits),
             number_match=self.number_match,
             fraud_locks=self.fraud_locks,

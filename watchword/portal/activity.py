@@ -166,6 +166,7 @@ _WORDS: dict[EventKind, Callable[[Event], str]] = {
     EventKind.COUNTRY_REOPENED: _said("Codes to new phones in a country were allowed again"),
     EventKind.PHONE_TESTED: _said("A test went to a phone"),
     EventKind.PASSWORD_MARKED_KNOWN: _said("A day's codes were asked for and none was typed"),
+    EventKind.PASSWORD_GUESSED: _said("Many wrong passwords were tried"),
     EventKind.CODE_ACCEPTED: _said("The code was right"),
     EventKind.CODE_REJECTED: _said("A wrong code was typed"),
     EventKind.FRAUD_REPORTED: _said("Somebody at your phone reported that it was not you"),

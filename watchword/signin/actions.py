@@ -20,7 +20,7 @@ from watchword.directory.permission import demand
 from watchword.directory.roles import Act
 from watchword.factors import vault
 from watchword.factors.registry import factor_of
-from watchword.signin import failures, sessions
+from watchword.signin import failures, password_throttling, sessions
 from watchword.signin.access import end_access
 from watchword.signin.chance import CHANCE
 from watchword.signin.facts import surroundings_of, usable_phones
@@ -181,6 +181,7 @@ def reset_password(
         user = lock_person(user)
         demand(by, Act.RESET_PASSWORD, user)
         vault.store(user, held, now=now)
+        password_throttling.forget(user)
         if not keep_app_passwords:
             vault.revoke_all(user, [FactorKind.APP_PASSWORD], because="password_reset", now=now)
         end_access(user, because="password_reset", now=now)
@@ -266,7 +267,7 @@ def sign_out_own_sessions(
 
 
 def unlock_second_factor(user: User, *, by: User | None, origin: Origin = NOWHERE, now: datetime) -> bool:
-    """Forget a person's wrong codes, so that they can try again; False if there were none."""
+    """Forget a person's wrong codes and passwords, so that they can try again; False if there were none."""
     with transaction.atomic():
         user = lock_person(user)
         demand(by, Act.UNLOCK, user)

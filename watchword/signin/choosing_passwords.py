@@ -13,7 +13,7 @@ from watchword.core.factors import Held, Reason, Rejected
 from watchword.core.policy import FactorKind
 from watchword.factors import vault
 from watchword.factors.registry import factor_of
-from watchword.signin import sessions
+from watchword.signin import password_throttling, sessions
 from watchword.signin.access import end_access
 from watchword.signin.challenges import Holder
 from watchword.signin.chance import CHANCE
@@ -56,6 +56,7 @@ def choose_password(
         held = factor.finish_setup(challenge.keep, "", chance=CHANCE, keyed=vault.keyed, now=now)
         assert isinstance(held, Held)
         stored = vault.store(user, held, now=now, sign_in_id=subject.sign_in_id)
+        password_throttling.forget(user)
         details = {"sign_in": str(subject.sign_in_id)}
         record(EventKind.PASSWORD_CHANGED, now=now, subject=user, by=user, origin=origin, details=details)
         if isinstance(subject, Session):

@@ -48,6 +48,9 @@ def check_code(
         lock = failures.count_wrong_code(user, origin=origin, now=now)
         _note_rejected(user, holder, purpose, reason, origin=origin, now=now)
         return Refused(reason, failures.closed_until(lock))
+    if purpose != Purpose.REGISTER:
+        # A telephone that was registered a moment ago says nothing about who typed the wrong codes.
+        failures.note_right_code(user, now=now)
     if row.credential_id is not None:
         vault.note_use([vault.Use(row.credential_id, now, origin.address)])
     record(

@@ -12,7 +12,7 @@ from watchword.core.factors import Surroundings
 from watchword.core.lockout import Count, Lock, stand
 from watchword.core.policy import Door, FactorKind, MfaState, Policy, Standing, Way
 from watchword.core.signin import Account, Attempt
-from watchword.directory.models import Organisation, User
+from watchword.directory.models import Domain, Organisation, User
 from watchword.factors import vault
 from watchword.factors.phone.factor import ways_of
 from watchword.factors.vault import Kept
@@ -131,6 +131,17 @@ def _ask_about(user: User, now: datetime) -> None:
     second_factor_lock(user, now=now)
 
 
+def policy_for(user: User | None, key: str) -> Policy:
+    """Return the policy for a typed name: of the person, or of whose domain it is, so that both meet the same limits.
+
+    The domain is asked for in either case: it takes as long.
+    """
+    domain = Domain.objects.select_related("organisation").filter(name=key.rpartition("@")[2]).first()
+    if user is not None:
+        return user.organisation.policy
+    return domain.organisation.policy if domain is not None else Policy()
+
+
 def still_proven(attempt: SignInAttempt, held: Sequence[Kept]) -> tuple[Evidence, ...]:
     """Return the evidence of an attempt; all of it is void once the password that it rests on was replaced.
 
@@ -159,4 +170,4 @@ def read_count(row: FailureCount | None) -> Count:
     """Return a failure count as a value."""
     if row is None:
         return Count()
-    return Count(tuple(datetime.fromisoformat(text) for text in row.failures), row.locked_at)
+    return Count(tuple(datetime.fromisoformat(text) for text in row.failures), row.locked_at, row.in_a_row)

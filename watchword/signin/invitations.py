@@ -16,6 +16,7 @@ from watchword.directory.permission import demand
 from watchword.directory.roles import Act
 from watchword.factors import vault
 from watchword.factors.registry import factor_of
+from watchword.signin import password_throttling
 from watchword.signin.access import end_access
 from watchword.signin.chance import CHANCE, new_token, token_hash
 from watchword.signin.facts import surroundings_of
@@ -97,6 +98,7 @@ def accept(invitation: Invitation, password: str, *, origin: Origin, now: dateti
         if user.standing is not Standing.ACTIVE or not spent.update(used_at=now):
             raise InvitationIsOver
         vault.store(user, held, now=now)
+        password_throttling.forget(user)
         end_access(user, because="password_changed", now=now)
         record(EventKind.INVITATION_USED, now=now, subject=user, by=user, origin=origin)
         return None

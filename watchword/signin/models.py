@@ -140,12 +140,21 @@ class CodeChallenge(models.Model):
 
 
 class FailureCount(models.Model):
-    """The failures that one key has gathered; ``code:<user>`` or ``password:<user>:<source>``."""
+    """The failures that one key has gathered.
+
+    Keys: ``code:<user>``, ``password:<hash of name and source>``, ``source:<hash>``, ``guesses:<user>`` or, of a name
+    that belongs to nobody, its hash.
+    """
 
     key = models.CharField(max_length=120, primary_key=True)
     failures = models.JSONField(default=list)
-    locked_at = models.DateTimeField(null=True)
+    locked_at = models.DateTimeField(null=True, help_text="Of codes only: nothing else is ever locked")
     changed_at = models.DateTimeField()
+    in_a_row = models.PositiveIntegerField(default=0, db_default=0, help_text="Wrong codes since the last right one")
+    repeated = models.JSONField(null=True, help_text="Keyed digests of the last few wrong passwords, and how often")
+    noted_until = models.DateTimeField(null=True, help_text="The wait that the log has already")
+    # No foreign key: checking it would wait for whoever holds the person's lock, who may be waiting for this row.
+    subject_id = models.UUIDField(null=True, db_index=True, help_text="The person whose counts these are, if known")
 
     def __str__(self) -> str:
         return self.key

@@ -21,8 +21,7 @@ from watchword.audit.record import Happening, Named, Origin, record_all
 from watchword.core.assurance import Evidence
 from watchword.core.codes import LONGEST_TYPED, normal_app_password
 from watchword.core.database_errors import name_of_trouble
-from watchword.core.factors import Held, Rejected
-from watchword.core.lockout import Open
+from watchword.core.factors import Accepted, Held, Rejected
 from watchword.core.names import NotASignInName, name_key
 from watchword.core.policy import Door, FactorKind, MfaState, Policy, Standing
 from watchword.core.restrictions import Misfit, Restrictions
@@ -32,8 +31,9 @@ from watchword.directory.models import SignInName, User
 from watchword.factors import vault
 from watchword.factors.registry import factor_of
 from watchword.factors.vault import Found
-from watchword.signin import failures
-from watchword.signin.facts import account_of, nobody
+from watchword.signin import password_throttling
+from watchword.signin.facts import account_of, nobody, policy_for
+from watchword.signin.password_throttling import Reserved, Throttled, repeat_details
 
 
 class TryLater(Exception):
@@ -134,57 +134,62 @@ def check_account_password(question: Question, *, now: datetime) -> Answer:
     Raises TryLater where the database can't be read or written now, and where the source has to wait.
     """
     key = _key(question.name)
-    counted = failures.password_key(key or question.name, question.address)
+    name = key or question.name
     origin = Origin(address=question.address, door=question.door.value, service=question.service)
+    typed = question.secret.reveal()
+    typed = typed if len(typed) <= LONGEST_TYPED else ""
     with trying():
         user = _people([question.name]).get(key or "")
-        policy = user.organisation.policy if user is not None else Policy()
-        with transaction.atomic():
-            source = failures.reserve_source(origin, policy, now=now)
-            lock = failures.reserve(counted, policy.limits, now=now) if isinstance(source, Open) else source
-        if not isinstance(source, Open):
-            raise TryLater("source waits")
-        if not isinstance(lock, Open):
-            with transaction.atomic():
-                record_all(
-                    _worth_an_event([_happening(question, Deny(Because.PASSWORD_WAITS), user, now)], "password", now)
-                )
-            return NO
-        # From here on the same is asked of everybody, be they unknown, blocked or wrong, so that no refusal is quicker.
         asked = user or nobody()
         held_before = vault.holdings(asked, kinds=[FactorKind.PASSWORD])
+        version = held_before[0].id if held_before else None
+        guess = password_throttling.Guess(name, typed, origin, user, version, policy_for(user, name))
+        reserved = password_throttling.reserve(guess, now=now)
+        if isinstance(reserved, Throttled):
+            if reserved.by_address:
+                raise TryLater("source waits")
+            waits = _happening(question, Deny(Because.PASSWORD_WAITS), user, now)
+            with transaction.atomic():
+                record_all(_worth_an_event([waits], "password", now))
+            return NO
         held = held_before[0].held if held_before else Held(FactorKind.PASSWORD)
-        typed = question.secret.reveal()
-        verdict = factor_of(FactorKind.PASSWORD).verify(
-            held, {}, typed if len(typed) <= LONGEST_TYPED else "", keyed=vault.keyed, now=now
-        )
+        verdict = factor_of(FactorKind.PASSWORD).verify(held, {}, typed, keyed=vault.keyed, now=now)
         with transaction.atomic():
+            # The same is asked of everybody, be they unknown, blocked or wrong, so that no refusal is quicker.
             asked = User.objects.select_related("organisation").filter(pk=asked.pk).first() or nobody()
-            holdings = vault.holdings(asked, kinds=[FactorKind.PASSWORD, FactorKind.PHONE])
-            account = account_of(asked, holdings, now)
-            passwords = [kept.id for kept in holdings if kept.held.kind is FactorKind.PASSWORD]
-            decision: Decision = Deny(Because.WRONG_PROOF)
-            # What was hashed must still be the password: it may have been replaced meanwhile.
-            if user is not None and not isinstance(verdict, Rejected) and passwords == [held_before[0].id]:
-                user = asked
-                proven = (Evidence(FactorKind.PASSWORD, now),)
-                decision = decide(Attempt(account, question.door, user.organisation.policy, proven))
-                if not (isinstance(decision, Deny) and decision.because in _LIKE_A_WRONG_PASSWORD):
-                    failures.refund(counted, now, now=now)
-                    failures.refund_source(question.address, now, now=now)
-                if verdict.renewed is not None and isinstance(decision, Allow):
-                    vault.renew(held_before[0].id, verdict.renewed)
-            happening = _happening(question, decision, user, now)
-            if user is None or not isinstance(decision, Allow):
+            decision = _judge_account_password(asked, version, question.door, now)
+            if user is None or isinstance(verdict, Rejected):
+                decision = Deny(Because.WRONG_PROOF)
+            if isinstance(decision, Deny) and decision.because in _LOOKS_LIKE_A_WRONG_PASSWORD:
+                password_throttling.note_wrong(reserved, now=now)
+                refused = _happening(question, decision, user, now, reserved=reserved)
+                noted = _worth_an_event([refused], "password", now)
+                record_all(noted or [refused] * reserved.has_just_become_a_device)
+                return NO
+            password_throttling.refund(reserved, now=now)
+            if isinstance(verdict, Accepted) and verdict.renewed is not None and isinstance(decision, Allow):
+                vault.renew(held_before[0].id, verdict.renewed)
+            happening = _happening(question, decision, asked, now)
+            if not isinstance(decision, Allow):
                 record_all(_worth_an_event([happening], "password", now))
                 return NO
             record_all([happening])
             vault.note_use([vault.Use(held_before[0].id, now, question.address, question.service)])
-            return Answer(True, user.sign_in_name, held_before[0].id)
+            return Answer(True, asked.sign_in_name, held_before[0].id)
 
 
-_LIKE_A_WRONG_PASSWORD = frozenset({Because.BLOCKED, Because.DELETED})
-"""Refusals that are counted like a wrong password, though it was right: nobody who tries on learns that it was."""
+def _judge_account_password(user: User, version: UUID | None, door: Door, now: datetime) -> Decision:
+    """Decide on a password that was right a moment ago, by what the person holds and may now."""
+    holdings = vault.holdings(user, kinds=[FactorKind.PASSWORD, FactorKind.PHONE])
+    account = account_of(user, holdings, now)
+    # What was hashed must still be the password: it may have been replaced meanwhile.
+    if [kept.id for kept in holdings if kept.held.kind is FactorKind.PASSWORD] != [version]:
+        return Deny(Because.WRONG_PROOF)
+    return decide(Attempt(account, door, user.organisation.policy, proven=(Evidence(FactorKind.PASSWORD, now),)))
+
+
+_LOOKS_LIKE_A_WRONG_PASSWORD = frozenset({Because.BLOCKED, Because.DELETED, Because.WRONG_PROOF})
+"""A right password that counts as a wrong one does: how soon one has to wait tells nobody that it was right."""
 
 
 def find_mailbox(name: str) -> str | None:
@@ -265,11 +270,18 @@ _HEARD = frozenset(
 
 
 def _happening(
-    question: Question, decision: Decision, person: Named | None, now: datetime, *, hit: Found | None = None
+    question: Question,
+    decision: Decision,
+    person: Named | None,
+    now: datetime,
+    *,
+    hit: Found | None = None,
+    reserved: Reserved | None = None,
 ) -> Happening:
     allowed = isinstance(decision, Allow)
     because = decision.because if isinstance(decision, Deny) else None
-    details: dict[str, object] = {}
+    details: dict[str, object] = {**repeat_details(reserved)}
+    is_a_device = reserved is not None and reserved.is_a_device
     moved = False
     if hit is not None:
         details = {"app_password": hit.label}
@@ -287,7 +299,7 @@ def _happening(
         reason=because or "",
         name=question.name,
         details=details,
-        heard=moved or because in _HEARD,
+        heard=moved or is_a_device or because in _HEARD,
     )
 
 

@@ -15,23 +15,23 @@ from watchword.audit.record import Origin, record
 from watchword.core.assurance import Evidence
 from watchword.core.codes import LONGEST_TYPED
 from watchword.core.factors import Held, Reason, Rejected
-from watchword.core.lockout import Open
 from watchword.core.names import name_key
-from watchword.core.policy import SECOND_FACTORS, FactorKind, MfaState, Policy, Way
+from watchword.core.policy import SECOND_FACTORS, FactorKind, MfaState, Way
 from watchword.core.signin import Allow, AskFor, Because, Decision, Deny, SetUpFirst, decide
 from watchword.directory.models import SignInName, User
 from watchword.factors import vault
 from watchword.factors.phone.factor import ways_of
 from watchword.factors.registry import factor_of
 from watchword.factors.vault import Kept
-from watchword.signin import challenges, failures, known_browsers, sessions, typed_names
+from watchword.signin import challenges, failures, known_browsers, password_throttling, sessions, typed_names
 from watchword.signin.attempts import new_attempt
 from watchword.signin.challenges import CodeOnTheWay, CodeSent, NotSent
 from watchword.signin.chance import CHANCE, token_hash
 from watchword.signin.code_check import check_code
-from watchword.signin.facts import attempt_facts, nobody, surroundings_of, usable_phones, write_evidence
+from watchword.signin.facts import attempt_facts, nobody, policy_for, surroundings_of, usable_phones, write_evidence
 from watchword.signin.models import Purpose, Session, SignInAttempt
 from watchword.signin.outcomes import ComeIn, Continue, Outcome, Refused
+from watchword.signin.password_throttling import Reserved, Throttled, repeat_details
 
 __all__ = ["ComeIn", "Continue", "Outcome", "Refused"]
 
@@ -247,7 +247,10 @@ def _open(attempt: SignInAttempt, user: User, evidence: tuple[Evidence, ...], no
     )
 
 
-def _deny(attempt: SignInAttempt, user: User | None, because: Because, now: datetime) -> Refused:
+def _deny(
+    attempt: SignInAttempt, user: User | None, because: Because, now: datetime, *, reserved: Reserved | None = None
+) -> Refused:
+    is_a_device = reserved is not None and reserved.is_a_device
     record(
         EventKind.SIGN_IN_DENIED,
         now=now,
@@ -255,8 +258,8 @@ def _deny(attempt: SignInAttempt, user: User | None, because: Because, now: date
         origin=_origin(attempt),
         reason=because,
         name=attempt.typed_name,
-        details={"purpose": attempt.purpose, "attempt": str(attempt.pk)},
-        heard=because is Because.APP_PASSWORD_IN_BROWSER,
+        details={"purpose": attempt.purpose, "attempt": str(attempt.pk), **repeat_details(reserved)},
+        heard=because is Because.APP_PASSWORD_IN_BROWSER or is_a_device,
     )
     until = None
     if because is Because.SECOND_FACTOR_WAITS and user is not None:
@@ -265,19 +268,16 @@ def _deny(attempt: SignInAttempt, user: User | None, because: Because, now: date
 
 
 def _answer_password(attempt: SignInAttempt, typed: str, now: datetime) -> Outcome:
-    policy = attempt.user.organisation.policy if attempt.user is not None else Policy()
-    key = failures.password_key(attempt.typed_name, attempt.address)
-    with transaction.atomic():
-        source = failures.reserve_source(_origin(attempt), policy, now=now)
-        if not isinstance(source, Open):
-            # Turned away before it becomes an attempt: a flood must not fill the log, which has the source's closing.
-            return Refused(Because.PASSWORD_WAITS, failures.closed_until(source))
-        lock = failures.reserve(key, policy.limits, now=now)
-        if not isinstance(lock, Open):
-            _deny(attempt, attempt.user, Because.PASSWORD_WAITS, now)
-            return Refused(Because.PASSWORD_WAITS, failures.closed_until(lock))
-    # The slow hash is worked out outside any transaction, once, and for nobody as for somebody.
     kept = _password_of(attempt.user)
+    policy = policy_for(attempt.user, attempt.typed_name)
+    version = kept.id if kept is not None else None
+    guess = password_throttling.Guess(attempt.typed_name, typed, _origin(attempt), attempt.user, version, policy)
+    reserved = password_throttling.reserve(guess, now=now)
+    if isinstance(reserved, Throttled):
+        if reserved.is_worth_an_event:
+            _deny(attempt, attempt.user, Because.PASSWORD_WAITS, now)
+        return Refused(Because.PASSWORD_WAITS, reserved.until)
+    # The slow hash is worked out outside any transaction, once, and for nobody as for somebody.
     held = kept.held if kept is not None else Held(FactorKind.PASSWORD)
     verdict = factor_of(FactorKind.PASSWORD).verify(held, {}, typed, keyed=vault.keyed, now=now)
     with transaction.atomic():
@@ -286,16 +286,20 @@ def _answer_password(attempt: SignInAttempt, typed: str, now: datetime) -> Outco
         if isinstance(verdict, Rejected) or user is None or kept is None or still is None or still.id != kept.id:
             is_app_password = vault.is_app_password_of(user or nobody(), typed)
             because = Because.APP_PASSWORD_IN_BROWSER if is_app_password else Because.WRONG_PROOF
-            refused = _deny(attempt, user, because, now)
+            password_throttling.note_wrong(reserved, now=now)
+            if reserved.is_worth_an_event:
+                _deny(attempt, user, because, now, reserved=reserved)
             # Outside, both are the same refusal.
-            return Refused(Because.WRONG_PROOF, refused.until)
+            return Refused(Because.WRONG_PROOF)
         proof = Evidence(FactorKind.PASSWORD, now)
         decision = decide(attempt_facts(_with(attempt, kept.id), now=now, more=(proof,)))
         if isinstance(decision, Deny):
             if decision.because in _TELLS_THAT_IT_WAS_RIGHT:
-                _refund(key, attempt, now)
+                password_throttling.refund(reserved, now=now)
+            else:
+                password_throttling.note_wrong(reserved, now=now)
             return _deny(attempt, user, decision.because, now)
-        _refund(key, attempt, now)
+        password_throttling.refund(reserved, now=now)
         if verdict.renewed is not None:
             vault.renew(kept.id, verdict.renewed)
         vault.note_use([vault.Use(kept.id, now, attempt.address)])
@@ -308,11 +312,6 @@ def _answer_password(attempt: SignInAttempt, typed: str, now: datetime) -> Outco
 
 _TELLS_THAT_IT_WAS_RIGHT = frozenset({Because.SECOND_FACTOR_WAITS, Because.SECOND_FACTOR_LOCKED})
 """Refusals that say so anyway. The others look like a wrong password from outside, and so they count like one."""
-
-
-def _refund(key: str, attempt: SignInAttempt, now: datetime) -> None:
-    failures.refund(key, now, now=now)
-    failures.refund_source(attempt.address, now, now=now)
 
 
 def _answer_code(attempt: SignInAttempt, typed: str, now: datetime) -> Outcome:

@@ -27,6 +27,8 @@ CHANGEABLE = (
     "account_password_in_mail_while_enabled",
     "trusted_networks",
     "alert_recipients",
+    "shared_networks",
+    "banned_words",
     "number_match",
     "fraud_locks",
     "language",
@@ -69,7 +71,7 @@ def change_settings(
             raise NoWayLeft
         if not changed:
             return {}
-        if changed.keys() & {"limits", "trusted_networks"}:
+        if changed.keys() & {"limits", "trusted_networks", "shared_networks"}:
             refuse_senseless(row)
         row.save(update_fields=list(changed))
         row.__dict__.pop("policy", None)
@@ -114,8 +116,9 @@ def refuse_senseless(organisation: Organisation) -> None:
     senseless = Limits().senseless(organisation.limits)
     if senseless:
         raise SenselessSettings(f"limits: {', '.join(senseless)}")
-    if cover_too_much(ip_network(text) for text in organisation.trusted_networks):
-        raise SenselessSettings("trusted_networks: a great part of the Internet")
+    for name in ("trusted_networks", "shared_networks"):
+        if cover_too_much(ip_network(text) for text in getattr(organisation, name)):
+            raise SenselessSettings(f"{name}: a great part of the Internet")
 
 
 def _end_sessions_from_elsewhere(organisation: Organisation, now: datetime) -> None:

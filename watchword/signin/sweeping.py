@@ -29,7 +29,7 @@ def sweep(*, now: datetime) -> int:
     old = now - KEPT
     attempts = SignInAttempt.objects.order_by("expires_at")
     unproven = attempts.filter(evidence=[], purpose=Purpose.SIGN_IN)
-    counts = FailureCount.objects.filter(changed_at__lt=old, locked_at=None)
+    counts = FailureCount.objects.filter(changed_at__lt=old, locked_at=None, in_a_row=0)
     begun = FailureCount.objects.filter(key__startswith=typed_names.PREFIX, changed_at__lt=now - typed_names.WINDOW)
     browsers = KnownBrowser.objects.filter(last_at__lt=now - KNOWN_FOR)
     return (

@@ -125,7 +125,7 @@ ACTS: dict[str, PersonAct] = {
         actions.unlock_second_factor,
         gettext_lazy("Unlock this person's sign-in?"),
         gettext_lazy(
-            "Their wrong codes are forgotten and they can try again. If it was not the person who typed them, somebody knows the password: reset it as well."
+            "Their wrong codes and passwords are forgotten and they can try again. If it was not the person who typed wrong codes, somebody knows the password: reset it as well."
         ),
         gettext_lazy("Unlock"),
         gettext_lazy("Unlocked."),

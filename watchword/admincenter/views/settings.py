@@ -28,6 +28,9 @@ from watchword.signin.middleware import origin_of, person_of
 from watchword.signin.service_settings import change_settings
 
 MOST_NETWORKS = 50
+MOST_WORDS = 1_000
+SHORTEST_WORD = 4
+LONGEST_WORD = 40
 LIMITS: dict[str, Any] = {
     "code_seconds": gettext_lazy("How long a code is good, in seconds"),
     "code_tries": gettext_lazy("Tries for one code"),
@@ -71,10 +74,29 @@ class SettingsForm(forms.Form):
             "Mail addresses, one on each line, at most 20. If there are none, alerts go to the Global Administrators."
         ),
     )
+    banned_words = forms.CharField(
+        label=gettext_lazy("Words that protect nothing"),
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}),
+        help_text=gettext_lazy(
+            "One on each line: products, places, nicknames of the organisation; at least 4 letters, at most 1,000 words. "
+            "A new password that is little more than such words is refused, however they are dressed up. The names of "
+            "the person and of the organisation count already."
+        ),
+    )
+    shared_networks = forms.CharField(
+        label=gettext_lazy("Shared addresses"),
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}),
+        help_text=gettext_lazy(
+            "Addresses of your own offices, where many people come from one address; one network on each line. Ten times "
+            "as many wrong passwords are borne from there before everybody has to wait. Codes are asked there as everywhere."
+        ),
+    )
 
     def __init__(self, data: Any, organisation: Organisation) -> None:
-        initial = {name: getattr(organisation, name) for name in self.base_fields if name != "trusted_networks"}
-        initial["trusted_networks"] = "\n".join(organisation.trusted_networks)
+        initial = {name: getattr(organisation, name) for name in self.base_fields}
+        initial |= {name: "\n".join(initial[name]) for name in ("trusted_networks", "shared_networks", "banned_words")}
         weakest, today = Limits(), organisation.policy.limits
         super().__init__(data, initial={**initial, **{name: getattr(today, name) for name in LIMITS}})
         for name, label in LIMITS.items():
@@ -95,28 +117,25 @@ class SettingsForm(forms.Form):
 
     def clean_trusted_networks(self) -> list[str]:
         """Return the networks in their shortest form; say of each wrong one what is wrong with it."""
-        networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network] = []
-        problems: list[str] = []
-        lines = str(self.cleaned_data["trusted_networks"]).split()
-        if len(lines) > MOST_NETWORKS:
-            words = _("These are %(number)d networks, and 50 is the most. Join some of them.")
-            raise ValidationError(words % {"number": len(lines)})
-        for line in lines:
-            network = _network(line, problems)
-            if network is None:
-                continue
-            other = next((one for one in networks if one.version == network.version and one.overlaps(network)), None)
-            if other is not None:
-                problems.append(
-                    _("%(one)s and %(other)s overlap. Keep the larger one.") % {"one": network, "other": other}
-                )
-                continue
-            networks.append(network)
-        says = _("Together these are a great part of the internet: more than a %(most)s is nobody's own network.")
-        problems += [says % {"most": {4: "/8", 6: "/16"}[version]} for version in sorted(cover_too_much(networks))]
-        if problems:
-            raise ValidationError(problems)
-        return [str(network) for network in networks]
+        return _networks(self.cleaned_data["trusted_networks"])
+
+    def clean_shared_networks(self) -> list[str]:
+        """Return the networks in their shortest form; say of each wrong one what is wrong with it."""
+        return _networks(self.cleaned_data["shared_networks"])
+
+    def clean_banned_words(self) -> list[str]:
+        """Return each word once, in small letters."""
+        words = list(
+            dict.fromkeys(" ".join(line.split()).casefold() for line in self.cleaned_data["banned_words"].splitlines())
+        )
+        words = [word for word in words if word]
+        if len(words) > MOST_WORDS:
+            raise ValidationError(_("These are %(number)d words, and 1,000 is the most.") % {"number": len(words)})
+        for word in words:
+            if not SHORTEST_WORD <= len(word) <= LONGEST_WORD:
+                problem = _("“%(word)s” is too short or too long: a word has 4 to 40 letters.")
+                raise ValidationError(problem % {"word": word[:LONGEST_WORD]})
+        return words
 
     def clean_alert_recipients(self) -> str:
         """Return the addresses, each once, one on each line."""
@@ -201,6 +220,29 @@ def _in_words(seconds: int) -> str:
         if seconds % length == 0:
             return ngettext(one, several, seconds // length) % {"number": seconds // length}
     return ngettext("%(number)d second", "%(number)d seconds", seconds) % {"number": seconds}
+
+
+def _networks(typed: str) -> list[str]:
+    networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network] = []
+    problems: list[str] = []
+    lines = typed.split()
+    if len(lines) > MOST_NETWORKS:
+        words = _("These are %(number)d networks, and 50 is the most. Join some of them.")
+        raise ValidationError(words % {"number": len(lines)})
+    for line in lines:
+        network = _network(line, problems)
+        if network is None:
+            continue
+        other = next((one for one in networks if one.version == network.version and one.overlaps(network)), None)
+        if other is not None:
+            problems.append(_("%(one)s and %(other)s overlap. Keep the larger one.") % {"one": network, "other": other})
+            continue
+        networks.append(network)
+    says = _("Together these are a great part of the internet: more than a %(most)s is nobody's own network.")
+    problems += [says % {"most": {4: "/8", 6: "/16"}[version]} for version in sorted(cover_too_much(networks))]
+    if problems:
+        raise ValidationError(problems)
+    return [str(network) for network in networks]
 
 
 def _network(line: str, problems: list[str]) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
