@@ -20,6 +20,7 @@ from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.directory import actions
 from watchword.directory.roles import Role
+from watchword.directory.send_as import give_send_as
 from watchword.signin import invitations
 
 CONSOLE = f"{getpass.getuser()}@{socket.gethostname()}"
@@ -50,6 +51,14 @@ def test_a_role_is_told_to_the_person_and_to_administrators(world: World) -> Non
     assert "An administrative role was given: Alice" in said
     assert "User Administrator" in said
     assert "root@harbour.example" in said
+
+
+def test_the_owner_of_an_address_is_told_who_may_write_as_it(world: World) -> None:
+    give_send_as(world.alice, "carol@harbour.example", until=None, by=world.root, now=world.now)
+    [message] = work(world.now)
+    assert message.to == ["carol@elsewhere.example"]
+    assert message.subject == "Somebody else may write as you (Harbour & Hill)"
+    assert "let alice@harbour.example write mail as carol@harbour.example" in str(message.body)
 
 
 @pytest.mark.parametrize("roles", [(), (Role.HELPDESK_ADMINISTRATOR,)])

@@ -154,5 +154,6 @@ _NAMES = {
     Rule.MFA_STATE: gettext_lazy("Multi-factor authentication changed"),
     Rule.TEXTS_OFF: gettext_lazy("Urgent warnings no longer texted"),
     Rule.CONTACT_CHANGED: gettext_lazy("Contact address changed"),
+    Rule.ADDRESS_SHARED: gettext_lazy("Somebody else may write as an address"),
     Rule.CALL_MISMATCHED: gettext_lazy("Wrong digits keyed in a call"),
 }

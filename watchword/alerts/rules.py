@@ -35,6 +35,7 @@ class Rule(StrEnum):
     ROLE_GIVEN = "role_given"
     MFA_STATE = "mfa_state"
     CONTACT_CHANGED = "contact_changed"
+    ADDRESS_SHARED = "address_shared"
     FRAUD_REPORTED = "fraud_reported"
     LOCKED = "locked"
     SOURCE_CLOSED = "source_closed"
@@ -84,6 +85,7 @@ HEARINGS: Mapping[Rule, Hearing] = {
     Rule.ROLE_GIVEN: Hearing(person=True, administrators=True, window=timedelta(0)),
     Rule.MFA_STATE: Hearing(person=True, window=timedelta(0)),
     Rule.CONTACT_CHANGED: Hearing(person=True, link=True, window=timedelta(0)),
+    Rule.ADDRESS_SHARED: Hearing(person=True, window=timedelta(0)),
     Rule.FRAUD_REPORTED: Hearing(person=True, administrators=True, link=True),
     Rule.LOCKED: Hearing(person=True, administrators=True, loud=True, link=True, window=DAY),
     Rule.SOURCE_CLOSED: Hearing(administrators=True),
@@ -114,6 +116,7 @@ _SIMPLE: Mapping[EventKind, Rule] = {
     EventKind.INVITATION_USED: Rule.PASSWORD_CHANGED,
     EventKind.ROLE_GIVEN: Rule.ROLE_GIVEN,
     EventKind.PERSON_CREATED: Rule.ROLE_GIVEN,
+    EventKind.ADDRESS_SHARED: Rule.ADDRESS_SHARED,
     EventKind.FRAUD_REPORTED: Rule.FRAUD_REPORTED,
     EventKind.SECOND_FACTOR_LOCKED: Rule.LOCKED,
     EventKind.SOURCE_CLOSED: Rule.SOURCE_CLOSED,

@@ -212,6 +212,15 @@ def _contact(_event: Event) -> Words:
     )
 
 
+def _address_shared(event: Event) -> Words:
+    return Words(
+        _("Somebody else may write as you"),
+        _("An administrator let %(writer)s write mail as %(address)s, besides you.")
+        % {"writer": event.details.get("writer", ""), "address": event.details.get("address", "")},
+        _("If you did not expect this, speak with your administrator."),
+    )
+
+
 def _fraud(_event: Event) -> Words:
     return Words(
         _("A call was reported as not yours"),
@@ -316,6 +325,7 @@ _WORDS: dict[Rule, Callable[[Event], Words]] = {
     Rule.ROLE_GIVEN: _role_given,
     Rule.MFA_STATE: _mfa_state,
     Rule.CONTACT_CHANGED: _contact,
+    Rule.ADDRESS_SHARED: _address_shared,
     Rule.FRAUD_REPORTED: _fraud,
     Rule.LOCKED: _locked,
     Rule.SOURCE_CLOSED: _source,

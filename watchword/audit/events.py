@@ -54,6 +54,7 @@ class EventKind(StrEnum):
     ROLE_TAKEN = "role.taken"
     SEND_AS_GIVEN = "send_as.given"
     SEND_AS_TAKEN = "send_as.taken"
+    ADDRESS_SHARED = "person.address_shared"
     INVITATION_MADE = "invitation.made"
     INVITATION_USED = "invitation.used"
     PEOPLE_IMPORTED = "people.imported"
@@ -102,6 +103,7 @@ HEARD: frozenset[EventKind] = frozenset(
         EventKind.ROLE_GIVEN,
         EventKind.MFA_STATE_CHANGED,
         EventKind.PERSON_EDITED,
+        EventKind.ADDRESS_SHARED,
         EventKind.DISAVOWED,
         EventKind.WARNING_GIVEN_UP,
         EventKind.PASSWORD_AND_METHODS_RESET,

@@ -54,6 +54,9 @@ def give_send_as(
             "until": until.isoformat() if until is not None else "",
         }
         record(EventKind.SEND_AS_GIVEN, now=now, subject=user, by=by, origin=origin, details=details)
+        # One of its own for the owner, who is told.
+        shared = {"address": name.name, "writer": user.sign_in_name}
+        record(EventKind.ADDRESS_SHARED, now=now, subject=name.user, by=by, origin=origin, details=shared)
     return given
 
 
