@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from datetime import timedelta
+from importlib import import_module
 
 import pytest
 from django.apps import apps
@@ -119,6 +120,25 @@ def test_what_another_release_left_in_clear_is_sealed_by_the_worker(world: World
     assert in_clear() == []
     again = User.objects.get(pk=dora.pk)
     assert (again.contact_mail, again.directory_phone) == (MAIL, NUMBER)
+
+
+def test_the_migration_seals_copies_and_leaves_the_clear_ones_to_the_release_before(world: World, dora: User) -> None:
+    in_clear = {"contact_mail_in_clear": MAIL, "directory_phone_in_clear": NUMBER}
+    User.objects.filter(pk=dora.pk).update(contact_mail="", directory_phone="", **in_clear)
+    migration = import_module("watchword.directory.migrations.0003_sealed_contacts")
+    migration.seal(apps, None)
+    again = User.objects.get(pk=dora.pk)
+    assert (again.contact_mail, again.directory_phone) == (MAIL, NUMBER)
+    assert (again.contact_mail_in_clear, again.directory_phone_in_clear) == (MAIL, NUMBER)
+
+
+def test_sqlite_overwrites_what_was_replaced(db: None) -> None:
+    """Otherwise the file goes on holding what lay in clear before."""
+    if connection.vendor != "sqlite":
+        pytest.skip("PostgreSQL has its own ways")
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA secure_delete")
+        assert cursor.fetchone() == (2,)
 
 
 def test_an_older_contact_in_clear_never_replaces_a_newer_one(world: World, dora: User) -> None:
