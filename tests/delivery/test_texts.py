@@ -163,3 +163,24 @@ def test_each_warning_fits_whole_beside_a_long_name(language: str, said: str) ->
 @given(st.text(max_size=60))
 def test_what_is_written_in_gsm_is_gsm(text: str) -> None:
     assert septets(in_gsm(text)) >= 0
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("Zakład Usług Łódź", "Zaklad Uslug Lodz"),
+        ("Đorđe ħ ı œuvre", "Dorde h i oeuvre"),  # noqa: RUF001
+        ("Þór Æðey", "Thor Ædey"),
+        ("İstanbul Üniversitesi", "Istanbul Üniversitesi"),
+        ("ООО Ромашка", "OOO Romashka"),  # noqa: RUF001
+        ("Café Ñandú Straße", "Café Ñandu Straße"),
+        ("Caffè ½ €", "Caffè 1 2 EUR"),
+    ],
+)
+def test_letters_that_the_gsm_alphabet_lacks_are_transcribed(name: str, written: str) -> None:
+    assert name_in_text(name) == written
+
+
+@pytest.mark.parametrize("name", ["東京大学", "مرحبا", "😀😀"])
+def test_what_no_table_transcribes_right_is_left_out_and_the_host_stands_there(name: str) -> None:
+    assert text_of(outgoing("493027", name, "id.hill.example")).startswith("493 027 is your id.hill.example code")

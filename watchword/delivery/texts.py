@@ -9,6 +9,7 @@ from functools import cache
 
 import gsm0338  # noqa: F401  (registers the codec)
 import phonenumbers
+from anyascii import anyascii
 from django.conf import settings
 from phonenumbers.geocoder import country_name_for_number
 
@@ -101,7 +102,10 @@ def septets(text: str) -> int:
 
 
 def in_gsm(text: str) -> str:
-    """Return the text in letters of the GSM alphabet: accents go where they must, what is left over is dropped."""
+    """Return the text in letters of the GSM alphabet: accents go where they must, what it lacks is transcribed.
+
+    What can't be transcribed letter by letter is dropped.
+    """
     return "".join(_letter(letter) for letter in unicodedata.normalize("NFC", text))
 
 
@@ -109,12 +113,21 @@ def in_gsm(text: str) -> str:
 def _letter(letter: str) -> str:
     if letter in _TYPED_SO:
         return _TYPED_SO[letter]
-    for form in (letter, unicodedata.normalize("NFKD", letter).encode("ascii", "ignore").decode()):
+    apart = unicodedata.normalize("NFKD", letter)
+    # Without its bar a fraction would be another number.
+    plain = "" if "\N{FRACTION SLASH}" in apart else apart.encode("ascii", "ignore").decode()
+    is_read_so = unicodedata.name(letter, "").startswith(_TRANSCRIBED) or letter in _CURRENCIES
+    transcribed = anyascii(letter) if is_read_so else ""
+    for form in (letter, plain, transcribed):
         if form and all(_is_gsm(sign) for sign in form):
             return form
     return ""
 
 
+_TRANSCRIBED = ("LATIN ", "CYRILLIC ", "GREEK ", "GEORGIAN ", "ARMENIAN ", "VULGAR FRACTION ")
+"""Letters that anybody reads so. Of other scripts a table gets it wrong: the letter tells no vowel or no language."""
+_CURRENCIES = frozenset("\u20ac\u20b9\u20ba\u20bd\u20b4")
+"""Euro, rupee, lira, rouble and hryvnia; the euro is two septets in the alphabet, and a name has none to spare."""
 _TYPED_SO = {"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u2013": "-", "\u2014": "-", "\u00a0": " "}
 
 
