@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from tests.delivery.test_voice_sound import wav
 from tests.phones.http_benches import phones_file, phones_of
 from tests.world import World
+from watchword.delivery.voice import speech
 
 
 @pytest.fixture
@@ -21,3 +23,10 @@ def site(settings: Any, world: World) -> Client:
     settings.WATCHWORD_PHONES = phones_of(f"{one}\n{two}\n{three}\n{four}")
     settings.WATCHWORD_PUBLIC_URL = "http://testserver"
     return Client(enforce_csrf_checks=True)
+
+
+@pytest.fixture
+def quick_voice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A synthesiser that says everything in a tenth of a second, and is there on every machine."""
+    monkeypatch.setattr(speech, "is_available", lambda: True)
+    monkeypatch.setattr(speech, "speak", lambda _words, _language: wav(b"\1\0" * 800))
