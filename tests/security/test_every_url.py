@@ -27,6 +27,7 @@ OPEN = {
     "web:set_up",
     "web:invitation",
     "web:code_state",
+    "web:channel_receipts",
     "web:receipt",
     "web:voice",
     "portal:not_me",

@@ -41,7 +41,7 @@ def phones(arguments: Sequence[str], variables: Mapping[str, str]) -> int:
     if not path:
         print("watchword phones: name the file with --file, or set WATCHWORD_PHONES_FILE.", file=sys.stderr)
         return 1
-    return _check(path, ring)
+    return _check(path, ring, variables.get("WATCHWORD_PUBLIC_URL", ""))
 
 
 def _ring(variables: Mapping[str, str]) -> KeyRing:
@@ -65,7 +65,7 @@ def _asked() -> str:
     return getpass("Secret (it is not shown): ")
 
 
-def _check(path: str, ring: KeyRing) -> int:
+def _check(path: str, ring: KeyRing, public_url: str) -> int:
     read = phones_of(path, ring)
     if read.problems:
         print(f"{path}:", file=sys.stderr)
@@ -78,20 +78,26 @@ def _check(path: str, ring: KeyRing) -> int:
         to = ", ".join(route.prefixes) or "all numbers"
         most = f", at most {route.each_day} a day" if route.each_day is not None else ""
         print(f"{route.name}: {ways} by {planned.kind} to {to}, weight {route.weight}{most}")
-        for note in _notes(planned):
+        for note in _notes(planned, ring, public_url):
             print(f"  - {note}")
     return 0
 
 
-def _notes(planned: Planned) -> list[str]:
+def _notes(planned: Planned, ring: KeyRing, public_url: str) -> list[str]:
     """Return what an operator should know of a channel that works, or does not work everywhere."""
+    from watchword.delivery.http_gateway.addresses import channel_path
+    from watchword.delivery.http_gateway.wishes import HttpWishes
     from watchword.delivery.smpp.wishes import SmppWishes
     from watchword.delivery.voice.prompts import problems_of
 
     match planned.wishes:
         case SipWishes() as wishes:
-            return list(problems_of(wishes.recordings))
+            return [*problems_of(wishes.recordings), *wishes.notes]
         case SmppWishes() as wishes:
             return wishes.notes
+        case HttpWishes(receipts=receipts) if receipts is not None and receipts.reference:
+            # Who knows it can say that texts arrived: as secret as the provider's own account.
+            address = public_url.rstrip("/") + channel_path(planned.route.name, ring)
+            return [f"tell the provider where its receipts go, and nobody else: {address}"]
         case _:
             return []

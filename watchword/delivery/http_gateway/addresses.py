@@ -12,6 +12,9 @@ from uuid import UUID
 
 from django.conf import settings
 
+from watchword.core.keyring import KeyRing
+
+_CHANNEL = "receipts.channel"
 _OCTETS = 16
 """Of a token: 128 bits."""
 
@@ -49,6 +52,18 @@ def addresses_of(channel: str, delivery_id: UUID) -> tuple[str, str]:
     path = f"{channel}/{name_of(delivery_id)}/{token_of(channel, delivery_id)}"
     base = f"{settings.WATCHWORD_PUBLIC_URL}/carriers/{path}/"
     return base, f"{base}voice/"
+
+
+def channel_path(channel: str, ring: KeyRing) -> str:
+    """Return the path of the one address to which all receipts of a channel may come. It does not change."""
+    return f"/carriers/{channel}/{_letters(ring.mac(_CHANNEL, channel.encode())[:_OCTETS])}/"
+
+
+def is_channel_token(channel: str, token: str) -> bool:
+    """Whether the address of a channel was made by us, under any key that is still known."""
+    given = token.encode("utf-8", "replace")
+    macs = settings.WATCHWORD_KEY_RING.macs(_CHANNEL, channel.encode())
+    return any(hmac.compare_digest(given, _letters(mac[:_OCTETS]).encode()) for mac in macs)
 
 
 def _letters(octets: bytes) -> str:

@@ -7,6 +7,7 @@ import logging
 import re
 import ssl
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -15,6 +16,7 @@ import gsm0338  # noqa: F401  (registers the codec)
 from watchword.core.policy import Way
 from watchword.delivery import texts
 from watchword.delivery.channel import Condition, DeliveryFailed, Handed, Outgoing, Report, Result
+from watchword.delivery.http_gateway.patterns import first_group, matches
 from watchword.delivery.http_gateway.safe_http import Answer, NoAnswer, NotAllowed, SafeClient
 from watchword.delivery.http_gateway.templates import fill, look_up
 from watchword.delivery.http_gateway.wishes import HttpWishes
@@ -30,6 +32,23 @@ _CODE = re.compile(r"(?!.*\d{7})[\w.-]{1,20}", re.ASCII)
 """What a provider's reason looks like; whatever else stands there, a number for one, is not repeated."""
 _GAVE_UP_WAITING = 504
 """RFC 9110 section 15.6.5: something in between did; what stands behind it may have taken the message."""
+
+
+TEXT_FOR_JSON = "the provider answers in text, not in JSON; say success_pattern instead of success_path"
+_LINE = re.compile(r"[^\W_][^<>{}\[\]\x00-\x08\x0e-\x1f\ufffd]{0,500}")
+"""A short answer in text such as OK: 123; a page of something in between, or half a JSON answer, is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What an answer says."""
+
+    is_success: bool
+    reference: str
+    code: str
+    is_readable: bool
+    is_line: bool = False
+    """A line of text came where JSON was expected."""
 
 
 class HttpCarrier:
@@ -53,6 +72,7 @@ class HttpCarrier:
         self._failures = 0
         self._failed_at: datetime | None = None
         self._words = ""
+        self._note = ""
 
     @property
     def ways(self) -> frozenset[Way]:
@@ -70,7 +90,7 @@ class HttpCarrier:
         is_up = self._failures < FAILURES_UNTIL_DOWN
         if self._failed_at is not None and self._clock() - self._failed_at >= DOWN_FOR:
             is_up = True
-        return Condition(is_up=is_up, words="" if is_up else self._words)
+        return Condition(is_up=is_up, words=self._note if is_up else self._words)
 
     async def start(self, report: Callable[[Report], None]) -> None:  # noqa: ARG002  (receipts come to the web server)
         """There is nothing to keep open."""
@@ -107,34 +127,52 @@ class HttpCarrier:
         return self._judge(answer, outgoing)
 
     def _judge(self, answer: Answer, outgoing: Outgoing) -> Handed:
-        try:
-            read: object = json.loads(answer.body) if answer.body else None
-        except (ValueError, RecursionError):
-            read = None
         wishes = self._wishes
+        said = self._read(answer.body)
         is_accepted = 200 <= answer.status < 300  # noqa: PLR2004  (RFC 9110, successful)
-        is_good = is_accepted
-        if is_good and wishes.success_path:
-            is_good = look_up(read, wishes.success_path) in wishes.success_values
-        if is_good:
+        is_text = is_accepted and bool(wishes.success_path) and said.is_line
+        # With a path where the answer is a line of text, nobody knows whether it is a yes. It was answered: sending
+        # the same again would be paid twice, and the page says what is wrong.
+        self._note = TEXT_FOR_JSON if is_text else ""
+        if is_accepted and (said.is_success or is_text):
             self._failures = 0
             # Where a provider has no name for it, ours is as good: it stands in the address of the receipts.
-            name = look_up(read, wishes.reference_path) if wishes.reference_path else ""
-            return Handed(name or str(outgoing.delivery_id))
-        code = look_up(read, wishes.code_path) if wishes.code_path else ""
-        if code and code in wishes.bad_number:
+            return Handed(said.reference or str(outgoing.delivery_id))
+        if said.code and said.code in wishes.bad_number:
             raise DeliveryFailed(Result.BAD_NUMBER, permanent=True)
-        if code and code in wishes.blocked:
+        if said.code and said.code in wishes.blocked:
             raise DeliveryFailed(Result.BLOCKED, permanent=False)
         refused = answer.status in _REFUSES_US
         words = f"the provider answers {answer.status}"
         if refused:
             words = "the provider refuses our credentials"
-        elif _CODE.fullmatch(code):
-            words += f" with the code {code}"
+        elif _CODE.fullmatch(said.code):
+            words += f" with the code {said.code}"
         self._failed(words, at_once=refused)
-        unclear = answer.status == _GAVE_UP_WAITING or (is_accepted and read is None)
+        unclear = answer.status == _GAVE_UP_WAITING or (is_accepted and not said.is_readable)
         raise DeliveryFailed(Result.FAILED, permanent=False, maybe_taken=unclear)
+
+    def _read(self, body: bytes) -> _Said:
+        """Return what an answer says, by patterns where it is text and by paths where it is JSON."""
+        wishes, text = self._wishes, body.decode("utf-8", "replace")
+        if wishes.success_pattern:
+            return _Said(
+                is_success=matches(wishes.success_pattern, text),
+                reference=first_group(wishes.reference_pattern, text) if wishes.reference_pattern else "",
+                code=first_group(wishes.code_pattern, text) if wishes.code_pattern else "",
+                is_readable=bool(text.strip()),
+            )
+        try:
+            read: object = json.loads(body) if body else None
+        except (ValueError, RecursionError):
+            read = None
+        return _Said(
+            is_success=not wishes.success_path or look_up(read, wishes.success_path) in wishes.success_values,
+            reference=look_up(read, wishes.reference_path) if wishes.reference_path else "",
+            code=look_up(read, wishes.code_path) if wishes.code_path else "",
+            is_readable=read is not None,
+            is_line=read is None and _LINE.fullmatch(text.strip()) is not None,
+        )
 
     def _failed(self, words: str, *, at_once: bool = False) -> None:
         self._failures = max(self._failures + 1, FAILURES_UNTIL_DOWN if at_once else 0)

@@ -16,10 +16,13 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from watchword.delivery.channel import Result
-from watchword.delivery.http_gateway.templates import look_up
+from watchword.delivery.http_gateway.templates import find, look_up
 from watchword.delivery.http_gateway.wishes import ReceiptWishes, Scheme
 
 LONGEST_BODY = 16 * 1024
+LONGEST_LIST_BODY = 512 * 1024
+"""Of many receipts at once, for a whole account."""
+MOST_RECEIPTS = 2000
 FRESH_SECONDS = 300
 """So far may the time of a signature be from ours; Telnyx' own libraries allow as much."""
 _MOST_FIELDS = 200
@@ -108,7 +111,35 @@ def _with_and_without_port(url: str) -> Iterable[str]:
 
 def result_of(wishes: ReceiptWishes, *, url: str, body: bytes, is_form: bool) -> Result | None:
     """Return what a receipt says became of the message; None for steps on the way and for rubbish."""
-    word = _word(wishes, url, body, is_form=is_form).lower()
+    return _meaning(wishes, _word(wishes, url, body, is_form=is_form))
+
+
+def results_of(wishes: ReceiptWishes, *, url: str, body: bytes, is_form: bool) -> list[tuple[str, Result]]:
+    """Return which messages one request is about, by the provider's names, and what became of each."""
+    results = []
+    for one in _said(wishes, url, body, is_form=is_form)[:MOST_RECEIPTS]:
+        reference, result = look_up(one, wishes.reference), _meaning(wishes, look_up(one, wishes.status))
+        if reference and result is not None:
+            results.append((reference, result))
+    return results
+
+
+def _said(wishes: ReceiptWishes, url: str, body: bytes, *, is_form: bool) -> list[object]:
+    if wishes.scheme is Scheme.ADDRESS and wishes.reference in (query := dict(_query_of(url))):
+        return [query]
+    if is_form:
+        return [fields_of(body)]
+    try:
+        read: object = json.loads(body) if body else None
+    except (ValueError, RecursionError):
+        return []
+    if wishes.list:
+        read = find(read, wishes.list)
+    return read if isinstance(read, list) else [read]
+
+
+def _meaning(wishes: ReceiptWishes, said: str) -> Result | None:
+    word = said.lower()
     for words, result in (
         (wishes.arrived, Result.DELIVERED),
         (wishes.unreachable, Result.UNREACHABLE),

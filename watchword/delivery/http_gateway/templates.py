@@ -29,7 +29,8 @@ def fill(wishes: HttpWishes, values: Mapping[str, str]) -> Request:
         url += ("&" if "?" in url else "?") + urlencode(
             {name: _text(text, known) for name, text in wishes.query.items()}
         )
-    headers = {"Accept": "application/json", "Idempotency-Key": values["reference"]}
+    accepts = "*/*" if wishes.success_pattern else "application/json"
+    headers = {"Accept": accepts, "Idempotency-Key": values["reference"]}
     if wishes.user:
         headers["Authorization"] = "Basic " + b64encode(f"{wishes.user}:{wishes.password}".encode()).decode()
     content = b""
@@ -65,6 +66,17 @@ def _json(value: object, values: Mapping[str, str]) -> object:
 
 def look_up(answer: object, path: str) -> str:
     """Return what stands at a dotted path of a JSON answer as text; empty where nothing does."""
+    match find(answer, path):
+        case bool() as yes:
+            return "true" if yes else "false"
+        case str() | int() | float() as plain:
+            return str(plain)
+        case _:
+            return ""
+
+
+def find(answer: object, path: str) -> object:
+    """Return what stands at a dotted path of a JSON answer; None where nothing does."""
     for step in path.split("."):
         match answer:
             case Mapping():
@@ -72,11 +84,5 @@ def look_up(answer: object, path: str) -> str:
             case list() if step.isdecimal() and int(step) < len(answer):
                 answer = answer[int(step)]
             case _:
-                return ""
-    match answer:
-        case bool():
-            return "true" if answer else "false"
-        case str() | int() | float():
-            return str(answer)
-        case _:
-            return ""
+                return None
+    return answer

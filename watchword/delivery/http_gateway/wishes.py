@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from watchword.core.policy import Way
 from watchword.delivery.certificates import check_certificates
+from watchword.delivery.http_gateway.patterns import check_pattern
 
 FIELD = re.compile(r"\{([\w.-]+)\}")
 """Whatever stands in braces like a name: one that is not known is a slip, and would be sent as it stands."""
@@ -38,6 +39,7 @@ _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HOLDS_SECRET = re.compile(r"authorization|passw|\bpass\b|pwd|secret|token|api[-_]?key", re.IGNORECASE)
 PUBLIC_KEY_OCTETS = 32
 """RFC 8032 section 5.1.5."""
+LONGEST_ANSWER = 100
 LONGEST_SECONDS = 20.0
 """A message belongs to one courier for half a minute: within that the provider has answered or is given up."""
 
@@ -73,9 +75,22 @@ class ReceiptWishes:
     blocked: tuple[str, ...] = ()
     busy: tuple[str, ...] = ()
     no_answer: tuple[str, ...] = ()
+    reference: str = ""
+    """The field, or dotted path in JSON, that names the message as the provider's answer did, or as ``{reference}``.
+
+    With it all receipts may come to one address of the channel, for providers that are told one for the account.
+    """
+    list: str = ""
+    """Dotted path of the list in which several receipts come at once; a list at the root needs none."""
+    answer: str = ""
+    """What a provider wants to hear of a receipt, such as ``ACK/Jasmin``; empty: status 204 alone."""
 
     def __post_init__(self) -> None:
-        """Refuse a scheme without its secret or key; raises ValueError."""
+        """Refuse a scheme without its secret or key, and what no answer is; raises ValueError."""
+        if self.list and not self.reference:
+            raise ValueError("receipts have a list, but no reference by which each of them finds its message")
+        if len(self.answer) > LONGEST_ANSWER or not self.answer.isprintable():
+            raise ValueError(f"the answer to receipts has more than {LONGEST_ANSWER} characters, or more than one line")
         if self.scheme is Scheme.TELNYX:
             check_public_key(self.public_key)
         elif self.scheme is not Scheme.ADDRESS and not self.secret:
@@ -103,6 +118,12 @@ class HttpWishes:
     reference_path: str = ""
     code_path: str = ""
     """Where an answer says why it refuses."""
+    success_pattern: str = ""
+    """Where answers are no JSON: a regular expression that only a success holds."""
+    reference_pattern: str = ""
+    """One whose group is the provider's name for the message."""
+    code_pattern: str = ""
+    """One whose group says why it refuses."""
     bad_number: tuple[str, ...] = ()
     blocked: tuple[str, ...] = ()
     timeout_seconds: float = 5.0
@@ -123,6 +144,7 @@ class HttpWishes:
             raise ValueError("a GET has no body: say query instead of form or json, or another method")
         if not 0 < self.timeout_seconds <= LONGEST_SECONDS:
             raise ValueError(f"timeout_seconds is not between 0 and {LONGEST_SECONDS:.0f}")
+        self._check_patterns()
         check_headers(self.headers)
         for table in (dict(parse_qsl(urlsplit(self.url).query)), self.query, self.headers, self.form):
             check_no_secret(table)
@@ -137,6 +159,17 @@ class HttpWishes:
             raise ValueError("a call needs {voice}, where the provider asks what to say, and receipts: how we know it")
         if self.ca_file is not None:
             check_certificates(self.ca_file)
+
+    def _check_patterns(self) -> None:
+        for what, groups in (("success", None), ("reference", 1), ("code", 1)):
+            pattern = getattr(self, f"{what}_pattern")
+            if not pattern:
+                continue
+            if getattr(self, f"{what}_path"):
+                raise ValueError(f"{what}_path and {what}_pattern are both there; an answer is JSON, or it is text")
+            check_pattern(f"{what}_pattern", pattern, groups=groups)
+        if (self.reference_pattern or self.code_pattern) and not self.success_pattern:
+            raise ValueError("reference_pattern and code_pattern need success_pattern beside them")
 
 
 def check_public_key(text: str) -> None:

@@ -19,6 +19,7 @@ urlpatterns = [
     path("methods/add/<str:kind>/", methods.add, name="add"),
     path("methods/add/<str:kind>/code/", methods.add_code, name="add_code"),
     path("methods/remove/<uuid:credential_id>/", methods.remove, name="remove"),
+    path("carriers/<slug:channel>/<slug:token>/", carriers.receipts_of_channel, name="channel_receipts"),
     path("carriers/<slug:channel>/<slug:delivery_id>/<slug:token>/", carriers.receipt, name="receipt"),
     path("carriers/<slug:channel>/<slug:delivery_id>/<slug:token>/voice/", carriers.voice, name="voice"),
     path("password/", passwords.change, name="change_password"),

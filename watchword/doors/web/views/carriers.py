@@ -6,6 +6,7 @@ the provider signs what it sends, if the signature is right.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from django.conf import settings
@@ -20,7 +21,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from watchword.delivery import queue
 from watchword.delivery.channel import Report, Result
 from watchword.delivery.http_gateway import receipts, voice_markup
-from watchword.delivery.http_gateway.addresses import addresses_of, delivery_of, is_token
+from watchword.delivery.http_gateway.addresses import addresses_of, delivery_of, is_channel_token, is_token
 from watchword.delivery.http_gateway.wishes import HttpWishes, ReceiptWishes
 from watchword.delivery.receipts import note_reports
 from watchword.delivery.voice.attendant import Call, CallState
@@ -43,7 +44,28 @@ def receipt(request: HttpRequest, channel: str, delivery_id: str, token: str) ->
     message, wishes = _genuine(request, channel, delivery_id, token)
     result = receipts.result_of(wishes, url=_url(request), body=request.body, is_form=_is_form(request))
     if result is not None:
-        _note(channel, message, result)
+        _note([Report(channel, "", result, message)])
+    return _taken(wishes)
+
+
+@csrf_exempt
+@login_not_required
+@never_cache
+@require_http_methods(["GET", "POST"])
+def receipts_of_channel(request: HttpRequest, channel: str, token: str) -> HttpResponse:
+    """Take receipts of any messages of a channel, for providers that are told one address for the account."""
+    wishes = _wishes_of(channel)
+    if wishes is None or not wishes.reference or not is_channel_token(channel, token):
+        raise Http404
+    _check_proof(request, wishes, longest=receipts.LONGEST_LIST_BODY)
+    found = receipts.results_of(wishes, url=_url(request), body=request.body, is_form=_is_form(request))
+    _note([Report(channel, reference, result) for reference, result in found])
+    return _taken(wishes)
+
+
+def _taken(wishes: ReceiptWishes) -> HttpResponse:
+    if wishes.answer:
+        return HttpResponse(wishes.answer, content_type="text/plain; charset=utf-8")
     return HttpResponse(status=204)
 
 
@@ -82,12 +104,21 @@ def _hang_up() -> HttpResponse:
 
 def _genuine(request: HttpRequest, channel: str, name: str, token: str) -> tuple[UUID, ReceiptWishes]:
     """Return which message a request is about, if it is the provider's own; raises Http404."""
-    planned = settings.WATCHWORD_PHONES.find(channel)
-    wishes = planned.wishes.receipts if planned is not None and isinstance(planned.wishes, HttpWishes) else None
-    message = delivery_of(name)
+    wishes, message = _wishes_of(channel), delivery_of(name)
     if wishes is None or message is None or not is_token(channel, message, token):
         raise Http404
-    if len(request.body) > receipts.LONGEST_BODY:
+    _check_proof(request, wishes, longest=receipts.LONGEST_BODY)
+    return message, wishes
+
+
+def _wishes_of(channel: str) -> ReceiptWishes | None:
+    planned = settings.WATCHWORD_PHONES.find(channel)
+    return planned.wishes.receipts if planned is not None and isinstance(planned.wishes, HttpWishes) else None
+
+
+def _check_proof(request: HttpRequest, wishes: ReceiptWishes, *, longest: int) -> None:
+    """Raise Http404 unless a request is as long as a provider's, and signed by it where it signs."""
+    if len(request.body) > longest:
         raise Http404
     is_genuine = receipts.is_genuine(
         wishes,
@@ -99,7 +130,6 @@ def _genuine(request: HttpRequest, channel: str, name: str, token: str) -> tuple
     )
     if not is_genuine:
         raise Http404
-    return message, wishes
 
 
 def _url(request: HttpRequest) -> str:
@@ -113,14 +143,14 @@ def _is_form(request: HttpRequest) -> bool:
 
 def _tell(channel: str, delivery_id: UUID, before: Call, after: Call) -> None:
     if before.state is CallState.RINGING:
-        _note(channel, delivery_id, Result.DELIVERED)
+        _note([Report(channel, "", Result.DELIVERED, delivery_id)])
     if after.state in _MEANS:
-        _note(channel, delivery_id, _MEANS[after.state])
+        _note([Report(channel, "", _MEANS[after.state], delivery_id)])
 
 
-def _note(channel: str, delivery_id: UUID, result: Result) -> None:
+def _note(reports: Sequence[Report]) -> None:
     now = timezone.now()
     with transaction.atomic():
         # Both or neither: what a provider says again after trouble must still be news.
-        for changed in note_reports([Report(channel, "", result, delivery_id)], now=now):
+        for changed in note_reports(reports, now=now):
             phone_reports.note(changed.delivery_id, changed.result, now=now)
