@@ -177,7 +177,7 @@ def test_a_new_password_voids_the_links_before_it_and_not_its_own(world: World) 
     later = world.now + timedelta(minutes=1)
     fresh = evidence_for(FactorKind.PASSWORD, FactorKind.PHONE, at=later)
     session = sessions.open_session(world.alice, fresh, origin=ORIGIN, now=later).session
-    choose_password(session, "a wholly new passphrase", origin=ORIGIN, now=later)
+    choose_password(session, "a wholly new passphrase", current=world.passwords["alice"], origin=ORIGIN, now=later)
     (message,) = work(later)
     own = re.search(r"/not-me/([^/]+)/", str(message.body))
     assert own is not None

@@ -114,7 +114,7 @@ def test_bru_01_wrong_codes_stop_at_thirty_and_the_right_one_is_refused_as_well(
     right = service.answer(locked, FactorKind.PASSWORD, world.passwords["alice"], now=world.now + later)
     assert right == Refused(Because.SECOND_FACTOR_LOCKED)
     work(world.now + later)
-    assert Notice.objects.filter(rule=Rule.LOCKED).count() == 1
+    assert Notice.objects.filter(rule=Rule.LOCKED, user=world.alice).count() == 1
 
 
 def _failures(world: World) -> list[str]:
@@ -130,7 +130,7 @@ def test_bru_02_five_hundred_sign_ins_side_by_side_share_one_count(world: World)
     assert len(_failures(world)) == 10
     assert Event.objects.filter(kind=EventKind.CODE_REJECTED).count() == 10
     work(world.now)
-    assert Notice.objects.filter(rule=Rule.CODE_MISSING).count() == 1
+    assert Notice.objects.filter(rule=Rule.CODE_MISSING, user=world.alice).count() == 1
 
 
 def test_bru_03_a_new_code_after_each_wrong_one_gains_nothing(world: World, telephone: Telephone) -> None:

@@ -286,7 +286,9 @@ def test_an_initial_password_must_be_replaced_before_anything_else(world: World)
 def test_a_bad_new_password_says_why_and_changes_nothing(world: World, password: str, reason: Reason) -> None:
     session = session_of(world.carol, FactorKind.PASSWORD, world=world)
     before = vault.holdings(world.carol)
-    assert choosing_passwords.choose_password(session, password, origin=ORIGIN, now=world.now) == Rejected(reason)
+    current = world.passwords["carol"]
+    chosen = choosing_passwords.choose_password(session, password, current=current, origin=ORIGIN, now=world.now)
+    assert chosen == Rejected(reason)
     assert vault.holdings(world.carol) == before
 
 
@@ -295,12 +297,15 @@ def test_a_bad_new_password_says_why_and_changes_nothing(world: World, password:
 )
 def test_any_characters_may_make_a_password(world: World, password: str) -> None:
     session = session_of(world.carol, FactorKind.PASSWORD, world=world)
-    chosen = choosing_passwords.choose_password(session, password, origin=ORIGIN, now=world.now)
+    current = world.passwords["carol"]
+    chosen = choosing_passwords.choose_password(session, password, current=current, origin=ORIGIN, now=world.now)
     assert isinstance(chosen, PasswordChosen)
 
 
 def test_a_common_password_of_eight_letters_is_refused_even_beside_a_second_proof(world: World) -> None:
-    outcome = choosing_passwords.choose_password(fresh_session(world), "password1", origin=ORIGIN, now=world.now)
+    outcome = choosing_passwords.choose_password(
+        fresh_session(world), "password1", current=world.passwords["alice"], origin=ORIGIN, now=world.now
+    )
     assert outcome == Rejected(Reason.TOO_COMMON)
 
 
@@ -310,7 +315,10 @@ def test_changing_the_password_ends_the_other_sessions_only(world: World) -> Non
     mine = sessions.open_session(
         world.alice, evidence_for(FactorKind.PASSWORD, FactorKind.PHONE, at=world.now), origin=ORIGIN, now=world.now
     )
-    chosen = choosing_passwords.choose_password(mine.session, "my own new passphrase", origin=ORIGIN, now=world.now)
+    current = world.passwords["alice"]
+    chosen = choosing_passwords.choose_password(
+        mine.session, "my own new passphrase", current=current, origin=ORIGIN, now=world.now
+    )
     assert isinstance(chosen, PasswordChosen)
     assert chosen.renewed is not None
     assert sessions.find(other.token, now=world.now) is None

@@ -19,6 +19,7 @@ class Reason(StrEnum):
     """Why a proof or a set-up was not accepted; pages translate it, outsiders hear one sentence for all."""
 
     WRONG = "wrong"
+    NOT_CURRENT = "not_current"
     EXPIRED = "expired"
     USED = "used"
     TOO_MANY_TRIES = "too_many_tries"
@@ -114,6 +115,8 @@ class Surroundings:
     region: str = ""
     context_words: tuple[str, ...] = ()
     has_second_factor: bool = False
+    asks_current: bool = False
+    """Whether the secret that is replaced must be shown first: an open session alone changes no password."""
 
 
 class Factor(Protocol):

@@ -10,9 +10,12 @@ from django.db import transaction
 from watchword.audit.events import EventKind
 from watchword.audit.record import Origin, record
 from watchword.core.factors import Held, Reason, Rejected
+from watchword.core.names import name_key
 from watchword.core.policy import FactorKind
+from watchword.core.signin import Because
 from watchword.factors import vault
 from watchword.factors.registry import factor_of
+from watchword.factors.vault import Kept
 from watchword.signin import password_throttling, sessions
 from watchword.signin.access import end_access
 from watchword.signin.challenges import Holder
@@ -21,6 +24,7 @@ from watchword.signin.enrolment import ProofNeeded, permitted
 from watchword.signin.facts import read_evidence, surroundings_of
 from watchword.signin.models import Purpose, Session, SignInAttempt
 from watchword.signin.outcomes import ComeIn, Continue, Refused
+from watchword.signin.password_throttling import Guess, Throttled
 from watchword.signin.service import conclude
 from watchword.signin.sessions import Opened
 
@@ -36,14 +40,21 @@ class PasswordChosen:
 
 
 def choose_password(
-    subject: Holder, password: str, *, origin: Origin, now: datetime
+    subject: Holder, password: str, *, current: str = "", origin: Origin, now: datetime
 ) -> PasswordChosen | Rejected | Refused:
-    """Replace the account password. Other sessions end; app passwords stay, because the owner did this."""
+    """Replace the account password. Other sessions end; app passwords stay, because the owner did this.
+
+    Within a session the current one is asked for, however fresh the session's proof is (ASVS 6.2.3).
+    """
     if subject.user is None:
         raise ProofNeeded
     factor = factor_of(FactorKind.PASSWORD)
     old = next(iter(vault.holdings(subject.user, kinds=[FactorKind.PASSWORD])), None)
     # Hashing is slow: it happens before the transaction begins.
+    if old is not None and isinstance(subject, Session):
+        refused = _why_not_current(subject, old, current, origin=origin, now=now)
+        if refused is not None:
+            return refused
     if old is not None and factor.verify(old.held, {}, password, keyed=vault.keyed, now=now):
         return Rejected(Reason.SAME_AS_BEFORE)
     challenge = factor.start_setup(
@@ -77,3 +88,23 @@ def choose_password(
         return PasswordChosen(
             outcome if isinstance(outcome, ComeIn) else None, outcome if isinstance(outcome, Continue) else None
         )
+
+
+def _why_not_current(
+    session: Session, old: Kept, typed: str, *, origin: Origin, now: datetime
+) -> Rejected | Refused | None:
+    """Check the current password; wrong ones count like wrong ones at sign-in from the same source."""
+    session.refresh_from_db(fields=["ended_at", "evidence", "last_seen_at"])
+    if not sessions.is_alive(session, now=now) or sessions.needs_proof(session, now=now):
+        # Asked first: a session without fresh proof must not learn whether a guess is right.
+        raise ProofNeeded
+    user = session.user
+    guess = Guess(name_key(user.sign_in_name), typed, origin, user, old.id, user.organisation.policy)
+    reserved = password_throttling.reserve(guess, now=now)
+    if isinstance(reserved, Throttled):
+        return Refused(Because.PASSWORD_WAITS, reserved.until)
+    is_right = bool(factor_of(FactorKind.PASSWORD).verify(old.held, {}, typed, keyed=vault.keyed, now=now))
+    with transaction.atomic():
+        settle = password_throttling.refund if is_right else password_throttling.note_wrong
+        settle(reserved, now=now)
+    return None if is_right else Rejected(Reason.NOT_CURRENT)

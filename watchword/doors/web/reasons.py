@@ -203,6 +203,7 @@ _SET_UP = {
     Reason.CONTAINS_CONTEXT: gettext_lazy(
         "This password is little more than your name or your organisation's. Add words of your own."
     ),
+    Reason.NOT_CURRENT: gettext_lazy("That is not your current password."),
     Reason.SAME_AS_BEFORE: gettext_lazy("This is the password that you have already. Choose another one."),
     Reason.SHAPED_LIKE_APP_PASSWORD: gettext_lazy(
         "This password has exactly 24 letters, as app passwords have. Add a digit or one more letter."

@@ -25,6 +25,16 @@ class AnswerForm(forms.Form):
 class SetUpForm(forms.Form):
     """A new account password. It is typed once: it can be shown, and pasted."""
 
+    current = forms.CharField(
+        label=_("Current password"),
+        strip=False,
+        max_length=LONGEST,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+        error_messages={
+            "required": _("Enter the password that you have now."),
+            "max_length": _("That is not your current password."),
+        },
+    )
     password = forms.CharField(
         label=_("New password"),
         strip=False,
@@ -40,10 +50,12 @@ class SetUpForm(forms.Form):
         initial: Mapping[str, str] | None = None,  # noqa: ARG002  (a password is never filled in beforehand)
     ) -> None:
         super().__init__(data)
+        if not surroundings.asks_current:
+            del self.fields["current"]
         self.fields["password"].help_text = _(
             "At least %(number)d characters. A few words in a row are good; any characters will do."
         ) % {"number": shortest(surroundings)}
 
     def wish(self) -> dict[str, str]:
         """Return what the factor needs."""
-        return {"password": str(self.cleaned_data["password"])}
+        return {name: str(self.cleaned_data[name]) for name in self.fields}

@@ -3,31 +3,45 @@
 from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
 
+from watchword.core.policy import FactorKind
 from watchword.doors.web.next_address import safe_next
-from watchword.signin import cookies, service, sessions
+from watchword.doors.web.views.conversation import try_password
+from watchword.factors.registry import forms_of
+from watchword.signin import service, sessions
 from watchword.signin.middleware import origin_of, session_of
 
 
 @never_cache
+@sensitive_post_parameters("answer")
 def confirm(request: HttpRequest) -> HttpResponse:
-    """Begin to prove again, and come back to ``next``; at once where the proof is fresh enough."""
-    if request.headers.get("Sec-Fetch-Site") == "cross-site":
-        # A link on somebody else's page must not replace what is being confirmed here (Fetch Metadata).
-        return HttpResponseRedirect(safe_next(""))
+    """Ask for the password again, and come back to ``next``; at once where the proof is fresh enough.
+
+    The attempt begins with the password that is posted. A link from elsewhere that leads here begins none, and so puts
+    none in the place of the sign-in that is under way in this browser.
+    """
     next_url = safe_next(request.GET.get("next", ""))
     session = session_of(request)
     now = timezone.now()
     if not sessions.needs_proof(session, now=now):
         return HttpResponseRedirect(next_url)
-    token = service.begin_confirmation(session, origin=origin_of(request), next_url=next_url, now=now)
-    response = HttpResponseRedirect(reverse("web:password"))
-    cookies.set_attempt(response, token)
-    return response
+    form = forms_of(FactorKind.PASSWORD).AnswerForm(request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        origin = origin_of(request)
+        token = service.begin_confirmation(session, origin=origin, next_url=next_url, now=now)
+        attempt = service.find_attempt(token, origin=origin, now=now)
+        assert attempt is not None
+        answer = try_password(request, attempt, form)
+        if answer is not None:
+            return answer
+    context = {"form": form, "name": session.user.sign_in_name, "is_confirmation": True}
+    return render(request, "web/password.html", context)
 
 
 def ask_again(next_url: str) -> HttpResponse:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from django import forms
 from django.contrib import messages
@@ -42,18 +43,26 @@ def password(request: HttpRequest) -> HttpResponse:
         return to_stage(attempt)
     form = forms_of(FactorKind.PASSWORD).AnswerForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        outcome = service.answer(attempt, FactorKind.PASSWORD, form.cleaned_data["answer"], now=timezone.now())
-        match outcome:
-            case ComeIn():
-                return come_in(outcome)
-            case Continue(next_decision):
-                if isinstance(next_decision, AskFor):
-                    _send_first(request, attempt)
-                return go_on(attempt, next_decision)
-            case Refused():
-                form.add_error("answer", reasons.of_name_or_password(outcome))
+        answer = try_password(request, attempt, form)
+        if answer is not None:
+            return answer
     context = {"form": form, "name": attempt.typed_name, "is_confirmation": attempt.purpose == Purpose.CONFIRM}
     return render(request, "web/password.html", context)
+
+
+def try_password(request: HttpRequest, attempt: SignInAttempt, form: Any) -> HttpResponse | None:
+    """Try the password of a valid form and go on, with a code on its way; None where the form says why not."""
+    outcome = service.answer(attempt, FactorKind.PASSWORD, form.cleaned_data["answer"], now=timezone.now())
+    match outcome:
+        case ComeIn():
+            return come_in(outcome)
+        case Continue(next_decision):
+            if isinstance(next_decision, AskFor):
+                _send_first(request, attempt)
+            return go_on(attempt, next_decision)
+        case Refused():
+            form.add_error("answer", reasons.of_name_or_password(outcome))
+    return None
 
 
 @login_not_required

@@ -5,6 +5,7 @@ They serve a person who must register at sign-in and one who has signed in alike
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -18,9 +19,9 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 
-from watchword.core.factors import Reason, Rejected
+from watchword.core.factors import Reason, Rejected, Surroundings
 from watchword.core.policy import FactorKind
-from watchword.core.signin import SetUpFirst
+from watchword.core.signin import Because, SetUpFirst
 from watchword.delivery.guard import Rule
 from watchword.directory.models import User
 from watchword.doors.web import reasons, ways
@@ -65,7 +66,7 @@ def add(request: HttpRequest, kind: str) -> HttpResponse:
     if isinstance(subject, Session) and enrolment.needs_proof(subject, now=timezone.now()):
         return ask_again(request.get_full_path())
     form = forms_of(factor_kind).SetUpForm(
-        request.POST or None, surroundings=surroundings_of(user), initial=_initial(request, user)
+        request.POST or None, surroundings=_surroundings(subject), initial=_initial(request, user)
     )
     if request.method == "POST" and form.is_valid():
         try:
@@ -195,6 +196,12 @@ def _subject(request: HttpRequest, kind: FactorKind) -> SignInAttempt | Session 
     return session_of(request) if request.user.is_authenticated else None
 
 
+def _surroundings(subject: SignInAttempt | Session) -> Surroundings:
+    user = _user(subject)
+    asks = isinstance(subject, Session) and overview.password_of(user) is not None
+    return replace(surroundings_of(user), asks_current=asks)
+
+
 def _because(subject: SignInAttempt | Session) -> str:
     decision = service.stage(subject, now=timezone.now()) if isinstance(subject, SignInAttempt) else None
     return decision.because.value if isinstance(decision, SetUpFirst) else ""
@@ -228,12 +235,14 @@ def _start(request: HttpRequest, subject: SignInAttempt | Session, kind: FactorK
             said = reasons.of_app_password(made.reason, subject.user.organisation.policy.limits)
             form.add_error("name" if made.reason.startswith("name") else None, said)
         case FactorKind.PASSWORD:
-            chosen = choosing_passwords.choose_password(subject, form.wish()["password"], origin=origin, now=now)
+            chosen = choosing_passwords.choose_password(
+                subject, form.wish()["password"], current=form.wish().get("current", ""), origin=origin, now=now
+            )
             if isinstance(chosen, PasswordChosen):
                 return _password_chosen(request, subject, chosen)
             reason = chosen.reason
             form.add_error(
-                "password",
+                "password" if reason not in {Reason.NOT_CURRENT, Because.PASSWORD_WAITS} else "current",
                 reasons.of_set_up(reason)
                 if isinstance(reason, Reason)
                 else reasons.of_name_or_password(Refused(reason)),

@@ -90,4 +90,6 @@ def sign_out(request: HttpRequest) -> HttpResponse:
     sessions.end(session.user, session.pk, by=session.user, because="signed_out", now=timezone.now())
     response = HttpResponseRedirect(reverse("web:sign_in"))
     cookies.clear(response)
+    # What the browser has kept of our pages goes; not "cookies", by which it would be a new browser the next time.
+    response["Clear-Site-Data"] = '"cache", "storage"'
     return response
