@@ -15,10 +15,11 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from django.core import mail
 from django.core.mail import EmailMessage
 from django.db import OperationalError
+from django.test import Client
 
 from tests.alerts.playing import work
 from tests.scenarios.mail.site import free_ports
-from tests.world import World, make_person
+from tests.world import World, make_person, sign_in
 from watchword.alerts import hearing, messages
 from watchword.alerts.hearing import hear
 from watchword.alerts.models import Alert, Notice
@@ -145,6 +146,12 @@ def test_many_warnings_given_up_are_one_alert(world: World, monkeypatch: pytest.
     hear(now=world.now + timedelta(days=2, minutes=1))
     alert = Alert.objects.get()
     assert (alert.times, alert.subject) == (3, None)
+    assert set(alert.details["people"]) == {user.sign_in_name for user in (world.alice, world.bob, world.carol)}
+    client = Client()
+    sign_in(client, world.root)
+    page = client.get("/admin/alerts/").content.decode()
+    assert "A warning could not be sent, 3 times" in page
+    assert "carol@harbour.example" in page
 
 
 def test_pauses_between_tries_grow(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

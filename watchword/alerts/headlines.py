@@ -64,8 +64,8 @@ _NEXT_STEPS = {
         "An app password was used outside its limits. If it was not the person, delete it."
     ),
     Rule.WARNING_GIVEN_UP: gettext_lazy(
-        "People were not told of something about their accounts: sending it failed until it was given up. The list of "
-        "sign-ins and changes says who, and of what. Look at the mail server, and at the addresses of those people."
+        "These people were not told of something about their accounts: sending it failed until it was given up. Look at "
+        "the mail server and at their addresses, and tell them. Each one's Activity says when."
     ),
     Rule.METHODS_RESET: gettext_lazy(
         "The person registers phones anew, with the password. See that it was the person who asked for it."

@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 PORTION = 100
 MOST_TRIES = 8
 RETRIES = RetryPolicy(timedelta(seconds=10), timedelta(hours=1), most_tries=MOST_TRIES)
+MOST_PEOPLE = 20
+"""Named in one alert that is about many."""
 SEAL = "alerts.notice"
 
 
@@ -161,6 +163,7 @@ def _notice(event: Event, rule: Rule, hearing: Hearing, user: User, by: By, to: 
 def _raise_alert(event: Event, rule: Rule, hearing: Hearing, subject: User | None, now: datetime) -> None:
     only = subject.organisation_id if subject is not None else event.organisation_id
     whose = [only] if only is not None else list(Organisation.objects.values_list("pk", flat=True))
+    about = subject.sign_in_name if hearing.merged and subject is not None else ""
     if hearing.merged:
         subject = None
     for organisation_id in whose:
@@ -180,6 +183,7 @@ def _raise_alert(event: Event, rule: Rule, hearing: Hearing, subject: User | Non
                     "door": event.door,
                     **({"about": event.reason} if rule is Rule.DISAVOWED else {}),
                     **event.details,
+                    **({"people": [about]} if about else {}),
                 },
             },
         )
@@ -187,6 +191,14 @@ def _raise_alert(event: Event, rule: Rule, hearing: Hearing, subject: User | Non
             _tell_administrators(event, rule, hearing, row, now)
         else:
             Alert.objects.filter(pk=row.pk).update(times=F("times") + 1, last_at=now)
+            _add_person(row, about)
+
+
+def _add_person(alert: Alert, name: str) -> None:
+    """Add a person to those whom a merged alert is about, the first of many only."""
+    people = list(alert.details.get("people", ()))
+    if name and name not in people and len(people) < MOST_PEOPLE:
+        Alert.objects.filter(pk=alert.pk).update(details={**alert.details, "people": [*people, name]})
 
 
 def _tell_administrators(event: Event, rule: Rule, hearing: Hearing, alert: Alert, now: datetime) -> None:
