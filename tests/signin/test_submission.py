@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from django.db import OperationalError, connection
+from pytest_django.fixtures import DjangoAssertNumQueries
 
 from tests.world import ORIGIN, World, evidence_for, give_app_password, give_password
 from watchword.core.policy import Door, FactorKind, MfaState
@@ -136,6 +137,16 @@ def test_another_app_password_goes_on_with_the_persons_other_sign_ins_ended(worl
     tablet = sign_in(ALICE, give_app_password(world.alice, "Tablet"), world.now)
     actions.delete_app_passwords(world.alice, [laptop(world).id], by=world.root, now=world.now - timedelta(minutes=1))
     assert may_go_on(ALICE, tablet, now=world.now)
+
+
+def test_a_message_costs_four_reads_however_much_the_person_holds(
+    world: World, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    for number in range(39):
+        give_app_password(world.alice, f"Device {number}")
+    signed_in = sign_in(ALICE, world.alices_app_password, world.now)
+    with django_assert_num_queries(4):
+        assert may_go_on(ALICE, signed_in, now=world.now)
 
 
 def test_the_mail_server_is_told_the_names_that_it_knows_people_by(world: World) -> None:
