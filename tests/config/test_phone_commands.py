@@ -111,3 +111,15 @@ def test_nothing_to_check_or_seal_is_told(
     with pytest.raises(SystemExit) as ended:
         run("ring")
     assert ended.value.code == 2
+
+
+def test_what_works_but_not_everywhere_is_noted_and_is_no_mistake(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secret = tmp_path / "smsc-password"
+    secret.touch(mode=0o600)
+    secret.write_text("twelve-chars")
+    path = file_with(tmp_path, f"file:{secret}", 'ids = "hex-to-decimal"\nvalidity = "none"\n')
+    assert phones(["check", "--file", str(path)], {"WATCHWORD_KEYS": KEYS}) == 0
+    notes = [line.split()[1] for line in capsys.readouterr().out.splitlines()[1:]]
+    assert notes == ["password", "ids", "validity"]

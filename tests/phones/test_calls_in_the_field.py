@@ -69,6 +69,23 @@ def test_keys_are_heard_under_the_number_that_either_side_named(named: int, sent
     run(play)
 
 
+def test_a_key_without_the_marker_whose_end_is_said_three_times_is_one_key() -> None:
+    async def play() -> None:
+        async with answered() as (system, invite, telephone, carrier, reports):
+            await telephone.wait_for(3)
+            for number, key in enumerate((4, 7), 1):
+                packet = key_packet(key, number)
+                unmarked = packet[:1] + bytes((packet[1] & 0x7F,)) + packet[2:]
+                under_way = unmarked[:13] + bytes((unmarked[13] & 0x7F,)) + unmarked[14:]
+                for octets in (under_way, under_way, unmarked, unmarked, unmarked):
+                    telephone.transport.sendto(octets, (HOST, rtp_port(invite)))
+            await reports.wait_for(Result.APPROVED, 5)
+            system.ask(invite, "BYE")
+            await is_idle(carrier)
+
+    run(play)
+
+
 def test_the_keys_of_an_extension_are_sent_under_the_number_that_the_answer_names() -> None:
     async def play() -> None:
         async with pbx() as system, caller(system.port) as (carrier, _reports):
@@ -272,6 +289,61 @@ def test_behind_a_translator_the_address_that_the_telephone_system_sees_is_told(
                 leaving = asyncio.ensure_future(carrier.stop())
                 system.say(await system.takes("REGISTER"), 200)
                 await leaving
+
+    run(play)
+
+
+def test_an_address_that_changes_while_we_are_registered_is_told_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(presence, "ASK_EVERY_SECONDS", 0.1)
+
+    async def play() -> None:
+        async with pbx() as system, caller(system.port, register=True) as (carrier, _reports):
+            system.say(await system.takes("REGISTER"), 200, Expires="300")
+            await until(lambda: carrier.condition.is_up)
+            system.sees_caller_as = ("198.51.100.9", 40_123)
+            again = await system.takes("REGISTER")
+            assert "198.51.100.9:40123" in (again.get_header("contact") or "")
+            assert carrier.condition.is_up
+            system.say(again, 200, Expires="300")
+            leaving = asyncio.ensure_future(carrier.stop())
+            system.say(await system.takes("REGISTER"), 200)
+            await leaving
+
+    run(play)
+
+
+@pytest.mark.parametrize("seen", [("pbx.example", 5060), ("198.51.100.9", 0), ("198.51.100.9", 99_999), ("0.0.0.0", 1)])
+def test_an_address_that_nobody_can_have_is_not_taken_over(seen: tuple[str, int]) -> None:
+    async def play() -> None:
+        async with pbx() as system:
+            system.sees_caller_as = seen
+            async with caller(system.port) as (carrier, _reports):
+                sending = asyncio.ensure_future(carrier.send(call()))
+                invite = await system.takes("INVITE")
+                assert "c=IN IP4 127.0.0.1" in invite.text
+                assert "127.0.0.1" in (invite.get_header("contact") or "")
+                system.say(invite, 486)
+                with pytest.raises(DeliveryFailed):
+                    await sending
+
+    run(play)
+
+
+def test_over_ipv6_the_own_address_is_no_other_one_for_its_brackets() -> None:
+    async def play() -> None:
+        async with pbx(host="::1") as system, caller(system.port, host="::1", register=True) as (carrier, _reports):
+            system.say(await system.takes("REGISTER"), 200, Expires="300")
+            await until(lambda: carrier.condition.is_up)
+            sending = asyncio.ensure_future(carrier.send(call()))
+            invite = await system.takes("INVITE")
+            assert "c=IN IP6 ::1" in invite.text
+            system.say(invite, 486)
+            with pytest.raises(DeliveryFailed):
+                await sending
+            await system.takes("ACK")
+            leaving = asyncio.ensure_future(carrier.stop())
+            system.say(await system.takes("REGISTER"), 200)
+            await leaving
 
     run(play)
 

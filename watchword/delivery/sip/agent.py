@@ -16,6 +16,7 @@ from aiosipua.utils import format_addr, generate_branch, generate_call_id, gener
 
 from watchword.delivery.sip import digest
 from watchword.delivery.sip.wire import Transaction, Wire
+from watchword.delivery.sip.wishes import is_address
 
 _SUCCESS = range(200, 300)
 _REFUSAL = range(300, 700)
@@ -140,9 +141,10 @@ class Agent(SipUAC):
 
     def _note_our_address(self, response: SipResponse) -> None:
         vias = response.via
+        host = ((vias[0].received or vias[0].host) if vias else "").strip("[]")
         port = (vias[0].rport or "") if vias else ""
-        if vias and port.isascii() and port.isdecimal():
-            self.seen_as = vias[0].received or vias[0].host, int(port[:5])
+        if re.fullmatch("[0-9]{1,5}", port) and 0 < int(port) < 65_536 and is_address(host):  # noqa: PLR2004  (UDP)
+            self.seen_as = host, int(port)
 
     def _is_answered(self, transaction: Transaction, response: SipResponse) -> bool:
         """Send a request once more with the proof that was asked for; False where that is no use."""

@@ -215,6 +215,9 @@ class Presence:
                 if not asks:
                     return
                 await self._ask()
+                if self._tells_another_address():
+                    # What translates addresses began anew: it is told the new one at once.
+                    return
             else:
                 raise _Trouble(self.condition.words or "the telephone system has forgotten us")
 

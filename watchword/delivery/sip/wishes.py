@@ -77,7 +77,7 @@ class SipWishes:
             raise ValueError("user, domain, caller_id or dial has a character that no SIP address has")
         if any(not letter.isprintable() or letter in '"\\' for letter in self.auth_user):
             raise ValueError("auth_user has a character that no user name has")
-        if self.public_host and not _is_address(self.public_host):
+        if self.public_host and not is_address(self.public_host):
             raise ValueError("public_host is not an address such as 203.0.113.7; an offer of sound takes no name")
 
     @property
@@ -93,7 +93,8 @@ class SipWishes:
         return self.domain or (f"[{self.host}]" if ":" in self.host else self.host)
 
 
-def _is_address(text: str) -> bool:
+def is_address(text: str) -> bool:
+    """Whether a text is an address that somebody can send to, and no name."""
     try:
         return not ip_address(text).is_unspecified
     except ValueError:
