@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 from tests.doors.mail.fake_checks import ALICE, APP_PASSWORD, CREDENTIAL, FakeChecks
-from tests.doors.mail.peer import INTRODUCTION, Peer, auth, free_port
+from tests.doors.mail.peer import INTRODUCTION, Peer, auth, free_port, look_up
 from tests.doors.mail.test_server import play
 from watchword.doors.mail.server import POLICY_SOCKET, SOCKETMAP_SOCKET
 
@@ -77,6 +77,17 @@ def test_a_message_goes_on_with_the_sign_in_of_its_process(tmp_path: Path) -> No
     checks = play(scene, tmp_path / "mail")
     rested_on = [signed_in and signed_in.credential_id for signed_in in checks.sign_ins]
     assert rested_on == [None, CREDENTIAL, CREDENTIAL, None]
+
+
+def test_a_postfix_that_asks_dovecot_for_sign_ins_is_known_by_name_and_address(tmp_path: Path) -> None:
+    async def scene(folder: Path, checks: FakeChecks) -> None:
+        dovecot, policy = await Peer.of_dict(folder), await connect(folder, POLICY_SOCKET)
+        assert (await dovecot.ask(look_up(APP_PASSWORD)))[:1] == "O"
+        assert (await action(policy, message()))[:10] == "action=421", "reading is no sending"
+        assert (await dovecot.ask(look_up(APP_PASSWORD).replace(b'"imap"', b'"submission"')))[:1] == "O"
+        assert await action(policy, message()) == "action=DUNNO"
+
+    play(scene, tmp_path / "mail")
 
 
 def test_a_sign_in_that_was_refused_is_not_remembered(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import struct
 from collections import deque
 from datetime import UTC, datetime
 from typing import Protocol, assert_never
+from uuid import UUID
 
 from watchword.core.keyring import KeyRing
 from watchword.doors.mail import auth_protocol
@@ -90,6 +91,14 @@ class Door:
         self._limits.take(peer)
         self.connections.add(connection)
         return True
+
+    def note_sign_in(
+        self, sign_in_name: str, credential_id: UUID | None, question: Question, at: datetime, process: int = 0
+    ) -> None:
+        """Remember an allowed sign-in to send, so that its messages can be traced to it."""
+        if credential_id is not None and question.service == "smtp":
+            signed_in = SignedIn(sign_in_name, credential_id, at, question.service, question.address)
+            self.submissions.note(process, signed_in)
 
     def forget(self, connection: Connection) -> None:
         """Take note that a connection is gone."""
@@ -293,9 +302,7 @@ class AuthConnection(Connection):
         if self._conversation.answered(request):
             match verdict:
                 case Allowed(sign_in_name, credential_id):
-                    if credential_id is not None:
-                        signed_in = SignedIn(sign_in_name, credential_id, at, question.service, question.address)
-                        self.door.submissions.note(self._conversation.process, signed_in)
+                    self.door.note_sign_in(sign_in_name, credential_id, question, at, self._conversation.process)
                     self.send(auth_protocol.allowed(request, sign_in_name))
                 case Refused():
                     self.send(auth_protocol.refused(request, name))

@@ -6,13 +6,14 @@ import functools
 import logging
 from collections import deque
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import assert_never
 
 from watchword.doors.mail import dict_protocol
 from watchword.doors.mail.connections import Connection, Door
 from watchword.doors.mail.desk import Allowed, Later, Refused, Verdict
 from watchword.doors.mail.wire import Line, TooLong
-from watchword.signin.one_shot import Mailbox
+from watchword.signin.one_shot import Mailbox, Question
 
 log = logging.getLogger(__name__)
 
@@ -35,11 +36,11 @@ class DictConnection(Connection):
                 self.is_greeted = True
             case dict_protocol.AskPassword(question):
                 self.asked()
-                self.door.desk.ask(question, functools.partial(self._tell, self._place(), dict_protocol.let_in))
+                tell = functools.partial(self._tell_password, self._place(), question, datetime.now(UTC))
+                self.door.desk.ask(question, tell)
             case dict_protocol.AskMailbox(name):
                 self.asked()
-                tell = functools.partial(self._tell, self._place(), dict_protocol.mailbox_of)
-                self.door.desk.ask_mailbox(name, tell)
+                self.door.desk.ask_mailbox(name, functools.partial(self._tell, self._place(), dict_protocol.mailbox_of))
             case dict_protocol.AskAll(most):
                 self.asked()
                 self.door.desk.ask_mailboxes(None, functools.partial(self._tell_all, self._place(), [], most))
@@ -83,6 +84,12 @@ class DictConnection(Connection):
             ready += self._answers.popleft()
         if ready:
             self.send(b"".join(ready))
+
+    def _tell_password(self, place: list[bytes], question: Question, at: datetime, verdict: Verdict) -> None:
+        if isinstance(verdict, Allowed):
+            # A Postfix that asks Dovecot for sign-ins, and Dovecot's own submission service, come this way.
+            self.door.note_sign_in(verdict.sign_in_name, verdict.credential_id, question, at)
+        self._tell(place, dict_protocol.let_in, verdict)
 
     def _tell(self, place: list[bytes], found: dict_protocol.Found, verdict: Verdict) -> None:
         match verdict:
