@@ -75,9 +75,9 @@ def make_organisation(
 
 
 def make_person(
-    organisation: Organisation, name: str, *, state: MfaState = MfaState.DISABLED, roles: tuple[Role, ...] = ()
+    organisation: Organisation, name: str, *, state: MfaState | None = None, roles: tuple[Role, ...] = ()
 ) -> User:
-    """Return a new person without any proof."""
+    """Return a new person without any proof, Disabled if nothing else is said; administrators are Enforced."""
     domain = organisation.domains.get(is_primary=True).name
     sign_in_name = f"{name}@{domain}"
     user = User.objects.create(
@@ -86,7 +86,7 @@ def make_person(
         display_name=name.capitalize(),
         contact_mail=f"{name}@elsewhere.example",
         created_at=timezone.now(),
-        mfa_state=state,
+        mfa_state=state or (MfaState.ENFORCED if roles else MfaState.DISABLED),
         mfa_changed_at=timezone.now(),
         search_key=f"{name} {sign_in_name}",
     )

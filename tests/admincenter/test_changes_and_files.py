@@ -35,7 +35,6 @@ def test_the_confirmation_says_what_happens_to_whom(root: Client, world: World) 
     assert "Not changed: is Enforced already" in said
     assert "1 person becomes Enabled" in said
     assert "for 1 of them, a mail program stops" in said
-    assert "This is you: you will be signed out." in said
     assert "http://127.0.0.1:8000/setup" in said
 
 

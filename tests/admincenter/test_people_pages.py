@@ -41,7 +41,7 @@ DORA = {
         ("show=blocked", ["Carol"]),
         ("sort=-name", ["Root", "Carol", "Bob", "Alice"]),
         ("sort=sign-in", ["Alice", "Bob", "Carol", "Root"]),
-        ("sort=state", ["Carol", "Root", "Bob", "Alice"]),
+        ("sort=state", ["Carol", "Bob", "Alice", "Root"]),
         ("after=%00|nonsense&q=%00", ["Alice", "Bob", "Carol", "Root"]),
     ],
 )

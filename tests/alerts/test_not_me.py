@@ -53,6 +53,7 @@ def test_the_button_leaves_sessions_mail_and_the_old_password_useless(
     client: Client, world: World, telephone: Telephone
 ) -> None:
     come_in(world, telephone, world.alice)
+    work(world.now)
     address = link_to(world)
     done = client.post(address)
     assert "1 session has ended" in text(done.content)

@@ -11,7 +11,7 @@ from django.core.mail import EmailMessage
 
 from tests.alerts.playing import STRANGER, come_in, pass_password, type_wrong_code, work
 from tests.telephone import Telephone
-from tests.world import ORIGIN, World, evidence_for, give_app_password, make_person
+from tests.world import ORIGIN, World, evidence_for, give_app_password, give_phone, make_person
 from watchword.alerts.models import Alert, By, Notice, WarningChoice
 from watchword.alerts.rules import Rule
 from watchword.audit.events import EventKind
@@ -179,6 +179,7 @@ def test_changes_to_the_account_are_told_of(world: World) -> None:
         world.alice, evidence_for(FactorKind.PASSWORD, FactorKind.PHONE, at=world.now), origin=ORIGIN, now=world.now
     )
     enrolment.create_app_password(opened.session, "Tablet", origin=ORIGIN, now=world.now)
+    give_phone(world.alice, "+4915187654321", slot="alternate")
     enrolment.remove(opened.session, world.alices_phone.id, origin=ORIGIN, now=world.now)
     actions.reset_password(world.alice, by=world.root, now=world.now)
     actions.set_mfa_state(world.alice, MfaState.DISABLED, by=world.root, now=world.now)

@@ -140,8 +140,7 @@ def test_a_stranger_with_the_right_password_is_shut_out_by_one_button(player: Ca
     owner.see("limits")
 
     root = player()
-    root.begin("root", demo.passwords["root"])
-    root.choose_own_password()
+    root.begin_as_root()
     root.page.goto(f"{demo.web}/admin/alerts/")
     root.see("alerts")
     said = words(root.page)

@@ -41,8 +41,7 @@ def player(
 
 def enable_carol(root: Player) -> None:
     """Step 1: the administrator turns it on."""
-    root.begin("root", root.demo.passwords["root"])
-    root.choose_own_password()
+    root.begin_as_root()
     root.see("portal")
     root.page.locator("summary[aria-label='App launcher']").click()
     root.page.locator(".menu-list").get_by_role("link", name="Admin").click()

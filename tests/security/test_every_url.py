@@ -26,6 +26,7 @@ OPEN = {
     "web:add_code",
     "web:set_up",
     "web:invitation",
+    "web:register_link",
     "web:code_state",
     "web:channel_receipts",
     "web:receipt",

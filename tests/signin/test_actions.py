@@ -122,7 +122,7 @@ def test_the_last_global_administrator_can_not_be_shut_out(world: World, act: Ca
 
 def test_requiring_contact_methods_again_keeps_the_state_and_app_passwords(world: World) -> None:
     token = opened(world, world.alice)
-    assert actions.reset_methods(world.alice, by=world.root, now=world.now) == 1
+    assert actions.reset_methods(world.alice, by=world.root, now=world.now).number == 1
     world.alice.refresh_from_db()
     assert world.alice.state is MfaState.ENFORCED
     assert overview.methods_of(world.alice) == []

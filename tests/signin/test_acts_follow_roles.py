@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.db import transaction
@@ -16,13 +18,13 @@ from watchword.directory import send_as
 from watchword.directory.models import User
 from watchword.directory.permission import NotAllowed
 from watchword.directory.roles import ACTS_ON_NOBODY, MAY, MAY_TOUCH, Act, Role, Whom
-from watchword.signin import actions, failures, invitations
+from watchword.signin import access_passes, actions, failures, invitations
 
 ACTS: dict[str, tuple[Act, Callable[..., object]]] = {
     "edit": (Act.EDIT_PERSON, lambda user, **by: people.edit_person(user, {"display_name": "Somebody"}, **by)),
     "add alias": (Act.EDIT_PERSON, lambda user, **by: people.add_alias(user, "somebody@harbour.example", **by)),
     "remove alias": (Act.EDIT_PERSON, lambda user, **by: people.remove_alias(user, "somebody@harbour.example", **by)),
-    "state": (Act.CHANGE_MFA_STATE, lambda user, **by: actions.set_mfa_state(user, MfaState.ENABLED, **by)),
+    "state": (Act.CHANGE_MFA_STATE, lambda user, **by: actions.set_mfa_state(user, MfaState.ENFORCED, **by)),
     "block": (Act.BLOCK_PERSON, actions.block),
     "unblock": (Act.BLOCK_PERSON, actions.unblock),
     "delete": (Act.DELETE_PERSON, actions.delete),
@@ -30,10 +32,12 @@ ACTS: dict[str, tuple[Act, Callable[..., object]]] = {
     "reset password": (Act.RESET_PASSWORD, actions.reset_password),
     "invite": (Act.RESET_PASSWORD, invitations.invite),
     "reset methods": (Act.RESET_METHODS, actions.reset_methods),
+    "make pass": (Act.MAKE_ACCESS_PASS, partial(access_passes.make, lifetime=timedelta(hours=1), is_once=True)),
+    "delete pass": (Act.MAKE_ACCESS_PASS, access_passes.delete),
     "delete app passwords": (Act.DELETE_APP_PASSWORDS, actions.delete_app_passwords),
     "sign out": (Act.SIGN_OUT_EVERYWHERE, actions.sign_out_everywhere),
     "unlock": (Act.UNLOCK, actions.unlock_second_factor),
-    "give role": (Act.GIVE_ROLES, lambda user, **by: people.give_role(user, Role.HELPDESK_ADMINISTRATOR, **by)),
+    "give role": (Act.GIVE_ROLES, lambda user, **by: actions.give_role(user, Role.HELPDESK_ADMINISTRATOR, **by)),
     "let write as": (
         Act.GIVE_SEND_AS,
         lambda user, **by: send_as.give_send_as(user, "actor@harbour.example", until=None, **by),
@@ -70,7 +74,7 @@ def test_each_act_is_done_or_refused_as_the_table_says(world: World, name: str) 
     plain = make_person(world.organisation, "actor")
     targets: dict[Whom, User] = {}
     for number, whom in enumerate(SOMEBODY):
-        targets[whom] = make_person(world.organisation, f"target{number}", roles=roles_of(whom))
+        targets[whom] = make_person(world.organisation, f"target{number}", state=MfaState.ENABLED, roles=roles_of(whom))
         give_password(targets[whom], "a passphrase of somebody")
         failures.count_wrong_code(targets[whom], origin=NOWHERE, now=world.now)
     for actor in [plain, *actors]:

@@ -11,15 +11,15 @@ from tests.world import ORIGIN, World, evidence_for, give_app_password, give_pas
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.core.factors import Reason, Rejected
-from watchword.core.policy import FactorKind, MfaState
+from watchword.core.policy import FactorKind, MfaState, Way
 from watchword.core.signin import SetUpFirst
 from watchword.delivery.budget import Rule
-from watchword.directory.models import MfaCause, MfaStateChange, User
+from watchword.directory.models import MfaCause, MfaStateChange, Organisation, User
 from watchword.factors import vault
 from watchword.signin import choosing_passwords, enrolment, overview, service, sessions
 from watchword.signin.challenges import CodeSent, NotSent
 from watchword.signin.choosing_passwords import PasswordChosen
-from watchword.signin.enrolment import ProofNeeded, Registered, ShownOnce
+from watchword.signin.enrolment import LastMethod, ProofNeeded, Registered, ShownOnce
 from watchword.signin.models import Session, SignInAttempt
 from watchword.signin.service import ComeIn, Continue, Refused
 
@@ -246,16 +246,16 @@ def test_enr_06_nobody_removes_what_somebody_else_holds(world: World) -> None:
     assert len(overview.methods_of(world.bob)) == 1
 
 
-def test_enr_08_removing_the_last_method_leads_to_registering_and_never_to_nothing(world: World) -> None:
-    assert enrolment.remove(fresh_session(world), world.alices_phone.id, origin=ORIGIN, now=world.now)
-    world.alice.refresh_from_db()
-    assert world.alice.state is MfaState.ENFORCED
-    token = service.begin("alice@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
-    attempt = service.find_attempt(token, now=world.now)
-    assert attempt is not None
-    outcome = service.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=world.now)
-    assert isinstance(outcome, Continue)
-    assert isinstance(outcome.decision, SetUpFirst)
+def test_enr_08_the_last_method_can_be_replaced_and_not_removed(world: World) -> None:
+    session = fresh_session(world)
+    with pytest.raises(LastMethod):
+        enrolment.remove(session, world.alices_phone.id, origin=ORIGIN, now=world.now)
+    # A telephone that can't be used today leaves nobody a way in.
+    office = give_phone(world.alice, "+4930901820", slot="office", way=Way.CALL)
+    Organisation.objects.update(call_allowed=False)
+    with pytest.raises(LastMethod):
+        enrolment.remove(fresh_session(world), world.alices_phone.id, origin=ORIGIN, now=world.now)
+    assert enrolment.remove(fresh_session(world), office.id, origin=ORIGIN, now=world.now)
 
 
 def test_an_initial_password_must_be_replaced_before_anything_else(world: World) -> None:

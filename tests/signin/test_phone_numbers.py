@@ -81,6 +81,7 @@ def test_the_same_number_registered_again_and_a_second_phone_tell_nobody_by_text
 def test_a_removed_number_is_told_and_a_fixed_line_is_not(world: World, telephone: Telephone) -> None:
     office = give_phone(world.alice, "+4930901820", slot="office", way=Way.CALL)
     session = session_of(world)
+    give_phone(world.alice, "+4915199999999", slot="alternate")
     assert enrolment.remove(session, office.id, origin=ORIGIN, now=world.now)
     assert telephone.received == []
     assert enrolment.remove(session, world.alices_phone.id, origin=ORIGIN, now=world.now)
@@ -95,6 +96,7 @@ def test_the_mail_goes_out_where_the_text_is_held_back(world: World, telephone: 
     world.organisation.phone_budget = {"organisation_sends_each_day": 0}
     world.organisation.save()
     world.alice.refresh_from_db()
+    give_phone(world.alice, "+4915199999999", slot="alternate")
     session = session_of(world)
     assert enrolment.remove(session, world.alices_phone.id, origin=ORIGIN, now=world.now)
     assert telephone.received == []
@@ -142,10 +144,12 @@ def may_make_app_passwords(world: World, *, later: timedelta) -> bool:
 def test_app_passwords_wait_however_one_number_is_put_in_the_place_of_another(
     world: World, telephone: Telephone, steps: str
 ) -> None:
+    give_phone(world.alice, "+4930901820", slot="office", way=Way.CALL)
+    Credential.objects.update(created_at=world.now - 2 * DAY)
     for number, step in enumerate(steps.split()):
         later = timedelta(minutes=number)
         if step == "remove":
-            phone = overview.methods_of(world.alice)[0]
+            phone = next(phone for phone in overview.methods_of(world.alice) if phone.slot != "office")
             assert enrolment.remove(session_of(world, later=later), phone.id, origin=ORIGIN, now=world.now + later)
         else:
             slot = "mobile" if step == "replace" else "alternate"

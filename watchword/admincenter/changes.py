@@ -91,7 +91,7 @@ CHANGES: dict[str, Change] = {
         actions.reset_methods,
         gettext_lazy("Require contact methods again"),
         gettext_lazy(
-            "All phones of these people are removed and their browsers are signed out; at the next sign-in they register again. Mail programs go on with their app passwords."
+            "All phones of these people are removed and their browsers are signed out. You get a personal link for each of them, good once and for a day: with it and their password they register again, and without it nobody does. Mail programs go on with their app passwords."
         ),
         gettext_lazy("Require contact methods again"),
         touches=FactorKind.PHONE,

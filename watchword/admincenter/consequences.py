@@ -17,6 +17,7 @@ from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.core.policy import Door, FactorKind, MfaState
 from watchword.directory.models import User
+from watchword.directory.roles import Act
 from watchword.signin import overview
 
 LATELY = timedelta(days=30)
@@ -69,6 +70,10 @@ def _one(wished: Change, user: User, by: User | None, held: dict[FactorKind, int
     if by is not None and not by.may(wished.act, user):
         return Consequence(user, None, (), skipped=_("your role doesn't reach this person"))
     you = (_("This is you: you will be signed out."),) if by is not None and user.pk == by.pk else ()
+    if wished.act is Act.RESET_METHODS and by is not None and user.pk == by.pk:
+        return Consequence(user, None, (), skipped=_("another administrator must do this for you"))
+    if wished.state is MfaState.DISABLED and user.is_administrator:
+        return Consequence(user, None, (), skipped=_("is an administrator, and they are at least Enabled"))
     if wished.state is None:
         return Consequence(user, None, (*wished.notes(held), *you))
     is_registered = bool(held.get(FactorKind.PHONE))
@@ -79,6 +84,8 @@ def _one(wished: Change, user: User, by: User | None, held: dict[FactorKind, int
     app_passwords = held.get(FactorKind.APP_PASSWORD, 0)
     leaves_disabled = user.state is MfaState.DISABLED
     notes = _notes(after, jumps=jumps, is_registered=is_registered, uses_mail=uses_mail, app_passwords=app_passwords)
+    if after is not MfaState.DISABLED and not is_registered and user.had_second_factor_at is not None:
+        notes.append(_("had a phone before: needs a Temporary Access Pass from you to register one again"))
     return Consequence(
         user,
         after,

@@ -15,7 +15,7 @@ from watchword.admincenter import drafts
 from watchword.admincenter.words import ACT_NAMES
 from watchword.directory.administrators import LastGlobalAdministrator
 from watchword.directory.models import User
-from watchword.directory.permission import NotAllowed
+from watchword.directory.permission import NotAllowed, NotForYourself, StaysEnabled
 from watchword.directory.refusals import note_refusal
 from watchword.directory.roles import MAY, ROLE_NAMES, Act, Role
 from watchword.signin import sessions
@@ -38,6 +38,9 @@ def needs(*acts: Act) -> Callable[[View], View]:
                 return _refusal(request, acts[0])
             try:
                 return view(request, *arguments, **named)
+            except (NotForYourself, StaysEnabled) as error:
+                context = {"is_self": isinstance(error, NotForYourself)}
+                return render(request, "admincenter/not_so.html", context, status=403)
             except NotAllowed as error:
                 return _refusal(request, error.act, error.on)
             except LastGlobalAdministrator:

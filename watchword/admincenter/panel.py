@@ -10,11 +10,11 @@ from django.utils.translation import gettext as _
 
 from watchword.admincenter.words import CAUSES, last_day
 from watchword.core.lockout import Locked, Wait
-from watchword.core.policy import FactorKind
+from watchword.core.policy import FactorKind, MfaState
 from watchword.directory import send_as
 from watchword.directory.models import MfaStateChange, User
 from watchword.directory.roles import ROLE_NAMES, Act, Role
-from watchword.signin import overview, password_throttling, sessions
+from watchword.signin import access_passes, overview, password_throttling, sessions
 
 HISTORY = 10
 
@@ -34,6 +34,8 @@ def panel_of(user: User, by: User) -> dict[str, Any]:
         "history": history_of(user),
         "password": held.password,
         "methods": [(method, sharing.get(method.id, [])) for method in held.methods],
+        "access_pass": access_passes.if_open(held.access_pass, now=now),
+        "takes_pass": user.judged_as is not MfaState.DISABLED and user.pk != by.pk,
         "app_passwords": held.app_passwords,
         "sessions": sessions.sessions_of(user, now=now),
         "is_locked": isinstance(lock, Locked),

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from watchword.admincenter.views import (
+    access_passes,
     acts,
     alerts,
     domains,
@@ -31,6 +32,7 @@ urlpatterns = [
         name="delete_app_password",
     ),
     path("users/<uuid:user_id>/send-as/", send_as.rights, name="send_as"),
+    path("users/<uuid:user_id>/access-pass/", access_passes.make, name="access_pass"),
     path("users/<uuid:user_id>/<str:name>/", acts.act, name="act"),
     path("multi-factor/", multi_factor.listing, name="multi_factor"),
     path("multi-factor/change/", multi_factor.change, name="multi_factor_change"),

@@ -60,6 +60,15 @@ _NEXT_STEPS = {
         "Many wrong passwords came for this account, perhaps from many addresses, and nobody is locked out by that. If "
         "multi-factor authentication is off for it, enable it."
     ),
+    Rule.REGISTERED: gettext_lazy(
+        "Somebody who was Enabled registered a phone. Ask the person, by a way that you trust, whether it is theirs."
+    ),
+    Rule.ACCESS_PASS_MADE: gettext_lazy(
+        "Ask whoever made it how they made sure that they were talking to the right person."
+    ),
+    Rule.NO_METHOD_LEFT: gettext_lazy(
+        "Speak with the person. If it was them, make a Temporary Access Pass; if not, reset the password."
+    ),
     Rule.APP_PASSWORD_LIMITS: gettext_lazy(
         "An app password was used outside its limits. If it was not the person, delete it."
     ),
@@ -68,7 +77,7 @@ _NEXT_STEPS = {
         "the mail server and at their addresses, and tell them. Each one's Activity says when."
     ),
     Rule.METHODS_RESET: gettext_lazy(
-        "The person registers phones anew, with the password. See that it was the person who asked for it."
+        "The person registers phones anew, with the password and a personal link. See that it was them who asked for it."
     ),
     Rule.PASSWORD_AND_METHODS_RESET: gettext_lazy(
         "Password and phones together are the account. Ask the person, in another way, whether they wanted both; and ask "
@@ -91,6 +100,9 @@ _HEADLINES = {
     Rule.FRAUD_REPORTED: gettext_lazy("Call reported as fraud"),
     Rule.LOCKED: gettext_lazy("Sign-in locked after wrong codes"),
     Rule.SOURCE_CLOSED: gettext_lazy("One address tried many passwords"),
+    Rule.REGISTERED: gettext_lazy("Phone registered, multi-factor authentication began"),
+    Rule.ACCESS_PASS_MADE: gettext_lazy("Temporary Access Pass made"),
+    Rule.NO_METHOD_LEFT: gettext_lazy("Right password, but no phone that can be used"),
     Rule.DISAVOWED: gettext_lazy("“This wasn't me” was pressed"),
     Rule.SIM_CHANGED: gettext_lazy("A number moved to another SIM card"),
     Rule.COUNTRY_CLOSED: gettext_lazy("Codes to new phones in a country were stopped"),
@@ -104,6 +116,13 @@ _HEADLINES = {
 }
 
 
+_VOUCHED = {
+    "by_pass": gettext_lazy("it began with a pass or personal link of an administrator"),
+    "by_directory": gettext_lazy("the number is the one in the directory"),
+    "by_nothing": gettext_lazy("nothing but the password vouched for them"),
+}
+
+
 def name_of(rule: Rule) -> str:
     """Return what a rule is called where no event is at hand."""
     return str(_NAMES[rule])
@@ -113,6 +132,8 @@ def done_of(rule: Rule, details: Mapping[str, object]) -> str:
     """Return what was done already, for administrators; empty where nothing was."""
     if rule is Rule.ROLE_GIVEN:
         return _role_given(details)
+    if rule is Rule.REGISTERED:
+        return str(_VOUCHED.get(str(details.get("registration")), ""))
     if rule is not Rule.DISAVOWED:
         return ""
     done = [_("all sessions ended, and mail programs are disconnected")]

@@ -30,6 +30,9 @@ class Rule(StrEnum):
     NEW_BROWSER = "new_browser"
     PHONE_ADDED = "phone_added"
     PHONE_REMOVED = "phone_removed"
+    REGISTERED = "registered"
+    ACCESS_PASS_MADE = "access_pass_made"
+    NO_METHOD_LEFT = "no_method_left"
     PASSWORD_CHANGED = "password_changed"
     PASSWORD_RESET = "password_reset"
     ROLE_GIVEN = "role_given"
@@ -80,6 +83,9 @@ HEARINGS: Mapping[Rule, Hearing] = {
     Rule.NEW_BROWSER: Hearing(person=True, link=True, window=timedelta(0)),
     Rule.PHONE_ADDED: Hearing(person=True, loud=True, link=True, window=timedelta(0)),
     Rule.PHONE_REMOVED: Hearing(person=True, loud=True, link=True, window=timedelta(0)),
+    Rule.REGISTERED: Hearing(person=True, administrators=True, loud=True, link=True, window=timedelta(0)),
+    Rule.ACCESS_PASS_MADE: Hearing(person=True, administrators=True, link=True, window=timedelta(0)),
+    Rule.NO_METHOD_LEFT: Hearing(person=True, administrators=True, link=True, window=DAY),
     Rule.PASSWORD_CHANGED: Hearing(person=True, link=True, window=timedelta(0)),
     Rule.PASSWORD_RESET: Hearing(person=True, window=timedelta(0)),
     Rule.ROLE_GIVEN: Hearing(person=True, administrators=True, window=timedelta(0)),
@@ -107,10 +113,9 @@ HEARINGS: Mapping[Rule, Hearing] = {
 
 _SIMPLE: Mapping[EventKind, Rule] = {
     EventKind.APP_PASSWORD_CREATED: Rule.APP_PASSWORD_CREATED,
-    EventKind.METHOD_ADDED: Rule.PHONE_ADDED,
-    EventKind.METHOD_REPLACED: Rule.PHONE_ADDED,
     EventKind.METHOD_REMOVED: Rule.PHONE_REMOVED,
     EventKind.METHODS_RESET: Rule.METHODS_RESET,
+    EventKind.ACCESS_PASS_MADE: Rule.ACCESS_PASS_MADE,
     EventKind.PASSWORD_CHANGED: Rule.PASSWORD_CHANGED,
     EventKind.PASSWORD_RESET: Rule.PASSWORD_RESET,
     EventKind.INVITATION_USED: Rule.PASSWORD_CHANGED,
@@ -132,6 +137,7 @@ _SIMPLE: Mapping[EventKind, Rule] = {
 }
 _OF_REFUSALS: Mapping[str, Rule] = {
     Because.NOT_FINISHED: Rule.CODE_MISSING,
+    Because.NO_METHOD_LEFT: Rule.NO_METHOD_LEFT,
     Because.APP_PASSWORD_NEEDED: Rule.PASSWORD_IN_MAIL,
     Because.ACCOUNT_PASSWORD_CLOSED: Rule.PASSWORD_IN_MAIL,
     Because.APP_PASSWORD_IN_BROWSER: Rule.APP_PASSWORD_IN_BROWSER,
@@ -156,6 +162,8 @@ def rule_of(
             return _OF_REFUSALS.get(reason)
         case EventKind.SIGN_IN_ALLOWED:
             return Rule.APP_PASSWORD_ELSEWHERE if door == "mail" else Rule.NEW_BROWSER
+        case EventKind.METHOD_ADDED | EventKind.METHOD_REPLACED:
+            return Rule.REGISTERED if details.get("registration") else Rule.PHONE_ADDED
         case EventKind.MFA_STATE_CHANGED:
             # Whoever enables may choose to tell the people themselves.
             return Rule.MFA_STATE if by_somebody_else and details.get("told") is not False else None

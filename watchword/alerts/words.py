@@ -146,6 +146,41 @@ def _phone_added(event: Event) -> Words:
     )
 
 
+def _registered(event: Event) -> Words:
+    return Words(
+        _("Your phone was registered"),
+        _("Multi-factor authentication began with the phone number ending %(ends)s: it receives your security codes.")
+        % {"ends": event.details.get("ends", "")},
+        _("If it was not you, press the link and tell your administrator at once."),
+    )
+
+
+def _methods_reset(_event: Event) -> Words:
+    return Words(
+        _("You are to register a phone again"),
+        _("An administrator has removed your phones. To register one you need a personal link, which they give you."),
+        _("If you have not asked for it, press the link and tell your administrator at once."),
+    )
+
+
+def _pass_made(event: Event) -> Words:
+    return Words(
+        _("A Temporary Access Pass was made for you"),
+        _("Together with your password it signs somebody in without your phone. You get it from your administrator.")
+        if not event.details.get("by_console")
+        else _("Together with your password it signs somebody in without your phone. It was made on the server."),
+        _("If you have not asked for it, press the link and tell an administrator at once."),
+    )
+
+
+def _no_method_left(_event: Event) -> Words:
+    return Words(
+        _("Your phone can't be used to sign in"),
+        _("Somebody typed your right password, but no phone of yours can get a code now. They did not get in."),
+        _("If it was you, ask your administrator for a Temporary Access Pass. If not, press the link."),
+    )
+
+
 def _phone_removed(_event: Event) -> Words:
     return Words(
         _("A phone was removed"),
@@ -320,6 +355,10 @@ _WORDS: dict[Rule, Callable[[Event], Words]] = {
     Rule.NEW_BROWSER: _new_browser,
     Rule.PHONE_ADDED: _phone_added,
     Rule.PHONE_REMOVED: _phone_removed,
+    Rule.REGISTERED: _registered,
+    Rule.METHODS_RESET: _methods_reset,
+    Rule.ACCESS_PASS_MADE: _pass_made,
+    Rule.NO_METHOD_LEFT: _no_method_left,
     Rule.PASSWORD_CHANGED: _password_changed,
     Rule.PASSWORD_RESET: _password_reset,
     Rule.ROLE_GIVEN: _role_given,
@@ -337,7 +376,6 @@ _WORDS: dict[Rule, Callable[[Event], Words]] = {
     Rule.PASSWORD_GUESSED: _guessed,
     Rule.OLD_PASSWORD_TRIED: _old_password,
     Rule.WARNING_GIVEN_UP: _given_up,
-    Rule.METHODS_RESET: _phone_removed,
     Rule.PASSWORD_AND_METHODS_RESET: _for_administrators,
     Rule.ACTS_REFUSED: _for_administrators,
     Rule.TEXTS_OFF: _texts_off,

@@ -30,6 +30,9 @@ class EventKind(StrEnum):
     METHOD_REPLACED = "method.replaced"
     METHOD_REMOVED = "method.removed"
     METHODS_RESET = "method.all_reset"
+    ACCESS_PASS_MADE = "access_pass.made"
+    ACCESS_PASS_USED = "access_pass.used"
+    ACCESS_PASS_DELETED = "access_pass.deleted"
     APP_PASSWORD_CREATED = "app_password.created"
     APP_PASSWORD_DELETED = "app_password.deleted"
     APP_PASSWORDS_DELETED = "app_password.all_deleted"
@@ -96,6 +99,7 @@ HEARD: frozenset[EventKind] = frozenset(
         EventKind.METHOD_REPLACED,
         EventKind.METHOD_REMOVED,
         EventKind.METHODS_RESET,
+        EventKind.ACCESS_PASS_MADE,
         EventKind.APP_PASSWORD_CREATED,
         EventKind.PASSWORD_CHANGED,
         EventKind.PASSWORD_RESET,

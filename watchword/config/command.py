@@ -76,6 +76,7 @@ WORDS: Mapping[str, Word] = {
     "serve": Word("answer people and programs: serve [web|mail|worker|phones|all]", run=_serve),
     "migrate": Word("bring the database up to date, and verify it", run=_migrate),
     "createadmin": Word("make an administrator and print a one-time link", management_command="createadmin"),
+    "code": Word("print a code for an administrator whom no text or call can reach", management_command="code"),
     "domain": Word("mail domains, and a further organisation: domain list|add|remove", management_command="domain"),
     "keys": Word("the key ring: keys create|list|rotate|use|retire|give-up", run=_keys),
     "check": Word("look for mistakes in the environment, the settings, the database and what is round it", run=_check),

@@ -48,6 +48,7 @@ FACTORS = [
     "watchword.factors.password.factor.PasswordFactor",
     "watchword.factors.phone.factor.PhoneFactor",
     "watchword.factors.app_password.factor.AppPasswordFactor",
+    "watchword.factors.access_pass.factor.AccessPassFactor",
 ]
 _TELEPHONE_TILE = {
     "name": "Telephone",

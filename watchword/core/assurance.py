@@ -45,6 +45,8 @@ def amr(evidence: Iterable[Evidence]) -> list[str]:
                 words.add("pwd")
             case FactorKind.PHONE:
                 words.add("tel" if proof.way is Way.CALL else "sms")
+            case FactorKind.ACCESS_PASS:
+                words.add("otp")
     if assurance(proofs) is Assurance.TWO:
         words.add("mfa")
     return sorted(words)

@@ -13,10 +13,18 @@ CODE_DIGITS = 6
 APP_PASSWORD_LETTERS = 24
 """Letters of an app password: 24 x log2(26) = 112.8 bits, so that a fast keyed hash may store it (ASVS 5.0, 6.5.2)."""
 
+ACCESS_PASS_LETTERS = 12
+"""Signs of a Temporary Access Pass: 12 x log2(30) = 58.9 bits, of which a handful of tries are allowed."""
+
+ACCESS_LINK_LETTERS = 32
+"""Signs of one that travels in a link, and that nobody has to type: 157 bits."""
+
 LONGEST_TYPED = 1024
 """Characters; what is longer was not typed by a person and is refused before any work is done."""
 
 _LETTERS = frozenset(string.ascii_lowercase)
+_UNMISTAKABLE = "abcdefghjkmnpqrstuvwxyz2345678"
+"""What nobody takes for another sign when it is read out or written down."""
 
 
 class Chance(Protocol):
@@ -80,6 +88,28 @@ def normal_app_password(typed: str) -> str | None:
 def shown_app_password(letters: str) -> str:
     """Return an app password as it is shown once: six groups of four letters."""
     return " ".join(letters[start : start + 4] for start in range(0, len(letters), 4))
+
+
+def new_access_pass(chance: Chance, length: int = ACCESS_PASS_LETTERS) -> str:
+    """Return a new Temporary Access Pass in its normal form."""
+    return "".join(_UNMISTAKABLE[chance.below(len(_UNMISTAKABLE))] for _ in range(length))
+
+
+def normal_access_pass(typed: str) -> str | None:
+    """Return the signs of a typed Temporary Access Pass, or None if it is not shaped like one.
+
+    Case, blanks and hyphens are ignored, as in app passwords.
+    """
+    if len(typed) > LONGEST_TYPED:
+        return None
+    signs = "".join(typed.split()).replace("-", "").lower()
+    is_shaped = len(signs) in {ACCESS_PASS_LETTERS, ACCESS_LINK_LETTERS} and set(_UNMISTAKABLE).issuperset(signs)
+    return signs if is_shaped else None
+
+
+def shown_access_pass(signs: str) -> str:
+    """Return a Temporary Access Pass as it is shown once: three groups of four."""
+    return "-".join(signs[start : start + 4] for start in range(0, len(signs), 4))
 
 
 def same(known: bytes, shown: bytes) -> bool:

@@ -92,6 +92,8 @@ class Accepted:
 
     way: Way | None = None
     renewed: bytes | None = field(default=None, repr=False)
+    is_short: bool = False
+    """A password that is right and too short to stand alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,10 +29,20 @@ class FactorKind(StrEnum):
     PASSWORD = "password"  # noqa: S105  (the name of a kind, not a password)
     PHONE = "phone"
     APP_PASSWORD = "app_password"  # noqa: S105  (the name of a kind, not a password)
+    ACCESS_PASS = "access_pass"  # noqa: S105  (the name of a kind, not a password)
+    """A Temporary Access Pass: what an administrator gives to somebody who has lost their phone."""
 
 
-SECOND_FACTORS: frozenset[FactorKind] = frozenset({FactorKind.PHONE})
+def kind_choices() -> list[tuple[str, str]]:
+    """Return the values that a column of kinds may hold: asked by the model, so that a new kind needs no migration."""
+    return [(kind.value, kind.value) for kind in FactorKind]
+
+
+SECOND_FACTORS: frozenset[FactorKind] = frozenset({FactorKind.PHONE, FactorKind.ACCESS_PASS})
 """The kinds that can stand behind an account password in a browser; an app password never can."""
+
+REGISTRABLE: frozenset[FactorKind] = frozenset({FactorKind.PHONE})
+"""Those of them that people register themselves. The others help to get there, and stand for nothing afterwards."""
 
 
 class Way(StrEnum):
@@ -229,6 +239,11 @@ def _is_in(address: str, networks: Iterable[Network]) -> bool:
     if isinstance(asked, IPv6Address) and asked.ipv4_mapped is not None:
         asked = asked.ipv4_mapped
     return any(asked.version == network.version and asked in network for network in networks)
+
+
+def effective_state(state: MfaState, *, is_administrator: bool) -> MfaState:
+    """Return the state by which somebody is judged: administrators are at least Enabled, whatever is written."""
+    return MfaState.ENABLED if is_administrator and state is MfaState.DISABLED else state
 
 
 def usable(methods: Iterable[FactorKind], policy: Policy) -> frozenset[FactorKind]:

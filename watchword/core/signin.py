@@ -7,8 +7,18 @@ from enum import StrEnum
 from typing import assert_never
 
 from watchword.core.assurance import Evidence
-from watchword.core.lockout import Lock, Locked, Open, Wait
-from watchword.core.policy import SECOND_FACTORS, Door, FactorKind, MfaState, Policy, Standing, usable
+from watchword.core.lockout import Lock, Locked, Open
+from watchword.core.policy import (
+    REGISTRABLE,
+    SECOND_FACTORS,
+    Door,
+    FactorKind,
+    MfaState,
+    Policy,
+    Standing,
+    effective_state,
+    usable,
+)
 
 
 class Because(StrEnum):
@@ -17,10 +27,12 @@ class Because(StrEnum):
     WHO_ARE_YOU = "who_are_you"
     MFA_REQUIRED = "mfa_required"
     NOTHING_REGISTERED = "nothing_registered"
+    NO_METHOD_LEFT = "no_method_left"
     INITIAL_PASSWORD = "initial_password"  # noqa: S105  (a reason, not a password)
     PASSWORD_KNOWN = "password_known"  # noqa: S105
     DISAVOWED = "disavowed"
     NO_PROOF_LEFT = "no_proof_left"
+    PASSWORD_TOO_SHORT = "password_too_short"  # noqa: S105
     UNKNOWN = "unknown"
     BLOCKED = "blocked"
     DELETED = "deleted"
@@ -47,12 +59,26 @@ class Account:
 
     standing: Standing
     state: MfaState
+    """As it is written; see ``effective_state`` for administrators."""
     methods: frozenset[FactorKind] = frozenset()
+    """What can be used today."""
+    is_registered: bool = False
+    """Whether there is a registered method, usable today or not."""
+    had_second_factor: bool = False
+    """Whether there ever was one, or an administrator ever gave out a way to one: then a password alone registers none.
+    """
     is_administrator: bool = False
     password_is_initial: bool = False
     password_has_expired: bool = False
     password_is_known: bool = False
     """Somebody else seems to know it: it must be replaced, behind the second proof."""
+    password_is_short: bool = False
+    """Too short to stand alone: it was chosen while a second proof stood behind it (NIST SP 800-63B-4, 3.1.1.2)."""
+
+    @property
+    def judged_as(self) -> MfaState:
+        """The state by which the account is judged."""
+        return effective_state(self.state, is_administrator=self.is_administrator)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +93,10 @@ class Attempt:
     second_factor: Lock = field(default_factory=lambda: Open(1))
     is_recovery: bool = False
     """After *This wasn't me*: a link from a mail stands where the password stood, and proves nothing."""
+    can_register: bool = True
+    """Whether a code could leave at all, so that a phone can be registered now."""
+    is_confirmation: bool = False
+    """Proving again, within a session."""
 
     @property
     def kinds(self) -> frozenset[FactorKind]:
@@ -137,32 +167,56 @@ def _decide_interactive(attempt: Attempt) -> Decision:
         return AskFor(frozenset({FactorKind.PASSWORD}), Because.WHO_ARE_YOU)
     if account.password_is_initial and account.password_has_expired:
         return Deny(Because.PASSWORD_EXPIRED)
-    must_choose = account.password_is_initial or account.password_is_known
-    why = Because.INITIAL_PASSWORD if account.password_is_initial else Because.PASSWORD_KNOWN
-    choose_password = SetUpFirst(FactorKind.PASSWORD, why)
-    match account.state:
-        case MfaState.DISABLED:
-            return choose_password if must_choose else Allow(attempt.proven)
-        case MfaState.ENABLED | MfaState.ENFORCED:
-            methods = usable(account.methods, attempt.policy) & SECOND_FACTORS
-            is_excused = attempt.from_trusted_network and not account.is_administrator and bool(methods)
-            if not (attempt.kinds & SECOND_FACTORS or is_excused) and methods:
-                if not isinstance(attempt.second_factor, Open):
-                    return Deny(_why_not_open(attempt.second_factor))
-                return AskFor(methods, Because.MFA_REQUIRED)
-            if must_choose:
-                return choose_password
-            if not methods and not attempt.kinds & SECOND_FACTORS:
-                return SetUpFirst(FactorKind.PHONE, Because.NOTHING_REGISTERED)
-            return Allow(attempt.proven)
-        case _:
-            assert_never(account.state)
+    needs_second = account.judged_as is not MfaState.DISABLED
+    if needs_second and (missing := _second_proof_missing(attempt)) is not None:
+        return missing
+    if (why := _why_another_password(account)) is not None:
+        return SetUpFirst(FactorKind.PASSWORD, why)
+    is_registered = _is_excused(attempt) or attempt.kinds & REGISTRABLE or _pass_is_enough(attempt)
+    if needs_second and not is_registered:
+        return SetUpFirst(FactorKind.PHONE, Because.NOTHING_REGISTERED)
+    return Allow(attempt.proven)
+
+
+def _second_proof_missing(attempt: Attempt) -> AskFor | Deny | None:
+    """Return what stands between the right password and whoever needs a second proof; None if nothing does."""
+    if attempt.kinds & SECOND_FACTORS or _is_excused(attempt):
+        return None
+    methods = usable(attempt.account.methods, attempt.policy) & SECOND_FACTORS
+    if methods and isinstance(attempt.second_factor, Open):
+        return AskFor(methods, Because.MFA_REQUIRED)
+    if methods:
+        return Deny(_why_not_open(attempt.second_factor))
+    # What was taken away or switched off is no reason to trust whoever knows the password.
+    return Deny(Because.NO_METHOD_LEFT) if attempt.account.had_second_factor else None
+
+
+def _is_excused(attempt: Attempt) -> bool:
+    """Whether a trusted network stands in for the code of a registered phone; never for an administrator's."""
+    phones = usable(attempt.account.methods, attempt.policy) & REGISTRABLE
+    return attempt.from_trusted_network and not attempt.account.is_administrator and bool(phones)
+
+
+def _why_another_password(account: Account) -> Because | None:
+    if account.password_is_initial:
+        return Because.INITIAL_PASSWORD
+    if account.password_is_known:
+        return Because.PASSWORD_KNOWN
+    stands_alone = account.judged_as is not MfaState.ENFORCED
+    return Because.PASSWORD_TOO_SHORT if account.password_is_short and stands_alone else None
+
+
+def _pass_is_enough(attempt: Attempt) -> bool:
+    """Whether a pass opens the door itself: it leads to registering a phone, where that is possible."""
+    if FactorKind.ACCESS_PASS not in attempt.kinds:
+        return False
+    return attempt.is_confirmation or not attempt.can_register
 
 
 def _decide_recovery(attempt: Attempt) -> Decision:
     # A link from a mail never sets a password alone (NIST SP 800-63B section 4.2.2): a code to a phone that was there
     # before, then a new password; coming in is another sign-in. Where no phone is left, an administrator helps.
-    methods = usable(attempt.account.methods, attempt.policy) & SECOND_FACTORS
+    methods = usable(attempt.account.methods, attempt.policy) & REGISTRABLE
     if attempt.account.state is not MfaState.ENFORCED or not methods:
         return Deny(Because.NO_PROOF_LEFT)
     if attempt.kinds & SECOND_FACTORS:
@@ -182,20 +236,22 @@ def _decide_one_shot(attempt: Attempt) -> Decision:
         return Allow(attempt.proven)
     if FactorKind.PASSWORD not in attempt.kinds:
         return Deny(Because.WRONG_PROOF)
+    refusal = _why_not_in_mail(account, attempt.policy)
+    return Deny(refusal) if refusal is not None else Allow(attempt.proven)
+
+
+def _why_not_in_mail(account: Account, policy: Policy) -> Because | None:
+    """Return why a right account password opens no mailbox, or None."""
     if account.password_is_initial:
-        return Deny(Because.INITIAL_PASSWORD)
-    match account.state:
-        case MfaState.DISABLED:
-            return Allow(attempt.proven)
-        case MfaState.ENABLED:
-            if SECOND_FACTORS & account.methods or not attempt.policy.account_password_in_mail_while_enabled:
-                return Deny(Because.ACCOUNT_PASSWORD_CLOSED)
-            return Allow(attempt.proven)
-        case MfaState.ENFORCED:
-            return Deny(Because.APP_PASSWORD_NEEDED)
-        case _:
-            assert_never(account.state)
+        return Because.INITIAL_PASSWORD
+    if account.judged_as is MfaState.ENFORCED:
+        return Because.APP_PASSWORD_NEEDED
+    if account.password_is_short:
+        return Because.PASSWORD_TOO_SHORT
+    is_registered = account.is_registered or bool(account.methods & REGISTRABLE)
+    is_closed = is_registered or not policy.account_password_in_mail_while_enabled
+    return Because.ACCOUNT_PASSWORD_CLOSED if account.judged_as is MfaState.ENABLED and is_closed else None
 
 
-def _why_not_open(lock: Wait | Locked) -> Because:
+def _why_not_open(lock: Lock) -> Because:
     return Because.SECOND_FACTOR_LOCKED if isinstance(lock, Locked) else Because.SECOND_FACTOR_WAITS

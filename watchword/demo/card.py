@@ -18,7 +18,8 @@ FILE = "demo-card.json"
 MADE_UP = f"""  1. Sign in as bob@{DOMAIN}. Watchword asks for a telephone: make up a German mobile number
      such as 0151 23456789, and read the code from the telephone page. You get one app password."""
 REAL = f"""  1. Sign in as bob@{DOMAIN} and give a telephone of your own. Only Germany is allowed at first: as Root,
-     under Admin, Phone delivery, Rules, allow your country. You get one app password."""
+     under Admin, Phone delivery, Rules, allow your country. You get one app password. Root has no telephone here:
+     the code comes from `WATCHWORD_DEMO=yes watchword code root@{DOMAIN}` in a second terminal."""
 
 
 def begin(home: Path) -> None:
@@ -49,9 +50,11 @@ def text(made: Made, ports: Ports, phones: Phones) -> str:
     )
     if phones.carriers:
         where, first, phone = f"Real telephones  {real_phones.names_of(phones)}", REAL, "telephone"
+        roots_code = ""
     else:
         where = f"The telephone    {web}/demo/telephone/     texts and calls arrive here"
         first, phone = MADE_UP, "telephone page"
+        roots_code = "; the code is on the telephone page"
     return f"""
 Watchword is ready.
 
@@ -67,8 +70,9 @@ One-time passwords (you choose your own at the first sign-in):
 Try first:
 
 {first}
-  2. Sign in as root@{DOMAIN} in another browser: the nine dots at the top, Admin, Active users.
-     Open Carol, then "Manage multi-factor authentication" at the foot, and enable her.
+  2. Sign in as root@{DOMAIN} in another browser{roots_code}.
+     The nine dots at the top, Admin, Active users. Open Carol, then "Manage multi-factor authentication"
+     at the foot, and enable her.
   3. Sign Bob out and in again, and choose Mail: a code from the {phone} is asked before it opens.
   4. Read Alice's mail with an app password; her own password is refused here:
 
@@ -90,7 +94,7 @@ def _write(home: Path, words: str) -> None:
 
 def _line(name: str, secret: str) -> str:
     about = {
-        "root": "Global Administrator",
+        "root": "Global Administrator, Enforced: has a telephone",
         "alice": "Enforced: has a telephone and app passwords",
         "bob": "Enabled: must register",
         "carol": "Disabled: a password is enough, for now",

@@ -36,6 +36,7 @@ CURIOUS = 12
 DAYS = 30
 SEED = 1887
 ALICES_NUMBER = "+4915112345678"
+ROOTS_NUMBER = "+4915112345670"
 _BROWSERS = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36",
     "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/19.0 Safari/605.1.15",
@@ -72,6 +73,8 @@ def make(*, now: datetime | None = None) -> Made:
     passwords = {name: reset_password(user, by=None, now=moment).secret for name, user in people.items()}
     _set_state(people["alice"], MfaState.ENFORCED, MfaCause.REGISTRATION_FINISHED, moment - timedelta(days=12))
     _set_state(people["bob"], MfaState.ENABLED, MfaCause.PERSON, moment - timedelta(days=2), by=people["root"])
+    _set_state(people["root"], MfaState.ENFORCED, MfaCause.REGISTRATION_FINISHED, moment)
+    samples.add_phone(people["root"], ROOTS_NUMBER, Way.TEXT, now=moment - timedelta(days=20))
     samples.add_phone(people["alice"], ALICES_NUMBER, Way.TEXT, now=moment - timedelta(days=12))
     samples.add_app_password(people["alice"], "iPad in the kitchen", now=moment - timedelta(days=12))
     shown = samples.add_app_password(people["alice"], "Thunderbird on the laptop", now=moment - timedelta(days=5))

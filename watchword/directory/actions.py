@@ -13,10 +13,19 @@ from watchword.audit.record import NOWHERE, Origin, record
 from watchword.core.mail_addresses import is_mail_address
 from watchword.core.names import LONGEST_NAME, NotASignInName, domain_key, name_key
 from watchword.core.phone_numbers import Unreadable, parse_typed
+from watchword.core.policy import MfaState
 from watchword.directory.administrators import keep_an_administrator
 from watchword.directory.contacts import sealed_contact
 from watchword.directory.look_alikes import looks_like_an_administrator
-from watchword.directory.models import Domain, Organisation, RoleAssignment, SignInName, User
+from watchword.directory.models import (
+    Domain,
+    MfaCause,
+    MfaStateChange,
+    Organisation,
+    RoleAssignment,
+    SignInName,
+    User,
+)
 from watchword.directory.permission import NotAllowed, demand
 from watchword.directory.roles import Act, Role, may
 from watchword.directory.search import search_key
@@ -85,7 +94,7 @@ def create_person(
 ) -> User:
     """Create a person who can't sign in yet: a password or an invitation is another act.
 
-    Raises NotAllowed, or BadPerson with every field that is wrong.
+    Somebody with a role is Enabled from the beginning. Raises NotAllowed, or BadPerson with every field that is wrong.
     """
     demand(by, Act.CREATE_PERSON)
     wished = set(roles)
@@ -108,6 +117,8 @@ def create_person(
             name = values["sign_in_name"]
             SignInName.objects.create(user=user, name=name, key=name_key(name))
             RoleAssignment.objects.bulk_create([RoleAssignment(user=user, role=role) for role in sorted(wished)])
+            if wished:
+                _enable_new(user, by, now)
             record(
                 EventKind.PERSON_CREATED,
                 now=now,
@@ -122,6 +133,20 @@ def create_person(
         # Somebody else took the name between our look and our write.
         raise BadPerson({"sign_in_name": "taken"}) from None
     return user
+
+
+def _enable_new(user: User, by: User | None, now: datetime) -> None:
+    user.mfa_state, user.mfa_changed_at = MfaState.ENABLED, now
+    user.save(update_fields=["mfa_state", "mfa_changed_at"])
+    MfaStateChange.objects.create(
+        user=user,
+        at=now,
+        before=MfaState.DISABLED,
+        after=MfaState.ENABLED,
+        cause=MfaCause.ROLE_GIVEN,
+        by=by,
+        by_name=by.sign_in_name if by is not None else "",
+    )
 
 
 def edit_person(
@@ -197,9 +222,14 @@ def remove_alias(user: User, name: str, *, by: User | None, now: datetime, origi
 
 
 def give_role(user: User, role: Role, *, by: User | None, now: datetime, origin: Origin = NOWHERE) -> bool:
-    """Give a role; False if the person has it. Raises NotAllowed, also for a role that the giver doesn't reach."""
+    """Give a role; False if the person has it. Raises NotAllowed, also for a role that the giver doesn't reach.
+
+    Raises BadPerson for somebody Disabled: ``signin.actions.give_role`` enables them in the same act.
+    """
     demand(by, Act.GIVE_ROLES, user)
     _may_hand_out(by, {role})
+    if user.state is MfaState.DISABLED:
+        raise BadPerson({"roles": "disabled"})
     with transaction.atomic():
         _row, is_new = RoleAssignment.objects.get_or_create(user=user, role=role)
         if is_new:

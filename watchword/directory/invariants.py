@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from django.db.models import Count, F, Q
 
+from watchword.core.policy import MfaState
 from watchword.directory.models import Organisation, SendAs, User
 from watchword.directory.roles import Role
 
 
 def problems() -> list[str]:
     """Return what is not as it must be."""
-    return [*_administrators(), *_names(), *_send_as()]
+    return [*_administrators(), *_disabled_administrators(), *_names(), *_send_as()]
 
 
 def _administrators() -> list[str]:
@@ -21,6 +22,11 @@ def _administrators() -> list[str]:
         any=Count("users", filter=holds, distinct=True), working=Count("users", filter=working, distinct=True)
     )
     return [f"I7 organisation {row.pk} has no working administrator" for row in rows if row.any and not row.working]
+
+
+def _disabled_administrators() -> list[str]:
+    disabled = User.objects.filter(mfa_state=MfaState.DISABLED, deleted_at=None).exclude(role_assignments=None)
+    return [f"I10 administrator {name} is Disabled" for name in disabled.values_list("sign_in_name", flat=True)]
 
 
 def _names() -> list[str]:

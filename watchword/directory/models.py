@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from watchword.core.policy import Limits, MfaState, Policy, Standing
+from watchword.core.policy import Limits, MfaState, Policy, Standing, effective_state
 from watchword.directory.roles import ROLE_NAMES, Act, Role, may
 from watchword.directory.sealed_field import SealedTextField
 
@@ -129,6 +129,9 @@ class User(models.Model):
     links_void_at = models.DateTimeField(
         null=True, blank=True, help_text="One-time links about anything before this moment are worth nothing"
     )
+    had_second_factor_at = models.DateTimeField(
+        null=True, blank=True, help_text="Since when a password alone registers no phone any more"
+    )
     search_key = models.CharField(max_length=400, blank=True, help_text="Display and sign-in name, folded, for search")
 
     class Meta:
@@ -155,6 +158,14 @@ class User(models.Model):
     def state(self) -> MfaState:
         """The multi-factor state as the value that decisions are made from."""
         return MfaState(self.mfa_state)
+
+    @property
+    def judged_as(self) -> MfaState:
+        """The state by which sign-ins are judged: administrators are at least Enabled."""
+        state = self.state
+        # Who administers is asked for those alone for whom it makes a difference.
+        is_disabled = state is MfaState.DISABLED
+        return effective_state(state, is_administrator=is_disabled and self.is_administrator)
 
     @cached_property
     def roles(self) -> frozenset[Role]:
@@ -233,6 +244,7 @@ class MfaCause(models.TextChoices):
     REGISTRATION_FINISHED = "registration_finished", _("registration was finished")
     ALREADY_REGISTERED = "already_registered", _("a sign-in method was registered already")
     DISAVOWED = "disavowed", _("“This wasn't me” left no phone")
+    ROLE_GIVEN = "role_given", _("a role was given")
 
 
 class MfaStateChange(models.Model):

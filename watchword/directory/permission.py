@@ -15,6 +15,14 @@ class NotAllowed(Exception):
         self.on = on
 
 
+class NotForYourself(NotAllowed):
+    """Somebody tried for themselves what another administrator must do for them."""
+
+
+class StaysEnabled(NotAllowed):
+    """An administrator can't be Disabled, whoever asks for it."""
+
+
 def demand(by: User | None, act: Act, on: User | None = None) -> None:
     """Raise NotAllowed unless ``by`` may do the act; None is the system itself (command line, demo)."""
     if by is not None and not by.may(act, on):

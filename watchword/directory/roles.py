@@ -33,6 +33,7 @@ class Act(StrEnum):
     RESET_PASSWORD = "reset_password"  # noqa: S105  (an act)
     CHANGE_MFA_STATE = "change_mfa_state"
     RESET_METHODS = "reset_methods"
+    MAKE_ACCESS_PASS = "make_access_pass"  # noqa: S105  (an act)
     DELETE_APP_PASSWORDS = "delete_app_passwords"
     SIGN_OUT_EVERYWHERE = "sign_out_everywhere"
     UNLOCK = "unlock"
@@ -60,6 +61,7 @@ MAY: dict[Role, frozenset[Act]] = {
     | {
         Act.RESET_PASSWORD,
         Act.RESET_METHODS,
+        Act.MAKE_ACCESS_PASS,
         Act.DELETE_APP_PASSWORDS,
         Act.SIGN_OUT_EVERYWHERE,
         Act.UNLOCK,

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from django.db import models
 
-from watchword.core.policy import FactorKind
+from watchword.core.policy import kind_choices
 from watchword.directory.models import User
 
 
@@ -18,7 +18,7 @@ class Credential(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="credentials")
-    kind = models.CharField(max_length=20, choices=[(kind.value, kind.value) for kind in FactorKind])
+    kind = models.CharField(max_length=20, choices=kind_choices)
     slot = models.CharField(max_length=16, blank=True, help_text="mobile, alternate, office; account; empty for many")
     label = models.CharField(max_length=100, blank=True)
     public = models.JSONField(default=dict)

@@ -14,16 +14,17 @@ from watchword.audit.record import NOWHERE, Origin, record
 from watchword.core.codes import Chance
 from watchword.core.factors import Challenge, Held
 from watchword.core.policy import SECOND_FACTORS, FactorKind, MfaState
+from watchword.directory import actions as directory_actions
 from watchword.directory.administrators import keep_an_administrator, lock_administrators
 from watchword.directory.models import MfaCause, MfaStateChange, User
-from watchword.directory.permission import demand
-from watchword.directory.roles import Act
+from watchword.directory.permission import NotForYourself, StaysEnabled, demand
+from watchword.directory.roles import Act, Role
 from watchword.factors import vault
 from watchword.factors.registry import factor_of
-from watchword.signin import failures, password_throttling, sessions
+from watchword.signin import access_passes, failures, password_throttling, sessions
 from watchword.signin.access import end_access
 from watchword.signin.chance import CHANCE
-from watchword.signin.facts import surroundings_of, usable_phones
+from watchword.signin.facts import proven_phones, surroundings_of
 from watchword.signin.help_desk import note_both
 from watchword.signin.models import Session
 from watchword.signin.service import lock_person
@@ -39,6 +40,14 @@ class StateSet:
     before: MfaState
     after: MfaState
     because_registered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MethodsReset:
+    """What requiring contact methods again came to: how many phones went, and the token of the personal link."""
+
+    number: int
+    token: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,46 +69,77 @@ def set_mfa_state(
 ) -> StateSet:
     """Set a person's multi-factor state.
 
-    Enabled becomes Enforced at once for somebody who has a method. Whoever leaves Disabled is signed out of browsers,
-    because no session of theirs rests on a second proof; whoever enters it has their app passwords suspended for good.
+    Enabled becomes Enforced at once for somebody who has a phone that was registered with more than a password, usable
+    today or not. Whoever leaves Disabled is signed out of browsers, because no session of theirs rests on a second
+    proof; whoever enters it has their app passwords suspended for good. Raises NotAllowed, or StaysEnabled where an
+    administrator would be Disabled.
     ``tells``: whether the person is mailed; that it was switched off they are told in any case.
     """
     with transaction.atomic():
         user = lock_person(user)
         demand(by, Act.CHANGE_MFA_STATE, user)
-        before = user.state
-        is_registered = bool(usable_phones(user, vault.holdings(user, kinds=[FactorKind.PHONE])))
-        jumps = state is MfaState.ENABLED and is_registered
-        after = MfaState.ENFORCED if jumps else state
-        if after is before:
-            return StateSet(before, after, jumps)
-        user.mfa_state, user.mfa_changed_at = after, now
-        user.save(update_fields=["mfa_state", "mfa_changed_at"])
-        why = MfaCause.ALREADY_REGISTERED if jumps else cause
-        MfaStateChange.objects.create(
-            user=user,
-            at=now,
-            before=before,
-            after=after,
-            cause=why,
-            by=by,
-            by_name=by.sign_in_name if by is not None else "",
-        )
-        if after is MfaState.DISABLED:
-            number = vault.suspend_all(user, FactorKind.APP_PASSWORD, now=now)
-            if number:
-                record(EventKind.APP_PASSWORDS_SUSPENDED, now=now, subject=user, by=by, origin=origin)
-        if before is MfaState.DISABLED:
-            sessions.end_all(user, because="mfa_state_changed", now=now)
-        else:
-            sessions.close_mail(user, because="mfa_state_changed", now=now)
-        details: dict[str, object] = {"before": before.value, "after": after.value}
-        if not tells and after is not MfaState.DISABLED:
-            details["told"] = False
-        record(
-            EventKind.MFA_STATE_CHANGED, now=now, subject=user, by=by, origin=origin, reason=why.value, details=details
-        )
+        return _set_mfa_state(user, state, by=by, cause=cause, tells=tells, origin=origin, now=now)
+
+
+def give_role(user: User, role: Role, *, by: User | None, origin: Origin = NOWHERE, now: datetime) -> bool:
+    """Give a role to a person, who is at least Enabled from that moment on; False if they have it.
+
+    Raises NotAllowed, also for a role above the giver's own.
+    """
+    demand(by, Act.GIVE_ROLES, user)
+    with transaction.atomic():
+        locked = lock_person(user)
+        if locked.state is MfaState.DISABLED:
+            _set_mfa_state(locked, MfaState.ENABLED, by=by, cause=MfaCause.ROLE_GIVEN, origin=origin, now=now)
+        is_new = directory_actions.give_role(locked, role, by=by, origin=origin, now=now)
+    user.refresh_from_db()
+    return is_new
+
+
+def _set_mfa_state(
+    user: User,
+    state: MfaState,
+    *,
+    by: User | None,
+    cause: MfaCause,
+    tells: bool = True,
+    origin: Origin,
+    now: datetime,
+) -> StateSet:
+    """Do it. The caller holds the lock on the person's row, inside a transaction, and has asked whether ``by`` may."""
+    if state is MfaState.DISABLED and user.is_administrator:
+        raise StaysEnabled(Act.CHANGE_MFA_STATE)
+    before = user.state
+    is_registered = bool(proven_phones(vault.holdings(user, kinds=[FactorKind.PHONE])))
+    jumps = state is MfaState.ENABLED and is_registered
+    after = MfaState.ENFORCED if jumps else state
+    if after is before:
         return StateSet(before, after, jumps)
+    user.mfa_state, user.mfa_changed_at = after, now
+    user.save(update_fields=["mfa_state", "mfa_changed_at"])
+    why = MfaCause.ALREADY_REGISTERED if jumps else cause
+    MfaStateChange.objects.create(
+        user=user,
+        at=now,
+        before=before,
+        after=after,
+        cause=why,
+        by=by,
+        by_name=by.sign_in_name if by is not None else "",
+    )
+    if after is MfaState.DISABLED:
+        number = vault.suspend_all(user, FactorKind.APP_PASSWORD, now=now)
+        if number:
+            record(EventKind.APP_PASSWORDS_SUSPENDED, now=now, subject=user, by=by, origin=origin)
+    if before is MfaState.DISABLED:
+        sessions.end_all(user, because="mfa_state_changed", now=now)
+    else:
+        sessions.close_mail(user, because="mfa_state_changed", now=now)
+    details: dict[str, object] = {"before": before.value, "after": after.value}
+    if not tells and after is not MfaState.DISABLED:
+        details["told"] = False
+    record(EventKind.MFA_STATE_CHANGED, now=now, subject=user, by=by, origin=origin, reason=why.value, details=details)
+    return StateSet(before, after, jumps)
 
 
 def block(user: User, *, by: User | None, origin: Origin = NOWHERE, now: datetime) -> bool:
@@ -142,7 +182,7 @@ def delete(user: User, *, by: User | None, origin: Origin = NOWHERE, now: dateti
         keep_an_administrator(user)
         user.deleted_at = now
         user.save(update_fields=["deleted_at"])
-        vault.revoke_all(user, [FactorKind.APP_PASSWORD], because="deleted", now=now)
+        vault.revoke_all(user, [FactorKind.APP_PASSWORD, FactorKind.ACCESS_PASS], because="deleted", now=now)
         end_access(user, because="deleted", now=now)
         record(EventKind.PERSON_DELETED, now=now, subject=user, by=by, origin=origin)
         return True
@@ -202,23 +242,31 @@ def new_initial_password(chance: Chance) -> str:
     )
 
 
-def reset_methods(user: User, *, by: User | None, identified: str = "", origin: Origin = NOWHERE, now: datetime) -> int:
+def reset_methods(
+    user: User, *, by: User | None, identified: str = "", origin: Origin = NOWHERE, now: datetime
+) -> MethodsReset:
     """Require contact methods again: telephones are removed, browsers signed out; the state stays what it is.
 
-    ``identified`` is how the administrator made sure who it is; the pages ask for it, event and alert keep it.
+    ``identified`` is how the administrator made sure who it is; the pages ask for it, event and alert keep it. From now
+    on registering needs the personal one-time link whose token is returned, besides the password. Nobody does this for
+    themselves: raises NotForYourself.
     """
     with transaction.atomic():
         user = lock_person(user)
         demand(by, Act.RESET_METHODS, user)
-        phones = vault.holdings(user, kinds=SECOND_FACTORS)
-        number = vault.revoke_all(user, SECOND_FACTORS, because="methods_reset", now=now)
+        if by is not None and by.pk == user.pk:
+            raise NotForYourself(Act.RESET_METHODS)
+        phones = vault.holdings(user, kinds=[FactorKind.PHONE])
+        vault.revoke_all(user, SECOND_FACTORS, because="methods_reset", now=now)
+        number = len(phones)
         failures.unlock(user, now=now)
         end_access(user, because="methods_reset", now=now)
+        link = access_passes.make_link(user, now=now)
         details = {"number": number, **({"identified": identified} if identified else {})}
         record(EventKind.METHODS_RESET, now=now, subject=user, by=by, origin=origin, details=details)
         note_both(user, EventKind.METHODS_RESET, by=by, origin=origin, now=now)
     tell_numbers(user, phones, is_removed=True, now=now)
-    return number
+    return MethodsReset(number, link)
 
 
 def delete_app_passwords(

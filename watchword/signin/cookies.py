@@ -1,6 +1,7 @@
 """The cookies: for an attempt to sign in, for a session, and for a browser that was here before.
 
-Each holds nothing but a random token. The third opens nothing: it only tells a browser that its owner knows.
+Each holds nothing but a random token. The third opens nothing: it only tells a browser that its owner knows. A fourth
+is there between opening a personal link and typing the password.
 """
 
 from django.conf import settings
@@ -9,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 _ATTEMPT = "watchword-attempt"
 _SESSION = "watchword-session"
 _BROWSER = "watchword-browser"
+_LINK = "watchword-link"
 BROWSER_SECONDS = 400 * 86_400
 """The longest life that browsers give a cookie (RFC 6265bis section 5.5)."""
 
@@ -51,6 +53,21 @@ def set_browser(response: HttpResponse, token: str) -> None:
 def browser_token(request: HttpRequest) -> str:
     """Return the token by which this browser is known, or nothing."""
     return request.COOKIES.get(_name(_BROWSER), "")
+
+
+def set_link(response: HttpResponse, token: str) -> None:
+    """Let the personal link that was opened in this browser count once the password is right."""
+    _set(response, _LINK, token)
+
+
+def link_token(request: HttpRequest) -> str:
+    """Return the token of the personal link that was opened in this browser, or nothing."""
+    return request.COOKIES.get(_name(_LINK), "")
+
+
+def clear_link(response: HttpResponse) -> None:
+    """Forget the personal link."""
+    response.delete_cookie(_name(_LINK), path="/", samesite="Lax")
 
 
 def clear_attempt(response: HttpResponse) -> None:

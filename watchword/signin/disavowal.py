@@ -82,6 +82,8 @@ def disavow(user: User, disowned: Disowned, *, origin: Origin, now: datetime) ->
         held = vault.holdings(user)
         in_question = _in_question(user, held, disowned)
         number = end_access(user, because=BECAUSE, now=now)
+        # A pass or personal link may have gone the same way as the mail; an administrator makes another one.
+        vault.revoke_all(user, [FactorKind.ACCESS_PASS], because=BECAUSE, now=now)
         known_browsers.forget_all(user)
         had_password = bool(vault.revoke_all(user, [FactorKind.PASSWORD], because=BECAUSE, now=now))
         undone = _put_back(user, disowned)

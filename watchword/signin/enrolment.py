@@ -18,13 +18,13 @@ from watchword.audit.record import Origin, record
 from watchword.core.assurance import Evidence
 from watchword.core.factors import Held, Reason, Rejected
 from watchword.core.lockout import Locked, Open
-from watchword.core.policy import SECOND_FACTORS, FactorKind, MfaState, WhyNoAppPassword, why_no_app_password
+from watchword.core.policy import REGISTRABLE, FactorKind, MfaState, WhyNoAppPassword, why_no_app_password
 from watchword.core.signin import Because, SetUpFirst
 from watchword.directory.models import User
 from watchword.factors import vault
 from watchword.factors.registry import factor_of
 from watchword.factors.vault import Kept
-from watchword.signin import challenges, failures, mfa_state, sessions
+from watchword.signin import challenges, failures, mfa_state, registration, sessions
 from watchword.signin.challenges import CodeOnTheWay, CodeSent, Holder, NotSent
 from watchword.signin.chance import CHANCE
 from watchword.signin.code_check import check_code
@@ -43,6 +43,10 @@ REMOVED_BY_OWNER = "removed_by_owner"
 
 class ProofNeeded(Exception):
     """The person must prove again who they are before this."""
+
+
+class LastMethod(Exception):
+    """Without this phone the person could not sign in any more, and a password alone would register no other one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +138,12 @@ def _finish(
         if isinstance(held, Rejected):
             return Refused(held.reason)
         before += vault.holdings(user, kinds=[held.kind])
-        stored = _store(user, held, subject, origin=origin, now=now)
-        became_enforced = user.state is MfaState.ENABLED and kind in SECOND_FACTORS
+        became_enforced = user.judged_as is MfaState.ENABLED and kind in REGISTRABLE
+        about = {"registration": registration.vouching(subject, user, held)} if became_enforced else {}
+        stored = _store(user, held, subject, about, origin=origin, now=now)
         if became_enforced:
             mfa_state.enforce(user, origin=origin, now=now)
+            registration.drop_unproven(user, now=now)
         first = _first_app_password(user, subject, origin=origin, now=now)
         proof = Evidence(kind, now, verdict.way)
         if isinstance(subject, Session):
@@ -186,12 +192,17 @@ def _went(kept: Kept, since: datetime) -> bool:
 
 
 def remove(session: Session, credential_id: UUID | str, *, origin: Origin, now: datetime) -> bool:
-    """Remove a method or delete an app password of the person; False if they hold nothing by that id."""
+    """Remove a method or delete an app password of the person; False if they hold nothing by that id.
+
+    Raises ProofNeeded, or LastMethod.
+    """
     with transaction.atomic():
         kept = vault.find(session.user, credential_id)
-        if kept is None or kept.held.kind is FactorKind.PASSWORD:
+        if kept is None or kept.held.kind not in {FactorKind.PHONE, FactorKind.APP_PASSWORD}:
             return False
         user = permitted(session, kept.held.kind, now)
+        if registration.is_last_method(user, kept):
+            raise LastMethod
         if not vault.revoke(user, kept.id, because=REMOVED_BY_OWNER, now=now):
             return False
         is_app_password = kept.held.kind is FactorKind.APP_PASSWORD
@@ -205,6 +216,12 @@ def remove(session: Session, credential_id: UUID | str, *, origin: Origin, now: 
     if not is_app_password:
         tell_numbers(user, [kept], is_removed=True, now=now)
     return True
+
+
+def is_last_method(user: User, credential_id: UUID) -> bool:
+    """Whether ``remove`` would raise LastMethod for this one."""
+    kept = vault.find(user, credential_id)
+    return kept is not None and registration.is_last_method(user, kept)
 
 
 def permitted(subject: Holder, kind: FactorKind, now: datetime) -> User:
@@ -226,11 +243,13 @@ def permitted(subject: Holder, kind: FactorKind, now: datetime) -> User:
     return user
 
 
-def _store(user: User, held: Held, subject: Holder, *, origin: Origin, now: datetime) -> Kept:
+def _store(user: User, held: Held, subject: Holder, about: Mapping[str, str], *, origin: Origin, now: datetime) -> Kept:
     replaced = any(kept.held.slot == held.slot for kept in vault.holdings(user, kinds=[held.kind]))
-    stored = vault.store(user, held, now=now, sign_in_id=subject.sign_in_id)
+    stored = vault.store(user, registration.marked(user, held), now=now, sign_in_id=subject.sign_in_id)
+    if user.judged_as is not MfaState.DISABLED:
+        registration.remember_second_factor(user, now=now)
     event = EventKind.METHOD_REPLACED if replaced else EventKind.METHOD_ADDED
-    record(event, now=now, subject=user, by=user, origin=origin, details=describe(stored, subject))
+    record(event, now=now, subject=user, by=user, origin=origin, details={**describe(stored, subject), **about})
     return stored
 
 

@@ -12,12 +12,18 @@ from watchword.core.factors import Surroundings
 from watchword.core.lockout import Count, Lock, stand
 from watchword.core.policy import Door, FactorKind, MfaState, Policy, Standing, Way
 from watchword.core.signin import Account, Attempt
+from watchword.delivery import routing
+from watchword.delivery.models import Delivery
 from watchword.directory.models import Domain, Organisation, User
 from watchword.factors import vault
+from watchword.factors.access_pass import factor as access_pass
 from watchword.factors.phone.factor import ways_of
 from watchword.factors.vault import Kept
 from watchword.signin.models import FailureCount, Purpose, SignInAttempt
 
+PROVING = (FactorKind.PASSWORD, FactorKind.PHONE, FactorKind.ACCESS_PASS)
+"""What somebody can show at a browser's door."""
+LATELY = timedelta(days=1)
 NOBODY_HERE = Account(standing=Standing.UNKNOWN, state=MfaState.DISABLED)
 
 
@@ -53,12 +59,22 @@ def surroundings_of(user: User) -> Surroundings:
         policy=user.organisation.policy,
         region=user.organisation.region,
         context_words=tuple(words) + tuple(user.organisation.name.split()),
-        has_second_factor=user.state is not MfaState.DISABLED,
+        has_second_factor=user.state is MfaState.ENFORCED,
     )
 
 
+def proven_phones(held: Sequence[Kept]) -> list[Kept]:
+    """Return the telephones that prove something: not those that were added with the password alone."""
+    return [kept for kept in held if kept.held.kind is FactorKind.PHONE and not kept.held.public.get("unproven")]
+
+
 def usable_phones(user: User, held: Sequence[Kept]) -> list[Kept]:
-    """Return the telephones that can get a code today, in the order mobile, alternate, office."""
+    """Return the proven telephones that can get a code today, in the order mobile, alternate, office."""
+    return reachable(user, proven_phones(held))
+
+
+def reachable(user: User, held: Sequence[Kept]) -> list[Kept]:
+    """Return those of these telephones that can get a text or call today, in the order mobile, alternate, office."""
     surroundings = surroundings_of(user)
     phones = [kept for kept in held if kept.held.kind is FactorKind.PHONE and ways_of(kept.held, surroundings)]
     order = ("mobile", "alternate", "office")
@@ -67,11 +83,10 @@ def usable_phones(user: User, held: Sequence[Kept]) -> list[Kept]:
 
 def account_of(user: User, held: Sequence[Kept], now: datetime) -> Account:
     """Return the facts about one account that a decision needs."""
-    methods: set[FactorKind] = {
-        kept.held.kind for kept in held if kept.is_alive and kept.held.kind is not FactorKind.PHONE
-    }
+    methods: set[FactorKind] = {kept.held.kind for kept in held if kept.is_alive and _proves_as_it_is(kept, now)}
     if usable_phones(user, held):
         methods.add(FactorKind.PHONE)
+    is_registered = bool(proven_phones(held))
     password = next((kept for kept in held if kept.held.kind is FactorKind.PASSWORD), None)
     is_initial = password is not None and bool(password.held.public.get("initial"))
     lasts = timedelta(seconds=user.organisation.policy.limits.initial_password_seconds)
@@ -79,11 +94,24 @@ def account_of(user: User, held: Sequence[Kept], now: datetime) -> Account:
         standing=user.standing,
         state=user.state,
         methods=frozenset(methods),
+        is_registered=is_registered,
+        had_second_factor=is_registered or user.had_second_factor_at is not None,
         is_administrator=user.is_administrator,
         password_is_initial=is_initial,
         password_has_expired=is_initial and password is not None and now - password.created_at > lasts,
         password_is_known=password is not None and bool(password.held.public.get("known")),
+        password_is_short=password is not None and bool(password.held.public.get("short")),
     )
+
+
+def _proves_as_it_is(kept: Kept, now: datetime) -> bool:
+    match kept.held.kind:
+        case FactorKind.PHONE:
+            return False
+        case FactorKind.ACCESS_PASS:
+            return access_pass.is_open(kept.held, now)
+        case _:
+            return True
 
 
 def attempt_facts(
@@ -96,16 +124,20 @@ def attempt_facts(
         _ask_about(attempt.stand_in, now)
         return Attempt(NOBODY_HERE, Door(attempt.door), Policy())
     if held is None:
-        held = vault.holdings(user, kinds=[FactorKind.PASSWORD, FactorKind.PHONE])
+        held = vault.holdings(user, kinds=PROVING)
     policy = user.organisation.policy
+    proven = still_proven(attempt, held) + more
+    showed_pass = any(proof.kind is FactorKind.ACCESS_PASS for proof in proven)
     return Attempt(
         account=account_of(user, held, now),
         door=Door(attempt.door),
         policy=policy,
-        proven=still_proven(attempt, held) + more,
+        proven=proven,
         from_trusted_network=_is_from_trusted_network(attempt, policy),
         is_recovery=attempt.purpose == Purpose.RECOVER,
         second_factor=second_factor_lock(user, now=now),
+        can_register=not showed_pass or _can_register(user, now),
+        is_confirmation=attempt.purpose == Purpose.CONFIRM,
     )
 
 
@@ -118,6 +150,17 @@ def _is_from_trusted_network(attempt: SignInAttempt, policy: Policy) -> bool:
     return attempt.purpose == Purpose.SIGN_IN and all(policy.trusts(address) for address in addresses)
 
 
+def _can_register(user: User, now: datetime) -> bool:
+    """Whether a code to a new phone could leave and arrive.
+
+    An administrator must be able to mend what carries codes: where lately none was typed, theirs are not relied on.
+    """
+    if not user.organisation.policy.ways & routing.ways_carried():
+        return False
+    lately = Delivery.objects.filter(organisation_id=user.organisation_id, entered_at__gt=now - LATELY)
+    return not user.is_administrator or lately.exists()
+
+
 def nobody() -> User:
     """Return somebody who isn't in the database, for whom it is asked all that it is asked for somebody who is.
 
@@ -127,7 +170,7 @@ def nobody() -> User:
 
 
 def _ask_about(user: User, now: datetime) -> None:
-    account_of(user, vault.holdings(user, kinds=[FactorKind.PASSWORD, FactorKind.PHONE]), now)
+    account_of(user, vault.holdings(user, kinds=PROVING), now)
     second_factor_lock(user, now=now)
 
 

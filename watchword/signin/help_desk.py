@@ -11,7 +11,7 @@ from watchword.directory.models import User
 
 WITHIN = timedelta(days=1)
 GIVES_PASSWORD = frozenset({EventKind.PASSWORD_RESET, EventKind.INVITATION_MADE})
-GIVES_SECOND_PROOF = frozenset({EventKind.METHODS_RESET})
+GIVES_SECOND_PROOF = frozenset({EventKind.METHODS_RESET, EventKind.ACCESS_PASS_MADE})
 
 
 def note_both(user: User, done: EventKind, *, by: User | None, origin: Origin, now: datetime) -> None:

@@ -157,6 +157,9 @@ def check_account_password(question: Question, *, now: datetime) -> Answer:
         with transaction.atomic():
             # The same is asked of everybody, be they unknown, blocked or wrong, so that no refusal is quicker.
             asked = User.objects.select_related("organisation").filter(pk=asked.pk).first() or nobody()
+            if isinstance(verdict, Accepted) and verdict.is_short and not held.public.get("short"):
+                # It was chosen before that was remembered.
+                vault.mark_short(held_before[0].id)
             decision = _judge_account_password(asked, version, question.door, now)
             if user is None or isinstance(verdict, Rejected):
                 decision = Deny(Because.WRONG_PROOF)

@@ -91,6 +91,8 @@ class Everything:
     password: PasswordRow | None
     methods: list[Method]
     app_passwords: list[AppPasswordRow]
+    access_pass: Kept | None = None
+    """A Temporary Access Pass, whether its time is over or not."""
 
 
 def everything_of(user: User) -> Everything:
@@ -111,6 +113,7 @@ def _everything(user: User, held: Sequence[Kept]) -> Everything:
         password=passwords[0] if passwords else None,
         methods=[_method(kept, surroundings) for kept in held if kept.held.kind is FactorKind.PHONE],
         app_passwords=[app_password_row(kept) for kept in held if kept.held.kind is FactorKind.APP_PASSWORD],
+        access_pass=next((kept for kept in held if kept.held.kind is FactorKind.ACCESS_PASS), None),
     )
 
 

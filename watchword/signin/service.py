@@ -28,7 +28,15 @@ from watchword.signin.attempts import new_attempt
 from watchword.signin.challenges import CodeOnTheWay, CodeSent, NotSent
 from watchword.signin.chance import CHANCE, token_hash
 from watchword.signin.code_check import check_code
-from watchword.signin.facts import attempt_facts, nobody, policy_for, surroundings_of, usable_phones, write_evidence
+from watchword.signin.facts import (
+    PROVING,
+    attempt_facts,
+    nobody,
+    policy_for,
+    surroundings_of,
+    usable_phones,
+    write_evidence,
+)
 from watchword.signin.models import Purpose, Session, SignInAttempt
 from watchword.signin.outcomes import ComeIn, Continue, Outcome, Refused
 from watchword.signin.password_throttling import Reserved, Throttled, repeat_details
@@ -118,7 +126,7 @@ def look(attempt: SignInAttempt, *, now: datetime) -> tuple[Decision, list[Kept]
     """Return where an attempt stands, and what the person holds, for whoever draws a page from both."""
     if attempt.user is None:
         return stage(attempt, now=now), []
-    held = vault.holdings(attempt.user, kinds=[FactorKind.PASSWORD, FactorKind.PHONE])
+    held = vault.holdings(attempt.user, kinds=PROVING)
     return decide(attempt_facts(attempt, now=now, held=held)), held
 
 
@@ -152,7 +160,7 @@ def send_code(
     """Send a code by one of the offered methods, within the limits."""
     with transaction.atomic():
         user = _lock(attempt, now)
-        held = vault.holdings(user, kinds=[FactorKind.PASSWORD, FactorKind.PHONE]) if user is not None else []
+        held = vault.holdings(user, kinds=PROVING) if user is not None else []
         decision = decide(attempt_facts(attempt, now=now, held=held))
         if user is None or not isinstance(decision, AskFor) or FactorKind.PHONE not in decision.methods:
             return NotSent(None, Reason.NOT_ALLOWED)
@@ -191,7 +199,8 @@ def answer(attempt: SignInAttempt, kind: FactorKind, typed: str, *, now: datetim
             return _answer_password(attempt, typed, now)
         case FactorKind.PHONE:
             return _answer_code(attempt, typed, now)
-        case FactorKind.APP_PASSWORD:
+        case FactorKind.APP_PASSWORD | FactorKind.ACCESS_PASS:
+            # A pass is shown to ``signin.access_passes``.
             return Refused(Because.WRONG_PROOF)
         case _:
             assert_never(kind)
@@ -241,7 +250,7 @@ def _open(attempt: SignInAttempt, user: User, evidence: tuple[Evidence, ...], no
     if attempt.session is not None:
         return sessions.rotate(attempt.session, evidence, now=now)
     # Whoever is not Disabled comes in without a second proof only from a trusted network.
-    excused = user.state is not MfaState.DISABLED and not any(proof.kind in SECOND_FACTORS for proof in evidence)
+    excused = user.judged_as is not MfaState.DISABLED and not any(proof.kind in SECOND_FACTORS for proof in evidence)
     return sessions.open_session(
         user, evidence, origin=_origin(attempt), now=now, excused=excused, sign_in_id=attempt.sign_in_id
     )
@@ -259,7 +268,7 @@ def _deny(
         reason=because,
         name=attempt.typed_name,
         details={"purpose": attempt.purpose, "attempt": str(attempt.pk), **repeat_details(reserved)},
-        heard=because is Because.APP_PASSWORD_IN_BROWSER or is_a_device,
+        heard=because in {Because.APP_PASSWORD_IN_BROWSER, Because.NO_METHOD_LEFT} or is_a_device,
     )
     until = None
     if because is Because.SECOND_FACTOR_WAITS and user is not None:
@@ -291,6 +300,9 @@ def _answer_password(attempt: SignInAttempt, typed: str, now: datetime) -> Outco
                 _deny(attempt, user, because, now, reserved=reserved)
             # Outside, both are the same refusal.
             return Refused(Because.WRONG_PROOF)
+        if verdict.is_short and not kept.held.public.get("short"):
+            # It was chosen before that was remembered.
+            vault.mark_short(kept.id)
         proof = Evidence(FactorKind.PASSWORD, now)
         decision = decide(attempt_facts(_with(attempt, kept.id), now=now, more=(proof,)))
         if isinstance(decision, Deny):
@@ -310,7 +322,9 @@ def _answer_password(attempt: SignInAttempt, typed: str, now: datetime) -> Outco
         return conclude(attempt, user, now=now)
 
 
-_TELLS_THAT_IT_WAS_RIGHT = frozenset({Because.SECOND_FACTOR_WAITS, Because.SECOND_FACTOR_LOCKED})
+_TELLS_THAT_IT_WAS_RIGHT = frozenset(
+    {Because.SECOND_FACTOR_WAITS, Because.SECOND_FACTOR_LOCKED, Because.NO_METHOD_LEFT}
+)
 """Refusals that say so anyway. The others look like a wrong password from outside, and so they count like one."""
 
 

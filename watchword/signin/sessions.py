@@ -17,7 +17,7 @@ from watchword.core.policy import SECOND_FACTORS, FactorKind, MfaState, Standing
 from watchword.directory.models import User
 from watchword.factors import vault
 from watchword.signin.chance import new_token, token_hash
-from watchword.signin.facts import read_evidence, usable_phones, write_evidence
+from watchword.signin.facts import proven_phones, read_evidence, write_evidence
 from watchword.signin.models import Revocation, Session, SignInAttempt
 
 _TOUCH = timedelta(minutes=1)
@@ -155,11 +155,13 @@ def rotate_attempt(attempt: SignInAttempt) -> str:
 def needs_proof(session: Session, *, now: datetime) -> bool:
     """Whether the person must prove again before something dangerous.
 
-    Everything that the person can prove is asked: a password alone does for those who have nothing else.
+    Everything that the person can prove is asked: a password alone does for those who never had anything else. What
+    can't be used today is not made up for by the password.
     """
     user = session.user
     held = vault.holdings(user, kinds=[FactorKind.PHONE])
-    has_second = user.state is not MfaState.DISABLED and bool(usable_phones(user, held))
+    is_protected = user.judged_as is not MfaState.DISABLED
+    has_second = is_protected and (user.had_second_factor_at is not None or bool(proven_phones(held)))
     needed = Assurance.TWO if has_second else Assurance.ONE
     within = timedelta(seconds=user.organisation.policy.limits.recent_seconds)
     return not is_recent(read_evidence(session.evidence), needed, now, within)

@@ -285,10 +285,13 @@ def test_creation_that_is_not_possible_says_why(client: Client, world: World) ->
 def test_removing_asks_first_and_says_what_follows(client: Client, world: World) -> None:
     sign_in(client, world.alice)
     address = reverse("web:remove", args=[world.alices_phone.id])
-    assert "you must register a phone again" in text(client.get(address).content)
+    assert "Add another phone first" in text(client.get(address).content)
+    assert client.post(address)["Location"] == address
     assert len(overview.methods_of(world.alice)) == 1
+    give_phone(world.alice, "+4915187654321", slot="alternate")
+    assert "No more codes will be sent to the number ending 78" in text(client.get(address).content)
     assert client.post(address)["Location"] == "/security/"
-    assert overview.methods_of(world.alice) == []
+    assert [method.slot for method in overview.methods_of(world.alice)] == ["alternate"]
 
 
 def test_enr_06_nobody_reaches_what_others_hold(client: Client, world: World) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
@@ -22,8 +23,8 @@ from watchword.admincenter.identity import identity_form
 from watchword.directory.models import User
 from watchword.directory.permission import demand
 from watchword.directory.roles import Act
-from watchword.signin import actions, overview
-from watchword.signin.actions import InitialPassword
+from watchword.signin import access_passes, actions, overview
+from watchword.signin.actions import InitialPassword, MethodsReset
 from watchword.signin.middleware import origin_of, person_of
 
 
@@ -96,11 +97,19 @@ ACTS: dict[str, PersonAct] = {
         actions.reset_methods,
         gettext_lazy("Require contact methods again?"),
         gettext_lazy(
-            "All phones are removed and all browsers are signed out. At the next sign-in the person must register a phone. Mail programs go on with their app passwords. Make sure first that you are talking to the right person."
+            "All phones are removed and all browsers are signed out. You get a personal link, good once and for a day: with it and their password the person registers a phone, and without it nobody does. Mail programs go on with their app passwords. Make sure first that you are talking to the right person."
         ),
         gettext_lazy("Require contact methods again"),
-        gettext_lazy("Phones are removed. The person registers again at the next sign-in."),
+        gettext_lazy("Phones are removed. The person registers again with the personal link."),
         asks_identity=True,
+    ),
+    "delete-pass": PersonAct(
+        Act.MAKE_ACCESS_PASS,
+        access_passes.delete,
+        gettext_lazy("Delete the Temporary Access Pass or personal link?"),
+        gettext_lazy("It stops working at once. Phones and app passwords stay."),
+        gettext_lazy("Delete"),
+        gettext_lazy("Deleted."),
     ),
     "delete-app-passwords": PersonAct(
         Act.DELETE_APP_PASSWORDS,
@@ -152,6 +161,10 @@ def act(request: HttpRequest, user_id: UUID, name: str) -> HttpResponse:
         outcome = wished.do(user, by=by, origin=origin_of(request), now=timezone.now(), **more)
         if isinstance(outcome, InitialPassword):
             return render(request, "admincenter/password_once.html", {"person": user, "secret": outcome.secret})
+        if isinstance(outcome, MethodsReset):
+            return render(
+                request, "admincenter/link_once.html", {"person": user, "link": link_of(outcome), "here": "users"}
+            )
         messages.success(request, f"{user.display_name}: {wished.done}")
         return HttpResponseRedirect(_panel(user))
     context = {"act": wished, "person": user, "form": form, "back": _panel(user), "here": "users"}
@@ -185,6 +198,11 @@ def delete_app_password(request: HttpRequest, user_id: UUID, credential_id: UUID
     return render(
         request, "admincenter/act.html", {"act": wished, "person": user, "back": _panel(user), "here": "users"}
     )
+
+
+def link_of(outcome: MethodsReset) -> str:
+    """Return the personal link as it is passed on."""
+    return str(settings.WATCHWORD_PUBLIC_URL).rstrip("/") + reverse("web:register_link", args=[outcome.token])
 
 
 def _panel(user: User) -> str:

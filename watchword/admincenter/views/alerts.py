@@ -66,7 +66,9 @@ def listing(request: HttpRequest) -> HttpResponse:
     return render(request, "admincenter/alerts.html", context)
 
 
-_BY_AN_ADMINISTRATOR = frozenset({Rule.METHODS_RESET, Rule.PASSWORD_AND_METHODS_RESET, Rule.ROLE_GIVEN})
+_BY_AN_ADMINISTRATOR = frozenset(
+    {Rule.METHODS_RESET, Rule.ACCESS_PASS_MADE, Rule.PASSWORD_AND_METHODS_RESET, Rule.ROLE_GIVEN}
+)
 
 
 def _about(alert: Alert) -> str:

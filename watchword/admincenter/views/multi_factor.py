@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from django.conf import settings
@@ -23,11 +23,12 @@ from watchword.admincenter.gate import needs, prove_first
 from watchword.admincenter.identity import identity_form
 from watchword.admincenter.panel import counts_of
 from watchword.admincenter.people import Wish, matching, number_of, page_of
+from watchword.admincenter.views.acts import link_of
 from watchword.admincenter.words import STATES
 from watchword.core.policy import FactorKind, MfaState
 from watchword.directory.administrators import LastGlobalAdministrator
 from watchword.directory.models import User
-from watchword.directory.permission import NotAllowed
+from watchword.directory.permission import NotAllowed, NotForYourself, StaysEnabled
 from watchword.directory.roles import Act
 from watchword.signin import actions, overview
 from watchword.signin.middleware import origin_of, person_of
@@ -43,6 +44,8 @@ class Outcome:
     person: User
     is_done: bool
     said: str
+    link: str = field(default="", repr=False)
+    """What they need to register again, shown this once."""
 
 
 @needs(Act.SEE_PEOPLE)
@@ -138,6 +141,7 @@ def _show_results(request: HttpRequest, wished: Change, results: Sequence[Outcom
         "change": wished,
         "results": results,
         "done": sum(1 for row in results if row.is_done),
+        "has_links": any(row.link for row in results),
         "again": values.get("again", ""),
         "here": "multi_factor",
     }
@@ -188,10 +192,16 @@ def _do(wished: Change, user: User, request: HttpRequest, more: Mapping[str, obj
     by = person_of(request)
     try:
         outcome = wished.do(user, by=by, origin=origin_of(request), now=timezone.now(), **more)
+    except NotForYourself:
+        return Outcome(user, is_done=False, said=_("not changed: another administrator must do this for you"))
+    except StaysEnabled:
+        return Outcome(user, is_done=False, said=_("not changed: administrators are at least Enabled"))
     except NotAllowed:
         return Outcome(user, is_done=False, said=_("not changed: your role doesn't reach this person"))
     except LastGlobalAdministrator:
         return Outcome(user, is_done=False, said=_("not changed: the last Global Administrator"))
+    if isinstance(outcome, actions.MethodsReset):
+        return Outcome(user, is_done=True, said=_("done; their personal link:"), link=link_of(outcome))
     if not isinstance(outcome, actions.StateSet):
         return Outcome(user, is_done=True, said=_("done"))
     if outcome.before is outcome.after:

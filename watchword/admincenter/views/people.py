@@ -28,7 +28,7 @@ from watchword.directory.administrators import LastGlobalAdministrator
 from watchword.directory.models import User
 from watchword.directory.permission import demand
 from watchword.directory.roles import ROLE_NAMES, Act, Role, may
-from watchword.signin.actions import reset_password
+from watchword.signin.actions import give_role, reset_password
 from watchword.signin.middleware import origin_of, person_of
 
 
@@ -191,7 +191,7 @@ def _take_over(request: HttpRequest, user: User, form: PersonForm, aliases: list
     if "roles" in form.fields:
         before, after = user.roles, form.wished_roles()
         for role in after - before:
-            actions.give_role(user, role, by=by, now=now, origin=origin)
+            give_role(user, role, by=by, now=now, origin=origin)
         for role in before - after:
             actions.take_role(user, role, by=by, now=now, origin=origin)
 

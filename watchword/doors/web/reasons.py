@@ -56,6 +56,19 @@ def of_code(refused: Refused) -> str:
             return _("That code didn't work. Check it, or get a new one.")
 
 
+def of_pass(refused: Refused) -> str:
+    """Return why a Temporary Access Pass was not taken."""
+    if refused.until is not None or refused.reason is Because.SECOND_FACTOR_LOCKED:
+        return of_code(refused)
+    match refused.reason:
+        case Reason.NOT_SHAPED:
+            return _("A pass has twelve signs. Check it.")
+        case Reason.EXPIRED | Reason.USED | Reason.NOT_HELD:
+            return _("This pass can't be used any more. Ask your administrator for a new one.")
+        case _:
+            return _("That pass didn't work. Check it, or ask your administrator for a new one.")
+
+
 def of_not_sent(refusal: NotSent, *, is_adding: bool = False) -> str:
     """Return why no code was sent, when one may be, and the way on; ``is_adding``: a phone, not in a sign-in."""
     reason = refusal.reason

@@ -26,6 +26,8 @@ def page_of(decision: Decision) -> str:
     match decision:
         case AskFor(methods) if FactorKind.PASSWORD in methods:
             return reverse("web:password")
+        case AskFor(methods) if FactorKind.ACCESS_PASS in methods:
+            return reverse("web:access_pass")
         case AskFor() | Deny():
             return reverse("web:prove")
         case SetUpFirst(FactorKind.PASSWORD):

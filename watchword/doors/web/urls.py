@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from watchword.doors.web.views import again, carriers, conversation, methods, passwords, start
+from watchword.doors.web.views import access_passes, again, carriers, conversation, methods, passwords, start
 
 app_name = "web"
 
@@ -10,6 +10,7 @@ urlpatterns = [
     path("sign-in/", start.name, name="sign_in"),
     path("sign-in/password/", conversation.password, name="password"),
     path("sign-in/prove/", conversation.prove, name="prove"),
+    path("sign-in/pass/", access_passes.access_pass, name="access_pass"),
     path("sign-in/send/", conversation.send, name="send"),
     path("sign-in/register/", methods.register, name="register"),
     path("sign-in/confirm/", again.confirm, name="confirm"),
@@ -23,5 +24,6 @@ urlpatterns = [
     path("carriers/<slug:channel>/<slug:delivery_id>/<slug:token>/", carriers.receipt, name="receipt"),
     path("carriers/<slug:channel>/<slug:delivery_id>/<slug:token>/voice/", carriers.voice, name="voice"),
     path("password/", passwords.change, name="change_password"),
+    path("register/<str:token>/", access_passes.link, name="register_link"),
     path("invitation/<str:token>/", passwords.invitation, name="invitation"),
 ]

@@ -57,7 +57,7 @@ class PasswordFactor:
         if not held.secret:
             return Rejected(Reason.NOT_HELD)
         renewed = hasher.hash(_octets(answer)).encode("ascii") if hasher.check_needs_rehash(stored) else None
-        return Accepted(renewed=renewed)
+        return Accepted(renewed=renewed, is_short=_is_short(answer))
 
     def start_setup(
         self, wish: Mapping[str, str], surroundings: Surroundings, *, chance: Chance, keyed: Keyed
@@ -68,19 +68,29 @@ class PasswordFactor:
         if refusal is not None:
             return Rejected(refusal)
         stored = _hasher().hash(_octets(password), salt=chance.octets(16))
-        return Challenge(keep={"hash": stored, "initial": wish.get("initial", "")})
+        return Challenge(
+            keep={
+                "hash": stored,
+                "initial": wish.get("initial", ""),
+                "short": "yes" if _is_short(password) else "",
+            }
+        )
 
     def finish_setup(
         self, kept: Mapping[str, str], answer: str, *, chance: Chance, keyed: Keyed, now: datetime
     ) -> Held | Rejected:
         """Return the hash to be held."""
-        public = {"initial": "yes"} if kept.get("initial") else {}
+        public = {mark: "yes" for mark in ("initial", "short") if kept.get(mark)}
         return Held(FactorKind.PASSWORD, slot="account", public=public, secret=kept["hash"].encode("ascii"))
 
 
 def shortest(surroundings: Surroundings) -> int:
     """Return how many characters a new password needs at least."""
     return SHORTEST_WITH_SECOND if surroundings.has_second_factor else SHORTEST_ALONE
+
+
+def _is_short(password: str) -> bool:
+    return len(password) < SHORTEST_ALONE
 
 
 def why_not_good_enough(password: str, surroundings: Surroundings) -> Reason | None:

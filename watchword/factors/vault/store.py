@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db.models import Count, QuerySet
 
 from watchword.core.codes import normal_app_password
-from watchword.core.factors import Held
+from watchword.core.factors import Held, Keyed
 from watchword.core.keyring import KeyRing
 from watchword.core.policy import FactorKind
 from watchword.core.restrictions import NO_RESTRICTIONS, Restrictions
@@ -59,6 +59,15 @@ def keyed(purpose: str, data: bytes) -> bytes:
     return key_ring().mac(purpose, data)
 
 
+def keyed_under_each() -> list[Keyed]:
+    """Return a keyed hash for each key of the ring, the newest first: what is compared may be older than a rotation."""
+
+    def under(number: int) -> Keyed:
+        return lambda purpose, data: key_ring().macs(purpose, data)[number]
+
+    return [under(number) for number in range(len(key_ring().macs("", b"")))]
+
+
 def holdings(user: User, *, kinds: Collection[FactorKind] | None = None, with_revoked: bool = False) -> list[Kept]:
     """Return what a person holds, oldest first; revoked rows only when asked for."""
     rows = Credential.objects.filter(user=user)
@@ -76,6 +85,12 @@ def find(user: User, credential_id: UUID | str) -> Kept | None:
     except ValueError:
         return None
     row = Credential.objects.filter(user=user, pk=pk, revoked_at=None).first()
+    return _kept(row) if row is not None else None
+
+
+def find_by_digest(kind: FactorKind, digests: Collection[bytes]) -> Kept | None:
+    """Return the live thing of one kind that lies under one of these keyed hashes, whoever holds it."""
+    row = Credential.objects.filter(kind=kind, lookup__in=digests, revoked_at=None, suspended_at=None).first()
     return _kept(row) if row is not None else None
 
 
@@ -99,6 +114,12 @@ def store(user: User, held: Held, *, now: datetime, sign_in_id: UUID | None = No
         sign_in_id=sign_in_id,
     )
     return _kept(row)
+
+
+def mark_short(credential_id: UUID) -> None:
+    """Remember of an account password that it is too short to stand alone."""
+    row = Credential.objects.get(pk=credential_id)
+    Credential.objects.filter(pk=row.pk).update(public={**row.public, "short": "yes"})
 
 
 def mark_known(user: User) -> bool:
@@ -161,7 +182,7 @@ def restrict(user: User, credential_id: UUID, restrictions: Restrictions) -> boo
 
 def counts(users: Sequence[UUID]) -> dict[UUID, dict[FactorKind, int]]:
     """Return how many live things of each kind these people hold, with one query."""
-    alive = Credential.objects.filter(user__in=users, revoked_at=None, suspended_at=None)
+    alive = _proven(Credential.objects.filter(user__in=users, revoked_at=None, suspended_at=None))
     result: dict[UUID, dict[FactorKind, int]] = {user_id: {} for user_id in users}
     for row in alive.values("user", "kind").annotate(number=Count("id")):
         result[row["user"]][FactorKind(row["kind"])] = row["number"]
@@ -170,8 +191,15 @@ def counts(users: Sequence[UUID]) -> dict[UUID, dict[FactorKind, int]]:
 
 def holders(organisation_id: int, kind: FactorKind) -> QuerySet[Credential, UUID]:
     """Return the ids of the people of an organisation who hold something live of one kind, as a subquery."""
-    alive = Credential.objects.filter(user__organisation=organisation_id, kind=kind, revoked_at=None, suspended_at=None)
+    alive = _proven(
+        Credential.objects.filter(user__organisation=organisation_id, kind=kind, revoked_at=None, suspended_at=None)
+    )
     return alive.values_list("user_id", flat=True)
+
+
+def _proven(rows: QuerySet[Credential]) -> QuerySet[Credential]:
+    """Leave out phones that were added with the password alone: they prove nothing."""
+    return rows.exclude(kind=FactorKind.PHONE, public__has_key="unproven")
 
 
 def _live(user: User) -> QuerySet[Credential]:

@@ -17,11 +17,12 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
 from watchword.core.policy import FactorKind, Way
-from watchword.core.signin import AskFor, Deny
+from watchword.core.signin import AskFor, Because, Deny
 from watchword.delivery.channel import Result
 from watchword.delivery.guard import Rule
 from watchword.doors.web import reasons, ways
 from watchword.doors.web.steps import attempt_of, come_in, go_on, start_again, to_stage
+from watchword.doors.web.views.access_passes import use_link
 from watchword.factors.registry import forms_of
 from watchword.signin import challenges, enrolment, service
 from watchword.signin.challenges import CodeOnTheWay, NotSent
@@ -58,8 +59,12 @@ def try_password(request: HttpRequest, attempt: SignInAttempt, form: Any) -> Htt
             return come_in(outcome)
         case Continue(next_decision):
             if isinstance(next_decision, AskFor):
+                if answer := use_link(request, attempt, next_decision):
+                    return answer
                 _send_first(request, attempt)
             return go_on(attempt, next_decision)
+        case Refused(Because.NO_METHOD_LEFT):
+            return ask_administrator(request, attempt)
         case Refused():
             form.add_error("answer", reasons.of_name_or_password(outcome))
     return None
@@ -108,6 +113,7 @@ def prove(request: HttpRequest) -> HttpResponse:
         "can_send_at": code.next_send_at if code is not None and code.next_send_at > now else None,
         "offer": ways.offer(choices, code),
         "no_more": reasons.of_not_sent(NotSent(None, Rule.ATTEMPT)) if is_spent else "",
+        "has_pass": FactorKind.ACCESS_PASS in decision.methods,
         "send_to": reverse("web:send"),
         "here": reverse("web:prove"),
         "state_at": reverse("web:code_state"),
@@ -165,7 +171,11 @@ def send(request: HttpRequest) -> HttpResponse:
 
 def _send_first(request: HttpRequest, attempt: SignInAttempt) -> None:
     now = timezone.now()
-    first = next(iter(service.methods(attempt, now=now)), None)
+    decision, held = service.look(attempt, now=now)
+    if isinstance(decision, AskFor) and FactorKind.ACCESS_PASS in decision.methods:
+        # Who was given a pass has lost the phone: whoever found it gets no code unasked.
+        return
+    first = next(iter(service.methods(attempt, now=now, seen=(decision, held))), None)
     if first is None:
         return
     sent = service.send_code(attempt, first.credential_id, first.ways[0], now=now)
@@ -173,7 +183,16 @@ def _send_first(request: HttpRequest, attempt: SignInAttempt) -> None:
         messages.warning(request, reasons.of_not_sent(sent))
 
 
+def ask_administrator(request: HttpRequest, attempt: SignInAttempt) -> HttpResponse:
+    """Say that no registered phone can be used, and whom to ask: a password alone registers no other one."""
+    assert attempt.user is not None
+    context = {"name": attempt.typed_name, "organisation": attempt.user.organisation.name}
+    return render(request, "web/ask_administrator.html", context)
+
+
 def _show_closed(request: HttpRequest, attempt: SignInAttempt, decision: Deny) -> HttpResponse:
+    if decision.because is Because.NO_METHOD_LEFT:
+        return ask_administrator(request, attempt)
     now = timezone.now()
     refused = Refused(decision.because, service.closed_until(attempt, now=now))
     code = service.current_code(attempt, now=now)

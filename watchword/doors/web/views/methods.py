@@ -29,10 +29,10 @@ from watchword.doors.web.next_address import safe_next
 from watchword.doors.web.steps import attempt_of, come_in, go_on, start_again, to_stage
 from watchword.doors.web.views.again import ask_again
 from watchword.factors.registry import all_factors, forms_of
-from watchword.signin import choosing_passwords, cookies, enrolment, overview, resending, service
+from watchword.signin import choosing_passwords, cookies, enrolment, overview, registration, resending, service
 from watchword.signin.challenges import NotSent
 from watchword.signin.choosing_passwords import PasswordChosen
-from watchword.signin.enrolment import ProofNeeded, Registered, ShownOnce
+from watchword.signin.enrolment import LastMethod, ProofNeeded, Registered, ShownOnce
 from watchword.signin.facts import surroundings_of
 from watchword.signin.middleware import origin_of, session_of
 from watchword.signin.models import Session, SignInAttempt
@@ -166,15 +166,21 @@ def remove(request: HttpRequest, credential_id: UUID) -> HttpResponse:
             enrolment.remove(session, credential_id, origin=origin_of(request), now=now)
         except ProofNeeded:
             return ask_again(request.get_full_path())
+        except LastMethod:
+            return HttpResponseRedirect(request.get_full_path())
         messages.success(request, _("Deleted.") if is_app_password else _("Removed."))
         return HttpResponseRedirect(back)
     context = {
         "row": row,
         "is_app_password": is_app_password,
-        "is_last": not is_app_password and len(overview.methods_of(session.user)) == 1,
+        "is_last": not is_app_password and enrolment.is_last_method(session.user, credential_id),
         "back": back,
     }
     return render(request, "web/remove.html", context)
+
+
+_ADDABLE = frozenset({FactorKind.PASSWORD, FactorKind.PHONE, FactorKind.APP_PASSWORD})
+"""What people set up themselves; a pass is made for them."""
 
 
 def _kind(kind: str) -> FactorKind:
@@ -182,7 +188,7 @@ def _kind(kind: str) -> FactorKind:
         found = FactorKind(kind)
     except ValueError:
         raise Http404 from None
-    if found not in all_factors():
+    if found not in all_factors() or found not in _ADDABLE:
         raise Http404
     return found
 
@@ -213,7 +219,8 @@ def _user(subject: SignInAttempt | Session) -> User:
 
 
 def _initial(request: HttpRequest, user: User) -> dict[str, str]:
-    initial = {"number": user.directory_phone, "name": request.GET.get("name", "")[:50]}
+    known = registration.number_to_confirm(user) or user.directory_phone
+    initial = {"number": known, "name": request.GET.get("name", "")[:50]}
     slot = request.GET.get("slot", "")
     return {**initial, "slot": slot} if slot in {"mobile", "alternate", "office"} else initial
 

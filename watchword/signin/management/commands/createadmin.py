@@ -16,6 +16,7 @@ from watchword.core.names import NotASignInName, name_key
 from watchword.directory import actions
 from watchword.directory.models import Domain, Organisation, User
 from watchword.directory.roles import Role
+from watchword.signin.actions import give_role
 from watchword.signin.invitations import DAYS, invite
 
 
@@ -49,7 +50,7 @@ class Command(BaseCommand):
             if user.deleted_at is not None or user.blocked_at is not None:
                 raise CommandError(f"{user.sign_in_name} is blocked or deleted; restore the person first")
             if Role.GLOBAL_ADMINISTRATOR not in user.roles:
-                actions.give_role(user, Role.GLOBAL_ADMINISTRATOR, by=None, origin=console_origin(), now=now)
+                give_role(user, Role.GLOBAL_ADMINISTRATOR, by=None, origin=console_origin(), now=now)
             lasts = timedelta(days=options["days"])
             invited = invite(user, by=None, lasts=lasts, origin=console_origin(), now=now)
         link = settings.WATCHWORD_PUBLIC_URL.rstrip("/") + reverse("web:invitation", args=[invited.token])
@@ -57,6 +58,8 @@ class Command(BaseCommand):
         self.stdout.write(f"{user.sign_in_name} is a Global Administrator. Open this link within {hours} hours, once:")
         self.stdout.write(f"\n    {link}\n")
         self.stdout.write("There choose a password, then sign in. Who has this link can do so: pass it on with care.")
+        self.stdout.write("Administrators need a second proof. Until texts or calls work, it comes from this console:")
+        self.stdout.write(f"\n    watchword code {user.sign_in_name}\n")
 
     def _create(self, key: str, options: dict[str, Any]) -> User:
         domain_name = key.rpartition("@")[2]

@@ -1,0 +1,76 @@
+"""A password that is long enough beside a phone, and too short to stand alone (NIST SP 800-63B-4 section 3.1.1.2)."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.alerts.playing import pass_password
+from tests.signin.test_registration import after_password, again, opens_mail
+from tests.world import ORIGIN, World, evidence_for, give_password
+from watchword.core.factors import Reason, Rejected
+from watchword.core.policy import FactorKind, MfaState
+from watchword.core.signin import Because, SetUpFirst
+from watchword.signin import actions, choosing_passwords, invitations, service, sessions
+from watchword.signin.choosing_passwords import PasswordChosen
+from watchword.signin.service import ComeIn, Continue
+
+SHORT, LONG = "k7-Pfeffer", "seven quiet otters sail"
+
+
+def choose(world: World, name: str, password: str, *kinds: FactorKind) -> object:
+    proof = evidence_for(*kinds, at=world.now)
+    session = sessions.open_session(again(world.people[name]), proof, origin=ORIGIN, now=world.now).session
+    chosen = choosing_passwords.choose_password(
+        session, password, current=world.passwords[name], origin=ORIGIN, now=world.now
+    )
+    if isinstance(chosen, PasswordChosen):
+        world.passwords[name] = password
+    return chosen
+
+
+def alice_with_a_short_password(world: World) -> None:
+    assert isinstance(choose(world, "alice", SHORT, FactorKind.PASSWORD, FactorKind.PHONE), PasswordChosen)
+
+
+@pytest.mark.parametrize("state", [MfaState.DISABLED, MfaState.ENFORCED])
+def test_a_short_password_opens_mail_for_nobody(world: World, state: MfaState) -> None:
+    alice_with_a_short_password(world)
+    actions.set_mfa_state(world.alice, state, by=world.root, now=world.now)
+    assert not opens_mail(world, world.alice, SHORT)
+
+
+def test_a_short_password_is_replaced_at_the_next_sign_in_once_it_stands_alone(world: World) -> None:
+    alice_with_a_short_password(world)
+    actions.set_mfa_state(world.alice, MfaState.DISABLED, by=world.root, now=world.now)
+    assert after_password(world, world.alice) == Continue(SetUpFirst(FactorKind.PASSWORD, Because.PASSWORD_TOO_SHORT))
+    attempt = pass_password(world, world.alice)
+    again_short = choosing_passwords.choose_password(attempt, "k8-Pfeffer", origin=ORIGIN, now=world.now)
+    assert again_short == Rejected(Reason.TOO_SHORT)
+    chosen = choosing_passwords.choose_password(attempt, LONG, origin=ORIGIN, now=world.now)
+    assert isinstance(chosen, PasswordChosen)
+    assert opens_mail(world, world.alice, LONG)
+
+
+def test_a_short_password_stays_while_a_phone_stands_behind_it(world: World) -> None:
+    alice_with_a_short_password(world)
+    decision = service.stage(pass_password(world, world.alice), now=world.now)
+    assert decision.because is Because.MFA_REQUIRED  # type: ignore[union-attr]
+
+
+def test_whoever_is_enabled_and_not_registered_chooses_a_password_that_can_stand_alone(world: World) -> None:
+    """Their mail programs still use it."""
+    invited = invitations.invite(world.bob, by=world.root, now=world.now).invitation
+    refused = invitations.accept(invited, SHORT, origin=ORIGIN, now=world.now)
+    assert refused == Rejected(Reason.TOO_SHORT)
+    assert invitations.accept(invited, LONG, origin=ORIGIN, now=world.now) is None
+    assert opens_mail(world, world.bob, LONG)
+
+
+def test_one_that_was_chosen_before_lengths_were_remembered_is_found_when_it_is_shown(world: World) -> None:
+    give_password(world.carol, SHORT)
+    give_password(world.bob, SHORT)
+    world.passwords |= {"carol": SHORT, "bob": SHORT}
+    assert not opens_mail(world, world.bob, SHORT)
+    outcome = after_password(world, world.carol)
+    assert not isinstance(outcome, ComeIn)
+    assert outcome == Continue(SetUpFirst(FactorKind.PASSWORD, Because.PASSWORD_TOO_SHORT))

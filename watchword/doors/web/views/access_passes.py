@@ -1,0 +1,90 @@
+"""The Temporary Access Pass in a browser: typed beside the password, or brought by a personal link."""
+
+from __future__ import annotations
+
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+
+from watchword.core.policy import FactorKind
+from watchword.core.signin import AskFor
+from watchword.doors.web import reasons
+from watchword.doors.web.steps import attempt_of, come_in, go_on, start_again, to_stage
+from watchword.factors.registry import forms_of
+from watchword.signin import access_passes, cookies, service
+from watchword.signin.middleware import origin_of
+from watchword.signin.models import SignInAttempt
+from watchword.signin.service import ComeIn, Continue, Refused
+
+OVER = 410
+
+
+@login_not_required
+@never_cache
+@sensitive_post_parameters("answer")
+def access_pass(request: HttpRequest) -> HttpResponse:
+    """Ask for the pass that an administrator gave."""
+    attempt = attempt_of(request)
+    if attempt is None:
+        return start_again()
+    now = timezone.now()
+    decision = service.stage(attempt, now=now)
+    if not isinstance(decision, AskFor) or FactorKind.ACCESS_PASS not in decision.methods:
+        return to_stage(attempt)
+    form = forms_of(FactorKind.ACCESS_PASS).AnswerForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        outcome = access_passes.answer(attempt, form.cleaned_data["answer"], now=now)
+        match outcome:
+            case ComeIn():
+                return come_in(outcome)
+            case Continue(next_decision):
+                return go_on(attempt, next_decision)
+            case Refused():
+                form.add_error("answer", reasons.of_pass(outcome))
+    context = {"form": form, "name": attempt.typed_name, "has_phone": FactorKind.PHONE in decision.methods}
+    return render(request, "web/access_pass.html", context)
+
+
+@login_not_required
+@never_cache
+def link(request: HttpRequest, token: str) -> HttpResponse:
+    """Begin to register with a personal link. Looking at the page does nothing; the password is asked next."""
+    now = timezone.now()
+    user = access_passes.owner_of_link(token, now=now)
+    if user is None:
+        return render(request, "web/register_link_over.html", status=OVER)
+    if request.method != "POST":
+        # The address holds the token; the site's referrer policy (same-origin) keeps it from everybody else.
+        return render(request, "web/register_link.html", {"person": user})
+    attempt = service.begin(
+        user.sign_in_name,
+        origin=origin_of(request),
+        next_url=reverse("portal:security"),
+        browser=cookies.browser_token(request),
+        now=now,
+    )
+    response = HttpResponseRedirect(reverse("web:password"))
+    cookies.set_attempt(response, attempt)
+    cookies.set_link(response, token)
+    return response
+
+
+def use_link(request: HttpRequest, attempt: SignInAttempt, decision: AskFor) -> HttpResponse | None:
+    """Show the pass of the personal link that was opened in this browser; None where there is none that counts."""
+    token = cookies.link_token(request)
+    if not token or FactorKind.ACCESS_PASS not in decision.methods:
+        return None
+    outcome = access_passes.answer(attempt, token, now=timezone.now())
+    match outcome:
+        case ComeIn():
+            response = come_in(outcome)
+        case Continue(next_decision):
+            response = go_on(attempt, next_decision)
+        case _:
+            return None
+    cookies.clear_link(response)
+    return response

@@ -1,0 +1,198 @@
+"""Temporary Access Passes: made by an administrator, never for oneself, or on the console; shown once, then typed.
+
+A pass stands beside the account password for somebody who has lost their phone, and leads to registering another one.
+The personal link that comes with *Require contact methods again* is a pass that nobody has to type.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from watchword.audit.events import EventKind
+from watchword.audit.record import NOWHERE, Origin, record
+from watchword.core.assurance import Evidence
+from watchword.core.codes import ACCESS_LINK_LETTERS, normal_access_pass
+from watchword.core.factors import Accepted, Challenge, Held, Reason, Rejected, Verdict
+from watchword.core.policy import FactorKind, MfaState, Standing
+from watchword.core.signin import AskFor, Because
+from watchword.directory.models import User
+from watchword.directory.permission import NotForYourself, demand
+from watchword.directory.roles import Act
+from watchword.factors import vault
+from watchword.factors.access_pass.factor import LONGEST, LOOKUP_PURPOSE, SHORTEST, expires_at, is_open
+from watchword.factors.registry import factor_of
+from watchword.factors.vault import Kept
+from watchword.signin import failures, known_browsers, registration
+from watchword.signin.chance import CHANCE
+from watchword.signin.facts import surroundings_of, write_evidence
+from watchword.signin.help_desk import note_both
+from watchword.signin.models import SignInAttempt
+from watchword.signin.outcomes import Outcome, Refused
+from watchword.signin.service import conclude, lock_person, stage
+
+LINK_LASTS = timedelta(hours=24)
+CONSOLE_LASTS = timedelta(minutes=10)
+
+
+class NoUseForAPass(Exception):
+    """The person may not sign in at all, or needs no second proof."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShownPass:
+    """A pass at the only moment at which anybody sees it."""
+
+    expires_at: datetime
+    is_once: bool
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPass:
+    """A pass that works now, as pages show it."""
+
+    expires_at: datetime
+    is_once: bool
+    is_link: bool
+
+
+def make(
+    user: User,
+    *,
+    lifetime: timedelta,
+    is_once: bool,
+    by: User | None,
+    identified: str = "",
+    origin: Origin = NOWHERE,
+    now: datetime,
+) -> ShownPass:
+    """Make a pass for somebody else; an older one of theirs is void. ``by`` is None on the server's console.
+
+    ``identified`` is how the administrator made sure who it is; the page asks for it, event and alert keep it.
+    Raises NotAllowed, NotForYourself, NoUseForAPass, or ValueError for a lifetime out of bounds.
+    """
+    if not SHORTEST <= lifetime <= LONGEST:
+        raise ValueError(lifetime)
+    with transaction.atomic():
+        user = lock_person(user)
+        demand(by, Act.MAKE_ACCESS_PASS, user)
+        if by is not None and by.pk == user.pk:
+            raise NotForYourself(Act.MAKE_ACCESS_PASS)
+        if user.standing is not Standing.ACTIVE or user.judged_as is MfaState.DISABLED:
+            raise NoUseForAPass
+        secret = _store(user, {"expires": (now + lifetime).isoformat(), "once": "yes" if is_once else ""}, now=now)
+        details = {"until": (now + lifetime).isoformat(), "once": is_once, "by_console": by is None}
+        if identified:
+            details["identified"] = identified
+        record(EventKind.ACCESS_PASS_MADE, now=now, subject=user, by=by, origin=origin, details=details)
+        note_both(user, EventKind.ACCESS_PASS_MADE, by=by, origin=origin, now=now)
+    return ShownPass(now + lifetime, is_once, secret)
+
+
+def make_link(user: User, *, now: datetime) -> str:
+    """Return the token of a personal one-time link with which registering begins; the caller records why.
+
+    The caller holds the lock on the person's row.
+    """
+    return _store(user, {"expires": (now + LINK_LASTS).isoformat(), "once": "yes", "link": "yes"}, now=now)
+
+
+def delete(user: User, *, by: User | None, origin: Origin = NOWHERE, now: datetime) -> bool:
+    """Make the pass of a person worthless; False if they have none."""
+    with transaction.atomic():
+        user = lock_person(user)
+        demand(by, Act.MAKE_ACCESS_PASS, user)
+        if not vault.revoke_all(user, [FactorKind.ACCESS_PASS], because="deleted", now=now):
+            return False
+        record(EventKind.ACCESS_PASS_DELETED, now=now, subject=user, by=by, origin=origin)
+        return True
+
+
+def open_pass_of(user: User, *, now: datetime) -> OpenPass | None:
+    """Return the pass of a person that works now."""
+    return if_open(next(iter(vault.holdings(user, kinds=[FactorKind.ACCESS_PASS])), None), now=now)
+
+
+def if_open(kept: Kept | None, *, now: datetime) -> OpenPass | None:
+    """Return a pass as pages show it; None where its time is over."""
+    if kept is None or not is_open(kept.held, now):
+        return None
+    public = kept.held.public
+    return OpenPass(expires_at(kept.held), bool(public["once"]), bool(public["link"]))
+
+
+def owner_of_link(token: str, *, now: datetime) -> User | None:
+    """Return whose personal link this is, if it works still; None for every other text."""
+    signs = normal_access_pass(token)
+    if signs is None or len(signs) != ACCESS_LINK_LETTERS:
+        return None
+    digests = [keyed(LOOKUP_PURPOSE, signs.encode("ascii")) for keyed in vault.keyed_under_each()]
+    found = vault.find_by_digest(FactorKind.ACCESS_PASS, digests)
+    if found is None or not is_open(found.held, now):
+        return None
+    user = User.objects.select_related("organisation").get(pk=found.user_id)
+    return user if user.standing is Standing.ACTIVE else None
+
+
+def answer(attempt: SignInAttempt, typed: str, *, now: datetime) -> Outcome:
+    """Check a typed pass and say what follows; wrong ones are counted together with the person's wrong codes."""
+    if attempt.user is None:
+        return Refused(Because.WRONG_PROOF)
+    with transaction.atomic():
+        user = lock_person(attempt.user)
+        # The address stays this request's.
+        attempt.refresh_from_db(fields=["evidence", "password_version", "ended_at", "expires_at"])
+        attempt.user = user
+        decision = stage(attempt, now=now)
+        if attempt.ended_at is not None or attempt.expires_at <= now:
+            return Refused(Because.WRONG_PROOF)
+        if not isinstance(decision, AskFor) or FactorKind.ACCESS_PASS not in decision.methods:
+            return conclude(attempt, user, now=now)
+        origin = Origin(address=attempt.address, agent=attempt.agent, door=attempt.door)
+        kept = next(iter(vault.holdings(user, kinds=[FactorKind.ACCESS_PASS])), None)
+        verdict = _check(user, kept, typed, now=now)
+        if isinstance(verdict, Rejected) or kept is None:
+            reason = verdict.reason if isinstance(verdict, Rejected) else Reason.NOT_HELD
+            lock = failures.count_wrong_code(user, origin=origin, now=now)
+            browser = "known" if known_browsers.is_known(attempt) else "new"
+            details = {"purpose": attempt.purpose, "browser": browser, "kind": FactorKind.ACCESS_PASS.value}
+            record(EventKind.CODE_REJECTED, now=now, subject=user, origin=origin, reason=reason, details=details)
+            return Refused(reason, failures.closed_until(lock))
+        vault.note_use([vault.Use(kept.id, now, attempt.address)])
+        record(
+            EventKind.ACCESS_PASS_USED,
+            now=now,
+            subject=user,
+            by=user,
+            origin=origin,
+            details={"purpose": attempt.purpose, "attempt": str(attempt.pk)},
+        )
+        attempt.evidence = [*attempt.evidence, *write_evidence([Evidence(FactorKind.ACCESS_PASS, now)])]
+        attempt.save(update_fields=["evidence"])
+        return conclude(attempt, user, now=now)
+
+
+def _check(user: User, kept: Kept | None, typed: str, *, now: datetime) -> Verdict:
+    """Return the verdict on a typed pass; one that works once is spent by it, and exactly one caller gets the yes."""
+    if kept is None:
+        return Rejected(Reason.NOT_HELD)
+    factor = factor_of(FactorKind.ACCESS_PASS)
+    verdicts = [factor.verify(kept.held, {}, typed, keyed=keyed, now=now) for keyed in vault.keyed_under_each()]
+    verdict = next((one for one in verdicts if isinstance(one, Accepted)), verdicts[0])
+    if verdict and kept.held.public["once"] and not vault.revoke(user, kept.id, because="used", now=now):
+        return Rejected(Reason.USED)
+    return verdict
+
+
+def _store(user: User, wish: dict[str, str], *, now: datetime) -> str:
+    factor = factor_of(FactorKind.ACCESS_PASS)
+    challenge = factor.start_setup(wish, surroundings_of(user), chance=CHANCE, keyed=vault.keyed)
+    assert isinstance(challenge, Challenge)
+    held = factor.finish_setup(challenge.keep, "", chance=CHANCE, keyed=vault.keyed, now=now)
+    assert isinstance(held, Held)
+    vault.store(user, held, now=now)
+    registration.remember_second_factor(user, now=now)
+    return challenge.show["secret"]
