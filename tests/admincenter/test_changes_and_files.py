@@ -68,6 +68,7 @@ def test_disabling_says_that_app_passwords_are_gone_for_good(root: Client, world
 
 
 SETTINGS = {
+    "region": "DE",
     "app_passwords_allowed": "on",
     "account_password_in_mail_while_enabled": "on",
     "text_allowed": "on",
@@ -122,12 +123,14 @@ def test_settings_hold_at_once(root: Client, world: World) -> None:
         "code_seconds": "120",
         "trusted_networks": "203.0.113.0/24\n2001:db8::/32",
         "call_allowed": "",
+        "region": "AT",
     }
     assert "Saved." in text(root.post("/admin/service-settings/", values, follow=True).content)
     world.organisation.refresh_from_db()
     world.organisation.__dict__.pop("policy", None)
     assert world.organisation.policy.limits.code_seconds == 120
     assert not world.organisation.call_allowed
+    assert world.organisation.region == "AT"
     assert "is in a trusted network" in text(root.get("/admin/service-settings/?address=203.0.113.9").content)
     assert "is in no trusted network" in text(root.get("/admin/service-settings/?address=8.8.8.8").content)
     assert "That is no address" in text(root.get("/admin/service-settings/?address=x").content)

@@ -45,6 +45,11 @@ def test_the_tests_own_settings_are_sound() -> None:
     assert found_ids() == []
 
 
+def test_a_channel_that_does_not_exist_is_refused_at_the_start(production: Change) -> None:
+    production(DELIVERY_CHANNELS=["watchword.delivery.queue.QueueChanel"])
+    assert found_ids() == ["watchword.E021"]
+
+
 def test_production_as_it_should_be_is_sound(production: Change) -> None:
     assert found_ids() == []
 

@@ -62,6 +62,23 @@ def test_a_bad_name_is_explained_and_nothing_is_made(world: World, name: str, sa
 
 
 @pytest.mark.django_db
+def test_the_country_is_asked_for_and_never_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(CommandError, match="nothing was made: the country is not said"):
+        createadmin("root@neu.example")
+    assert not Organisation.objects.exists()
+    monkeypatch.setattr("sys.stdin", Terminal("de\n"))
+    createadmin("root@neu.example")
+    assert Organisation.objects.get().region == "DE"
+
+
+class Terminal(io.StringIO):
+    """A console at which somebody types."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize("words", [("root@neu.example", "--region", "XX"), ("root@-.example",)])
 def test_a_senseless_region_or_domain_is_explained(words: tuple[str, ...]) -> None:
     with pytest.raises(CommandError):

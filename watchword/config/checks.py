@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from django.apps import AppConfig
 from django.conf import settings
 from django.core import checks
+from django.utils.module_loading import import_string
 
 from watchword.config.addresses import is_loopback
 from watchword.core.keyring import KeyRing
@@ -31,6 +32,19 @@ def demo_parts_stay_in_the_demo(app_configs: Sequence[AppConfig] | None, **_opti
             hint = "Name a real channel in WATCHWORD_DELIVERY_CHANNELS."
             words = "The channel that shows codes on a page is for the demo alone."
             found.append(checks.Error(words, hint=hint, id="watchword.E002"))
+    return found
+
+
+@checks.register(checks.Tags.compatibility)
+def channels_are_there(app_configs: Sequence[AppConfig] | None, **_options: Any) -> list[checks.Error]:
+    """A name that is mistyped would only be found by the first person who waits for a code."""
+    found = []
+    for channel in settings.DELIVERY_CHANNELS:
+        try:
+            import_string(channel)
+        except ImportError:
+            hint = "Correct WATCHWORD_DELIVERY_CHANNELS; usually it is not needed, and WATCHWORD_PHONES_FILE is."
+            found.append(checks.Error(f"There is no channel {channel}.", hint=hint, id="watchword.E021"))
     return found
 
 

@@ -42,6 +42,7 @@ class Reason(StrEnum):
     SHAPED_LIKE_APP_PASSWORD = "shaped_like_app_password"  # noqa: S105  (a reason, not a password)
     NOT_ENFORCED = "not_enforced"
     NOT_ALLOWED = "not_allowed"
+    NOT_CARRIED = "not_carried"
     LIMIT = "limit"
     COOLING_OFF = "cooling_off"
     NOT_APPROVED_YET = "not_approved_yet"

@@ -102,6 +102,10 @@ def issue(
     assert challenge.send is not None
     limits = user.organisation.policy.limits
     message = challenge.send
+    if message.way not in routing.ways_carried():
+        # Nothing is there that could carry it: better said at once than "did not get through" for ever.
+        note_not_sent(user, Reason.NOT_CARRIED, is_new=purpose == Purpose.REGISTER, origin=origin, now=now)
+        return NotSent(None, Reason.NOT_CARRIED)
     telephone = telephone_of(message.number)
     sends = sends_of(holder, purpose, now)
     is_new = purpose == Purpose.REGISTER

@@ -21,6 +21,7 @@ from watchword.signin import sessions
 from watchword.signin.models import Revocation, Session
 
 CHANGEABLE = (
+    "region",
     "app_passwords_allowed",
     "text_allowed",
     "call_allowed",

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.audit.record import Origin, record
+from watchword.core.factors import Reason
 from watchword.delivery.budget import REFUSALS_EACH_HOUR, Rule
 from watchword.delivery.channel import Result
 from watchword.delivery.models import Delivery
@@ -20,7 +21,7 @@ _LOOKED_THROUGH = 100
 """Newest events of a person among which refusals are counted."""
 
 
-def note_not_sent(user: User, rule: Rule, *, is_new: bool, origin: Origin, now: datetime) -> None:
+def note_not_sent(user: User, rule: Rule | Reason, *, is_new: bool, origin: Origin, now: datetime) -> None:
     """A code was asked for and may not leave: remembered, but whoever goes on asking does not fill the log by it."""
     if rule in {Rule.DAY, Rule.NUMBER_DAY} and not is_new:
         suspect_password(user, origin=origin, now=now)

@@ -25,7 +25,8 @@ from watchword.admincenter.panel import counts_of
 from watchword.admincenter.people import Wish, matching, number_of, page_of
 from watchword.admincenter.views.acts import link_of
 from watchword.admincenter.words import STATES
-from watchword.core.policy import FactorKind, MfaState
+from watchword.core.policy import FactorKind, MfaState, Way
+from watchword.delivery import routing
 from watchword.directory.administrators import LastGlobalAdministrator
 from watchword.directory.models import User
 from watchword.directory.permission import NotAllowed, NotForYourself, StaysEnabled
@@ -71,6 +72,7 @@ def listing(request: HttpRequest, *, is_without_ticks: bool = False) -> HttpResp
         "number": number_of(by.organisation, wish, at_most=MOST_AT_ONCE) if goes_on else None,
         "most": MOST_AT_ONCE,
         "states": STATES.items(),
+        "cannot_send": cannot_send(),
         "changes": [(name, change) for name, change in CHANGES.items() if by.may(change.act)],
         "may_change_states": by.may(Act.CHANGE_MFA_STATE),
         "none_ticked": is_without_ticks or "none" in request.GET,
@@ -102,8 +104,10 @@ def change(request: HttpRequest) -> HttpResponse:
     if not people:
         return listing(request, is_without_ticks=True)
     is_confirmed = draft is not None and request.method == "POST"
+    must_be_sure = wished.state in {MfaState.ENABLED, MfaState.ENFORCED} and not routing.ways_carried()
+    is_unsure = must_be_sure and is_confirmed and not request.POST.get("anyway")
     form = identity_form(request.POST if is_confirmed else None, is_needed=wished.asks_identity)
-    if draft is not None and is_confirmed and (form is None or form.is_valid()):
+    if draft is not None and is_confirmed and not is_unsure and (form is None or form.is_valid()):
         if not drafts.spend(draft):
             return HttpResponseRedirect(reverse("admincenter:multi_factor"))
         more: dict[str, object] = dict(form.cleaned_data) if form is not None else {}
@@ -130,6 +134,9 @@ def change(request: HttpRequest) -> HttpResponse:
         "most": MOST_AT_ONCE,
         "can_mail": settings.WATCHWORD_CAN_MAIL,
         "letter": _letter(by) if wished.may_tell else "",
+        "cannot_send": cannot_send() if wished.state is not MfaState.DISABLED else [],
+        "must_be_sure": must_be_sure,
+        "is_unsure": is_unsure,
         "set_up_link": _set_up_link(),
         "here": "multi_factor",
     }
@@ -210,6 +217,23 @@ def _do(wished: Change, user: User, request: HttpRequest, more: Mapping[str, obj
     if outcome.because_registered:
         said += ", " + _("because a phone was registered already")
     return Outcome(user, is_done=True, said=said)
+
+
+def cannot_send() -> list[str]:
+    """Return what can't leave this server, in words: without it nobody can register, or nobody is warned."""
+    lines = []
+    carried = routing.ways_carried()
+    if not carried:
+        lines.append(
+            _(
+                "No code can be sent: no way to phones is set up (WATCHWORD_PHONES_FILE), so nobody can register a phone."
+            )
+        )
+    elif Way.TEXT not in carried:
+        lines.append(_("No text messages can be sent: the phones file names no channel for them. Calls can be made."))
+    if not settings.WATCHWORD_CAN_MAIL:
+        lines.append(_("No mail can be sent (WATCHWORD_SMTP_URL), so nobody is warned of what happens to an account."))
+    return lines
 
 
 def _set_up_link() -> str:

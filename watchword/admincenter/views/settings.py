@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from watchword.admincenter import role_table
 from watchword.admincenter.drafts import sent
 from watchword.admincenter.gate import needs, prove_first
+from watchword.admincenter.phone_rules import country_codes
 from watchword.alerts import recipients
 from watchword.core.mail_addresses import is_mail_address
 from watchword.core.policy import STRICTEST, Limits, cover_too_much
@@ -45,6 +46,11 @@ LIMITS: dict[str, Any] = {
 class SettingsForm(forms.Form):
     """What the organisation allows."""
 
+    region = forms.ChoiceField(
+        label=gettext_lazy("Country of the organisation"),
+        widget=forms.Select(attrs={"class": "short-input"}),
+        help_text=gettext_lazy("Numbers that are typed without a country code are read there. Codes go there."),
+    )
     app_passwords_allowed = forms.BooleanField(
         label=gettext_lazy("People may use app passwords"),
         required=False,
@@ -99,6 +105,11 @@ class SettingsForm(forms.Form):
         initial |= {name: "\n".join(initial[name]) for name in ("trusted_networks", "shared_networks", "banned_words")}
         weakest, today = Limits(), organisation.policy.limits
         super().__init__(data, initial={**initial, **{name: getattr(today, name) for name in LIMITS}})
+        country = self.fields["region"]
+        assert isinstance(country, forms.ChoiceField)
+        country.choices = [
+            (code, name) for name, code in sorted((name, code) for code, name in country_codes().items())
+        ]
         for name, label in LIMITS.items():
             most, least = getattr(weakest, name), getattr(STRICTEST, name)
             self.fields[name] = forms.IntegerField(

@@ -121,6 +121,10 @@ _NOT_SENT: dict[Rule | Reason, tuple[Promise, Promise]] = {
     Rule.NEW_DAY: _ENOUGH,
     Rule.ORGANISATION_DAY: _ENOUGH,
     Rule.COST_DAY: _ENOUGH,
+    Reason.NOT_CARRIED: (
+        gettext_lazy("Your organisation can't send codes this way at the moment."),
+        gettext_lazy("Choose another way if one is offered, or ask your administrator."),
+    ),
     Reason.WAY_NOT_ALLOWED: (
         gettext_lazy("Your organisation does not allow this way for this number."),
         gettext_lazy("Choose another one."),

@@ -17,7 +17,7 @@ class AnswerForm(forms.Form):
         label=_("Password"),
         strip=False,
         max_length=LONGEST,
-        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password", "autofocus": True}),
         error_messages={"required": _("Enter your password."), "max_length": _("That name or password is not right.")},
     )
 

@@ -96,6 +96,7 @@ class AnswerForm(forms.Form):
                 "autocomplete": "one-time-code",
                 "class": "code-input",
                 "spellcheck": "false",
+                "autofocus": True,
             }
         ),
         error_messages={"required": _("Enter the code that you were sent.")},

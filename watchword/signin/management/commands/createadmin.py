@@ -1,10 +1,12 @@
 """Makes the first administrator, or another one, and prints a one-time link; there is no default password."""
 
+import sys
 from argparse import ArgumentParser
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
+import phonenumbers
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
@@ -31,7 +33,7 @@ class Command(BaseCommand):
         parser.add_argument("--display-name", default="", help="how pages show the person (default: the name)")
         parser.add_argument("--organisation", default="", help="name of the organisation, if this is the first one")
         parser.add_argument(
-            "--region", default="US", help="country of numbers typed without a country code (ISO 3166-1)"
+            "--region", default="", help="country of numbers typed without a country code (ISO 3166-1, such as DE)"
         )
         parser.add_argument("--days", type=int, choices=DAYS, default=1, help="how long the link lasts (default: 1)")
 
@@ -77,7 +79,7 @@ class Command(BaseCommand):
             organisation = actions.create_organisation(
                 options["organisation"] or urlsplit(f"//{domain_name}").hostname or domain_name,
                 domains=[domain_name],
-                region=options["region"],
+                region=_region(options["region"]),
                 by=None,
                 origin=console_origin(),
                 now=now,
@@ -90,3 +92,19 @@ class Command(BaseCommand):
             origin=console_origin(),
             now=now,
         )
+
+
+def _region(given: str) -> str:
+    """Return the country that is meant, asked for where nobody said it: a wrong one would reach strangers' phones."""
+    region = given
+    if not region and sys.stdin.isatty():
+        region = input("In which country is the organisation (two letters, such as DE, US, FR)? ")
+    region = region.strip().upper()
+    if region not in phonenumbers.SUPPORTED_REGIONS:
+        said = f"{region!r} is no country that has telephone numbers" if region else "the country is not said"
+        raise CommandError(
+            f"nothing was made: {said}. Add --region with two letters (ISO 3166-1), such as --region DE: numbers that "
+            "people type without a country code are read there, and codes go there. It can be changed in Service "
+            "settings."
+        )
+    return region
