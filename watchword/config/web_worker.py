@@ -90,6 +90,8 @@ class Unfinished:
     framing: Framing
     since: float
     was_continued: bool = False
+    is_registered: bool = False
+    """Whether the event loop watches it."""
 
     @property
     def peer(self) -> object:
@@ -183,15 +185,16 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
     def _gather(self, conn: Any, octets: bytes) -> None:
         conn.sock.setblocking(False)
         unfinished = Unfinished(conn, Framing(LARGEST_BODY), time.monotonic())
-        if octets and unfinished.framing.feed(octets):
-            self._hand_over(unfinished)
-            return
-        self._octets += len(octets)
         self._unfinished[unfinished] = None
-        self.poller.register(conn.sock, EVENT_READ, partial(self._on_readable, unfinished))
+        if octets and self._take(unfinished, octets):
+            return
+        # Mostly it is there already, and a turn of the loop is saved that would wait for the threads' lock.
+        self._on_readable(unfinished, conn.sock)
+        if unfinished in self._unfinished:
+            self.poller.register(conn.sock, EVENT_READ, partial(self._on_readable, unfinished))
+            unfinished.is_registered = True
 
     def _on_readable(self, unfinished: Unfinished, client: Any) -> None:
-        framing = unfinished.framing
         if unfinished not in self._unfinished:
             # It made room for another one within this very turn.
             return
@@ -201,22 +204,28 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
             return
         except OSError:
             data = b""
-        if not data:
+        if data:
+            self._take(unfinished, data)
+        else:
             self._end(unfinished)
-            return
+
+    def _take(self, unfinished: Unfinished, data: bytes) -> bool:
+        """Add what came to an unfinished request; hand it over and return True if it is whole now."""
+        framing = unfinished.framing
         before = len(framing.octets)
         is_whole = framing.feed(data)
         self._octets += len(framing.octets) - before
         if is_whole:
             self._forget(unfinished)
             self._hand_over(unfinished)
-            return
+            return True
         if framing.wants_continue and not unfinished.was_continued:
             unfinished.was_continued = True
             with suppress(OSError):
-                client.send(_CONTINUE)
+                unfinished.conn.sock.send(_CONTINUE)
         while self._octets > MOST_OCTETS:
             self._end(max(self._unfinished, key=lambda one: len(one.framing.octets)))
+        return False
 
     def _hand_over(self, unfinished: Unfinished) -> None:
         """Let a thread answer a request that is whole; it can read no octet more than those."""
@@ -249,13 +258,13 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
                 self._end(unfinished)
 
     def _end(self, unfinished: Unfinished) -> None:
-        self._forget(unfinished, closing=True)
+        self._forget(unfinished)
         self._close(unfinished.conn)
 
-    def _forget(self, unfinished: Unfinished, *, closing: bool = False) -> None:
+    def _forget(self, unfinished: Unfinished) -> None:
         self._unfinished.pop(unfinished)
         self._octets -= len(unfinished.framing.octets)
-        if not closing:
+        if unfinished.is_registered:
             self.poller.unregister(unfinished.conn.sock)
 
     def _close(self, conn: Any) -> None:
