@@ -123,3 +123,29 @@ def test_what_works_but_not_everywhere_is_noted_and_is_no_mistake(
     assert phones(["check", "--file", str(path)], {"WATCHWORD_KEYS": KEYS}) == 0
     notes = [line.split()[1] for line in capsys.readouterr().out.splitlines()[1:]]
     assert notes == ["password", "ids", "validity"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_refused"),
+    [
+        ("local_port = 5070", "local_port = 5070", True),
+        ('local_port = 5070\nlocal_host = "127.0.0.1"', "local_port = 5070", True),
+        ('local_port = 5070\nlocal_host = "127.0.0.1"', 'local_port = 5070\nlocal_host = "127.0.0.2"', False),
+        ("local_port = 5070", "local_port = 5071", False),
+        ("", "", False),
+    ],
+)
+def test_two_channels_with_one_port_of_their_own_are_a_mistake(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], one: str, other: str, is_refused: bool
+) -> None:
+    """Ports for sound may be the same: each call takes one that is free."""
+    path = tmp_path / "phones.toml"
+    path.write_text(
+        "".join(
+            f'[[channel]]\nname = "{name}"\nkind = "sip"\nhost = "pbx.example"\n{more}\n'
+            for name, more in (("a", one), ("b", other))
+        )
+    )
+    assert phones(["check", "--file", str(path)], {"WATCHWORD_KEYS": KEYS}) == is_refused
+    said = "channel 'b': local_port is 5070, which channel 'a' has"
+    assert (said in capsys.readouterr().err) is is_refused

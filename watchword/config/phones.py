@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from watchword.config.secret_files import SecretFileError, read_secret_file
@@ -64,4 +65,20 @@ def phones_of(path: str, ring: KeyRing) -> Phones:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         return Phones(problems=(f"can't be read: {type(error).__name__}",))
-    return read_phones(text, kinds(), lambda value: open_secret(value, ring), SimWishes)
+    read = read_phones(text, kinds(), lambda value: open_secret(value, ring), SimWishes)
+    return replace(read, carriers=(), problems=tuple(problems)) if (problems := _shared_ports(read)) else read
+
+
+def _shared_ports(read: Phones) -> list[str]:
+    """Return which channels want one port for themselves; those for sound are found one by one and may be shared."""
+    from watchword.delivery.sip.wishes import SipWishes
+
+    problems, taken = list(read.problems), dict[int, tuple[str, str]]()
+    for planned in read.carriers:
+        if not isinstance(planned.wishes, SipWishes) or not planned.wishes.local_port:
+            continue
+        port, host, name = planned.wishes.local_port, planned.wishes.local_host, planned.route.name
+        other, other_host = taken.setdefault(port, (name, host))
+        if other != name and (host == other_host or not host or not other_host):
+            problems.append(f"channel {name!r}: local_port is {port}, which channel {other!r} has")
+    return problems

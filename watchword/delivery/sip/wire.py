@@ -74,7 +74,7 @@ class Wire(UdpSipTransport):
         """
         super().__init__(local_addr=local)
         self._peers = peers
-        self._guest = ""
+        self._answers_to = ""
         self.dialogs: Callable[[], Iterable[Dialog]] = tuple
         """Returns the calls that are under way."""
         self._transactions: dict[Key, Transaction] = {}
@@ -141,7 +141,7 @@ class Wire(UdpSipTransport):
 
     def _put(self, message: SipRequest | SipResponse, address: tuple[str, int]) -> None:
         # A request says where its answer goes: never to others, nor to a port that closes the socket for good.
-        is_known = address[0] in self._peers or address[0] == self._guest
+        is_known = address[0] in self._peers or address[0] == self._answers_to
         if self._udp_transport is not None and is_known and 0 < address[1] < 65_536:  # noqa: PLR2004
             super().send(message, address)
 
@@ -149,11 +149,11 @@ class Wire(UdpSipTransport):
         if addr[0] in self._peers:
             super()._dispatch(data, addr)
         elif self._is_within_a_call(data, addr[0]):
-            self._guest = addr[0]
+            self._answers_to = addr[0]
             try:
                 super()._dispatch(data, addr)
             finally:
-                self._guest = ""
+                self._answers_to = ""
 
     def _is_within_a_call(self, data: bytes, host: str) -> bool:
         """Whether a stranger speaks of a call that only its telephone system knows. Others are not even parsed."""
