@@ -64,11 +64,17 @@ request_route {{
     }}
     if (!pv_proxy_authenticate("$fd", "{password}", "0")) {{ proxy_challenge("$fd", "1"); exit; }}
     consume_credentials();
+    {second}
     record_route();
     if (!lookup("location")) {{ sl_send_reply("404", "Not Found"); exit; }}
     t_relay();
 }}
 """
+
+
+_SECOND = (
+    'if (is_method("INVITE") && !pv_www_authenticate("$td", "{password}", "0")) {{ www_challenge("$td", "1"); exit; }}'
+)
 
 
 def why_not_here() -> str:
@@ -103,13 +109,23 @@ class Kamailio:
 
 
 @asynccontextmanager
-async def kamailio(folder: Path, *, port: int | None = None) -> AsyncIterator[Kamailio]:
-    """Start it, at a free port if none is named, and end it."""
+async def kamailio(folder: Path, *, port: int | None = None, asks_twice: bool = False) -> AsyncIterator[Kamailio]:
+    """Start it, at a free port if none is named, and end it.
+
+    ``asks_twice``: it wants proof as a proxy (407), and then as the telephone system behind one (401).
+    """
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     port, log = port or free_port(), folder / "kamailio.log"
     configuration = folder / "kamailio.cfg"
     configuration.write_text(
-        _CONFIGURATION.format(domain=DOMAIN, password=PASSWORD, port=port, modules=_MODULES, folder=folder)
+        _CONFIGURATION.format(
+            domain=DOMAIN,
+            password=PASSWORD,
+            port=port,
+            modules=_MODULES,
+            folder=folder,
+            second=_SECOND.format(password=PASSWORD) if asks_twice else "",
+        )
     )
     with log.open("wb") as out:
         process = await asyncio.create_subprocess_exec(

@@ -106,6 +106,22 @@ def test_a_wrong_password_is_told_and_no_call_is_placed(
     run(play)
 
 
+def test_a_proxy_and_the_telephone_system_behind_it_are_both_shown_who_we_are(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with (
+            kamailio(tmp_path / "pbx", asks_twice=True) as pbx,
+            caller(pbx.port, **US) as (carrier, reports),
+            registered_telephone(tmp_path, pbx) as phone,
+        ):
+            await carrier.send(call("", words="A test."))
+            await phone.wait_for("CALL_ESTABLISHED")
+            await is_idle(carrier)
+            assert reports.results == [Result.DELIVERED]
+            assert [method for method in pbx.saw() if method in {"INVITE", "BYE"}] == ["INVITE"] * 3 + ["BYE"]
+
+    run(play)
+
+
 def test_a_proxy_that_goes_and_comes_back_is_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from watchword.delivery.sip import presence
 
