@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.test import Client
 
-from tests.alerts.playing import pass_password, type_wrong_code, work
+from tests.alerts.playing import pass_password, type_wrong_codes, work
 from tests.pages import text
 from tests.world import World, make_organisation, make_person, sign_in
 from watchword.alerts.models import Alert
@@ -14,7 +14,7 @@ from watchword.directory.roles import Role
 
 
 def raise_one(world: World) -> Alert:
-    type_wrong_code(pass_password(world, world.alice), world.now)
+    type_wrong_codes(pass_password(world, world.alice), world.now)
     work(world.now)
     return Alert.objects.get()
 

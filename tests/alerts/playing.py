@@ -56,9 +56,10 @@ def pass_password(
     return fresh
 
 
-def type_wrong_code(attempt: SignInAttempt, now: datetime) -> None:
-    """Type a code that is not the right one (none was sent)."""
-    service.answer(attempt, FactorKind.PHONE, "000000", now=now)
+def type_wrong_codes(attempt: SignInAttempt, now: datetime, *, number: int = 2) -> None:
+    """Type codes that are not the right one (none was sent): as many as are told of."""
+    for _ in range(number):
+        service.answer(attempt, FactorKind.PHONE, "000000", now=now)
 
 
 def come_in(

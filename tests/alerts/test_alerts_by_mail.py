@@ -11,7 +11,7 @@ from django.test import Client
 
 from tests.admincenter.reading import as_role
 from tests.admincenter.test_changes_and_files import SETTINGS
-from tests.alerts.playing import alert_mails, pass_password, type_wrong_code, work
+from tests.alerts.playing import alert_mails, pass_password, type_wrong_codes, work
 from tests.delivery.test_texts import outgoing
 from tests.pages import text
 from tests.telephone import Telephone
@@ -96,7 +96,7 @@ def test_an_administrator_who_wants_texts_gets_the_loud_ones(world: World, telep
     give_phone(world.root, "+4915112345699")
     WarningChoice.objects.create(user=world.root, by_text=True)
     WarningChoice.objects.create(user=world.alice, by_text=True)
-    type_wrong_code(pass_password(world, world.alice), world.now)
+    type_wrong_codes(pass_password(world, world.alice), world.now)
     work(world.now)
     texts = {message.number: message.words for message in telephone.received}
     assert "alert: Right password, no code" in texts["+4915112345699"]
@@ -108,7 +108,7 @@ def test_an_administrator_s_own_page_of_warnings_does_not_take_alerts_for_theirs
 ) -> None:
     give_phone(world.root, "+4915112345699")
     WarningChoice.objects.create(user=world.root, by_text=True)
-    type_wrong_code(pass_password(world, world.alice), world.now)
+    type_wrong_codes(pass_password(world, world.alice), world.now)
     work(world.now)
     assert Notice.objects.filter(user=world.root, by=By.TEXT).exists()
     sign_in(client, world.root)

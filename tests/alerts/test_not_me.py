@@ -10,7 +10,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from tests.alerts.playing import STRANGER, come_in, pass_password, type_wrong_code, work
+from tests.alerts.playing import STRANGER, come_in, pass_password, type_wrong_codes, work
 from tests.pages import text
 from tests.telephone import Telephone
 from tests.world import ORIGIN, World, evidence_for, sign_in
@@ -31,7 +31,7 @@ from watchword.signin.service import Refused
 
 
 def link_to(world: World) -> str:
-    type_wrong_code(pass_password(world, world.alice), world.now)
+    type_wrong_codes(pass_password(world, world.alice), world.now)
     (message,) = (one for one in work(world.now) if one.subject.startswith("Somebody knows your password"))
     found = re.search(r"https?://[^/\s]+(/not-me/[^\s]+)", str(message.body))
     assert found is not None
@@ -156,7 +156,7 @@ def test_a_link_is_void_after_a_reset_a_block_or_a_deletion(client: Client, worl
 
 
 def test_a_link_whose_mail_leaves_after_the_reset_is_void_as_well(client: Client, world: World) -> None:
-    type_wrong_code(pass_password(world, world.alice), world.now)
+    type_wrong_codes(pass_password(world, world.alice), world.now)
     actions.reset_password(world.alice, by=world.root, now=world.now + timedelta(seconds=1))
     messages = work(world.now + timedelta(seconds=2))
     found = [re.search(r"(/not-me/[^\s]+)", str(message.body)) for message in messages]
@@ -166,7 +166,7 @@ def test_a_link_whose_mail_leaves_after_the_reset_is_void_as_well(client: Client
 
 def test_one_press_voids_every_other_link(client: Client, world: World) -> None:
     record(EventKind.PASSWORD_CHANGED, now=world.now, subject=world.alice)
-    type_wrong_code(pass_password(world, world.alice), world.now)
+    type_wrong_codes(pass_password(world, world.alice), world.now)
     addresses = [re.search(r"(/not-me/[^\s]+)", str(message.body)) for message in work(world.now)]
     first, second = (found[1] for found in addresses if found is not None)
     assert client.post(first).status_code == 200

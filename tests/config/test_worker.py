@@ -10,7 +10,7 @@ from django.core import mail
 from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection
 
-from tests.alerts.playing import pass_password, type_wrong_code
+from tests.alerts.playing import pass_password, type_wrong_codes
 from tests.config.test_environment import good, only_problem
 from tests.world import World
 from watchword.audit import seals
@@ -20,9 +20,12 @@ from watchword.config.mail_sending import MailSending
 
 
 def test_one_round_hears_sends_and_seals(world: World) -> None:
-    type_wrong_code(pass_password(world, world.alice), world.now)
+    type_wrong_codes(pass_password(world, world.alice), world.now)
     call_command("work", "--once")
-    assert [message.subject for message in mail.outbox] == ["Somebody knows your password (Harbour & Hill)"]
+    assert {message.subject for message in mail.outbox} == {
+        "Somebody knows your password (Harbour & Hill)",
+        "Alert: Right password, no code: Alice (Harbour & Hill)",
+    }
     assert seals.look().unsealed == 0
 
 
@@ -87,7 +90,7 @@ def test_verify_names_what_is_wrong(world: World) -> None:
 
 
 def test_verify_misses_a_seal_that_somebody_kept(world: World) -> None:
-    type_wrong_code(pass_password(world, world.alice), world.now)
+    type_wrong_codes(pass_password(world, world.alice), world.now)
     seals.seal(now=world.now)
     digest = bytes(Seal.objects.get().digest).hex()
     call_command("verify", "--expect", digest, stdout=StringIO())

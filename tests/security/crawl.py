@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
-from tests.alerts.playing import pass_password, type_wrong_code, work
+from tests.alerts.playing import pass_password, type_wrong_codes, work
 from tests.world import World, make_person, sign_in
 from watchword.alerts.models import Alert
 from watchword.audit.record import Origin
@@ -67,7 +67,7 @@ class Site:
         assert attempt is not None
         service.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=world.now)
         self.browsers["half signed in"].cookies[cookies._name(cookies._ATTEMPT)] = token
-        type_wrong_code(pass_password(world, world.alice), world.now)
+        type_wrong_codes(pass_password(world, world.alice), world.now)
         work(world.now)
         self.credential = vault.holdings(world.alice, kinds=[FactorKind.APP_PASSWORD])[0].id
         self.alert = Alert.objects.get().pk

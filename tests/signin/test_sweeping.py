@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from tests.alerts.playing import come_in, pass_password, type_wrong_code
+from tests.alerts.playing import come_in, pass_password, type_wrong_codes
 from tests.telephone import Telephone
 from tests.world import ORIGIN, World
 from watchword.signin import service
@@ -14,7 +14,7 @@ from watchword.signin.sweeping import sweep
 
 def test_old_attempts_codes_and_forgiven_counts_go_and_sessions_stay(world: World, telephone: Telephone) -> None:
     come_in(world, telephone, world.alice)
-    type_wrong_code(pass_password(world, world.alice), world.now)
+    type_wrong_codes(pass_password(world, world.alice), world.now)
     for number in range(20):
         service.begin(f"nobody{number}@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
     # What strangers began goes soon, with the counts of two addresses; what came past the password stays two days.
@@ -25,7 +25,7 @@ def test_old_attempts_codes_and_forgiven_counts_go_and_sessions_stay(world: Worl
     assert not SignInAttempt.objects.exists()
     assert not CodeChallenge.objects.exists()
     # How many wrong codes came since the last right one is remembered, however long ago they were.
-    assert FailureCount.objects.get().in_a_row == 1
+    assert FailureCount.objects.get().in_a_row == 2
     assert Session.objects.count() == 1
     assert KnownBrowser.objects.count() == 1
     sweep(now=world.now + timedelta(days=401))

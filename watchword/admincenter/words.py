@@ -40,6 +40,7 @@ REASONS: dict[str, Words] = {
     "expired": _("A code that was too old"),
     "used": _("A code that was used already"),
     "too_many_tries": _("A code that was tried too often"),
+    "earlier_code": _("An earlier code of the same sign-in"),
     "not_shaped": _("Not a code at all"),
     "password_known": _("A password that somebody else knows"),
     "disavowed": _("“This wasn't me” was pressed"),

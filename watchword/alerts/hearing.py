@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F, Q
 
-from watchword.alerts import links, places, recipients
+from watchword.alerts import closing, links, places, recipients
 from watchword.alerts.models import Alert, By, Disavowal, Notice, WarningChoice
 from watchword.alerts.rules import HEARINGS, Hearing, Rule, rule_of
 from watchword.audit.events import EventKind
@@ -95,6 +95,7 @@ def _hear_one(event_id: int, now: datetime) -> None:
 
 
 def _warn_about(event: Event, now: datetime) -> None:
+    _settle(event, now)
     rule = rule_of(
         EventKind(event.kind),
         door=event.door,
@@ -120,6 +121,15 @@ def _warn_about(event: Event, now: datetime) -> None:
         _tell(event, rule, hearing, subject, credential, now)
     if hearing.administrators:
         _raise_alert(event, rule, hearing, subject, now)
+
+
+def _settle(event: Event, now: datetime) -> None:
+    """Close what the right code of a sign-in has settled."""
+    if event.kind != EventKind.SIGN_IN_ALLOWED or not event.details.get("wrong") or event.subject_id is None:
+        return
+    subject = User.objects.filter(pk=event.subject_id).first()
+    if subject is not None:
+        closing.close_settled(event, subject, now=now)
 
 
 def _tell(event: Event, rule: Rule, hearing: Hearing, user: User, credential: UUID | None, now: datetime) -> None:
@@ -192,6 +202,14 @@ def _raise_alert(event: Event, rule: Rule, hearing: Hearing, subject: User | Non
         else:
             Alert.objects.filter(pk=row.pk).update(times=F("times") + 1, last_at=now)
             _add_person(row, about)
+            _note_sign_in(row, str(event.details.get("attempt", "")))
+
+
+def _note_sign_in(alert: Alert, attempt: str) -> None:
+    """An alert that another sign-in is counted into is settled by no single right code any more."""
+    if alert.details.get("attempt", "") not in (attempt, closing.SEVERAL):
+        alert.refresh_from_db(fields=["details"])
+        Alert.objects.filter(pk=alert.pk).update(details={**alert.details, "attempt": closing.SEVERAL})
 
 
 def _add_person(alert: Alert, name: str) -> None:

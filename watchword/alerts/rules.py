@@ -13,8 +13,8 @@ from watchword.core.signin import Because
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 WEEK = timedelta(days=7)
-WRONG_CODES_OF_A_KNOWN_BROWSER = 3
-"""People mistype: in a browser that they use, the third wrong code is worth a warning, elsewhere the first is."""
+WRONG_CODES = 2
+"""People mistype once: the second wrong code of a sign-in is worth a warning, and a first that no right one follows."""
 
 
 class Rule(StrEnum):
@@ -161,7 +161,7 @@ def rule_of(
                 return Rule.OLD_PASSWORD_TRIED
             return _OF_REFUSALS.get(reason)
         case EventKind.SIGN_IN_ALLOWED:
-            return Rule.APP_PASSWORD_ELSEWHERE if door == "mail" else Rule.NEW_BROWSER
+            return Rule.APP_PASSWORD_ELSEWHERE if door == "mail" else _of_browser(details)
         case EventKind.METHOD_ADDED | EventKind.METHOD_REPLACED:
             return Rule.REGISTERED if details.get("registration") else Rule.PHONE_ADDED
         case EventKind.MFA_STATE_CHANGED:
@@ -177,13 +177,16 @@ def rule_of(
             return _SIMPLE.get(kind)
 
 
+def _of_browser(details: Mapping[str, object]) -> Rule | None:
+    return Rule.NEW_BROWSER if details.get("browser") != "known" else None
+
+
 def _of_wrong_code(details: Mapping[str, object]) -> Rule | None:
     # Adding a phone, or a new password after *This wasn't me*: no right password stands before it.
     if details.get("purpose") in {"register", "recover"}:
         return None
     wrong = details.get("wrong")
-    is_often = isinstance(wrong, int) and wrong >= WRONG_CODES_OF_A_KNOWN_BROWSER
-    return Rule.CODE_MISSING if details.get("browser") != "known" or is_often else None
+    return Rule.CODE_MISSING if isinstance(wrong, int) and wrong >= WRONG_CODES else None
 
 
 def _list(value: object) -> list[object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import re
 import string
 import unicodedata
 from typing import Protocol
@@ -46,19 +47,36 @@ def normal_code(typed: str) -> str | None:
     """Return the digits of a typed code, or None if it is not shaped like one.
 
     Blanks and dashes are forgiven, and so are the digits of other scripts: there is one normal form, made before any
-    comparison or record, so that no second spelling of a used code is left (PyPI audit 2026, TOTP replay).
+    comparison or record, so that no second spelling of a used code is left (PyPI audit 2026, TOTP replay). Of a whole
+    message that was pasted it is the only run of six digits.
     """
     if len(typed) > LONGEST_TYPED:
         return None
+    folded = unicodedata.normalize("NFKC", typed)
+    digits = _digits(folded)
+    if digits is None:
+        runs = {_digits(run) for run in _RUNS.findall(folded)}
+        found = {run for run in runs if run is not None and len(run) == CODE_DIGITS}
+        digits = found.pop() if len(found) == 1 else ""
+    return digits if len(digits) == CODE_DIGITS else None
+
+
+# Digits, perhaps with single blanks or dashes between them, apart from other words and from what makes them another
+# number (+49…, 1/2, 3.5); messages end with the code behind "#", for telephones to find (origin-bound codes).
+_RUNS = re.compile(r"""(?<![^\s#:("'„“«\u2018>\[])\d(?:[ \-\u2010-\u2014]?\d)*(?![^\s.,;:!?)"'“”»\u2019<\]])""")
+
+
+def _digits(text: str) -> str | None:
+    """Return the digits of a text that has nothing else but blanks and dashes; None for every other one."""
     digits = []
-    for character in unicodedata.normalize("NFKC", typed):
+    for character in text:
         if character.isspace() or unicodedata.category(character) == "Pd":
             continue
         value = unicodedata.decimal(character, None)
         if value is None:
             return None
         digits.append(str(int(value)))
-    return "".join(digits) if len(digits) == CODE_DIGITS else None
+    return "".join(digits)
 
 
 def shown_code(code: str) -> str:

@@ -23,6 +23,7 @@ class Reason(StrEnum):
     EXPIRED = "expired"
     USED = "used"
     TOO_MANY_TRIES = "too_many_tries"
+    EARLIER_CODE = "earlier_code"
     NOT_SHAPED = "not_shaped"
     NOT_HELD = "not_held"
     SUSPENDED = "suspended"

@@ -40,7 +40,9 @@ def _close(attempt: SignInAttempt, now: datetime) -> bool:
     with transaction.atomic():
         if not SignInAttempt.objects.filter(pk=attempt.pk, ended_at=None).update(ended_at=attempt.expires_at):
             return False
-        if attempt.user is None or not attempt.evidence or attempt.purpose != Purpose.SIGN_IN:
+        if attempt.user is None or not attempt.evidence:
+            return False
+        if attempt.purpose != Purpose.SIGN_IN and not attempt.wrong_codes:
             return False
         record(
             EventKind.SIGN_IN_DENIED,
@@ -48,8 +50,8 @@ def _close(attempt: SignInAttempt, now: datetime) -> bool:
             subject=attempt.user,
             origin=Origin(address=attempt.address, agent=attempt.agent, door=attempt.door),
             reason=Because.NOT_FINISHED,
-            details={"purpose": attempt.purpose, "attempt": str(attempt.pk)},
-            # Whoever uses their own browser knows that they did not finish.
-            heard=not known_browsers.is_known(attempt),
+            details={"purpose": attempt.purpose, "attempt": str(attempt.pk), "wrong": attempt.wrong_codes},
+            # Whoever uses their own browser knows that they did not finish; not so who typed a wrong code there.
+            heard=attempt.wrong_codes > 0 or not known_browsers.is_known(attempt),
         )
         return True

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import F, QuerySet, Sum
+from django.db.models import F, QuerySet
 
 from watchword.audit.events import EventKind
 from watchword.audit.record import Origin, record
@@ -41,6 +41,7 @@ SEALED = SealedColumn(
     void=lambda rows, now: rows.filter(void_at=None).update(void_at=now),
     rows=CodeChallenge.objects.all,
 )
+_MOST_EARLIER = 10
 LATE = timedelta(seconds=20)
 """A text that is not known to have arrived by then is late: the page offers a call."""
 
@@ -272,6 +273,15 @@ def void_by_delivery(delivery_id: UUID, *, now: datetime) -> User | None:
     return row.user
 
 
+def earlier_ones(row: CodeChallenge, now: datetime) -> list[CodeChallenge]:
+    """Return the codes that the same attempt or session sent for the same purpose before its newest one."""
+    holder = row.attempt if row.attempt is not None else row.session
+    assert holder is not None
+    lasts = timedelta(seconds=row.user.organisation.policy.limits.attempt_seconds)
+    rows = _of(holder, Purpose(row.purpose)).exclude(pk=row.pk).filter(match="", created_at__gt=now - lasts)
+    return list(rows.order_by("-created_at")[:_MOST_EARLIER])
+
+
 def sends_of(holder: Holder, purpose: Purpose, now: datetime) -> int:
     """Return how many codes an attempt has sent, or a session for this purpose in the time an attempt lasts."""
     rows = _of(holder, purpose)
@@ -286,12 +296,6 @@ def is_spent(holder: Holder, purpose: Purpose, *, now: datetime) -> bool:
     if holder.user is None:
         return True
     return sends_of(holder, purpose, now) >= holder.user.organisation.policy.limits.sends_each_attempt
-
-
-def tries_of(holder: Holder, purpose: Purpose) -> int:
-    """Return how often codes of an attempt or session were tried, the right one included."""
-    total: int | None = _of(holder, purpose).aggregate(total=Sum("tries"))["total"]
-    return total or 0
 
 
 def _of(holder: Holder, purpose: Purpose) -> QuerySet[CodeChallenge]:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from django.db.models import F, Sum
+
 from watchword.audit.events import EventKind
 from watchword.audit.record import Origin, record
+from watchword.core.codes import normal_code
 from watchword.core.factors import Accepted, Held, Reason, Rejected
 from watchword.core.policy import FactorKind, Way
 from watchword.directory.models import User
 from watchword.factors import vault
 from watchword.factors.registry import factor_of
-from watchword.signin import challenges, failures, known_browsers
+from watchword.signin import challenges, failures
 from watchword.signin.models import CodeChallenge, Purpose, SignInAttempt
 from watchword.signin.outcomes import Refused
 
@@ -26,28 +29,22 @@ def check_code(
     row = challenges.newest(holder, purpose)
     if row is not None and row.match and row.approved_at is None and challenges.is_alive(row, now):
         return Refused(Reason.NOT_APPROVED_YET)
+    if (row is None or not row.match) and normal_code(typed) is None:
+        # Five digits are a slip of the finger and no guess: nothing is counted, and nobody is told.
+        return Refused(Reason.NOT_SHAPED)
+    verdict = _look_at(row, typed, now)
     credential_gone = row is not None and row.credential_id and vault.find(user, row.credential_id) is None
-    if (
-        row is None
-        or credential_gone
-        or not challenges.reserve_try(row, user.organisation.policy.limits.code_tries, now=now)
-    ):
-        reason = why_dead(row, now)
-        lock = failures.count_wrong_code(user, origin=origin, now=now)
-        _note_rejected(user, holder, purpose, reason, origin=origin, now=now)
-        return Refused(reason, failures.closed_until(lock))
-    if row.match:
-        # Nothing was spoken that could be typed: the digits had to be keyed at the telephone.
-        verdict: Accepted | Rejected = Accepted(way=Way(row.way))
-    else:
-        verdict = factor_of(FactorKind(row.kind)).verify(
-            Held(FactorKind(row.kind)), challenges.kept_of(row), typed, keyed=vault.keyed, now=now
-        )
-    if isinstance(verdict, Rejected) or not challenges.spend(row, now=now):
-        reason = verdict.reason if isinstance(verdict, Rejected) else Reason.USED
-        lock = failures.count_wrong_code(user, origin=origin, now=now)
-        _note_rejected(user, holder, purpose, reason, origin=origin, now=now)
-        return Refused(reason, failures.closed_until(lock))
+    tries = user.organisation.policy.limits.code_tries
+    is_dead = row is None or credential_gone or not challenges.is_alive(row, now) or row.tries >= tries
+    if row is not None and (is_dead or not verdict) and _was_sent(row, verdict, typed, now):
+        # Who has read a code of this very sign-in guesses nothing; it opens nothing all the same.
+        return Refused(why_dead(row, now) if is_dead else Reason.EARLIER_CODE)
+    if row is None or is_dead or not challenges.reserve_try(row, tries, now=now):
+        return _count_wrong(user, holder, purpose, why_dead(row, now), origin=origin, now=now)
+    if isinstance(verdict, Rejected):
+        return _count_wrong(user, holder, purpose, verdict.reason, origin=origin, now=now)
+    if not challenges.spend(row, now=now):
+        return _count_wrong(user, holder, purpose, Reason.USED, origin=origin, now=now)
     if purpose != Purpose.REGISTER:
         # A telephone that was registered a moment ago says nothing about who typed the wrong codes.
         failures.note_right_code(user, now=now)
@@ -73,15 +70,35 @@ def why_dead(row: CodeChallenge | None, now: datetime) -> Reason:
     return Reason.EXPIRED if row.expires_at <= now else Reason.TOO_MANY_TRIES
 
 
-def _note_rejected(
+def _look_at(row: CodeChallenge | None, typed: str, now: datetime) -> Accepted | Rejected:
+    """Return what the newest code says of a typed one, whether or not it is alive; changes and tells nothing."""
+    if row is None:
+        return Rejected(Reason.WRONG)
+    if row.match:
+        # Nothing was spoken that could be typed: the digits had to be keyed at the telephone.
+        return Accepted(way=Way(row.way))
+    factor = factor_of(FactorKind(row.kind))
+    return factor.verify(Held(FactorKind(row.kind)), challenges.kept_of(row), typed, keyed=vault.keyed, now=now)
+
+
+def _was_sent(row: CodeChallenge, verdict: Accepted | Rejected, typed: str, now: datetime) -> bool:
+    """Whether a typed code is one that this attempt was sent: the newest, which is dead, or an earlier one."""
+    if isinstance(verdict, Accepted) and not row.match:
+        return True
+    return any(_look_at(earlier, typed, now) for earlier in challenges.earlier_ones(row, now))
+
+
+def _count_wrong(
     user: User, holder: challenges.Holder, purpose: Purpose, reason: Reason, *, origin: Origin, now: datetime
-) -> None:
-    # The warnings need to know: a stranger's first wrong code is worth a mail, the owner's own slip is not.
-    is_known = not isinstance(holder, SignInAttempt) or known_browsers.is_known(holder)
-    details = {
-        "purpose": str(purpose),
-        "browser": "known" if is_known else "new",
-        "wrong": challenges.tries_of(holder, purpose),
-        "sign_in": str(holder.sign_in_id),
-    }
+) -> Refused:
+    """Count a wrong code against its person, and in its attempt; the warnings go by the latter."""
+    lock = failures.count_wrong_code(user, origin=origin, now=now)
+    details: dict[str, object] = {"purpose": str(purpose), "sign_in": str(holder.sign_in_id)}
+    if isinstance(holder, SignInAttempt) and purpose == holder.purpose:
+        SignInAttempt.objects.filter(pk=holder.pk).update(wrong_codes=F("wrong_codes") + 1)
+        # Over all of the person's sign-ins that are on their way: one wrong code in each is no way to stay unseen.
+        open_ones = SignInAttempt.objects.filter(user=user, ended_at=None)
+        wrong = open_ones.aggregate(number=Sum("wrong_codes"))["number"]
+        details |= {"wrong": wrong, "attempt": str(holder.pk)}
     record(EventKind.CODE_REJECTED, now=now, subject=user, origin=origin, reason=reason, details=details)
+    return Refused(reason, failures.closed_until(lock))

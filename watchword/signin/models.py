@@ -74,6 +74,7 @@ class SignInAttempt(models.Model):
     expires_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
     replaces = models.UUIDField(null=True, help_text="The session that this browser had, which ends with this sign-in")
+    wrong_codes = models.PositiveSmallIntegerField(default=0, db_default=0, help_text="Typed to prove, not to register")
     stand_in: User | None = None
     """Nobody, about whom all is asked that is asked about somebody; not in the database."""
 

@@ -238,8 +238,11 @@ def conclude(attempt: SignInAttempt, user: User, *, now: datetime) -> Outcome:
                     "kinds": [proof.kind.value for proof in evidence],
                     "attempt": str(attempt.pk),
                     "session": str(opened.session.pk),
+                    **({} if seen.is_new else {"browser": "known"}),
+                    **({"wrong": attempt.wrong_codes} if attempt.wrong_codes else {}),
                 },
-                heard=seen.is_new,
+                # What was said of wrong codes in this attempt is settled by the right one.
+                heard=seen.is_new or attempt.wrong_codes > 0,
             )
             return ComeIn(opened.token, attempt.next_url, opened.session, seen.token)
         case _:
@@ -357,12 +360,12 @@ def _lock(attempt: SignInAttempt, now: datetime) -> User | None:
         list(_living(attempt, now))
         return None
     user = lock_person(attempt.user)
-    fresh = next(iter(_living(attempt, now).values_list("evidence", "password_version")), None)
+    fresh = next(iter(_living(attempt, now).values_list("evidence", "password_version", "wrong_codes")), None)
     if fresh is None:
         # Another tab finished it, or an administrator ended it: nothing that was proven counts any more.
         attempt.evidence, attempt.password_version, attempt.user = [], None, None
         return None
-    attempt.evidence, attempt.password_version = fresh
+    attempt.evidence, attempt.password_version, attempt.wrong_codes = fresh
     attempt.user = user
     return user
 

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from watchword.admincenter.gate import needs
 from watchword.admincenter.views.acts import ACTS
-from watchword.alerts import headlines
+from watchword.alerts import closing, headlines
 from watchword.alerts.models import Alert
 from watchword.alerts.rules import Rule
 from watchword.audit.events import EventKind
@@ -110,7 +110,7 @@ def close(request: HttpRequest, alert_id: int) -> HttpResponse:
         if _is_about_own_act(alert, by) and _has_colleague(by):
             messages.warning(request, _("This alert is about something that you did: somebody else closes it."))
             return HttpResponseRedirect(reverse("admincenter:alerts"))
-        if mine.filter(closed_at=None).update(closed_at=now, closed_by_name=by.sign_in_name, note=note):
+        if closing.close(alert, by_name=by.sign_in_name, note=note, now=now):
             details = {"alert": alert_id, "note": note}
             record(EventKind.ALERT_CLOSED, now=now, by=by, origin=origin_of(request), details=details)
             messages.success(request, _("The alert is closed."))

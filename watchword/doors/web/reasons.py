@@ -50,6 +50,8 @@ def of_code(refused: Refused) -> str:
             return _("That code can't be used any more. Get a new one.")
         case Reason.NOT_APPROVED_YET:
             return _("We are still waiting for the two digits to be pressed on your phone.")
+        case Reason.EARLIER_CODE:
+            return _("That is an earlier code. Only the newest one counts: wait for it, then type that.")
         case Reason.NOT_SHAPED:
             return _("A code has six digits. Check it, or get a new one.")
         case _:

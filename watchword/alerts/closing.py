@@ -1,0 +1,41 @@
+"""Closes alerts: by an administrator, or by the right code that followed in the same sign-in.
+
+What is closed gives its window free: the same thing again within it is a new alert and is told anew, so that nothing
+hides behind an alert that somebody has read already.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db.models import F, Value
+from django.db.models.functions import Concat
+
+from watchword.alerts.models import Alert, Notice
+from watchword.alerts.rules import Rule
+from watchword.audit.events import EventKind
+from watchword.audit.models import Event
+from watchword.audit.record import record
+from watchword.directory.models import User
+
+SEVERAL = "several"
+"""In place of the one sign-in that an alert is about: no single right code settles it."""
+
+
+def close(alert: Alert, *, by_name: str = "", note: str = "", now: datetime) -> bool:
+    """Close an alert; False if it is closed already."""
+    merge_key = Concat(F("merge_key"), Value(f":{alert.pk}"))
+    open_one = Alert.objects.filter(pk=alert.pk, closed_at=None)
+    return bool(open_one.update(closed_at=now, closed_by_name=by_name, note=note, merge_key=merge_key))
+
+
+def close_settled(event: Event, subject: User, *, now: datetime) -> None:
+    """Close the alert about wrong codes of the very sign-in that has come in. The log keeps what was before."""
+    about = {"rule": Rule.CODE_MISSING, "subject": subject, "details__attempt": event.details.get("attempt")}
+    for alert in Alert.objects.filter(**about, closed_at=None).select_for_update():
+        if not close(alert, now=now):
+            continue
+        told = Notice.objects.filter(user=subject, rule=Rule.CODE_MISSING, event_id=alert.event_id)
+        told.update(merge_key=Concat(F("merge_key"), Value(f":{alert.pk}")))
+        details = {"alert": alert.pk, "by": "right_code", "attempt": event.details.get("attempt")}
+        record(EventKind.ALERT_CLOSED, now=now, subject=subject, organisation_id=alert.organisation_id, details=details)
