@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -11,7 +12,7 @@ import pytest
 from tests.alerts.playing import STRANGER, come_in, pass_password
 from tests.signin.test_actions import mail_opens
 from tests.telephone import Telephone
-from tests.world import ORIGIN, World, give_app_password, give_phone
+from tests.world import ORIGIN, World, give_app_password, give_password, give_phone
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.core.policy import FactorKind, MfaState
@@ -21,6 +22,7 @@ from watchword.directory.actions import edit_person
 from watchword.directory.models import MfaCause, MfaStateChange, User
 from watchword.factors import vault
 from watchword.signin import (
+    access_passes,
     actions,
     app_passwords,
     attempts,
@@ -250,6 +252,36 @@ def test_a_password_that_an_administrator_gives_meanwhile_ends_the_way_to_anothe
         choosing_passwords.choose_password(attempt, "a wholly new passphrase", origin=ORIGIN, now=now)
     assert disavowal.close_more(attempt, [str(world.alices_phone.id)], origin=ORIGIN, now=now) is None
     assert ends_of(world.alice) == ["78"]
+
+
+def test_a_phone_that_was_added_with_the_password_alone_is_no_phone_that_is_left(world: World) -> None:
+    held = replace(world.alices_phone.held, slot="alternate")
+    unproven = replace(held, public={**held.public, "unproven": "yes"})
+    vault.store(world.alice, unproven, now=world.now - 8 * DAY)
+    disowned = Disowned("phone_added", world.now + MINUTE, credential_id=world.alices_phone.id)
+    done = disavow(world.alice, disowned, origin=ORIGIN, now=world.now + MINUTE)
+    assert (done.became_enabled, done.can_choose) == (True, False)
+
+
+@pytest.mark.parametrize("act", [actions.block, actions.delete])
+def test_a_block_and_a_deletion_void_a_temporary_access_pass(world: World, act: Callable[..., bool]) -> None:
+    access_passes.make(world.alice, lifetime=DAY, is_once=False, by=world.root, now=world.now)
+    act(world.alice, by=world.root, now=world.now + MINUTE)
+    assert access_passes.open_pass_of(world.alice, now=world.now + MINUTE) is None
+
+
+def test_after_this_wasnt_me_without_a_phone_a_password_alone_registers_nothing(
+    world: World, telephone: Telephone
+) -> None:
+    register_as(world, telephone, world.bob, now=world.now)
+    now = world.now + MINUTE
+    press(world, world.bob, EventKind.METHOD_ADDED, now=now)
+    world.passwords["bob"] = "a wholly new passphrase"
+    give_password(world.bob, world.passwords["bob"])
+    attempt = pass_password(world, world.bob, now=now)
+    wish = {"slot": "mobile", "number": THIEFS_NUMBER, "way": "text"}
+    with pytest.raises(enrolment.ProofNeeded):
+        enrolment.start(attempt, FactorKind.PHONE, wish, origin=STRANGER, now=now)
 
 
 def test_what_is_ticked_is_closed_and_the_last_phone_leaves_the_person_enabled(

@@ -153,6 +153,8 @@ def block(user: User, *, by: User | None, origin: Origin = NOWHERE, now: datetim
         keep_an_administrator(user)
         user.blocked_at = now
         user.save(update_fields=["blocked_at"])
+        # A pass that lies about must not wait for the day on which the person is unblocked.
+        vault.revoke_all(user, [FactorKind.ACCESS_PASS], because="blocked", now=now)
         end_access(user, because="blocked", now=now)
         record(EventKind.PERSON_BLOCKED, now=now, subject=user, by=by, origin=origin)
         return True

@@ -24,7 +24,7 @@ from watchword.factors import vault
 from watchword.factors.vault import Kept
 from watchword.signin import enrolment, known_browsers, mfa_state, sessions
 from watchword.signin.access import end_access
-from watchword.signin.facts import usable_phones
+from watchword.signin.facts import proven_phones, usable_phones
 from watchword.signin.models import CodeChallenge, Purpose, SignInAttempt
 from watchword.signin.service import lock_person
 from watchword.signin.told_numbers import tell_numbers
@@ -165,7 +165,7 @@ def _take_away(user: User, wished: Iterable[Kept], *, now: datetime) -> tuple[li
 
 def _after(user: User, *, origin: Origin, now: datetime) -> tuple[bool, bool]:
     """Set the state that fits the telephones that are left: (whether it changed, whether one can get a code)."""
-    phones = vault.holdings(user, kinds=[FactorKind.PHONE])
+    phones = proven_phones(vault.holdings(user, kinds=[FactorKind.PHONE]))
     if user.state is MfaState.ENFORCED and not phones:
         mfa_state.reopen(user, origin=origin, now=now)
         return True, False
