@@ -212,6 +212,16 @@ def registered_users(organisation_id: int) -> QuerySet[Any, UUID]:
     return vault.holders(organisation_id, FactorKind.PHONE)
 
 
+def call_only_users(organisation_id: int) -> QuerySet[Any, UUID]:
+    """Return the ids of the people whose registered phones take calls alone, as a subquery."""
+    return vault.call_only(organisation_id)
+
+
+def app_password_users(organisation_id: int) -> QuerySet[Any, UUID]:
+    """Return the ids of the people who have an app password that works, as a subquery."""
+    return vault.holders(organisation_id, FactorKind.APP_PASSWORD)
+
+
 def holdings_of(user_ids: Sequence[UUID]) -> dict[UUID, dict[FactorKind, int]]:
     """Return how many live things of each kind these people hold, with one query."""
     return vault.counts(user_ids)

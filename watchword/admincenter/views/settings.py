@@ -20,6 +20,7 @@ from watchword.admincenter import role_table
 from watchword.admincenter.drafts import sent
 from watchword.admincenter.gate import needs, prove_first
 from watchword.admincenter.phone_rules import country_codes
+from watchword.admincenter.settings_consequences import told_before_saving
 from watchword.alerts import recipients
 from watchword.core.mail_addresses import is_mail_address
 from watchword.core.policy import STRICTEST, Limits, cover_too_much
@@ -177,12 +178,23 @@ def service_settings(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         values = {name: form.cleaned_data[name] for name in SettingsForm.base_fields}
         values["limits"] = _limits(form)
+        concerns = told_before_saving(organisation, values)
+        # What was read must be what holds: where the numbers have changed meanwhile they are shown again.
+        if concerns and request.POST.get("confirmed") != " ".join(concerns):
+            return _show(request, form, concerns)
         changed = change_settings(organisation, values, by=by, origin=origin_of(request), now=timezone.now())
         messages.success(request, _("Saved. It holds from now on.") if changed else _("Nothing was different."))
         return HttpResponseRedirect(reverse("admincenter:service_settings"))
+    return _show(request, form, [])
+
+
+def _show(request: HttpRequest, form: SettingsForm, concerns: list[str]) -> HttpResponse:
+    organisation = person_of(request).organisation
     asked = request.GET.get("address", "").strip()[:60]
     context = {
         "form": form,
+        "concerns": concerns,
+        "confirmed": " ".join(concerns),
         "limits": [form[name] for name in LIMITS],
         "asked": asked,
         "verdict": _verdict(asked, organisation) if asked else "",

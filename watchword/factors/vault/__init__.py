@@ -11,6 +11,7 @@ from watchword.factors.vault.rekeying import (
 )
 from watchword.factors.vault.store import (
     Kept,
+    call_only,
     count_alive,
     counts,
     find,
@@ -39,6 +40,7 @@ __all__ = [
     "Kept",
     "Use",
     "app_passwords_under",
+    "call_only",
     "count_alive",
     "counts",
     "find",

@@ -197,6 +197,17 @@ def holders(organisation_id: int, kind: FactorKind) -> QuerySet[Credential, UUID
     return alive.values_list("user_id", flat=True)
 
 
+def call_only(organisation_id: int) -> QuerySet[Credential, UUID]:
+    """Return the ids of the people of an organisation none of whose registered phones takes texts, as a subquery."""
+    phones = _proven(
+        Credential.objects.filter(
+            user__organisation=organisation_id, kind=FactorKind.PHONE, revoked_at=None, suspended_at=None
+        )
+    )
+    with_texts = phones.filter(public__texts="yes").values("user_id")
+    return phones.exclude(user_id__in=with_texts).values_list("user_id", flat=True)
+
+
 def _proven(rows: QuerySet[Credential]) -> QuerySet[Credential]:
     """Leave out phones that were added with the password alone: they prove nothing."""
     return rows.exclude(kind=FactorKind.PHONE, public__has_key="unproven")
