@@ -1,0 +1,37 @@
+"""A call that somebody picked up, at a telephone system in the test's own hands."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiosipua import SipRequest, parse_sdp
+
+from tests.phones.calling import Reports, call, caller
+from tests.phones.pbx import Pbx, Peer, pbx, peer, sound_at
+from watchword.delivery.sip.carrier import SipCarrier
+
+
+@asynccontextmanager
+async def answered(sound: str = "", **wishes: Any) -> AsyncIterator[tuple[Pbx, SipRequest, Peer, SipCarrier, Reports]]:
+    """Place a call with two digits to press, and pick up."""
+    async with pbx() as system, caller(system.port, **wishes) as (carrier, reports):
+        telephone = await peer()
+        sending = asyncio.ensure_future(carrier.send(call(match="47")))
+        invite = await system.takes("INVITE")
+        system.say(invite, 180)
+        await sending
+        system.say(invite, 200, sound=(sound or sound_at(telephone.port)).replace("PORT", str(telephone.port)))
+        await system.takes("ACK")
+        try:
+            yield system, invite, telephone, carrier, reports
+        finally:
+            telephone.transport.close()
+
+
+def rtp_port(invite: SipRequest) -> int:
+    address = parse_sdp(invite.text).rtp_address
+    assert address is not None
+    return address[1]
