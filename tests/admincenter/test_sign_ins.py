@@ -144,6 +144,7 @@ def test_the_table_holds_the_filtered_and_opens_in_a_spreadsheet(root: Client, w
             "",
             "198.51.100.7",
             "Firefox",
+            "0",
         ]
     ]
 
