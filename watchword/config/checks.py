@@ -1,6 +1,7 @@
 """System checks: what must not be started at all, whatever settings module is in use."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,6 +12,7 @@ from django.utils.module_loading import import_string
 
 from watchword.config.addresses import is_loopback
 from watchword.core.keyring import KeyRing
+from watchword.factors.password.breach_file import why_not_usable
 
 DEMO_PARTS = ("watchword.demo", "watchword.delivery.simulator")
 
@@ -109,3 +111,16 @@ def the_proxy_in_front_is_named(app_configs: Sequence[AppConfig] | None, **_opti
     )
     words = "The public address is https, and the proxy that speaks it is not named: all browsers would look like one."
     return [checks.Error(words, hint=hint, id="watchword.E020")]
+
+
+@checks.register(checks.Tags.security)
+def the_file_of_breached_passwords_is_sorted(
+    app_configs: Sequence[AppConfig] | None, **_options: Any
+) -> list[checks.Error]:
+    """What is not sorted is found by no bisection, and every password would seem to be good."""
+    file = settings.WATCHWORD_BREACHED_PASSWORDS_FILE
+    reason = why_not_usable(Path(file)) if file else ""
+    if not reason:
+        return []
+    hint = "WATCHWORD_BREACHED_PASSWORDS_FILE wants sorted lines of SHA-1; see docs/admin/service-settings.md."
+    return [checks.Error(f"The file of breached passwords can't be used: {reason}.", hint=hint, id="watchword.E029")]

@@ -36,6 +36,7 @@ VARIABLES: Mapping[str, str] = {
     "DELIVERY_CHANNELS": "dotted paths of the channels that carry codes, separated by commas",
     **mail_wishes.VARIABLES,
     **mail_sending.VARIABLES,
+    "BREACHED_PASSWORDS_FILE": "stolen passwords as sorted SHA-1 lines, refused as new ones; absolute",
     "COUNTRIES_FILE": "a newer geoip2fast file (.dat.gz), for the countries of addresses; absolute",
     "TIME_ZONE": "a time zone's name, such as Europe/Paris; UTC if not set",
     "LANGUAGE": f"one of {', '.join(LANGUAGES)}",
@@ -78,6 +79,7 @@ class Environment:
     mail: mail_wishes.MailWishes
     mail_sending: mail_sending.MailSending
     countries_file: str
+    breached_passwords_file: str
     time_zone: str
     language: str
     log_level: str
@@ -126,6 +128,7 @@ def read_environment(
         mail=reader.mail(),
         mail_sending=mail_sending.read_mail_sending(reader.text, reader.wrong),
         countries_file=reader.file("COUNTRIES_FILE"),
+        breached_passwords_file=reader.file("BREACHED_PASSWORDS_FILE"),
         time_zone=reader.time_zone(),
         language=reader.one_of("LANGUAGE", LANGUAGES),
         log_level=reader.one_of("LOG_LEVEL", LOG_LEVELS, default="INFO"),

@@ -37,6 +37,7 @@ WATCHWORD_MAIL = ENVIRONMENT.mail
 WATCHWORD_MAIL_FROM = ENVIRONMENT.mail_sending.sender or "Watchword <watchword@localhost>"
 WATCHWORD_CAN_MAIL = ENVIRONMENT.demo or bool(ENVIRONMENT.mail_sending.host)
 WATCHWORD_COUNTRIES_FILE = ENVIRONMENT.countries_file
+WATCHWORD_BREACHED_PASSWORDS_FILE = ENVIRONMENT.breached_passwords_file
 WATCHWORD_SECURE_COOKIES = ENVIRONMENT.https
 # RFC 6265bis section 4.1.3.2: a browser takes a __Host- cookie only over TLS, and for this very host alone.
 WATCHWORD_COOKIE_PREFIX = "__Host-" if ENVIRONMENT.https else ""

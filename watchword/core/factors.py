@@ -38,6 +38,7 @@ class Reason(StrEnum):
     TOO_SHORT = "too_short"
     TOO_LONG = "too_long"
     TOO_COMMON = "too_common"
+    BREACHED = "breached"
     CONTAINS_CONTEXT = "contains_context"
     SAME_AS_BEFORE = "same_as_before"
     SHAPED_LIKE_APP_PASSWORD = "shaped_like_app_password"  # noqa: S105  (a reason, not a password)

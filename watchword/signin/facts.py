@@ -58,7 +58,7 @@ def surroundings_of(user: User) -> Surroundings:
     return Surroundings(
         policy=user.organisation.policy,
         region=user.organisation.region,
-        context_words=tuple(words) + tuple(user.organisation.name.split()),
+        context_words=(*words, *user.organisation.name.split(), *user.organisation.policy.banned_words),
         has_second_factor=user.state is MfaState.ENFORCED,
     )
 

@@ -220,7 +220,10 @@ _SET_UP = {
     Reason.TOO_LONG: gettext_lazy("This password is too long: 1,024 characters are the most."),
     Reason.TOO_COMMON: gettext_lazy("This password is one of the first that others would guess. Choose another one."),
     Reason.CONTAINS_CONTEXT: gettext_lazy(
-        "This password is little more than your name or your organisation's. Add words of your own."
+        "This password is little more than names and words of you or your organisation. Add words of your own."
+    ),
+    Reason.BREACHED: gettext_lazy(
+        "This password is in a list of passwords that were stolen elsewhere; others try it first. Choose another one."
     ),
     Reason.NOT_CURRENT: gettext_lazy("That is not your current password."),
     Reason.SAME_AS_BEFORE: gettext_lazy("This is the password that you have already. Choose another one."),

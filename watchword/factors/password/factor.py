@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import unicodedata
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
+from pathlib import Path
 
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -16,6 +18,8 @@ from django.core.exceptions import ValidationError
 from watchword.core.codes import Chance, normal_app_password
 from watchword.core.factors import Accepted, Challenge, Held, Keyed, Reason, Rejected, Surroundings, Verdict
 from watchword.core.policy import FactorKind
+from watchword.factors.password.breach_file import is_breached
+from watchword.factors.password.quality import is_mostly_context, is_too_common
 
 SHORTEST_ALONE = 15
 """Characters where no second proof stands behind the password (NIST SP 800-63B-4 section 3.1.1.2)."""
@@ -26,8 +30,7 @@ SHORTEST_WITH_SECOND = 8
 LONGEST = 1024
 """Characters; more is refused before it is hashed."""
 
-_CONTEXT_WORD = 4
-_LEFT_WITHOUT_CONTEXT = 6
+logger = logging.getLogger(__name__)
 
 
 class PasswordFactor:
@@ -102,16 +105,22 @@ def why_not_good_enough(password: str, surroundings: Surroundings) -> Reason | N
     if normal_app_password(password) is not None:
         # Mail programs would look it up as an app password and never find it.
         return Reason.SHAPED_LIKE_APP_PASSWORD
-    folded = password.casefold()
-    rest = folded
-    for word in sorted(surroundings.context_words, key=len, reverse=True):
-        if len(word) >= _CONTEXT_WORD:
-            rest = rest.replace(word.casefold(), "")
-    if rest != folded and len(rest) < _LEFT_WITHOUT_CONTEXT:
+    if is_mostly_context(password, surroundings.context_words):
         return Reason.CONTAINS_CONTEXT
-    if len(set(folded)) < _CONTEXT_WORD or _is_common(password):
+    stands_alone = not surroundings.has_second_factor
+    if is_too_common(password, surroundings.context_words, stands_alone=stands_alone) or _is_common(password):
         return Reason.TOO_COMMON
-    return None
+    return Reason.BREACHED if _is_breached(password) else None
+
+
+def _is_breached(password: str) -> bool:
+    file = settings.WATCHWORD_BREACHED_PASSWORDS_FILE
+    try:
+        return bool(file) and is_breached(password, Path(file))
+    except OSError as error:
+        # A disk that fails keeps nobody from a new password, which the other rules have judged.
+        logger.error("the file of breached passwords can't be read: %s", type(error).__name__)
+        return False
 
 
 def _is_common(password: str) -> bool:
