@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tests.phones.test_webhooks import result
@@ -125,3 +127,23 @@ def test_a_receipt_without_a_name_is_about_nothing(world: World) -> None:
     refused = to_be_taken(world)
     receipts.note_outcomes([Outcome(refused.pk, "sms", Result.FAILED, "DE")], now=timezone.now())
     assert receipts.note_reports([report("")], now=timezone.now()) == []
+
+
+@pytest.mark.skipif("connection.vendor != 'sqlite'", reason="PostgreSQL decides by what it has counted")
+def test_a_receipt_is_looked_for_by_indexes_alone(world: World) -> None:
+    """Receipts come all day, and handovers of months are kept."""
+    note_taken(to_be_taken(world), "abc1231")
+    with CaptureQueriesContext(connection) as asked:
+        receipts.note_reports([report("180097585", str(world.alice.pk))], now=timezone.now())
+        note_taken(to_be_taken(world), "abc1232")
+    looked = [
+        one["sql"]
+        for one in asked.captured_queries
+        if one["sql"].startswith("SELECT") and ("_handover" in one["sql"] or "_receipt" in one["sql"])
+    ]
+    assert len(looked) >= 4
+    with connection.cursor() as cursor:
+        for sql in looked:
+            cursor.execute(f"EXPLAIN QUERY PLAN {sql.replace('%', '%%')}")
+            plan = [str(row[-1]) for row in cursor.fetchall()]
+            assert not [step for step in plan if step.startswith("SCAN") or "handover_by_channel " in step], plan

@@ -137,11 +137,12 @@ def _early(taken: Sequence[Outcome]) -> list[tuple[Receipt, Outcome]]:
         for key in keys_of(one.reference):
             spelled.setdefault((one.channel, key), []).append(one)
     waiting = Receipt.objects.filter(
-        Q(reference__in={name for _channel, name in named}) | Q(reference_key__in={key for _channel, key in spelled}),
+        Q(channel__in={one.channel for one in taken}, reference__in={name for _channel, name in named})
+        | Q(reference_key__in={key for _channel, key in spelled}),
         is_applied=False,
     )
     early, loose = [], []
-    for receipt in waiting.order_by("at", "pk"):
+    for receipt in sorted(waiting, key=lambda row: (row.at, row.pk)):
         if (mine := named.get((receipt.channel, receipt.reference))) is not None:
             early.append((receipt, mine))
         elif receipt.number_key is not None:
@@ -201,7 +202,7 @@ def _handovers_of(sought: Sequence[_Sought]) -> list[_Found | None]:
     another spelling counts only where the receipt is about the number that the message went to: short numbers mean one
     message in hexadecimal and another in decimal.
     """
-    exact = _by_reference({name for one in sought if one.delivery_id is None for name in one.names})
+    exact = _by_reference([one for one in sought if one.delivery_id is None])
     freely = [one for one in sought if one.is_spelled_freely and _fitting(one, one.names, exact) is None]
     loose = _by_key(freely)
     return [_handover_of(one, exact, loose) for one in sought]
@@ -225,15 +226,17 @@ def _fitting(sought: _Sought, names: Iterable[str], handovers: _Handovers) -> _F
     return next((one for one in found if one.number_key in sought.number_keys), None)
 
 
-def _by_reference(names: Collection[str]) -> _Handovers:
+def _by_reference(sought: Sequence[_Sought]) -> _Handovers:
+    names = {name for one in sought for name in one.names}
     ours = set()
     for name in names:
         with suppress(ValueError):
             ours.add(UUID(name))
     found: _Handovers = {}
     if names:
-        rows = Handover.objects.filter(Q(reference__in=names) | Q(delivery_id__in=ours))
-        for channel, one in _newest_first(rows):
+        # Each half by an index of its own: handovers are many, and receipts come all day.
+        named = Q(channel__in={one.channel for one in sought}, reference__in=names)
+        for channel, one in _newest_first(Handover.objects.filter(named | Q(delivery_id__in=ours))):
             found.setdefault((channel, one.reference), []).append(one)
             found.setdefault((channel, str(one.delivery_id)), []).append(one)
     return found
@@ -250,8 +253,11 @@ def _by_key(sought: Sequence[_Sought]) -> _Handovers:
 
 
 def _newest_first(handovers: QuerySet[Handover]) -> Iterator[tuple[str, _Found]]:
-    columns = ("channel", "reference", "delivery_id", "delivery__number_key")
-    for channel, reference, delivery_id, number_key in handovers.order_by("-at", "-pk").values_list(*columns):
+    columns = ("at", "pk", "channel", "reference", "delivery_id", "delivery__number_key")
+    # Sorted here: asked to sort, SQLite reads all handovers of a channel by their time.
+    for _at, _pk, channel, reference, delivery_id, number_key in sorted(
+        handovers.values_list(*columns), key=lambda row: row[:2], reverse=True
+    ):
         yield channel, _Found(delivery_id, reference, bytes(number_key))
 
 
@@ -276,7 +282,8 @@ def _written_first(
         for one, handover, result in zip(sought, found, results, strict=True)
     ]
     asked = {key[1] for keys in kept for key in keys}
-    known = set(Receipt.objects.filter(reference__in=asked).values_list("channel", "reference", "result"))
+    rows_known = Receipt.objects.filter(channel__in={one.channel for one in sought}, reference__in=asked)
+    known = set(rows_known.values_list("channel", "reference", "result"))
     first, rows = [], []
     for one, handover, keys in zip(sought, found, kept, strict=True):
         first.append(not keys or keys[0] not in known)
