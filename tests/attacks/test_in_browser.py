@@ -63,10 +63,10 @@ def elsewhere() -> Iterator[Elsewhere]:
 
 
 def sign_in(page: Page, demo: Demo, *passwords: str) -> None:
-    """Sign Root in with the first of these passwords that is right, and replace the initial one."""
-    for password in (*passwords, OWN, OTHER, demo.passwords["root"]):
+    """Sign Carol in (no second factor) with the first of these passwords that is right; replace an initial one."""
+    for password in (*passwords, OWN, OTHER, demo.passwords["carol"]):
         page.goto(f"{demo.web}/sign-in/")
-        page.get_by_label("Sign-in name").fill("root@harbour.example")
+        page.get_by_label("Sign-in name").fill("carol@harbour.example")
         page.get_by_role("button", name="Next").click()
         page.get_by_label("Password", exact=True).fill(password)
         with page.expect_navigation():
@@ -145,13 +145,13 @@ def test_ses_04_the_way_back_after_signing_out_shows_nothing(
     context = open_browser()
     page = context.new_page()
     sign_in(page, demo)
-    page.goto(f"{demo.web}/admin/users/")
+    page.goto(f"{demo.web}/app-passwords/")
     page.goto(f"{demo.web}/security/")
     sign_out(page)
     for _step in range(3):
         page.go_back()
         page.wait_for_load_state("load")
-        assert "root@harbour.example" not in page.content()
+        assert "carol@harbour.example" not in page.content()
         assert "Security info" not in page.content()
     page.goto(f"{demo.web}/security/")
     assert is_signed_out(page)
@@ -182,10 +182,10 @@ def test_ses_01_two_tabs_go_on_together_and_end_together(
 
 
 def sign_in_password_is(demo: Demo, password: str, open_browser: Callable[..., BrowserContext]) -> bool:
-    """Whether this is Root's password now."""
+    """Whether this is Carol's password now."""
     page = open_browser().new_page()
     page.goto(f"{demo.web}/sign-in/")
-    page.get_by_label("Sign-in name").fill("root@harbour.example")
+    page.get_by_label("Sign-in name").fill("carol@harbour.example")
     page.get_by_role("button", name="Next").click()
     page.get_by_label("Password", exact=True).fill(password)
     with page.expect_navigation():
