@@ -18,7 +18,7 @@ from watchword.audit.events import EventKind
 from watchword.audit.record import Origin, record
 from watchword.core.policy import Door, FactorKind, MfaState
 from watchword.directory.actions import find_by_name
-from watchword.directory.models import MfaStateChange, User
+from watchword.directory.models import MfaStateChange, Organisation, User
 from watchword.signin import invitations, one_shot, overview
 from watchword.signin.one_shot import Question, Secret
 
@@ -263,3 +263,32 @@ def test_the_factor_kinds_of_a_page_of_people_come_with_one_question(world: Worl
     held = overview.holdings_of([world.alice.pk, world.bob.pk])
     assert held[world.alice.pk][FactorKind.PHONE] == 1
     assert held[world.bob.pk] == {FactorKind.PASSWORD: 1}
+
+
+def test_words_that_protect_nothing_and_shared_addresses_are_saved_as_they_are_read(root: Client, world: World) -> None:
+    data = {**SETTINGS, "banned_words": " Contoso \n\nBlue  Whale\ncontoso", "shared_networks": "198.51.100.0/24"}
+    assert root.post("/admin/service-settings/", data).status_code == 302
+    organisation = Organisation.objects.get(pk=world.organisation.pk)
+    assert organisation.banned_words == ["contoso", "blue whale"]
+    assert organisation.shared_networks == ["198.51.100.0/24"]
+    assert organisation.policy.shares("198.51.100.7")
+    assert not organisation.policy.trusts("198.51.100.7")
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"banned_words": "abc"}, "too short or too long"),
+        ({"banned_words": "x" * 41}, "too short or too long"),
+        ({"banned_words": "\n".join(f"word{number}" for number in range(1_001))}, "1,000 is the most"),
+        ({"shared_networks": "0.0.0.0/0"}, "is the whole internet"),
+        ({"shared_networks": "198.51.100.7/24"}, "Do you mean 198.51.100.0/24?"),
+    ],
+)
+def test_words_and_networks_that_make_no_sense_are_refused_with_the_reason(
+    root: Client, world: World, changes: dict[str, str], problem: str
+) -> None:
+    page = root.post("/admin/service-settings/", {**SETTINGS, **changes})
+    assert problem in text(page.content)
+    organisation = Organisation.objects.get(pk=world.organisation.pk)
+    assert (organisation.banned_words, organisation.shared_networks) == ([], [])

@@ -47,7 +47,7 @@ def service_of(event: Event) -> str:
 def _code_missing(_event: Event) -> Words:
     return Words(
         _("Somebody knows your password"),
-        _("Somebody typed your right password and then failed at the security code."),
+        _("Somebody typed your right password and then failed at the security code. They did not get in with it."),
         _(
             "If it was you, you have nothing to do. If not, press the link: it ends every session and makes this password useless."
         ),

@@ -79,7 +79,7 @@ Try first:
      {curl}
 
   5. Be a stranger: in a private window sign in as Bob with the password that you have chosen for him, and type
-     a wrong code. Bob's mail tells him within seconds; the link in it, "This wasn't me", shuts the stranger out.
+     two wrong codes. Bob's mail tells him within seconds; the link in it, "This wasn't me", shuts the stranger out.
      Root sees it under Admin, Alerts.
 
 Ctrl-C ends everything. The next start goes on with the same data; `make demo RESET=1` begins anew.
