@@ -69,6 +69,7 @@ def test_one_more_phone_ends_no_session(world: World, telephone: Telephone) -> N
 
 def test_ses_10_a_removed_phone_ends_the_other_sessions_and_its_codes(world: World, telephone: Telephone) -> None:
     """A removed phone ends every other session, and the codes that went to it."""
+    give_phone(world.alice, "+4915199999999", slot="alternate")
     other, here = fresh(world), fresh(world)
     attempt = pass_password(world, world.alice)
     service.send_code(attempt, world.alices_phone.id, "text", now=world.now)
