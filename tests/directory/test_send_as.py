@@ -10,7 +10,7 @@ from tests.world import World, make_organisation, make_person
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.config.verifying import verify
-from watchword.directory import send_as
+from watchword.core.names import DELIMITER
 from watchword.directory.actions import BadPerson, add_alias, edit_person, remove_alias
 from watchword.directory.models import SendAs
 from watchword.directory.permission import NotAllowed
@@ -199,4 +199,4 @@ def test_one_query_finds_the_owner_and_one_the_others(world: World, django_asser
     give_send_as(world.alice, SALES, until=None, by=world.root, now=world.now)
     with django_assert_num_queries(2):  # type: ignore[operator]
         senders_of("carol+a+b+c@harbour.example", now=world.now)
-    assert send_as.DELIMITER == "+"
+    assert DELIMITER == "+"

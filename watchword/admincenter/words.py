@@ -65,6 +65,12 @@ PERSON: dict[str, Words] = {
     "empty": _("Enter a sign-in name, such as dora@example.org."),
     "too_long": _("This is too long."),
     "control": _("This has a character that a name can't have."),
+    "alphabet": _(
+        "Before the @ there may be letters, digits and the signs . _ - + ' & = ~ ^ #. It doesn't begin with a dot, "
+        "a hyphen or a plus, nor end with a dot, and has no two dots in a row."
+    ),
+    "detail": _("The part before the plus belongs to another person, or would become another person's."),
+    "reserved": _("This name speaks for the whole domain. Only a Global Administrator can give it to somebody."),
     "no_domain": _("A sign-in name looks like a mail address: dora@example.org."),
     "domain": _("The part after the @ is not a domain."),
     "other_domain": _("This domain does not belong to your organisation."),

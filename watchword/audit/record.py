@@ -13,6 +13,7 @@ from django.db.backends.base.operations import BaseDatabaseOperations
 
 from watchword.audit.events import HEARD, EventKind
 from watchword.audit.models import Event, UnheardEvent
+from watchword.core.names import JOINERS
 
 
 class Named(Protocol):
@@ -174,5 +175,8 @@ def _storable(text: str, length: int) -> str:
     # What strangers type must neither break a column (NUL, lone surrogates) nor a line of a log (control characters).
     if text.isprintable():
         return text[:length]
-    printable = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+    printable = "".join(
+        character if character.isprintable() or character in JOINERS else "\N{REPLACEMENT CHARACTER}"
+        for character in text
+    )
     return printable[:length]

@@ -1,12 +1,30 @@
-"""How sign-in names are normalised: every spelling of one name is one person."""
+"""How sign-in names are normalised: every spelling of one name is one person, from one closed alphabet."""
 
 import re
 import unicodedata
+from functools import lru_cache
 
 import idna
 
+from watchword.core.look_alikes import looks
+
 LONGEST_NAME = 254
 """Characters; RFC 5321 section 4.5.3.1.3 (a path of 256 octets less the angle brackets)."""
+
+LONGEST_LOCAL_PART = 64
+"""Characters; RFC 5321 section 4.5.3.1.1. Of any script, it is also short enough for the name of a folder."""
+
+SIGNS = "._-+'&=~^#"
+"""What a local part may hold beside letters, their marks and digits; see ADR 0045."""
+
+DELIMITER = "+"
+"""Mail for ``alice+news`` goes to ``alice`` (RFC 5233), so that the part before it must not be somebody else's."""
+
+RESERVED = frozenset(
+    {"postmaster", "abuse", "hostmaster", "webmaster", "mailer-daemon", "noc", "security", "admin", "administrator"}
+)
+"""Local parts that speak for a whole domain: RFC 2142, RFC 5321 section 4.5.1, and those to which a certificate
+authority writes before it signs for the domain (CA/Browser Forum, Baseline Requirements 3.2.2.4.4)."""
 
 
 class NotASignInName(ValueError):
@@ -20,48 +38,151 @@ class NotASignInName(ValueError):
 def name_key(name: str) -> str:
     """Return the one spelling under which a sign-in name is stored and found.
 
-    Compatibility forms (full-width letters), case, surrounding blanks, a trailing dot of the domain and the two
-    spellings of an international domain are the same name (Unicode NFKC, RFC 8265 section 3.3, RFC 5891).
+    Compatibility forms (full-width letters), case, a trailing dot of the domain and the two spellings of an
+    international domain are the same name (Unicode NFKC, RFC 8265 section 3.3, RFC 5891), and so is what
+    ``without_wrapping`` takes off.
 
-    Raises NotASignInName with reason ``empty``, ``too_long``, ``control``, ``no_domain`` or ``domain``.
+    Raises NotASignInName with reason ``empty``, ``too_long``, ``control``, ``alphabet``, ``no_domain`` or ``domain``.
     """
     if len(name) > 4 * LONGEST_NAME:
         raise NotASignInName("too_long")
     if _PLAIN.fullmatch(name) and len(name) <= LONGEST_NAME:
         return name
-    folded = _fold(name)
-    if not folded:
+    unfolded = unicodedata.normalize("NFKC", without_wrapping(name))
+    if not unfolded:
         raise NotASignInName("empty")
-    if len(folded) > LONGEST_NAME:
+    if len(unfolded) > LONGEST_NAME:
         raise NotASignInName("too_long")
-    if any(unicodedata.category(character)[0] in "CZ" for character in folded) or _UNSEEN.search(folded):
+    if any(_is_unseen(character) and character not in JOINERS for character in unfolded):
         raise NotASignInName("control")
-    local, at, domain = folded.rpartition("@")
+    local, at, domain = unfolded.rpartition("@")
     if not (local and at and domain) or "@" in local:
         raise NotASignInName("no_domain")
+    local = _fold(local)
+    if len(local) > LONGEST_LOCAL_PART:
+        raise NotASignInName("too_long")
+    if not _is_in_alphabet(local):
+        raise NotASignInName("alphabet")
     return f"{local}@{domain_key(domain)}"
 
 
+def domain_key(domain: str) -> str:
+    """Return a domain in its lower-case ASCII form (IDNA 2008, RFC 5891): the A-label and the Unicode form have one.
+
+    The sharp s is not ss here, nor the final sigma a sigma: those are other domains. Raises NotASignInName with reason
+    ``domain``.
+    """
+    try:
+        key = idna.encode(without_wrapping(domain), uts46=True, transitional=False).decode("ascii").lower()
+    except (idna.IDNAError, UnicodeError):
+        raise NotASignInName("domain") from None
+    key = key.removesuffix(".")
+    if not _HOST.fullmatch(key):
+        raise NotASignInName("domain")
+    return key
+
+
+def without_wrapping(typed: str) -> str:
+    """Return a typed or pasted name without what is no part of it: blanks and unseen signs, ``<>``, ``mailto:``."""
+    start, end = 0, len(typed)
+    while True:
+        while start < end and _is_unseen(typed[start]):
+            start += 1
+        while start < end and _is_unseen(typed[end - 1]):
+            end -= 1
+        if typed[start:end][:7].casefold() == "mailto:":
+            start += 7
+        elif end - start > 1 and typed[start] == "<" and typed[end - 1] == ">":
+            start, end = start + 1, end - 1
+        else:
+            return typed[start:end]
+
+
+def shown_name(name: str) -> str:
+    """Return a sign-in name as it is kept for showing: as it was typed, without wrapping, composed (NFC)."""
+    return unicodedata.normalize("NFC", without_wrapping(name))
+
+
+@lru_cache(maxsize=8192)
+def is_name_key(name: str) -> bool:
+    """Whether a name is in its one spelling, so that it can be a mailbox, a folder or an argument of a command."""
+    try:
+        return name_key(name) == name
+    except NotASignInName:
+        return False
+
+
+def without_detail(key: str) -> str:
+    """Return the name to which mail for a normalised name goes: what stands before the delimiter (RFC 5233)."""
+    local, _, domain = key.rpartition("@")
+    return f"{local.partition(DELIMITER)[0]}@{domain}"
+
+
+def speaks_for_the_domain(key: str) -> bool:
+    """Whether a normalised name is, or looks like, one that speaks for the whole domain; see RESERVED."""
+    return looks(without_detail(key).rpartition("@")[0]) in _RESERVED_LOOKS
+
+
+def is_printable(text: str) -> bool:
+    """Whether every character can be seen, joiners aside that stand where a script needs them (RFC 5892 A.1, A.2)."""
+    return text.isprintable() or all(
+        character.isprintable() or (character in JOINERS and _joins(text, place))
+        for place, character in enumerate(text)
+    )
+
+
+JOINERS = "\u200c\u200d"
+"""Zero width non-joiner and joiner: unseen themselves, they change how the letters beside them are written."""
+
 # Letters and marks by their categories of which nothing is seen (Default_Ignorable_Code_Point, and a blank).
-_UNSEEN = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+_UNSEEN = frozenset(
+    "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
+    + "".join(map(chr, (*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
 )
 
 # Most names come in their normal form already: lower-case ASCII without anything to fold, and no IDNA label in it.
-_PLAIN = re.compile(r"(?!.*(?:--|-\.|\.-))[a-z0-9._+-]+@[a-z0-9][a-z0-9-]{0,62}(?:\.[a-z0-9][a-z0-9-]{0,62})*(?<!-)")
+_PLAIN = re.compile(
+    r"(?!.*(?:--|-\.|\.-|\.\.|\.@))(?=[^@]{1,64}@)[a-z0-9_][a-z0-9._+-]*"
+    r"@[a-z0-9][a-z0-9-]{0,62}(?:\.[a-z0-9][a-z0-9-]{0,62})*(?<!-)"
+)
+_HOST = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*")
+_NEVER_FIRST = (".", "-", DELIMITER)
+_RESERVED_LOOKS = frozenset(looks(name) for name in RESERVED)
 
 
-def domain_key(domain: str) -> str:
-    """Return a domain in its lower-case ASCII form (RFC 5891); raises NotASignInName with reason ``domain``."""
-    bare = _fold(domain).removesuffix(".")
+def _is_in_alphabet(local: str) -> bool:
+    if local.startswith(_NEVER_FIRST) or local.endswith(".") or ".." in local:
+        return False
+    before = ""
+    for place, character in enumerate(local):
+        category = unicodedata.category(character)
+        if category in ("Mn", "Mc"):
+            # A mark belongs to a letter; alone it is seen on whatever stands before it.
+            if before not in ("L", "M"):
+                return False
+        elif character in JOINERS:
+            if not _joins(local, place):
+                return False
+            category = "M"
+        elif not (category[0] == "L" or category == "Nd" or character in SIGNS):
+            return False
+        before = category[0]
+    return True
+
+
+def _joins(text: str, place: int) -> bool:
+    # The library knows the joining type of every letter; it raises ValueError for what has no combining class.
     try:
-        key = idna.encode(bare, uts46=True).decode("ascii")
-    except (idna.IDNAError, UnicodeError):
-        raise NotASignInName("domain") from None
-    return key.lower()
+        return idna.valid_contextj(text, place)
+    except ValueError:
+        return False
+
+
+def _is_unseen(character: str) -> bool:
+    return character in _UNSEEN or unicodedata.category(character)[0] in "CZ"
 
 
 def _fold(text: str) -> str:
     # Folding can undo normalisation and the other way round; this order is stable (Unicode 3.13, NFKC_Casefold).
-    folded = unicodedata.normalize("NFKC", text.strip()).casefold()
-    return unicodedata.normalize("NFKC", folded).strip()
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return unicodedata.normalize("NFKC", folded)

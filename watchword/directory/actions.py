@@ -7,16 +7,16 @@ from datetime import datetime
 
 import phonenumbers
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 
 from watchword.audit.events import EventKind
 from watchword.audit.record import NOWHERE, Origin, record
 from watchword.core.mail_addresses import is_mail_address
-from watchword.core.names import LONGEST_NAME, NotASignInName, domain_key, name_key
+from watchword.core.names import NotASignInName, domain_key, is_printable, name_key, shown_name
 from watchword.core.phone_numbers import Unreadable, parse_typed
 from watchword.core.policy import MfaState
 from watchword.directory.administrators import keep_an_administrator
 from watchword.directory.contacts import sealed_contact
-from watchword.directory.look_alikes import looks_like_an_administrator
 from watchword.directory.models import (
     Domain,
     MfaCause,
@@ -26,6 +26,7 @@ from watchword.directory.models import (
     SignInName,
     User,
 )
+from watchword.directory.naming import why_not_a_name
 from watchword.directory.permission import NotAllowed, demand
 from watchword.directory.roles import Act, Role, may
 from watchword.directory.search import search_key
@@ -108,6 +109,7 @@ def create_person(
             "directory_phone": directory_phone,
         },
         None,
+        by,
     )
     try:
         with transaction.atomic():
@@ -158,7 +160,7 @@ def edit_person(
     if unknown:
         raise KeyError(*sorted(unknown))
     before = {field: getattr(user, field) for field in EDITABLE}
-    values = _checked(user.organisation, {**before, **changes}, user)
+    values = _checked(user.organisation, {**before, **changes}, user, by)
     changed = [field for field in EDITABLE if values[field] != before[field]]
     if not changed:
         return []
@@ -198,13 +200,14 @@ def edit_person(
 def add_alias(user: User, name: str, *, by: User | None, now: datetime, origin: Origin = NOWHERE) -> None:
     """Let a person sign in under another name as well; raises NotAllowed or BadPerson with the field ``alias``."""
     demand(by, Act.EDIT_PERSON, user)
-    reason = _why_not_a_name(user.organisation, name, None)
+    name = shown_name(name)
+    reason = why_not_a_name(user.organisation, name, user, by=by, is_alias=True)
     if reason:
         raise BadPerson({"alias": reason})
     try:
         with transaction.atomic():
-            SignInName.objects.create(user=user, name=name.strip(), key=name_key(name), is_alias=True)
-            details = {"fields": ["aliases"], "added": name.strip()}
+            SignInName.objects.create(user=user, name=name, key=name_key(name), is_alias=True)
+            details = {"fields": ["aliases"], "added": name}
             record(EventKind.PERSON_EDITED, now=now, subject=user, by=by, origin=origin, details=details)
     except IntegrityError:
         raise BadPerson({"alias": "taken"}) from None
@@ -214,9 +217,11 @@ def remove_alias(user: User, name: str, *, by: User | None, now: datetime, origi
     """Take an alias away; False if the person has no such alias."""
     demand(by, Act.EDIT_PERSON, user)
     with transaction.atomic():
-        number, _each = SignInName.objects.filter(user=user, key=name_key(name), is_alias=True).delete()
+        # By the stored spelling as well: names from before the alphabet have no key, and must be removable.
+        same = Q(name=name) | Q(key=_key(name))
+        number, _each = SignInName.objects.filter(same, user=user, is_alias=True).delete()
         if number:
-            details = {"fields": ["aliases"], "removed": name_key(name)}
+            details = {"fields": ["aliases"], "removed": name}
             record(EventKind.PERSON_EDITED, now=now, subject=user, by=by, origin=origin, details=details)
     return bool(number)
 
@@ -259,11 +264,15 @@ def _may_hand_out(by: User | None, roles: set[Role]) -> None:
         raise NotAllowed(Act.GIVE_ROLES)
 
 
-def _checked(organisation: Organisation, wished: Mapping[str, str], user: User | None) -> dict[str, str]:
+def _checked(
+    organisation: Organisation, wished: Mapping[str, str], user: User | None, by: User | None
+) -> dict[str, str]:
     values = {field: " ".join(text.split()) for field, text in wished.items()}
+    values["sign_in_name"] = shown_name(values["sign_in_name"])
     reasons: dict[str, str] = {}
-    name_reason = _why_not_a_name(organisation, values["sign_in_name"], user)
-    if name_reason:
+    name_reason = why_not_a_name(organisation, values["sign_in_name"], user, by=by)
+    # A name from before the alphabet stays until somebody changes it, so that all else can be edited: verify names it.
+    if name_reason and (user is None or values["sign_in_name"] != user.sign_in_name):
         reasons["sign_in_name"] = name_reason
     elif not (values["contact_mail"] or is_mail_address(values["sign_in_name"])):
         # Warnings go to the mailbox itself where there is no other address.
@@ -272,7 +281,7 @@ def _checked(organisation: Organisation, wished: Mapping[str, str], user: User |
         reasons["display_name"] = "missing"
     elif len(values["display_name"]) > LONGEST_DISPLAY_NAME:
         reasons["display_name"] = "too_long"
-    elif not values["display_name"].isprintable():
+    elif not is_printable(values["display_name"]):
         reasons["display_name"] = "not_printable"
     reasons |= _checked_contacts(organisation, values, user)
     if reasons:
@@ -298,21 +307,11 @@ def _checked_contacts(organisation: Organisation, values: dict[str, str], user: 
     return reasons
 
 
-def _why_not_a_name(organisation: Organisation, name: str, user: User | None) -> str:
+def _key(name: str) -> str:
     try:
-        key = name_key(name)
-    except NotASignInName as error:
-        return error.reason
-    if len(name) > LONGEST_NAME:
-        return "too_long"
-    if not organisation.domains.filter(name=key.rpartition("@")[2]).exists():
-        return "other_domain"
-    taken = SignInName.objects.filter(key=key)
-    if user is not None:
-        taken = taken.exclude(user=user)
-    if taken.exists():
-        return "taken"
-    return "looks_like" if looks_like_an_administrator(organisation, key, user) else ""
+        return name_key(name)
+    except NotASignInName:
+        return ""
 
 
 def _search_key(values: Mapping[str, str]) -> str:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from django.db.models import Count, F, Q
 
+from watchword.core.names import is_name_key
 from watchword.core.policy import MfaState
-from watchword.directory.models import Organisation, SendAs, User
+from watchword.directory.models import Organisation, SendAs, SignInName, User
 from watchword.directory.roles import Role
 
 
 def problems() -> list[str]:
     """Return what is not as it must be."""
-    return [*_administrators(), *_disabled_administrators(), *_names(), *_send_as()]
+    return [*_administrators(), *_disabled_administrators(), *_names(), *_alphabet(), *_send_as()]
 
 
 def _administrators() -> list[str]:
@@ -32,6 +33,16 @@ def _disabled_administrators() -> list[str]:
 def _names() -> list[str]:
     nameless = User.objects.filter(names=None).values_list("pk", flat=True)
     return [f"I3 person {pk} has no name to sign in with" for pk in nameless]
+
+
+def _alphabet() -> list[str]:
+    # Made before the alphabet was closed, or written past the product: whoever has such a name can't sign in with it.
+    names = SignInName.objects.order_by("pk").values_list("user_id", "key").iterator()
+    return [
+        f"I3 person {pk} has the name {key!r}, which no sign-in name can be"
+        for pk, key in names
+        if not is_name_key(key)
+    ]
 
 
 def _send_as() -> list[str]:

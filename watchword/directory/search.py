@@ -6,6 +6,7 @@ import unicodedata
 
 from django.db.models import QuerySet
 
+from watchword.core.names import JOINERS
 from watchword.directory.models import User
 
 MOST_WORDS = 5
@@ -19,7 +20,8 @@ def folded(text: str) -> str:
     """
     apart = unicodedata.normalize("NFKD", text)
     bare = "".join(character for character in apart if not unicodedata.combining(character))
-    printable = "".join(character if character.isprintable() else " " for character in bare.casefold())
+    seen = (character for character in bare.casefold() if character not in JOINERS)
+    printable = "".join(character if character.isprintable() else " " for character in seen)
     return " ".join(printable.split())
 
 

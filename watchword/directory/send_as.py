@@ -14,7 +14,7 @@ from django.db.models import Q
 
 from watchword.audit.events import EventKind
 from watchword.audit.record import NOWHERE, Origin, record
-from watchword.core.names import NotASignInName, name_key
+from watchword.core.names import DELIMITER, NotASignInName, name_key
 from watchword.directory.actions import BadPerson
 from watchword.directory.models import SendAs, SignInName, User
 from watchword.directory.permission import demand
@@ -22,9 +22,6 @@ from watchword.directory.roles import Act
 
 MOST_SENDERS = 50
 """People to whom one address may be given: a mail server is told all of them in one answer."""
-
-DELIMITER = "+"
-"""What divides a subaddress from the name of the mailbox, as Postfix and Dovecot are usually told."""
 
 
 def give_send_as(

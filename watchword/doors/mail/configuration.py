@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import string
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from watchword.core.keyring import KeyRing
+from watchword.core.names import SIGNS
 from watchword.doors.mail.sealed import ALGORITHM, sealing_key
 from watchword.doors.mail.server import AUTH_SOCKET, DICT_SOCKET, POLICY_SOCKET, SOCKETMAP_SOCKET
 from watchword.doors.mail.socketmap import MAP
@@ -30,6 +32,16 @@ class ConfigurationFile:
     """Whether it holds a key, so that nobody but its owner may read it."""
 
 
+NAME_CHARACTERS = (
+    f"{string.ascii_letters}{string.digits} {SIGNS}@"
+    + "".join(map(chr, range(0xC0, 0x100)))
+    + "".join(bytes((first, 0xAA)).decode() for first in range(0xC2, 0xE0))
+    + "".join(bytes((first, 0xA4, 0x95)).decode() for first in (*range(0xE0, 0xED), 0xEF))
+    + "\ud2aa\N{LINEAR B SYLLABLE B008 A}"
+)
+"""What a sign-in name can be typed with, for a list that Dovecot compares octet by octet: the alphabet of names, the
+blank that a copied name brings, and letters that hold every octet of UTF-8 of which a letter can be made."""
+
 DOVECOT_FOLDER = Path("/etc/dovecot")
 POSTFIX_FOLDER = Path("/etc/postfix")
 EXIM_FOLDER = Path("/etc/exim4")
@@ -45,14 +57,20 @@ def for_dovecot(version: DovecotVersion, *, sockets: Path, folder: Path, ring: K
                 DICT, {"socket": str(sockets / DICT_SOCKET), "id": key_id, "algorithm": ALGORITHM, "key": key.hex()}
             )
             return [
-                ConfigurationFile(folder / "watchword.conf.ext", _fill(DOVECOT_2_3, {"dict": str(dict_file)})),
+                ConfigurationFile(
+                    folder / "watchword.conf.ext",
+                    _fill(DOVECOT_2_3, {"dict": str(dict_file), "characters": NAME_CHARACTERS}),
+                ),
                 ConfigurationFile(dict_file, lookups, is_secret=True),
             ]
         case DovecotVersion.V2_4:
             script = folder / "watchword.lua"
             places = {"auth": str(sockets / AUTH_SOCKET), "dict": str(sockets / DICT_SOCKET)}
             return [
-                ConfigurationFile(folder / "watchword.conf.ext", _fill(DOVECOT_2_4, {"script": str(script)})),
+                ConfigurationFile(
+                    folder / "watchword.conf.ext",
+                    _fill(DOVECOT_2_4, {"script": str(script), "characters": NAME_CHARACTERS}),
+                ),
                 ConfigurationFile(script, _fill(LUA, places)),
             ]
 

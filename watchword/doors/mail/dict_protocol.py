@@ -24,7 +24,7 @@ from dataclasses import dataclass
 
 from watchword.core.keyring import KeyRing
 from watchword.doors.mail.sealed import CannotOpen, open_sealed
-from watchword.doors.mail.wire import LONGEST_NAME, Line, TooLong, question, tab_escape, tab_unescape
+from watchword.doors.mail.wire import LONGEST_NAME, Line, TooLong, is_harmful, question, tab_escape, tab_unescape
 from watchword.signin.one_shot import Question
 
 VERSIONS = frozenset({3, 4})
@@ -173,7 +173,7 @@ def _look_up(key: str, ring: KeyRing) -> Command:
         case "passdb":
             return _password(rest, None, "")
         case "userdb":
-            return AskMailbox(rest) if 0 < len(rest) <= LONGEST_NAME and rest.isprintable() else Refuse()
+            return AskMailbox(rest) if 0 < len(rest) <= LONGEST_NAME and not is_harmful(rest) else Refuse()
         case _:
             return Unanswerable("an unknown key was looked up: print Dovecot's configuration anew")
 

@@ -32,8 +32,9 @@ auth_cache_size = 0
 # Nobody signs in as somebody else.
 auth_master_user_separator =
 
-# Never make this list empty. Names with other characters are refused before Watchword is asked.
-auth_username_chars = abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567890.-_@+
+# Never make this list empty. Names with other characters are refused before Watchword is asked. Dovecot compares
+# octets: the letters at the end hold every octet of UTF-8, so that letters of any script pass. Watchword is exact.
+auth_username_chars = "@CHARACTERS@"
 """
 
 DICT = """\
@@ -73,7 +74,7 @@ auth_allow_cleartext = no
 auth_cache_size = 0
 
 # Never make this list empty.
-auth_username_chars = abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567890.-_@+
+auth_username_chars = "@CHARACTERS@"
 """
 
 LUA = """\

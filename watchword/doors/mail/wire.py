@@ -23,6 +23,7 @@ LONGEST_NAME = 320
 HEAD_OF_A_LONG_LINE = 256
 """Octets kept of a line that is too long: enough for its command and request id."""
 
+_HARMFUL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _SERVICE = re.compile(r"[a-z][a-z0-9-]{0,31}")
 _SAME_SERVICE = {"submission": "smtp", "smtps": "smtp", "managesieve": "sieve", "imaps": "imap", "pop3s": "pop3"}
 
@@ -94,7 +95,7 @@ def question(name: str, secret: str, service: str, address: str) -> Question | N
     """
     if not 0 < len(name) <= LONGEST_NAME or not 0 < len(secret) <= LONGEST_TYPED:
         return None
-    if not name.isprintable() or "\x00" in secret:
+    if is_harmful(name) or "\x00" in secret:
         return None
     return Question(
         door=Door.MAIL,
@@ -103,6 +104,14 @@ def question(name: str, secret: str, service: str, address: str) -> Question | N
         service=known_service(service),
         address=known_address(address),
     )
+
+
+def is_harmful(name: str) -> bool:
+    """Whether a name holds what could forge a field or a line further on: control characters and ends of lines.
+
+    Other unseen signs are let through: they come round a name that was copied, and are taken off with the blanks.
+    """
+    return not name.isprintable() and _HARMFUL.search(name) is not None
 
 
 def known_service(service: str) -> str:
