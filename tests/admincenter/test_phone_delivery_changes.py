@@ -69,12 +69,14 @@ def test_saved_rules_hold_at_once_and_are_remembered(root: Client, world: World,
         "cost_each_day": "12.50",
         "number_match": "on",
         "fraud_locks": "on",
+        "voip_allowed": "on",
         "language": "de",
     }
     assert "Saved. It holds from now on." in text(root.post(RULES, typed, follow=True).content)
     world.organisation.refresh_from_db()
     assert sorted(world.organisation.phone_countries) == ["AT", "CH", "DE", "FR", "GB"]
     assert (world.organisation.number_match, world.organisation.fraud_locks) == (True, True)
+    assert world.organisation.voip_allowed
     assert world.organisation.language == "de"
     budget = budget_of(world.organisation)
     assert budget.countries == {"AT", "CH", "DE", "FR", "GB"}

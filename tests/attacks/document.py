@@ -45,8 +45,8 @@ DOES_NOT_APPLY = {
 KNOWN = {
     "Whoever can forge the telephone system's address on its own network can key digits into a call (RTP is looked at "
     "by address alone).": "SRTP comes later; docs/operating/phones.md says to keep that way within one's own network.",
-    "No Clear-Site-Data at sign-out.": "Every page of somebody signed in is no-store, nothing lies in the browser's "
-    "storage, and the cookies end one by one: the one by which a browser is known must stay.",
+    "Clear-Site-Data at sign-out names the cache and the storage, not the cookies.": "They end one by one: the one by "
+    "which a browser is known must stay (test_signing_out_clears_what_the_browser_kept).",
     "Extensions are dialled after the pick-up.": "Six digits and pauses at most: dialling out (DISA) needs a star, a "
     "hash sign or a whole number (test_a_number_that_can_not_serve_is_refused_before_anything_is_sent).",
     "A session that a trusted network excused goes on when the laptop is taken home.": "It ends after its idle hour or "

@@ -88,6 +88,14 @@ class RulesForm(forms.Form):
         required=False,
         help_text=gettext_lazy("Who presses 0 and # in a call is locked until an administrator unlocks them."),
     )
+    voip_allowed = forms.BooleanField(
+        label=gettext_lazy("New phones may have an Internet telephone number (VoIP)"),
+        required=False,
+        help_text=gettext_lazy(
+            "Behind such a number stands an account, often with a password alone, instead of a SIM card or a line. "
+            "Phones that are registered already go on."
+        ),
+    )
     language = forms.ChoiceField(
         label=gettext_lazy("Language of texts and calls"),
         choices=list(LANGUAGES.items()),
@@ -107,6 +115,7 @@ class RulesForm(forms.Form):
             "phone_countries": "\n".join(f"{known.get(code, code)} ({code})" for code in countries),
             "number_match": organisation.number_match,
             "fraud_locks": organisation.fraud_locks,
+            "voip_allowed": organisation.voip_allowed,
             "language": organisation.language,
         }
         wishes = {name: organisation.phone_budget.get(name) for name in (*BUDGETS, "cost_each_day")}
@@ -149,7 +158,7 @@ class RulesForm(forms.Form):
         budget: dict[str, object] = {name: cleaned[name] for name in BUDGETS if cleaned[name] is not None}
         if cleaned["cost_each_day"] is not None:
             budget["cost_each_day"] = float(cleaned["cost_each_day"])
-        plain = ("phone_countries", "number_match", "fraud_locks", "language")
+        plain = ("phone_countries", "number_match", "fraud_locks", "voip_allowed", "language")
         return {**{name: cleaned[name] for name in plain}, "phone_budget": budget}
 
     def refuse_to_shut_out(self, country: str) -> None:

@@ -32,6 +32,7 @@ class Reason(StrEnum):
     AMBIGUOUS_NUMBER = "ambiguous_number"
     MOBILE_WITHOUT_9 = "mobile_without_9"
     NUMBER_NOT_ALLOWED = "number_not_allowed"
+    VOIP_NOT_ALLOWED = "voip_not_allowed"
     NO_TEXT_TO_THIS_NUMBER = "no_text_to_this_number"
     WAY_NOT_ALLOWED = "way_not_allowed"
     EXTENSION = "extension"

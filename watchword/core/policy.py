@@ -215,6 +215,8 @@ class Policy:
     """In calls people key two digits that the browser shows, instead of hearing a code."""
     fraud_locks: bool = False
     """Whoever reports fraud by keys locks their second proof until an administrator unlocks it."""
+    voip_allowed: bool = False
+    """Numbers from ranges for Internet telephony (VoIP) can be registered."""
 
     @property
     def ways(self) -> frozenset[Way]:

@@ -29,6 +29,7 @@ class Organisation(models.Model):
     account_password_in_mail_while_enabled = models.BooleanField(default=True)
     number_match = models.BooleanField(default=False, db_default=False)
     fraud_locks = models.BooleanField(default=False, db_default=False)
+    voip_allowed = models.BooleanField(default=False, db_default=False, help_text="Whether new phones may be VoIP")
     language = models.CharField(max_length=8, default="en", db_default="en", help_text="Of texts and calls")
     phone_countries = models.JSONField(default=list, blank=True, help_text="ISO 3166-1 codes; none: its own region")
     phone_budget = models.JSONField(default=dict, blank=True)
@@ -71,6 +72,7 @@ class Organisation(models.Model):
             limits=Limits().tightened(self.limits),
             number_match=self.number_match,
             fraud_locks=self.fraud_locks,
+            voip_allowed=self.voip_allowed,
         )
 
 

@@ -32,6 +32,7 @@ CHANGEABLE = (
     "banned_words",
     "number_match",
     "fraud_locks",
+    "voip_allowed",
     "language",
     "phone_countries",
     "phone_budget",

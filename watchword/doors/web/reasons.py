@@ -211,6 +211,9 @@ _SET_UP = {
     Reason.NUMBER_NOT_ALLOWED: gettext_lazy(
         "This kind of number can't be used. Enter a mobile or a fixed-line number."
     ),
+    Reason.VOIP_NOT_ALLOWED: gettext_lazy(
+        "This is an Internet telephone number (VoIP). Your organisation allows mobile and fixed-line numbers only."
+    ),
     Reason.NO_TEXT_TO_THIS_NUMBER: gettext_lazy("This number can't get text messages. Choose “Call me”."),
     Reason.WAY_NOT_ALLOWED: gettext_lazy("This way can't be used for this telephone. Choose the other one."),
     Reason.EXTENSION: gettext_lazy(

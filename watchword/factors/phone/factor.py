@@ -51,6 +51,8 @@ class Number:
     e164: str
     country: str
     takes_texts: bool
+    is_voip: bool = False
+    """Whether it lies in a range for Internet telephony: an account stands behind it, no SIM card and no line."""
     lacks_9: bool = False
     """Whether it is a fixed line in Argentina that with a 9 after +54 would be a mobile."""
 
@@ -66,7 +68,13 @@ def read_number(typed: str, region: str) -> Number | Rejected:
     if number.number_type in _NEVER:
         return Rejected(Reason.NUMBER_NOT_ALLOWED)
     takes_texts = number.number_type not in _NO_TEXT
-    return Number(number.e164, number.region, takes_texts, lacks_9=number.is_argentine_mobile_without_9)
+    return Number(
+        number.e164,
+        number.region,
+        takes_texts,
+        is_voip=number.number_type == PhoneNumberType.VOIP,
+        lacks_9=number.is_argentine_mobile_without_9,
+    )
 
 
 class PhoneFactor:
@@ -101,6 +109,8 @@ class PhoneFactor:
         number = read_number(wish.get("number", ""), wish.get("country") or surroundings.region)
         if isinstance(number, Rejected):
             return number
+        if number.is_voip and not surroundings.policy.voip_allowed:
+            return Rejected(Reason.VOIP_NOT_ALLOWED)
         extension = wish.get("extension", "").strip()
         if extension and (slot is not Slot.OFFICE or not _is_extension(extension)):
             return Rejected(Reason.EXTENSION)
