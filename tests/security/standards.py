@@ -1,0 +1,167 @@
+"""Makes docs/security/standards.md; ``tests.security.write_standards`` prints it.
+
+What the code knows (limits, kinds of events, purposes of keys, tables, dependencies) is read from the code; what only
+people know stands here beside it. A test says what is missing here, and whether the page is current.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import re
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+from django.apps import apps
+
+from tests.security.standards_words import CLASSES, LIMITS, PURPOSES, TABLES, Table
+from watchword.audit.events import HEARD, EventKind
+from watchword.config import settings
+from watchword.core import codes, keyring
+from watchword.core.policy import STRICTEST, Limits
+from watchword.factors.password import factor, quality
+
+ROOT = Path(__file__).parents[2]
+SOURCES = ROOT / "watchword"
+TEMPLATE = Path(__file__).parent / "standards.template.md"
+DEPENDENCIES = ROOT / "docs" / "adr" / "0004-dependencies.md"
+
+_KEYED = frozenset({"seal", "open", "mac", "macs", "keyed"})
+_RING = re.compile(r"ring|vault|keyed", re.IGNORECASE)
+
+
+def markdown() -> str:
+    """Return the whole page."""
+    written = _written_by()
+    return TEMPLATE.read_text().format(
+        shortest_alone=factor.SHORTEST_ALONE,
+        shortest_with_second=factor.SHORTEST_WITH_SECOND,
+        longest=factor.LONGEST,
+        guesses=f"{quality.FEWEST_GUESSES:,}",
+        guesses_alone=f"{quality.FEWEST_GUESSES_ALONE:,}",
+        guesses_left=f"{quality.FEWEST_GUESSES_WITHOUT_CONTEXT:,}",
+        product=quality.PRODUCT,
+        limits=_table(
+            ("limit", "at most so lax", "at most so strict", "what it is"),
+            (
+                (f"`{field.name}`", _amount(field.name, Limits()), _amount(field.name, STRICTEST), LIMITS[field.name])
+                for field in dataclasses.fields(Limits)
+            ),
+        ),
+        argon2=", ".join(f"{name} {value:,}" for name, value in settings.WATCHWORD_ARGON2.items()),
+        key_bits=8 * keyring.KEY_BYTES,
+        nonce_bits=8 * keyring.NONCE_BYTES,
+        code_digits=codes.CODE_DIGITS,
+        app_password_letters=codes.APP_PASSWORD_LETTERS,
+        access_pass_letters=codes.ACCESS_PASS_LETTERS,
+        access_link_letters=codes.ACCESS_LINK_LETTERS,
+        signs=len(codes._UNMISTAKABLE),
+        purposes=_table(
+            ("purpose", "use", "what for"), ((f"`{name}`", *PURPOSES[name]) for name in sorted(purposes()))
+        ),
+        classes=_table(("class", "what it is", "how it is protected"), ((name, *CLASSES[name]) for name in CLASSES)),
+        tables=_table(
+            ("table", "class", "what it holds", "how long"),
+            ((f"`{name}`", table.level, table.holds, _lasts(table)) for name, table in sorted(TABLES.items())),
+        ),
+        dependencies=_list(f"`{name}`" for name in dependencies()),
+        events=_table(
+            ("event", "can warn or alert", "written in"),
+            ((f"`{kind}`", "yes" if kind in HEARD else "", _list(written.get(kind.name, ()))) for kind in EventKind),
+        ),
+    )
+
+
+def tables() -> set[str]:
+    """Return the tables that Watchword's own models make, as ``app.Model``."""
+    return {model._meta.label for model in apps.get_models()}
+
+
+def purposes() -> set[str]:
+    """Return every purpose for which a key is derived, as the calls in the source name them."""
+    found: set[str] = set()
+    for path in sorted(SOURCES.rglob("*.py")):
+        if "migrations" in path.parts:
+            continue
+        tree = ast.parse(path.read_text())
+        known = dict(_constants(tree))
+        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+            name = _last_name(call.func)
+            if name == "SealedTextField":
+                found |= {_text(word.value, known) for word in call.keywords if word.arg == "purpose"}
+            elif name in _KEYED and call.args and _RING.search(ast.unparse(call.func)):
+                found.add(_text(call.args[0], known))
+    # The vault seals what the phone factor holds under a purpose made of the kind.
+    return (found | {"factors.phone"}) - {""}
+
+
+def dependencies() -> list[str]:
+    """Return what runs beside Watchword's own code."""
+    lines = [line for name in ("requirements.in", "requirements-source.in") for line in _lines(ROOT / name)]
+    return sorted((re.split(r"[\[~=<>; ]", line)[0] for line in lines), key=str.casefold)
+
+
+def _lines(path: Path) -> Iterator[str]:
+    return (line for line in path.read_text().splitlines() if line and not line.startswith("#"))
+
+
+def _constants(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield from ((target.id, node.value.value) for target in node.targets if isinstance(target, ast.Name))
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("watchword."):
+            path = ROOT / (str(node.module).replace(".", "/") + ".py")
+            if path.exists() and any("PURPOSE" in alias.name or alias.name == "SEAL" for alias in node.names):
+                theirs = dict(_constants(ast.parse(path.read_text())))
+                yield from ((a.asname or a.name, theirs[a.name]) for a in node.names if a.name in theirs)
+
+
+def _text(node: ast.expr, known: dict[str, str]) -> str:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    return known.get(node.id, "") if isinstance(node, ast.Name) else ""
+
+
+def _last_name(node: ast.expr) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+
+
+def _written_by() -> dict[str, list[str]]:
+    """Return the modules that record each kind of event."""
+    found: dict[str, list[str]] = {}
+    for path in sorted(SOURCES.rglob("*.py")):
+        room = path.relative_to(SOURCES).with_suffix("").as_posix()
+        if "migrations" in path.parts or room == "audit/events":
+            continue
+        text = path.read_text()
+        if re.search(r"\brecord(_all)?\(|Happening\(|note_both\(|_act\(", text):
+            for kind in sorted(set(re.findall(r"EventKind\.([A-Z_]+)", text))):
+                found.setdefault(kind, []).append(f"`{room}`")
+    return found
+
+
+def _amount(name: str, limits: Limits) -> str:
+    value = getattr(limits, name)
+    return _duration(timedelta(seconds=value)) if name.endswith("_seconds") else str(value)
+
+
+def _lasts(table: Table) -> str:
+    return _duration(table.lasts) + table.after if isinstance(table.lasts, timedelta) else table.lasts
+
+
+def _duration(time: timedelta) -> str:
+    seconds = int(time.total_seconds())
+    for unit, name in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds % unit == 0 and seconds:
+            return f"{seconds // unit} {name}{'' if seconds == unit else 's'}"
+    return f"{seconds} seconds"
+
+
+def _list(words: Iterable[str]) -> str:
+    return ", ".join(words)
+
+
+def _table(head: tuple[str, ...], rows: Iterable[Iterable[str]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join(f"| {' | '.join(str(cell) for cell in row)} |" for row in lines)

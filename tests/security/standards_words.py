@@ -1,0 +1,162 @@
+"""What only people know of docs/security/standards.md: what is what, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from watchword.admincenter import drafts
+from watchword.alerts import links
+from watchword.audit import repeats
+from watchword.delivery import queue, receipts
+from watchword.signin import sweeping
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What one table holds: its class, in words, and how long a row stays."""
+
+    level: str
+    holds: str
+    lasts: timedelta | str
+    after: str = ""
+
+
+FOR_EVER = "as long as the database"
+WITH_PERSON = "as long as the person's row, which a deletion keeps so that events stay readable"
+WITH_ORGANISATION = "as long as the organisation"
+
+CLASSES = {
+    "A": (
+        "what proves who somebody is: passwords, app passwords, codes, tokens, telephones that get codes",
+        "in no log, event or error; under Argon2id or a hash, or sealed; read by `factors` and `signin` alone",
+    ),
+    "B": (
+        "what tells of a person: names, contact and network addresses, browsers, places, times of sign-ins",
+        "contact addresses and telephones are sealed; shown to the person and to administrators who may see people",
+    ),
+    "C": (
+        "what tells of an organisation: settings, domains, roles, counts and costs",
+        "read by its own administrators; changes are events with what was before",
+    ),
+    "D": ("what the installation needs to work", "no secret and no person in it"),
+}
+
+TABLES = {
+    "admincenter.Draft": Table("B", "forms that wait while an administrator proves again; sealed", drafts.LASTS),
+    "alerts.Alert": Table("B", "what administrators have to look at, and who closed it", FOR_EVER),
+    "alerts.Disavowal": Table(
+        "A", "links *This wasn't me*, by id; the token is a keyed hash", links.LASTS, ", void before"
+    ),
+    "alerts.Notice": Table("B", "warnings and their address (sealed)", FOR_EVER),
+    "alerts.Place": Table("B", "networks and countries where somebody was seen", WITH_PERSON),
+    "alerts.WarningChoice": Table("B", "which warnings somebody wants by text", WITH_PERSON),
+    "audit.Event": Table("B", "the log: see below; earlier contact addresses in it are sealed", FOR_EVER),
+    "audit.Release": Table("D", "which release made the database", FOR_EVER),
+    "audit.Repeat": Table("B", "how often a refusal was repeated in an hour: name and source", repeats.KEPT),
+    "audit.Seal": Table("D", "the chain of seals over the log", FOR_EVER),
+    "audit.SealingKey": Table(
+        "D", "the ids of the keys that sealed this database, with a probe", "until the key is retired"
+    ),
+    "audit.UnheardEvent": Table("D", "events that were not looked at for warnings yet", "until looked at"),
+    "delivery.ChannelState": Table("D", "how each channel to phones does", "one row for each"),
+    "delivery.Closure": Table("C", "countries that the alarm closed", FOR_EVER),
+    "delivery.Delivery": Table(
+        "B", "each text and call: keyed hash of the number, its last two digits, country", FOR_EVER
+    ),
+    "delivery.Handover": Table("C", "which carrier took a message, at what price", "with its delivery"),
+    "delivery.Receipt": Table("B", "what carriers reported of messages that are not known yet", receipts.KEPT),
+    "delivery.Refusal": Table("B", "messages that a rule stopped, 30 an hour for each person", FOR_EVER),
+    "delivery.Tally": Table("C", "a day's counts and costs by country", FOR_EVER),
+    "delivery.Waiting": Table("A", "messages with their code that wait for a carrier; sealed", queue.LASTS, " at most"),
+    "directory.Domain": Table("C", "mail domains", WITH_ORGANISATION),
+    "directory.MfaStateChange": Table("B", "each change of a state, by whom and why", WITH_PERSON),
+    "directory.Organisation": Table("C", "what it allows; who gets alerts (sealed)", FOR_EVER),
+    "directory.RoleAssignment": Table("C", "who has which role", "until it is taken"),
+    "directory.SendAs": Table("B", "who may write as whom, until when", "until it is taken"),
+    "directory.SignInName": Table("B", "sign-in names and aliases", WITH_PERSON),
+    "directory.User": Table("B", "people; contact mail and directory's telephone are sealed", FOR_EVER),
+    "factors.Credential": Table(
+        "A", "passwords (Argon2id), app passwords and passes (keyed hash), telephones (sealed)", WITH_PERSON
+    ),
+    "signin.CodeChallenge": Table(
+        "A", "codes on their way: a keyed hash, sealed", sweeping.KEPT, " after the sign-in's time"
+    ),
+    "signin.FailureCount": Table(
+        "B", "wrong passwords and codes, by name and source", sweeping.KEPT, " after the last; a lock until unlocked"
+    ),
+    "signin.Invitation": Table(
+        "A", "links by which a password is chosen: the hash of the token", "void after 7 days at most"
+    ),
+    "signin.KnownBrowser": Table(
+        "A", "browsers in which somebody came in: the hash of the token", sweeping.KNOWN_FOR, " after last seen"
+    ),
+    "signin.Revocation": Table("D", "whose mail connections have to be closed", FOR_EVER),
+    "signin.Session": Table(
+        "A",
+        "sessions: the hash of the token, evidence, address and browser",
+        "void after a day; the row stays with the person's",
+    ),
+    "signin.SignInAttempt": Table(
+        "A",
+        "sign-ins on their way: the hash of the token",
+        sweeping.KEPT,
+        " after its time; without a right password an hour",
+    ),
+    "simulator.Arrival": Table("A", "the demo's own telephone: messages with their codes, in clear", "demo only"),
+}
+
+PURPOSES = {
+    "admincenter.draft": ("seals", "forms that wait while an administrator proves again"),
+    "alerts.disavowal": ("keyed hash", "the token of *This wasn't me* links"),
+    "alerts.notice": ("seals, keyed hash", "addresses of warnings; whether the same was told already"),
+    "audit.seal": ("keyed hash", "the chain over the log of events"),
+    "audit.sealing_key": ("seals", "a probe, so that a wrong key ring is noticed at the start"),
+    "delivery.number": ("keyed hash", "counts and finds deliveries by number, which is kept nowhere"),
+    "delivery.organisation": ("keyed hash", "names a lock in PostgreSQL"),
+    "delivery.range": ("keyed hash", "counts deliveries to neighbours of a number"),
+    "delivery.waiting": ("seals", "messages that wait for a carrier"),
+    "directory.alert_recipients": ("seals", "who gets alerts by mail"),
+    "directory.contact": ("seals", "earlier contact addresses in events"),
+    "directory.contact_mail": ("seals", "contact addresses"),
+    "directory.phone": ("seals", "telephones that an administrator has filled in"),
+    "django-secret-key": ("keyed hash", "Django's SECRET_KEY: tokens against forged forms"),
+    "doors.mail.dovecot": ("keyed hash", "the secret by which Dovecot seals passwords on their way to the mail door"),
+    "factors.access_pass": ("keyed hash", "Temporary Access Passes and personal links"),
+    "factors.app_password": ("keyed hash", "app passwords, looked up by it"),
+    "factors.phone": ("seals", "registered telephones"),
+    "factors.phone.code": ("keyed hash", "codes on their way, with a salt each"),
+    "phones.secret": ("seals", "secrets in the phones file"),
+    "receipts.address": ("keyed hash", "addresses to which carriers report one message"),
+    "receipts.channel": ("keyed hash", "the address to which a carrier reports all messages"),
+    "signin.challenge": ("seals", "what the factor keeps of a code on its way"),
+    "signin.wrong_password": ("keyed hash", "whether the same wrong password came again; gone with the password"),
+}
+
+LIMITS = {
+    "code_seconds": "how long a code is good",
+    "code_tries": "tries of one code",
+    "attempt_seconds": "how long a sign-in may take",
+    "recent_seconds": "how old a proof may be before something dangerous",
+    "burst_failures": "wrong passwords or codes before one has to wait",
+    "burst_seconds": "the time in which they count",
+    "first_wait_seconds": "the first wait; it doubles",
+    "longest_wait_seconds": "the longest wait",
+    "day_failures": "wrong codes in a day before the second proof is locked",
+    "failures_in_a_row": "wrong codes since the last right one before it is locked",
+    "name_failures": "wrong passwords for one name, over all sources, before an alert",
+    "source_failures": "wrong passwords of one source, over all names, before it has to wait",
+    "source_seconds": "the time in which they count",
+    "source_longest_wait_seconds": "the longest wait of a source",
+    "resend_seconds": "the pause before another code",
+    "sends_each_attempt": "codes in one sign-in",
+    "sends_each_quarter_hour": "codes to one person in a quarter of an hour",
+    "sends_each_day": "codes to one person in a day",
+    "sends_each_number_and_day": "messages to one number in a day",
+    "people_each_number_and_day": "people for whom codes go to one number in a day",
+    "session_seconds": "the longest session, however busy",
+    "session_idle_seconds": "the longest pause in a session",
+    "app_passwords": "app passwords of one person",
+    "initial_password_seconds": "how long an initial password, or a link for choosing one, is good",
+    "cooling_off_seconds": "how long no app password is made after a number was replaced",
+}
