@@ -202,9 +202,11 @@ def test_uni_04_a_name_that_was_deleted_can_not_be_taken_by_somebody_else(world:
     assert refused.value.reasons == {"sign_in_name": "taken"}
     # The name becomes free only by an administrator's hand.
     directory_actions.edit_person(old, {"sign_in_name": "dora.gone@harbour.example"}, by=world.root, now=timezone.now())
+    directory_actions.remove_alias(old, "dora@harbour.example", by=world.root, now=timezone.now())
     new = create(world, "dora@harbour.example")
     assert new.pk != old.pk
     assert new.state is MfaState.DISABLED
+    assert new.mailbox_name != old.mailbox_name
     assert new.roles == frozenset()
     assert vault.holdings(new, with_revoked=True) == []
     assert sessions.find(session.token, now=timezone.now()) is None

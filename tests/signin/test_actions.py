@@ -194,7 +194,7 @@ def test_a_replaced_invitation_sets_no_password_for_somebody_who_had_opened_it(w
 def test_closing_mail_to_account_passwords_closes_the_open_connections_of_the_enabled(world: World) -> None:
     changes = {"account_password_in_mail_while_enabled": False}
     service_settings.change_settings(world.organisation, changes, by=world.root, now=world.now)
-    closed = Revocation.objects.values_list("sign_in_name", "because")
+    closed = Revocation.objects.values_list("mailbox", "because")
     assert list(closed) == [("bob@harbour.example", "account_password_closed")]
 
 

@@ -47,6 +47,10 @@ ACTS: dict[str, tuple[Act, Callable[..., object]]] = {
         lambda user, **by: send_as.give_send_as(somebody(), user.sign_in_name, until=None, **by),
     ),
     "let write as no more": (Act.GIVE_SEND_AS, lambda user, **by: send_as.take_send_as(user, 0, **by)),
+    "give mailbox": (
+        Act.CHANGE_MAILBOX,
+        lambda user, **by: actions.change_mailbox(user, f"box.{user.pk}@harbour.example", takes_over=False, **by),
+    ),
     "take role": (Act.GIVE_ROLES, lambda user, **by: people.take_role(user, Role.HELPDESK_ADMINISTRATOR, **by)),
 }
 

@@ -39,7 +39,7 @@ def last_reason() -> str:
 
 
 def test_an_app_password_opens_mail_for_the_enforced(world: World) -> None:
-    assert ask(world, "alice@harbour.example", world.alices_app_password).sign_in_name == "alice@harbour.example"
+    assert ask(world, "alice@harbour.example", world.alices_app_password).mailbox == "alice@harbour.example"
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_app_17_case_blanks_and_hyphens_do_not_matter(world: World, spelling: ty
 
 def test_an_alias_opens_the_same_mailbox(world: World) -> None:
     SignInName.objects.create(user=world.alice, name="al@harbour.example", key="al@harbour.example", is_alias=True)
-    assert ask(world, "al@harbour.example", world.alices_app_password).sign_in_name == "alice@harbour.example"
+    assert ask(world, "al@harbour.example", world.alices_app_password).mailbox == "alice@harbour.example"
     assert one_shot.find_mailbox("AL@harbour.example") == "alice@harbour.example"
 
 

@@ -33,7 +33,7 @@ def sign_in(name: str, secret: str, at: datetime) -> SignedIn:
         answer = one_shot.check_account_password(question, now=at)
     assert answer.allowed
     assert answer.credential_id is not None
-    return SignedIn(answer.sign_in_name, answer.credential_id, at, "smtp", "192.0.2.1")
+    return SignedIn(answer.mailbox, answer.credential_id, at, "smtp", "192.0.2.1")
 
 
 def session_of(world: World) -> Session:

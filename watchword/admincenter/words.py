@@ -109,6 +109,7 @@ ACT_NAMES: dict[Act, Words] = {
     Act.GIVE_SEND_AS: _("Let somebody write as an address of another person"),
     Act.CHANGE_SETTINGS: _("Change service settings and the rules of phone delivery"),
     Act.MANAGE_DOMAINS: _("Add and remove mail domains"),
+    Act.CHANGE_MAILBOX: _("Give somebody another mailbox"),
 }
 
 FIELDS: dict[str, Words] = {

@@ -33,6 +33,10 @@ _NEXT_STEPS = {
         "Speak with the person, and go through what still stands with them: close what is not theirs. "
         "Without a phone they can't choose a new password themselves: give them one, and require contact methods again."
     ),
+    Rule.RENAMED: gettext_lazy("Was it meant? The mailbox is the same, and the name before is an alias still."),
+    Rule.MAILBOX_CHANGED: gettext_lazy(
+        "Was it meant? Whoever has the mailbox reads its mail. Ask the administrator who did it, named in the log."
+    ),
     Rule.FRAUD_REPORTED: gettext_lazy(
         "Somebody asked for codes who is not the owner of the telephone. Reset the password."
     ),
@@ -112,6 +116,8 @@ _HEADLINES = {
     Rule.METHODS_RESET: gettext_lazy("Contact methods were required again"),
     Rule.PASSWORD_AND_METHODS_RESET: gettext_lazy("One administrator reset both password and phones"),
     Rule.ALERT_RECIPIENTS: gettext_lazy("The list of who gets alerts was changed"),
+    Rule.RENAMED: gettext_lazy("A sign-in name was changed"),
+    Rule.MAILBOX_CHANGED: gettext_lazy("Somebody was given another mailbox"),
     Rule.ACTS_REFUSED: gettext_lazy("Administrative acts were refused several times"),
 }
 

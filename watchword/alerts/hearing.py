@@ -256,6 +256,10 @@ def _addresses(event: Event, rule: Rule, user: User) -> list[str]:
     if earlier is not None:
         # Whoever changed the address must not be the only one who hears of it.
         addresses.append(earlier or user.sign_in_name)
+    renamed = event.details.get("sign_in_name") if rule in {Rule.CONTACT_CHANGED, Rule.RENAMED} else None
+    if isinstance(renamed, dict):
+        # The name before is an alias still, unless somebody took it away.
+        addresses += [user.sign_in_name, str(renamed.get("before", ""))]
     return list(dict.fromkeys(address for address in addresses if "@" in address))
 
 

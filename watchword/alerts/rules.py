@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -39,6 +39,8 @@ class Rule(StrEnum):
     MFA_STATE = "mfa_state"
     CONTACT_CHANGED = "contact_changed"
     ADDRESS_SHARED = "address_shared"
+    RENAMED = "renamed"
+    MAILBOX_CHANGED = "mailbox_changed"
     FRAUD_REPORTED = "fraud_reported"
     LOCKED = "locked"
     SOURCE_CLOSED = "source_closed"
@@ -91,6 +93,8 @@ HEARINGS: Mapping[Rule, Hearing] = {
     Rule.ROLE_GIVEN: Hearing(person=True, administrators=True, window=timedelta(0)),
     Rule.MFA_STATE: Hearing(person=True, window=timedelta(0)),
     Rule.CONTACT_CHANGED: Hearing(person=True, link=True, window=timedelta(0)),
+    Rule.RENAMED: Hearing(person=True, administrators=True, link=True, window=timedelta(0)),
+    Rule.MAILBOX_CHANGED: Hearing(person=True, administrators=True, window=timedelta(0)),
     Rule.ADDRESS_SHARED: Hearing(person=True, window=timedelta(0)),
     Rule.FRAUD_REPORTED: Hearing(person=True, administrators=True, link=True),
     Rule.LOCKED: Hearing(person=True, administrators=True, loud=True, link=True, window=DAY),
@@ -122,6 +126,7 @@ _SIMPLE: Mapping[EventKind, Rule] = {
     EventKind.ROLE_GIVEN: Rule.ROLE_GIVEN,
     EventKind.PERSON_CREATED: Rule.ROLE_GIVEN,
     EventKind.ADDRESS_SHARED: Rule.ADDRESS_SHARED,
+    EventKind.MAILBOX_CHANGED: Rule.MAILBOX_CHANGED,
     EventKind.FRAUD_REPORTED: Rule.FRAUD_REPORTED,
     EventKind.SECOND_FACTOR_LOCKED: Rule.LOCKED,
     EventKind.SOURCE_CLOSED: Rule.SOURCE_CLOSED,
@@ -172,9 +177,15 @@ def rule_of(
         case EventKind.SETTINGS_CHANGED:
             return Rule.ALERT_RECIPIENTS if "alert_recipients" in details else None
         case EventKind.PERSON_EDITED:
-            return Rule.CONTACT_CHANGED if "contact_mail" in _list(details.get("fields")) else None
+            return _of_edit(_list(details.get("fields")))
         case _:
             return _SIMPLE.get(kind)
+
+
+def _of_edit(fields: Sequence[object]) -> Rule | None:
+    if "contact_mail" in fields:
+        return Rule.CONTACT_CHANGED
+    return Rule.RENAMED if "sign_in_name" in fields else None
 
 
 def _of_browser(details: Mapping[str, object]) -> Rule | None:

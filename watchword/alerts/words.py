@@ -247,6 +247,28 @@ def _contact(_event: Event) -> Words:
     )
 
 
+def _renamed(event: Event) -> Words:
+    renamed = event.details.get("sign_in_name")
+    before, after = (renamed.get("before"), renamed.get("after")) if isinstance(renamed, dict) else ("", "")
+    return Words(
+        _("Your sign-in name was changed"),
+        _(
+            "From now on you sign in as %(after)s. %(before)s goes on working as another name, mail for it still comes, and the mailbox is the same."
+        )
+        % {"after": after, "before": before},
+        _("If you did not expect this, press the link."),
+    )
+
+
+def _mailbox_changed(event: Event) -> Words:
+    return Words(
+        _("You have another mailbox"),
+        _("An administrator gave your account the mailbox %(after)s. Before it was %(before)s.")
+        % {"after": event.details.get("after", ""), "before": event.details.get("before", "")},
+        _("If you did not expect this, speak with your administrator."),
+    )
+
+
 def _address_shared(event: Event) -> Words:
     return Words(
         _("Somebody else may write as you"),
@@ -365,6 +387,8 @@ _WORDS: dict[Rule, Callable[[Event], Words]] = {
     Rule.MFA_STATE: _mfa_state,
     Rule.CONTACT_CHANGED: _contact,
     Rule.ADDRESS_SHARED: _address_shared,
+    Rule.RENAMED: _renamed,
+    Rule.MAILBOX_CHANGED: _mailbox_changed,
     Rule.FRAUD_REPORTED: _fraud,
     Rule.LOCKED: _locked,
     Rule.SOURCE_CLOSED: _source,

@@ -57,6 +57,7 @@ class EventKind(StrEnum):
     ROLE_TAKEN = "role.taken"
     SEND_AS_GIVEN = "send_as.given"
     SEND_AS_TAKEN = "send_as.taken"
+    MAILBOX_CHANGED = "person.mailbox_changed"
     ADDRESS_SHARED = "person.address_shared"
     INVITATION_MADE = "invitation.made"
     INVITATION_USED = "invitation.used"
@@ -108,6 +109,7 @@ HEARD: frozenset[EventKind] = frozenset(
         EventKind.MFA_STATE_CHANGED,
         EventKind.PERSON_EDITED,
         EventKind.ADDRESS_SHARED,
+        EventKind.MAILBOX_CHANGED,
         EventKind.DISAVOWED,
         EventKind.WARNING_GIVEN_UP,
         EventKind.PASSWORD_AND_METHODS_RESET,

@@ -112,6 +112,18 @@ def is_name_key(name: str) -> bool:
         return False
 
 
+@lru_cache(maxsize=8192)
+def can_be_name(name: str) -> bool:
+    """Whether a name, however it is spelt, holds nothing but the alphabet: mail servers are told no other.
+
+    A path, a mask or a variable in it would be one for them as well.
+    """
+    try:
+        return without_wrapping(name) == name and bool(name_key(name))
+    except NotASignInName:
+        return False
+
+
 def without_detail(key: str) -> str:
     """Return the name to which mail for a normalised name goes: what stands before the delimiter (RFC 5233)."""
     local, _, domain = key.rpartition("@")

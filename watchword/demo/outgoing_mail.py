@@ -32,4 +32,4 @@ def _by_contact(address: str) -> str | None:
     # Contacts are sealed, and can't be searched; the demo has few people.
     people = User.objects.filter(deleted_at=None)
     wished = address.casefold()
-    return next((person.sign_in_name for person in people if person.contact_mail.casefold() == wished), None)
+    return next((person.mailbox_name for person in people if person.contact_mail.casefold() == wished), None)

@@ -194,7 +194,7 @@ def _welcome(user: User, now: datetime) -> None:
         "Once you have registered a telephone, your account's own password stops working there,\n"
         "and an app password opens it instead.\n\nYour demo\n"
     )
-    mailbox_store.deliver(user.sign_in_name, mail.as_bytes(policy=policy.SMTP))
+    mailbox_store.deliver(user.mailbox_name, mail.as_bytes(policy=policy.SMTP))
 
 
 def _plain(text: str) -> str:

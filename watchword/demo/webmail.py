@@ -49,7 +49,7 @@ class MailForm(forms.Form):
 def inbox(request: HttpRequest) -> HttpResponse:
     """List the mails of the person who has signed in."""
     context = {
-        "mails": mailbox_store.inbox(person_of(request).sign_in_name),
+        "mails": mailbox_store.inbox(person_of(request).mailbox_name),
         "host": ports.HOST,
         "ports": ports.kept(Path(settings.WATCHWORD_HOME)),
     }
@@ -58,7 +58,7 @@ def inbox(request: HttpRequest) -> HttpResponse:
 
 def read(request: HttpRequest, key: str) -> HttpResponse:
     """Show one mail."""
-    mail = mailbox_store.read(person_of(request).sign_in_name, key)
+    mail = mailbox_store.read(person_of(request).mailbox_name, key)
     if mail is None:
         raise Http404
     return render(request, "demo/mail_read.html", {"mail": mail})

@@ -17,6 +17,7 @@ from watchword.core.phone_numbers import Unreadable, parse_typed
 from watchword.core.policy import MfaState
 from watchword.directory.administrators import keep_an_administrator
 from watchword.directory.contacts import sealed_contact
+from watchword.directory.mailboxes import new_mailbox
 from watchword.directory.models import (
     Domain,
     MfaCause,
@@ -114,7 +115,11 @@ def create_person(
     try:
         with transaction.atomic():
             user = User.objects.create(
-                organisation=organisation, created_at=now, search_key=_search_key(values), **values
+                organisation=organisation,
+                created_at=now,
+                search_key=_search_key(values),
+                mailbox=new_mailbox(values["sign_in_name"]),
+                **values,
             )
             name = values["sign_in_name"]
             SignInName.objects.create(user=user, name=name, key=name_key(name))
@@ -173,11 +178,12 @@ def edit_person(
             in_clear = [f"{field}_in_clear" for field in ("contact_mail", "directory_phone") if field in changed]
             for field in in_clear:
                 setattr(user, field, "")
-            user.save(update_fields=[*changed, *in_clear, "search_key"])
+            if "sign_in_name" in changed and user.mailbox is None:
+                # The mail stays where it is.
+                user.mailbox = before["sign_in_name"]
+            user.save(update_fields=[*changed, *in_clear, "search_key", "mailbox"])
             if "sign_in_name" in changed:
-                name = values["sign_in_name"]
-                SignInName.objects.filter(user=user, key=name_key(name), is_alias=True).delete()
-                SignInName.objects.filter(user=user, is_alias=False).update(name=name, key=name_key(name))
+                _rename(user, values["sign_in_name"])
             # The warning goes to the address before as well.
             contact = {"earlier_contact": sealed_contact(before["contact_mail"])} if "contact_mail" in changed else {}
             harmless = {
@@ -195,6 +201,13 @@ def edit_person(
         user.refresh_from_db()
         raise BadPerson({"sign_in_name": "taken"}) from None
     return changed
+
+
+def _rename(user: User, name: str) -> None:
+    """Make a name the person's own; the one before stays theirs as an alias, unless it is only spelt otherwise."""
+    key = name_key(name)
+    SignInName.objects.filter(user=user, is_alias=False).exclude(key=key).update(is_alias=True)
+    SignInName.objects.update_or_create(user=user, key=key, defaults={"name": name, "is_alias": False})
 
 
 def add_alias(user: User, name: str, *, by: User | None, now: datetime, origin: Origin = NOWHERE) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db.models import Count, F, Q
 
-from watchword.core.names import is_name_key
+from watchword.core.names import can_be_name, is_name_key
 from watchword.core.policy import MfaState
 from watchword.directory.models import Organisation, SendAs, SignInName, User
 from watchword.directory.roles import Role
@@ -12,7 +12,14 @@ from watchword.directory.roles import Role
 
 def problems() -> list[str]:
     """Return what is not as it must be."""
-    return [*_administrators(), *_disabled_administrators(), *_names(), *_alphabet(), *_send_as()]
+    return [
+        *_administrators(),
+        *_disabled_administrators(),
+        *_names(),
+        *_alphabet(),
+        *_mailboxes(),
+        *_send_as(),
+    ]
 
 
 def _administrators() -> list[str]:
@@ -42,6 +49,20 @@ def _alphabet() -> list[str]:
         f"I3 person {pk} has the name {key!r}, which no sign-in name can be"
         for pk, key in names
         if not is_name_key(key)
+    ]
+
+
+def _mailboxes() -> list[str]:
+    # Who has none yet has the sign-in name's, which then must be nobody else's.
+    shared = User.objects.filter(mailbox=None, sign_in_name__in=User.objects.exclude(mailbox=None).values("mailbox"))
+    names = User.objects.exclude(mailbox=None).values_list("pk", "mailbox").iterator()
+    return [
+        *(f"I12 person {pk} has the mailbox of somebody else" for pk in shared.values_list("pk", flat=True)),
+        *(
+            f"I12 person {pk} has the mailbox {name!r}, which none can be"
+            for pk, name in names
+            if not can_be_name(name)
+        ),
     ]
 
 

@@ -100,6 +100,9 @@ class User(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="users")
     sign_in_name = models.CharField(_("sign-in name"), max_length=254)
+    mailbox = models.CharField(  # noqa: DJ001  (unique: of no mailbox there are many, of an empty name one)
+        max_length=254, null=True, unique=True, help_text="Its name at the mail servers; set once, see mailboxes.py"
+    )
     display_name = models.CharField(_("display name"), max_length=100)
     contact_mail = SealedTextField(
         _("contact mail"),
@@ -148,6 +151,14 @@ class User(models.Model):
 
     is_authenticated = True
     """Django's word for somebody who has signed in; see signin.middleware for nobody."""
+
+    @property
+    def mailbox_name(self) -> str:
+        """The name of the mailbox: what mail servers are told, whatever name was typed.
+
+        A person whom a release without mailboxes created has the sign-in name's until they are renamed.
+        """
+        return self.mailbox or self.sign_in_name
 
     @property
     def standing(self) -> Standing:

@@ -42,6 +42,7 @@ class Act(StrEnum):
     GIVE_SEND_AS = "give_send_as"
     CHANGE_SETTINGS = "change_settings"
     MANAGE_DOMAINS = "manage_domains"
+    CHANGE_MAILBOX = "change_mailbox"
 
 
 ROLE_NAMES: dict[Role, str | Promise] = {

@@ -205,6 +205,7 @@ _WORDS: dict[EventKind, Callable[[Event], str]] = {
     EventKind.PERSON_RESTORED: _said("The account was restored"),
     EventKind.ROLE_GIVEN: _said("An administrative role was given"),
     EventKind.ROLE_TAKEN: _said("An administrative role was taken away"),
+    EventKind.MAILBOX_CHANGED: _said("The account was given another mailbox"),
     EventKind.SEND_AS_GIVEN: _said("You were allowed to write as an address of somebody else"),
     EventKind.ADDRESS_SHARED: _said("Somebody else was allowed to write as one of your addresses"),
     EventKind.SEND_AS_TAKEN: _said("The right to write as an address of somebody else was taken away"),

@@ -15,6 +15,7 @@ from watchword.core.codes import Chance
 from watchword.core.factors import Challenge, Held
 from watchword.core.policy import SECOND_FACTORS, FactorKind, MfaState
 from watchword.directory import actions as directory_actions
+from watchword.directory import mailboxes
 from watchword.directory.administrators import keep_an_administrator, lock_administrators
 from watchword.directory.models import MfaCause, MfaStateChange, User
 from watchword.directory.permission import NotForYourself, StaysEnabled, demand
@@ -314,6 +315,24 @@ def sign_out_own_sessions(
         number = sessions.end_all(user, because="signed_out_everywhere", now=now, except_session=except_session)
         record(EventKind.SESSIONS_ENDED, now=now, subject=user, by=user, origin=origin, details={"number": number})
         return number
+
+
+def change_mailbox(
+    user: User, name: str, *, by: User | None, takes_over: bool, origin: Origin = NOWHERE, now: datetime
+) -> None:
+    """Give a person another mailbox and close what is open; see ``directory.mailboxes.set_mailbox`` for what it raises.
+
+    Open connections are closed under the name that they were opened with.
+    """
+    with transaction.atomic():
+        user = lock_person(user)
+        before = user.mailbox_name
+        holder = mailboxes.holder_of(name)
+        sessions.close_mail(user, because="mailbox_changed", now=now)
+        if holder is not None and holder.pk != user.pk:
+            sessions.close_mail(holder, because="mailbox_changed", now=now)
+        mailboxes.set_mailbox(user, name, by=by, takes_over=takes_over, origin=origin, now=now)
+        assert before != user.mailbox_name
 
 
 def unlock_second_factor(user: User, *, by: User | None, origin: Origin = NOWHERE, now: datetime) -> bool:

@@ -180,9 +180,9 @@ class Revocation(models.Model):
     """Something that a person could come in with has ended; mail daemons read these rows and close connections."""
 
     user_id = models.UUIDField()
-    sign_in_name = models.CharField(max_length=254)
+    mailbox = models.CharField(max_length=254, db_column="sign_in_name")
     at = models.DateTimeField()
     because = models.CharField(max_length=40)
 
     def __str__(self) -> str:
-        return f"{self.sign_in_name}: {self.because}"
+        return f"{self.mailbox}: {self.because}"

@@ -6,6 +6,7 @@ Everything else is an account password and costs one slow hash, so that callers 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from functools import lru_cache
 from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, transaction
+from django.db.models.functions import Coalesce
 
 from watchword.audit import repeats
 from watchword.audit.events import EventKind
@@ -22,11 +24,12 @@ from watchword.core.assurance import Evidence
 from watchword.core.codes import LONGEST_TYPED, normal_app_password
 from watchword.core.database_errors import name_of_trouble
 from watchword.core.factors import Accepted, Held, Rejected
-from watchword.core.names import NotASignInName, name_key
+from watchword.core.names import NotASignInName, can_be_name, name_key
 from watchword.core.policy import Door, FactorKind, MfaState, Policy, Standing
 from watchword.core.restrictions import Misfit, Restrictions
 from watchword.core.signin import Account, Allow, Attempt, Because, Decision, Deny, decide
 from watchword.core.sources import source_of
+from watchword.directory.mailboxes import holder_of
 from watchword.directory.models import SignInName, User
 from watchword.factors import vault
 from watchword.factors.registry import factor_of
@@ -56,6 +59,9 @@ class Secret:
         return self._text
 
 
+logger = logging.getLogger(__name__)
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """May the program that shows this come in?"""
@@ -69,14 +75,23 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Yes, with the canonical sign-in name and the credential that opened; or no, and the log knows why."""
+    """Yes, with the name of the mailbox and the credential that opened; or no, and the log knows why."""
 
     allowed: bool
-    sign_in_name: str = ""
+    mailbox: str = ""
     credential_id: UUID | None = None
 
 
 NO = Answer(allowed=False)
+
+
+def _yes(mailbox: str, credential_id: UUID) -> Answer:
+    """Return the yes for a mailbox that can be one; another name is never handed out, whatever is stored."""
+    if can_be_name(mailbox):
+        return Answer(True, mailbox, credential_id)
+    logger.error("a right password opens nothing: a mailbox can't be called %r; see `watchword verify`", mailbox)
+    return NO
+
 
 PORTION = 1000
 """Mailboxes that are listed at a time."""
@@ -112,9 +127,7 @@ def check_many(questions: Sequence[Question], *, now: datetime) -> list[Answer]:
         refused: list[Happening] = []
         for question, word, hit in zip(questions, lookups, hits, strict=True):
             decision = _judge(hit, question, now)
-            answers.append(
-                Answer(True, hit.sign_in_name, hit.credential_id) if hit and isinstance(decision, Allow) else NO
-            )
+            answers.append(_yes(hit.mailbox, hit.credential_id) if hit and isinstance(decision, Allow) else NO)
             person = hit or named.get(_key(question.name) or "")
             happening = _happening(question, decision, person, now, hit=hit)
             (happenings if isinstance(decision, Allow) else refused).append(happening)
@@ -178,7 +191,7 @@ def check_account_password(question: Question, *, now: datetime) -> Answer:
                 return NO
             record_all([happening])
             vault.note_use([vault.Use(held_before[0].id, now, question.address, question.service)])
-            return Answer(True, asked.sign_in_name, held_before[0].id)
+            return _yes(asked.mailbox_name, held_before[0].id)
 
 
 def _judge_account_password(user: User, version: UUID | None, door: Door, now: datetime) -> Decision:
@@ -195,16 +208,27 @@ _LOOKS_LIKE_A_WRONG_PASSWORD = frozenset({Because.BLOCKED, Because.DELETED, Beca
 """A right password that counts as a wrong one does: how soon one has to wait tells nobody that it was right."""
 
 
-def find_mailbox(name: str) -> str | None:
-    """Return the sign-in name of the person to whom mail for this name belongs; None for nobody, or a deleted one.
+DELIVERING = frozenset({"", "lda", "lmtp"})
+"""Services that ask by an address. All others ask by the mailbox that they were told at a sign-in; the two can differ,
+and an address can be somebody's today whose mailbox is another's."""
 
-    Raises TryLater where the database can't be read now.
+
+def find_mailbox(name: str, service: str = "") -> str | None:
+    """Return the mailbox of this name; None for nobody's, or a deleted person's.
+
+    Where mail is delivered the name is an address, elsewhere a mailbox, or else a name (``doveadm -u``). Raises
+    TryLater where the database can't be read now.
     """
     with trying():
-        user = _people([name]).get(_key(name) or "")
-    if user is None or user.deleted_at is not None:
+        user = None if service in DELIVERING else holder_of(name)
+        if user is None:
+            user = _people([name]).get(_key(name) or "")
+    if user is None or user.deleted_at is not None or not can_be_name(user.mailbox_name):
         return None
-    return user.sign_in_name
+    return user.mailbox_name
+
+
+_MAILBOX = Coalesce("mailbox", "sign_in_name")
 
 
 def find_mailboxes(after: UUID | None) -> list[Mailbox]:
@@ -216,7 +240,7 @@ def find_mailboxes(after: UUID | None) -> list[Mailbox]:
     if after is not None:
         people = people.filter(pk__gt=after)
     with trying():
-        return [Mailbox(pk, name) for pk, name in people.order_by("pk").values_list("pk", "sign_in_name")[:PORTION]]
+        return [Mailbox(pk, name) for pk, name in people.order_by("pk").values_list("pk", _MAILBOX)[:PORTION]]
 
 
 def _hit(question: Question, lookups: Sequence[bytes], found: Mapping[bytes, Found]) -> Found | None:

@@ -131,7 +131,7 @@ def _end_sessions_from_elsewhere(organisation: Organisation, now: datetime) -> N
 def _close_mail_of(people: QuerySet[User], because: str, now: datetime) -> None:
     Revocation.objects.bulk_create(
         [
-            Revocation(user_id=pk, sign_in_name=name, at=now, because=because)
-            for pk, name in people.values_list("pk", "sign_in_name")
+            Revocation(user_id=user.pk, mailbox=user.mailbox_name, at=now, because=because)
+            for user in people.only("pk", "mailbox", "sign_in_name")
         ]
     )

@@ -212,7 +212,7 @@ def end_all(user: User, *, because: str, now: datetime, except_session: Session 
 
 def close_mail(user: User, *, because: str, now: datetime) -> None:
     """Ask the mail daemons to close this person's open connections."""
-    Revocation.objects.create(user_id=user.pk, sign_in_name=user.sign_in_name, at=now, because=because)
+    Revocation.objects.create(user_id=user.pk, mailbox=user.mailbox_name, at=now, because=because)
 
 
 def has_second_proof(session: Session) -> bool:

@@ -15,6 +15,7 @@ from watchword.core.policy import Door, FactorKind, Standing
 from watchword.core.signin import Allow, Attempt, decide
 from watchword.directory import send_as
 from watchword.directory.actions import find_by_name
+from watchword.directory.mailboxes import holder_of
 from watchword.directory.models import User
 from watchword.factors import vault
 from watchword.signin.facts import account_of
@@ -30,7 +31,7 @@ it did not keep out. Whoever signed in so shortly after one signs in once more."
 class SignedIn:
     """A sign-in at a mail server that goes on: when it was asked for, what it rested on, and from where."""
 
-    sign_in_name: str
+    mailbox: str
     credential_id: UUID
     at: datetime
     service: str
@@ -43,7 +44,7 @@ def names_that_may_send_as(address: str, *, now: datetime) -> list[str]:
     Raises TryLater where the database can't be read now.
     """
     with trying():
-        return [user.sign_in_name for user in send_as.senders_of(address, now=now)]
+        return [user.mailbox_name for user in send_as.senders_of(address, now=now)]
 
 
 def may_go_on(name: str, signed_in: SignedIn | None, *, now: datetime) -> bool:
@@ -53,7 +54,8 @@ def may_go_on(name: str, signed_in: SignedIn | None, *, now: datetime) -> bool:
     new sign-in is known. Raises TryLater where the database can't be read now.
     """
     with trying():
-        user = find_by_name(name)
+        # What the mail server knows somebody by is the mailbox that it was told.
+        user = holder_of(name) or find_by_name(name)
         if user is None or user.standing is not Standing.ACTIVE:
             return False
         ended = Revocation.objects.filter(user_id=user.pk)

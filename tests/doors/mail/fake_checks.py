@@ -54,7 +54,7 @@ class FakeChecks:
         self._break(question.name)
         return self._answer(question, ACCOUNT_PASSWORD)
 
-    def find_mailbox(self, name: str) -> str | None:
+    def find_mailbox(self, name: str, service: str) -> str | None:
         self._wait()
         self._break(name)
         return ALICE if name.lower() in (ALICE, "a.lias@harbour.example") else None

@@ -142,7 +142,7 @@ def test_mailboxes_are_found_beside_everything_else() -> None:
     async def scene(desk: Desk, checks: FakeChecks) -> None:
         async def find(name: str) -> Verdict:
             answer: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
-            desk.ask_mailbox(name, answer.set_result)
+            desk.ask_mailbox(name, "lmtp", answer.set_result)
             return await answer
 
         assert await find("A.Lias@harbour.example") == Allowed(ALICE)

@@ -179,6 +179,7 @@ def test_why_something_cannot_be_answered_holds_no_secret() -> None:
 
 def test_a_mailbox_is_asked_for_by_its_name() -> None:
     assert look_up("userdb/Alice@harbour.example") == AskMailbox("Alice@harbour.example")
+    assert look_up("userdb/lmtp/Alice@harbour.example") == AskMailbox("Alice@harbour.example", "lmtp")
 
 
 def test_answers_are_one_line_of_json() -> None:

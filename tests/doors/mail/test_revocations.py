@@ -78,10 +78,10 @@ def test_rows_are_read_by_their_number() -> None:
     import uuid
 
     made = [
-        Revocation.objects.create(user_id=uuid.uuid4(), sign_in_name=f"{name}@x", at=NOW, because="blocked").pk
+        Revocation.objects.create(user_id=uuid.uuid4(), mailbox=f"{name}@x", at=NOW, because="blocked").pk
         for name in ("alice", "bob", "carol")
     ]
-    assert [(found.id, found.sign_in_name) for found in rows_after(made[0])] == [
+    assert [(found.id, found.mailbox) for found in rows_after(made[0])] == [
         (made[1], "bob@x"),
         (made[2], "carol@x"),
     ]

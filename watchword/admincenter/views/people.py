@@ -186,7 +186,8 @@ def _take_over(request: HttpRequest, user: User, form: PersonForm, aliases: list
     for alias in set(aliases) - set(wished):
         actions.remove_alias(user, alias, by=by, now=now, origin=origin)
     for alias in wished:
-        if alias not in aliases:
+        # The name before a rename is an alias already.
+        if alias not in aliases and not user.names.filter(name=alias, is_alias=True).exists():
             actions.add_alias(user, alias, by=by, now=now, origin=origin)
     if "roles" in form.fields:
         before, after = user.roles, form.wished_roles()

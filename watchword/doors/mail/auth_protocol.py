@@ -78,9 +78,9 @@ def greeting(process_id: int, connection: int, cookie: bytes) -> bytes:
     ).encode()
 
 
-def allowed(request: int, sign_in_name: str) -> bytes:
+def allowed(request: int, mailbox: str) -> bytes:
     """Return the answer for somebody who may come in; mail servers go on with this name."""
-    return f"OK\t{request}\tuser={tab_escape(sign_in_name)}\n".encode()
+    return f"OK\t{request}\tuser={tab_escape(mailbox)}\n".encode()
 
 
 def refused(request: int, name: str = "") -> bytes:

@@ -54,10 +54,10 @@ class DatabaseChecks:
         close_old_connections()
         return one_shot.check_account_password(question, now=now)
 
-    def find_mailbox(self, name: str) -> str | None:
-        """Return the sign-in name to whom a mail address belongs."""
+    def find_mailbox(self, name: str, service: str) -> str | None:
+        """Return the mailbox of a name, as the service that asks means it."""
         close_old_connections()
-        return one_shot.find_mailbox(name)
+        return one_shot.find_mailbox(name, service)
 
     def find_mailboxes(self, after: UUID | None) -> Sequence[Mailbox]:
         """Return a portion of all mailboxes, those after the one with this id."""

@@ -93,11 +93,11 @@ class Door:
         return True
 
     def note_sign_in(
-        self, sign_in_name: str, credential_id: UUID | None, question: Question, at: datetime, process: int = 0
+        self, mailbox: str, credential_id: UUID | None, question: Question, at: datetime, process: int = 0
     ) -> None:
         """Remember an allowed sign-in to send, so that its messages can be traced to it."""
         if credential_id is not None and question.service == "smtp":
-            signed_in = SignedIn(sign_in_name, credential_id, at, question.service, question.address)
+            signed_in = SignedIn(mailbox, credential_id, at, question.service, question.address)
             self.submissions.note(process, signed_in)
 
     def forget(self, connection: Connection) -> None:
@@ -301,9 +301,9 @@ class AuthConnection(Connection):
     def _tell(self, request: int, name: str, question: Question, at: datetime, verdict: Verdict) -> None:
         if self._conversation.answered(request):
             match verdict:
-                case Allowed(sign_in_name, credential_id):
-                    self.door.note_sign_in(sign_in_name, credential_id, question, at, self._conversation.process)
-                    self.send(auth_protocol.allowed(request, sign_in_name))
+                case Allowed(mailbox, credential_id):
+                    self.door.note_sign_in(mailbox, credential_id, question, at, self._conversation.process)
+                    self.send(auth_protocol.allowed(request, mailbox))
                 case Refused():
                     self.send(auth_protocol.refused(request, name))
                 case Later() if self._conversation.understands_later:

@@ -35,7 +35,7 @@ MOST_LOOK_UPS_WAITING = 256
 class Allowed:
     """Yes; the canonical sign-in name, which is also the name of the mailbox, and what the sign-in rested on."""
 
-    sign_in_name: str
+    mailbox: str
     credential_id: UUID | None = None
 
 
@@ -66,7 +66,7 @@ class Checks(Protocol):
     def check_account_password(self, question: Question, *, now: datetime) -> Answer:
         """Answer one question with anything else."""
 
-    def find_mailbox(self, name: str) -> str | None:
+    def find_mailbox(self, name: str, service: str) -> str | None:
         """Return the sign-in name to whom a mail address belongs."""
 
     def find_mailboxes(self, after: UUID | None) -> Sequence[Mailbox]:
@@ -114,11 +114,11 @@ class Desk:
             self._accounts_waiting += 1
             self._start(self._check_account_password(question, tell))
 
-    def ask_mailbox(self, name: str, tell: Tell) -> None:
+    def ask_mailbox(self, name: str, service: str, tell: Tell) -> None:
         """Have a mailbox found; ``tell`` is called once, in the event loop."""
 
         def find() -> Verdict:
-            found = self._checks.find_mailbox(name)
+            found = self._checks.find_mailbox(name, service)
             return Allowed(found) if found is not None else REFUSED
 
         self._look_up(find, tell, "a mailbox")
@@ -135,9 +135,9 @@ class Desk:
         """Ask whether one message more may be sent; ``tell`` is called once, in the event loop."""
         self._look_up(lambda: self._checks.may_go_on(name, signed_in, now=self._clock()), tell, "a message")
 
-    def was_let_in_since(self, sign_in_name: str, moment: datetime) -> bool:
+    def was_let_in_since(self, mailbox: str, moment: datetime) -> bool:
         """Whether a person was let in after a moment of the last minute."""
-        last = self._recently.get(sign_in_name)
+        last = self._recently.get(mailbox)
         return last is not None and last >= moment
 
     async def finish(self) -> None:
@@ -188,8 +188,8 @@ class Desk:
 
     def _tell(self, tell: Tell, verdict: Verdict) -> None:
         if isinstance(verdict, Allowed):
-            self._recently.pop(verdict.sign_in_name, None)
-            self._recently[verdict.sign_in_name] = self._clock()
+            self._recently.pop(verdict.mailbox, None)
+            self._recently[verdict.mailbox] = self._clock()
             while len(self._recently) > MOST_WAITING:
                 del self._recently[next(iter(self._recently))]
         _pass_on(tell, verdict)
@@ -236,7 +236,7 @@ def _pass_on[T](tell: Callable[[T], None], answer: T) -> None:
 
 
 def _verdict(answer: Answer) -> Verdict:
-    return Allowed(answer.sign_in_name, answer.credential_id) if answer.allowed else REFUSED
+    return Allowed(answer.mailbox, answer.credential_id) if answer.allowed else REFUSED
 
 
 def _complain(what: str, error: Exception) -> None:

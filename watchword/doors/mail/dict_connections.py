@@ -38,9 +38,10 @@ class DictConnection(Connection):
                 self.asked()
                 tell = functools.partial(self._tell_password, self._place(), question, datetime.now(UTC))
                 self.door.desk.ask(question, tell)
-            case dict_protocol.AskMailbox(name):
+            case dict_protocol.AskMailbox(name, service):
                 self.asked()
-                self.door.desk.ask_mailbox(name, functools.partial(self._tell, self._place(), dict_protocol.mailbox_of))
+                told = functools.partial(self._tell, self._place(), dict_protocol.mailbox_of)
+                self.door.desk.ask_mailbox(name, service, told)
             case dict_protocol.AskAll(most):
                 self.asked()
                 self.door.desk.ask_mailboxes(None, functools.partial(self._tell_all, self._place(), [], most))
@@ -88,13 +89,13 @@ class DictConnection(Connection):
     def _tell_password(self, place: list[bytes], question: Question, at: datetime, verdict: Verdict) -> None:
         if isinstance(verdict, Allowed):
             # A Postfix that asks Dovecot for sign-ins, and Dovecot's own submission service, come this way.
-            self.door.note_sign_in(verdict.sign_in_name, verdict.credential_id, question, at)
+            self.door.note_sign_in(verdict.mailbox, verdict.credential_id, question, at)
         self._tell(place, dict_protocol.let_in, verdict)
 
     def _tell(self, place: list[bytes], found: dict_protocol.Found, verdict: Verdict) -> None:
         match verdict:
-            case Allowed(sign_in_name):
-                self._fill(place, found(sign_in_name))
+            case Allowed(mailbox):
+                self._fill(place, found(mailbox))
             case Refused():
                 self._fill(place, dict_protocol.NOT_FOUND)
             case Later():

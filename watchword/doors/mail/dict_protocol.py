@@ -9,7 +9,7 @@ a quote or backslash within a field:
 
     sealed/KEY-ID/NAME"SEALED PASSWORD"SERVICE"ADDRESS
     passdb/NAME"PASSWORD"SERVICE"ADDRESS             the same in clear, for a Dovecot without its encrypting plug-in
-    userdb/NAME
+    userdb/SERVICE/NAME
 
 Dovecot 2.4 has protocol 4, which differs in nothing that we use, but no longer asks a dict for passwords.
 Source: Dovecot's documentation, developers/design/dict_protocol.
@@ -59,9 +59,10 @@ class AskPassword:
 
 @dataclass(frozen=True, slots=True)
 class AskMailbox:
-    """Whose mailbox is this name?"""
+    """Whose mailbox is this name? ``service`` is Dovecot's word for who asks; empty in a configuration of before."""
 
     name: str
+    service: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,14 +130,14 @@ def found(fields: dict[str, str | None]) -> bytes:
     return f"O{tab_escape(json.dumps(fields))}\n".encode()
 
 
-def let_in(sign_in_name: str) -> bytes:
+def let_in(mailbox: str) -> bytes:
     """Return the answer for a right password: Dovecot has nothing left to compare, and takes over the name."""
-    return found({"password": None, "nopassword": "y", "user": sign_in_name})
+    return found({"password": None, "nopassword": "y", "user": mailbox})
 
 
-def mailbox_of(sign_in_name: str) -> bytes:
+def mailbox_of(mailbox: str) -> bytes:
     """Return the answer for a name with a mailbox; user id, group id and home stand in Dovecot's configuration."""
-    return found({"user": sign_in_name})
+    return found({"user": mailbox})
 
 
 def mailboxes(names: Iterable[str]) -> bytes:
@@ -173,7 +174,9 @@ def _look_up(key: str, ring: KeyRing) -> Command:
         case "passdb":
             return _password(rest, None, "")
         case "userdb":
-            return AskMailbox(rest) if 0 < len(rest) <= LONGEST_NAME and not is_harmful(rest) else Refuse()
+            # Neither a service nor a name holds a slash, except what nobody can be called.
+            service, _, name = rest.partition("/") if "/" in rest else ("", "", rest)
+            return AskMailbox(name, service) if 0 < len(name) <= LONGEST_NAME and not is_harmful(name) else Refuse()
         case _:
             return Unanswerable("an unknown key was looked up: print Dovecot's configuration anew")
 

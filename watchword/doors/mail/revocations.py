@@ -46,7 +46,7 @@ class Row:
     """One ending of access."""
 
     id: int
-    sign_in_name: str
+    mailbox: str
     at: datetime
 
 
@@ -63,7 +63,7 @@ def rows_after(number: int) -> list[Row]:
 
 
 def _rows(found: Iterable[Revocation]) -> list[Row]:
-    return [Row(row.pk, row.sign_in_name, row.at) for row in found]
+    return [Row(row.pk, row.mailbox, row.at) for row in found]
 
 
 class Ledger:
@@ -92,9 +92,9 @@ class Ledger:
         return new
 
 
-def command_for(template: Sequence[str], sign_in_name: str) -> list[str]:
+def command_for(template: Sequence[str], mailbox: str) -> list[str]:
     """Return the command that closes one person's connections; the name is one argument, whatever it holds."""
-    return [word.replace("{user}", sign_in_name) for word in template]
+    return [word.replace("{user}", mailbox) for word in template]
 
 
 class Watcher:
@@ -150,26 +150,26 @@ class Watcher:
             self._thread.shutdown(wait=False)
 
     def _act(self, rows: Sequence[Row]) -> None:
-        for name in dict.fromkeys(row.sign_in_name for row in rows):
+        for name in dict.fromkeys(row.mailbox for row in rows):
             kick = asyncio.get_running_loop().create_task(self._close_connections(name))
             self._kicks.add(kick)
             kick.add_done_callback(self._kicks.discard)
 
-    async def _close_connections(self, sign_in_name: str) -> None:
+    async def _close_connections(self, mailbox: str) -> None:
         try:
-            await self._kick_twice(sign_in_name)
+            await self._kick_twice(mailbox)
         except Exception as error:  # noqa: BLE001  (one person's trouble is that one's)
-            log.error("connections of %r were not closed: %s", sign_in_name, cause_of(error))
+            log.error("connections of %r were not closed: %s", mailbox, cause_of(error))
 
-    async def _kick_twice(self, sign_in_name: str) -> None:
+    async def _kick_twice(self, mailbox: str) -> None:
         since = datetime.now(UTC) - timedelta(seconds=SECOND_LOOK_SECONDS)
-        await self._kick(sign_in_name)
-        if self._was_let_in_since(sign_in_name, since):
+        await self._kick(mailbox)
+        if self._was_let_in_since(mailbox, since):
             await asyncio.sleep(SECOND_LOOK_SECONDS)
-            await self._kick(sign_in_name)
+            await self._kick(mailbox)
 
-    async def _kick(self, sign_in_name: str) -> None:
-        command = command_for(self._template, sign_in_name)
+    async def _kick(self, mailbox: str) -> None:
+        command = command_for(self._template, mailbox)
         async with self._places:
             try:
                 process = await asyncio.create_subprocess_exec(
@@ -180,12 +180,12 @@ class Watcher:
                     stderr=asyncio.subprocess.PIPE,
                 )
             except (OSError, ValueError) as error:
-                log.error("connections of %r can't be closed: %s can't be run: %s", sign_in_name, command[0], error)
+                log.error("connections of %r can't be closed: %s can't be run: %s", mailbox, command[0], error)
                 return
             try:
                 _, complaint = await asyncio.wait_for(process.communicate(), COMMAND_SECONDS)
             except TimeoutError:
-                log.error("connections of %r were not closed: %s took too long", sign_in_name, command[0])
+                log.error("connections of %r were not closed: %s took too long", mailbox, command[0])
                 return
             finally:
                 if process.returncode is None:
@@ -196,10 +196,10 @@ class Watcher:
         if process.returncode not in (0, NOBODY_CONNECTED):
             log.error(
                 "connections of %r were not closed: %s returned %s: %r",
-                sign_in_name,
+                mailbox,
                 command[0],
                 process.returncode,
                 complaint.decode("utf-8", "replace")[:500],
             )
         elif process.returncode == 0:
-            log.info("open connections of %r were closed", sign_in_name)
+            log.info("open connections of %r were closed", mailbox)

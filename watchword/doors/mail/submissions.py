@@ -24,12 +24,12 @@ class Submissions:
         """Take note of an allowed sign-in; ``process`` is 0 where the client didn't tell its own."""
         if process:
             _put(self._by_process, process, signed_in)
-        _put(self._by_address, (signed_in.sign_in_name, signed_in.address), signed_in)
+        _put(self._by_address, (signed_in.mailbox, signed_in.address), signed_in)
 
     def find(self, name: str, process: int, address: str) -> SignedIn | None:
         """Return the sign-in that a message under this name rests on, or None if it isn't known."""
         found = self._by_process.get(process)
-        if found is not None and found.sign_in_name == name:
+        if found is not None and found.mailbox == name:
             return found
         return self._by_address.get((name, address))
 

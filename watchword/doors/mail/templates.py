@@ -48,7 +48,7 @@ default_pass_scheme = plain
 
 # Dovecot writes this line into its log when a look-up fails. So the password is encrypted first.
 password_key = sealed/@ID@/%Eu"%{encrypt;algorithm=@ALGORITHM@,key=@KEY@:password}"%s"%r
-user_key = userdb/%u
+user_key = userdb/%s/%u
 """
 
 DOVECOT_2_4 = """\

@@ -23,7 +23,8 @@ from watchword.factors.vault.store import APP_PASSWORD_PURPOSE, key_ring
 _SELECT = f"""
     SELECT held.lookup, held.id, held.label, held.suspended_at IS NOT NULL, held.revoked_at IS NOT NULL,
         held.frozen_at IS NOT NULL, held.restrictions, held.last_used_address,
-        person.id, person.sign_in_name, person.organisation_id, person.mfa_state,
+        person.id, person.sign_in_name, COALESCE(person.mailbox, person.sign_in_name), person.organisation_id,
+        person.mfa_state,
         person.blocked_at IS NOT NULL, person.deleted_at IS NOT NULL, organisation.app_passwords_allowed, named.key
     FROM {Credential._meta.db_table} held
     JOIN {User._meta.db_table} person ON person.id = held.user_id
@@ -62,6 +63,7 @@ class Found:
     last_used_address: str
     id: UUID
     sign_in_name: str
+    mailbox: str
     organisation_id: int
     mfa_state: str
     is_blocked: bool
@@ -85,7 +87,7 @@ def find_by_lookups(asked: Collection[bytes]) -> dict[bytes, Found]:
     found: dict[bytes, Found] = {}
     for row in rows:
         lookup, pk, label, suspended, revoked, frozen, limits, last_address = row[:8]
-        user, name, organisation, state, blocked, deleted, allowed, key = row[8:]
+        user, name, mailbox, organisation, state, blocked, deleted, allowed, key = row[8:]
         digest = bytes(lookup)
         earlier = found.get(digest)
         found[digest] = Found(
@@ -99,6 +101,7 @@ def find_by_lookups(asked: Collection[bytes]) -> dict[bytes, Found]:
             last_used_address=last_address,
             id=_uuid(user),
             sign_in_name=name,
+            mailbox=mailbox,
             organisation_id=organisation,
             mfa_state=state,
             is_blocked=bool(blocked),

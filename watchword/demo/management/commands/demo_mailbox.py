@@ -72,7 +72,7 @@ def _newest() -> int:
 
 def _since(newest: int) -> list[tuple[int, str]]:
     try:
-        return list(Revocation.objects.filter(id__gt=newest).order_by("id").values_list("id", "sign_in_name"))
+        return list(Revocation.objects.filter(id__gt=newest).order_by("id").values_list("id", "mailbox"))
     except DatabaseError:
         return []
     finally:
