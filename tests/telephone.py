@@ -18,6 +18,7 @@ class Telephone:
     def __init__(self) -> None:
         self.received: list[Outgoing] = []
         self.broken: DeliveryFailed | None = None
+        self.answers = Result.SENT
 
     def send(self, outgoing: Outgoing, *, timeout_seconds: float) -> Handed:
         """Keep the message, or fail as the test wishes."""
@@ -25,7 +26,7 @@ class Telephone:
         if self.broken is not None:
             raise self.broken
         self.received.append(outgoing)
-        return Handed(reference=f"ref-{len(self.received)}")
+        return Handed(reference=f"ref-{len(self.received)}", result=self.answers)
 
     @property
     def code(self) -> str:

@@ -21,7 +21,8 @@ from watchword.core.factors import Reason
 from watchword.core.policy import Door, FactorKind, MfaState, Way
 from watchword.core.signin import Because, SetUpFirst
 from watchword.delivery import routing
-from watchword.delivery.budget import Rule, budget_of
+from watchword.delivery.budget import Rule, budget_of, telephone_of
+from watchword.delivery.channel import Result
 from watchword.delivery.guard import Budget
 from watchword.delivery.models import Delivery, Refusal, Tally
 from watchword.delivery.texts import text_of
@@ -150,6 +151,7 @@ def test_fld_03_one_victim_gets_ten_messages_a_day_whoever_asks(world: World, te
 
 def test_fld_04_a_hundred_sign_ins_with_the_right_password_mark_it_as_known(world: World, telephone: Telephone) -> None:
     """Ten texts at most leave, the owner and the administrators hear of it, and a new password is asked for."""
+    telephone.answers = Result.DELIVERED
     for which in range(100):
         now = world.now + which * 10 * MINUTE
         attempt = pass_password(world, world.alice, now=now)
@@ -182,6 +184,62 @@ def test_fld_04_neither_a_typed_code_nor_a_carrier_that_is_down_marks_a_password
         if what == "a code was typed" and which == 3:
             service.answer(attempt, FactorKind.PHONE, telephone.code, now=world.now + later)
     assert Refusal.objects.filter(rule=Rule.NUMBER_DAY).exists()
+    assert not Event.objects.filter(kind=EventKind.PASSWORD_MARKED_KNOWN).exists()
+
+
+def press_all_day(world: World) -> None:
+    """Ask for a code every 20 minutes until the number's day is over, and once more; none is typed."""
+    for which in range(12):
+        send(world, pass_password(world, world.alice, now=world.now + which * 20 * MINUTE), later=which * 20 * MINUTE)
+
+
+def test_fld_04_a_carrier_that_is_late_marks_nobodys_password(world: World, telephone: Telephone) -> None:
+    """What came when its code was dead, and what a channel that reports arrivals never reported, arrived for nobody."""
+    for which in range(12):
+        at = which * 20 * MINUTE
+        send(world, pass_password(world, world.alice, now=world.now + at), later=at)
+        if which % 2:
+            newest = Delivery.objects.order_by("-created_at")[:1].values("pk")
+            late = world.now + at + 10 * MINUTE
+            Delivery.objects.filter(pk__in=newest).update(result=Result.DELIVERED, changed_at=late)
+    assert Refusal.objects.filter(rule=Rule.NUMBER_DAY, user=world.alice).exists()
+    assert not Event.objects.filter(kind=EventKind.PASSWORD_MARKED_KNOWN).exists()
+
+
+@pytest.mark.parametrize(("typed", "is_marked"), [(5, True), (2, False), (0, False)])
+def test_fld_04_without_receipts_a_text_arrived_if_others_typed_theirs_at_that_time(
+    world: World, telephone: Telephone, typed: int, is_marked: bool
+) -> None:
+    bob = world.bob
+    for which in range(12):
+        at = world.now + which * 20 * MINUTE
+        Delivery.objects.bulk_create(
+            Delivery(
+                organisation=bob.organisation,
+                user=bob,
+                way=Way.TEXT,
+                purpose="sign_in",
+                **telephone_of("+4915199999999").row(),
+                result=Result.SENT,
+                channel="telephone",
+                created_at=at,
+                changed_at=at,
+                entered_at=at if one < typed else None,
+            )
+            for one in range(5)
+        )
+    press_all_day(world)
+    assert Event.objects.filter(kind=EventKind.PASSWORD_MARKED_KNOWN).exists() is is_marked
+
+
+def test_fld_04_a_code_that_is_typed_too_late_clears_its_reader(world: World, telephone: Telephone) -> None:
+    telephone.answers = Result.DELIVERED
+    attempt = pass_password(world, world.alice, now=world.now)
+    send(world, attempt)
+    late = service.answer(attempt, FactorKind.PHONE, telephone.code, now=world.now + 6 * MINUTE)
+    assert late == service.Refused(Reason.TOO_LATE)
+    press_all_day(world)
+    assert Refusal.objects.filter(rule=Rule.NUMBER_DAY, user=world.alice).exists()
     assert not Event.objects.filter(kind=EventKind.PASSWORD_MARKED_KNOWN).exists()
 
 

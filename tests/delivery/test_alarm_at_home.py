@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
+from django.db.models import F
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,7 +14,7 @@ from tests.delivery.test_budget import ask, many, number, rule_of, wish
 from tests.world import World
 from watchword.core.policy import Limits, Way
 from watchword.delivery import alarm, guard, tallies
-from watchword.delivery.budget import Free, Rule, telephone_of
+from watchword.delivery.budget import Free, NotBefore, Rule, telephone_of
 from watchword.delivery.channel import Result
 from watchword.delivery.guard import Budget
 from watchword.delivery.models import Closure, Delivery
@@ -111,3 +113,64 @@ def test_at_the_latest_all_the_codes_that_are_looked_at_close_it(typed_of_each: 
     untyped = [one for one, is_typed in newest if not is_typed]
     if guard.is_pumping(len(newest), len(newest) - len(untyped), Budget(frozenset())):
         assert len(set(untyped)) >= alarm.NUMBERS_AT_HOME
+
+
+# A carrier that is late.
+
+LATE = timedelta(minutes=10)
+
+
+def untyped(people: list[User], at: datetime, *, purpose: str = "register", **columns: Any) -> None:
+    """Let a code have left for a number of each that was not typed while it lived."""
+    for which, user in enumerate(people):
+        asked_in_vain(user, number(which), at)
+    Delivery.objects.filter(purpose="register", user__in=people).update(purpose=purpose, **columns)
+
+
+def test_codes_that_are_typed_too_late_prove_readers_and_close_nothing(world: World, people: list[User]) -> None:
+    untyped(people[:40], world.now - timedelta(hours=1), typed_late_at=world.now - timedelta(minutes=50))
+    assert ask(people[41], number(90), world.now) == Free()
+
+
+@pytest.mark.parametrize("country", ["DE", "AT"])
+def test_what_a_carrier_delivers_too_late_or_not_yet_closes_nothing(
+    world: World, people: list[User], country: str
+) -> None:
+    """Ten codes came after their death and thirty have not come, on a channel that reports what arrives."""
+    begun = world.now - timedelta(hours=1)
+    untyped(people[:40], begun, channel="slow", country=country)
+    Delivery.objects.filter(user__in=people[:10]).update(result=Result.DELIVERED, changed_at=begun + LATE)
+    assert ask(people[41], number(90) if country == "DE" else "+43660990000", world.now) == Free()
+
+
+@pytest.mark.parametrize("channel", ["slow", "another"])
+def test_what_arrived_in_time_and_was_not_typed_closes_it(world: World, people: list[User], channel: str) -> None:
+    """Also what another channel took that reports nothing."""
+    untyped(people[:40], world.now - timedelta(hours=1), channel=channel)
+    arrived = people[:40] if channel == "slow" else people[40:41]
+    untyped(people[40:41], world.now - timedelta(hours=2), channel="slow")
+    Delivery.objects.filter(user__in=arrived).update(
+        result=Result.DELIVERED, changed_at=F("created_at") + timedelta(seconds=9)
+    )
+    assert rule_of(ask(people[41], number(90), world.now)) is Rule.COUNTRY_CLOSED
+
+
+@pytest.mark.parametrize(("signing_in", "closes"), [(12, False), (4, True)])
+def test_sign_ins_that_are_not_typed_either_mean_the_carrier(
+    world: World, people: list[User], signing_in: int, closes: bool
+) -> None:
+    """A few accounts that ask for codes to proven numbers are no excuse for what goes to new ones."""
+    for turn in range(3):
+        untyped(people[:signing_in], world.now - timedelta(minutes=40 - turn), purpose="sign_in")
+    untyped(people[:35], world.now - timedelta(hours=1))
+    verdict = ask(people[41], number(90), world.now)
+    assert (rule_of(verdict) is Rule.COUNTRY_CLOSED) is closes
+
+
+def test_a_closure_at_home_ends_after_an_hour_and_one_abroad_after_a_day(world: World, people: list[User]) -> None:
+    for country, to in (("DE", number(90)), ("AT", "+43660990000")):
+        Delivery.objects.all().delete()
+        untyped(people[:35], world.now - timedelta(hours=1), country=country)
+        tallies.add(world.organisation.pk, world.now, country, Way.TEXT, is_new=True, asked=35)
+        lasts = timedelta(hours=1) if country == "DE" else timedelta(days=1)
+        assert ask(people[41], to, world.now) == NotBefore(world.now + lasts, Rule.COUNTRY_CLOSED)

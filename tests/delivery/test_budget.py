@@ -41,10 +41,12 @@ def number(which: int) -> str:
     return f"+49151{10_000 * which:08d}"
 
 
-def ask(user: User, to: str, now: datetime, *, is_new: bool = True, way: Way = Way.TEXT) -> Free | NotBefore:
+def ask(
+    user: User, to: str, now: datetime, *, is_new: bool = True, way: Way = Way.TEXT, extension: str = ""
+) -> Free | NotBefore:
     """Ask the guard and, if it lets one out, write it down as the sign-in does."""
     with transaction.atomic():
-        telephone = telephone_of(to)
+        telephone = telephone_of(to, extension)
         verdict = may_send(user, telephone, way, sends_in_attempt=0, is_new=is_new, now=now)
         if isinstance(verdict, Free):
             Delivery.objects.create(
@@ -247,14 +249,17 @@ def newcomer(world: World) -> User:
 def test_a_country_is_closed_for_new_numbers_and_the_administrators_hear_of_it(world: World, newcomer: User) -> None:
     pump(world, 20, 4, world.now - timedelta(minutes=30))
     verdict = ask(newcomer, number(1), world.now)
-    assert verdict == NotBefore(world.now + timedelta(days=1), Rule.COUNTRY_CLOSED)
+    assert verdict == NotBefore(world.now + timedelta(hours=1), Rule.COUNTRY_CLOSED)
     closure = Closure.objects.get()
     assert (closure.country, closure.sent, closure.entered) == ("DE", 20, 4)
     assert Event.objects.filter(kind=EventKind.COUNTRY_CLOSED).count() == 1
     assert ask(newcomer, number(1), world.now, is_new=False) == Free(), "proven numbers go on"
-    assert rule_of(ask(newcomer, number(1), world.now + timedelta(hours=23))) is Rule.COUNTRY_CLOSED
+    assert rule_of(ask(newcomer, number(1), world.now + timedelta(minutes=59))) is Rule.COUNTRY_CLOSED
     assert Closure.objects.count() == 1
-    assert ask(newcomer, number(1), world.now + timedelta(days=1, minutes=1)) == Free()
+    after = world.now + timedelta(hours=1, minutes=1)
+    assert ask(newcomer, number(1), after) == Free(), "what closed it is not held against it twice"
+    pump(world, 20, 4, after + timedelta(minutes=1))
+    assert rule_of(ask(newcomer, number(2), after + timedelta(minutes=30))) is Rule.COUNTRY_CLOSED
 
 
 @pytest.mark.parametrize(
@@ -290,17 +295,79 @@ def test_after_an_administrator_reopened_a_country_only_what_follows_counts(worl
     assert Closure.objects.count() == 2
 
 
-def test_neighbours_are_refused_after_ten_that_nobody_typed(world: World, newcomer: User) -> None:
-    people = many(world, 12)
-    block = [f"+491512345{n:04d}" for n in range(1, 13)]
-    answers = [ask(user, to, world.now) for user, to in zip(people, block, strict=True)]
-    assert [rule_of(answer) for answer in answers] == [None] * 10 + [Rule.RANGE_HOUR] * 2
-    Delivery.objects.filter(user=people[0]).update(entered_at=world.now)
+def fleet(count: int) -> list[str]:
+    """Numbers that differ in their last four digits."""
+    return [f"+491512345{n:04d}" for n in range(1, count + 1)]
+
+
+def test_neighbours_are_refused_after_ten_that_nobody_typed_in_time(world: World, newcomer: User) -> None:
+    people, block = many(world, 12), fleet(12)
+    answers = [ask(user, to, world.now) for user, to in zip(people[:10], block, strict=False)]
+    assert answers == [Free()] * 10
+    later = world.now + timedelta(minutes=5)
+    assert rule_of(ask(people[10], block[10], later)) is Rule.RANGE_HOUR
+    Delivery.objects.filter(user=people[0]).update(typed_late_at=later)
     Delivery.objects.filter(user=people[1]).update(result=Result.FAILED)
-    assert ask(people[10], block[10], world.now) == Free()
-    assert ask(people[11], block[11], world.now) == Free()
-    assert rule_of(ask(newcomer, "+4915123450099", world.now)) is Rule.RANGE_HOUR
-    assert ask(newcomer, "+4915123450099", world.now + timedelta(hours=1, seconds=1)) == Free()
+    assert ask(people[10], block[10], later) == Free()
+    assert ask(people[11], block[11], later) == Free(), "one that just left is not held against the next"
+    assert rule_of(ask(newcomer, "+4915123450099", later + timedelta(minutes=5))) is Rule.RANGE_HOUR
+    assert ask(newcomer, "+4915123450099", later + timedelta(hours=1, seconds=1)) == Free()
+
+
+def test_a_company_registers_forty_neighbours_within_twenty_seconds(world: World, newcomer: User) -> None:
+    people, block = many(world, 40), fleet(40)
+    answers = [
+        ask(user, to, world.now + timedelta(seconds=which / 2))
+        for which, (user, to) in enumerate(zip(people, block, strict=True))
+    ]
+    assert answers == [Free()] * 40
+
+
+def test_a_burst_of_neighbours_is_as_large_as_the_organisation(world: World, newcomer: User) -> None:
+    """Ten, and one for each person; then it is worth waiting five minutes and not an hour."""
+    there_are = User.objects.filter(organisation=world.organisation, deleted_at=None).count()
+    people = many(world, 30)
+    answers = [
+        ask(people[which % 30], to, world.now + timedelta(seconds=which))
+        for which, to in enumerate(fleet(10 + there_are + 30 + 1))
+    ]
+    assert [rule_of(answer) for answer in answers[:-1]] == [None] * (len(answers) - 1)
+    assert answers[-1] == NotBefore(world.now + timedelta(minutes=5), Rule.RANGE_HOUR)
+
+
+def test_each_proven_neighbour_leaves_room_for_five_that_nobody_typed(world: World, newcomer: User) -> None:
+    people, block = many(world, 18), fleet(18)
+    for user, to in zip(people[:17], block, strict=False):
+        assert ask(user, to, world.now) == Free()
+    Delivery.objects.filter(user__in=people[:1]).update(entered_at=world.now, created_at=world.now - timedelta(days=30))
+    later = world.now + timedelta(minutes=6)
+    assert rule_of(ask(people[17], block[17], later)) is Rule.RANGE_HOUR, "16 untyped beside one that was"
+    Delivery.objects.filter(user__in=people[:2]).update(entered_at=world.now)
+    assert ask(people[17], block[17], later) == Free()
+
+
+def test_desks_behind_one_switchboard_are_telephones_of_their_own(world: World) -> None:
+    """Twenty people register in a morning, each an extension of one number, and sign in by it on another one."""
+    people = many(world, 20)
+    for is_new, morning in ((True, world.now), (False, world.now + timedelta(days=5))):
+        for which, user in enumerate(people):
+            at = morning + timedelta(minutes=which)
+            assert ask(user, "+4930123456", at, is_new=is_new, way=Way.CALL, extension=str(100 + which)) == Free()
+            Delivery.objects.filter(user=user, entered_at=None).update(entered_at=at)
+
+
+def test_extensions_that_nobody_has_are_no_way_round_the_limit_of_a_number(world: World) -> None:
+    """Ten calls in a day ring in vain at a switchboard where nobody of the organisation has typed a code."""
+    people = many(world, 12)
+    answers = [
+        ask(user, "+4930123456", world.now, way=Way.CALL, extension=str(which)) for which, user in enumerate(people)
+    ]
+    assert [rule_of(answer) for answer in answers] == [None] * 10 + [Rule.SWITCHBOARD] * 2
+
+
+def test_a_mobile_has_no_extensions(world: World) -> None:
+    assert telephone_of(ALICES_NUMBER, "12").number_keys == telephone_of(ALICES_NUMBER).number_keys
+    assert not telephone_of(ALICES_NUMBER, "12").is_extension
 
 
 # Warnings.

@@ -104,7 +104,7 @@ def test_otp_01_a_used_code_is_refused(world: World, telephone: Telephone) -> No
 def test_otp_04_a_code_works_until_its_last_second_and_not_after(world: World, telephone: Telephone) -> None:
     attempt = code_on_the_way(world)
     late = world.now + timedelta(seconds=300)
-    assert service.answer(attempt, FactorKind.PHONE, telephone.code, now=late) == Refused(Reason.EXPIRED)
+    assert service.answer(attempt, FactorKind.PHONE, telephone.code, now=late) == Refused(Reason.TOO_LATE)
     attempt = after_password(world, world.alice, world.passwords["alice"])
     service.send_code(attempt, world.alices_phone.id, Way.TEXT, now=world.now)
     just = world.now + timedelta(seconds=299)

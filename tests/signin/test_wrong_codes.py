@@ -84,6 +84,26 @@ def test_an_earlier_code_of_another_sign_in_is_a_wrong_one(world: World, telepho
     assert failures_of(world) == 1
 
 
+def test_a_code_whose_sign_in_is_over_came_too_late_and_proves_a_reader(world: World, telephone: Telephone) -> None:
+    """Its text took half an hour: it is no failure, opens nothing, and the newest code still does."""
+    code_on_the_way(world, world.now)
+    first, later = telephone.code, world.now + timedelta(minutes=30)
+    attempt = code_on_the_way(world, later)
+    assert type_code(attempt, first, later) == Refused(Reason.TOO_LATE)
+    assert failures_of(world) == 0
+    delivery = Delivery.objects.order_by("created_at")[0]
+    assert (delivery.typed_late_at, delivery.entered_at) == (later, None)
+    assert isinstance(type_code(attempt, telephone.code, later), ComeIn)
+
+
+def test_after_an_hour_a_code_is_forgotten(world: World, telephone: Telephone) -> None:
+    code_on_the_way(world, world.now)
+    first, later = telephone.code, world.now + timedelta(hours=1)
+    attempt = code_on_the_way(world, later)
+    assert type_code(attempt, first, later) == Refused(Reason.WRONG)
+    assert failures_of(world) == 1
+
+
 @pytest.mark.parametrize("death", ["too old", "tried too often"])
 def test_the_right_code_that_is_dead_opens_nothing_and_is_no_guess(
     world: World, telephone: Telephone, death: str
@@ -96,7 +116,7 @@ def test_the_right_code_that_is_dead_opens_nothing_and_is_no_guess(
             type_code(attempt, telephone.wrong_code(), later)
     outcome = type_code(attempt, telephone.code, later)
     assert isinstance(outcome, Refused)
-    assert outcome.reason in {Reason.EXPIRED, Reason.TOO_MANY_TRIES}
+    assert outcome.reason in {Reason.TOO_LATE, Reason.TOO_MANY_TRIES}
     assert failures_of(world) == before
 
 

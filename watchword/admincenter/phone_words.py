@@ -25,6 +25,7 @@ RULES: Mapping[Rule, Words] = {
     Rule.NEW_NUMBERS: gettext_lazy("New numbers of one person in a day"),
     Rule.NUMBER_DAY: gettext_lazy("Codes to one number in a day"),
     Rule.NUMBER_PEOPLE: gettext_lazy("People at one number in a day"),
+    Rule.SWITCHBOARD: gettext_lazy("Unanswered calls to one switchboard in a day"),
     Rule.RANGE_KIND: gettext_lazy("Kind of number"),
     Rule.COUNTRY: gettext_lazy("Country not allowed"),
     Rule.COUNTRY_CLOSED: gettext_lazy("Country stopped for new numbers"),
@@ -46,6 +47,10 @@ WHY: Mapping[Rule, Words] = {
     Rule.NEW_NUMBERS: gettext_lazy("One person may try at most %(limit)s new numbers in a day."),
     Rule.NUMBER_DAY: gettext_lazy("One number is sent at most %(limit)s codes in a day, whoever asks for them."),
     Rule.NUMBER_PEOPLE: gettext_lazy("One number serves at most %(limit)s people in a day."),
+    Rule.SWITCHBOARD: gettext_lazy(
+        "All extensions of one number get at most %(limit)s calls in a day whose codes nobody enters, and more once "
+        "people have entered codes there."
+    ),
     Rule.RANGE_KIND: gettext_lazy("Nothing is ever sent to this kind of number: %(kind)s."),
     Rule.COUNTRY: gettext_lazy("Your rules do not allow this country."),
     Rule.COUNTRY_CLOSED: gettext_lazy("Too few codes to new numbers of this country were entered, so they stopped."),

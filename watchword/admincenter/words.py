@@ -41,6 +41,7 @@ REASONS: dict[str, Words] = {
     "used": _("A code that was used already"),
     "too_many_tries": _("A code that was tried too often"),
     "earlier_code": _("An earlier code of the same sign-in"),
+    "too_late": _("A right code that came too late"),
     "not_shaped": _("Not a code at all"),
     "password_known": _("A password that somebody else knows"),
     "disavowed": _("“This wasn't me” was pressed"),

@@ -24,6 +24,7 @@ class Reason(StrEnum):
     USED = "used"
     TOO_MANY_TRIES = "too_many_tries"
     EARLIER_CODE = "earlier_code"
+    TOO_LATE = "too_late"
     NOT_SHAPED = "not_shaped"
     NOT_HELD = "not_held"
     SUSPENDED = "suspended"

@@ -4,41 +4,46 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from django.db.models import Max, Sum
+from django.db.models import Max, Q, Sum
 
 from watchword.audit.events import EventKind
 from watchword.audit.record import record
 from watchword.delivery import guard
 from watchword.delivery.channel import Result
-from watchword.delivery.guard import DAY, Budget
+from watchword.delivery.guard import DAY, HOUR, SETTLED_AFTER, Budget
 from watchword.delivery.models import Closure, Delivery, Tally
 from watchword.directory.models import User
 
-SETTLED_AFTER = timedelta(minutes=5)
-"""So long a code has to be typed before its being missing means anything; it is what a code lives."""
 LOOKED_AT = 200
 """So many of the newest codes to new numbers in a country tell whether somebody pumps: what was typed in the morning
 does not excuse the afternoon, and a busy day costs no more than a quiet one."""
 NUMBERS_AT_HOME = 30
 """To so many different numbers must have gone what nobody typed before the organisation's own country is closed. As a
 number gets five codes in a day to be registered, the newest LOOKED_AT never go to fewer where somebody pumps."""
+_ARRIVED = [result for result in Result if result.has_arrived]
+_NOT_TAKEN = [Result.WAITING, Result.FAILED, Result.EXPIRED]
+LATE_CODES, LATE_PEOPLE = 10, 5
+"""So many codes to proven numbers, of so many people, must have gone untyped in an hour before the carrier is to blame:
+two accounts can't excuse what they do to new numbers."""
 
 
 def closed_until(user: User, country: str, now: datetime) -> datetime | None:
     """Return until when codes to new numbers in a country are stopped, and stop them if they have to be."""
-    closures = Closure.objects.filter(organisation_id=user.organisation_id, country=country, until__gt=now)
-    still = closures.filter(reopened_at=None).order_by("-until").first()
+    closures = Closure.objects.filter(organisation_id=user.organisation_id, country=country, until__gt=now - DAY)
+    still = closures.filter(until__gt=now, reopened_at=None).order_by("-until").first()
     if still is not None:
         return still.until
-    # What an administrator has seen and let pass is not held against the country again.
-    reopened: datetime | None = closures.aggregate(at=Max("reopened_at"))["at"]
-    return _close_if_pumped(user, country, since=max(reopened, now - DAY) if reopened else now - DAY, now=now)
+    # What an administrator has seen and let pass is not held against the country again, nor what closed it before.
+    ends = closures.aggregate(reopened=Max("reopened_at"), over=Max("until", filter=Q(until__lte=now)))
+    since = max(at for at in (ends["reopened"], ends["over"], now - DAY) if at is not None)
+    return _close_if_pumped(user, country, since=since, now=now)
 
 
 def _close_if_pumped(user: User, country: str, *, since: datetime, now: datetime) -> datetime | None:
     """Look whether next to none of the newest codes to new numbers in a country were typed, and close it then.
 
-    Only codes that a carrier took and that had their time count: a carrier that is down is no attack.
+    Only codes that a carrier took and that had their time count: a carrier that is down is no attack, nor is one that
+    is late. A code that was typed when it was dead proves a reader as well as one that opened something.
     """
     budget = Budget(frozenset())
     days = [now.astimezone(UTC).date(), (now - DAY).astimezone(UTC).date()]
@@ -51,25 +56,66 @@ def _close_if_pumped(user: User, country: str, *, since: datetime, now: datetime
         purpose="register",
         created_at__gt=since,
         created_at__lte=now - SETTLED_AFTER,
-    ).exclude(result__in=[Result.WAITING, Result.FAILED, Result.EXPIRED])
-    newest = list(rows.order_by("-created_at").values_list("number_key", "entered_at")[:LOOKED_AT])
-    untyped = [bytes(number) for number, entered_at in newest if entered_at is None]
-    sent, entered = len(newest), len(newest) - len(untyped)
+    ).exclude(result__in=_NOT_TAKEN)
+    newest = list(rows.order_by("-created_at")[:LOOKED_AT])
+    untyped = [row for row in newest if row.entered_at is None and row.typed_late_at is None]
+    entered = len(newest) - len(untyped)
+    if not guard.is_pumping(len(newest), entered, budget):
+        return None
+    lives = timedelta(seconds=user.organisation.policy.limits.code_seconds)
+    receipted = channels_with_receipts(user.organisation_id, country, now)
+    untyped = [row for row in untyped if had_its_time(row, lives) or row.channel not in receipted]
+    sent = entered + len(untyped)
     if not guard.is_pumping(sent, entered, budget):
         return None
-    if country == user.organisation.region and len(set(untyped)) < _needed_at_home(user):
+    is_home = country == user.organisation.region
+    if is_home and len({bytes(row.number_key) for row in untyped}) < _needed_at_home(user):
+        return None
+    if is_home and _is_carrier_late(user, country, now):
         return None
     closure = Closure.objects.create(
         organisation_id=user.organisation_id,
         country=country,
         at=now,
-        until=now + budget.alarm_closes,
+        until=now + (budget.alarm_closes_home if is_home else budget.alarm_closes),
         sent=sent,
         entered=entered,
     )
     details = {"country": country, "sent": sent, "entered": entered}
     record(EventKind.COUNTRY_CLOSED, now=now, subject=user, details=details)
     return closure.until
+
+
+def had_its_time(row: Delivery, lives: timedelta) -> bool:
+    """Whether a message is known to have reached the telephone while its code lived."""
+    return Result(row.result).has_arrived and row.changed_at - row.created_at < lives
+
+
+def channels_with_receipts(organisation_id: int, country: str, now: datetime) -> frozenset[str]:
+    """Return the channels that reported of anything in a country, within a day, that it arrived.
+
+    What such a channel took and never reported as arrived says nothing about who should have read it.
+    """
+    rows = Delivery.objects.filter(
+        organisation_id=organisation_id, country=country, created_at__gt=now - DAY, result__in=_ARRIVED
+    )
+    return frozenset(rows.order_by().values_list("channel", flat=True).distinct())
+
+
+def _is_carrier_late(user: User, country: str, now: datetime) -> bool:
+    """Whether people with proven numbers don't type their codes either: then it is not the new numbers' fault."""
+    rows = Delivery.objects.filter(
+        organisation_id=user.organisation_id,
+        country=country,
+        purpose="sign_in",
+        created_at__gt=now - HOUR,
+        created_at__lte=now - SETTLED_AFTER,
+    ).exclude(result__in=_NOT_TAKEN)
+    newest = list(rows.order_by("-created_at").values_list("user_id", "entered_at")[:LOOKED_AT])
+    waiting = [whose for whose, entered_at in newest if entered_at is None]
+    share = Budget(frozenset()).alarm_share
+    is_untyped = len(newest) - len(waiting) < len(newest) * share
+    return is_untyped and len(waiting) >= LATE_CODES and len(set(waiting)) >= LATE_PEOPLE
 
 
 def _needed_at_home(user: User) -> int:

@@ -25,6 +25,9 @@ REFUSALS_EACH_HOUR = 30
 _NUMBER = "delivery.number"
 CODES = ("sign_in", "confirm", "register", "recover")
 """Purposes of deliveries that carry a code; the others are warnings and tests."""
+MOST_UNTYPED = 1_000
+PROVEN_LOOKED_AT = 200
+"""Of the newest codes that were typed in a block: a block that is all a company's costs no more than another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,8 @@ class Telephone:
     country: str
     kind: ranges.Kind
     ends: str
+    is_extension: bool = False
+    """Whether it is a desk behind a switchboard: its neighbours are then that number's other extensions."""
 
     @property
     def number_key(self) -> bytes:
@@ -53,22 +58,25 @@ class Telephone:
         }
 
 
-def telephone_of(e164: str) -> Telephone:
-    """Return what is remembered of a number: keyed hashes and its country, never the number."""
+def telephone_of(e164: str, extension: str = "") -> Telephone:
+    """Return what is remembered of a number with its extension: keyed hashes and its country, never the number."""
     seen = ranges.look_at(e164)
-    block = ranges.block_of(ranges.counted_as(e164))
+    number = ranges.counted_as(e164)
+    is_extension = ranges.line_of(e164, extension) != number
+    block = f"{number};ext" if is_extension else ranges.block_of(number)
     return Telephone(
-        number_keys=number_keys(e164),
+        number_keys=number_keys(e164, extension),
         range_keys=settings.WATCHWORD_KEY_RING.macs("delivery.range", block.encode()),
         country=seen.country,
         kind=seen.kind,
         ends=e164[-2:],
+        is_extension=is_extension,
     )
 
 
-def number_keys(e164: str) -> tuple[bytes, ...]:
-    """Return the keyed hashes under which deliveries to a number can be found, the newest key's first."""
-    return settings.WATCHWORD_KEY_RING.macs(_NUMBER, ranges.counted_as(e164).encode())
+def number_keys(e164: str, extension: str = "") -> tuple[bytes, ...]:
+    """Return the keyed hashes under which deliveries to a telephone can be found, the newest key's first."""
+    return settings.WATCHWORD_KEY_RING.macs(_NUMBER, ranges.line_of(e164, extension).encode())
 
 
 def budget_of(organisation: Organisation) -> Budget:
@@ -106,7 +114,7 @@ def _take_turns(user: User, telephone: Telephone, *, is_new: bool) -> None:
         return
     # The oldest key is the one that all nodes know while a new one is handed out.
     shared = [telephone.number_keys[-1]]
-    if is_new:
+    if is_new or telephone.is_extension:
         shared.append(telephone.range_keys[-1])
     shared.append(settings.WATCHWORD_KEY_RING.macs("delivery.organisation", str(user.organisation_id).encode())[-1])
     with connection.cursor() as cursor:
@@ -152,7 +160,8 @@ def _enough_people(organisation: Organisation, asked: Asked) -> int:
     """Return how many people there are, or a number of them with which no limit is reached that grows with them."""
     by_all = (asked.organisation_today - guard.ORGANISATION_BASE) // guard.ORGANISATION_EACH
     by_new = max(asked.new_today, asked.new_in_country_today) - guard.NEW_BASE
-    return int(_people(organisation)[: max(by_all, by_new, 0) + 1].count())
+    by_range = len(asked.unproven_in_range)
+    return int(_people(organisation)[: max(by_all, by_new, by_range, 0) + 1].count())
 
 
 def note_refusal(
@@ -201,7 +210,9 @@ def _count(user: User, telephone: Telephone, way: Way, *, sends_in_attempt: int,
         new_to_number=tuple(at for at, _whose, purpose in to_number if purpose == "register"),
         warnings_to_number=tuple(at for at, _whose, purpose in to_number if purpose == "warning"),
         others_at_number=_newest_of_each(others),
-        unproven_in_range=_unproven_in_range(telephone, now) if is_new else (),
+        unproven_in_range=_unproven_in_range(telephone, now) if is_new and not telephone.is_extension else (),
+        proven_in_range=_proven_in_range(user, telephone) if is_new or telephone.is_extension else 0,
+        untyped_at_switchboard=_untyped_at_switchboard(telephone, now) if telephone.is_extension else (),
         closed_until=alarm.closed_until(user, telephone.country, now) if is_new else None,
         price_micros=_price_of(way, telephone.country),
         **_today(user.organisation, telephone.country, now),
@@ -217,12 +228,29 @@ def _newest_of_each(rows: Iterable[tuple[Any, datetime]]) -> tuple[datetime, ...
 
 
 def _unproven_in_range(telephone: Telephone, now: datetime) -> tuple[datetime, ...]:
+    return _untyped(telephone, now - HOUR, purpose="register")
+
+
+def _untyped_at_switchboard(telephone: Telephone, now: datetime) -> tuple[datetime, ...]:
+    return _untyped(telephone, now - DAY)
+
+
+def _untyped(telephone: Telephone, since: datetime, **which: str) -> tuple[datetime, ...]:
+    """Return when messages left for the neighbours of a telephone whose codes nobody has typed, in time or late."""
     rows = Delivery.objects.filter(
-        range_key__in=telephone.range_keys, created_at__gt=now - HOUR, purpose="register", entered_at=None
+        range_key__in=telephone.range_keys, created_at__gt=since, entered_at=None, typed_late_at=None, **which
     )
     # A carrier that is down is no attack.
     rows = rows.exclude(result__in=[Result.FAILED, Result.EXPIRED])
-    return tuple(rows.order_by("-created_at").values_list("created_at", flat=True))
+    return tuple(rows.order_by("-created_at").values_list("created_at", flat=True)[:MOST_UNTYPED])
+
+
+def _proven_in_range(user: User, telephone: Telephone) -> int:
+    """Return how many people of an organisation have typed a code that went to the neighbours of a telephone lately."""
+    rows = Delivery.objects.filter(
+        range_key__in=telephone.range_keys, organisation=user.organisation_id, entered_at__isnull=False
+    )
+    return len(set(rows.order_by("-created_at").values_list("user_id", flat=True)[:PROVEN_LOOKED_AT]))
 
 
 def _price_of(way: Way, country: str) -> int:
@@ -234,7 +262,7 @@ def _price_of(way: Way, country: str) -> int:
 def _on_its_way(organisation: Organisation, now: datetime) -> int:
     """Return what the messages will cost that no carrier has taken yet: nobody outruns the purse by being quick."""
     waiting = Delivery.objects.filter(
-        organisation=organisation, created_at__gt=now - alarm.SETTLED_AFTER, result=Result.WAITING
+        organisation=organisation, created_at__gt=now - guard.SETTLED_AFTER, result=Result.WAITING
     )
     rows = waiting.order_by().values_list("way", "country").annotate(Count("pk"))
     return sum(_price_of(Way(way), country) * number for way, country, number in rows)

@@ -20,6 +20,16 @@ from watchword.delivery.ranges import Kind
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
 QUARTER = timedelta(minutes=15)
+SETTLED_AFTER = timedelta(minutes=5)
+"""So long a code has to be typed before its being missing means anything; it is what a code lives."""
+SWITCHBOARD_UNTYPED = 10
+SWITCHBOARD_EACH_PROVEN = 3
+"""Calls in a day to all extensions of one number that nobody types, and so many more for each person who has typed one
+there: a switchboard rings at many desks, and an extension that nobody has is no way round the limit of a number."""
+RANGE_EACH_PROVEN = 5
+"""Untyped codes in an hour to neighbours, for each person of the organisation who has proven a number among them: a
+company's phones are bought side by side."""
+MOST_BURST = 100
 WARNINGS_EACH_DAY = 5
 """Texts without a code that warn one person in a day; the mail says everything anyway."""
 
@@ -34,6 +44,7 @@ class Rule(StrEnum):
     NEW_NUMBERS = "new_numbers_each_day"
     NUMBER_DAY = "sends_each_number_and_day"
     NUMBER_PEOPLE = "people_each_number_and_day"
+    SWITCHBOARD = "untyped_each_switchboard_and_day"
     RANGE_KIND = "range_never_sent_to"
     COUNTRY = "country_not_allowed"
     COUNTRY_CLOSED = "country_closed"
@@ -55,7 +66,7 @@ class Rule(StrEnum):
 
 
 _PURSE = frozenset({Rule.ORGANISATION_DAY, Rule.COST_DAY})
-_OF_SIZE = frozenset({Rule.ORGANISATION_DAY, Rule.NEW_DAY, Rule.NEW_COUNTRY_DAY})
+_OF_SIZE = frozenset({Rule.ORGANISATION_DAY, Rule.NEW_DAY, Rule.NEW_COUNTRY_DAY, Rule.RANGE_HOUR})
 ORGANISATION_BASE, ORGANISATION_EACH = 200, 6
 NEW_BASE = 50
 
@@ -71,6 +82,8 @@ class Budget:
     new_sends_each_country_and_day: int = 200
     sends_each_range_and_hour: int = 10
     """To new numbers that differ in their last four digits, as long as their codes are not typed."""
+    range_burst: int = 0
+    """So many more to such numbers within SETTLED_AFTER, in which nobody can be expected to have typed them."""
     new_numbers_each_day: int = 3
     """Different new numbers that one person may try in a day."""
     cost_micros_each_day: int | None = None
@@ -78,6 +91,8 @@ class Budget:
     alarm_share: float = 0.25
     """A country is closed for new numbers when of this many codes a smaller share was ever typed."""
     alarm_closes: timedelta = DAY
+    alarm_closes_home: timedelta = HOUR
+    """The organisation's own country: without it nearly nobody new gets in, so that an administrator is asked soon."""
 
     @classmethod
     def of(cls, *, region: str, people: int, countries: list[str], wishes: Mapping[str, object]) -> Budget:
@@ -100,7 +115,8 @@ class Budget:
         cost = wishes.get("cost_each_day")
         is_amount = isinstance(cost, int | float) and not isinstance(cost, bool) and 0 < cost < _MOST_MONEY
         micros = round(float(cost) * 1_000_000) if is_amount else None  # type: ignore[arg-type]  # it is a number
-        budget = cls(countries=frozenset(countries or [region]), cost_micros_each_day=micros)
+        burst = min(people, MOST_BURST)
+        budget = cls(countries=frozenset(countries or [region]), range_burst=burst, cost_micros_each_day=micros)
         return dataclasses.replace(budget, **known)  # type: ignore[arg-type]  # the names above are all whole numbers
 
 
@@ -136,6 +152,10 @@ class Asked:
     where somebody registers it, so that strangers can't use up a number that is not theirs."""
     unproven_in_range: tuple[datetime, ...] = ()
     """When codes left in the last hour for new numbers of this block whose codes were not typed."""
+    proven_in_range: int = 0
+    """How many people of the organisation have typed a code that went to this block, or to this switchboard."""
+    untyped_at_switchboard: tuple[datetime, ...] = ()
+    """When calls left in the last day for any extension of this number that nobody typed."""
     organisation_today: int = 0
     new_today: int = 0
     new_in_country_today: int = 0
@@ -221,7 +241,12 @@ def _telephone(asked: Asked, limits: Limits, _budget: Budget) -> NotBefore | Non
     verdict = _too_many(asked.to_number, limits.sends_each_number_and_day, DAY, Rule.NUMBER_DAY)
     if verdict is None and asked.is_new:
         verdict = _too_many(asked.new_to_number, half_of(limits), DAY, Rule.NUMBER_DAY)
-    return verdict or _too_many(asked.others_at_number, limits.people_each_number_and_day, DAY, Rule.NUMBER_PEOPLE)
+    ceiling = SWITCHBOARD_UNTYPED + SWITCHBOARD_EACH_PROVEN * asked.proven_in_range
+    return (
+        verdict
+        or _too_many(asked.others_at_number, limits.people_each_number_and_day, DAY, Rule.NUMBER_PEOPLE)
+        or _too_many(asked.untyped_at_switchboard, ceiling, DAY, Rule.SWITCHBOARD)
+    )
 
 
 def _neighbours(asked: Asked, _limits: Limits, budget: Budget) -> NotBefore | None:
@@ -230,8 +255,13 @@ def _neighbours(asked: Asked, _limits: Limits, budget: Budget) -> NotBefore | No
     country = {"country": asked.country}
     if asked.closed_until is not None and asked.closed_until > asked.now:
         return NotBefore(asked.closed_until, Rule.COUNTRY_CLOSED, country)
+    # A code that left a moment ago can't have been typed by anybody: only so many at once are a burst.
+    settled = [at for at in asked.unproven_in_range if asked.now - at >= SETTLED_AFTER]
+    fresh = [at for at in asked.unproven_in_range if asked.now - at < SETTLED_AFTER]
+    in_range = budget.sends_each_range_and_hour + RANGE_EACH_PROVEN * asked.proven_in_range
     return (
-        _too_many(asked.unproven_in_range, budget.sends_each_range_and_hour, HOUR, Rule.RANGE_HOUR, now=asked.now)
+        _too_many(settled, in_range, HOUR, Rule.RANGE_HOUR, now=asked.now)
+        or _too_many(fresh, in_range + budget.range_burst, SETTLED_AFTER, Rule.RANGE_HOUR, now=asked.now)
         or _too_many_today(
             asked, asked.new_in_country_today, budget.new_sends_each_country_and_day, Rule.NEW_COUNTRY_DAY, country
         )

@@ -32,6 +32,9 @@ class Delivery(models.Model):
     created_at = models.DateTimeField()
     changed_at = models.DateTimeField()
     entered_at = models.DateTimeField(null=True, help_text="When its code was typed, or approved by keys")
+    typed_late_at = models.DateTimeField(
+        null=True, help_text="When its code was typed that was dead by then: somebody reads there"
+    )
 
     class Meta:
         verbose_name_plural = "deliveries"

@@ -90,6 +90,23 @@ def counted_as(e164: str) -> str:
     return e164
 
 
+def line_of(e164: str, extension: str) -> str:
+    """Return under what a telephone is counted: a desk behind a switchboard apart from the others (RFC 3966's form).
+
+    Nobody has an extension behind a mobile: what somebody types there is no way round the limits of that number.
+    """
+    number = counted_as(e164)
+    digits = "".join(sign for sign in extension if sign.isdecimal())
+    return f"{number};ext={digits}" if digits and _may_be_switchboard(e164) else number
+
+
+def _may_be_switchboard(e164: str) -> bool:
+    try:
+        return phonenumbers.number_type(phonenumbers.parse(e164)) != PhoneNumberType.MOBILE
+    except phonenumbers.NumberParseException:
+        return False
+
+
 def block_of(e164: str) -> str:
     """Return the block of neighbours that a number belongs to."""
     return e164[:-NEIGHBOURS_DIGITS]

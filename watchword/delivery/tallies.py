@@ -30,6 +30,11 @@ def note_entered(delivery_id: UUID, *, now: datetime) -> None:
         count(Delivery.objects.get(pk=delivery_id), entered=1)
 
 
+def note_typed_late(delivery_id: UUID, *, now: datetime) -> None:
+    """Write down that the code of a delivery was typed when it was dead: it opened nothing, and somebody reads it."""
+    Delivery.objects.filter(pk=delivery_id, entered_at=None, typed_late_at=None).update(typed_late_at=now)
+
+
 def count(delivery: Delivery, **more: int) -> None:
     """Add to the numbers of the day on which a delivery was asked for, and of the country that it went to."""
     is_new = delivery.purpose == "register"

@@ -42,6 +42,9 @@ SEALED = SealedColumn(
     rows=CodeChallenge.objects.all,
 )
 _MOST_EARLIER = 10
+_MOST_DEAD = 20
+READ_FOR = timedelta(hours=1)
+"""So long the keyed hash of a dead code tells that somebody reads what is sent."""
 LATE = timedelta(seconds=20)
 """A text that is not known to have arrived by then is late: the page offers a call."""
 
@@ -107,7 +110,7 @@ def issue(
         # Nothing is there that could carry it: better said at once than "did not get through" for ever.
         note_not_sent(user, Reason.NOT_CARRIED, is_new=purpose == Purpose.REGISTER, origin=origin, now=now)
         return NotSent(None, Reason.NOT_CARRIED)
-    telephone = telephone_of(message.number)
+    telephone = telephone_of(message.number, message.extension)
     sends = sends_of(holder, purpose, now)
     is_new = purpose == Purpose.REGISTER
     verdict = may_send(user, telephone, message.way, sends_in_attempt=sends, is_new=is_new, now=now)
@@ -271,6 +274,15 @@ def void_by_delivery(delivery_id: UUID, *, now: datetime) -> User | None:
     if row is None or not CodeChallenge.objects.filter(pk=row.pk, void_at=None, spent_at=None).update(void_at=now):
         return None
     return row.user
+
+
+def dead_ones(user: User, purpose: Purpose, *, now: datetime) -> list[CodeChallenge]:
+    """Return the codes of the last hour that are too old, of whichever sign-in, and were not spent.
+
+    A text that comes when its sign-in is over proves a reader all the same.
+    """
+    rows = CodeChallenge.objects.filter(user=user, purpose=purpose, match="", spent_at=None, expires_at__lte=now)
+    return list(rows.filter(created_at__gt=now - READ_FOR).order_by("-created_at")[:_MOST_DEAD])
 
 
 def earlier_ones(row: CodeChallenge, now: datetime) -> list[CodeChallenge]:

@@ -11,6 +11,7 @@ from watchword.audit.record import Origin, record
 from watchword.core.codes import normal_code
 from watchword.core.factors import Accepted, Held, Reason, Rejected
 from watchword.core.policy import FactorKind, Way
+from watchword.delivery.tallies import note_typed_late
 from watchword.directory.models import User
 from watchword.factors import vault
 from watchword.factors.registry import factor_of
@@ -36,9 +37,11 @@ def check_code(
     credential_gone = row is not None and row.credential_id and vault.find(user, row.credential_id) is None
     tries = user.organisation.policy.limits.code_tries
     is_dead = row is None or credential_gone or not challenges.is_alive(row, now) or row.tries >= tries
-    if row is not None and (is_dead or not verdict) and _was_sent(row, verdict, typed, now):
-        # Who has read a code of this very sign-in guesses nothing; it opens nothing all the same.
-        return Refused(why_dead(row, now) if is_dead else Reason.EARLIER_CODE)
+    if is_dead or not verdict:
+        was = _what_it_was(user, row, verdict, purpose, typed, now)
+        if was is not None:
+            # Who has read a code that was sent guesses nothing; it opens nothing all the same.
+            return Refused(why_dead(row, now) if is_dead and was is Reason.EARLIER_CODE else was)
     if row is None or is_dead or not challenges.reserve_try(row, tries, now=now):
         return _count_wrong(user, holder, purpose, why_dead(row, now), origin=origin, now=now)
     if isinstance(verdict, Rejected):
@@ -81,11 +84,39 @@ def _look_at(row: CodeChallenge | None, typed: str, now: datetime) -> Accepted |
     return factor.verify(Held(FactorKind(row.kind)), challenges.kept_of(row), typed, keyed=vault.keyed, now=now)
 
 
-def _was_sent(row: CodeChallenge, verdict: Accepted | Rejected, typed: str, now: datetime) -> bool:
-    """Whether a typed code is one that this attempt was sent: the newest, which is dead, or an earlier one."""
-    if isinstance(verdict, Accepted) and not row.match:
-        return True
-    return any(_look_at(earlier, typed, now) for earlier in challenges.earlier_ones(row, now))
+def _what_it_was(
+    user: User,
+    row: CodeChallenge | None,
+    verdict: Accepted | Rejected,
+    purpose: Purpose,
+    typed: str,
+    now: datetime,
+) -> Reason | None:
+    """Return what a typed code was that was sent and opens nothing; None for one that was not.
+
+    The newest of this attempt, which is dead; an earlier one of it; or one of another sign-in within the hour, whose
+    text came when that was over. That it was read is written down: a carrier that is late is no attack.
+    """
+    if row is not None and isinstance(verdict, Accepted) and not row.match:
+        _note_read(row, now)
+        is_late = row.expires_at <= now and row.void_at is None and row.spent_at is None
+        return Reason.TOO_LATE if is_late else why_dead(row, now)
+    earlier = challenges.earlier_ones(row, now) if row is not None else []
+    for one in earlier:
+        if _look_at(one, typed, now):
+            _note_read(one, now)
+            return Reason.EARLIER_CODE
+    seen = {one.pk for one in earlier}
+    for one in challenges.dead_ones(user, purpose, now=now):
+        if one.pk not in seen and _look_at(one, typed, now):
+            _note_read(one, now)
+            return Reason.TOO_LATE
+    return None
+
+
+def _note_read(row: CodeChallenge, now: datetime) -> None:
+    if row.delivery_id is not None and row.spent_at is None:
+        note_typed_late(row.delivery_id, now=now)
 
 
 def _count_wrong(

@@ -170,7 +170,11 @@ def _sharing(user: User, phones: Sequence[Kept]) -> dict[UUID, list[User]]:
     """
     if not phones:
         return {}
-    keys = [key for kept in phones for key in number_keys(json.loads(kept.held.secret)["number"])]
+    lines_of_mine = [json.loads(kept.held.secret) for kept in phones]
+    # Deliveries of earlier releases are found by the number alone.
+    keys = {
+        key for line in lines_of_mine for part in ("", line["extension"]) for key in number_keys(line["number"], part)
+    }
     ids = Delivery.objects.filter(number_key__in=keys).exclude(user=user).order_by("user_id").values("user_id")
     others = User.objects.filter(pk__in=ids.distinct()[:MOST_CANDIDATES], organisation=user.organisation_id)
     lines = [

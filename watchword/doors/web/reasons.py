@@ -48,6 +48,8 @@ def of_code(refused: Refused) -> str:
             return _("No phone is left to which a code could go. Ask your administrator.")
         case Reason.EXPIRED | Reason.USED | Reason.TOO_MANY_TRIES:
             return _("That code can't be used any more. Get a new one.")
+        case Reason.TOO_LATE:
+            return _("That code came too late. Get a new one.")
         case Reason.NOT_APPROVED_YET:
             return _("We are still waiting for the two digits to be pressed on your phone.")
         case Reason.EARLIER_CODE:
@@ -111,7 +113,11 @@ _NOT_SENT: dict[Rule | Reason, tuple[Promise, Promise]] = {
     Rule.DAY: (gettext_lazy("No more codes can be sent to you today."), _ASK),
     Rule.NEW_NUMBERS: (gettext_lazy("You tried several numbers today."), _ASK),
     Rule.NUMBER_DAY: _NUMBER,
-    Rule.NUMBER_PEOPLE: _NUMBER,
+    Rule.NUMBER_PEOPLE: (gettext_lazy("Too many people use this number today."), _OTHER_PHONE),
+    Rule.SWITCHBOARD: (
+        gettext_lazy("Too many calls to this switchboard were in vain today."),
+        _OTHER_PHONE,
+    ),
     Rule.RANGE_KIND: (
         gettext_lazy("No codes are sent to this kind of number."),
         gettext_lazy("Use a mobile or a fixed-line number, or ask your administrator."),
