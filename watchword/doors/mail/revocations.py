@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from django.db import Error as DatabaseError
 from django.db import close_old_connections
@@ -22,11 +23,14 @@ from django.db import close_old_connections
 from watchword.audit.outbox import cause_of
 from watchword.core.child_environment import child_environment
 from watchword.core.database_errors import name_of_trouble
+from watchword.core.names import can_be_name
 from watchword.signin.models import Revocation
 
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.3
+FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 1.0, 60.0
+"""Pauses before a command that failed is tried again; each is twice as long as the one before."""
 TROUBLE_SECONDS = 2.0
 OVERLAP = timedelta(seconds=60)
 """How far back rows are looked at again: one can be committed after another that has a higher number."""
@@ -50,12 +54,6 @@ class Row:
     at: datetime
 
 
-def newest_rows() -> list[Row]:
-    """Return the newest rows, newest first; raises DatabaseError."""
-    close_old_connections()
-    return _rows(Revocation.objects.order_by("-id")[:MOST_AT_ONCE])
-
-
 def rows_after(number: int) -> list[Row]:
     """Return the rows with higher numbers, oldest first, at most MOST_AT_ONCE; raises DatabaseError."""
     close_old_connections()
@@ -69,15 +67,10 @@ def _rows(found: Iterable[Revocation]) -> list[Row]:
 class Ledger:
     """Which rows are still to be acted on. Pure: rows and the time go in, new rows come out."""
 
-    def __init__(self) -> None:
-        self.floor = 0
+    def __init__(self, position: int = 0) -> None:
+        self.floor = position
         """Everything up to this number is done with; a query asks for what is above."""
         self._seen: set[int] = set()
-
-    def begin(self, newest_first: Sequence[Row], *, now: datetime) -> None:
-        """Leave everything alone that is older than the overlap."""
-        old = (row.id for row in newest_first if row.at < now - OVERLAP)
-        self.floor = max(next(old, 0), newest_first[-1].id - 1 if len(newest_first) >= MOST_AT_ONCE else 0)
 
     def take(self, rows: Sequence[Row], *, now: datetime) -> list[Row]:
         """Return the rows that were not there before, and forget the numbers that can't come any more."""
@@ -93,26 +86,66 @@ class Ledger:
 
 
 def command_for(template: Sequence[str], mailbox: str) -> list[str]:
-    """Return the command that closes one person's connections; the name is one argument, whatever it holds."""
+    """Return the command that closes one person's connections; the name is one argument.
+
+    For ``doveadm kick`` it is a mask: whoever calls makes sure that nothing in it is one.
+    """
     return [word.replace("{user}", mailbox) for word in template]
 
 
+class Position:
+    """How far a daemon has come, kept in a file: after a night without it, it goes on from there."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self.value = self._read()
+
+    def _read(self) -> int:
+        if self._path is None:
+            return 0
+        try:
+            return int(self._path.read_text(encoding="ascii"))
+        except (OSError, ValueError):
+            # None yet, or not to be read: everybody's endings are looked at once more, which harms nobody.
+            return 0
+
+    def move_to(self, value: int) -> None:
+        """Remember a position that lies further on."""
+        if value <= self.value:
+            return
+        self.value = value
+        if self._path is None:
+            return
+        try:
+            beside = self._path.with_suffix(".new")
+            beside.write_text(f"{value}\n", encoding="ascii")
+            beside.replace(self._path)
+        except OSError as error:
+            log.warning("how far ended accesses were acted on can't be written to %s: %s", self._path, error.strerror)
+
+
 class Watcher:
-    """Polls for rows and closes connections until it is cancelled."""
+    """Polls for rows and closes connections until it is cancelled.
+
+    A row is done with once its command worked, or nobody was connected; what fails is tried again after growing pauses,
+    and after a restart, for as long as it takes.
+    """
 
     def __init__(
         self,
         template: Sequence[str],
         *,
         was_let_in_since: Callable[[str, datetime], bool],
-        newest: Callable[[], list[Row]] = newest_rows,
         after: Callable[[int], list[Row]] = rows_after,
+        position: Path | None = None,
     ) -> None:
         self._template = list(template)
         self._was_let_in_since = was_let_in_since
-        self._newest = newest
         self._after = after
-        self._ledger = Ledger()
+        self._position = Position(position)
+        self._ledger = Ledger(self._position.value)
+        self._open: set[int] = set()
+        """The numbers of rows whose command has not worked yet."""
         self._thread = ThreadPoolExecutor(1, "revocations")
         self._places = asyncio.Semaphore(MOST_COMMANDS_AT_ONCE)
         self._kicks: set[asyncio.Task[None]] = set()
@@ -121,18 +154,13 @@ class Watcher:
     async def run(self) -> None:
         """Watch until cancelled; a database that fails is asked again."""
         loop = asyncio.get_running_loop()
-        begun = False
         try:
             while True:
                 try:
-                    if begun:
-                        rows = await loop.run_in_executor(self._thread, self._after, self._ledger.floor)
-                    else:
-                        newest = await loop.run_in_executor(self._thread, self._newest)
-                        self._ledger.begin(newest, now=datetime.now(UTC))
-                        rows = [row for row in reversed(newest) if row.id > self._ledger.floor]
-                        begun = True
+                    rows = await loop.run_in_executor(self._thread, self._after, self._ledger.floor)
                     self._act(self._ledger.take(rows, now=datetime.now(UTC)))
+                    done = min([self._ledger.floor, *(number - 1 for number in self._open)])
+                    await loop.run_in_executor(self._thread, self._position.move_to, done)
                     self._has_failed = False
                 except DatabaseError as error:
                     if not self._has_failed:
@@ -150,25 +178,43 @@ class Watcher:
             self._thread.shutdown(wait=False)
 
     def _act(self, rows: Sequence[Row]) -> None:
-        for name in dict.fromkeys(row.mailbox for row in rows):
-            kick = asyncio.get_running_loop().create_task(self._close_connections(name))
+        people: dict[str, set[int]] = {}
+        for row in rows:
+            people.setdefault(row.mailbox, set()).add(row.id)
+        for name, numbers in people.items():
+            self._open |= numbers
+            kick = asyncio.get_running_loop().create_task(self._close_connections(name, numbers))
             self._kicks.add(kick)
             kick.add_done_callback(self._kicks.discard)
 
-    async def _close_connections(self, mailbox: str) -> None:
+    async def _close_connections(self, mailbox: str, numbers: set[int]) -> None:
+        pause = FIRST_RETRY_SECONDS
+        while not await self._try_to_close(mailbox):
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_RETRY_SECONDS)
+        self._open -= numbers
+
+    async def _try_to_close(self, mailbox: str) -> bool:
+        if not can_be_name(mailbox):
+            # The command takes a mask, and this name may be one: it would put others out.
+            log.error("connections of %r are left open: no mailbox is called so; see `watchword verify`", mailbox)
+            return True
         try:
-            await self._kick_twice(mailbox)
+            return await self._kick_twice(mailbox)
         except Exception as error:  # noqa: BLE001  (one person's trouble is that one's)
             log.error("connections of %r were not closed: %s", mailbox, cause_of(error))
+            return False
 
-    async def _kick_twice(self, mailbox: str) -> None:
+    async def _kick_twice(self, mailbox: str) -> bool:
         since = datetime.now(UTC) - timedelta(seconds=SECOND_LOOK_SECONDS)
-        await self._kick(mailbox)
+        if not await self._kick(mailbox):
+            return False
         if self._was_let_in_since(mailbox, since):
             await asyncio.sleep(SECOND_LOOK_SECONDS)
-            await self._kick(mailbox)
+            return await self._kick(mailbox)
+        return True
 
-    async def _kick(self, mailbox: str) -> None:
+    async def _kick(self, mailbox: str) -> bool:
         command = command_for(self._template, mailbox)
         async with self._places:
             try:
@@ -181,12 +227,12 @@ class Watcher:
                 )
             except (OSError, ValueError) as error:
                 log.error("connections of %r can't be closed: %s can't be run: %s", mailbox, command[0], error)
-                return
+                return False
             try:
                 _, complaint = await asyncio.wait_for(process.communicate(), COMMAND_SECONDS)
             except TimeoutError:
                 log.error("connections of %r were not closed: %s took too long", mailbox, command[0])
-                return
+                return False
             finally:
                 if process.returncode is None:
                     with contextlib.suppress(ProcessLookupError):
@@ -201,5 +247,7 @@ class Watcher:
                 process.returncode,
                 complaint.decode("utf-8", "replace")[:500],
             )
-        elif process.returncode == 0:
+            return False
+        if process.returncode == 0:
             log.info("open connections of %r were closed", mailbox)
+        return True

@@ -58,6 +58,8 @@ class Plan:
     port, socketmap at the next one, the policy protocol at the one after."""
     kick: tuple[str, ...] = ()
     """The command that closes a person's connections; none: they stay open."""
+    position: Path | None = None
+    """The file that remembers which ended accesses were acted on; none: all are, again at each start."""
 
 
 async def serve(
@@ -94,7 +96,7 @@ async def serve(
             loop.add_signal_handler(number, stop.set)
         tasks.append(loop.create_task(_sweep(door)))
         if plan.kick:
-            watcher = Watcher(plan.kick, was_let_in_since=desk.was_let_in_since)
+            watcher = Watcher(plan.kick, was_let_in_since=desk.was_let_in_since, position=plan.position)
             tasks.append(loop.create_task(watcher.run()))
         else:
             log.warning("no command closes open connections: they stay when somebody's access ends")

@@ -12,6 +12,9 @@ from watchword.doors.mail.checks import DatabaseChecks, be_impatient
 from watchword.doors.mail.server import Plan, serve
 from watchword.doors.mail.sockets import Access, CannotListen
 
+POSITION_FILE = "mail-door.position"
+"""In Watchword's own folder: that of the sockets may be emptied at each boot."""
+
 
 class Command(BaseCommand):
     """``watchword serve mail``."""
@@ -27,6 +30,7 @@ class Command(BaseCommand):
             access=Access(wishes.socket_owner, wishes.socket_group, wishes.socket_mode),
             loopback=wishes.listen,
             kick=wishes.kick,
+            position=settings.WATCHWORD_HOME / POSITION_FILE,
         )
         try:
             asyncio.run(serve(plan, DatabaseChecks(), settings.WATCHWORD_KEY_RING, ready=self._ready))
