@@ -77,7 +77,7 @@ def test_nobody_of_another_organisation_can_be_seen(root: Client, world: World) 
     assert stranger.state is MfaState.DISABLED
 
 
-def test_dangerous_pages_ask_for_proof_first(client: Client, world: World) -> None:
+def test_stp_10_dangerous_pages_ask_for_proof_first(client: Client, world: World) -> None:
     sign_in(client, world.root, ago=timedelta(minutes=11))
     for address in (
         f"/admin/users/{world.alice.pk}/block/",

@@ -18,8 +18,9 @@ from watchword.audit.models import Event
 from watchword.core.factors import Reason
 from watchword.core.policy import FactorKind, Way
 from watchword.core.signin import Because
-from watchword.signin import cookies, service
+from watchword.signin import actions, cookies, invitations, service
 from watchword.signin.challenges import CodeSent
+from watchword.signin.facts import code_key
 from watchword.signin.models import CodeChallenge, FailureCount, Session, SignInAttempt
 from watchword.signin.service import ComeIn, Refused
 
@@ -265,3 +266,20 @@ def test_enr_09_a_stolen_session_changes_no_password(client: Client, world: Worl
     assert answer["Location"].startswith("/sign-in/confirm/")
     assert isinstance(pass_password(world, world.alice), SignInAttempt)
     assert service.methods(pass_password(world, world.alice), now=world.now)
+
+
+def test_bru_09_a_new_password_leaves_a_locked_second_proof_locked(world: World) -> None:
+    """Neither a reset, nor a link for a new password, nor changing it unlocks what wrong codes have locked."""
+    FailureCount.objects.create(key=code_key(world.alice), locked_at=world.now, changed_at=world.now)
+    actions.reset_password(world.alice, by=world.root, now=world.now)
+    invited = invitations.invite(world.alice, by=world.root, now=world.now)
+    found = invitations.find(invited.token, now=world.now)
+    assert found is not None
+    assert invitations.accept(found, "my very own passphrase", origin=ORIGIN, now=world.now) is None
+    attempt = service.find_attempt(
+        service.begin("alice@harbour.example", origin=ORIGIN, next_url="/", now=world.now), now=world.now
+    )
+    assert attempt is not None
+    outcome = service.answer(attempt, FactorKind.PASSWORD, "my very own passphrase", now=world.now)
+    assert outcome == Refused(Because.SECOND_FACTOR_LOCKED)
+    assert actions.unlock_second_factor(world.alice, by=world.root, now=world.now)

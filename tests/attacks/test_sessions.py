@@ -253,7 +253,7 @@ def test_ses_06_a_forged_token_opens_nothing(world: World, settings: Any) -> Non
     assert not Session.objects.exclude(pk=session.pk).exists()
 
 
-def test_ses_06_a_session_ends_with_its_time_however_busy_it_is(world: World) -> None:
+def test_ses_11_a_session_ends_with_its_time_however_busy_it_is(world: World) -> None:
     """Absolute and idle life: the last second is in, the next one is out, and use never moves the absolute end."""
     opened = sign_in(Client(), world.alice)
     limits = world.organisation.policy.limits

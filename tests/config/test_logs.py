@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import logging
 import sqlite3
+import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from django.utils.module_loading import import_string
 from tests.doors.mail.peer import free_port
 from tests.world import World
 
+WINTER = 1_767_225_600.0
 SECRET = "what was being written"
 
 
@@ -104,3 +107,26 @@ def test_a_mistake_of_ours_keeps_its_traceback(console: io.StringIO) -> None:
     except ValueError:
         logging.getLogger("django.request").exception("Internal Server Error: %s", "/")
     assert "  | Traceback (most recent call last):" in console.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("zone", "offset"), [("Asia/Kolkata", "+05:30"), ("UTC", "+00:00"), ("America/New_York", "-05:00")]
+)
+def test_every_line_has_its_time_with_the_offset(
+    console: io.StringIO, monkeypatch: pytest.MonkeyPatch, zone: str, offset: str
+) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        record = logging.makeLogRecord(
+            {"levelno": logging.WARNING, "levelname": "WARNING", "msg": "hello", "name": "x"}
+        )
+        record.created = WINTER
+        logging.getLogger().handle(record)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    moment, rest = console.getvalue().split(" ", maxsplit=1)
+    assert rest == "WARNING x: hello\n"
+    assert moment.endswith(offset)
+    assert datetime.fromisoformat(moment).timestamp() == WINTER

@@ -37,7 +37,7 @@ def test_a_code_has_six_digits_and_survives_being_shown(seed: int) -> None:
     assert normal_code(code) == normal_code(shown_code(code)) == code
 
 
-def test_leading_zeros_are_as_likely_as_other_digits() -> None:
+def test_otp_20_leading_zeros_are_as_likely_as_other_digits() -> None:
     dice = Dice(1)
     first = Counter(new_code(dice)[0] for _ in range(20_000))
     assert all(1_750 < first[digit] < 2_250 for digit in "0123456789")

@@ -62,7 +62,7 @@ def test_a_slow_trickle_below_thirty_a_day_never_locks_but_a_burst_is_remembered
     assert stand(count, LIMITS, NOW + timedelta(hours=24, seconds=1)) == Open(10)
 
 
-def test_a_clock_set_back_forgives_nothing() -> None:
+def test_bru_13_a_clock_set_back_forgives_nothing() -> None:
     count = _fail(Count(), 10, NOW)
     assert isinstance(stand(count, LIMITS, NOW - timedelta(days=2)), Wait)
 

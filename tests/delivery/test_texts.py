@@ -49,7 +49,7 @@ def outgoing(
 @given(codes, names, hosts, languages, purposes, places)
 @example("000000", "Harbour & Hill", "a" * 253, "de", "sign_in", "DE")
 @example("493027", "Müllers Käsegeschäft an der Straße", "anmeldung.müller.example", "de", "register", "GS")
-def test_a_text_is_one_message_with_the_code_first_and_the_bound_line_last(
+def test_otp_22_a_text_is_one_message_with_the_code_first_and_the_bound_line_last(
     code: str, organisation: str, host: str, language: str, purpose: str, place: str
 ) -> None:
     text = text_of(outgoing(code, organisation, host, language, purpose=purpose, place=place))
