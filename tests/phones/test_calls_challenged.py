@@ -147,3 +147,26 @@ def test_who_proves_to_be_us_may_have_another_name_than_our_address() -> None:
             system.say(second, 403)
 
     run(play)
+
+
+@pytest.mark.parametrize(("algorithm", "times"), [("MD5", 1), ("SHA-256", 0)])
+def test_that_a_telephone_system_wants_md5_is_told_once(
+    caplog: pytest.LogCaptureFixture, algorithm: str, times: int
+) -> None:
+    async def play() -> None:
+        async with pbx() as system, caller(system.port, password="opensesame") as (carrier, _):
+            for nonce in ("n1", "n2"):
+                sending = asyncio.ensure_future(carrier.send(call()))
+                asked = challenge(nonce, algorithm=algorithm)
+                system.say(await system.takes("INVITE"), 407, Proxy_Authenticate=asked)
+                await system.takes("ACK")
+                system.say(await system.takes("INVITE"), 486)
+                with pytest.raises(DeliveryFailed):
+                    await sending
+                await system.takes("ACK")
+
+    run(play)
+    told = [record.getMessage() for record in caplog.records if "MD5" in record.getMessage()]
+    assert told == times * [
+        "the telephone system at 127.0.0.1 wants its password proven by MD5: keep the way within your own network"
+    ]

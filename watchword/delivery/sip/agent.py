@@ -7,6 +7,7 @@ which we give it up, proof of who we are for every request, and a word now and t
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 
 from aiosipua import OutgoingCall, SdpMessage, SipDigestAuth, SipRequest, SipResponse, SipUAC, parse_sdp, stringify_uri
@@ -17,6 +18,8 @@ from aiosipua.utils import format_addr, generate_branch, generate_call_id, gener
 from watchword.delivery.sip import digest
 from watchword.delivery.sip.wire import Transaction, Wire
 from watchword.delivery.sip.wishes import is_address
+
+logger = logging.getLogger(__name__)
 
 _SUCCESS = range(200, 300)
 _REFUSAL = range(300, 700)
@@ -43,6 +46,7 @@ class Agent(SipUAC):
         """Our own address as the telephone system saw it last (received and rport, RFC 3581)."""
         self.refusal = REFUSES_US
         """Why the last challenge could not be answered, or why the answer did not help."""
+        self._has_told_md5 = False
         wire.dialogs = lambda: [call.dialog for call in self._calls.values()]
 
     def dial(self, from_uri: str, to_uri: str, offer: SdpMessage) -> OutgoingCall:
@@ -146,6 +150,12 @@ class Agent(SipUAC):
         if re.fullmatch("[0-9]{1,5}", port) and 0 < int(port) < 65_536 and is_address(host):  # noqa: PLR2004  (UDP)
             self.seen_as = host, int(port)
 
+    def _tell_md5_once(self, proof: str) -> None:
+        if digest.rests_on_md5(proof) and not self._has_told_md5:
+            self._has_told_md5 = True
+            words = "the telephone system at %s wants its password proven by MD5: keep the way within your own network"
+            logger.warning(words, self.address[0])
+
     def _is_answered(self, transaction: Transaction, response: SipResponse) -> bool:
         """Send a request once more with the proof that was asked for; False where that is no use."""
         request = transaction.request
@@ -162,6 +172,7 @@ class Agent(SipUAC):
             return False
         again = SipRequest(method=request.method, uri=request.uri, headers=request.headers.copy(), body=request.body)
         name, values = proof
+        self._tell_md5_once(values[-1])
         again.headers.remove(name)
         for value in values:
             again.headers.append(name, value)

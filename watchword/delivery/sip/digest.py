@@ -35,6 +35,12 @@ def can_answer(challenge: AuthChallenge) -> bool:
     )
 
 
+def rests_on_md5(proof: str) -> bool:
+    """Whether an answer to a challenge was worked out with MD5, so that who hears it can try passwords fast."""
+    algorithm = parse_auth(proof, credentials=True).params.get("algorithm", "MD5")
+    return algorithm.upper().removesuffix(_SESSION) == "MD5"
+
+
 def answer(auth: SipDigestAuth, request: SipRequest, response: SipResponse) -> tuple[str, list[str]] | None:
     """Return the header with which a request is to be sent once more, and its values; None if there is no answer.
 
