@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import logging
+from datetime import datetime, timedelta
 
 from django.db import transaction
 
@@ -13,6 +14,10 @@ LOWEST_RELEASE = "0.1.0"
 """The lowest release that may serve a database of this release. A migration that takes away what an older release reads
 (a contracting one) raises it to the release that holds it; an expanding migration leaves it, so that the previous
 release goes on serving during an upgrade."""
+
+WATCHED_EVERY = timedelta(seconds=5)
+
+logger = logging.getLogger(__name__)
 
 _PURPOSE = "audit.sealing_key"
 _ONLY = 1
@@ -43,6 +48,24 @@ def missing_keys(ring: KeyRing) -> list[str]:
         if opened != row.key_id.encode():
             missing.append(row.key_id)
     return missing
+
+
+class KeyWatch:
+    """Whether a running process lacks a key that another one seals with by now; asks every few seconds at most."""
+
+    def __init__(self, ring: KeyRing) -> None:
+        self._ring = ring
+        self._asked_at: datetime | None = None
+        self._lacks = False
+
+    def lacks_a_key(self, *, now: datetime) -> bool:
+        """Return whether something may lie under a key that this process does not have."""
+        if self._asked_at is None or abs(now - self._asked_at) >= WATCHED_EVERY:
+            missing = missing_keys(self._ring)
+            if missing and not self._lacks:
+                logger.error("the ring of this process lacks %s: copy the key file and restart it", ", ".join(missing))
+            self._lacks, self._asked_at = bool(missing), now
+        return self._lacks
 
 
 def forget_keys(key_ids: list[str], *, now: datetime) -> None:

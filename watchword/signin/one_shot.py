@@ -80,9 +80,12 @@ class Answer:
     allowed: bool
     mailbox: str = ""
     credential_id: UUID | None = None
+    is_later: bool = False
+    """Whether neither can be said now."""
 
 
 NO = Answer(allowed=False)
+LATER = Answer(allowed=False, is_later=True)
 
 
 def _yes(mailbox: str, credential_id: UUID) -> Answer:
@@ -110,10 +113,11 @@ def is_shaped_like_app_password(question: Question) -> bool:
     return normal_app_password(question.secret.reveal()) is not None
 
 
-def check_many(questions: Sequence[Question], *, now: datetime) -> list[Answer]:
+def check_many(questions: Sequence[Question], *, now: datetime, lacks_a_key: bool = False) -> list[Answer]:
     """Answer questions whose secrets are shaped like app passwords; their log rows are committed before this returns.
 
-    Raises TryLater where the database can't be read or written now.
+    Where the ring lacks a key (``lacks_a_key``), what is not found may lie under it: programs are told *later*, because
+    one that is told *wrong* forgets a good password. Raises TryLater where the database can't be read or written now.
     """
     with trying(), transaction.atomic():
         letters = [normal_app_password(question.secret.reveal()) or "" for question in questions]
@@ -126,6 +130,9 @@ def check_many(questions: Sequence[Question], *, now: datetime) -> list[Answer]:
         happenings: list[Happening] = []
         refused: list[Happening] = []
         for question, word, hit in zip(questions, lookups, hits, strict=True):
+            if hit is None and lacks_a_key:
+                answers.append(LATER)
+                continue
             decision = _judge(hit, question, now)
             answers.append(_yes(hit.mailbox, hit.credential_id) if hit and isinstance(decision, Allow) else NO)
             person = hit or named.get(_key(question.name) or "")

@@ -7,8 +7,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db import close_old_connections, connections
 
+from watchword.audit.installation import KeyWatch
 from watchword.signin import one_shot, submission
 from watchword.signin.one_shot import Answer, Mailbox, Question
 from watchword.signin.submission import SignedIn
@@ -40,6 +42,9 @@ def be_impatient() -> None:
 class DatabaseChecks:
     """Answers from the database; every method but the first is called in a thread."""
 
+    def __init__(self) -> None:
+        self._keys = KeyWatch(settings.WATCHWORD_KEY_RING)
+
     def is_shaped_like_app_password(self, question: Question) -> bool:
         """Whether ``check_many`` answers this."""
         return one_shot.is_shaped_like_app_password(question)
@@ -47,7 +52,9 @@ class DatabaseChecks:
     def check_many(self, questions: Sequence[Question], *, now: datetime) -> list[Answer]:
         """Answer questions with app passwords."""
         close_old_connections()
-        return one_shot.check_many(questions, now=now)
+        with one_shot.trying():
+            lacks_a_key = self._keys.lacks_a_key(now=now)
+        return one_shot.check_many(questions, now=now, lacks_a_key=lacks_a_key)
 
     def check_account_password(self, question: Question, *, now: datetime) -> Answer:
         """Answer one question with anything else."""

@@ -236,6 +236,8 @@ def _pass_on[T](tell: Callable[[T], None], answer: T) -> None:
 
 
 def _verdict(answer: Answer) -> Verdict:
+    if answer.is_later:
+        return LATER
     return Allowed(answer.mailbox, answer.credential_id) if answer.allowed else REFUSED
 
 
