@@ -128,8 +128,8 @@ def _last_name(node: ast.expr) -> str:
 
 
 def _written_by() -> dict[str, list[str]]:
-    """Return the modules that record each kind of event."""
-    found: dict[str, list[str]] = {}
+    """Return the packages that record each kind of event: modules move too often to be named."""
+    found: dict[str, set[str]] = {}
     for path in sorted(SOURCES.rglob("*.py")):
         room = path.relative_to(SOURCES).with_suffix("").as_posix()
         if "migrations" in path.parts or room == "audit/events":
@@ -137,8 +137,8 @@ def _written_by() -> dict[str, list[str]]:
         text = path.read_text()
         if re.search(r"\brecord(_all)?\(|Happening\(|note_both\(|_act\(", text):
             for kind in sorted(set(re.findall(r"EventKind\.([A-Z_]+)", text))):
-                found.setdefault(kind, []).append(f"`{room}`")
-    return found
+                found.setdefault(kind, set()).add(f"`{room.split('/')[0]}`")
+    return {kind: sorted(rooms) for kind, rooms in found.items()}
 
 
 def _amount(name: str, limits: Limits) -> str:
