@@ -51,6 +51,7 @@ PAGES = {
     "phone-blocked": "/admin/phone-delivery/blocked/",
     "phone-test": "/admin/phone-delivery/test/",
     "phone-rules": "/admin/phone-delivery/rules/",
+    "phone-shared": "/admin/phone-delivery/shared/",
     "roles": "/admin/roles/",
     "domains": "/admin/domains/",
     "bulk-update": "/admin/users/import/?bulk=1",

@@ -93,7 +93,7 @@ class PhoneTestForm(forms.Form):
         number = read_number(cleaned["number"], cleaned["country"])
         way = Way(cleaned["way"])
         if isinstance(number, Rejected):
-            self.add_error("number", _number_words(number.reason))
+            self.add_error("number", number_words(number.reason))
             return cleaned
         if way is Way.TEXT and not number.takes_texts:
             self.add_error("number", _("This number can't get texts. Choose a call."))
@@ -169,7 +169,7 @@ def _channel_words(one: Planned) -> str:
     return f"{one.route.name} ({', '.join(way_words(one.route.ways))})"
 
 
-def _number_words(reason: Reason) -> str:
+def number_words(reason: Reason) -> str:
     if reason is Reason.NUMBER_NOT_ALLOWED:
         return _("Nothing is ever sent to this kind of number. Enter a mobile or a fixed-line number.")
     if reason is Reason.AMBIGUOUS_NUMBER:

@@ -47,6 +47,7 @@ urlpatterns = [
     path("phone-delivery/blocked/<int:closure_id>/reopen/", phone_changes.reopen, name="phone_reopen"),
     path("phone-delivery/test/", phone_changes.test, name="phone_test"),
     path("phone-delivery/rules/", phone_changes.rules, name="phone_rules"),
+    path("phone-delivery/shared/", phone_changes.shared, name="phone_shared"),
     path("alerts/", alerts.listing, name="alerts"),
     path("alerts/<int:alert_id>/close/", alerts.close, name="close_alert"),
     path("roles/", settings.roles, name="roles"),

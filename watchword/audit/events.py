@@ -22,6 +22,8 @@ class EventKind(StrEnum):
     SIM_CHANGED = "phone.sim_changed"
     COUNTRY_CLOSED = "phone.country_closed"
     COUNTRY_REOPENED = "phone.country_reopened"
+    NUMBER_SHARED = "phone.number_shared"
+    NUMBER_NOT_SHARED = "phone.number_not_shared"
     PHONE_TESTED = "phone.tested"
     PASSWORD_MARKED_KNOWN = "password.marked_known"
     PASSWORD_GUESSED = "password.guessed"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +16,7 @@ from watchword.core.policy import Limits, Way
 from watchword.delivery import alarm, guard, ranges, tallies
 from watchword.delivery.channel import Result
 from watchword.delivery.guard import DAY, HOUR, Asked, Budget, Free, NotBefore, Rule
-from watchword.delivery.models import Delivery, Refusal
+from watchword.delivery.models import Delivery, Refusal, SharedNumber
 from watchword.directory.models import Organisation, User
 
 __all__ = ["Free", "NotBefore", "Rule", "Telephone", "budget_of", "may_send", "may_warn", "telephone_of"]
@@ -25,6 +26,7 @@ REFUSALS_EACH_HOUR = 30
 _NUMBER = "delivery.number"
 CODES = ("sign_in", "confirm", "register", "recover")
 """Purposes of deliveries that carry a code; the others are warnings and tests."""
+_OF_NUMBER = frozenset({Rule.NUMBER_DAY, Rule.NUMBER_PEOPLE})
 MOST_UNTYPED = 1_000
 PROVEN_LOOKED_AT = 200
 """Of the newest codes that were typed in a block: a block that is all a company's costs no more than another."""
@@ -131,16 +133,39 @@ def _decide(
 ) -> Free | NotBefore:
     organisation, now = user.organisation, asked.now
     limits = organisation.policy.limits
-    # Counting people costs milliseconds in a large organisation: they are counted when it turns on them.
-    verdict = judge(asked, limits, _budget(organisation, people=0))
-    if isinstance(verdict, NotBefore) and verdict.rule.grows_with_people:
-        verdict = judge(asked, limits, _budget(organisation, people=_enough_people(organisation, asked)))
+    verdict = _judge(organisation, asked, limits, judge)
+    if isinstance(verdict, NotBefore) and verdict.rule in _OF_NUMBER:
+        named = _limits_at(organisation, telephone, limits)
+        if named is not None:
+            verdict = _judge(organisation, asked, named, judge)
     is_new = asked.is_new
     if isinstance(verdict, Free):
         tallies.add(organisation.pk, now, telephone.country, way, is_new=is_new, asked=1)
     elif verdict.rule not in {Rule.ATTEMPT, Rule.PAUSE}:
         note_refusal(user, telephone, way, verdict, is_new=is_new, now=now)
     return verdict
+
+
+def _judge(
+    organisation: Organisation, asked: Asked, limits: Limits, judge: Callable[[Asked, Limits, Budget], Free | NotBefore]
+) -> Free | NotBefore:
+    # Counting people costs milliseconds in a large organisation: they are counted when it turns on them.
+    verdict = judge(asked, limits, _budget(organisation, people=0))
+    if isinstance(verdict, NotBefore) and verdict.rule.grows_with_people:
+        verdict = judge(asked, limits, _budget(organisation, people=_enough_people(organisation, asked)))
+    return verdict
+
+
+def _limits_at(organisation: Organisation, telephone: Telephone, limits: Limits) -> Limits | None:
+    """Return the limits of a telephone that an administrator named as shared; None for any other one."""
+    for row in SharedNumber.objects.filter(organisation=organisation).exclude(number=b"").order_by("pk"):
+        if telephone.number_key in number_keys(row.number):
+            return dataclasses.replace(
+                limits,
+                people_each_number_and_day=max(limits.people_each_number_and_day, row.people_each_day),
+                sends_each_number_and_day=max(limits.sends_each_number_and_day, row.codes_each_day),
+            )
+    return None
 
 
 def _budget(organisation: Organisation, *, people: int) -> Budget:

@@ -8,6 +8,7 @@ from django.db import models
 from watchword.core.policy import Way
 from watchword.delivery.channel import Result
 from watchword.directory.models import Organisation, User
+from watchword.directory.sealed_field import SealedTextField
 
 _WAYS = [(way.value, way.value) for way in Way]
 _RESULTS = [(result.value, result.value) for result in Result]
@@ -179,6 +180,23 @@ class Closure(models.Model):
 
     def __str__(self) -> str:
         return f"{self.country} is closed until {self.until:%Y-%m-%d %H:%M}"
+
+
+class SharedNumber(models.Model):
+    """A telephone that more people use than others, such as a shop's: an administrator named it and its own limits."""
+
+    organisation = models.ForeignKey(Organisation, on_delete=models.CASCADE, related_name="+")
+    name = models.CharField(max_length=60)
+    number = SealedTextField(purpose="delivery.shared_number", help_text="E.164; compared by keyed hashes")
+    ends = models.CharField(max_length=2)
+    country = models.CharField(max_length=3)
+    people_each_day = models.PositiveSmallIntegerField()
+    codes_each_day = models.PositiveSmallIntegerField()
+    made_at = models.DateTimeField()
+    made_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+
+    def __str__(self) -> str:
+        return f"{self.name}: a number ending {self.ends}"
 
 
 class ChannelState(models.Model):

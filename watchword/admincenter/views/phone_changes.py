@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from watchword.admincenter import shared_numbers
 from watchword.admincenter.drafts import sent
 from watchword.admincenter.gate import needs, prove_first
 from watchword.admincenter.phone_closures import find_closure
@@ -102,6 +103,32 @@ def reopen(request: HttpRequest, closure_id: int) -> HttpResponse:
             messages.info(request, _("This country is open already."))
         return HttpResponseRedirect(reverse("admincenter:phone_blocked"))
     return render(request, "admincenter/phone_reopen.html", {"row": row, **_frame("blocked")})
+
+
+@needs(Act.CHANGE_SETTINGS)
+def shared(request: HttpRequest) -> HttpResponse:
+    """Show the telephones that several people share, name one more, or take one off the list."""
+    by, now = person_of(request), timezone.now()
+    # Whole numbers are written down nowhere in clear, and in no draft either.
+    if request.method == "POST" and (answer := prove_first(request, keep=False)):
+        messages.info(request, _("Prove that it is you, then fill this in again: the number was not kept."))
+        return answer
+    here = reverse("admincenter:phone_shared")
+    if request.method == "POST" and (taken := request.POST.get("remove", "")).isdecimal():
+        if shared_numbers.stop_sharing(by, int(taken[:15]), origin=origin_of(request), now=now):
+            messages.success(request, _("Removed. The limits of every other telephone hold for it again."))
+        return HttpResponseRedirect(here)
+    given = request.POST if request.method == "POST" else None
+    form = shared_numbers.SharedNumberForm(given, organisation=by.organisation)
+    if request.method == "POST" and form.is_valid():
+        row = shared_numbers.share(form.cleaned_data, by=by, origin=origin_of(request), now=now)
+        words = _("%(people)d people a day may use the number ending %(ends)s from now on.")
+        messages.success(request, words % {"people": row.people_each_day, "ends": row.ends})
+        return HttpResponseRedirect(here)
+    rows = [(row, country_words(row.country)) for row in shared_numbers.shared_numbers_of(by.organisation)]
+    limits = by.organisation.policy.limits
+    context = {"form": form, "rows": rows, "limits": limits, **_frame("rules")}
+    return render(request, "admincenter/phone_shared.html", context)
 
 
 def _frame(tab: str) -> dict[str, object]:
