@@ -229,7 +229,7 @@ def test_a_deleted_app_password_makes_room(world: World) -> None:
         ("laptop", Reason.NAME_TAKEN),
     ],
 )
-def test_an_app_password_needs_a_name_of_its_own(world: World, name: str, reason: Reason) -> None:
+def test_app_18_an_app_password_needs_a_name_of_its_own(world: World, name: str, reason: Reason) -> None:
     assert enrolment.create_app_password(fresh_session(world), name, origin=ORIGIN, now=world.now) == Rejected(reason)
     assert len(overview.app_passwords_of(world.alice)) == 1
 
