@@ -38,6 +38,10 @@ ACTS: dict[str, tuple[Act, Callable[..., object]]] = {
     "sign out": (Act.SIGN_OUT_EVERYWHERE, actions.sign_out_everywhere),
     "unlock": (Act.UNLOCK, actions.unlock_second_factor),
     "give role": (Act.GIVE_ROLES, lambda user, **by: actions.give_role(user, Role.HELPDESK_ADMINISTRATOR, **by)),
+    "write a role down": (
+        Act.GIVE_ROLES,
+        lambda user, **by: people.give_role(user, Role.HELPDESK_ADMINISTRATOR, **by),
+    ),
     "let write as": (
         Act.GIVE_SEND_AS,
         lambda user, **by: send_as.give_send_as(user, "actor@harbour.example", until=None, **by),

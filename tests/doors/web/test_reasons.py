@@ -133,3 +133,11 @@ def test_a_country_that_is_not_allowed_is_explained_and_the_form_is_kept(
     assert 'value="06 12 34 56 78"' in page.content.decode()
     assert re.search(r'<option value="FR" selected', page.content.decode())
     assert telephone.received == []
+
+
+def test_nobody_is_sent_to_a_way_that_does_not_exist() -> None:
+    """Many people have one telephone: another one, or another way, is named beside the administrator or as an offer."""
+    for rule in (*Rule, Reason.NOT_CARRIED, Reason.WAY_NOT_ALLOWED, Reason.NOT_HELD):
+        said = reasons.of_not_sent(NotSent(None, rule))
+        if "nother" in said:
+            assert "ask your administrator" in said, rule

@@ -94,9 +94,10 @@ def of_not_sent(refusal: NotSent, *, is_adding: bool = False) -> str:
     return " ".join(part for part in (str(why), when, str(way_on)) if part)
 
 
-_BY_ANOTHER = (gettext_lazy("No code could be sent by this method."), gettext_lazy("Choose another one."))
+# Nobody is sent to a way that does not exist: many have one telephone, and there is no other kind of method yet.
+_IF_OFFERED = gettext_lazy("Choose another way if one is offered, or ask your administrator.")
+_BY_ANOTHER = (gettext_lazy("No code could be sent by this method."), _IF_OFFERED)
 _ASK = gettext_lazy("If you can't wait, ask your administrator.")
-_OTHER_METHOD = gettext_lazy("Use another method, or ask your administrator.")
 _OTHER_PHONE = gettext_lazy("Use another phone, or ask your administrator.")
 _ENOUGH = (gettext_lazy("Your organisation has sent as many codes as it allows for now."), _ASK)
 _COUNTRY = (gettext_lazy("Your organisation does not send codes to this country."), _OTHER_PHONE)
@@ -104,8 +105,8 @@ _NUMBER = (gettext_lazy("No more codes can be sent to this number today."), _OTH
 _SOON = frozenset({Rule.PAUSE, Rule.QUARTER_HOUR})
 """Rules that only ask for a little patience."""
 _NOT_SENT: dict[Rule | Reason, tuple[Promise, Promise]] = {
-    Rule.PAUSE: (gettext_lazy("A code is on its way already."), _OTHER_METHOD),
-    Rule.QUARTER_HOUR: (gettext_lazy("Several codes were sent already."), _OTHER_METHOD),
+    Rule.PAUSE: (gettext_lazy("A code is on its way already."), _IF_OFFERED),
+    Rule.QUARTER_HOUR: (gettext_lazy("Several codes were sent already."), _IF_OFFERED),
     Rule.ATTEMPT: (
         gettext_lazy("No more codes are sent in this sign-in."),
         gettext_lazy("Start again to get another one, or ask your administrator."),
@@ -131,11 +132,11 @@ _NOT_SENT: dict[Rule | Reason, tuple[Promise, Promise]] = {
     Rule.COST_DAY: _ENOUGH,
     Reason.NOT_CARRIED: (
         gettext_lazy("Your organisation can't send codes this way at the moment."),
-        gettext_lazy("Choose another way if one is offered, or ask your administrator."),
+        _IF_OFFERED,
     ),
     Reason.WAY_NOT_ALLOWED: (
         gettext_lazy("Your organisation does not allow this way for this number."),
-        gettext_lazy("Choose another one."),
+        _IF_OFFERED,
     ),
     Reason.TOO_MANY_TRIES: (
         gettext_lazy("Your sign-in is locked, to protect it."),
