@@ -67,6 +67,9 @@ TABLES = {
     "delivery.Handover": Table("C", "which carrier took a message, at what price", "with its delivery"),
     "delivery.Receipt": Table("B", "what carriers reported of messages that are not known yet", receipts.KEPT),
     "delivery.Refusal": Table("B", "messages that a rule stopped, 30 an hour for each person", FOR_EVER),
+    "delivery.SharedNumber": Table(
+        "B", "telephones that many people may use; sealed", "until it is taken off the list"
+    ),
     "delivery.Tally": Table("C", "a day's counts and costs by country", FOR_EVER),
     "delivery.Waiting": Table("A", "messages with their code that wait for a carrier; sealed", queue.LASTS, " at most"),
     "directory.Domain": Table("C", "mail domains", WITH_ORGANISATION),
@@ -115,6 +118,7 @@ PURPOSES = {
     "delivery.number": ("keyed hash", "counts and finds deliveries by number, which is kept nowhere"),
     "delivery.organisation": ("keyed hash", "names a lock in PostgreSQL"),
     "delivery.range": ("keyed hash", "counts deliveries to neighbours of a number"),
+    "delivery.shared_number": ("seals", "telephones that many people may use"),
     "delivery.waiting": ("seals", "messages that wait for a carrier"),
     "directory.alert_recipients": ("seals", "who gets alerts by mail"),
     "directory.contact": ("seals", "earlier contact addresses in events"),
