@@ -43,8 +43,8 @@ def free_ports(number: int) -> list[int]:
 
 
 @contextmanager
-def running_demo(home: Path, **variables: str) -> Iterator[Demo]:
-    """Start the demo in a folder of its own, with more environment variables; end it as Ctrl-C would."""
+def running_demo(home: Path, *options: str, **variables: str) -> Iterator[Demo]:
+    """Start the demo in a folder of its own, with options and more environment variables; end it as Ctrl-C would."""
     web, imap, submission = free_ports(3)
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("WATCHWORD_", "DJANGO_"))}
     process = subprocess.Popen(
@@ -56,6 +56,7 @@ def running_demo(home: Path, **variables: str) -> Iterator[Demo]:
             f"--web-port={web}",
             f"--imap-port={imap}",
             f"--submission-port={submission}",
+            *options,
         ],
         env={**environment, "WATCHWORD_HOME": str(home), **variables},
         cwd=Path(__file__).parents[2],

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser.demo import Demo, free_ports, running_demo
+from tests.browser.player import open_mailbox
 
 pytestmark = pytest.mark.scenario
 
@@ -134,6 +135,14 @@ def test_ctrl_c_ends_everything_and_the_next_start_goes_on(tmp_path: Path) -> No
         program = imaplib.IMAP4("127.0.0.1", second.imap_port)
         program.login("alice@harbour.example", first.alices_app_password)
         program.logout()
+
+
+def test_beginning_anew_may_be_the_first_command_of_a_newcomer(tmp_path: Path) -> None:
+    home = tmp_path / "new"
+    with running_demo(home, "--reset") as first:
+        open_mailbox(first, "alice", first.alices_app_password).logout()
+    with running_demo(home, "--reset") as second:
+        assert second.passwords != first.passwords
 
 
 def test_a_process_that_dies_ends_the_demo_and_is_named(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from django.db import connection
+from django.db import DatabaseError, connection
 
 from watchword.demo import card, ports, real_phones
 
@@ -44,12 +44,20 @@ def forget(home: Path) -> None:
         raise CannotUse(
             "only a SQLite file of its own is forgotten; empty the database of WATCHWORD_DATABASE_URL yourself"
         )
-    if (home / DATABASE).exists() and not (home / card.FILE).exists():
+    if (home / DATABASE).exists() and not (home / card.FILE).exists() and _has_tables():
         raise CannotUse(f"{home} holds a database that no demo made, so nothing was removed")
     connection.close()
     for name in _FORGOTTEN:
         (home / name).unlink(missing_ok=True)
     forget_mails(home)
+
+
+def _has_tables() -> bool:
+    """Whether there is anything to lose: the checks at the start connect, and leave a new file without tables."""
+    try:
+        return bool(connection.introspection.table_names())
+    except DatabaseError:
+        return True
 
 
 def forget_mails(home: Path) -> None:
