@@ -10,8 +10,14 @@ from django.db.models import F
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.alerts.playing import work
 from tests.delivery.test_budget import ask, many, number, rule_of, wish
 from tests.world import World
+from watchword.alerts.headlines import done_of
+from watchword.alerts.models import Alert
+from watchword.alerts.rules import Rule as AlertRule
+from watchword.audit.events import EventKind
+from watchword.audit.models import Event
 from watchword.core.policy import Limits, Way
 from watchword.delivery import alarm, guard, tallies
 from watchword.delivery.budget import Free, NotBefore, Rule, telephone_of
@@ -174,3 +180,33 @@ def test_a_closure_at_home_ends_after_an_hour_and_one_abroad_after_a_day(world: 
         tallies.add(world.organisation.pk, world.now, country, Way.TEXT, is_new=True, asked=35)
         lasts = timedelta(hours=1) if country == "DE" else timedelta(days=1)
         assert ask(people[41], to, world.now) == NotBefore(world.now + lasts, Rule.COUNTRY_CLOSED)
+
+
+# Too slow for the alarm.
+
+
+def test_slow_pumping_is_told_once_a_day_and_stops_nothing(world: World, people: list[User]) -> None:
+    """Nine accounts ask for three numbers each and type none: below what closes the country."""
+    for which in range(27):
+        asked_in_vain(people[which % 9], number(which), world.now - timedelta(hours=2), codes=2)
+    for minute in range(3):
+        assert ask(people[10 + minute], number(90 + minute), world.now + timedelta(minutes=minute)) == Free()
+    event = Event.objects.get(kind=EventKind.NEW_NUMBERS_UNTYPED)
+    assert event.details == {"numbers": 27, "asked_by": 9, "codes": 54}
+    assert event.organisation_id == world.organisation.pk
+    work(world.now + timedelta(minutes=4))
+    alert = Alert.objects.get(rule=AlertRule.NEW_NUMBERS_UNTYPED)
+    assert (alert.subject, alert.times) == (None, 1)
+    assert "27 new numbers, none typed, asked for by 9 people" in done_of(AlertRule.NEW_NUMBERS_UNTYPED, alert.details)
+
+
+@pytest.mark.parametrize(("untyped_numbers", "typed_numbers"), [(14, 0), (20, 21)])
+def test_a_roll_out_in_which_some_have_trouble_is_not_told(
+    world: World, people: list[User], untyped_numbers: int, typed_numbers: int
+) -> None:
+    for which in range(untyped_numbers + typed_numbers):
+        asked_in_vain(
+            people[which], number(which), world.now - timedelta(hours=2), codes=2, typed=which < typed_numbers
+        )
+    assert ask(people[48], number(90), world.now) == Free()
+    assert not Event.objects.filter(kind=EventKind.NEW_NUMBERS_UNTYPED).exists()

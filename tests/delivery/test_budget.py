@@ -210,6 +210,23 @@ def test_messages_on_their_way_are_paid_for_before_they_leave(world: World, sett
     assert verdict.details == {"limit": "1.00", "count": "0.80", "price": "0.40"}
 
 
+@pytest.mark.parametrize(("is_new", "messages"), [(False, 50 + 3 * 7), (True, (50 + 3 * 7) // 2)])
+def test_with_prices_a_day_has_a_ceiling_that_nobody_chose(
+    world: World, settings: Any, is_new: bool, messages: int
+) -> None:
+    """Fifty messages and three for each person, at the price at home; registrations have half of it."""
+    priced(settings, 400_000)
+    wish(world)
+    people = many(world, 3)
+    assert budget_of(world.organisation).cost_micros_each_day == 400_000 * (50 + 3 * 7)
+    tallies.add(world.organisation.pk, world.now, "DE", Way.TEXT, is_new=False, cost_micros=400_000 * (messages - 1))
+    assert ask(people[0], number(1), world.now, is_new=is_new) == Free()
+    tallies.add(world.organisation.pk, world.now, "DE", Way.TEXT, is_new=False, cost_micros=400_000)
+    assert rule_of(ask(people[1], number(2), world.now, is_new=is_new)) is Rule.COST_DAY
+    wish(world, cost_each_day=1_000)
+    assert ask(people[2], number(3), world.now, is_new=is_new) == Free()
+
+
 def test_an_administrator_at_a_proven_number_passes_an_empty_purse(world: World, settings: Any) -> None:
     priced(settings, 400_000)
     wish(world, cost_each_day=0.01, organisation_sends_each_day=0)

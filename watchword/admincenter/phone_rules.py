@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from watchword.admincenter.phone_words import country_words, money
 from watchword.core.policy import Limits
+from watchword.delivery.budget import price_at_home
 from watchword.delivery.guard import Budget, Rule
 from watchword.delivery.words import LANGUAGES
 from watchword.directory.models import Organisation
@@ -130,12 +131,20 @@ class RulesForm(forms.Form):
             code = phonenumbers.country_code_for_region(organisation.region)
             words = also % {"code": code, "places": ", ".join(country_words(place) for place in neighbours)}
             self.fields["phone_countries"].help_text += " " + words
-        default = Budget.of(region=organisation.region, people=people, countries=countries, wishes={})
+        price = price_at_home(organisation)
+        default = Budget.of(
+            region=organisation.region, people=people, countries=countries, wishes={}, price_micros=price
+        )
         for name, label in BUDGETS.items():
             self.fields[name] = _budget_field(label, _hint(name, getattr(default, name), people))
         currency = settings.WATCHWORD_PHONES.currency
         hint = _("Empty: no ceiling.")
-        if currency:
+        if default.cost_micros_each_day is not None:
+            words = _(
+                "In the phones file's currency. Empty: %(default)s, three messages for each person and fifty more."
+            )
+            hint = words % {"default": money(default.cost_micros_each_day, currency)}
+        elif currency:
             hint = _("In %(currency)s, by the prices of the phones file. Empty: no ceiling.") % {"currency": currency}
         self.fields["cost_each_day"].help_text = hint
 

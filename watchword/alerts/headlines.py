@@ -57,6 +57,10 @@ _NEXT_STEPS = {
         "Many codes went to new phones there and next to none was typed: somebody may earn from them. "
         "Look at Phone delivery, and reopen the country when you know who it was."
     ),
+    Rule.NEW_NUMBERS_UNTYPED: gettext_lazy(
+        "Somebody may be trying how many codes they can make you pay for, slowly. Look at Phone delivery, Messages, who "
+        "asked. If people had trouble with a carrier that day, it was that."
+    ),
     Rule.PASSWORD_KNOWN: gettext_lazy(
         "A day's codes were asked for and none was typed. The person chooses a new password; tell them."
     ),
@@ -110,6 +114,7 @@ _HEADLINES = {
     Rule.DISAVOWED: gettext_lazy("“This wasn't me” was pressed"),
     Rule.SIM_CHANGED: gettext_lazy("A number moved to another SIM card"),
     Rule.COUNTRY_CLOSED: gettext_lazy("Codes to new phones in a country were stopped"),
+    Rule.NEW_NUMBERS_UNTYPED: gettext_lazy("Codes to many new numbers were not typed"),
     Rule.PASSWORD_KNOWN: gettext_lazy("A password that somebody else seems to know"),
     Rule.PASSWORD_GUESSED: gettext_lazy("Many passwords tried for one account"),
     Rule.WARNING_GIVEN_UP: gettext_lazy("A warning could not be sent"),
@@ -138,6 +143,9 @@ def done_of(rule: Rule, details: Mapping[str, object]) -> str:
     """Return what was done already, for administrators; empty where nothing was."""
     if rule is Rule.ROLE_GIVEN:
         return _role_given(details)
+    if rule is Rule.NEW_NUMBERS_UNTYPED:
+        words = _("%(numbers)s new numbers, none typed, asked for by %(people)s people; nothing was stopped")
+        return words % {"numbers": details.get("numbers", ""), "people": details.get("asked_by", "")}
     if rule is Rule.REGISTERED:
         return str(_VOUCHED.get(str(details.get("registration")), ""))
     if rule is not Rule.DISAVOWED:

@@ -34,6 +34,8 @@ MOST_PEOPLE = 20
 """Named in one alert that is about many."""
 SEAL = "alerts.notice"
 
+_ABOUT_NOBODY = frozenset({Rule.SOURCE_CLOSED, Rule.WARNING_GIVEN_UP, Rule.ALERT_RECIPIENTS, Rule.NEW_NUMBERS_UNTYPED})
+
 
 def hear(*, now: datetime) -> int:
     """Look at the oldest unheard events and return how many there were."""
@@ -114,7 +116,7 @@ def _warn_about(event: Event, now: datetime) -> None:
     subject = None
     if event.subject_id is not None:
         subject = User.objects.select_related("organisation").filter(pk=event.subject_id).first()
-    if subject is None and rule not in (Rule.SOURCE_CLOSED, Rule.WARNING_GIVEN_UP, Rule.ALERT_RECIPIENTS):
+    if subject is None and rule not in _ABOUT_NOBODY:
         # A name that belongs to nobody: there is nobody to warn, and nothing that a stranger could learn from it.
         return
     if subject is not None and hearing.person and subject.deleted_at is None:

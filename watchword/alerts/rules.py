@@ -48,6 +48,7 @@ class Rule(StrEnum):
     CALL_MISMATCHED = "call_mismatched"
     SIM_CHANGED = "sim_changed"
     COUNTRY_CLOSED = "country_closed"
+    NEW_NUMBERS_UNTYPED = "new_numbers_untyped"
     PASSWORD_KNOWN = "password_known"
     PASSWORD_GUESSED = "password_guessed"
     OLD_PASSWORD_TRIED = "old_password_tried"
@@ -103,6 +104,7 @@ HEARINGS: Mapping[Rule, Hearing] = {
     Rule.CALL_MISMATCHED: Hearing(person=True, link=True),
     Rule.SIM_CHANGED: Hearing(person=True, administrators=True, link=True, window=DAY),
     Rule.COUNTRY_CLOSED: Hearing(administrators=True, window=timedelta(0)),
+    Rule.NEW_NUMBERS_UNTYPED: Hearing(administrators=True, window=DAY, merged=True),
     Rule.PASSWORD_KNOWN: Hearing(person=True, administrators=True, link=True, window=DAY),
     Rule.PASSWORD_GUESSED: Hearing(administrators=True, window=DAY),
     Rule.OLD_PASSWORD_TRIED: Hearing(person=True, window=WEEK),
@@ -134,6 +136,7 @@ _SIMPLE: Mapping[EventKind, Rule] = {
     EventKind.CALL_MISMATCHED: Rule.CALL_MISMATCHED,
     EventKind.SIM_CHANGED: Rule.SIM_CHANGED,
     EventKind.COUNTRY_CLOSED: Rule.COUNTRY_CLOSED,
+    EventKind.NEW_NUMBERS_UNTYPED: Rule.NEW_NUMBERS_UNTYPED,
     EventKind.PASSWORD_MARKED_KNOWN: Rule.PASSWORD_KNOWN,
     EventKind.PASSWORD_GUESSED: Rule.PASSWORD_GUESSED,
     EventKind.WARNING_GIVEN_UP: Rule.WARNING_GIVEN_UP,

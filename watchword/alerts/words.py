@@ -396,6 +396,7 @@ _WORDS: dict[Rule, Callable[[Event], Words]] = {
     Rule.CALL_MISMATCHED: _mismatched,
     Rule.SIM_CHANGED: _sim_changed,
     Rule.COUNTRY_CLOSED: _country_closed,
+    Rule.NEW_NUMBERS_UNTYPED: _for_administrators,
     Rule.PASSWORD_KNOWN: _password_known,
     Rule.PASSWORD_GUESSED: _guessed,
     Rule.OLD_PASSWORD_TRIED: _old_password,

@@ -22,6 +22,7 @@ class EventKind(StrEnum):
     SIM_CHANGED = "phone.sim_changed"
     COUNTRY_CLOSED = "phone.country_closed"
     COUNTRY_REOPENED = "phone.country_reopened"
+    NEW_NUMBERS_UNTYPED = "phone.new_numbers_untyped"
     NUMBER_SHARED = "phone.number_shared"
     NUMBER_NOT_SHARED = "phone.number_not_shared"
     PHONE_TESTED = "phone.tested"
@@ -96,6 +97,7 @@ HEARD: frozenset[EventKind] = frozenset(
         EventKind.CALL_MISMATCHED,
         EventKind.SIM_CHANGED,
         EventKind.COUNTRY_CLOSED,
+        EventKind.NEW_NUMBERS_UNTYPED,
         EventKind.PASSWORD_MARKED_KNOWN,
         EventKind.PASSWORD_GUESSED,
         EventKind.METHOD_ADDED,

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from django.db.models import Max, Q, Sum
 
 from watchword.audit.events import EventKind
+from watchword.audit.models import Event
 from watchword.audit.record import record
 from watchword.delivery import guard
 from watchword.delivery.channel import Result
@@ -22,6 +23,8 @@ NUMBERS_AT_HOME = 30
 number gets five codes in a day to be registered, the newest LOOKED_AT never go to fewer where somebody pumps."""
 _ARRIVED = [result for result in Result if result.has_arrived]
 _NOT_TAKEN = [Result.WAITING, Result.FAILED, Result.EXPIRED]
+UNTYPED_NUMBERS = 15
+"""So many new numbers within a day, and at least half of all, of whose codes none was typed are told of."""
 LATE_CODES, LATE_PEOPLE = 10, 5
 """So many codes to proven numbers, of so many people, must have gone untyped in an hour before the carrier is to blame:
 two accounts can't excuse what they do to new numbers."""
@@ -84,6 +87,36 @@ def _close_if_pumped(user: User, country: str, *, since: datetime, now: datetime
     details = {"country": country, "sent": sent, "entered": entered}
     record(EventKind.COUNTRY_CLOSED, now=now, subject=user, details=details)
     return closure.until
+
+
+def tell_of_untyped(user: User, now: datetime) -> None:
+    """Tell administrators once a day of many new numbers whose codes nobody typed: too slow for the alarm, and paid.
+
+    Nothing is stopped by it: the budgets hold, and most often it is people who had trouble.
+    """
+    organisation_id = user.organisation_id
+    days = [now.astimezone(UTC).date(), (now - DAY).astimezone(UTC).date()]
+    asked = Tally.objects.filter(organisation_id=organisation_id, is_new=True, day__in=days)
+    if asked.aggregate(total=Sum("asked", default=0))["total"] < UNTYPED_NUMBERS:
+        return
+    told = Event.objects.filter(organisation_id=organisation_id, kind=EventKind.NEW_NUMBERS_UNTYPED)
+    newest_told = told.order_by("-id").values_list("at", flat=True).first()
+    if newest_told is not None and newest_told > now - DAY:
+        return
+    rows = Delivery.objects.filter(
+        organisation_id=organisation_id,
+        purpose="register",
+        created_at__gt=now - DAY,
+        created_at__lte=now - SETTLED_AFTER,
+    ).exclude(result__in=_NOT_TAKEN)
+    newest = list(rows.order_by("-created_at")[:LOOKED_AT])
+    typed = {bytes(row.number_key) for row in newest if row.entered_at or row.typed_late_at}
+    untyped = [row for row in newest if bytes(row.number_key) not in typed]
+    numbers = {bytes(row.number_key) for row in untyped}
+    if len(numbers) < max(UNTYPED_NUMBERS, len(typed)):
+        return
+    details = {"numbers": len(numbers), "asked_by": len({row.user_id for row in untyped}), "codes": len(untyped)}
+    record(EventKind.NEW_NUMBERS_UNTYPED, now=now, organisation_id=organisation_id, details=details)
 
 
 def had_its_time(row: Delivery, lives: timedelta) -> bool:

@@ -174,6 +174,7 @@ def _budget(organisation: Organisation, *, people: int) -> Budget:
         people=people,
         countries=list(organisation.phone_countries),
         wishes=organisation.phone_budget,
+        price_micros=price_at_home(organisation),
     )
 
 
@@ -186,7 +187,10 @@ def _enough_people(organisation: Organisation, asked: Asked) -> int:
     by_all = (asked.organisation_today - guard.ORGANISATION_BASE) // guard.ORGANISATION_EACH
     by_new = max(asked.new_today, asked.new_in_country_today) - guard.NEW_BASE
     by_range = len(asked.unproven_in_range)
-    return int(_people(organisation)[: max(by_all, by_new, by_range, 0) + 1].count())
+    # Registrations have half of a day's money.
+    spent, price = asked.cost_micros_today + asked.price_micros, price_at_home(organisation)
+    by_cost = (2 * spent // price + 1 - guard.COST_BASE) // guard.COST_EACH + 1 if price else 0
+    return int(_people(organisation)[: max(by_all, by_new, by_range, by_cost, 0) + 1].count())
 
 
 def note_refusal(
@@ -212,6 +216,8 @@ def note_refusal(
 
 
 def _count(user: User, telephone: Telephone, way: Way, *, sends_in_attempt: int, is_new: bool, now: datetime) -> Asked:
+    if is_new:
+        alarm.tell_of_untyped(user, now)
     day = Delivery.objects.filter(created_at__gt=now - DAY).order_by("-created_at")
     # Neither the tests of an administrator nor warnings use up the codes that let people in.
     sent = list(day.filter(user=user).values_list("created_at", "number_key", "purpose", "result"))
@@ -284,6 +290,11 @@ def _price_of(way: Way, country: str) -> int:
     return max((route.price_micros(country) for route in routes), default=0)
 
 
+def price_at_home(organisation: Organisation) -> int:
+    """Return what a message costs at most in the organisation's own country; 0 without prices."""
+    return max(_price_of(way, organisation.region) for way in Way)
+
+
 def _on_its_way(organisation: Organisation, now: datetime) -> int:
     """Return what the messages will cost that no carrier has taken yet: nobody outruns the purse by being quick."""
     waiting = Delivery.objects.filter(
@@ -295,6 +306,6 @@ def _on_its_way(organisation: Organisation, now: datetime) -> int:
 
 def _today(organisation: Organisation, country: str, now: datetime) -> dict[str, int]:
     today = tallies.today(organisation.pk, country, now)
-    if organisation.phone_budget.get("cost_each_day"):
+    if organisation.phone_budget.get("cost_each_day") or price_at_home(organisation):
         today["cost_micros_today"] += _on_its_way(organisation, now)
     return today

@@ -66,9 +66,11 @@ class Rule(StrEnum):
 
 
 _PURSE = frozenset({Rule.ORGANISATION_DAY, Rule.COST_DAY})
-_OF_SIZE = frozenset({Rule.ORGANISATION_DAY, Rule.NEW_DAY, Rule.NEW_COUNTRY_DAY, Rule.RANGE_HOUR})
+_OF_SIZE = frozenset({Rule.ORGANISATION_DAY, Rule.NEW_DAY, Rule.NEW_COUNTRY_DAY, Rule.RANGE_HOUR, Rule.COST_DAY})
 ORGANISATION_BASE, ORGANISATION_EACH = 200, 6
 NEW_BASE = 50
+COST_BASE, COST_EACH = 50, 3
+"""Where prices are set and no ceiling of money is: a day may cost so many messages, and so many for each person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +97,19 @@ class Budget:
     """The organisation's own country: without it nearly nobody new gets in, so that an administrator is asked soon."""
 
     @classmethod
-    def of(cls, *, region: str, people: int, countries: list[str], wishes: Mapping[str, object]) -> Budget:
-        """Return the budget of an organisation: its own country and enough for its people, or what it wishes."""
+    def of(
+        cls,
+        *,
+        region: str,
+        people: int,
+        countries: list[str],
+        wishes: Mapping[str, object],
+        price_micros: int = 0,
+    ) -> Budget:
+        """Return the budget of an organisation: its own country and enough for its people, or what it wishes.
+
+        ``price_micros``: what a message costs at most in its own country, in millionths of the phones file's currency.
+        """
         known = {
             "organisation_sends_each_day": ORGANISATION_BASE + ORGANISATION_EACH * people,
             "new_sends_each_day": NEW_BASE + people,
@@ -114,7 +127,9 @@ class Budget:
             known[name] = min(known[name], half)
         cost = wishes.get("cost_each_day")
         is_amount = isinstance(cost, int | float) and not isinstance(cost, bool) and 0 < cost < _MOST_MONEY
-        micros = round(float(cost) * 1_000_000) if is_amount else None  # type: ignore[arg-type]  # it is a number
+        micros: int | None = round(float(cost) * 1_000_000) if is_amount else None  # type: ignore[arg-type]  # a number
+        if micros is None and price_micros > 0:
+            micros = price_micros * (COST_BASE + COST_EACH * people)
         burst = min(people, MOST_BURST)
         budget = cls(countries=frozenset(countries or [region]), range_burst=burst, cost_micros_each_day=micros)
         return dataclasses.replace(budget, **known)  # type: ignore[arg-type]  # the names above are all whole numbers

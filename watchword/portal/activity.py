@@ -164,6 +164,7 @@ _WORDS: dict[EventKind, Callable[[Event], str]] = {
     EventKind.SIM_CHANGED: _said("No code was sent, because your number moved to another SIM card"),
     EventKind.COUNTRY_CLOSED: _said("Codes to new phones in a country were stopped"),
     EventKind.COUNTRY_REOPENED: _said("Codes to new phones in a country were allowed again"),
+    EventKind.NEW_NUMBERS_UNTYPED: _said("Codes to many new phones were not typed"),
     EventKind.NUMBER_SHARED: _said("A phone was allowed more people than others"),
     EventKind.NUMBER_NOT_SHARED: _said("A phone has the limits of every other one again"),
     EventKind.PHONE_TESTED: _said("A test went to a phone"),
