@@ -18,6 +18,7 @@ from watchword.directory.mailboxes import BadMailbox
 from watchword.directory.models import SignInName, User
 from watchword.directory.permission import NotAllowed
 from watchword.directory.roles import Role
+from watchword.signin import actions as signin_actions
 from watchword.signin import one_shot, submission
 from watchword.signin.actions import change_mailbox
 from watchword.signin.models import Revocation
@@ -172,3 +173,39 @@ def test_the_page_warns_and_asks_before_it_takes_a_mailbox_from_somebody(client:
     done = client.post(here, {"mailbox": "carol@harbour.example", "takes_over": "on"}, follow=True)
     assert "Bob has this mailbox from now on." in text(done.content)
     assert "carol@harbour.example" in text(done.content)
+
+
+ELODIE, IN_ASCII = "\u00e9lodie@harbour.example", "xn--lodie-9ra@harbour.example"
+
+
+def test_the_ascii_form_of_an_address_leads_to_the_same_mailbox_and_is_nobody_elses(world: World) -> None:
+    create(world, ELODIE)
+    assert one_shot.find_ascii_address(ELODIE) == IN_ASCII
+    assert one_shot.find_ascii_address("\u00c9lodie+caf\u00e9@harbour.example") == (
+        "xn--lodie-9ra+xn--caf-dma@harbour.example"
+    )
+    assert one_shot.find_ascii_address("\uff41lice@harbour.example") == ALICE
+    for service in ("lda", "lmtp", "imap"):
+        assert one_shot.find_mailbox(IN_ASCII, service) == ELODIE
+    with pytest.raises(actions.BadPerson) as refused:
+        create(world, IN_ASCII)
+    assert refused.value.reasons == {"sign_in_name": "taken"}
+
+
+def test_only_an_address_of_somebody_and_never_the_ascii_form_itself_is_mapped(world: World) -> None:
+    for address in (ALICE, "alice+caf\u00e9@elsewhere.example", ELODIE, "\u00e9lodie", "@harbour.example"):
+        assert one_shot.find_ascii_address(address) is None
+    new = create(world, ELODIE)
+    assert one_shot.find_ascii_address(IN_ASCII) is None, "no loop"
+    signin_actions.delete(new, by=world.root, now=timezone.now())
+    assert one_shot.find_ascii_address(ELODIE) is None
+
+
+def test_mail_for_an_old_name_in_ascii_form_goes_to_whoever_has_the_name_now(world: World) -> None:
+    elodie = rename(world, create(world, ELODIE), SMITH)
+    assert one_shot.find_mailbox(IN_ASCII, "lda") == ELODIE
+    actions.remove_alias(elodie, ELODIE, by=world.root, now=timezone.now())
+    new = create(world, ELODIE)
+    assert new.mailbox_name == "\u00e9lodie.2@harbour.example"
+    assert one_shot.find_mailbox(str(one_shot.find_ascii_address(ELODIE)), "lda") == new.mailbox_name
+    assert one_shot.find_mailbox(SMITH, "lda") == ELODIE

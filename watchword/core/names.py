@@ -6,13 +6,14 @@ from functools import lru_cache
 
 import idna
 
+from watchword.core.ascii_form import ascii_form, from_ascii_form
 from watchword.core.look_alikes import looks
 
 LONGEST_NAME = 254
 """Characters; RFC 5321 section 4.5.3.1.3 (a path of 256 octets less the angle brackets)."""
 
 LONGEST_LOCAL_PART = 64
-"""Characters; RFC 5321 section 4.5.3.1.1. Of any script, it is also short enough for the name of a folder."""
+"""Characters, also of the ASCII form; RFC 5321 section 4.5.3.1.1. Of any script, it is short enough for a folder."""
 
 SIGNS = "._-+'&=~^#"
 """What a local part may hold beside letters, their marks and digits; see ADR 0045."""
@@ -39,8 +40,8 @@ def name_key(name: str) -> str:
     """Return the one spelling under which a sign-in name is stored and found.
 
     Compatibility forms (full-width letters), case, a trailing dot of the domain and the two spellings of an
-    international domain are the same name (Unicode NFKC, RFC 8265 section 3.3, RFC 5891), and so is what
-    ``without_wrapping`` takes off.
+    international domain are the same name (Unicode NFKC, RFC 8265 section 3.3, RFC 5891), so is the ASCII form of a
+    local part, and so is what ``without_wrapping`` takes off.
 
     Raises NotASignInName with reason ``empty``, ``too_long``, ``control``, ``alphabet``, ``no_domain`` or ``domain``.
     """
@@ -58,10 +59,11 @@ def name_key(name: str) -> str:
     local, at, domain = unfolded.rpartition("@")
     if not (local and at and domain) or "@" in local:
         raise NotASignInName("no_domain")
-    local = _fold(local)
-    if len(local) > LONGEST_LOCAL_PART:
+    local = from_ascii_form(_fold(local))
+    if len(local) > LONGEST_LOCAL_PART or len(ascii_form(local)) > LONGEST_LOCAL_PART:
         raise NotASignInName("too_long")
-    if not _is_in_alphabet(local):
+    # The ASCII form can hold what isn't folded; a key is always in its one spelling.
+    if local != _fold(local) or not _is_in_alphabet(local):
         raise NotASignInName("alphabet")
     return f"{local}@{domain_key(domain)}"
 
@@ -122,6 +124,12 @@ def can_be_name(name: str) -> bool:
         return without_wrapping(name) == name and bool(name_key(name))
     except NotASignInName:
         return False
+
+
+def ascii_name(key: str) -> str:
+    """Return a normalised name in ASCII alone, for programs that carry nothing else; it has the same key."""
+    local, _, domain = key.rpartition("@")
+    return f"{ascii_form(local)}@{domain}"
 
 
 def without_detail(key: str) -> str:

@@ -24,7 +24,7 @@ from watchword.core.assurance import Evidence
 from watchword.core.codes import LONGEST_TYPED, normal_app_password
 from watchword.core.database_errors import name_of_trouble
 from watchword.core.factors import Accepted, Held, Rejected
-from watchword.core.names import NotASignInName, can_be_name, name_key
+from watchword.core.names import NotASignInName, ascii_name, can_be_name, name_key, without_detail
 from watchword.core.policy import Door, FactorKind, MfaState, Policy, Standing
 from watchword.core.restrictions import Misfit, Restrictions
 from watchword.core.signin import Account, Allow, Attempt, Because, Decision, Deny, decide
@@ -233,6 +233,21 @@ def find_mailbox(name: str, service: str = "") -> str | None:
     if user is None or user.deleted_at is not None or not can_be_name(user.mailbox_name):
         return None
     return user.mailbox_name
+
+
+def find_ascii_address(address: str) -> str | None:
+    """Return the ASCII form of somebody's address that isn't ASCII, detail included; None for all others.
+
+    It is the same address, and no mailbox: ``find_mailbox`` finds the same person by either. Raises TryLater where
+    the database can't be read now.
+    """
+    key = None if address.isascii() else _key(address)
+    if key is None:
+        return None
+    with trying():
+        people = _people([key, without_detail(key)])
+    user = people.get(key) or people.get(without_detail(key))
+    return ascii_name(key) if user is not None and user.deleted_at is None else None
 
 
 _MAILBOX = Coalesce("mailbox", "sign_in_name")

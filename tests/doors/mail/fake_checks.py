@@ -68,6 +68,11 @@ class FakeChecks:
         self._break(address)
         return [ALICE, "bob@harbour.example"] if address == "sales@harbour.example" else []
 
+    def find_ascii_address(self, address: str) -> str | None:
+        self._wait()
+        self._break(address)
+        return "xn--lodie-9ra@harbour.example" if address == "\u00e9lodie@harbour.example" else None
+
     def may_go_on(self, name: str, signed_in: SignedIn | None, *, now: datetime) -> bool:
         self._wait()
         self._break(name)

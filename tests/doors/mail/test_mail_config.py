@@ -77,6 +77,7 @@ def test_postfix_is_told_of_the_loopback_address_where_there_is_one() -> None:
         [file] = for_postfix(sockets=folder, folder=folder, loopback=loopback)
         assert f"smtpd_sasl_path = {place}\n" in file.text
         assert f"smtpd_sender_login_maps = socketmap:{place[:-1]}1:sender_logins\n" in file.text
+        assert f"virtual_alias_maps = socketmap:{place[:-1]}1:ascii_addresses\n" in file.text
         assert f"smtpd_data_restrictions = check_policy_service {place[:-1]}2\n" in file.text
 
 

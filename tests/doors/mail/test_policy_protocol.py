@@ -54,6 +54,11 @@ def test_another_mail_server_may_tell_its_process_in_decimal() -> None:
         )
 
 
+def test_a_name_with_a_joiner_is_asked_about() -> None:
+    name = "\u0639\u0644\u06cc\u200c\u0631\u0636\u0627@harbour.example"
+    assert ask(PolicyConversation(), ASKED | {"sasl_username": name}) == AskGoOn(name, 12345, "192.0.2.1")
+
+
 @pytest.mark.parametrize("name", ["a" * 321, "ali\tce@x", "\u2028@x", "\ufffd@x"])
 def test_a_name_that_nobody_can_have_ends_the_session(name: str) -> None:
     answer = ask(PolicyConversation(), ASKED | {"sasl_username": name})

@@ -14,7 +14,7 @@ SALES = "sales@harbour.example"
 
 
 def netstring(text: str) -> bytes:
-    return b"%d:%s," % (len(text), text.encode())
+    return b"%d:%s," % (len(text.encode()), text.encode())
 
 
 async def answer(peer: Peer, request: bytes) -> str:
@@ -57,6 +57,18 @@ def test_postfix_is_told_who_may_write_as_an_address(tmp_path: Path) -> None:
         assert (await answer(peer, netstring(f"aliases {SALES}")))[:5] == "PERM "
         checks.is_locked = True
         assert (await answer(peer, netstring(f"sender_logins {SALES}")))[:5] == "TEMP "
+
+    play(scene, tmp_path / "mail")
+
+
+def test_postfix_is_told_the_ascii_form_of_an_address(tmp_path: Path) -> None:
+    async def scene(folder: Path, checks: FakeChecks) -> None:
+        peer = await connect(folder, SOCKETMAP_SOCKET)
+        asked = netstring("ascii_addresses \u00e9lodie@harbour.example")
+        assert await answer(peer, asked) == "OK xn--lodie-9ra@harbour.example"
+        assert await answer(peer, netstring(f"ascii_addresses {ALICE}")) == "NOTFOUND "
+        checks.is_locked = True
+        assert (await answer(peer, asked))[:5] == "TEMP "
 
     play(scene, tmp_path / "mail")
 

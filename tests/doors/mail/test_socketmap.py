@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from watchword.doors.mail import socketmap
-from watchword.doors.mail.socketmap import LONGEST_REQUEST, AskSenders, Hangup, Netstrings, Reply, parse, senders
+from watchword.doors.mail.socketmap import (
+    LONGEST_REQUEST,
+    AskAscii,
+    AskSenders,
+    Hangup,
+    Netstrings,
+    Reply,
+    parse,
+    senders,
+)
 from watchword.doors.mail.wire import Line, TooLong
 
 
@@ -66,6 +75,16 @@ def test_no_octets_break_the_parser(octets: bytes) -> None:
 def test_an_address_is_asked_for() -> None:
     assert ask("sender_logins alice@harbour.example") == AskSenders("alice@harbour.example")
     assert ask("sender_logins o'brien grüße@bücher.example") == AskSenders("o'brien grüße@bücher.example")
+
+
+PERSIAN = "\u0639\u0644\u06cc\u200c\u0631\u0636\u0627@harbour.example"
+"""With a zero width non-joiner, where its script needs one."""
+
+
+def test_a_name_with_a_joiner_is_asked_for_and_told() -> None:
+    assert ask(f"sender_logins {PERSIAN}") == AskSenders(PERSIAN)
+    assert ask(f"ascii_addresses {PERSIAN}") == AskAscii(PERSIAN)
+    assert senders([PERSIAN]) == netstring(f"OK {PERSIAN}")
 
 
 @pytest.mark.parametrize("key", [b"", b"\xff@x", b"a\n@x", b"a\x00@x", b"a" * 321])

@@ -1,4 +1,4 @@
-"""Postfix's smtpd in a chroot, as Debian starts it: the daemon's sockets lie in it, by the paths that are printed."""
+"""Postfix in a chroot, as Debian starts it: the daemon's sockets lie in it, by the paths that are printed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ALICE, BOB = "alice@harbour.example", "bob@harbour.example"
 
 
 class ChrootedSite(Site):
-    """A site whose smtpd sees nothing but its queue directory."""
+    """A site whose Postfix sees nothing but its queue directory."""
 
     def __init__(self, folder: Path, database_url: str) -> None:
         super().__init__(folder, database_url)
@@ -41,7 +41,11 @@ class ChrootedSite(Site):
             assert printed in text
             text = text.replace(printed, within)
         main.write_text(text)
-        services.write_text(services.read_text().replace("inet n - n - - smtpd", "inet n - y - - smtpd"))
+        said = services.read_text()
+        for unchanged in ("inet n - n - - smtpd", "cleanup unix n - n", "rewrite unix - - n"):
+            assert unchanged in said
+            said = said.replace(unchanged, unchanged.replace(" - n", " - y"))
+        services.write_text(said)
 
 
 @pytest.fixture

@@ -76,6 +76,11 @@ class DatabaseChecks:
         close_old_connections()
         return submission.names_that_may_send_as(address, now=now)
 
+    def find_ascii_address(self, address: str) -> str | None:
+        """Return the ASCII form of somebody's address, or None."""
+        close_old_connections()
+        return one_shot.find_ascii_address(address)
+
     def may_go_on(self, name: str, signed_in: SignedIn | None, *, now: datetime) -> bool:
         """Whether somebody who has signed in may send one message more."""
         close_old_connections()

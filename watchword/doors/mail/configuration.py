@@ -11,7 +11,7 @@ from watchword.core.keyring import KeyRing
 from watchword.core.names import SIGNS
 from watchword.doors.mail.sealed import ALGORITHM, sealing_key
 from watchword.doors.mail.server import AUTH_SOCKET, DICT_SOCKET, POLICY_SOCKET, SOCKETMAP_SOCKET
-from watchword.doors.mail.socketmap import MAP
+from watchword.doors.mail.socketmap import ASCII_MAP, MAP
 from watchword.doors.mail.templates import DICT, DOVECOT_2_3, DOVECOT_2_4, EXIM, EXIM_ACL, LUA, POSTFIX
 
 
@@ -83,7 +83,7 @@ def for_postfix(*, sockets: Path, folder: Path, loopback: tuple[str, int] | None
     else:
         auth = str(sockets / AUTH_SOCKET)
         senders, policy = f"unix:{sockets / SOCKETMAP_SOCKET}", f"unix:{sockets / POLICY_SOCKET}"
-    values = {"auth": auth, "senders": senders, "policy": policy, "map": MAP}
+    values = {"auth": auth, "senders": senders, "policy": policy, "map": MAP, "ascii_map": ASCII_MAP}
     return [ConfigurationFile(folder / "watchword-main.cf", _fill(POSTFIX, values))]
 
 

@@ -75,6 +75,9 @@ class Checks(Protocol):
     def find_senders(self, address: str, *, now: datetime) -> list[str]:
         """Return the sign-in names that may send as an address."""
 
+    def find_ascii_address(self, address: str) -> str | None:
+        """Return the ASCII form of somebody's address, or None."""
+
     def may_go_on(self, name: str, signed_in: SignedIn | None, *, now: datetime) -> bool:
         """Whether somebody who has signed in may send one message more."""
 
@@ -130,6 +133,10 @@ class Desk:
     def ask_senders(self, address: str, tell: Callable[[list[str] | Later], None]) -> None:
         """Have those found who may send as an address; ``tell`` is called once, in the event loop."""
         self._look_up(lambda: self._checks.find_senders(address, now=self._clock()), tell, "senders")
+
+    def ask_ascii_address(self, address: str, tell: Callable[[str | Later | None], None]) -> None:
+        """Have the ASCII form of an address found; ``tell`` is called once, in the event loop."""
+        self._look_up(lambda: self._checks.find_ascii_address(address), tell, "an address")
 
     def ask_to_go_on(self, name: str, signed_in: SignedIn | None, tell: Callable[[bool | Later], None]) -> None:
         """Ask whether one message more may be sent; ``tell`` is called once, in the event loop."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from watchword.core.names import is_printable
 from watchword.doors.mail.wire import LONGEST_NAME, Line, TooLong, known_address
 
 MOST_ATTRIBUTES = 200
@@ -100,7 +101,7 @@ def _step(attributes: dict[str, str]) -> Step:
     name = attributes.get("sasl_username", "")
     if not name:
         return Reply(no_opinion())
-    if len(name) > LONGEST_NAME or not name.isprintable() or "\ufffd" in name:
+    if len(name) > LONGEST_NAME or not is_printable(name) or "\ufffd" in name:
         # Nobody was ever let in under such a name.
         return Reply(ended())
     return AskGoOn(name, _process(attributes), known_address(attributes.get("client_address", "")))

@@ -25,6 +25,10 @@ class SocketmapConnection(Connection):
                 self.is_greeted = True
                 self.asked()
                 self.door.desk.ask_senders(address, self._tell)
+            case socketmap.AskAscii(address):
+                self.is_greeted = True
+                self.asked()
+                self.door.desk.ask_ascii_address(address, self._tell_ascii)
             case socketmap.Reply(octets):
                 self.is_greeted = True
                 self.send(octets)
@@ -35,6 +39,10 @@ class SocketmapConnection(Connection):
 
     def _tell(self, found: list[str] | Later) -> None:
         self.send(socketmap.later() if isinstance(found, Later) else socketmap.senders(found))
+        self.told()
+
+    def _tell_ascii(self, found: str | Later | None) -> None:
+        self.send(socketmap.later() if isinstance(found, Later) else socketmap.ascii_address(found))
         self.told()
 
 

@@ -1,7 +1,7 @@
-"""Postfix's socketmap protocol (socketmap_table(5)): which sign-in names may send as an address.
+"""Postfix's socketmap protocol (socketmap_table(5)): which names may send as an address, and its ASCII form.
 
-    C: netstring of  sender_logins ADDRESS
-    S: netstring of  OK name,name…  |  NOTFOUND  |  TEMP reason  |  PERM reason
+    C: netstring of  sender_logins ADDRESS  |  ascii_addresses ADDRESS
+    S: netstring of  OK name,name…  |  OK address  |  NOTFOUND  |  TEMP reason  |  PERM reason
 
 A netstring is its length in octets, a colon, the octets and a comma: `5:hello,` (https://cr.yp.to/proto/netstrings.txt).
 ``Netstrings`` and ``parse`` are pure: octets go in, requests come out.
@@ -12,10 +12,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from watchword.core.names import is_printable
 from watchword.doors.mail.wire import LONGEST_LINE, LONGEST_NAME, Line, TooLong
 
 MAP = "sender_logins"
-"""The one map: from an envelope sender to the names of those who may use it (Postfix: smtpd_sender_login_maps)."""
+"""The map from an envelope sender to the names of those who may use it (Postfix: smtpd_sender_login_maps)."""
+
+ASCII_MAP = "ascii_addresses"
+"""The map from an address with letters outside ASCII to its ASCII form (Postfix: virtual_alias_maps)."""
 
 LONGEST_REQUEST = LONGEST_LINE
 
@@ -27,6 +31,13 @@ _BETWEEN_NAMES = frozenset(", \t\r\n")
 @dataclass(frozen=True, slots=True)
 class AskSenders:
     """Who may send as this address?"""
+
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskAscii:
+    """As what is this address carried to the mailbox?"""
 
     address: str
 
@@ -81,30 +92,35 @@ class Netstrings:
         return whole
 
 
-def parse(request: Line | TooLong) -> AskSenders | Reply | Hangup:
+def parse(request: Line | TooLong) -> AskSenders | AskAscii | Reply | Hangup:
     """Return what a request asks. Never raises, whatever it holds."""
     if isinstance(request, TooLong):
         return Hangup("this is no netstring, or a longer one than any address needs")
     name, _, key = request.octets.partition(b" ")
-    if name != MAP.encode():
+    if name not in (MAP.encode(), ASCII_MAP.encode()):
         return Reply(unknown_map())
     try:
         address = key.decode()
     except UnicodeDecodeError:
         return Reply(nobody())
-    if not 0 < len(address) <= LONGEST_NAME or not address.isprintable():
+    if not 0 < len(address) <= LONGEST_NAME or not is_printable(address):
         return Reply(nobody())
-    return AskSenders(address)
+    return AskSenders(address) if name == MAP.encode() else AskAscii(address)
 
 
 def senders(names: Sequence[str]) -> bytes:
     """Return the answer that lists the names of those who may send as an address."""
-    listed = [name for name in names if not _BETWEEN_NAMES & set(name) and name.isprintable()]
+    listed = [name for name in names if not _BETWEEN_NAMES & set(name) and is_printable(name)]
     return _netstring(f"OK {','.join(listed)}") if listed else nobody()
 
 
+def ascii_address(address: str | None) -> bytes:
+    """Return the answer with the ASCII form of an address; Postfix leaves one without it as it is."""
+    return nobody() if address is None else _netstring(f"OK {address}")
+
+
 def nobody() -> bytes:
-    """Return the answer for an address that nobody may send as."""
+    """Return the answer for an address that the map doesn't hold."""
     return _netstring("NOTFOUND ")
 
 
@@ -115,7 +131,7 @@ def later() -> bytes:
 
 def unknown_map() -> bytes:
     """Return the answer to a question about a map that isn't here: Postfix was configured for something else."""
-    return _netstring(f"PERM only {MAP} is answered here")
+    return _netstring(f"PERM only {MAP} and {ASCII_MAP} are answered here")
 
 
 def _is_length(digits: bytes) -> bool:

@@ -162,11 +162,16 @@ smtpd_relay_restrictions = permit_sasl_authenticated, reject_unauth_destination
 smtpd_sender_login_maps = socketmap:@SENDERS@:@MAP@
 smtpd_sender_restrictions = reject_authenticated_sender_login_mismatch
 
+# Dovecot 2.3 delivers to no address with letters outside ASCII before the @: it is told an ASCII form of it, which
+# is known as the same address. Maps of yours go before this one.
+virtual_alias_maps = socketmap:@SENDERS@:@ASCII_MAP@
+
 # Asked at each message: a program that signed in before its access ended sends nothing more.
 smtpd_data_restrictions = check_policy_service @POLICY@
 
 # The daemon's sockets must be readable for Postfix's own user: WATCHWORD_MAIL_SOCKET_OWNER=:postfix
-# Where smtpd runs in a chroot (the y in master.cf on Debian), the sockets' folder must lie in it, for example
+# Where smtpd, cleanup and rewrite run in a chroot (the y in master.cf on Debian), all three must, and the sockets'
+# folder must lie in it, for example
 # WATCHWORD_MAIL_SOCKET_DIRECTORY=/var/spool/postfix/watchword and here watchword/auth, unix:/watchword/socketmap
 # and unix:watchword/policy,
 # or let the daemon listen with WATCHWORD_MAIL_LISTEN=127.0.0.1:1900 and print this file anew.

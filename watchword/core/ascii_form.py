@@ -1,0 +1,38 @@
+"""The ASCII form of a local part: what is carried where nothing else than ASCII is (Dovecot 2.3's delivery agents).
+
+Each part between dots and plus signs that holds other letters is written as a domain's label is: ``xn--`` and its
+Punycode (RFC 3492). No standard says so for local parts; only the mail servers of one site see it.
+"""
+
+from __future__ import annotations
+
+import re
+
+PREFIX = "xn--"
+
+_BETWEEN = re.compile(r"([.+])")
+
+
+def ascii_form(local: str) -> str:
+    """Return the ASCII form of a normalised local part; one that is ASCII is its own."""
+    return "".join(_encoded(part) for part in _BETWEEN.split(local))
+
+
+def from_ascii_form(local: str) -> str:
+    """Return the local part whose parts were written in the ASCII form; what is no such part stays as it is."""
+    return "".join(_decoded(part) for part in _BETWEEN.split(local))
+
+
+def _encoded(part: str) -> str:
+    return part if part.isascii() else PREFIX + part.encode("punycode").decode("ascii")
+
+
+def _decoded(part: str) -> str:
+    if not part.startswith(PREFIX) or not part.isascii():
+        return part
+    try:
+        decoded = part.removeprefix(PREFIX).encode("ascii").decode("punycode")
+        # Of several spellings that decode to the same, one alone is the form.
+        return decoded if _encoded(decoded) == part else part
+    except (ValueError, OverflowError, IndexError):
+        return part
