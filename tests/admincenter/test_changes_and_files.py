@@ -71,6 +71,7 @@ SETTINGS = {
     "region": "DE",
     "app_passwords_allowed": "on",
     "account_password_in_mail_while_enabled": "on",
+    "app_password_wait_hours": "0",
     "text_allowed": "on",
     "call_allowed": "on",
     "trusted_networks": "",
@@ -104,6 +105,9 @@ SETTINGS = {
         ({"session_seconds": "1"}, "Less would shut everybody out, you included: at least 900."),
         ({"trusted_networks": "0.0.0.0/1 128.0.0.0/1"}, "more than a /8 is nobody's own network"),
         ({"trusted_networks": "2000::/4 3000::/4"}, "more than a /16 is nobody's own network"),
+        ({"app_password_wait_hours": "73"}, "72 hours are the most"),
+        ({"app_password_wait_hours": "-1"}, "Enter a whole number of hours, from 0 to 72."),
+        ({"app_password_wait_hours": ""}, "Enter a number of hours, 0 for none."),
         ({"app_passwords": "many"}, "Enter a whole number, at most 40."),
     ],
 )

@@ -52,6 +52,7 @@ FILLED_IN: dict[str, Any] = {
     "name": "Tablet",
     "password": "seven quiet otters sail",
     "text_allowed": "on",
+    "app_password_wait_hours": "12",
     "trusted_networks": "203.0.113.0/24",
     "code_seconds": "200",
     "code_tries": "4",

@@ -157,6 +157,22 @@ def test_an_organisation_can_close_mail_to_account_passwords_of_the_enabled() ->
     assert decide(Attempt(BOB, Door.MAIL, policy, (PASSWORD,))) == Deny(Because.ACCOUNT_PASSWORD_CLOSED)
 
 
+def test_mail_takes_the_account_password_of_a_registered_person_only_while_they_wait_for_an_app_password() -> None:
+    registered = dataclasses.replace(BOB, methods=ALICE.methods, is_registered=True)
+    waiting = dataclasses.replace(registered, waits_for_app_password=True)
+    assert decide(Attempt(registered, Door.MAIL, proven=(PASSWORD,))) == Deny(Because.ACCOUNT_PASSWORD_CLOSED)
+    assert decide(Attempt(waiting, Door.MAIL, proven=(PASSWORD,))) == Allow((PASSWORD,))
+    assert decide(Attempt(waiting, Door.MAIL, proven=(APP_PASSWORD,))) == Deny(Because.APP_PASSWORD_SUSPENDED)
+    policy = Policy(account_password_in_mail_while_enabled=False)
+    assert decide(Attempt(waiting, Door.MAIL, policy, (PASSWORD,))) == Deny(Because.ACCOUNT_PASSWORD_CLOSED)
+
+
+def test_who_waits_for_an_app_password_is_asked_for_a_code_in_browsers() -> None:
+    waiting = dataclasses.replace(BOB, methods=ALICE.methods, is_registered=True, waits_for_app_password=True)
+    asked = decide(Attempt(waiting, Door.WEB, proven=(PASSWORD,)))
+    assert asked == AskFor(frozenset({FactorKind.PHONE}), Because.MFA_REQUIRED)
+
+
 def test_switching_app_passwords_off_stops_existing_ones() -> None:
     decision = decide(Attempt(ALICE, Door.MAIL, Policy(app_passwords_allowed=False), (APP_PASSWORD,)))
     assert decision == Deny(Because.APP_PASSWORDS_NOT_ALLOWED)

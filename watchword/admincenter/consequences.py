@@ -41,7 +41,7 @@ def consequences(wished: Change, people: Sequence[User], by: User | None, *, now
     """
     held = overview.holdings_of([user.pk for user in people])
     with_account_password = _use_account_password_in_mail(people, now) if wished.state is not None else set()
-    found = [_one(wished, user, by, held[user.pk], user.pk in with_account_password) for user in people]
+    found = [_one(wished, user, by, held[user.pk], user.pk in with_account_password, now) for user in people]
     return sorted(found, key=lambda row: (bool(row.skipped), not row.stops_mail, not row.notes))
 
 
@@ -66,7 +66,9 @@ def summary(rows: Sequence[Consequence]) -> list[str]:
     return lines
 
 
-def _one(wished: Change, user: User, by: User | None, held: dict[FactorKind, int], uses_mail: bool) -> Consequence:
+def _one(
+    wished: Change, user: User, by: User | None, held: dict[FactorKind, int], uses_mail: bool, now: datetime
+) -> Consequence:
     if by is not None and not by.may(wished.act, user):
         return Consequence(user, None, (), skipped=_("your role doesn't reach this person"))
     you = (_("This is you: you will be signed out."),) if by is not None and user.pk == by.pk else ()
@@ -77,7 +79,7 @@ def _one(wished: Change, user: User, by: User | None, held: dict[FactorKind, int
     if wished.state is None:
         return Consequence(user, None, (*wished.notes(held), *you))
     is_registered = bool(held.get(FactorKind.PHONE))
-    jumps = wished.state is MfaState.ENABLED and is_registered
+    jumps = wished.state is MfaState.ENABLED and is_registered and not user.waits_for_app_password(now)
     after = MfaState.ENFORCED if jumps else wished.state
     if user.state is after:
         return Consequence(user, after, (), skipped=_("is %(state)s already") % {"state": STATES[after]})

@@ -40,6 +40,7 @@ def panel_of(user: User, by: User) -> dict[str, Any]:
         "sessions": sessions.sessions_of(user, now=now),
         "is_locked": isinstance(lock, Locked),
         "waits_until": lock.until if isinstance(lock, Wait) else None,
+        "app_password_waits_until": user.app_password_waits_until if user.waits_for_app_password(now) else None,
         "password_waits_until": password_throttling.waits_until(user, now=now),
         "may": {act.value: by.may(act, user) for act in Act},
     }

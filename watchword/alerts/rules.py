@@ -174,7 +174,9 @@ def rule_of(
             return Rule.REGISTERED if details.get("registration") else Rule.PHONE_ADDED
         case EventKind.MFA_STATE_CHANGED:
             # Whoever enables may choose to tell the people themselves.
-            return Rule.MFA_STATE if by_somebody_else and details.get("told") is not False else None
+            # At the end of a wait mail programs stop, and nobody is in front of a page.
+            is_news = by_somebody_else or details.get("waited") is True
+            return Rule.MFA_STATE if is_news and details.get("told") is not False else None
         case EventKind.WARNING_CHOICE_CHANGED:
             return Rule.TEXTS_OFF if details.get("by_text") is False else None
         case EventKind.SETTINGS_CHANGED:

@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from django.conf import settings
-from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from watchword.alerts.rules import Rule, texts_in
+from watchword.alerts.state_words import words_of_state
+from watchword.alerts.warning import Words
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
-from watchword.directory.models import MfaCause
 
 _SERVICES = {"imap": "IMAP", "pop3": "POP", "smtp": "SMTP", "submission": "SMTP", "sieve": "Sieve"}
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """One warning in words."""
-
-    subject: str
-    what: str
-    advice: str
 
 
 def words_of(rule: Rule, event: Event) -> Words:
@@ -221,22 +210,6 @@ def _role_given(_event: Event) -> Words:
     )
 
 
-def _mfa_state(event: Event) -> Words:
-    state = event.details.get("after", "")
-    if state == "disabled":
-        what = _("Multi-factor authentication was switched off for your account. App passwords have stopped.")
-    else:
-        what = _(
-            "Multi-factor authentication was switched on for your account. At your next sign-in you will be asked "
-            "for a security code, or led through setting up your phone."
-        )
-        if event.reason != MfaCause.ALREADY_REGISTERED:
-            advice = _("Set up your phone now, it takes two minutes: %(link)s\n\nQuestions? Ask your administrator.")
-            link = settings.WATCHWORD_PUBLIC_URL.rstrip("/") + reverse("web:set_up")
-            return Words(_("Your multi-factor authentication was changed"), what, advice % {"link": link})
-    return Words(_("Your multi-factor authentication was changed"), what, _("Questions? Ask your administrator."))
-
-
 def _contact(_event: Event) -> Words:
     return Words(
         _("Your contact address was changed"),
@@ -384,7 +357,7 @@ _WORDS: dict[Rule, Callable[[Event], Words]] = {
     Rule.PASSWORD_CHANGED: _password_changed,
     Rule.PASSWORD_RESET: _password_reset,
     Rule.ROLE_GIVEN: _role_given,
-    Rule.MFA_STATE: _mfa_state,
+    Rule.MFA_STATE: words_of_state,
     Rule.CONTACT_CHANGED: _contact,
     Rule.ADDRESS_SHARED: _address_shared,
     Rule.RENAMED: _renamed,

@@ -25,6 +25,7 @@ from watchword.core.database_errors import name_of_trouble
 from watchword.directory.sealing import seal_what_lies_in_clear
 from watchword.signin.abandoned import close_abandoned
 from watchword.signin.overview import text_number_of
+from watchword.signin.registration_wait import finish_due
 from watchword.signin.sweeping import sweep
 
 logger = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ def jobs() -> list[Job]:
         Job("send warnings", LOOK_SECONDS, lambda: send_waiting(now=timezone.now(), number_of=text_number_of)),
         Job("seal the log", 1.0, lambda: seals.seal(now=timezone.now())),
         Job("close abandoned sign-ins", 5.0, lambda: close_abandoned(now=timezone.now())),
+        Job("finish registrations that waited", 5.0, lambda: finish_due(now=timezone.now())),
         Job("sweep what is old", 60.0, lambda: sweep(now=timezone.now())),
         Job("forget old drafts", 60.0, lambda: drafts.forget_old(now=timezone.now())),
         Job("seal what lies in clear", 60.0, seal_what_lies_in_clear),

@@ -49,6 +49,7 @@ class Reason(StrEnum):
     NOT_CARRIED = "not_carried"
     LIMIT = "limit"
     COOLING_OFF = "cooling_off"
+    WAITS = "waits"
     NOT_APPROVED_YET = "not_approved_yet"
     MISMATCHED = "mismatched"
     NAME_MISSING = "name_missing"

@@ -179,6 +179,9 @@ STRICTEST = Limits(
 Where this is more than the default, longer is stricter.
 """
 
+LONGEST_APP_PASSWORD_WAIT_HOURS = 72
+"""Three days: a weekend passes, and a person who registered on Friday is not without app passwords for a week."""
+
 _PRIVATE_NETWORKS = tuple(
     ip_network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
 )
@@ -211,6 +214,8 @@ class Policy:
     banned_words: tuple[str, ...] = ()
     """The organisation's own words, which add nothing to a password."""
     limits: Limits = dataclasses.field(default_factory=Limits)
+    app_password_wait_hours: int = 0
+    """How long a registration that nothing vouched for waits for its app password."""
     number_match: bool = False
     """In calls people key two digits that the browser shows, instead of hearing a code."""
     fraud_locks: bool = False
@@ -258,16 +263,19 @@ def usable(methods: Iterable[FactorKind], policy: Policy) -> frozenset[FactorKin
     return frozenset(methods) - switched_off
 
 
-type WhyNoAppPassword = Literal["not_enforced", "not_allowed", "limit", "cooling_off"]
+type WhyNoAppPassword = Literal["not_enforced", "not_allowed", "limit", "cooling_off", "waits"]
 
 
 def why_no_app_password(
-    state: MfaState, policy: Policy, alive: int, *, is_cooling_off: bool = False
+    state: MfaState, policy: Policy, alive: int, *, is_cooling_off: bool = False, waits: bool = False
 ) -> WhyNoAppPassword | None:
     """Return why somebody with so many live app passwords cannot have another one, or None.
 
     ``is_cooling_off``: their phone was replaced lately, and whoever did that could be somebody else.
+    ``waits``: nothing vouched for their registration, and the organisation makes such wait.
     """
+    if waits:
+        return "waits"
     if state is not MfaState.ENFORCED:
         return "not_enforced"
     if not policy.app_passwords_allowed:

@@ -68,6 +68,8 @@ class Account:
     """Whether there ever was one, or an administrator ever gave out a way to one: then a password alone registers none.
     """
     is_administrator: bool = False
+    waits_for_app_password: bool = False
+    """Registered with nothing but the password to vouch for it: still Enabled, and mail takes the account password."""
     password_is_initial: bool = False
     password_has_expired: bool = False
     password_is_known: bool = False
@@ -249,7 +251,8 @@ def _why_not_in_mail(account: Account, policy: Policy) -> Because | None:
     if account.password_is_short:
         return Because.PASSWORD_TOO_SHORT
     is_registered = account.is_registered or bool(account.methods & REGISTRABLE)
-    is_closed = is_registered or not policy.account_password_in_mail_while_enabled
+    is_finished = is_registered and not account.waits_for_app_password
+    is_closed = is_finished or not policy.account_password_in_mail_while_enabled
     return Because.ACCOUNT_PASSWORD_CLOSED if account.judged_as is MfaState.ENABLED and is_closed else None
 
 

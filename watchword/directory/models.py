@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import uuid
+from datetime import datetime
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -27,6 +28,9 @@ class Organisation(models.Model):
     text_allowed = models.BooleanField(default=True)
     call_allowed = models.BooleanField(default=True)
     account_password_in_mail_while_enabled = models.BooleanField(default=True)
+    app_password_wait_hours = models.PositiveSmallIntegerField(
+        default=0, db_default=0, help_text="After a registration that nothing vouched for; 0: none"
+    )
     number_match = models.BooleanField(default=False, db_default=False)
     fraud_locks = models.BooleanField(default=False, db_default=False)
     voip_allowed = models.BooleanField(default=False, db_default=False, help_text="Whether new phones may be VoIP")
@@ -70,6 +74,7 @@ class Organisation(models.Model):
             shared_networks=tuple(ipaddress.ip_network(text) for text in self.shared_networks),
             banned_words=tuple(self.banned_words),
             limits=Limits().tightened(self.limits),
+            app_password_wait_hours=self.app_password_wait_hours,
             number_match=self.number_match,
             fraud_locks=self.fraud_locks,
             voip_allowed=self.voip_allowed,
@@ -137,6 +142,9 @@ class User(models.Model):
     had_second_factor_at = models.DateTimeField(
         null=True, blank=True, help_text="Since when a password alone registers no phone any more"
     )
+    app_password_waits_until = models.DateTimeField(
+        null=True, blank=True, help_text="Registered, Enabled until then, and without app passwords; see ADR 0083"
+    )
     search_key = models.CharField(max_length=400, blank=True, help_text="Display and sign-in name, folded, for search")
 
     class Meta:
@@ -144,6 +152,11 @@ class User(models.Model):
             models.Index(fields=["organisation", "deleted_at", "display_name", "id"], name="user_by_display_name"),
             models.Index(fields=["organisation", "deleted_at", "sign_in_name", "id"], name="user_by_sign_in_name"),
             models.Index(fields=["organisation", "deleted_at", "mfa_state", "display_name"], name="user_by_state"),
+            models.Index(
+                fields=["app_password_waits_until"],
+                condition=models.Q(app_password_waits_until__isnull=False),
+                name="user_waits",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -179,6 +192,11 @@ class User(models.Model):
         # Who administers is asked for those alone for whom it makes a difference.
         is_disabled = state is MfaState.DISABLED
         return effective_state(state, is_administrator=is_disabled and self.is_administrator)
+
+    def waits_for_app_password(self, now: datetime) -> bool:
+        """Whether the person has registered, is still Enabled, and can't make an app password before a moment."""
+        until = self.app_password_waits_until
+        return self.state is MfaState.ENABLED and until is not None and now < until
 
     @cached_property
     def roles(self) -> frozenset[Role]:

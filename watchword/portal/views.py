@@ -109,5 +109,6 @@ def _app_passwords(user: User) -> dict[str, object]:
         "limit": user.organisation.policy.limits.app_passwords,
         "why_not": enrolment.why_cannot_create(user, now=timezone.now()),
         "mfa_state": user.state,
+        "waits_until": user.app_password_waits_until,
         "stale": {row.id for row in rows if row.is_stale(timezone.now())},
     }

@@ -22,7 +22,7 @@ from watchword.directory.permission import NotForYourself, StaysEnabled, demand
 from watchword.directory.roles import Act, Role
 from watchword.factors import vault
 from watchword.factors.registry import factor_of
-from watchword.signin import access_passes, failures, password_throttling, sessions
+from watchword.signin import access_passes, failures, password_throttling, registration_wait, sessions
 from watchword.signin.access import end_access
 from watchword.signin.chance import CHANCE
 from watchword.signin.facts import proven_phones, surroundings_of
@@ -71,9 +71,9 @@ def set_mfa_state(
     """Set a person's multi-factor state.
 
     Enabled becomes Enforced at once for somebody who has a phone that was registered with more than a password, usable
-    today or not. Whoever leaves Disabled is signed out of browsers, because no session of theirs rests on a second
-    proof; whoever enters it has their app passwords suspended for good. Raises NotAllowed, or StaysEnabled where an
-    administrator would be Disabled.
+    today or not, unless that registration still waits for its app password. Whoever leaves Disabled is signed out of
+    browsers, because no session of theirs rests on a second proof; whoever enters it has their app passwords suspended
+    for good. Raises NotAllowed, or StaysEnabled where an administrator would be Disabled.
     ``tells``: whether the person is mailed; that it was switched off they are told in any case.
     """
     with transaction.atomic():
@@ -112,12 +112,12 @@ def _set_mfa_state(
         raise StaysEnabled(Act.CHANGE_MFA_STATE)
     before = user.state
     is_registered = bool(proven_phones(vault.holdings(user, kinds=[FactorKind.PHONE])))
-    jumps = state is MfaState.ENABLED and is_registered
+    jumps = state is MfaState.ENABLED and is_registered and not user.waits_for_app_password(now)
     after = MfaState.ENFORCED if jumps else state
     if after is before:
         return StateSet(before, after, jumps)
-    user.mfa_state, user.mfa_changed_at = after, now
-    user.save(update_fields=["mfa_state", "mfa_changed_at"])
+    user.mfa_state, user.mfa_changed_at, user.app_password_waits_until = after, now, None
+    user.save(update_fields=["mfa_state", "mfa_changed_at", "app_password_waits_until"])
     why = MfaCause.ALREADY_REGISTERED if jumps else cause
     MfaStateChange.objects.create(
         user=user,
@@ -154,6 +154,7 @@ def block(user: User, *, by: User | None, origin: Origin = NOWHERE, now: datetim
         keep_an_administrator(user)
         user.blocked_at = now
         user.save(update_fields=["blocked_at"])
+        registration_wait.end(user)
         # A pass that lies about must not wait for the day on which the person is unblocked.
         vault.revoke_all(user, [FactorKind.ACCESS_PASS], because="blocked", now=now)
         end_access(user, because="blocked", now=now)
@@ -185,6 +186,7 @@ def delete(user: User, *, by: User | None, origin: Origin = NOWHERE, now: dateti
         keep_an_administrator(user)
         user.deleted_at = now
         user.save(update_fields=["deleted_at"])
+        registration_wait.end(user)
         vault.revoke_all(user, [FactorKind.APP_PASSWORD, FactorKind.ACCESS_PASS], because="deleted", now=now)
         end_access(user, because="deleted", now=now)
         record(EventKind.PERSON_DELETED, now=now, subject=user, by=by, origin=origin)
@@ -262,6 +264,7 @@ def reset_methods(
         phones = vault.holdings(user, kinds=[FactorKind.PHONE])
         vault.revoke_all(user, SECOND_FACTORS, because="methods_reset", now=now)
         number = len(phones)
+        registration_wait.end(user)
         failures.unlock(user, now=now)
         end_access(user, because="methods_reset", now=now)
         link = access_passes.make_link(user, now=now)

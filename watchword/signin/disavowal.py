@@ -22,7 +22,7 @@ from watchword.directory.contacts import earlier_contact
 from watchword.directory.models import User
 from watchword.factors import vault
 from watchword.factors.vault import Kept
-from watchword.signin import enrolment, known_browsers, mfa_state, sessions
+from watchword.signin import enrolment, known_browsers, mfa_state, registration_wait, sessions
 from watchword.signin.access import end_access
 from watchword.signin.facts import proven_phones, usable_phones
 from watchword.signin.models import CodeChallenge, Purpose, SignInAttempt
@@ -169,6 +169,8 @@ def _after(user: User, *, origin: Origin, now: datetime) -> tuple[bool, bool]:
     if user.state is MfaState.ENFORCED and not phones:
         mfa_state.reopen(user, origin=origin, now=now)
         return True, False
+    # A registration in doubt earns no app password by waiting: an administrator helps (ADR 0083).
+    registration_wait.end(user)
     return False, user.state is MfaState.ENFORCED and bool(usable_phones(user, phones))
 
 

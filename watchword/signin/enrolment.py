@@ -24,7 +24,7 @@ from watchword.directory.models import User
 from watchword.factors import vault
 from watchword.factors.registry import factor_of
 from watchword.factors.vault import Kept
-from watchword.signin import challenges, failures, mfa_state, registration, sessions
+from watchword.signin import challenges, failures, mfa_state, registration, registration_wait, sessions
 from watchword.signin.challenges import CodeOnTheWay, CodeSent, Holder, NotSent
 from watchword.signin.chance import CHANCE
 from watchword.signin.code_check import check_code
@@ -63,6 +63,8 @@ class Registered:
 
     kept: Kept
     became_enforced: bool
+    waits_until: datetime | None
+    """Until when no app password can be made, where nothing vouched for the registration."""
     first_app_password: ShownOnce | None
     come_in: ComeIn | None
     renewed: Opened | None = None
@@ -104,6 +106,8 @@ def on_the_way(subject: Holder, *, now: datetime) -> CodeOnTheWay | None:
 def finish(subject: Holder, kind: FactorKind, typed: str, *, origin: Origin, now: datetime) -> Registered | Refused:
     """Add the method if the typed code is right; registering makes Enabled people Enforced in the same transaction.
 
+    Where nothing vouched for them they may have to wait for that; see ``registration_wait``.
+
     A number that is replaced by another one is told by text. Until this moment it stays the one that codes go to.
     """
     before: list[Kept] = []
@@ -138,12 +142,12 @@ def _finish(
         if isinstance(held, Rejected):
             return Refused(held.reason)
         before += vault.holdings(user, kinds=[held.kind])
-        became_enforced = user.judged_as is MfaState.ENABLED and kind in REGISTRABLE
-        about = {"registration": registration.vouching(subject, user, held)} if became_enforced else {}
-        stored = _store(user, held, subject, about, origin=origin, now=now)
-        if became_enforced:
-            mfa_state.enforce(user, origin=origin, now=now)
-            registration.drop_unproven(user, now=now)
+        became_enforced, waits_until = False, None
+        if user.judged_as is MfaState.ENABLED and kind in REGISTRABLE:
+            stored, waits_until = _register(user, held, subject, origin=origin, now=now)
+            became_enforced = waits_until is None
+        else:
+            stored = _store(user, held, subject, {}, origin=origin, now=now)
         first = _first_app_password(user, subject, origin=origin, now=now)
         proof = Evidence(kind, now, verdict.way)
         if isinstance(subject, Session):
@@ -153,12 +157,30 @@ def _finish(
             renewed = sessions.raise_assurance(subject, proof, now=now)
             if renewed is None:
                 raise ProofNeeded
-            return Registered(stored, became_enforced, first, None, renewed)
+            return Registered(stored, became_enforced, waits_until, first, None, renewed)
         sessions.end_all(user, because="registered", now=now)
         subject.evidence = [*subject.evidence, *write_evidence([proof])]
         SignInAttempt.objects.filter(pk=subject.pk).update(evidence=subject.evidence, ended_at=None)
         outcome = conclude(subject, user, now=now)
-        return Registered(stored, became_enforced, first, outcome if isinstance(outcome, ComeIn) else None)
+        come_in = outcome if isinstance(outcome, ComeIn) else None
+        return Registered(stored, became_enforced, waits_until, first, come_in)
+
+
+def _register(
+    user: User, held: Held, subject: Holder, *, origin: Origin, now: datetime
+) -> tuple[Kept, datetime | None]:
+    """Keep the phone of somebody Enabled; return it, and until when they wait where they don't become Enforced."""
+    vouched_by = registration.vouching(subject, user, held)
+    waits_until = registration_wait.new_end(user, vouched_by, now=now)
+    # Another phone while the first one waits is no second registration.
+    is_another = waits_until is not None and user.waits_for_app_password(now)
+    stored = _store(user, held, subject, {} if is_another else {"registration": vouched_by}, origin=origin, now=now)
+    if waits_until is None:
+        mfa_state.enforce(user, origin=origin, now=now)
+    else:
+        registration_wait.begin(user, waits_until)
+    registration.drop_unproven(user, now=now)
+    return stored, waits_until
 
 
 def create_app_password(session: Session, name: str, *, origin: Origin, now: datetime) -> ShownOnce | Rejected:
@@ -171,7 +193,17 @@ def create_app_password(session: Session, name: str, *, origin: Origin, now: dat
 def why_cannot_create(user: User, *, now: datetime) -> WhyNoAppPassword | None:
     """Return why this person can't make an app password now, or None."""
     alive = vault.counts([user.pk])[user.pk].get(FactorKind.APP_PASSWORD, 0)
-    return why_no_app_password(user.state, user.organisation.policy, alive, is_cooling_off=_is_cooling_off(user, now))
+    return _refusal(user, alive, now)
+
+
+def _refusal(user: User, alive: int, now: datetime) -> WhyNoAppPassword | None:
+    return why_no_app_password(
+        user.state,
+        user.organisation.policy,
+        alive,
+        is_cooling_off=_is_cooling_off(user, now),
+        waits=user.waits_for_app_password(now),
+    )
 
 
 def _is_cooling_off(user: User, now: datetime) -> bool:
@@ -266,8 +298,7 @@ def _create_app_password(
     factor = factor_of(FactorKind.APP_PASSWORD)
     held_before = vault.holdings(user, kinds=[FactorKind.APP_PASSWORD])
     alive = [kept for kept in held_before if kept.is_alive]
-    cooling = _is_cooling_off(user, now)
-    refusal = why_no_app_password(user.state, user.organisation.policy, len(alive), is_cooling_off=cooling)
+    refusal = _refusal(user, len(alive), now)
     if refusal is not None:
         return Rejected(Reason(refusal))
     challenge = factor.start_setup({"name": name}, surroundings_of(user), chance=CHANCE, keyed=vault.keyed)

@@ -97,6 +97,7 @@ def account_of(user: User, held: Sequence[Kept], now: datetime) -> Account:
         is_registered=is_registered,
         had_second_factor=is_registered or user.had_second_factor_at is not None,
         is_administrator=user.is_administrator,
+        waits_for_app_password=user.waits_for_app_password(now),
         password_is_initial=is_initial,
         password_has_expired=is_initial and password is not None and now - password.created_at > lasts,
         password_is_known=password is not None and bool(password.held.public.get("known")),

@@ -23,7 +23,15 @@ from watchword.factors import vault
 from watchword.factors.phone.factor import ways_of
 from watchword.factors.registry import factor_of
 from watchword.factors.vault import Kept
-from watchword.signin import challenges, failures, known_browsers, password_throttling, sessions, typed_names
+from watchword.signin import (
+    challenges,
+    failures,
+    known_browsers,
+    password_throttling,
+    registration_wait,
+    sessions,
+    typed_names,
+)
 from watchword.signin.attempts import new_attempt
 from watchword.signin.challenges import CodeOnTheWay, CodeSent, NotSent
 from watchword.signin.chance import CHANCE, token_hash
@@ -218,6 +226,7 @@ def conclude(attempt: SignInAttempt, user: User, *, now: datetime) -> Outcome:
         case Deny(because):
             return _deny(attempt, user, because, now)
         case Allow(evidence):
+            registration_wait.settle(user, evidence, now=now)
             opened = _open(attempt, user, evidence, now)
             if opened is None:
                 return Refused(Because.WRONG_PROOF)

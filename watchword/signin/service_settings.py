@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 
 from watchword.audit.events import EventKind
 from watchword.audit.record import NOWHERE, Origin, record
-from watchword.core.policy import FactorKind, Limits, MfaState, cover_too_much
+from watchword.core.policy import LONGEST_APP_PASSWORD_WAIT_HOURS, FactorKind, Limits, MfaState, cover_too_much
 from watchword.directory.contacts import remembered_recipients
 from watchword.directory.models import Organisation, User
 from watchword.directory.permission import demand
@@ -26,6 +26,7 @@ CHANGEABLE = (
     "text_allowed",
     "call_allowed",
     "account_password_in_mail_while_enabled",
+    "app_password_wait_hours",
     "trusted_networks",
     "alert_recipients",
     "shared_networks",
@@ -73,7 +74,7 @@ def change_settings(
             raise NoWayLeft
         if not changed:
             return {}
-        if changed.keys() & {"limits", "trusted_networks", "shared_networks"}:
+        if changed.keys() & {"limits", "trusted_networks", "shared_networks", "app_password_wait_hours"}:
             refuse_senseless(row)
         row.save(update_fields=list(changed))
         row.__dict__.pop("policy", None)
@@ -118,6 +119,8 @@ def refuse_senseless(organisation: Organisation) -> None:
     senseless = Limits().senseless(organisation.limits)
     if senseless:
         raise SenselessSettings(f"limits: {', '.join(senseless)}")
+    if not 0 <= organisation.app_password_wait_hours <= LONGEST_APP_PASSWORD_WAIT_HOURS:
+        raise SenselessSettings(f"app_password_wait_hours: more than {LONGEST_APP_PASSWORD_WAIT_HOURS}")
     for name in ("trusted_networks", "shared_networks"):
         if cover_too_much(ip_network(text) for text in getattr(organisation, name)):
             raise SenselessSettings(f"{name}: a great part of the Internet")

@@ -174,8 +174,10 @@ def _without_those_done(people: QuerySet[User], wished: Change, by: User) -> Que
             return people
         case MfaState.ENABLED:
             registered = overview.registered_users(by.organisation_id)
-            return people.exclude(Q(mfa_state=MfaState.ENABLED) & ~Q(pk__in=registered)).exclude(
-                mfa_state=MfaState.ENFORCED, pk__in=registered
+            return (
+                people.exclude(Q(mfa_state=MfaState.ENABLED) & ~Q(pk__in=registered))
+                .exclude(mfa_state=MfaState.ENFORCED, pk__in=registered)
+                .exclude(mfa_state=MfaState.ENABLED, app_password_waits_until__gt=timezone.now())
             )
         case state:
             return people.exclude(mfa_state=state)

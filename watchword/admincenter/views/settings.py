@@ -23,7 +23,7 @@ from watchword.admincenter.phone_rules import country_codes
 from watchword.admincenter.settings_consequences import told_before_saving
 from watchword.alerts import recipients
 from watchword.core.mail_addresses import is_mail_address
-from watchword.core.policy import STRICTEST, Limits, cover_too_much
+from watchword.core.policy import LONGEST_APP_PASSWORD_WAIT_HOURS, STRICTEST, Limits, cover_too_much
 from watchword.directory.models import Organisation
 from watchword.directory.roles import Act
 from watchword.signin.middleware import origin_of, person_of
@@ -60,6 +60,23 @@ class SettingsForm(forms.Form):
     account_password_in_mail_while_enabled = forms.BooleanField(
         label=gettext_lazy("Until they register, people who are Enabled may use their own password in mail programs"),
         required=False,
+    )
+    app_password_wait_hours = forms.IntegerField(
+        label=gettext_lazy("How long a registration that nothing vouched for waits for its app password, in hours"),
+        min_value=0,
+        max_value=LONGEST_APP_PASSWORD_WAIT_HOURS,
+        widget=forms.NumberInput(attrs={"class": "short-input"}),
+        help_text=gettext_lazy(
+            "From 0 to 72; 0 lets nobody wait. It concerns people who register with their password alone: neither a pass "
+            "or personal link of yours nor the phone in the directory vouches for them. Until then they stay Enabled, "
+            "are asked for codes in browsers, and use their own password in mail programs."
+        ),
+        error_messages={
+            "required": gettext_lazy("Enter a number of hours, 0 for none."),
+            "invalid": gettext_lazy("Enter a whole number of hours, from 0 to 72."),
+            "min_value": gettext_lazy("Enter a whole number of hours, from 0 to 72."),
+            "max_value": gettext_lazy("72 hours are the most. Longer is better done with passes or personal links."),
+        },
     )
     text_allowed = forms.BooleanField(label=gettext_lazy("Codes by text message"), required=False)
     call_allowed = forms.BooleanField(label=gettext_lazy("Codes by phone call"), required=False)

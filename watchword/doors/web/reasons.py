@@ -249,6 +249,10 @@ _SET_UP = {
     Reason.COOLING_OFF: gettext_lazy(
         "Your phone was changed less than a day ago. For your safety app passwords can be made again after a day."
     ),
+    Reason.WAITS: gettext_lazy(
+        "You registered your phone lately. Your organisation lets some time pass before app passwords can be made; "
+        "until then your own password works in mail programs."
+    ),
     Reason.LIMIT: gettext_lazy("You have %(most)d app passwords, the most that are allowed. Delete one first."),
     Reason.NOT_ENFORCED: gettext_lazy(
         "App passwords are for people with multi-factor authentication. Your administrator can enable it."

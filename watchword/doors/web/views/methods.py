@@ -295,6 +295,9 @@ def _registered(request: HttpRequest, registered: Registered) -> HttpResponse:
     if registered.first_app_password is not None:
         page = _show_once(request, registered.first_app_password, next_url=next_url, registered=registered)
         return come_in(arrival, page) if arrival is not None else _renewed(registered.renewed, page)
+    if registered.waits_until is not None:
+        page = render(request, "web/registered_waits.html", {"registered": registered, "next": next_url})
+        return come_in(arrival, page) if arrival is not None else _renewed(registered.renewed, page)
     messages.success(request, _("Your phone is registered."))
     return come_in(arrival) if arrival is not None else _renewed(registered.renewed, HttpResponseRedirect(next_url))
 
