@@ -9,11 +9,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from watchword.admincenter.words import Words
+from watchword.core.countries import country_name
 from watchword.core.policy import Way
 from watchword.delivery.channel import Result
 from watchword.delivery.guard import Rule
 from watchword.delivery.ranges import NO_COUNTRY, Kind
-from watchword.delivery.texts import country_name
 
 MICROS = 1_000_000
 

@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from functools import cache
 
 import gsm0338  # noqa: F401  (registers the codec)
-import phonenumbers
 from anyascii import anyascii
 from django.conf import settings
-from phonenumbers.geocoder import country_name_for_number
 
 from watchword.core.codes import shown_code
+from watchword.core.countries import country_name
 from watchword.delivery.channel import Outgoing
 from watchword.delivery.voice.attendant import Call, CallState
 from watchword.delivery.words import words_of
@@ -136,13 +135,6 @@ def _is_gsm(sign: str) -> bool:
         return len(sign.encode("gsm03.38")) == 1 and (sign.isprintable() or sign == "\n")
     except UnicodeEncodeError:
         return False
-
-
-@cache
-def country_name(code: str, language: str) -> str:
-    """Return the name of a country (ISO 3166-1) in a language; empty where it isn't known."""
-    example = phonenumbers.example_number(code) if code else None
-    return country_name_for_number(example, language.split("-", maxsplit=1)[0] or "en") if example is not None else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from watchword.admincenter.gate import needs, prove_first
 from watchword.admincenter.phone_rules import country_codes
 from watchword.admincenter.settings_consequences import told_before_saving
 from watchword.alerts import recipients
+from watchword.core.countries import alphabetical
 from watchword.core.mail_addresses import is_mail_address
 from watchword.core.policy import LONGEST_APP_PASSWORD_WAIT_HOURS, STRICTEST, Limits, cover_too_much
 from watchword.directory.models import Organisation
@@ -125,9 +126,7 @@ class SettingsForm(forms.Form):
         super().__init__(data, initial={**initial, **{name: getattr(today, name) for name in LIMITS}})
         country = self.fields["region"]
         assert isinstance(country, forms.ChoiceField)
-        country.choices = [
-            (code, name) for name, code in sorted((name, code) for code, name in country_codes().items())
-        ]
+        country.choices = sorted(country_codes().items(), key=lambda pair: alphabetical(pair[1]))
         for name, label in LIMITS.items():
             most, least = getattr(weakest, name), getattr(STRICTEST, name)
             self.fields[name] = forms.IntegerField(

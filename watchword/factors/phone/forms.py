@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -10,8 +9,8 @@ from typing import Any
 import phonenumbers
 from django import forms
 from django.utils.translation import gettext_lazy as _
-from phonenumbers.geocoder import country_name_for_number
 
+from watchword.core.countries import alphabetical, country_name
 from watchword.core.factors import Surroundings
 from watchword.core.policy import Way
 from watchword.factors.phone.factor import Slot
@@ -27,12 +26,11 @@ _WAYS = {Way.TEXT: _("Text me a code"), Way.CALL: _("Call me with a code")}
 @cache
 def countries() -> list[tuple[str, str]]:
     """Return every country with a calling code, as (ISO 3166-1 code, name and calling code), sorted by name."""
-    named = []
-    for region in phonenumbers.SUPPORTED_REGIONS:
-        example = phonenumbers.example_number(region)
-        name = country_name_for_number(example, "en") if example is not None else ""
-        named.append((region, f"{name or region} (+{phonenumbers.country_code_for_region(region)})"))
-    return sorted(named, key=lambda pair: unicodedata.normalize("NFKD", pair[1]))
+    calling = phonenumbers.country_code_for_region
+    named = [
+        (code, f"{country_name(code, 'en') or code} (+{calling(code)})") for code in phonenumbers.SUPPORTED_REGIONS
+    ]
+    return sorted(named, key=lambda pair: alphabetical(pair[1]))
 
 
 class SetUpForm(forms.Form):
