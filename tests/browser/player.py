@@ -43,7 +43,8 @@ class Player:
         self.page.get_by_role("button", name="Next").click()
         self.page.get_by_label("Password", exact=True).fill(password)
         self.see("password")
-        self.page.get_by_role("button", name="Sign in").click()
+        with self.page.expect_navigation():
+            self.page.get_by_role("button", name="Sign in").click()
 
     def begin_as_root(self) -> None:
         """Sign in as the administrator, who has a telephone, and replace the initial password."""

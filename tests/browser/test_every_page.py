@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, Page
+from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.chromium import Picture, check_accessibility, check_fits
 from tests.browser.demo import Demo, running_demo
@@ -73,7 +73,8 @@ def sign_in_as_root(page: Page, demo: Demo) -> None:
         page.get_by_label("Sign-in name").fill("root@harbour.example")
         page.get_by_role("button", name="Next").click()
         page.get_by_label("Password", exact=True).fill(password)
-        page.get_by_role("button", name="Sign in").click()
+        with page.expect_navigation():
+            page.get_by_role("button", name="Sign in").click()
         if page.get_by_role("alert").count() == 0:
             break
     telephone = page.context.new_page()
@@ -142,9 +143,19 @@ def test_every_page_can_be_used_by_everybody(
 
 def test_a_page_can_be_used_by_keyboard_alone(open_browser: Callable[..., BrowserContext], demo: Demo) -> None:
     page = open_browser().new_page()
+    page.goto(f"{demo.web}/setup")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip-link"
     page.goto(f"{demo.web}/sign-in/")
     page.keyboard.type("root@harbour.example")
     page.keyboard.press("Enter")
-    page.get_by_label("Password", exact=True).wait_for()
+    password = page.get_by_label("Password", exact=True)
+    expect(password).to_be_focused()
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.className") == "skip-link"
+    expect(page.get_by_role("button", name="Show password")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(password).to_have_attribute("type", "text")
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.type("wrong")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_be_focused()
