@@ -126,7 +126,7 @@ class SettingsForm(forms.Form):
         super().__init__(data, initial={**initial, **{name: getattr(today, name) for name in LIMITS}})
         country = self.fields["region"]
         assert isinstance(country, forms.ChoiceField)
-        country.choices = sorted(country_codes().items(), key=lambda pair: alphabetical(pair[1]))
+        country.choices = [(code, country_codes()[code]) for code in sorted(country_codes(), key=_by_name)]
         for name, label in LIMITS.items():
             most, least = getattr(weakest, name), getattr(STRICTEST, name)
             self.fields[name] = forms.IntegerField(
@@ -313,3 +313,7 @@ def _verdict(asked: str, organisation: Organisation) -> str:
     if organisation.policy.trusts(asked):
         return _("%(address)s is in a trusted network.") % {"address": asked}
     return _("%(address)s is in no trusted network.") % {"address": asked}
+
+
+def _by_name(code: str) -> str:
+    return alphabetical(country_codes()[code])
