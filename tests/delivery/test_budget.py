@@ -10,7 +10,6 @@ from django.db import connection, transaction
 from django.db.models import Sum
 from django.test.utils import CaptureQueriesContext
 
-from tests.telephone import Telephone
 from tests.world import ALICES_NUMBER, World, make_organisation, make_person
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
@@ -24,7 +23,6 @@ from watchword.delivery.budget import (
     Rule,
     budget_of,
     may_send,
-    may_warn,
     telephone_of,
 )
 from watchword.delivery.channel import Result
@@ -32,7 +30,6 @@ from watchword.delivery.choosing import Route
 from watchword.delivery.models import Closure, Delivery, Refusal, Tally
 from watchword.delivery.phones_file import Phones, Planned
 from watchword.delivery.routing import note_result
-from watchword.delivery.warning_texts import warn
 from watchword.directory.models import User
 
 
@@ -385,44 +382,6 @@ def test_extensions_that_nobody_has_are_no_way_round_the_limit_of_a_number(world
 def test_a_mobile_has_no_extensions(world: World) -> None:
     assert telephone_of(ALICES_NUMBER, "12").number_keys == telephone_of(ALICES_NUMBER).number_keys
     assert not telephone_of(ALICES_NUMBER, "12").is_extension
-
-
-# Warnings.
-
-
-def test_a_warning_is_counted_and_leaves_the_codes_alone(world: World, telephone: Telephone) -> None:
-    for minute in range(5):
-        assert (
-            warn(world.alice, ALICES_NUMBER, "Hill: careful", now=world.now + timedelta(seconds=minute)) is Result.SENT
-        )
-    assert Tally.objects.get().asked == Delivery.objects.filter(purpose="warning").count() == 5
-    refused = warn(world.alice, ALICES_NUMBER, "Hill: careful", now=world.now + timedelta(minutes=9))
-    assert isinstance(refused, NotBefore)
-    assert refused.rule is Rule.DAY
-    assert len(telephone.received) == 5
-    assert ask(world.alice, ALICES_NUMBER, world.now + timedelta(minutes=10), is_new=False) == Free()
-
-
-@pytest.mark.parametrize("to", ["+33612345678", "+870773111632", "+499001234567"])
-def test_no_warning_goes_where_no_code_would(world: World, telephone: Telephone, to: str) -> None:
-    assert isinstance(warn(world.alice, to, "careful", now=world.now), NotBefore)
-    assert telephone.received == []
-    assert Refusal.objects.count() == 1
-
-
-def test_warnings_of_many_people_do_not_flood_one_number(world: World, telephone: Telephone) -> None:
-    for user in many(world, 9):
-        warn(user, ALICES_NUMBER, "careful", now=world.now)
-    assert len(telephone.received) == 5
-
-
-def test_a_warning_stops_where_the_purse_is_empty(world: World, telephone: Telephone) -> None:
-    wish(world, organisation_sends_each_day=0)
-    verdict = warn(world.root, ALICES_NUMBER, "careful", now=world.now)
-    assert isinstance(verdict, NotBefore)
-    assert verdict.rule is Rule.ORGANISATION_DAY
-    with transaction.atomic():
-        assert isinstance(may_warn(world.root, telephone_of(ALICES_NUMBER), now=world.now), NotBefore)
 
 
 def test_enforced_people_are_many_and_still_a_send_is_quick(world: World) -> None:
