@@ -51,7 +51,7 @@ class SettingsForm(forms.Form):
     region = forms.ChoiceField(
         label=gettext_lazy("Country of the organisation"),
         widget=forms.Select(attrs={"class": "short-input"}),
-        help_text=gettext_lazy("Numbers that are typed without a country code are read there. Codes go there."),
+        help_text=gettext_lazy("Numbers without a country code are numbers of this country, and codes are sent there."),
     )
     app_passwords_allowed = forms.BooleanField(
         label=gettext_lazy("People may use app passwords"),
@@ -105,7 +105,7 @@ class SettingsForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}),
         help_text=gettext_lazy(
             "One on each line: products, places, nicknames of the organisation; at least 4 letters, at most 1,000 words. "
-            "A new password that is little more than such words is refused, however they are dressed up. The names of "
+            "A new password that is little more than such words is refused, even with numbers or signs for letters. The names of "
             "the person and of the organisation count already."
         ),
     )
@@ -115,7 +115,7 @@ class SettingsForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}),
         help_text=gettext_lazy(
             "Addresses of your own offices, where many people come from one address; one network on each line. Ten times "
-            "as many wrong passwords are borne from there before everybody has to wait. Codes are asked there as everywhere."
+            "as many wrong passwords are allowed there before people have to wait. Codes are asked there as everywhere."
         ),
     )
 
