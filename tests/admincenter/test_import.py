@@ -176,7 +176,7 @@ def test_enforced_in_a_file_stops_no_mail_program_of_people_who_have_registered_
     assert rows(tried) == [
         (
             "3 carol@harbour.example changed Enabled; "
-            "nothing is registered here yet, so Enforced comes by registering; "
+            "not Enforced before a phone is registered here; "
             "registers a phone at the next sign-in; "
             "a mail program uses the account's password: it will need an app password after registering"
         ),

@@ -227,7 +227,7 @@ def _state(
             said.append(_("not %(state)s") % {"state": STATES[asked]})
         return Result(row.line, name, "unchanged", ": ".join(said))
     if asked is not wished and outcome.after is wished:
-        said.append(_("nothing is registered here yet, so Enforced comes by registering"))
+        said.append(_("not Enforced before a phone is registered here"))
     if follows is not None:
         said += follows.notes
     return Result(row.line, name, "changed", "; ".join(said))
