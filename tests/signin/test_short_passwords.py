@@ -14,7 +14,7 @@ from watchword.signin import actions, choosing_passwords, invitations, service, 
 from watchword.signin.choosing_passwords import PasswordChosen
 from watchword.signin.service import ComeIn, Continue
 
-SHORT, LONG = "k7-Pfeffer", "seven quiet otters sail"
+SHORT, LONG = "q7-Vx2.kW9", "seven quiet otters sail"
 
 
 def choose(world: World, name: str, password: str, *kinds: FactorKind) -> object:
@@ -44,7 +44,7 @@ def test_a_short_password_is_replaced_at_the_next_sign_in_once_it_stands_alone(w
     actions.set_mfa_state(world.alice, MfaState.DISABLED, by=world.root, now=world.now)
     assert after_password(world, world.alice) == Continue(SetUpFirst(FactorKind.PASSWORD, Because.PASSWORD_TOO_SHORT))
     attempt = pass_password(world, world.alice)
-    again_short = choosing_passwords.choose_password(attempt, "k8-Pfeffer", origin=ORIGIN, now=world.now)
+    again_short = choosing_passwords.choose_password(attempt, "q8-Zt4.mR5", origin=ORIGIN, now=world.now)
     assert again_short == Rejected(Reason.TOO_SHORT)
     chosen = choosing_passwords.choose_password(attempt, LONG, origin=ORIGIN, now=world.now)
     assert isinstance(chosen, PasswordChosen)

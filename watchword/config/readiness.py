@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from watchword.audit.models import Release, SealingKey
 from watchword.core.database_errors import name_of_trouble
 
 SQLITE = "watchword.config.sqlite"
+PAUSES = (0.1, 0.3, 0.6)
+"""Seconds between the tries of a question to the database."""
 
 
 def why_not_ready() -> str | None:
@@ -100,13 +103,22 @@ def _place_of_ring() -> str:
 
 
 def _asked(question: Callable[[], str | None]) -> str | None:
-    """Ask the database; an error is the answer. The connection is closed: it must not go through a fork."""
-    try:
-        return question()
-    except (DatabaseError, InterfaceError) as error:
-        return f"the database can't be used: {name_of_trouble(error)}."
-    finally:
-        connections[DEFAULT_DB_ALIAS].close()
+    """Ask the database; an error is the answer, unless it passes by itself.
+
+    The connection is closed: it must not go through a fork.
+    """
+    trouble = ""
+    for pause in (*PAUSES, None):
+        try:
+            return question()
+        except (DatabaseError, InterfaceError) as error:
+            trouble = f"the database can't be used: {name_of_trouble(error)}."
+        finally:
+            connections[DEFAULT_DB_ALIAS].close()
+        if pause is not None:
+            # A lock or a disk that fails once is no reason not to start.
+            time.sleep(pause)
+    return trouble
 
 
 def _connect() -> str | None:
