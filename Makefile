@@ -93,6 +93,7 @@ bench: $(VENV)/.installed-dev ## measure the hot path beside its bare limit, cod
 	@$(BIN)/python -m benchmarks
 	@$(BIN)/python -m benchmarks phones
 	@$(BIN)/python -m benchmarks pumping
+	@$(BIN)/python -m benchmarks limits
 
 pictures: $(VENV)/.installed-dev ## take the pictures of the documentation anew, with the browser tests
 	@rm -rf .pictures && TEST_PICTURES=$(CURDIR)/.pictures $(PYTEST) -q tests/browser/test_story.py -k "not without"

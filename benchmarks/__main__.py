@@ -11,7 +11,7 @@ from benchmarks import hot_path, pages, people, report, schemes, socket_rates, s
 
 def main() -> None:
     """Measure and write; ``--dry`` only prints. ``pumping`` plays the attacks on the budget of texts instead,
-    ``phones`` measures codes and calls under load.
+    ``limits`` honest people and slow attackers, ``phones`` measures codes and calls under load.
     """
     if "pumping" in sys.argv:
         with people.scratch():
@@ -20,6 +20,15 @@ def main() -> None:
             from benchmarks import pumping
 
             pumping.main(write="--dry" not in sys.argv)
+            connection.close()
+        return
+    if "limits" in sys.argv:
+        with people.scratch():
+            from django.db import connection
+
+            from benchmarks import limits
+
+            limits.main(write="--dry" not in sys.argv)
             connection.close()
         return
     if "phones" in sys.argv:
