@@ -25,6 +25,7 @@ def folder(tmp_path: Path, settings: object) -> Iterator[Path]:
         yield tmp_path
 
 
+@pytest.mark.django_db
 def test_what_no_demo_made_is_never_forgotten(folder: Path) -> None:
     with pytest.raises(home.CannotUse, match="no demo made, so nothing was removed"):
         home.forget(folder)

@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from tests.telephone import Telephone
 from tests.world import ORIGIN, World, give_phone, make_world
+from watchword.audit import repeats
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.config.verifying import verify
@@ -38,6 +39,11 @@ STEPS = (1, 29, 31, 299, 301, 601, 3_601, 90_000)
 
 people = st.sampled_from(PEOPLE)
 browsers = st.sampled_from(BROWSERS)
+
+
+def attempts() -> int:
+    """Return how many events there are, with what was counted under them because it repeated within the hour."""
+    return Event.objects.count() + sum(repeats.more_times(Event.objects.all()).values())
 
 
 @dataclass
@@ -252,10 +258,10 @@ class Machine(RuleBasedStateMachine):
     def mail(self, row: AppPassword, person: str) -> None:
         """Log in at the mail door and compare with what is known."""
         user = self.user(person)
-        before = Event.objects.count()
+        before = attempts()
         question = Question(Door.MAIL, user.sign_in_name, Secret(row.secret), "imap", "198.51.100.7")
         allowed = one_shot.check_many([question], now=self.now)[0].allowed
-        assert Event.objects.count() == before + 1, "one row for each attempt"
+        assert attempts() == before + 1, "each attempt is an event, or counted under one"
         should = (
             row.person == person
             and not row.dead

@@ -17,7 +17,7 @@ from tests.world import ALICES_NUMBER, ORIGIN, World, evidence_for, make_organis
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.core.policy import FactorKind, Way
-from watchword.delivery import desk, queue, tallies
+from watchword.delivery import desk, guard, queue, tallies
 from watchword.delivery.budget import telephone_of
 from watchword.delivery.channel import Outgoing, Result
 from watchword.delivery.models import Closure, Delivery, Tally
@@ -111,8 +111,11 @@ def test_fld_03_a_victim_is_not_flooded_by_two_organisations_at_one_moment(world
     assert tallies_agree()
 
 
-def test_fld_01_neighbours_are_counted_over_organisations_at_one_moment(world: World, parallel: Parallel) -> None:
-    """Twenty consecutive numbers at once: ten leave."""
+def test_fld_01_neighbours_are_counted_over_organisations_at_one_moment(
+    world: World, parallel: Parallel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twenty consecutive numbers at once, where a burst is no larger than the limit: ten leave."""
+    monkeypatch.setattr(guard, "MOST_BURST", 0)
     there = make_organisation("Elsewhere", "elsewhere.example")
     opened = strangers(world.organisation, there)
     outcomes = parallel(lambda which: registers(opened[which], f"+491512345{which:04d}", world))
