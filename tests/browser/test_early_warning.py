@@ -51,8 +51,9 @@ def wait_for_mail(demo: Demo, subject: str, seconds: float) -> str:
         _ok, (found,) = program.search(None, "ALL")
         for number in reversed(found.split()):
             _ok, parts = program.fetch(number.decode(), "(RFC822)")
-            assert isinstance(parts[0], tuple)
-            message = email.message_from_bytes(parts[0][1], policy=policy.default)
+            # What other programs did to the flags may come first, as an answer of its own (RFC 3501 section 7.4.2).
+            content = next(part[1] for part in parts if isinstance(part, tuple))
+            message = email.message_from_bytes(content, policy=policy.default)
             if str(message["Subject"]).startswith(subject):
                 body = message.get_body(("plain",))
                 assert body is not None
