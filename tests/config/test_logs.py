@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import logging
-import sqlite3
 import time
 from collections.abc import Iterator
 from datetime import datetime
@@ -18,6 +17,9 @@ from django.db.backends.utils import CursorWrapper
 from django.db.utils import ConnectionHandler
 from django.test import Client
 from django.utils.module_loading import import_string
+
+# The same library as the backend: a process does not see its own locks on a file through another one.
+from pysqlite3 import dbapi2 as sqlite3
 
 from tests.doors.mail.peer import free_port
 from tests.world import World
@@ -84,8 +86,7 @@ def test_a_locked_and_a_read_only_file_are_told_apart(console: io.StringIO, tmp_
     other.close()
     other = sqlite3.connect(file, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
-    engine = settings.DATABASES["default"]["ENGINE"] if "sqlite" in settings.DATABASES["default"]["ENGINE"] else ""
-    wishes = {"ENGINE": engine or "django.db.backends.sqlite3", "NAME": str(file), "OPTIONS": {"timeout": 0}}
+    wishes = {"ENGINE": "watchword.config.sqlite", "NAME": str(file), "OPTIONS": {"timeout": 0}}
     insert = f"INSERT INTO kept VALUES ('{SECRET}')"
     locked = trouble_with(database(**wishes), insert)
     other.close()

@@ -25,7 +25,7 @@ from watchword.factors.vault import Found
 from watchword.signin import actions, challenges, enrolment, failures, one_shot, service, sessions
 from watchword.signin.models import CodeChallenge
 
-EXAMPLES = int(os.environ.get("TEST_MACHINE_EXAMPLES", "30"))
+EXAMPLES = int(os.environ.get("TEST_MACHINE_EXAMPLES", "12"))
 QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 
 type Plant = Callable[[pytest.MonkeyPatch], None]
