@@ -176,6 +176,12 @@ class Machine(RuleBasedStateMachine):
             self.type_code(person, which, 1)
 
     @rule(person=people, which=browsers)
+    def type_an_app_password(self, person: str, which: int) -> None:
+        """Whoever found a device tries what was stored in it at the web door."""
+        self.begin(person, which)
+        self.type_password(person, which, "app password")
+
+    @rule(person=people, which=browsers)
     def fail_at_the_code(self, person: str, which: int) -> None:
         """A stranger with the right password, and a new code for every try."""
         for _ in range(2):
