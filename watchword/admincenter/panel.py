@@ -1,10 +1,14 @@
-"""Everything that the panel at the right shows of one person."""
+"""One person in the admin center: found for an administrator, and everything that the panel at the right shows."""
 
 from __future__ import annotations
 
 from typing import Any
 from uuid import UUID
 
+from django.core.exceptions import ValidationError
+from django.http import Http404
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -17,6 +21,23 @@ from watchword.directory.roles import ROLE_NAMES, Act, Role
 from watchword.signin import access_passes, overview, password_throttling, sessions
 
 HISTORY = 10
+
+
+def find_person(by: User, user_id: UUID | str, **only: object) -> User:
+    """Return a person of the administrator's organisation, with the organisation; a deleted one as well.
+
+    ``only`` narrows it by fields. Raises Http404, also where the identifier is none.
+    """
+    people = User.objects.select_related("organisation")
+    try:
+        return get_object_or_404(people, pk=user_id, organisation=by.organisation, **only)
+    except ValidationError:
+        raise Http404 from None
+
+
+def panel_address(user: User) -> str:
+    """Return the address of Active users with this person in the panel."""
+    return f"{reverse('admincenter:users')}?person={user.pk}" + ("&show=deleted" if user.deleted_at else "")
 
 
 def panel_of(user: User, by: User) -> dict[str, Any]:

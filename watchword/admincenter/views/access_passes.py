@@ -6,15 +6,14 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
-from django.urls import reverse
+from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 
 from watchword.admincenter.gate import needs, prove_first
 from watchword.admincenter.identity import IdentityForm
+from watchword.admincenter.panel import find_person, panel_address
 from watchword.core.policy import FactorKind
-from watchword.directory.models import User
 from watchword.directory.permission import NotForYourself, demand
 from watchword.directory.roles import Act
 from watchword.factors.registry import forms_of
@@ -29,7 +28,7 @@ from watchword.signin.middleware import origin_of, person_of
 def make(request: HttpRequest, user_id: UUID) -> HttpResponse:
     """Ask how long a pass shall work, make it, and show it in this very answer."""
     by = person_of(request)
-    user = get_object_or_404(User.objects.select_related("organisation"), pk=user_id, organisation=by.organisation)
+    user = find_person(by, user_id)
     demand(by, Act.MAKE_ACCESS_PASS, user)
     if user.pk == by.pk:
         raise NotForYourself(Act.MAKE_ACCESS_PASS)
@@ -61,7 +60,7 @@ def make(request: HttpRequest, user_id: UUID) -> HttpResponse:
         "identity": identity,
         "no_use": no_use,
         "open": access_passes.open_pass_of(user, now=now),
-        "back": f"{reverse('admincenter:users')}?person={user.pk}",
+        "back": panel_address(user),
         "here": "users",
     }
     return render(request, "admincenter/access_pass.html", context)

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import Promise
@@ -20,7 +20,7 @@ from django.views.decorators.cache import never_cache
 from watchword.admincenter.drafts import sent
 from watchword.admincenter.gate import needs, prove_first
 from watchword.admincenter.identity import identity_form
-from watchword.directory.models import User
+from watchword.admincenter.panel import find_person, panel_address
 from watchword.directory.permission import demand
 from watchword.directory.roles import Act
 from watchword.signin import access_passes, actions, overview
@@ -151,7 +151,7 @@ def act(request: HttpRequest, user_id: UUID, name: str) -> HttpResponse:
     if wished is None:
         raise Http404
     by = person_of(request)
-    user = get_object_or_404(User.objects.select_related("organisation"), pk=user_id, organisation=by.organisation)
+    user = find_person(by, user_id)
     demand(by, wished.act, user)
     if answer := prove_first(request):
         return answer
@@ -166,8 +166,8 @@ def act(request: HttpRequest, user_id: UUID, name: str) -> HttpResponse:
                 request, "admincenter/link_once.html", {"person": user, "link": link_of(outcome), "here": "users"}
             )
         messages.success(request, f"{user.display_name}: {wished.done}")
-        return HttpResponseRedirect(_panel(user))
-    context = {"act": wished, "person": user, "form": form, "back": _panel(user), "here": "users"}
+        return HttpResponseRedirect(panel_address(user))
+    context = {"act": wished, "person": user, "form": form, "back": panel_address(user), "here": "users"}
     return render(request, "admincenter/act.html", context)
 
 
@@ -176,7 +176,7 @@ def act(request: HttpRequest, user_id: UUID, name: str) -> HttpResponse:
 def delete_app_password(request: HttpRequest, user_id: UUID, credential_id: UUID) -> HttpResponse:
     """Delete one app password of a person, by name."""
     by = person_of(request)
-    user = get_object_or_404(User.objects.select_related("organisation"), pk=user_id, organisation=by.organisation)
+    user = find_person(by, user_id)
     demand(by, Act.DELETE_APP_PASSWORDS, user)
     row = next((row for row in overview.app_passwords_of(user) if row.id == credential_id), None)
     if row is None:
@@ -194,16 +194,12 @@ def delete_app_password(request: HttpRequest, user_id: UUID, credential_id: UUID
     if request.method == "POST":
         actions.delete_app_passwords(user, [row.id], by=by, origin=origin_of(request), now=timezone.now())
         messages.success(request, f"{user.display_name}: {wished.done}")
-        return HttpResponseRedirect(_panel(user))
+        return HttpResponseRedirect(panel_address(user))
     return render(
-        request, "admincenter/act.html", {"act": wished, "person": user, "back": _panel(user), "here": "users"}
+        request, "admincenter/act.html", {"act": wished, "person": user, "back": panel_address(user), "here": "users"}
     )
 
 
 def link_of(outcome: MethodsReset) -> str:
     """Return the personal link as it is passed on."""
     return str(settings.WATCHWORD_PUBLIC_URL).rstrip("/") + reverse("web:register_link", args=[outcome.token])
-
-
-def _panel(user: User) -> str:
-    return f"{reverse('admincenter:users')}?person={user.pk}" + ("&show=deleted" if user.deleted_at else "")

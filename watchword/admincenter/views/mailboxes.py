@@ -7,8 +7,7 @@ from uuid import UUID
 from django import forms
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404, render
-from django.urls import reverse
+from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -16,9 +15,9 @@ from django.views.decorators.cache import never_cache
 
 from watchword.admincenter.drafts import sent
 from watchword.admincenter.gate import needs, prove_first
+from watchword.admincenter.panel import find_person, panel_address
 from watchword.admincenter.words import PERSON
 from watchword.directory.mailboxes import BadMailbox
-from watchword.directory.models import User
 from watchword.directory.permission import demand
 from watchword.directory.roles import Act
 from watchword.signin import actions
@@ -51,13 +50,11 @@ class MailboxForm(forms.Form):
 def mailbox(request: HttpRequest, user_id: UUID) -> HttpResponse:
     """Show which mailbox a person has, and give them another one."""
     by = person_of(request)
-    user = get_object_or_404(
-        User.objects.select_related("organisation"), pk=user_id, organisation=by.organisation, deleted_at=None
-    )
+    user = find_person(by, user_id, deleted_at=None)
     demand(by, Act.CHANGE_MAILBOX, user)
     if answer := prove_first(request):
         return answer
-    back = f"{reverse('admincenter:users')}?person={user.pk}"
+    back = panel_address(user)
     form = MailboxForm(sent(request), initial={"mailbox": user.mailbox_name})
     if request.method == "POST" and form.is_valid():
         values = form.cleaned_data

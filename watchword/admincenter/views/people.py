@@ -10,16 +10,15 @@ from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import prefetch_related_objects
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404, render
-from django.urls import reverse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from watchword.admincenter.drafts import sent
 from watchword.admincenter.gate import needs, prove_first
-from watchword.admincenter.panel import panel_of
+from watchword.admincenter.panel import find_person, panel_address, panel_of
 from watchword.admincenter.people import Wish, page_of
 from watchword.admincenter.words import PERSON, STATES
 from watchword.directory import actions
@@ -92,7 +91,7 @@ def active_users(request: HttpRequest) -> HttpResponse:
     by = person_of(request)
     wish = Wish.read(request.GET.dict())
     page = page_of(by.organisation, wish)
-    person = _person(by, wish.person) if wish.person else None
+    person = find_person(by, wish.person) if wish.person else None
     prefetch_related_objects([*page.people, *([person] if person is not None else [])], "role_assignments")
     context: dict[str, Any] = {
         "wish": wish,
@@ -149,7 +148,7 @@ def create(request: HttpRequest) -> HttpResponse:
 def edit(request: HttpRequest, user_id: UUID) -> HttpResponse:
     """Edit a person; all of it is taken over, or nothing."""
     by = person_of(request)
-    user = _person(by, user_id)
+    user = find_person(by, user_id)
     demand(by, Act.EDIT_PERSON, user)
     if answer := prove_first(request):
         return answer
@@ -174,7 +173,7 @@ def edit(request: HttpRequest, user_id: UUID) -> HttpResponse:
             )
         else:
             messages.success(request, _("Saved."))
-            return HttpResponseRedirect(f"{reverse('admincenter:users')}?{Wish(person=str(user.pk)).address()}")
+            return HttpResponseRedirect(panel_address(user))
     return render(request, "admincenter/person_form.html", {"form": form, "person": user, "here": "users"})
 
 
@@ -195,10 +194,3 @@ def _take_over(request: HttpRequest, user: User, form: PersonForm, aliases: list
             give_role(user, role, by=by, now=now, origin=origin)
         for role in before - after:
             actions.take_role(user, role, by=by, now=now, origin=origin)
-
-
-def _person(by: User, user_id: UUID | str) -> User:
-    try:
-        return get_object_or_404(User.objects.select_related("organisation"), pk=user_id, organisation=by.organisation)
-    except ValidationError:
-        raise Http404 from None

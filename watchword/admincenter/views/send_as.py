@@ -9,7 +9,7 @@ from django import forms
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -18,6 +18,7 @@ from django.views.decorators.cache import never_cache
 
 from watchword.admincenter.drafts import sent
 from watchword.admincenter.gate import needs, prove_first
+from watchword.admincenter.panel import find_person, panel_address
 from watchword.admincenter.words import PERSON, last_day
 from watchword.directory import send_as
 from watchword.directory.actions import BadPerson
@@ -62,9 +63,7 @@ class SendAsForm(forms.Form):
 def rights(request: HttpRequest, user_id: UUID) -> HttpResponse:
     """Show what a person may write as, give one address more, or take one away."""
     by = person_of(request)
-    user = get_object_or_404(
-        User.objects.select_related("organisation"), pk=user_id, organisation=by.organisation, deleted_at=None
-    )
+    user = find_person(by, user_id, deleted_at=None)
     demand(by, Act.GIVE_SEND_AS, user)
     if answer := prove_first(request):
         return answer
@@ -90,7 +89,7 @@ def rights(request: HttpRequest, user_id: UUID) -> HttpResponse:
         "person": user,
         "form": form,
         "rows": rows_of(user, now=now),
-        "back": f"{reverse('admincenter:users')}?person={user.pk}",
+        "back": panel_address(user),
         "here": "users",
     }
     return render(request, "admincenter/send_as.html", context)
