@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+from tests.phones.pbx import Pbx
 from watchword.core.policy import Way
 from watchword.delivery.channel import Outgoing, Report, Result
 from watchword.delivery.sip.carrier import SipCarrier
@@ -64,6 +65,13 @@ async def caller(port: int, **wishes: Any) -> AsyncIterator[tuple[SipCarrier, Re
         yield carrier, reports
     finally:
         await carrier.stop()
+
+
+async def sign_off(carrier: SipCarrier, system: Pbx) -> None:
+    """Stop a carrier that is registered, its last REGISTER answered."""
+    leaving = asyncio.ensure_future(carrier.stop())
+    system.say(await system.takes("REGISTER"), 200)
+    await leaving
 
 
 async def is_idle(carrier: SipCarrier) -> None:

@@ -8,7 +8,7 @@ import pytest
 from aiosipua import SipRequest
 from aiosipua.headers import parse_auth
 
-from tests.phones.calling import call, caller, run
+from tests.phones.calling import call, caller, run, sign_off
 from tests.phones.pbx import pbx, peer, sound_at
 from tests.phones.test_smpp_links import until
 from watchword.delivery.channel import DeliveryFailed, Result
@@ -39,9 +39,7 @@ def test_a_stale_nonce_in_a_registration_is_no_wrong_password() -> None:
             assert "refuses" not in carrier.condition.words
             system.say(third, 200, Expires="300")
             await until(lambda: carrier.condition.is_up)
-            leaving = asyncio.ensure_future(carrier.stop())
-            system.say(await system.takes("REGISTER"), 200)
-            await leaving
+            await sign_off(carrier, system)
 
     run(play)
 

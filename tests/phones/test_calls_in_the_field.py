@@ -8,7 +8,7 @@ import pytest
 from aiosipua import parse_sdp
 
 from tests.phones.answered import answered, rtp_port
-from tests.phones.calling import call, caller, is_idle, run
+from tests.phones.calling import call, caller, is_idle, run, sign_off
 from tests.phones.pbx import pbx, peer, sound_at
 from tests.phones.smsc import free_even_port
 from tests.phones.test_smpp_links import until
@@ -106,9 +106,7 @@ def test_behind_a_translator_the_address_that_the_telephone_system_sees_is_told(
                 with pytest.raises(DeliveryFailed):
                     await sending
                 await system.takes("ACK")
-                leaving = asyncio.ensure_future(carrier.stop())
-                system.say(await system.takes("REGISTER"), 200)
-                await leaving
+                await sign_off(carrier, system)
 
     run(play)
 
@@ -125,9 +123,7 @@ def test_an_address_that_changes_while_we_are_registered_is_told_anew(monkeypatc
             assert "198.51.100.9:40123" in (again.get_header("contact") or "")
             assert carrier.condition.is_up
             system.say(again, 200, Expires="300")
-            leaving = asyncio.ensure_future(carrier.stop())
-            system.say(await system.takes("REGISTER"), 200)
-            await leaving
+            await sign_off(carrier, system)
 
     run(play)
 
@@ -161,9 +157,7 @@ def test_over_ipv6_the_own_address_is_no_other_one_for_its_brackets() -> None:
             with pytest.raises(DeliveryFailed):
                 await sending
             await system.takes("ACK")
-            leaving = asyncio.ensure_future(carrier.stop())
-            system.say(await system.takes("REGISTER"), 200)
-            await leaving
+            await sign_off(carrier, system)
 
     run(play)
 

@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import pytest
 
+from tests.phones.bare_smsc import BareSmsc
 from tests.phones.smsc import Smsc, free_port, start_smsc
 from watchword.core.policy import Way
 from watchword.delivery import texts
@@ -56,7 +57,7 @@ class Reports:
 
 
 @asynccontextmanager
-async def bound(smsc: Smsc, **wishes: object) -> AsyncIterator[tuple[SmppCarrier, Reports]]:
+async def bound(smsc: Smsc | BareSmsc, **wishes: object) -> AsyncIterator[tuple[SmppCarrier, Reports]]:
     values = {"host": "127.0.0.1", "port": smsc.port, "system_id": "ww", "password": "secret", "sender": "Harbour"}
     carrier, reports = SmppCarrier("one", SmppWishes(**{**values, **wishes})), Reports()  # type: ignore[arg-type]
     await carrier.start(reports)

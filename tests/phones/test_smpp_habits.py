@@ -3,31 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
 
 from tests.phones.bare_smsc import BareSmsc, bare_smsc, data_sm, deliver_sm, octets, tlv
-from tests.phones.test_smpp import Reports, outgoing, run
+from tests.phones.test_smpp import bound, outgoing, run
 from tests.phones.test_smpp_links import until
 from watchword.delivery.channel import DeliveryFailed, Result
 from watchword.delivery.smpp import session
-from watchword.delivery.smpp.carrier import SmppCarrier
-from watchword.delivery.smpp.wishes import SmppWishes, Validity
+from watchword.delivery.smpp.wishes import Validity
 
 NUMBER = "4915112345678"
-
-
-@asynccontextmanager
-async def bound(smsc: BareSmsc, **wishes: object) -> AsyncIterator[tuple[SmppCarrier, Reports]]:
-    values = {"host": "127.0.0.1", "port": smsc.port, "system_id": "ww", "password": "secret", "sender": "Harbour"}
-    carrier, reports = SmppCarrier("one", SmppWishes(**{**values, **wishes})), Reports()  # type: ignore[arg-type]
-    await carrier.start(reports)
-    try:
-        yield carrier, reports
-    finally:
-        await carrier.stop()
 
 
 @pytest.mark.parametrize("password", ["ninechars", "a-token-of-sixty-four-characters-" + "x" * 31])

@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.scenarios.mail.site import Site, database_url, why_not_here
+from tests.scenarios.mail.site import Site, started
 
 
 @pytest.fixture(scope="session")
 def running_site(django_db_setup: None) -> Iterator[Site]:
     """Dovecot, Postfix and the mail door."""
-    if reason := why_not_here():
-        pytest.skip(reason)
-    # Not pytest's own folder: the mail servers' users must be able to pass through.
-    folder = Path(tempfile.mkdtemp(prefix="watchword-site-"))
-    folder.chmod(0o755)
-    site = Site(folder, database_url())
-    try:
-        site.start()
+    with started(Site) as site:
         yield site
-    finally:
-        site.stop()
-        shutil.rmtree(folder)
 
 
 @pytest.fixture

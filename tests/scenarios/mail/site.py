@@ -11,11 +11,14 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+import pytest
 from django.db import connection
 
 from tests.environment import KEYS
@@ -163,6 +166,23 @@ def database_url() -> str:
         return f"sqlite://{settings['NAME']}"
     parts = urlsplit(os.environ["WATCHWORD_DATABASE_URL"])
     return urlunsplit(parts._replace(path=f"/{settings['NAME']}"))
+
+
+@contextmanager
+def started[S: Site](kind: type[S]) -> Iterator[S]:
+    """Run a mail site in a folder of its own, or skip the test where this machine can't."""
+    if reason := why_not_here():
+        pytest.skip(reason)
+    # Not pytest's own folder: the mail servers' users must be able to pass through.
+    folder = Path(tempfile.mkdtemp(prefix="watchword-site-"))
+    folder.chmod(0o755)
+    site = kind(folder, database_url())
+    try:
+        site.start()
+        yield site
+    finally:
+        site.stop()
+        shutil.rmtree(folder)
 
 
 def why_not_here() -> str | None:

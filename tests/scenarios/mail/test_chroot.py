@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 import smtplib
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from django.utils import timezone
 
-from tests.scenarios.mail.site import Site, database_url, why_not_here
+from tests.scenarios.mail.site import Site, started
 from tests.world import World
 from watchword.signin import actions
 
@@ -51,17 +49,8 @@ class ChrootedSite(Site):
 @pytest.fixture
 def chrooted(transactional_db: None) -> Iterator[ChrootedSite]:
     """The site, started for this file alone."""
-    if reason := why_not_here():
-        pytest.skip(reason)
-    folder = Path(tempfile.mkdtemp(prefix="watchword-site-"))
-    folder.chmod(0o755)
-    site = ChrootedSite(folder, database_url())
-    try:
-        site.start()
+    with started(ChrootedSite) as site:
         yield site
-    finally:
-        site.stop()
-        shutil.rmtree(folder)
 
 
 def test_everything_is_asked_from_within_a_chroot(chrooted: ChrootedSite, world: World) -> None:
