@@ -119,6 +119,15 @@ def test_another_spelling_of_the_same_name_makes_no_alias(world: World) -> None:
     ]
 
 
+def test_connections_to_a_mailbox_that_is_taken_over_close_however_its_name_is_typed(world: World) -> None:
+    carol = world.carol
+    change_mailbox(carol, "shop@harbour.example", by=world.root, takes_over=False, now=timezone.now())
+    Revocation.objects.all().delete()
+    change_mailbox(world.bob, "Shop@Harbour.example", by=world.root, takes_over=True, now=timezone.now())
+    closed = set(Revocation.objects.values_list("user_id", "mailbox"))
+    assert closed == {(world.bob.pk, "bob@harbour.example"), (carol.pk, "shop@harbour.example")}
+
+
 def test_a_mailbox_is_taken_over_only_by_a_confirmed_act_and_both_are_told(world: World) -> None:
     now = timezone.now()
     bob, carol = world.bob, world.carol

@@ -330,12 +330,10 @@ def change_mailbox(
     with transaction.atomic():
         user = lock_person(user)
         before = user.mailbox_name
-        holder = mailboxes.holder_of(name)
-        sessions.close_mail(user, because="mailbox_changed", now=now)
-        if holder is not None and holder.pk != user.pk:
-            sessions.close_mail(holder, because="mailbox_changed", now=now)
-        mailboxes.set_mailbox(user, name, by=by, takes_over=takes_over, origin=origin, now=now)
-        assert before != user.mailbox_name
+        holder = mailboxes.set_mailbox(user, name, by=by, takes_over=takes_over, origin=origin, now=now)
+        sessions.close_mail(user, mailbox=before, because="mailbox_changed", now=now)
+        if holder is not None:
+            sessions.close_mail(holder, mailbox=user.mailbox_name, because="mailbox_changed", now=now)
 
 
 def unlock_second_factor(user: User, *, by: User | None, origin: Origin = NOWHERE, now: datetime) -> bool:

@@ -210,9 +210,9 @@ def end_all(user: User, *, because: str, now: datetime, except_session: Session 
     return number
 
 
-def close_mail(user: User, *, because: str, now: datetime) -> None:
-    """Ask the mail daemons to close this person's open connections."""
-    Revocation.objects.create(user_id=user.pk, mailbox=user.mailbox_name, at=now, because=because)
+def close_mail(user: User, *, because: str, now: datetime, mailbox: str = "") -> None:
+    """Ask the mail daemons to close this person's open connections, to a mailbox that they had if one is named."""
+    Revocation.objects.create(user_id=user.pk, mailbox=mailbox or user.mailbox_name, at=now, because=because)
 
 
 def has_second_proof(session: Session) -> bool:
