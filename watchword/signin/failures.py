@@ -23,7 +23,7 @@ def count_wrong_code(user: User, *, origin: Origin, now: datetime) -> Lock:
     The caller holds the lock on the person's row.
     """
     limits = user.organisation.policy.limits
-    row = _locked_row(code_key(user), now)
+    row = FailureCount.locked(code_key(user), now)
     before = read_count(row)
     after = after_failure(before, limits, now)
     _write(row, after, now)
@@ -41,7 +41,7 @@ def note_right_code(user: User, *, now: datetime) -> None:
 
 def lock(user: User, *, origin: Origin, now: datetime) -> None:
     """Lock the second proof of a person until somebody unlocks it: they said themselves that it isn't them."""
-    row = _locked_row(code_key(user), now)
+    row = FailureCount.locked(code_key(user), now)
     before = read_count(row)
     if before.locked_at is None:
         _write(row, replace(before, locked_at=now), now)
@@ -50,7 +50,7 @@ def lock(user: User, *, origin: Origin, now: datetime) -> None:
 
 def unlock(user: User, *, now: datetime) -> bool:
     """Forget the wrong codes of a person, and their wrong passwords at every source; True if that changed anything."""
-    row = _locked_row(code_key(user), now)
+    row = FailureCount.locked(code_key(user), now)
     had_any = bool(row.failures) or row.locked_at is not None or row.in_a_row > 0
     _write(row, Count(), now)
     return password_throttling.forget(user) or had_any
@@ -66,11 +66,6 @@ def closed_until(lock: Lock) -> datetime | None:
     if isinstance(lock, Open | Locked):
         return None
     return lock.until
-
-
-def _locked_row(key: str, now: datetime) -> FailureCount:
-    FailureCount.objects.get_or_create(pk=key, defaults={"changed_at": now})
-    return FailureCount.objects.select_for_update().get(pk=key)
 
 
 def _write(row: FailureCount, count: Count, now: datetime) -> None:

@@ -1,7 +1,8 @@
 """Sign-in attempts, codes on their way, sessions, failures and revocations."""
 
 import uuid
-from typing import ClassVar
+from datetime import datetime
+from typing import ClassVar, Self
 
 from django.db import models
 
@@ -160,6 +161,12 @@ class FailureCount(models.Model):
     def __str__(self) -> str:
         return self.key
 
+    @classmethod
+    def locked(cls, key: str, now: datetime) -> Self:
+        """Return the row of a key under its lock, made where there was none. Call inside a transaction."""
+        cls.objects.get_or_create(pk=key, defaults={"changed_at": now})
+        return cls.objects.select_for_update().get(pk=key)
+
 
 class Invitation(models.Model):
     """A one-time link by which somebody chooses the first password of an account."""
@@ -183,6 +190,10 @@ class Revocation(models.Model):
     mailbox = models.CharField(max_length=254, db_column="sign_in_name")
     at = models.DateTimeField()
     because = models.CharField(max_length=40)
+
+    class Meta:
+        # Asked with each message that somebody sends.
+        indexes: ClassVar[list[models.Index]] = [models.Index(fields=["user_id", "at"], name="revocation_of_person")]
 
     def __str__(self) -> str:
         return f"{self.mailbox}: {self.because}"

@@ -107,7 +107,7 @@ def reserve(guess: Guess, *, now: datetime) -> Reserved | Throttled:
         # Before any row is written: a flood must not fill the database, which has the event of the address' closing.
         return Throttled(closed.until, by_address=True)
     with transaction.atomic():
-        row = _locked(guess.key, now)
+        row = FailureCount.locked(guess.key, now)
         row.subject_id = guess.user.pk if guess.user is not None else None
         count = _count_of(row)
         lock = wait_or_open(count, limits, now)
@@ -128,7 +128,7 @@ def reserve(guess: Guess, *, now: datetime) -> Reserved | Throttled:
 
 def refund(reserved: Reserved, *, now: datetime) -> None:
     """Take back what was counted, because the password was right. Call inside a transaction."""
-    row = _locked(reserved.guess.key, now)
+    row = FailureCount.locked(reserved.guess.key, now)
     if reserved.at.isoformat() in row.failures:
         row.failures.remove(reserved.at.isoformat())
     row.repeated = _json_of(without(_read(row.repeated), reserved.repeated.digest))
@@ -147,10 +147,10 @@ def note_wrong(reserved: Reserved, *, now: datetime) -> None:
     guess = reserved.guess
     if not reserved.repeated.is_new:
         return
-    row = _locked(_guesses_key(guess), now)
+    row = FailureCount.locked(_guesses_key(guess), now)
     row.subject_id = guess.user.pk if guess.user is not None else None
     remembered = _read(row.repeated)
-    latest = repeat(remembered, guess.digest, now)
+    latest = repeat(remembered, reserved.repeated.digest, now)
     row.repeated = _json_of(remember(remembered, latest))
     if latest.is_new:
         lately = [text for text in row.failures if now - datetime.fromisoformat(text) < DAY]
@@ -185,8 +185,10 @@ def waits_until(user: User, *, now: datetime) -> datetime | None:
 
 def _look_at_source(guess: Guess, now: datetime) -> Open | Wait:
     limits = _limits_of_source(guess)
+    if limits is None:
+        return Open(1)
     row = FailureCount.objects.filter(pk=_source_key(guess.origin.address)).first()
-    return wait_or_open(_count_of(row), limits, now) if limits is not None and row is not None else Open(1)
+    return wait_or_open(_count_of(row), limits, now) if row is not None else Open(1)
 
 
 def _reserve_source(guess: Guess, now: datetime) -> Open | Wait:
@@ -194,7 +196,7 @@ def _reserve_source(guess: Guess, now: datetime) -> Open | Wait:
     limits = _limits_of_source(guess)
     if limits is None:
         return Open(1)
-    row = _locked(_source_key(guess.origin.address), now)
+    row = FailureCount.locked(_source_key(guess.origin.address), now)
     count = _count_of(row)
     lock = wait_or_open(count, limits, now)
     if isinstance(lock, Open):
@@ -233,11 +235,6 @@ def _count_of(row: FailureCount) -> Count:
 
 def _written(count: Count) -> list[str]:
     return [failure.isoformat() for failure in count.failures]
-
-
-def _locked(key: str, now: datetime) -> FailureCount:
-    FailureCount.objects.get_or_create(pk=key, defaults={"changed_at": now})
-    return FailureCount.objects.select_for_update().get(pk=key)
 
 
 def _save(row: FailureCount, now: datetime) -> None:

@@ -35,7 +35,7 @@ def count(address: str, *, browser: str, now: datetime) -> None:
     if not _is_counted(address) or _is_known(browser):
         return
     with transaction.atomic():
-        row = _locked_row(address, now)
+        row = FailureCount.locked(_key(address), now)
         begun = [text for text in row.failures if now - datetime.fromisoformat(text) < WINDOW]
         if len(begun) >= MOST:
             # Nothing is written: whoever is turned away costs no disk.
@@ -47,17 +47,12 @@ def count(address: str, *, browser: str, now: datetime) -> None:
 
 def finished(address: str, begun_at: datetime) -> None:
     """Take back what was counted, because the right password came. Call inside a transaction."""
-    if not _is_counted(address) or not FailureCount.objects.filter(pk=_key(address)).exists():
+    if not _is_counted(address):
         return
-    row = FailureCount.objects.select_for_update().get(pk=_key(address))
-    if begun_at.isoformat() in row.failures:
+    row = FailureCount.objects.select_for_update().filter(pk=_key(address)).first()
+    if row is not None and begun_at.isoformat() in row.failures:
         row.failures.remove(begun_at.isoformat())
         row.save(update_fields=["failures"])
-
-
-def _locked_row(address: str, now: datetime) -> FailureCount:
-    FailureCount.objects.get_or_create(pk=_key(address), defaults={"changed_at": now})
-    return FailureCount.objects.select_for_update().get(pk=_key(address))
 
 
 def _key(address: str) -> str:
