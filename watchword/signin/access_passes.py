@@ -25,13 +25,13 @@ from watchword.factors import vault
 from watchword.factors.access_pass.factor import LONGEST, LOOKUP_PURPOSE, SHORTEST, expires_at, is_open
 from watchword.factors.registry import factor_of
 from watchword.factors.vault import Kept
-from watchword.signin import failures, known_browsers, registration
+from watchword.signin import failures, registration
 from watchword.signin.chance import CHANCE
 from watchword.signin.facts import surroundings_of, write_evidence
 from watchword.signin.help_desk import note_both
 from watchword.signin.models import SignInAttempt
 from watchword.signin.outcomes import Outcome, Refused
-from watchword.signin.service import conclude, lock_person, stage
+from watchword.signin.service import conclude, lock_attempt, lock_person, stage
 
 LINK_LASTS = timedelta(hours=24)
 CONSOLE_LASTS = timedelta(minutes=10)
@@ -142,13 +142,10 @@ def answer(attempt: SignInAttempt, typed: str, *, now: datetime) -> Outcome:
     if attempt.user is None:
         return Refused(Because.WRONG_PROOF)
     with transaction.atomic():
-        user = lock_person(attempt.user)
-        # The address stays this request's.
-        attempt.refresh_from_db(fields=["evidence", "password_version", "ended_at", "expires_at"])
-        attempt.user = user
-        decision = stage(attempt, now=now)
-        if attempt.ended_at is not None or attempt.expires_at <= now:
+        user = lock_attempt(attempt, now)
+        if user is None:
             return Refused(Because.WRONG_PROOF)
+        decision = stage(attempt, now=now)
         if not isinstance(decision, AskFor) or FactorKind.ACCESS_PASS not in decision.methods:
             return conclude(attempt, user, now=now)
         origin = Origin(address=attempt.address, agent=attempt.agent, door=attempt.door)
@@ -157,8 +154,7 @@ def answer(attempt: SignInAttempt, typed: str, *, now: datetime) -> Outcome:
         if isinstance(verdict, Rejected) or kept is None:
             reason = verdict.reason if isinstance(verdict, Rejected) else Reason.NOT_HELD
             lock = failures.count_wrong_code(user, origin=origin, now=now)
-            browser = "known" if known_browsers.is_known(attempt) else "new"
-            details = {"purpose": attempt.purpose, "browser": browser, "kind": FactorKind.ACCESS_PASS.value}
+            details = {"purpose": attempt.purpose, "kind": FactorKind.ACCESS_PASS.value}
             record(EventKind.CODE_REJECTED, now=now, subject=user, origin=origin, reason=reason, details=details)
             return Refused(reason, failures.closed_until(lock))
         vault.note_use([vault.Use(kept.id, now, attempt.address)])

@@ -167,7 +167,7 @@ def send_code(
 ) -> CodeSent | NotSent:
     """Send a code by one of the offered methods, within the limits."""
     with transaction.atomic():
-        user = _lock(attempt, now)
+        user = lock_attempt(attempt, now)
         held = vault.holdings(user, kinds=PROVING) if user is not None else []
         decision = decide(attempt_facts(attempt, now=now, held=held))
         if user is None or not isinstance(decision, AskFor) or FactorKind.PHONE not in decision.methods:
@@ -302,7 +302,7 @@ def _answer_password(attempt: SignInAttempt, typed: str, now: datetime) -> Outco
     held = kept.held if kept is not None else Held(FactorKind.PASSWORD)
     verdict = factor_of(FactorKind.PASSWORD).verify(held, {}, typed, keyed=vault.keyed, now=now)
     with transaction.atomic():
-        user = _lock(attempt, now)
+        user = lock_attempt(attempt, now)
         still = _password_of(user)
         if isinstance(verdict, Rejected) or user is None or kept is None or still is None or still.id != kept.id:
             is_app_password = vault.is_app_password_of(user or nobody(), typed)
@@ -342,7 +342,7 @@ _TELLS_THAT_IT_WAS_RIGHT = frozenset(
 
 def _answer_code(attempt: SignInAttempt, typed: str, now: datetime) -> Outcome:
     with transaction.atomic():
-        user = _lock(attempt, now)
+        user = lock_attempt(attempt, now)
         decision = stage(attempt, now=now)
         if isinstance(decision, Deny):
             return _deny(attempt, user, decision.because, now)
@@ -361,7 +361,11 @@ def lock_person(user: User) -> User:
     return User.objects.select_for_update(of=("self",)).select_related("organisation").get(pk=user.pk)
 
 
-def _lock(attempt: SignInAttempt, now: datetime) -> User | None:
+def lock_attempt(attempt: SignInAttempt, now: datetime) -> User | None:
+    """Take the person's lock and read anew what the attempt has proven; None for nobody's and for one that is over.
+
+    Call inside a transaction.
+    """
     if attempt.user is None:
         # Nobody is looked for as somebody is, and anew.
         attempt.stand_in = None
