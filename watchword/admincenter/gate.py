@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from urllib.parse import urlencode
 
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.urls import reverse
 from django.utils import timezone
 
 from watchword.admincenter import drafts
@@ -19,7 +17,7 @@ from watchword.directory.permission import NotAllowed, NotForYourself, StaysEnab
 from watchword.directory.refusals import note_refusal
 from watchword.directory.roles import MAY, ROLE_NAMES, Act, Role
 from watchword.signin import sessions
-from watchword.signin.middleware import origin_of, person_of, session_of
+from watchword.signin.middleware import origin_of, person_of, prove_again, session_of
 
 LONGEST_ADDRESS = 1_000
 """Characters of an address that can be carried through proving again."""
@@ -64,7 +62,7 @@ def prove_first(request: HttpRequest, *, keep: bool = True) -> HttpResponse | No
         come_back_to = drafts.address_of(draft)
     elif len(come_back_to) > LONGEST_ADDRESS:
         come_back_to = drafts.address_of(drafts.keep(request, dict(request.GET.lists())))
-    return HttpResponseRedirect(f"{reverse('web:confirm')}?{urlencode({'next': come_back_to})}")
+    return prove_again(come_back_to)
 
 
 def _refusal(request: HttpRequest, act: Act, on: User | None = None) -> HttpResponse:

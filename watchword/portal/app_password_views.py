@@ -11,7 +11,6 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
@@ -19,7 +18,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from watchword.core.restrictions import MOST_NETWORKS, NotANetwork, Program, Restrictions, read_networks
 from watchword.signin import app_passwords
 from watchword.signin.enrolment import ProofNeeded
-from watchword.signin.middleware import origin_of, person_of, session_of
+from watchword.signin.middleware import origin_of, person_of, prove_again, session_of
 
 PROGRAMS = (
     (Program.IMAP, gettext_lazy("Reading mail (IMAP)")),
@@ -110,7 +109,7 @@ def thaw(request: HttpRequest, credential_id: UUID) -> HttpResponse:
         done = app_passwords.thaw(session_of(request), credential_id, origin=origin_of(request), now=timezone.now())
     except ProofNeeded:
         messages.info(request, _("Prove that it is you, then press “Thaw” again."))
-        return _ask_again(reverse("portal:app_passwords"))
+        return prove_again(reverse("portal:app_passwords"))
     if not done:
         raise Http404
     messages.success(request, _("It works again."))
@@ -136,11 +135,7 @@ def limits(request: HttpRequest, credential_id: UUID) -> HttpResponse:
                 session_of(request), credential_id, form.restrictions(), origin=origin_of(request), now=timezone.now()
             )
         except ProofNeeded:
-            return _ask_again(request.path)
+            return prove_again(request.path)
         messages.success(request, _("The limits of “%(name)s” are saved.") % {"name": kept.held.label})
         return HttpResponseRedirect(reverse("portal:app_passwords"))
     return render(request, "portal/limits.html", {"form": form, "name": kept.held.label})
-
-
-def _ask_again(next_url: str) -> HttpResponse:
-    return HttpResponseRedirect(f"{reverse('web:confirm')}?{urlencode({'next': next_url})}")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlencode
-
 from django import forms
 from django.contrib import messages
 from django.db import transaction
@@ -19,7 +17,7 @@ from watchword.alerts.models import Notice, WarningChoice
 from watchword.audit.events import EventKind
 from watchword.audit.record import record
 from watchword.signin import overview, sessions
-from watchword.signin.middleware import origin_of, person_of, session_of
+from watchword.signin.middleware import origin_of, person_of, prove_again, session_of
 
 SHOWN = 10
 
@@ -42,7 +40,7 @@ def warnings(request: HttpRequest) -> HttpResponse:
         if before and not wish and sessions.needs_proof(session_of(request), now=timezone.now()):
             # Whoever sits down at an open browser must not silence what would give them away.
             messages.info(request, _("Prove that it is you, then change it again."))
-            return HttpResponseRedirect(f"{reverse('web:confirm')}?{urlencode({'next': request.path})}")
+            return prove_again(request.path)
         if wish is not before:
             with transaction.atomic():
                 WarningChoice.objects.update_or_create(user=user, defaults={"by_text": wish})

@@ -85,3 +85,8 @@ def session_of(request: HttpRequest) -> Session:
 def origin_of(request: HttpRequest) -> Origin:
     """Return where a request of a browser came from."""
     return Origin(address=client_address(request), agent=request.headers.get("User-Agent", ""), door=Door.WEB.value)
+
+
+def prove_again(next_url: str) -> HttpResponse:
+    """Send somebody who is signed in to prove again that it is them, and back to this address."""
+    return HttpResponseRedirect(f"{reverse('web:confirm')}?{urlencode({'next': next_url})}")

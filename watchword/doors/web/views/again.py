@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
-from django.urls import reverse
 from django.utils import timezone
-from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 
@@ -42,8 +40,3 @@ def confirm(request: HttpRequest) -> HttpResponse:
             return answer
     context = {"form": form, "name": session.user.sign_in_name, "is_confirmation": True}
     return render(request, "web/password.html", context)
-
-
-def ask_again(next_url: str) -> HttpResponse:
-    """Go to prove again, and come back."""
-    return HttpResponseRedirect(f"{reverse('web:confirm')}?{urlencode({'next': next_url})}")

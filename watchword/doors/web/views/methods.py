@@ -27,14 +27,13 @@ from watchword.directory.models import User
 from watchword.doors.web import reasons, ways
 from watchword.doors.web.next_address import safe_next
 from watchword.doors.web.steps import attempt_of, come_in, go_on, start_again, to_stage
-from watchword.doors.web.views.again import ask_again
 from watchword.factors.registry import all_factors, forms_of
 from watchword.signin import choosing_passwords, cookies, enrolment, overview, registration, resending, service
 from watchword.signin.challenges import NotSent
 from watchword.signin.choosing_passwords import PasswordChosen
 from watchword.signin.enrolment import LastMethod, ProofNeeded, Registered, ShownOnce
 from watchword.signin.facts import surroundings_of
-from watchword.signin.middleware import origin_of, session_of
+from watchword.signin.middleware import origin_of, prove_again, session_of
 from watchword.signin.models import Session, SignInAttempt
 from watchword.signin.service import ComeIn, Refused
 from watchword.signin.sessions import Opened
@@ -64,7 +63,7 @@ def add(request: HttpRequest, kind: str) -> HttpResponse:
         return start_again()
     user = _user(subject)
     if isinstance(subject, Session) and enrolment.needs_proof(subject, now=timezone.now()):
-        return ask_again(request.get_full_path())
+        return prove_again(request.get_full_path())
     form = forms_of(factor_kind).SetUpForm(
         request.POST or None, surroundings=_surroundings(subject), initial=_initial(request, user)
     )
@@ -72,7 +71,7 @@ def add(request: HttpRequest, kind: str) -> HttpResponse:
         try:
             answer = _start(request, subject, factor_kind, form)
         except ProofNeeded:
-            return ask_again(request.get_full_path()) if isinstance(subject, Session) else to_stage(subject)
+            return prove_again(request.get_full_path()) if isinstance(subject, Session) else to_stage(subject)
         if answer is not None:
             return answer
     context = {
@@ -107,7 +106,7 @@ def add_code(request: HttpRequest, kind: str) -> HttpResponse:
                 subject, factor_kind, form.cleaned_data["answer"], origin=origin_of(request), now=now
             )
         except ProofNeeded:
-            return ask_again(request.get_full_path()) if isinstance(subject, Session) else to_stage(subject)
+            return prove_again(request.get_full_path()) if isinstance(subject, Session) else to_stage(subject)
         if isinstance(outcome, Registered):
             return _registered(request, outcome)
         form.add_error("answer", reasons.of_code(outcome))
@@ -137,7 +136,7 @@ def _send_again(request: HttpRequest, subject: SignInAttempt | Session) -> HttpR
     try:
         sent = resending.send_again(subject, request.POST["way"], origin=origin_of(request), now=timezone.now())
     except ProofNeeded:
-        return ask_again(here) if isinstance(subject, Session) else to_stage(subject)
+        return prove_again(here) if isinstance(subject, Session) else to_stage(subject)
     if isinstance(sent, NotSent):
         messages.warning(request, reasons.of_not_sent(sent, is_adding=True))
     elif isinstance(sent, Rejected):
@@ -160,12 +159,12 @@ def remove(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     back = reverse("portal:app_passwords" if is_app_password else "portal:security")
     now = timezone.now()
     if enrolment.needs_proof(session, now=now):
-        return ask_again(request.get_full_path())
+        return prove_again(request.get_full_path())
     if request.method == "POST":
         try:
             enrolment.remove(session, credential_id, origin=origin_of(request), now=now)
         except ProofNeeded:
-            return ask_again(request.get_full_path())
+            return prove_again(request.get_full_path())
         except LastMethod:
             return HttpResponseRedirect(request.get_full_path())
         messages.success(request, _("Deleted.") if is_app_password else _("Removed."))
