@@ -362,10 +362,7 @@ def lock_person(user: User) -> User:
 
 
 def lock_attempt(attempt: SignInAttempt, now: datetime) -> User | None:
-    """Take the person's lock and read anew what the attempt has proven; None for nobody's and for one that is over.
-
-    Call inside a transaction.
-    """
+    """Lock the person and read the attempt anew; None for nobody's and for one that is over. In a transaction."""
     if attempt.user is None:
         # Nobody is looked for as somebody is, and anew.
         attempt.stand_in = None
