@@ -10,7 +10,6 @@ from watchword.doors.mail.auth_protocol import (
     MOST_CONVERSATIONS,
     Ask,
     Conversation,
-    Hangup,
     Send,
     Step,
     allowed,
@@ -18,7 +17,7 @@ from watchword.doors.mail.auth_protocol import (
     later,
     refused,
 )
-from watchword.doors.mail.wire import LONGEST_LINE, Line, Lines
+from watchword.doors.mail.wire import LONGEST_LINE, Hangup, Line, Lines
 
 
 def coded(text: str | bytes) -> str:

@@ -17,7 +17,6 @@ from watchword.doors.mail.dict_protocol import (
     AskMailbox,
     AskPassword,
     Command,
-    Hangup,
     Hello,
     Ignore,
     Refuse,
@@ -28,7 +27,7 @@ from watchword.doors.mail.dict_protocol import (
     parse,
 )
 from watchword.doors.mail.sealed import sealing_key
-from watchword.doors.mail.wire import LONGEST_LINE, Line, Lines, tab_escape, tab_unescape
+from watchword.doors.mail.wire import LONGEST_LINE, Hangup, Line, Lines, tab_escape, tab_unescape
 
 RING = KeyRing.parse(KEYS, chance=lambda length: bytes(range(length)))
 

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from watchword.doors.mail.wire import Line, TooLong, question, tab_escape, tab_unescape
+from watchword.doors.mail.wire import Hangup, Line, TooLong, question, tab_escape, tab_unescape
 from watchword.signin.one_shot import Question, Secret
 
 MAJOR, MINOR = 1, 2
@@ -48,13 +48,6 @@ class Ask:
     request: int
     question: Question
     name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Hangup:
-    """Not our protocol; the connection has to end. ``why`` is for our log."""
-
-    why: str
 
 
 type Step = Send | Ask | Hangup

@@ -21,7 +21,7 @@ from watchword.doors.mail import auth_protocol
 from watchword.doors.mail.connection_limits import ConnectionLimits, Full, Peer
 from watchword.doors.mail.desk import Allowed, Desk, Later, Refused, Verdict
 from watchword.doors.mail.submissions import Submissions
-from watchword.doors.mail.wire import Line, Lines, TooLong
+from watchword.doors.mail.wire import Hangup, Line, Lines, TooLong
 from watchword.signin.one_shot import Question
 from watchword.signin.submission import SignedIn
 
@@ -293,7 +293,7 @@ class AuthConnection(Connection):
                 # From before it is looked at, so that whatever ends access from now on is later.
                 at = datetime.now(UTC)
                 self.door.desk.ask(question, functools.partial(self._tell, request, name, question, at))
-            case auth_protocol.Hangup(why):
+            case Hangup(why):
                 self.hang_up(why)
             case _:
                 assert_never(step)

@@ -12,7 +12,7 @@ from typing import assert_never
 from watchword.doors.mail import dict_protocol
 from watchword.doors.mail.connections import Connection, Door
 from watchword.doors.mail.desk import Allowed, Later, Refused, Verdict
-from watchword.doors.mail.wire import Line, TooLong
+from watchword.doors.mail.wire import Hangup, Line, TooLong
 from watchword.signin.one_shot import Mailbox, Question
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ class DictConnection(Connection):
     def take(self, line: Line | TooLong) -> None:
         """Act on one line."""
         command = dict_protocol.parse(line, self.door.ring)
-        if not self.is_greeted and not isinstance(command, dict_protocol.Hello | dict_protocol.Hangup):
+        if not self.is_greeted and not isinstance(command, dict_protocol.Hello | Hangup):
             self.hang_up("a client has to tell its version first")
             return
         match command:
@@ -52,7 +52,7 @@ class DictConnection(Connection):
                 self._fill(self._place(), dict_protocol.LATER)
             case dict_protocol.Ignore():
                 pass
-            case dict_protocol.Hangup(why):
+            case Hangup(why):
                 self.hang_up(why)
             case _:
                 assert_never(command)

@@ -24,7 +24,16 @@ from dataclasses import dataclass
 
 from watchword.core.keyring import KeyRing
 from watchword.doors.mail.sealed import CannotOpen, open_sealed
-from watchword.doors.mail.wire import LONGEST_NAME, Line, TooLong, is_harmful, question, tab_escape, tab_unescape
+from watchword.doors.mail.wire import (
+    LONGEST_NAME,
+    Hangup,
+    Line,
+    TooLong,
+    is_harmful,
+    question,
+    tab_escape,
+    tab_unescape,
+)
 from watchword.signin.one_shot import Question
 
 VERSIONS = frozenset({3, 4})
@@ -87,13 +96,6 @@ class Unanswerable:
 @dataclass(frozen=True, slots=True)
 class Ignore:
     """A command of a transaction, to which no answer is expected; nothing is ever changed here."""
-
-
-@dataclass(frozen=True, slots=True)
-class Hangup:
-    """Not our protocol; the connection has to end. ``why`` is for our log."""
-
-    why: str
 
 
 type Found = Callable[[str], bytes]

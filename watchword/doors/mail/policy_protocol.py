@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 
 from watchword.core.names import is_printable
-from watchword.doors.mail.wire import LONGEST_NAME, Line, TooLong, known_address
+from watchword.doors.mail.wire import LONGEST_NAME, Hangup, Line, Reply, TooLong, known_address
 
 MOST_ATTRIBUTES = 200
 """Lines of one request; Postfix 3.7 sends some 30."""
@@ -33,20 +33,6 @@ class AskGoOn:
     name: str
     process: int
     address: str
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """Send these octets."""
-
-    octets: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Hangup:
-    """Not our protocol; the connection has to end. ``why`` is for our log."""
-
-    why: str
 
 
 type Step = AskGoOn | Reply | Hangup

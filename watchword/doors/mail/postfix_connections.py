@@ -7,7 +7,7 @@ from typing import assert_never
 from watchword.doors.mail import policy_protocol, socketmap
 from watchword.doors.mail.connections import Connection, Cutter, Door
 from watchword.doors.mail.desk import Later
-from watchword.doors.mail.wire import Line, TooLong
+from watchword.doors.mail.wire import Hangup, Line, Reply, TooLong
 
 
 class SocketmapConnection(Connection):
@@ -29,10 +29,10 @@ class SocketmapConnection(Connection):
                 self.is_greeted = True
                 self.asked()
                 self.door.desk.ask_ascii_address(address, self._tell_ascii)
-            case socketmap.Reply(octets):
+            case Reply(octets):
                 self.is_greeted = True
                 self.send(octets)
-            case socketmap.Hangup(why):
+            case Hangup(why):
                 self.hang_up(why)
             case _:
                 assert_never(step)
@@ -64,10 +64,10 @@ class PolicyConnection(Connection):
                 self.asked()
                 signed_in = self.door.submissions.find(name, process, address)
                 self.door.desk.ask_to_go_on(name, signed_in, self._tell)
-            case policy_protocol.Reply(octets):
+            case Reply(octets):
                 self.is_greeted = True
                 self.send(octets)
-            case policy_protocol.Hangup(why):
+            case Hangup(why):
                 self.hang_up(why)
             case _:
                 assert_never(step)

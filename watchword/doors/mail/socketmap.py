@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from watchword.core.names import is_printable
-from watchword.doors.mail.wire import LONGEST_LINE, LONGEST_NAME, Line, TooLong
+from watchword.doors.mail.wire import LONGEST_LINE, LONGEST_NAME, Hangup, Line, Reply, TooLong
 
 MAP = "sender_logins"
 """The map from an envelope sender to the names of those who may use it (Postfix: smtpd_sender_login_maps)."""
@@ -40,20 +40,6 @@ class AskAscii:
     """As what is this address carried to the mailbox?"""
 
     address: str
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """Send these octets."""
-
-    octets: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Hangup:
-    """Not our protocol; the connection has to end. ``why`` is for our log."""
-
-    why: str
 
 
 class Netstrings:

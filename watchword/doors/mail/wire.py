@@ -33,6 +33,20 @@ _ESCAPED = re.compile("\x01(.?)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
+class Reply:
+    """Send these octets."""
+
+    octets: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Hangup:
+    """Not our protocol; the connection has to end. ``why`` is for our log."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """A whole line without its LF."""
 
