@@ -9,7 +9,6 @@ a thread for a bounded time.
 from __future__ import annotations
 
 import errno
-import resource
 import socket
 import time
 from collections import Counter
@@ -26,11 +25,10 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from watchword.config.front import LARGEST_BODY
 from watchword.config.request_framing import Framing
+from watchword.doors.open_files import SPARE_FILES, raise_open_files
 
 MOST_CONNECTIONS = 900
 """Of one process. One more makes room for itself: the oldest unfinished of the peer that has most of them goes."""
-SPARE_FILES = 100
-"""Descriptors that are left for everything but connections."""
 MOST_OCTETS = 64 * 1024 * 1024
 """Of all unfinished requests together."""
 WHOLE_SECONDS = 15.0
@@ -276,16 +274,5 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
 
 def most_connections() -> int:
     """Return how many connections this process can hold; asks the system for as many descriptors as it may have."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < MOST_CONNECTIONS + SPARE_FILES:
-        wished = (
-            MOST_CONNECTIONS + SPARE_FILES
-            if hard == resource.RLIM_INFINITY
-            else min(hard, MOST_CONNECTIONS + SPARE_FILES)
-        )
-        with suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wished, hard))
-            soft = wished
-    if soft == resource.RLIM_INFINITY:
-        return MOST_CONNECTIONS
-    return max(min(MOST_CONNECTIONS, soft - SPARE_FILES), 16)
+    files = raise_open_files(MOST_CONNECTIONS + SPARE_FILES)
+    return MOST_CONNECTIONS if files is None else max(min(MOST_CONNECTIONS, files - SPARE_FILES), 16)

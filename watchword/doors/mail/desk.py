@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 from uuid import UUID
 
+from watchword.audit.outbox import cause_of
 from watchword.signin.one_shot import Answer, Mailbox, Question, TryLater
 from watchword.signin.submission import SignedIn
 
@@ -250,8 +251,4 @@ def _verdict(answer: Answer) -> Verdict:
 
 def _complain(what: str, error: Exception) -> None:
     # The text of an error may hold what was typed, and so may the values in a traceback: only its place is logged.
-    place = error.__traceback__
-    while place is not None and place.tb_next is not None:
-        place = place.tb_next
-    where = f"{place.tb_frame.f_code.co_filename}:{place.tb_lineno}" if place is not None else "?"
-    log.error("%s: %s at %s", what, type(error).__name__, where)
+    log.error("%s: %s", what, cause_of(error))

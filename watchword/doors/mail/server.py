@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import logging
-import resource
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +20,7 @@ from watchword.doors.mail.dict_connections import DictConnection
 from watchword.doors.mail.postfix_connections import PolicyConnection, SocketmapConnection
 from watchword.doors.mail.revocations import Watcher
 from watchword.doors.mail.sockets import Access, UnixListener, listen_on_loopback, listen_on_path
+from watchword.doors.open_files import SPARE_FILES, raise_open_files
 
 log = logging.getLogger(__name__)
 
@@ -43,8 +42,6 @@ type Spoken = tuple[str, Callable[[], asyncio.Protocol]]
 SWEEP_SECONDS = 5
 STOP_SECONDS = 15
 FLUSH_SECONDS = 2
-SPARE_FILES = 100
-"""Descriptors for everything but connections."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +63,7 @@ async def serve(
     plan: Plan, checks: Checks, ring: KeyRing, *, ready: Callable[[Sequence[str]], None] = lambda _places: None
 ) -> None:
     """Serve until SIGTERM or SIGINT; ``ready`` is told the places once they answer. Raises CannotListen."""
-    _raise_file_limit()
+    raise_open_files(MOST_CONNECTIONS + SPARE_FILES)
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     desk = Desk(checks)
@@ -108,15 +105,6 @@ async def serve(
         for listener in listeners:
             listener.socket.close()
             listener.remove()
-
-
-def _raise_file_limit() -> None:
-    """Ask the system for as many descriptors as all connections need; many give 1,024 unless they are asked."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wished = MOST_CONNECTIONS + SPARE_FILES
-    if soft != resource.RLIM_INFINITY and soft < wished:
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wished, hard))
 
 
 async def _sweep(door: Door) -> None:
