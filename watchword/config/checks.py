@@ -11,6 +11,7 @@ from django.core import checks
 from django.utils.module_loading import import_string
 
 from watchword.config.addresses import is_loopback
+from watchword.config.databases import SQLITE
 from watchword.core.keyring import KeyRing
 from watchword.factors.password.breach_file import why_not_usable
 
@@ -74,10 +75,10 @@ def the_sqlite_library_is_sound(app_configs: Sequence[AppConfig] | None, **_opti
     found = []
     for alias, database in settings.DATABASES.items():
         if database["ENGINE"] == "django.db.backends.sqlite3":
-            hint = 'Use ENGINE = "watchword.config.sqlite", or PostgreSQL.'
+            hint = f'Use ENGINE = "{SQLITE}", or PostgreSQL.'
             words = f"The database {alias!r} uses Django's own SQLite backend."
             found.append(checks.Error(words, hint=hint, id="watchword.E005"))
-        elif database["ENGINE"] == "watchword.config.sqlite":
+        elif database["ENGINE"] == SQLITE:
             from watchword.config import sqlite
 
             if reason := sqlite.unsound_library(sqlite.library_version()):

@@ -6,6 +6,8 @@ from urllib.parse import unquote, urlsplit
 
 from watchword.config.addresses import is_loopback
 
+SQLITE = "watchword.config.sqlite"
+"""Our backend, as Django names it."""
 _CONNECTION_SECONDS = 5
 _KEPT_SECONDS = 60
 _LIBPQ_KNOWS_SYSTEM = 160_000
@@ -35,7 +37,7 @@ def _sqlite(url: str) -> Mapping[str, object]:
     if parts.netloc or parts.query or parts.fragment or path == "/" or path.endswith("/"):
         raise DatabaseUrlError("is not of the form sqlite:///absolute/path")
     # Opening one anew for each request costs more than the questions: SQLite reads the whole schema then.
-    return {"ENGINE": "watchword.config.sqlite", "NAME": path, "CONN_MAX_AGE": _KEPT_SECONDS}
+    return {"ENGINE": SQLITE, "NAME": path, "CONN_MAX_AGE": _KEPT_SECONDS}
 
 
 def _postgresql(url: str) -> Mapping[str, object]:

@@ -5,12 +5,12 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from watchword.config.databases import SQLITE
 from watchword.config.secret_files import SecretFileError, read_secret_file
 from watchword.core.database_errors import name_of_trouble
 from watchword.core.keyring import KeyRing, KeyRingError
 
 OWNER_READS = 0o400
-SQLITE = "watchword.config.sqlite"
 
 
 class KeyFileError(Exception):

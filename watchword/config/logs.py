@@ -5,7 +5,7 @@ import re
 from datetime import datetime
 from typing import Any
 
-from watchword.config.trouble import TEMPORARY
+from watchword.audit.outbox import UNAVAILABLE
 from watchword.core.database_errors import name_of_trouble
 
 # One-time links carry their secret as a part of the path.
@@ -76,7 +76,7 @@ class TroubleFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Puts the name of the trouble into the record in place, and lets it pass."""
         error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, TEMPORARY):
+        if isinstance(error, UNAVAILABLE):
             record.msg = f"{record.getMessage()}: the database: {name_of_trouble(error)}"
             record.args = record.exc_info = record.exc_text = None
         return True

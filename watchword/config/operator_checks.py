@@ -11,9 +11,6 @@ from pathlib import Path
 
 from watchword.core.child_environment import child_environment
 
-COMMAND_SECONDS = 10
-NOBODY_CONNECTED = 68
-"""What `doveadm kick` returns where nobody of that name is connected (EX_NOHOST of sysexits.h)."""
 NOBODY = "watchword-check@watchword.invalid"
 """A mailbox that nobody can have (RFC 2606), so that trying the command closes nobody's connection."""
 
@@ -28,13 +25,14 @@ def check(arguments: Sequence[str]) -> int:
 
     if {"-h", "--help"} & set(arguments):
         return run_management_command("check", arguments)
+    if reason := readiness.why_unusable():
+        print(f"watchword check: {reason}", file=sys.stderr)
+        # Django's checks of the models connect, which would make a file, or fail with a page of traceback.
+        print("Nothing else was looked at.", file=sys.stderr)
+        return 1
     if reason := readiness.why_not_ready():
         print(f"watchword check: {reason}", file=sys.stderr)
         status = 1
-        if readiness.why_unusable():
-            # Django's checks of the models connect, which would make a file, or fail with a page of traceback.
-            print("Nothing else was looked at.", file=sys.stderr)
-            return status
     for warning in warnings():
         print(f"warning: {warning}", file=sys.stderr)
     try:
@@ -75,7 +73,10 @@ def warnings() -> Iterator[str]:
 
 def why_no_kick(template: Sequence[str]) -> str | None:
     """Return why the command that closes connections can't run, or None. It is tried, for a name that nobody has."""
-    command = [word.replace("{user}", NOBODY) for word in template]
+    # Django is set up only by now.
+    from watchword.doors.mail.revocations import COMMAND_SECONDS, NOBODY_CONNECTED, command_for
+
+    command = command_for(template, NOBODY)
     try:
         done = subprocess.run(  # noqa: S603  (the operator's own command)
             command,

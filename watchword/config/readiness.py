@@ -16,9 +16,9 @@ from django.utils import timezone
 from watchword import __version__
 from watchword.audit import installation
 from watchword.audit.models import Release, SealingKey
+from watchword.config.databases import SQLITE
 from watchword.core.database_errors import name_of_trouble
 
-SQLITE = "watchword.config.sqlite"
 PAUSES = (0.1, 0.3, 0.6)
 """Seconds between the tries of a question to the database."""
 
@@ -36,7 +36,9 @@ def why_not_migratable() -> str | None:
     """Return why the database must not be migrated, or None: one that is not there yet is made by migrating."""
     if is_sqlite() and not _path().exists():
         return None
-    return why_unusable() or _asked(lambda: _why_newer() or why_wrong_keys())
+    return why_unusable() or _asked(
+        lambda: _why_newer(MigrationLoader(connections[DEFAULT_DB_ALIAS])) or why_wrong_keys()
+    )
 
 
 def note_keys() -> None:
@@ -80,13 +82,6 @@ def why_wrong_keys() -> str | None:
         f"this database was sealed with {which} not on the ring in {_place_of_ring()}; restore that file from its "
         "copy. Where no copy is left, `watchword keys give-up` tells what can be done."
     )
-
-
-def is_empty() -> bool:
-    """Whether the database holds nothing yet: no file, or no table of migrations with a row."""
-    if is_sqlite() and (not _path().exists() or _path().stat().st_size == 0):
-        return True
-    return not MigrationLoader(connections[DEFAULT_DB_ALIAS]).applied_migrations
 
 
 def is_sqlite() -> bool:
@@ -140,19 +135,16 @@ def _why_wrong_release() -> str | None:
         return "the database is empty; run `watchword migrate` first, or correct WATCHWORD_DATABASE_URL."
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
         return "the database isn't up to date; run `watchword migrate` first."
-    return _why_newer()
+    return _why_newer(executor.loader)
 
 
-def _why_newer() -> str | None:
-    loader = MigrationLoader(connections[DEFAULT_DB_ALIAS])
+def _why_newer(loader: MigrationLoader) -> str | None:
     ours = {app for app, _name in loader.disk_migrations}
     unknown = [each for each in loader.applied_migrations if each[0] in ours and each not in loader.disk_migrations]
     row = None
     if Release._meta.db_table in connections[DEFAULT_DB_ALIAS].introspection.table_names():
         row = installation.noted_release()
-    if not unknown and (row is None or installation.may_serve(__version__, row)):
-        return None
-    if unknown and installation.may_serve(__version__, row):
+    if installation.may_serve(__version__, row) or (row is None and not unknown):
         return None
     made_by, lowest = (row.migrated_by, row.lowest) if row is not None else ("a newer release", "")
     needs = f"needs Watchword {lowest} or newer" if lowest else "needs that release"

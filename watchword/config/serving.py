@@ -16,10 +16,9 @@ from gunicorn.glogging import Logger
 
 from watchword.config.command import run_management_command, set_up_django
 from watchword.config.logs import LineFormatter, path_for_log
-from watchword.config.supervisor import Child, Supervisor, end_with_parent
+from watchword.config.supervisor import GRACE_SECONDS, Child, Supervisor, end_with_parent
 
 THREADS = 8
-GRACE = timedelta(seconds=20)
 ACCESS_LOG = '%(h)s "%(m)s %(U)s %(H)s" %(s)s %(B)s %(M)sms'
 
 
@@ -160,7 +159,7 @@ class WebServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "control_socket_disable": True,
             # Only these may say that the browser came by https.
             "forwarded_allow_ips": ",".join(map(str, proxies)),
-            "graceful_timeout": int(GRACE.total_seconds()),
+            "graceful_timeout": int(GRACE_SECONDS),
             "proc_name": "watchword-web",
         }
         super().__init__()
