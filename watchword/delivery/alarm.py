@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from django.db.models import Max, Q, Sum
+from django.db.models import Max, Q, QuerySet, Sum
 
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
@@ -49,18 +49,9 @@ def _close_if_pumped(user: User, country: str, *, since: datetime, now: datetime
     is late. A code that was typed when it was dead proves a reader as well as one that opened something.
     """
     budget = Budget(frozenset())
-    days = [now.astimezone(UTC).date(), (now - DAY).astimezone(UTC).date()]
-    asked = Tally.objects.filter(organisation_id=user.organisation_id, country=country, is_new=True, day__in=days)
-    if asked.aggregate(total=Sum("asked", default=0))["total"] < budget.alarm_sends:
+    if _asked_of_new_numbers(user.organisation_id, now, country=country) < budget.alarm_sends:
         return None
-    rows = Delivery.objects.filter(
-        organisation_id=user.organisation_id,
-        country=country,
-        purpose="register",
-        created_at__gt=since,
-        created_at__lte=now - SETTLED_AFTER,
-    ).exclude(result__in=_NOT_TAKEN)
-    newest = list(rows.order_by("-created_at")[:LOOKED_AT])
+    newest = list(_newest(user.organisation_id, "register", since=since, now=now, country=country)[:LOOKED_AT])
     untyped = [row for row in newest if row.entered_at is None and row.typed_late_at is None]
     entered = len(newest) - len(untyped)
     if not guard.is_pumping(len(newest), entered, budget):
@@ -95,21 +86,13 @@ def tell_of_untyped(user: User, now: datetime) -> None:
     Nothing is stopped by it: the budgets hold, and most often it is people who had trouble.
     """
     organisation_id = user.organisation_id
-    days = [now.astimezone(UTC).date(), (now - DAY).astimezone(UTC).date()]
-    asked = Tally.objects.filter(organisation_id=organisation_id, is_new=True, day__in=days)
-    if asked.aggregate(total=Sum("asked", default=0))["total"] < UNTYPED_NUMBERS:
+    if _asked_of_new_numbers(organisation_id, now) < UNTYPED_NUMBERS:
         return
     told = Event.objects.filter(organisation_id=organisation_id, kind=EventKind.NEW_NUMBERS_UNTYPED)
     newest_told = told.order_by("-id").values_list("at", flat=True).first()
     if newest_told is not None and newest_told > now - DAY:
         return
-    rows = Delivery.objects.filter(
-        organisation_id=organisation_id,
-        purpose="register",
-        created_at__gt=now - DAY,
-        created_at__lte=now - SETTLED_AFTER,
-    ).exclude(result__in=_NOT_TAKEN)
-    newest = list(rows.order_by("-created_at")[:LOOKED_AT])
+    newest = list(_newest(organisation_id, "register", since=now - DAY, now=now)[:LOOKED_AT])
     typed = {bytes(row.number_key) for row in newest if row.entered_at or row.typed_late_at}
     untyped = [row for row in newest if bytes(row.number_key) not in typed]
     numbers = {bytes(row.number_key) for row in untyped}
@@ -137,18 +120,31 @@ def channels_with_receipts(organisation_id: int, country: str, now: datetime) ->
 
 def _is_carrier_late(user: User, country: str, now: datetime) -> bool:
     """Whether people with proven numbers don't type their codes either: then it is not the new numbers' fault."""
-    rows = Delivery.objects.filter(
-        organisation_id=user.organisation_id,
-        country=country,
-        purpose="sign_in",
-        created_at__gt=now - HOUR,
-        created_at__lte=now - SETTLED_AFTER,
-    ).exclude(result__in=_NOT_TAKEN)
-    newest = list(rows.order_by("-created_at").values_list("user_id", "entered_at")[:LOOKED_AT])
+    rows = _newest(user.organisation_id, "sign_in", since=now - HOUR, now=now, country=country)
+    newest = list(rows.values_list("user_id", "entered_at")[:LOOKED_AT])
     waiting = [whose for whose, entered_at in newest if entered_at is None]
     share = Budget(frozenset()).alarm_share
     is_untyped = len(newest) - len(waiting) < len(newest) * share
     return is_untyped and len(waiting) >= LATE_CODES and len(set(waiting)) >= LATE_PEOPLE
+
+
+def _newest(organisation_id: int, purpose: str, *, since: datetime, now: datetime, **only: str) -> QuerySet[Delivery]:
+    """Return what carriers took and what had its time, the newest first."""
+    rows = Delivery.objects.filter(
+        organisation_id=organisation_id,
+        purpose=purpose,
+        created_at__gt=since,
+        created_at__lte=now - SETTLED_AFTER,
+        **only,
+    )
+    return rows.exclude(result__in=_NOT_TAKEN).order_by("-created_at")
+
+
+def _asked_of_new_numbers(organisation_id: int, now: datetime, **only: str) -> int:
+    """Return how many codes to new numbers were asked for today and yesterday: cheap, before rows are read."""
+    days = [now.astimezone(UTC).date(), (now - DAY).astimezone(UTC).date()]
+    asked = Tally.objects.filter(organisation_id=organisation_id, is_new=True, day__in=days, **only)
+    return int(asked.aggregate(total=Sum("asked", default=0))["total"])
 
 
 def _needed_at_home(user: User) -> int:

@@ -14,6 +14,7 @@ from django.conf import settings
 
 from watchword.core.keyring import KeyRing
 
+_MESSAGE = "receipts.address"
 _CHANNEL = "receipts.channel"
 _OCTETS = 16
 """Of a token: 128 bits."""
@@ -36,15 +37,13 @@ def delivery_of(name: str) -> UUID | None:
 
 def token_of(channel: str, delivery_id: UUID) -> str:
     """Return what makes the address of one message unguessable."""
-    mac: bytes = settings.WATCHWORD_KEY_RING.mac("receipts.address", f"{channel}:{delivery_id}".encode())
+    mac: bytes = settings.WATCHWORD_KEY_RING.mac(_MESSAGE, f"{channel}:{delivery_id}".encode())
     return _letters(mac[:_OCTETS])
 
 
 def is_token(channel: str, delivery_id: UUID, token: str) -> bool:
     """Whether an address was made by us, under any key that is still known."""
-    macs = settings.WATCHWORD_KEY_RING.macs("receipts.address", f"{channel}:{delivery_id}".encode())
-    given = token.encode("utf-8", "replace")
-    return any(hmac.compare_digest(given, _letters(mac[:_OCTETS]).encode()) for mac in macs)
+    return _is_ours(_MESSAGE, f"{channel}:{delivery_id}", token)
 
 
 def addresses_of(channel: str, delivery_id: UUID) -> tuple[str, str]:
@@ -61,8 +60,12 @@ def channel_path(channel: str, ring: KeyRing) -> str:
 
 def is_channel_token(channel: str, token: str) -> bool:
     """Whether the address of a channel was made by us, under any key that is still known."""
+    return _is_ours(_CHANNEL, channel, token)
+
+
+def _is_ours(purpose: str, about: str, token: str) -> bool:
     given = token.encode("utf-8", "replace")
-    macs = settings.WATCHWORD_KEY_RING.macs(_CHANNEL, channel.encode())
+    macs = settings.WATCHWORD_KEY_RING.macs(purpose, about.encode())
     return any(hmac.compare_digest(given, _letters(mac[:_OCTETS]).encode()) for mac in macs)
 
 

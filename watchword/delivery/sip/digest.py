@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable
 
 from aiosipua import SipDigestAuth, SipRequest, SipResponse
 from aiosipua.headers import AuthChallenge, AuthCredentials, parse_auth, stringify_auth
@@ -68,9 +67,11 @@ def answer(auth: SipDigestAuth, request: SipRequest, response: SipResponse) -> t
 def _credentials(auth: SipDigestAuth, challenge: AuthChallenge, request: SipRequest) -> AuthCredentials:
     algorithm, realm, nonce = _algorithm(challenge), challenge.params.get("realm", ""), challenge.params["nonce"]
     name = _HASHES[algorithm.removesuffix(_SESSION)]
-    hashed: Callable[[str | bytes], str] = lambda data: hashlib.new(  # noqa: E731
-        name, data.encode() if isinstance(data, str) else data, usedforsecurity=False
-    ).hexdigest()
+
+    def hashed(data: str | bytes) -> str:
+        octets = data.encode() if isinstance(data, str) else data
+        return hashlib.new(name, octets, usedforsecurity=False).hexdigest()
+
     cnonce, count = secrets.token_hex(8), "00000001"
     secret = hashed(f"{auth.username}:{realm}:{auth.password}")
     if algorithm.endswith(_SESSION):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from ipaddress import ip_address
 from typing import Any
 
 from aiortp import MediaClock, RTPSession
@@ -15,7 +14,7 @@ from aiortp.transport import RtpTransport
 from aiosipua import SdpMessage, build_sdp, negotiate_sdp
 
 from watchword.delivery.sip.rtp_ports import PortPair
-from watchword.delivery.sip.wishes import Keys
+from watchword.delivery.sip.wishes import Keys, is_address
 from watchword.delivery.voice import sound
 
 KEYS_PAYLOAD_TYPE = 101
@@ -239,11 +238,8 @@ class Line:
 def _can_be_sent_to(address: tuple[str, int] | None) -> bool:
     if address is None or not 0 < address[1] < 65_536:  # noqa: PLR2004  (UDP; a socket would close for good)
         return False
-    try:
-        return not ip_address(address[0]).is_unspecified
-    except ValueError:
-        # A name would be looked up for every frame.
-        return False
+    # A name would be looked up for every frame.
+    return is_address(address[0])
 
 
 def _keys_payload_type(described: SdpMessage) -> int:
@@ -254,7 +250,7 @@ def _keys_payload_type(described: SdpMessage) -> int:
         for codec in (audio.codecs if audio is not None else ())
         if codec.encoding_name.lower() == "telephone-event" and codec.clock_rate in {0, sound.RATE}
     ]
-    return numbers[0] if numbers and 0 < numbers[0] < 128 and numbers[0] not in _NAMES else 0  # noqa: PLR2004
+    return numbers[0] if numbers and 0 < numbers[0] < 128 and numbers[0] not in _NAMES else 0  # noqa: PLR2004  (7 bits)
 
 
 def _quiet(payload_type: int) -> bytes:

@@ -32,11 +32,6 @@ def is_breached(password: str, file: Path) -> bool:
         lines.seek(low)
         if low:
             lines.readline()
-        return lines.readline()[:_HEX_DIGITS].upper() == wanted or _first_line_is(file, wanted)
-
-
-def _first_line_is(file: Path, wanted: bytes) -> bool:
-    with file.open("rb") as lines:
         return lines.readline()[:_HEX_DIGITS].upper() == wanted
 
 

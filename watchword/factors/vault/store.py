@@ -65,7 +65,7 @@ def keyed_under_each() -> list[Keyed]:
     def under(number: int) -> Keyed:
         return lambda purpose, data: key_ring().macs(purpose, data)[number]
 
-    return [under(number) for number in range(len(key_ring().macs("", b"")))]
+    return [under(number) for number in range(len(key_ring().keys))]
 
 
 def holdings(user: User, *, kinds: Collection[FactorKind] | None = None, with_revoked: bool = False) -> list[Kept]:
