@@ -105,6 +105,7 @@ def test_an_organisations_own_limit_holds_for_links_as_well(world: World) -> Non
     world.organisation.save()
     world.carol.refresh_from_db()
     token = invitations.invite(world.carol, by=world.root, now=world.now).token
+    assert invitations.find(token, now=world.now + timedelta(hours=1, seconds=-1)) is not None
     assert invitations.find(token, now=world.now + timedelta(hours=1)) is None
 
 

@@ -85,6 +85,9 @@ def test_no_octets_break_it(octets: bytes, size: int) -> None:
             b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" * (position == 0)
             + octets[position : position + size]
         )
+    whole = Framing(50)
+    whole.feed(bytes(framing.octets))
+    assert whole.is_whole == framing.is_whole, "how it is cut changes nothing"
 
 
 @pytest.mark.parametrize(

@@ -84,8 +84,7 @@ def test_a_door_that_has_been_open_is_started_again(caplog: pytest.LogCaptureFix
 
 @pytest.mark.parametrize(("status", "words"), [(-9, "signal SIGKILL"), (-63, "signal 63"), (1, "exit status 1")])
 def test_how_a_process_ended_is_said_in_words(status: int, words: str) -> None:
-    assert why_ended(status).startswith(words[:8])
-    assert status == -63 or why_ended(status) == words
+    assert why_ended(status) == words
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from pytest_django.fixtures import DjangoAssertNumQueries
 
 from tests.world import World, make_organisation, make_person
 from watchword.audit.events import EventKind
@@ -196,8 +197,10 @@ def test_verify_finds_a_right_across_organisations(world: World) -> None:
     assert f"I9 right {strange.pk} lets somebody write as nobody they may be let" in verify(now=world.now).problems
 
 
-def test_one_query_finds_the_owner_and_one_the_others(world: World, django_assert_num_queries: object) -> None:
+def test_one_query_finds_the_owner_and_one_the_others(
+    world: World, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
     give_send_as(world.alice, SALES, until=None, by=world.root, now=world.now)
-    with django_assert_num_queries(2):  # type: ignore[operator]
+    with django_assert_num_queries(2):
         senders_of("carol+a+b+c@harbour.example", now=world.now)
     assert DELIMITER == "+"

@@ -7,6 +7,7 @@ import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from tests.phones.smsc import free_port
 
@@ -81,9 +82,9 @@ class BareSmsc:
 
 
 @asynccontextmanager
-async def bare_smsc(**habits: object) -> AsyncIterator[BareSmsc]:
+async def bare_smsc(**habits: Any) -> AsyncIterator[BareSmsc]:
     """Open an SMSC, and close it."""
-    smsc = BareSmsc(**habits)  # type: ignore[arg-type]
+    smsc = BareSmsc(**habits)
     server = await asyncio.start_server(smsc.serve, "127.0.0.1", smsc.port)
     try:
         yield smsc

@@ -142,6 +142,6 @@ def test_no_pattern_takes_long_whatever_the_answer_is() -> None:
         ({"reference_pattern": "(a)"}, "need success_pattern"),
     ],
 )
-def test_a_pattern_that_can_not_be_used_is_refused_in_plain_words(wishes: dict[str, str], words: str) -> None:
+def test_a_pattern_that_can_not_be_used_is_refused_in_plain_words(wishes: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=re.escape(words)):
-        HttpWishes(url="https://api.example/", **wishes)  # type: ignore[arg-type]
+        HttpWishes(url="https://api.example/", **wishes)

@@ -57,9 +57,9 @@ class Reports:
 
 
 @asynccontextmanager
-async def bound(smsc: Smsc | BareSmsc, **wishes: object) -> AsyncIterator[tuple[SmppCarrier, Reports]]:
+async def bound(smsc: Smsc | BareSmsc, **wishes: Any) -> AsyncIterator[tuple[SmppCarrier, Reports]]:
     values = {"host": "127.0.0.1", "port": smsc.port, "system_id": "ww", "password": "secret", "sender": "Harbour"}
-    carrier, reports = SmppCarrier("one", SmppWishes(**{**values, **wishes})), Reports()  # type: ignore[arg-type]
+    carrier, reports = SmppCarrier("one", SmppWishes(**{**values, **wishes})), Reports()
     await carrier.start(reports)
     try:
         yield carrier, reports

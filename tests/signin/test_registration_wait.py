@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from tests.alerts.playing import pass_password, work
+from tests.alerts.playing import STRANGER, come_in, pass_password, work
 from tests.signin.test_registration import THEIR_NUMBER, add_phone, again, begun, opens_mail
 from tests.telephone import Telephone
 from tests.world import ORIGIN, World, evidence_for, make_organisation, make_person
@@ -57,12 +57,7 @@ def registered(world: World, telephone: Telephone) -> Registered:
 
 def sign_in(world: World, telephone: Telephone, now: datetime) -> ComeIn:
     """Let Bob sign in by password and code."""
-    attempt = pass_password(world, world.bob, now=now)
-    choice = service.methods(attempt, now=now)[0]
-    service.send_code(attempt, choice.credential_id, choice.ways[0], now=now)
-    outcome = service.answer(attempt, FactorKind.PHONE, telephone.code, now=now)
-    assert isinstance(outcome, ComeIn)
-    return outcome
+    return come_in(world, telephone, world.bob, origin=STRANGER, now=now)
 
 
 def mail_open(world: World, now: datetime) -> bool:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.alerts.playing import pass_password
 from tests.signin.test_registration import after_password, again, opens_mail
 from tests.world import ORIGIN, World, evidence_for, give_password
 from watchword.core.factors import Reason, Rejected
 from watchword.core.policy import FactorKind, MfaState
-from watchword.core.signin import Because, SetUpFirst
+from watchword.core.signin import AskFor, Because, SetUpFirst
 from watchword.signin import actions, choosing_passwords, invitations, service, sessions
 from watchword.signin.choosing_passwords import PasswordChosen
 from watchword.signin.service import ComeIn, Continue
@@ -32,10 +30,11 @@ def alice_with_a_short_password(world: World) -> None:
     assert isinstance(choose(world, "alice", SHORT, FactorKind.PASSWORD, FactorKind.PHONE), PasswordChosen)
 
 
-@pytest.mark.parametrize("state", [MfaState.DISABLED, MfaState.ENFORCED])
-def test_a_short_password_opens_mail_for_nobody(world: World, state: MfaState) -> None:
+def test_a_short_password_opens_mail_for_nobody(world: World) -> None:
     alice_with_a_short_password(world)
-    actions.set_mfa_state(world.alice, state, by=world.root, now=world.now)
+    assert not opens_mail(world, world.alice, SHORT)
+    # Where the account password would do in mail programs, its length is what keeps it out.
+    actions.set_mfa_state(world.alice, MfaState.DISABLED, by=world.root, now=world.now)
     assert not opens_mail(world, world.alice, SHORT)
 
 
@@ -54,7 +53,8 @@ def test_a_short_password_is_replaced_at_the_next_sign_in_once_it_stands_alone(w
 def test_a_short_password_stays_while_a_phone_stands_behind_it(world: World) -> None:
     alice_with_a_short_password(world)
     decision = service.stage(pass_password(world, world.alice), now=world.now)
-    assert decision.because is Because.MFA_REQUIRED  # type: ignore[union-attr]
+    assert isinstance(decision, AskFor)
+    assert decision.because is Because.MFA_REQUIRED
 
 
 def test_whoever_is_enabled_and_not_registered_chooses_a_password_that_can_stand_alone(world: World) -> None:
