@@ -7,6 +7,7 @@ import os
 from dataclasses import asdict
 from pathlib import Path
 
+from watchword.core.policy import MfaState
 from watchword.delivery.phones_file import Phones
 from watchword.demo import real_phones
 from watchword.demo.ports import HOST, Ports
@@ -20,6 +21,14 @@ MADE_UP = f"""  1. Sign in as bob@{DOMAIN}. Watchword asks for a telephone: make
 REAL = f"""  1. Sign in as bob@{DOMAIN} and give a telephone of your own. Only Germany is allowed at first: as Root,
      under Admin, Phone delivery, Rules, allow your country. You get one app password. Root has no telephone here:
      the code comes from `WATCHWORD_DEMO=yes watchword code root@{DOMAIN}` in a second terminal."""
+
+
+_STATES = {
+    MfaState.DISABLED: "Disabled: a password is enough, for now",
+    MfaState.ENABLED: "Enabled: must register",
+    MfaState.ENFORCED: "Enforced: has a telephone",
+}
+_MORE = {"root": ("Global Administrator, ", ""), "alice": ("", " and app passwords")}
 
 
 def begin(home: Path) -> None:
@@ -73,7 +82,7 @@ Try first:
   2. Sign in as root@{DOMAIN} in another browser{roots_code}.
      The nine dots at the top, Admin, Active users. Open Carol, then "Manage multi-factor authentication"
      at the foot, and enable her.
-  3. Sign Bob out and in again, and choose Mail: a code from the {phone} is asked before it opens.
+  3. Sign Bob out and in again: a code from the {phone} is asked before his apps appear. Choose Mail.
   4. Read Alice's mail with an app password; her own password is refused here:
 
      {curl}
@@ -93,13 +102,9 @@ def _write(home: Path, words: str) -> None:
 
 
 def _line(name: str, secret: str) -> str:
-    about = {
-        "root": "Global Administrator, Enforced: has a telephone",
-        "alice": "Enforced: has a telephone and app passwords",
-        "bob": "Enabled: must register",
-        "carol": "Disabled: a password is enough, for now",
-    }
     user = find_by_name(f"{name}@{DOMAIN}")
+    about = _STATES[user.state] if user is not None else "(not there any more)"
+    before, after = _MORE.get(name, ("", ""))
     row = password_of(user) if user is not None else None
     shown = secret if row is not None and row.is_initial else "(your own by now)"
-    return f"{name + '@' + DOMAIN:<24} {shown:<22} {about[name]}"
+    return f"{name + '@' + DOMAIN:<24} {shown:<22} {before}{about}{after}"

@@ -160,6 +160,7 @@ def _environment(wanted: Ports) -> dict[str, str]:
     return {
         # The card is to stay in sight: only what went wrong is printed below it.
         "WATCHWORD_LOG_LEVEL": "ERROR",
+        "WATCHWORD_SENDER": f"Watchword <watchword@{sample.DOMAIN}>",
         **os.environ,
         "WATCHWORD_DEMO": "yes",
         "WATCHWORD_HOME": str(settings.WATCHWORD_HOME),
