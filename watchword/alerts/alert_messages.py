@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from django.conf import settings
 from django.core.mail import EmailMessage
-from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from watchword.alerts import headlines
@@ -13,6 +11,7 @@ from watchword.alerts.models import Alert, Notice
 from watchword.alerts.rules import Rule
 from watchword.audit.models import Event
 from watchword.delivery.texts import name_in_text
+from watchword.ui.addresses import public_address
 
 
 def mail_of(notice: Notice, alert: Alert, event: Event, to: str) -> EmailMessage:
@@ -33,7 +32,7 @@ def mail_of(notice: Notice, alert: Alert, event: Event, to: str) -> EmailMessage
         headlines.next_step_of(rule),
         "",
         _("All alerts, and who has closed which:"),
-        settings.WATCHWORD_PUBLIC_URL.rstrip("/") + reverse("admincenter:alerts"),
+        public_address("admincenter:alerts"),
         "",
         _("The same within the hour or day is counted there, and not mailed again."),
         alert.organisation.name,

@@ -22,11 +22,15 @@ def addresses_of(organisation: Organisation) -> list[str]:
     return [user.contact_mail or user.sign_in_name for user in _holders(organisation, [Role.GLOBAL_ADMINISTRATOR])]
 
 
+def who_close_alerts(organisation: Organisation) -> QuerySet[User]:
+    """Return the people who may close alerts."""
+    return _holders(organisation, [role for role, acts in MAY.items() if Act.CLOSE_ALERTS in acts])
+
+
 def texted_administrators(organisation: Organisation) -> list[User]:
     """Return the administrators who may close alerts and have chosen to be sent urgent warnings as a text."""
-    able = [role for role, acts in MAY.items() if Act.CLOSE_ALERTS in acts]
     wants_texts = WarningChoice.objects.filter(by_text=True).values("user")
-    return list(_holders(organisation, able).filter(pk__in=wants_texts))
+    return list(who_close_alerts(organisation).filter(pk__in=wants_texts))
 
 
 def _holders(organisation: Organisation, roles: Iterable[Role]) -> QuerySet[User]:

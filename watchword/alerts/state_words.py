@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from django.conf import settings
-from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from watchword.alerts.warning import Words
 from watchword.audit.models import Event
 from watchword.directory.models import MfaCause
+from watchword.ui.addresses import public_address
 
 
 def words_of_state(event: Event) -> Words:
@@ -25,13 +24,13 @@ def words_of_state(event: Event) -> Words:
         )
         if event.reason != MfaCause.ALREADY_REGISTERED:
             advice = _("Set up your phone now, it takes two minutes: %(link)s\n\nQuestions? Ask your administrator.")
-            link = settings.WATCHWORD_PUBLIC_URL.rstrip("/") + reverse("web:set_up")
+            link = public_address("web:set_up")
             return Words(_("Your multi-factor authentication was changed"), what, advice % {"link": link})
     return Words(_("Your multi-factor authentication was changed"), what, _("Questions? Ask your administrator."))
 
 
 def _wait_is_over() -> Words:
-    link = settings.WATCHWORD_PUBLIC_URL.rstrip("/") + reverse("portal:app_passwords")
+    link = public_address("portal:app_passwords")
     return Words(
         _("Your mail programs need an app password now"),
         _(

@@ -269,14 +269,6 @@ def _locked(_event: Event) -> Words:
     )
 
 
-def _guessed(_event: Event) -> Words:
-    return Words(_("Somebody tries many passwords for one account"), "", "")
-
-
-def _source(_event: Event) -> Words:
-    return Words(_("An address tried many passwords"), "", "")
-
-
 def _disavowed(event: Event) -> Words:
     closed = [_("“This wasn't me” was pressed. Every session has ended, and the old password is useless.")]
     closed += [_("The phone ending %(ends)s was removed.") % {"ends": ends} for ends in _texts(event, "phones")]
@@ -306,14 +298,6 @@ def _sim_changed(_event: Event) -> Words:
         _("Your phone number moved to another SIM card"),
         _("Your carrier says that your number moved to another SIM card lately. No security code was sent to it."),
         _("If you did that, ask your administrator. If not, call your carrier at once and press the link."),
-    )
-
-
-def _country_closed(_event: Event) -> Words:
-    return Words(
-        _("Codes to new phones in a country were stopped"),
-        _("Many codes were sent to new phones there, and next to none was typed."),
-        _("Look at the page Phone delivery of the admin center."),
     )
 
 
@@ -358,13 +342,10 @@ _WORDS: dict[Rule, Callable[[Event], Words]] = {
     Rule.MAILBOX_CHANGED: _mailbox_changed,
     Rule.FRAUD_REPORTED: _fraud,
     Rule.LOCKED: _locked,
-    Rule.SOURCE_CLOSED: _source,
     Rule.DISAVOWED: _disavowed,
     Rule.CALL_MISMATCHED: _mismatched,
     Rule.SIM_CHANGED: _sim_changed,
-    Rule.COUNTRY_CLOSED: _country_closed,
     Rule.PASSWORD_KNOWN: _password_known,
-    Rule.PASSWORD_GUESSED: _guessed,
     Rule.OLD_PASSWORD_TRIED: _old_password,
     Rule.TEXTS_OFF: _texts_off,
 }

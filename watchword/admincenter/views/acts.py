@@ -6,11 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
@@ -26,6 +24,7 @@ from watchword.directory.roles import Act
 from watchword.signin import access_passes, actions, overview
 from watchword.signin.actions import InitialPassword, MethodsReset
 from watchword.signin.middleware import origin_of, person_of
+from watchword.ui.addresses import public_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,4 +201,4 @@ def delete_app_password(request: HttpRequest, user_id: UUID, credential_id: UUID
 
 def link_of(outcome: MethodsReset) -> str:
     """Return the personal link as it is passed on."""
-    return str(settings.WATCHWORD_PUBLIC_URL).rstrip("/") + reverse("web:register_link", args=[outcome.token])
+    return public_address("web:register_link", outcome.token)

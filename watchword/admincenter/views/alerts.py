@@ -13,14 +13,14 @@ from django.views.decorators.http import require_POST, require_safe
 
 from watchword.admincenter.gate import needs
 from watchword.admincenter.views.acts import ACTS
-from watchword.alerts import closing, headlines
+from watchword.alerts import closing, headlines, recipients
 from watchword.alerts.models import Alert
 from watchword.alerts.rules import Rule
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.audit.record import record
-from watchword.directory.models import RoleAssignment, User
-from watchword.directory.roles import MAY, Act
+from watchword.directory.models import User
+from watchword.directory.roles import Act
 from watchword.signin import overview
 from watchword.signin.middleware import origin_of, person_of
 
@@ -127,8 +127,4 @@ def _is_about_own_act(alert: Alert, by: User) -> bool:
 
 def _has_colleague(by: User) -> bool:
     """Whether somebody else here can close alerts."""
-    able = [role.value for role, acts in MAY.items() if Act.CLOSE_ALERTS in acts]
-    others = RoleAssignment.objects.filter(
-        role__in=able, user__organisation_id=by.organisation_id, user__blocked_at=None, user__deleted_at=None
-    )
-    return others.exclude(user=by).exists()
+    return recipients.who_close_alerts(by.organisation).exclude(pk=by.pk).exists()

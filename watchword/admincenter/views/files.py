@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
@@ -36,6 +35,7 @@ from watchword.directory.people_file import (
 from watchword.directory.roles import Act
 from watchword.signin.invitations import DAYS
 from watchword.signin.middleware import origin_of, person_of
+from watchword.ui.addresses import public_address
 
 SHOWN = 500
 MOST_ROWS_HERE = 5_000
@@ -153,4 +153,4 @@ def _show(request: HttpRequest, file: PeopleFile, imported: Imported, draft: Dra
 
 
 def _link(token: str) -> str:
-    return str(settings.WATCHWORD_PUBLIC_URL).rstrip("/") + reverse("web:invitation", args=[token])
+    return public_address("web:invitation", token)

@@ -33,6 +33,7 @@ from watchword.directory.permission import NotAllowed, NotForYourself, StaysEnab
 from watchword.directory.roles import Act
 from watchword.signin import actions, overview
 from watchword.signin.middleware import origin_of, person_of
+from watchword.ui.addresses import public_address
 
 MOST_AT_ONCE = 1_000
 SHOWN = 100
@@ -239,7 +240,7 @@ def cannot_send() -> list[str]:
 
 
 def _set_up_link() -> str:
-    return str(settings.WATCHWORD_PUBLIC_URL).rstrip("/") + reverse("web:set_up")
+    return public_address("web:set_up")
 
 
 def _letter(by: User) -> str:

@@ -8,9 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from django.urls import reverse
 
 from watchword.admincenter.importing import import_rows
 from watchword.admincenter.words import FILES, OUTCOMES
@@ -27,6 +25,7 @@ from watchword.directory.people_file import (
     read_file,
 )
 from watchword.signin import invitations
+from watchword.ui.addresses import public_address
 
 
 class Command(BaseCommand):
@@ -126,4 +125,4 @@ def _organisation(domain: str) -> Organisation:
 
 
 def _link(token: str) -> str:
-    return str(settings.WATCHWORD_PUBLIC_URL).rstrip("/") + reverse("web:invitation", args=[token])
+    return public_address("web:invitation", token)

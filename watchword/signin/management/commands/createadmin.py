@@ -7,10 +7,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import phonenumbers
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
-from django.urls import reverse
 from django.utils import timezone
 
 from watchword.audit.console import console_origin
@@ -20,6 +18,7 @@ from watchword.directory.models import Domain, Organisation, User
 from watchword.directory.roles import Role
 from watchword.signin.actions import give_role
 from watchword.signin.invitations import DAYS, invite
+from watchword.ui.addresses import public_address
 
 
 class Command(BaseCommand):
@@ -55,7 +54,7 @@ class Command(BaseCommand):
                 give_role(user, Role.GLOBAL_ADMINISTRATOR, by=None, origin=console_origin(), now=now)
             lasts = timedelta(days=options["days"])
             invited = invite(user, by=None, lasts=lasts, origin=console_origin(), now=now)
-        link = settings.WATCHWORD_PUBLIC_URL.rstrip("/") + reverse("web:invitation", args=[invited.token])
+        link = public_address("web:invitation", invited.token)
         hours = 24 * options["days"]
         self.stdout.write(f"{user.sign_in_name} is a Global Administrator. Open this link within {hours} hours, once:")
         self.stdout.write(f"\n    {link}\n")
