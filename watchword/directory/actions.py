@@ -18,10 +18,10 @@ from watchword.core.policy import MfaState
 from watchword.directory.administrators import keep_an_administrator
 from watchword.directory.contacts import sealed_contact
 from watchword.directory.mailboxes import new_mailbox
+from watchword.directory.mfa_history import write_state
 from watchword.directory.models import (
     Domain,
     MfaCause,
-    MfaStateChange,
     Organisation,
     RoleAssignment,
     SignInName,
@@ -125,7 +125,7 @@ def create_person(
             SignInName.objects.create(user=user, name=name, key=name_key(name))
             RoleAssignment.objects.bulk_create([RoleAssignment(user=user, role=role) for role in sorted(wished)])
             if wished:
-                _enable_new(user, by, now)
+                write_state(user, MfaState.ENABLED, MfaCause.ROLE_GIVEN, by=by, now=now)
             record(
                 EventKind.PERSON_CREATED,
                 now=now,
@@ -140,20 +140,6 @@ def create_person(
         # Somebody else took the name between our look and our write.
         raise BadPerson({"sign_in_name": "taken"}) from None
     return user
-
-
-def _enable_new(user: User, by: User | None, now: datetime) -> None:
-    user.mfa_state, user.mfa_changed_at = MfaState.ENABLED, now
-    user.save(update_fields=["mfa_state", "mfa_changed_at"])
-    MfaStateChange.objects.create(
-        user=user,
-        at=now,
-        before=MfaState.DISABLED,
-        after=MfaState.ENABLED,
-        cause=MfaCause.ROLE_GIVEN,
-        by=by,
-        by_name=by.sign_in_name if by is not None else "",
-    )
 
 
 def edit_person(

@@ -17,7 +17,8 @@ from watchword.core.policy import SECOND_FACTORS, FactorKind, MfaState
 from watchword.directory import actions as directory_actions
 from watchword.directory import mailboxes
 from watchword.directory.administrators import keep_an_administrator, lock_administrators
-from watchword.directory.models import MfaCause, MfaStateChange, User
+from watchword.directory.mfa_history import write_state
+from watchword.directory.models import MfaCause, User
 from watchword.directory.permission import NotForYourself, StaysEnabled, demand
 from watchword.directory.roles import Act, Role
 from watchword.factors import vault
@@ -116,18 +117,8 @@ def _set_mfa_state(
     after = MfaState.ENFORCED if jumps else state
     if after is before:
         return StateSet(before, after, jumps)
-    user.mfa_state, user.mfa_changed_at, user.app_password_waits_until = after, now, None
-    user.save(update_fields=["mfa_state", "mfa_changed_at", "app_password_waits_until"])
     why = MfaCause.ALREADY_REGISTERED if jumps else cause
-    MfaStateChange.objects.create(
-        user=user,
-        at=now,
-        before=before,
-        after=after,
-        cause=why,
-        by=by,
-        by_name=by.sign_in_name if by is not None else "",
-    )
+    write_state(user, after, why, by=by, now=now)
     if after is MfaState.DISABLED:
         number = vault.suspend_all(user, FactorKind.APP_PASSWORD, now=now)
         if number:

@@ -7,7 +7,8 @@ from datetime import datetime
 from watchword.audit.events import EventKind
 from watchword.audit.record import Origin, record
 from watchword.core.policy import MfaState
-from watchword.directory.models import MfaCause, MfaStateChange, User
+from watchword.directory.mfa_history import write_state
+from watchword.directory.models import MfaCause, User
 
 
 def enforce(user: User, *, origin: Origin, now: datetime) -> None:
@@ -38,18 +39,7 @@ def _change(
     origin: Origin,
     now: datetime,
 ) -> None:
-    before = user.state
-    user.mfa_state, user.mfa_changed_at, user.app_password_waits_until = after, now, None
-    user.save(update_fields=["mfa_state", "mfa_changed_at", "app_password_waits_until"])
-    MfaStateChange.objects.create(
-        user=user,
-        at=now,
-        before=before,
-        after=after,
-        cause=cause,
-        by=by,
-        by_name=by.sign_in_name if by is not None else "",
-    )
+    before = write_state(user, after, cause, by=by, now=now)
     record(
         EventKind.MFA_STATE_CHANGED,
         now=now,
