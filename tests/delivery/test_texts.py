@@ -169,10 +169,10 @@ def test_what_is_written_in_gsm_is_gsm(text: str) -> None:
     ("name", "written"),
     [
         ("Zakład Usług Łódź", "Zaklad Uslug Lodz"),
-        ("Đorđe ħ ı œuvre", "Dorde h i oeuvre"),  # noqa: RUF001
+        ("Đorđe ħ ı œuvre", "Dorde h i oeuvre"),  # noqa: RUF001  (letters of other scripts on purpose)
         ("Þór Æðey", "Thor Ædey"),
         ("İstanbul Üniversitesi", "Istanbul Üniversitesi"),
-        ("ООО Ромашка", "OOO Romashka"),  # noqa: RUF001
+        ("ООО Ромашка", "OOO Romashka"),  # noqa: RUF001  (letters of other scripts on purpose)
         ("Café Ñandú Straße", "Café Ñandu Straße"),
         ("Caffè ½ €", "Caffè 1 2 EUR"),
     ],

@@ -106,7 +106,7 @@ def test_somebody_whose_contacts_can_t_be_opened_is_found_and_listed_all_the_sam
     assert found.display_name == "Dora"
     assert isinstance(found.__dict__["contact_mail"], Sealed)
     with pytest.raises(KeyRingError):
-        found.contact_mail  # noqa: B018
+        found.contact_mail  # noqa: B018  (reading it is the test)
 
 
 def test_what_another_release_left_in_clear_is_sealed_by_the_worker(world: World, dora: User) -> None:
@@ -135,7 +135,7 @@ def test_the_migration_seals_copies_and_leaves_the_clear_ones_to_the_release_bef
 def test_sqlite_overwrites_what_was_replaced(db: None) -> None:
     """Otherwise the file goes on holding what lay in clear before."""
     if connection.vendor != "sqlite":
-        pytest.skip("PostgreSQL has its own ways")
+        pytest.skip("secure_delete is SQLite's own")
     with connection.cursor() as cursor:
         cursor.execute("PRAGMA secure_delete")
         assert cursor.fetchone() == (2,)

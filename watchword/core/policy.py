@@ -194,7 +194,7 @@ def cover_too_much(networks: Iterable[Network]) -> frozenset[int]:
     """
     sums = {4: 0, 6: 0}
     for network in networks:
-        if not any(network.version == own.version and network.subnet_of(own) for own in _PRIVATE_NETWORKS):  # type: ignore[arg-type]
+        if not any(network.version == own.version and network.subnet_of(own) for own in _PRIVATE_NETWORKS):  # type: ignore[arg-type]  # the versions are equal
             sums[network.version] += network.num_addresses
     most = {4: 2 ** (32 - 8), 6: 2 ** (128 - 16)}
     return frozenset(version for version, number in sums.items() if number > most[version])

@@ -46,7 +46,7 @@ def _imap(site: Site, response: bytes) -> str:
 def _pop(site: Site, response: bytes) -> str:
     program = poplib.POP3("127.0.0.1", site.pop3, timeout=60)
     try:
-        program._shortcmd("AUTH PLAIN " + base64.b64encode(response).decode())  # type: ignore[attr-defined]
+        program._shortcmd("AUTH PLAIN " + base64.b64encode(response).decode())  # type: ignore[attr-defined]  # no SASL in poplib
     except poplib.error_proto as error:
         return str(error)
     else:

@@ -20,7 +20,9 @@ from watchword.signin.models import SignInAttempt
 pytestmark = [
     pytest.mark.scenario,
     pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(shutil.which("nginx") is None or shutil.which("openssl") is None, reason="needs nginx"),
+    pytest.mark.skipif(
+        shutil.which("nginx") is None or shutil.which("openssl") is None, reason="needs nginx and openssl"
+    ),
 ]
 
 HOST = "watchword.example.org"
@@ -72,7 +74,7 @@ class Site(Served):
         connection = HTTPSConnection(
             HOST, self.https, timeout=30, context=ssl._create_unverified_context(), source_address=(source, 0)
         )
-        connection._create_connection = lambda _address, *more: socket.create_connection(  # type: ignore[attr-defined]
+        connection._create_connection = lambda _address, *more: socket.create_connection(  # type: ignore[attr-defined]  # the name leads nowhere
             ("127.0.0.1", self.https), *more
         )
         try:
