@@ -149,14 +149,16 @@ def test_a_restart_answers_whoever_was_waiting_to_be_accepted(door: Served) -> N
     process = door.process("web1")
     (worker,) = [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
     os.kill(worker, signal.SIGSTOP)
-    try:
-        waiting = [HTTPConnection("127.0.0.1", door.ports["web1"], timeout=30) for _ in range(16)]
-        for one in waiting:
-            one.request("GET", "/sign-in/")
-        process.send_signal(signal.SIGTERM)
-    finally:
-        os.kill(worker, signal.SIGCONT)
-    assert [one.getresponse().status for one in waiting] == [200] * 16
+    with ExitStack() as open_ones:
+        try:
+            waiting = [HTTPConnection("127.0.0.1", door.ports["web1"], timeout=30) for _ in range(16)]
+            for one in waiting:
+                open_ones.callback(one.close)
+                one.request("GET", "/sign-in/")
+            process.send_signal(signal.SIGTERM)
+        finally:
+            os.kill(worker, signal.SIGCONT)
+        assert [one.getresponse().status for one in waiting] == [200] * 16
     assert process.wait(30) == 0
 
 
