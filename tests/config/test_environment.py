@@ -123,6 +123,12 @@ def test_plain_http_is_for_this_machine(url: str) -> None:
     assert not good(WATCHWORD_PUBLIC_URL=f"{url}/").https
 
 
+def test_the_default_domain_is_a_domain_in_its_one_spelling() -> None:
+    assert good().default_domain == ""
+    assert good(WATCHWORD_DEFAULT_DOMAIN="Bücher.Example").default_domain == "xn--bcher-kva.example"
+    assert "is not a domain" in only_problem(WATCHWORD_DEFAULT_DOMAIN="alice@example.org")
+
+
 def test_an_ipv6_host_keeps_its_brackets() -> None:
     assert good(WATCHWORD_PUBLIC_URL="http://[::1]:8000").public_host == "[::1]"
 

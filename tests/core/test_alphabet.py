@@ -131,6 +131,10 @@ def test_what_dns_can_not_have_is_no_domain(domain: str) -> None:
         "<alice@harbour.example>",
         "mailto:alice@harbour.example",
         " <MAILTO:alice@harbour.example>\u2069 ",
+        "Alice Ahlberg <alice@harbour.example>",
+        '"Ahlberg, Alice" <alice@harbour.example>;',
+        "alice@harbour.example;",
+        "alice@harbour.example, ",
         "\u00a0alice@harbour.example\u3000",
     ],
 )
@@ -145,6 +149,10 @@ def test_what_came_along_with_a_copied_name_is_taken_off(typed: str) -> None:
         ("ali<ce@harbour.example", "alphabet"),
         ("<alice@harbour.example", "alphabet"),
         ("<>", "empty"),
+        (";", "empty"),
+        ("alice@harbour.example <mallory@harbour.example>", "control"),
+        ("alice@harbour.example; bob@harbour.example", "control"),
+        ("Alice <ali<ce@harbour.example>", "control"),
         ("mailto:", "empty"),
     ],
 )

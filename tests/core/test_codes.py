@@ -44,14 +44,39 @@ def test_otp_20_leading_zeros_are_as_likely_as_other_digits() -> None:
 
 
 @pytest.mark.parametrize(
-    "typed", ["123456", " 123 456 ", "123-456", "1 2 3 4 5 6", "\uff11\uff12\uff13\uff14\uff15\uff16", "١٢٣٤٥٦"]
+    "typed",
+    [
+        "123456",
+        " 123 456 ",
+        "123-456",
+        "G-123456",
+        "Harbour: g-123 456.",
+        "1 2 3 4 5 6",
+        "\uff11\uff12\uff13\uff14\uff15\uff16",
+        "١٢٣٤٥٦",
+    ],
 )
 def test_every_spelling_of_a_code_has_one_normal_form(typed: str) -> None:
     assert normal_code(typed) == "123456"
 
 
 @pytest.mark.parametrize(
-    "typed", ["", "12345", "1234567", "+123456", "1e5000", "0x1e24", "abcdef", "12345\0", "1" * 2000, "½23456"]
+    "typed",
+    [
+        "",
+        "12345",
+        "1234567",
+        "+123456",
+        "1e5000",
+        "0x1e24",
+        "abcdef",
+        "12345\0",
+        "G-1234567",
+        "GG-123456",
+        "G--123456",
+        "1" * 2000,
+        "½23456",
+    ],
 )
 def test_what_is_not_six_digits_is_no_code(typed: str) -> None:
     assert normal_code(typed) is None

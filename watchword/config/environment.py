@@ -14,6 +14,7 @@ from watchword.config.addresses import is_loopback, wrong_with_public_url
 from watchword.config.databases import DatabaseUrlError, database_settings
 from watchword.config.secret_files import SecretFileError, read_secret_file
 from watchword.core.keyring import KeyRing, KeyRingError
+from watchword.core.names import NotASignInName, domain_key
 
 PREFIX = "WATCHWORD_"
 DEMO_URL = "http://127.0.0.1:8000"
@@ -29,6 +30,7 @@ VARIABLES: Mapping[str, str] = {
     "KEYS": "the key ring itself, as `watchword keys create` writes it (better: WATCHWORD_KEYS_FILE)",
     "DATABASE_URL": "sqlite:///absolute/path or postgresql://user:password@host/name",
     "PUBLIC_URL": "the address people type, such as https://watchword.example.org",
+    "DEFAULT_DOMAIN": "the domain of names that are typed without one, such as example.org; none if not set",
     "LISTEN": "host:port where `watchword serve web` listens; 127.0.0.1:8000 if not set",
     "ALLOW_PLAIN_HTTP": "yes if LISTEN may name an address that other machines reach, over a network of your own alone",
     "TRUSTED_PROXIES": "addresses or networks of the proxies in front, separated by commas, or none",
@@ -68,6 +70,7 @@ class Environment:
     key_file: Path
     database: Mapping[str, object]
     public_url: str
+    default_domain: str
     listen_host: str
     listen_port: int
     trusted_proxies: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
@@ -118,6 +121,7 @@ def read_environment(
         key_ring=key_ring,
         database=reader.database(home),
         public_url=reader.public_url(demo=demo),
+        default_domain=reader.domain("DEFAULT_DOMAIN"),
         listen_host=listen_host,
         listen_port=listen_port,
         trusted_proxies=reader.networks("TRUSTED_PROXIES"),
@@ -276,6 +280,14 @@ class _Reader:
                 "proxy's network lies between",
             )
         return host.strip("[]"), int(port)
+
+    def domain(self, name: str) -> str:
+        text = self.text(name)
+        try:
+            return domain_key(text) if text else ""
+        except NotASignInName:
+            self.wrong(name, f"is {text!r}, which is not a domain")
+            return ""
 
     def mail(self) -> mail_wishes.MailWishes:
         return mail_wishes.read_mail_wishes(self.text, self.wrong)

@@ -28,6 +28,7 @@ WATCHWORD_HOME = ENVIRONMENT.home
 WATCHWORD_KEY_FILE = ENVIRONMENT.key_file
 # Outside the demo a missing ring was reported above; the demo makes its own in its own folder.
 WATCHWORD_KEY_RING = ENVIRONMENT.key_ring or keyfile.read_or_create(ENVIRONMENT.key_file)
+WATCHWORD_DEFAULT_DOMAIN = ENVIRONMENT.default_domain
 WATCHWORD_PUBLIC_URL = ENVIRONMENT.public_url
 WATCHWORD_LISTEN = (ENVIRONMENT.listen_host, ENVIRONMENT.listen_port)
 WATCHWORD_TRUSTED_PROXIES = ENVIRONMENT.trusted_proxies

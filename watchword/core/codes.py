@@ -48,7 +48,7 @@ def normal_code(typed: str) -> str | None:
 
     Blanks and dashes are forgiven, and so are the digits of other scripts: there is one normal form, made before any
     comparison or record, so that no second spelling of a used code is left (PyPI audit 2026, TOTP replay). Of a whole
-    message that was pasted it is the only run of six digits.
+    message that was pasted it is the only run of six digits, with a letter and a dash before it or not (``G-123456``).
     """
     if len(typed) > LONGEST_TYPED:
         return None
@@ -63,7 +63,9 @@ def normal_code(typed: str) -> str | None:
 
 # Digits, perhaps with single blanks or dashes between them, apart from other words and from what makes them another
 # number (+49…, 1/2, 3.5); messages end with the code behind "#", for telephones to find (origin-bound codes).
-_RUNS = re.compile(r"""(?<![^\s#:("'„“«\u2018>\[])\d(?:[ \-\u2010-\u2014]?\d)*(?![^\s.,;:!?)"'“”»\u2019<\]])""")
+_RUNS = re.compile(
+    r"""(?<![^\s#:("'„“«\u2018>\[])(?:[A-Za-z]-)?(\d(?:[ \-\u2010-\u2014]?\d)*)(?![^\s.,;:!?)"'“”»\u2019<\]])"""
+)
 
 
 def _digits(text: str) -> str | None:

@@ -85,19 +85,31 @@ def domain_key(domain: str) -> str:
 
 
 def without_wrapping(typed: str) -> str:
-    """Return a typed or pasted name without what is no part of it: blanks and unseen signs, ``<>``, ``mailto:``."""
+    """Return a typed or pasted name without what is no part of it, as address books and mail programs write it.
+
+    Those are blanks and unseen signs, ``<>`` with the display name before it (RFC 5322 section 3.4), ``mailto:``, and
+    the sign between two addresses after the only one.
+    """
     start, end = 0, len(typed)
     while True:
         while start < end and _is_unseen(typed[start]):
             start += 1
-        while start < end and _is_unseen(typed[end - 1]):
+        while start < end and (_is_unseen(typed[end - 1]) or typed[end - 1] in _BETWEEN_ADDRESSES):
             end -= 1
+        opening = typed.rfind("<", start, end)
         if typed[start:end][:7].casefold() == "mailto:":
             start += 7
-        elif end - start > 1 and typed[start] == "<" and typed[end - 1] == ">":
-            start, end = start + 1, end - 1
+        elif opening >= 0 and typed[end - 1] == ">" and not {"<", "@"} & set(typed[start:opening]):
+            # A display name that looks like an address itself is refused: nobody should guess which one was meant.
+            start, end = opening + 1, end - 1
         else:
             return typed[start:end]
+
+
+def with_domain(name: str, default: str) -> str:
+    """Return a typed name with the default domain where it has none; as it is where there is no default."""
+    typed = without_wrapping(name)
+    return f"{typed}@{default}" if default and typed and "@" not in typed else name
 
 
 def shown_name(name: str) -> str:
@@ -150,6 +162,8 @@ def is_printable(text: str) -> bool:
         for place, character in enumerate(text)
     )
 
+
+_BETWEEN_ADDRESSES = ";,"
 
 JOINERS = "\u200c\u200d"
 """Zero width non-joiner and joiner: unseen themselves, they change how the letters beside them are written."""

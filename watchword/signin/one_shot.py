@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from uuid import UUID
 
+from django.conf import settings
 from django.db import InterfaceError, OperationalError, transaction
 from django.db.models.functions import Coalesce
 
@@ -24,7 +25,7 @@ from watchword.core.assurance import Evidence
 from watchword.core.codes import LONGEST_TYPED, normal_app_password
 from watchword.core.database_errors import name_of_trouble
 from watchword.core.factors import Accepted, Held, Rejected
-from watchword.core.names import NotASignInName, ascii_name, can_be_name, name_key, without_detail
+from watchword.core.names import NotASignInName, ascii_name, can_be_name, name_key, with_domain, without_detail
 from watchword.core.policy import Door, FactorKind, MfaState, Policy, Standing
 from watchword.core.restrictions import Misfit, Restrictions
 from watchword.core.signin import Account, Allow, Attempt, Because, Decision, Deny, decide
@@ -385,7 +386,7 @@ def _people(names: Sequence[str]) -> dict[str, User]:
 
 def _key(name: str) -> str | None:
     try:
-        return name_key(name)
+        return name_key(with_domain(name, settings.WATCHWORD_DEFAULT_DOMAIN))
     except NotASignInName:
         return None
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import assert_never
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 
@@ -15,7 +16,7 @@ from watchword.audit.record import Origin, record
 from watchword.core.assurance import Evidence
 from watchword.core.codes import LONGEST_TYPED
 from watchword.core.factors import Held, Reason, Rejected
-from watchword.core.names import name_key
+from watchword.core.names import name_key, with_domain
 from watchword.core.policy import SECOND_FACTORS, FactorKind, MfaState, Way
 from watchword.core.signin import Allow, AskFor, Because, Decision, Deny, SetUpFirst, decide
 from watchword.directory.models import SignInName, User
@@ -79,7 +80,7 @@ def begin(
     The same for known, blocked and unknown names. Raises NotASignInName where the text can't be a name at all, and
     TooManyBegun where its source has begun too many.
     """
-    key = name_key(name)
+    key = name_key(with_domain(name, settings.WATCHWORD_DEFAULT_DOMAIN))
     typed_names.count(origin.address, browser=browser, now=now)
     found = SignInName.objects.filter(key=key).select_related("user__organisation").first()
     return new_attempt(

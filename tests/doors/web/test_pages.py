@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from django.conf import LazySettings
 from django.test import Client
 from django.urls import reverse
 
@@ -383,3 +384,17 @@ def test_the_policy_of_the_pages_allows_no_foreign_or_inline_code(client: Client
     assert "unsafe" not in policy
     assert "frame-ancestors 'none'" in policy
     assert not re.search(r"<script(?![^>]*src=)|style=|onclick=", page.content.decode())
+
+
+@pytest.mark.parametrize("typed", ["alice", "Alice Ahlberg <alice@harbour.example>;"])
+def test_a_name_is_read_as_people_paste_it(client: Client, world: World, settings: LazySettings, typed: str) -> None:
+    settings.WATCHWORD_DEFAULT_DOMAIN = "harbour.example"
+    assert client.post("/sign-in/", {"name": typed, "next": ""}).status_code == 302
+    answer = client.post("/sign-in/password/", {"answer": world.passwords["alice"]})
+    assert answer["Location"] == "/sign-in/prove/"
+
+
+def test_a_name_without_domain_is_refused_where_there_is_no_default(client: Client, world: World) -> None:
+    answer = client.post("/sign-in/", {"name": "alice", "next": ""})
+    assert answer.status_code == 200
+    assert "There is a problem" in answer.content.decode()

@@ -89,6 +89,7 @@ class Site:
             "WATCHWORD_KEYS": KEYS,
             "WATCHWORD_DATABASE_URL": database_url,
             "WATCHWORD_PUBLIC_URL": "https://watchword.harbour.example",
+            "WATCHWORD_DEFAULT_DOMAIN": "harbour.example",
             "WATCHWORD_TRUSTED_PROXIES": "127.0.0.1",
             "WATCHWORD_MAIL_SOCKET_DIRECTORY": str(self.sockets),
             "WATCHWORD_MAIL_SOCKET_OWNER": ":postfix",

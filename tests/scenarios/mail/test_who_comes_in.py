@@ -40,6 +40,12 @@ def test_enforced_means_app_password_alone(site: Site, world: World) -> None:
     assert heard(site, ALICE, world.passwords["alice"]) == {REFUSED}
 
 
+def test_a_name_without_its_domain_is_one_of_the_default_domain(site: Site, world: World) -> None:
+    assert heard(site, "alice", world.alices_app_password) == {IN}
+    assert heard(site, "alice", world.passwords["alice"]) == {REFUSED}
+    assert heard(site, "mallory", world.alices_app_password) == {REFUSED}
+
+
 def test_curl_comes_in_with_an_app_password_and_not_with_the_account_password(site: Site, world: World) -> None:
     allowed, refused = (
         curl(site, ALICE, secret, "") for secret in (world.alices_app_password, world.passwords["alice"])
