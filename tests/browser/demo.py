@@ -51,7 +51,7 @@ def running_demo(home: Path, *options: str, **variables: str) -> Iterator[Demo]:
         [
             sys.executable,
             "-m",
-            "watchword.config.command",
+            "watchword.cli.main",
             "demo",
             f"--web-port={web}",
             f"--imap-port={imap}",
