@@ -23,13 +23,13 @@ COME_IN = f'O{{"password": null, "nopassword": "y", "user": "{ALICE}"}}'
 type Scene = Callable[[Path, FakeChecks], Awaitable[None]]
 
 
-def play(scene: Scene, folder: Path, **wishes: object) -> FakeChecks:
+def play(scene: Scene, folder: Path, **config: object) -> FakeChecks:
     """Run the daemon, then one scene; afterwards the daemon must stop in order and leave no socket behind."""
     checks = FakeChecks()
 
     async def stage() -> None:
         ready = asyncio.Event()
-        plan = Plan(folder=folder, **wishes)  # type: ignore[arg-type]
+        plan = Plan(folder=folder, **config)  # type: ignore[arg-type]
         daemon = asyncio.create_task(serve(plan, checks, RING, ready=lambda _places: ready.set()))
         async with asyncio.timeout(20):
             await ready.wait()

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_GET, require_POST
 from watchword.core.usernames import NotASignInName
 from watchword.doors.web import reasons
 from watchword.doors.web.next_address import safe_next
-from watchword.signin import cookies, flow, sessions
+from watchword.signin import attempts, cookies, flow, sessions
 from watchword.signin.attempt_limits import TooManyBegun
 from watchword.signin.middleware import origin_of, session_or_none
 
@@ -51,7 +51,7 @@ def name(request: HttpRequest) -> HttpResponse:
     if request.method == "GET" and request.user.is_authenticated:
         return HttpResponseRedirect(next_url)
     is_over = "over" in request.GET
-    typed = flow.typed_name(cookies.attempt_token(request)) if is_over else ""
+    typed = attempts.typed_name(cookies.attempt_token(request)) if is_over else ""
     form = NameForm(request.POST or None, initial={"name": typed})
     status = 200
     if request.method == "POST" and form.is_valid():
