@@ -4,11 +4,15 @@ PY ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+EXTRAS := demo phones postgres
+RUNS_ON := requirements.txt $(EXTRAS:%=requirements-%.txt)
+BUILD_TOOLS := $(CURDIR)/$(VENV)/build-tools
 WORKERS ?= 2
 RESET ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help pictures demo test test-core test-postgresql test-scenarios test-phones test-browser check fix bench faults fuzz requirements clean
+.PHONY: help pictures demo test test-core test-postgresql test-scenarios test-phones test-browser check fix bench faults fuzz requirements dist clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -25,16 +29,17 @@ $(BIN)/python:
 	@echo "Making $(VENV) with $$($(PY) --version)."
 	@$(PY) -m venv $(VENV)
 
-$(VENV)/.installed: requirements.txt requirements-source.txt pyproject.toml | $(BIN)/python
+# The build tools lie in a folder that only the build sees: what runs has none.
+$(VENV)/.installed: $(RUNS_ON) requirements-build.txt pyproject.toml | $(BIN)/python
 	@echo "Installing what Watchword runs on."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --no-build-isolation -r requirements-source.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(PIP_INSTALL) --require-hashes --only-binary :all: $(addprefix -r ,$(RUNS_ON))
+	@$(PIP_INSTALL) --require-hashes --only-binary :all: --upgrade --target $(BUILD_TOOLS) -r requirements-build.txt
+	@PYTHONPATH=$(BUILD_TOOLS) $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 	@echo "Installing what tests and checks need."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements-dev.txt
+	@$(PIP_INSTALL) --require-hashes --only-binary :all: -r requirements-dev.txt
 	@touch $@
 
 # Try it ---------------------------------------------------------------------------------------------------------------
@@ -105,10 +110,23 @@ pictures: $(VENV)/.installed-dev ## take the pictures of the documentation anew,
 
 # Look after it --------------------------------------------------------------------------------------------------------
 
-requirements: ## pin requirements*.in anew, with hashes (needs uv)
+# One resolution for all, so that tests run on what is shipped; each file by itself is enough for its extra.
+requirements: ## pin what pyproject.toml and requirements-*.in ask for, with hashes (needs uv)
 	@command -v uv >/dev/null || { echo "This needs uv: pip install uv" >&2; exit 1; }
-	@for name in requirements requirements-source requirements-dev; do uv pip compile --quiet --upgrade --universal --python-version 3.12 \
-	  --generate-hashes --no-annotate --no-header --no-emit-index-url $$name.in -o $$name.txt || exit 1; done
+	@pin="uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-annotate --no-header --no-emit-index-url"; \
+	$$pin --upgrade pyproject.toml requirements-dev.in --all-extras -o requirements-dev.txt && \
+	$$pin --upgrade requirements-build.in -o requirements-build.txt && \
+	$$pin --upgrade -c requirements-dev.txt pyproject.toml -o requirements.txt && \
+	for extra in $(EXTRAS); do \
+	  $$pin --upgrade -c requirements-dev.txt pyproject.toml --extra $$extra -o requirements-$$extra.txt || exit 1; done
+
+# The wheel is made from the sdist, so that whoever builds from the sdist gets the same.
+dist: $(VENV)/.installed ## build sdist and wheel into dist; docs/release.md says what follows
+	@rm -rf build dist && mkdir dist
+	@export PYTHONPATH=$(BUILD_TOOLS) SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null || date +%s) && \
+	$(BIN)/python -c 'from setuptools.build_meta import build_sdist; build_sdist("dist")' >/dev/null && \
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist dist/*.tar.gz
+	@ls dist
 
 clean: ## remove what was installed and what tests left; the demo's data too
 	@rm -rf $(VENV) .demo .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info test-results

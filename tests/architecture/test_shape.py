@@ -3,6 +3,7 @@
 import ast
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -111,14 +112,39 @@ def test_the_tree_names_no_machine_and_no_registry() -> None:
     assert found == []
 
 
-def test_the_requirements_are_pinned_by_hash_and_name_no_host() -> None:
-    for name in ("requirements.txt", "requirements-dev.txt"):
-        text = (ROOT / name).read_text()
-        pinned = re.findall(r"^[a-z0-9._-]+==", text, re.MULTILINE)
-        assert len(pinned) > 20
-        # Each requirement ends in a line with a hash, and nothing else stands in the file.
-        for line in text.splitlines():
-            assert re.fullmatch(r"[a-z0-9._-]+==[\w.]+( ; [^\\]+)? \\|    --hash=sha256:[0-9a-f]{64}( \\)?", line), line
-    pins = [set(re.findall(r"^([a-z0-9._-]+==[\w.]+)", (ROOT / name).read_text(), re.MULTILINE))
-            for name in ("requirements.txt", "requirements-dev.txt")]  # fmt: skip
-    assert pins[0] <= pins[1], "tests run on what is shipped"
+LOCKS = ["requirements.txt", *(f"requirements-{name}.txt" for name in ("demo", "phones", "postgres", "build", "dev"))]
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_the_requirements_are_pinned_by_hash_and_name_no_host(name: str) -> None:
+    text = (ROOT / name).read_text()
+    assert re.search(r"^[a-z0-9._-]+==", text, re.MULTILINE)
+    # Each requirement ends in a line with a hash, and nothing else stands in the file.
+    for line in text.splitlines():
+        assert re.fullmatch(r"[a-z0-9._-]+==[\w.]+( ; [^\\]+)? \\|    --hash=sha256:[0-9a-f]{64}( \\)?", line), line
+
+
+def _pins(name: str) -> set[str]:
+    return set(re.findall(r"^([a-z0-9._-]+==[\w.]+)", (ROOT / name).read_text(), re.MULTILINE))
+
+
+def test_tests_run_on_what_is_shipped() -> None:
+    for name in LOCKS[:-2]:
+        assert _pins("requirements.txt") <= _pins(name) <= _pins("requirements-dev.txt")
+
+
+def test_what_runs_holds_no_build_tools() -> None:
+    tools = {"setuptools", "wheel", "pip", "build"}
+    for name in LOCKS:
+        assert (name == "requirements-build.txt") == bool(tools & {pin.partition("==")[0] for pin in _pins(name)})
+
+
+def test_every_requirement_is_pinned_in_the_file_of_its_extra() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    for name, asked in {"": project["dependencies"], **extras}.items():
+        pinned = {pin.partition("==")[0] for pin in _pins(f"requirements-{name}.txt" if name else "requirements.txt")}
+        wanted = {re.split(r"[\[~=<>; ]", line)[0].lower() for line in asked}
+        assert wanted <= pinned, name
+        if name:
+            assert not wanted & {pin.partition("==")[0] for pin in _pins("requirements.txt")}, name

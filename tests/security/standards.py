@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import itertools
 import re
+import tomllib
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -110,12 +112,9 @@ def purposes() -> set[str]:
 
 def dependencies() -> list[str]:
     """Return what runs beside Watchword's own code."""
-    lines = [line for name in ("requirements.in", "requirements-source.in") for line in _lines(ROOT / name)]
-    return sorted((re.split(r"[\[~=<>; ]", line)[0] for line in lines), key=str.casefold)
-
-
-def _lines(path: Path) -> Iterator[str]:
-    return (line for line in path.read_text().splitlines() if line and not line.startswith("#"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    asked = [*project["dependencies"], *itertools.chain(*project["optional-dependencies"].values())]
+    return sorted((re.split(r"[\[~=<>; ]", line)[0] for line in asked), key=str.casefold)
 
 
 def _constants(tree: ast.Module) -> Iterator[tuple[str, str]]:

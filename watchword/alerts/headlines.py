@@ -178,7 +178,7 @@ _NAMES = {
     **_HEADLINES,
     Rule.OLD_PASSWORD_TRIED: gettext_lazy("A device tries an old password"),
     Rule.PASSWORD_IN_MAIL: gettext_lazy("Account password in a mail program"),
-    Rule.APP_PASSWORD_ELSEWHERE: gettext_lazy("App password used from a new place"),
+    Rule.APP_PASSWORD_ELSEWHERE: gettext_lazy("App password used from a new network"),
     Rule.APP_PASSWORD_REVOKED: gettext_lazy("A device tries a deleted app password"),
     Rule.APP_PASSWORD_CREATED: gettext_lazy("New app password"),
     Rule.NEW_BROWSER: gettext_lazy("Sign-in from a new browser"),

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from ipaddress import IPv6Address, ip_address, ip_network
 from uuid import UUID
 
 from watchword.alerts.models import Place
 from watchword.audit import geoip
+from watchword.audit.events import EventKind
+from watchword.audit.models import Event
+
+NEW_FOR = timedelta(days=1)
+"""A network stays new for a day after the first sign-in from it: what a thief does next is told as new, too."""
+SIGN_INS_LOOKED_AT = 500
 
 
 def network_of(address: str) -> str:
@@ -30,6 +36,25 @@ def is_new(credential_id: UUID, address: str, before: str, *, now: datetime) -> 
     """
     learn(credential_id, before, now=now)
     return learn(credential_id, address, now=now)
+
+
+def is_new_for_event(event: Event) -> bool:
+    """Whether the network of an event's address is new for the account that acted; False where it can't be said.
+
+    New means that none of its last sign-ins, a day ago or before, came from there. One indexed query.
+    """
+    network = network_of(event.address)
+    account = event.actor_id or event.subject_id
+    if not network or account is None:
+        return False
+    if event.door == "mail" and event.kind == EventKind.SIGN_IN_ALLOWED:
+        # A warning about such an event is one of an app password that was used from its network for the first time.
+        return True
+    earlier = Event.objects.filter(
+        subject_id=account, id__lt=event.pk, kind=EventKind.SIGN_IN_ALLOWED, at__lt=event.at - NEW_FOR
+    ).order_by("-id")
+    addresses = earlier.values_list("address", flat=True)[:SIGN_INS_LOOKED_AT]
+    return network not in {network_of(address) for address in addresses}
 
 
 def learn(credential_id: UUID, address: str, *, now: datetime) -> bool:

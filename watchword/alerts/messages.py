@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
+from watchword.alerts import known_networks
 from watchword.alerts.models import Notice
 from watchword.alerts.rules import Rule
 from watchword.alerts.texts import service_of, words_of
@@ -35,8 +36,7 @@ def facts_of(event: Event) -> list[tuple[str, str]]:
     at = timezone.localtime(event.at)
     facts = [(_("When"), date_format(at, "j F Y, H:i") + f" ({at.tzname()})")]
     if event.address:
-        country = geoip.country_of(event.address)
-        facts.append((_("From"), f"{event.address} ({country})" if country else event.address))
+        facts.append((_("From"), _address_in_words(event)))
     if event.door == "console":
         facts.append((_("Done by"), _("%(who)s on the server's console") % {"who": event.agent}))
     elif event.agent:
@@ -46,6 +46,16 @@ def facts_of(event: Event) -> list[tuple[str, str]]:
     if event.actor_id is not None and event.actor_id != event.subject_id:
         facts.append((_("Done by"), event.actor_name))
     return facts
+
+
+def _address_in_words(event: Event) -> str:
+    """Return an address with its country or, where no file knows that, with its network if that is a new one."""
+    if country := geoip.country_of(event.address):
+        return f"{event.address} ({country})"
+    if known_networks.is_new_for_event(event):
+        network = known_networks.network_of(event.address)
+        return _("%(address)s (a new network, %(network)s)") % {"address": event.address, "network": network}
+    return event.address
 
 
 def mail_of(notice: Notice, event: Event, to: str, link: str) -> EmailMessage:

@@ -70,7 +70,7 @@ def _in_browser(_event: Event) -> Words:
 
 def _elsewhere(event: Event) -> Words:
     return Words(
-        _("Your app password was used from a new place"),
+        _("Your app password was used from a new network"),
         _("The app password “%(name)s” was used from a network where it was never used before.")
         % {"name": _name(event)},
         _(

@@ -1,26 +1,83 @@
-"""The country of an address, from a file on this machine; nothing is asked over the network."""
+"""The country of an address, from the operator's own file in MaxMind's format; nothing is asked over the network.
+
+GeoLite2 Country and DB-IP Country Lite have this layout. Without a file no address has a country.
+"""
 
 from __future__ import annotations
 
+import logging
 from functools import cache
 from ipaddress import ip_address
-from typing import Any
+from itertools import islice
+from pathlib import Path
+
+import maxminddb
+from django.conf import settings
+from maxminddb import InvalidDatabaseError, Reader
+
+RECORDS_LOOKED_AT = 1000
+"""How many records of a file are read at the start: what holds cities, networks or names shows it in the first."""
+_DAMAGED = (InvalidDatabaseError, ValueError, TypeError, KeyError, RecursionError)
+"""What the reader raises for octets that are no database."""
+
+logger = logging.getLogger(__name__)
 
 
 def country_of(address: str) -> str:
-    """Return the ISO 3166-1 code of the country of an address as far as the file knows it, else nothing."""
+    """Return the ISO 3166-1 code of the country of an address; empty where the file does not know it."""
     try:
-        if not ip_address(address).is_global:
-            return ""
+        parsed = ip_address(address)
     except ValueError:
         return ""
-    code: str = _table().lookup(address).country_code
-    return code if len(code) == 2 and code.isalpha() else ""  # noqa: PLR2004  (ISO 3166-1 alpha-2)
+    mapped = getattr(parsed, "ipv4_mapped", None)
+    reader = _reader(settings.WATCHWORD_COUNTRIES_FILE)
+    if reader is None:
+        return ""
+    try:
+        return _country_in(reader.get(str(mapped or parsed)))
+    except _DAMAGED as error:
+        # A hint must never cost a sign-in or a warning: the file was sound at the start as far as it was read.
+        _say_once(type(error).__name__)
+        return ""
+
+
+def why_not_usable(file: Path) -> str:
+    """Return what is wrong with a countries file, in words for the operator; empty where nothing is."""
+    try:
+        with _opened(file) as reader:
+            found = any(_country_in(record) for _network, record in islice(reader, RECORDS_LOOKED_AT))
+    except OSError as error:
+        return f"it can't be read ({error.strerror or type(error).__name__})"
+    except _DAMAGED:
+        return "it is not a whole MaxMind DB file (.mmdb, unpacked)"
+    return "" if found else "it names no countries, as GeoLite2 Country and DB-IP Country Lite do (country, iso_code)"
+
+
+def _opened(file: Path) -> Reader:
+    # In memory: a mapped file that is overwritten in place ends the process (SIGBUS), and the file has only 10 MB.
+    return maxminddb.open_database(file, maxminddb.MODE_MEMORY)
 
 
 @cache
-def _table() -> Any:
-    from django.conf import settings
-    from geoip2fast import GeoIP2Fast
+def _reader(file: str) -> Reader | None:
+    """Return the reader of a file, once for each process; None where no file is set or it has become unusable."""
+    if not file:
+        return None
+    try:
+        return _opened(Path(file))
+    except (OSError, *_DAMAGED) as error:
+        logger.warning("the countries file can't be used: %s", type(error).__name__)
+        return None
 
-    return GeoIP2Fast(geoip2fast_data_file=settings.WATCHWORD_COUNTRIES_FILE or "geoip2fast-ipv6.dat.gz")
+
+@cache
+def _say_once(trouble: str) -> None:
+    logger.warning("the countries file is damaged at one place or more: %s", trouble)
+
+
+def _country_in(record: object) -> str:
+    country = record.get("country") if isinstance(record, dict) else None
+    code = country.get("iso_code") if isinstance(country, dict) else None
+    if isinstance(code, str) and len(code) == 2 and code.isascii() and code.isalpha():  # noqa: PLR2004  (ISO 3166-1)
+        return code.upper()
+    return ""

@@ -67,6 +67,11 @@ def _phones(arguments: Sequence[str]) -> int:
 
 
 def _demo(arguments: Sequence[str]) -> int:
+    from watchword.config.extras import why_not_installed
+
+    if reason := why_not_installed("demo"):
+        print(f"watchword demo: {reason}", file=sys.stderr)
+        return 1
     os.environ.setdefault("WATCHWORD_DEMO", "yes")
     return run_management_command("demo", arguments)
 

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core import checks
 from django.utils.module_loading import import_string
 
+from watchword.audit import geoip
 from watchword.config.addresses import is_loopback
 from watchword.config.databases import SQLITE
 from watchword.core.keyring import KeyRing
@@ -125,3 +126,16 @@ def the_file_of_breached_passwords_is_sorted(
         return []
     hint = "WATCHWORD_BREACHED_PASSWORDS_FILE wants sorted lines of SHA-1; see docs/admin/service-settings.md."
     return [checks.Error(f"The file of breached passwords can't be used: {reason}.", hint=hint, id="watchword.E029")]
+
+
+@checks.register(checks.Tags.compatibility)
+def the_countries_file_is_a_country_database(
+    app_configs: Sequence[AppConfig] | None, **_options: Any
+) -> list[checks.Error]:
+    """Otherwise the first warning would find that the file is damaged, or names no countries."""
+    file = settings.WATCHWORD_COUNTRIES_FILE
+    reason = geoip.why_not_usable(Path(file)) if file else ""
+    if not reason:
+        return []
+    hint = "Set WATCHWORD_COUNTRIES_FILE to a country database, or unset it; see docs/operating/warnings.md."
+    return [checks.Error(f"The countries file can't be used: {reason}.", hint=hint, id="watchword.E030")]

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit
 
 from watchword.config.addresses import is_loopback
+from watchword.config.extras import how_to_install
 
 SQLITE = "watchword.config.sqlite"
 """Our backend, as Django names it."""
@@ -41,9 +42,13 @@ def _sqlite(url: str) -> Mapping[str, object]:
 
 
 def _postgresql(url: str) -> Mapping[str, object]:
-    import psycopg
-    from psycopg.conninfo import conninfo_to_dict
-
+    try:
+        import psycopg
+        from psycopg.conninfo import conninfo_to_dict
+    except ImportError:
+        raise DatabaseUrlError(
+            f"names PostgreSQL, which needs the extra postgres (psycopg): {how_to_install('postgres')}"
+        ) from None
     try:
         config = {key: str(value) for key, value in conninfo_to_dict(url).items()}
     except psycopg.ProgrammingError:

@@ -40,7 +40,7 @@ VARIABLES: Mapping[str, str] = {
     **mail_door.VARIABLES,
     **mail_sending.VARIABLES,
     "BREACHED_PASSWORDS_FILE": "stolen passwords as sorted SHA-1 lines, refused as new ones; absolute",
-    "COUNTRIES_FILE": "a newer geoip2fast file (.dat.gz), for the countries of addresses; absolute",
+    "COUNTRIES_FILE": "GeoLite2 Country or DB-IP Country Lite (.mmdb), for the countries of addresses; absolute",
     "TIME_ZONE": "a time zone's name, such as Europe/Paris; UTC if not set",
     "LANGUAGE": f"one of {', '.join(LANGUAGES)}",
     "LOG_LEVEL": f"one of {', '.join(LOG_LEVELS)}",

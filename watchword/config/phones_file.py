@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from watchword.config.extras import why_not_installed
 from watchword.config.secret_files import SecretFileError, read_secret_file
 from watchword.core.keyring import KeyRing, KeyRingError
 from watchword.core.policy import Channel
@@ -57,10 +58,12 @@ def open_secret(text: str, ring: KeyRing) -> str:
 
 def phones_of(path: str, ring: KeyRing) -> Phones:
     """Return what a phones file says, or what is wrong with it; empty where there is none."""
-    from watchword.messaging.gateways.sim_swap import SimSwapConfig
-
     if not path:
         return Phones()
+    if reason := why_not_installed("phones"):
+        return Phones(problems=(reason,))
+    from watchword.messaging.gateways.sim_swap import SimSwapConfig
+
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

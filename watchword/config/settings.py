@@ -1,6 +1,7 @@
 """Django's settings, made from the operator's environment."""
 
 import os
+from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -37,7 +38,10 @@ WATCHWORD_MAIL_SOCKET_DIRECTORY = ENVIRONMENT.mail_socket_directory
 WATCHWORD_MAIL = ENVIRONMENT.mail
 WATCHWORD_MAIL_FROM = ENVIRONMENT.mail_sending.sender or "Watchword <watchword@localhost>"
 WATCHWORD_CAN_MAIL = ENVIRONMENT.demo or bool(ENVIRONMENT.mail_sending.host)
-WATCHWORD_COUNTRIES_FILE = ENVIRONMENT.countries_file
+# The demo's own knows nothing but networks for documentation.
+WATCHWORD_COUNTRIES_FILE = ENVIRONMENT.countries_file or (
+    str(Path(__file__).parents[1] / "demo/data/countries.mmdb") if ENVIRONMENT.demo else ""
+)
 WATCHWORD_BREACHED_PASSWORDS_FILE = ENVIRONMENT.breached_passwords_file
 WATCHWORD_SECURE_COOKIES = ENVIRONMENT.https
 # RFC 6265bis section 4.1.3.2: a browser takes a __Host- cookie only over TLS, and for this very host alone.

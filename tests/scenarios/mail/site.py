@@ -196,11 +196,11 @@ def why_not_here() -> str | None:
     return None
 
 
-def wait_until(is_so: Callable[[], bool]) -> float:
-    """Wait until something is so and return how many seconds that took; fails after PATIENCE_SECONDS."""
+def wait_until(is_so: Callable[[], bool], *, patience: float = PATIENCE_SECONDS) -> float:
+    """Wait until something is so and return how many seconds that took; fails after ``patience`` seconds."""
     begin = time.monotonic()
     while not is_so():
-        assert time.monotonic() - begin < PATIENCE_SECONDS, "it did not happen"
+        assert time.monotonic() - begin < patience, "it did not happen"
         time.sleep(0.01)
     return time.monotonic() - begin
 

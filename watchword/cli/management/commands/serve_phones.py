@@ -6,8 +6,6 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from watchword.cli.messaging_worker import serve_phones
-
 
 class Command(BaseCommand):
     """Keeps carriers open until a polite signal comes."""
@@ -18,6 +16,9 @@ class Command(BaseCommand):
         """Serve until told to stop."""
         if not settings.WATCHWORD_PHONES.gateways:
             raise CommandError("WATCHWORD_PHONES_FILE is not set: there is no carrier to keep open.")
+        # It imports what the extra `phones` brings, and carriers are there only where that is installed.
+        from watchword.cli.messaging_worker import serve_phones
+
         asyncio.run(serve_phones(settings.WATCHWORD_PHONES, settings.WATCHWORD_HOME, ready=self._say_ready))
 
     def _say_ready(self) -> None:

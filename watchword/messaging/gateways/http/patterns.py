@@ -6,8 +6,10 @@ The standard library's can take hours for one line, and what a provider answers 
 from __future__ import annotations
 
 from functools import cache
+from typing import TYPE_CHECKING
 
-import re2
+if TYPE_CHECKING:
+    import re2
 
 LONGEST_PATTERN = 200
 _MEMORY = 1 << 20
@@ -16,6 +18,9 @@ _MEMORY = 1 << 20
 @cache
 def compiled(pattern: str) -> re2._Regexp[str]:
     """Return a pattern that can be searched for; raises ValueError in plain words."""
+    # Comes with the extra `phones`; the pages that take providers' reports are there without it.
+    import re2
+
     options = re2.Options()
     options.log_errors = False
     options.max_mem = _MEMORY

@@ -1,0 +1,24 @@
+"""The wheel on Debian 13, with Debian's own Python and as a user without any rights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.scenarios.installed import debian
+from tests.scenarios.installed.builds import Release
+from tests.scenarios.installed.installation import first_steps, play_demo
+
+pytestmark = pytest.mark.scenario
+
+
+def test_on_debian_13_an_ordinary_user_gets_to_a_page_and_to_the_demo(release: Release, tmp_path: Path) -> None:
+    try:
+        with debian.installed(release, tmp_path) as installation:
+            who = installation.python("import os, sys; print(os.getuid(), *sys.version_info[:2], sys.base_prefix)")
+            assert who == f"{debian.NOBODY} 3 13 /usr\n"
+            first_steps(installation)
+            play_demo(installation.with_home("demo"))
+    except debian.NotHere as reason:
+        pytest.skip(f"LEFT OUT, the wheel on Debian 13: {reason}")

@@ -1,0 +1,22 @@
+"""What needs more than the base installation, and the sentence that names the extra to install."""
+
+from collections.abc import Mapping
+from importlib.util import find_spec
+
+MODULES: Mapping[str, tuple[str, ...]] = {
+    "demo": ("aiosmtpd", "pymap"),
+    "phones": ("aiortp", "aiosipua", "audioop", "httpcore", "re2"),
+    "postgres": ("psycopg",),
+}
+"""The modules that each extra of pyproject.toml brings."""
+
+
+def why_not_installed(extra: str) -> str:
+    """Return which modules of an extra are missing and how to install them; empty where all are there."""
+    missing = [module for module in MODULES[extra] if find_spec(module) is None]
+    return f"needs the extra {extra} ({', '.join(missing)}): {how_to_install(extra)}" if missing else ""
+
+
+def how_to_install(extra: str) -> str:
+    """Return the command that installs an extra."""
+    return f"pip install 'watchword[{extra}]'"
