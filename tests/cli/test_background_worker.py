@@ -16,7 +16,7 @@ from tests.world import World
 from watchword.audit import hash_chain
 from watchword.audit.models import Seal
 from watchword.cli import background_worker
-from watchword.config.smtp import SmtpSettings
+from watchword.config.parsers import SmtpConfig
 
 
 def test_one_round_hears_sends_and_seals(world: World) -> None:
@@ -107,14 +107,14 @@ def test_verify_misses_a_seal_that_somebody_kept(world: World) -> None:
 def test_a_mail_server_elsewhere_is_spoken_to_in_private() -> None:
     options = good(
         WATCHWORD_SMTP_URL="smtp://post:p%40ss@mail.example.org", WATCHWORD_SENDER="Watchword <w@example.org>"
-    ).mail_sending
+    ).smtp
     assert (options.host, options.port, options.user, options.password) == ("mail.example.org", 587, "post", "p@ss")
     assert (options.starttls, options.tls) == (True, False)
     assert "p@ss" not in repr(options)
-    local = good(WATCHWORD_SMTP_URL="smtp://127.0.0.1:25", WATCHWORD_SENDER="w@example.org").mail_sending
+    local = good(WATCHWORD_SMTP_URL="smtp://127.0.0.1:25", WATCHWORD_SENDER="w@example.org").smtp
     assert (local.starttls, local.tls, local.port) == (False, False, 25)
-    assert good(WATCHWORD_SMTP_URL="smtps://mail.example.org", WATCHWORD_SENDER="w@example.org").mail_sending.tls
-    assert good().mail_sending == SmtpSettings()
+    assert good(WATCHWORD_SMTP_URL="smtps://mail.example.org", WATCHWORD_SENDER="w@example.org").smtp.tls
+    assert good().smtp == SmtpConfig()
 
 
 @pytest.mark.parametrize("url", ["mail.example.org", "https://mail.example.org", "smtp://", "smtp://host:port"])
@@ -125,4 +125,4 @@ def test_a_mail_server_that_is_none_is_named_without_its_password(url: str) -> N
 def test_a_sender_is_needed_and_must_be_one() -> None:
     assert "WATCHWORD_SENDER is not set" in only_problem(WATCHWORD_SMTP_URL="smtp://127.0.0.1")
     assert "WATCHWORD_SENDER holds no mail address" in only_problem(WATCHWORD_SENDER="Watchword")
-    assert "WATCHWORD_COUNTRIES_FILE" in only_problem(WATCHWORD_COUNTRIES_FILE="relative.dat.gz")
+    assert "WATCHWORD_COUNTRIES_FILE" in only_problem(WATCHWORD_COUNTRIES_FILE="relative.mmdb")

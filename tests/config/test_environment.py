@@ -5,8 +5,16 @@ from pathlib import Path
 import pytest
 
 from tests.environment import KEYS
-from watchword.config.environment import Environment, Problem, read_environment
-from watchword.config.secret_files import SecretFileError, read_secret_file
+from watchword.config import setting_definitions as definitions
+from watchword.config.environment import (
+    Environment,
+    Problem,
+    SecretFileError,
+    read_environment,
+    read_secret_file,
+    read_setting,
+)
+from watchword.config.parsers import InvalidSetting
 
 GOOD = {
     "WATCHWORD_HOME": "/srv/watchword",
@@ -159,6 +167,16 @@ def test_a_broken_database_address_is_refused_without_its_password(url: str) -> 
     assert "hunter2" not in said
 
 
+@pytest.mark.parametrize("password", ["hunter2/", "hunter2#", "hunter2?", "1/hunter2"])
+def test_a_password_with_a_sign_that_was_not_encoded_is_no_part_of_a_message(password: str) -> None:
+    for name, url in [
+        ("DATABASE_URL", f"postgresql://watch:{password}@db/people"),
+        ("SMTP_URL", f"smtp://watch:{password}@mail.example"),
+    ]:
+        found = read_environment({**GOOD, f"WATCHWORD_{name}": url, "WATCHWORD_SENDER": "w@example.org"})
+        assert "hunter2" not in (repr(found) if isinstance(found, list) else "")
+
+
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///", "sqlite://host/file", "sqlite:///folder/", "sqlite:///a?b"])
 def test_a_sqlite_address_names_one_absolute_file(url: str) -> None:
     assert "sqlite:///absolute/path" in only_problem(WATCHWORD_DATABASE_URL=url)
@@ -273,6 +291,59 @@ def test_a_key_file_in_the_home_folder_that_others_can_read_is_refused_even_in_t
     assert "mode 0444" in str(found[0])
 
 
-def test_a_file_where_the_home_folder_should_be_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "home").touch()
-    assert "is not a folder" in only_problem(WATCHWORD_HOME=str(tmp_path / "home"))
+@pytest.mark.parametrize("name", ["HOME", "MAIL_SOCKET_DIRECTORY"])
+def test_a_file_where_a_folder_should_be_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").touch()
+    assert "is not a folder" in only_problem(**{f"WATCHWORD_{name}": str(tmp_path / "file")})
+
+
+def test_a_file_at_the_default_folder_is_a_mistake_beside_others(tmp_path: Path) -> None:
+    (tmp_path / ".local").mkdir()
+    (tmp_path / ".local/state").touch()
+    found = read_environment({"HOME": str(tmp_path), "XDG_STATE_HOME": "state", "WATCHWORD_HOME": "state"})
+    assert isinstance(found, list)
+    assert "WATCHWORD_HOME is not an absolute path" in str(found[0])
+
+
+def test_a_folder_with_signs_of_addresses_holds_its_own_database() -> None:
+    assert good(WATCHWORD_HOME="/srv/50%20?#").database["NAME"] == "/srv/50%20?#/watchword.sqlite3"
+
+
+def test_a_state_folder_that_is_not_absolute_is_ignored() -> None:
+    variables = {"WATCHWORD_DEMO": "yes", "HOME": "/home/alice", "XDG_STATE_HOME": "state"}
+    environment = read_environment(variables, read_secret=no_files)
+    assert isinstance(environment, Environment)
+    assert environment.home == Path("/home/alice/.local/state/watchword-demo")
+
+
+def test_an_empty_file_is_a_mistake_and_no_default(tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.touch(0o400)
+    found = read_environment({**GOOD, "WATCHWORD_TIME_ZONE_FILE": str(empty)})
+    assert isinstance(found, list)
+    assert [str(problem).partition(";")[0] for problem in found] == [
+        f"WATCHWORD_TIME_ZONE_FILE names {empty}, which is empty"
+    ]
+
+
+def test_a_value_that_is_wrong_in_a_file_names_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "level"
+    file.write_text("loud")
+    file.chmod(0o400)
+    found = read_environment({**GOOD, "WATCHWORD_LOG_LEVEL_FILE": str(file)})
+    assert isinstance(found, list)
+    assert str(found[0]).startswith(f"WATCHWORD_LOG_LEVEL is 'loud' (read from {file}); expected: one of DEBUG")
+
+
+def test_each_wrong_item_of_a_list_is_named() -> None:
+    said = only_problem(WATCHWORD_TRUSTED_PROXIES="proxy, 127.0.0.1, 0.0.0.0/0")
+    assert "'proxy', which is neither an address nor a network" in said
+    assert "'0.0.0.0/0', which is the whole internet" in said
+
+
+def test_one_setting_is_read_without_the_others(tmp_path: Path) -> None:
+    assert read_setting({"WATCHWORD_LISTEN": "127.0.0.1:9"}, definitions.LISTEN) == ("127.0.0.1", 9)
+    assert read_setting({"WATCHWORD_DEBUG": "perhaps"}, definitions.LISTEN) == ("127.0.0.1", 8000)
+    for variables in ({"WATCHWORD_LISTEN": "9"}, {"WATCHWORD_LISTEN_FILE": str(tmp_path / "none")}):
+        with pytest.raises(InvalidSetting, match="WATCHWORD_LISTEN"):
+            read_setting(variables, definitions.LISTEN)

@@ -16,7 +16,8 @@ import pytest
 from tests.environment import KEYS
 from watchword.cli.main import main
 from watchword.config import extras
-from watchword.config.databases import DatabaseUrlError, database_settings
+from watchword.config.databases import database_settings
+from watchword.config.parsers import InvalidSetting
 from watchword.config.phones_file import phones_of
 from watchword.core.keyring import KeyRing
 
@@ -79,7 +80,7 @@ def test_without_a_phones_file_no_library_for_phones_is_needed() -> None:
 
 @pytest.mark.usefixtures("only_the_base")
 def test_a_postgresql_address_without_psycopg_names_the_extra_and_hides_the_password() -> None:
-    with pytest.raises(DatabaseUrlError) as refused:
+    with pytest.raises(InvalidSetting) as refused:
         database_settings("postgresql://watchword:hunter2@localhost/watchword")
     assert str(refused.value) == (
         "names PostgreSQL, which needs the extra postgres (psycopg): pip install 'watchword[postgres]'"

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from watchword.cli.main import set_up_django
 from watchword.config import keyfile
+from watchword.config.environment import has_key_ring_in_variable
 from watchword.core.keyring import KeyRing
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def _columns() -> list[SealedColumn]:
 
 def _set_up(path: Path) -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "watchword.config.settings")
-    if "WATCHWORD_KEYS" not in os.environ:
+    if not has_key_ring_in_variable(os.environ):
         os.environ["WATCHWORD_KEYS_FILE"] = str(path)
     return set_up_django()
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from watchword.cli.key_retirement import give_up, retire
 from watchword.config import keyfile
-from watchword.config.environment import database_of, key_file_path
+from watchword.config.environment import has_key_ring_in_variable, key_file_path, read_setting
+from watchword.config.parsers import InvalidSetting
+from watchword.config.setting_definitions import DATABASE_URL
 
 ACTS = {
     "create": "make the file",
@@ -35,7 +37,7 @@ def keys(arguments: Sequence[str], variables: Mapping[str, str]) -> int:
     config = parser.parse_args(arguments)
     if (config.act in _WITH_ID) != bool(config.id):
         parser.error(f"{config.act} {'needs' if config.act in _WITH_ID else 'takes no'} key id")
-    if variables.get("WATCHWORD_KEYS") and config.file is None:
+    if has_key_ring_in_variable(variables) and config.file is None:
         parser.exit(
             1,
             "watchword keys: the ring is in WATCHWORD_KEYS, which this command can't change; name the file with "
@@ -59,7 +61,7 @@ def keys(arguments: Sequence[str], variables: Mapping[str, str]) -> int:
 
 
 def _create(path: Path, variables: Mapping[str, str]) -> int:
-    holds, doubt = keyfile.what_database_holds(database_of(variables))
+    holds, doubt = keyfile.what_database_holds(_database(variables))
     if holds and not path.exists():
         print(
             f"watchword keys: {holds} was sealed with a key ring, and a new one can't open it. "
@@ -72,6 +74,14 @@ def _create(path: Path, variables: Mapping[str, str]) -> int:
     if doubt:
         print(f"Whether the database is a new one could not be seen: {doubt}.")
     return 0
+
+
+def _database(variables: Mapping[str, str]) -> Mapping[str, object]:
+    """Return Django's entry for the database, without a key ring; empty where the setting is wrong."""
+    try:
+        return read_setting(variables, DATABASE_URL)
+    except InvalidSetting:
+        return {}
 
 
 def _carry_out(act: str, path: Path, key_id: str) -> None:

@@ -60,6 +60,12 @@ def _check(arguments: Sequence[str]) -> int:
     return check(arguments)
 
 
+def _settings(arguments: Sequence[str]) -> int:
+    from watchword.cli.settings_reference import settings
+
+    return settings(arguments, os.environ)
+
+
 def _phones(arguments: Sequence[str]) -> int:
     from watchword.cli.phones import phones
 
@@ -85,6 +91,7 @@ WORDS: Mapping[str, Word] = {
     "domain": Word("mail domains, and a further organisation: domain list|add|remove", management_command="domain"),
     "keys": Word("the key ring: keys create|list|rotate|use|retire|give-up", run=_keys),
     "check": Word("look for mistakes in the environment, the settings, the database and what is round it", run=_check),
+    "settings": Word("print what holds of every setting, and where it comes from", run=_settings),
     "mail-config": Word("print configuration for Dovecot or Postfix", management_command="mail_config"),
     "phones": Word("the phones file: phones check|seal", run=_phones),
     "verify": Word("look whether everything in the database is as it must be", management_command="verify"),
@@ -133,7 +140,7 @@ def usage() -> str:
     return (
         f"usage: watchword COMMAND [ARGUMENTS]\n\n{lines}\n\n"
         "`watchword help COMMAND` says more. Any other management command of Django works too.\n"
-        "Settings come from environment variables; `watchword check` names every mistake in them."
+        "Settings come from environment variables; `watchword settings` shows them, and names every mistake in them."
     )
 
 

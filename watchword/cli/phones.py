@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from watchword.config import keyfile
-from watchword.config.environment import key_file_path
+from watchword.config.environment import read_setting
+from watchword.config.parsers import InvalidSetting
 from watchword.config.phones_file import phones_of, seal
-from watchword.core.keyring import KeyRing, KeyRingError
+from watchword.config.setting_definitions import KEYS, PHONES_FILE, PUBLIC_URL
+from watchword.core.keyring import KeyRing
 from watchword.messaging.config_file import ConfiguredGateway
 from watchword.messaging.gateways.sip.config import SipConfig
 
@@ -31,23 +31,28 @@ def phones(arguments: Sequence[str], variables: Mapping[str, str]) -> int:
     parser.add_argument("--file", type=Path, help="the phones file (WATCHWORD_PHONES_FILE)")
     config = parser.parse_args(arguments)
     try:
-        ring = _ring(variables)
-    except (keyfile.KeyFileError, KeyRingError) as error:
+        ring = read_setting(variables, KEYS)
+        path = str(config.file or read_setting(variables, PHONES_FILE))
+    except InvalidSetting as error:
         print(f"watchword phones: {error}", file=sys.stderr)
+        return 1
+    if ring is None:
+        print("watchword phones: there is no key ring yet; the first start of the demo makes it.", file=sys.stderr)
         return 1
     if config.act == "seal":
         return _seal(ring)
-    path = str(config.file or variables.get("WATCHWORD_PHONES_FILE", ""))
     if not path:
         print("watchword phones: name the file with --file, or set WATCHWORD_PHONES_FILE.", file=sys.stderr)
         return 1
-    return _check(path, ring, variables.get("WATCHWORD_PUBLIC_URL", ""))
+    return _check(path, ring, _public_url(variables))
 
 
-def _ring(variables: Mapping[str, str]) -> KeyRing:
-    if text := variables.get("WATCHWORD_KEYS"):
-        return KeyRing.parse(text, random_source=os.urandom)
-    return keyfile.read(key_file_path(variables))
+def _public_url(variables: Mapping[str, str]) -> str:
+    """Return the address that providers call; empty where it is missing, for the file can be checked without."""
+    try:
+        return read_setting(variables, PUBLIC_URL)
+    except InvalidSetting:
+        return ""
 
 
 def _seal(ring: KeyRing) -> int:
@@ -97,7 +102,7 @@ def _notes(planned: ConfiguredGateway, ring: KeyRing, public_url: str) -> list[s
             return config.notes
         case HttpConfig(receipts=receipts) if receipts is not None and receipts.reference:
             # Who knows it can say that texts arrived: as secret as the provider's own account.
-            address = public_url.rstrip("/") + gateway_path(planned.route.name, ring)
+            address = public_url + gateway_path(planned.route.name, ring)
             return [f"tell the provider where its receipts go, and nobody else: {address}"]
         case _:
             return []

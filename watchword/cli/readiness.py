@@ -17,6 +17,7 @@ from watchword import __version__
 from watchword.audit import installation
 from watchword.audit.models import Release, SealingKey
 from watchword.config.databases import SQLITE
+from watchword.config.environment import has_key_ring_in_variable
 from watchword.core.database_errors import name_of_trouble
 
 PAUSES = (0.1, 0.3, 0.6)
@@ -94,7 +95,7 @@ def _path() -> Path:
 
 
 def _place_of_ring() -> str:
-    return "WATCHWORD_KEYS" if os.environ.get("WATCHWORD_KEYS") else str(settings.WATCHWORD_KEY_FILE)
+    return "WATCHWORD_KEYS" if has_key_ring_in_variable(os.environ) else str(settings.WATCHWORD_KEY_FILE)
 
 
 def _asked(question: Callable[[], str | None]) -> str | None:

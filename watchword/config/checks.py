@@ -11,8 +11,8 @@ from django.core import checks
 from django.utils.module_loading import import_string
 
 from watchword.audit import geoip
-from watchword.config.addresses import is_loopback
 from watchword.config.databases import SQLITE
+from watchword.config.parsers import is_loopback
 from watchword.core.keyring import KeyRing
 from watchword.factors.password.breach_file import why_not_usable
 

@@ -2,10 +2,10 @@
 
 import os
 from collections.abc import Mapping
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
-from watchword.config.addresses import is_loopback
 from watchword.config.extras import how_to_install
+from watchword.config.parsers import InvalidSetting, is_loopback
 
 SQLITE = "watchword.config.sqlite"
 """Our backend, as Django names it."""
@@ -13,14 +13,15 @@ _CONNECTION_SECONDS = 5
 _STORED_SECONDS = 60
 _LIBPQ_KNOWS_SYSTEM = 160_000
 """From this release on libpq can trust the certificates that the system trusts (sslrootcert=system)."""
-
-
-class DatabaseUrlError(ValueError):
-    """The address can't be used; the message never repeats it, for it may hold a password."""
+_SHOWN = frozenset(("connect_timeout", "sslmode", "sslrootcert", "sslcert", "target_session_attrs", "application_name"))
+"""The parameters whose values may be shown; the others may be secrets, such as sslpassword."""
 
 
 def database_settings(url: str) -> Mapping[str, object]:
-    """Django's entry for one database. `sqlite:///absolute/path` or any URI that libpq understands."""
+    """Return Django's entry for one database: `sqlite:///absolute/path` or any URI that libpq understands.
+
+    Raises InvalidSetting, which never repeats the address: it may hold a password.
+    """
     scheme = url.partition(":")[0]
     match scheme:
         case "sqlite":
@@ -28,7 +29,23 @@ def database_settings(url: str) -> Mapping[str, object]:
         case "postgresql" | "postgres":
             return _postgresql(url)
         case _:
-            raise DatabaseUrlError("begins with neither sqlite:// nor postgresql://")
+            raise InvalidSetting("begins with neither sqlite:// nor postgresql://")
+
+
+def url_without_password(database: Mapping[str, object]) -> str:
+    """Return the address of a database, made from Django's entry for it, as it may be shown."""
+    name, host, port, user = (str(database.get(key, "")) for key in ("NAME", "HOST", "PORT", "USER"))
+    if database["ENGINE"] == SQLITE:
+        return f"sqlite://{name}"
+    if "@" in f"{name}{host}{port}":
+        # Part of a password that was not percent-encoded.
+        return "postgresql://***"
+    options = database["OPTIONS"]
+    assert isinstance(options, Mapping)
+    shown = urlencode({key: value if key in _SHOWN else "***" for key, value in sorted(options.items())}, safe="*/")
+    account = quote(user, safe="") + (":***" if database.get("PASSWORD") else "")
+    server = f"[{host}]" if ":" in host else quote(host, safe=",")
+    return f"postgresql://{account + '@' if account else ''}{server}{':' + port if port else ''}/{quote(name)}?{shown}"
 
 
 def _sqlite(url: str) -> Mapping[str, object]:
@@ -36,7 +53,7 @@ def _sqlite(url: str) -> Mapping[str, object]:
     # Three slashes and four (as SQLAlchemy writes it) both mean an absolute path.
     path = "/" + unquote(parts.path).lstrip("/")
     if parts.netloc or parts.query or parts.fragment or path == "/" or path.endswith("/"):
-        raise DatabaseUrlError("is not of the form sqlite:///absolute/path")
+        raise InvalidSetting("is not of the form sqlite:///absolute/path")
     # Opening one anew for each request costs more than the questions: SQLite reads the whole schema then.
     return {"ENGINE": SQLITE, "NAME": path, "CONN_MAX_AGE": _STORED_SECONDS}
 
@@ -46,15 +63,18 @@ def _postgresql(url: str) -> Mapping[str, object]:
         import psycopg
         from psycopg.conninfo import conninfo_to_dict
     except ImportError:
-        raise DatabaseUrlError(
+        raise InvalidSetting(
             f"names PostgreSQL, which needs the extra postgres (psycopg): {how_to_install('postgres')}"
         ) from None
     try:
         config = {key: str(value) for key, value in conninfo_to_dict(url).items()}
     except psycopg.ProgrammingError:
-        raise DatabaseUrlError("is not a PostgreSQL address that libpq understands") from None
+        raise InvalidSetting("is not a PostgreSQL address that libpq understands") from None
     if not config.get("dbname"):
-        raise DatabaseUrlError("names no database (postgresql://host/NAME)")
+        raise InvalidSetting("names no database (postgresql://host/NAME)")
+    if not all(port.isdigit() for port in config.get("port", "").split(",") if port):
+        # A slash in a password ends the host, and libpq takes what stands before it for a port.
+        raise InvalidSetting("has a port that is no number (in a password, write %2F for / and %40 for @)")
     if _is_elsewhere(config) and "sslmode" not in config and "PGSSLMODE" not in os.environ:
         # Everything that Watchword knows travels there, and whoever answers must be who is meant.
         config["sslmode"] = "verify-full"

@@ -1,53 +1,27 @@
-"""What the operator says in environment variables, read and checked in one go."""
+"""The one reader of settings: environment variables and the files that they name, read and checked in one go."""
+
+from __future__ import annotations
 
 import difflib
 import ipaddress
-import os
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+import stat
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Any
+from urllib.parse import quote, urlsplit
 
-from watchword.config import mail_door
-from watchword.config import smtp as mail_sending
-from watchword.config.addresses import is_loopback, wrong_with_public_url
-from watchword.config.databases import DatabaseUrlError, database_settings
-from watchword.config.secret_files import SecretFileError, read_secret_file
-from watchword.core.keyring import KeyRing, KeyRingError
-from watchword.core.usernames import NotASignInName, domain_key
+from watchword.config import setting_definitions as definitions
+from watchword.config.parsers import InvalidSetting, SmtpConfig, is_loopback
+from watchword.config.setting_definitions import PREFIX, SETTINGS, Setting
+from watchword.core.keyring import KeyRing
 
-PREFIX = "WATCHWORD_"
-DEMO_URL = "http://127.0.0.1:8000"
-KEY_FILE_NAME = "keys"
-LANGUAGES = ("en",)
-YES = frozenset(("yes", "true", "on", "1"))
-NO = frozenset(("no", "false", "off", "0"))
-NONE = "none"
-LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+_PRIVATE_FILE = "a file that only its owner can read (chmod 400)"
+_NO_KEYS = "that file, restored from its copy; only for a new database, run `watchword keys create` first"
 
-VARIABLES: Mapping[str, str] = {
-    "HOME": "folder for the database, the key file and the sockets; absolute",
-    "KEYS": "the key ring itself, as `watchword keys create` writes it (better: WATCHWORD_KEYS_FILE)",
-    "DATABASE_URL": "sqlite:///absolute/path or postgresql://user:password@host/name",
-    "PUBLIC_URL": "the address people type, such as https://watchword.example.org",
-    "DEFAULT_DOMAIN": "the domain of names that are typed without one, such as example.org; none if not set",
-    "LISTEN": "host:port where `watchword serve web` listens; 127.0.0.1:8000 if not set",
-    "ALLOW_PLAIN_HTTP": "yes if LISTEN may name an address that other machines reach, over a network of your own alone",
-    "TRUSTED_PROXIES": "addresses or networks of the proxies in front, separated by commas, or none",
-    "PHONES_FILE": "which carriers bring texts and calls to phones (TOML), see docs/operating/phones.md; absolute",
-    "DELIVERY_CHANNELS": "dotted paths of the channels that carry codes, separated by commas",
-    **mail_door.VARIABLES,
-    **mail_sending.VARIABLES,
-    "BREACHED_PASSWORDS_FILE": "stolen passwords as sorted SHA-1 lines, refused as new ones; absolute",
-    "COUNTRIES_FILE": "GeoLite2 Country or DB-IP Country Lite (.mmdb), for the countries of addresses; absolute",
-    "TIME_ZONE": "a time zone's name, such as Europe/Paris; UTC if not set",
-    "LANGUAGE": f"one of {', '.join(LANGUAGES)}",
-    "LOG_LEVEL": f"one of {', '.join(LOG_LEVELS)}",
-    "DEMO": "yes or no; loads the sample organisation's parts",
-    "DEBUG": "yes or no; for development, refused without WATCHWORD_DEMO",
-}
-"""Every variable, without its prefix, and what it may hold. Each may also be given as `X_FILE`."""
+
+class SecretFileError(Exception):
+    """A file that holds the value of a setting, or a secret, can't be used; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +36,30 @@ class Problem:
         return f"{self.variable} {self.wrong}; expected: {self.expected}"
 
 
+@dataclass(frozen=True, slots=True)
+class SettingValue:
+    """The value of one setting as it may be shown, and where it comes from."""
+
+    setting: Setting[Any]
+    shown: str
+    source: str
+    """`environment`, `file` with its path, `default`, `not set`, or `unreadable` where its file is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailDoorConfig:
+    """How mail servers reach the mail door. ``kick`` is empty where connections are to stay open."""
+
+    socket_owner: str
+    socket_group: str
+    socket_mode: int
+    listen: tuple[str, int] | None
+    kick: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """The checked wishes of the operator."""
+    """The checked values of all settings."""
 
     home: Path
     key_ring: KeyRing | None
@@ -76,12 +71,13 @@ class Environment:
     listen_port: int
     trusted_proxies: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
     no_proxy: bool
-    """Whether the operator said that there is none whose word on addresses counts."""
+    """Whether the operator said that no proxy's word on addresses counts."""
     phones_file: str
     delivery_channels: tuple[str, ...]
     mail_socket_directory: Path
-    mail: mail_door.MailDoorSettings
-    mail_sending: mail_sending.SmtpSettings
+    mail: MailDoorConfig
+    smtp: SmtpConfig
+    sender: str
     countries_file: str
     breached_passwords_file: str
     time_zone: str
@@ -102,236 +98,254 @@ class Environment:
         return self.public_url.startswith("https://")
 
 
-_NO_KEYS = "that file, restored from its copy; only for a new database, run `watchword keys create` first"
-
 type ReadSecret = Callable[[Path], str]
+
+
+def read_secret_file(path: Path) -> str:
+    """Return the text of a secret's file. Raises SecretFileError if it is missing, unreadable or open to others."""
+    try:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):
+            raise SecretFileError(f"names {path}, which is not a file")
+        if mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise SecretFileError(f"names {path}, which others may read or change (mode {stat.S_IMODE(mode):04o})")
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise SecretFileError(f"names {path}, which doesn't exist") from None
+    except UnicodeDecodeError:
+        raise SecretFileError(f"names {path}, which is not UTF-8 text") from None
+    except OSError as error:
+        raise SecretFileError(f"names {path}, which can't be read ({error.strerror})") from None
 
 
 def read_environment(
     variables: Mapping[str, str], *, read_secret: ReadSecret = read_secret_file
 ) -> Environment | list[Problem]:
-    """Everything the operator said, or every mistake in it."""
+    """Return the checked values of all settings, or every mistake in them."""
     reader = _Reader(variables, read_secret)
-    demo = reader.yes_or_no("DEMO")
-    home = reader.folder("HOME", _default_home(variables, demo=demo))
-    key_file, key_ring = reader.key_ring(home, demo=demo)
-    listen_host, listen_port = reader.listen()
-    environment = Environment(
-        home=home,
-        key_file=key_file,
-        key_ring=key_ring,
-        database=reader.database(home),
-        public_url=reader.public_url(demo=demo),
-        default_domain=reader.domain("DEFAULT_DOMAIN"),
-        listen_host=listen_host,
-        listen_port=listen_port,
-        trusted_proxies=reader.networks("TRUSTED_PROXIES"),
-        no_proxy=reader.text("TRUSTED_PROXIES").lower() == NONE,
-        phones_file=reader.file("PHONES_FILE"),
-        delivery_channels=tuple(reader.dotted_paths("DELIVERY_CHANNELS")),
-        mail_socket_directory=reader.folder("MAIL_SOCKET_DIRECTORY", home / "mail"),
-        mail=reader.mail(),
-        mail_sending=mail_sending.read_mail_sending(reader.text, reader.wrong),
-        countries_file=reader.file("COUNTRIES_FILE"),
-        breached_passwords_file=reader.file("BREACHED_PASSWORDS_FILE"),
-        time_zone=reader.time_zone(),
-        language=reader.one_of("LANGUAGE", LANGUAGES),
-        log_level=reader.one_of("LOG_LEVEL", LOG_LEVELS, default="INFO"),
-        demo=demo,
-        debug=reader.yes_or_no("DEBUG"),
-    )
-    reader.report_unknown()
+    environment = _environment(reader)
     return reader.problems or environment
 
 
+def inspect_environment(
+    variables: Mapping[str, str], *, read_secret: ReadSecret = read_secret_file
+) -> tuple[list[SettingValue], list[Problem]]:
+    """Return what holds of every setting, in the order of their sections, and every mistake; no secret is in either."""
+    reader = _Reader(variables, read_secret)
+    _environment(reader)
+    return [reader.shown(setting) for setting in SETTINGS], reader.problems
+
+
+def read_setting[T](variables: Mapping[str, str], setting: Setting[T]) -> T:
+    """Return the value of one setting, for commands that need no other; raises InvalidSetting."""
+    reader = _Reader(variables, read_secret_file)
+    value = reader.value(setting)
+    for problem in reader.problems:
+        if problem.variable in (setting.variable, setting.file_variable):
+            raise InvalidSetting(str(problem))
+    return value
+
+
 def key_file_path(variables: Mapping[str, str]) -> Path:
-    """Where the key ring's file is, or would be made."""
-    given = variables.get(f"{PREFIX}KEYS_FILE", "").strip()
-    if given:
-        return Path(given)
-    return default_folder(variables) / KEY_FILE_NAME
+    """Return where the key ring's file is, or would be made."""
+    return _Reader(variables, read_secret_file).file_path(definitions.KEYS)
 
 
-def default_folder(variables: Mapping[str, str]) -> Path:
-    """Where database and key ring are if nothing else is said."""
-    demo = variables.get(f"{PREFIX}DEMO", "").strip().lower() in YES
-    home = variables.get(f"{PREFIX}HOME", "").strip()
-    return Path(home) if home else _default_home(variables, demo=demo)
+def has_key_ring_in_variable(variables: Mapping[str, str]) -> bool:
+    """Whether the key ring stands in the environment itself, so that no command can change it."""
+    return bool(variables.get(definitions.KEYS.variable, "").strip())
 
 
-def database_of(variables: Mapping[str, str]) -> Mapping[str, object]:
-    """Return Django's entry for the database, for what works without a key ring; empty where it is wrong."""
-    return _Reader(variables, read_secret_file).database(default_folder(variables))
+def _environment(reader: _Reader) -> Environment:
+    """Return all settings; those that are wrong have their default, and a problem each with the reader."""
+    for setting in SETTINGS:
+        # Mistakes are reported in the order of the documentation.
+        reader.value(setting)
+    owner, group = reader.value(definitions.MAIL_SOCKET_OWNER)
+    listen_host, listen_port = reader.value(definitions.LISTEN)
+    proxies = reader.value(definitions.TRUSTED_PROXIES)
+    environment = Environment(
+        demo=reader.value(definitions.DEMO),
+        home=reader.value(definitions.HOME),
+        key_file=reader.file_path(definitions.KEYS),
+        key_ring=reader.value(definitions.KEYS),
+        database=reader.value(definitions.DATABASE_URL),
+        public_url=reader.value(definitions.PUBLIC_URL),
+        default_domain=reader.value(definitions.DEFAULT_DOMAIN),
+        listen_host=listen_host,
+        listen_port=listen_port,
+        trusted_proxies=proxies or (),
+        no_proxy=proxies is None,
+        phones_file=reader.value(definitions.PHONES_FILE),
+        delivery_channels=reader.value(definitions.DELIVERY_CHANNELS),
+        mail_socket_directory=reader.value(definitions.MAIL_SOCKET_DIRECTORY),
+        mail=MailDoorConfig(
+            socket_owner=owner,
+            socket_group=group,
+            socket_mode=reader.value(definitions.MAIL_SOCKET_MODE),
+            listen=reader.value(definitions.MAIL_LISTEN),
+            kick=reader.value(definitions.MAIL_KICK),
+        ),
+        smtp=reader.value(definitions.SMTP_URL),
+        sender=reader.value(definitions.SENDER),
+        countries_file=reader.value(definitions.COUNTRIES_FILE),
+        breached_passwords_file=reader.value(definitions.BREACHED_PASSWORDS_FILE),
+        time_zone=reader.value(definitions.TIME_ZONE),
+        language=reader.value(definitions.LANGUAGE),
+        log_level=reader.value(definitions.LOG_LEVEL),
+        debug=reader.value(definitions.DEBUG),
+    )
+    _check_together(reader, environment)
+    reader.report_unknown()
+    return environment
 
 
-def _default_home(variables: Mapping[str, str], *, demo: bool) -> Path:
-    state = variables.get("XDG_STATE_HOME") or str(Path(variables.get("HOME") or "/") / ".local/state")
-    return Path(state) / ("watchword-demo" if demo else "watchword")
+def _check_together(reader: _Reader, environment: Environment) -> None:
+    """Add the problems of settings that are right alone, and wrong beside another one."""
+    host = environment.listen_host
+    if not is_loopback(host) and not reader.value(definitions.ALLOW_PLAIN_HTTP):
+        # The web server speaks no TLS: passwords and codes would travel there in clear.
+        reader.wrong(
+            definitions.LISTEN,
+            f"names {host}, which others than this machine can reach over plain http",
+            "127.0.0.1:port behind a proxy on this machine, or WATCHWORD_ALLOW_PLAIN_HTTP=yes if only your own "
+            "proxy's network lies between",
+        )
+    if environment.smtp.host and not reader.is_set(definitions.SENDER):
+        reader.wrong(definitions.SENDER, f"is not set, though {definitions.SMTP_URL.variable} is")
+    for setting in (definitions.HOME, definitions.MAIL_SOCKET_DIRECTORY):
+        folder = reader.value(setting)
+        if folder.exists() and not folder.is_dir():
+            reader.wrong(setting, "is not a folder")
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """The text of one setting before it is parsed; ``file`` is the file that it was read from."""
+
+    text: str = field(default="", repr=False)
+    is_given: bool = False
+    file: Path | None = None
+    is_unreadable: bool = False
 
 
 class _Reader:
-    """Reads one variable at a time and remembers what was wrong."""
+    """Reads one setting at a time, each once, and remembers what was wrong."""
 
     def __init__(self, variables: Mapping[str, str], read_secret: ReadSecret) -> None:
         self._variables = variables
         self._read_secret = read_secret
+        self._texts: dict[str, _Text] = {}
+        self._values: dict[str, Any] = {}
+        self._wrong: set[str] = set()
         self.problems: list[Problem] = []
 
-    def wrong(self, name: str, wrong: str, expected: str | None = None) -> None:
-        self.problems.append(Problem(PREFIX + name, wrong, expected or VARIABLES[name]))
+    def wrong(self, setting: Setting[Any], wrong: str, expected: str = "") -> None:
+        """Remember a mistake in the value of a setting."""
+        self._wrong.add(setting.name)
+        self.problems.append(Problem(setting.variable, wrong, expected or setting.expected))
 
-    def text(self, name: str) -> str:
-        """The value without outer space; empty if it isn't set, or if its file can't be used."""
-        direct, file = (self._variables.get(PREFIX + key, "").strip() for key in (name, f"{name}_FILE"))
-        if not file:
-            return direct
-        if direct:
-            self.wrong(name, f"is set, and so is {PREFIX}{name}_FILE", "only one of the two")
-            return ""
-        try:
-            return self._read_secret(Path(file)).strip()
-        except SecretFileError as error:
-            self.wrong(f"{name}_FILE", str(error), "a file that only its owner can read (chmod 400)")
-            return ""
+    def is_set(self, setting: Setting[Any]) -> bool:
+        """Whether a setting has a text other than its default, be it right or wrong."""
+        text = self._text(setting)
+        return text.is_given or text.is_unreadable
 
-    def yes_or_no(self, name: str) -> bool:
-        text = self.text(name).lower()
-        if text and text not in YES | NO:
-            self.wrong(name, "is neither yes nor no")
-        return text in YES
+    def file_path(self, setting: Setting[Any]) -> Path:
+        """Return the path of the file that a setting is read from if it is not in a variable itself."""
+        named = self._variables.get(setting.file_variable, "").strip()
+        return Path(named or self._expand(setting.default_file))
 
-    def folder(self, name: str, default: Path) -> Path:
-        text = self.text(name)
-        path = Path(text) if text else default
-        if text and not path.is_absolute():
-            self.wrong(name, "is not an absolute path")
-        elif path.exists() and not path.is_dir():
-            self.wrong(name, "is not a folder")
-        return path
+    def value[T](self, setting: Setting[T]) -> T:
+        """Return the value of a setting; the default's if it isn't set, or wrong."""
+        if setting.name not in self._values:
+            self._values[setting.name] = self._parsed(setting)
+        value: T = self._values[setting.name]
+        return value
 
-    def file(self, name: str) -> str:
-        text = self.text(name)
-        if text and not (Path(text).is_absolute() and Path(text).is_file()):
-            self.wrong(name, "is not the absolute path of a file")
-            return ""
-        return text
-
-    def one_of(self, name: str, choices: tuple[str, ...], default: str | None = None) -> str:
-        text = self.text(name)
-        for choice in choices:
-            if text.lower() == choice.lower():
-                return choice
-        if text:
-            self.wrong(name, f"is {text!r}")
-        return default or choices[0]
-
-    def key_ring(self, home: Path, *, demo: bool) -> tuple[Path, KeyRing | None]:
-        given = self._variables.get(f"{PREFIX}KEYS_FILE", "").strip()
-        path = Path(given) if given else home / KEY_FILE_NAME
-        before = len(self.problems)
-        text = self.text("KEYS")
-        if not text and not given and len(self.problems) == before:
-            try:
-                text = self._read_secret(path)
-            except SecretFileError as error:
-                if path.exists():
-                    self.wrong("KEYS_FILE", str(error), "a file that only its owner can read (chmod 400)")
-                elif not demo:
-                    self.wrong("KEYS_FILE", f"is not set, and there is no {path}", _NO_KEYS)
-                return path, None
-        if len(self.problems) > before:
-            return path, None
-        try:
-            return path, KeyRing.parse(text, random_source=os.urandom)
-        except KeyRingError as error:
-            self.wrong("KEYS_FILE" if given else "KEYS", f"can't be used: {error}")
-            return path, None
-
-    def database(self, home: Path) -> Mapping[str, object]:
-        text = self.text("DATABASE_URL")
-        try:
-            return database_settings(text or f"sqlite://{home}/watchword.sqlite3")
-        except DatabaseUrlError as error:
-            self.wrong("DATABASE_URL", str(error))
-            return {}
-
-    def public_url(self, *, demo: bool) -> str:
-        text = self.text("PUBLIC_URL").rstrip("/")
-        if not text:
-            if not demo:
-                self.wrong("PUBLIC_URL", "is not set")
-            return DEMO_URL
-        if reason := wrong_with_public_url(text):
-            self.wrong("PUBLIC_URL", reason)
-            return DEMO_URL
-        return text
-
-    def listen(self) -> tuple[str, int]:
-        text = self.text("LISTEN") or "127.0.0.1:8000"
-        host, _, port = text.rpartition(":")
-        if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:  # noqa: PLR2004  TCP
-            self.wrong("LISTEN", f"is {text!r}")
-            return "127.0.0.1", 8000
-        if not is_loopback(host) and not self.yes_or_no("ALLOW_PLAIN_HTTP"):
-            # The web door speaks no TLS: passwords and codes would travel there in clear.
-            self.wrong(
-                "LISTEN",
-                f"names {host}, which others than this machine can reach over plain http",
-                "127.0.0.1:port behind a proxy on this machine, or WATCHWORD_ALLOW_PLAIN_HTTP=yes if only your own "
-                "proxy's network lies between",
-            )
-        return host.strip("[]"), int(port)
-
-    def domain(self, name: str) -> str:
-        text = self.text(name)
-        try:
-            return domain_key(text) if text else ""
-        except NotASignInName:
-            self.wrong(name, f"is {text!r}, which is not a domain")
-            return ""
-
-    def mail(self) -> mail_door.MailDoorSettings:
-        return mail_door.read_mail_config(self.text, self.wrong)
-
-    def networks(self, name: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
-        networks = []
-        for item in _listed(self.text(name)) if self.text(name).lower() != NONE else ():
-            try:
-                network = ipaddress.ip_network(item)
-            except ValueError:
-                self.wrong(name, f"holds {item!r}, which is neither an address nor a network")
-                continue
-            if network.prefixlen == 0:
-                # Whoever reaches the server could then say which address they come from.
-                self.wrong(name, f"holds {item!r}, which is the whole internet")
-                continue
-            networks.append(network)
-        return tuple(networks)
-
-    def dotted_paths(self, name: str) -> Iterable[str]:
-        paths = _listed(self.text(name))
-        for path in paths:
-            if "." not in path or not all(part.isidentifier() for part in path.split(".")):
-                self.wrong(name, f"holds {path!r}, which is not a dotted path")
-        return paths
-
-    def time_zone(self) -> str:
-        text = self.text("TIME_ZONE") or "UTC"
-        try:
-            ZoneInfo(text)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            self.wrong("TIME_ZONE", f"is {text!r}, which is not a known time zone")
-            return "UTC"
-        return text
+    def shown(self, setting: Setting[Any]) -> SettingValue:
+        """Return the value of a setting as it may be shown."""
+        value, text = self.value(setting), self._text(setting)
+        source = f"file {text.file}" if text.file else "environment" if text.is_given else "default"
+        if text.is_unreadable:
+            return SettingValue(setting, "", "unreadable")
+        if not text.is_given and not text.text:
+            return SettingValue(setting, "", "not set")
+        if setting.name in self._wrong:
+            # Of a secret that can't be parsed it is not known which part of it is one.
+            is_hidden = setting.is_secret or "@" in text.text
+            return SettingValue(setting, "(hidden)" if is_hidden else _printable(text.text), f"{source}, wrong")
+        return SettingValue(setting, _printable(setting.show(value) if setting.show else text.text), source)
 
     def report_unknown(self) -> None:
-        known = {PREFIX + name + ending for name in VARIABLES for ending in ("", "_FILE")}
+        """Add a problem for each variable that begins as ours do and is none."""
+        known = {variable for setting in SETTINGS for variable in (setting.variable, setting.file_variable)}
         for variable in sorted(self._variables):
             if variable.startswith(PREFIX) and variable not in known:
                 close = difflib.get_close_matches(variable, known, n=1)
-                expected = close[0] if close else "one of " + ", ".join(PREFIX + name for name in VARIABLES)
+                expected = close[0] if close else "one of " + ", ".join(setting.variable for setting in SETTINGS)
                 self.problems.append(Problem(variable, "is not a variable that Watchword knows", expected))
 
+    def _parsed[T](self, setting: Setting[T]) -> T:
+        text = self._text(setting)
+        if setting.is_required and not text.text and not text.is_unreadable:
+            self.wrong(setting, "is not set")
+        elif not text.is_unreadable:
+            try:
+                return setting.parse(text.text)
+            except InvalidSetting as error:
+                self.wrong(setting, f"{error} (read from {text.file})" if text.file else str(error))
+        # Other settings go on being read, so that all mistakes are reported at once.
+        return setting.parse(self._expand(setting.default or setting.demo_default))
 
-def _listed(text: str) -> list[str]:
-    return [item.strip() for item in text.split(",") if item.strip()]
+    def _text(self, setting: Setting[Any]) -> _Text:
+        if setting.name not in self._texts:
+            self._texts[setting.name] = self._read(setting)
+        return self._texts[setting.name]
+
+    def _read(self, setting: Setting[Any]) -> _Text:
+        direct, file = (self._variables.get(name, "").strip() for name in (setting.variable, setting.file_variable))
+        if direct and file:
+            self.wrong(setting, f"is set, and so is {setting.file_variable}", "only one of the two")
+            return _Text(is_unreadable=True)
+        if direct:
+            return _Text(direct, is_given=True)
+        if file or setting.default_file:
+            return self._read_file(setting, self.file_path(setting), is_named=bool(file))
+        is_demo = bool(setting.demo_default) and self.value(definitions.DEMO)
+        return _Text(self._expand(setting.demo_default if is_demo else setting.default))
+
+    def _read_file(self, setting: Setting[Any], path: Path, *, is_named: bool) -> _Text:
+        try:
+            text = self._read_secret(path).strip()
+        except SecretFileError as error:
+            if is_named or path.exists():
+                self._wrong_file(setting, str(error), _PRIVATE_FILE)
+                return _Text(file=path, is_unreadable=True)
+            if not self.value(definitions.DEMO):
+                self._wrong_file(setting, f"is not set, and there is no {path}", _NO_KEYS)
+            return _Text()
+        if not text:
+            self._wrong_file(setting, f"names {path}, which is empty", setting.expected)
+            return _Text(file=path, is_unreadable=True)
+        return _Text(text, is_given=True, file=path)
+
+    def _wrong_file(self, setting: Setting[Any], wrong: str, expected: str) -> None:
+        self.problems.append(Problem(setting.file_variable, wrong, expected))
+
+    def _expand(self, default: str) -> str:
+        """Return a default with what it takes from elsewhere in the environment; see ``Setting.default``."""
+        if "{STATE}" in default:
+            state, home = (self._variables.get(name, "") for name in ("XDG_STATE_HOME", "HOME"))
+            # A path that is not absolute is to be ignored (XDG Base Directory Specification).
+            folder = state if state.startswith("/") else f"{home if home.startswith('/') else '/'}/.local/state"
+            return default.replace("{STATE}", str(Path(folder)))
+        if "{MODE}" in default:
+            return "0660" if self.value(definitions.MAIL_SOCKET_OWNER)[1] else "0600"
+        if "{HOME}" in default:
+            home = str(self.value(definitions.HOME))
+            return default.replace("{HOME}", quote(home) if "://" in default else home)
+        return default
+
+
+def _printable(text: str) -> str:
+    return "".join(character if character.isprintable() else "�" for character in text)

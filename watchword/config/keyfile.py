@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from watchword.config.databases import SQLITE
-from watchword.config.secret_files import SecretFileError, read_secret_file
+from watchword.config.environment import SecretFileError, read_secret_file
 from watchword.core.database_errors import name_of_trouble
 from watchword.core.keyring import KeyRing, KeyRingError
 

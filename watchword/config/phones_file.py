@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from watchword.config.environment import SecretFileError, read_secret_file
 from watchword.config.extras import why_not_installed
-from watchword.config.secret_files import SecretFileError, read_secret_file
 from watchword.core.keyring import KeyRing, KeyRingError
 from watchword.core.policy import Channel
 from watchword.messaging.config_file import Kind, Phones, read_phones

@@ -36,8 +36,8 @@ WATCHWORD_TRUSTED_PROXIES = ENVIRONMENT.trusted_proxies
 WATCHWORD_NO_PROXY: bool = ENVIRONMENT.no_proxy
 WATCHWORD_MAIL_SOCKET_DIRECTORY = ENVIRONMENT.mail_socket_directory
 WATCHWORD_MAIL = ENVIRONMENT.mail
-WATCHWORD_MAIL_FROM = ENVIRONMENT.mail_sending.sender or "Watchword <watchword@localhost>"
-WATCHWORD_CAN_MAIL = ENVIRONMENT.demo or bool(ENVIRONMENT.mail_sending.host)
+WATCHWORD_MAIL_FROM = ENVIRONMENT.sender
+WATCHWORD_CAN_MAIL = ENVIRONMENT.demo or bool(ENVIRONMENT.smtp.host)
 # The demo's own knows nothing but networks for documentation.
 WATCHWORD_COUNTRIES_FILE = ENVIRONMENT.countries_file or (
     str(Path(__file__).parents[1] / "demo/data/countries.mmdb") if ENVIRONMENT.demo else ""
@@ -163,7 +163,7 @@ MAILERS: dict[str, dict[str, Any]] = {
     if ENVIRONMENT.demo
     else {
         "BACKEND": "watchword.config.email_backend.EmailBackend",
-        "OPTIONS": ENVIRONMENT.mail_sending.options(),
+        "OPTIONS": ENVIRONMENT.smtp.options(),
     }
 }
 

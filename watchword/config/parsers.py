@@ -1,0 +1,270 @@
+"""Parsers of settings: each turns the text of one setting into its value, and knows no other setting."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from email.utils import parseaddr
+from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from watchword.core.keyring import KeyRing, KeyRingError
+from watchword.core.usernames import NotASignInName, domain_key
+
+YES = frozenset(("yes", "true", "on", "1"))
+NO = frozenset(("no", "false", "off", "0"))
+NONE = "none"
+SMTP_TIMEOUT_SECONDS = 10
+LAST_MAIL_PORT = 65535 - 2
+"""The mail door takes the two ports after the one that is named as well, for Postfix."""
+
+_SMTP_PORTS = {"smtp": 587, "smtps": 465}
+_SOCKET_MODES = {"0600": 0o600, "0660": 0o660, "600": 0o600, "660": 0o660}
+
+type Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class InvalidSetting(ValueError):
+    """The text of a setting can't be used. The message says why, and never holds a secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpConfig:
+    """How to reach the mail server; ``host`` is empty where none is named."""
+
+    host: str = ""
+    port: int = 0
+    user: str = ""
+    password: str = field(default="", repr=False)
+    tls: bool = False
+    starttls: bool = False
+
+    def options(self) -> dict[str, object]:
+        """Return the options of Django's mail backend."""
+        return {
+            "host": self.host,
+            "port": self.port,
+            "username": self.user,
+            "password": self.password,
+            "use_tls": self.starttls,
+            "use_ssl": self.tls,
+            "timeout": SMTP_TIMEOUT_SECONDS,
+        }
+
+    def url_without_password(self) -> str:
+        """Return the server's address as it may be shown; empty where none is named."""
+        if not self.host:
+            return ""
+        user = quote(self.user, safe="") + (":***" if self.password else "")
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'smtps' if self.tls else 'smtp'}://{user + '@' if user else ''}{host}:{self.port}"
+
+
+def parse_boolean(text: str) -> bool:
+    """Return whether a text means yes."""
+    if text.lower() not in YES | NO:
+        raise InvalidSetting("is neither yes nor no")
+    return text.lower() in YES
+
+
+def parse_directory(text: str) -> Path:
+    """Return an absolute path."""
+    path = Path(text)
+    if not path.is_absolute():
+        raise InvalidSetting("is not an absolute path")
+    return path
+
+
+def parse_file(text: str) -> str:
+    """Return the absolute path of a file that exists; empty for an empty text."""
+    if text and not (Path(text).is_absolute() and Path(text).is_file()):
+        raise InvalidSetting("is not the absolute path of a file")
+    return text
+
+
+def parse_choice(choices: tuple[str, ...]) -> Callable[[str], str]:
+    """Return the parser of a text that is one of ``choices``, in capital or small letters."""
+
+    def parse(text: str) -> str:
+        for choice in choices:
+            if text.lower() == choice.lower():
+                return choice
+        raise InvalidSetting(f"is {text!r}")
+
+    return parse
+
+
+def parse_time_zone(text: str) -> str:
+    """Return the name of a time zone of the IANA database."""
+    try:
+        ZoneInfo(text)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise InvalidSetting(f"is {text!r}, which is not a known time zone") from None
+    return text
+
+
+def parse_domain(text: str) -> str:
+    """Return a mail domain in its lower-case ASCII form; empty for an empty text."""
+    try:
+        return domain_key(text) if text else ""
+    except NotASignInName:
+        raise InvalidSetting(f"is {text!r}, which is not a domain") from None
+
+
+def parse_dotted_paths(text: str) -> tuple[str, ...]:
+    """Return the dotted Python paths of a text in which commas separate them."""
+    paths = _items(text)
+    for path in paths:
+        if "." not in path or not all(part.isidentifier() for part in path.split(".")):
+            raise InvalidSetting(f"holds {path!r}, which is not a dotted path")
+    return tuple(paths)
+
+
+def parse_key_ring(text: str) -> KeyRing | None:
+    """Return the key ring that a text holds; None for an empty text."""
+    try:
+        return KeyRing.parse(text, random_source=os.urandom) if text else None
+    except KeyRingError as error:
+        raise InvalidSetting(f"can't be used: {error}") from None
+
+
+def parse_public_url(text: str) -> str:
+    """Return the address that people type, without a slash at its end."""
+    text = text.rstrip("/")
+    try:
+        url = urlsplit(text)
+        _ = url.port
+    except ValueError:
+        raise InvalidSetting("is not a web address") from None
+    if url.scheme not in ("https", "http") or not url.hostname:
+        raise InvalidSetting("is not a web address")
+    if url.username is not None or url.password is not None:
+        raise InvalidSetting("holds a user name or password")
+    if url.path or url.query or url.fragment:
+        raise InvalidSetting("has something after the host and port")
+    if url.scheme == "http" and not is_loopback(url.hostname):
+        raise InvalidSetting("begins with http:// though its host is not this machine (use https://)")
+    return text
+
+
+def parse_host_and_port(text: str) -> tuple[str, int]:
+    """Return the host, without brackets, and the TCP port of ``host:port``."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:  # noqa: PLR2004  TCP
+        raise InvalidSetting(f"is {text!r}")
+    return host.strip("[]"), int(port)
+
+
+def parse_proxies(text: str) -> tuple[Network, ...] | None:
+    """Return the networks that proxies answer from; None where the text says that there is no proxy."""
+    if text.lower() == NONE:
+        return None
+    networks, wrong = [], []
+    for item in _items(text):
+        try:
+            network = ipaddress.ip_network(item)
+        except ValueError:
+            wrong.append(f"holds {item!r}, which is neither an address nor a network")
+            continue
+        if network.prefixlen == 0:
+            # Every client could then choose the address that it is counted under.
+            wrong.append(f"holds {item!r}, which is the whole internet")
+        networks.append(network)
+    if wrong:
+        raise InvalidSetting("; it ".join(wrong))
+    return tuple(networks)
+
+
+def parse_socket_owner(text: str) -> tuple[str, str]:
+    """Return the user and the group of ``user:group``; either may be empty."""
+    user, _, group = text.partition(":")
+    return user.strip(), group.strip()
+
+
+def parse_socket_mode(text: str) -> int:
+    """Return the mode of a Unix socket, which never lets every user of the machine in."""
+    if text not in _SOCKET_MODES:
+        raise InvalidSetting(f"is {text!r}")
+    return _SOCKET_MODES[text]
+
+
+def parse_mail_listen(text: str) -> tuple[str, int] | None:
+    """Return a loopback address and a TCP port that has two more after it; None for an empty text."""
+    if not text:
+        return None
+    host, port = parse_host_and_port(text)
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        raise InvalidSetting(f"is {text!r}") from None
+    if port > LAST_MAIL_PORT:
+        raise InvalidSetting(f"is {text!r}")
+    if not address.is_loopback:
+        # Passwords travel in clear there, and clients are not authenticated.
+        raise InvalidSetting(f"names {host}, which others than this machine can reach")
+    return host, port
+
+
+def parse_kick(text: str) -> tuple[str, ...]:
+    """Return the words of a command with ``{user}`` in one of its arguments; no words for ``none``."""
+    if text.lower() == NONE:
+        return ()
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        raise InvalidSetting("has a quotation mark without its pair") from None
+    if not any("{user}" in word for word in words[1:]):
+        raise InvalidSetting("doesn't say where the name goes")
+    return tuple(words)
+
+
+def parse_smtp_url(text: str) -> SmtpConfig:
+    """Return the mail server that an ``smtp://`` or ``smtps://`` address names; none for an empty text."""
+    if not text:
+        return SmtpConfig()
+    try:
+        parts = urlsplit(text)
+        port = parts.port or _SMTP_PORTS.get(parts.scheme, 0)
+    except ValueError:
+        raise InvalidSetting("is not a web address") from None
+    if parts.scheme not in _SMTP_PORTS or not parts.hostname:
+        raise InvalidSetting("is not smtp://… or smtps://… with a host")
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        # A password that holds one of these characters ends the host, and would stand in what looks like a path.
+        raise InvalidSetting(
+            "has something after the host and port (in a password, write %2F for /, %3F for ?, %23 for #)"
+        )
+    return SmtpConfig(
+        host=parts.hostname,
+        port=port,
+        user=unquote(parts.username or ""),
+        password=unquote(parts.password or ""),
+        tls=parts.scheme == "smtps",
+        # Traffic within this machine can't be overheard; elsewhere a warning is never sent in clear.
+        starttls=parts.scheme == "smtp" and not is_loopback(parts.hostname),
+    )
+
+
+def parse_sender(text: str) -> str:
+    """Return the address of a sender, with or without a displayed name."""
+    if "@" not in parseaddr(text)[1]:
+        raise InvalidSetting("holds no mail address")
+    return text
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address can only mean this machine (RFC 6761 section 6.3 for names)."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _items(text: str) -> list[str]:
+    return [item.strip() for item in text.split(",") if item.strip()]
