@@ -1,13 +1,12 @@
 """Makes docs/security/standards.md; ``tests.security.write_standards`` prints it.
 
-What the code knows (limits, kinds of events, purposes of keys, tables, dependencies) is read from the code; what only
+What the code knows (kinds of events, purposes of keys, tables, dependencies) is read from the code; what only
 people know stands here beside it. A test says what is missing here, and whether the page is current.
 """
 
 from __future__ import annotations
 
 import ast
-import dataclasses
 import itertools
 import re
 import tomllib
@@ -17,11 +16,10 @@ from pathlib import Path
 
 from django.apps import apps
 
-from tests.security.standards_words import CLASSES, LIMITS, PURPOSES, TABLES, Table
+from tests.security.standards_words import CLASSES, PURPOSES, TABLES, Table
 from watchword.audit.events import NOTIFIED_KINDS, EventKind
 from watchword.config import settings
 from watchword.core import codes, keyring
-from watchword.core.policy import STRICTEST, Limits
 from watchword.factors.password import factor, quality
 
 ROOT = Path(__file__).parents[2]
@@ -47,18 +45,6 @@ def markdown() -> str:
         guesses_alone=f"{quality.FEWEST_GUESSES_ALONE:,}",
         guesses_left=f"{quality.FEWEST_GUESSES_WITHOUT_CONTEXT:,}",
         product=quality.PRODUCT,
-        limits=_table(
-            ("limit", "at most so lax", "at most so strict", "what it is"),
-            (
-                (
-                    f"`{field.name}`",
-                    _amount(field.name, Limits()),
-                    _amount(field.name, STRICTEST),
-                    LIMITS.get(field.name, ""),
-                )
-                for field in dataclasses.fields(Limits)
-            ),
-        ),
         argon2=", ".join(f"{name} {value:,}" for name, value in settings.WATCHWORD_ARGON2.items()),
         key_bits=8 * keyring.KEY_BYTES,
         nonce_bits=8 * keyring.NONCE_BYTES,
@@ -150,11 +136,6 @@ def _written_by() -> dict[str, list[str]]:
             for kind in sorted(set(re.findall(r"EventKind\.([A-Z_]+)", text))):
                 found.setdefault(kind, set()).add(f"`{room.split('/')[0]}`")
     return {kind: sorted(rooms) for kind, rooms in found.items()}
-
-
-def _amount(name: str, limits: Limits) -> str:
-    value = getattr(limits, name)
-    return _duration(timedelta(seconds=value)) if name.endswith("_seconds") else str(value)
 
 
 def _lasts(table: Table) -> str:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 
 from tests.security import standards
-from tests.security.standards_words import CLASSES, LIMITS, PURPOSES, TABLES
+from tests.security.standards_words import CLASSES, PURPOSES, TABLES
 from watchword.audit.events import EventKind
-from watchword.core.policy import Limits
 
 PAGE = standards.ROOT / "docs" / "security" / "standards.md"
 
@@ -26,10 +24,6 @@ def test_every_table_has_a_class_and_a_time() -> None:
 
 def test_every_purpose_of_a_key_is_named() -> None:
     assert set(PURPOSES) == standards.purposes()
-
-
-def test_every_limit_is_explained() -> None:
-    assert list(LIMITS) == [field.name for field in dataclasses.fields(Limits)]
 
 
 def test_every_event_is_listed_with_where_it_is_written() -> None:

@@ -12,7 +12,7 @@ from watchword import __version__
 SETTINGS = "watchword.config.settings"
 _ONLY_LOOKS = frozenset({"--plan", "--check"})
 _ONLY_READ = frozenset({"verify"})
-_NEED_NO_DATABASE = frozenset({"demo", "demo_mailbox", "mail_config", "role_table"})
+_NEED_NO_DATABASE = frozenset({"demo", "demo_mailbox", "mail_config", "role_table", "limit_table"})
 USAGE_ERROR = 2
 
 

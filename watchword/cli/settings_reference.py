@@ -35,7 +35,7 @@ reads and checks all of them, reports every mistake at once and then doesn't sta
 - **Yes and no** may also be `true` and `false`, `on` and `off`, `1` and `0`.
 
 What an organisation allows (countries, channels, budgets, networks) is set in the admin center instead, for each
-organisation; see [Service settings](admin/service-settings.md).
+organisation; see [Service settings](admin/service-settings.md) and [Limits](limits.md).
 
 The processes in which a setting has an effect are:
 
