@@ -5,11 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import settings as settings_of_hypothesis
+from hypothesis import strategies as st
 
 from tests.cli.test_main import watchword
 from tests.config.test_environment import GOOD
 from tests.environment import KEYS
 from watchword.cli.settings_reference import settings
+from watchword.config.environment import inspect_environment
 from watchword.config.setting_definitions import SETTINGS
 
 PASSWORD = "hunter2"
@@ -87,6 +91,24 @@ def test_the_password_of_the_mail_server_is_hidden(capsys: pytest.CaptureFixture
     assert PASSWORD not in said
 
 
+SIGNS = st.text(alphabet="/?#@:[]%&=+.,;\\ 109azé", max_size=6)
+
+
+@given(before=SIGNS, after=SIGNS)
+@settings_of_hypothesis(max_examples=300)
+def test_a_password_is_hidden_whatever_signs_are_in_it(before: str, after: str) -> None:
+    for name, template in (
+        ("DATABASE_URL", "postgresql://watch:{}@db.example/people?sslmode=require"),
+        ("DATABASE_URL", "postgresql://db.example/people?password={}"),
+        ("DATABASE_URL", "sqlite://watch:{}@/people"),
+        ("SMTP_URL", "smtp://post:{}@mail.example"),
+        ("SMTP_URL", "smtps://post:{}@mail.example:465/"),
+    ):
+        variables = {f"WATCHWORD_{name}": template.format(f"{before}{PASSWORD}{after}")}
+        values, problems = inspect_environment({**GOOD, **variables, "WATCHWORD_SENDER": "w@example.org"})
+        assert PASSWORD not in f"{[(value.shown, value.source) for value in values]}{problems}", variables
+
+
 def test_a_key_ring_and_a_password_in_a_wrong_place_are_hidden(capsys: pytest.CaptureFixture[str]) -> None:
     for keys in (KEYS, f"{KEYS}!", PASSWORD):
         assert KEYS.split(":")[2] not in (said := lines(capsys, WATCHWORD_KEYS=keys)[2])
@@ -126,6 +148,13 @@ def test_a_value_writes_no_control_characters_to_the_terminal(capsys: pytest.Cap
     _status, found, said = lines(capsys, WATCHWORD_MAIL_KICK="doveadm kick {user}\x1b]0;x\x07")
     assert "\x1b" not in said
     assert found["MAIL_KICK"][1].startswith("doveadm kick {user}�")
+    status, _found, said = lines(capsys, WATCHWORD_SMTP_URL_FILE="/no/\x1b\udcff")
+    assert (status, "\x1b" in said, "\udcff" in said, "names /no/��, which doesn't exist" in said) == (
+        1,
+        False,
+        False,
+        True,
+    )
 
 
 def test_the_command_works_without_database_keys_and_public_address(tmp_path: Path) -> None:

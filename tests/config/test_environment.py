@@ -10,6 +10,7 @@ from watchword.config.environment import (
     Environment,
     Problem,
     SecretFileError,
+    SecretFileMissing,
     read_environment,
     read_secret_file,
     read_setting,
@@ -24,7 +25,7 @@ GOOD = {
 
 
 def no_files(path: Path) -> str:
-    raise SecretFileError(f"names {path}, which doesn't exist")
+    raise SecretFileMissing(f"names {path}, which doesn't exist")
 
 
 def good(**changes: str) -> Environment:
@@ -158,6 +159,8 @@ def test_a_broken_key_ring_is_refused_without_being_repeated(keys: str) -> None:
         "postgresql://watch:hunter2@db/",
         "postgresql://watch:hunter2@db/w?sslmod=x",
         "postgresql://watch:hunter2@[db/w",
+        "postgresql://watch:hunter2\udcff@db/w",
+        "sqlite://watch:hunter2[@/people",
         "hunter2",
     ],
 )
@@ -280,6 +283,17 @@ def test_a_key_file_in_the_home_folder_is_found_without_being_named(tmp_path: Pa
     assert isinstance(environment, Environment)
     assert environment.key_file == keys
     assert repr(environment.key_ring) == "KeyRing(testkey1)"
+
+
+def test_a_key_file_that_is_there_and_cant_be_read_is_not_called_missing(tmp_path: Path) -> None:
+    def no_entry(path: Path) -> str:
+        raise SecretFileError(f"names {path}, which can't be read (Permission denied)")
+
+    found = read_environment({**GOOD, "WATCHWORD_KEYS": "", "WATCHWORD_HOME": str(tmp_path)}, read_secret=no_entry)
+    assert isinstance(found, list)
+    assert str(found[0]).startswith(
+        f"WATCHWORD_KEYS_FILE names {tmp_path}/keys, which can't be read (Permission denied)"
+    )
 
 
 def test_a_key_file_in_the_home_folder_that_others_can_read_is_refused_even_in_the_demo(tmp_path: Path) -> None:

@@ -83,7 +83,12 @@ def _report(values: Sequence[SettingValue], problems: Sequence[Problem]) -> str:
     lines = [f"{name:<{names}}  {source:<{sources}}  {shown}" for name, source, shown in rows]
     if problems:
         lines += ["", "Mistakes:", *(f"  - {problem}" for problem in problems)]
-    return "\n".join(lines) + "\n"
+    return "\n".join(map(_printable, lines)) + "\n"
+
+
+def _printable(line: str) -> str:
+    """Return a line without control characters, which a terminal would obey, and without bytes that are no text."""
+    return "".join(character if character.isprintable() else "�" for character in line)
 
 
 def _overview() -> list[str]:

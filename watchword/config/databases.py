@@ -42,14 +42,19 @@ def url_without_password(database: Mapping[str, object]) -> str:
         return "postgresql://***"
     options = database["OPTIONS"]
     assert isinstance(options, Mapping)
-    shown = urlencode({key: value if key in _SHOWN else "***" for key, value in sorted(options.items())}, safe="*/")
+    texts = {key: str(value) for key, value in sorted(options.items())}
+    safe = {key: text if key in _SHOWN and "@" not in text else "***" for key, text in texts.items()}
     account = quote(user, safe="") + (":***" if database.get("PASSWORD") else "")
     server = f"[{host}]" if ":" in host else quote(host, safe=",")
-    return f"postgresql://{account + '@' if account else ''}{server}{':' + port if port else ''}/{quote(name)}?{shown}"
+    place = f"{account + '@' if account else ''}{server}{':' + port if port else ''}/{quote(name)}"
+    return f"postgresql://{place}?{urlencode(safe, safe='*/')}"
 
 
 def _sqlite(url: str) -> Mapping[str, object]:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise InvalidSetting("is not of the form sqlite:///absolute/path") from None
     # Three slashes and four (as SQLAlchemy writes it) both mean an absolute path.
     path = "/" + unquote(parts.path).lstrip("/")
     if parts.netloc or parts.query or parts.fragment or path == "/" or path.endswith("/"):
@@ -68,7 +73,7 @@ def _postgresql(url: str) -> Mapping[str, object]:
         ) from None
     try:
         config = {key: str(value) for key, value in conninfo_to_dict(url).items()}
-    except psycopg.ProgrammingError:
+    except (psycopg.ProgrammingError, UnicodeError):
         raise InvalidSetting("is not a PostgreSQL address that libpq understands") from None
     if not config.get("dbname"):
         raise InvalidSetting("names no database (postgresql://host/NAME)")

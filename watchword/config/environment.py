@@ -24,6 +24,10 @@ class SecretFileError(Exception):
     """A file that holds the value of a setting, or a secret, can't be used; the message says why."""
 
 
+class SecretFileMissing(SecretFileError):
+    """There is no such file."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One mistake: which variable, what is wrong with it, what was expected. Never the value of a secret."""
@@ -111,7 +115,7 @@ def read_secret_file(path: Path) -> str:
             raise SecretFileError(f"names {path}, which others may read or change (mode {stat.S_IMODE(mode):04o})")
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise SecretFileError(f"names {path}, which doesn't exist") from None
+        raise SecretFileMissing(f"names {path}, which doesn't exist") from None
     except UnicodeDecodeError:
         raise SecretFileError(f"names {path}, which is not UTF-8 text") from None
     except OSError as error:
@@ -273,8 +277,8 @@ class _Reader:
         if setting.name in self._wrong:
             # Of a secret that can't be parsed it is not known which part of it is one.
             is_hidden = setting.is_secret or "@" in text.text
-            return SettingValue(setting, "(hidden)" if is_hidden else _printable(text.text), f"{source}, wrong")
-        return SettingValue(setting, _printable(setting.show(value) if setting.show else text.text), source)
+            return SettingValue(setting, "(hidden)" if is_hidden else text.text, f"{source}, wrong")
+        return SettingValue(setting, setting.show(value) if setting.show else text.text, source)
 
     def report_unknown(self) -> None:
         """Add a problem for each variable that begins as ours do and is none."""
@@ -318,7 +322,7 @@ class _Reader:
         try:
             text = self._read_secret(path).strip()
         except SecretFileError as error:
-            if is_named or path.exists():
+            if is_named or not isinstance(error, SecretFileMissing):
                 self._wrong_file(setting, str(error), _PRIVATE_FILE)
                 return _Text(file=path, is_unreadable=True)
             if not self.value(definitions.DEMO):
@@ -345,7 +349,3 @@ class _Reader:
             home = str(self.value(definitions.HOME))
             return default.replace("{HOME}", quote(home) if "://" in default else home)
         return default
-
-
-def _printable(text: str) -> str:
-    return "".join(character if character.isprintable() else "�" for character in text)
