@@ -49,7 +49,7 @@ def measure(home: Path, *, each_second: int = EACH_SECOND, seconds: int = SECOND
     program = [sys.executable, "-m", "watchword.cli.main", "serve"]
     with (
         _running([sys.executable, str(Path(__file__).parent / "smsc.py"), str(port), str(arrived)], environment),
-        _running([*program, "phones"], environment),
+        _running([*program, "phones"], environment | {"WATCHWORD_LOG_LEVEL": "INFO"}, log=home / "phones.log"),
         _running([*program, "web", "--workers", "4", "--listen", f"127.0.0.1:{web_port}"], environment, web_port),
     ):
         asyncio.run(_load(web_port, waiting[:each_second], each_second, None))
@@ -179,10 +179,17 @@ def _free_port() -> int:
 
 
 @contextmanager
-def _running(command: list[str], environment: dict[str, str], port: int | None = None) -> Iterator[None]:
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)  # noqa: S603
+def _running(
+    command: list[str], environment: dict[str, str], port: int | None = None, *, log: Path | None = None
+) -> Iterator[None]:
+    """Run a process that is ready once it says so in its log or on standard output, or answers at a port."""
+    with (log or Path(os.devnull)).open("wb") as errors:
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=errors)  # noqa: S603
     try:
-        if port is None:
+        if log is not None:
+            while "messaging.worker.started" not in log.read_text():
+                time.sleep(0.05)
+        elif port is None:
             assert process.stdout is not None
             assert process.stdout.readline().startswith(b"ready")
         else:

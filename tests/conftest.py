@@ -21,6 +21,14 @@ def every_address() -> None:
     import_module("watchword.config.urls")
 
 
+@pytest.fixture(autouse=True)
+def _lines_as_operators_read_them(caplog: pytest.LogCaptureFixture) -> None:
+    """``caplog.text`` is what the console would show: with event code, trouble and ids."""
+    from watchword.config.logs import LineFormatter
+
+    caplog.handler.setFormatter(LineFormatter())
+
+
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
     """The tests' SQLite database is a file, as in real life: threads and processes can open it too."""

@@ -231,7 +231,7 @@ def test_an_unlisted_proxy_is_an_error_in_the_log_that_nobody_can_flood(
     for _ in range(54):
         address_of("203.0.113.9", "198.51.100.1")
     assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR"]
-    assert "X-Forwarded-For came from 203.0.113.9, which is not in WATCHWORD_TRUSTED_PROXIES" in caplog.text
+    assert "X-Forwarded-For ignored: 203.0.113.9 is not in WATCHWORD_TRUSTED_PROXIES" in caplog.text
     assert "198.51.100.1" not in caplog.text
 
 

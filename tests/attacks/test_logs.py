@@ -48,9 +48,9 @@ HOSTILE = [
 
 def line_formatter() -> logging.Formatter:
     """Return the formatter that the settings name, made as logging makes it."""
-    wished: dict[str, Any] = dict(settings.LOGGING["formatters"]["line"])  # type: ignore[index]
-    assert wished["()"] == "watchword.config.logs.LineFormatter"
-    return LineFormatter(wished["format"], style=wished["style"])
+    wished: dict[str, Any] = dict(settings.LOGGING["formatters"]["text"])  # type: ignore[index]
+    assert wished == {"()": "watchword.config.logs.LineFormatter"}
+    return LineFormatter()
 
 
 def written(message: str, *arguments: object, error: BaseException | None = None) -> str:

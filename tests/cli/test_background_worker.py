@@ -72,7 +72,7 @@ def test_a_job_that_fails_waits_alone_and_ends_nothing(
     monkeypatch.setattr(background_worker, "close_old_connections", lambda: None)
     background_worker.work(stop)
     assert done.count("failed") == 1
-    assert "could not fail, next try in 2 s: ValueError (test_background_worker.py" in caplog.text
+    assert "job failed, retry in 2 s: ValueError (test_background_worker.py" in caplog.text
     assert "jürgen" not in caplog.text
 
 

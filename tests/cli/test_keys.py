@@ -104,7 +104,7 @@ def test_a_database_that_can_t_be_asked_is_told_beside_the_new_ring(
     nowhere = "postgresql://watchword:hunter2@127.0.0.1:1/watchword"
     assert keys(["create"], {"WATCHWORD_HOME": str(tmp_path), "WATCHWORD_DATABASE_URL": nowhere}) == 0
     said = capsys.readouterr().out
-    assert "Whether the database is a new one could not be seen: no answer (OperationalError)." in said
+    assert "Whether the database is a new one could not be seen: unreachable (OperationalError)." in said
     assert "hunter2" not in said
 
 

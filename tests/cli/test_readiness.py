@@ -143,13 +143,13 @@ def test_an_empty_database_is_said_to_be_empty(home: Path) -> None:
 def test_a_file_that_is_no_database_is_named_by_its_code(home: Path) -> None:
     (home / "watchword.sqlite3").write_bytes(b"no database at all" * 100)
     (said,) = refusals(home, (["check"], ["serve", "mail"], ["verify"]))
-    assert said == "the database can't be used: the file is no database (SQLITE_NOTADB)."
+    assert said == "the database can't be used: file is not a database (SQLITE_NOTADB)."
 
 
 def test_a_database_that_does_not_answer_is_told_without_its_address(home: Path) -> None:
     nowhere = "postgresql://watchword:hunter2@127.0.0.1:1/watchword"
     (said,) = refusals(home, (["check"], ["serve"], ["verify"], ["migrate"]), WATCHWORD_DATABASE_URL=nowhere)
-    assert said == "the database can't be used: no answer (OperationalError)."
+    assert said == "the database can't be used: unreachable (OperationalError)."
 
 
 def test_a_database_that_may_not_be_written_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """The web door as a process: it answers, says little in its log, and stops when told."""
 
+import json
 import os
 import signal
 import socket
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -16,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 PROGRAM = [sys.executable, "-m", "watchword.cli.main"]
 SECRET = "Zk3vN0aQ-8s_Jx72LmPqRt5w"
 
-type Start = Callable[[int], subprocess.Popen[str]]
+type Start = Callable[..., subprocess.Popen[str]]
 
 
 def free_port() -> int:
@@ -45,10 +47,10 @@ def start(tmp_path: Path) -> Iterator[Start]:
     subprocess.run([*PROGRAM, "migrate", "--verbosity", "0"], env=environment, check=True, timeout=60)
     started: list[subprocess.Popen[str]] = []
 
-    def run(port: int) -> subprocess.Popen[str]:
+    def run(port: int, **more: str) -> subprocess.Popen[str]:
         words = [*PROGRAM, "serve", "web", "--listen", f"127.0.0.1:{port}"]
         pipe = subprocess.PIPE
-        process = subprocess.Popen(words, env=environment, stdout=pipe, stderr=subprocess.STDOUT, text=True)
+        process = subprocess.Popen(words, env=environment | more, stdout=pipe, stderr=subprocess.STDOUT, text=True)
         started.append(process)
         return process
 
@@ -72,6 +74,29 @@ def test_it_answers_logs_no_secret_and_ends_cleanly(start: Start) -> None:
     log, _ = process.communicate(timeout=30)
     assert process.returncode == 0
     assert '"GET /.../ HTTP/1.1"' in log
+    [listening] = [line for line in log.splitlines() if " web.listening " in line]
+    assert listening.endswith(f": listening on http://127.0.0.1:{port}")
+    for line in log.splitlines():
+        assert datetime.fromisoformat(line.split()[0]).tzinfo is not None, "a line without its time"
+    assert SECRET not in log
+    assert "493027" not in log
+
+
+def test_every_line_is_a_json_object_where_that_is_wanted(start: Start) -> None:
+    port = free_port()
+    process = start(port, WATCHWORD_LOG_FORMAT="json")
+    deadline = time.monotonic() + 30
+    while answer(port, f"/{SECRET}/?code=493027") is None and time.monotonic() < deadline:
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    log, _ = process.communicate(timeout=30)
+    lines = [json.loads(line) for line in log.splitlines()]
+    assert all({"time", "level", "logger", "event", "message"} <= line.keys() for line in lines)
+    [access] = [line for line in lines if line["event"] == "web.access"]
+    assert (access["method"], access["path"], access["address"]) == ("GET", "/.../", "127.0.0.1")
+    assert int(access["status"]) < 500
+    assert {"web.listening", "web.access"} <= {line["event"] for line in lines}
     assert SECRET not in log
     assert "493027" not in log
 

@@ -1,14 +1,16 @@
-"""What the console says of a database that fails: one line with its code, no traceback, nothing that was written."""
+"""What the console writes, as text and as JSON: time, event code and ids in each line; a database that fails in one."""
 
 from __future__ import annotations
 
 import io
+import json
 import logging
 import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.conf import settings
@@ -17,30 +19,45 @@ from django.db.backends.utils import CursorWrapper
 from django.db.utils import ConnectionHandler
 from django.test import Client
 from django.utils.module_loading import import_string
+from hypothesis import given
+from hypothesis import strategies as st
 
 # The same library as the backend: a process does not see its own locks on a file through another one.
 from pysqlite3 import dbapi2 as sqlite3
 
 from tests.doors.mail.peer import free_port
 from tests.world import World
+from watchword.config.logs import FORMATTERS
+from watchword.core.log_events import log_event
 
 WINTER = 1_767_225_600.0
 SECRET = "what was being written"
 
 
-@pytest.fixture
-def console() -> Iterator[io.StringIO]:
-    """What the console's handler writes, with the formatter and the filters of the settings."""
+def written_by(name: str) -> Iterator[io.StringIO]:
+    """Hear the root logger with a formatter and the filters of the settings."""
     logs: Any = settings.LOGGING
-    wished = logs["handlers"]["console"]
-    formatter = logs["formatters"][wished["formatter"]]
     handler = logging.StreamHandler(io.StringIO())
-    handler.setFormatter(import_string(formatter["()"])(formatter["format"], style=formatter["style"]))
-    for name in wished["filters"]:
-        handler.addFilter(import_string(logs["filters"][name]["()"])())
+    handler.setFormatter(import_string(logs["formatters"][name]["()"])())
+    for each in logs["handlers"]["console"]["filters"]:
+        handler.addFilter(import_string(logs["filters"][each]["()"])())
     logging.getLogger().addHandler(handler)
     yield handler.stream
     logging.getLogger().removeHandler(handler)
+
+
+@pytest.fixture
+def console() -> Iterator[io.StringIO]:
+    """What the console's handler writes if nothing else is said."""
+    logs: Any = settings.LOGGING
+    assert logs["handlers"]["console"]["formatter"] == "text"
+    yield from written_by("text")
+
+
+@pytest.fixture
+def json_console() -> Iterator[io.StringIO]:
+    """What it writes with WATCHWORD_LOG_FORMAT=json."""
+    yield from written_by("json")
 
 
 def database(**config: object) -> ConnectionHandler:
@@ -74,7 +91,8 @@ def test_a_stopped_database_is_one_line_for_each_page(
     assert len(lines) == 3
     for line in lines:
         assert line.endswith(
-            "ERROR django.request: Service Unavailable: /security/: the database: no answer (OperationalError)"
+            "ERROR web.request.unavailable django.request: Service Unavailable: /security/: "
+            "database unreachable (OperationalError)"
         )
 
 
@@ -95,19 +113,28 @@ def test_a_locked_and_a_read_only_file_are_told_apart(console: io.StringIO, tmp_
     for error in (locked, refused):
         logging.getLogger("django.request").error("Service Unavailable: %s", "/", exc_info=error)
     lines = console.getvalue().splitlines()
-    assert [line.partition("the database: ")[2] for line in lines] == [
-        "locked (SQLITE_BUSY)",
-        "the database is read-only (SQLITE_READONLY)",
+    assert [line.partition("/: ")[2] for line in lines] == [
+        "database locked (SQLITE_BUSY)",
+        "database read-only (SQLITE_READONLY)",
     ]
     assert SECRET not in console.getvalue()
 
 
-def test_a_mistake_of_ours_keeps_its_traceback(console: io.StringIO) -> None:
+def test_a_mistake_of_ours_keeps_its_traceback_without_the_text_of_the_error(console: io.StringIO) -> None:
+    """The text may hold what was being worked on; the names that a TypeError tells are the program's own."""
     try:
-        int("word")
-    except ValueError:
+        try:
+            int(SECRET)
+        except ValueError:
+            len(3)  # type: ignore[arg-type]
+    except TypeError:
         logging.getLogger("django.request").exception("Internal Server Error: %s", "/")
-    assert "  | Traceback (most recent call last):" in console.getvalue()
+    line, *following = console.getvalue().splitlines()
+    assert "ERROR web.request.failed django.request: Internal Server Error: /: TypeError (test_logs.py:" in line
+    assert following[0] == "  | Traceback (most recent call last):"
+    assert "  | ValueError" in following, "what led to the error is told as well"
+    assert following[-1] == "  | TypeError: object of type 'int' has no len()"
+    assert SECRET not in console.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -128,6 +155,93 @@ def test_every_line_has_its_time_with_the_offset(
         monkeypatch.undo()
         time.tzset()
     moment, rest = console.getvalue().split(" ", maxsplit=1)
-    assert rest == "WARNING x: hello\n"
+    assert rest == "WARNING library.other x: hello\n"
     assert moment.endswith(offset)
     assert datetime.fromisoformat(moment).timestamp() == WINTER
+
+
+DELIVERY = UUID(int=5)
+
+
+def test_a_line_ends_with_the_trouble_and_the_ids(console: io.StringIO) -> None:
+    extra = log_event(
+        "x.y", trouble="database locked (SQLITE_BUSY)", delivery=DELIVERY, requests=3, job="seal it", none=""
+    )
+    logging.getLogger("watchword.x").warning("authentication %s", "deferred", extra=extra)
+    _time, rest = console.getvalue().split(" ", maxsplit=1)
+    assert rest == (
+        "WARNING x.y watchword.x: authentication deferred: database locked (SQLITE_BUSY)"
+        f' delivery={DELIVERY} requests=3 job="seal it"\n'
+    )
+
+
+def test_a_json_line_holds_the_same_in_members(json_console: io.StringIO) -> None:
+    extra = log_event("x.y", trouble="database locked", delivery=DELIVERY, requests=3)
+    logging.getLogger("watchword.x").warning("authentication %s", "deferred", extra=extra)
+    line = json.loads(json_console.getvalue())
+    assert datetime.fromisoformat(line.pop("time")).tzinfo is not None
+    assert line == {
+        "level": "WARNING",
+        "logger": "watchword.x",
+        "event": "x.y",
+        "message": "authentication deferred",
+        "delivery": str(DELIVERY),
+        "requests": 3,
+        "trouble": "database locked",
+    }
+
+
+def test_an_id_never_stands_in_the_place_of_the_time_or_the_level() -> None:
+    with pytest.raises(AssertionError):
+        log_event("x.y", level="INFO")
+
+
+@given(st.text(max_size=60))
+def test_log_01_a_json_line_is_one_line_of_ascii_whatever_is_logged(typed: str) -> None:
+    """A break, an escape or half a character in a message, a name or an error can't end or forge an object."""
+    with pytest.raises(ValueError) as broken:  # noqa: PT011
+        int(f"no number {typed}")
+    error = broken.value
+    row = logging.LogRecord(
+        "watchword.test", logging.ERROR, __file__, 1, "%s", (typed,), (type(error), error, error.__traceback__)
+    )
+    row.__dict__.update(log_event("x.y", mailbox=typed))
+    line = FORMATTERS["json"]().format(row)
+    assert line.isascii()
+    assert line.isprintable()
+    read = json.loads(line)
+    assert (read["message"], read.get("mailbox", "")) == (typed, typed)
+    assert read["event"] == "x.y"
+    assert read["trouble"].startswith("ValueError (test_logs.py:")
+    assert "Traceback (most recent call last):" in read["traceback"]
+
+
+@pytest.mark.django_db
+def test_a_json_line_of_a_database_that_fails_has_no_traceback(json_console: io.StringIO) -> None:
+    error = trouble_with(
+        database(ENGINE="django.db.backends.postgresql", NAME="x", HOST="127.0.0.1", PORT=str(free_port()))
+    )
+    logging.getLogger("django.request").error("Service Unavailable: %s", "/", exc_info=error)
+    line = json.loads(json_console.getvalue())
+    assert line["event"] == "web.request.unavailable"
+    assert line["trouble"] == "database unreachable (OperationalError)"
+    assert "traceback" not in line
+    assert "127.0.0.1" not in json_console.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "code"),
+    [
+        ("django.request", 404, "web.request.refused"),
+        ("django.request", 500, "web.request.failed"),
+        ("django.security.DisallowedHost", 400, "web.request.suspicious"),
+        ("gunicorn.error", 0, "web.server"),
+        ("asyncio", 0, "library.asyncio"),
+        ("pymap.imap", 0, "library.other"),
+    ],
+)
+def test_lines_of_libraries_have_a_code_too(console: io.StringIO, name: str, status: int, code: str) -> None:
+    logger = logging.getLogger(name)
+    record = logger.makeRecord(name, logging.WARNING, __file__, 1, "said", (), None, extra={"status_code": status})
+    logging.getLogger().handle(record)
+    assert f" WARNING {code} " in console.getvalue()

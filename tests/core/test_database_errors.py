@@ -24,11 +24,11 @@ class OperationalError(Exception):
     ("codes", "name"),
     [
         ({"sqlstate": "53100"}, "disk full (SQLSTATE 53100)"),
-        ({"sqlstate": "28P01"}, "user name or password refused (SQLSTATE 28P01)"),
-        ({"sqlstate": "57P01"}, "the server is stopping or starting (SQLSTATE 57P01)"),
+        ({"sqlstate": "28P01"}, "login refused (SQLSTATE 28P01)"),
+        ({"sqlstate": "57P01"}, "server stopping or starting (SQLSTATE 57P01)"),
         ({"sqlstate": "22001"}, "SQLSTATE 22001"),
         ({"sqlite_errorname": "SQLITE_BUSY_SNAPSHOT"}, "locked (SQLITE_BUSY_SNAPSHOT)"),
-        ({"sqlite_errorname": "SQLITE_READONLY"}, "the database is read-only (SQLITE_READONLY)"),
+        ({"sqlite_errorname": "SQLITE_READONLY"}, "read-only (SQLITE_READONLY)"),
         ({"sqlite_errorname": "SQLITE_MISUSE"}, "SQLITE_MISUSE"),
     ],
 )
@@ -39,5 +39,5 @@ def test_trouble_is_named_by_its_code_and_tells_no_value(codes: dict[str, str], 
 
 
 def test_trouble_without_a_code_is_named_by_its_class() -> None:
-    assert name_of_trouble(OperationalError("host=db password=hunter2")) == "no answer (OperationalError)"
+    assert name_of_trouble(OperationalError("host=db password=hunter2")) == "unreachable (OperationalError)"
     assert name_of_trouble(ValueError("hunter2")) == "ValueError"

@@ -123,11 +123,17 @@ def test_a_busy_port_is_named_before_anything_starts(demo: Demo, tmp_path: Path)
 
 
 def test_ctrl_c_ends_everything_and_the_next_start_goes_on(tmp_path: Path) -> None:
-    with running_demo(tmp_path) as first:
+    with running_demo(tmp_path, WATCHWORD_LOG_LEVEL="INFO") as first:
         children = children_of(first.process.pid)
         assert len(children) >= 3
         first.process.send_signal(signal.SIGINT)
         assert first.process.wait(30) == 0
+        assert first.process.stdout is not None
+        log = first.card + first.process.stdout.read()
+        assert f": listening on 127.0.0.1 port {first.imap_port} (IMAP)" in log
+        assert f": listening on 127.0.0.1 port {first.submission_port} (SMTP)" in log
+        assert f": listening on {first.web}" in log
+        assert f": listening on {tmp_path}/mail/auth" in log
     assert not any(is_alive(pid) for pid in children)
     with running_demo(tmp_path) as second:
         assert second.passwords == first.passwords

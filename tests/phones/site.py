@@ -87,7 +87,7 @@ class PhoneSite:
 
     def _is_ready(self, name: str) -> bool:
         if name == PHONES:
-            return "ready: phones" in self.log_of(name)
+            return "messaging.worker.started" in self.log_of(name)
         connection = HTTPConnection("127.0.0.1", self.port, timeout=5)
         try:
             connection.request("GET", "/sign-in/")

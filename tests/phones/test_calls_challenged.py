@@ -165,6 +165,4 @@ def test_that_a_telephone_system_wants_md5_is_told_once(
 
     run(play)
     told = [record.getMessage() for record in caplog.records if "MD5" in record.getMessage()]
-    assert told == times * [
-        "the telephone system at 127.0.0.1 wants its password proven by MD5: keep the way within your own network"
-    ]
+    assert told == times * ["127.0.0.1 asks for digest authentication by MD5: keep SIP within your own network"]

@@ -86,11 +86,11 @@ def test_fld_09_who_does_not_answer_holds_no_code_up(mood: Mood, caplog: pytest.
     """A code that comes is worth more than a doubt; the operator reads of it, without the number."""
     with provider(mood) as one:
         assert not moved(check(one), claimed())
-    assert "does not say when a number moved" in caplog.text
+    assert "SIM swap check failed" in caplog.text
     assert NUMBER not in caplog.text
 
 
-@pytest.mark.parametrize(("mood", "words"), [(Mood.REFUSING, "it answers 401"), (Mood.FAILING, "it answers 500")])
+@pytest.mark.parametrize(("mood", "words"), [(Mood.REFUSING, "status 401"), (Mood.FAILING, "status 500")])
 def test_the_log_says_what_a_gateway_answers_that_says_no(
     mood: Mood, words: str, caplog: pytest.LogCaptureFixture
 ) -> None:

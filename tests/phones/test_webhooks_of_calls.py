@@ -180,7 +180,8 @@ def test_a_call_whose_key_is_gone_hangs_up_and_the_log_says_so(
     delivery, _ = ringing(world)
     OutboxMessage.objects.update(payload=b"sealed with another key")
     assert hear(site, delivery, "1") == ""
-    assert f"delivery {delivery.pk} can't be read" in caplog.text
+    assert "messaging.outbox.unreadable" in caplog.text
+    assert f"delivery={delivery.pk}" in caplog.text
 
 
 def test_a_call_that_is_answered_is_not_made_again(site: Client, world: World) -> None:

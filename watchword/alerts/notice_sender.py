@@ -25,6 +25,7 @@ from watchword.alerts.outbox_consumer import SEAL, give_up
 from watchword.audit.models import Event
 from watchword.audit.outbox import UNAVAILABLE, RetryPolicy, cause_of, lease
 from watchword.audit.sealed_columns import SealedColumn
+from watchword.core.log_events import log_event
 from watchword.directory.models import User
 from watchword.messaging.limits.counters import SendThrottled
 from watchword.messaging.notices import warn
@@ -74,7 +75,7 @@ def _send_one(pk: UUID, number_of: NumberOf, now: datetime) -> None:
         # Nothing is wrong with the notice: its lease gives it back.
         raise
     except Exception as error:  # noqa: BLE001  (one notice must neither stop the others nor end the process)
-        logger.warning("notice %s could not be sent: %s", pk, cause_of(error))
+        logger.warning("notice not sent", extra=log_event("alerts.notice.failed", trouble=cause_of(error), notice=pk))
         _later(notice, type(error).__name__, now)
 
 

@@ -22,6 +22,7 @@ from watchword.audit.events import EventKind
 from watchword.audit.models import Event, OutboxEvent
 from watchword.audit.outbox import UNAVAILABLE, RetryPolicy, cause_of
 from watchword.audit.record import record
+from watchword.core.log_events import log_event
 from watchword.directory.contacts import earlier_contact, earlier_recipients
 from watchword.directory.models import Organisation, User
 
@@ -49,7 +50,10 @@ def consume(*, now: datetime) -> int:
             # Nothing is wrong with the event: the worker waits for the database and comes back.
             raise
         except Exception as error:  # noqa: BLE001  (one event must not silence all others)
-            logger.error("event %d can't be turned into a warning: %s", event_id, cause_of(error))
+            logger.error(
+                "audit event not turned into a notice",
+                extra=log_event("alerts.event.failed", trouble=cause_of(error), audit_event=event_id),
+            )
             _try_later(event_id, type(error).__name__, now)
     return len(ids)
 

@@ -9,6 +9,7 @@ from django.db import transaction
 
 from watchword.audit.models import Release, SealingKey
 from watchword.core.keyring import KeyRing, KeyRingError
+from watchword.core.log_events import log_event
 
 LOWEST_RELEASE = "0.1.0"
 """The lowest release that may serve a database of this release. A migration that takes away what an older release reads
@@ -63,7 +64,11 @@ class KeyWatch:
         if self._asked_at is None or abs(now - self._asked_at) >= WATCHED_EVERY:
             missing = missing_keys(self._ring)
             if missing and not self._lacks:
-                logger.error("the ring of this process lacks %s: copy the key file and restart it", ", ".join(missing))
+                logger.error(
+                    "key ring lacks %s: copy the key file and restart this process",
+                    ", ".join(missing),
+                    extra=log_event("keys.missing"),
+                )
             self._lacks, self._asked_at = bool(missing), now
         return self._lacks
 

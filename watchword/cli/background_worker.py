@@ -21,7 +21,8 @@ from watchword.alerts.notice_sender import send_waiting
 from watchword.alerts.outbox_consumer import consume
 from watchword.audit import hash_chain
 from watchword.audit.outbox import UNAVAILABLE, cause_of
-from watchword.core.database_errors import name_of_trouble
+from watchword.core.database_errors import database_trouble
+from watchword.core.log_events import log_event
 from watchword.signin.cleanup import clean_up
 from watchword.signin.enrolment_wait import finish_due
 from watchword.signin.housekeeping import close_abandoned
@@ -50,13 +51,13 @@ class Job:
 def jobs() -> list[Job]:
     """Return the jobs of a worker, the most urgent first."""
     return [
-        Job("turn events into warnings", LOOK_SECONDS, lambda: consume(now=timezone.now())),
-        Job("send warnings", LOOK_SECONDS, lambda: send_waiting(now=timezone.now(), number_of=text_number_of)),
-        Job("seal the log", 1.0, lambda: hash_chain.seal(now=timezone.now())),
-        Job("close abandoned sign-ins", 5.0, lambda: close_abandoned(now=timezone.now())),
-        Job("finish registrations that waited", 5.0, lambda: finish_due(now=timezone.now())),
-        Job("sweep what is old", 60.0, lambda: clean_up(now=timezone.now())),
-        Job("forget old drafts", 60.0, lambda: drafts.forget_old(now=timezone.now())),
+        Job("create notices", LOOK_SECONDS, lambda: consume(now=timezone.now())),
+        Job("send notices", LOOK_SECONDS, lambda: send_waiting(now=timezone.now(), number_of=text_number_of)),
+        Job("seal the audit log", 1.0, lambda: hash_chain.seal(now=timezone.now())),
+        Job("close expired sign-ins", 5.0, lambda: close_abandoned(now=timezone.now())),
+        Job("finish deferred registrations", 5.0, lambda: finish_due(now=timezone.now())),
+        Job("delete old rows", 60.0, lambda: clean_up(now=timezone.now())),
+        Job("delete old drafts", 60.0, lambda: drafts.forget_old(now=timezone.now())),
     ]
 
 
@@ -80,7 +81,8 @@ def work(stop: threading.Event) -> None:
                     job.next_at = pause = 0.0
                 job.failures = 0
             except UNAVAILABLE as error:
-                logger.warning("the worker could not %s: %s", job.name, name_of_trouble(error))
+                trouble = database_trouble(error)
+                logger.warning("job deferred", extra=log_event("worker.job.deferred", trouble=trouble, job=job.name))
                 connection.close()
                 pause = TROUBLE_SECONDS
                 break
@@ -88,7 +90,12 @@ def work(stop: threading.Event) -> None:
                 job.failures += 1
                 wait = min(TROUBLE_SECONDS * 2 ** min(job.failures - 1, 20), LONGEST_PAUSE_SECONDS)
                 job.next_at = time.monotonic() + wait
-                logger.error("the worker could not %s, next try in %d s: %s", job.name, wait, cause_of(error))
+                trouble = cause_of(error)
+                logger.error(
+                    "job failed, retry in %d s",
+                    wait,
+                    extra=log_event("worker.job.failed", trouble=trouble, job=job.name),
+                )
         close_old_connections()
         stop.wait(pause)
 

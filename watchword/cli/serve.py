@@ -16,9 +16,21 @@ from gunicorn.glogging import Logger
 
 from watchword.cli.main import run_management_command, set_up_django
 from watchword.cli.supervisor import GRACE_SECONDS, Child, Supervisor, end_with_parent
-from watchword.config.logs import LineFormatter, path_for_log
+from watchword.config.logs import FORMATTERS, path_for_log
+from watchword.core.log_events import ATTEMPT_KEY, log_event
+
+logger = logging.getLogger(__name__)
 
 THREADS = 8
+_ACCESS_FIELDS = {
+    "address": "h",
+    "method": "m",
+    "path": "U",
+    "protocol": "H",
+    "status": "s",
+    "octets": "B",
+    "milliseconds": "M",
+}
 ACCESS_LOG = '%(h)s "%(m)s %(U)s %(H)s" %(s)s %(B)s %(M)sms'
 
 
@@ -114,10 +126,22 @@ class AccessLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
 
     def setup(self, cfg: Any) -> None:
         """Gunicorn's handlers, each with our way of writing a line."""
+        from django.conf import settings
+
         super().setup(cfg)
-        for log, name in ((self.error_log, "watchword.web"), (self.access_log, "watchword.access")):
+        for log in (self.error_log, self.access_log):
             if (handler := self._get_gunicorn_handler(log)) is not None:
-                handler.setFormatter(LineFormatter(f"%(asctime)s %(levelname)s {name}: %(message)s"))
+                handler.setFormatter(FORMATTERS[settings.WATCHWORD_LOG_FORMAT]())
+
+    def access(self, resp: Any, req: Any, environ: Any, request_time: timedelta) -> None:
+        """Write one line for one answer, with the id of the sign-in attempt that it belongs to."""
+        if not self.access_log_enabled:
+            return
+        atoms = self.atoms(resp, req, environ, request_time)
+        # The text says these in its own short form.
+        details = {name: atoms[letter] for name, letter in _ACCESS_FIELDS.items()}
+        attempt = str(environ.get(ATTEMPT_KEY, ""))
+        self.access_log.info(ACCESS_LOG, atoms, extra={**log_event("web.access", attempt=attempt), "details": details})
 
     def atoms(self, resp: Any, req: Any, environ: Any, request_time: timedelta) -> dict[str, Any]:
         """Gunicorn's values for one line: the browser's address, no query, no long opaque part of a path."""
@@ -140,6 +164,11 @@ def _settle_memory(_worker: object) -> None:
     gc.freeze()
 
 
+def _log_listening(server: Any) -> None:
+    for listener in server.LISTENERS:
+        logger.info("listening on %s", listener, extra=log_event("web.listening"))
+
+
 class WebServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     """Gunicorn with threads, told everything here: no configuration file, no control socket."""
 
@@ -151,8 +180,8 @@ class WebServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "worker_class": "watchword.cli.web_worker.GatheringWorker",
             "preload_app": True,
             "post_worker_init": _settle_memory,
+            "when_ready": _log_listening,
             "accesslog": "-" if logging.getLogger().isEnabledFor(logging.INFO) else None,
-            "access_log_format": ACCESS_LOG,
             "errorlog": "-",
             "loglevel": "warning",
             "logger_class": "watchword.cli.serve.AccessLogger",

@@ -22,6 +22,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 
+from watchword.core.log_events import log_event
+
 logger = logging.getLogger(__name__)
 
 FIRST_PAUSE_SECONDS = 1.0
@@ -91,7 +93,12 @@ class Supervisor:
             elif (status := child.process.poll()) is not None:
                 child.process = None
                 if child.is_door and child.starts == 1 and status > 0 and now - child.started_at < START_SECONDS:
-                    logger.error("%s can't start (exit status %d)", child.name, status)
+                    logger.error(
+                        "%s failed to start (exit status %d)",
+                        child.name,
+                        status,
+                        extra=log_event("serve.process.start_failed", process=child.name),
+                    )
                     return status
                 self._plan(child, status, now)
         return 0
@@ -107,6 +114,7 @@ class Supervisor:
             now - child.started_at,
             child.starts + 1,
             pause,
+            extra=log_event("serve.process.ended", process=child.name),
         )
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:

@@ -87,6 +87,7 @@ class Environment:
     time_zone: str
     language: str
     log_level: str
+    log_format: str
     demo: bool
     debug: bool
 
@@ -197,6 +198,7 @@ def _environment(reader: _Reader) -> Environment:
         time_zone=reader.value(definitions.TIME_ZONE),
         language=reader.value(definitions.LANGUAGE),
         log_level=reader.value(definitions.LOG_LEVEL),
+        log_format=reader.value(definitions.LOG_FORMAT),
         debug=reader.value(definitions.DEBUG),
     )
     _check_together(reader, environment)

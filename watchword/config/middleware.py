@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
+from watchword.core.log_events import log_event
 from watchword.directory.people_file import LARGEST_FILE
 
 LARGEST_BODY = LARGEST_FILE + 64 * 1024
@@ -39,7 +40,7 @@ HEADERS: Mapping[str, str] = {
     "Cache-Control": "no-store",
 }
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class FrontMiddleware:
@@ -72,7 +73,7 @@ class SizeMiddleware:
         announced = request.META.get("CONTENT_LENGTH") or "0"
         if not announced.isdecimal() or int(announced) <= LARGEST_BODY:
             return self.get_response(request)
-        _log.warning("Refused a request of %s bytes", announced)
+        logger.warning("request body of %s bytes refused", announced, extra=log_event("web.request.too_large"))
         says = _("It sends more than the %(most)d megabytes that fit.") % {"most": LARGEST_FILE // 1024**2}
         return HttpResponse(render_to_string("400.html", {"says": says}), status=TOO_LARGE)
 

@@ -19,6 +19,7 @@ from watchword.core.keyring import KeyRing
 PREFIX = "WATCHWORD_"
 LANGUAGES = ("en",)
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+LOG_FORMATS = ("text", "json")
 SMTP_HINT = "smtp://user:password@host:587 (STARTTLS) or smtps://user:password@host:465"
 
 
@@ -141,6 +142,15 @@ LOG_LEVEL = Setting[str](
     meaning="The lowest level of the lines that are logged. Above INFO there are no access lines.",
     default="INFO",
     example="WARNING",
+    processes=ALL,
+)
+LOG_FORMAT = Setting[str](
+    name="LOG_FORMAT",
+    parse=parsers.parse_choice(LOG_FORMATS),
+    expected=f"one of {', '.join(LOG_FORMATS)}",
+    meaning="How log lines are written: as text, or as one JSON object per line.",
+    default="text",
+    example="json",
     processes=ALL,
 )
 PUBLIC_URL = Setting[str](
@@ -315,7 +325,7 @@ DEBUG = Setting[bool](
 )
 
 SECTIONS: Mapping[str, tuple[Setting[Any], ...]] = {
-    "Installation": (HOME, KEYS, DATABASE_URL, TIME_ZONE, LANGUAGE, LOG_LEVEL),
+    "Installation": (HOME, KEYS, DATABASE_URL, TIME_ZONE, LANGUAGE, LOG_LEVEL, LOG_FORMAT),
     "Web": (PUBLIC_URL, LISTEN, ALLOW_PLAIN_HTTP, TRUSTED_PROXIES),
     "Sign-in": (DEFAULT_DOMAIN, BREACHED_PASSWORDS_FILE, COUNTRIES_FILE),
     "Mail servers": (MAIL_SOCKET_DIRECTORY, MAIL_SOCKET_OWNER, MAIL_SOCKET_MODE, MAIL_LISTEN, MAIL_KICK),

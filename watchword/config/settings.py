@@ -212,21 +212,25 @@ SESSION_COOKIE_SAMESITE = "Lax"
 
 # Logs ----------------------------------------------------------------------------------------------------------------
 
+WATCHWORD_LOG_FORMAT = ENVIRONMENT.log_format
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {
-            "()": "watchword.config.logs.LineFormatter",
-            "format": "{asctime} {levelname} {name}: {message}",
-            "style": "{",
-        }
+        "text": {"()": "watchword.config.logs.LineFormatter"},
+        "json": {"()": "watchword.config.logs.JsonFormatter"},
     },
     "filters": {
         "paths": {"()": "watchword.config.logs.PathFilter"},
         "trouble": {"()": "watchword.config.logs.TroubleFilter"},
     },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["paths", "trouble"]}},
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": ENVIRONMENT.log_format,
+            "filters": ["paths", "trouble"],
+        }
+    },
     "root": {"handlers": ["console"], "level": ENVIRONMENT.log_level},
     "loggers": {
         "django": {"handlers": [], "propagate": True},

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 _SQLSTATES = {
-    "08": "no connection",
-    "25006": "the database is read-only",
-    "28": "user name or password refused",
-    "3D000": "there is no such database",
-    "40001": "transactions conflict",
+    "08": "connection failed",
+    "25006": "read-only",
+    "28": "login refused",
+    "3D000": "does not exist",
+    "40001": "serialization failure",
     "40P01": "deadlock",
     "42501": "permission denied",
-    "42P01": "a table is missing",
+    "42P01": "table missing",
     "53100": "disk full",
     "53300": "too many connections",
     "55P03": "locked",
-    "57014": "cancelled or out of time",
-    "57P": "the server is stopping or starting",
+    "57014": "query cancelled or timed out",
+    "57P": "server stopping or starting",
     "XX": "internal error",
 }
 """PostgreSQL's documentation, appendix A; a whole code or the beginning of one."""
@@ -23,12 +23,12 @@ _SQLSTATES = {
 _SQLITE = {
     "SQLITE_BUSY": "locked",
     "SQLITE_LOCKED": "locked",
-    "SQLITE_READONLY": "the database is read-only",
+    "SQLITE_READONLY": "read-only",
     "SQLITE_FULL": "disk full",
-    "SQLITE_IOERR": "the disk fails",
-    "SQLITE_CORRUPT": "the file is damaged",
-    "SQLITE_NOTADB": "the file is no database",
-    "SQLITE_CANTOPEN": "the file can't be opened",
+    "SQLITE_IOERR": "I/O error",
+    "SQLITE_CORRUPT": "file corrupt",
+    "SQLITE_NOTADB": "file is not a database",
+    "SQLITE_CANTOPEN": "file can't be opened",
     "SQLITE_PERM": "permission denied",
     "SQLITE_AUTH": "permission denied",
 }
@@ -50,8 +50,13 @@ def name_of_trouble(error: BaseException) -> str:
         cause = cause.__cause__
     if type(error).__name__ in {"OperationalError", "InterfaceError"}:
         # libpq gives no SQLSTATE where it never reached a server.
-        return f"no answer ({type(error).__name__})"
+        return f"unreachable ({type(error).__name__})"
     return type(error).__name__
+
+
+def database_trouble(error: BaseException) -> str:
+    """Return the same for a line of the log, such as ``database locked (SQLITE_BUSY)``."""
+    return f"database {name_of_trouble(error)}"
 
 
 def _told(words: dict[str, str], code: str, shown: str) -> str:

@@ -18,6 +18,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils.module_loading import import_string
 
+from watchword.core.log_events import log_event
 from watchword.core.policy import Channel
 from watchword.messaging.gateway import DeliveryFailed, MessageSender, OutboxSender, Outgoing, Result, may_follow
 from watchword.messaging.limits.daily_totals import add
@@ -68,7 +69,11 @@ def hand_over(outgoing: Outgoing, *, now: datetime, was_stored: bool = False) ->
             reference, result = handed.reference, handed.result
         except DeliveryFailed as failure:
             result = failure.result
-            logger.warning("delivery %s: channel %s answered %s", outgoing.delivery_id, name, failure.result)
+            logger.warning(
+                "delivery failed: %s",
+                failure.result,
+                extra=log_event("messaging.channel.failed", gateway=name, delivery=outgoing.delivery_id),
+            )
             if failure.permanent:
                 break
             continue

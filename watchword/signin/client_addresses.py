@@ -12,6 +12,8 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest
 
+from watchword.core.log_events import log_event
+
 logger = logging.getLogger(__name__)
 
 MOST_HOPS = 20
@@ -64,9 +66,10 @@ class Complaints:
                 return
             self._not_before = now + SAY_AGAIN_SECONDS
         logger.error(
-            "X-Forwarded-For came from %s, which is not in WATCHWORD_TRUSTED_PROXIES, and is not believed. If that is "
-            "your proxy, list it: all browsers behind it look like one until then.",
+            "X-Forwarded-For ignored: %s is not in WATCHWORD_TRUSTED_PROXIES. If that is your proxy, list it: all "
+            "browsers behind it look like one until then.",
             peer,
+            extra=log_event("web.proxy.untrusted"),
         )
 
 

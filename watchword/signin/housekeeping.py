@@ -11,6 +11,7 @@ from watchword.audit.events import EventKind
 from watchword.audit.outbox import UNAVAILABLE, cause_of
 from watchword.audit.record import Origin, record
 from watchword.core.decision import DenyReason
+from watchword.core.log_events import log_event
 from watchword.signin import remembered_browsers
 from watchword.signin.models import Purpose, SignInAttempt
 
@@ -32,7 +33,10 @@ def close_abandoned(*, now: datetime) -> int:
         except UNAVAILABLE:
             raise
         except Exception as error:  # noqa: BLE001  (one attempt must not keep the others open)
-            logger.error("attempt %s could not be closed: %s", attempt.pk, cause_of(error))
+            logger.error(
+                "expired sign-in attempt not closed",
+                extra=log_event("signin.attempt.not_closed", trouble=cause_of(error), attempt=attempt.pk),
+            )
     return number
 
 

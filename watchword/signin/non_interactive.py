@@ -23,9 +23,10 @@ from watchword.audit.events import EventKind
 from watchword.audit.record import EventDraft, Named, Origin, record_all
 from watchword.core.assurance import Evidence
 from watchword.core.codes import LONGEST_TYPED, normal_app_password
-from watchword.core.database_errors import name_of_trouble
+from watchword.core.database_errors import database_trouble
 from watchword.core.decision import Account, Allow, Attempt, Decision, Deny, DenyReason, decide
 from watchword.core.factors import Accepted, CredentialData, Rejected
+from watchword.core.log_events import log_event
 from watchword.core.policy import AccountStatus, Door, FactorKind, MfaState, Policy
 from watchword.core.restrictions import Misfit, Restrictions
 from watchword.core.source_networks import source_of
@@ -92,7 +93,7 @@ def _yes(mailbox: str, credential_id: UUID) -> Answer:
     """Return the yes for a mailbox that can be one; another name is never handed out, whatever is stored."""
     if can_be_name(mailbox):
         return Answer(True, mailbox, credential_id)
-    logger.error("a right password opens nothing: a mailbox can't be called %r; see `watchword verify`", mailbox)
+    logger.error("mailbox name not valid", extra=log_event("mail.auth.invalid_mailbox", mailbox=mailbox))
     return NO
 
 
@@ -167,7 +168,7 @@ def check_account_password(question: AuthRequest, *, now: datetime) -> Answer:
         reserved = password_throttling.reserve(guess, now=now)
         if isinstance(reserved, Throttled):
             if reserved.by_address:
-                raise Unavailable("source waits")
+                raise Unavailable("source throttled")
             waits = _event_draft(question, Deny(DenyReason.PASSWORD_WAITS), user, now)
             with transaction.atomic():
                 record_all(_worth_an_event([waits], "password", now))
@@ -376,8 +377,7 @@ def _worth_an_event(refused: Sequence[EventDraft], tried: str, now: datetime) ->
 
 
 def _people(names: Sequence[str]) -> dict[str, User]:
-    keys = {key for name in names if (key := _key(name)) is not None}
-    if not keys:
+    if not (keys := {key for name in names if (key := _key(name)) is not None}):
         return {}
     rows = SignInName.objects.filter(key__in=keys).select_related("user__organisation")
     return {row.key: row.user for row in rows}
@@ -397,4 +397,4 @@ def trying() -> Iterator[None]:
         yield
     except (OperationalError, InterfaceError) as error:
         # The text of a database error can hold parameters; it goes no further.
-        raise Unavailable(name_of_trouble(error)) from None
+        raise Unavailable(database_trouble(error)) from None

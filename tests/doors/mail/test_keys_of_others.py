@@ -39,7 +39,7 @@ def test_an_app_password_of_a_newer_key_is_told_later_and_not_wrong(
     assert ask(checks, newer, 6) == Answer(allowed=False, is_later=True)
     assert Event.objects.count() == events, "it is no wrong password"
     assert ask(checks, world.alices_app_password, 7).allowed, "what this ring finds goes on"
-    assert caplog.text.count("copy the key file and restart it") == 1
+    assert caplog.text.count("copy the key file and restart this process") == 1
     SealingKey.objects.all().delete()
     assert ask(checks, "abcd" * 6, 20) == Answer(allowed=False)
 

@@ -272,7 +272,7 @@ def test_a_second_daemon_is_refused_and_the_first_goes_on(folder: Path) -> None:
     play(scene, folder)
 
 
-def test_postfix_can_ask_over_loopback(folder: Path) -> None:
+def test_postfix_can_ask_over_loopback_and_each_place_is_logged(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def scene(folder: Path, checks: FakeChecks) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         peer = Peer(reader, writer)
@@ -282,4 +282,13 @@ def test_postfix_can_ask_over_loopback(folder: Path) -> None:
         assert await peer.ask(auth(APP_PASSWORD)) == f"OK\t1\tuser={ALICE}"
 
     port = free_port()
+    caplog.set_level("INFO")
     play(scene, folder, loopback=("127.0.0.1", port))
+    listening = [record.getMessage() for record in caplog.records if record.__dict__["event"] == "mail.listening"]
+    assert listening == [
+        *(f"listening on {folder / name}" for name in ("dict", "auth", "socketmap", "policy")),
+        *(
+            f"listening on 127.0.0.1 port {port + at} ({name})"
+            for at, name in enumerate(("auth", "socketmap", "policy"))
+        ),
+    ]

@@ -110,8 +110,8 @@ def test_browsers_behind_nginx_keep_their_own_addresses_and_links_stay_out_of_it
     nginx_log = (site.folder / "watchword.log").read_text()
     assert "127.0.0.5" in nginx_log
     ours = site.log_of("web1")
-    assert re.search(r'INFO watchword.access: 127\.0\.0\.5 "GET /sign-in/', ours)
-    assert re.search(r'INFO watchword.access: 127\.0\.0\.6 "GET /setup', ours)
+    assert re.search(r'INFO web.access watchword.access: 127\.0\.0\.5 "GET /sign-in/', ours)
+    assert re.search(r'INFO web.access watchword.access: 127\.0\.0\.6 "GET /setup', ours)
     assert re.search(r'127\.0\.0\.6 "GET /invitation/\.\.\./', ours)
     assert "203.0.113.1" not in ours
     for log in (nginx_log, ours, (site.folder / "watchword.error.log").read_text()):

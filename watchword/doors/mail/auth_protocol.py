@@ -115,15 +115,15 @@ class AuthSession:
     def receive(self, line: Line | TooLong) -> Step | None:
         """Return what a line leads to. Never raises, whatever the line holds."""
         if isinstance(line, TooLong):
-            return self._give_up(_request_in(line.head)) or Hangup("a line is too long")
+            return self._give_up(_request_in(line.head)) or Hangup("line too long")
         try:
             command, *fields = line.octets.decode().split("\t")
         except UnicodeDecodeError:
-            return self._give_up(_request_in(line.octets)) or Hangup("a line is not UTF-8")
+            return self._give_up(_request_in(line.octets)) or Hangup("line is not UTF-8")
         if command == "VERSION":
             return self._version(fields)
         if not self._is_introduced:
-            return Hangup("a client has to tell its version first")
+            return Hangup("command before the version handshake")
         match command:
             case "CPID":
                 self.process = _request(fields[0] if fields else "") or 0
@@ -144,7 +144,7 @@ class AuthSession:
     def _version(self, fields: list[str]) -> Step | None:
         numbers = [field for field in fields[:2] if field.isascii() and field.isdigit() and len(field) < 4]  # noqa: PLR2004
         if len(numbers) < 2 or int(numbers[0]) != MAJOR:  # noqa: PLR2004  major and minor
-            return Hangup("another version of the authentication protocol, or none")
+            return Hangup("unsupported protocol version")
         self.minor = int(numbers[1])
         self._is_introduced = True
         return None
@@ -154,7 +154,7 @@ class AuthSession:
         if request is None:
             return Hangup("AUTH without a request id")
         if request in self._halves or request in self._asked:
-            return Hangup("AUTH with a request id that is in use")
+            return Hangup("AUTH with a duplicate request id")
         if len(self._halves) + len(self._asked) >= MOST_CONVERSATIONS:
             return Hangup("too many requests at once")
         try:

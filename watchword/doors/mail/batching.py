@@ -20,10 +20,11 @@ from typing import Protocol
 from uuid import UUID
 
 from watchword.audit.outbox import cause_of
+from watchword.core.log_events import log_event
 from watchword.signin.mail_submission import SubmissionLogin
 from watchword.signin.non_interactive import Answer, AuthRequest, Mailbox, Unavailable
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 MOST_IN_A_TURN = 256
 MOST_WAITING = 4096
@@ -125,11 +126,11 @@ class RequestBatcher:
             found = self._checks.find_mailbox(name, service)
             return Allowed(found) if found is not None else REFUSED
 
-        self._look_up(find, tell, "a mailbox")
+        self._look_up(find, tell, "mailbox")
 
     def ask_mailboxes(self, after: UUID | None, tell: Callable[[Sequence[Mailbox] | Deferred], None]) -> None:
         """Have a portion of all mailboxes found, those after the one with this id; none are left after an empty one."""
-        self._look_up(lambda: self._checks.find_mailboxes(after), tell, "all mailboxes")
+        self._look_up(lambda: self._checks.find_mailboxes(after), tell, "mailbox list")
 
     def ask_senders(self, address: str, tell: Callable[[list[str] | Deferred], None]) -> None:
         """Have those found who may send as an address; ``tell`` is called once, in the event loop."""
@@ -137,13 +138,13 @@ class RequestBatcher:
 
     def ask_ascii_address(self, address: str, tell: Callable[[str | Deferred | None], None]) -> None:
         """Have the ASCII form of an address found; ``tell`` is called once, in the event loop."""
-        self._look_up(lambda: self._checks.find_ascii_address(address), tell, "an address")
+        self._look_up(lambda: self._checks.find_ascii_address(address), tell, "ASCII address")
 
     def ask_to_go_on(
         self, name: str, signed_in: SubmissionLogin | None, tell: Callable[[bool | Deferred], None]
     ) -> None:
         """Ask whether one message more may be sent; ``tell`` is called once, in the event loop."""
-        self._look_up(lambda: self._checks.may_go_on(name, signed_in, now=self._clock()), tell, "a message")
+        self._look_up(lambda: self._checks.may_go_on(name, signed_in, now=self._clock()), tell, "submission")
 
     def was_let_in_since(self, mailbox: str, moment: datetime) -> bool:
         """Whether a person was let in after a moment of the last minute."""
@@ -211,9 +212,16 @@ class RequestBatcher:
             answers = self._checks.check_many(questions, now=self._clock())
             return [_verdict(answer) for _, answer in zip(questions, answers, strict=True)]
         except Unavailable as error:
-            log.warning("%d questions have to wait: %s", len(questions), error)
+            trouble, number = str(error), len(questions)
+            logger.warning(
+                "authentication deferred", extra=log_event("mail.auth.deferred", trouble=trouble, requests=number)
+            )
         except Exception as error:  # noqa: BLE001  whatever it is, the askers hear "later" and the daemon lives
-            _complain("app passwords could not be checked", error)
+            # Its text and the values in a traceback may hold what was typed: only its kind and place are logged.
+            trouble, number = cause_of(error), len(questions)
+            logger.error(
+                "app password check failed", extra=log_event("mail.auth.failed", trouble=trouble, requests=number)
+            )
             if len(questions) > 1:
                 # One question that breaks something must not keep the others out.
                 return [verdict for question in questions for verdict in self._many([question])]
@@ -223,34 +231,34 @@ class RequestBatcher:
         try:
             return _verdict(self._checks.check_account_password(question, now=self._clock()))
         except Unavailable as error:
-            log.warning("a question has to wait: %s", error)
+            logger.warning(
+                "authentication deferred", extra=log_event("mail.auth.deferred", trouble=str(error), requests=1)
+            )
         except Exception as error:  # noqa: BLE001
-            _complain("an account password could not be checked", error)
+            trouble = cause_of(error)
+            logger.error(
+                "account password check failed", extra=log_event("mail.auth.failed", trouble=trouble, requests=1)
+            )
         return DEFERRED
 
     def _found[T](self, find: Callable[[], T], what: str) -> T | Deferred:
         try:
             return find()
         except Unavailable as error:
-            log.warning("a look-up of %s has to wait: %s", what, error)
+            logger.warning("lookup deferred", extra=log_event("mail.lookup.deferred", trouble=str(error), lookup=what))
         except Exception as error:  # noqa: BLE001
-            _complain(f"{what} could not be looked up", error)
+            logger.error("lookup failed", extra=log_event("mail.lookup.failed", trouble=cause_of(error), lookup=what))
         return DEFERRED
 
 
 def _pass_on[T](tell: Callable[[T], None], answer: T) -> None:
     try:
         tell(answer)
-    except Exception:
-        log.exception("an answer could not be passed on")
+    except Exception as error:  # noqa: BLE001  (the other answers must go out)
+        logger.error("answer not sent", extra=log_event("mail.answer.failed", trouble=cause_of(error)))
 
 
 def _verdict(answer: Answer) -> Verdict:
     if answer.is_later:
         return DEFERRED
     return Allowed(answer.mailbox, answer.credential_id) if answer.allowed else REFUSED
-
-
-def _complain(what: str, error: Exception) -> None:
-    # The text of an error may hold what was typed, and so may the values in a traceback: only its place is logged.
-    log.error("%s: %s", what, cause_of(error))

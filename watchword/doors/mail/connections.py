@@ -17,6 +17,7 @@ from typing import Protocol, assert_never
 from uuid import UUID
 
 from watchword.core.keyring import KeyRing
+from watchword.core.log_events import log_event
 from watchword.doors.mail import auth_protocol
 from watchword.doors.mail.batching import Allowed, Deferred, Refused, RequestBatcher, Verdict
 from watchword.doors.mail.connection_limits import ConnectionLimits, Full, Peer
@@ -25,7 +26,7 @@ from watchword.doors.mail.submission_sessions import Submissions
 from watchword.signin.mail_submission import SubmissionLogin
 from watchword.signin.non_interactive import AuthRequest
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 MOST_PENDING = 64
 """Questions of one connection that wait for answers; nothing more is read until one is answered."""
@@ -71,12 +72,12 @@ class Door:
         for connection in list(self.connections):
             patience = IDLE_SECONDS if connection.is_greeted else GREETING_SECONDS
             if not connection.pending and now - connection.last_heard > patience:
-                connection.end("it was idle")
+                connection.end("idle timeout")
 
     def end_all(self) -> None:
         """End every connection after what is already answered has left."""
         for connection in list(self.connections):
-            connection.end("the daemon stops")
+            connection.end("server stopping")
 
     def admit(self, connection: Connection) -> bool:
         """Take a connection in, if need be in the place of one that has never asked anything."""
@@ -122,8 +123,11 @@ class Door:
         now = asyncio.get_running_loop().time()
         if now >= self._say_again_at:
             self._say_again_at = now + SAY_AGAIN_SECONDS
-            kind = "TCP" if peer.is_tcp else "the sockets"
-            log.warning("connections were refused by %s (%d so far): too many are open", kind, self._refused)
+            logger.warning(
+                "connection refused: too many open connections (%d refused so far)",
+                self._refused,
+                extra=log_event("mail.connection.refused", transport="tcp" if peer.is_tcp else "unix"),
+            )
 
     async def emptied(self, seconds: float) -> None:
         """Wait until no connection is left, at most so long."""
@@ -178,7 +182,7 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The client asks nothing more (Exim's readsocket says so at once): answer what was asked, then close."""
-        self.end("the client has nothing more to ask")
+        self.end("end of file from the client")
         return True
 
     def pause_writing(self) -> None:
@@ -198,7 +202,9 @@ class Connection(asyncio.Protocol):
     def end(self, why: str) -> None:
         """End the connection in order; nothing more is read."""
         if self._transport is not None and not self._is_ending:
-            log.debug("connection %d ends: %s", self.number, why)
+            logger.debug(
+                "connection closed: %s", why, extra=log_event("mail.connection.closed", connection=self.number)
+            )
             self._is_ending = True
             self._unread.clear()
             self._transport.pause_reading()
@@ -212,7 +218,11 @@ class Connection(asyncio.Protocol):
 
     def hang_up(self, why: str) -> None:
         """End the connection of somebody who speaks something else."""
-        log.warning("connection %d was ended: %s", self.number, why)
+        logger.warning(
+            "connection closed after a protocol error: %s",
+            why,
+            extra=log_event("mail.connection.protocol_error", connection=self.number),
+        )
         self.end(why)
 
     def send(self, octets: bytes) -> None:
@@ -311,7 +321,7 @@ class AuthConnection(Connection):
                 case Deferred():
                     # To this client every FAIL is a wrong password. What it understands as "later" is a connection
                     # that ends without an answer.
-                    self.end("there is no answer now, and the client knows no other word for it")
+                    self.end("authentication deferred, and the client knows no answer for that")
                 case _:
                     assert_never(verdict)
         self.told()

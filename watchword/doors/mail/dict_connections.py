@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import assert_never
 
+from watchword.core.log_events import log_event
 from watchword.doors.mail import dict_protocol
 from watchword.doors.mail.batching import Allowed, Deferred, Refused, Verdict
 from watchword.doors.mail.connections import Connection, Door
 from watchword.doors.mail.line_protocol import Hangup, Line, TooLong
 from watchword.signin.non_interactive import AuthRequest, Mailbox
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class DictConnection(Connection):
@@ -29,7 +30,7 @@ class DictConnection(Connection):
         """Act on one line."""
         command = dict_protocol.parse(line, self.door.ring)
         if not self.is_greeted and not isinstance(command, dict_protocol.Hello | Hangup):
-            self.hang_up("a client has to tell its version first")
+            self.hang_up("command before the version handshake")
             return
         match command:
             case dict_protocol.Hello():
@@ -48,7 +49,11 @@ class DictConnection(Connection):
             case dict_protocol.Refuse():
                 self._fill(self._place(), dict_protocol.NOT_FOUND)
             case dict_protocol.Unanswerable(why):
-                log.error("a look-up can't be answered: %s", why)
+                logger.error(
+                    "lookup not answered: %s",
+                    why,
+                    extra=log_event("mail.lookup.unanswerable", connection=self.number),
+                )
                 self._fill(self._place(), dict_protocol.DEFERRED)
             case dict_protocol.Ignore():
                 pass

@@ -107,7 +107,7 @@ type Command = Hello | AskPassword | AskMailbox | AskAll | Refuse | Unanswerable
 def parse(line: Line | TooLong, ring: KeyRing) -> Command:
     """Return what a line asks. Never raises, whatever the line holds."""
     if isinstance(line, TooLong):
-        return Refuse() if line.head[:1] == b"L" else Hangup("a line is too long")
+        return Refuse() if line.head[:1] == b"L" else Hangup("line too long")
     letter, octets = line.octets[:1], line.octets[1:]
     match letter:
         case b"H":
@@ -120,7 +120,7 @@ def parse(line: Line | TooLong, ring: KeyRing) -> Command:
         case b"I":
             return _iterate(octets)
         case b"C" | b"D":
-            return Unanswerable("nothing is ever changed here")
+            return Unanswerable("write command on a read-only dict")
         case b"B" | b"R" | b"S" | b"U" | b"A" | b"T":
             return Ignore()
         case _:
@@ -150,7 +150,7 @@ def mailboxes(names: Iterable[str]) -> bytes:
 def _iterate(octets: bytes) -> Command:
     fields = octets.split(b"\t")
     if len(fields) < _ITERATE_FIELDS or fields[2] != _MAILBOXES.encode() or not fields[1].isdigit():
-        return Unanswerable("something else than the mailboxes is to be listed: print Dovecot's configuration anew")
+        return Unanswerable("iteration over an unknown key: print Dovecot's configuration anew")
     return AskAll(int(fields[1][:_ROWS_DIGITS]) or None)
 
 
@@ -158,9 +158,9 @@ def _hello(octets: bytes) -> Command:
     fields = octets.split(b"\t")
     major = fields[0]
     if len(fields) < _HELLO_FIELDS or not major.isdigit() or len(major) > 1:
-        return Hangup("the first line is no greeting of the dict protocol")
+        return Hangup("no dict protocol handshake")
     if int(major) not in VERSIONS:
-        return Hangup(f"dict protocol version {int(major)} is not spoken here")
+        return Hangup(f"unsupported dict protocol version {int(major)}")
     return Hello()
 
 
@@ -180,7 +180,7 @@ def _look_up(key: str, ring: KeyRing) -> Command:
             service, _, name = rest.partition("/") if "/" in rest else ("", "", rest)
             return AskMailbox(name, service) if 0 < len(name) <= LONGEST_NAME and not is_harmful(name) else Refuse()
         case _:
-            return Unanswerable("an unknown key was looked up: print Dovecot's configuration anew")
+            return Unanswerable("unknown key: print Dovecot's configuration anew")
 
 
 def _password(rest: str, ring: KeyRing | None, key_id: str) -> Command:

@@ -22,11 +22,12 @@ from django.db import close_old_connections
 
 from watchword.audit.outbox import cause_of
 from watchword.core.child_environment import child_environment
-from watchword.core.database_errors import name_of_trouble
+from watchword.core.database_errors import database_trouble
+from watchword.core.log_events import log_event
 from watchword.core.usernames import can_be_name
 from watchword.signin.models import Revocation
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.3
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 1.0, 60.0
@@ -121,7 +122,11 @@ class Position:
             beside.write_text(f"{value}\n", encoding="ascii")
             beside.replace(self._path)
         except OSError as error:
-            log.warning("how far ended accesses were acted on can't be written to %s: %s", self._path, error.strerror)
+            logger.warning(
+                "disconnect position not saved to %s",
+                self._path,
+                extra=log_event("mail.disconnect.position_not_saved", trouble=error.strerror or type(error).__name__),
+            )
 
 
 class Watcher:
@@ -164,10 +169,15 @@ class Watcher:
                     self._has_failed = False
                 except DatabaseError as error:
                     if not self._has_failed:
-                        log.warning("the ended accesses can't be read now: %s", name_of_trouble(error))
+                        logger.warning(
+                            "disconnects deferred",
+                            extra=log_event("mail.disconnect.deferred", trouble=database_trouble(error)),
+                        )
                     self._has_failed = True
                 except Exception as error:  # noqa: BLE001  (whoever loses access next must be put out all the same)
-                    log.error("ended accesses were left out by a mistake: %s", cause_of(error))
+                    logger.error(
+                        "disconnects skipped", extra=log_event("mail.disconnect.error", trouble=cause_of(error))
+                    )
                     await asyncio.sleep(TROUBLE_SECONDS)
                 await asyncio.sleep(POLL_SECONDS)
         finally:
@@ -197,12 +207,18 @@ class Watcher:
     async def _try_to_close(self, mailbox: str) -> bool:
         if not can_be_name(mailbox):
             # The command takes a mask, and this name may be one: it would put others out.
-            log.error("connections of %r are left open: no mailbox is called so; see `watchword verify`", mailbox)
+            logger.error(
+                "connections left open: not a valid mailbox name, run `watchword verify`",
+                extra=log_event("mail.disconnect.invalid_mailbox", mailbox=mailbox),
+            )
             return True
         try:
             return await self._kick_twice(mailbox)
         except Exception as error:  # noqa: BLE001  (one person's trouble is that one's)
-            log.error("connections of %r were not closed: %s", mailbox, cause_of(error))
+            trouble = cause_of(error)
+            logger.error(
+                "connections not closed", extra=log_event("mail.disconnect.failed", trouble=trouble, mailbox=mailbox)
+            )
             return False
 
     async def _kick_twice(self, mailbox: str) -> bool:
@@ -226,12 +242,21 @@ class Watcher:
                     stderr=asyncio.subprocess.PIPE,
                 )
             except (OSError, ValueError) as error:
-                log.error("connections of %r can't be closed: %s can't be run: %s", mailbox, command[0], error)
+                trouble = getattr(error, "strerror", None) or type(error).__name__
+                logger.error(
+                    "connections not closed: %s can't be run",
+                    command[0],
+                    extra=log_event("mail.disconnect.failed", trouble=trouble, mailbox=mailbox),
+                )
                 return False
             try:
                 _, complaint = await asyncio.wait_for(process.communicate(), COMMAND_SECONDS)
             except TimeoutError:
-                log.error("connections of %r were not closed: %s took too long", mailbox, command[0])
+                logger.error(
+                    "connections not closed: %s timed out",
+                    command[0],
+                    extra=log_event("mail.disconnect.failed", mailbox=mailbox),
+                )
                 return False
             finally:
                 if process.returncode is None:
@@ -240,14 +265,14 @@ class Watcher:
                     # Reads what is left and reaps the process, so that nothing of it outlives this task.
                     await process.communicate()
         if process.returncode not in (0, NOBODY_CONNECTED):
-            log.error(
-                "connections of %r were not closed: %s returned %s: %r",
-                mailbox,
+            logger.error(
+                "connections not closed: %s returned %s: %r",
                 command[0],
                 process.returncode,
                 complaint.decode("utf-8", "replace")[:500],
+                extra=log_event("mail.disconnect.failed", mailbox=mailbox),
             )
             return False
         if process.returncode == 0:
-            log.info("open connections of %r were closed", mailbox)
+            logger.info("connections closed", extra=log_event("mail.disconnect.done", mailbox=mailbox))
         return True

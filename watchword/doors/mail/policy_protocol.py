@@ -50,16 +50,16 @@ class PolicySession:
     def receive(self, line: Line | TooLong) -> Step | None:
         """Return what a line leads to. Never raises, whatever the line holds."""
         if isinstance(line, TooLong):
-            return Hangup("a line is too long")
+            return Hangup("line too long")
         if not line.octets:
             attributes, self._attributes, self._number = self._attributes, {}, 0
             return _step(attributes)
         self._number += 1
         if self._number > MOST_ATTRIBUTES:
-            return Hangup("a request has too many lines")
+            return Hangup("too many lines in a request")
         name, equals, value = line.octets.decode("utf-8", "replace").partition("=")
         if not equals:
-            return Hangup("a line without an equals sign")
+            return Hangup("attribute without an equals sign")
         if name in _STORED:
             # The first word counts: a later line can't take another's place.
             self._attributes.setdefault(name, value)
@@ -83,7 +83,7 @@ def later() -> bytes:
 
 def _step(attributes: dict[str, str]) -> Step:
     if attributes.get("request") != _REQUEST:
-        return Hangup("not a request of Postfix's policy protocol")
+        return Hangup("not a Postfix policy request")
     name = attributes.get("sasl_username", "")
     if not name:
         return Reply(no_opinion())

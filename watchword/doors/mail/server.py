@@ -13,6 +13,7 @@ from socket import socket
 
 from watchword.audit.outbox import cause_of
 from watchword.core.keyring import KeyRing
+from watchword.core.log_events import log_event
 from watchword.doors.mail.batching import Backend, RequestBatcher
 from watchword.doors.mail.connection_limits import MOST_CONNECTIONS
 from watchword.doors.mail.connections import Door
@@ -22,7 +23,7 @@ from watchword.doors.mail.postfix_connections import PolicyConnection, Socketmap
 from watchword.doors.mail.sockets import Access, UnixListener, listen_on_loopback, listen_on_path
 from watchword.doors.open_files import SPARE_FILES, raise_open_files
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 DICT_SOCKET = "dict"
 """The file that Dovecot's dict protocol is spoken at."""
@@ -85,10 +86,10 @@ async def serve(
         places = [str(listener.path) for listener in listeners]
         if plan.loopback is not None:
             host, port = plan.loopback
-            for offset, (_name, factory) in enumerate(for_postfix):
+            for offset, (name, factory) in enumerate(for_postfix):
                 tcp: socket = listen_on_loopback(host, port + offset)
                 servers.append(await loop.create_server(factory, sock=tcp))
-            places.append(f"{host} ports {port} to {port + len(for_postfix) - 1}")
+                places.append(f"{tcp.getsockname()[0]} port {port + offset} ({name})")
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         tasks.append(loop.create_task(_sweep(door)))
@@ -96,10 +97,14 @@ async def serve(
             watcher = Watcher(plan.kick, was_let_in_since=batcher.was_let_in_since, position=plan.position)
             tasks.append(loop.create_task(watcher.run()))
         else:
-            log.warning("no command closes open connections: they stay when somebody's access ends")
+            logger.warning(
+                "no disconnect command: open connections stay when access ends", extra=log_event("mail.disconnect.off")
+            )
+        for place in places:
+            logger.info("listening on %s", place, extra=log_event("mail.listening"))
         ready(places)
         await stop.wait()
-        log.info("stopping; %d connections are open", len(door.connections))
+        logger.info("stopping with %d open connections", len(door.connections), extra=log_event("mail.stopping"))
     finally:
         await _stop(door, servers, tasks)
         for listener in listeners:
@@ -113,7 +118,7 @@ async def _sweep(door: Door) -> None:
         try:
             door.end_idle(asyncio.get_running_loop().time())
         except Exception as error:  # noqa: BLE001  (idle connections must go on ending)
-            log.error("idle connections could not be ended: %s", cause_of(error))
+            logger.error("idle connections not closed", extra=log_event("mail.sweep.failed", trouble=cause_of(error)))
 
 
 async def _stop(door: Door, servers: Sequence[asyncio.Server], tasks: Sequence[asyncio.Task[None]]) -> None:
@@ -126,7 +131,7 @@ async def _stop(door: Door, servers: Sequence[asyncio.Server], tasks: Sequence[a
     try:
         await asyncio.wait_for(door.batcher.finish(), STOP_SECONDS)
     except TimeoutError:
-        log.warning("some questions were still unanswered after %d seconds", STOP_SECONDS)
+        logger.warning("requests unanswered %d s after the stop", STOP_SECONDS, extra=log_event("mail.stop.timeout"))
     await door.emptied(FLUSH_SECONDS)
     for connection in list(door.connections):
         connection.abort()

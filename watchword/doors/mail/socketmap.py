@@ -81,7 +81,7 @@ class Netstrings:
 def parse(request: Line | TooLong) -> AskSenders | AskAscii | Reply | Hangup:
     """Return what a request asks. Never raises, whatever it holds."""
     if isinstance(request, TooLong):
-        return Hangup("this is no netstring, or a longer one than any address needs")
+        return Hangup("no netstring, or too long a one")
     name, _, key = request.octets.partition(b" ")
     if name not in (MAP.encode(), ASCII_MAP.encode()):
         return Reply(unknown_map())

@@ -8,6 +8,7 @@ from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 
 from watchword.core.decision import AskFor, Decision, Deny, SetUpFirst
+from watchword.core.log_events import ATTEMPT_KEY
 from watchword.core.policy import FactorKind
 from watchword.doors.web.next_address import safe_next
 from watchword.signin import cookies, flow, sessions
@@ -18,7 +19,10 @@ from watchword.signin.results import SignedIn
 
 def attempt_of(request: HttpRequest) -> SignInAttempt | None:
     """Return the attempt of this browser if it is on its way still."""
-    return flow.find_attempt(cookies.attempt_token(request), origin=origin_of(request), now=timezone.now())
+    attempt = flow.find_attempt(cookies.attempt_token(request), origin=origin_of(request), now=timezone.now())
+    if attempt is not None:
+        request.META[ATTEMPT_KEY] = str(attempt.pk)
+    return attempt
 
 
 def page_of(decision: Decision) -> str:

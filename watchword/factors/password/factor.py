@@ -26,6 +26,7 @@ from watchword.core.factors import (
     SetupContext,
     Verdict,
 )
+from watchword.core.log_events import log_event
 from watchword.core.policy import FactorKind
 from watchword.factors.password.breach_file import is_breached
 from watchword.factors.password.quality import is_mostly_context, is_too_common
@@ -136,7 +137,10 @@ def _is_breached(password: str) -> bool:
         return bool(file) and is_breached(password, Path(file))
     except OSError as error:
         # A disk that fails keeps nobody from a new password, which the other rules have judged.
-        logger.error("the file of breached passwords can't be read: %s", type(error).__name__)
+        trouble = type(error).__name__
+        logger.error(
+            "breached password file not readable", extra=log_event("password.breach_file.failed", trouble=trouble)
+        )
         return False
 
 

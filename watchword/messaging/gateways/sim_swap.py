@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
+from watchword.core.log_events import log_event
 from watchword.messaging.gateway import LeasedMessage
 from watchword.messaging.gateways.http.client import AddressNotAllowed, NoAnswer, SafeClient
 from watchword.messaging.gateways.http.config import check_address, check_headers
@@ -81,11 +82,19 @@ class SimSwapCheck:
                 method, url, headers=headers, content=content, seconds=config.timeout_seconds
             )
             if not 200 <= answer.status < 300:  # noqa: PLR2004  (RFC 9110, successful)
-                logger.warning("the carrier does not say when a number moved: it answers %d", answer.status)
+                logger.warning(
+                    "SIM swap check failed: status %d",
+                    answer.status,
+                    extra=log_event("messaging.sim_swap.failed", delivery=claimed.outgoing.delivery_id),
+                )
                 return False
             moved_at = datetime.fromisoformat(look_up(json.loads(answer.body), config.date_path))
         except (NoAnswer, AddressNotAllowed, ValueError, RecursionError) as error:
-            logger.warning("the carrier does not say when a number moved: %s", type(error).__name__)
+            trouble = type(error).__name__
+            logger.warning(
+                "SIM swap check failed",
+                extra=log_event("messaging.sim_swap.failed", trouble=trouble, delivery=claimed.outgoing.delivery_id),
+            )
             return False
         if moved_at.tzinfo is None:
             moved_at = moved_at.replace(tzinfo=UTC)

@@ -22,6 +22,7 @@ from functools import partial
 from uuid import UUID
 
 from watchword.audit.outbox import cause_of
+from watchword.core.log_events import log_event
 from watchword.messaging.gateway import Condition, DeliveryFailed, Gateway, LeasedMessage, Result
 from watchword.messaging.worker import persistence, route_selection
 from watchword.messaging.worker.circuit_breaker import CircuitBreaker
@@ -120,7 +121,10 @@ class Dispatcher:
         try:
             await line.gateway.start(self._ledger.reported)
         except Exception as error:  # noqa: BLE001  (one carrier that can't begin must not take the others with it)
-            logger.error("%s could not be started and stays down: %s", line.route.name, cause_of(error))
+            logger.error(
+                "gateway not started",
+                extra=log_event("messaging.gateway.start_failed", trouble=cause_of(error), gateway=line.route.name),
+            )
 
     async def _stop_carrying(self) -> None:
         if self._under_way:
@@ -183,7 +187,12 @@ class Dispatcher:
         item = self._under_way.pop(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             # Its text may hold a number; its kind and the delivery say where to look.
-            logger.error("delivery %s: %s", item.outgoing.delivery_id, cause_of(error))
+            logger.error(
+                "delivery failed by an internal error",
+                extra=log_event(
+                    "messaging.delivery.error", trouble=cause_of(error), delivery=item.outgoing.delivery_id
+                ),
+            )
             self._give_up_or_wait(item, [DeliveryFailed(Result.FAILED, permanent=False)], gateway="")
         if len(self._under_way) >= AT_ONCE - 1:
             # There was no room, so that others may be waiting.
@@ -217,7 +226,9 @@ class Dispatcher:
                 self._lines[asked].breaker.failed(time.monotonic())
                 self._ledger.refused(outgoing, asked, Result.FAILED, country=item.country)
         if not asked:
-            logger.warning("delivery %s: no carrier takes it", outgoing.delivery_id)
+            logger.warning(
+                "no gateway available", extra=log_event("messaging.delivery.no_gateway", delivery=outgoing.delivery_id)
+            )
         self._give_up_or_wait(item, failures or [DeliveryFailed(Result.FAILED, permanent=False)], gateway=asked)
 
     def _give_up_or_wait(self, item: LeasedMessage, failures: Sequence[DeliveryFailed], *, gateway: str) -> None:
@@ -258,10 +269,22 @@ class Dispatcher:
             failure = error if isinstance(error, DeliveryFailed) else None
             if failure is None:
                 # A mistake of ours; its text may hold a number. The next carrier may do better.
-                logger.error("delivery %s: %s: %s", outgoing.delivery_id, name, type(error).__name__)
+                logger.error(
+                    "gateway failed by an internal error",
+                    extra=log_event(
+                        "messaging.gateway.error",
+                        trouble=cause_of(error),
+                        gateway=name,
+                        delivery=outgoing.delivery_id,
+                    ),
+                )
                 failure = DeliveryFailed(Result.FAILED, permanent=False)
             else:
-                logger.info("delivery %s: %s answered %s", outgoing.delivery_id, name, failure.result)
+                logger.info(
+                    "delivery attempt failed: %s",
+                    failure.result,
+                    extra=log_event("messaging.delivery.failed", gateway=name, delivery=outgoing.delivery_id),
+                )
             if failure.result is Result.FAILED and not failure.is_full:
                 # What lies with a number is no fault of the carrier: nobody closes one by bad numbers.
                 line.breaker.failed(time.monotonic())
@@ -311,7 +334,11 @@ async def _go_on(work: Callable[[], Awaitable[None]]) -> None:
         try:
             await work()
         except Exception as error:  # noqa: BLE001  (the other parts, and every other message, must go on)
-            logger.error("the phones process goes on after a mistake: %s", cause_of(error))
+            logger.error(
+                "messaging task failed, restart in %d s",
+                TROUBLE_SECONDS,
+                extra=log_event("messaging.worker.error", trouble=cause_of(error)),
+            )
             await asyncio.sleep(TROUBLE_SECONDS)
 
 

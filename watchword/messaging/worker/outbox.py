@@ -19,6 +19,7 @@ from django.db.models import QuerySet
 from watchword.audit.outbox import UNAVAILABLE, cause_of, lease
 from watchword.audit.sealed_columns import SealedColumn
 from watchword.core.keyring import KeyRingError
+from watchword.core.log_events import log_event
 from watchword.core.policy import Channel
 from watchword.messaging.gateway import LeasedMessage, Outgoing, Result, Submitted
 from watchword.messaging.models import Delivery, OutboxMessage
@@ -149,7 +150,10 @@ def read_call(delivery_id: UUID, *, now: datetime) -> tuple[Outgoing, Call] | No
     try:
         return _outgoing(row), Call(state, row.call_pressed, row.call_wrong)
     except _UNREADABLE as error:
-        logger.error("delivery %s can't be read, and its call says nothing: %s", row.pk, type(error).__name__)
+        logger.error(
+            "outbox message not readable: no voice script for its call",
+            extra=log_event("messaging.outbox.unreadable", trouble=cause_of(error), delivery=row.pk),
+        )
         return None
 
 
@@ -218,7 +222,10 @@ def _claimed_or_dropped(row: OutboxMessage) -> LeasedMessage | None:
     except UNAVAILABLE:
         raise
     except Exception as error:  # noqa: BLE001  (one message must not stop the others)
-        logger.error("delivery %s can't be read and is given up: %s", row.pk, cause_of(error))
+        logger.error(
+            "outbox message not readable: given up",
+            extra=log_event("messaging.outbox.unreadable", trouble=cause_of(error), delivery=row.pk),
+        )
         Delivery.objects.filter(pk=row.pk, result=Result.WAITING).update(result=Result.FAILED)
         row.delete()
         return None

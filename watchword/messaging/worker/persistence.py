@@ -20,7 +20,8 @@ from django.db import (
 from django.db.models import Count, Q
 
 from watchword.audit.outbox import UNAVAILABLE, cause_of
-from watchword.core.database_errors import name_of_trouble
+from watchword.core.database_errors import database_trouble
+from watchword.core.log_events import log_event
 from watchword.messaging.gateway import Condition, LeasedMessage, Report, Result
 from watchword.messaging.models import DeliveryAttempt, GatewayState
 from watchword.messaging.send import Noted, note_results
@@ -85,7 +86,8 @@ def claim(clock: Callable[[], datetime], at_most: int) -> list[LeasedMessage]:
     try:
         return outbox.claim(now=clock(), at_most=min(at_most, outbox.PORTION))
     except (DatabaseError, InterfaceError) as error:
-        logger.warning("the queue can't be read: %s", name_of_trouble(error))
+        trouble = database_trouble(error)
+        logger.warning("outbox not read", extra=log_event("messaging.outbox.deferred", trouble=trouble))
         connection.close()
         return []
 
@@ -105,7 +107,10 @@ def write(batch: Batch, decided: Callable[[Changed], None], now: datetime) -> No
         try:
             _insist(partial(decided, change))
         except Exception as error:  # noqa: BLE001  (as above)
-            logger.error("delivery %s: %s", change.delivery_id, cause_of(error))
+            logger.error(
+                "delivery result not applied to its sign-in",
+                extra=log_event("messaging.result.error", trouble=cause_of(error), delivery=change.delivery_id),
+            )
 
 
 def _insist[Answer](act: Callable[[], Answer]) -> Answer:
@@ -114,7 +119,8 @@ def _insist[Answer](act: Callable[[], Answer]) -> Answer:
         try:
             return act()
         except UNAVAILABLE as error:
-            logger.warning("what happened can't be written, trying again: %s", name_of_trouble(error))
+            trouble = database_trouble(error)
+            logger.warning("delivery results deferred", extra=log_event("messaging.result.deferred", trouble=trouble))
             connection.close()
             time.sleep(TROUBLE_SECONDS)
 
@@ -143,8 +149,22 @@ def _write_if_it_fits(part: Batch, now: datetime) -> list[Changed]:
         return _insist(lambda: _write(part, now))
     except Exception as error:  # noqa: BLE001  (as above)
         # A person who was deleted meanwhile, for one: what is left to say about their message is said to nobody.
-        logger.warning("something that happened can't be written and is left out: %s", cause_of(error))
+        logger.warning(
+            "delivery result dropped",
+            extra=log_event("messaging.result.dropped", trouble=cause_of(error), **_ids(part)),
+        )
         return []
+
+
+def _ids(part: Batch) -> dict[str, UUID]:
+    """Return the delivery that a batch of one is about, where it says so; a receipt may know only the gateway's id."""
+    known = [
+        *(one.delivery_id for one in part.outcomes),
+        *(one.delivery_id for one in part.finished),
+        *(delivery_id for delivery_id, _at in part.again),
+        *(one.delivery_id for one in part.reports if one.delivery_id is not None),
+    ]
+    return {"delivery": known[0]} if known else {}
 
 
 def _parts(batch: Batch) -> Iterator[Batch]:
@@ -161,7 +181,8 @@ def give_back(delivery_ids: Sequence[UUID], at: datetime) -> None:
         outbox.release(delivery_ids, at=at)
     except (DatabaseError, InterfaceError) as error:
         # The lease gives them back in half a minute.
-        logger.warning("messages could not be given back: %s", name_of_trouble(error))
+        trouble = database_trouble(error)
+        logger.warning("outbox leases not released", extra=log_event("messaging.outbox.not_released", trouble=trouble))
 
 
 def measure(names: Sequence[str], now: datetime) -> RecentResults:
@@ -184,7 +205,8 @@ def measure(names: Sequence[str], now: datetime) -> RecentResults:
         carried = dict(sent.values_list("gateway").annotate(Count("pk")))
         return RecentResults(measured, {name: carried.get(name, 0) for name in names})
     except (DatabaseError, InterfaceError) as error:
-        logger.warning("carriers can't be measured: %s", name_of_trouble(error))
+        trouble = database_trouble(error)
+        logger.warning("gateway statistics not read", extra=log_event("messaging.statistics.deferred", trouble=trouble))
         connection.close()
         return RecentResults()
 
@@ -206,7 +228,8 @@ def note_states(states: Mapping[str, tuple[Condition, bool]], now: datetime) -> 
                 },
             )
     except (DatabaseError, InterfaceError) as error:
-        logger.warning("the state of carriers can't be written: %s", name_of_trouble(error))
+        trouble = database_trouble(error)
+        logger.warning("gateway states not written", extra=log_event("messaging.state.deferred", trouble=trouble))
         connection.close()
 
 

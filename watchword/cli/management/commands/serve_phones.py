@@ -1,10 +1,15 @@
 """Runs the process that reaches phones; `watchword serve phones` calls it."""
 
 import asyncio
+import logging
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+
+from watchword.core.log_events import log_event
+
+logger = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
@@ -19,9 +24,8 @@ class Command(BaseCommand):
         # It imports what the extra `phones` brings, and carriers are there only where that is installed.
         from watchword.cli.messaging_worker import serve_phones
 
-        asyncio.run(serve_phones(settings.WATCHWORD_PHONES, settings.WATCHWORD_HOME, ready=self._say_ready))
+        asyncio.run(serve_phones(settings.WATCHWORD_PHONES, settings.WATCHWORD_HOME, ready=_log_ready))
 
-    def _say_ready(self) -> None:
-        self.stdout.write("ready: phones")
-        # Whoever started us may be waiting for it at a pipe.
-        self.stdout.flush()
+
+def _log_ready() -> None:
+    logger.info("messaging worker started", extra=log_event("messaging.worker.started"))

@@ -1,8 +1,8 @@
 """Runs the embedded mailbox: IMAP and submission, on loopback."""
 
 import asyncio
+import logging
 import signal
-import sys
 from argparse import ArgumentParser
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -12,9 +12,12 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connection
 
+from watchword.core.log_events import log_event
 from watchword.demo import imap_server, mailbox_store, submission_server
 from watchword.demo.imap_server import AskingLogin
 from watchword.signin.models import Revocation
+
+logger = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
 LOOK_SECONDS = 0.3
@@ -50,8 +53,8 @@ class Command(BaseCommand):
             stack.callback(server.close)
             watcher = asyncio.create_task(_close_revoked(login))
             stack.callback(watcher.cancel)
-            self.stdout.write("The mailbox is open.")
-            sys.stdout.flush()
+            logger.info("listening on %s port %d (IMAP)", HOST, imap_port, extra=log_event("demo.imap.listening"))
+            logger.info("listening on %s port %d (SMTP)", HOST, submission_port, extra=log_event("demo.smtp.listening"))
             await stop.wait()
 
 

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import gsm0338  # noqa: F401  (registers the codec)
 
+from watchword.core.log_events import log_event
 from watchword.core.policy import Channel
 from watchword.messaging.content import sms
 from watchword.messaging.gateway import Condition, DeliveryFailed, Outgoing, Report, Result, Submitted
@@ -178,7 +179,7 @@ class HttpGateway:
         self._failures = max(self._failures + 1, FAILURES_UNTIL_DOWN if at_once else 0)
         self._failed_at = self._clock()
         if self._words != words or self._failures == FAILURES_UNTIL_DOWN:
-            logger.warning("%s: %s", self.name, words)
+            logger.warning("request failed: %s", words, extra=log_event("messaging.http.failed", gateway=self.name))
         self._words = words
 
     def _values(self, outgoing: Outgoing) -> dict[str, str]:

@@ -55,6 +55,8 @@ class SipConfig:
     last_rtp_port: int = 20_199
     ring_seconds: int = 35
     calls_at_once: int = 20
+    trace: bool = False
+    """Whether each message is logged: start line and headers, without numbers, credentials and digits."""
     recordings: Path | None = None
     """A folder of recorded prompts, by language, used before the synthesiser."""
 

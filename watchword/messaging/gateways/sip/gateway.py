@@ -10,9 +10,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from aiosipua import IncomingCall, OutgoingCall, SdpNegotiationError
 
+from watchword.audit.outbox import cause_of
+from watchword.core.log_events import log_event
 from watchword.core.policy import Channel
 from watchword.messaging.gateway import Condition, DeliveryFailed, Outgoing, Report, Result, Submitted
 from watchword.messaging.gateways.sip import rtp_ports
@@ -20,6 +23,7 @@ from watchword.messaging.gateways.sip.call_flow import CallFlow
 from watchword.messaging.gateways.sip.config import SipConfig
 from watchword.messaging.gateways.sip.media import NoCommonSound, NoKeys, RtpSession
 from watchword.messaging.gateways.sip.registration import SipRegistration
+from watchword.messaging.gateways.sip.trace import SipTrace
 from watchword.messaging.voice import tts
 from watchword.messaging.voice.prompts import Prompts, problems_of
 
@@ -88,11 +92,15 @@ class SipGateway:
         self._config = config
         self._clock = clock
         self._prompts = Prompts(config.recordings)
-        self._presence = SipRegistration(name, config, moved=self._move, pressed=self._press)
+        trace = SipTrace(name, is_on=config.trace)
+        trace.delivery_of = self._delivery_of
+        self._presence = SipRegistration(name, config, moved=self._move, pressed=self._press, trace=trace)
         self._keeper: asyncio.Task[None] | None = None
         self._report: Callable[[Report], None] = lambda _report: None
         self._free = asyncio.Semaphore(config.calls_at_once)
         self._calls: dict[str, _Ringing] = {}
+        self._dialled: UUID | None = None
+        """The delivery whose INVITE is being sent, before its Call-ID is known here."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._trouble = ""
         self._call_trouble = ""
@@ -115,7 +123,11 @@ class SipGateway:
         self._report = report
         problems = await asyncio.to_thread(problems_of, self._config.recordings)
         if problems:
-            logger.warning("%s: %s", self.name, "; ".join(problems))
+            logger.warning(
+                "voice prompts not usable: %s",
+                "; ".join(problems),
+                extra=log_event("messaging.sip.prompts_failed", gateway=self.name),
+            )
         if not tts.is_available() and self._config.recordings is None:
             self._trouble = problems[0]
         self._keeper = asyncio.get_running_loop().create_task(self._presence.keep(self._was_hung_up))
@@ -169,7 +181,15 @@ class SipGateway:
             self._settle(ringing, Result.FAILED, permanent=False)
             raise
         except Exception as error:  # noqa: BLE001  (one call must not take others with it, nor vanish)
-            logger.error("delivery %s: the call ended with %s", outgoing.delivery_id, type(error).__name__)
+            logger.error(
+                "call failed",
+                extra=log_event(
+                    "messaging.sip.call_error",
+                    trouble=cause_of(error),
+                    gateway=self.name,
+                    delivery=outgoing.delivery_id,
+                ),
+            )
             self._settle(ringing, Result.FAILED, permanent=False)
         finally:
             if ringing.sip is not None:
@@ -186,7 +206,9 @@ class SipGateway:
         try:
             number = config.dial.replace("{digits}", ringing.outgoing.number.removeprefix("+"))
             caller = config.caller_id or config.user
+            self._dialled = ringing.outgoing.delivery_id
             sip = agent.dial(f"sip:{caller}@{config.realm}", f"sip:{number}@{config.realm}", ringing.line.offer())
+            self._dialled = None
             ringing.sip = sip
             self._calls[sip.call_id] = ringing
             sip.on_ringing = lambda _call: self._rings(ringing)
@@ -202,7 +224,13 @@ class SipGateway:
                 ringing.line.start()
                 await self._talk(ringing, conversation)
             except (NoCommonSound, tts.NoSpeech) as trouble:
-                logger.warning("%s: %s", self.name, trouble)
+                logger.warning(
+                    "call failed: %s",
+                    trouble,
+                    extra=log_event(
+                        "messaging.sip.call_failed", gateway=self.name, delivery=ringing.outgoing.delivery_id
+                    ),
+                )
                 if isinstance(trouble, NoKeys):
                     self._note_call_trouble(NO_KEYS)
                 # Where it was answered without ringing, another carrier may still have this call.
@@ -237,7 +265,16 @@ class SipGateway:
         if status == 200:  # noqa: PLR2004
             return True
         # By the number an operator finds out why calls fail; the words beside it may hold whom we called.
-        logger.info("%s: the call of delivery %s ended with SIP %d", self.name, ringing.outgoing.delivery_id, status)
+        logger.info(
+            "call ended with SIP %d",
+            status,
+            extra=log_event(
+                "messaging.sip.call_ended",
+                gateway=self.name,
+                delivery=ringing.outgoing.delivery_id,
+                call_id=sip.call_id,
+            ),
+        )
         if status in {401, 407}:
             self._note_call_trouble(agent.refusal)
             self._presence.note_refused()
@@ -306,6 +343,10 @@ class SipGateway:
     def _was_hung_up(self, call_id: str) -> None:
         if (ringing := self._calls.get(call_id)) is not None:
             ringing.hung_up.set()
+
+    def _delivery_of(self, call_id: str) -> UUID | None:
+        ringing = self._calls.get(call_id)
+        return ringing.outgoing.delivery_id if ringing is not None else self._dialled
 
     def _press(self, call_id: str, key: str) -> None:
         if (ringing := self._calls.get(call_id)) is not None:

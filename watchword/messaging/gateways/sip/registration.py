@@ -13,9 +13,11 @@ from aiosipua.dialog import create_dialog_from_request, dialog_matches, remote_c
 from aiosipua.transport import MessageCallback
 from aiosipua.utils import format_addr
 
+from watchword.core.log_events import log_event
 from watchword.messaging.gateway import Condition
 from watchword.messaging.gateways.sip import info_dtmf
 from watchword.messaging.gateways.sip.config import Keepalive, SipConfig
+from watchword.messaging.gateways.sip.trace import SipTrace
 from watchword.messaging.gateways.sip.transactions import TransactionLayer
 from watchword.messaging.gateways.sip.user_agent import UserAgent
 
@@ -41,6 +43,7 @@ class SipRegistration:
         *,
         moved: Callable[[IncomingCall], None],
         pressed: Callable[[str, str], None] = lambda _call_id, _key: None,
+        trace: SipTrace | None = None,
     ) -> None:
         """``moved`` is told when the telephone system wants the sound of a call elsewhere (re-INVITE).
 
@@ -49,6 +52,7 @@ class SipRegistration:
         self._name = name
         self._config = config
         self._moved = moved
+        self._trace = trace
         self._pressed = pressed
         self._server: SipUAS | None = None
         self._registration: Registration | None = None
@@ -108,8 +112,11 @@ class SipRegistration:
 
     def _note(self, condition: Condition) -> None:
         if condition != self.condition:
-            log = logger.info if condition.is_up else logger.warning
-            log("%s: %s", self._name, condition.words or "up")
+            if condition.is_up:
+                logger.info("gateway up", extra=log_event("messaging.sip.up", gateway=self._name))
+            else:
+                words = condition.words
+                logger.warning("gateway down: %s", words, extra=log_event("messaging.sip.down", gateway=self._name))
         self.condition = condition
         for event, is_so in ((self.is_up, condition.is_up), (self.is_down, not condition.is_up)):
             if is_so:
@@ -134,7 +141,8 @@ class SipRegistration:
             if is_as_before or not self.agent.is_idle:
                 return
             await self._leave()
-        wire = TransactionLayer((local_host, config.local_port or _free_port(local_host)), frozenset(peers))
+        local = local_host, config.local_port or _free_port(local_host)
+        wire = TransactionLayer(local, frozenset(peers), self._trace)
         agent = UserAgent(wire, (peers[0], config.port), identity=f"sip:{config.user}@{config.realm}", auth=self.auth)
         if config.public_host:
             agent.advertised_addr = config.public_host, wire.local_addr[1]
@@ -142,6 +150,11 @@ class SipRegistration:
         server.on_reinvite = self._moved
         server.on_bye = lambda call, _request: self._ended(call.call_id)
         await server.start()
+        logger.info(
+            "listening on %s (SIP over UDP)",
+            format_addr(*local),
+            extra=log_event("messaging.sip.listening", gateway=self._name),
+        )
         wire.listen_first(self._listening(wire, agent))
         self._peers, self.local_host = frozenset(peers), local_host
         self._server, self.agent = server, agent
@@ -162,7 +175,11 @@ class SipRegistration:
         told = self.told_host, port
         if told == (self.agent.advertised_addr or self.agent.transport.local_addr):
             return False
-        logger.info("%s: the telephone system is told another address than our own", self._name)
+        logger.info(
+            "Contact address changed to %s",
+            format_addr(*told),
+            extra=log_event("messaging.sip.nat", gateway=self._name),
+        )
         self.agent.advertised_addr = self._server.advertised_addr = told
         if self._registration is not None:
             self._registration.contact_uri = f"sip:{self._config.user}@{format_addr(*told)}"

@@ -18,6 +18,8 @@ from aiosipua.dialog import Dialog, dialog_matches
 from aiosipua.message import SipMessage
 from aiosipua.transport import UdpSipTransport
 
+from watchword.messaging.gateways.sip.trace import SipTrace
+
 # Both write whole addresses, and so the numbers that are called.
 for _name in ("aiosipua", "aiortp"):
     logging.getLogger(_name).setLevel(logging.CRITICAL)
@@ -66,7 +68,7 @@ class Transaction:
 class TransactionLayer(UdpSipTransport):
     """A socket at which one telephone system is spoken to."""
 
-    def __init__(self, local: tuple[str, int], peers: frozenset[str]) -> None:
+    def __init__(self, local: tuple[str, int], peers: frozenset[str], trace: SipTrace | None = None) -> None:
         """``peers`` are the addresses of the telephone system; what others send is dropped unread.
 
         But for requests within a call: a trunk of several machines hangs up from another one than it was called at. Who
@@ -74,6 +76,7 @@ class TransactionLayer(UdpSipTransport):
         """
         super().__init__(local_addr=local)
         self._peers = peers
+        self._trace = trace
         self._answers_to = ""
         self.dialogs: Callable[[], Iterable[Dialog]] = tuple
         """Returns the calls that are under way."""
@@ -105,6 +108,8 @@ class TransactionLayer(UdpSipTransport):
         """Look at everything that comes before ``inner`` does."""
 
         def take(message: SipRequest | SipResponse, address: tuple[str, int]) -> None:
+            if self._trace is not None:
+                self._trace.received(message, address)
             if isinstance(message, SipResponse):
                 self._note(message)
             elif (said := self._answers.get(_asked(message))) is not None:
@@ -143,6 +148,8 @@ class TransactionLayer(UdpSipTransport):
         # A request says where its answer goes: never to others, nor to a port that closes the socket for good.
         is_known = address[0] in self._peers or address[0] == self._answers_to
         if self._udp_transport is not None and is_known and 0 < address[1] < 65_536:  # noqa: PLR2004  (UDP)
+            if self._trace is not None:
+                self._trace.sent(message, address)
             super().send(message, address)
 
     def _dispatch(self, data: bytes, addr: tuple[str, int]) -> None:

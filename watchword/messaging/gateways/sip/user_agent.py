@@ -15,6 +15,7 @@ from aiosipua.dialog import Dialog
 from aiosipua.headers import CSeq, Via, stringify_cseq, stringify_via
 from aiosipua.utils import format_addr, generate_branch, generate_call_id, generate_tag
 
+from watchword.core.log_events import log_event
 from watchword.messaging.gateways.sip import digest
 from watchword.messaging.gateways.sip.config import is_address
 from watchword.messaging.gateways.sip.transactions import Transaction, TransactionLayer
@@ -155,8 +156,11 @@ class UserAgent(SipUAC):
     def _tell_md5_once(self, proof: str) -> None:
         if digest.rests_on_md5(proof) and not self._has_told_md5:
             self._has_told_md5 = True
-            words = "the telephone system at %s wants its password proven by MD5: keep the way within your own network"
-            logger.warning(words, self.address[0])
+            logger.warning(
+                "%s asks for digest authentication by MD5: keep SIP within your own network",
+                self.address[0],
+                extra=log_event("messaging.sip.md5"),
+            )
 
     def _is_answered(self, transaction: Transaction, response: SipResponse) -> bool:
         """Send a request once more with the proof that was asked for; False where that is no use."""

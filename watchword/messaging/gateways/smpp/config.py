@@ -65,6 +65,8 @@ class SmppConfig:
     validity: Validity = Validity.RELATIVE
     ca_file: Path | None = None
     """Certificates of the authority that signed the carrier's, in place of the system's."""
+    trace: bool = False
+    """Whether each PDU is logged: its name, sequence number and status, never its body."""
     ids: Ids | None = None
     """Without effect."""
 

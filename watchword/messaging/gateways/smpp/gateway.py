@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from watchword.core.log_events import log_event
 from watchword.core.policy import Channel
 from watchword.messaging.content import sms
 from watchword.messaging.gateway import Condition, DeliveryFailed, Outgoing, Report, Result, Submitted
@@ -19,6 +20,7 @@ from watchword.messaging.gateways.smpp.encoding import Segment, e164_of, receipt
 from watchword.messaging.gateways.smpp.error_codes import bind_words, submission_words
 from watchword.messaging.gateways.smpp.pdu import Command, Delivered, Status, Submission
 from watchword.messaging.gateways.smpp.session import BindRefusedError, ConnectionLostError, Session
+from watchword.messaging.gateways.smpp.trace import SmppTrace
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +87,9 @@ class SmppGateway:
             try:
                 await asyncio.wait_for(smsc.unbind(), 1)
             except (TimeoutError, ConnectionLostError):
-                logger.info("%s did not answer the unbind", self.name)
+                logger.info(
+                    "unbind not answered", extra=log_event("messaging.smpp.unbind_unanswered", gateway=self.name)
+                )
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)
@@ -127,7 +131,11 @@ class SmppGateway:
             if status not in _SLOW_DOWN:
                 # Only an operator cures most of these, so they read it where they look for why nothing arrives.
                 self._say(submission_words(status, self._config))
-                logger.warning("%s refused a submission with status %#010x", self.name, status)
+                logger.warning(
+                    "submit_sm rejected with status %#010x",
+                    status,
+                    extra=log_event("messaging.smpp.submit_rejected", gateway=self.name, delivery=outgoing.delivery_id),
+                )
                 raise DeliveryFailed(Result.FAILED, permanent=False, is_useless_again=True)
             self._hold(clock())
             if self._held_until > give_up_at:
@@ -143,7 +151,11 @@ class SmppGateway:
         if now >= self._held_until:
             self._hold_seconds = min(max(self._hold_seconds * 2, FIRST_HOLD_SECONDS), LONGEST_HOLD_SECONDS)
             self._held_until = now + self._hold_seconds
-            logger.info("%s asks us to slow down: nothing for %.2f seconds", self.name, self._hold_seconds)
+            logger.info(
+                "throttled by the SMSC: no submit_sm for %.2f s",
+                self._hold_seconds,
+                extra=log_event("messaging.smpp.throttled", gateway=self.name),
+            )
 
     async def _ask(self, outgoing: Outgoing, segment: Segment) -> tuple[int, bytes]:
         """Submit one segment and return status and body of the answer; raises DeliveryFailed."""
@@ -159,7 +171,8 @@ class SmppGateway:
             validity_period=validity(outgoing.not_after, self._clock(), self._config.validity),
         )
         try:
-            answer = await asyncio.wait_for(smsc.ask(Command.SUBMIT_SM, submission.body()), ANSWER_SECONDS)
+            asking = smsc.ask(Command.SUBMIT_SM, submission.body(), delivery=outgoing.delivery_id)
+            answer = await asyncio.wait_for(asking, ANSWER_SECONDS)
         except TimeoutError:
             self._unanswered += 1
             silence = asyncio.get_running_loop().time() - self._heard_at
@@ -167,7 +180,10 @@ class SmppGateway:
                 self._dead.set()
             raise DeliveryFailed(Result.FAILED, permanent=False, maybe_taken=True) from None
         except ConnectionLostError as lost:
-            logger.info("%s: the connection was lost before a submission was answered", self.name)
+            logger.info(
+                "submit_sm unanswered: connection lost",
+                extra=log_event("messaging.smpp.submit_unanswered", gateway=self.name, delivery=outgoing.delivery_id),
+            )
             raise DeliveryFailed(Result.FAILED, permanent=False, maybe_taken=lost.was_sent) from None
         self._unanswered = 0
         self._heard_at = asyncio.get_running_loop().time()
@@ -188,7 +204,7 @@ class SmppGateway:
                     self._dead.clear()
                     self._condition = Condition(is_up=True)
                     self._bound.set()
-                    logger.info("%s is bound", self.name)
+                    logger.info("bound as transceiver", extra=log_event("messaging.smpp.bound", gateway=self.name))
                     pause = FIRST_PAUSE_SECONDS
                     await self._until_gone(smsc)
                 finally:
@@ -198,7 +214,7 @@ class SmppGateway:
                 if self._is_leaving:
                     return
                 self._condition = Condition(is_up=False, words="the connection was lost")
-                logger.warning("%s: the connection was lost", self.name)
+                logger.warning("connection lost", extra=log_event("messaging.smpp.lost", gateway=self.name))
             # Many nodes that lost the same carrier must not all come back in the same moment.
             await asyncio.sleep(pause * (0.5 + random.random()))  # noqa: S311
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
@@ -213,12 +229,18 @@ class SmppGateway:
             bind=pdu.bind_body(config.system_id, config.password, config.system_type),
             deliver=self._take,
             seconds=CONNECT_SECONDS,
+            trace=SmppTrace(self.name, is_on=config.trace),
         )
 
     def _note_down(self, error: Exception) -> None:
         words = bind_words(error)
         if self._condition.words != words:
-            logger.warning("%s: %s (%s)", self.name, words, type(error).__name__)
+            trouble = type(error).__name__
+            logger.warning(
+                "bind failed: %s",
+                words,
+                extra=log_event("messaging.smpp.bind_failed", trouble=trouble, gateway=self.name),
+            )
         self._condition = Condition(is_up=False, words=words)
 
     async def _until_gone(self, smsc: Session) -> None:
@@ -227,7 +249,7 @@ class SmppGateway:
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             if self._dead.is_set():
-                logger.warning("%s answers nothing any more", self.name)
+                logger.warning("SMSC unresponsive", extra=log_event("messaging.smpp.unresponsive", gateway=self.name))
         finally:
             for waiting in waits:
                 waiting.cancel()

@@ -12,9 +12,12 @@ import logging
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
+from uuid import UUID
 
+from watchword.core.log_events import log_event
 from watchword.messaging.gateways.smpp import pdu
 from watchword.messaging.gateways.smpp.pdu import HEADER, RESPONSE, Command, Delivered, Status
+from watchword.messaging.gateways.smpp.trace import SmppTrace
 
 logger = logging.getLogger(__name__)
 
@@ -46,11 +49,16 @@ class Session:
     """One transceiver bind. ``closed`` is set once the link is gone, whoever ended it."""
 
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, deliver: Callable[[Delivered], None]
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        deliver: Callable[[Delivered], None],
+        trace: SmppTrace,
     ) -> None:
         self._reader = reader
         self._writer = writer
         self._deliver = deliver
+        self._trace = trace
         self._sequence = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[tuple[int, bytes]]] = {}
         self._heard_at = self._now()
@@ -66,11 +74,12 @@ class Session:
         bind: bytes,
         deliver: Callable[[Delivered], None],
         seconds: float,
+        trace: SmppTrace,
     ) -> Session:
         """Connect and bind. Raises BindRefusedError, ConnectionLostError, OSError or TimeoutError."""
         async with asyncio.timeout(seconds):
             reader, writer = await asyncio.open_connection(*address, ssl=tls)
-            session = cls(reader, writer, deliver)
+            session = cls(reader, writer, deliver, trace)
             try:
                 await session._bind(bind)
             except BaseException:
@@ -83,8 +92,11 @@ class Session:
         if status != Status.OK:
             raise BindRefusedError(status)
 
-    async def ask(self, command: Command, body: bytes = b"") -> tuple[int, bytes]:
-        """Send a request and return status and body of its response. Raises ConnectionLostError."""
+    async def ask(self, command: Command, body: bytes = b"", *, delivery: UUID | None = None) -> tuple[int, bytes]:
+        """Send a request and return status and body of its response. Raises ConnectionLostError.
+
+        ``delivery`` is what a submit_sm carries, for the trace.
+        """
         if self.closed.is_set():
             raise ConnectionLostError(was_sent=False)
         sequence = next(self._sequence)
@@ -93,6 +105,7 @@ class Session:
         answer: asyncio.Future[tuple[int, bytes]] = asyncio.get_running_loop().create_future()
         self._waiting[sequence] = answer
         try:
+            self._trace.sent(command, sequence, delivery=delivery)
             self._writer.write(pdu.pdu(command, sequence, body))
             return await answer
         finally:
@@ -130,10 +143,14 @@ class Session:
             while True:
                 length, command, status, sequence = HEADER.unpack(await self._reader.readexactly(HEADER.size))
                 if not HEADER.size <= length <= pdu.LONGEST_PDU:
-                    logger.warning("the SMSC sends what is no SMPP")
+                    logger.warning(
+                        "connection closed: invalid PDU length",
+                        extra=log_event("messaging.smpp.protocol_error", gateway=self._trace.gateway),
+                    )
                     return
                 body = await self._reader.readexactly(length - HEADER.size)
                 self._heard_at = self._now()
+                self._trace.received(command, sequence, status)
                 if command & RESPONSE:
                     self._answered(sequence, status, body)
                 elif not self._take(command, sequence, body):
@@ -153,7 +170,7 @@ class Session:
         if command in _UNANSWERED:
             return True
         if command not in _ANSWERED_EMPTY:
-            self._writer.write(pdu.pdu(Command.GENERIC_NACK, sequence, status=Status.INVALID_COMMAND))
+            self._answer(Command.GENERIC_NACK, sequence, status=Status.INVALID_COMMAND)
             return True
         status = Status.OK
         if command in {Command.DELIVER_SM, Command.DATA_SM}:
@@ -163,8 +180,12 @@ class Session:
             except ValueError:
                 status = Status.INVALID_LENGTH
         answer = _ANSWERED_EMPTY[Command(command)]
-        self._writer.write(pdu.pdu(command | RESPONSE, sequence, answer, status=status))
+        self._answer(command | RESPONSE, sequence, answer, status=status)
         return command != Command.UNBIND
+
+    def _answer(self, command: int, sequence: int, body: bytes = b"", *, status: int) -> None:
+        self._trace.sent(command, sequence, status)
+        self._writer.write(pdu.pdu(command, sequence, body, status=status))
 
     async def _watch(self) -> None:
         """Ask now and then whether somebody is there, and end a link on which nobody is."""

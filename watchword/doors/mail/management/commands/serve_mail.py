@@ -1,8 +1,6 @@
 """Answers mail servers until it is told to stop."""
 
 import asyncio
-import sys
-from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
@@ -33,10 +31,6 @@ class Command(BaseCommand):
             position=settings.WATCHWORD_HOME / POSITION_FILE,
         )
         try:
-            asyncio.run(serve(plan, DatabaseBackend(), settings.WATCHWORD_KEY_RING, ready=self._ready))
+            asyncio.run(serve(plan, DatabaseBackend(), settings.WATCHWORD_KEY_RING))
         except CannotListen as error:
             raise CommandError(f"the mail door can't be opened: {error}") from None
-
-    def _ready(self, places: Sequence[str]) -> None:
-        self.stdout.write(f"The mail door is open: {', '.join(places)}")
-        sys.stdout.flush()
