@@ -25,6 +25,7 @@ from watchword.audit.models import Event, EventIsPermanent, Seal
 from watchword.audit.record import Origin, record
 from watchword.cli.serve import ACCESS_LOG, AccessLogger
 from watchword.config.logs import LineFormatter, in_one_line
+from watchword.core.log_events import ATTEMPT_KEY
 from watchword.core.policy import FactorKind
 from watchword.signin import flow
 from watchword.signin.models import FailureCount
@@ -114,6 +115,7 @@ def test_log_01_the_access_log_keeps_its_lines(monkeypatch: pytest.MonkeyPatch, 
         "SERVER_PROTOCOL": hostile,
         "REMOTE_ADDR": hostile,
         "HTTP_USER_AGENT": hostile,
+        ATTEMPT_KEY: "7f0c77de",
     }
 
     class Answer:
@@ -129,6 +131,9 @@ def test_log_01_the_access_log_keeps_its_lines(monkeypatch: pytest.MonkeyPatch, 
     for stream in streams:
         assert len(stream.getvalue().splitlines()) == 1
         assert stream.getvalue().removesuffix("\n").isprintable()
+    access = streams[0].getvalue()
+    assert " INFO web.access watchword.access: " in access
+    assert access.endswith(" attempt=7f0c77de\n"), "a line about a sign-in page names its attempt"
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)

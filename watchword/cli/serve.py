@@ -140,6 +140,7 @@ class AccessLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
         atoms = self.atoms(resp, req, environ, request_time)
         # The text says these in its own short form.
         details = {name: atoms[letter] for name, letter in _ACCESS_FIELDS.items()}
+        details["status"] = int(atoms["s"]) if str(atoms["s"]).isdecimal() else atoms["s"]
         attempt = str(environ.get(ATTEMPT_KEY, ""))
         self.access_log.info(ACCESS_LOG, atoms, extra={**log_event("web.access", attempt=attempt), "details": details})
 

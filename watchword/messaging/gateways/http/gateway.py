@@ -119,11 +119,11 @@ class HttpGateway:
                 seconds=self._config.timeout_seconds,
             )
         except AddressNotAllowed:
-            self._failed("the address of the provider is not a public one")
+            self._failed(outgoing, "the address of the provider is not a public one")
             raise DeliveryFailed(Result.FAILED, permanent=False) from None
         except NoAnswer as none:
             untrusted = "the certificate of the provider is not trusted"
-            self._failed(untrusted if none.is_untrusted else "the provider does not answer")
+            self._failed(outgoing, untrusted if none.is_untrusted else "the provider does not answer")
             raise DeliveryFailed(Result.FAILED, permanent=False, maybe_taken=none.maybe_taken) from None
         return self._judge(answer, outgoing)
 
@@ -149,7 +149,7 @@ class HttpGateway:
             words = "the provider refuses our credentials"
         elif _CODE.fullmatch(said.code):
             words += f" with the code {said.code}"
-        self._failed(words, at_once=refused)
+        self._failed(outgoing, words, at_once=refused)
         unclear = answer.status == _GAVE_UP_WAITING or (is_accepted and not said.is_readable)
         raise DeliveryFailed(Result.FAILED, permanent=False, maybe_taken=unclear)
 
@@ -175,11 +175,15 @@ class HttpGateway:
             is_line=read is None and _LINE.fullmatch(text.strip()) is not None,
         )
 
-    def _failed(self, words: str, *, at_once: bool = False) -> None:
+    def _failed(self, outgoing: Outgoing, words: str, *, at_once: bool = False) -> None:
         self._failures = max(self._failures + 1, FAILURES_UNTIL_DOWN if at_once else 0)
         self._failed_at = self._clock()
         if self._words != words or self._failures == FAILURES_UNTIL_DOWN:
-            logger.warning("request failed: %s", words, extra=log_event("messaging.http.failed", gateway=self.name))
+            logger.warning(
+                "request failed: %s",
+                words,
+                extra=log_event("messaging.http.failed", gateway=self.name, delivery=outgoing.delivery_id),
+            )
         self._words = words
 
     def _values(self, outgoing: Outgoing) -> dict[str, str]:

@@ -207,8 +207,10 @@ class SipGateway:
             number = config.dial.replace("{digits}", ringing.outgoing.number.removeprefix("+"))
             caller = config.caller_id or config.user
             self._dialled = ringing.outgoing.delivery_id
-            sip = agent.dial(f"sip:{caller}@{config.realm}", f"sip:{number}@{config.realm}", ringing.line.offer())
-            self._dialled = None
+            try:
+                sip = agent.dial(f"sip:{caller}@{config.realm}", f"sip:{number}@{config.realm}", ringing.line.offer())
+            finally:
+                self._dialled = None
             ringing.sip = sip
             self._calls[sip.call_id] = ringing
             sip.on_ringing = lambda _call: self._rings(ringing)
