@@ -188,7 +188,7 @@ def test_log_01_no_line_of_a_traced_call_holds_a_number_or_a_credential(output: 
                 invite,
                 404,
                 Warning=f'399 pbx "no route to {DIGITS}"',
-                RejectReason=f'Q.850;cause=1;text="{DIGITS} unallocated"',
+                Reason=f'Q.850;cause=1;text="{DIGITS} unallocated"',
                 P_Asserted_Identity=f'"{DIGITS}" <tel:{NUMBER}>',
                 X_Dialed=DIGITS,
                 Server=f"PBX for {DIGITS}",

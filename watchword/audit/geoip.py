@@ -15,6 +15,8 @@ import maxminddb
 from django.conf import settings
 from maxminddb import InvalidDatabaseError, Reader
 
+from watchword.core.log_events import log_event
+
 RECORDS_LOOKED_AT = 1000
 """How many records of a file are read at the start: what holds cities, networks or names shows it in the first."""
 _DAMAGED = (InvalidDatabaseError, ValueError, TypeError, KeyError, RecursionError)
@@ -66,13 +68,13 @@ def _reader(file: str) -> Reader | None:
     try:
         return _opened(Path(file))
     except (OSError, *_DAMAGED) as error:
-        logger.warning("the countries file can't be used: %s", type(error).__name__)
+        logger.warning("countries file unusable", extra=log_event("geoip.unusable", trouble=type(error).__name__))
         return None
 
 
 @cache
 def _say_once(trouble: str) -> None:
-    logger.warning("the countries file is damaged at one place or more: %s", trouble)
+    logger.warning("countries file damaged", extra=log_event("geoip.damaged", trouble=trouble))
 
 
 def _country_in(record: object) -> str:
