@@ -182,7 +182,7 @@ def _free_port() -> int:
 
 @contextmanager
 def _running(command: list[str], environment: dict[str, str], port: int | None = None) -> Iterator[None]:
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)  # noqa: S603
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)  # noqa: S603  (ours)
     try:
         if port is None:
             assert process.stdout is not None

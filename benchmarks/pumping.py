@@ -89,7 +89,7 @@ class Ether:
     ways = frozenset(Way)
     last: Outgoing
 
-    def send(self, outgoing: Outgoing, *, timeout_seconds: float) -> Handed:  # noqa: ARG002
+    def send(self, outgoing: Outgoing, *, timeout_seconds: float) -> Handed:  # noqa: ARG002  (as a channel)
         """Take it."""
         Ether.last = outgoing
         return Handed("ether")

@@ -201,7 +201,7 @@ def test_a_test_goes_to_the_chosen_channel_through_the_queue(root: Client, world
 
     names = ["south", "north", "west"]
     random.shuffle(names)
-    lines: list[Any] = [Line(Idle(name), Route(name, frozenset(Way))) for name in names]  # type: ignore[arg-type]
+    lines: list[Any] = [Line(Idle(name), Route(name, frozenset(Way))) for name in names]  # type: ignore[arg-type]  # never asked to send
     courier = asyncio.run(_make(Courier, lines))
     assert [line.route.name for line in courier._order(claimed)] == ["north"]
 

@@ -16,7 +16,7 @@ from watchword.core.policy import Way
 from watchword.delivery import courier as module
 from watchword.delivery import queue
 from watchword.delivery.budget import telephone_of
-from watchword.delivery.channel import Condition, DeliveryFailed, Handed, Outgoing, Report, Result
+from watchword.delivery.channel import Carrier, Condition, DeliveryFailed, Handed, Outgoing, Report, Result
 from watchword.delivery.choosing import Route
 from watchword.delivery.courier import Courier, Line
 from watchword.delivery.models import ChannelState, Delivery, Handover, Receipt, Waiting
@@ -71,7 +71,7 @@ def waiting(world: World, code: str = "493027", *, lives: timedelta = timedelta(
 
 
 def carry(
-    *carriers: FakeCarrier, until: Callable[[], bool], decided: Callable[[Changed], None] = lambda _: None, **more: Any
+    *carriers: Carrier, until: Callable[[], bool], decided: Callable[[Changed], None] = lambda _: None, **more: Any
 ) -> None:
     """Run a courier until something is so in the database."""
 

@@ -314,9 +314,9 @@ def test_nobody_closes_a_carrier_by_bad_numbers(world: World, monkeypatch: pytes
     lines: list[module.Line] = []
     original = module.Courier.__init__
 
-    def watched(self: module.Courier, given: list[module.Line], **more: object) -> None:
+    def watched(self: module.Courier, given: list[module.Line], **more: Any) -> None:
         lines.extend(given)
-        original(self, given, **more)  # type: ignore[arg-type]
+        original(self, given, **more)
 
     monkeypatch.setattr(module.Courier, "__init__", watched)
     carry(carrier, until=lambda: all(result_of(one) is result for one in deliveries))

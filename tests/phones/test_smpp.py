@@ -161,7 +161,7 @@ def test_who_leaves_does_not_say_that_the_connection_was_lost(caplog: pytest.Log
     async def play() -> None:
         async with Smsc() as smsc, bound(smsc) as (carrier, _reports):
             await carrier.send(outgoing())
-            carrier._smsc = Slow(carrier._smsc)  # type: ignore[assignment]
+            carrier._smsc = Slow(carrier._smsc)  # type: ignore[assignment]  # all that leaving asks of it
         assert carrier.condition.words == "stopped"
 
     run(play)

@@ -15,7 +15,7 @@ def country_of(address: str) -> str:
     except ValueError:
         return ""
     code: str = _table().lookup(address).country_code
-    return code if len(code) == 2 and code.isalpha() else ""  # noqa: PLR2004  (ISO 3166-1 alpha-2)
+    return code if len(code) == 2 and code.isalpha() else ""  # ISO 3166-1 alpha-2
 
 
 @cache

@@ -80,7 +80,7 @@ class SimCheck:
             answer = await self._client.ask(
                 method, url, headers=headers, content=content, seconds=wishes.timeout_seconds
             )
-            if not 200 <= answer.status < 300:  # noqa: PLR2004  (RFC 9110, successful)
+            if not 200 <= answer.status < 300:  # RFC 9110, successful
                 logger.warning("the carrier does not say when a number moved: it answers %d", answer.status)
                 return False
             moved_at = datetime.fromisoformat(look_up(json.loads(answer.body), wishes.date_path))

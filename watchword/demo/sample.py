@@ -166,8 +166,8 @@ def _activity(people: list[User], chance: random.Random, now: datetime) -> None:
         browser = chance.choice(_BROWSERS)
         for _ in range(chance.randrange(3, 12)):
             at = now - timedelta(minutes=chance.randrange(30, DAYS * 24 * 60))
-            web = chance.random() < 0.5  # noqa: PLR2004
-            allowed = chance.random() < 0.93  # noqa: PLR2004
+            web = chance.random() < 0.5
+            allowed = chance.random() < 0.93
             by_app_password = not web and user.state is MfaState.ENFORCED
             happenings.append(
                 Happening(

@@ -18,6 +18,8 @@ from watchword.directory.models import User
 SEED = 1881
 DAYS = 30
 _WEEKEND = 5
+_RESTS = 0.8
+"""The share of sign-ins at weekends that wait for Monday."""
 _TROUBLE = {
     Way.TEXT: ((Result.DELIVERED, 95), (Result.SENT, 3), (Result.UNREACHABLE, 2)),
     Way.CALL: ((Result.DELIVERED, 88), (Result.NO_ANSWER, 7), (Result.BUSY, 3), (Result.HUNG_UP, 2)),
@@ -76,7 +78,7 @@ def _codes(holder: Holder, chance: random.Random, now: datetime) -> Iterator[Del
 
 def _next_working_hour(at: datetime, chance: random.Random) -> datetime:
     at = at.replace(hour=min(18, int(chance.triangular(6, 19, 8))), minute=chance.randrange(60))
-    return at + timedelta(days=7 - at.weekday()) if at.weekday() >= _WEEKEND and chance.random() < 0.8 else at  # noqa: PLR2004
+    return at + timedelta(days=7 - at.weekday()) if at.weekday() >= _WEEKEND and chance.random() < _RESTS else at
 
 
 def _add_up(rows: Sequence[Delivery]) -> None:

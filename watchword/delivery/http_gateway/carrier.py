@@ -129,7 +129,7 @@ class HttpCarrier:
     def _judge(self, answer: Answer, outgoing: Outgoing) -> Handed:
         wishes = self._wishes
         said = self._read(answer.body)
-        is_accepted = 200 <= answer.status < 300  # noqa: PLR2004  (RFC 9110, successful)
+        is_accepted = 200 <= answer.status < 300  # RFC 9110, successful
         is_text = is_accepted and bool(wishes.success_path) and said.is_line
         # With a path where the answer is a line of text, nobody knows whether it is a yes. It was answered: sending
         # the same again would be paid twice, and the page says what is wrong.

@@ -234,7 +234,7 @@ class SipCarrier:
             return False
         finally:
             sign.cancel()
-        if status == 200:  # noqa: PLR2004
+        if status == 200:
             return True
         # By the number an operator finds out why calls fail; the words beside it may hold whom we called.
         logger.info("%s: the call of delivery %s ended with SIP %d", self.name, ringing.outgoing.delivery_id, status)

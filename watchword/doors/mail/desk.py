@@ -222,7 +222,7 @@ class Desk:
             return _verdict(self._checks.check_account_password(question, now=self._clock()))
         except TryLater as error:
             log.warning("a question has to wait: %s", error)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001  as above
             _complain("an account password could not be checked", error)
         return LATER
 
@@ -231,7 +231,7 @@ class Desk:
             return find()
         except TryLater as error:
             log.warning("a look-up of %s has to wait: %s", what, error)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001  as above
             _complain(f"{what} could not be looked up", error)
         return LATER
 
