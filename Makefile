@@ -46,20 +46,26 @@ demo: $(VENV)/.installed ## try everything on this machine; RESET=1 begins anew
 
 # Test it --------------------------------------------------------------------------------------------------------------
 
-# Every part runs even if an earlier one failed; the last line is the summary of the last part, or says what failed.
+# Every part runs even if an earlier one failed; the last lines say what was left out, as tests/left_out.py lists it, and
+# what failed. With TEST_DEMAND_ALL=1 nothing may be left out.
 test: $(VENV)/.installed-dev ## run everything: checks, tests on SQLite and PostgreSQL, real mail servers and carriers, a real browser
 	@scripts/install-test-packages
-	@failed=; for part in check test-core test-postgresql test-scenarios test-phones test-browser; do \
+	@failed=; TEST_LEFT_OUT=$$(mktemp) || exit 1; export TEST_LEFT_OUT; \
+	for part in check test-core test-postgresql test-scenarios test-phones test-browser; do \
 	  echo; echo "=== make $$part"; $(MAKE) --no-print-directory $$part || failed="$$failed $$part"; done; \
+	echo; if [ -s "$$TEST_LEFT_OUT" ]; then echo "LEFT OUT: $$(paste -sd';' "$$TEST_LEFT_OUT" | sed 's/;/; /g')"; \
+	else echo "Nothing was left out."; fi; rm -f "$$TEST_LEFT_OUT"; \
 	if [ -n "$$failed" ]; then echo "FAILED:$$failed" >&2; exit 1; fi
 
 test-core: $(VENV)/.installed-dev ## run the tests that need nothing but Python, on SQLite
 	@$(PYTEST) -q -n $(WORKERS) -m "not browser and not scenario"
 
-test-postgresql: $(VENV)/.installed-dev ## run the same tests on PostgreSQL
+test-postgresql: $(VENV)/.installed-dev ## run those of them that may use a database on PostgreSQL
 	@if ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null; then \
 	  $(PYTEST) -q -n $(WORKERS) -m "not browser and not scenario" --database postgresql; \
-	else echo "#### LEFT OUT: PostgreSQL is not installed, so nothing was tested on it. ####"; fi
+	else echo "#### LEFT OUT: PostgreSQL is not installed, so nothing was tested on it. ####"; \
+	  [ -z "$$TEST_LEFT_OUT" ] || echo "the tests on PostgreSQL, which is not installed" >> "$$TEST_LEFT_OUT"; \
+	  [ -z "$$TEST_DEMAND_ALL" ]; fi
 
 test-scenarios: $(VENV)/.installed-dev ## run the tests with real mail servers
 	@$(PYTEST) -q -m scenario --ignore tests/phones
