@@ -1,5 +1,8 @@
 """What every test can ask for."""
 
+import os
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -19,6 +22,16 @@ pytest_plugins = ["tests.world", "tests.telephone", "tests.browser.chromium"]
 def every_address() -> None:
     """Work the addresses out now: within a test that plays a site without the demo they would stay without it."""
     import_module("watchword.config.urls")
+
+
+@pytest.fixture(scope="session")
+def installed_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with keys and an empty database, as `watchword migrate` makes it: made once, to be copied."""
+    home = tmp_path_factory.mktemp("installed")
+    variables = {"WATCHWORD_DEMO": "yes", "WATCHWORD_HOME": str(home), "PYTHONPATH": str(Path(__file__).parents[1])}
+    words = [sys.executable, "-m", "watchword.config.command", "migrate", "--verbosity", "0"]
+    subprocess.run(words, env={"PATH": os.environ["PATH"], **variables}, check=True, timeout=120)
+    return home
 
 
 @pytest.fixture(scope="session")
