@@ -60,9 +60,9 @@ def measure(home: Path, *, calls: int = CALLS) -> dict[str, Any]:
 async def _place(port: int, codes: list[str]) -> dict[str, str]:
     """Return the code that each call was to speak, by its Call-ID."""
     from watchword.core.policy import Way
-    from watchword.delivery.channel import Outgoing
-    from watchword.delivery.sip.carrier import SipCarrier
-    from watchword.delivery.sip.wishes import SipWishes
+    from watchword.messaging.gateway import Outgoing
+    from watchword.messaging.gateways.sip.config import SipWishes
+    from watchword.messaging.gateways.sip.gateway import SipCarrier
 
     wishes = SipWishes(
         host="127.0.0.1", port=port, first_rtp_port=22_000, last_rtp_port=22_199, calls_at_once=len(codes)

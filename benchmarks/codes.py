@@ -46,7 +46,7 @@ def measure(home: Path, *, each_second: int = EACH_SECOND, seconds: int = SECOND
         "WATCHWORD_PHONES_FILE": str(phones),
         "WATCHWORD_PUBLIC_URL": f"http://127.0.0.1:{web_port}",
     }
-    program = [sys.executable, "-m", "watchword.config.command", "serve"]
+    program = [sys.executable, "-m", "watchword.cli.main", "serve"]
     with (
         _running([sys.executable, str(Path(__file__).parent / "smsc.py"), str(port), str(arrived)], environment),
         _running([*program, "phones"], environment),
@@ -95,7 +95,7 @@ def _people_at_the_page(number: int) -> list[tuple[str, str, str]]:
     from watchword.core.policy import FactorKind, Way
     from watchword.directory.models import User
     from watchword.factors import vault
-    from watchword.signin import samples, service
+    from watchword.signin import flow, sample_credentials
     from watchword.signin.facts import write_evidence
     from watchword.signin.models import SignInAttempt
 
@@ -107,11 +107,9 @@ def _people_at_the_page(number: int) -> list[tuple[str, str, str]]:
     for position, name in enumerate(names):
         telephone = f"+49151{10_000_000 + position}"
         password = vault.store(users[name], Held(FactorKind.PASSWORD, secret=b"no hash"), now=now)
-        method = samples.add_phone(users[name], telephone, Way.TEXT, now=now)
-        token = service.begin(
-            name, origin=Origin(f"198.51.{position // 200}.{position % 200 + 1}"), next_url="/", now=now
-        )
-        attempt = service.find_attempt(token, now=now)
+        method = sample_credentials.add_phone(users[name], telephone, Way.TEXT, now=now)
+        token = flow.begin(name, origin=Origin(f"198.51.{position // 200}.{position % 200 + 1}"), next_url="/", now=now)
+        attempt = flow.find_attempt(token, now=now)
         assert attempt is not None
         SignInAttempt.objects.filter(pk=attempt.pk).update(evidence=proof, password_version=password.id)
         waiting.append((token, str(method), telephone))

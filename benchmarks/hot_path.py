@@ -16,8 +16,8 @@ def measure() -> float:
     from django.utils import timezone
 
     from watchword.core.policy import Door
-    from watchword.signin import one_shot
-    from watchword.signin.one_shot import Question, Secret
+    from watchword.signin import non_interactive
+    from watchword.signin.non_interactive import Question, Secret
 
     names = people.make(1_000, 5, timezone.now())
     questions = [
@@ -29,7 +29,7 @@ def measure() -> float:
         began, number = time.perf_counter(), 0
         while time.perf_counter() - began < 1:
             first = number % (len(questions) - TOGETHER)
-            answers = one_shot.check_many(questions[first : first + TOGETHER], now=timezone.now())
+            answers = non_interactive.check_many(questions[first : first + TOGETHER], now=timezone.now())
             assert all(answer.allowed for answer in answers)
             number += TOGETHER
         rates.append(number / (time.perf_counter() - began))

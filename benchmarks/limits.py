@@ -20,12 +20,12 @@ from benchmarks.pumping import _ORIGIN, BEGINS, Ether, _attempt, _people, _sessi
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.core.policy import FactorKind, Way
-from watchword.delivery import routing
-from watchword.delivery.models import Closure
 from watchword.directory.models import Organisation, User
-from watchword.signin import enrolment, samples, service
-from watchword.signin.challenges import CodeSent
-from watchword.signin.outcomes import Refused
+from watchword.messaging import send
+from watchword.messaging.models import Closure
+from watchword.signin import enrolment, flow, sample_credentials
+from watchword.signin.otp.challenges import CodeSent
+from watchword.signin.results import Refused
 
 PRICE = 0.075
 """Of one text, in euros."""
@@ -76,13 +76,13 @@ class Play:
         """Ask for a code to a proven number, and type it or not."""
         phone = self._phone(who, number)
         attempt = _attempt(who, at)
-        sent = service.send_code(attempt, phone, Way.TEXT, now=at)
+        sent = flow.send_code(attempt, phone, Way.TEXT, now=at)
         if not isinstance(sent, CodeSent):
             self.refused[str(sent.reason)] += 1
             return False
         self.sent += 1
         if is_typed:
-            done = service.answer(attempt, FactorKind.PHONE, Ether.last.code, now=at)
+            done = flow.answer(attempt, FactorKind.PHONE, Ether.last.code, now=at)
             self.finished += not isinstance(done, Refused)
         return True
 
@@ -90,7 +90,7 @@ class Play:
         from watchword.factors import vault
 
         held = vault.holdings(who, kinds=[FactorKind.PHONE])
-        return held[0].id if held else samples.add_phone(who, number, Way.TEXT, now=self.begins)
+        return held[0].id if held else sample_credentials.add_phone(who, number, Way.TEXT, now=self.begins)
 
     @property
     def stopped(self) -> str:
@@ -182,7 +182,7 @@ def as_section() -> str:
 def main(*, write: bool = True) -> None:
     """Print the table, and put it under the figures of pumping."""
     settings.DELIVERY_CHANNELS = ["benchmarks.pumping.Ether"]
-    routing.all_channels.cache_clear()
+    send.all_channels.cache_clear()
     with connection.cursor() as cursor:
         # How long a disk takes is not what is measured here.
         cursor.execute("PRAGMA synchronous = OFF")

@@ -25,14 +25,14 @@ def measure() -> list[dict[str, Any]]:
     from watchword.core.policy import FactorKind, Way
     from watchword.directory.models import RoleAssignment, User
     from watchword.directory.roles import Role
-    from watchword.signin import cookies, samples, sessions
+    from watchword.signin import cookies, sample_credentials, sessions
 
     setup_test_environment()
     now = timezone.now()
     people.make(PEOPLE, 1, now)
     root = User.objects.get(sign_in_name="p0@bench.example")
     RoleAssignment.objects.create(user=root, role=Role.GLOBAL_ADMINISTRATOR)
-    samples.add_phone(root, "+4915112345678", Way.TEXT, now=now)
+    sample_credentials.add_phone(root, "+4915112345678", Way.TEXT, now=now)
     client = Client()
     proof = tuple(Evidence(kind, now) for kind in (FactorKind.PASSWORD, FactorKind.PHONE))
     opened = sessions.open_session(root, proof, origin=sessions.NOWHERE, now=now)
@@ -89,11 +89,11 @@ def sign_ins() -> dict[str, float]:
     from django.utils import timezone
 
     from watchword.core.policy import Way
-    from watchword.delivery.models import Delivery
-    from watchword.delivery.simulator.models import Arrival
     from watchword.directory.models import User
     from watchword.factors.password import factor as password_factor
-    from watchword.signin import samples
+    from watchword.messaging.gateways.simulator.models import Arrival
+    from watchword.messaging.models import Delivery
+    from watchword.signin import sample_credentials
     from watchword.signin.actions import reset_password
     from watchword.signin.models import FailureCount
 
@@ -101,7 +101,7 @@ def sign_ins() -> dict[str, float]:
     bare, whole = [], []
     users = list(User.objects.order_by("created_at", "pk")[10:34])
     for number, user in enumerate(users):
-        samples.add_phone(user, f"+49151123{number:05d}", Way.TEXT, now=now)
+        sample_credentials.add_phone(user, f"+49151123{number:05d}", Way.TEXT, now=now)
         secret = reset_password(user, by=None, now=now).secret
         hasher = password_factor._hasher()
         stored = hasher.hash(secret)

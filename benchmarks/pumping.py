@@ -20,17 +20,17 @@ from django.db import connection
 from watchword.audit.record import Origin
 from watchword.core.assurance import Evidence
 from watchword.core.policy import FactorKind, MfaState, Way
-from watchword.delivery import routing
-from watchword.delivery.channel import Handed, Outgoing
-from watchword.delivery.ranges import look_at
 from watchword.directory.models import Organisation, SignInName, User
 from watchword.factors import vault
 from watchword.factors.models import Credential
-from watchword.signin import enrolment, samples, service, sessions
-from watchword.signin.challenges import CodeSent
+from watchword.messaging import send as messaging_send
+from watchword.messaging.gateway import Handed, Outgoing
+from watchword.messaging.limits.number_types import look_at
+from watchword.signin import enrolment, flow, sample_credentials, sessions
 from watchword.signin.facts import write_evidence
 from watchword.signin.models import Session, SignInAttempt
-from watchword.signin.outcomes import Refused
+from watchword.signin.otp.challenges import CodeSent
+from watchword.signin.results import Refused
 
 PRICE = 0.10
 """Of one text, in euros: about what carriers take in Europe."""
@@ -98,7 +98,7 @@ class Ether:
 def main(*, write: bool = True) -> None:
     """Run every attack against an organisation of its own, print what came of it, and write it down."""
     settings.DELIVERY_CHANNELS = ["benchmarks.pumping.Ether"]
-    routing.all_channels.cache_clear()
+    messaging_send.all_channels.cache_clear()
     with connection.cursor() as cursor:
         # How long a disk takes is not what is measured here.
         cursor.execute("PRAGMA synchronous = OFF")
@@ -180,11 +180,11 @@ def _honest(report: Report, honest: list[User], at: datetime, chance: random.Ran
 
     report.honest_sign_ins += 1
     held = vault.holdings(user, kinds=[FactorKind.PHONE])
-    phone = held[0].id if held else samples.add_phone(user, number, Way.TEXT, now=at)
+    phone = held[0].id if held else sample_credentials.add_phone(user, number, Way.TEXT, now=at)
     attempt = _attempt(user, at)
-    sent = service.send_code(attempt, phone, Way.TEXT, now=at)
+    sent = flow.send_code(attempt, phone, Way.TEXT, now=at)
     if isinstance(sent, CodeSent):
-        service.answer(attempt, FactorKind.PHONE, Ether.last.code, now=at)
+        flow.answer(attempt, FactorKind.PHONE, Ether.last.code, now=at)
     else:
         report.honest_sign_ins_refused[str(sent.reason)] += 1
 
@@ -198,10 +198,10 @@ def _session(user: User, at: datetime) -> Session:
 def _attempt(user: User, at: datetime) -> SignInAttempt:
     """Return an attempt that has come past the password, whose slow hash says nothing here."""
 
-    token = service.begin(user.sign_in_name, origin=_ORIGIN, next_url="/", now=at)
-    attempt = service.find_attempt(token, now=at)
+    token = flow.begin(user.sign_in_name, origin=_ORIGIN, next_url="/", now=at)
+    attempt = flow.find_attempt(token, now=at)
     assert attempt is not None
-    password = service._password_of(user)
+    password = flow._password_of(user)
     assert password is not None
     attempt.password_version = password.id
     attempt.evidence = write_evidence([Evidence(FactorKind.PASSWORD, at)])

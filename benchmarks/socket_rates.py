@@ -55,7 +55,7 @@ def measure(home: Path) -> list[dict[str, Any]]:
             bare.unlink()
         program = [sys.executable, "-m"]
         with (
-            running([*program, "watchword.config.command", "serve", "mail"], socket, dict(os.environ)),
+            running([*program, "watchword.cli.main", "serve", "mail"], socket, dict(os.environ)),
             running([*program, "benchmarks.bare_daemon", str(bare), database], bare),
         ):
             ours, limits, yes = [], [], 1.0

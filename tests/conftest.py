@@ -29,7 +29,7 @@ def installed_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with keys and an empty database, as `watchword migrate` makes it: made once, to be copied."""
     home = tmp_path_factory.mktemp("installed")
     variables = {"WATCHWORD_DEMO": "yes", "WATCHWORD_HOME": str(home), "PYTHONPATH": str(Path(__file__).parents[1])}
-    words = [sys.executable, "-m", "watchword.config.command", "migrate", "--verbosity", "0"]
+    words = [sys.executable, "-m", "watchword.cli.main", "migrate", "--verbosity", "0"]
     subprocess.run(words, env={"PATH": os.environ["PATH"], **variables}, check=True, timeout=120)
     return home
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from watchword.core.policy import Way
-from watchword.delivery import routing
-from watchword.delivery.channel import DeliveryFailed, Handed, Outgoing, Result
+from watchword.messaging import send as messaging_send
+from watchword.messaging.gateway import DeliveryFailed, Handed, Outgoing, Result
 
 
 class Telephone:
@@ -46,5 +46,5 @@ class Telephone:
 def telephone(monkeypatch: pytest.MonkeyPatch) -> Telephone:
     """Codes arrive here, and nowhere else."""
     telephone = Telephone()
-    monkeypatch.setattr(routing, "all_channels", lambda: (telephone,))
+    monkeypatch.setattr(messaging_send, "all_channels", lambda: (telephone,))
     return telephone

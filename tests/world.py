@@ -16,14 +16,14 @@ from watchword.audit.record import Origin
 from watchword.core.assurance import Evidence
 from watchword.core.codes import new_app_password, shown_app_password
 from watchword.core.factors import Held
-from watchword.core.names import name_key
 from watchword.core.policy import FactorKind, MfaState, Way
+from watchword.core.usernames import name_key
 from watchword.directory.models import Domain, Organisation, RoleAssignment, SignInName, User
 from watchword.directory.roles import Role
 from watchword.factors import vault
 from watchword.factors.password import factor as password_factor
 from watchword.signin import cookies, sessions
-from watchword.signin.chance import CHANCE
+from watchword.signin.tokens import CHANCE
 
 ORIGIN = Origin(address="198.51.100.7", agent="Mozilla/5.0 (X11; Linux x86_64; rv:150.0) Firefox/150.0", door="web")
 ALICES_NUMBER = "+4915112345678"
@@ -154,7 +154,7 @@ def everything_is_as_it_must_be(request: pytest.FixtureRequest) -> Iterator[None
         request.getfixturevalue(database)
     yield
     if database is not None and request.node.get_closest_marker("breaks_invariants") is None:
-        from watchword.config.verifying import verify
+        from watchword.cli.verify import verify
 
         assert verify(now=timezone.now()).problems == ()
 

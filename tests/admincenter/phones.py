@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from watchword.core.policy import Way
-from watchword.delivery.budget import telephone_of
-from watchword.delivery.channel import Result
-from watchword.delivery.choosing import Route
-from watchword.delivery.models import Delivery, Refusal, Tally
-from watchword.delivery.phones_file import Phones, Planned
 from watchword.directory.models import User
+from watchword.messaging.config_file import Phones, Planned
+from watchword.messaging.gateway import Result
+from watchword.messaging.limits.counters import telephone_of
+from watchword.messaging.models import Delivery, Refusal, Tally
+from watchword.messaging.worker.route_selection import Route
 
 NUMBER = "+4915112345678"
 PHONES = Phones(

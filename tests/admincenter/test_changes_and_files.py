@@ -19,14 +19,14 @@ from watchword.audit.record import Origin, record
 from watchword.core.policy import Door, FactorKind, MfaState
 from watchword.directory.actions import find_by_name
 from watchword.directory.models import MfaStateChange, Organisation, User
-from watchword.signin import invitations, one_shot, overview
-from watchword.signin.one_shot import Question, Secret
+from watchword.signin import invitations, non_interactive, queries
+from watchword.signin.non_interactive import Question, Secret
 
 
 def test_the_confirmation_says_what_happens_to_whom(root: Client, world: World) -> None:
     give_phone(world.carol)
     question = Question(Door.MAIL, "carol@harbour.example", Secret(world.passwords["carol"]), "imap")
-    assert one_shot.check_account_password(question, now=timezone.now()).allowed
+    assert non_interactive.check_account_password(question, now=timezone.now()).allowed
     ids = "&".join(f"person={user.pk}" for user in (world.carol, world.alice, world.root))
     said = text(root.get(f"/admin/multi-factor/change/?do=enable&{ids}").content)
     assert "Enable multi-factor authentication: 2 people" in said
@@ -142,7 +142,7 @@ def test_settings_hold_at_once(root: Client, world: World) -> None:
 
 def test_the_sign_in_log_is_filtered_and_says_why(root: Client, world: World) -> None:
     for secret in (world.alices_app_password, "b" * 24):
-        one_shot.check_many(
+        non_interactive.check_many(
             [Question(Door.MAIL, "alice@harbour.example", Secret(secret), "imap", "203.0.113.9")], now=timezone.now()
         )
     said = text(root.get("/admin/sign-ins/?person=ALICE@harbour.example&outcome=denied").content)
@@ -264,7 +264,7 @@ def test_every_address_of_the_admin_center_is_closed_to_nobody(client: Client, w
 
 
 def test_the_factor_kinds_of_a_page_of_people_come_with_one_question(world: World) -> None:
-    held = overview.holdings_of([world.alice.pk, world.bob.pk])
+    held = queries.holdings_of([world.alice.pk, world.bob.pk])
     assert held[world.alice.pk][FactorKind.PHONE] == 1
     assert held[world.bob.pk] == {FactorKind.PASSWORD: 1}
 

@@ -18,7 +18,7 @@ from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.directory.refusals import MOST, OFTEN
 from watchword.directory.roles import Role
-from watchword.signin import actions, invitations, overview
+from watchword.signin import actions, invitations, queries
 
 CHANGE = "/admin/multi-factor/change/"
 SURE = "called back on the number in our directory"
@@ -39,9 +39,9 @@ def test_nobody_s_methods_are_reset_before_it_is_said_how_it_was_made_sure_who_i
         page = root.post(act(world), typed)
         assert page.status_code == 200
         assert 'aria-invalid="true"' in page.content.decode()
-        assert len(overview.methods_of(world.alice)) == 1
+        assert len(queries.methods_of(world.alice)) == 1
     root.post(act(world), {"identified": f" {SURE}\n"})
-    assert overview.methods_of(world.alice) == []
+    assert queries.methods_of(world.alice) == []
     assert Event.objects.get(kind=EventKind.METHODS_RESET).details["identified"] == SURE
 
 
@@ -49,9 +49,9 @@ def test_many_people_s_methods_are_not_reset_without_it_either(root: Client, wor
     page = root.get(CHANGE, {"do": "reset-methods", "person": str(world.alice.pk)})
     again = root.post(CHANGE, {"draft": hidden(page, "draft")})
     assert "Say how you made sure who it is." in text(again.content)
-    assert len(overview.methods_of(world.alice)) == 1
+    assert len(queries.methods_of(world.alice)) == 1
     root.post(CHANGE, {"draft": hidden(again, "draft"), "identified": SURE})
-    assert overview.methods_of(world.alice) == []
+    assert queries.methods_of(world.alice) == []
     assert Event.objects.get(kind=EventKind.METHODS_RESET).details["identified"] == SURE
 
 
@@ -101,7 +101,7 @@ def test_adm_01_a_refused_act_is_remembered_with_who_and_on_whom(client: Client,
     give_phone(world.root, "+4915112345699")
     address = f"/admin/users/{world.root.pk}/reset-methods/"
     assert client.post(address, {"identified": SURE}).status_code == 403
-    assert len(overview.methods_of(world.root)) == 1
+    assert len(queries.methods_of(world.root)) == 1
     refused = Event.objects.get(kind=EventKind.ACT_REFUSED)
     assert (refused.actor_id, refused.subject_id, refused.reason) == (helper.pk, world.root.pk, "reset_methods")
     assert refused.address == "127.0.0.1"

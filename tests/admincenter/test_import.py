@@ -18,7 +18,7 @@ from django.utils import timezone
 from tests.admincenter.reading import as_role, hidden, rows, stale_root
 from tests.pages import text
 from tests.world import World, give_phone, make_organisation, sign_in
-from watchword.admincenter.views import files
+from watchword.admincenter.users import import_views
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.core.policy import Door, MfaState
@@ -27,7 +27,7 @@ from watchword.directory.models import User
 from watchword.directory.roles import Role
 from watchword.signin.actions import delete
 from watchword.signin.models import Invitation
-from watchword.signin.one_shot import Question, Secret, check_account_password
+from watchword.signin.non_interactive import Question, Secret, check_account_password
 
 IMPORT = "/admin/users/import/"
 PEOPLE = "Username,Name\nzed@harbour.example,Zed\nyan@harbour.example,Yan\n"
@@ -74,7 +74,7 @@ def test_a_large_file_gets_through(root: Client, world: World) -> None:
 def test_more_rows_than_one_request_can_do_are_refused(
     root: Client, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "MOST_ROWS_HERE", 1)
+    monkeypatch.setattr(import_views, "MOST_ROWS_HERE", 1)
     said = text(upload(root, PEOPLE).content)
     assert "at most 1 here. Split it." in said
 

@@ -14,14 +14,14 @@ from django.utils import timezone
 from tests.admincenter.reading import as_role, hidden, rows, stale_root
 from tests.pages import text
 from tests.world import World, give_phone, make_person, sign_in
+from watchword.admincenter.mfa import views
 from watchword.admincenter.models import Draft
-from watchword.admincenter.views import multi_factor
 from watchword.audit.events import EventKind
 from watchword.audit.record import Origin, record
 from watchword.core.policy import MfaState
 from watchword.directory.models import User
 from watchword.directory.roles import Role
-from watchword.signin import overview
+from watchword.signin import queries
 from watchword.signin.actions import set_mfa_state
 
 CHANGE = "/admin/multi-factor/change/"
@@ -48,7 +48,7 @@ def states() -> dict[str, int]:
 @pytest.fixture
 def at_most_three(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three people are as many as can be done at once."""
-    monkeypatch.setattr(multi_factor, "MOST_AT_ONCE", 3)
+    monkeypatch.setattr(views, "MOST_AT_ONCE", 3)
 
 
 @pytest.mark.breaks_invariants
@@ -178,7 +178,7 @@ def test_somebody_above_is_skipped_and_said_so(client: Client, world: World) -> 
     assert "1 phone is removed" in said
     results = rows(client.post(CHANGE, {"draft": hidden(page, "draft"), "identified": "came in person"}))
     assert "not changed: your role doesn't reach this person" in next(row for row in results if row.startswith("Root"))
-    assert overview.methods_of(world.alice) == []
+    assert queries.methods_of(world.alice) == []
 
 
 def test_a_change_that_the_role_does_not_allow_is_refused(client: Client, world: World) -> None:

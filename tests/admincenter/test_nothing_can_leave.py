@@ -14,8 +14,8 @@ from tests.world import World
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.core.policy import MfaState
-from watchword.delivery import routing
 from watchword.directory.models import User
+from watchword.messaging import send
 
 CHANGE = "/admin/multi-factor/change/"
 NO_CODES = "No code can be sent: no way to phones is set up (WATCHWORD_PHONES_FILE), so nobody can register a phone."
@@ -25,9 +25,9 @@ NO_CODES = "No code can be sent: no way to phones is set up (WATCHWORD_PHONES_FI
 def no_phones(settings: Any) -> Any:
     """No channel carries anything."""
     settings.DELIVERY_CHANNELS = []
-    routing.all_channels.cache_clear()
+    send.all_channels.cache_clear()
     yield
-    routing.all_channels.cache_clear()
+    send.all_channels.cache_clear()
 
 
 @pytest.mark.usefixtures("no_phones")

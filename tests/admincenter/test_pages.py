@@ -13,14 +13,14 @@ from pytest_django.fixtures import DjangoAssertNumQueries
 
 from tests.pages import text
 from tests.world import World, give_app_password, make_organisation, make_person, sign_in
-from watchword.admincenter.people import Wish, page_of
-from watchword.admincenter.views.acts import ACTS
+from watchword.admincenter.users.action_views import ACTS
+from watchword.admincenter.users.queries import Wish, page_of
 from watchword.audit.models import Event
 from watchword.core.policy import MfaState
 from watchword.directory.actions import find_by_name
 from watchword.directory.models import MfaStateChange, SignInName, User
 from watchword.directory.roles import Act, Role, may
-from watchword.signin import actions, overview
+from watchword.signin import actions, queries
 
 
 def person(world: World, **changes: str) -> dict[str, str]:
@@ -172,7 +172,7 @@ def test_a_person_is_added_and_the_password_shown_once(root: Client, world: Worl
     assert found is not None
     dora = find_by_name("dd@harbour.example")
     assert dora is not None
-    password = overview.password_of(dora)
+    password = queries.password_of(dora)
     assert password is not None
     assert password.is_initial
     assert "no-store" in page["Cache-Control"]
@@ -235,7 +235,7 @@ def test_an_edit_takes_over_everything_or_nothing(root: Client, world: World) ->
 def test_acts_happen_on_a_post_alone(root: Client, world: World) -> None:
     for name in ACTS:
         root.get(f"/admin/users/{world.alice.pk}/{name}/")
-    assert overview.methods_of(world.alice)
+    assert queries.methods_of(world.alice)
     assert User.objects.get(pk=world.alice.pk).blocked_at is None
     assert "Blocked." in text(root.post(f"/admin/users/{world.alice.pk}/block/", follow=True).content)
     assert User.objects.get(pk=world.alice.pk).blocked_at is not None
@@ -244,11 +244,11 @@ def test_acts_happen_on_a_post_alone(root: Client, world: World) -> None:
 
 def test_one_app_password_is_deleted_by_name(root: Client, world: World) -> None:
     give_app_password(world.alice, "Old phone")
-    row = next(row for row in overview.app_passwords_of(world.alice) if row.name == "Old phone")
+    row = next(row for row in queries.app_passwords_of(world.alice) if row.name == "Old phone")
     address = reverse("admincenter:delete_app_password", args=[world.alice.pk, row.id])
     assert "Old phone" in text(root.get(address).content)
     root.post(address)
-    assert [row.name for row in overview.app_passwords_of(world.alice)] == ["Laptop"]
+    assert [row.name for row in queries.app_passwords_of(world.alice)] == ["Laptop"]
     assert root.post(address).status_code == 404
 
 

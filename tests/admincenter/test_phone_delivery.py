@@ -17,18 +17,18 @@ from tests.admincenter.reading import as_role
 from tests.pages import text
 from tests.telephone import Telephone
 from tests.world import World, make_organisation, make_person
-from watchword.admincenter import phone_plots
-from watchword.admincenter.phone_tallies import Country, Counts, figures_of
-from watchword.admincenter.phone_words import CARRIERS, PURPOSES, RANGES, RESULTS, RULES, TONES, WAYS, WHY, money
-from watchword.config import phones as phones_config
+from watchword.admincenter.phones import charts
+from watchword.admincenter.phones.labels import CARRIERS, PURPOSES, RANGES, RESULTS, RULES, TONES, WAYS, WHY, money
+from watchword.admincenter.phones.statistics import Country, Counts, figures_of
+from watchword.config import phones_file as phones_config
 from watchword.core.policy import Way
-from watchword.delivery import routing
-from watchword.delivery.channel import Result
-from watchword.delivery.guard import Rule
-from watchword.delivery.models import ChannelState, Closure, Handover
-from watchword.delivery.phones_file import Phones
-from watchword.delivery.ranges import Kind
 from watchword.directory.roles import MAY, Act, Role
+from watchword.messaging import send
+from watchword.messaging.config_file import Phones
+from watchword.messaging.gateway import Result
+from watchword.messaging.limits.number_types import Kind
+from watchword.messaging.limits.rules import Rule
+from watchword.messaging.models import ChannelState, Closure, Handover
 
 PAGE = "/admin/phone-delivery/"
 TABS = (PAGE, f"{PAGE}messages/", f"{PAGE}blocked/")
@@ -152,8 +152,8 @@ def test_without_a_phones_file_the_page_says_where_codes_go(
     for name in channels:
         named.append(Telephone())
         named[-1].name = name
-    monkeypatch.setattr(routing, "all_channels", lambda: tuple(named))
-    monkeypatch.setattr("watchword.admincenter.phone_channels.all_channels", lambda: tuple(named))
+    monkeypatch.setattr(send, "all_channels", lambda: tuple(named))
+    monkeypatch.setattr("watchword.admincenter.phones.gateways.all_channels", lambda: tuple(named))
     said = text(root.get(PAGE).content)
     assert says in said
     assert channels == ("house",) or "docs/operating/phones.md" in said
@@ -262,7 +262,7 @@ counts = st.builds(Counts, sent=st.integers(0, 10**7), arrived=st.integers(0, 10
 @given(st.lists(counts, min_size=1, max_size=30))
 def test_no_bar_leaves_its_plot(several: list[Counts]) -> None:
     first = date(2026, 5, 1)
-    plot = phone_plots.plot_days({first + timedelta(days=number): one for number, one in enumerate(several)})
+    plot = charts.plot_days({first + timedelta(days=number): one for number, one in enumerate(several)})
     assert plot.top % 2 == 0
     for day, one in zip(plot.days, several, strict=True):
         assert day.counts == one
@@ -277,8 +277,8 @@ def test_no_bar_leaves_its_plot(several: list[Counts]) -> None:
 @given(st.lists(counts, max_size=20))
 def test_countries_without_a_bar_of_their_own_share_one(several: list[Counts]) -> None:
     countries = [Country(f"{number:02}", all=one) for number, one in enumerate(several)]
-    drawn = phone_plots.plot_countries(countries)
-    assert len(drawn) <= phone_plots.MOST_COUNTRIES + 1
+    drawn = charts.plot_countries(countries)
+    assert len(drawn) <= charts.MOST_COUNTRIES + 1
     assert sum(one.country.all.sent for one in drawn) == sum(one.sent for one in several)
     assert all(float(bar.width) <= 100 for one in drawn for bar in one.bars)
 

@@ -16,19 +16,20 @@ from tests.admincenter.reading import rows, stale_root
 from tests.pages import text
 from tests.telephone import Telephone
 from tests.world import World, give_phone, sign_in
-from watchword.admincenter import phone_testing
 from watchword.admincenter.models import Draft
-from watchword.admincenter.phone_rules import BUDGETS
+from watchword.admincenter.phones import test_messages
+from watchword.admincenter.phones.forms import BUDGETS
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.core.policy import Way
-from watchword.delivery import queue, routing
-from watchword.delivery.budget import Free, budget_of, may_send, telephone_of
-from watchword.delivery.channel import Result
-from watchword.delivery.models import Delivery, Refusal, Waiting
-from watchword.delivery.simulator.channel import SimulatorChannel, spoken
-from watchword.delivery.simulator.models import Arrival
-from watchword.delivery.voice import attendant
+from watchword.messaging import send
+from watchword.messaging.gateway import Result
+from watchword.messaging.gateways.simulator.gateway import SimulatorChannel, spoken
+from watchword.messaging.gateways.simulator.models import Arrival
+from watchword.messaging.limits.counters import Free, budget_of, may_send, telephone_of
+from watchword.messaging.models import Delivery, Refusal, Waiting
+from watchword.messaging.voice import ivr
+from watchword.messaging.worker import outbox
 
 RULES = "/admin/phone-delivery/rules/"
 TEST = "/admin/phone-delivery/test/"
@@ -178,16 +179,16 @@ def test_a_test_that_fails_says_how(root: Client, world: World, telephone: Telep
 def test_a_test_goes_to_the_chosen_channel_through_the_queue(root: Client, world: World, settings: Any) -> None:
     settings.WATCHWORD_PHONES = PHONES
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(routing, "all_channels", lambda: (queue.QueueChannel(),))
+        patch.setattr(send, "all_channels", lambda: (outbox.QueueChannel(),))
         page = root.get(f"{TEST}?channel=north").content.decode()
         assert '<option value="north" selected>north (text)</option>' in page
         done = root.post(TEST, {**TO_GERMANY, "channel": "north"}, follow=True)
     assert "waiting for a channel" in text(done.content)
     row = Waiting.objects.get()
-    claimed = queue._claimed(row)
+    claimed = outbox._claimed(row)
     assert (claimed.outgoing.channel, claimed.purpose) == ("north", "test")
-    from watchword.delivery.channel import Condition
-    from watchword.delivery.courier import Courier, Line
+    from watchword.messaging.gateway import Condition
+    from watchword.messaging.worker.dispatcher import Courier, Line
 
     class Idle:
         ways = frozenset(Way)
@@ -197,7 +198,7 @@ def test_a_test_goes_to_the_chosen_channel_through_the_queue(root: Client, world
         def __init__(self, name: str) -> None:
             self.name = name
 
-    from watchword.delivery.choosing import Route
+    from watchword.messaging.worker.route_selection import Route
 
     names = ["south", "north", "west"]
     random.shuffle(names)
@@ -243,7 +244,7 @@ def test_a_country_that_is_not_allowed_is_noted_as_blocked(root: Client, world: 
 
 
 def test_an_administrator_sends_ten_tests_an_hour(root: Client, world: World, telephone: Telephone) -> None:
-    for number in range(phone_testing.EACH_HOUR):
+    for number in range(test_messages.EACH_HOUR):
         page = root.post(TEST, {**TO_GERMANY, "number": f"0151 1234560{number}"})
         assert page.status_code == 302
     page = root.post(TEST, {**TO_GERMANY, "number": "0151 12345699"})
@@ -286,7 +287,7 @@ def test_the_number_of_a_test_is_nowhere_kept_whole(client: Client, world: World
 
 
 def test_without_a_carrier_the_page_says_so(root: Client, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(routing, "all_channels", lambda: ())
+    monkeypatch.setattr(send, "all_channels", lambda: ())
     page = root.get(TEST)
     assert "No carrier is configured, so nothing can be sent." in text(page.content)
     assert "Send the test" not in text(page.content)
@@ -295,11 +296,11 @@ def test_without_a_carrier_the_page_says_so(root: Client, world: World, monkeypa
 
 def test_the_demos_telephone_speaks_a_test_at_pick_up(root: Client, world: World) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(routing, "all_channels", lambda: (SimulatorChannel(),))
+        patch.setattr(send, "all_channels", lambda: (SimulatorChannel(),))
         root.post(TEST, {**TO_GERMANY, "way": "call"})
     arrival = Arrival.objects.get()
     assert spoken(arrival) == ""
-    arrival.state = attendant.answer(arrival.call).state
+    arrival.state = ivr.answer(arrival.call).state
     said = spoken(arrival)
     assert "This is a test of Harbour & Hill. No code is needed." in said
     assert "press 1" not in said

@@ -17,16 +17,16 @@ from tests.admincenter.phones import NUMBER, PHONES, delivery, refusal
 from tests.admincenter.reading import as_role, rows, stale_root
 from tests.pages import text
 from tests.world import ALICES_NUMBER, World, give_phone, make_organisation, make_person
-from watchword.admincenter import phone_log
+from watchword.admincenter.phones import filters
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.core.policy import Way
-from watchword.delivery.channel import Result
-from watchword.delivery.guard import Rule
-from watchword.delivery.models import Closure
 from watchword.directory.models import User
 from watchword.directory.roles import Role
 from watchword.factors.models import Credential
+from watchword.messaging.gateway import Result
+from watchword.messaging.limits.rules import Rule
+from watchword.messaging.models import Closure
 
 LOG = "/admin/phone-delivery/messages/"
 BLOCKED = "/admin/phone-delivery/blocked/"
@@ -115,7 +115,7 @@ def test_senseless_keys_are_answered(root: Client, world: World, address: str, b
 def test_pages_show_each_row_once_even_of_one_moment(
     root: Client, world: World, monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
-    monkeypatch.setattr(phone_log, "PAGE", 2)
+    monkeypatch.setattr(filters, "PAGE", 2)
     for number in range(5):
         delivery(world.alice, may(1), reference=str(number), number=f"+491511234567{number}")
         refusal(world.alice, Rule.DAY, may(1), ends=f"7{number}")

@@ -11,7 +11,7 @@ from django.test import Client
 
 from tests.admincenter.reading import rows
 from tests.world import World
-from watchword.admincenter.words import ACT_NAMES
+from watchword.admincenter.labels import ACT_NAMES
 from watchword.directory.roles import MAY, MAY_TOUCH, WHOM_NAMES, Act, Role, Whom
 
 PAGE = Path(__file__).parents[2] / "docs" / "admin" / "roles.md"

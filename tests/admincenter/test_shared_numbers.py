@@ -9,14 +9,14 @@ import pytest
 from django.db import connection
 from django.test import Client
 
-from tests.delivery.test_budget import ask, many, rule_of
+from tests.messaging.test_counters import ask, many, rule_of
 from tests.pages import text
 from tests.world import World, make_organisation, make_person, sign_in
-from watchword.admincenter import shared_numbers
+from watchword.admincenter.phones import shared_numbers
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
-from watchword.delivery.budget import Free, Rule
-from watchword.delivery.models import SharedNumber
+from watchword.messaging.limits.counters import Free, Rule
+from watchword.messaging.models import SharedNumber
 
 SHARED = "/admin/phone-delivery/shared/"
 SHOP = "+4915112345670"

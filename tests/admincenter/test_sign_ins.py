@@ -14,12 +14,12 @@ from django.test import Client
 from tests.admincenter.reading import rows
 from tests.pages import text
 from tests.world import World, make_organisation, make_person
-from watchword.admincenter.views import sign_ins
-from watchword.admincenter.words import REASONS
+from watchword.admincenter.labels import REASONS
+from watchword.admincenter.reports import sign_in_log
 from watchword.audit.events import EventKind
 from watchword.audit.record import Origin, record
+from watchword.core.decision import Because
 from watchword.core.factors import Reason
-from watchword.core.signin import Because
 from watchword.directory.models import User
 
 LOG = "/admin/sign-ins/"
@@ -103,7 +103,7 @@ def test_senseless_addresses_are_answered(root: Client, world: World, wish: str)
 
 
 def test_pages_show_each_sign_in_once(root: Client, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sign_ins, "PAGE", 2)
+    monkeypatch.setattr(sign_in_log, "PAGE", 2)
     for day in range(1, 8):
         remember(world.alice, day)
     address, seen = f"{LOG}?person=alice@harbour.example", []

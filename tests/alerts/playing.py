@@ -9,14 +9,14 @@ from django.core.mail import EmailMessage
 
 from tests.telephone import Telephone
 from tests.world import ORIGIN, World
-from watchword.alerts.hearing import hear
-from watchword.alerts.sending import send_waiting
+from watchword.alerts.notice_sender import send_waiting
+from watchword.alerts.outbox_consumer import hear
 from watchword.audit.record import Origin
 from watchword.core.policy import FactorKind
 from watchword.directory.models import User
-from watchword.signin import service
+from watchword.signin import flow
 from watchword.signin.models import SignInAttempt
-from watchword.signin.overview import text_number_of
+from watchword.signin.queries import text_number_of
 
 STRANGER = Origin(
     address="203.0.113.66", agent="Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/149.0.0.0", door="web"
@@ -47,11 +47,11 @@ def pass_password(
 ) -> SignInAttempt:
     """Begin a sign-in and type the right password; return the attempt, which now wants a code."""
     when = now if now is not None else world.now
-    token = service.begin(user.sign_in_name, origin=origin, next_url="/", browser=browser, now=when)
-    attempt = service.find_attempt(token, now=when)
+    token = flow.begin(user.sign_in_name, origin=origin, next_url="/", browser=browser, now=when)
+    attempt = flow.find_attempt(token, now=when)
     assert attempt is not None
-    service.answer(attempt, FactorKind.PASSWORD, world.passwords[user.display_name.lower()], now=when)
-    fresh = service.find_attempt(token, now=when)
+    flow.answer(attempt, FactorKind.PASSWORD, world.passwords[user.display_name.lower()], now=when)
+    fresh = flow.find_attempt(token, now=when)
     assert fresh is not None
     return fresh
 
@@ -59,7 +59,7 @@ def pass_password(
 def type_wrong_codes(attempt: SignInAttempt, now: datetime, *, number: int = 2) -> None:
     """Type codes that are not the right one (none was sent): as many as are told of."""
     for _ in range(number):
-        service.answer(attempt, FactorKind.PHONE, "000000", now=now)
+        flow.answer(attempt, FactorKind.PHONE, "000000", now=now)
 
 
 def come_in(
@@ -70,12 +70,12 @@ def come_in(
     origin: Origin = ORIGIN,
     now: datetime | None = None,
     browser: str = "",
-) -> service.ComeIn:
+) -> flow.ComeIn:
     """Sign in with password and code."""
     when = now if now is not None else world.now
     attempt = pass_password(world, user, origin=origin, now=when, browser=browser)
-    choice = service.methods(attempt, now=when)[0]
-    service.send_code(attempt, choice.credential_id, choice.ways[0], now=when)
-    outcome = service.answer(attempt, FactorKind.PHONE, telephone.code, now=when)
-    assert isinstance(outcome, service.ComeIn)
+    choice = flow.methods(attempt, now=when)[0]
+    flow.send_code(attempt, choice.credential_id, choice.ways[0], now=when)
+    outcome = flow.answer(attempt, FactorKind.PHONE, telephone.code, now=when)
+    assert isinstance(outcome, flow.ComeIn)
     return outcome

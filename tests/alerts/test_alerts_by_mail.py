@@ -12,7 +12,7 @@ from django.test import Client
 from tests.admincenter.reading import as_role
 from tests.admincenter.test_changes_and_files import SETTINGS
 from tests.alerts.playing import alert_mails, pass_password, type_wrong_codes, work
-from tests.delivery.test_texts import outgoing
+from tests.messaging.test_sms_content import outgoing
 from tests.pages import text
 from tests.telephone import Telephone
 from tests.world import World, give_phone, make_organisation, make_person, sign_in
@@ -20,11 +20,11 @@ from watchword.alerts.models import Alert, By, Notice, WarningChoice
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.audit.record import record
-from watchword.delivery.texts import said_at
-from watchword.delivery.voice.attendant import Call, CallState
-from watchword.delivery.words import WORDS
 from watchword.directory.models import Organisation, User
 from watchword.directory.roles import Role
+from watchword.messaging.content.sms import said_at
+from watchword.messaging.content.translations import WORDS
+from watchword.messaging.voice.ivr import Call, CallState
 from watchword.signin import service_settings
 
 LIST = ["duty@harbour.example", "soc@elsewhere.example"]

@@ -19,15 +19,15 @@ from watchword.alerts.models import Alert, Disavowal
 from watchword.alerts.rules import Rule
 from watchword.audit.events import EventKind
 from watchword.audit.record import record
-from watchword.config.verifying import verify
+from watchword.cli.verify import verify
 from watchword.core.policy import Door, FactorKind
 from watchword.directory.models import User
 from watchword.factors import vault
-from watchword.signin import actions, cookies, invitations, one_shot, service, sessions
-from watchword.signin.choosing_passwords import choose_password
+from watchword.signin import actions, cookies, flow, invitations, non_interactive, sessions
+from watchword.signin.flow import Refused
 from watchword.signin.models import Invitation, Revocation, Session
-from watchword.signin.one_shot import Question, Secret
-from watchword.signin.service import Refused
+from watchword.signin.non_interactive import Question, Secret
+from watchword.signin.password_change import choose_password
 
 
 def link_to(world: World) -> str:
@@ -59,12 +59,12 @@ def test_the_button_leaves_sessions_mail_and_the_old_password_useless(
     assert "1 session has ended" in text(done.content)
     assert not Session.objects.filter(user=world.alice, ended_at=None).exists()
     assert Revocation.objects.filter(user_id=world.alice.pk, because="disavowed").exists()
-    token = service.begin(world.alice.sign_in_name, origin=STRANGER, next_url="/", now=world.now)
-    attempt = service.find_attempt(token, now=world.now)
+    token = flow.begin(world.alice.sign_in_name, origin=STRANGER, next_url="/", now=world.now)
+    attempt = flow.find_attempt(token, now=world.now)
     assert attempt is not None
-    assert isinstance(service.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=world.now), Refused)
+    assert isinstance(flow.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=world.now), Refused)
     question = Question(Door.MAIL, world.alice.sign_in_name, Secret(world.passwords["alice"]), "imap", "198.51.100.7")
-    assert not one_shot.check_account_password(question, now=world.now).allowed
+    assert not non_interactive.check_account_password(question, now=world.now).allowed
     work(world.now)
     alert = Alert.objects.get(rule=Rule.DISAVOWED)
     assert alert.details["sessions"] == 1
@@ -94,7 +94,7 @@ def test_the_owner_chooses_a_new_password_and_still_needs_the_phone(
     world.passwords["alice"] = "a wholly new passphrase"
     # The page chose the password by the clock, so the sign-in happens after it.
     attempt = pass_password(world, world.alice, now=timezone.now())
-    assert service.methods(attempt, now=timezone.now())
+    assert flow.methods(attempt, now=timezone.now())
 
 
 def test_the_page_lists_what_still_stands_and_closes_what_is_ticked(
@@ -213,7 +213,7 @@ def test_the_app_password_in_question_is_frozen_and_no_other(client: Client, wor
     kept = vault.holdings(world.alice, kinds=[FactorKind.APP_PASSWORD])[0]
     for address in ("198.51.100.7", "203.0.113.7"):
         question = Question(Door.MAIL, world.alice.sign_in_name, Secret(world.alices_app_password), "imap", address)
-        assert one_shot.check_many([question], now=world.now)[0].allowed
+        assert non_interactive.check_many([question], now=world.now)[0].allowed
     (message,) = work(world.now)
     found = re.search(r"(/not-me/[^\s]+)", str(message.body))
     assert found is not None

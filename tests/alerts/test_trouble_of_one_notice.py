@@ -20,17 +20,17 @@ from django.test import Client
 from tests.alerts.playing import work
 from tests.ports import free_ports
 from tests.world import World, make_person, sign_in
-from watchword.alerts import hearing, messages
-from watchword.alerts.hearing import hear
+from watchword.alerts import messages, outbox_consumer
 from watchword.alerts.models import Alert, Notice
+from watchword.alerts.notice_sender import send_waiting
+from watchword.alerts.outbox_consumer import hear
 from watchword.alerts.rules import Rule
-from watchword.alerts.sending import send_waiting
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event, UnheardEvent
 from watchword.audit.record import record
 from watchword.core.keyring import KeyRing
 from watchword.directory.models import SignInName, User
-from watchword.signin.overview import text_number_of
+from watchword.signin.queries import text_number_of
 
 MINUTE = timedelta(minutes=1)
 
@@ -54,7 +54,7 @@ def mail_server(settings: Any, *, utf8: bool) -> Iterator[Inbox]:
     controller = Controller(inbox, hostname="127.0.0.1", port=port, loop=asyncio.new_event_loop(), enable_SMTPUTF8=utf8)
     settings.MAILERS = {
         "default": {
-            "BACKEND": "watchword.config.smtp.EmailBackend",
+            "BACKEND": "watchword.config.email_backend.EmailBackend",
             "OPTIONS": {"host": "127.0.0.1", "port": port, "timeout": 10},
         }
     }
@@ -120,7 +120,7 @@ def test_a_notice_under_a_lost_key_stops_no_other_and_is_given_up_where_administ
     hear(now=world.now)
     lost = Notice.objects.filter(user=world.carol)
     ring = KeyRing.parse("v1:other:ISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+P0A=", chance=lambda n: b"1" * n)
-    lost.update(to=ring.seal(hearing.SEAL, b"carol@elsewhere.example"))
+    lost.update(to=ring.seal(outbox_consumer.SEAL, b"carol@elsewhere.example"))
     tell(world.alice, world)
     assert [message.to for message in work(world.now)] == [["alice@elsewhere.example"]]
     assert lost.get().trouble == "KeyRingError"
@@ -191,7 +191,7 @@ def test_an_event_loses_no_try_by_a_database_that_fails(world: World, monkeypatc
         def fail(*_arguments: object) -> None:
             raise OperationalError("lock timeout")
 
-        failing.setattr(hearing, "_warn_about", fail)
+        failing.setattr(outbox_consumer, "_warn_about", fail)
         for _ in range(20):
             with pytest.raises(OperationalError):
                 hear(now=world.now)
@@ -217,10 +217,10 @@ def test_a_notice_keeps_its_place_while_the_database_fails(world: World, monkeyp
 def test_an_event_that_cannot_be_turned_into_a_warning_is_tried_with_pauses_and_then_told_of(world: World) -> None:
     record(EventKind.SIGN_IN_ALLOWED, now=world.now, subject=world.alice, heard=True, details={"credential": "junk"})
     now, tried_at = world.now, []
-    while UnheardEvent.objects.filter(tries__lt=hearing.MOST_TRIES).exists():
+    while UnheardEvent.objects.filter(tries__lt=outbox_consumer.MOST_TRIES).exists():
         tried_at.append(now)
         hear(now=now)
-        assert hear(now=now) == 0 or len(tried_at) == hearing.MOST_TRIES
+        assert hear(now=now) == 0 or len(tried_at) == outbox_consumer.MOST_TRIES
         now = UnheardEvent.objects.get(event__reason="").next_try_at or now
     pauses = [(after - before).total_seconds() for before, after in pairwise(tried_at)]
     assert pauses == [10, 20, 40, 80, 160, 320, 640]
@@ -237,7 +237,7 @@ def test_an_alert_about_a_warning_that_fails_itself_begins_no_chain(
     def fail(*_arguments: object) -> None:
         raise KeyError
 
-    monkeypatch.setattr(hearing, "_warn_about", fail)
+    monkeypatch.setattr(outbox_consumer, "_warn_about", fail)
     now = world.now
     for _ in range(20):
         hear(now=now)

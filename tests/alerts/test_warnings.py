@@ -21,25 +21,25 @@ from watchword.core.policy import Door, FactorKind, MfaState
 from watchword.directory.actions import edit_person
 from watchword.factors import vault
 from watchword.signin import (
-    abandoned,
     actions,
     app_passwords,
     enrolment,
-    known_browsers,
-    one_shot,
-    service,
+    flow,
+    housekeeping,
+    non_interactive,
+    remembered_browsers,
     sessions,
 )
-from watchword.signin.one_shot import Question, Secret
+from watchword.signin.non_interactive import Question, Secret
 
 MINUTE = timedelta(minutes=1)
 
 
 def use_mail(world: World, secret: str, address: str, service_name: str = "imap") -> bool:
     question = Question(Door.MAIL, world.alice.sign_in_name, Secret(secret), service_name, address)
-    if one_shot.is_shaped_like_app_password(question):
-        return one_shot.check_many([question], now=world.now)[0].allowed
-    return one_shot.check_account_password(question, now=world.now).allowed
+    if non_interactive.is_shaped_like_app_password(question):
+        return non_interactive.check_many([question], now=world.now)[0].allowed
+    return non_interactive.check_account_password(question, now=world.now).allowed
 
 
 def rules(mails: list[EmailMessage]) -> list[str]:
@@ -69,37 +69,37 @@ def test_a_known_browser_may_mistype_once(world: World, telephone: Telephone) ->
     work(world.now)
     later = world.now + MINUTE
     attempt = pass_password(world, world.alice, origin=ORIGIN, now=later, browser=token)
-    choice = service.methods(attempt, now=later)[0]
-    service.send_code(attempt, choice.credential_id, choice.ways[0], now=later)
-    service.answer(attempt, FactorKind.PHONE, telephone.wrong_code(), now=later)
+    choice = flow.methods(attempt, now=later)[0]
+    flow.send_code(attempt, choice.credential_id, choice.ways[0], now=later)
+    flow.answer(attempt, FactorKind.PHONE, telephone.wrong_code(), now=later)
     assert work(later) == []
-    service.answer(attempt, FactorKind.PHONE, telephone.wrong_code(), now=later)
+    flow.answer(attempt, FactorKind.PHONE, telephone.wrong_code(), now=later)
     assert rules(work(later)) == [Rule.CODE_MISSING]
 
 
 def test_a_password_without_any_code_is_told_of_when_the_time_is_over(world: World) -> None:
     pass_password(world, world.alice)
-    assert abandoned.close_abandoned(now=world.now) == 0
+    assert housekeeping.close_abandoned(now=world.now) == 0
     later = world.now + timedelta(minutes=11)
-    assert abandoned.close_abandoned(now=later) == 1
-    assert abandoned.close_abandoned(now=later) == 0
+    assert housekeeping.close_abandoned(now=later) == 1
+    assert housekeeping.close_abandoned(now=later) == 0
     assert rules(work(later)) == [Rule.CODE_MISSING]
     assert Event.objects.filter(kind=EventKind.SIGN_IN_DENIED, reason="not_finished").count() == 1
 
 
 def test_an_attempt_that_never_passed_the_password_is_no_warning(world: World) -> None:
-    service.begin(world.alice.sign_in_name, origin=STRANGER, next_url="/", now=world.now)
+    flow.begin(world.alice.sign_in_name, origin=STRANGER, next_url="/", now=world.now)
     later = world.now + timedelta(minutes=11)
-    assert abandoned.close_abandoned(now=later) == 0
+    assert housekeeping.close_abandoned(now=later) == 0
     assert work(later) == []
 
 
 def test_wrong_passwords_warn_nobody_and_unknown_names_leave_no_trace(world: World) -> None:
     for name in ("alice@harbour.example", "nobody@harbour.example"):
-        token = service.begin(name, origin=STRANGER, next_url="/", now=world.now)
-        attempt = service.find_attempt(token, now=world.now)
+        token = flow.begin(name, origin=STRANGER, next_url="/", now=world.now)
+        attempt = flow.find_attempt(token, now=world.now)
         assert attempt is not None
-        service.answer(attempt, FactorKind.PASSWORD, "wrong", now=world.now)
+        flow.answer(attempt, FactorKind.PASSWORD, "wrong", now=world.now)
     assert work(world.now) == []
     assert not Notice.objects.exists()
     assert not Alert.objects.exists()
@@ -132,7 +132,7 @@ def test_every_browser_is_told_of_once_the_first_one_too(world: World, telephone
 def test_after_this_wasnt_me_the_next_browser_is_told_of(world: World, telephone: Telephone) -> None:
     known = come_in(world, telephone, world.alice).browser_token
     work(world.now)
-    known_browsers.forget_all(world.alice)
+    remembered_browsers.forget_all(world.alice)
     later = world.now + MINUTE
     come_in(world, telephone, world.alice, now=later, browser=known)
     assert rules(work(later)) == [Rule.NEW_BROWSER]
@@ -145,11 +145,11 @@ def test_the_account_password_in_a_mail_program_is_told_of_once_a_day(world: Wor
 
 
 def test_an_app_password_typed_in_a_browser_is_told_of(world: World) -> None:
-    token = service.begin("alice@harbour.example", origin=STRANGER, next_url="/", now=world.now)
-    attempt = service.find_attempt(token, now=world.now)
+    token = flow.begin("alice@harbour.example", origin=STRANGER, next_url="/", now=world.now)
+    attempt = flow.find_attempt(token, now=world.now)
     assert attempt is not None
-    refused = service.answer(attempt, FactorKind.PASSWORD, world.alices_app_password, now=world.now)
-    wrong = service.answer(attempt, FactorKind.PASSWORD, "wrong", now=world.now)
+    refused = flow.answer(attempt, FactorKind.PASSWORD, world.alices_app_password, now=world.now)
+    wrong = flow.answer(attempt, FactorKind.PASSWORD, "wrong", now=world.now)
     assert refused == wrong
     assert rules(work(world.now)) == [Rule.APP_PASSWORD_IN_BROWSER]
 

@@ -103,8 +103,8 @@ def test_every_excuse_by_file_is_for_files_that_exist() -> None:
 
 
 def alternatives(pattern: str) -> list[str]:
-    """Return a pattern without braces for each word in its braces."""
-    braces = re.search(r"\{([^}]*)\}", pattern)
+    """Return a pattern without braces for each way to read its braces, the innermost first."""
+    braces = re.search(r"\{([^{}]*)\}", pattern)
     if braces is None:
         return [pattern]
     return [

@@ -31,16 +31,16 @@ def test_the_contracts_hold() -> None:
 
 
 PLANTED = {
-    "a lower room imports a higher one": ("directory/models.py", "import watchword.signin.service", "rooms"),
-    "siblings import each other": ("factors/apps.py", "import watchword.delivery.apps", "rooms"),
+    "a lower room imports a higher one": ("directory/models.py", "import watchword.signin.flow", "rooms"),
+    "siblings import each other": ("factors/apps.py", "import watchword.messaging.apps", "rooms"),
     "the core imports the looks": ("core/codes.py", "import watchword.ui", "rooms"),
     "a room is added that no layer names": ("helpers/__init__.py", "", "rooms"),
     "one factor imports another": ("factors/password/factor.py", "import watchword.factors.phone.factor", "factors"),
-    "one door imports another": ("doors/mail/server.py", "import watchword.doors.web.steps", "doors"),
+    "one door imports another": ("doors/mail/server.py", "import watchword.doors.web.navigation", "doors"),
     "a door opens the vault": ("doors/mail/__init__.py", "import watchword.factors.vault", "vault"),
-    "signin opens the table of credentials": ("signin/service.py", "import watchword.factors.models", "credentials"),
+    "signin opens the table of credentials": ("signin/flow.py", "import watchword.factors.models", "credentials"),
     "a factor opens it": ("factors/phone/factor.py", "import watchword.factors.models", "credentials"),
-    "the core imports Django": ("core/signin.py", "import django.conf", "core"),
+    "the core imports Django": ("core/decision.py", "import django.conf", "core"),
     "the core takes chance itself": ("core/codes.py", "import secrets", "core"),
 }
 NAMES = {

@@ -40,7 +40,7 @@ def test_no_file_is_long() -> None:
     assert {path: length for path, length in lengths.items() if length > LONGEST} == {}
 
 
-@pytest.mark.parametrize("room", ["factors", "delivery"])
+@pytest.mark.parametrize("room", ["factors", "messaging"])
 def test_factors_and_channels_own_no_pages(room: str) -> None:
     """Three generic pages serve every factor, so that none can skip throttling, re-authentication or audit.
 

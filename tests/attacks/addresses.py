@@ -16,10 +16,10 @@ from django.urls.resolvers import RoutePattern
 
 from tests.environment import KEYS
 from tests.world import World
-from watchword.config import front
+from watchword.config import middleware
 
 HOST = "watchword.example.org"
-SETTINGS = Path(front.__file__).with_name("settings.py")
+SETTINGS = Path(middleware.__file__).with_name("settings.py")
 ENDINGS: Mapping[str, Callable[[], str]] = {
     "uuid": lambda: str(uuid4()),
     "int": lambda: "1",

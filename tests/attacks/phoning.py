@@ -8,7 +8,7 @@ from typing import Any
 from tests.world import World
 from watchword.core.policy import Way
 from watchword.directory.models import Organisation, User
-from watchword.signin import service
+from watchword.signin import flow
 from watchword.signin.models import SignInAttempt
 
 MINUTE = timedelta(minutes=1)
@@ -16,7 +16,7 @@ MINUTE = timedelta(minutes=1)
 
 def send(world: World, attempt: SignInAttempt, *, later: timedelta = timedelta(0), way: Way = Way.TEXT) -> Any:
     """Ask for a code to Alice's telephone."""
-    return service.send_code(attempt, world.alices_phone.id, way, now=world.now + later)
+    return flow.send_code(attempt, world.alices_phone.id, way, now=world.now + later)
 
 
 def allow(organisation: Organisation, *users: User, **changes: object) -> None:

@@ -13,14 +13,14 @@ from watchword.audit.models import Event
 from watchword.core.policy import Door, FactorKind
 from watchword.core.restrictions import Program, Restrictions
 from watchword.factors import vault
-from watchword.signin import one_shot
+from watchword.signin import non_interactive
 from watchword.signin.models import Session
-from watchword.signin.one_shot import Question, Secret
+from watchword.signin.non_interactive import Question, Secret
 
 
 def opens(world: World, secret: str, service: str = "imap") -> bool:
     question = Question(Door.MAIL, world.alice.sign_in_name, Secret(secret), service, "198.51.100.7")
-    return one_shot.check_many([question], now=world.now)[0].allowed
+    return non_interactive.check_many([question], now=world.now)[0].allowed
 
 
 def test_app_08_the_page_of_a_new_app_password_cannot_be_had_again(client: Client, world: World) -> None:
@@ -104,7 +104,7 @@ def test_app_21_more_letters_than_there_are_open_nothing(world: World, more: str
     question = Question(
         Door.MAIL, world.alice.sign_in_name, Secret(world.alices_app_password + more), "imap", "198.51.100.7"
     )
-    if one_shot.is_shaped_like_app_password(question):
-        assert not one_shot.check_many([question], now=world.now)[0].allowed
+    if non_interactive.is_shaped_like_app_password(question):
+        assert not non_interactive.check_many([question], now=world.now)[0].allowed
     else:
-        assert not one_shot.check_account_password(question, now=world.now).allowed
+        assert not non_interactive.check_account_password(question, now=world.now).allowed

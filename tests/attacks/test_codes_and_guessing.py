@@ -15,23 +15,23 @@ from watchword.alerts.models import Notice
 from watchword.alerts.rules import Rule
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
+from watchword.core.decision import Because
 from watchword.core.factors import Reason
 from watchword.core.policy import FactorKind, Way
-from watchword.core.signin import Because
-from watchword.signin import actions, cookies, invitations, service
-from watchword.signin.challenges import CodeSent
+from watchword.signin import actions, cookies, flow, invitations
 from watchword.signin.facts import code_key
+from watchword.signin.flow import ComeIn, Refused
 from watchword.signin.models import CodeChallenge, FailureCount, Session, SignInAttempt
-from watchword.signin.service import ComeIn, Refused
+from watchword.signin.otp.challenges import CodeSent
 
 
 def send(world: World, attempt: SignInAttempt, *, later: timedelta = timedelta(0)) -> None:
-    choice = service.methods(attempt, now=world.now + later)[0]
-    assert isinstance(service.send_code(attempt, choice.credential_id, Way.TEXT, now=world.now + later), CodeSent)
+    choice = flow.methods(attempt, now=world.now + later)[0]
+    assert isinstance(flow.send_code(attempt, choice.credential_id, Way.TEXT, now=world.now + later), CodeSent)
 
 
-def type_code(world: World, attempt: SignInAttempt, code: str, *, later: timedelta = timedelta(0)) -> service.Outcome:
-    return service.answer(attempt, FactorKind.PHONE, code, now=world.now + later)
+def type_code(world: World, attempt: SignInAttempt, code: str, *, later: timedelta = timedelta(0)) -> flow.Outcome:
+    return flow.answer(attempt, FactorKind.PHONE, code, now=world.now + later)
 
 
 def enforce_bob(world: World) -> None:
@@ -87,7 +87,7 @@ def test_otp_09_what_a_form_says_about_the_person_is_not_read(
 @pytest.mark.parametrize("token", ["", "a", "A" * 43, "../../etc/passwd", "x" * 5000])
 def test_otp_10_an_attempt_that_is_guessed_is_no_attempt(client: Client, world: World, token: str) -> None:
     """A guessed token leads to the first page, as one that is over does; a real one has 256 bits."""
-    real = service.begin("alice@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
+    real = flow.begin("alice@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
     assert len(real) == 43
     client.cookies[cookies._name(cookies._ATTEMPT)] = token
     for page in ("/sign-in/password/", "/sign-in/prove/"):
@@ -109,10 +109,10 @@ def test_bru_01_wrong_codes_stop_at_thirty_and_the_right_one_is_refused_as_well(
         checked += len(_failures(world)) - before
         later += timedelta(minutes=10)
     assert checked == 30
-    token = service.begin("alice@harbour.example", origin=STRANGER, next_url="/", now=world.now + later)
-    locked = service.find_attempt(token, now=world.now + later)
+    token = flow.begin("alice@harbour.example", origin=STRANGER, next_url="/", now=world.now + later)
+    locked = flow.find_attempt(token, now=world.now + later)
     assert locked is not None
-    right = service.answer(locked, FactorKind.PASSWORD, world.passwords["alice"], now=world.now + later)
+    right = flow.answer(locked, FactorKind.PASSWORD, world.passwords["alice"], now=world.now + later)
     assert right == Refused(Because.SECOND_FACTOR_LOCKED)
     work(world.now + later)
     assert Notice.objects.filter(rule=Rule.LOCKED, user=world.alice).count() == 1
@@ -140,11 +140,11 @@ def test_bru_03_a_new_code_after_each_wrong_one_gains_nothing(world: World, tele
     later = timedelta(0)
     for _round in range(200):
         attempt = pass_password(world, world.alice, now=world.now + later)
-        choices = service.methods(attempt, now=world.now + later)
+        choices = flow.methods(attempt, now=world.now + later)
         if choices:
-            outcome = service.send_code(attempt, choices[0].credential_id, Way.TEXT, now=world.now + later)
+            outcome = flow.send_code(attempt, choices[0].credential_id, Way.TEXT, now=world.now + later)
             sent += isinstance(outcome, CodeSent)
-        service.answer(attempt, FactorKind.PHONE, "000000", now=world.now + later)
+        flow.answer(attempt, FactorKind.PHONE, "000000", now=world.now + later)
         later += timedelta(seconds=40)
     assert len(_failures(world)) <= 30
     assert sent <= 20
@@ -156,22 +156,22 @@ def test_bru_05_every_telephone_and_way_shares_one_count(world: World, telephone
     give_phone(world.alice, "+493012345678" if slot == "office" else "+4915199999999", slot=slot, way=Way.CALL)
     for number in range(12):
         attempt = pass_password(world, world.alice)
-        choices = service.methods(attempt, now=world.now)
+        choices = flow.methods(attempt, now=world.now)
         if choices:
             choice = choices[number % 2]
-            service.send_code(attempt, choice.credential_id, choice.ways[0], now=world.now)
-        service.answer(attempt, FactorKind.PHONE, "000000", now=world.now)
+            flow.send_code(attempt, choice.credential_id, choice.ways[0], now=world.now)
+        flow.answer(attempt, FactorKind.PHONE, "000000", now=world.now)
     assert len(_failures(world)) == 10
 
 
 def test_bru_08_every_spelling_of_a_name_shares_one_count(world: World) -> None:
     """Case, full-width letters and a trailing dot lead to the same person and the same count."""
     for name in ("ALICE@harbour.example", "alice@HARBOUR.EXAMPLE.", "\uff41lice@harbour.example"):
-        token = service.begin(name, origin=STRANGER, next_url="/", now=world.now)
-        attempt = service.find_attempt(token, now=world.now)
+        token = flow.begin(name, origin=STRANGER, next_url="/", now=world.now)
+        attempt = flow.find_attempt(token, now=world.now)
         assert attempt is not None
-        service.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=world.now)
-        service.answer(attempt, FactorKind.PHONE, "000000", now=world.now)
+        flow.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=world.now)
+        flow.answer(attempt, FactorKind.PHONE, "000000", now=world.now)
     assert len(_failures(world)) == 3
 
 
@@ -265,7 +265,7 @@ def test_enr_09_a_stolen_session_changes_no_password(client: Client, world: Worl
     answer = client.post("/methods/add/password/", {"password": "a wholly new passphrase"})
     assert answer["Location"].startswith("/sign-in/confirm/")
     assert isinstance(pass_password(world, world.alice), SignInAttempt)
-    assert service.methods(pass_password(world, world.alice), now=world.now)
+    assert flow.methods(pass_password(world, world.alice), now=world.now)
 
 
 def test_bru_09_a_new_password_leaves_a_locked_second_proof_locked(world: World) -> None:
@@ -276,10 +276,10 @@ def test_bru_09_a_new_password_leaves_a_locked_second_proof_locked(world: World)
     found = invitations.find(invited.token, now=world.now)
     assert found is not None
     assert invitations.accept(found, "my very own passphrase", origin=ORIGIN, now=world.now) is None
-    attempt = service.find_attempt(
-        service.begin("alice@harbour.example", origin=ORIGIN, next_url="/", now=world.now), now=world.now
+    attempt = flow.find_attempt(
+        flow.begin("alice@harbour.example", origin=ORIGIN, next_url="/", now=world.now), now=world.now
     )
     assert attempt is not None
-    outcome = service.answer(attempt, FactorKind.PASSWORD, "my very own passphrase", now=world.now)
+    outcome = flow.answer(attempt, FactorKind.PASSWORD, "my very own passphrase", now=world.now)
     assert outcome == Refused(Because.SECOND_FACTOR_LOCKED)
     assert actions.unlock_second_factor(world.alice, by=world.root, now=world.now)

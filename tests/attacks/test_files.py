@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from tests.pages import text
 from tests.world import ORIGIN, World, make_organisation, make_person, sign_in
-from watchword.admincenter.importing import import_rows
 from watchword.admincenter.models import Draft
+from watchword.admincenter.users.csv_import import import_rows
 from watchword.audit.events import EventKind
 from watchword.audit.record import Origin, record
 from watchword.core.policy import MfaState

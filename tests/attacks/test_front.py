@@ -24,8 +24,8 @@ from hypothesis import strategies as st
 from tests.attacks.addresses import HOST, Address, every_address, production_client, use_production
 from tests.pages import text
 from tests.world import ORIGIN, World, give_phone, sign_in
-from watchword.admincenter.views.acts import ACTS
-from watchword.config.front import LARGEST_BODY
+from watchword.admincenter.users.action_views import ACTS
+from watchword.config.middleware import LARGEST_BODY
 from watchword.portal import views
 from watchword.signin import invitations
 from watchword.signin.models import Session

@@ -19,14 +19,14 @@ from hypothesis import strategies as st
 from tests.alerts.playing import work
 from tests.world import World, sign_in
 from watchword.alerts.models import Notice
-from watchword.audit import seals
+from watchword.audit import hash_chain
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event, EventIsPermanent, Seal
 from watchword.audit.record import Origin, record
+from watchword.cli.serve import ACCESS_LOG, AccessLogger
 from watchword.config.logs import LineFormatter, in_one_line
-from watchword.config.serving import ACCESS_LOG, AccessLogger
 from watchword.core.policy import FactorKind
-from watchword.signin import service
+from watchword.signin import flow
 from watchword.signin.models import FailureCount
 
 HOSTILE = [
@@ -163,10 +163,10 @@ def test_log_02_a_flood_of_refused_sign_ins_fills_no_table(world: World) -> None
     heard = world.organisation.policy.limits.source_failures
     for number in range(120):
         name = f"nobody{number}@harbour.example" if number % 2 else "alice@harbour.example"
-        token = service.begin(name, origin=origin, next_url="/", now=world.now)
-        attempt = service.find_attempt(token, now=world.now)
+        token = flow.begin(name, origin=origin, next_url="/", now=world.now)
+        attempt = flow.find_attempt(token, now=world.now)
         assert attempt is not None
-        service.answer(attempt, FactorKind.PASSWORD, "a wrong one", now=world.now)
+        flow.answer(attempt, FactorKind.PASSWORD, "a wrong one", now=world.now)
     assert 0 < Event.objects.count() <= heard + 10
     work(world.now)
     assert Notice.objects.count() <= 3
@@ -192,9 +192,9 @@ def sealed(world: World, number: int = 6) -> list[Event]:
     for turn in range(number):
         record(EventKind.SIGN_IN_DENIED, now=timezone.now(), subject=world.alice, reason=f"reason {turn}")
         if turn == number // 2:
-            assert seals.seal(now=timezone.now()) > 0
-    assert seals.seal(now=timezone.now()) > 0
-    assert seals.look().problems == ()
+            assert hash_chain.seal(now=timezone.now()) > 0
+    assert hash_chain.seal(now=timezone.now()) > 0
+    assert hash_chain.look().problems == ()
     return list(Event.objects.order_by("id"))
 
 
@@ -217,7 +217,7 @@ def test_log_03_a_row_changed_or_taken_away_by_sql_is_found(world: World, what: 
     events = sealed(world)
     with connection.cursor() as cursor:
         cursor.execute(FORGERIES[what], [events[which].pk])
-    assert seals.look().problems != ()
+    assert hash_chain.look().problems != ()
 
 
 @pytest.mark.breaks_invariants
@@ -232,7 +232,7 @@ def test_log_03_a_row_put_in_between_a_changed_seal_or_a_missing_one_is_found(wo
             f"INSERT INTO audit_event (id, {listed}) SELECT {events[1].pk}, {listed} FROM audit_event WHERE id = %s",
             [events[2].pk],
         )
-    assert seals.look().problems != ()
+    assert hash_chain.look().problems != ()
 
 
 @pytest.mark.breaks_invariants
@@ -241,9 +241,9 @@ def test_log_03_a_seal_that_was_changed_or_cut_out_is_found(world: World) -> Non
     sealed(world)
     first = Seal.objects.order_by("id")[0]
     Seal.objects.filter(pk=first.pk).update(digest=bytes(32))
-    assert seals.look().problems != ()
+    assert hash_chain.look().problems != ()
     Seal.objects.filter(pk=first.pk).delete()
-    assert seals.look().problems != ()
+    assert hash_chain.look().problems != ()
 
 
 def test_log_03_no_page_and_no_model_changes_what_was_remembered(world: World) -> None:

@@ -21,15 +21,15 @@ from tests.world import (
     make_person,
     sign_in,
 )
-from watchword.core.names import NotASignInName, name_key
 from watchword.core.policy import Door, FactorKind, MfaState
+from watchword.core.usernames import NotASignInName, name_key
 from watchword.directory import actions as directory_actions
 from watchword.directory.actions import BadPerson, create_person, find_by_name
 from watchword.factors import vault
 from watchword.factors.password import factor as password_factor
-from watchword.signin import actions, invitations, one_shot, service, sessions
+from watchword.signin import actions, flow, invitations, non_interactive, sessions
 from watchword.signin.models import Session
-from watchword.signin.one_shot import Question, Secret
+from watchword.signin.non_interactive import Question, Secret
 
 SPELLINGS = [
     "ALICE@HARBOUR.EXAMPLE",
@@ -152,8 +152,8 @@ def test_uni_01_names_that_only_resemble_each_other_are_fine(world: World) -> No
 def test_uni_02_nothing_is_ever_sent_to_what_was_typed(world: World) -> None:
     """Whatever spelling is typed, what is stored counts: the attempt holds the stored key, no text of theirs."""
     for spelling in SPELLINGS:
-        token = service.begin(spelling, origin=ORIGIN, next_url="/", now=timezone.now())
-        attempt = service.find_attempt(token, now=timezone.now())
+        token = flow.begin(spelling, origin=ORIGIN, next_url="/", now=timezone.now())
+        attempt = flow.find_attempt(token, now=timezone.now())
         assert attempt is not None
         assert attempt.user == world.alice
         assert attempt.typed_name == "alice@harbour.example"
@@ -180,9 +180,9 @@ def test_uni_03_a_password_is_the_same_on_every_keyboard_and_at_every_door(world
 def is_let_in(world: World, password: str, name: str = "carol@harbour.example") -> bool:
     """Whether the mail door takes a password."""
     question = Question(Door.MAIL, name, Secret(password), "imap", "198.51.100.9")
-    if one_shot.is_shaped_like_app_password(question):
-        return one_shot.check_many([question], now=timezone.now())[0].allowed
-    return one_shot.check_account_password(question, now=timezone.now()).allowed
+    if non_interactive.is_shaped_like_app_password(question):
+        return non_interactive.check_many([question], now=timezone.now())[0].allowed
+    return non_interactive.check_account_password(question, now=timezone.now()).allowed
 
 
 def test_uni_04_a_name_that_was_deleted_can_not_be_taken_by_somebody_else(world: World) -> None:
@@ -195,7 +195,7 @@ def test_uni_04_a_name_that_was_deleted_can_not_be_taken_by_somebody_else(world:
         old, evidence_for(FactorKind.PASSWORD, FactorKind.PHONE), origin=ORIGIN, now=timezone.now()
     )
     invited = invitations.invite(old, by=world.root, origin=ORIGIN, now=timezone.now())
-    attempt = service.begin("dora@harbour.example", origin=ORIGIN, next_url="/", now=timezone.now())
+    attempt = flow.begin("dora@harbour.example", origin=ORIGIN, next_url="/", now=timezone.now())
     actions.delete(old, by=world.root, origin=ORIGIN, now=timezone.now())
     with pytest.raises(BadPerson) as refused:
         create(world, "dora@harbour.example")
@@ -211,7 +211,7 @@ def test_uni_04_a_name_that_was_deleted_can_not_be_taken_by_somebody_else(world:
     assert vault.holdings(new, with_revoked=True) == []
     assert sessions.find(session.token, now=timezone.now()) is None
     assert invitations.find(invited.token, now=timezone.now()) is None
-    found = service.find_attempt(attempt, now=timezone.now())
+    found = flow.find_attempt(attempt, now=timezone.now())
     assert found is None or found.user_id != new.pk
     for secret in (app_password, "the old password of dora"):
         assert not is_let_in(world, secret, "dora@harbour.example")

@@ -18,9 +18,9 @@ from tests.telephone import Telephone
 from tests.world import ORIGIN, World, evidence_for, make_world, sign_in
 from watchword.core.policy import FactorKind
 from watchword.directory.models import User
-from watchword.signin import actions, choosing_passwords, enrolment, service, sessions
-from watchword.signin.chance import new_token
+from watchword.signin import actions, enrolment, flow, password_change, sessions
 from watchword.signin.models import FailureCount, Session, SignInAttempt
+from watchword.signin.tokens import new_token
 
 NUMBER = {"slot": "alternate", "country": "DE", "number": "0151 23456789", "extension": "", "way": "text"}
 
@@ -192,7 +192,7 @@ def test_ses_05_what_is_in_flight_when_its_session_ends_neither_revives_it_nor_d
     with pytest.raises(enrolment.ProofNeeded):
         enrolment.finish(in_flight, FactorKind.PHONE, telephone.code, origin=ORIGIN, now=now)
     with pytest.raises(enrolment.ProofNeeded):
-        choosing_passwords.choose_password(in_flight, "seven quiet otters sail", origin=ORIGIN, now=now)
+        password_change.choose_password(in_flight, "seven quiet otters sail", origin=ORIGIN, now=now)
     with pytest.raises(enrolment.ProofNeeded):
         enrolment.create_app_password(in_flight, "Another", origin=ORIGIN, now=now)
     assert sessions.rotate(in_flight, evidence_for(FactorKind.PASSWORD), now=now) is None
@@ -224,7 +224,7 @@ def test_ses_06_a_forged_token_opens_nothing(world: World, settings: Any) -> Non
     client = Client()
     opened = sign_in(client, world.alice)
     session = Session.objects.get(pk=opened.session.pk)
-    attempt = service.begin("alice@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
+    attempt = flow.begin("alice@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
     ring = settings.WATCHWORD_KEY_RING
     forged = [
         "",

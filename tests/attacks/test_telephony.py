@@ -17,22 +17,22 @@ from watchword.alerts.models import Alert, Notice
 from watchword.alerts.rules import Rule as Warning_
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
+from watchword.core.decision import Because, SetUpFirst
 from watchword.core.factors import Reason
 from watchword.core.policy import Door, FactorKind, MfaState, Way
-from watchword.core.signin import Because, SetUpFirst
-from watchword.delivery import routing
-from watchword.delivery.budget import Rule, budget_of, telephone_of
-from watchword.delivery.channel import Result
-from watchword.delivery.guard import Budget
-from watchword.delivery.models import Delivery, Refusal, Tally
-from watchword.delivery.texts import text_of
 from watchword.directory.models import Organisation, User
 from watchword.factors import vault
-from watchword.signin import enrolment, one_shot, service, sessions
-from watchword.signin.challenges import CodeSent
+from watchword.messaging import send as messaging_send
+from watchword.messaging.content.sms import text_of
+from watchword.messaging.gateway import Result
+from watchword.messaging.limits.counters import Rule, budget_of, telephone_of
+from watchword.messaging.limits.rules import Budget
+from watchword.messaging.models import Delivery, Refusal, Tally
+from watchword.signin import enrolment, flow, non_interactive, sessions
+from watchword.signin.flow import ComeIn, Continue
 from watchword.signin.models import CodeChallenge
-from watchword.signin.one_shot import Question, Secret
-from watchword.signin.service import ComeIn, Continue
+from watchword.signin.non_interactive import Question, Secret
+from watchword.signin.otp.challenges import CodeSent
 from watchword.signin.told_numbers import tell_numbers
 
 HOUR = timedelta(hours=1)
@@ -52,7 +52,7 @@ def register(user: User, number: str, world: World, *, later: timedelta = timede
 
 @pytest.fixture
 def ether(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(routing, "all_channels", lambda: (pumping.Ether(),))
+    monkeypatch.setattr(messaging_send, "all_channels", lambda: (pumping.Ether(),))
 
 
 SMALL = {
@@ -140,7 +140,7 @@ def test_fld_03_one_victim_gets_ten_messages_a_day_whoever_asks(world: World, te
     assert len(telephone.received) == 5, "registrations take half of a number's day"
     for hour in range(1, 20):
         attempt = pass_password(world, world.alice, now=world.now + hour * HOUR)
-        if service.methods(attempt, now=world.now + hour * HOUR):
+        if flow.methods(attempt, now=world.now + hour * HOUR):
             send(world, attempt, later=hour * HOUR)
     assert len(telephone.received) == 10
     assert {message.number for message in telephone.received} == {ALICES_NUMBER}
@@ -155,7 +155,7 @@ def test_fld_04_a_hundred_sign_ins_with_the_right_password_mark_it_as_known(worl
     for which in range(100):
         now = world.now + which * 10 * MINUTE
         attempt = pass_password(world, world.alice, now=now)
-        if service.methods(attempt, now=now):
+        if flow.methods(attempt, now=now):
             send(world, attempt, later=which * 10 * MINUTE)
     assert len(telephone.received) <= 20
     assert Event.objects.filter(kind=EventKind.PASSWORD_MARKED_KNOWN).count() == 1
@@ -164,8 +164,8 @@ def test_fld_04_a_hundred_sign_ins_with_the_right_password_mark_it_as_known(worl
     assert Alert.objects.filter(rule=Warning_.PASSWORD_KNOWN, subject=world.alice).exists()
     later = world.now + timedelta(days=2)
     attempt = pass_password(world, world.alice, now=later)
-    service.send_code(attempt, world.alices_phone.id, Way.TEXT, now=later)
-    outcome = service.answer(attempt, FactorKind.PHONE, telephone.code, now=later)
+    flow.send_code(attempt, world.alices_phone.id, Way.TEXT, now=later)
+    outcome = flow.answer(attempt, FactorKind.PHONE, telephone.code, now=later)
     assert isinstance(outcome, Continue)
     assert outcome.decision == SetUpFirst(FactorKind.PASSWORD, Because.PASSWORD_KNOWN)
 
@@ -182,7 +182,7 @@ def test_fld_04_neither_a_typed_code_nor_a_carrier_that_is_down_marks_a_password
             telephone.break_down(permanent=False)
         send(world, attempt, later=later)
         if what == "a code was typed" and which == 3:
-            service.answer(attempt, FactorKind.PHONE, telephone.code, now=world.now + later)
+            flow.answer(attempt, FactorKind.PHONE, telephone.code, now=world.now + later)
     assert Refusal.objects.filter(rule=Rule.NUMBER_DAY).exists()
     assert not Event.objects.filter(kind=EventKind.PASSWORD_MARKED_KNOWN).exists()
 
@@ -236,8 +236,8 @@ def test_fld_04_a_code_that_is_typed_too_late_clears_its_reader(world: World, te
     telephone.answers = Result.DELIVERED
     attempt = pass_password(world, world.alice, now=world.now)
     send(world, attempt)
-    late = service.answer(attempt, FactorKind.PHONE, telephone.code, now=world.now + 6 * MINUTE)
-    assert late == service.Refused(Reason.TOO_LATE)
+    late = flow.answer(attempt, FactorKind.PHONE, telephone.code, now=world.now + 6 * MINUTE)
+    assert late == flow.Refused(Reason.TOO_LATE)
     press_all_day(world)
     assert Refusal.objects.filter(rule=Rule.NUMBER_DAY, user=world.alice).exists()
     assert not Event.objects.filter(kind=EventKind.PASSWORD_MARKED_KNOWN).exists()
@@ -337,8 +337,8 @@ def test_fld_14_with_an_empty_purse_an_administrator_still_gets_a_code_and_comes
     phone = administrator_with_phone(world)
     empty_the_purse(world)
     attempt = pass_password(world, world.root)
-    assert isinstance(service.send_code(attempt, phone.id, Way.TEXT, now=world.now), CodeSent)
-    assert isinstance(service.answer(attempt, FactorKind.PHONE, telephone.code, now=world.now), ComeIn)
+    assert isinstance(flow.send_code(attempt, phone.id, Way.TEXT, now=world.now), CodeSent)
+    assert isinstance(flow.answer(attempt, FactorKind.PHONE, telephone.code, now=world.now), ComeIn)
 
 
 def test_fld_14_with_an_empty_purse_a_person_is_told_what_to_do(
@@ -366,14 +366,14 @@ def test_fld_14_an_empty_purse_stops_nobody_who_needs_no_code(client: Client, wo
     allow(world.organisation, *world.people.values(), trusted_networks=["198.51.100.0/24"])
     assert isinstance(_answer_password(world, "alice"), ComeIn)
     question = Question(Door.MAIL, world.alice.sign_in_name, Secret(world.alices_app_password), "imap", "192.0.2.1")
-    assert one_shot.check_many([question], now=world.now)[0].allowed
+    assert non_interactive.check_many([question], now=world.now)[0].allowed
 
 
-def _answer_password(world: World, name: str) -> service.Outcome:
-    token = service.begin(f"{name}@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
-    attempt = service.find_attempt(token, now=world.now)
+def _answer_password(world: World, name: str) -> flow.Outcome:
+    token = flow.begin(f"{name}@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
+    attempt = flow.find_attempt(token, now=world.now)
     assert attempt is not None
-    return service.answer(attempt, FactorKind.PASSWORD, world.passwords[name], now=world.now)
+    return flow.answer(attempt, FactorKind.PASSWORD, world.passwords[name], now=world.now)
 
 
 def test_fld_14_registrations_can_not_empty_what_sign_ins_need(world: World, telephone: Telephone) -> None:

@@ -17,18 +17,19 @@ from watchword.alerts.models import Alert, Notice
 from watchword.alerts.rules import Rule as Warning_
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
+from watchword.core.decision import Because
 from watchword.core.factors import Reason
 from watchword.core.policy import FactorKind, Way
-from watchword.core.signin import Because
-from watchword.delivery.channel import Outgoing, Result
-from watchword.delivery.routing import note_result
-from watchword.delivery.texts import said_at
-from watchword.delivery.voice import attendant
-from watchword.delivery.voice.attendant import Call, CallState
-from watchword.signin import phone_reports, service
-from watchword.signin.challenges import CodeSent
+from watchword.messaging.content.sms import said_at
+from watchword.messaging.gateway import Outgoing, Result
+from watchword.messaging.send import note_result
+from watchword.messaging.voice import ivr
+from watchword.messaging.voice.ivr import Call, CallState
+from watchword.signin import flow
+from watchword.signin.flow import ComeIn, Refused
 from watchword.signin.models import CodeChallenge, Session, SignInAttempt
-from watchword.signin.service import ComeIn, Refused
+from watchword.signin.otp import delivery_events
+from watchword.signin.otp.challenges import CodeSent
 
 # FLD-07, the attendant itself; calls over SIP are in tests/phones.
 
@@ -41,28 +42,28 @@ def spoken(call: Call, outgoing: Outgoing = CALLED) -> str:
 
 def test_fld_07_an_answering_machine_hears_no_code() -> None:
     """Whatever it says or hears: before a key is pressed no digit of the code is spoken."""
-    call = attendant.answer(Call())
+    call = ivr.answer(Call())
     assert not any(
         said.name.isdigit() or "4 9 3" in said.words or "493" in said.words for said in said_at(CALLED, call)
     )
-    assert spoken(attendant.hang_up(call)) == ""
+    assert spoken(ivr.hang_up(call)) == ""
 
 
 def test_fld_07_a_code_is_spoken_twice_after_a_key_and_then_the_call_waits() -> None:
     """Six digits, twice, and again only after another key."""
-    call = attendant.press(attendant.answer(Call()), "1")
+    call = ivr.press(ivr.answer(Call()), "1")
     assert spoken(call).count("4 9 3 0 2 7") == 2
     assert call.state is CallState.CODE
-    assert attendant.press(call, "1") == call
-    assert attendant.hang_up(call).state is CallState.ENDED
+    assert ivr.press(call, "1") == call
+    assert ivr.hang_up(call).state is CallState.ENDED
 
 
 @pytest.mark.parametrize("keys", ["2", "#", "*", "0", "99999", "*#*#"])
 def test_fld_07_tones_that_mean_nothing_give_nothing_away(keys: str) -> None:
     """Only the key that the attendant asks for speaks the code."""
-    call = attendant.answer(Call())
+    call = ivr.answer(Call())
     for key in keys:
-        call = attendant.press(call, key)
+        call = ivr.press(call, key)
     assert call.state is CallState.GREETING
     assert "4 9 3 0 2 7" not in spoken(call)
 
@@ -82,14 +83,14 @@ def test_fld_08_with_number_match_nothing_is_spoken_that_could_be_typed(world: W
     """A recording of the call, or tones played into it, are worth nothing: the digits stand on one screen."""
     attempt = matching(world, telephone)
     outgoing = telephone.received[-1]
-    call = attendant.answer(Call())
+    call = ivr.answer(Call())
     for key in ("1", "#", "*"):
         assert outgoing.code not in spoken(call, outgoing).replace(" ", "")
         assert outgoing.match not in spoken(call, outgoing)
-        call = attendant.press(call, key, match=outgoing.match)
+        call = ivr.press(call, key, match=outgoing.match)
     assert call.state is not CallState.CODE
-    assert service.answer(attempt, FactorKind.PHONE, outgoing.code, now=world.now) == Refused(Reason.NOT_APPROVED_YET)
-    assert service.answer(attempt, FactorKind.PHONE, outgoing.match, now=world.now) == Refused(Reason.NOT_APPROVED_YET)
+    assert flow.answer(attempt, FactorKind.PHONE, outgoing.code, now=world.now) == Refused(Reason.NOT_APPROVED_YET)
+    assert flow.answer(attempt, FactorKind.PHONE, outgoing.match, now=world.now) == Refused(Reason.NOT_APPROVED_YET)
     assert not Session.objects.exists()
 
 
@@ -101,12 +102,12 @@ def test_fld_08_an_approval_opens_only_the_browser_that_shows_the_digits(world: 
     send(world, theirs, later=MINUTE, way=Way.CALL)
     call_of_theirs = telephone.received[-1].delivery_id
     # Theirs replaced mine: the approval of the older call comes too late for anybody.
-    phone_reports.note(call_of_mine, Result.APPROVED, now=world.now + MINUTE)
+    delivery_events.note(call_of_mine, Result.APPROVED, now=world.now + MINUTE)
     for attempt in (mine, theirs):
-        assert isinstance(service.answer(attempt, FactorKind.PHONE, "", now=world.now + MINUTE), Refused)
-    phone_reports.note(call_of_theirs, Result.APPROVED, now=world.now + MINUTE)
-    assert isinstance(service.answer(mine, FactorKind.PHONE, "", now=world.now + MINUTE), Refused)
-    assert isinstance(service.answer(theirs, FactorKind.PHONE, "", now=world.now + MINUTE), ComeIn)
+        assert isinstance(flow.answer(attempt, FactorKind.PHONE, "", now=world.now + MINUTE), Refused)
+    delivery_events.note(call_of_theirs, Result.APPROVED, now=world.now + MINUTE)
+    assert isinstance(flow.answer(mine, FactorKind.PHONE, "", now=world.now + MINUTE), Refused)
+    assert isinstance(flow.answer(theirs, FactorKind.PHONE, "", now=world.now + MINUTE), ComeIn)
     assert Session.objects.count() == 1
 
 
@@ -121,7 +122,7 @@ def test_fld_08_the_page_of_another_browser_does_not_go_on(client: Client, world
     first, second = telephone.received
     assert second.way is Way.CALL
     assert f">{second.match}</span>" in browsers[1].get("/sign-in/prove/").content.decode()
-    phone_reports.note(second.delivery_id, Result.APPROVED, now=world.now + MINUTE)
+    delivery_events.note(second.delivery_id, Result.APPROVED, now=world.now + MINUTE)
     assert first.match
     browsers[0].post("/sign-in/prove/", {"answer": second.match})
     assert browsers[0].get("/security/")["Location"].startswith("/sign-in/")
@@ -134,13 +135,13 @@ def test_fld_08_guessing_digits_at_the_telephone_ends_after_two(world: World, te
     attempt = matching(world, telephone)
     match = telephone.received[-1].match
     wrong = f"{(int(match) - 9) % 90 + 10}"
-    call = attendant.answer(Call())
+    call = ivr.answer(Call())
     for key in wrong * 2:
-        call = attendant.press(call, key, match=match)
+        call = ivr.press(call, key, match=match)
     assert call.state is CallState.MISMATCHED
-    phone_reports.note(telephone.received[-1].delivery_id, Result.MISMATCHED, now=world.now)
-    phone_reports.note(telephone.received[-1].delivery_id, Result.APPROVED, now=world.now)
-    assert isinstance(service.answer(attempt, FactorKind.PHONE, "", now=world.now), Refused)
+    delivery_events.note(telephone.received[-1].delivery_id, Result.MISMATCHED, now=world.now)
+    delivery_events.note(telephone.received[-1].delivery_id, Result.APPROVED, now=world.now)
+    assert isinstance(flow.answer(attempt, FactorKind.PHONE, "", now=world.now), Refused)
     work(world.now)
     assert Notice.objects.filter(rule=Warning_.CALL_MISMATCHED, user=world.alice).exists()
 
@@ -150,13 +151,13 @@ def test_fld_08_an_approval_works_once_and_not_for_a_code_that_died(world: World
     attempt = matching(world, telephone)
     delivery = telephone.received[-1].delivery_id
     late = world.now + timedelta(minutes=5)
-    phone_reports.note(delivery, Result.APPROVED, now=late)
-    assert isinstance(service.answer(attempt, FactorKind.PHONE, "", now=late), Refused)
+    delivery_events.note(delivery, Result.APPROVED, now=late)
+    assert isinstance(flow.answer(attempt, FactorKind.PHONE, "", now=late), Refused)
     again = pass_password(world, world.alice, now=late)
     send(world, again, later=late - world.now, way=Way.CALL)
-    phone_reports.note(telephone.received[-1].delivery_id, Result.APPROVED, now=late)
-    assert isinstance(service.answer(again, FactorKind.PHONE, "", now=late), ComeIn)
-    assert isinstance(service.answer(again, FactorKind.PHONE, "", now=late), Refused)
+    delivery_events.note(telephone.received[-1].delivery_id, Result.APPROVED, now=late)
+    assert isinstance(flow.answer(again, FactorKind.PHONE, "", now=late), ComeIn)
+    assert isinstance(flow.answer(again, FactorKind.PHONE, "", now=late), Refused)
     assert Session.objects.count() == 1
 
 
@@ -172,14 +173,14 @@ def test_fld_09_a_number_on_another_sim_gets_no_code_and_another_phone_is_asked_
     send(world, attempt)
     stolen = telephone.received[-1]
     assert note_result(stolen.delivery_id, Result.SIM_CHANGED, now=world.now)
-    phone_reports.note(stolen.delivery_id, Result.SIM_CHANGED, now=world.now)
-    assert isinstance(service.answer(attempt, FactorKind.PHONE, stolen.code, now=world.now), Refused)
-    seen = service.current_code(attempt, now=world.now)
+    delivery_events.note(stolen.delivery_id, Result.SIM_CHANGED, now=world.now)
+    assert isinstance(flow.answer(attempt, FactorKind.PHONE, stolen.code, now=world.now), Refused)
+    seen = flow.current_code(attempt, now=world.now)
     assert seen is not None
     assert seen.result.is_trouble
     at_once = world.now + timedelta(seconds=1)
-    assert isinstance(service.send_code(attempt, other.id, Way.CALL, now=at_once), CodeSent)
-    assert isinstance(service.answer(attempt, FactorKind.PHONE, telephone.code, now=at_once), ComeIn)
+    assert isinstance(flow.send_code(attempt, other.id, Way.CALL, now=at_once), CodeSent)
+    assert isinstance(flow.answer(attempt, FactorKind.PHONE, telephone.code, now=at_once), ComeIn)
     work(world.now)
     assert Alert.objects.filter(rule=Warning_.SIM_CHANGED, subject=world.alice).exists()
     assert Notice.objects.filter(rule=Warning_.SIM_CHANGED, user=world.alice).exists()
@@ -196,10 +197,10 @@ def test_fld_10_the_fraud_key_voids_the_code_tells_everybody_and_locks_where_tha
     allow(world.organisation, *world.people.values(), fraud_locks=locks)
     attempt = pass_password(world, world.alice)
     send(world, attempt, way=Way.CALL)
-    call = attendant.press(attendant.press(attendant.answer(Call()), "0"), "#")
+    call = ivr.press(ivr.press(ivr.answer(Call()), "0"), "#")
     assert call.state is CallState.FRAUD
-    phone_reports.note(telephone.received[-1].delivery_id, Result.FRAUD_REPORTED, now=world.now)
-    refused = service.answer(attempt, FactorKind.PHONE, telephone.code, now=world.now)
+    delivery_events.note(telephone.received[-1].delivery_id, Result.FRAUD_REPORTED, now=world.now)
+    refused = flow.answer(attempt, FactorKind.PHONE, telephone.code, now=world.now)
     assert isinstance(refused, Refused)
     assert Event.objects.filter(kind=EventKind.FRAUD_REPORTED, subject_id=world.alice.pk).count() == 1
     work(world.now)
@@ -207,7 +208,7 @@ def test_fld_10_the_fraud_key_voids_the_code_tells_everybody_and_locks_where_tha
     assert Alert.objects.filter(rule=Warning_.FRAUD_REPORTED, subject=world.alice).exists()
     assert any("alice@elsewhere.example" in message.to for message in mail.outbox)
     after = world.now + timedelta(days=89)
-    decided = service.stage(pass_password(world, world.alice, now=after), now=after)
+    decided = flow.stage(pass_password(world, world.alice, now=after), now=after)
     assert (getattr(decided, "because", None) is Because.WHO_ARE_YOU) is locks
     is_locked = Event.objects.filter(kind=EventKind.SECOND_FACTOR_LOCKED).exists()
     assert is_locked is locks
@@ -221,8 +222,8 @@ def test_fld_10_asking_for_another_code_does_not_take_the_meaning_from_the_key(
     send(world, attempt, way=Way.CALL)
     ringing = telephone.received[-1].delivery_id
     send(world, attempt, later=MINUTE)
-    phone_reports.note(ringing, Result.FRAUD_REPORTED, now=world.now + MINUTE)
-    assert isinstance(service.answer(attempt, FactorKind.PHONE, telephone.code, now=world.now + MINUTE), Refused)
+    delivery_events.note(ringing, Result.FRAUD_REPORTED, now=world.now + MINUTE)
+    assert isinstance(flow.answer(attempt, FactorKind.PHONE, telephone.code, now=world.now + MINUTE), Refused)
     assert Event.objects.filter(kind=EventKind.FRAUD_REPORTED).count() == 1
     assert not Session.objects.exists()
 
@@ -239,11 +240,11 @@ def test_fld_11_reports_of_others_late_ones_and_second_ones_change_nothing(world
     for result in Result:
         assert not note_result(delivery, result, now=world.now)
     # Where nobody was shown two digits, no report approves anything.
-    phone_reports.note(delivery, Result.APPROVED, now=world.now)
+    delivery_events.note(delivery, Result.APPROVED, now=world.now)
     assert not CodeChallenge.objects.exclude(approved_at=None).exists()
 
 
-# FLD-12 and FLD-13: the courier's own are in tests/delivery/test_courier.py, gateways' over HTTP in tests/phones.
+# FLD-12 and FLD-13: the courier's own are in tests/messaging/test_dispatcher.py, gateways' over HTTP in tests/phones.
 
 
 def test_fld_12_after_trouble_another_way_can_be_asked_for_at_once(world: World, telephone: Telephone) -> None:
@@ -253,7 +254,7 @@ def test_fld_12_after_trouble_another_way_can_be_asked_for_at_once(world: World,
     sent = send(world, attempt)
     assert isinstance(sent, CodeSent)
     assert sent.result is Result.FAILED
-    seen = service.current_code(attempt, now=world.now)
+    seen = flow.current_code(attempt, now=world.now)
     assert seen is not None
     assert seen.next_send_at == world.now
     telephone.broken = None
@@ -268,5 +269,5 @@ def test_fld_13_however_often_codes_are_asked_for_one_is_alive(world: World, tel
     *dead, newest = [message.code for message in telephone.received]
     assert CodeChallenge.objects.filter(void_at=None, spent_at=None).count() == 1
     for code in set(dead) - {newest}:
-        assert isinstance(service.answer(attempt, FactorKind.PHONE, code, now=world.now + 3 * MINUTE), Refused)
-    assert isinstance(service.answer(attempt, FactorKind.PHONE, newest, now=world.now + 3 * MINUTE), ComeIn)
+        assert isinstance(flow.answer(attempt, FactorKind.PHONE, code, now=world.now + 3 * MINUTE), Refused)
+    assert isinstance(flow.answer(attempt, FactorKind.PHONE, newest, now=world.now + 3 * MINUTE), ComeIn)

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from tests.config.test_serving import Start, answer, free_port, start
+from tests.cli.test_serve import Start, answer, free_port, start
 
 __all__ = ["start"]
 

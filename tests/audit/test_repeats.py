@@ -12,8 +12,8 @@ from watchword.audit import repeats
 from watchword.audit.models import Event, Repeat
 from watchword.audit.repeats import KEPT, MOST_NAMES, MOST_SOURCES, Refusal
 from watchword.core.policy import Door
-from watchword.signin import one_shot
-from watchword.signin.one_shot import Question, Secret
+from watchword.signin import non_interactive
+from watchword.signin.non_interactive import Question, Secret
 
 SPRAYER = "203.0.113.50"
 HOUR = timedelta(hours=1)
@@ -29,7 +29,7 @@ def try_mail(
 ) -> None:
     question = Question(Door.MAIL, name, Secret("b" * 24), "imap", address)
     for _ in range(times):
-        assert not one_shot.check_many([question], now=world.now + later)[0].allowed
+        assert not non_interactive.check_many([question], now=world.now + later)[0].allowed
 
 
 @pytest.fixture(autouse=True)
@@ -57,14 +57,14 @@ def test_another_address_another_name_and_another_reason_are_news(world: World) 
 
 def test_all_in_one_batch_are_counted_as_one_after_the_other(world: World) -> None:
     wrong = Question(Door.MAIL, "alice@harbour.example", Secret("b" * 24), "imap", SPRAYER)
-    one_shot.check_many([wrong] * 64, now=world.now)
+    non_interactive.check_many([wrong] * 64, now=world.now)
     assert repeats.more_times([Event.objects.get()]) == {Event.objects.get().pk: 63}
 
 
 def test_wrong_account_passwords_of_a_mail_program_are_merged_as_well(world: World) -> None:
     for number in range(5):
         question = Question(Door.MAIL, "nobody@harbour.example", Secret(f"wrong {number}"), "imap", SPRAYER)
-        one_shot.check_account_password(question, now=world.now)
+        non_interactive.check_account_password(question, now=world.now)
     assert Event.objects.count() == 1
     assert repeats.more_times(Event.objects.all()) == {Event.objects.get().pk: 4}
 

@@ -40,7 +40,7 @@ def running_demo(home: Path, *options: str, **variables: str) -> Iterator[Demo]:
         [
             sys.executable,
             "-m",
-            "watchword.config.command",
+            "watchword.cli.main",
             "demo",
             f"--web-port={web}",
             f"--imap-port={imap}",

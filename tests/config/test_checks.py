@@ -46,7 +46,7 @@ def test_the_tests_own_settings_are_sound() -> None:
 
 
 def test_a_channel_that_does_not_exist_is_refused_at_the_start(production: Change) -> None:
-    production(DELIVERY_CHANNELS=["watchword.delivery.queue.QueueChanel"])
+    production(DELIVERY_CHANNELS=["watchword.messaging.worker.outbox.QueueChanel"])
     assert found_ids() == ["watchword.E021"]
 
 
@@ -54,14 +54,14 @@ def test_production_as_it_should_be_is_sound(production: Change) -> None:
     assert found_ids() == []
 
 
-@pytest.mark.parametrize("part", ["watchword.demo", "watchword.delivery.simulator"])
+@pytest.mark.parametrize("part", ["watchword.demo", "watchword.messaging.gateways.simulator"])
 def test_demo_parts_are_refused_in_production(production: Change, part: str) -> None:
     production(INSTALLED_APPS=[*settings.INSTALLED_APPS, part])
     assert found_ids() == ["watchword.E001"]
 
 
 def test_the_simulator_channel_is_refused_in_production(production: Change) -> None:
-    production(DELIVERY_CHANNELS=["watchword.delivery.simulator.channel.SimulatorChannel"])
+    production(DELIVERY_CHANNELS=["watchword.messaging.gateways.simulator.gateway.SimulatorChannel"])
     assert found_ids() == ["watchword.E002"]
 
 

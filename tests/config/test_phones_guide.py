@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.environment import KEYS
-from watchword.config.phone_commands import phones
-from watchword.config.phones import phones_of
+from watchword.cli.phones import phones
+from watchword.config.phones_file import phones_of
 from watchword.core.keyring import KeyRing
-from watchword.delivery.voice import speech
+from watchword.messaging.voice import tts
 
 DOCUMENTS = Path(__file__).parents[2] / "docs" / "operating"
 PAGES = ("phones.md", "phones-http.md")
@@ -52,7 +52,7 @@ def test_every_file_in_the_guide_is_taken(page: str, block: str, tmp_path: Path)
 def test_the_check_says_what_the_guide_says(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(speech, "is_available", lambda: True)
+    monkeypatch.setattr(tts, "is_available", lambda: True)
     guide = (DOCUMENTS / "phones.md").read_text()
     promised = re.findall(r"`watchword phones check` prints `([^`]+)`", guide)
     assert len(promised) == 2
@@ -67,7 +67,7 @@ def test_the_check_says_what_the_guide_says(
 def test_without_a_voice_the_check_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(speech, "is_available", lambda: False)
+    monkeypatch.setattr(tts, "is_available", lambda: False)
     path = tmp_path / "phones.toml"
     path.write_text('[[channel]]\nname = "exchange"\nkind = "sip"\nhost = "pbx.example"\n')
     assert phones(["check", "--file", str(path)], {"WATCHWORD_KEYS": KEYS}) == 0

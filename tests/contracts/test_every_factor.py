@@ -14,7 +14,7 @@ from django.conf import settings
 from watchword.core.factors import Accepted, Challenge, Factor, Held, Reason, Rejected, Surroundings
 from watchword.core.policy import FactorKind, Policy
 from watchword.factors import registry, vault
-from watchword.signin.chance import CHANCE
+from watchword.signin.tokens import CHANCE
 
 NOW = datetime(2026, 5, 3, 9, 0, tzinfo=UTC)
 SURROUNDINGS = Surroundings(Policy(), region="DE", has_second_factor=True)

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import strategies as st
 
 from watchword.core.assurance import Evidence
+from watchword.core.decision import Account, Attempt
 from watchword.core.lockout import Locked, Open, Wait
 from watchword.core.policy import Door, FactorKind, MfaState, Policy, Standing, Way
-from watchword.core.signin import Account, Attempt
 
 NOW = datetime(2026, 5, 3, 9, 0, tzinfo=UTC)
 

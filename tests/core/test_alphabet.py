@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from watchword.core.names import (
+from watchword.core.usernames import (
     RESERVED,
     SIGNS,
     NotASignInName,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watchword.core.names import NotASignInName, ascii_name, name_key
+from watchword.core.usernames import NotASignInName, ascii_name, name_key
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from hypothesis import assume, given
 
 from tests.core.strategies import NOW, attempts
 from watchword.core.assurance import Evidence
+from watchword.core.decision import Account, Allow, AskFor, Attempt, Because, Deny, SetUpFirst, decide
 from watchword.core.lockout import Locked, Wait
 from watchword.core.policy import SECOND_FACTORS, Door, FactorKind, MfaState, Policy, Standing, usable
-from watchword.core.signin import Account, Allow, AskFor, Attempt, Because, Deny, SetUpFirst, decide
 
 PASSWORD = Evidence(FactorKind.PASSWORD, NOW)
 PHONE = Evidence(FactorKind.PHONE, NOW)

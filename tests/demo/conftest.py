@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from watchword.delivery.voice import speech
+from watchword.messaging.voice import tts
 
 _SILENCE = f"""#!{sys.executable}
 import sys, wave
@@ -22,10 +22,10 @@ with wave.open(sys.stdout.buffer, "wb") as sound:
 @pytest.fixture(autouse=True)
 def synthesiser(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Put a program that says one second of nothing in the place of a synthesiser that is not installed."""
-    if speech.is_available():
+    if tts.is_available():
         return
     folder: Path = tmp_path_factory.mktemp("voice")
-    program = folder / speech.PROGRAM
+    program = folder / tts.PROGRAM
     program.write_text(_SILENCE, encoding="utf-8")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")

@@ -111,7 +111,7 @@ def test_a_busy_port_is_named_before_anything_starts(demo: Demo, tmp_path: Path)
         port = taken.getsockname()[1]
         words = ["demo", f"--web-port={web}", f"--imap-port={imap}", f"--submission-port={port}"]
         done = subprocess.run(
-            [sys.executable, "-m", "watchword.config.command", *words],
+            [sys.executable, "-m", "watchword.cli.main", *words],
             env={**_plain_environment(), "WATCHWORD_HOME": str(tmp_path)},
             capture_output=True,
             text=True,

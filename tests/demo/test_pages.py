@@ -11,30 +11,30 @@ from django.test import Client
 from tests.pages import text
 from tests.world import ORIGIN, World, sign_in
 from watchword.core.policy import FactorKind, Way
-from watchword.delivery import routing
-from watchword.delivery.channel import Outgoing
-from watchword.delivery.models import Delivery
-from watchword.delivery.simulator.channel import SimulatorChannel
-from watchword.delivery.simulator.models import Arrival
-from watchword.delivery.voice import speech
 from watchword.demo import mailbox_store, ports
-from watchword.signin import service
+from watchword.messaging import send
+from watchword.messaging.gateway import Outgoing
+from watchword.messaging.gateways.simulator.gateway import SimulatorChannel
+from watchword.messaging.gateways.simulator.models import Arrival
+from watchword.messaging.models import Delivery
+from watchword.messaging.voice import tts
+from watchword.signin import flow
+from watchword.signin.flow import Refused
 from watchword.signin.models import SignInAttempt
-from watchword.signin.service import Refused
 
 
 @pytest.fixture(autouse=True)
 def simulator(monkeypatch: pytest.MonkeyPatch) -> None:
     """Codes go to the telephone page."""
-    monkeypatch.setattr(routing, "all_channels", lambda: (SimulatorChannel(),))
+    monkeypatch.setattr(send, "all_channels", lambda: (SimulatorChannel(),))
 
 
 def call_alice(world: World) -> tuple[SignInAttempt, Arrival]:
-    token = service.begin("alice@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
-    attempt = service.find_attempt(token, now=world.now)
+    token = flow.begin("alice@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
+    attempt = flow.find_attempt(token, now=world.now)
     assert attempt is not None
-    service.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=world.now)
-    service.send_code(attempt, world.alices_phone.id, Way.CALL, now=world.now)
+    flow.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=world.now)
+    flow.send_code(attempt, world.alices_phone.id, Way.CALL, now=world.now)
     return attempt, Arrival.objects.get()
 
 
@@ -75,7 +75,7 @@ def test_zero_and_hash_make_the_code_worthless(client: Client, world: World) -> 
     for key in ("answer", "0", "#"):
         client.post(f"/demo/telephone/call/{arrival.pk}/", {"do": key})
     assert "you reported that it was not you" in text(client.get("/demo/telephone/").content)
-    assert isinstance(service.answer(attempt, FactorKind.PHONE, arrival.code, now=world.now), Refused)
+    assert isinstance(flow.answer(attempt, FactorKind.PHONE, arrival.code, now=world.now), Refused)
 
 
 def test_a_telephone_is_picked_by_its_owner_and_stays_picked(client: Client, world: World) -> None:
@@ -125,7 +125,7 @@ def test_senseless_keys_do_nothing(client: Client, world: World, junk: str) -> N
 def test_where_nothing_can_be_heard_the_page_says_so_loudly(
     client: Client, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(speech, "PROGRAM", "no-such-synthesiser")
+    monkeypatch.setattr(tts, "PROGRAM", "no-such-synthesiser")
     _attempt, arrival = call_alice(world)
     client.post(f"/demo/telephone/call/{arrival.pk}/", {"do": "answer"})
     page = client.get("/demo/telephone/")

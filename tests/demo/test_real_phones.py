@@ -9,10 +9,10 @@ import pytest
 
 from tests.world import World, give_phone
 from watchword.core.policy import FactorKind, Way
-from watchword.delivery.choosing import Route
-from watchword.delivery.phones_file import Phones, Planned
 from watchword.demo import real_phones
 from watchword.factors import vault
+from watchword.messaging.config_file import Phones, Planned
+from watchword.messaging.worker.route_selection import Route
 
 pytestmark = pytest.mark.django_db
 REAL = Phones((Planned(Route("exchange", frozenset({Way.CALL})), "sip", None),))

@@ -8,13 +8,13 @@ import pytest
 from django.db.models import Sum
 
 from tests.world import World
-from watchword.admincenter import phone_tallies
+from watchword.admincenter.phones import statistics
 from watchword.core.policy import Way
-from watchword.delivery.guard import Rule
-from watchword.delivery.models import Closure, Delivery, Refusal, Tally
 from watchword.demo import sample_phones
 from watchword.demo.sample_phones import Holder
 from watchword.directory.models import User
+from watchword.messaging.limits.rules import Rule
+from watchword.messaging.models import Closure, Delivery, Refusal, Tally
 
 pytestmark = pytest.mark.django_db
 
@@ -34,7 +34,7 @@ def made(world: World) -> World:
 def test_the_plots_add_up_to_the_messages(made: World) -> None:
     assert Delivery.objects.filter(user=made.alice).count() > 4
     assert set(Delivery.objects.values_list("way", "user_id")) == {("text", made.alice.pk), ("call", made.carol.pk)}
-    figures = phone_tallies.figures_of(made.alice.organisation, days=31, now=made.now)
+    figures = statistics.figures_of(made.alice.organisation, days=31, now=made.now)
     everything = figures.new + figures.proven
     assert everything.sent == Delivery.objects.count()
     assert everything.entered == Delivery.objects.exclude(entered_at=None).count()

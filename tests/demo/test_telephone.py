@@ -12,15 +12,15 @@ from tests.demo.test_pages import call_alice, call_of_alice, text_somebody
 from tests.pages import text
 from tests.world import World
 from watchword.core.policy import FactorKind, Way
-from watchword.delivery import routing
-from watchword.delivery.channel import Outgoing, Result
-from watchword.delivery.models import Delivery
-from watchword.delivery.simulator.channel import SimulatorChannel
-from watchword.delivery.simulator.models import Arrival
-from watchword.delivery.voice import speech
 from watchword.directory.models import Organisation, User
-from watchword.signin import service
-from watchword.signin.service import ComeIn
+from watchword.messaging import send
+from watchword.messaging.gateway import Outgoing, Result
+from watchword.messaging.gateways.simulator.gateway import SimulatorChannel
+from watchword.messaging.gateways.simulator.models import Arrival
+from watchword.messaging.models import Delivery
+from watchword.messaging.voice import tts
+from watchword.signin import flow
+from watchword.signin.flow import ComeIn
 
 TELEPHONE = "/demo/telephone/"
 
@@ -28,7 +28,7 @@ TELEPHONE = "/demo/telephone/"
 @pytest.fixture(autouse=True)
 def simulator(monkeypatch: pytest.MonkeyPatch) -> None:
     """Codes go to the telephone page."""
-    monkeypatch.setattr(routing, "all_channels", lambda: (SimulatorChannel(),))
+    monkeypatch.setattr(send, "all_channels", lambda: (SimulatorChannel(),))
 
 
 def press(client: Client, *keys: str) -> str:
@@ -55,7 +55,7 @@ def test_the_two_digits_of_the_screen_let_it_go_on(client: Client, world: World)
     assert "Call ended" in said
     assert "You can go on at your screen. Goodbye." in said
     assert Delivery.objects.get(pk=arrival.delivery_id).result == Result.APPROVED
-    assert isinstance(service.answer(attempt, FactorKind.PHONE, "", now=timezone.now()), ComeIn)
+    assert isinstance(flow.answer(attempt, FactorKind.PHONE, "", now=timezone.now()), ComeIn)
 
 
 def test_wrong_digits_are_said_to_be_wrong_once_and_then_the_call_ends(client: Client, world: World) -> None:
@@ -95,13 +95,13 @@ def test_the_voice_speaks_the_language_of_its_words(
     client: Client, world: World, monkeypatch: pytest.MonkeyPatch, wished: str, spoken: str
 ) -> None:
     voices: list[str] = []
-    speak = speech.speak
+    speak = tts.speak
 
     def heard_speaking(words: str, voice: str) -> bytes:
         voices.append(voice)
         return speak(words, voice)
 
-    monkeypatch.setattr(speech, "speak", heard_speaking)
+    monkeypatch.setattr(tts, "speak", heard_speaking)
     User.objects.filter(pk=world.alice.pk).update(language=wished)
     _attempt, arrival = call_alice(world)
     press(client, "answer")

@@ -16,7 +16,7 @@ from watchword.audit.models import Event
 from watchword.directory import actions, domains
 from watchword.directory.domains import BadDomain
 from watchword.directory.models import Domain, Organisation
-from watchword.directory.permission import NotAllowed
+from watchword.directory.permissions import NotAllowed
 from watchword.directory.roles import Role
 
 PAGE = "/admin/domains/"

@@ -9,20 +9,20 @@ from django.utils import timezone
 from tests.admincenter.reading import as_role
 from tests.pages import text
 from tests.world import ORIGIN, World, give_app_password, make_organisation, make_person, sign_in
-from watchword.alerts.hearing import hear
 from watchword.alerts.models import Alert, Notice
+from watchword.alerts.outbox_consumer import hear
 from watchword.alerts.rules import Rule
 from watchword.core.policy import Door, MfaState
 from watchword.directory import actions, mailboxes
 from watchword.directory.mailboxes import BadMailbox
 from watchword.directory.models import SignInName, User
-from watchword.directory.permission import NotAllowed
+from watchword.directory.permissions import NotAllowed
 from watchword.directory.roles import Role
 from watchword.signin import actions as signin_actions
-from watchword.signin import one_shot, submission
+from watchword.signin import mail_submission, non_interactive
 from watchword.signin.actions import change_mailbox
 from watchword.signin.models import Revocation
-from watchword.signin.one_shot import Question, Secret
+from watchword.signin.non_interactive import Question, Secret
 
 ALICE, SMITH = "alice@harbour.example", "alice.smith@harbour.example"
 
@@ -40,7 +40,7 @@ def create(world: World, name: str) -> User:
 
 def mailbox_opened(name: str, letters: str) -> str:
     asked = Question(Door.MAIL, name, Secret(letters), "imap", "198.51.100.9")
-    (answer,) = one_shot.check_many([asked], now=timezone.now())
+    (answer,) = non_interactive.check_many([asked], now=timezone.now())
     return answer.mailbox if answer.allowed else ""
 
 
@@ -49,8 +49,8 @@ def test_a_rename_moves_no_mail_and_both_names_open_the_mailbox(world: World) ->
     assert (alice.sign_in_name, alice.mailbox_name) == (SMITH, ALICE)
     for name in (ALICE, SMITH):
         assert mailbox_opened(name, world.alices_app_password) == ALICE
-        assert one_shot.find_mailbox(name, "lmtp") == ALICE
-    assert one_shot.find_mailbox(ALICE, "imap") == ALICE
+        assert non_interactive.find_mailbox(name, "lmtp") == ALICE
+    assert non_interactive.find_mailbox(ALICE, "imap") == ALICE
     assert set(SignInName.objects.filter(user=alice).values_list("name", "is_alias")) == {(ALICE, True), (SMITH, False)}
 
 
@@ -73,21 +73,21 @@ def test_a_new_person_of_an_old_name_gets_a_mailbox_of_their_own(world: World) -
     assert mailbox_opened(ALICE, actions_letters) == "alice.2@harbour.example"
     assert mailbox_opened(SMITH, world.alices_app_password) == ALICE
     # By the address mail comes to the new person; by the mailbox that was told at the sign-in, to the old one.
-    assert one_shot.find_mailbox(ALICE, "lmtp") == "alice.2@harbour.example"
-    assert one_shot.find_mailbox(ALICE, "lda") == "alice.2@harbour.example"
-    assert one_shot.find_mailbox(ALICE, "imap") == ALICE
-    assert one_shot.find_mailbox(ALICE, "doveadm") == ALICE
-    assert one_shot.find_mailbox("alice.2@harbour.example", "imap") == "alice.2@harbour.example"
+    assert non_interactive.find_mailbox(ALICE, "lmtp") == "alice.2@harbour.example"
+    assert non_interactive.find_mailbox(ALICE, "lda") == "alice.2@harbour.example"
+    assert non_interactive.find_mailbox(ALICE, "imap") == ALICE
+    assert non_interactive.find_mailbox(ALICE, "doveadm") == ALICE
+    assert non_interactive.find_mailbox("alice.2@harbour.example", "imap") == "alice.2@harbour.example"
 
 
 def test_the_mail_server_s_other_questions_carry_the_mailbox(world: World) -> None:
     alice = rename(world, world.alice, SMITH)
     now = timezone.now()
-    assert ALICE in [mailbox.name for mailbox in one_shot.find_mailboxes(None)]
-    assert SMITH not in [mailbox.name for mailbox in one_shot.find_mailboxes(None)]
-    assert submission.names_that_may_send_as(SMITH, now=now) == [ALICE]
-    assert submission.names_that_may_send_as(ALICE, now=now) == [ALICE]
-    assert submission.may_go_on(ALICE, None, now=now) == (not Revocation.objects.filter(user_id=alice.pk).exists())
+    assert ALICE in [mailbox.name for mailbox in non_interactive.find_mailboxes(None)]
+    assert SMITH not in [mailbox.name for mailbox in non_interactive.find_mailboxes(None)]
+    assert mail_submission.names_that_may_send_as(SMITH, now=now) == [ALICE]
+    assert mail_submission.names_that_may_send_as(ALICE, now=now) == [ALICE]
+    assert mail_submission.may_go_on(ALICE, None, now=now) == (not Revocation.objects.filter(user_id=alice.pk).exists())
 
 
 def test_connections_are_closed_under_the_name_that_opened_them(world: World) -> None:
@@ -189,13 +189,13 @@ ELODIE, IN_ASCII = "\u00e9lodie@harbour.example", "xn--lodie-9ra@harbour.example
 
 def test_the_ascii_form_of_an_address_leads_to_the_same_mailbox_and_is_nobody_elses(world: World) -> None:
     create(world, ELODIE)
-    assert one_shot.find_ascii_address(ELODIE) == IN_ASCII
-    assert one_shot.find_ascii_address("\u00c9lodie+caf\u00e9@harbour.example") == (
+    assert non_interactive.find_ascii_address(ELODIE) == IN_ASCII
+    assert non_interactive.find_ascii_address("\u00c9lodie+caf\u00e9@harbour.example") == (
         "xn--lodie-9ra+xn--caf-dma@harbour.example"
     )
-    assert one_shot.find_ascii_address("\uff41lice@harbour.example") == ALICE
+    assert non_interactive.find_ascii_address("\uff41lice@harbour.example") == ALICE
     for service in ("lda", "lmtp", "imap"):
-        assert one_shot.find_mailbox(IN_ASCII, service) == ELODIE
+        assert non_interactive.find_mailbox(IN_ASCII, service) == ELODIE
     with pytest.raises(actions.BadPerson) as refused:
         create(world, IN_ASCII)
     assert refused.value.reasons == {"sign_in_name": "taken"}
@@ -203,18 +203,18 @@ def test_the_ascii_form_of_an_address_leads_to_the_same_mailbox_and_is_nobody_el
 
 def test_only_an_address_of_somebody_and_never_the_ascii_form_itself_is_mapped(world: World) -> None:
     for address in (ALICE, "alice+caf\u00e9@elsewhere.example", ELODIE, "\u00e9lodie", "@harbour.example"):
-        assert one_shot.find_ascii_address(address) is None
+        assert non_interactive.find_ascii_address(address) is None
     new = create(world, ELODIE)
-    assert one_shot.find_ascii_address(IN_ASCII) is None, "no loop"
+    assert non_interactive.find_ascii_address(IN_ASCII) is None, "no loop"
     signin_actions.delete(new, by=world.root, now=timezone.now())
-    assert one_shot.find_ascii_address(ELODIE) is None
+    assert non_interactive.find_ascii_address(ELODIE) is None
 
 
 def test_mail_for_an_old_name_in_ascii_form_goes_to_whoever_has_the_name_now(world: World) -> None:
     elodie = rename(world, create(world, ELODIE), SMITH)
-    assert one_shot.find_mailbox(IN_ASCII, "lda") == ELODIE
+    assert non_interactive.find_mailbox(IN_ASCII, "lda") == ELODIE
     actions.remove_alias(elodie, ELODIE, by=world.root, now=timezone.now())
     new = create(world, ELODIE)
     assert new.mailbox_name == "\u00e9lodie.2@harbour.example"
-    assert one_shot.find_mailbox(str(one_shot.find_ascii_address(ELODIE)), "lda") == new.mailbox_name
-    assert one_shot.find_mailbox(SMITH, "lda") == ELODIE
+    assert non_interactive.find_mailbox(str(non_interactive.find_ascii_address(ELODIE)), "lda") == new.mailbox_name
+    assert non_interactive.find_mailbox(SMITH, "lda") == ELODIE

@@ -14,7 +14,7 @@ from watchword.directory import actions
 from watchword.directory.actions import BadPerson
 from watchword.directory.administrators import LastGlobalAdministrator
 from watchword.directory.models import SignInName, User
-from watchword.directory.permission import NotAllowed
+from watchword.directory.permissions import NotAllowed
 from watchword.directory.roles import Act, Role
 
 

@@ -10,11 +10,11 @@ from pytest_django.fixtures import DjangoAssertNumQueries
 from tests.world import World, make_organisation, make_person
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
-from watchword.config.verifying import verify
-from watchword.core.names import DELIMITER
+from watchword.cli.verify import verify
+from watchword.core.usernames import DELIMITER
 from watchword.directory.actions import BadPerson, add_alias, edit_person, remove_alias
 from watchword.directory.models import SendAs
-from watchword.directory.permission import NotAllowed
+from watchword.directory.permissions import NotAllowed
 from watchword.directory.roles import Role
 from watchword.directory.send_as import MOST_SENDERS, give_send_as, given_to, senders_of, take_send_as, valid_around
 from watchword.signin import actions

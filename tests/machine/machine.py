@@ -18,19 +18,19 @@ from tests.world import ORIGIN, World, give_phone, make_world
 from watchword.audit import repeats
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
-from watchword.config.verifying import verify
+from watchword.cli.verify import verify
+from watchword.core.decision import SetUpFirst
 from watchword.core.factors import Rejected
 from watchword.core.policy import Door, FactorKind, MfaState, Way
-from watchword.core.signin import SetUpFirst
 from watchword.directory.administrators import LastGlobalAdministrator
 from watchword.directory.models import Organisation, User
 from watchword.factors import vault
-from watchword.signin import actions, enrolment, one_shot, service, sessions
-from watchword.signin.challenges import CodeSent
+from watchword.signin import actions, enrolment, flow, non_interactive, sessions
 from watchword.signin.facts import read_evidence
+from watchword.signin.flow import ComeIn, Outcome
 from watchword.signin.models import FailureCount, Session, SignInAttempt
-from watchword.signin.one_shot import Question, Secret
-from watchword.signin.service import ComeIn, Outcome
+from watchword.signin.non_interactive import Question, Secret
+from watchword.signin.otp.challenges import CodeSent
 
 PEOPLE = ("alice", "bob")
 BROWSERS = (0, 1)
@@ -100,7 +100,7 @@ class Machine(RuleBasedStateMachine):
         return User.objects.select_related("organisation").get(pk=self.world.people[person].pk)
 
     def attempt(self, person: str, which: int) -> SignInAttempt | None:
-        return service.find_attempt(self.browsers[person, which].attempt, now=self.now)
+        return flow.find_attempt(self.browsers[person, which].attempt, now=self.now)
 
     def session(self, person: str, which: int) -> Session | None:
         return sessions.find(self.browsers[person, which].session, now=self.now)
@@ -129,7 +129,7 @@ class Machine(RuleBasedStateMachine):
     @rule(person=people, which=browsers)
     def begin(self, person: str, which: int) -> None:
         name = self.user(person).sign_in_name
-        self.browsers[person, which].attempt = service.begin(name, origin=ORIGIN, next_url="/", now=self.now)
+        self.browsers[person, which].attempt = flow.begin(name, origin=ORIGIN, next_url="/", now=self.now)
 
     @rule(person=people, which=browsers, typed=st.sampled_from(["right", "wrong", "app password", "of the other"]))
     def type_password(self, person: str, which: int, typed: str) -> None:
@@ -143,7 +143,7 @@ class Machine(RuleBasedStateMachine):
             "app password": self.truth.app_passwords[-1].secret,
             "of the other": self.world.passwords[other],
         }
-        outcome = service.answer(attempt, FactorKind.PASSWORD, words[typed], now=self.now)
+        outcome = flow.answer(attempt, FactorKind.PASSWORD, words[typed], now=self.now)
         if typed != "right":
             assert not isinstance(outcome, ComeIn), "a wrong password opened the door"
         self.arrived(person, which, outcome)
@@ -151,9 +151,9 @@ class Machine(RuleBasedStateMachine):
     @rule(person=people, which=browsers)
     def send_code(self, person: str, which: int) -> None:
         attempt = self.attempt(person, which)
-        choices = service.methods(attempt, now=self.now) if attempt is not None else []
+        choices = flow.methods(attempt, now=self.now) if attempt is not None else []
         if attempt is not None and choices:
-            sent = service.send_code(attempt, choices[0].credential_id, Way.TEXT, now=self.now)
+            sent = flow.send_code(attempt, choices[0].credential_id, Way.TEXT, now=self.now)
             if isinstance(sent, CodeSent):
                 self.truth.codes.append(self.telephone.code)
 
@@ -163,7 +163,7 @@ class Machine(RuleBasedStateMachine):
         attempt = self.attempt(person, which)
         if attempt is not None:
             code = self.truth.codes[-back] if 0 < back <= len(self.truth.codes) else "000000"
-            self.arrived(person, which, service.answer(attempt, FactorKind.PHONE, code, now=self.now))
+            self.arrived(person, which, flow.answer(attempt, FactorKind.PHONE, code, now=self.now))
 
     @rule(person=people, which=browsers)
     def sign_in(self, person: str, which: int) -> None:
@@ -196,7 +196,7 @@ class Machine(RuleBasedStateMachine):
         attempt = self.attempt(person, which)
         if attempt is None:
             return
-        decision = service.stage(attempt, now=self.now)
+        decision = flow.stage(attempt, now=self.now)
         if not isinstance(decision, SetUpFirst) or decision.kind is not FactorKind.PHONE:
             return
         wish = {"slot": "mobile", "number": "015112345678", "country": country, "way": "text", "extension": ""}
@@ -266,7 +266,7 @@ class Machine(RuleBasedStateMachine):
         user = self.user(person)
         before = attempts()
         question = Question(Door.MAIL, user.sign_in_name, Secret(row.secret), "imap", "198.51.100.7")
-        allowed = one_shot.check_many([question], now=self.now)[0].allowed
+        allowed = non_interactive.check_many([question], now=self.now)[0].allowed
         assert attempts() == before + 1, "each attempt is an event, or counted under one"
         should = (
             row.person == person
@@ -282,7 +282,7 @@ class Machine(RuleBasedStateMachine):
         user = self.user(person)
         secret = self.world.passwords[person] if right else "not this one"
         question = Question(Door.MAIL, user.sign_in_name, Secret(secret), "imap", "198.51.100.7")
-        allowed = one_shot.check_account_password(question, now=self.now).allowed
+        allowed = non_interactive.check_account_password(question, now=self.now).allowed
         if user.state is MfaState.ENFORCED or user.blocked_at is not None or not right:
             assert not allowed
 

@@ -17,14 +17,15 @@ from tests.machine.machine import Machine
 from tests.telephone import Telephone
 from watchword.audit.events import EventKind
 from watchword.audit.record import record as remember
+from watchword.core.decision import decide
 from watchword.core.factors import Accepted
 from watchword.core.policy import MfaState, why_no_app_password
-from watchword.core.signin import decide
 from watchword.factors import vault
 from watchword.factors.password.factor import PasswordFactor
 from watchword.factors.vault import Found
-from watchword.signin import actions, challenges, enrolment, failures, one_shot, service, sessions
+from watchword.signin import actions, enrolment, flow, non_interactive, sessions, throttling
 from watchword.signin.models import CodeChallenge
+from watchword.signin.otp import challenges
 
 FEW = 12
 EXAMPLES = int(os.environ.get("TEST_MACHINE_EXAMPLES", str(FEW)))
@@ -59,7 +60,7 @@ def forgive_at_a_new_code(patch: pytest.MonkeyPatch) -> None:
     issue = challenges.issue
 
     def forgiving(user: Any, *arguments: Any, now: datetime, **named: Any) -> Any:
-        failures.unlock(user, now=now)
+        throttling.unlock(user, now=now)
         return issue(user, *arguments, now=now, **named)
 
     patch.setattr(challenges, "issue", forgiving)
@@ -69,7 +70,7 @@ def forgive_at_a_right_code(patch: pytest.MonkeyPatch) -> None:
     spend = challenges.spend
 
     def forgiving(row: CodeChallenge, *, now: datetime) -> bool:
-        failures.unlock(row.user, now=now)
+        throttling.unlock(row.user, now=now)
         return spend(row, now=now)
 
     patch.setattr(challenges, "spend", forgiving)
@@ -81,7 +82,7 @@ def take_everybody_for_disabled(patch: pytest.MonkeyPatch) -> None:
             dataclasses.replace(attempt, account=dataclasses.replace(attempt.account, state=MfaState.DISABLED))
         )
 
-    patch.setattr(service, "decide", lax)
+    patch.setattr(flow, "decide", lax)
 
 
 def leave_app_passwords_alive(patch: pytest.MonkeyPatch) -> None:
@@ -99,12 +100,12 @@ def let_app_passwords_open_the_browser(patch: pytest.MonkeyPatch) -> None:
 
 
 def find_what_was_deleted(patch: pytest.MonkeyPatch) -> None:
-    judge = one_shot._judge
+    judge = non_interactive._judge
 
     def lax(hit: Found | None, question: Any, now: datetime) -> Any:
         return judge(dataclasses.replace(hit, is_revoked=False) if hit is not None else None, question, now)
 
-    patch.setattr(one_shot, "_judge", lax)
+    patch.setattr(non_interactive, "_judge", lax)
 
 
 def count_one_too_few(patch: pytest.MonkeyPatch) -> None:
@@ -125,7 +126,7 @@ def take_any_code_of_the_person(patch: pytest.MonkeyPatch) -> None:
 
     patch.setattr(challenges, "newest", newest)
     # Whose code it was is what the machine must notice: a code typed into an attempt that it was not sent to.
-    answer = service.answer
+    answer = flow.answer
 
     def watched(attempt: Any, kind: Any, typed: str, *, now: datetime) -> Any:
         outcome = answer(attempt, kind, typed, now=now)
@@ -133,7 +134,7 @@ def take_any_code_of_the_person(patch: pytest.MonkeyPatch) -> None:
         assert not spent.exists(), "a code opened another attempt"
         return outcome
 
-    patch.setattr(service, "answer", watched)
+    patch.setattr(flow, "answer", watched)
 
 
 def forget_the_row(patch: pytest.MonkeyPatch) -> None:
@@ -143,7 +144,7 @@ def forget_the_row(patch: pytest.MonkeyPatch) -> None:
         if kind is not EventKind.SIGN_IN_ALLOWED:
             record(kind, **named)
 
-    patch.setattr(service, "record", forgetful)
+    patch.setattr(flow, "record", forgetful)
 
 
 def write_the_row_twice(patch: pytest.MonkeyPatch) -> None:
@@ -153,7 +154,7 @@ def write_the_row_twice(patch: pytest.MonkeyPatch) -> None:
         for _ in range(2 if kind is EventKind.SIGN_IN_ALLOWED else 1):
             record(kind, **named)
 
-    patch.setattr(service, "record", eager)
+    patch.setattr(flow, "record", eager)
 
 
 def leave_sessions_open(patch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from aiosipua import SipRequest, parse_sdp
 
 from tests.phones.calling import Reports, call, caller
 from tests.phones.pbx import Pbx, Peer, pbx, peer, sound_at
-from watchword.delivery.sip.carrier import SipCarrier
+from watchword.messaging.gateways.sip.gateway import SipCarrier
 
 
 @asynccontextmanager

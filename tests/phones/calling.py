@@ -11,9 +11,9 @@ from uuid import uuid4
 
 from tests.phones.pbx import Pbx
 from watchword.core.policy import Way
-from watchword.delivery.channel import Outgoing, Report, Result
-from watchword.delivery.sip.carrier import SipCarrier
-from watchword.delivery.sip.wishes import SipWishes
+from watchword.messaging.gateway import Outgoing, Report, Result
+from watchword.messaging.gateways.sip.config import SipWishes
+from watchword.messaging.gateways.sip.gateway import SipCarrier
 
 NUMBER = "+4915112345678"
 CODE = "493027"

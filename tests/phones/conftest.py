@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from tests.delivery.test_voice_sound import wav
+from tests.messaging.test_voice_audio import wav
 from tests.phones.http_benches import phones_file, phones_of
 from tests.world import World
-from watchword.delivery.voice import speech
+from watchword.messaging.voice import tts
 
 
 @pytest.fixture
@@ -28,5 +28,5 @@ def site(settings: Any, world: World) -> Client:
 @pytest.fixture
 def quick_voice(monkeypatch: pytest.MonkeyPatch) -> None:
     """A synthesiser that says everything in a tenth of a second, and is there on every machine."""
-    monkeypatch.setattr(speech, "is_available", lambda: True)
-    monkeypatch.setattr(speech, "speak", lambda _words, _language: wav(b"\1\0" * 800))
+    monkeypatch.setattr(tts, "is_available", lambda: True)
+    monkeypatch.setattr(tts, "speak", lambda _words, _language: wav(b"\1\0" * 800))

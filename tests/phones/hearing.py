@@ -9,9 +9,9 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from watchword.delivery.texts import Said
-from watchword.delivery.voice import sound
-from watchword.delivery.voice.prompts import Prompts
+from watchword.messaging.content.sms import Said
+from watchword.messaging.voice import audio
+from watchword.messaging.voice.prompts import Prompts
 
 SURE = 0.85
 """Of a correlation of 1 for the very same samples; another digit in the same voice stays far below."""
@@ -51,8 +51,8 @@ def places_of(said: Said, recording: array[int], language: str = "en") -> list[H
         best = int(likeness.argmax())
         if likeness[best] < SURE:
             break
-        places.append(Heard(best / sound.RATE, said.name, float(likeness[best])))
-        likeness[max(best - sound.RATE // 4, 0) : best + sound.RATE // 4] = 0
+        places.append(Heard(best / audio.RATE, said.name, float(likeness[best])))
+        likeness[max(best - audio.RATE // 4, 0) : best + audio.RATE // 4] = 0
     return sorted(places, key=lambda one: one.at)
 
 
@@ -60,7 +60,7 @@ def likeness_of(said: bytes, recording: array[int]) -> tuple[float, float]:
     """Return how much a recording holds of some telephone sound, 0 to 1, and at which second it begins."""
     likeness = _likeness(_through_the_line(said), np.asarray(recording, dtype=np.float64))
     best = int(likeness.argmax())
-    return float(likeness[best]), best / sound.RATE
+    return float(likeness[best]), best / audio.RATE
 
 
 @cache

@@ -13,14 +13,14 @@ import pytest
 
 from tests.environment import KEYS
 from tests.phones.provider import ACCOUNT, TOKEN, Provider
-from watchword.config.phones import kinds, seal
+from watchword.config.phones_file import kinds, seal
 from watchword.core.keyring import KeyRing
 from watchword.core.policy import Way
-from watchword.delivery.channel import DeliveryFailed, Outgoing
-from watchword.delivery.http_gateway.addresses import addresses_of
-from watchword.delivery.http_gateway.carrier import HttpCarrier
-from watchword.delivery.http_gateway.wishes import HttpWishes
-from watchword.delivery.phones_file import Phones, read_phones
+from watchword.messaging.config_file import Phones, read_phones
+from watchword.messaging.gateway import DeliveryFailed, Outgoing
+from watchword.messaging.gateways.http.callback_urls import addresses_of
+from watchword.messaging.gateways.http.config import HttpWishes
+from watchword.messaging.gateways.http.gateway import HttpCarrier
 
 NUMBER = "+4915112345678"
 PRESETS = ("twilio-messages", "vonage-sms", "46elks", "telnyx", "http")
@@ -66,8 +66,8 @@ def phones_file(kind: str, base: str, *, name: str = "one", more: str = "") -> s
 
 def phones_of(text: str) -> Phones:
     """Return what a phones file says, which must be right."""
-    from watchword.config.phones import open_secret
-    from watchword.delivery.sim_check import SimWishes
+    from watchword.config.phones_file import open_secret
+    from watchword.messaging.gateways.sim_swap import SimWishes
 
     read = read_phones(text, kinds(), lambda value: open_secret(value, RING), SimWishes)
     assert read.problems == ()

@@ -143,8 +143,8 @@ async def kamailio(folder: Path, *, port: int | None = None, asks_twice: bool = 
 
 
 async def _is_there(port: int) -> None:
-    from watchword.delivery.sip.presence import Presence
-    from watchword.delivery.sip.wishes import SipWishes
+    from watchword.messaging.gateways.sip.config import SipWishes
+    from watchword.messaging.gateways.sip.registration import Presence
 
     presence = Presence("probe", SipWishes(host="127.0.0.1", port=port), moved=lambda _call: None)
     keeping = asyncio.create_task(presence.keep(lambda _call_id: None))

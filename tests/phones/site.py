@@ -50,7 +50,7 @@ class PhoneSite:
     def start(self, *names: str) -> None:
         """Start processes and wait until they answer."""
         for name in names:
-            words = [sys.executable, "-m", "watchword.config.command", "serve", name]
+            words = [sys.executable, "-m", "watchword.cli.main", "serve", name]
             if name == WEB:
                 words += ["--listen", f"127.0.0.1:{self.port}"]
             with self._log(name).open("wb") as log:

@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 from aiosipua import SipRequest, parse_sdp
 
-from tests.delivery.test_voice_sound import wav
+from tests.messaging.test_voice_audio import wav
 from tests.phones.calling import NUMBER, Reports, call, caller, is_idle, run
 from tests.phones.pbx import HOST, Pbx, Peer, key_packet, pbx, peer, sound_at
 from tests.phones.smsc import free_even_port
-from watchword.delivery.channel import DeliveryFailed, Result
-from watchword.delivery.sip import presence
-from watchword.delivery.sip.carrier import SipCarrier
-from watchword.delivery.sip.conversation import Conversation
-from watchword.delivery.voice import speech
+from watchword.messaging.gateway import DeliveryFailed, Result
+from watchword.messaging.gateways.sip import registration
+from watchword.messaging.gateways.sip.call_flow import Conversation
+from watchword.messaging.gateways.sip.gateway import SipCarrier
+from watchword.messaging.voice import tts
 
 CHALLENGE = 'Digest realm="pbx.example", nonce="n1", qop="auth", algorithm=MD5'
 
@@ -27,8 +27,8 @@ CHALLENGE = 'Digest realm="pbx.example", nonce="n1", qop="auth", algorithm=MD5'
 @pytest.fixture(autouse=True)
 def voice(monkeypatch: pytest.MonkeyPatch) -> None:
     """Speak without a synthesiser, and briefly."""
-    monkeypatch.setattr(speech, "is_available", lambda: True)
-    monkeypatch.setattr(speech, "speak", lambda _words, _language: wav(b"\1\0" * 800))
+    monkeypatch.setattr(tts, "is_available", lambda: True)
+    monkeypatch.setattr(tts, "speak", lambda _words, _language: wav(b"\1\0" * 800))
 
 
 @asynccontextmanager
@@ -341,9 +341,9 @@ def test_calls_to_us_are_declined_and_nothing_is_kept_of_them() -> None:
 
 
 def test_a_telephone_system_that_moved_to_another_address_is_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(presence, "ANSWER_SECONDS", 0.3)
-    monkeypatch.setattr(presence, "ASK_EVERY_SECONDS", 0.1)
-    monkeypatch.setattr(presence, "FIRST_PAUSE_SECONDS", 0.1)
+    monkeypatch.setattr(registration, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(registration, "ASK_EVERY_SECONDS", 0.1)
+    monkeypatch.setattr(registration, "FIRST_PAUSE_SECONDS", 0.1)
     addresses = ["127.0.0.2", "127.0.0.3"]
 
     async def found(_loop: object, _host: str, port: int, **_more: object) -> list[Any]:

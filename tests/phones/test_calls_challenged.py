@@ -11,7 +11,7 @@ from aiosipua.headers import parse_auth
 from tests.phones.calling import call, caller, run, sign_off
 from tests.phones.pbx import pbx, peer, sound_at
 from tests.phones.test_smpp_links import until
-from watchword.delivery.channel import DeliveryFailed, Result
+from watchword.messaging.gateway import DeliveryFailed, Result
 
 pytestmark = pytest.mark.usefixtures("quick_voice")
 

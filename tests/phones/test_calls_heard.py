@@ -12,10 +12,10 @@ from tests.phones import baresip as telephones
 from tests.phones.baresip import Baresip, baresip
 from tests.phones.calling import CODE, NUMBER, call, caller, is_idle, run
 from tests.phones.hearing import digits_in, places_of
-from watchword.delivery.channel import Result
-from watchword.delivery.sip import conversation
-from watchword.delivery.texts import Said
-from watchword.delivery.words import WORDS, words_of
+from watchword.messaging.content.sms import Said
+from watchword.messaging.content.translations import WORDS, words_of
+from watchword.messaging.gateway import Result
+from watchword.messaging.gateways.sip import call_flow
 
 pytestmark = [
     pytest.mark.scenario,
@@ -78,7 +78,7 @@ def test_key_1_says_it_again_from_the_beginning(tmp_path: Path) -> None:
 
 def test_fld_07_nothing_is_left_on_an_answering_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It picks up, talks, records what it hears to the end, and presses nothing."""
-    monkeypatch.setattr(conversation, "WAIT_SECONDS", 0.3)
+    monkeypatch.setattr(call_flow, "WAIT_SECONDS", 0.3)
     greeting = tmp_path / "greeting.wav"
     speak("You have reached the voice mail of Alice. Please leave a message after the tone.", greeting)
 
@@ -92,7 +92,7 @@ def test_fld_07_nothing_is_left_on_an_answering_machine(tmp_path: Path, monkeypa
             await phone.wait_for("CALL_CLOSED")
             assert reports.results == [Result.DELIVERED, Result.VOICEMAIL]
             assert digits_in(phone.heard()) == ""
-            assert heard_words(phone, "press_one") == conversation.ROUNDS
+            assert heard_words(phone, "press_one") == call_flow.ROUNDS
             assert heard_words(phone, "code") == 0
 
     run(play)
@@ -228,17 +228,17 @@ def test_a_caller_that_stops_hangs_up(tmp_path: Path) -> None:
 
 def speak(words: str, path: Path) -> None:
     """Say something as a voice of this machine into a file that baresip can play."""
-    from watchword.delivery.voice import sound, speech
+    from watchword.messaging.voice import audio, tts
 
-    pcm = sound.from_wav(speech.speak(words))
-    telephones.write_wav(path, pcm + sound.silence(60))
+    pcm = audio.from_wav(tts.speak(words))
+    telephones.write_wav(path, pcm + audio.silence(60))
 
 
 def test_the_decoder_finds_no_digits_where_none_are_spoken(tmp_path: Path) -> None:
     """The check of the check: sentences hold no digits, and another code is heard as another code."""
     from array import array
 
-    from watchword.delivery.voice.prompts import Prompts
+    from watchword.messaging.voice.prompts import Prompts
 
     for language, words in WORDS.items():
         pcm = Prompts().sound_of([Said("greeting", words.greeting), Said("fraud", words.fraud_key)], language)

@@ -12,9 +12,9 @@ from tests.phones.calling import call, caller, is_idle, run, sign_off
 from tests.phones.pbx import pbx, peer, sound_at
 from tests.phones.smsc import free_even_port
 from tests.phones.test_smpp_links import until
-from watchword.delivery.channel import DeliveryFailed, Result
-from watchword.delivery.sip import presence
-from watchword.delivery.sip.wishes import Keepalive
+from watchword.messaging.gateway import DeliveryFailed, Result
+from watchword.messaging.gateways.sip import registration
+from watchword.messaging.gateways.sip.config import Keepalive
 
 OTHER_HOST = "127.0.0.2"
 
@@ -112,7 +112,7 @@ def test_behind_a_translator_the_address_that_the_telephone_system_sees_is_told(
 
 
 def test_an_address_that_changes_while_we_are_registered_is_told_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(presence, "ASK_EVERY_SECONDS", 0.1)
+    monkeypatch.setattr(registration, "ASK_EVERY_SECONDS", 0.1)
 
     async def play() -> None:
         async with pbx() as system, caller(system.port, register=True) as (carrier, _reports):
@@ -179,8 +179,8 @@ def test_a_trunk_of_several_machines_may_hang_up_from_another_one() -> None:
 
 
 def test_a_trunk_that_ignores_options_is_used_where_the_file_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(presence, "ANSWER_SECONDS", 0.3)
-    monkeypatch.setattr(presence, "ASK_EVERY_SECONDS", 0.1)
+    monkeypatch.setattr(registration, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(registration, "ASK_EVERY_SECONDS", 0.1)
 
     async def play() -> None:
         async with pbx() as system:

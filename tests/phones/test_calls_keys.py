@@ -10,8 +10,8 @@ from tests.phones.answered import answered, rtp_port
 from tests.phones.calling import call, caller, is_idle, run
 from tests.phones.pbx import HOST, key_packet, pbx, peer, sound_at
 from tests.phones.test_smpp_links import until
-from watchword.delivery.channel import DeliveryFailed, Result
-from watchword.delivery.sip.wishes import Keys
+from watchword.messaging.gateway import DeliveryFailed, Result
+from watchword.messaging.gateways.sip.config import Keys
 
 pytestmark = pytest.mark.usefixtures("quick_voice")
 

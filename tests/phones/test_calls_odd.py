@@ -9,9 +9,9 @@ import pytest
 from tests.phones import sipp as telephones
 from tests.phones.calling import call, caller, is_idle, run
 from tests.phones.sipp import G711, KEYS, says, sipp, takes, waits
-from watchword.delivery.channel import DeliveryFailed, Result
-from watchword.delivery.sip import carrier as module
-from watchword.delivery.sip import conversation
+from watchword.messaging.gateway import DeliveryFailed, Result
+from watchword.messaging.gateways.sip import call_flow
+from watchword.messaging.gateways.sip import gateway as module
 
 pytestmark = [
     pytest.mark.scenario,
@@ -137,8 +137,8 @@ def test_a_telephone_that_sends_no_sound_at_all_is_hung_up_in_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It answers and is silent: no RTP comes, and no key."""
-    monkeypatch.setattr(conversation, "WAIT_SECONDS", 0.2)
-    monkeypatch.setattr(conversation, "ROUNDS", 1)
+    monkeypatch.setattr(call_flow, "WAIT_SECONDS", 0.2)
+    monkeypatch.setattr(call_flow, "ROUNDS", 1)
 
     async def play() -> None:
         steps = (*ENDS_QUICKLY, says(200, sound=G711, until_ack=True), takes("ACK"), takes("BYE"), says(200))

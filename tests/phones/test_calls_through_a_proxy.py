@@ -16,9 +16,9 @@ from tests.phones.calling import CODE, NUMBER, Reports, call, caller, is_idle, r
 from tests.phones.hearing import digits_in
 from tests.phones.kamailio import DOMAIN, PASSWORD, Kamailio, kamailio
 from tests.phones.smsc import free_port
-from watchword.delivery.channel import DeliveryFailed, Result
-from watchword.delivery.sip import carrier as module
-from watchword.delivery.sip.carrier import SipCarrier
+from watchword.messaging.gateway import DeliveryFailed, Result
+from watchword.messaging.gateways.sip import gateway as module
+from watchword.messaging.gateways.sip.gateway import SipCarrier
 
 WHY_NOT = telephones.why_not_here() or proxies.why_not_here()
 pytestmark = [pytest.mark.scenario, pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)]
@@ -123,11 +123,11 @@ def test_a_proxy_and_the_telephone_system_behind_it_are_both_shown_who_we_are(tm
 
 
 def test_a_proxy_that_goes_and_comes_back_is_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from watchword.delivery.sip import presence
+    from watchword.messaging.gateways.sip import registration
 
-    monkeypatch.setattr(presence, "ASK_EVERY_SECONDS", 0.2)
-    monkeypatch.setattr(presence, "ANSWER_SECONDS", 0.5)
-    monkeypatch.setattr(presence, "LONGEST_PAUSE_SECONDS", 0.5)
+    monkeypatch.setattr(registration, "ASK_EVERY_SECONDS", 0.2)
+    monkeypatch.setattr(registration, "ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(registration, "LONGEST_PAUSE_SECONDS", 0.5)
 
     async def play() -> None:
         port = free_port()

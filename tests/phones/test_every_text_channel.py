@@ -18,14 +18,14 @@ from tests.phones.provider import BAD_NUMBER, provider
 from tests.phones.smsc import Smsc, free_port
 from tests.phones.test_kannel import carrier_to
 from watchword.core.policy import Way
-from watchword.delivery import texts
-from watchword.delivery.channel import Carrier, DeliveryFailed, Handed, Outgoing, Result
-from watchword.delivery.http_gateway.addresses import addresses_of
-from watchword.delivery.http_gateway.carrier import HttpCarrier
-from watchword.delivery.simulator.channel import SimulatorChannel
-from watchword.delivery.simulator.models import Arrival
-from watchword.delivery.smpp.carrier import SmppCarrier
-from watchword.delivery.smpp.wishes import SmppWishes
+from watchword.messaging.content import sms
+from watchword.messaging.gateway import Carrier, DeliveryFailed, Handed, Outgoing, Result
+from watchword.messaging.gateways.http.callback_urls import addresses_of
+from watchword.messaging.gateways.http.gateway import HttpCarrier
+from watchword.messaging.gateways.simulator.gateway import SimulatorChannel
+from watchword.messaging.gateways.simulator.models import Arrival
+from watchword.messaging.gateways.smpp.config import SmppWishes
+from watchword.messaging.gateways.smpp.gateway import SmppCarrier
 
 type Arrived = Callable[[int], set[tuple[str, str]]]
 """Waits for so many texts and returns the numbers, and what was read there."""
@@ -158,7 +158,7 @@ def test_what_is_accepted_arrives_with_its_number_and_every_letter(bench: Bench)
     assert all(one.reference for one in handed)
     assert len({one.reference for one in handed}) == len(handed)
     assert {one.result for one in handed} == {Result.SENT}
-    assert bench.arrived(5) == {(message.number, texts.text_of(message)) for message in messages}
+    assert bench.arrived(5) == {(message.number, sms.text_of(message)) for message in messages}
 
 
 @pytest.mark.parametrize("bench", ALL, indirect=True)
@@ -171,7 +171,7 @@ def test_a_number_that_is_refused_is_told_apart_and_the_next_one_arrives(bench: 
         assert not caught.value.maybe_taken
     message = outgoing("777777")
     bench.send(message)
-    assert bench.arrived(1) == {(message.number, texts.text_of(message))}
+    assert bench.arrived(1) == {(message.number, sms.text_of(message))}
 
 
 def test_a_carrier_can_be_stopped_that_never_started_well() -> None:

@@ -16,22 +16,23 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from tests.delivery.test_courier import FakeCarrier, carry, result_of, waiting
 from tests.doors.web.test_code_on_its_way import let_pass
 from tests.doors.web.test_pages import at_password
+from tests.messaging.test_dispatcher import FakeCarrier, carry, result_of, waiting
 from tests.pages import text
 from tests.phones.http_benches import opened, outgoing, phones_file, phones_of, run, wishes_of
 from tests.phones.provider import Mood, Provider, provider
 from tests.phones.smsc import free_port
 from tests.world import World
 from watchword.core.policy import Way
-from watchword.delivery import choosing, desk, queue, receipts, routing
-from watchword.delivery.channel import DeliveryFailed, Report, Result
-from watchword.delivery.choosing import Measured, Route
-from watchword.delivery.http_gateway.addresses import addresses_of
-from watchword.delivery.http_gateway.carrier import HttpCarrier
-from watchword.delivery.models import Delivery, Handover, Waiting
-from watchword.delivery.receipts import Outcome
+from watchword.messaging import send
+from watchword.messaging.gateway import DeliveryFailed, Report, Result
+from watchword.messaging.gateways.http.callback_urls import addresses_of
+from watchword.messaging.gateways.http.gateway import HttpCarrier
+from watchword.messaging.models import Delivery, Handover, Waiting
+from watchword.messaging.worker import delivery_receipts, outbox, persistence, route_selection
+from watchword.messaging.worker.delivery_receipts import Outcome
+from watchword.messaging.worker.route_selection import Measured, Route
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def gateways(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
         slow = phones_file("vonage-sms", silent.base, name="slow")
         calls = phones_file("twilio-calls", silent.base, name="calls")
         settings.WATCHWORD_PHONES = phones_of(f"{dead}\n{slow}\n{calls}")
-        monkeypatch.setattr(routing, "all_channels", lambda: (queue.QueueChannel(),))
+        monkeypatch.setattr(send, "all_channels", lambda: (outbox.QueueChannel(),))
         yield silent
 
 
@@ -88,7 +89,7 @@ def test_fld_12_after_twenty_seconds_without_a_receipt_a_call_is_offered(
     at_password(client, world.alice.sign_in_name)
     client.post("/sign-in/password/", {"answer": world.passwords["alice"]})
     delivery = Delivery.objects.get()
-    routing.note_result(delivery.pk, Result.SENT, now=timezone.now(), channel="slow", reference="SM1")
+    send.note_result(delivery.pk, Result.SENT, now=timezone.now(), channel="slow", reference="SM1")
     assert not client.get("/sign-in/state/").json()["late"]
     let_pass(31)
     assert client.get("/sign-in/state/").json()["late"]
@@ -103,8 +104,8 @@ def test_fld_12_after_twenty_seconds_without_a_receipt_a_call_is_offered(
 def test_fld_12_a_gateway_in_trouble_is_followed_by_another_carrier(
     world: World, monkeypatch: pytest.MonkeyPatch, mood: Mood
 ) -> None:
-    monkeypatch.setattr("watchword.delivery.courier.UNSURE_SECONDS", 0.1)
-    monkeypatch.setattr("watchword.delivery.courier.PAUSES", (0.0,) * 5)
+    monkeypatch.setattr("watchword.messaging.worker.dispatcher.UNSURE_SECONDS", 0.1)
+    monkeypatch.setattr("watchword.messaging.worker.dispatcher.PAUSES", (0.0,) * 5)
     with provider(mood) as one:
         http = HttpCarrier("http", wishes_of("twilio-messages", one.base), addresses=addresses_of)
         good, delivery = FakeCarrier("good"), waiting(world)
@@ -120,15 +121,17 @@ def test_fld_12_traffic_leaves_a_gateway_that_says_yes_and_drops(world: World) -
     for channel in ("lying", "honest"):
         for number in range(40):
             delivery = waiting(world)
-            receipts.note_outcomes([Outcome(delivery.pk, channel, Result.SENT, "DE", f"{channel}{number}")], now=then)
+            delivery_receipts.note_outcomes(
+                [Outcome(delivery.pk, channel, Result.SENT, "DE", f"{channel}{number}")], now=then
+            )
             if channel == "honest":
-                receipts.note_reports([Report(channel, f"{channel}{number}", Result.DELIVERED)], now=now)
-    seen = desk.measure(["lying", "honest"], now)
+                delivery_receipts.note_reports([Report(channel, f"{channel}{number}", Result.DELIVERED)], now=now)
+    seen = persistence.measure(["lying", "honest"], now)
     assert seen.measured["lying", "DE"] == Measured(40, 0)
     assert seen.measured["honest", "DE"] == Measured(40, 40)
     routes = [Route(name, frozenset({Way.TEXT})) for name in ("lying", "honest")]
     first = Counter(
-        choosing.order(
+        route_selection.order(
             routes,
             way=Way.TEXT,
             number="+4915112345678",
@@ -150,9 +153,9 @@ def test_fld_12_codes_that_were_typed_count_where_receipts_never_come(world: Wor
     for number in range(10):
         delivery = waiting(world)
         outcome = Outcome(delivery.pk, "quiet", Result.SENT, "DE", f"q{number}")
-        receipts.note_outcomes([outcome], now=now - timedelta(minutes=5))
+        delivery_receipts.note_outcomes([outcome], now=now - timedelta(minutes=5))
         Delivery.objects.filter(pk=delivery.pk).update(entered_at=now)
-    assert desk.measure(["quiet"], now).measured["quiet", "DE"] == Measured(10, 10)
+    assert persistence.measure(["quiet"], now).measured["quiet", "DE"] == Measured(10, 10)
     assert Handover.objects.filter(result=Result.SENT).count() == 10
 
 

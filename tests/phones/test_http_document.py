@@ -7,11 +7,11 @@ import re
 from pathlib import Path
 
 from tests.phones.http_benches import RING
-from watchword.config.phones import kinds, open_secret, seal
-from watchword.delivery.http_gateway import presets
-from watchword.delivery.http_gateway.wishes import FIELDS, HttpWishes, ReceiptWishes, Scheme
-from watchword.delivery.phones_file import read_phones
-from watchword.delivery.sim_check import SimWishes
+from watchword.config.phones_file import kinds, open_secret, seal
+from watchword.messaging.config_file import read_phones
+from watchword.messaging.gateways.http import presets
+from watchword.messaging.gateways.http.config import FIELDS, HttpWishes, ReceiptWishes, Scheme
+from watchword.messaging.gateways.sim_swap import SimWishes
 
 PAGE = (Path(__file__).parents[2] / "docs/operating/phones-http.md").read_text()
 

@@ -17,12 +17,12 @@ from tests.phones.http_benches import failure_of, opened, outgoing, run, wishes_
 from tests.phones.provider import Mood, provider
 from tests.phones.smsc import free_port
 from tests.phones.tls import Authority, in_front_of
-from watchword.delivery.channel import DeliveryFailed, Result
-from watchword.delivery.http_gateway import carrier as carrier_module
-from watchword.delivery.http_gateway import safe_http
-from watchword.delivery.http_gateway.addresses import addresses_of
-from watchword.delivery.http_gateway.carrier import HttpCarrier
-from watchword.delivery.http_gateway.safe_http import Answer, NoAnswer, NotAllowed, SafeClient, is_public
+from watchword.messaging.gateway import DeliveryFailed, Result
+from watchword.messaging.gateways.http import client as http_client
+from watchword.messaging.gateways.http import gateway as carrier_module
+from watchword.messaging.gateways.http.callback_urls import addresses_of
+from watchword.messaging.gateways.http.client import Answer, NoAnswer, NotAllowed, SafeClient, is_public
+from watchword.messaging.gateways.http.gateway import HttpCarrier
 
 
 @pytest.mark.parametrize(
@@ -250,7 +250,7 @@ def test_a_name_with_one_address_inside_is_refused_whole(monkeypatch: pytest.Mon
             await client.ask("GET", f"http://names.example:{one.port}/", headers={}, content=b"", seconds=2)
         await client.close()
 
-    monkeypatch.setattr(safe_http, "resolve", two)
+    monkeypatch.setattr(http_client, "resolve", two)
     with provider() as one:
         run(play)
         assert one.requests == []
@@ -275,7 +275,7 @@ def test_a_name_that_changes_its_mind_leads_nowhere_else(monkeypatch: pytest.Mon
         for expected in (NotAllowed, NotAllowed):
             with pytest.raises(expected):
                 await client.ask("GET", "http://names.example/", headers={}, content=b"", seconds=2)
-        monkeypatch.setattr(safe_http, "is_public", lambda address: address == "203.0.113.1")
+        monkeypatch.setattr(http_client, "is_public", lambda address: address == "203.0.113.1")
         asked.clear()
         with pytest.raises(NoAnswer):
             await client.ask("GET", "http://names.example/", headers={}, content=b"", seconds=2)
@@ -283,7 +283,7 @@ def test_a_name_that_changes_its_mind_leads_nowhere_else(monkeypatch: pytest.Mon
         assert connected == ["203.0.113.1"]
         await client.close()
 
-    monkeypatch.setattr(safe_http, "resolve", rebinding)
+    monkeypatch.setattr(http_client, "resolve", rebinding)
     monkeypatch.setattr(httpcore.AnyIOBackend, "connect_tcp", connect)
     run(play)
 
@@ -301,7 +301,7 @@ def status_of_a_name(addresses: list[str], monkeypatch: pytest.MonkeyPatch, *, s
         await client.close()
 
     answers: list[Answer] = []
-    monkeypatch.setattr(safe_http, "resolve", resolved)
+    monkeypatch.setattr(http_client, "resolve", resolved)
     with provider() as one:
         run(play)
     return answers[0].status

@@ -13,13 +13,13 @@ import pytest
 
 from tests.phones.http_benches import NUMBER, PRESETS, opened, outgoing, phones_file, run, wishes_of
 from tests.phones.provider import ACCOUNT, BAD_NUMBER, BLOCKED_NUMBER, TOKEN, Mood, Provider, Request, provider
-from watchword.config.phones import kinds
+from watchword.config.phones_file import kinds
 from watchword.core.policy import Way
-from watchword.delivery import texts
-from watchword.delivery.channel import DeliveryFailed, Outgoing, Result
-from watchword.delivery.http_gateway import receipts
-from watchword.delivery.http_gateway.addresses import addresses_of
-from watchword.delivery.phones_file import read_phones
+from watchword.messaging.config_file import read_phones
+from watchword.messaging.content import sms
+from watchword.messaging.gateway import DeliveryFailed, Outgoing, Result
+from watchword.messaging.gateways.http import webhooks
+from watchword.messaging.gateways.http.callback_urls import addresses_of
 
 
 def sent(kind: str, message: Outgoing, **more: Any) -> tuple[Request, str, Provider]:
@@ -44,7 +44,7 @@ def test_twilio_messages_is_asked_as_its_messages_resource_wants() -> None:
     assert request.form == {
         "To": NUMBER,
         "From": "+4930123456",
-        "Body": texts.text_of(message),
+        "Body": sms.text_of(message),
         "StatusCallback": addresses_of("one", message.delivery_id)[0],
     }
     assert reference == one.texts[0].name
@@ -85,7 +85,7 @@ def test_vonage_is_asked_as_its_sms_api_wants() -> None:
         "api_secret": TOKEN,
         "from": "Harbour",
         "to": NUMBER.removeprefix("+"),
-        "text": texts.text_of(message),
+        "text": sms.text_of(message),
         "ttl": "20000",
         "callback": addresses_of("one", message.delivery_id)[0],
     }
@@ -107,7 +107,7 @@ def test_46elks_is_asked_as_its_documentation_says() -> None:
     assert request.form == {
         "from": "Harbour",
         "to": NUMBER,
-        "message": texts.text_of(message),
+        "message": sms.text_of(message),
         "whendelivered": addresses_of("one", message.delivery_id)[0],
         "dontlog": "message",
     }
@@ -122,7 +122,7 @@ def test_telnyx_is_asked_as_its_documentation_says() -> None:
     assert request.json == {
         "from": "+4930123456",
         "to": NUMBER,
-        "text": texts.text_of(message),
+        "text": sms.text_of(message),
         "webhook_url": addresses_of("one", message.delivery_id)[0],
     }
     assert reference == one.texts[0].name
@@ -138,7 +138,7 @@ def test_a_template_of_ones_own_is_asked_as_it_is_written() -> None:
     assert request.headers["idempotency-key"] == str(message.delivery_id)
     assert request.json == {
         "to": {"number": NUMBER},
-        "parts": [texts.text_of(message)],
+        "parts": [sms.text_of(message)],
         "tell": addresses_of("one", message.delivery_id)[0],
         "urgent": True,
         "lives": 5,
@@ -192,8 +192,8 @@ def test_a_receipt_is_read_as_the_provider_writes_it(
         "X-Twilio-Signature": Provider().signature(url, says) if is_form else "",
         "X-Nobody-Signature": "sha256=" + hmac.new(TOKEN.encode(), body, hashlib.sha256).hexdigest(),
     }
-    assert receipts.is_genuine(wishes, url=url, headers=signed, body=body, is_form=is_form, now=datetime.now(UTC))
-    assert receipts.result_of(wishes, url=url, body=body, is_form=is_form) is result
+    assert webhooks.is_genuine(wishes, url=url, headers=signed, body=body, is_form=is_form, now=datetime.now(UTC))
+    assert webhooks.result_of(wishes, url=url, body=body, is_form=is_form) is result
 
 
 @pytest.mark.parametrize(
@@ -284,6 +284,6 @@ def test_a_secret_in_clear_is_refused_and_not_quoted() -> None:
 
 def _only_sealed(text: str) -> str:
     from tests.phones.http_benches import RING
-    from watchword.config.phones import open_secret
+    from watchword.config.phones_file import open_secret
 
     return open_secret(text, RING)

@@ -15,10 +15,10 @@ from tests.phones.site import PHONES, WEB, PhoneSite
 from tests.scenarios.mail.site import wait_until
 from tests.world import ALICES_NUMBER, World, make_world
 from watchword.core.policy import Way
-from watchword.delivery import queue
-from watchword.delivery.budget import telephone_of
-from watchword.delivery.channel import Outgoing, Result
-from watchword.delivery.models import Delivery, Handover, Waiting
+from watchword.messaging.gateway import Outgoing, Result
+from watchword.messaging.limits.counters import telephone_of
+from watchword.messaging.models import Delivery, Handover, Waiting
+from watchword.messaging.worker import outbox
 
 pytestmark = pytest.mark.scenario
 
@@ -56,7 +56,7 @@ def queued(world: World, way: Way) -> Delivery:
         changed_at=now,
     )
     not_after = outgoing().not_after
-    queue.put(Outgoing(delivery.pk, way, ALICES_NUMBER, "", "493027", "Harbour & Hill", "x.ex", not_after=not_after))
+    outbox.put(Outgoing(delivery.pk, way, ALICES_NUMBER, "", "493027", "Harbour & Hill", "x.ex", not_after=not_after))
     return delivery
 
 

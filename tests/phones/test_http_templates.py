@@ -12,11 +12,11 @@ import pytest
 from tests.phones.http_benches import failure_of, outgoing, run
 from tests.phones.provider import provider
 from watchword.core.policy import Way
-from watchword.delivery.channel import DeliveryFailed
-from watchword.delivery.http_gateway.addresses import addresses_of
-from watchword.delivery.http_gateway.carrier import HttpCarrier, coding_of
-from watchword.delivery.http_gateway.templates import fill, look_up
-from watchword.delivery.http_gateway.wishes import FIELDS, HttpWishes, ReceiptWishes
+from watchword.messaging.gateway import DeliveryFailed
+from watchword.messaging.gateways.http.callback_urls import addresses_of
+from watchword.messaging.gateways.http.config import FIELDS, HttpWishes, ReceiptWishes
+from watchword.messaging.gateways.http.gateway import HttpCarrier, coding_of
+from watchword.messaging.gateways.http.request_templates import fill, look_up
 
 VALUES = dict.fromkeys(FIELDS, "x") | {"number": "+49", "reference": "r"}
 

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from tests.phones.http_benches import outgoing, run
-from watchword.delivery.channel import DeliveryFailed, Result
-from watchword.delivery.http_gateway.addresses import addresses_of
-from watchword.delivery.http_gateway.carrier import HttpCarrier
-from watchword.delivery.http_gateway.patterns import first_group, matches
-from watchword.delivery.http_gateway.wishes import HttpWishes
+from watchword.messaging.gateway import DeliveryFailed, Result
+from watchword.messaging.gateways.http.callback_urls import addresses_of
+from watchword.messaging.gateways.http.config import HttpWishes
+from watchword.messaging.gateways.http.gateway import HttpCarrier
+from watchword.messaging.gateways.http.patterns import first_group, matches
 
 JASMIN: dict[str, Any] = {"success_pattern": "^Success", "reference_pattern": '"([^"]+)"'}
 PLAIN: dict[str, Any] = {

@@ -16,16 +16,17 @@ from tests.phones.site import PHONES, WEB, PhoneSite
 from tests.phones.smsc import Smsc, free_port
 from tests.scenarios.mail.site import wait_until
 from tests.world import ALICES_NUMBER, World, make_world
-from watchword.config.phones import seal
+from watchword.config.phones_file import seal
 from watchword.core.policy import Way
-from watchword.delivery import queue, texts
-from watchword.delivery.budget import telephone_of
-from watchword.delivery.channel import Outgoing, Result
-from watchword.delivery.http_gateway.addresses import addresses_of
-from watchword.delivery.http_gateway.carrier import HttpCarrier, coding_of
-from watchword.delivery.http_gateway.safe_http import SafeClient
-from watchword.delivery.http_gateway.templates import fill
-from watchword.delivery.models import Delivery, Handover, Waiting
+from watchword.messaging.content import sms
+from watchword.messaging.gateway import Outgoing, Result
+from watchword.messaging.gateways.http.callback_urls import addresses_of
+from watchword.messaging.gateways.http.client import SafeClient
+from watchword.messaging.gateways.http.gateway import HttpCarrier, coding_of
+from watchword.messaging.gateways.http.request_templates import fill
+from watchword.messaging.limits.counters import telephone_of
+from watchword.messaging.models import Delivery, Handover, Waiting
+from watchword.messaging.worker import outbox
 
 pytestmark = [pytest.mark.scenario, pytest.mark.skipif(bool(gateway.why_not_here()), reason=gateway.why_not_here())]
 
@@ -75,7 +76,7 @@ def test_texts_in_both_alphabets_arrive_at_the_fake_smsc_letter_by_letter(tmp_pa
             await carrier.stop()
 
         run(play)
-        sent = (texts.text_of(outgoing()), GSM, CYRILLIC)
+        sent = (sms.text_of(outgoing()), GSM, CYRILLIC)
         assert set(running.wait_for(3)) == {gateway.Text("Harbour", ALICES_NUMBER, words) for words in sent}
 
 
@@ -95,7 +96,7 @@ def test_by_kannel_and_smpp_a_text_arrives_whole(tmp_path: Path) -> None:
                 await carrier.stop()
         assert {(one.sender, one.number) for one in got} == {("Harbour", ALICES_NUMBER.removeprefix("+"))}
         assert {(one.text, one.data_coding) for one in got} == {
-            (texts.text_of(message), 0),
+            (sms.text_of(message), 0),
             (GSM, 0),
             (CYRILLIC, 8),
         }
@@ -121,7 +122,7 @@ def test_fld_13_kannel_keeps_the_time_at_which_a_code_dies_while_no_carrier_is_t
         run(play)
         with PerlSmsc(port, log) as smsc:
             (text,) = smsc.wait_for_texts(1)
-    assert text.words == texts.text_of(outgoing())
+    assert text.words == sms.text_of(outgoing())
     valid_until = datetime.strptime(text.validity[:12], "%y%m%d%H%M%S").replace(tzinfo=UTC)
     assert dies_at - timedelta(minutes=1, seconds=10) <= valid_until <= dies_at
 
@@ -145,7 +146,7 @@ def queued(world: World, code: str) -> Delivery:
         changed_at=now,
     )
     message = outgoing(code)
-    queue.put(
+    outbox.put(
         Outgoing(
             delivery.pk, Way.TEXT, ALICES_NUMBER, "", code, "Harbour & Hill", "x.example", not_after=message.not_after
         )

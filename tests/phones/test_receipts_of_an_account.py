@@ -16,11 +16,11 @@ from tests.environment import KEYS
 from tests.phones.http_benches import phones_of
 from tests.phones.test_webhooks import everything, result, taken
 from tests.world import World
-from watchword.config.phone_commands import phones
+from watchword.cli.phones import phones
 from watchword.core.keyring import KeyRing
-from watchword.delivery.channel import Result
-from watchword.delivery.http_gateway.addresses import addresses_of, channel_path
-from watchword.delivery.models import Receipt
+from watchword.messaging.gateway import Result
+from watchword.messaging.gateways.http.callback_urls import addresses_of, channel_path
+from watchword.messaging.models import Receipt
 
 FORM = "application/x-www-form-urlencoded"
 FILE = """

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from tests.delivery.test_courier import FakeCarrier, carry, result_of, waiting
+from tests.messaging.test_dispatcher import FakeCarrier, carry, result_of, waiting
 from tests.phones.http_benches import NUMBER, outgoing, phones_file, phones_of, run
 from tests.phones.provider import Mood, Provider, provider
 from tests.world import ALICES_NUMBER, World
 from watchword.core.policy import Way
-from watchword.delivery.channel import Claimed, Result
-from watchword.delivery.models import Delivery
-from watchword.delivery.receipts import Changed
-from watchword.delivery.sim_check import SimCheck, SimWishes
+from watchword.messaging.gateway import Claimed, Result
+from watchword.messaging.gateways.sim_swap import SimCheck, SimWishes
+from watchword.messaging.models import Delivery
+from watchword.messaging.worker.delivery_receipts import Changed
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 

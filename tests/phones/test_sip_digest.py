@@ -9,7 +9,7 @@ import pytest
 from aiosipua import SipDigestAuth, SipRequest, SipResponse
 from aiosipua.headers import parse_auth
 
-from watchword.delivery.sip import digest
+from watchword.messaging.gateways.sip import digest
 
 AUTH = SipDigestAuth("Mufasa", "Circle of Life")
 NONCE = "7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v"

@@ -16,15 +16,15 @@ from hypothesis import strategies as st
 from tests.phones.calling import CODE, call, run
 from tests.phones.pbx import key_packet, peer
 from tests.phones.smsc import free_even_port, free_port
-from watchword.delivery.channel import Result
-from watchword.delivery.sip import rtp_ports
-from watchword.delivery.sip import wire as wires
-from watchword.delivery.sip.conversation import Conversation
-from watchword.delivery.sip.line import Line, NoCommonSound
-from watchword.delivery.sip.wire import Wire
-from watchword.delivery.sip.wishes import SipWishes
-from watchword.delivery.texts import Said
-from watchword.delivery.voice.prompts import Prompts
+from watchword.messaging.content.sms import Said
+from watchword.messaging.gateway import Result
+from watchword.messaging.gateways.sip import rtp_ports
+from watchword.messaging.gateways.sip import transactions as wires
+from watchword.messaging.gateways.sip.call_flow import Conversation
+from watchword.messaging.gateways.sip.config import SipWishes
+from watchword.messaging.gateways.sip.media import Line, NoCommonSound
+from watchword.messaging.gateways.sip.transactions import Wire
+from watchword.messaging.voice.prompts import Prompts
 
 
 def request(method: str) -> SipRequest:

@@ -16,11 +16,11 @@ import pytest
 from tests.phones.bare_smsc import BareSmsc
 from tests.phones.smsc import Smsc, free_port, start_smsc
 from watchword.core.policy import Way
-from watchword.delivery import texts
-from watchword.delivery.channel import DeliveryFailed, Outgoing, Report, Result
-from watchword.delivery.smpp import carrier as module
-from watchword.delivery.smpp.carrier import SmppCarrier
-from watchword.delivery.smpp.wishes import SmppWishes
+from watchword.messaging.content import sms
+from watchword.messaging.gateway import DeliveryFailed, Outgoing, Report, Result
+from watchword.messaging.gateways.smpp import gateway as module
+from watchword.messaging.gateways.smpp.config import SmppWishes
+from watchword.messaging.gateways.smpp.gateway import SmppCarrier
 
 
 def outgoing(code: str = "493027", *, words: str = "", number: str = "+4915112345678") -> Outgoing:
@@ -97,7 +97,7 @@ def test_a_text_arrives_and_its_receipt_comes_back() -> None:
 
 def test_a_long_text_in_another_script_arrives_in_parts_that_belong_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """Our own texts fit into one; should a longer one ever be sent, it arrives whole."""
-    monkeypatch.setattr(texts, "text_of", lambda one: one.words)
+    monkeypatch.setattr(sms, "text_of", lambda one: one.words)
 
     async def play() -> None:
         async with Smsc(stat=None) as smsc, bound(smsc) as (carrier, _reports):

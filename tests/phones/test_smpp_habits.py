@@ -9,9 +9,9 @@ import pytest
 from tests.phones.bare_smsc import BareSmsc, bare_smsc, data_sm, deliver_sm, octets, tlv
 from tests.phones.test_smpp import bound, outgoing, run
 from tests.phones.test_smpp_links import until
-from watchword.delivery.channel import DeliveryFailed, Result
-from watchword.delivery.smpp import session
-from watchword.delivery.smpp.wishes import Validity
+from watchword.messaging.gateway import DeliveryFailed, Result
+from watchword.messaging.gateways.smpp import session
+from watchword.messaging.gateways.smpp.config import Validity
 
 NUMBER = "4915112345678"
 

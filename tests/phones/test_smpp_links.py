@@ -15,11 +15,11 @@ from tests.phones.perl_smsc import why_not_here as no_perl
 from tests.phones.smsc import Smsc, free_port, start_smsc
 from tests.phones.test_smpp import Reports, bound, outgoing, run
 from tests.phones.tls import Authority, in_front_of
-from watchword.delivery import texts
-from watchword.delivery.channel import DeliveryFailed, Result
-from watchword.delivery.smpp import carrier as module
-from watchword.delivery.smpp.carrier import SmppCarrier
-from watchword.delivery.smpp.wishes import SmppWishes
+from watchword.messaging.content import sms
+from watchword.messaging.gateway import DeliveryFailed, Result
+from watchword.messaging.gateways.smpp import gateway as module
+from watchword.messaging.gateways.smpp.config import SmppWishes
+from watchword.messaging.gateways.smpp.gateway import SmppCarrier
 
 needs_perl = pytest.mark.skipif(bool(no_perl()), reason=no_perl())
 
@@ -241,8 +241,8 @@ def test_an_smsc_in_perl_reads_what_we_mean(tmp_path: Path, monkeypatch: pytest.
             carrier, reports = SmppCarrier("one", wishes), Reports()
             await carrier.start(reports)
             message = outgoing()
-            words = texts.text_of(message)
-            monkeypatch.setattr(texts, "text_of", lambda one: one.words or words)
+            words = sms.text_of(message)
+            monkeypatch.setattr(sms, "text_of", lambda one: one.words or words)
             references = [(await carrier.send(one)).reference for one in (message, outgoing(words="ñ{€}" * 40))]
             assert sorted(report.reference for report in await reports.wait_for(3)) == ["p-1", "p-2", "p-3"]
             assert {report.result for report in reports.all} == {Result.DELIVERED}

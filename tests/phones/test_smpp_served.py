@@ -19,12 +19,12 @@ from tests.phones.site import PHONES, PhoneSite
 from tests.phones.smsc import free_port, start_smsc
 from tests.scenarios.mail.site import wait_until
 from tests.world import ALICES_NUMBER, World, make_world
-from watchword.config.phones import seal
+from watchword.config.phones_file import seal
 from watchword.core.policy import Way
-from watchword.delivery import courier, queue
-from watchword.delivery.budget import telephone_of
-from watchword.delivery.channel import Outgoing, Result
-from watchword.delivery.models import Delivery, Handover, Waiting
+from watchword.messaging.gateway import Outgoing, Result
+from watchword.messaging.limits.counters import telephone_of
+from watchword.messaging.models import Delivery, Handover, Waiting
+from watchword.messaging.worker import dispatcher, outbox
 
 pytestmark = pytest.mark.scenario
 
@@ -91,7 +91,7 @@ password = "{seal("secret", RING)}"
             self.codes[to] = code
             words = ("", code, "Harbour & Hill", "x.example")
             not_after = now + timedelta(minutes=5)
-            queue.put(Outgoing(delivery.pk, Way.TEXT, f"+{to}", *words, not_after=not_after))
+            outbox.put(Outgoing(delivery.pk, Way.TEXT, f"+{to}", *words, not_after=not_after))
 
     def wait_for(self, count: int) -> None:
         """Wait until codes arrived at so many telephones."""
@@ -189,7 +189,7 @@ def test_a_courier_that_is_told_to_stop_says_goodbye_and_gives_back_what_it_has(
     left = Waiting.objects.count()
     assert left == Delivery.objects.filter(result=Result.WAITING).count()
     # Nobody has to wait for a lease: at most for what a carrier may have taken.
-    at_most = timezone.now() + timedelta(seconds=courier.UNSURE_SECONDS)
+    at_most = timezone.now() + timedelta(seconds=dispatcher.UNSURE_SECONDS)
     assert not Waiting.objects.filter(next_try_at__gt=at_most).exists()
     load.site.start(PHONES)
     wait_until(load.all_done)

@@ -22,14 +22,14 @@ from tests.phones.provider import TOKEN, Provider
 from tests.world import ALICES_NUMBER, World
 from watchword.audit.models import Event
 from watchword.core.policy import Way
-from watchword.delivery import desk, queue, receipts
-from watchword.delivery.budget import telephone_of
-from watchword.delivery.channel import Outgoing, Report, Result
-from watchword.delivery.http_gateway.addresses import addresses_of, delivery_of, is_token, name_of, token_of
-from watchword.delivery.http_gateway.receipts import LONGEST_BODY, is_genuine, result_of
-from watchword.delivery.http_gateway.wishes import ReceiptWishes, Scheme
-from watchword.delivery.models import Delivery, Handover, Receipt, Tally, Waiting
-from watchword.delivery.receipts import Outcome
+from watchword.messaging.gateway import Outgoing, Report, Result
+from watchword.messaging.gateways.http.callback_urls import addresses_of, delivery_of, is_token, name_of, token_of
+from watchword.messaging.gateways.http.config import ReceiptWishes, Scheme
+from watchword.messaging.gateways.http.webhooks import LONGEST_BODY, is_genuine, result_of
+from watchword.messaging.limits.counters import telephone_of
+from watchword.messaging.models import Delivery, Handover, Receipt, Tally, Waiting
+from watchword.messaging.worker import delivery_receipts, outbox, persistence
+from watchword.messaging.worker.delivery_receipts import Outcome
 from watchword.signin.models import CodeChallenge
 
 FORM = "application/x-www-form-urlencoded"
@@ -48,8 +48,8 @@ def taken(world: World, channel: str, *, way: Way = Way.TEXT, reference: str = "
         changed_at=now,
     )
     outcomes = [Outcome(delivery.pk, channel, Result.SENT, "DE", reference)]
-    finished = [desk.Finished(delivery.pk, Result.SENT, channel, reference, 0, way is Way.CALL)]
-    desk.write(desk.Batch(outcomes=outcomes, finished=finished), lambda _changed: None, now)
+    finished = [persistence.Finished(delivery.pk, Result.SENT, channel, reference, 0, way is Way.CALL)]
+    persistence.write(persistence.Batch(outcomes=outcomes, finished=finished), lambda _changed: None, now)
     return delivery
 
 
@@ -154,7 +154,7 @@ def test_a_receipt_that_is_quicker_than_our_own_note_counts_for_its_carrier(site
     for _ in range(2):
         assert post(site, receipt, {"MessageStatus": "delivered"}) == 204
     assert result(delivery) is Result.DELIVERED
-    receipts.note_outcomes([Outcome(delivery.pk, "texts", Result.SENT, "DE", "SM1")], now=now)
+    delivery_receipts.note_outcomes([Outcome(delivery.pk, "texts", Result.SENT, "DE", "SM1")], now=now)
     assert Handover.objects.get().result == Result.DELIVERED
     assert Receipt.objects.get().is_applied
 
@@ -163,7 +163,7 @@ def test_a_receipt_at_the_very_moment_of_our_own_note_is_found_later(world: Worl
     delivery = taken(world, "texts")
     now = timezone.now()
     Receipt.objects.create(channel="texts", reference=str(delivery.pk), result=Result.DELIVERED, at=now)
-    assert receipts.apply_strays(now=now) == 1
+    assert delivery_receipts.apply_strays(now=now) == 1
     assert Handover.objects.get().result == Result.DELIVERED
 
 
@@ -304,8 +304,8 @@ def test_a_text_that_arrived_is_not_sent_again(world: World) -> None:
     now = timezone.now()
     delivery = taken(world, "texts")
     Delivery.objects.update(result=Result.WAITING)
-    queue.put(Outgoing(delivery.pk, Way.TEXT, ALICES_NUMBER, "", "493027", not_after=now + timedelta(minutes=5)))
-    receipts.note_reports([Report("texts", "", Result.DELIVERED, delivery.pk)], now=now)
+    outbox.put(Outgoing(delivery.pk, Way.TEXT, ALICES_NUMBER, "", "493027", not_after=now + timedelta(minutes=5)))
+    delivery_receipts.note_reports([Report("texts", "", Result.DELIVERED, delivery.pk)], now=now)
     assert not Waiting.objects.exists()
 
 

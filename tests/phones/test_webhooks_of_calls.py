@@ -19,21 +19,22 @@ from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.core.factors import Challenge, Message
 from watchword.core.policy import FactorKind, Way
-from watchword.delivery import desk, queue
-from watchword.delivery.channel import Outgoing, Result
-from watchword.delivery.http_gateway.addresses import addresses_of
-from watchword.delivery.models import Delivery, Waiting
-from watchword.delivery.receipts import Outcome
-from watchword.delivery.voice.attendant import Call, CallState
-from watchword.signin import challenges, phone_reports, service
+from watchword.messaging.gateway import Outgoing, Result
+from watchword.messaging.gateways.http.callback_urls import addresses_of
+from watchword.messaging.models import Delivery, Waiting
+from watchword.messaging.voice.ivr import Call, CallState
+from watchword.messaging.worker import outbox, persistence
+from watchword.messaging.worker.delivery_receipts import Outcome
+from watchword.signin import flow
 from watchword.signin.models import CodeChallenge, Purpose, SignInAttempt
+from watchword.signin.otp import challenges, delivery_events
 
 
 def ringing(world: World, *, match: str = "") -> tuple[Delivery, CodeChallenge]:
     """Return a call with a code that a provider makes now."""
     now = timezone.now()
-    token = service.begin(world.alice.sign_in_name, origin=ORIGIN, next_url="/", now=now)
-    attempt = service.find_attempt(token, now=now)
+    token = flow.begin(world.alice.sign_in_name, origin=ORIGIN, next_url="/", now=now)
+    attempt = flow.find_attempt(token, now=now)
     assert isinstance(attempt, SignInAttempt)
     challenge = Challenge(keep={"code": "x"}, send=Message(Way.CALL, ALICES_NUMBER, "", "493027"))
     message = challenges.issue(
@@ -48,10 +49,10 @@ def ringing(world: World, *, match: str = "") -> tuple[Delivery, CodeChallenge]:
     )
     assert isinstance(message, Outgoing)
     CodeChallenge.objects.filter(delivery_id=message.delivery_id).update(match=match)
-    queue.put(replace(message, match=match))
+    outbox.put(replace(message, match=match))
     outcomes = [Outcome(message.delivery_id, "calls", Result.SENT, "DE", "CA1")]
-    finished = [desk.Finished(message.delivery_id, Result.SENT, "calls", "CA1", 0, is_spoken=True)]
-    desk.write(desk.Batch(outcomes=outcomes, finished=finished), lambda _changed: None, now)
+    finished = [persistence.Finished(message.delivery_id, Result.SENT, "calls", "CA1", 0, is_spoken=True)]
+    persistence.write(persistence.Batch(outcomes=outcomes, finished=finished), lambda _changed: None, now)
     return Delivery.objects.get(pk=message.delivery_id), CodeChallenge.objects.get(delivery_id=message.delivery_id)
 
 
@@ -94,7 +95,7 @@ def test_fld_10_a_report_takes_the_lock_on_the_person_before_it_writes(
 ) -> None:
     delivery, _ = ringing(world)
     order: list[str] = []
-    hold, move = phone_reports.hold_person, queue.move_call
+    hold, move = delivery_events.hold_person, outbox.move_call
 
     def holding(delivery_id: UUID) -> None:
         order.append("hold")
@@ -104,8 +105,8 @@ def test_fld_10_a_report_takes_the_lock_on_the_person_before_it_writes(
         order.append(after.state.value)
         return move(delivery_id, before, after)
 
-    monkeypatch.setattr(phone_reports, "hold_person", holding)
-    monkeypatch.setattr(queue, "move_call", moving)
+    monkeypatch.setattr(delivery_events, "hold_person", holding)
+    monkeypatch.setattr(outbox, "move_call", moving)
     for digits in (None, "0", "#"):
         hear(site, delivery, digits)
     assert order[-2:] == ["hold", CallState.FRAUD.value]
@@ -158,7 +159,7 @@ def test_fld_11_what_is_known_and_what_it_means_are_written_together(
         raise RuntimeError("the process ends here")
 
     with monkeypatch.context() as patch:
-        patch.setattr(phone_reports, "note", die)
+        patch.setattr(delivery_events, "note", die)
         with pytest.raises(RuntimeError):
             hear(site, delivery, "#")
     assert result(delivery) is Result.DELIVERED
@@ -188,5 +189,5 @@ def test_a_call_that_is_answered_is_not_made_again(site: Client, world: World) -
     Waiting.objects.update(is_spoken=False)
     Delivery.objects.update(result=Result.WAITING)
     hear(site, delivery)
-    assert queue.claim(now=timezone.now() + timedelta(minutes=1)) == []
+    assert outbox.claim(now=timezone.now() + timedelta(minutes=1)) == []
     assert "4 9 3 0 2 7" in hear(site, delivery, "1")

@@ -16,10 +16,10 @@ from django.test import Client
 from tests.phones.http_benches import phones_file, phones_of, wishes_of
 from tests.phones.test_webhooks import everything, result, taken
 from tests.world import World
-from watchword.delivery.channel import Result
-from watchword.delivery.http_gateway.addresses import addresses_of
-from watchword.delivery.http_gateway.receipts import FRESH_SECONDS, is_genuine
-from watchword.delivery.http_gateway.wishes import ReceiptWishes, Scheme
+from watchword.messaging.gateway import Result
+from watchword.messaging.gateways.http.callback_urls import addresses_of
+from watchword.messaging.gateways.http.config import ReceiptWishes, Scheme
+from watchword.messaging.gateways.http.webhooks import FRESH_SECONDS, is_genuine
 
 KEY = Ed25519PrivateKey.from_private_bytes(b"telnyx".ljust(32))
 OTHER = Ed25519PrivateKey.from_private_bytes(b"stranger".ljust(32))

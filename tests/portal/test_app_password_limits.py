@@ -16,8 +16,8 @@ from watchword.core.policy import Door, FactorKind, Way
 from watchword.core.restrictions import NO_RESTRICTIONS, Program
 from watchword.factors import vault
 from watchword.factors.vault import Kept
-from watchword.signin import one_shot, overview
-from watchword.signin.one_shot import Question, Secret
+from watchword.signin import non_interactive, queries
+from watchword.signin.non_interactive import Question, Secret
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def laptop(world: World) -> Kept:
 
 def opens(world: World, service: str, address: str) -> bool:
     question = Question(Door.MAIL, world.alice.sign_in_name, Secret(world.alices_app_password), service, address)
-    return one_shot.check_many([question], now=timezone.now())[0].allowed
+    return non_interactive.check_many([question], now=timezone.now())[0].allowed
 
 
 def test_limits_are_saved_shown_and_kept_to(alice: Client, world: World) -> None:
@@ -117,7 +117,7 @@ def test_whether_warnings_can_be_texted_is_told_as_it_is(
     vault.revoke_all(world.alice, [FactorKind.PHONE], because="test", now=world.now)
     give_phone(world.alice, slot=slot, way=Way.CALL)
     sign_in(client, world.alice)
-    assert bool(overview.text_number_of(world.alice)) is has_text
+    assert bool(queries.text_number_of(world.alice)) is has_text
     assert ("You have no phone that gets text messages" in text(client.get("/warnings/").content)) is not has_text
 
 

@@ -16,30 +16,30 @@ from tests.world import ORIGIN, World, sign_in
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.core.policy import FactorKind, Way
-from watchword.delivery.channel import Result
-from watchword.delivery.models import Delivery
-from watchword.delivery.routing import note_result
-from watchword.delivery.words import LANGUAGES
 from watchword.directory.models import Organisation, User
+from watchword.messaging.content.translations import LANGUAGES
+from watchword.messaging.gateway import Result
+from watchword.messaging.models import Delivery
+from watchword.messaging.send import note_result
 from watchword.portal.activity import fate_of
-from watchword.signin import service
+from watchword.signin import flow
 from watchword.signin.models import SignInAttempt
-from watchword.signin.overview import CodeRow
+from watchword.signin.queries import CodeRow
 
 
 def ask_for_a_code(world: World, way: Way, *, at: datetime) -> SignInAttempt:
     """Type Alice's password and be sent a code."""
-    attempt = service.find_attempt(service.begin("alice@harbour.example", origin=ORIGIN, next_url="/", now=at), now=at)
+    attempt = flow.find_attempt(flow.begin("alice@harbour.example", origin=ORIGIN, next_url="/", now=at), now=at)
     assert attempt is not None
-    service.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=at)
-    service.send_code(attempt, world.alices_phone.id, way, now=at)
+    flow.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=at)
+    flow.send_code(attempt, world.alices_phone.id, way, now=at)
     return attempt
 
 
 def test_the_last_codes_are_shown_with_what_became_of_them(client: Client, world: World, telephone: Telephone) -> None:
     attempt = ask_for_a_code(world, Way.TEXT, at=world.now)
     note_result(Delivery.objects.get().pk, Result.DELIVERED, now=world.now)
-    service.answer(attempt, FactorKind.PHONE, telephone.code, now=world.now)
+    flow.answer(attempt, FactorKind.PHONE, telephone.code, now=world.now)
     later = world.now + timedelta(minutes=1)
     ask_for_a_code(world, Way.CALL, at=later)
     note_result(Delivery.objects.latest("created_at").pk, Result.BUSY, now=later)

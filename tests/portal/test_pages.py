@@ -18,8 +18,8 @@ from watchword.directory.roles import Role
 from watchword.factors import vault
 from watchword.portal.activity import _WORDS
 from watchword.portal.search import SETTINGS, find
-from watchword.signin import one_shot, overview, sessions
-from watchword.signin.one_shot import Question, Secret
+from watchword.signin import non_interactive, queries, sessions
+from watchword.signin.non_interactive import Question, Secret
 from watchword.ui.browsers import browser_in_words
 
 
@@ -30,7 +30,7 @@ def test_nobody_is_led_to_the_sign_in_page_and_back(client: Client, world: World
 def test_security_info_shows_everything_on_one_page(client: Client, world: World) -> None:
     sign_in(client, world.alice)
     question = Question(Door.MAIL, "alice@harbour.example", Secret(world.alices_app_password), "imap", "203.0.113.9")
-    assert one_shot.check_many([question], now=world.now)[0].allowed
+    assert non_interactive.check_many([question], now=world.now)[0].allowed
     said = text(client.get("/security/").content)
     for part in (
         "text to the number ending 78",
@@ -104,9 +104,9 @@ def test_app_passwords_that_were_switched_off_can_be_seen_and_deleted(client: Cl
 
 def test_a_forgotten_device_that_still_tries_is_named(client: Client, world: World) -> None:
     sign_in(client, world.alice)
-    vault.revoke(world.alice, overview.app_passwords_of(world.alice)[0].id, because="test", now=world.now)
+    vault.revoke(world.alice, queries.app_passwords_of(world.alice)[0].id, because="test", now=world.now)
     question = Question(Door.MAIL, "alice@harbour.example", Secret(world.alices_app_password), "imap", "203.0.113.9")
-    assert not one_shot.check_many([question], now=world.now)[0].allowed
+    assert not non_interactive.check_many([question], now=world.now)[0].allowed
     assert "uses the stopped app password “Laptop” was refused" in text(client.get("/activity/").content)
 
 
@@ -176,7 +176,7 @@ def test_activity_is_paged_and_senseless_pages_are_the_first(client: Client, wor
     sign_in(client, world.alice)
     for hour in range(60):
         question = Question(Door.MAIL, "alice@harbour.example", Secret("b" * 24))
-        one_shot.check_many([question], now=world.now + timedelta(hours=hour))
+        non_interactive.check_many([question], now=world.now + timedelta(hours=hour))
     first = client.get("/activity/").content.decode()
     older = re.search(r"\?before=(\d+)", first)
     assert older is not None

@@ -14,11 +14,11 @@ from django.utils import timezone
 
 from tests.world import World, make_world
 from watchword.audit.models import Event
+from watchword.core.decision import Because
 from watchword.core.policy import Door
-from watchword.core.signin import Because
 from watchword.factors.password import factor as password_factor
-from watchword.signin import actions, one_shot
-from watchword.signin.one_shot import NO, Answer, Question, Secret
+from watchword.signin import actions, non_interactive
+from watchword.signin.non_interactive import NO, Answer, Question, Secret
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -49,7 +49,7 @@ class HeldUp(PasswordHasher):
 def check(secret: str) -> Answer:
     try:
         question = Question(Door.MAIL, CAROL, Secret(secret), "imap", "198.51.100.9")
-        return one_shot.check_account_password(question, now=timezone.now())
+        return non_interactive.check_account_password(question, now=timezone.now())
     finally:
         connections.close_all()
 

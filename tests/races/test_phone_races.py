@@ -17,17 +17,19 @@ from tests.world import ALICES_NUMBER, ORIGIN, World, evidence_for, make_organis
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.core.policy import FactorKind, Way
-from watchword.delivery import desk, guard, queue, tallies
-from watchword.delivery.budget import telephone_of
-from watchword.delivery.channel import Outgoing, Result
-from watchword.delivery.models import Closure, Delivery, Tally
-from watchword.delivery.routing import note_result
-from watchword.delivery.warning_texts import warn
 from watchword.directory.models import Organisation, User
-from watchword.signin import challenges, enrolment, phone_reports, service, sessions
-from watchword.signin.challenges import CodeSent
+from watchword.messaging.gateway import Outgoing, Result
+from watchword.messaging.limits import daily_totals, rules
+from watchword.messaging.limits.counters import telephone_of
+from watchword.messaging.models import Closure, Delivery, Tally
+from watchword.messaging.notices import warn
+from watchword.messaging.send import note_result
+from watchword.messaging.worker import outbox, persistence
+from watchword.signin import enrolment, flow, sessions
+from watchword.signin.flow import ComeIn, Continue
 from watchword.signin.models import CodeChallenge, Session, SignInAttempt
-from watchword.signin.service import ComeIn, Continue
+from watchword.signin.otp import challenges, delivery_events
+from watchword.signin.otp.challenges import CodeSent
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -51,10 +53,10 @@ def world(transactional_db: None, telephone: Telephone) -> World:
 
 
 def past_the_password(world: World) -> SignInAttempt:
-    token = service.begin("alice@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
-    attempt = service.find_attempt(token, now=world.now)
+    token = flow.begin("alice@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
+    attempt = flow.find_attempt(token, now=world.now)
     assert attempt is not None
-    assert isinstance(service.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=world.now), Continue)
+    assert isinstance(flow.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=world.now), Continue)
     return attempt
 
 
@@ -91,7 +93,7 @@ def test_fld_05_again_pressed_a_hundred_times_at_once_sends_three_at_most(
     def press(which: int) -> str:
         mine = SignInAttempt.objects.select_related("user__organisation").get(pk=attempt.pk)
         outcomes = [
-            service.send_code(mine, world.alices_phone.id, Way.TEXT, now=world.now + which * apart) for _ in range(5)
+            flow.send_code(mine, world.alices_phone.id, Way.TEXT, now=world.now + which * apart) for _ in range(5)
         ]
         return str(sum(isinstance(outcome, CodeSent) for outcome in outcomes))
 
@@ -115,7 +117,7 @@ def test_fld_01_neighbours_are_counted_over_organisations_at_one_moment(
     world: World, parallel: Parallel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Twenty consecutive numbers at once, where a burst is no larger than the limit: ten leave."""
-    monkeypatch.setattr(guard, "MOST_BURST", 0)
+    monkeypatch.setattr(rules, "MOST_BURST", 0)
     there = make_organisation("Elsewhere", "elsewhere.example")
     opened = strangers(world.organisation, there)
     outcomes = parallel(lambda which: registers(opened[which], f"+491512345{which:04d}", world))
@@ -166,7 +168,7 @@ def test_a_country_is_closed_once_however_many_ask_at_that_moment(world: World, 
             created_at=ago,
             changed_at=ago,
         )
-    tallies.add(world.organisation.pk, ago, "DE", Way.TEXT, is_new=True, asked=30)
+    daily_totals.add(world.organisation.pk, ago, "DE", Way.TEXT, is_new=True, asked=30)
     opened = strangers(world.organisation)
     outcomes = parallel(lambda which: registers(opened[which], f"+49151{which:04d}0000", world))
     assert outcomes == ["country_closed"] * PEOPLE
@@ -178,16 +180,16 @@ def test_fld_10_the_fraud_key_against_the_code_typed_at_one_moment_ends_in_one_o
 ) -> None:
     """Reported and typed at once, again and again: it is remembered once, and at most one session is open."""
     attempt = past_the_password(world)
-    service.send_code(attempt, world.alices_phone.id, Way.CALL, now=world.now)
+    flow.send_code(attempt, world.alices_phone.id, Way.CALL, now=world.now)
     code, delivery = telephone.code, telephone.received[-1].delivery_id
 
     def act(which: int) -> str:
         if which % 2:
             with transaction.atomic():
-                phone_reports.note(delivery, Result.FRAUD_REPORTED, now=world.now)
+                delivery_events.note(delivery, Result.FRAUD_REPORTED, now=world.now)
             return "reported"
         mine = SignInAttempt.objects.select_related("user__organisation").get(pk=attempt.pk)
-        outcome = service.answer(mine, FactorKind.PHONE, code, now=world.now)
+        outcome = flow.answer(mine, FactorKind.PHONE, code, now=world.now)
         return "in" if isinstance(outcome, ComeIn) else "out"
 
     outcomes = parallel(act)
@@ -210,11 +212,13 @@ def test_couriers_that_look_at_one_moment_share_what_waits(world: World, paralle
         for _ in range(60)
     ]
     for message in messages:
-        queue.put(Outgoing(message.pk, Way.TEXT, ALICES_NUMBER, "", "493027", not_after=world.now + timedelta(hours=1)))
+        outbox.put(
+            Outgoing(message.pk, Way.TEXT, ALICES_NUMBER, "", "493027", not_after=world.now + timedelta(hours=1))
+        )
 
     def look(_which: int) -> str:
         claimed: list[str] = []
-        while more := queue.claim(now=world.now + timedelta(seconds=1), at_most=7):
+        while more := outbox.claim(now=world.now + timedelta(seconds=1), at_most=7):
             claimed += [str(one.outgoing.delivery_id) for one in more]
         return " ".join(claimed)
 
@@ -228,9 +232,9 @@ def test_fld_10_a_report_is_not_lost_because_the_code_is_typed_at_that_moment(
 ) -> None:
     """Who writes a report down and who checks a code take the same locks in the same order."""
     attempt = past_the_password(world)
-    service.send_code(attempt, world.alices_phone.id, Way.CALL, now=world.now)
+    flow.send_code(attempt, world.alices_phone.id, Way.CALL, now=world.now)
     code, delivery = telephone.code, telephone.received[-1].delivery_id
-    real = tallies.note_entered
+    real = daily_totals.note_entered
 
     def slowly(delivery_id: UUID, *, now: datetime) -> None:
         time.sleep(0.5)
@@ -241,13 +245,13 @@ def test_fld_10_a_report_is_not_lost_because_the_code_is_typed_at_that_moment(
     def act(which: int) -> str:
         if which:
             mine = SignInAttempt.objects.select_related("user__organisation").get(pk=attempt.pk)
-            return type(service.answer(mine, FactorKind.PHONE, code, now=world.now)).__name__
+            return type(flow.answer(mine, FactorKind.PHONE, code, now=world.now)).__name__
         time.sleep(0.1)
         with transaction.atomic():
-            phone_reports.hold_person(delivery)
+            delivery_events.hold_person(delivery)
             note_result(delivery, Result.FRAUD_REPORTED, now=world.now)
             time.sleep(0.2)
-            phone_reports.note(delivery, Result.FRAUD_REPORTED, now=world.now)
+            delivery_events.note(delivery, Result.FRAUD_REPORTED, now=world.now)
         return "reported"
 
     assert in_threads(2, act) == ["reported", "ComeIn"]
@@ -269,8 +273,8 @@ def test_a_code_that_is_asked_for_again_and_its_receipt_do_not_wait_for_each_oth
     def act(which: int) -> str:
         if which < 4:
             mine = first[which::4]
-            finished = [desk.Finished(pk, Result.SENT, "one", f"r{pk}"[:60], 5) for pk in mine]
-            desk.write(desk.Batch(finished=finished), lambda _changed: None, now)
+            finished = [persistence.Finished(pk, Result.SENT, "one", f"r{pk}"[:60], 5) for pk in mine]
+            persistence.write(persistence.Batch(finished=finished), lambda _changed: None, now)
             return "written"
         session = Session.objects.select_related("user__organisation").get(pk=opened[which].pk)
         wish = {"slot": "mobile", "number": f"+49151{which:04d}0000", "way": "text", "country": "DE"}

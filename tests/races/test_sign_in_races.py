@@ -13,15 +13,15 @@ from tests.telephone import Telephone
 from tests.world import ORIGIN, World, evidence_for, give_app_password, make_person, make_world
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
-from watchword.config.verifying import verify
+from watchword.cli.verify import verify
 from watchword.core.factors import Rejected
 from watchword.core.policy import FactorKind, MfaState, Way
 from watchword.directory.administrators import LastGlobalAdministrator
 from watchword.directory.models import MfaStateChange, User
 from watchword.directory.roles import Role
-from watchword.signin import actions, enrolment, overview, service, sessions
+from watchword.signin import actions, enrolment, flow, queries, sessions
+from watchword.signin.flow import ComeIn, Continue, Refused
 from watchword.signin.models import CodeChallenge, FailureCount, Session, SignInAttempt
-from watchword.signin.service import ComeIn, Continue, Refused
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -43,15 +43,15 @@ def world(transactional_db: None) -> World:
 
 
 def with_code(world: World) -> str:
-    token = service.begin("alice@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
+    token = flow.begin("alice@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
     attempt = attempt_of(token)
-    assert isinstance(service.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=world.now), Continue)
-    service.send_code(attempt, world.alices_phone.id, Way.TEXT, now=world.now)
+    assert isinstance(flow.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=world.now), Continue)
+    flow.send_code(attempt, world.alices_phone.id, Way.TEXT, now=world.now)
     return token
 
 
 def attempt_of(token: str) -> SignInAttempt:
-    attempt = service.find_attempt(token, now=timezone.now())
+    attempt = flow.find_attempt(token, now=timezone.now())
     assert attempt is not None
     return attempt
 
@@ -62,10 +62,10 @@ def test_otp_02_one_right_code_posted_by_many_makes_one_session(
     token = with_code(world)
 
     def post(_which: int) -> str:
-        attempt = service.find_attempt(token, now=timezone.now())
+        attempt = flow.find_attempt(token, now=timezone.now())
         if attempt is None:
             return "Refused"
-        return type(service.answer(attempt, FactorKind.PHONE, telephone.code, now=timezone.now())).__name__
+        return type(flow.answer(attempt, FactorKind.PHONE, telephone.code, now=timezone.now())).__name__
 
     outcomes = parallel(post)
     assert outcomes.count(ComeIn.__name__) == 1
@@ -80,7 +80,7 @@ def test_bru_04_parallel_wrong_codes_never_get_more_tries_than_one_after_another
     token, wrong = with_code(world), telephone.wrong_code()
 
     def post(_which: int) -> str:
-        outcome = service.answer(attempt_of(token), FactorKind.PHONE, wrong, now=timezone.now())
+        outcome = flow.answer(attempt_of(token), FactorKind.PHONE, wrong, now=timezone.now())
         assert isinstance(outcome, Refused)
         return str(outcome.reason)
 
@@ -104,19 +104,19 @@ def test_app_06_twenty_creations_at_thirty_nine_app_passwords_make_forty(world: 
     outcomes = parallel(create)
     assert outcomes.count("made") == 1
     assert outcomes.count("limit") == 19
-    assert len(overview.app_passwords_of(world.alice)) == 40
+    assert len(queries.app_passwords_of(world.alice)) == 40
 
 
 def test_enr_03_registration_finished_by_many_at_once_is_finished_once(
     world: World, telephone: Telephone, parallel: Parallel
 ) -> None:
-    token = service.begin("bob@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
-    service.answer(attempt_of(token), FactorKind.PASSWORD, world.passwords["bob"], now=world.now)
+    token = flow.begin("bob@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
+    flow.answer(attempt_of(token), FactorKind.PASSWORD, world.passwords["bob"], now=world.now)
     wish = {"slot": "mobile", "number": "+4915123456789", "way": "text"}
     enrolment.start(attempt_of(token), FactorKind.PHONE, wish, origin=ORIGIN, now=world.now)
 
     def finish(_which: int) -> str:
-        attempt = service.find_attempt(token, now=timezone.now())
+        attempt = flow.find_attempt(token, now=timezone.now())
         if attempt is None:
             return "over"
         try:
@@ -129,15 +129,15 @@ def test_enr_03_registration_finished_by_many_at_once_is_finished_once(
     assert outcomes.count("Registered") == 1
     assert MfaStateChange.objects.filter(user=world.bob).count() == 1
     assert User.objects.get(pk=world.bob.pk).state is MfaState.ENFORCED
-    assert len(overview.methods_of(world.bob)) == 1
-    assert len(overview.app_passwords_of(world.bob)) == 1
+    assert len(queries.methods_of(world.bob)) == 1
+    assert len(queries.app_passwords_of(world.bob)) == 1
     assert Session.objects.filter(user=world.bob, ended_at=None).count() == 1
 
 
 def test_parallel_guesses_of_a_password_are_all_counted(world: World, parallel: Parallel) -> None:
     def guess(which: int) -> str:
-        token = service.begin("carol@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
-        outcome = service.answer(attempt_of(token), FactorKind.PASSWORD, f"wrong {which}", now=world.now)
+        token = flow.begin("carol@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
+        outcome = flow.answer(attempt_of(token), FactorKind.PASSWORD, f"wrong {which}", now=world.now)
         assert isinstance(outcome, Refused)
         return str(outcome.reason)
 
@@ -172,10 +172,10 @@ def test_rac_01_disabling_while_somebody_signs_in_never_leaves_more_than_both_st
         if which % 4 == 0:
             done = actions.set_mfa_state(world.alice, states[which // 4 % 2], by=None, now=timezone.now())
             return done.after.value
-        attempt = service.find_attempt(token, now=timezone.now())
+        attempt = flow.find_attempt(token, now=timezone.now())
         if attempt is None:
             return "gone"
-        return type(service.answer(attempt, FactorKind.PHONE, telephone.code, now=timezone.now())).__name__
+        return type(flow.answer(attempt, FactorKind.PHONE, telephone.code, now=timezone.now())).__name__
 
     outcomes = parallel(act)
     assert outcomes.count(ComeIn.__name__) <= 1

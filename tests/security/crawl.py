@@ -15,10 +15,10 @@ from tests.world import World, make_person, sign_in
 from watchword.alerts.models import Alert
 from watchword.audit.record import Origin
 from watchword.core.policy import FactorKind
-from watchword.delivery.models import Closure
 from watchword.directory.roles import Role
 from watchword.factors import vault
-from watchword.signin import cookies, service
+from watchword.messaging.models import Closure
+from watchword.signin import cookies, flow
 
 WHO = ("nobody", "half signed in", "a person", "help desk", "administrator")
 NOT_OURS = {"demo"}
@@ -62,10 +62,10 @@ class Site:
         sign_in(self.browsers["a person"], world.alice)
         sign_in(self.browsers["help desk"], helper)
         sign_in(self.browsers["administrator"], world.root)
-        token = service.begin("alice@harbour.example", origin=_origin(), next_url="/", now=world.now)
-        attempt = service.find_attempt(token, now=world.now)
+        token = flow.begin("alice@harbour.example", origin=_origin(), next_url="/", now=world.now)
+        attempt = flow.find_attempt(token, now=world.now)
         assert attempt is not None
-        service.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=world.now)
+        flow.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=world.now)
         self.browsers["half signed in"].cookies[cookies._name(cookies._ATTEMPT)] = token
         type_wrong_codes(pass_password(world, world.alice), world.now)
         work(world.now)

@@ -8,7 +8,7 @@ from datetime import timedelta
 from watchword.admincenter import drafts
 from watchword.alerts import links
 from watchword.audit import repeats
-from watchword.delivery import queue, receipts
+from watchword.messaging.worker import delivery_receipts, outbox
 from watchword.signin import sweeping
 
 
@@ -65,13 +65,15 @@ TABLES = {
         "B", "each text and call: keyed hash of the number, its last two digits, country", FOR_EVER
     ),
     "delivery.Handover": Table("C", "which carrier took a message, at what price", "with its delivery"),
-    "delivery.Receipt": Table("B", "what carriers reported of messages that are not known yet", receipts.KEPT),
+    "delivery.Receipt": Table("B", "what carriers reported of messages that are not known yet", delivery_receipts.KEPT),
     "delivery.Refusal": Table("B", "messages that a rule stopped, 30 an hour for each person", FOR_EVER),
     "delivery.SharedNumber": Table(
         "B", "telephones that many people may use; sealed", "until it is taken off the list"
     ),
     "delivery.Tally": Table("C", "a day's counts and costs by country", FOR_EVER),
-    "delivery.Waiting": Table("A", "messages with their code that wait for a carrier; sealed", queue.LASTS, " at most"),
+    "delivery.Waiting": Table(
+        "A", "messages with their code that wait for a carrier; sealed", outbox.LASTS, " at most"
+    ),
     "directory.Domain": Table("C", "mail domains", WITH_ORGANISATION),
     "directory.MfaStateChange": Table("B", "each change of a state, by whom and why", WITH_PERSON),
     "directory.Organisation": Table("C", "what it allows; who gets alerts (sealed)", FOR_EVER),

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from tests.environment import KEYS
 from watchword.core.codes import normal_app_password, normal_code
 from watchword.core.keyring import KeyRing
-from watchword.core.names import NotASignInName, name_key
 from watchword.core.restrictions import NotANetwork, read_networks
+from watchword.core.usernames import NotASignInName, name_key
 from watchword.doors.mail import auth_protocol, dict_protocol, policy_protocol, socketmap
-from watchword.doors.mail.wire import Lines
+from watchword.doors.mail.line_protocol import Lines
 from watchword.doors.web.next_address import safe_next
 from watchword.factors.phone.factor import read_number
 

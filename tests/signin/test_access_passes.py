@@ -11,24 +11,24 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from tests.alerts.playing import pass_password, work
-from tests.signin.test_registration import THEIRS, add_phone, after_password, again
+from tests.signin.test_enrolment_evidence import THEIRS, add_phone, after_password, again
 from tests.telephone import Telephone
 from tests.world import ORIGIN, World, make_person
 from watchword.alerts.models import Alert, Notice
 from watchword.alerts.rules import Rule
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
+from watchword.core.decision import AskFor, Because, SetUpFirst
 from watchword.core.factors import Reason
 from watchword.core.policy import FactorKind, MfaState
-from watchword.core.signin import AskFor, Because, SetUpFirst
 from watchword.directory.models import User
-from watchword.directory.permission import NotForYourself, StaysEnabled
+from watchword.directory.permissions import NotForYourself, StaysEnabled
 from watchword.directory.roles import Role
 from watchword.factors.models import Credential
-from watchword.signin import access_passes, actions, enrolment, registration, service
+from watchword.signin import access_passes, actions, enrolment, enrolment_evidence, flow
 from watchword.signin.access_passes import NoUseForAPass, ShownPass
+from watchword.signin.flow import ComeIn, Continue, Refused
 from watchword.signin.models import FailureCount, SignInAttempt
-from watchword.signin.service import ComeIn, Continue, Refused
 
 HOUR = timedelta(hours=1)
 
@@ -46,7 +46,7 @@ def test_with_password_and_pass_somebody_who_lost_their_phone_registers_another_
 ) -> None:
     shown = make(world, world.alice)
     attempt = pass_password(world, world.alice)
-    decision = service.stage(attempt, now=world.now)
+    decision = flow.stage(attempt, now=world.now)
     assert isinstance(decision, AskFor)
     assert decision.methods == {FactorKind.PHONE, FactorKind.ACCESS_PASS}
     outcome = show(attempt, shown.secret.upper().replace("-", " "), world.now)
@@ -59,7 +59,7 @@ def test_with_password_and_pass_somebody_who_lost_their_phone_registers_another_
 def test_without_the_pass_whoever_knows_the_password_registers_nothing(world: World) -> None:
     actions.reset_methods(world.alice, by=world.root, now=world.now)
     attempt = pass_password(world, world.alice)
-    assert service.stage(attempt, now=world.now) == AskFor(frozenset({FactorKind.ACCESS_PASS}), Because.MFA_REQUIRED)
+    assert flow.stage(attempt, now=world.now) == AskFor(frozenset({FactorKind.ACCESS_PASS}), Because.MFA_REQUIRED)
     with pytest.raises(enrolment.ProofNeeded):
         enrolment.start(attempt, FactorKind.PHONE, THEIRS, origin=ORIGIN, now=world.now)
 
@@ -68,7 +68,7 @@ def test_a_pass_that_works_once_works_once(world: World) -> None:
     shown = make(world, world.alice)
     assert isinstance(show(pass_password(world, world.alice), shown.secret, world.now), Continue)
     second = pass_password(world, world.alice)
-    assert service.stage(second, now=world.now) == AskFor(frozenset({FactorKind.PHONE}), Because.MFA_REQUIRED)
+    assert flow.stage(second, now=world.now) == AskFor(frozenset({FactorKind.PHONE}), Because.MFA_REQUIRED)
     assert not isinstance(show(second, shown.secret, world.now), ComeIn)
     assert not Event.objects.filter(kind=EventKind.ACCESS_PASS_USED).count() > 1
 
@@ -79,7 +79,7 @@ def test_one_that_works_several_times_works_until_its_time_is_over(world: World)
         assert isinstance(show(pass_password(world, world.alice), shown.secret, world.now), Continue)
     late = world.now + HOUR
     attempt = pass_password(world, world.alice, now=late)
-    decision = service.stage(attempt, now=late)
+    decision = flow.stage(attempt, now=late)
     assert isinstance(decision, AskFor)
     assert FactorKind.ACCESS_PASS not in decision.methods
     assert not isinstance(show(attempt, shown.secret, late), ComeIn)
@@ -178,8 +178,8 @@ def test_enr_02_the_personal_link_works_once_for_its_person_and_for_a_day(world:
 def test_enr_16_the_personal_link_alone_opens_nothing(world: World) -> None:
     """A personal link opens nothing without the password: mail that somebody else reads is never enough"""
     token = actions.reset_methods(world.alice, by=world.root, now=world.now).token
-    begun = service.begin("alice@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
-    attempt = service.find_attempt(begun, now=world.now)
+    begun = flow.begin("alice@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
+    attempt = flow.find_attempt(begun, now=world.now)
     assert attempt is not None
     outcome = show(attempt, token, world.now)
     assert outcome == Continue(AskFor(frozenset({FactorKind.PASSWORD}), Because.WHO_ARE_YOU))
@@ -202,7 +202,7 @@ def test_a_registration_that_begins_with_a_pass_is_vouched_for(world: World, tel
     show(attempt, shown.secret, world.now)
     add_phone(world, attempt, telephone)
     event = Event.objects.get(kind=EventKind.METHOD_ADDED, subject_id=world.bob.pk)
-    assert event.details["registration"] == registration.BY_PASS
+    assert event.details["registration"] == enrolment_evidence.BY_PASS
 
 
 def test_a_blocked_persons_link_is_nobodys(world: World) -> None:

@@ -10,17 +10,26 @@ from tests.telephone import Telephone
 from tests.world import ORIGIN, World, evidence_for, give_app_password, give_phone, make_person
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
+from watchword.core.decision import Because
 from watchword.core.factors import Rejected
 from watchword.core.policy import Door, FactorKind, MfaState
-from watchword.core.signin import Because
 from watchword.directory.administrators import LastGlobalAdministrator
 from watchword.directory.models import MfaCause, MfaStateChange, User
 from watchword.factors import vault
-from watchword.signin import actions, failures, invitations, one_shot, overview, service, service_settings, sessions
+from watchword.signin import (
+    actions,
+    flow,
+    invitations,
+    non_interactive,
+    queries,
+    service_settings,
+    sessions,
+    throttling,
+)
+from watchword.signin.flow import ComeIn, Continue, Refused
 from watchword.signin.invitations import InvitationIsOver
 from watchword.signin.models import Revocation, SignInAttempt
-from watchword.signin.one_shot import Question, Secret
-from watchword.signin.service import ComeIn, Continue, Refused
+from watchword.signin.non_interactive import Question, Secret
 
 
 def opened(world: World, user: User) -> str:
@@ -30,9 +39,9 @@ def opened(world: World, user: User) -> str:
 
 def mail_opens(world: World, secret: str, name: str = "alice@harbour.example") -> bool:
     question = Question(Door.MAIL, name, Secret(secret))
-    if one_shot.is_shaped_like_app_password(question):
-        return one_shot.check_many([question], now=world.now)[0].allowed
-    return one_shot.check_account_password(question, now=world.now).allowed
+    if non_interactive.is_shaped_like_app_password(question):
+        return non_interactive.check_many([question], now=world.now)[0].allowed
+    return non_interactive.check_account_password(question, now=world.now).allowed
 
 
 def test_enabling_signs_out_and_is_remembered(world: World) -> None:
@@ -65,7 +74,7 @@ def test_app_14_disabling_suspends_app_passwords_for_good(world: World) -> None:
     world.alice.refresh_from_db()
     assert world.alice.state is MfaState.ENFORCED
     assert not mail_opens(world, world.alices_app_password)
-    assert overview.app_passwords_of(world.alice)[0].suspended_at is not None
+    assert queries.app_passwords_of(world.alice)[0].suspended_at is not None
     assert mail_opens(world, give_app_password(world.alice, "A new one"))
 
 
@@ -74,15 +83,15 @@ def test_app_13_a_reset_of_the_password_ends_sessions_app_passwords_and_the_old_
     reset = actions.reset_password(world.alice, by=world.root, now=world.now)
     assert reset.secret not in repr(reset)
     assert sessions.find(token, now=world.now) is None
-    assert overview.app_passwords_of(world.alice) == []
+    assert queries.app_passwords_of(world.alice) == []
     assert not mail_opens(world, world.alices_app_password)
-    attempt = service.find_attempt(
-        service.begin("alice@harbour.example", origin=ORIGIN, next_url="/", now=world.now), now=world.now
+    attempt = flow.find_attempt(
+        flow.begin("alice@harbour.example", origin=ORIGIN, next_url="/", now=world.now), now=world.now
     )
     assert attempt is not None
-    old = service.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=world.now)
+    old = flow.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=world.now)
     assert old == Refused(Because.WRONG_PROOF)
-    assert isinstance(service.answer(attempt, FactorKind.PASSWORD, reset.secret, now=world.now), Continue)
+    assert isinstance(flow.answer(attempt, FactorKind.PASSWORD, reset.secret, now=world.now), Continue)
 
 
 def test_app_13_app_passwords_can_be_kept_at_a_reset(world: World) -> None:
@@ -93,11 +102,11 @@ def test_app_13_app_passwords_can_be_kept_at_a_reset(world: World) -> None:
 @pytest.mark.parametrize("act", [actions.block, actions.delete])
 def test_blocking_and_deleting_end_everything_at_once(world: World, act: Callable[..., bool]) -> None:
     token = opened(world, world.alice)
-    on_its_way = service.begin("alice@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
+    on_its_way = flow.begin("alice@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
     assert act(world.alice, by=world.root, now=world.now)
     assert not act(world.alice, by=world.root, now=world.now)
     assert sessions.find(token, now=world.now) is None
-    assert service.find_attempt(on_its_way, now=world.now) is None
+    assert flow.find_attempt(on_its_way, now=world.now) is None
     assert not mail_opens(world, world.alices_app_password)
     assert Revocation.objects.filter(user_id=world.alice.pk).count() == 1
 
@@ -109,7 +118,7 @@ def test_an_unblocked_person_goes_on_and_a_restored_one_needs_new_app_passwords(
     actions.delete(world.alice, by=world.root, now=world.now)
     assert actions.restore(world.alice, by=world.root, now=world.now)
     assert not mail_opens(world, world.alices_app_password)
-    assert len(overview.methods_of(world.alice)) == 1
+    assert len(queries.methods_of(world.alice)) == 1
 
 
 @pytest.mark.parametrize("act", [actions.block, actions.delete])
@@ -125,14 +134,14 @@ def test_requiring_contact_methods_again_keeps_the_state_and_app_passwords(world
     assert actions.reset_methods(world.alice, by=world.root, now=world.now).number == 1
     world.alice.refresh_from_db()
     assert world.alice.state is MfaState.ENFORCED
-    assert overview.methods_of(world.alice) == []
+    assert queries.methods_of(world.alice) == []
     assert sessions.find(token, now=world.now) is None
     assert mail_opens(world, world.alices_app_password)
 
 
 def test_one_app_password_or_all_can_be_deleted(world: World) -> None:
     second = give_app_password(world.alice, "Telephone")
-    first_id = overview.app_passwords_of(world.alice)[0].id
+    first_id = queries.app_passwords_of(world.alice)[0].id
     assert actions.delete_app_passwords(world.alice, [first_id], by=world.root, now=world.now) == 1
     assert mail_opens(world, second)
     assert actions.delete_app_passwords(world.alice, by=world.root, now=world.now) == 1
@@ -148,11 +157,11 @@ def test_signing_out_everywhere_ends_every_session(world: World) -> None:
 
 def test_an_unlock_forgets_wrong_codes(world: World, telephone: Telephone) -> None:
     for _ in range(30):
-        failures.count_wrong_code(world.alice, origin=ORIGIN, now=world.now)
-    assert failures.is_closed(overview.lock_of(world.alice, now=world.now))
+        throttling.count_wrong_code(world.alice, origin=ORIGIN, now=world.now)
+    assert throttling.is_closed(queries.lock_of(world.alice, now=world.now))
     assert Event.objects.filter(kind=EventKind.SECOND_FACTOR_LOCKED).count() == 1
     assert actions.unlock_second_factor(world.alice, by=world.root, now=world.now)
-    assert not failures.is_closed(overview.lock_of(world.alice, now=world.now))
+    assert not throttling.is_closed(queries.lock_of(world.alice, now=world.now))
     assert not actions.unlock_second_factor(world.alice, by=world.root, now=world.now)
 
 
@@ -167,11 +176,11 @@ def test_an_invitation_works_once(world: World) -> None:
     assert invitations.find(invited.token, now=world.now) is None
     with pytest.raises(InvitationIsOver):
         invitations.accept(found, "somebody else's passphrase", origin=ORIGIN, now=world.now)
-    attempt = service.find_attempt(
-        service.begin("dora@harbour.example", origin=ORIGIN, next_url="/", now=world.now), now=world.now
+    attempt = flow.find_attempt(
+        flow.begin("dora@harbour.example", origin=ORIGIN, next_url="/", now=world.now), now=world.now
     )
     assert attempt is not None
-    assert isinstance(service.answer(attempt, FactorKind.PASSWORD, "my very own passphrase", now=world.now), ComeIn)
+    assert isinstance(flow.answer(attempt, FactorKind.PASSWORD, "my very own passphrase", now=world.now), ComeIn)
 
 
 def test_a_newer_invitation_voids_the_older_one(world: World) -> None:
@@ -203,7 +212,7 @@ def test_app_15_switching_app_passwords_off_stops_them_and_closes_mail(world: Wo
     changed = service_settings.change_settings(world.organisation, changes, by=world.root, now=world.now)
     assert changed == {"app_passwords_allowed": (True, False)}
     assert not mail_opens(world, world.alices_app_password)
-    assert len(overview.app_passwords_of(world.alice)) == 1
+    assert len(queries.app_passwords_of(world.alice)) == 1
     assert Revocation.objects.filter(user_id=world.alice.pk).count() == 1
 
 
@@ -217,8 +226,8 @@ def test_switching_off_every_way_is_refused_whole(world: World) -> None:
 
 
 def test_a_sign_in_on_its_way_is_over_when_the_person_is_enabled(world: World) -> None:
-    token = service.begin("carol@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
+    token = flow.begin("carol@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
     actions.set_mfa_state(world.carol, MfaState.ENABLED, by=world.root, now=world.now)
-    assert service.find_attempt(token, now=world.now) is None
+    assert flow.find_attempt(token, now=world.now) is None
     assert SignInAttempt.objects.filter(user=world.carol, ended_at=None).count() == 0
     assert vault.count_alive(world.carol, FactorKind.PASSWORD) == 1

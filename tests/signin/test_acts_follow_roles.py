@@ -16,9 +16,9 @@ from watchword.core.policy import MfaState
 from watchword.directory import actions as people
 from watchword.directory import send_as
 from watchword.directory.models import User
-from watchword.directory.permission import NotAllowed
+from watchword.directory.permissions import NotAllowed
 from watchword.directory.roles import ACTS_ON_NOBODY, MAY, MAY_TOUCH, Act, Role, Whom
-from watchword.signin import access_passes, actions, failures, invitations
+from watchword.signin import access_passes, actions, invitations, throttling
 
 ACTS: dict[str, tuple[Act, Callable[..., object]]] = {
     "edit": (Act.EDIT_PERSON, lambda user, **by: people.edit_person(user, {"display_name": "Somebody"}, **by)),
@@ -84,7 +84,7 @@ def test_each_act_is_done_or_refused_as_the_table_says(world: World, name: str) 
     for number, whom in enumerate(SOMEBODY):
         targets[whom] = make_person(world.organisation, f"target{number}", state=MfaState.ENABLED, roles=roles_of(whom))
         give_password(targets[whom], "a passphrase of somebody")
-        failures.count_wrong_code(targets[whom], origin=NOWHERE, now=world.now)
+        throttling.count_wrong_code(targets[whom], origin=NOWHERE, now=world.now)
     for actor in [plain, *actors]:
         for whom, target in targets.items():
             allowed = any(act in MAY[role] and whom in MAY_TOUCH[role] for role in actor.roles)

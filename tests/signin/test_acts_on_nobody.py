@@ -9,18 +9,18 @@ import pytest
 from django.db import transaction
 
 from tests.world import ORIGIN, World, make_person
-from watchword.admincenter import phone_closures, phone_testing
-from watchword.admincenter.importing import import_rows
+from watchword.admincenter.phones import country_blocks, test_messages
+from watchword.admincenter.users.csv_import import import_rows
 from watchword.audit.models import Event
 from watchword.core.policy import Way
-from watchword.delivery.models import Closure
 from watchword.directory import actions as people
 from watchword.directory import domains
 from watchword.directory.models import Organisation
 from watchword.directory.people_file import read_file
-from watchword.directory.permission import NotAllowed
+from watchword.directory.permissions import NotAllowed
 from watchword.directory.roles import ACTS_ON_NOBODY, MAY, Act, Role
 from watchword.factors.phone.factor import Number
+from watchword.messaging.models import Closure
 from watchword.signin import service_settings
 
 PEOPLE = b"Display name,User name\nDora,dora@harbour.example\n"
@@ -33,12 +33,12 @@ def bring_in(content: bytes, world: World, by: Any) -> object:
 
 def reopen(world: World, by: Any) -> object:
     closure = Closure(organisation=world.organisation, country="FR", at=world.now, until=world.now, sent=40, entered=1)
-    return phone_closures.reopen(closure, by=by, origin=ORIGIN, now=world.now)
+    return country_blocks.reopen(closure, by=by, origin=ORIGIN, now=world.now)
 
 
 def text_to_a_phone(world: World, by: Any) -> object:
     line = Number("+4915123456789", "DE", takes_texts=True)
-    return phone_testing.send_test(by, line, Way.TEXT, channel="", origin=ORIGIN, now=world.now)
+    return test_messages.send_test(by, line, Way.TEXT, channel="", origin=ORIGIN, now=world.now)
 
 
 ACTS: dict[str, tuple[Act, Callable[[World, Any], object]]] = {

@@ -15,8 +15,8 @@ from watchword.core.policy import Way
 from watchword.directory.actions import find_by_name
 from watchword.directory.models import Organisation, User
 from watchword.directory.roles import Role
-from watchword.signin import samples
-from watchword.signin.overview import password_of
+from watchword.signin import sample_credentials
+from watchword.signin.queries import password_of
 
 
 def createadmin(*words: str) -> str:
@@ -89,7 +89,7 @@ def test_a_senseless_region_or_domain_is_explained(words: tuple[str, ...]) -> No
 
 def test_proofs_without_proving_exist_in_the_demo_alone(world: World, settings: Any) -> None:
     settings.WATCHWORD_DEMO = False
-    with pytest.raises(samples.OnlyInTheDemo):
-        samples.add_phone(world.bob, "+4915112345678", Way.TEXT, now=world.now)
-    with pytest.raises(samples.OnlyInTheDemo):
-        samples.add_app_password(world.bob, "Laptop", now=world.now)
+    with pytest.raises(sample_credentials.OnlyInTheDemo):
+        sample_credentials.add_phone(world.bob, "+4915112345678", Way.TEXT, now=world.now)
+    with pytest.raises(sample_credentials.OnlyInTheDemo):
+        sample_credentials.add_app_password(world.bob, "Laptop", now=world.now)

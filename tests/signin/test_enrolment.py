@@ -10,28 +10,28 @@ from tests.telephone import Telephone
 from tests.world import ORIGIN, World, evidence_for, give_app_password, give_password, give_phone
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
+from watchword.core.decision import SetUpFirst
 from watchword.core.factors import Reason, Rejected
 from watchword.core.policy import FactorKind, MfaState, Way
-from watchword.core.signin import SetUpFirst
-from watchword.delivery.budget import Rule
 from watchword.directory.models import MfaCause, MfaStateChange, Organisation, User
 from watchword.factors import vault
-from watchword.signin import choosing_passwords, enrolment, overview, service, sessions
-from watchword.signin.challenges import CodeSent, NotSent
-from watchword.signin.choosing_passwords import PasswordChosen
+from watchword.messaging.limits.counters import Rule
+from watchword.signin import enrolment, flow, password_change, queries, sessions
 from watchword.signin.enrolment import LastMethod, ProofNeeded, Registered, ShownOnce
+from watchword.signin.flow import ComeIn, Continue, Refused
 from watchword.signin.models import Session, SignInAttempt
-from watchword.signin.service import ComeIn, Continue, Refused
+from watchword.signin.otp.challenges import CodeSent, NotSent
+from watchword.signin.password_change import PasswordChosen
 
 BOBS_NUMBER = {"slot": "mobile", "number": "01512 3456789", "way": "text", "country": "DE"}
 OFFICE = {"slot": "office", "number": "030 901820", "way": "call"}
 
 
 def at_the_point_of_registering(world: World) -> SignInAttempt:
-    token = service.begin("bob@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
-    attempt = service.find_attempt(token, now=world.now)
+    token = flow.begin("bob@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
+    attempt = flow.find_attempt(token, now=world.now)
     assert attempt is not None
-    outcome = service.answer(attempt, FactorKind.PASSWORD, world.passwords["bob"], now=world.now)
+    outcome = flow.answer(attempt, FactorKind.PASSWORD, world.passwords["bob"], now=world.now)
     assert isinstance(outcome, Continue)
     assert isinstance(outcome.decision, SetUpFirst)
     return attempt
@@ -63,7 +63,7 @@ def test_finishing_registration_makes_enforced_shows_one_app_password_and_opens_
     assert world.bob.state is MfaState.ENFORCED
     change = MfaStateChange.objects.get(user=world.bob)
     assert (change.before, change.after, change.cause) == ("enabled", "enforced", MfaCause.REGISTRATION_FINISHED)
-    assert len(overview.app_passwords_of(world.bob)) == 1
+    assert len(queries.app_passwords_of(world.bob)) == 1
 
 
 def test_a_wrong_code_registers_nothing(world: World, telephone: Telephone) -> None:
@@ -71,7 +71,7 @@ def test_a_wrong_code_registers_nothing(world: World, telephone: Telephone) -> N
     enrolment.start(attempt, FactorKind.PHONE, BOBS_NUMBER, origin=ORIGIN, now=world.now)
     outcome = enrolment.finish(attempt, FactorKind.PHONE, telephone.wrong_code(), origin=ORIGIN, now=world.now)
     assert outcome == Refused(Reason.WRONG)
-    assert overview.methods_of(world.bob) == []
+    assert queries.methods_of(world.bob) == []
     world.bob.refresh_from_db()
     assert world.bob.state is MfaState.ENABLED
 
@@ -133,12 +133,12 @@ def test_otp_08_an_enrolment_code_is_no_sign_in_code_nor_the_other_way(world: Wo
     wish = {**BOBS_NUMBER, "slot": "alternate"}
     assert isinstance(enrolment.start(session, FactorKind.PHONE, wish, origin=ORIGIN, now=world.now), CodeSent)
     enrolment_code = telephone.code
-    token = service.begin("alice@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
-    attempt = service.find_attempt(token, now=world.now)
+    token = flow.begin("alice@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
+    attempt = flow.find_attempt(token, now=world.now)
     assert attempt is not None
-    service.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=world.now)
-    service.send_code(attempt, world.alices_phone.id, "text", now=world.now)
-    assert isinstance(service.answer(attempt, FactorKind.PHONE, enrolment_code, now=world.now), Refused)
+    flow.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=world.now)
+    flow.send_code(attempt, world.alices_phone.id, "text", now=world.now)
+    assert isinstance(flow.answer(attempt, FactorKind.PHONE, enrolment_code, now=world.now), Refused)
     outcome = enrolment.finish(session, FactorKind.PHONE, telephone.code, origin=ORIGIN, now=world.now)
     assert isinstance(outcome, Refused)
 
@@ -176,15 +176,15 @@ def test_enr_04_a_session_without_recent_proof_changes_nothing(world: World, tel
         with pytest.raises(ProofNeeded):
             enrolment.remove(session, world.alices_phone.id, origin=ORIGIN, now=world.now)
         with pytest.raises(ProofNeeded):
-            choosing_passwords.choose_password(session, "quite another passphrase", origin=ORIGIN, now=world.now)
+            password_change.choose_password(session, "quite another passphrase", origin=ORIGIN, now=world.now)
     assert telephone.received == []
 
 
 def test_an_attempt_that_is_not_asked_to_register_can_not(world: World, telephone: Telephone) -> None:
-    token = service.begin("alice@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
-    attempt = service.find_attempt(token, now=world.now)
+    token = flow.begin("alice@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
+    attempt = flow.find_attempt(token, now=world.now)
     assert attempt is not None
-    service.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=world.now)
+    flow.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=world.now)
     with pytest.raises(ProofNeeded):
         enrolment.start(attempt, FactorKind.PHONE, BOBS_NUMBER, origin=ORIGIN, now=world.now)
 
@@ -192,10 +192,10 @@ def test_an_attempt_that_is_not_asked_to_register_can_not(world: World, telephon
 def test_enr_05_the_old_number_stays_until_the_new_one_is_proven(world: World, telephone: Telephone) -> None:
     session = fresh_session(world)
     enrolment.start(session, FactorKind.PHONE, BOBS_NUMBER, origin=ORIGIN, now=world.now)
-    assert [method.ends for method in overview.methods_of(world.alice)] == ["78"]
+    assert [method.ends for method in queries.methods_of(world.alice)] == ["78"]
     done = enrolment.finish(session, FactorKind.PHONE, telephone.code, origin=ORIGIN, now=world.now)
     assert isinstance(done, Registered)
-    assert [method.ends for method in overview.methods_of(world.alice)] == ["89"]
+    assert [method.ends for method in queries.methods_of(world.alice)] == ["89"]
     assert Event.objects.filter(kind=EventKind.METHOD_REPLACED, subject_id=world.alice.pk).exists()
 
 
@@ -204,14 +204,14 @@ def test_app_05_the_forty_first_app_password_is_refused(world: World) -> None:
         give_app_password(world.alice, f"Device {number}")
     outcome = enrolment.create_app_password(fresh_session(world), "One more", origin=ORIGIN, now=world.now)
     assert outcome == Rejected(Reason.LIMIT)
-    assert len(overview.app_passwords_of(world.alice)) == 40
+    assert len(queries.app_passwords_of(world.alice)) == 40
 
 
 def test_a_deleted_app_password_makes_room(world: World) -> None:
     for number in range(39):
         give_app_password(world.alice, f"Device {number}")
     session = fresh_session(world)
-    oldest = overview.app_passwords_of(world.alice)[0]
+    oldest = queries.app_passwords_of(world.alice)[0]
     assert enrolment.remove(session, oldest.id, origin=ORIGIN, now=world.now)
     made = enrolment.create_app_password(session, "One more", origin=ORIGIN, now=world.now)
     assert isinstance(made, ShownOnce)
@@ -231,7 +231,7 @@ def test_a_deleted_app_password_makes_room(world: World) -> None:
 )
 def test_app_18_an_app_password_needs_a_name_of_its_own(world: World, name: str, reason: Reason) -> None:
     assert enrolment.create_app_password(fresh_session(world), name, origin=ORIGIN, now=world.now) == Rejected(reason)
-    assert len(overview.app_passwords_of(world.alice)) == 1
+    assert len(queries.app_passwords_of(world.alice)) == 1
 
 
 def test_app_passwords_are_only_for_the_enforced(world: World) -> None:
@@ -243,7 +243,7 @@ def test_app_passwords_are_only_for_the_enforced(world: World) -> None:
 def test_enr_06_nobody_removes_what_somebody_else_holds(world: World) -> None:
     bobs = give_phone(world.bob, "+4915187654321")
     assert not enrolment.remove(fresh_session(world), bobs.id, origin=ORIGIN, now=world.now)
-    assert len(overview.methods_of(world.bob)) == 1
+    assert len(queries.methods_of(world.bob)) == 1
 
 
 def test_enr_08_the_last_method_can_be_replaced_and_not_removed(world: World) -> None:
@@ -260,15 +260,15 @@ def test_enr_08_the_last_method_can_be_replaced_and_not_removed(world: World) ->
 
 def test_an_initial_password_must_be_replaced_before_anything_else(world: World) -> None:
     give_password(world.carol, "an initial passphrase", initial=True)
-    token = service.begin("carol@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
-    attempt = service.find_attempt(token, now=world.now)
+    token = flow.begin("carol@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
+    attempt = flow.find_attempt(token, now=world.now)
     assert attempt is not None
-    outcome = service.answer(attempt, FactorKind.PASSWORD, "an initial passphrase", now=world.now)
+    outcome = flow.answer(attempt, FactorKind.PASSWORD, "an initial passphrase", now=world.now)
     assert isinstance(outcome, Continue)
     assert outcome.decision == SetUpFirst(FactorKind.PASSWORD, outcome.decision.because)
-    same = choosing_passwords.choose_password(attempt, "an initial passphrase", origin=ORIGIN, now=world.now)
+    same = password_change.choose_password(attempt, "an initial passphrase", origin=ORIGIN, now=world.now)
     assert same == Rejected(Reason.SAME_AS_BEFORE)
-    chosen = choosing_passwords.choose_password(attempt, "my own new passphrase", origin=ORIGIN, now=world.now)
+    chosen = password_change.choose_password(attempt, "my own new passphrase", origin=ORIGIN, now=world.now)
     assert isinstance(chosen, PasswordChosen)
     assert isinstance(chosen.come_in, ComeIn)
 
@@ -287,7 +287,7 @@ def test_a_bad_new_password_says_why_and_changes_nothing(world: World, password:
     session = session_of(world.carol, FactorKind.PASSWORD, world=world)
     before = vault.holdings(world.carol)
     current = world.passwords["carol"]
-    chosen = choosing_passwords.choose_password(session, password, current=current, origin=ORIGIN, now=world.now)
+    chosen = password_change.choose_password(session, password, current=current, origin=ORIGIN, now=world.now)
     assert chosen == Rejected(reason)
     assert vault.holdings(world.carol) == before
 
@@ -304,12 +304,12 @@ def test_a_bad_new_password_says_why_and_changes_nothing(world: World, password:
 def test_any_characters_may_make_a_password(world: World, password: str) -> None:
     session = session_of(world.carol, FactorKind.PASSWORD, world=world)
     current = world.passwords["carol"]
-    chosen = choosing_passwords.choose_password(session, password, current=current, origin=ORIGIN, now=world.now)
+    chosen = password_change.choose_password(session, password, current=current, origin=ORIGIN, now=world.now)
     assert isinstance(chosen, PasswordChosen)
 
 
 def test_a_common_password_of_eight_letters_is_refused_even_beside_a_second_proof(world: World) -> None:
-    outcome = choosing_passwords.choose_password(
+    outcome = password_change.choose_password(
         fresh_session(world), "password1", current=world.passwords["alice"], origin=ORIGIN, now=world.now
     )
     assert outcome == Rejected(Reason.TOO_COMMON)
@@ -322,7 +322,7 @@ def test_changing_the_password_ends_the_other_sessions_only(world: World) -> Non
         world.alice, evidence_for(FactorKind.PASSWORD, FactorKind.PHONE, at=world.now), origin=ORIGIN, now=world.now
     )
     current = world.passwords["alice"]
-    chosen = choosing_passwords.choose_password(
+    chosen = password_change.choose_password(
         mine.session, "my own new passphrase", current=current, origin=ORIGIN, now=world.now
     )
     assert isinstance(chosen, PasswordChosen)

@@ -16,15 +16,15 @@ from watchword.alerts.rules import Rule
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.audit.record import Origin
+from watchword.core.decision import Because
 from watchword.core.factors import Verdict
 from watchword.core.policy import Door, FactorKind
-from watchword.core.signin import Because
 from watchword.directory.models import Organisation
 from watchword.factors.password.factor import PasswordFactor
-from watchword.signin import actions, choosing_passwords, one_shot, password_throttling, service, service_settings
+from watchword.signin import actions, flow, non_interactive, password_change, password_throttling, service_settings
+from watchword.signin.flow import ComeIn, Outcome, Refused
 from watchword.signin.models import FailureCount, Session
-from watchword.signin.one_shot import Question, Secret, TryLater
-from watchword.signin.service import ComeIn, Outcome, Refused
+from watchword.signin.non_interactive import Question, Secret, TryLater
 from watchword.signin.sweeping import sweep
 
 HOME = "198.51.100.7"
@@ -33,16 +33,16 @@ OLD = "the passphrase of last year!"
 
 def browser(world: World, password: str, at: datetime, *, name: str = "carol", address: str = HOME) -> Outcome:
     origin = Origin(address=address, door="web")
-    token = service.begin(f"{name}@harbour.example", origin=origin, next_url="/", now=at)
-    attempt = service.find_attempt(token, now=at)
+    token = flow.begin(f"{name}@harbour.example", origin=origin, next_url="/", now=at)
+    attempt = flow.find_attempt(token, now=at)
     assert attempt is not None
-    return service.answer(attempt, FactorKind.PASSWORD, password, now=at)
+    return flow.answer(attempt, FactorKind.PASSWORD, password, now=at)
 
 
 def mail(password: str, at: datetime, *, name: str = "carol", address: str = HOME) -> str:
     question = Question(Door.MAIL, f"{name}@harbour.example", Secret(password), "imap", address)
     try:
-        return "in" if one_shot.check_account_password(question, now=at).allowed else "refused"
+        return "in" if non_interactive.check_account_password(question, now=at).allowed else "refused"
     except TryLater:
         return "later"
 
@@ -137,7 +137,7 @@ def test_what_an_earlier_release_locked_is_open(world: World) -> None:
 def test_tries_for_a_name_that_waits_do_not_count_against_the_address(world: World) -> None:
     for number in range(250):
         browser(world, f"wrong {number}", world.now)
-    assert isinstance(browser(world, world.passwords["bob"], world.now, name="bob"), service.Continue)
+    assert isinstance(browser(world, world.passwords["bob"], world.now, name="bob"), flow.Continue)
     source = FailureCount.objects.get(pk__startswith="source:")
     assert len(source.failures) == 10
 
@@ -162,7 +162,7 @@ def test_unlock_reset_and_a_new_password_forget_what_was_counted(world: World, a
         session = sign_in(Client(), world.carol).session
         password = "seven green herons on a wall"
         current = world.passwords["carol"]
-        choosing_passwords.choose_password(session, password, current=current, origin=Origin(), now=timezone.now())
+        password_change.choose_password(session, password, current=current, origin=Origin(), now=timezone.now())
     assert not isinstance(browser(world, password, world.now), Refused)
     assert not FailureCount.objects.filter(subject_id=world.carol.pk).exclude(failures=[]).exists()
 
@@ -256,7 +256,7 @@ def test_another_address_bears_as_many_as_before(world: World) -> None:
 def test_at_a_shared_address_the_code_is_asked_as_everywhere(world: World) -> None:
     office(world, "198.51.100.0/24")
     outcome = browser(world, world.passwords["alice"], world.now, name="alice")
-    assert isinstance(outcome, service.Continue)
+    assert isinstance(outcome, flow.Continue)
     assert not Session.objects.exists()
 
 

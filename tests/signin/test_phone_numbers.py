@@ -13,16 +13,17 @@ from watchword.alerts.models import Notice
 from watchword.alerts.rules import Rule as Warning_
 from watchword.core.factors import Reason, Rejected
 from watchword.core.policy import FactorKind, Way
-from watchword.delivery.channel import Result
-from watchword.delivery.models import Delivery
-from watchword.delivery.routing import note_result
-from watchword.delivery.texts import text_of
 from watchword.factors.models import Credential
-from watchword.signin import actions, enrolment, overview, phone_reports, service, sessions
-from watchword.signin.challenges import LATE, CodeSent
+from watchword.messaging.content.sms import text_of
+from watchword.messaging.gateway import Result
+from watchword.messaging.models import Delivery
+from watchword.messaging.send import note_result
+from watchword.signin import actions, enrolment, flow, queries, sessions
 from watchword.signin.enrolment import Registered, ShownOnce
+from watchword.signin.flow import ComeIn, Refused
 from watchword.signin.models import Session
-from watchword.signin.service import ComeIn, Refused
+from watchword.signin.otp import delivery_events
+from watchword.signin.otp.challenges import LATE, CodeSent
 
 NEW = {"slot": "mobile", "number": "01512 3456789", "way": "text", "country": "DE"}
 NEW_NUMBER = "+4915123456789"
@@ -64,8 +65,8 @@ def test_the_old_number_gets_the_codes_until_the_new_one_is_proven(world: World,
     wrong = enrolment.finish(session, FactorKind.PHONE, telephone.wrong_code(), origin=ORIGIN, now=world.now)
     assert isinstance(wrong, Refused)
     attempt = pass_password(world, world.alice)
-    (choice,) = service.methods(attempt, now=world.now)
-    service.send_code(attempt, choice.credential_id, Way.TEXT, now=world.now + timedelta(minutes=1))
+    (choice,) = flow.methods(attempt, now=world.now)
+    flow.send_code(attempt, choice.credential_id, Way.TEXT, now=world.now + timedelta(minutes=1))
     assert telephone.received[-1].number == ALICES_NUMBER
     assert told(telephone, ALICES_NUMBER) == []
 
@@ -149,7 +150,7 @@ def test_app_passwords_wait_however_one_number_is_put_in_the_place_of_another(
     for number, step in enumerate(steps.split()):
         later = timedelta(minutes=number)
         if step == "remove":
-            phone = next(phone for phone in overview.methods_of(world.alice) if phone.slot != "office")
+            phone = next(phone for phone in queries.methods_of(world.alice) if phone.slot != "office")
             assert enrolment.remove(session_of(world, later=later), phone.id, origin=ORIGIN, now=world.now + later)
         else:
             slot = "mobile" if step == "replace" else "alternate"
@@ -185,7 +186,7 @@ def test_a_first_phone_needs_no_cooling_off(world: World, telephone: Telephone) 
     assert isinstance(done, Registered)
     assert done.first_app_password is not None
     assert enrolment.why_cannot_create(world.bob, now=world.now) in {None, "not_enforced"}
-    assert len(overview.app_passwords_of(world.bob)) == 1
+    assert len(queries.app_passwords_of(world.bob)) == 1
 
 
 # How a code on its way is told, and when another way is offered.
@@ -196,26 +197,26 @@ def test_a_text_without_a_receipt_is_late_when_a_call_can_be_had_and_not_before(
     world: World, telephone: Telephone, result: Result
 ) -> None:
     attempt = pass_password(world, world.alice)
-    service.send_code(attempt, world.alices_phone.id, Way.TEXT, now=world.now)
+    flow.send_code(attempt, world.alices_phone.id, Way.TEXT, now=world.now)
     Delivery.objects.update(result=result)
     # Not before another one may be asked for: what is offered works.
     offered = max(LATE, timedelta(seconds=world.organisation.policy.limits.resend_seconds))
-    just_before = service.current_code(attempt, now=world.now + offered - timedelta(seconds=1))
-    late = service.current_code(attempt, now=world.now + offered)
+    just_before = flow.current_code(attempt, now=world.now + offered - timedelta(seconds=1))
+    late = flow.current_code(attempt, now=world.now + offered)
     assert just_before is not None
     assert late is not None
     assert (just_before.is_late, late.is_late) == (False, True)
-    called = service.send_code(attempt, world.alices_phone.id, Way.CALL, now=world.now + offered)
+    called = flow.send_code(attempt, world.alices_phone.id, Way.CALL, now=world.now + offered)
     assert isinstance(called, CodeSent)
     assert telephone.received[-1].way is Way.CALL
 
 
 def test_a_text_that_arrived_or_failed_is_not_called_late(world: World, telephone: Telephone) -> None:
     attempt = pass_password(world, world.alice)
-    service.send_code(attempt, world.alices_phone.id, Way.TEXT, now=world.now)
+    flow.send_code(attempt, world.alices_phone.id, Way.TEXT, now=world.now)
     for result in (Result.DELIVERED, Result.UNREACHABLE):
         Delivery.objects.update(result=result)
-        code = service.current_code(attempt, now=world.now + timedelta(minutes=2))
+        code = flow.current_code(attempt, now=world.now + timedelta(minutes=2))
         assert code is not None
         assert not code.is_late
 
@@ -223,9 +224,9 @@ def test_a_text_that_arrived_or_failed_is_not_called_late(world: World, telephon
 @pytest.mark.parametrize("result", [Result.UNREACHABLE, Result.BUSY, Result.NO_ANSWER, Result.VOICEMAIL, Result.FAILED])
 def test_what_did_not_get_through_needs_no_pause(world: World, telephone: Telephone, result: Result) -> None:
     attempt = pass_password(world, world.alice)
-    service.send_code(attempt, world.alices_phone.id, Way.TEXT, now=world.now)
+    flow.send_code(attempt, world.alices_phone.id, Way.TEXT, now=world.now)
     note_result(telephone.received[-1].delivery_id, result, now=world.now)
-    phone_reports.note(telephone.received[-1].delivery_id, result, now=world.now)
+    delivery_events.note(telephone.received[-1].delivery_id, result, now=world.now)
     at_once = world.now + timedelta(seconds=1)
-    assert isinstance(service.send_code(attempt, world.alices_phone.id, Way.CALL, now=at_once), CodeSent)
-    assert isinstance(service.answer(attempt, FactorKind.PHONE, telephone.code, now=at_once), ComeIn)
+    assert isinstance(flow.send_code(attempt, world.alices_phone.id, Way.CALL, now=at_once), CodeSent)
+    assert isinstance(flow.answer(attempt, FactorKind.PHONE, telephone.code, now=at_once), ComeIn)

@@ -15,8 +15,9 @@ from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.core.policy import FactorKind
 from watchword.directory.models import User
-from watchword.signin import challenges, enrolment, overview, service, sessions
+from watchword.signin import enrolment, flow, queries, sessions
 from watchword.signin.models import CodeChallenge, Session, SignInAttempt
+from watchword.signin.otp import challenges
 
 NEW_PHONE = {"slot": "mobile", "number": "+4915199999966", "way": "text"}
 
@@ -72,7 +73,7 @@ def test_ses_10_a_removed_phone_ends_the_other_sessions_and_its_codes(world: Wor
     give_phone(world.alice, "+4915199999999", slot="alternate")
     other, here = fresh(world), fresh(world)
     attempt = pass_password(world, world.alice)
-    service.send_code(attempt, world.alices_phone.id, "text", now=world.now)
+    flow.send_code(attempt, world.alices_phone.id, "text", now=world.now)
     code = CodeChallenge.objects.get()
     assert enrolment.remove(here.session, world.alices_phone.id, origin=ORIGIN, now=world.now)
     code.refresh_from_db()
@@ -93,7 +94,7 @@ def test_a_session_of_somebody_who_may_not_sign_in_is_dead_though_nobody_ended_i
 
 def test_a_void_code_is_spent_by_nobody(world: World, telephone: Telephone) -> None:
     attempt = pass_password(world, world.alice)
-    service.send_code(attempt, world.alices_phone.id, "text", now=world.now)
+    flow.send_code(attempt, world.alices_phone.id, "text", now=world.now)
     code = CodeChallenge.objects.get()
     challenges.void_all(world.alice, now=world.now)
     assert not challenges.spend(code, now=world.now)
@@ -103,7 +104,7 @@ def test_a_void_code_is_spent_by_nobody(world: World, telephone: Telephone) -> N
 
 def test_a_code_is_spent_once_and_never_after(world: World, telephone: Telephone) -> None:
     attempt = pass_password(world, world.alice)
-    service.send_code(attempt, world.alices_phone.id, "text", now=world.now)
+    flow.send_code(attempt, world.alices_phone.id, "text", now=world.now)
     code = CodeChallenge.objects.get()
     assert challenges.reserve_try(code, 5, now=world.now)
     assert challenges.spend(code, now=world.now)
@@ -118,7 +119,7 @@ def test_an_attempt_that_was_ended_meanwhile_registers_no_phone(world: World, te
     SignInAttempt.objects.filter(pk=attempt.pk).update(ended_at=world.now)
     with pytest.raises(enrolment.ProofNeeded):
         enrolment.finish(attempt, FactorKind.PHONE, code, origin=ORIGIN, now=world.now)
-    assert overview.methods_of(world.bob) == []
+    assert queries.methods_of(world.bob) == []
 
 
 def test_coming_in_by_a_known_browser_keeps_other_sessions(world: World, telephone: Telephone) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from tests.alerts.playing import pass_password
-from tests.signin.test_registration import after_password, again, opens_mail
+from tests.signin.test_enrolment_evidence import after_password, again, opens_mail
 from tests.world import ORIGIN, World, evidence_for, give_password
+from watchword.core.decision import AskFor, Because, SetUpFirst
 from watchword.core.factors import Reason, Rejected
 from watchword.core.policy import FactorKind, MfaState
-from watchword.core.signin import AskFor, Because, SetUpFirst
-from watchword.signin import actions, choosing_passwords, invitations, service, sessions
-from watchword.signin.choosing_passwords import PasswordChosen
-from watchword.signin.service import ComeIn, Continue
+from watchword.signin import actions, flow, invitations, password_change, sessions
+from watchword.signin.flow import ComeIn, Continue
+from watchword.signin.password_change import PasswordChosen
 
 SHORT, LONG = "q7-Vx2.kW9", "seven quiet otters sail"
 
@@ -18,7 +18,7 @@ SHORT, LONG = "q7-Vx2.kW9", "seven quiet otters sail"
 def choose(world: World, name: str, password: str, *kinds: FactorKind) -> object:
     proof = evidence_for(*kinds, at=world.now)
     session = sessions.open_session(again(world.people[name]), proof, origin=ORIGIN, now=world.now).session
-    chosen = choosing_passwords.choose_password(
+    chosen = password_change.choose_password(
         session, password, current=world.passwords[name], origin=ORIGIN, now=world.now
     )
     if isinstance(chosen, PasswordChosen):
@@ -43,16 +43,16 @@ def test_a_short_password_is_replaced_at_the_next_sign_in_once_it_stands_alone(w
     actions.set_mfa_state(world.alice, MfaState.DISABLED, by=world.root, now=world.now)
     assert after_password(world, world.alice) == Continue(SetUpFirst(FactorKind.PASSWORD, Because.PASSWORD_TOO_SHORT))
     attempt = pass_password(world, world.alice)
-    again_short = choosing_passwords.choose_password(attempt, "q8-Zt4.mR5", origin=ORIGIN, now=world.now)
+    again_short = password_change.choose_password(attempt, "q8-Zt4.mR5", origin=ORIGIN, now=world.now)
     assert again_short == Rejected(Reason.TOO_SHORT)
-    chosen = choosing_passwords.choose_password(attempt, LONG, origin=ORIGIN, now=world.now)
+    chosen = password_change.choose_password(attempt, LONG, origin=ORIGIN, now=world.now)
     assert isinstance(chosen, PasswordChosen)
     assert opens_mail(world, world.alice, LONG)
 
 
 def test_a_short_password_stays_while_a_phone_stands_behind_it(world: World) -> None:
     alice_with_a_short_password(world)
-    decision = service.stage(pass_password(world, world.alice), now=world.now)
+    decision = flow.stage(pass_password(world, world.alice), now=world.now)
     assert isinstance(decision, AskFor)
     assert decision.because is Because.MFA_REQUIRED
 

@@ -10,22 +10,22 @@ from tests.world import World
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.audit.record import Origin
+from watchword.core.decision import Because
 from watchword.core.policy import Door, FactorKind
-from watchword.core.signin import Because
-from watchword.signin import one_shot, service
+from watchword.signin import flow, non_interactive
+from watchword.signin.flow import ComeIn, Outcome, Refused
 from watchword.signin.models import FailureCount
-from watchword.signin.one_shot import Question, Secret, TryLater
-from watchword.signin.service import ComeIn, Outcome, Refused
+from watchword.signin.non_interactive import Question, Secret, TryLater
 
 SPRAYER = "203.0.113.50"
 
 
 def type_password(world: World, name: str, password: str, address: str, *, later: float = 0) -> Outcome:
     now = world.now + timedelta(seconds=later)
-    token = service.begin(name, origin=Origin(address=address, door="web"), next_url="/", now=now)
-    attempt = service.find_attempt(token, now=now)
+    token = flow.begin(name, origin=Origin(address=address, door="web"), next_url="/", now=now)
+    attempt = flow.find_attempt(token, now=now)
     assert attempt is not None
-    return service.answer(attempt, FactorKind.PASSWORD, password, now=now)
+    return flow.answer(attempt, FactorKind.PASSWORD, password, now=now)
 
 
 def spray(world: World, number: int, address: str = SPRAYER) -> None:
@@ -56,17 +56,17 @@ def test_the_mail_door_counts_with_the_browser(world: World) -> None:
     spray(world, 30)
     for number in range(20):
         question = Question(Door.MAIL, f"x{number}@harbour.example", Secret("Winter2026!"), "imap", SPRAYER)
-        assert not one_shot.check_account_password(question, now=world.now).allowed
+        assert not non_interactive.check_account_password(question, now=world.now).allowed
     question = Question(Door.MAIL, world.carol.sign_in_name, Secret(world.passwords["carol"]), "imap", SPRAYER)
     with pytest.raises(TryLater):
-        one_shot.check_account_password(question, now=world.now)
+        non_interactive.check_account_password(question, now=world.now)
     assert isinstance(type_password(world, "carol@harbour.example", world.passwords["carol"], SPRAYER), Refused)
 
 
 def test_app_passwords_are_let_in_from_a_closed_source(world: World) -> None:
     spray(world, 50)
     question = Question(Door.MAIL, world.alice.sign_in_name, Secret(world.alices_app_password), "imap", SPRAYER)
-    assert one_shot.check_many([question], now=world.now)[0].allowed
+    assert non_interactive.check_many([question], now=world.now)[0].allowed
 
 
 def test_the_wait_ends_and_grows_to_five_minutes_at_most(world: World) -> None:

@@ -16,7 +16,7 @@ from watchword.core.policy import FactorKind, MfaState
 from watchword.directory import actions
 from watchword.directory.models import Organisation, User
 from watchword.directory.roles import Role
-from watchword.signin import password_throttling, service_settings, sessions, typed_names
+from watchword.signin import attempt_limits, password_throttling, service_settings, sessions
 from watchword.signin.models import FailureCount, Session, SignInAttempt
 from watchword.signin.password_throttling import Guess
 from watchword.signin.service_settings import SenselessSettings
@@ -89,7 +89,7 @@ def test_failures_and_the_log_name_the_address_that_typed_the_password(world: Wo
         "alice@harbour.example", "", Origin(address=ELSEWHERE), world.alice, None, world.alice.organisation.policy
     )
     expected = {guess.key, password_throttling._source_key(ELSEWHERE), f"guesses:{world.alice.pk}"}
-    counted = FailureCount.objects.exclude(key__startswith=typed_names.PREFIX)
+    counted = FailureCount.objects.exclude(key__startswith=attempt_limits.PREFIX)
     assert set(counted.values_list("key", flat=True)) == expected
 
 
@@ -169,7 +169,7 @@ def test_settings_that_shut_everybody_out_or_let_everybody_in_are_refused(
 
 @pytest.mark.breaks_invariants
 def test_settings_that_may_not_be_are_found_where_they_are(world: World) -> None:
-    from watchword.config.verifying import verify
+    from watchword.cli.verify import verify
 
     Organisation.objects.filter(pk=world.organisation.pk).update(limits={"code_seconds": 1})
     assert [problem[:2] for problem in verify(now=world.now).problems] == ["I9"]

@@ -14,10 +14,10 @@ from watchword.core.factors import Reason, Rejected
 from watchword.core.policy import FactorKind, Way
 from watchword.doors.web import reasons
 from watchword.factors.phone.factor import Number, read_number
-from watchword.signin import enrolment, service, sessions
-from watchword.signin.challenges import CodeSent
+from watchword.signin import enrolment, flow, sessions
 from watchword.signin.enrolment import Registered
 from watchword.signin.models import Session
+from watchword.signin.otp.challenges import CodeSent
 
 BRITISH = {"slot": "mobile", "number": "056 1234 5678", "way": "call", "country": "GB"}
 
@@ -79,11 +79,11 @@ def test_a_registered_internet_telephone_goes_on_getting_codes(world: World, tel
     world.organisation.save()
     world.bob.refresh_from_db()
     phone = give_phone(world.bob, "+445612345678", slot="alternate", way=Way.CALL)
-    token = service.begin(world.bob.sign_in_name, origin=ORIGIN, next_url="/", now=world.now)
-    attempt = service.find_attempt(token, now=world.now)
+    token = flow.begin(world.bob.sign_in_name, origin=ORIGIN, next_url="/", now=world.now)
+    attempt = flow.find_attempt(token, now=world.now)
     assert attempt is not None
-    service.answer(attempt, FactorKind.PASSWORD, world.passwords["bob"], now=world.now)
-    assert isinstance(service.send_code(attempt, phone.id, Way.CALL, now=world.now + timedelta(seconds=1)), CodeSent)
+    flow.answer(attempt, FactorKind.PASSWORD, world.passwords["bob"], now=world.now)
+    assert isinstance(flow.send_code(attempt, phone.id, Way.CALL, now=world.now + timedelta(seconds=1)), CodeSent)
     assert [message.number for message in telephone.received] == ["+445612345678"]
 
 

@@ -16,14 +16,14 @@ from watchword.alerts.models import Alert, Notice
 from watchword.alerts.rules import Rule
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
+from watchword.core.decision import Because
 from watchword.core.factors import Reason
 from watchword.core.policy import FactorKind, Way
-from watchword.core.signin import Because
-from watchword.delivery.models import Delivery
-from watchword.delivery.texts import text_of
-from watchword.signin import abandoned, enrolment, service
+from watchword.messaging.content.sms import text_of
+from watchword.messaging.models import Delivery
+from watchword.signin import enrolment, flow, housekeeping
+from watchword.signin.flow import ComeIn, Refused
 from watchword.signin.models import CodeChallenge, FailureCount, SignInAttempt
-from watchword.signin.service import ComeIn, Refused
 
 PAUSE = timedelta(seconds=31)
 
@@ -35,12 +35,12 @@ def code_on_the_way(world: World, at: datetime) -> SignInAttempt:
 
 
 def send(attempt: SignInAttempt, at: datetime) -> None:
-    choice = service.methods(attempt, now=at)[0]
-    service.send_code(attempt, choice.credential_id, Way.TEXT, now=at)
+    choice = flow.methods(attempt, now=at)[0]
+    flow.send_code(attempt, choice.credential_id, Way.TEXT, now=at)
 
 
-def type_code(attempt: SignInAttempt, typed: str, at: datetime) -> service.Outcome:
-    return service.answer(attempt, FactorKind.PHONE, typed, now=at)
+def type_code(attempt: SignInAttempt, typed: str, at: datetime) -> flow.Outcome:
+    return flow.answer(attempt, FactorKind.PHONE, typed, now=at)
 
 
 def failures_of(world: World) -> int:
@@ -153,7 +153,7 @@ def test_a_slip_of_the_owner_in_a_new_browser_is_told_nobody(world: World, telep
     type_code(attempt, telephone.wrong_code(), world.now)
     assert isinstance(type_code(attempt, telephone.code, world.now), ComeIn)
     later = world.now + timedelta(minutes=11)
-    abandoned.close_abandoned(now=later)
+    housekeeping.close_abandoned(now=later)
     work(later)
     assert not Notice.objects.filter(rule=Rule.CODE_MISSING).exists()
     assert not Alert.objects.exists()
@@ -171,7 +171,7 @@ def test_one_wrong_code_that_no_right_one_follows_is_told_when_its_attempt_ends(
     work(later)
     assert not Alert.objects.exists()
     over = later + timedelta(minutes=11)
-    abandoned.close_abandoned(now=over)
+    housekeeping.close_abandoned(now=over)
     work(over)
     assert Alert.objects.get().rule == Rule.CODE_MISSING
     assert Notice.objects.filter(rule=Rule.CODE_MISSING, user=world.alice).count() == 1
@@ -255,10 +255,10 @@ def test_a_hundred_wrong_codes_in_a_row_lock_and_a_right_one_begins_anew(world: 
     type_code(pass_password(world, world.alice, now=later), "000000", later)
     assert FailureCount.objects.get(pk=f"code:{world.alice.pk}").locked_at == later
     months = later + timedelta(days=60)
-    token = service.begin("alice@harbour.example", origin=ORIGIN, next_url="/", now=months)
-    locked = service.find_attempt(token, now=months)
+    token = flow.begin("alice@harbour.example", origin=ORIGIN, next_url="/", now=months)
+    locked = flow.find_attempt(token, now=months)
     assert locked is not None
-    right = service.answer(locked, FactorKind.PASSWORD, world.passwords["alice"], now=months)
+    right = flow.answer(locked, FactorKind.PASSWORD, world.passwords["alice"], now=months)
     assert right == Refused(Because.SECOND_FACTOR_LOCKED)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from watchword.admincenter.words import ACT_NAMES
+from watchword.admincenter.labels import ACT_NAMES
 from watchword.directory.roles import ACTS_ON_NOBODY, MAY, MAY_TOUCH, ROLE_NAMES, WHOM_NAMES, Act, Role, Whom
 
 type Row = tuple[str, list[bool]]

@@ -2,54 +2,46 @@
 
 from django.urls import path
 
-from watchword.admincenter.views import (
-    access_passes,
-    acts,
-    alerts,
-    domains,
-    files,
-    mailboxes,
-    multi_factor,
-    people,
-    phone_changes,
-    phone_delivery,
-    send_as,
-    settings,
-    sign_ins,
-)
+from watchword.admincenter import domain_views, settings_views
+from watchword.admincenter.mfa import views as mfa
+from watchword.admincenter.phones import settings_views as phone_settings
+from watchword.admincenter.phones import views as phones
+from watchword.admincenter.reports import alerts, sign_in_log
+from watchword.admincenter.users import access_pass_views, action_views, import_views, mailbox_views, send_as_views
+from watchword.admincenter.users import views as users
 
 app_name = "admincenter"
 
 urlpatterns = [
-    path("", people.active_users, name="home"),
-    path("users/", people.active_users, name="users"),
-    path("users/new/", people.create, name="create"),
-    path("users/import/", files.import_file, name="import"),
-    path("users/import/sample/<str:kind>.csv", files.sample, name="import_sample"),
-    path("users/<uuid:user_id>/edit/", people.edit, name="edit"),
+    path("", users.active_users, name="home"),
+    path("users/", users.active_users, name="users"),
+    path("users/new/", users.create, name="create"),
+    path("users/import/", import_views.import_file, name="import"),
+    path("users/import/sample/<str:kind>.csv", import_views.sample, name="import_sample"),
+    path("users/<uuid:user_id>/edit/", users.edit, name="edit"),
     path(
         "users/<uuid:user_id>/app-passwords/<uuid:credential_id>/delete/",
-        acts.delete_app_password,
+        action_views.delete_app_password,
         name="delete_app_password",
     ),
-    path("users/<uuid:user_id>/mailbox/", mailboxes.mailbox, name="mailbox"),
-    path("users/<uuid:user_id>/send-as/", send_as.rights, name="send_as"),
-    path("users/<uuid:user_id>/access-pass/", access_passes.make, name="access_pass"),
-    path("users/<uuid:user_id>/<str:name>/", acts.act, name="act"),
-    path("multi-factor/", multi_factor.listing, name="multi_factor"),
-    path("multi-factor/change/", multi_factor.change, name="multi_factor_change"),
-    path("service-settings/", settings.service_settings, name="service_settings"),
-    path("sign-ins/", sign_ins.log, name="sign_ins"),
-    path("sign-ins.csv", sign_ins.export, name="sign_ins_csv"),
-    path("phone-delivery/", phone_delivery.overview, name="phone_delivery"),
-    path("phone-delivery/messages/", phone_delivery.messages, name="phone_messages"),
-    path("phone-delivery/blocked/", phone_delivery.blocked, name="phone_blocked"),
-    path("phone-delivery/blocked/<int:closure_id>/reopen/", phone_changes.reopen, name="phone_reopen"),
-    path("phone-delivery/test/", phone_changes.test, name="phone_test"),
-    path("phone-delivery/rules/", phone_changes.rules, name="phone_rules"),
-    path("phone-delivery/shared/", phone_changes.shared, name="phone_shared"),
+    path("users/<uuid:user_id>/mailbox/", mailbox_views.mailbox, name="mailbox"),
+    path("users/<uuid:user_id>/send-as/", send_as_views.rights, name="send_as"),
+    path("users/<uuid:user_id>/access-pass/", access_pass_views.make, name="access_pass"),
+    path("users/<uuid:user_id>/<str:name>/", action_views.act, name="act"),
+    path("multi-factor/", mfa.listing, name="multi_factor"),
+    path("multi-factor/change/", mfa.change, name="multi_factor_change"),
+    path("service-settings/", settings_views.service_settings, name="service_settings"),
+    path("sign-ins/", sign_in_log.log, name="sign_ins"),
+    path("sign-ins.csv", sign_in_log.export, name="sign_ins_csv"),
+    path("phone-delivery/", phones.overview, name="phone_delivery"),
+    path("phone-delivery/messages/", phones.messages, name="phone_messages"),
+    path("phone-delivery/blocked/", phones.blocked, name="phone_blocked"),
+    path("phone-delivery/blocked/<int:closure_id>/reopen/", phone_settings.reopen, name="phone_reopen"),
+    path("phone-delivery/test/", phone_settings.test, name="phone_test"),
+    path("phone-delivery/rules/", phone_settings.rules, name="phone_rules"),
+    path("phone-delivery/shared/", phone_settings.shared, name="phone_shared"),
     path("alerts/", alerts.listing, name="alerts"),
     path("alerts/<int:alert_id>/close/", alerts.close, name="close_alert"),
-    path("roles/", settings.roles, name="roles"),
-    path("domains/", domains.domains, name="domains"),
+    path("roles/", settings_views.roles, name="roles"),
+    path("domains/", domain_views.domains, name="domains"),
 ]

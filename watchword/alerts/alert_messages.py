@@ -10,7 +10,7 @@ from watchword.alerts.messages import LONGEST_TEXT, envelope_of, facts_of, one_l
 from watchword.alerts.models import Alert, Notice
 from watchword.alerts.rules import Rule
 from watchword.audit.models import Event
-from watchword.delivery.texts import name_in_text
+from watchword.messaging.content.sms import name_in_text
 from watchword.ui.addresses import public_address
 
 

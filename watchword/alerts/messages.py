@@ -14,10 +14,10 @@ from django.utils.translation import gettext as _
 
 from watchword.alerts.models import Notice
 from watchword.alerts.rules import Rule
-from watchword.alerts.words import service_of, words_of
+from watchword.alerts.texts import service_of, words_of
+from watchword.audit import geoip
 from watchword.audit.models import Event
-from watchword.delivery import countries
-from watchword.delivery.texts import name_in_text
+from watchword.messaging.content.sms import name_in_text
 from watchword.ui.browsers import browser_in_words
 
 LONGEST_TEXT = 300
@@ -35,7 +35,7 @@ def facts_of(event: Event) -> list[tuple[str, str]]:
     at = timezone.localtime(event.at)
     facts = [(_("When"), date_format(at, "j F Y, H:i") + f" ({at.tzname()})")]
     if event.address:
-        country = countries.country_of(event.address)
+        country = geoip.country_of(event.address)
         facts.append((_("From"), f"{event.address} ({country})" if country else event.address))
     if event.door == "console":
         facts.append((_("Done by"), _("%(who)s on the server's console") % {"who": event.agent}))

@@ -8,7 +8,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from watchword.audit.events import EventKind
-from watchword.core.signin import Because
+from watchword.core.decision import Because
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)

@@ -13,7 +13,7 @@ from django.db.backends.base.operations import BaseDatabaseOperations
 
 from watchword.audit.events import HEARD, EventKind
 from watchword.audit.models import Event, UnheardEvent
-from watchword.core.names import JOINERS
+from watchword.core.usernames import JOINERS
 
 
 class Named(Protocol):

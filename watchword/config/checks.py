@@ -15,7 +15,7 @@ from watchword.config.databases import SQLITE
 from watchword.core.keyring import KeyRing
 from watchword.factors.password.breach_file import why_not_usable
 
-DEMO_PARTS = ("watchword.demo", "watchword.delivery.simulator")
+DEMO_PARTS = ("watchword.demo", "watchword.messaging.gateways.simulator")
 
 
 @checks.register(checks.Tags.security)
@@ -31,7 +31,7 @@ def demo_parts_stay_in_the_demo(app_configs: Sequence[AppConfig] | None, **_opti
                 checks.Error(f"{part} is part of the demo, and this is no demo.", hint=hint, id="watchword.E001")
             )
     for channel in settings.DELIVERY_CHANNELS:
-        if channel.startswith("watchword.delivery.simulator."):
+        if channel.startswith("watchword.messaging.gateways.simulator."):
             hint = "Name a real channel in WATCHWORD_DELIVERY_CHANNELS."
             words = "The channel that shows codes on a page is for the demo alone."
             found.append(checks.Error(words, hint=hint, id="watchword.E002"))

@@ -9,12 +9,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from watchword.config import mail_sending, mail_wishes
+from watchword.config import mail_door
+from watchword.config import smtp as mail_sending
 from watchword.config.addresses import is_loopback, wrong_with_public_url
 from watchword.config.databases import DatabaseUrlError, database_settings
 from watchword.config.secret_files import SecretFileError, read_secret_file
 from watchword.core.keyring import KeyRing, KeyRingError
-from watchword.core.names import NotASignInName, domain_key
+from watchword.core.usernames import NotASignInName, domain_key
 
 PREFIX = "WATCHWORD_"
 DEMO_URL = "http://127.0.0.1:8000"
@@ -36,7 +37,7 @@ VARIABLES: Mapping[str, str] = {
     "TRUSTED_PROXIES": "addresses or networks of the proxies in front, separated by commas, or none",
     "PHONES_FILE": "which carriers bring texts and calls to phones (TOML), see docs/operating/phones.md; absolute",
     "DELIVERY_CHANNELS": "dotted paths of the channels that carry codes, separated by commas",
-    **mail_wishes.VARIABLES,
+    **mail_door.VARIABLES,
     **mail_sending.VARIABLES,
     "BREACHED_PASSWORDS_FILE": "stolen passwords as sorted SHA-1 lines, refused as new ones; absolute",
     "COUNTRIES_FILE": "a newer geoip2fast file (.dat.gz), for the countries of addresses; absolute",
@@ -79,7 +80,7 @@ class Environment:
     phones_file: str
     delivery_channels: tuple[str, ...]
     mail_socket_directory: Path
-    mail: mail_wishes.MailWishes
+    mail: mail_door.MailWishes
     mail_sending: mail_sending.MailSending
     countries_file: str
     breached_passwords_file: str
@@ -289,8 +290,8 @@ class _Reader:
             self.wrong(name, f"is {text!r}, which is not a domain")
             return ""
 
-    def mail(self) -> mail_wishes.MailWishes:
-        return mail_wishes.read_mail_wishes(self.text, self.wrong)
+    def mail(self) -> mail_door.MailWishes:
+        return mail_door.read_mail_wishes(self.text, self.wrong)
 
     def networks(self, name: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
         networks = []

@@ -8,7 +8,7 @@ from django.utils.csp import CSP
 
 from watchword.config import keyfile
 from watchword.config.environment import Environment, read_environment
-from watchword.config.phones import phones_of
+from watchword.config.phones_file import phones_of
 
 
 def _environment() -> Environment:
@@ -75,9 +75,9 @@ if WATCHWORD_PHONES.problems:
     )
 DELIVERY_CHANNELS = list(ENVIRONMENT.delivery_channels)
 if ENVIRONMENT.phones_file:
-    DELIVERY_CHANNELS = ["watchword.delivery.queue.QueueChannel", *DELIVERY_CHANNELS]
+    DELIVERY_CHANNELS = ["watchword.messaging.worker.outbox.QueueChannel", *DELIVERY_CHANNELS]
 elif ENVIRONMENT.demo:
-    DELIVERY_CHANNELS = ["watchword.delivery.simulator.channel.SimulatorChannel"]
+    DELIVERY_CHANNELS = ["watchword.messaging.gateways.simulator.gateway.SimulatorChannel"]
 
 # Django --------------------------------------------------------------------------------------------------------------
 
@@ -94,7 +94,7 @@ _ROOMS = [
     "watchword.audit",
     "watchword.directory",
     "watchword.factors",
-    "watchword.delivery",
+    "watchword.messaging",
     "watchword.signin",
     "watchword.alerts",
     "watchword.doors.web",
@@ -102,11 +102,12 @@ _ROOMS = [
     "watchword.portal",
     "watchword.admincenter",
 ]
-_DEMO_ROOMS = ["watchword.delivery.simulator", "watchword.demo"]
+_DEMO_ROOMS = ["watchword.messaging.gateways.simulator", "watchword.demo"]
 
 
 INSTALLED_APPS = [
     "watchword.config.apps.WatchwordConfig",
+    "watchword.cli",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "django.contrib.messages",
@@ -115,12 +116,12 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "watchword.config.front.FrontMiddleware",
+    "watchword.config.middleware.FrontMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
     # The host is looked at here, before anything is answered.
     "django.middleware.common.CommonMiddleware",
-    "watchword.config.front.SizeMiddleware",
+    "watchword.config.middleware.SizeMiddleware",
     "watchword.config.static_files.StaticFilesMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -157,7 +158,7 @@ MAILERS: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "watchword.demo.outgoing_mail.MailboxBackend"}
     if ENVIRONMENT.demo
     else {
-        "BACKEND": "watchword.config.smtp.EmailBackend",
+        "BACKEND": "watchword.config.email_backend.EmailBackend",
         "OPTIONS": ENVIRONMENT.mail_sending.options(),
     }
 }
@@ -199,7 +200,7 @@ CSRF_COOKIE_HTTPONLY = True
 CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_TRUSTED_ORIGINS = [ENVIRONMENT.public_url]
 
-MESSAGE_STORAGE = "watchword.config.front.MessageCookie"
+MESSAGE_STORAGE = "watchword.config.middleware.MessageCookie"
 # The cookie of the messages takes its attributes from these; there are no sessions of Django's.
 SESSION_COOKIE_SECURE = WATCHWORD_SECURE_COOKIES
 SESSION_COOKIE_HTTPONLY = True

@@ -1,32 +1,81 @@
-"""Sends mail by SMTP, also to addresses outside ASCII where the server offers SMTPUTF8 (RFC 6531)."""
+"""Where warnings are sent from: the mail server and the sender that the operator names."""
 
 from __future__ import annotations
 
-from email import policy
-from smtplib import SMTPNotSupportedError
+import ipaddress
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from email.utils import parseaddr
+from urllib.parse import unquote, urlsplit
 
-from django.core.mail import EmailMessage
-from django.core.mail.backends import smtp
+VARIABLES: Mapping[str, str] = {
+    "SMTP_URL": "smtp://user:password@host:587 (STARTTLS) or smtps://user:password@host:465; where warnings go out",
+    "SENDER": "the address that warnings come from, such as Watchword <watchword@example.org>",
+}
+TIMEOUT_SECONDS = 10
+_PORTS = {"smtp": 587, "smtps": 465}
 
-from watchword.core.mail_addresses import needs_smtputf8
+
+@dataclass(frozen=True, slots=True)
+class MailSending:
+    """How to reach the mail server; ``host`` is empty where none is named."""
+
+    host: str = ""
+    port: int = 0
+    user: str = ""
+    password: str = field(default="", repr=False)
+    tls: bool = False
+    starttls: bool = False
+    sender: str = ""
+
+    def options(self) -> dict[str, object]:
+        """Return what Django's backend wants."""
+        return {
+            "host": self.host,
+            "port": self.port,
+            "username": self.user,
+            "password": self.password,
+            "use_tls": self.starttls,
+            "use_ssl": self.tls,
+            "timeout": TIMEOUT_SECONDS,
+        }
 
 
-class EmailBackend(smtp.EmailBackend):
-    """Django's backend, which refuses every local part outside ASCII, with SMTPUTF8."""
+def read_mail_sending(text: Callable[[str], str], wrong: Callable[..., None]) -> MailSending:
+    """Return the operator's wishes; ``wrong`` is told of each mistake, never with a value that holds a password."""
+    url, sender = text("SMTP_URL"), text("SENDER")
+    if sender and "@" not in parseaddr(sender)[1]:
+        wrong("SENDER", "holds no mail address")
+        sender = ""
+    if not url:
+        return MailSending(sender=sender)
+    try:
+        parts = urlsplit(url)
+        port = parts.port or _PORTS.get(parts.scheme, 0)
+    except ValueError:
+        wrong("SMTP_URL", "is not a web address")
+        return MailSending(sender=sender)
+    if parts.scheme not in _PORTS or not parts.hostname or parts.path.strip("/") or parts.query:
+        wrong("SMTP_URL", "is not smtp://… or smtps://… with a host")
+        return MailSending(sender=sender)
+    if not sender:
+        wrong("SENDER", "is not set, though SMTP_URL is")
+    return MailSending(
+        host=parts.hostname,
+        port=port,
+        user=unquote(parts.username or ""),
+        password=unquote(parts.password or ""),
+        tls=parts.scheme == "smtps",
+        # Within this machine nobody listens in between; elsewhere a warning never travels in the clear.
+        starttls=parts.scheme == "smtp" and not _is_this_machine(parts.hostname),
+        sender=sender,
+    )
 
-    def _send(self, email_message: EmailMessage) -> bool:
-        recipients = email_message.recipients()
-        if not any(needs_smtputf8(address) for address in (email_message.from_email, *recipients)):
-            return bool(super()._send(email_message))  # type: ignore[misc]  # the stubs leave it out
-        connection = self.connection
-        assert connection is not None, "Django opens the connection before it sends"
-        connection.ehlo_or_helo_if_needed()
-        if not connection.has_extn("smtputf8"):
-            raise SMTPNotSupportedError("the mail server does not offer SMTPUTF8")
-        connection.sendmail(
-            self.prep_address(email_message.from_email, force_ascii=False),
-            [self.prep_address(address, force_ascii=False) for address in recipients],
-            email_message.message(policy=policy.SMTPUTF8).as_bytes(),
-            mail_options=["SMTPUTF8", "BODY=8BITMIME"],
-        )
+
+def _is_this_machine(host: str) -> bool:
+    if host == "localhost":
         return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

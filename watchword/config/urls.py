@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.urls import URLPattern, URLResolver, include, path
 
-handler500 = "watchword.config.trouble.server_error"
+handler500 = "watchword.config.error_views.server_error"
 urlpatterns: list[URLPattern | URLResolver] = []
 
 _ADDRESSES = {

@@ -2,7 +2,7 @@
 
 import re
 
-from watchword.core.names import NotASignInName, domain_key
+from watchword.core.usernames import NotASignInName, domain_key
 
 LONGEST_LOCAL_PART = 64
 """Octets; RFC 5321 section 4.5.3.1.1."""

@@ -8,12 +8,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 from watchword.core.policy import MfaState
-from watchword.delivery.phones_file import Phones
 from watchword.demo import real_phones
 from watchword.demo.ports import HOST, Ports
 from watchword.demo.sample import DOMAIN, Made
 from watchword.directory.actions import find_by_name
-from watchword.signin.overview import password_of
+from watchword.messaging.config_file import Phones
+from watchword.signin.queries import password_of
 
 FILE = "demo-card.json"
 MADE_UP = f"""  1. Sign in as bob@{DOMAIN}. Watchword asks for a telephone: make up a German mobile number

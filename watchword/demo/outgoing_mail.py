@@ -9,7 +9,7 @@ from django.core.mail.backends.base import BaseEmailBackend
 
 from watchword.demo.mailbox_store import deliver
 from watchword.directory.models import User
-from watchword.signin.one_shot import find_mailbox
+from watchword.signin.non_interactive import find_mailbox
 
 
 class MailboxBackend(BaseEmailBackend):

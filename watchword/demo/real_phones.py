@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
-from watchword.delivery.phones_file import Phones
 from watchword.directory.models import Organisation
-from watchword.signin import samples
+from watchword.messaging.config_file import Phones
+from watchword.signin import sample_credentials
 
 FILE = "real-phones"
 
@@ -23,7 +23,7 @@ def forget_made_up(home: Path, phones: Phones, *, now: datetime) -> int:
         return 0
     if sign.exists():
         return 0
-    number = sum(samples.forget_phones(organisation, now=now) for organisation in Organisation.objects.all())
+    number = sum(sample_credentials.forget_phones(organisation, now=now) for organisation in Organisation.objects.all())
     sign.touch(mode=0o600)
     return number
 

@@ -17,15 +17,15 @@ from django.utils import timezone
 from watchword.audit.events import EventKind
 from watchword.audit.models import UnheardEvent
 from watchword.audit.record import Happening, Origin, record_all
+from watchword.core.decision import Because
 from watchword.core.policy import MfaState, Way
-from watchword.core.signin import Because
 from watchword.demo import mailbox_store, sample_phones
 from watchword.demo.people import FAMILY, GIVEN
 from watchword.directory import actions
 from watchword.directory.models import MfaCause, MfaStateChange, Organisation, SignInName, User
 from watchword.directory.roles import Role
 from watchword.directory.search import search_key
-from watchword.signin import samples
+from watchword.signin import sample_credentials
 from watchword.signin.actions import reset_password
 
 NAME = "Harbour & Hill"
@@ -74,10 +74,12 @@ def make(*, now: datetime | None = None) -> Made:
     _set_state(people["alice"], MfaState.ENFORCED, MfaCause.REGISTRATION_FINISHED, moment - timedelta(days=12))
     _set_state(people["bob"], MfaState.ENABLED, MfaCause.PERSON, moment - timedelta(days=2), by=people["root"])
     _set_state(people["root"], MfaState.ENFORCED, MfaCause.REGISTRATION_FINISHED, moment)
-    samples.add_phone(people["root"], ROOTS_NUMBER, Way.TEXT, now=moment - timedelta(days=20))
-    samples.add_phone(people["alice"], ALICES_NUMBER, Way.TEXT, now=moment - timedelta(days=12))
-    samples.add_app_password(people["alice"], "iPad in the kitchen", now=moment - timedelta(days=12))
-    shown = samples.add_app_password(people["alice"], "Thunderbird on the laptop", now=moment - timedelta(days=5))
+    sample_credentials.add_phone(people["root"], ROOTS_NUMBER, Way.TEXT, now=moment - timedelta(days=20))
+    sample_credentials.add_phone(people["alice"], ALICES_NUMBER, Way.TEXT, now=moment - timedelta(days=12))
+    sample_credentials.add_app_password(people["alice"], "iPad in the kitchen", now=moment - timedelta(days=12))
+    shown = sample_credentials.add_app_password(
+        people["alice"], "Thunderbird on the laptop", now=moment - timedelta(days=5)
+    )
     others, holders = _others(organisation, chance, moment)
     _activity([*people.values(), *others], chance, moment)
     sample_phones.make(holders, [user for user in others if user.state is MfaState.ENABLED][:CURIOUS], now=moment)
@@ -152,10 +154,10 @@ def _others(
         if user.state is MfaState.ENFORCED and user.mfa_changed_at is not None:
             number = f"+49151{chance.randrange(10_000_000, 99_999_999)}"
             way = chance.choice([Way.TEXT, Way.TEXT, Way.CALL])
-            samples.add_phone(user, number, way, now=user.mfa_changed_at)
+            sample_credentials.add_phone(user, number, way, now=user.mfa_changed_at)
             holders.append(sample_phones.Holder(user, number, way, user.mfa_changed_at))
             for device in chance.sample(["Laptop", "iPhone", "Old tablet", "Thunderbird"], chance.randrange(1, 4)):
-                samples.add_app_password(user, device, now=user.mfa_changed_at)
+                sample_credentials.add_app_password(user, device, now=user.mfa_changed_at)
     return made, holders
 
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from watchword.core.policy import Limits, Way
-from watchword.delivery import budget, guard
-from watchword.delivery.channel import Result
-from watchword.delivery.models import Delivery, Tally
-from watchword.delivery.simulator.channel import SimulatorChannel
 from watchword.directory.models import User
+from watchword.messaging.gateway import Result
+from watchword.messaging.gateways.simulator.gateway import SimulatorChannel
+from watchword.messaging.limits import counters, rules
+from watchword.messaging.models import Delivery, Tally
 
 SEED = 1881
 DAYS = 30
@@ -53,7 +53,7 @@ def make(holders: Sequence[Holder], curious: Sequence[User], *, now: datetime) -
 
 def _codes(holder: Holder, chance: random.Random, now: datetime) -> Iterator[Delivery]:
     """Yield the code that proved the telephone, and those of the sign-ins after it."""
-    telephone = budget.telephone_of(holder.number)
+    telephone = counters.telephone_of(holder.number)
     at, purpose = holder.since, "register"
     while at < now - timedelta(minutes=10):
         if at > now - timedelta(days=DAYS):
@@ -103,8 +103,8 @@ def _add_up(rows: Sequence[Delivery]) -> None:
 def _refuse(user: User, chance: random.Random, now: datetime) -> None:
     """Let the guard itself say no to a number that somebody tried to register."""
     at = now - timedelta(minutes=chance.randrange(60, DAYS * 24 * 60))
-    telephone = budget.telephone_of(chance.choice(_REFUSED))
-    asked = guard.Asked(now=at, kind=telephone.kind, country=telephone.country, is_new=True)
-    verdict = guard.judge(asked, Limits(), budget.budget_of(user.organisation))
-    if isinstance(verdict, guard.NotBefore):
-        budget.note_refusal(user, telephone, Way.TEXT, verdict, is_new=True, now=at)
+    telephone = counters.telephone_of(chance.choice(_REFUSED))
+    asked = rules.Asked(now=at, kind=telephone.kind, country=telephone.country, is_new=True)
+    verdict = rules.judge(asked, Limits(), counters.budget_of(user.organisation))
+    if isinstance(verdict, rules.NotBefore):
+        counters.note_refusal(user, telephone, Way.TEXT, verdict, is_new=True, now=at)

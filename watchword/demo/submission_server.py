@@ -13,8 +13,8 @@ from django.utils import timezone
 
 from watchword.demo.auth_client import CannotAsk, Login, ask
 from watchword.demo.mailbox_store import deliver
-from watchword.signin.one_shot import TryLater, find_mailbox
-from watchword.signin.submission import names_that_may_send_as
+from watchword.signin.mail_submission import names_that_may_send_as
+from watchword.signin.non_interactive import TryLater, find_mailbox
 
 LARGEST_MAIL = 10 * 1024 * 1024
 

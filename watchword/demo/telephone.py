@@ -18,13 +18,13 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from watchword.core.policy import Way
-from watchword.delivery.models import Delivery
-from watchword.delivery.simulator.channel import arrived, end_what_took_too_long, move, spoken
-from watchword.delivery.simulator.models import Arrival
-from watchword.delivery.voice import attendant, speech
-from watchword.delivery.voice.attendant import Call, CallState
-from watchword.delivery.words import LANGUAGES
-from watchword.signin import phone_reports
+from watchword.messaging.content.translations import LANGUAGES
+from watchword.messaging.gateways.simulator.gateway import arrived, end_what_took_too_long, move, spoken
+from watchword.messaging.gateways.simulator.models import Arrival
+from watchword.messaging.models import Delivery
+from watchword.messaging.voice import ivr, tts
+from watchword.messaging.voice.ivr import Call, CallState
+from watchword.signin.otp import delivery_events
 
 SHOWN = 20
 LOOKED_AT = 200
@@ -76,7 +76,7 @@ def show(request: HttpRequest) -> HttpResponse:
         "meanwhile": _meanwhile(call, picked),
         "says": spoken(speaking) if speaking is not None else "",
         "language": _voice(speaking.language) if speaking is not None else "",
-        "can_be_heard": speech.is_available(),
+        "can_be_heard": tts.is_available(),
         "is_ringing": call is not None and call.call.state is CallState.RINGING,
         "keys": KEYS,
         "stamp": _stamp(number, call, picked),
@@ -108,7 +108,7 @@ def act(request: HttpRequest, arrival_id: UUID) -> HttpResponse:
     wish = request.POST.get("do", "")
     result = move(arrival, _after(arrival, wish))
     if result is not None:
-        phone_reports.note(arrival.delivery_id, result, now=timezone.now())
+        delivery_events.note(arrival.delivery_id, result, now=timezone.now())
     shown = {"number": request.GET.get("number", ""), "ended": str(arrival.pk) if _says_goodbye(arrival) else ""}
     query = urlencode({name: value for name, value in shown.items() if value})
     return HttpResponseRedirect(reverse("demo:telephone") + (f"?{query}" if query else ""))
@@ -125,8 +125,8 @@ def speech_of(_request: HttpRequest, arrival_id: UUID) -> HttpResponse:
     if not words:
         raise Http404
     try:
-        return HttpResponse(speech.speak(words, _voice(arrival.language)), content_type="audio/wav")
-    except speech.NoSpeech:
+        return HttpResponse(tts.speak(words, _voice(arrival.language)), content_type="audio/wav")
+    except tts.NoSpeech:
         raise Http404 from None
 
 
@@ -134,14 +134,14 @@ def _after(arrival: Arrival, wish: str) -> Call:
     call = arrival.call
     match wish:
         case "answer":
-            return attendant.answer(call)
+            return ivr.answer(call)
         case "hang_up":
-            return attendant.hang_up(call)
+            return ivr.hang_up(call)
         case _ if arrival.text:
             # A call without a code says what it has to say, and waits for no key.
             return call
         case _:
-            return attendant.press(call, wish, match=arrival.match)
+            return ivr.press(call, wish, match=arrival.match)
 
 
 def _voice(language: str) -> str:

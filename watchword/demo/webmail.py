@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy
 
 from watchword.demo import mailbox_store, ports
 from watchword.signin.middleware import person_of
-from watchword.signin.one_shot import find_mailbox
+from watchword.signin.non_interactive import find_mailbox
 
 LONGEST_MAIL = 50_000
 

@@ -12,9 +12,9 @@ from django.db.models import Q
 from watchword.audit.events import EventKind
 from watchword.audit.record import NOWHERE, Origin, record
 from watchword.core.mail_addresses import is_mail_address
-from watchword.core.names import NotASignInName, domain_key, is_printable, name_key, shown_name
 from watchword.core.phone_numbers import Unreadable, parse_typed
 from watchword.core.policy import MfaState
+from watchword.core.usernames import NotASignInName, domain_key, is_printable, name_key, shown_name
 from watchword.directory.administrators import keep_an_administrator
 from watchword.directory.contacts import sealed_contact
 from watchword.directory.mailboxes import new_mailbox
@@ -28,7 +28,7 @@ from watchword.directory.models import (
     User,
 )
 from watchword.directory.naming import why_not_a_name
-from watchword.directory.permission import NotAllowed, demand
+from watchword.directory.permissions import NotAllowed, demand
 from watchword.directory.roles import Act, Role, may
 from watchword.directory.search import search_key
 

@@ -9,9 +9,9 @@ from django.db import IntegrityError, transaction
 
 from watchword.audit.events import EventKind
 from watchword.audit.record import NOWHERE, Origin, record
-from watchword.core.names import NotASignInName, domain_key
+from watchword.core.usernames import NotASignInName, domain_key
 from watchword.directory.models import Domain, Organisation, SignInName, User
-from watchword.directory.permission import demand
+from watchword.directory.permissions import demand
 from watchword.directory.roles import Act
 
 type WhyNot = Literal["domain", "taken", "console", "unknown", "primary", "in_use"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django.db.models import Count, F, Q
 
-from watchword.core.names import can_be_name, is_name_key
 from watchword.core.policy import MfaState
+from watchword.core.usernames import can_be_name, is_name_key
 from watchword.directory.models import Organisation, SendAs, SignInName, User
 from watchword.directory.roles import Role
 

@@ -9,9 +9,9 @@ from django.db.models import Q
 
 from watchword.audit.events import EventKind
 from watchword.audit.record import NOWHERE, Origin, record
-from watchword.core.names import NotASignInName, name_key
+from watchword.core.usernames import NotASignInName, name_key
 from watchword.directory.models import SignInName, User
-from watchword.directory.permission import demand
+from watchword.directory.permissions import demand
 from watchword.directory.roles import Act
 
 MOST_TRIES = 1_000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from watchword.core.names import (
+from watchword.core.usernames import (
     DELIMITER,
     LONGEST_NAME,
     NotASignInName,
@@ -10,7 +10,7 @@ from watchword.core.names import (
     speaks_for_the_domain,
     without_detail,
 )
-from watchword.directory.look_alikes import looks_like_an_administrator
+from watchword.directory.confusables import looks_like_an_administrator
 from watchword.directory.models import Organisation, SignInName, User
 from watchword.directory.roles import Role
 

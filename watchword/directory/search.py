@@ -6,7 +6,7 @@ import unicodedata
 
 from django.db.models import QuerySet
 
-from watchword.core.names import JOINERS
+from watchword.core.usernames import JOINERS
 from watchword.directory.models import User
 
 MOST_WORDS = 5

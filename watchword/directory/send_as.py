@@ -14,10 +14,10 @@ from django.db.models import Q
 
 from watchword.audit.events import EventKind
 from watchword.audit.record import NOWHERE, Origin, record
-from watchword.core.names import DELIMITER, NotASignInName, name_key
+from watchword.core.usernames import DELIMITER, NotASignInName, name_key
 from watchword.directory.actions import BadPerson
 from watchword.directory.models import SendAs, SignInName, User
-from watchword.directory.permission import demand
+from watchword.directory.permissions import demand
 from watchword.directory.roles import Act
 
 MOST_SENDERS = 50

@@ -15,10 +15,10 @@ from watchword.audit import repeats
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.core.policy import Way
-from watchword.delivery.channel import Result
 from watchword.directory.models import User
-from watchword.signin import overview
-from watchword.signin.overview import CodeRow
+from watchword.messaging.gateway import Result
+from watchword.signin import queries
+from watchword.signin.queries import CodeRow
 from watchword.ui.browsers import browser_in_words
 
 _SERVICES = {"imap": "IMAP", "pop3": "POP", "smtp": "SMTP", "sieve": "Sieve", "caldav": "CalDAV"}
@@ -42,7 +42,7 @@ def lines_of(user: User, *, number: int, before: int | None = None) -> list[Line
         events = events.filter(id__lt=before)
     rows = list(events.order_by("-id")[:number])
     moments = [event.at for event in rows if event.kind == EventKind.CODE_SENT]
-    codes = overview.codes_sent_at(user, moments) if moments else {}
+    codes = queries.codes_sent_at(user, moments) if moments else {}
     more = repeats.more_times(rows)
     return [
         _line(event, user, codes.get((event.at, str(event.details.get("ends")))), more.get(event.pk, 0))

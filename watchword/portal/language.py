@@ -15,8 +15,8 @@ from django.views.decorators.http import require_http_methods
 
 from watchword.audit.events import EventKind
 from watchword.audit.record import record
-from watchword.delivery.words import LANGUAGES
 from watchword.directory.models import User
+from watchword.messaging.content.translations import LANGUAGES
 from watchword.signin.middleware import origin_of, person_of, session_of
 
 

@@ -14,14 +14,14 @@ from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from watchword.alerts import choices, links, messages, words
+from watchword.alerts import choices, links, messages, texts
 from watchword.alerts.rules import Rule
 from watchword.audit.models import Event
-from watchword.signin import attempts, cookies, overview, service
-from watchword.signin.disavowal import Disavowed, close_more, disavow, disowned_by, tell_removed
+from watchword.signin import attempts, cookies, flow, queries
+from watchword.signin.compromise_response import Disavowed, close_more, disavow, disowned_by, tell_removed
+from watchword.signin.flow import lock_person
 from watchword.signin.middleware import origin_of
 from watchword.signin.models import Purpose, SignInAttempt
-from watchword.signin.service import lock_person
 
 OVER = 410
 
@@ -38,7 +38,7 @@ def not_me(request: HttpRequest, token: str) -> HttpResponse:
     event = Event.objects.get(pk=link.event_id)
     if request.method != "POST":
         context = {
-            "words": words.words_of(Rule(link.rule), event),
+            "words": texts.words_of(Rule(link.rule), event),
             "facts": messages.facts_of(event),
             "person": link.user,
         }
@@ -54,7 +54,7 @@ def not_me(request: HttpRequest, token: str) -> HttpResponse:
         warned_again = choices.put_back(user, since=disowned.at, sign_in_id=disowned.sign_in_id)
         attempt_token = attempts.begin_recovery(user, origin=origin, now=now)
     tell_removed(user, done, now=now)
-    attempt = service.find_attempt(attempt_token, origin=origin, now=now)
+    attempt = flow.find_attempt(attempt_token, origin=origin, now=now)
     assert attempt is not None
     response = _show(request, attempt, done, warned_again=warned_again)
     cookies.clear_session(response)
@@ -68,7 +68,7 @@ def not_me(request: HttpRequest, token: str) -> HttpResponse:
 def close(request: HttpRequest) -> HttpResponse:
     """Show again what still stands after *This wasn't me*; on POST, close what was ticked."""
     now = timezone.now()
-    attempt = service.find_attempt(cookies.attempt_token(request), origin=origin_of(request), now=now)
+    attempt = flow.find_attempt(cookies.attempt_token(request), origin=origin_of(request), now=now)
     if attempt is None or attempt.purpose != Purpose.RECOVER:
         return render(request, "portal/not_me_over.html", status=OVER)
     if request.method != "POST":
@@ -89,7 +89,7 @@ def _show(
 ) -> HttpResponse:
     now = timezone.now()
     assert attempt.user is not None
-    left = overview.everything_of(attempt.user)
+    left = queries.everything_of(attempt.user)
     context = {
         "done": done,
         "warned_again": warned_again,
@@ -97,7 +97,7 @@ def _show(
         "organisation": attempt.user.organisation,
         "phones": left.methods,
         "app_passwords": [row for row in left.app_passwords if row.suspended_at is None and row.frozen_at is None],
-        "choices": service.methods(attempt, now=now),
+        "choices": flow.methods(attempt, now=now),
         "has_password": left.password is not None,
     }
     return render(request, "portal/not_me_done.html", context)

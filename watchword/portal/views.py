@@ -18,7 +18,7 @@ from watchword.core.policy import MfaState
 from watchword.directory.models import User
 from watchword.portal.activity import fate_of, lines_of
 from watchword.portal.language import language_in_words
-from watchword.signin import actions, enrolment, overview, sessions
+from watchword.signin import actions, enrolment, queries, sessions
 from watchword.signin.middleware import origin_of, person_of, session_of
 from watchword.ui.browsers import browser_in_words
 
@@ -32,7 +32,7 @@ LONGEST_ID = 18
 def home(request: HttpRequest) -> HttpResponse:
     """Show the apps, and what is worth doing."""
     user = person_of(request)
-    methods = overview.methods_of(user)
+    methods = queries.methods_of(user)
     context = {"has_one_method": user.state is not MfaState.DISABLED and len(methods) == 1}
     return render(request, "portal/home.html", context)
 
@@ -41,18 +41,18 @@ def security(request: HttpRequest) -> HttpResponse:
     """Show everything about how a person signs in, on one page."""
     user = person_of(request)
     here = session_of(request)
-    methods = overview.methods_of(user)
+    methods = queries.methods_of(user)
     rows = [
         {"row": row, "browser": browser_in_words(row.agent), "is_here": row.id == here.pk}
         for row in sessions.sessions_of(user, now=timezone.now())
     ]
     context = {
-        "password": overview.password_of(user),
+        "password": queries.password_of(user),
         "methods": methods,
         "free_slots": [slot for slot in ("mobile", "alternate", "office") if slot not in {row.slot for row in methods}],
         "sessions": sorted(rows, key=lambda row: not row["is_here"]),
         "lines": lines_of(user, number=LINES_SHORT),
-        "codes": [(code, fate_of(code)) for code in overview.last_codes(user, number=CODES)],
+        "codes": [(code, fate_of(code)) for code in queries.last_codes(user, number=CODES)],
         "language": language_in_words(user),
         **_app_passwords(user),
     }
@@ -102,7 +102,7 @@ def change_password(_request: HttpRequest) -> HttpResponse:
 
 
 def _app_passwords(user: User) -> dict[str, object]:
-    rows = overview.app_passwords_of(user)
+    rows = queries.app_passwords_of(user)
     return {
         "app_passwords": rows,
         "alive": sum(1 for row in rows if row.suspended_at is None),

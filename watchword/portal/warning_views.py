@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods
 from watchword.alerts.models import Notice, WarningChoice
 from watchword.audit.events import EventKind
 from watchword.audit.record import record
-from watchword.signin import overview, sessions
+from watchword.signin import queries, sessions
 from watchword.signin.middleware import origin_of, person_of, prove_again, session_of
 
 SHOWN = 10
@@ -60,7 +60,7 @@ def warnings(request: HttpRequest) -> HttpResponse:
     context = {
         "form": form,
         "address": user.contact_mail or user.sign_in_name,
-        "has_text": bool(overview.text_number_of(user)),
+        "has_text": bool(queries.text_number_of(user)),
         "notices": Notice.objects.filter(user=user, alert=None).order_by("-created_at")[:SHOWN],
     }
     return render(request, "portal/warnings.html", context)

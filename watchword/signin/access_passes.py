@@ -15,23 +15,23 @@ from watchword.audit.events import EventKind
 from watchword.audit.record import NOWHERE, Origin, record
 from watchword.core.assurance import Evidence
 from watchword.core.codes import ACCESS_LINK_LETTERS, normal_access_pass
+from watchword.core.decision import AskFor, Because
 from watchword.core.factors import Accepted, Challenge, Held, Reason, Rejected, Verdict
 from watchword.core.policy import FactorKind, MfaState, Standing
-from watchword.core.signin import AskFor, Because
 from watchword.directory.models import User
-from watchword.directory.permission import NotForYourself, demand
+from watchword.directory.permissions import NotForYourself, demand
 from watchword.directory.roles import Act
 from watchword.factors import vault
 from watchword.factors.access_pass.factor import LONGEST, LOOKUP_PURPOSE, SHORTEST, expires_at, is_open
 from watchword.factors.registry import factor_of
 from watchword.factors.vault import Kept
-from watchword.signin import failures, registration
-from watchword.signin.chance import CHANCE
+from watchword.signin import enrolment_evidence, throttling
 from watchword.signin.facts import surroundings_of, write_evidence
+from watchword.signin.flow import conclude, lock_attempt, lock_person, stage
 from watchword.signin.help_desk import note_both
 from watchword.signin.models import SignInAttempt
-from watchword.signin.outcomes import Outcome, Refused
-from watchword.signin.service import conclude, lock_attempt, lock_person, stage
+from watchword.signin.results import Outcome, Refused
+from watchword.signin.tokens import CHANCE
 
 LINK_LASTS = timedelta(hours=24)
 CONSOLE_LASTS = timedelta(minutes=10)
@@ -153,10 +153,10 @@ def answer(attempt: SignInAttempt, typed: str, *, now: datetime) -> Outcome:
         verdict = _check(user, kept, typed, now=now)
         if isinstance(verdict, Rejected) or kept is None:
             reason = verdict.reason if isinstance(verdict, Rejected) else Reason.NOT_HELD
-            lock = failures.count_wrong_code(user, origin=origin, now=now)
+            lock = throttling.count_wrong_code(user, origin=origin, now=now)
             details = {"purpose": attempt.purpose, "kind": FactorKind.ACCESS_PASS.value}
             record(EventKind.CODE_REJECTED, now=now, subject=user, origin=origin, reason=reason, details=details)
-            return Refused(reason, failures.closed_until(lock))
+            return Refused(reason, throttling.closed_until(lock))
         vault.note_use([vault.Use(kept.id, now, attempt.address)])
         record(
             EventKind.ACCESS_PASS_USED,
@@ -190,5 +190,5 @@ def _store(user: User, wish: dict[str, str], *, now: datetime) -> str:
     held = factor.finish_setup(challenge.keep, "", chance=CHANCE, keyed=vault.keyed, now=now)
     assert isinstance(held, Held)
     vault.store(user, held, now=now)
-    registration.remember_second_factor(user, now=now)
+    enrolment_evidence.remember_second_factor(user, now=now)
     return challenge.show["secret"]

@@ -19,17 +19,17 @@ from watchword.directory import mailboxes
 from watchword.directory.administrators import keep_an_administrator, lock_administrators
 from watchword.directory.mfa_history import write_state
 from watchword.directory.models import MfaCause, User
-from watchword.directory.permission import NotForYourself, StaysEnabled, demand
+from watchword.directory.permissions import NotForYourself, StaysEnabled, demand
 from watchword.directory.roles import Act, Role
 from watchword.factors import vault
 from watchword.factors.registry import factor_of
-from watchword.signin import access_passes, failures, password_throttling, registration_wait, sessions
-from watchword.signin.access import end_access
-from watchword.signin.chance import CHANCE
+from watchword.signin import access_passes, enrolment_wait, password_throttling, sessions, throttling
+from watchword.signin.access_revocation import end_access
 from watchword.signin.facts import proven_phones, surroundings_of
+from watchword.signin.flow import lock_person
 from watchword.signin.help_desk import note_both
 from watchword.signin.models import Session
-from watchword.signin.service import lock_person
+from watchword.signin.tokens import CHANCE
 from watchword.signin.told_numbers import tell_numbers
 
 _SYLLABLE_LETTERS = "abcdefghjkmnpqrstuvwxyz"
@@ -145,7 +145,7 @@ def block(user: User, *, by: User | None, origin: Origin = NOWHERE, now: datetim
         keep_an_administrator(user)
         user.blocked_at = now
         user.save(update_fields=["blocked_at"])
-        registration_wait.end(user)
+        enrolment_wait.end(user)
         # A pass that lies about must not wait for the day on which the person is unblocked.
         vault.revoke_all(user, [FactorKind.ACCESS_PASS], because="blocked", now=now)
         end_access(user, because="blocked", now=now)
@@ -177,7 +177,7 @@ def delete(user: User, *, by: User | None, origin: Origin = NOWHERE, now: dateti
         keep_an_administrator(user)
         user.deleted_at = now
         user.save(update_fields=["deleted_at"])
-        registration_wait.end(user)
+        enrolment_wait.end(user)
         vault.revoke_all(user, [FactorKind.APP_PASSWORD, FactorKind.ACCESS_PASS], because="deleted", now=now)
         end_access(user, because="deleted", now=now)
         record(EventKind.PERSON_DELETED, now=now, subject=user, by=by, origin=origin)
@@ -255,8 +255,8 @@ def reset_methods(
         phones = vault.holdings(user, kinds=[FactorKind.PHONE])
         vault.revoke_all(user, SECOND_FACTORS, because="methods_reset", now=now)
         number = len(phones)
-        registration_wait.end(user)
-        failures.unlock(user, now=now)
+        enrolment_wait.end(user)
+        throttling.unlock(user, now=now)
         end_access(user, because="methods_reset", now=now)
         link = access_passes.make_link(user, now=now)
         details = {"number": number, **({"identified": identified} if identified else {})}
@@ -332,7 +332,7 @@ def unlock_second_factor(user: User, *, by: User | None, origin: Origin = NOWHER
     with transaction.atomic():
         user = lock_person(user)
         demand(by, Act.UNLOCK, user)
-        if not failures.unlock(user, now=now):
+        if not throttling.unlock(user, now=now):
             return False
         record(EventKind.SECOND_FACTOR_UNLOCKED, now=now, subject=user, by=by, origin=origin)
         return True

@@ -15,8 +15,8 @@ from watchword.directory.models import User
 from watchword.factors import vault
 from watchword.factors.vault import Kept
 from watchword.signin import enrolment, sessions
+from watchword.signin.flow import lock_person
 from watchword.signin.models import Session
-from watchword.signin.service import lock_person
 
 
 def find(user: User, credential_id: UUID | str) -> Kept | None:

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from watchword.audit.record import Origin
 from watchword.core.policy import Door, Limits
 from watchword.directory.models import User
-from watchword.signin.chance import new_token, token_hash
 from watchword.signin.models import Purpose, Session, SignInAttempt
+from watchword.signin.tokens import new_token, token_hash
 
 RECOVERY_SECONDS = 3_600
 """Longer than a sign-in: whoever runs out of time here has no password any more and must ask an administrator."""

@@ -16,23 +16,24 @@ from django.db import transaction
 from watchword.audit.events import EventKind
 from watchword.audit.record import Origin, record
 from watchword.core.assurance import Evidence
+from watchword.core.decision import Because, SetUpFirst
 from watchword.core.factors import Held, Reason, Rejected
 from watchword.core.lockout import Locked, Open
 from watchword.core.policy import REGISTRABLE, FactorKind, MfaState, WhyNoAppPassword, why_no_app_password
-from watchword.core.signin import Because, SetUpFirst
 from watchword.directory.models import User
 from watchword.factors import vault
 from watchword.factors.registry import factor_of
 from watchword.factors.vault import Kept
-from watchword.signin import challenges, failures, mfa_state, registration, registration_wait, sessions
-from watchword.signin.challenges import CodeOnTheWay, CodeSent, Holder, NotSent
-from watchword.signin.chance import CHANCE
-from watchword.signin.code_check import check_code
+from watchword.signin import enrolment_evidence, enrolment_wait, mfa_state, sessions, throttling
 from watchword.signin.facts import second_factor_lock, surroundings_of, write_evidence
+from watchword.signin.flow import conclude, lock_person, stage
 from watchword.signin.models import Purpose, Session, SignInAttempt
-from watchword.signin.outcomes import ComeIn, Refused
-from watchword.signin.service import conclude, lock_person, stage
+from watchword.signin.otp import challenges
+from watchword.signin.otp.challenges import CodeOnTheWay, CodeSent, Holder, NotSent
+from watchword.signin.otp.verification import check_code
+from watchword.signin.results import ComeIn, Refused
 from watchword.signin.sessions import Opened, needs_proof
+from watchword.signin.tokens import CHANCE
 from watchword.signin.told_numbers import tell_numbers
 
 __all__ = ["needs_proof"]
@@ -79,7 +80,7 @@ def start(
         user = permitted(subject, kind, now)
         lock = second_factor_lock(user, now=now)
         if not isinstance(lock, Open):
-            return NotSent(failures.closed_until(lock), Reason.TOO_MANY_TRIES)
+            return NotSent(throttling.closed_until(lock), Reason.TOO_MANY_TRIES)
         challenge = factor_of(kind).start_setup(wish, surroundings_of(user), chance=CHANCE, keyed=vault.keyed)
         if isinstance(challenge, Rejected):
             return challenge
@@ -131,7 +132,7 @@ def _finish(
         lock = second_factor_lock(user, now=now)
         if not isinstance(lock, Open):
             because = Because.SECOND_FACTOR_LOCKED if isinstance(lock, Locked) else Because.SECOND_FACTOR_WAITS
-            return Refused(because, failures.closed_until(lock))
+            return Refused(because, throttling.closed_until(lock))
         row = challenges.newest(subject, Purpose.REGISTER)
         verdict = check_code(user, subject, Purpose.REGISTER, typed, origin=origin, now=now)
         if isinstance(verdict, Refused):
@@ -170,16 +171,16 @@ def _register(
     user: User, held: Held, subject: Holder, *, origin: Origin, now: datetime
 ) -> tuple[Kept, datetime | None]:
     """Keep the phone of somebody Enabled; return it, and until when they wait where they don't become Enforced."""
-    vouched_by = registration.vouching(subject, user, held)
-    waits_until = registration_wait.new_end(user, vouched_by, now=now)
+    vouched_by = enrolment_evidence.vouching(subject, user, held)
+    waits_until = enrolment_wait.new_end(user, vouched_by, now=now)
     # Another phone while the first one waits is no second registration.
     is_another = waits_until is not None and user.waits_for_app_password(now)
     stored = _store(user, held, subject, {} if is_another else {"registration": vouched_by}, origin=origin, now=now)
     if waits_until is None:
         mfa_state.enforce(user, origin=origin, now=now)
     else:
-        registration_wait.begin(user, waits_until)
-    registration.drop_unproven(user, now=now)
+        enrolment_wait.begin(user, waits_until)
+    enrolment_evidence.drop_unproven(user, now=now)
     return stored, waits_until
 
 
@@ -233,7 +234,7 @@ def remove(session: Session, credential_id: UUID | str, *, origin: Origin, now: 
         if kept is None or kept.held.kind not in {FactorKind.PHONE, FactorKind.APP_PASSWORD}:
             return False
         user = permitted(session, kept.held.kind, now)
-        if registration.is_last_method(user, kept):
+        if enrolment_evidence.is_last_method(user, kept):
             raise LastMethod
         if not vault.revoke(user, kept.id, because=REMOVED_BY_OWNER, now=now):
             return False
@@ -253,7 +254,7 @@ def remove(session: Session, credential_id: UUID | str, *, origin: Origin, now: 
 def is_last_method(user: User, credential_id: UUID) -> bool:
     """Whether ``remove`` would raise LastMethod for this one."""
     kept = vault.find(user, credential_id)
-    return kept is not None and registration.is_last_method(user, kept)
+    return kept is not None and enrolment_evidence.is_last_method(user, kept)
 
 
 def permitted(subject: Holder, kind: FactorKind, now: datetime) -> User:
@@ -277,9 +278,9 @@ def permitted(subject: Holder, kind: FactorKind, now: datetime) -> User:
 
 def _store(user: User, held: Held, subject: Holder, about: Mapping[str, str], *, origin: Origin, now: datetime) -> Kept:
     replaced = any(kept.held.slot == held.slot for kept in vault.holdings(user, kinds=[held.kind]))
-    stored = vault.store(user, registration.marked(user, held), now=now, sign_in_id=subject.sign_in_id)
+    stored = vault.store(user, enrolment_evidence.marked(user, held), now=now, sign_in_id=subject.sign_in_id)
     if user.judged_as is not MfaState.DISABLED:
-        registration.remember_second_factor(user, now=now)
+        enrolment_evidence.remember_second_factor(user, now=now)
     event = EventKind.METHOD_REPLACED if replaced else EventKind.METHOD_ADDED
     record(event, now=now, subject=user, by=user, origin=origin, details={**describe(stored, subject), **about})
     return stored

@@ -8,17 +8,17 @@ from typing import Any
 from uuid import UUID
 
 from watchword.core.assurance import Evidence
+from watchword.core.decision import Account, Attempt
 from watchword.core.factors import Surroundings
 from watchword.core.lockout import Count, Lock, stand
 from watchword.core.policy import Door, FactorKind, MfaState, Policy, Standing, Way
-from watchword.core.signin import Account, Attempt
-from watchword.delivery import routing
-from watchword.delivery.models import Delivery
 from watchword.directory.models import Domain, Organisation, User
 from watchword.factors import vault
 from watchword.factors.access_pass import factor as access_pass
 from watchword.factors.phone.factor import ways_of
 from watchword.factors.vault import Kept
+from watchword.messaging import send
+from watchword.messaging.models import Delivery
 from watchword.signin.models import FailureCount, Purpose, SignInAttempt
 
 PROVING = (FactorKind.PASSWORD, FactorKind.PHONE, FactorKind.ACCESS_PASS)
@@ -156,7 +156,7 @@ def _can_register(user: User, now: datetime) -> bool:
 
     An administrator must be able to mend what carries codes: where lately none was typed, theirs are not relied on.
     """
-    if not user.organisation.policy.ways & routing.ways_carried():
+    if not user.organisation.policy.ways & send.ways_carried():
         return False
     lately = Delivery.objects.filter(organisation_id=user.organisation_id, entered_at__gt=now - LATELY)
     return not user.is_administrator or lately.exists()

@@ -12,17 +12,17 @@ from watchword.audit.record import NOWHERE, Origin, record
 from watchword.core.factors import Held, Rejected
 from watchword.core.policy import FactorKind, Standing
 from watchword.directory.models import User
-from watchword.directory.permission import demand
+from watchword.directory.permissions import demand
 from watchword.directory.roles import Act
 from watchword.factors import vault
 from watchword.factors.registry import factor_of
 from watchword.signin import password_throttling
-from watchword.signin.access import end_access
-from watchword.signin.chance import CHANCE, new_token, token_hash
+from watchword.signin.access_revocation import end_access
 from watchword.signin.facts import surroundings_of
+from watchword.signin.flow import lock_person
 from watchword.signin.help_desk import note_both
 from watchword.signin.models import Invitation
-from watchword.signin.service import lock_person
+from watchword.signin.tokens import CHANCE, new_token, token_hash
 
 LASTS = timedelta(days=1)
 """As long as a code by mail may be good (NIST SP 800-63B section 4.2.2.2). Longer is a choice that the page names."""

@@ -7,8 +7,8 @@ from typing import ClassVar, Self
 from django.db import models
 
 from watchword.core.policy import Door
-from watchword.delivery.models import Delivery
 from watchword.directory.models import User
+from watchword.messaging.models import Delivery
 
 
 class Purpose(models.TextChoices):

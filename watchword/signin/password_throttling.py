@@ -23,13 +23,13 @@ from watchword.audit.events import EventKind
 from watchword.audit.record import Origin, record
 from watchword.core.lockout import Count, Open, Wait, after_waiting_failure, wait_or_open
 from watchword.core.policy import Limits, Policy
-from watchword.core.repeats import DAY, HOUR, Repeated, remember, repeat, without
-from watchword.core.sources import source_of
+from watchword.core.repeated_guesses import DAY, HOUR, Repeated, remember, repeat, without
+from watchword.core.source_networks import source_of
 from watchword.directory.models import User
 from watchword.factors import vault
-from watchword.signin.chance import token_hash
 from watchword.signin.facts import read_count
 from watchword.signin.models import FailureCount
+from watchword.signin.tokens import token_hash
 
 _DIGEST_PURPOSE = "signin.wrong_password"
 _DIGEST_OCTETS = 16

@@ -14,7 +14,7 @@ from watchword.audit.record import NOWHERE, Origin, record
 from watchword.core.policy import LONGEST_APP_PASSWORD_WAIT_HOURS, FactorKind, Limits, MfaState, cover_too_much
 from watchword.directory.contacts import remembered_recipients
 from watchword.directory.models import Organisation, User
-from watchword.directory.permission import demand
+from watchword.directory.permissions import demand
 from watchword.directory.roles import Act
 from watchword.factors import vault
 from watchword.signin import sessions

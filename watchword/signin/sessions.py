@@ -16,9 +16,9 @@ from watchword.core.assurance import Assurance, Evidence, is_recent
 from watchword.core.policy import SECOND_FACTORS, FactorKind, MfaState, Standing
 from watchword.directory.models import User
 from watchword.factors import vault
-from watchword.signin.chance import new_token, token_hash
 from watchword.signin.facts import proven_phones, read_evidence, write_evidence
 from watchword.signin.models import Revocation, Session, SignInAttempt
+from watchword.signin.tokens import new_token, token_hash
 
 _TOUCH = timedelta(minutes=1)
 """How stale "last seen" may be, so that most page loads write nothing."""

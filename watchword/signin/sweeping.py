@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from watchword.audit import repeats
-from watchword.signin import typed_names
+from watchword.signin import attempt_limits
 from watchword.signin.models import FailureCount, KnownBrowser, Purpose, SignInAttempt
 
 KEPT = timedelta(days=2)
@@ -30,7 +30,9 @@ def sweep(*, now: datetime) -> int:
     attempts = SignInAttempt.objects.order_by("expires_at")
     unproven = attempts.filter(evidence=[], purpose=Purpose.SIGN_IN)
     counts = FailureCount.objects.filter(changed_at__lt=old, locked_at=None, in_a_row=0)
-    begun = FailureCount.objects.filter(key__startswith=typed_names.PREFIX, changed_at__lt=now - typed_names.WINDOW)
+    begun = FailureCount.objects.filter(
+        key__startswith=attempt_limits.PREFIX, changed_at__lt=now - attempt_limits.WINDOW
+    )
     browsers = KnownBrowser.objects.filter(last_at__lt=now - KNOWN_FOR)
     return (
         _delete(attempts.filter(expires_at__lt=old))

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from watchword.core.policy import FactorKind
-from watchword.delivery.texts import name_in_text
-from watchword.delivery.warning_texts import warn
-from watchword.delivery.words import words_of
 from watchword.directory.models import User
 from watchword.factors.vault import Kept
+from watchword.messaging.content.sms import name_in_text
+from watchword.messaging.content.translations import words_of
+from watchword.messaging.notices import warn
 
 
 def tell_numbers(user: User, phones: Iterable[Kept], *, is_removed: bool, now: datetime) -> None:

@@ -9,9 +9,9 @@ import socket
 from pathlib import Path
 from typing import ClassVar
 
-from tests.doors.mail.fake_checks import ALICE
+from tests.doors.mail.fake_backend import ALICE
+from watchword.doors.mail.line_protocol import tab_escape
 from watchword.doors.mail.server import AUTH_SOCKET, DICT_SOCKET
-from watchword.doors.mail.wire import tab_escape
 
 HELLO = b"H3\t2\t0\t\twatchword\n"
 INTRODUCTION = b"VERSION\t1\t0\nCPID\t1\n"

@@ -17,7 +17,7 @@ from watchword.doors.mail.auth_protocol import (
     later,
     refused,
 )
-from watchword.doors.mail.wire import LONGEST_LINE, Hangup, Line, Lines
+from watchword.doors.mail.line_protocol import LONGEST_LINE, Hangup, Line, Lines
 
 
 def coded(text: str | bytes) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.doors.mail.fake_checks import ALICE, APP_PASSWORD, FakeChecks
+from tests.doors.mail.fake_backend import ALICE, APP_PASSWORD, FakeChecks
 from tests.doors.mail.peer import OF_TODAY, Peer, auth, free_port
 from tests.doors.mail.test_server import play
 from watchword.doors.mail import connection_limits

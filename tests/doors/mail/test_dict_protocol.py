@@ -26,8 +26,8 @@ from watchword.doors.mail.dict_protocol import (
     mailboxes,
     parse,
 )
-from watchword.doors.mail.sealed import sealing_key
-from watchword.doors.mail.wire import LONGEST_LINE, Hangup, Line, Lines, tab_escape, tab_unescape
+from watchword.doors.mail.encryption import sealing_key
+from watchword.doors.mail.line_protocol import LONGEST_LINE, Hangup, Line, Lines, tab_escape, tab_unescape
 
 RING = KeyRing.parse(KEYS, chance=lambda length: bytes(range(length)))
 

@@ -13,8 +13,8 @@ from tests.world import World, give_app_password
 from watchword.audit import installation
 from watchword.audit.models import Event, SealingKey
 from watchword.core.policy import Door
-from watchword.doors.mail.checks import DatabaseChecks
-from watchword.signin.one_shot import Answer, Question, Secret
+from watchword.doors.mail.backend import DatabaseChecks
+from watchword.signin.non_interactive import Answer, Question, Secret
 
 
 def ask(checks: DatabaseChecks, letters: str, seconds: int = 0) -> Answer:

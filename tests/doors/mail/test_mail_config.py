@@ -15,8 +15,8 @@ from django.core.management import CommandError, call_command
 
 from tests.environment import KEYS
 from tests.scenarios.mail.site import database_url
-from watchword.doors.mail.configuration import DovecotVersion, for_dovecot, for_exim, for_postfix
-from watchword.doors.mail.sealed import sealing_key
+from watchword.doors.mail.encryption import sealing_key
+from watchword.doors.mail.server_config import DovecotVersion, for_dovecot, for_exim, for_postfix
 
 
 def said(*words: str, **options: object) -> str:
@@ -88,7 +88,7 @@ def test_dovecot_2_4_is_said_to_be_untried() -> None:
 def serve_mail(**environment: str) -> subprocess.CompletedProcess[str]:
     """Start the daemon in a process of its own, which is expected to refuse."""
     return subprocess.run(
-        [sys.executable, "-m", "watchword.config.command", "serve", "mail"],
+        [sys.executable, "-m", "watchword.cli.main", "serve", "mail"],
         env={"PATH": os.environ["PATH"], "WATCHWORD_DEMO": "yes", "WATCHWORD_KEYS": KEYS, **environment},
         capture_output=True,
         text=True,

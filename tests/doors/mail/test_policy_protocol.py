@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from watchword.doors.mail.line_protocol import Hangup, Line, Reply, TooLong
 from watchword.doors.mail.policy_protocol import MOST_ATTRIBUTES, AskGoOn, PolicyConversation, Step
-from watchword.doors.mail.wire import Hangup, Line, Reply, TooLong
 
 ASKED = {
     "request": "smtpd_access_policy",

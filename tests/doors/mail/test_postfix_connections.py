@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from tests.doors.mail.fake_checks import ALICE, APP_PASSWORD, CREDENTIAL, FakeChecks
+from tests.doors.mail.fake_backend import ALICE, APP_PASSWORD, CREDENTIAL, FakeChecks
 from tests.doors.mail.peer import INTRODUCTION, Peer, auth, free_port, look_up
 from tests.doors.mail.test_server import play
 from watchword.doors.mail.server import POLICY_SOCKET, SOCKETMAP_SOCKET

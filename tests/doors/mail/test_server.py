@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.doors.mail.fake_checks import ACCOUNT_PASSWORD, ALICE, APP_PASSWORD, FakeChecks
+from tests.doors.mail.fake_backend import ACCOUNT_PASSWORD, ALICE, APP_PASSWORD, FakeChecks
 from tests.doors.mail.peer import INTRODUCTION, Peer, auth, free_port, look_up
 from tests.doors.mail.test_dict_protocol import RING
 from watchword.doors.mail import connection_limits, connections

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from watchword.doors.mail import socketmap
+from watchword.doors.mail.line_protocol import Hangup, Line, Reply, TooLong
 from watchword.doors.mail.socketmap import (
     LONGEST_REQUEST,
     AskAscii,
@@ -15,7 +16,6 @@ from watchword.doors.mail.socketmap import (
     parse,
     senders,
 )
-from watchword.doors.mail.wire import Hangup, Line, Reply, TooLong
 
 
 def netstring(text: str | bytes) -> bytes:

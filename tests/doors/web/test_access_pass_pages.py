@@ -14,7 +14,7 @@ from tests.telephone import Telephone
 from tests.world import World, sign_in
 from watchword.core.policy import MfaState
 from watchword.directory.models import Organisation, User
-from watchword.signin import access_passes, actions, overview
+from watchword.signin import access_passes, actions, queries
 from watchword.signin.models import Session
 
 HOUR = timedelta(hours=1)
@@ -48,7 +48,7 @@ def test_a_pass_is_asked_for_and_leads_to_registering_a_phone(
     assert client.get("/security/").status_code == 302, "a pass opens nothing itself"
     register(client, telephone)
     assert client.get("/security/").status_code == 200
-    assert [method.ends for method in overview.methods_of(world.alice)] == ["89"]
+    assert [method.ends for method in queries.methods_of(world.alice)] == ["89"]
 
 
 def test_a_personal_link_asks_for_the_password_and_registers(

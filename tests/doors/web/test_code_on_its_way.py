@@ -15,12 +15,13 @@ from tests.pages import text
 from tests.telephone import Telephone
 from tests.world import ORIGIN, World, give_phone, sign_in
 from watchword.core.policy import Way
-from watchword.delivery.channel import Result
-from watchword.delivery.models import Delivery
-from watchword.delivery.routing import note_result
 from watchword.directory.models import Organisation
-from watchword.signin import failures, overview, phone_reports
+from watchword.messaging.gateway import Result
+from watchword.messaging.models import Delivery
+from watchword.messaging.send import note_result
+from watchword.signin import queries, throttling
 from watchword.signin.models import CodeChallenge, FailureCount, Session
+from watchword.signin.otp import delivery_events
 
 PROVE, STATE, CODE = "/sign-in/prove/", "/sign-in/state/", "/methods/add/phone/code/"
 
@@ -29,7 +30,7 @@ def becomes(result: Result) -> None:
     """Let the carrier report what became of the newest message, as the courier would."""
     delivery = Delivery.objects.latest("created_at")
     assert note_result(delivery.pk, result, now=timezone.now())
-    phone_reports.note(delivery.pk, result, now=timezone.now())
+    delivery_events.note(delivery.pk, result, now=timezone.now())
 
 
 def let_pass(seconds: int) -> None:
@@ -265,7 +266,7 @@ def test_a_new_phone_is_called_instead_without_typing_its_number_again(
         (Way.CALL, "+4915123456789"),
     ]
     client.post(CODE, {"answer": telephone.code})
-    assert [method.way for method in overview.methods_of(world.bob)] == [Way.CALL]
+    assert [method.way for method in queries.methods_of(world.bob)] == [Way.CALL]
 
 
 def test_a_new_phone_in_trouble_is_tried_again_at_once_another_way(
@@ -333,7 +334,7 @@ def test_a_new_phone_can_t_be_proven_while_the_sign_in_is_locked_and_the_page_sa
 ) -> None:
     sign_in(client, world.alice)
     client.post("/methods/add/phone/", {**PHONE, "slot": "alternate"})
-    failures.lock(world.alice, origin=ORIGIN, now=world.now)
+    throttling.lock(world.alice, origin=ORIGIN, now=world.now)
     page = text(client.post(CODE, {"answer": telephone.code}).content)
     assert "Your sign-in is locked, to protect it. Ask your administrator to unlock it." in page
 

@@ -13,10 +13,10 @@ from tests.pages import text
 from tests.telephone import Telephone
 from tests.world import World, give_password, give_phone, make_person, sign_in
 from watchword.core.policy import FactorKind
-from watchword.delivery.channel import Result
 from watchword.directory.models import User
 from watchword.doors.web.next_address import safe_next
-from watchword.signin import invitations, overview
+from watchword.messaging.gateway import Result
+from watchword.signin import invitations, queries
 from watchword.signin.models import Session, SignInAttempt
 
 
@@ -228,7 +228,7 @@ def test_a_bad_telephone_is_explained_and_what_was_typed_is_kept(
     if "number" not in changes:
         assert 'value="0151 23456789"' in page.content.decode()
     assert telephone.received == []
-    assert overview.methods_of(world.bob) == []
+    assert queries.methods_of(world.bob) == []
 
 
 def test_the_directory_phone_fills_in_the_number(client: Client, world: World) -> None:
@@ -275,7 +275,7 @@ def test_a_bad_name_for_an_app_password_is_explained(client: Client, world: Worl
     sign_in(client, world.alice)
     page = client.post("/methods/add/app_password/", {"name": name})
     assert says in text(page.content)
-    assert len(overview.app_passwords_of(world.alice)) == 1
+    assert len(queries.app_passwords_of(world.alice)) == 1
 
 
 def test_creation_that_is_not_possible_says_why(client: Client, world: World) -> None:
@@ -288,11 +288,11 @@ def test_removing_asks_first_and_says_what_follows(client: Client, world: World)
     address = reverse("web:remove", args=[world.alices_phone.id])
     assert "Add another phone first" in text(client.get(address).content)
     assert client.post(address)["Location"] == address
-    assert len(overview.methods_of(world.alice)) == 1
+    assert len(queries.methods_of(world.alice)) == 1
     give_phone(world.alice, "+4915187654321", slot="alternate")
     assert "No more codes will be sent to the number ending 78" in text(client.get(address).content)
     assert client.post(address)["Location"] == "/security/"
-    assert [method.slot for method in overview.methods_of(world.alice)] == ["alternate"]
+    assert [method.slot for method in queries.methods_of(world.alice)] == ["alternate"]
 
 
 def test_enr_06_nobody_reaches_what_others_hold(client: Client, world: World) -> None:

@@ -10,14 +10,14 @@ from django.test import Client
 from tests.pages import text
 from tests.telephone import Telephone
 from tests.world import ORIGIN, World, evidence_for, sign_in
+from watchword.core.decision import Because
 from watchword.core.factors import Rejected
 from watchword.core.policy import FactorKind
-from watchword.core.signin import Because
-from watchword.signin import actions, choosing_passwords, cookies, sessions
-from watchword.signin.choosing_passwords import PasswordChosen
+from watchword.signin import actions, cookies, password_change, sessions
 from watchword.signin.enrolment import ProofNeeded
 from watchword.signin.models import SignInAttempt
-from watchword.signin.outcomes import Refused
+from watchword.signin.password_change import PasswordChosen
+from watchword.signin.results import Refused
 
 STALE = timedelta(hours=2)
 NEW = "seven quiet otters sail"
@@ -78,14 +78,14 @@ def test_guesses_at_the_current_password_have_to_wait(world: World) -> None:
     ).session
     for number in range(10):
         guess = f"guess {number}"
-        outcome = choosing_passwords.choose_password(session, NEW, current=guess, origin=ORIGIN, now=world.now)
+        outcome = password_change.choose_password(session, NEW, current=guess, origin=ORIGIN, now=world.now)
         assert isinstance(outcome, Rejected)
     right = world.passwords["carol"]
-    waits = choosing_passwords.choose_password(session, NEW, current=right, origin=ORIGIN, now=world.now)
+    waits = password_change.choose_password(session, NEW, current=right, origin=ORIGIN, now=world.now)
     assert isinstance(waits, Refused)
     assert waits.reason is Because.PASSWORD_WAITS
     later = world.now + timedelta(minutes=9)
-    chosen = choosing_passwords.choose_password(session, NEW, current=right, origin=ORIGIN, now=later)
+    chosen = password_change.choose_password(session, NEW, current=right, origin=ORIGIN, now=later)
     assert isinstance(chosen, PasswordChosen)
 
 
@@ -95,7 +95,7 @@ def test_a_session_without_fresh_proof_learns_nothing_of_a_guess(world: World, r
     session = sessions.open_session(world.carol, old, origin=ORIGIN, now=world.now).session
     guess = world.passwords["carol"] if right else "a guess"
     with pytest.raises(ProofNeeded):
-        choosing_passwords.choose_password(session, NEW, current=guess, origin=ORIGIN, now=world.now)
+        password_change.choose_password(session, NEW, current=guess, origin=ORIGIN, now=world.now)
 
 
 def test_signing_out_clears_what_the_browser_kept(client: Client, world: World) -> None:

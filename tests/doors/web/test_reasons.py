@@ -17,11 +17,11 @@ from tests.telephone import Telephone
 from tests.world import World, give_phone
 from watchword.core.factors import Reason
 from watchword.core.policy import FactorKind, Way
-from watchword.delivery import guard
-from watchword.delivery.channel import Result
-from watchword.delivery.guard import NotBefore, Rule
 from watchword.doors.web import reasons
-from watchword.signin.challenges import CodeOnTheWay, NotSent
+from watchword.messaging.gateway import Result
+from watchword.messaging.limits import rules
+from watchword.messaging.limits.rules import NotBefore, Rule
+from watchword.signin.otp.challenges import CodeOnTheWay, NotSent
 
 NEVER_SAID = re.compile(
     r"carrier|operator|SIM|provider|gateway|channel|budget|cost|limit|range|account|people", re.IGNORECASE
@@ -96,7 +96,7 @@ def test_a_sign_in_that_gets_no_code_is_no_dead_end(
 ) -> None:
     give_phone(world.alice, "+4915187654342", slot="alternate")
     refusal = NotBefore(timezone.now() + timedelta(hours=2), rule)
-    monkeypatch.setattr(guard, "judge", lambda *_facts: refusal)
+    monkeypatch.setattr(rules, "judge", lambda *_facts: refusal)
     at_code(client, world)
     assert telephone.received == []
     page = client.get("/sign-in/prove/")
@@ -104,7 +104,7 @@ def test_a_sign_in_that_gets_no_code_is_no_dead_end(
     assert reasons.of_not_sent(NotSent(refusal.until, rule))[:30] in said
     for way_on in ("Text the number ending 78", "Call the number ending 42", "Start again", "Ask your administrator"):
         assert way_on in said
-    monkeypatch.setattr(guard, "judge", lambda *_facts: guard.Free())
+    monkeypatch.setattr(rules, "judge", lambda *_facts: rules.Free())
     method = re.findall(r'name="method" value="([^"]+)"', page.content.decode())[-1]
     client.post("/sign-in/send/", {"method": method, "way": "text"})
     assert client.post("/sign-in/prove/", {"answer": telephone.code})["Location"] == "/"
@@ -115,7 +115,7 @@ def test_a_registration_that_gets_no_code_keeps_what_was_typed(
     client: Client, world: World, telephone: Telephone, monkeypatch: pytest.MonkeyPatch, rule: Rule
 ) -> None:
     registering(client, world)
-    monkeypatch.setattr(guard, "judge", lambda *_facts: NotBefore(None, rule))
+    monkeypatch.setattr(rules, "judge", lambda *_facts: NotBefore(None, rule))
     page = client.post("/methods/add/phone/", {**PHONE, "slot": "alternate"})
     assert page.status_code == 200
     assert reasons.of_not_sent(NotSent(None, rule), is_adding=True)[:30] in text(page.content)

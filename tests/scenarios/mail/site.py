@@ -137,7 +137,7 @@ class Site:
         self._started.append(program)
 
     def _watchword(self, *words: str) -> list[str]:
-        return [sys.executable, "-m", "watchword.config.command", *words]
+        return [sys.executable, "-m", "watchword.cli.main", *words]
 
     def write_mail_config(self, server: str, folder: Path) -> None:
         """Let `watchword mail-config` write what a mail server is told of Watchword."""

@@ -10,7 +10,7 @@ from django.utils import timezone
 from tests.scenarios.mail.programs import send
 from tests.scenarios.mail.site import Site, wait_until
 from tests.world import World, make_person
-from watchword.signin import actions, one_shot
+from watchword.signin import actions, non_interactive
 
 pytestmark = [pytest.mark.scenario, pytest.mark.django_db(transaction=True)]
 
@@ -38,7 +38,7 @@ def test_every_mailbox_is_listed_and_no_deleted_persons(site: Site, world: World
 
 
 def test_more_people_than_one_portion_are_listed(site: Site, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    number = one_shot.PORTION + 5
+    number = non_interactive.PORTION + 5
     from watchword.directory.models import User
 
     people = [

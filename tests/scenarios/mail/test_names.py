@@ -14,7 +14,7 @@ from django.utils import timezone
 from tests.scenarios.mail.programs import IN, REFUSED
 from tests.scenarios.mail.site import Site, wait_until
 from tests.world import World, give_password
-from watchword.core.names import SIGNS, ascii_name, domain_key
+from watchword.core.usernames import SIGNS, ascii_name, domain_key
 from watchword.directory.actions import add_alias, create_person
 from watchword.directory.models import Domain
 

@@ -45,7 +45,7 @@ class Served:
 
     def start(self, name: str) -> None:
         """Start one process; ``wait`` tells when it answers."""
-        words = [*self.prefix, sys.executable, "-m", "watchword.config.command", "serve"]
+        words = [*self.prefix, sys.executable, "-m", "watchword.cli.main", "serve"]
         if name in WEB:
             words += ["web", "--listen", f"127.0.0.1:{self.ports[name]}"]
         else:

@@ -50,7 +50,7 @@ class Alone(Served):
     def prepare(self) -> str:
         """Make the database and return the password of an administrator."""
         environment = {**self.environment, "DJANGO_SETTINGS_MODULE": "watchword.config.settings"}
-        words = [sys.executable, "-m", "watchword.config.command", "migrate", "--verbosity", "0"]
+        words = [sys.executable, "-m", "watchword.cli.main", "migrate", "--verbosity", "0"]
         subprocess.run(words, env=environment, check=True, timeout=60)
         made = subprocess.run(
             [sys.executable, "-c", SETUP], env=environment, check=True, capture_output=True, text=True, timeout=60
@@ -59,7 +59,7 @@ class Alone(Served):
 
     def verify(self) -> str:
         """Return what ``watchword verify`` says."""
-        words = [sys.executable, "-m", "watchword.config.command", "verify"]
+        words = [sys.executable, "-m", "watchword.cli.main", "verify"]
         done = subprocess.run(words, env=self.environment, capture_output=True, text=True, timeout=60, check=False)
         return done.stdout + done.stderr
 

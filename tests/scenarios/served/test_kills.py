@@ -19,11 +19,11 @@ from tests.scenarios.served.visitor import Visitor
 from tests.world import World, give_phone, make_person
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event, UnheardEvent
-from watchword.config.verifying import verify
+from watchword.cli.verify import verify
 from watchword.core.policy import MfaState
-from watchword.delivery.simulator.models import Arrival
 from watchword.demo.auth_client import CannotAsk, Login, ask
 from watchword.directory.models import Organisation
+from watchword.messaging.gateways.simulator.models import Arrival
 from watchword.signin.models import CodeChallenge, Session
 
 pytestmark = [pytest.mark.scenario, pytest.mark.django_db(transaction=True)]

@@ -15,8 +15,8 @@ from tests.world import World
 from watchword.audit import repeats
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
-from watchword.delivery.simulator.models import Arrival
 from watchword.demo.auth_client import CannotAsk, Login, ask
+from watchword.messaging.gateways.simulator.models import Arrival
 from watchword.signin.models import CodeChallenge, FailureCount, Session
 
 pytestmark = [pytest.mark.scenario, pytest.mark.django_db(transaction=True)]

@@ -17,8 +17,8 @@ from tests.scenarios.mail.site import wait_until
 from tests.scenarios.served.processes import Served
 from tests.scenarios.served.visitor import Visitor
 from tests.world import World
-from watchword.config.serving import THREADS
-from watchword.config.web_worker import MOST_CONNECTIONS, STOP_SECONDS, WHOLE_SECONDS
+from watchword.cli.serve import THREADS
+from watchword.cli.web_worker import MOST_CONNECTIONS, STOP_SECONDS, WHOLE_SECONDS
 
 pytestmark = [pytest.mark.scenario, pytest.mark.django_db(transaction=True)]
 

@@ -17,8 +17,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from watchword.doors.mail.wire import Hangup, Line, TooLong, question, tab_escape, tab_unescape
-from watchword.signin.one_shot import Question, Secret
+from watchword.doors.mail.line_protocol import Hangup, Line, TooLong, question, tab_escape, tab_unescape
+from watchword.signin.non_interactive import Question, Secret
 
 MAJOR, MINOR = 1, 2
 MOST_CONVERSATIONS = 64

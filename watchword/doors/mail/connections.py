@@ -18,12 +18,12 @@ from uuid import UUID
 
 from watchword.core.keyring import KeyRing
 from watchword.doors.mail import auth_protocol
+from watchword.doors.mail.batching import Allowed, Desk, Later, Refused, Verdict
 from watchword.doors.mail.connection_limits import ConnectionLimits, Full, Peer
-from watchword.doors.mail.desk import Allowed, Desk, Later, Refused, Verdict
-from watchword.doors.mail.submissions import Submissions
-from watchword.doors.mail.wire import Hangup, Line, Lines, TooLong
-from watchword.signin.one_shot import Question
-from watchword.signin.submission import SignedIn
+from watchword.doors.mail.line_protocol import Hangup, Line, Lines, TooLong
+from watchword.doors.mail.submission_sessions import Submissions
+from watchword.signin.mail_submission import SignedIn
+from watchword.signin.non_interactive import Question
 
 log = logging.getLogger(__name__)
 

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from typing import assert_never
 
 from watchword.doors.mail import dict_protocol
+from watchword.doors.mail.batching import Allowed, Later, Refused, Verdict
 from watchword.doors.mail.connections import Connection, Door
-from watchword.doors.mail.desk import Allowed, Later, Refused, Verdict
-from watchword.doors.mail.wire import Hangup, Line, TooLong
-from watchword.signin.one_shot import Mailbox, Question
+from watchword.doors.mail.line_protocol import Hangup, Line, TooLong
+from watchword.signin.non_interactive import Mailbox, Question
 
 log = logging.getLogger(__name__)
 

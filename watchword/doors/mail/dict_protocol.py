@@ -23,8 +23,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from watchword.core.keyring import KeyRing
-from watchword.doors.mail.sealed import CannotOpen, open_sealed
-from watchword.doors.mail.wire import (
+from watchword.doors.mail.encryption import CannotOpen, open_sealed
+from watchword.doors.mail.line_protocol import (
     LONGEST_NAME,
     Hangup,
     Line,
@@ -34,7 +34,7 @@ from watchword.doors.mail.wire import (
     tab_escape,
     tab_unescape,
 )
-from watchword.signin.one_shot import Question
+from watchword.signin.non_interactive import Question
 
 VERSIONS = frozenset({3, 4})
 """Major versions; minor ones add nothing that a server must know."""

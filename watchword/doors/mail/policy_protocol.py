@@ -11,8 +11,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from watchword.core.names import is_printable
-from watchword.doors.mail.wire import LONGEST_NAME, Hangup, Line, Reply, TooLong, known_address
+from watchword.core.usernames import is_printable
+from watchword.doors.mail.line_protocol import LONGEST_NAME, Hangup, Line, Reply, TooLong, known_address
 
 MOST_ATTRIBUTES = 200
 """Lines of one request; Postfix 3.7 sends some 30."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import assert_never
 
 from watchword.doors.mail import policy_protocol, socketmap
+from watchword.doors.mail.batching import Later
 from watchword.doors.mail.connections import Connection, Cutter, Door
-from watchword.doors.mail.desk import Later
-from watchword.doors.mail.wire import Hangup, Line, Reply, TooLong
+from watchword.doors.mail.line_protocol import Hangup, Line, Reply, TooLong
 
 
 class SocketmapConnection(Connection):

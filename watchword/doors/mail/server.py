@@ -13,12 +13,12 @@ from socket import socket
 
 from watchword.audit.outbox import cause_of
 from watchword.core.keyring import KeyRing
+from watchword.doors.mail.batching import Checks, Desk
 from watchword.doors.mail.connection_limits import MOST_CONNECTIONS
 from watchword.doors.mail.connections import Door
-from watchword.doors.mail.desk import Checks, Desk
 from watchword.doors.mail.dict_connections import DictConnection
+from watchword.doors.mail.disconnects import Watcher
 from watchword.doors.mail.postfix_connections import PolicyConnection, SocketmapConnection
-from watchword.doors.mail.revocations import Watcher
 from watchword.doors.mail.sockets import Access, UnixListener, listen_on_loopback, listen_on_path
 from watchword.doors.open_files import SPARE_FILES, raise_open_files
 

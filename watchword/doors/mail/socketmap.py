@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from watchword.core.names import is_printable
-from watchword.doors.mail.wire import LONGEST_LINE, LONGEST_NAME, Hangup, Line, Reply, TooLong
+from watchword.core.usernames import is_printable
+from watchword.doors.mail.line_protocol import LONGEST_LINE, LONGEST_NAME, Hangup, Line, Reply, TooLong
 
 MAP = "sender_logins"
 """The map from an envelope sender to the names of those who may use it (Postfix: smtpd_sender_login_maps)."""

@@ -9,13 +9,13 @@ from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
 
 from watchword.core.countries import country_name
+from watchword.core.decision import Because
 from watchword.core.factors import Reason
 from watchword.core.policy import Limits, Way
-from watchword.core.signin import Because
-from watchword.delivery.budget import Rule
-from watchword.delivery.channel import Result
-from watchword.signin.challenges import CodeOnTheWay, NotSent
-from watchword.signin.service import Refused
+from watchword.messaging.gateway import Result
+from watchword.messaging.limits.counters import Rule
+from watchword.signin.flow import Refused
+from watchword.signin.otp.challenges import CodeOnTheWay, NotSent
 from watchword.ui.templatetags.watchword_ui import in_words
 
 

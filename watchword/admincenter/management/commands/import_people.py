@@ -10,10 +10,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from watchword.admincenter.importing import import_rows
-from watchword.admincenter.words import FILES, OUTCOMES
+from watchword.admincenter.labels import FILES, OUTCOMES
+from watchword.admincenter.users.csv_import import import_rows
 from watchword.audit.console import console_origin
-from watchword.core.names import NotASignInName, domain_key
+from watchword.core.usernames import NotASignInName, domain_key
 from watchword.directory.models import Domain, Organisation
 from watchword.directory.people_file import (
     LARGEST_FILE,

@@ -16,13 +16,13 @@ from django.utils import timezone
 
 from watchword import __version__
 from watchword.audit import installation
-from watchword.delivery.voice import speech
 from watchword.demo import card, ports, real_phones, sample
 from watchword.demo import home as folder
 from watchword.demo.ports import HOST, Ports
 from watchword.demo.processes import Child, ChildDied, Processes, python
 from watchword.directory.models import Organisation
 from watchword.doors.mail.sockets import LONGEST_PATH
+from watchword.messaging.voice import tts
 
 OTHER_HOME = "choose another by WATCHWORD_HOME"
 
@@ -68,7 +68,7 @@ class Command(BaseCommand):
         sys.exit(status)
 
     def _run(self, wanted: Ports, home: Path, door: Path, made: sample.Made) -> int:
-        if not speech.is_available():
+        if not tts.is_available():
             self.stderr.write(
                 self.style.WARNING("No synthesiser is installed: calls are shown, not heard. Install espeak-ng.")
             )
@@ -130,7 +130,7 @@ def _refuse_busy(wanted: Ports) -> None:
 
 
 def _children(wanted: Ports) -> list[Child]:
-    command = ["watchword.config.command"]
+    command = ["watchword.cli.main"]
     # They end with this process, also when it is killed.
     serve = ["serve", "--parent", str(os.getpid())]
     return [

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from watchword.core.names import NotASignInName, domain_key
+from watchword.core.usernames import NotASignInName, domain_key
 from watchword.directory.actions import BadPerson, create_organisation
 from watchword.directory.domains import BadDomain, add_domain, number_of_names, remove_domain
 from watchword.directory.models import Domain, Organisation

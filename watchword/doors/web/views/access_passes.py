@@ -10,15 +10,15 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 
+from watchword.core.decision import AskFor
 from watchword.core.policy import FactorKind
-from watchword.core.signin import AskFor
 from watchword.doors.web import reasons
-from watchword.doors.web.steps import attempt_of, come_in, go_on, start_again, to_stage
+from watchword.doors.web.navigation import attempt_of, come_in, go_on, start_again, to_stage
 from watchword.factors.registry import forms_of
-from watchword.signin import access_passes, cookies, service
+from watchword.signin import access_passes, cookies, flow
+from watchword.signin.flow import ComeIn, Continue, Refused
 from watchword.signin.middleware import origin_of
 from watchword.signin.models import SignInAttempt
-from watchword.signin.service import ComeIn, Continue, Refused
 
 OVER = 410
 
@@ -32,7 +32,7 @@ def access_pass(request: HttpRequest) -> HttpResponse:
     if attempt is None:
         return start_again()
     now = timezone.now()
-    decision = service.stage(attempt, now=now)
+    decision = flow.stage(attempt, now=now)
     if not isinstance(decision, AskFor) or FactorKind.ACCESS_PASS not in decision.methods:
         return to_stage(attempt)
     form = forms_of(FactorKind.ACCESS_PASS).AnswerForm(request.POST or None)
@@ -60,7 +60,7 @@ def link(request: HttpRequest, token: str) -> HttpResponse:
     if request.method != "POST":
         # The address holds the token; the site's referrer policy (same-origin) keeps it from everybody else.
         return render(request, "web/register_link.html", {"person": user})
-    attempt = service.begin(
+    attempt = flow.begin(
         user.sign_in_name,
         origin=origin_of(request),
         next_url=reverse("portal:security"),

@@ -19,23 +19,24 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 
+from watchword.core.decision import Because, SetUpFirst
 from watchword.core.factors import Reason, Rejected, Surroundings
 from watchword.core.policy import FactorKind
-from watchword.core.signin import Because, SetUpFirst
-from watchword.delivery.guard import Rule
 from watchword.directory.models import User
-from watchword.doors.web import reasons, ways
+from watchword.doors.web import reasons, resend_options
+from watchword.doors.web.navigation import attempt_of, come_in, go_on, start_again, to_stage
 from watchword.doors.web.next_address import safe_next
-from watchword.doors.web.steps import attempt_of, come_in, go_on, start_again, to_stage
 from watchword.factors.registry import all_factors, forms_of
-from watchword.signin import choosing_passwords, cookies, enrolment, overview, registration, resending, service
-from watchword.signin.challenges import NotSent
-from watchword.signin.choosing_passwords import PasswordChosen
+from watchword.messaging.limits.rules import Rule
+from watchword.signin import cookies, enrolment, enrolment_evidence, flow, password_change, queries
 from watchword.signin.enrolment import LastMethod, ProofNeeded, Registered, ShownOnce
 from watchword.signin.facts import surroundings_of
+from watchword.signin.flow import ComeIn, Refused
 from watchword.signin.middleware import origin_of, prove_again, session_of
 from watchword.signin.models import Session, SignInAttempt
-from watchword.signin.service import ComeIn, Refused
+from watchword.signin.otp import resending
+from watchword.signin.otp.challenges import NotSent
+from watchword.signin.password_change import PasswordChosen
 from watchword.signin.sessions import Opened
 
 
@@ -46,7 +47,7 @@ def register(request: HttpRequest) -> HttpResponse:
     attempt = attempt_of(request)
     if attempt is None:
         return start_again()
-    decision = service.stage(attempt, now=timezone.now())
+    decision = flow.stage(attempt, now=timezone.now())
     if not isinstance(decision, SetUpFirst) or decision.kind is FactorKind.PASSWORD:
         return to_stage(attempt)
     return render(request, "web/register.html", {"kind": decision.kind.value, "name": attempt.typed_name})
@@ -119,7 +120,7 @@ def add_code(request: HttpRequest, kind: str) -> HttpResponse:
         "progress": reasons.of_progress(code),
         "trouble": reasons.of_trouble(code),
         "can_send_at": code.next_send_at if code.next_send_at > now else None,
-        "offer": ways.offer([ways.Choice("", way, code.ends) for way in again], code),
+        "offer": resend_options.offer([resend_options.Choice("", way, code.ends) for way in again], code),
         "no_more": "" if again else reasons.of_not_sent(NotSent(None, Rule.ATTEMPT), is_adding=True),
         "send_to": here,
         "here": here,
@@ -148,14 +149,14 @@ def _send_again(request: HttpRequest, subject: SignInAttempt | Session) -> HttpR
 def remove(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     """Ask before a method or an app password is removed, and say what follows."""
     session = session_of(request)
-    rows: list[overview.Method | overview.AppPasswordRow] = [
-        *overview.methods_of(session.user),
-        *overview.app_passwords_of(session.user),
+    rows: list[queries.Method | queries.AppPasswordRow] = [
+        *queries.methods_of(session.user),
+        *queries.app_passwords_of(session.user),
     ]
     row = next((row for row in rows if row.id == credential_id), None)
     if row is None:
         raise Http404
-    is_app_password = isinstance(row, overview.AppPasswordRow)
+    is_app_password = isinstance(row, queries.AppPasswordRow)
     back = reverse("portal:app_passwords" if is_app_password else "portal:security")
     now = timezone.now()
     if enrolment.needs_proof(session, now=now):
@@ -195,7 +196,7 @@ def _kind(kind: str) -> FactorKind:
 def _subject(request: HttpRequest, kind: FactorKind) -> SignInAttempt | Session | None:
     attempt = attempt_of(request)
     if attempt is not None:
-        decision = service.stage(attempt, now=timezone.now())
+        decision = flow.stage(attempt, now=timezone.now())
         if isinstance(decision, SetUpFirst) and decision.kind is kind:
             return attempt
     return session_of(request) if request.user.is_authenticated else None
@@ -203,12 +204,12 @@ def _subject(request: HttpRequest, kind: FactorKind) -> SignInAttempt | Session 
 
 def _surroundings(subject: SignInAttempt | Session) -> Surroundings:
     user = _user(subject)
-    asks = isinstance(subject, Session) and overview.password_of(user) is not None
+    asks = isinstance(subject, Session) and queries.password_of(user) is not None
     return replace(surroundings_of(user), asks_current=asks)
 
 
 def _because(subject: SignInAttempt | Session) -> str:
-    decision = service.stage(subject, now=timezone.now()) if isinstance(subject, SignInAttempt) else None
+    decision = flow.stage(subject, now=timezone.now()) if isinstance(subject, SignInAttempt) else None
     return decision.because.value if isinstance(decision, SetUpFirst) else ""
 
 
@@ -218,7 +219,7 @@ def _user(subject: SignInAttempt | Session) -> User:
 
 
 def _initial(request: HttpRequest, user: User) -> dict[str, str]:
-    known = registration.number_to_confirm(user) or user.directory_phone
+    known = enrolment_evidence.number_to_confirm(user) or user.directory_phone
     initial = {"number": known, "name": request.GET.get("name", "")[:50]}
     slot = request.GET.get("slot", "")
     return {**initial, "slot": slot} if slot in {"mobile", "alternate", "office"} else initial
@@ -241,7 +242,7 @@ def _start(request: HttpRequest, subject: SignInAttempt | Session, kind: FactorK
             said = reasons.of_app_password(made.reason, subject.user.organisation.policy.limits)
             form.add_error("name" if made.reason.startswith("name") else None, said)
         case FactorKind.PASSWORD:
-            chosen = choosing_passwords.choose_password(
+            chosen = password_change.choose_password(
                 subject, form.wish()["password"], current=form.wish().get("current", ""), origin=origin, now=now
             )
             if isinstance(chosen, PasswordChosen):

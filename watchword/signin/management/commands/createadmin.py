@@ -12,7 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from watchword.audit.console import console_origin
-from watchword.core.names import NotASignInName, name_key
+from watchword.core.usernames import NotASignInName, name_key
 from watchword.directory import actions
 from watchword.directory.models import Domain, Organisation, User
 from watchword.directory.roles import Role

@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from watchword.doors.mail.configuration import (
+from watchword.doors.mail.server_config import (
     DOVECOT_FOLDER,
     EXIM_FOLDER,
     POSTFIX_FOLDER,

@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from watchword.doors.mail.checks import DatabaseChecks, be_impatient
+from watchword.doors.mail.backend import DatabaseChecks, be_impatient
 from watchword.doors.mail.server import Plan, serve
 from watchword.doors.mail.sockets import Access, CannotListen
 

@@ -1,0 +1,275 @@
+"""The phones file: every mistake in it is told in plain words, and no secret is ever quoted."""
+
+from __future__ import annotations
+
+import base64
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from watchword.config.phones_file import kinds
+from watchword.core.policy import Way
+from watchword.messaging.config_file import Phones, read_phones
+from watchword.messaging.gateways.sim_swap import SimWishes
+from watchword.messaging.worker.route_selection import Route
+
+SECRET = "hunter2-hunter2"
+SEALED = "sealed:" + base64.urlsafe_b64encode(b"x").decode()
+
+GOOD = f"""
+currency = "EUR"
+
+[[channel]]
+name = "carrier-one"
+kind = "smpp"
+weight = 3
+prefixes = ["+49", "+43"]
+each_day = 5000
+prices = {{ DE = "0.07", AT = 0.08, "*" = "0.12" }}
+host = "smsc.example"
+system_id = "watchword"
+password = "{SEALED}"
+
+[[channel]]
+name = "pbx"
+kind = "sip"
+host = "192.0.2.1"
+"""
+
+
+def open_secret(text: str) -> str:
+    if text != SEALED:
+        raise ValueError("is a secret in clear")
+    return SECRET[:8]
+
+
+def read(text: str) -> Phones:
+    return read_phones(text, kinds(), open_secret, SimWishes)
+
+
+def problems(text: str) -> str:
+    read_one = read(text)
+    assert read_one.carriers == ()
+    assert read_one.problems != ()
+    return "\n".join(read_one.problems)
+
+
+def channel(**more: str) -> str:
+    """One channel that is right but for what is given, as TOML values."""
+    values = {
+        "name": '"one"',
+        "kind": '"smpp"',
+        "host": '"smsc.example"',
+        "system_id": '"me"',
+        "password": f'"{SEALED}"',
+    } | more
+    return "[[channel]]\n" + "".join(f"{name} = {value}\n" for name, value in values.items() if value)
+
+
+def test_a_file_says_which_carriers_there_are_what_they_carry_and_cost() -> None:
+    phones = read(GOOD)
+    assert phones.problems == ()
+    assert phones.currency == "EUR"
+    assert phones.ways == frozenset(Way)
+    one = phones.find("carrier-one")
+    assert one is not None
+    assert one.route == Route(
+        "carrier-one", frozenset({Way.TEXT}), 3, ("+49", "+43"), 5000, {"DE": 70_000, "AT": 80_000, "*": 120_000}
+    )
+    assert (one.route.price_micros("AT"), one.route.price_micros("FR")) == (80_000, 120_000)
+    assert one.wishes.password == SECRET[:8]
+    assert phones.find("nobody") is None
+
+
+def test_a_secret_is_in_no_repr() -> None:
+    assert SECRET[:8] not in repr(read(GOOD))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "names no [[channel]]"),
+        ("currency = ", "is not TOML"),
+        ("[" * 5000, "is not TOML"),
+        ("currency = " + "1" * 5000, "is not TOML that can be read: ValueError"),
+        ('currency = "euro"', "currency is not a code such as EUR"),
+        ("currency = 1", "currency is not a code such as EUR"),
+        ("colour = 1", "has 'colour', which means nothing here"),
+        ("channel = 1", "write [[channel]]"),
+        ("channel = [1]", "write [[channel]]"),
+        ("[channel]", "write [[channel]]"),
+        (channel(name=""), "channel 1: name is missing"),
+        (channel(name='"no spaces"'), "channel 'no spaces': name is missing, or is not of letters"),
+        (channel(name='"' + "x" * 33 + '"'), "channel 1: name is missing, or is not of letters"),
+        (channel(name='"---"'), "name is missing, or is not of letters"),
+        (channel(name="7"), "channel 1: name is missing"),
+        (channel(kind=""), "channel 'one': kind is missing; expected: one of"),
+        (channel(kind='"pigeon"'), "kind is 'pigeon'; expected: one of"),
+        (channel(kind="{ a = 1 }"), "kind is a dict; expected"),
+        (channel() + channel(), "has two channels named 'one'"),
+        (channel(weight="0"), "weight is 0; expected: a whole number from 1 to 1000000"),
+        (channel(weight="true"), "weight is True"),
+        (channel(weight='"much"'), "weight is 'much'"),
+        (channel(each_day="-1"), "each_day is -1"),
+        (channel(prefixes='"+49"'), "prefixes is not a list of beginnings"),
+        (channel(prefixes='["0049"]'), "prefixes is not a list of beginnings"),
+        (channel(prefixes='["+"]'), "prefixes is not a list of beginnings"),
+        (channel(prefixes='["+٤٩"]'), "prefixes is not a list of beginnings"),
+        (channel(prices="1"), "prices is not a table"),
+        (channel(prices='{ DE = "cheap" }'), "the price of 'DE' is not an amount"),
+        (channel(prices='{ DE = "-1" }'), "the price of 'DE' is not an amount"),
+        (channel(prices='{ DE = "NaN" }'), "the price of 'DE' is not an amount"),
+        (channel(prices='{ DE = "1e999999" }'), "the price of 'DE' is not an amount"),
+        (channel(prices='{ DE = "Infinity" }'), "the price of 'DE' is not an amount"),
+        (channel(prices="{ DE = true }"), "the price of 'DE' is not an amount"),
+        (channel(prices='{ Germany = "1" }'), "the price of 'Germany' is not an amount"),
+        (channel(host=""), "host is missing"),
+        (channel(host="1"), "host is not text in quotes"),
+        (channel(port='"x"'), "port is not a whole number"),
+        (channel(port="70000"), "port is not from 1 to 65535"),
+        (channel(port="true"), "port is true or false; expected: int"),
+        (channel(tls='"yes"'), "tls is not true or false"),
+        (channel(alphabet='"morse"'), "alphabet is 'morse'; expected: one of gsm, latin1"),
+        (channel(colour='"red"'), "'colour' means nothing here; expected:"),
+        (channel(password='"in clear"'), "password is a secret in clear"),
+        (channel(password="7"), "password is not text in quotes"),
+        (channel(system_id='"much-too-long-a-name"'), "system_id has more than 15 characters"),
+        (channel() + "[sim_check]\n", "[sim_check]: url is missing"),
+        (channel() + 'sim_check = "x"\n', "means nothing here"),
+    ],
+)
+def test_every_mistake_is_told_in_plain_words(text: str, said: str) -> None:
+    assert said in problems(text)
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    told = problems(channel(weight="0", port="0", prefixes="1") + channel(name='"two"', kind='"pigeon"') + "x = 1\n")
+    for word in ("weight", "prefixes", "kind is 'pigeon'"):
+        assert word in told
+
+
+HTTP = """
+[[channel]]
+name = "web"
+kind = "http"
+url = "https://sms.example/send"
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("timeout_seconds = nan", "timeout_seconds is not between 0 and"),
+        ("timeout_seconds = 1" + "0" * 400, "timeout_seconds is not between 0 and"),
+        ("json = { at = 2026-11-24 }", "json holds a date or a number that JSON does not have"),
+        ("json = { at = nan }", "json holds a date or a number that JSON does not have"),
+        ("form = { a = 1 }", "form is not text in quotes"),
+        ('query = ["a"]', "query is not a table"),
+        ('success_values = "ok"', "success_values is not a list"),
+        ('headers = { Authorization = "Bearer x" }', "is a secret in clear"),
+        ("receipts = 1", "receipts: is not a table"),
+        ("receipts = { scheme = 'magic' }", "scheme is 'magic'; expected: one of"),
+        ("receipts = { scheme = 'twilio' }", "need a secret"),
+        ("way = 'pigeon'", "way is 'pigeon'; expected: one of text, call"),
+    ],
+)
+def test_mistakes_deeper_in_a_channel_are_told_as_well(more: str, said: str) -> None:
+    assert said in problems(HTTP + more)
+
+
+@pytest.mark.parametrize("kind", [name for name in kinds() if name not in {"smpp", "sip", "http"}])
+def test_a_preset_says_what_it_needs(kind: str) -> None:
+    assert "missing" in problems(f'[[channel]]\nname = "one"\nkind = "{kind}"\n')
+
+
+@pytest.mark.parametrize("place", ["password", "weight", "kind", "prefixes", "prices", "alphabet", "port", "tls"])
+def test_a_secret_in_the_wrong_place_of_a_table_is_not_quoted(place: str) -> None:
+    assert SECRET not in problems(channel(**{place: f'{{ inner = "{SECRET}" }}'}))
+    assert SECRET not in problems(channel(name=f'{{ inner = "{SECRET}" }}'))
+
+
+def test_a_secret_in_clear_is_refused_and_not_quoted() -> None:
+    assert SECRET not in problems(channel(password=f'"{SECRET}"'))
+
+
+# Whatever is in a file, reading it says what is wrong and never fails.
+
+words = st.sampled_from(
+    [
+        *("currency", "channel", "sim_check", "name", "kind", "weight", "prefixes", "prices", "each_day", "host"),
+        *("port", "url", "json", "form", "receipts", "headers", "secrets", "password", "timeout_seconds", "way", "DE"),
+        *("account", "token", "sender", "base", "user", "query", "key", "secret", "system_id", "tls", "recordings"),
+    ]
+)
+plain = (
+    st.integers(-(10**30), 10**30)
+    | st.floats()
+    | st.booleans()
+    | st.sampled_from([*kinds(), "EUR", "text", SEALED, "+49", "0.07", "https://x.example", "1e99999", "", "\u0000"])
+    | st.text(max_size=8)
+)
+values = st.recursive(
+    plain,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words | st.text(max_size=4), inner, max_size=4),
+    max_leaves=12,
+)
+tables = st.dictionaries(words, values, max_size=8)
+
+
+def toml(value: Any) -> str:
+    match value:
+        case bool():
+            return str(value).lower()
+        case str():
+            return '"' + "".join(f"\\U{ord(sign):08x}" for sign in value if not 0xD800 <= ord(sign) < 0xE000) + '"'
+        case float() if math.isnan(value) or value in {float("inf"), float("-inf")}:
+            return {"nan": "nan", "inf": "inf", "-inf": "-inf"}[str(value)]
+        case int() | float():
+            return repr(value).replace("e+", "e")
+        case list():
+            return "[" + ", ".join(toml(one) for one in value) + "]"
+        case _:
+            return "{ " + ", ".join(f"{toml(str(key))} = {toml(one)}" for key, one in value.items()) + " }"
+
+
+@given(
+    st.lists(
+        tables
+        | st.builds(lambda kind, table: {"name": "a", **table, "kind": kind}, st.sampled_from([*kinds()]), tables),
+        max_size=3,
+    ),
+    tables,
+)
+def test_no_table_makes_reading_fail(channels: list[dict[str, Any]], top: dict[str, Any]) -> None:
+    lines = [f"{toml(key)} = {toml(value)}" for key, value in top.items() if key != "channel"]
+    for table in channels:
+        lines += ["[[channel]]", *(f"{toml(key)} = {toml(value)}" for key, value in table.items())]
+    phones = read("\n".join(lines))
+    assert bool(phones.problems) != bool(phones.carriers)
+
+
+@given(st.text(max_size=200))
+def test_no_text_makes_reading_fail(text: str) -> None:
+    read(text)
+
+
+@given(
+    st.lists(
+        st.sampled_from(["[[channel]]\n", "[", "]", "{", "}", "=", '"', "'''", "\n", "name", "kind", "1", "."]),
+        max_size=60,
+    )
+)
+def test_no_scraps_of_toml_make_reading_fail(scraps: list[str]) -> None:
+    read("".join(scraps))
+
+
+def test_a_folder_of_recordings_is_an_absolute_path() -> None:
+    sip = '[[channel]]\nname = "pbx"\nkind = "sip"\nhost = "192.0.2.1"\nrecordings = '
+    one = read(sip + '"/srv/prompts"').find("pbx")
+    assert one is not None
+    assert one.wishes.recordings == Path("/srv/prompts")
+    assert "recordings is not an absolute path" in problems(sip + '"prompts"')

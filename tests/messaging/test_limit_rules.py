@@ -1,0 +1,258 @@
+"""The guard's rules as properties: the first that says no decides, and more sent never becomes freer."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from watchword.core.policy import Limits
+from watchword.messaging.limits import rules
+from watchword.messaging.limits.number_types import Kind
+from watchword.messaging.limits.rules import DAY, HOUR, Asked, Budget, Free, NotBefore, Rule, judge, judge_warning
+
+NOW = datetime(2026, 11, 24, 23, 59, 30, tzinfo=UTC)
+COUNTRIES = ("DE", "AT", "GB")
+TIMES = {
+    "mine": DAY,
+    "other_new_numbers": DAY,
+    "my_warnings": DAY,
+    "to_number": DAY,
+    "new_to_number": DAY,
+    "warnings_to_number": DAY,
+    "others_at_number": DAY,
+    "unproven_in_range": HOUR,
+    "untyped_at_switchboard": DAY,
+}
+NUMBERS = ("sends_in_attempt", "organisation_today", "new_today", "new_in_country_today", "cost_micros_today")
+SIZED = [Rule.ORGANISATION_DAY, Rule.NEW_DAY, Rule.NEW_COUNTRY_DAY]
+
+budgets = st.builds(
+    Budget,
+    countries=st.frozensets(st.sampled_from(COUNTRIES)),
+    organisation_sends_each_day=st.integers(0, 30),
+    new_sends_each_day=st.integers(0, 30),
+    new_sends_each_country_and_day=st.integers(0, 30),
+    sends_each_range_and_hour=st.integers(0, 12),
+    range_burst=st.integers(0, 12),
+    new_numbers_each_day=st.integers(0, 4),
+    cost_micros_each_day=st.none() | st.integers(1, 1_000_000),
+)
+all_limits = st.builds(
+    lambda attempt, quarter, day, number, people: Limits().tightened(
+        {
+            "sends_each_attempt": attempt,
+            "sends_each_quarter_hour": quarter,
+            "sends_each_day": day,
+            "sends_each_number_and_day": number,
+            "people_each_number_and_day": people,
+        }
+    ),
+    *[st.integers(1, 25)] * 5,
+)
+
+
+def some_times(lasts: timedelta) -> st.SearchStrategy[tuple[datetime, ...]]:
+    seconds = st.lists(st.integers(0, int(lasts.total_seconds()) - 1), max_size=25)
+    return seconds.map(lambda ago: tuple(NOW - timedelta(seconds=one) for one in sorted(ago)))
+
+
+@st.composite
+def asks(draw: st.DrawFn) -> Asked:
+    counted: dict[str, Any] = {
+        **{name: draw(some_times(lasts)) for name, lasts in TIMES.items()},
+        **{name: draw(st.integers(0, 40)) for name in NUMBERS},
+    }
+    return Asked(
+        now=NOW,
+        kind=draw(st.sampled_from(Kind)),
+        country=draw(st.sampled_from((*COUNTRIES, "FR", ""))),
+        is_new=draw(st.booleans()),
+        is_administrator=draw(st.booleans()),
+        last_was_trouble=draw(st.booleans()),
+        price_micros=draw(st.integers(0, 200_000)),
+        proven_in_range=draw(st.integers(0, 3)),
+        closed_until=draw(st.sampled_from([None, NOW - HOUR, NOW, NOW + HOUR])),
+        **counted,
+    )
+
+
+@given(asks(), all_limits, budgets)
+def test_the_first_rule_that_says_no_decides(asked: Asked, limits: Limits, budget: Budget) -> None:
+    looks = (rules._never, rules._person, rules._telephone, rules._neighbours, rules._purse)
+    noes = [verdict for look in looks if (verdict := look(asked, limits, budget)) is not None]
+    assert judge(asked, limits, budget) == (noes[0] if noes else Free())
+
+
+@given(asks(), all_limits, budgets)
+def test_administrators_at_proven_numbers_are_never_stopped_by_the_purse(
+    asked: Asked, limits: Limits, budget: Budget
+) -> None:
+    verdict = judge(replace(asked, is_administrator=True, is_new=False), limits, budget)
+    assert not (isinstance(verdict, NotBefore) and verdict.rule.is_of_the_purse)
+
+
+@given(asks(), all_limits, budgets)
+def test_nothing_goes_to_a_country_or_a_kind_that_is_not_allowed(asked: Asked, limits: Limits, budget: Budget) -> None:
+    for decide in (judge, judge_warning):
+        if isinstance(decide(asked, limits, budget), Free):
+            assert asked.country in budget.countries
+            assert asked.kind is Kind.ORDINARY
+
+
+@given(asks(), all_limits, budgets, st.data())
+def test_more_sent_never_becomes_freer(asked: Asked, limits: Limits, budget: Budget, data: st.DataObject) -> None:
+    more: dict[str, Any] = {
+        name: tuple(sorted((*getattr(asked, name), *data.draw(some_times(lasts))), reverse=True))
+        for name, lasts in TIMES.items()
+    }
+    more_numbers: dict[str, Any] = {name: getattr(asked, name) + data.draw(st.integers(0, 5)) for name in NUMBERS}
+    busier = replace(asked, **more, **more_numbers)
+    for decide in (judge, judge_warning):
+        if isinstance(decide(asked, limits, budget), NotBefore):
+            assert isinstance(decide(busier, limits, budget), NotBefore)
+
+
+@given(asks(), all_limits, budgets, st.sampled_from([field.name for field in dataclasses.fields(Limits)]))
+def test_a_tighter_limit_never_becomes_freer(asked: Asked, limits: Limits, budget: Budget, name: str) -> None:
+    strict = 1 if name != "resend_seconds" else 600
+    if isinstance(judge(asked, limits, budget), NotBefore):
+        assert isinstance(judge(asked, limits.tightened({name: strict}), budget), NotBefore)
+
+
+@given(asks(), all_limits, budgets)
+def test_the_time_that_is_told_is_no_lie(asked: Asked, limits: Limits, budget: Budget) -> None:
+    """At that time, if nothing left meanwhile, the same rule says yes."""
+    verdict = judge(asked, limits, budget)
+    if isinstance(verdict, Free) or verdict.until is None:
+        return
+    assert verdict.until > asked.now
+    then = verdict.until
+    passed: dict[str, Any] = {
+        name: tuple(at for at in getattr(asked, name) if at > then - lasts) for name, lasts in TIMES.items()
+    }
+    later = replace(asked, now=then, **passed)
+    if then.date() != asked.now.date():
+        later = replace(later, organisation_today=0, new_today=0, new_in_country_today=0, cost_micros_today=0)
+    again = judge(later, limits, budget)
+    # A budget of nothing, or of less than one message costs, is reached on every day.
+    if isinstance(again, NotBefore) and again.rule is verdict.rule:
+        never = again.details.get("limit") == "0" or again.rule is Rule.COST_DAY
+        # Rules with two limits: of all and of registrations, of the last minutes and of the hour.
+        other = again.rule in {Rule.NUMBER_DAY, Rule.RANGE_HOUR} and again.until != verdict.until
+        assert never or other
+
+
+@given(asks(), all_limits, budgets)
+def test_every_no_tells_the_administrator_its_numbers(asked: Asked, limits: Limits, budget: Budget) -> None:
+    verdict = judge(asked, limits, budget)
+    if isinstance(verdict, Free):
+        return
+    match verdict.rule:
+        case Rule.RANGE_KIND:
+            assert verdict.details["kind"] == asked.kind
+        case Rule.COUNTRY | Rule.COUNTRY_CLOSED:
+            assert verdict.details["country"] == asked.country
+        case Rule.PAUSE:
+            assert int(verdict.details["limit"]) == limits.resend_seconds
+        case Rule.COST_DAY:
+            assert set(verdict.details) == {"limit", "count", "price"}
+        case _:
+            assert int(verdict.details["count"]) >= int(verdict.details["limit"])
+
+
+@given(st.integers(0, 60_000), st.integers(0, 60_000), st.dictionaries(st.sampled_from(SIZED), st.integers(0, 900)))
+def test_more_people_never_make_a_smaller_budget(some: int, more: int, wishes: dict[Rule, int]) -> None:
+    named = {str(rule): wish for rule, wish in wishes.items()}
+    small, large = (
+        Budget.of(region="DE", people=people, countries=[], wishes=named) for people in sorted((some, some + more))
+    )
+    for rule in SIZED:
+        assert getattr(small, rule) <= getattr(large, rule)
+
+
+@given(st.integers(0, 60_000), st.dictionaries(st.sampled_from(SIZED), st.integers(0, 900)))
+def test_registrations_never_get_more_than_half_of_a_day(people: int, wishes: dict[Rule, int]) -> None:
+    budget = Budget.of(region="DE", people=people, countries=[], wishes={str(rule): n for rule, n in wishes.items()})
+    assert budget.new_sends_each_day <= (budget.organisation_sends_each_day + 1) // 2
+    assert budget.new_sends_each_country_and_day <= (budget.organisation_sends_each_day + 1) // 2
+
+
+@pytest.mark.parametrize("wish", [-1, True, "7", 1.5, None, [1]])
+def test_a_senseless_wish_changes_nothing(wish: object) -> None:
+    wishes = {"organisation_sends_each_day": wish, "cost_each_day": wish if wish != 1.5 else "1.5"}
+    budget = Budget.of(region="DE", people=10, countries=[], wishes=wishes)
+    assert budget == Budget.of(region="DE", people=10, countries=[], wishes={})
+
+
+@pytest.mark.parametrize("wish", [float("nan"), float("inf"), 10**400, -3, 0])
+def test_a_senseless_amount_is_no_ceiling(wish: float) -> None:
+    assert Budget.of(region="DE", people=1, countries=[], wishes={"cost_each_day": wish}).cost_micros_each_day is None
+
+
+BUDGET = Budget(frozenset({"DE"}), cost_micros_each_day=1_000_000)
+ASKED = Asked(now=NOW, kind=Kind.ORDINARY, country="DE", is_new=False, price_micros=100_000)
+
+
+def test_the_last_message_that_a_ceiling_has_room_for_leaves_and_the_next_one_does_not() -> None:
+    assert judge(replace(ASKED, cost_micros_today=900_000), Limits(), BUDGET) == Free()
+    verdict = judge(replace(ASKED, cost_micros_today=900_001), Limits(), BUDGET)
+    assert verdict == NotBefore(datetime(2026, 11, 25, tzinfo=UTC), Rule.COST_DAY)
+
+
+def test_registrations_spend_half_of_a_days_money_at_most() -> None:
+    new = replace(ASKED, is_new=True, cost_micros_today=450_000)
+    verdict = judge(new, Limits(), BUDGET)
+    assert isinstance(verdict, NotBefore)
+    assert verdict.details == {"limit": "0.50", "count": "0.45", "price": "0.10"}
+    assert judge(replace(new, is_new=False), Limits(), BUDGET) == Free()
+
+
+def test_registrations_take_half_of_a_number_and_leave_the_other_half_to_its_owner() -> None:
+    five = tuple(NOW - timedelta(minutes=20 * n) for n in range(1, 6))
+    by_strangers = replace(ASKED, to_number=five, new_to_number=five)
+    verdict = judge(replace(by_strangers, is_new=True), Limits(), BUDGET)
+    assert verdict == NotBefore(five[4] + DAY, Rule.NUMBER_DAY)
+    assert judge(by_strangers, Limits(), BUDGET) == Free()
+
+
+def test_a_day_ends_at_midnight_utc_wherever_the_clock_stands() -> None:
+    full = replace(ASKED, organisation_today=500, price_micros=0)
+    for now, until in (
+        (datetime(2026, 11, 24, 23, 59, 59, 999_999, tzinfo=UTC), datetime(2026, 11, 25, tzinfo=UTC)),
+        (datetime(2026, 11, 25, 0, 0, tzinfo=UTC), datetime(2026, 11, 26, tzinfo=UTC)),
+        (datetime.fromisoformat("2026-11-25T00:30:00+01:00"), datetime(2026, 11, 25, tzinfo=UTC)),
+        (datetime.fromisoformat("2026-12-31T20:00:00-05:00"), datetime(2027, 1, 2, tzinfo=UTC)),
+    ):
+        assert judge(replace(full, now=now), Limits(), BUDGET) == NotBefore(until, Rule.ORGANISATION_DAY)
+
+
+def test_a_clock_that_is_set_back_frees_nothing() -> None:
+    ahead = tuple(NOW + timedelta(minutes=n) for n in (5, 4, 3, 2, 1))
+    verdict = judge(replace(ASKED, mine=ahead), Limits(), BUDGET)
+    assert isinstance(verdict, NotBefore)
+    assert verdict.rule is Rule.QUARTER_HOUR
+
+
+def test_a_warning_takes_no_codes_and_stops_at_five() -> None:
+    warnings = tuple(NOW - timedelta(minutes=n) for n in range(1, 6))
+    assert judge(replace(ASKED, my_warnings=warnings), Limits(), BUDGET) == Free()
+    verdict = judge_warning(replace(ASKED, my_warnings=warnings), Limits(), BUDGET)
+    assert verdict == NotBefore(warnings[4] + DAY, Rule.DAY)
+    assert judge_warning(replace(ASKED, my_warnings=warnings[:4]), Limits(), BUDGET) == Free()
+
+
+def test_a_warning_to_an_administrator_does_not_pass_the_purse() -> None:
+    verdict = judge_warning(replace(ASKED, is_administrator=True, organisation_today=500), Limits(), BUDGET)
+    assert isinstance(verdict, NotBefore)
+    assert verdict.rule is Rule.ORGANISATION_DAY
+
+
+@pytest.mark.parametrize(("sent", "entered", "pumps"), [(19, 0, False), (20, 4, True), (20, 5, False), (400, 99, True)])
+def test_a_country_is_pumped_when_next_to_none_of_its_codes_are_typed(sent: int, entered: int, pumps: bool) -> None:
+    assert rules.is_pumping(sent, entered, BUDGET) is pumps

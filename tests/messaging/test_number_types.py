@@ -1,0 +1,136 @@
+"""What a number is to the guard: its country, its kind, its neighbours, and its one spelling."""
+
+from __future__ import annotations
+
+import phonenumbers
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from watchword.messaging.limits.counters import telephone_of
+from watchword.messaging.limits.number_types import NO_COUNTRY, Kind, Seen, block_of, counted_as, look_at
+
+
+@pytest.mark.parametrize(
+    ("number", "seen"),
+    [
+        ("+4915112345678", Seen("DE", Kind.ORDINARY)),
+        ("+4930901820", Seen("DE", Kind.ORDINARY)),
+        ("+12025550123", Seen("US", Kind.ORDINARY)),
+        ("+18005551234", Seen("US", Kind.ORDINARY)),
+    ],
+)
+def test_ordinary_numbers_are_ordinary(number: str, seen: Seen) -> None:
+    assert look_at(number) == seen
+
+
+@pytest.mark.parametrize(
+    ("number", "country"),
+    [
+        ("+14165550123", "CA"),
+        ("+18765551234", "JM"),
+        ("+16847331234", "AS"),
+        ("+447797123456", "JE"),
+        ("+447911123456", "GG"),
+        ("+447624123456", "IM"),
+        ("+77011234567", "KZ"),
+        ("+79161234567", "RU"),
+        ("+3581845700", "AX"),
+        ("+4779123456", "SJ"),
+        ("+262692123456", "RE"),
+        ("+59995181234", "CW"),
+    ],
+)
+def test_islands_and_neighbours_under_a_shared_calling_code_are_countries_of_their_own(
+    number: str, country: str
+) -> None:
+    """Who allows the United Kingdom has not allowed Jersey, nor the United States Jamaica."""
+    assert look_at(number) == Seen(country, Kind.ORDINARY)
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [
+        ("+870773111632", Kind.SATELLITE),
+        ("+881612345678", Kind.SATELLITE),
+        ("+88216123456", Kind.SATELLITE),
+        ("+8835100123456", Kind.SATELLITE),
+        ("+61147100000", Kind.SATELLITE),
+        ("+979123456789", Kind.PREMIUM),
+        ("+80812345678", Kind.SHARED_COST),
+        ("+80012345678", Kind.SERVICE),
+        ("+878101234567890", Kind.SERVICE),
+    ],
+)
+def test_satellites_and_what_belongs_to_no_country_are_never_sent_to(number: str, kind: Kind) -> None:
+    seen = look_at(number)
+    assert seen.kind is kind
+    assert not seen.kind.may_be_sent_to
+    assert seen.country == NO_COUNTRY
+
+
+_EXAMPLES = {
+    phonenumbers.PhoneNumberType.PREMIUM_RATE: Kind.PREMIUM,
+    phonenumbers.PhoneNumberType.SHARED_COST: Kind.SHARED_COST,
+    phonenumbers.PhoneNumberType.PERSONAL_NUMBER: Kind.PERSONAL,
+    phonenumbers.PhoneNumberType.PAGER: Kind.SERVICE,
+    phonenumbers.PhoneNumberType.UAN: Kind.SERVICE,
+    phonenumbers.PhoneNumberType.VOICEMAIL: Kind.SERVICE,
+}
+
+
+@pytest.mark.parametrize("kind", _EXAMPLES, ids=phonenumbers.PhoneNumberType.to_string)
+def test_dear_ranges_of_every_country_are_known(kind: int) -> None:
+    looked = 0
+    for region in phonenumbers.SUPPORTED_REGIONS:
+        example = phonenumbers.example_number_for_type(region, kind)
+        if example is None:
+            continue
+        seen = look_at(phonenumbers.format_number(example, phonenumbers.PhoneNumberFormat.E164))
+        # Some plans let one number be of two kinds; then the dearer one is what it is.
+        assert not seen.kind.may_be_sent_to, region
+        looked += 1
+    assert looked > 2
+
+
+def test_mobiles_of_every_country_are_ordinary() -> None:
+    refused, looked = set(), 0
+    for region in phonenumbers.SUPPORTED_REGIONS:
+        example = phonenumbers.example_number_for_type(region, phonenumbers.PhoneNumberType.MOBILE)
+        if example is None:
+            continue
+        looked += 1
+        # The country can be a neighbour under the same calling code: Finland's mobiles serve Åland too.
+        if look_at(phonenumbers.format_number(example, phonenumbers.PhoneNumberFormat.E164)).kind is not Kind.ORDINARY:
+            refused.add(region)
+    assert refused == set()
+    assert looked > 200
+
+
+@pytest.mark.parametrize("text", ["", "+", "+0", "abc", "+999123456", "+491", "+" + "1" * 40, "\0", "٣"])
+def test_what_is_no_number_is_of_unknown_kind(text: str) -> None:
+    assert look_at(text).kind is Kind.UNKNOWN
+
+
+@given(st.text(max_size=30) | st.from_regex(r"\+[0-9]{1,18}", fullmatch=True))
+def test_whatever_is_looked_at_is_something(text: str) -> None:
+    seen = look_at(text)
+    assert seen.country or not seen.kind.may_be_sent_to
+
+
+def test_numbers_that_differ_in_their_last_four_digits_are_neighbours() -> None:
+    one, other, far = (telephone_of(f"+49151123{end}") for end in ("45678", "40000", "50000"))
+    assert one.range_keys == other.range_keys != far.range_keys
+    assert one.number_keys != other.number_keys
+    assert block_of("+4915112345678") == "+491511234"
+
+
+def test_a_telephone_with_two_spellings_is_counted_once() -> None:
+    with_nine, without = "+5491123456789", "+541123456789"
+    assert counted_as(with_nine) == counted_as(without)
+    assert telephone_of(with_nine).number_keys == telephone_of(without).number_keys
+    assert counted_as("+4915112345678") == "+4915112345678"
+
+
+def test_a_telephone_shows_nothing_of_its_number() -> None:
+    assert "5678" not in repr(telephone_of("+4915112345678"))

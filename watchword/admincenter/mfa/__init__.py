@@ -1,0 +1,1 @@
+"""Pages that change multi-factor states, one by one or in bulk."""

@@ -1,0 +1,257 @@
+"""The multi-factor page: a list of people with their state, ticks, and what follows from a change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib import messages
+from django.db.models import Q, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+
+from watchword.admincenter import drafts
+from watchword.admincenter.labels import STATES
+from watchword.admincenter.mfa.bulk_actions import CHANGES, Change
+from watchword.admincenter.mfa.impact import consequences, summary
+from watchword.admincenter.permissions import needs, prove_first
+from watchword.admincenter.users.action_views import link_of
+from watchword.admincenter.users.detail import counts_of
+from watchword.admincenter.users.identity_check import identity_form
+from watchword.admincenter.users.queries import Wish, matching, number_of, page_of
+from watchword.core.policy import FactorKind, MfaState, Way
+from watchword.directory.administrators import LastGlobalAdministrator
+from watchword.directory.models import User
+from watchword.directory.permissions import NotAllowed, NotForYourself, StaysEnabled
+from watchword.directory.roles import Act
+from watchword.messaging import send
+from watchword.signin import actions, queries
+from watchword.signin.middleware import origin_of, person_of
+from watchword.ui.addresses import public_address
+
+MOST_AT_ONCE = 1_000
+SHOWN = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one person."""
+
+    person: User
+    is_done: bool
+    said: str
+    link: str = field(default="", repr=False)
+    """What they need to register again, shown this once."""
+
+
+@needs(Act.SEE_PEOPLE)
+def listing(request: HttpRequest, *, is_without_ticks: bool = False) -> HttpResponse:
+    """List people with their state, to tick."""
+    by = person_of(request)
+    wish = Wish.read(request.GET.dict()).among_the_living()
+    page = page_of(by.organisation, wish)
+    held = counts_of(page.people)
+    goes_on = bool(page.next_after or wish.after)
+    context = {
+        "wish": wish,
+        "rows": [
+            {
+                "person": user,
+                "is_registered": bool(held[user.pk].get(FactorKind.PHONE)),
+                "ticked": str(user.pk) == wish.person,
+            }
+            for user in page.people
+        ],
+        "next": wish.address(after=page.next_after) if page.next_after else "",
+        "first": wish.address(after="") if wish.after else "",
+        "number": number_of(by.organisation, wish, at_most=MOST_AT_ONCE) if goes_on else None,
+        "most": MOST_AT_ONCE,
+        "states": STATES.items(),
+        "cannot_send": cannot_send(),
+        "changes": [(name, change) for name, change in CHANGES.items() if by.may(change.act)],
+        "may_change_states": by.may(Act.CHANGE_MFA_STATE),
+        "none_ticked": is_without_ticks or "none" in request.GET,
+        "here": "multi_factor",
+        "tab": "users",
+    }
+    return render(request, "admincenter/multi_factor.html", context)
+
+
+@never_cache
+@needs(Act.SEE_PEOPLE)
+def change(request: HttpRequest) -> HttpResponse:
+    """Show who is affected by a change and how; do it when the button is pressed; show what became of each."""
+    by = person_of(request)
+    draft = drafts.find(request)
+    if draft is None and (request.method == "POST" or "draft" in request.GET):
+        messages.warning(request, _("This was done already, or is more than an hour old. Nothing was changed now."))
+        return HttpResponseRedirect(reverse("admincenter:multi_factor"))
+    values = request.GET if draft is None else drafts.values_of(draft)
+    name = values.get("do", "")
+    wished = CHANGES.get(name)
+    if wished is None:
+        raise Http404
+    if not by.may(wished.act):
+        raise NotAllowed(wished.act)
+    if answer := prove_first(request):
+        return answer
+    people, is_cut = _chosen(by, values, wished)
+    if not people:
+        return listing(request, is_without_ticks=True)
+    is_confirmed = draft is not None and request.method == "POST"
+    must_be_sure = wished.state in {MfaState.ENABLED, MfaState.ENFORCED} and not send.ways_carried()
+    is_unsure = must_be_sure and is_confirmed and not request.POST.get("anyway")
+    form = identity_form(request.POST if is_confirmed else None, is_needed=wished.asks_identity)
+    if draft is not None and is_confirmed and not is_unsure and (form is None or form.is_valid()):
+        if not drafts.spend(draft):
+            return HttpResponseRedirect(reverse("admincenter:multi_factor"))
+        more: dict[str, object] = dict(form.cleaned_data) if form is not None else {}
+        if wished.may_tell:
+            more["tells"] = "tells" in request.POST
+        return _show_results(request, wished, [_do(wished, user, request, more) for user in people], values)
+    rows = consequences(wished, people, by, now=timezone.now())
+    # Exactly those who are shown are those who are changed, whatever happens to the list meanwhile.
+    shown = {
+        "do": [name],
+        "person": [str(user.pk) for user in people],
+        "again": [_again(values) if is_cut else values.get("again", "")],
+    }
+    context = {
+        "change": wished,
+        "name": name,
+        "form": form,
+        "draft": drafts.keep(request, shown),
+        "rows": rows[:SHOWN],
+        "more": max(len(rows) - SHOWN, 0),
+        "summary": summary(rows),
+        "number": sum(1 for row in rows if not row.skipped),
+        "is_cut": is_cut,
+        "most": MOST_AT_ONCE,
+        "can_mail": settings.WATCHWORD_CAN_MAIL,
+        "letter": _letter(by) if wished.may_tell else "",
+        "cannot_send": cannot_send() if wished.state is not MfaState.DISABLED else [],
+        "must_be_sure": must_be_sure,
+        "is_unsure": is_unsure,
+        "set_up_link": _set_up_link(),
+        "here": "multi_factor",
+    }
+    return render(request, "admincenter/multi_factor_change.html", context)
+
+
+def _show_results(request: HttpRequest, wished: Change, results: Sequence[Outcome], values: QueryDict) -> HttpResponse:
+    context = {
+        "change": wished,
+        "results": results,
+        "done": sum(1 for row in results if row.is_done),
+        "has_links": any(row.link for row in results),
+        "again": values.get("again", ""),
+        "here": "multi_factor",
+    }
+    return render(request, "admincenter/multi_factor_done.html", context)
+
+
+def _chosen(by: User, values: QueryDict, wished: Change) -> tuple[list[User], bool]:
+    people = User.objects.filter(organisation=by.organisation, deleted_at=None)
+    if values.get("all"):
+        wish = Wish.read_form(values).among_the_living()
+        people = _without_those_done(matching(by.organisation, wish), wished, by)
+    else:
+        people = people.filter(pk__in=[pk for text in values.getlist("person") if (pk := _read(text)) is not None])
+    found = people.select_related("organisation").prefetch_related("role_assignments").order_by("display_name", "pk")
+    several = list(found[: MOST_AT_ONCE + 1])
+    return several[:MOST_AT_ONCE], len(several) > MOST_AT_ONCE
+
+
+def _without_those_done(people: QuerySet[User], wished: Change, by: User) -> QuerySet[User]:
+    # Otherwise the first thousand would stand in the way of the next ones.
+    match wished.state:
+        case None:
+            return people
+        case MfaState.ENABLED:
+            registered = queries.registered_users(by.organisation_id)
+            return (
+                people.exclude(Q(mfa_state=MfaState.ENABLED) & ~Q(pk__in=registered))
+                .exclude(mfa_state=MfaState.ENFORCED, pk__in=registered)
+                .exclude(mfa_state=MfaState.ENABLED, app_password_waits_until__gt=timezone.now())
+            )
+        case state:
+            return people.exclude(mfa_state=state)
+
+
+def _again(values: QueryDict) -> str:
+    again = values.copy()
+    for name in ("person", "draft"):
+        again.pop(name, None)
+    return again.urlencode()
+
+
+def _read(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def _do(wished: Change, user: User, request: HttpRequest, more: Mapping[str, object]) -> Outcome:
+    by = person_of(request)
+    try:
+        outcome = wished.do(user, by=by, origin=origin_of(request), now=timezone.now(), **more)
+    except NotForYourself:
+        return Outcome(user, is_done=False, said=_("not changed: another administrator must do this for you"))
+    except StaysEnabled:
+        return Outcome(user, is_done=False, said=_("not changed: administrators are at least Enabled"))
+    except NotAllowed:
+        return Outcome(user, is_done=False, said=_("not changed: your role doesn't reach this person"))
+    except LastGlobalAdministrator:
+        return Outcome(user, is_done=False, said=_("not changed: the last Global Administrator"))
+    if isinstance(outcome, actions.MethodsReset):
+        return Outcome(user, is_done=True, said=_("done; their personal link:"), link=link_of(outcome))
+    if not isinstance(outcome, actions.StateSet):
+        return Outcome(user, is_done=True, said=_("done"))
+    if outcome.before is outcome.after:
+        return Outcome(user, is_done=False, said=_("was %(state)s already") % {"state": STATES[outcome.after]})
+    said = _("is %(state)s now") % {"state": STATES[outcome.after]}
+    if outcome.because_registered:
+        said += ", " + _("because a phone was registered already")
+    return Outcome(user, is_done=True, said=said)
+
+
+def cannot_send() -> list[str]:
+    """Return what can't leave this server, in words: without it nobody can register, or nobody is warned."""
+    lines = []
+    carried = send.ways_carried()
+    if not carried:
+        lines.append(
+            _(
+                "No code can be sent: no way to phones is set up (WATCHWORD_PHONES_FILE), so nobody can register a phone."
+            )
+        )
+    elif Way.TEXT not in carried:
+        lines.append(_("No text messages can be sent: the phones file names no channel for them. Calls can be made."))
+    if not settings.WATCHWORD_CAN_MAIL:
+        lines.append(_("No mail can be sent (WATCHWORD_SMTP_URL), so nobody is warned of what happens to an account."))
+    return lines
+
+
+def _set_up_link() -> str:
+    return public_address("web:set_up")
+
+
+def _letter(by: User) -> str:
+    return _(
+        "Hello,\n\n"
+        "from now on your account at %(organisation)s is protected by more than a password.\n\n"
+        "Please open this link and sign in; have your phone at hand. It takes two minutes:\n\n"
+        "    %(link)s\n\n"
+        "You tell us your phone number and type a six-digit code that we text you, or that you hear in a call.\n"
+        "Then you see one app password, once: put it into the mail program on your phone, tablet or computer in place\n"
+        "of your password. You can make more of them, one for each device, under App passwords.\n\n"
+        "We will never ask you for a code by mail or on the phone.\n\n"
+        "%(name)s\n"
+    ) % {"organisation": by.organisation.name, "link": _set_up_link(), "name": by.display_name}

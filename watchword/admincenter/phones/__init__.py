@@ -1,0 +1,1 @@
+"""Pages about phone delivery: settings, gateways, statistics, the message log."""

@@ -1,0 +1,152 @@
+"""The log of messages and the list of blocked attempts: filtered, and paged by time."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, Self
+from urllib.parse import urlencode
+
+from django.core.exceptions import ValidationError
+from django.db.models import Model, Q, QuerySet
+from django.utils.dateparse import parse_datetime
+
+from watchword.admincenter.reports.filters import EARLIEST, LATEST, day_of, people_named, printable
+from watchword.directory.models import User
+from watchword.messaging.gateway import Result
+from watchword.messaging.limits.rules import Rule
+from watchword.messaging.models import Delivery, Refusal
+
+PAGE = 100
+UNKNOWN = "unknown"
+"""Stands in an address for the country of a number that has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What both lists are filtered by."""
+
+    moment: ClassVar[str]
+
+    person: str = ""
+    country: str = ""
+    since: str = ""
+    until: str = ""
+
+    @classmethod
+    def read(cls, values: Mapping[str, str]) -> Self:
+        """Read the filter from the address."""
+        return cls(**{name: printable(values.get(name, "")) for name in _names(cls)})
+
+    def address(self) -> str:
+        """Return the query string of this filter."""
+        values = {name: getattr(self, name) for name in _names(type(self))}
+        return urlencode({name: value for name, value in values.items() if value})
+
+    def wrong(self) -> str:
+        """Return the name of a day that can't be understood, or nothing."""
+        return next((name for name in ("since", "until") if self._is_no_day(getattr(self, name))), "")
+
+    @staticmethod
+    def _is_no_day(text: str) -> bool:
+        return bool(text) and day_of(text) is None
+
+    def condition(self, by: User) -> Q:
+        """Return what this filter lets through, of the organisation of this administrator alone."""
+        condition = Q(organisation_id=by.organisation_id)
+        if self.person:
+            condition &= Q(user_id__in=people_named(self.person, by))
+        if self.country:
+            condition &= Q(country="" if self.country == UNKNOWN else self.country)
+        since, until = day_of(self.since), day_of(self.until)
+        if since is not None:
+            condition &= Q(**{f"{self.moment}__gte": since})
+        if until is not None:
+            condition &= Q(**{f"{self.moment}__lt": until + timedelta(days=1)})
+        return condition
+
+
+@dataclass(frozen=True, slots=True)
+class MessageFilter(Filter):
+    """Which messages somebody wants to see."""
+
+    moment: ClassVar[str] = "created_at"
+
+    result: str = ""
+    channel: str = ""
+
+    def rows(self, by: User) -> QuerySet[Delivery]:
+        """Return those messages, in no order."""
+        condition = self.condition(by)
+        if self.result == "entered":
+            condition &= Q(entered_at__isnull=False)
+        elif self.result in set(Result):
+            condition &= Q(result=self.result)
+        if self.channel:
+            condition &= Q(channel=self.channel)
+        return Delivery.objects.filter(condition).select_related("user")
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalFilter(Filter):
+    """Which blocked attempts somebody wants to see."""
+
+    moment: ClassVar[str] = "at"
+
+    rule: str = ""
+
+    def rows(self, by: User) -> QuerySet[Refusal]:
+        """Return those attempts, in no order."""
+        condition = self.condition(by)
+        if self.rule in set(Rule):
+            condition &= Q(rule=self.rule)
+        return Refusal.objects.filter(condition).select_related("user")
+
+
+@dataclass(frozen=True, slots=True)
+class Page[Row: Model]:
+    """One page, the newest first, and the query string at which the older ones begin."""
+
+    rows: list[Row]
+    older: str
+
+
+def page_of[Row: Model](rows: QuerySet[Row], chosen: Filter, before: str) -> Page[Row]:
+    """Return the page before a key of a row; a key that makes no sense is the first page's."""
+    moment = chosen.moment
+    key = _read_key(before)
+    if key is not None:
+        at, pk = key
+        try:
+            # The first condition repeats part of the others, so that the index is entered where the page begins.
+            rows = rows.filter(Q(**{f"{moment}__lte": at}) & (Q(**{f"{moment}__lt": at}) | Q(pk__lt=pk)))
+        except (ValueError, ValidationError):
+            rows = rows.all()
+    found = list(rows.order_by(f"-{moment}", "-pk")[: PAGE + 1])
+    older = ""
+    if len(found) > PAGE:
+        last: Any = found[PAGE - 1]
+        key_words = urlencode({"before": f"{getattr(last, moment).isoformat()}|{last.pk}"})
+        older = "&".join(part for part in (chosen.address(), key_words) if part)
+    return Page(found[:PAGE], older)
+
+
+def _read_key(before: str) -> tuple[datetime, str] | None:
+    at, bar, pk = before.partition("|")
+    if not bar or not pk or not pk.isascii() or not pk.isprintable() or len(pk) > 36:  # noqa: PLR2004  (a UUID's)
+        return None
+    if pk.isdecimal() and len(pk) > 18:  # noqa: PLR2004  (more than a column holds)
+        return None
+    try:
+        moment = parse_datetime(at)
+    except ValueError:
+        return None
+    if moment is None or moment.tzinfo is None or not EARLIEST.year <= moment.year <= LATEST.year:
+        return None
+    return moment, pk
+
+
+def _names(kind: type[Filter]) -> list[str]:
+    return [one.name for one in dataclasses.fields(kind)]

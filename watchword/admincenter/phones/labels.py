@@ -1,0 +1,182 @@
+"""Puts rules, results, carriers, countries and amounts of phone delivery into the words that administrators read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from watchword.admincenter.labels import Words
+from watchword.core.countries import country_name
+from watchword.core.policy import Way
+from watchword.messaging.gateway import Result
+from watchword.messaging.limits.number_types import NO_COUNTRY, Kind
+from watchword.messaging.limits.rules import Rule
+
+MICROS = 1_000_000
+
+RULES: Mapping[Rule, Words] = {
+    Rule.ATTEMPT: gettext_lazy("Codes in one sign-in"),
+    Rule.PAUSE: gettext_lazy("Pause between two codes"),
+    Rule.QUARTER_HOUR: gettext_lazy("Codes for one person in 15 minutes"),
+    Rule.DAY: gettext_lazy("Codes for one person in a day"),
+    Rule.NEW_NUMBERS: gettext_lazy("New numbers of one person in a day"),
+    Rule.NUMBER_DAY: gettext_lazy("Codes to one number in a day"),
+    Rule.NUMBER_PEOPLE: gettext_lazy("People at one number in a day"),
+    Rule.SWITCHBOARD: gettext_lazy("Unanswered calls to one switchboard in a day"),
+    Rule.RANGE_KIND: gettext_lazy("Kind of number"),
+    Rule.COUNTRY: gettext_lazy("Country not allowed"),
+    Rule.COUNTRY_CLOSED: gettext_lazy("Country stopped for new numbers"),
+    Rule.RANGE_HOUR: gettext_lazy("New numbers side by side in an hour"),
+    Rule.NEW_COUNTRY_DAY: gettext_lazy("Codes to new numbers of one country in a day"),
+    Rule.NEW_DAY: gettext_lazy("Codes to new numbers in a day"),
+    Rule.ORGANISATION_DAY: gettext_lazy("Codes of the organisation in a day"),
+    Rule.COST_DAY: gettext_lazy("Cost of a day"),
+}
+"""The name of each rule, as the filter and the list show it."""
+
+WHY: Mapping[Rule, Words] = {
+    Rule.ATTEMPT: gettext_lazy("One sign-in sends at most %(limit)s codes. Starting again allows more."),
+    Rule.PAUSE: gettext_lazy("Between two codes there are at least %(limit)s seconds."),
+    Rule.QUARTER_HOUR: gettext_lazy("One person is sent at most %(limit)s codes in 15 minutes."),
+    Rule.DAY: gettext_lazy(
+        "One person is sent at most %(limit)s codes in a day. If none was entered, somebody else knows the password."
+    ),
+    Rule.NEW_NUMBERS: gettext_lazy("One person may try at most %(limit)s new numbers in a day."),
+    Rule.NUMBER_DAY: gettext_lazy("One number is sent at most %(limit)s codes in a day, whoever asks for them."),
+    Rule.NUMBER_PEOPLE: gettext_lazy("One number serves at most %(limit)s people in a day."),
+    Rule.SWITCHBOARD: gettext_lazy(
+        "All extensions of one number get at most %(limit)s calls in a day whose codes nobody enters, and more once "
+        "people have entered codes there."
+    ),
+    Rule.RANGE_KIND: gettext_lazy("Nothing is ever sent to this kind of number: %(kind)s."),
+    Rule.COUNTRY: gettext_lazy("Your rules do not allow this country."),
+    Rule.COUNTRY_CLOSED: gettext_lazy("Too few codes to new numbers of this country were entered, so they stopped."),
+    Rule.RANGE_HOUR: gettext_lazy(
+        "Numbers that differ in the last four digits only are sent at most %(limit)s codes an hour that nobody enters."
+    ),
+    Rule.NEW_COUNTRY_DAY: gettext_lazy("New numbers of one country are sent at most %(limit)s codes in a day."),
+    Rule.NEW_DAY: gettext_lazy("New numbers are sent at most %(limit)s codes in a day."),
+    Rule.ORGANISATION_DAY: gettext_lazy(
+        "The organisation sends at most %(limit)s codes in a day. Administrators still get theirs."
+    ),
+    Rule.COST_DAY: gettext_lazy("The organisation spends at most %(limit)s in a day. Administrators still get codes."),
+}
+"""What each rule says, with the limit that was hit."""
+
+RESULTS: Mapping[Result, Words] = {
+    Result.WAITING: gettext_lazy("waiting for a channel"),
+    Result.SENT: gettext_lazy("sent"),
+    Result.DELIVERED: gettext_lazy("delivered"),
+    Result.APPROVED: gettext_lazy("approved by keys"),
+    Result.FAILED: gettext_lazy("not sent: no channel took it"),
+    Result.EXPIRED: gettext_lazy("not sent in time"),
+    Result.UNREACHABLE: gettext_lazy("telephone not reachable"),
+    Result.NO_ANSWER: gettext_lazy("nobody answered"),
+    Result.BUSY: gettext_lazy("line busy"),
+    Result.DECLINED: gettext_lazy("call declined"),
+    Result.HUNG_UP: gettext_lazy("hung up early"),
+    Result.VOICEMAIL: gettext_lazy("no key pressed, perhaps a machine; nothing left on it"),
+    Result.BAD_NUMBER: gettext_lazy("number does not exist"),
+    Result.BLOCKED: gettext_lazy("blocked by the network"),
+    Result.SIM_CHANGED: gettext_lazy("not sent: SIM card changed lately"),
+    Result.MISMATCHED: gettext_lazy("wrong digits keyed"),
+    Result.FRAUD_REPORTED: gettext_lazy("fraud reported by keys"),
+}
+
+TONES: Mapping[Result, str] = {
+    Result.WAITING: "notice",
+    Result.SENT: "quiet",
+    Result.DELIVERED: "good",
+    Result.APPROVED: "good",
+}
+"""The colour of a result; everything else is trouble."""
+
+PURPOSES: Mapping[str, Words] = {
+    "sign_in": gettext_lazy("sign-in"),
+    "confirm": gettext_lazy("confirming again"),
+    "register": gettext_lazy("new phone"),
+    "recover": gettext_lazy("new password"),
+    "warning": gettext_lazy("warning"),
+    "test": gettext_lazy("test"),
+}
+
+WAYS: Mapping[Way, Words] = {Way.TEXT: gettext_lazy("text"), Way.CALL: gettext_lazy("call")}
+
+RANGES: Mapping[Kind, Words] = {
+    Kind.ORDINARY: gettext_lazy("an ordinary number"),
+    Kind.PREMIUM: gettext_lazy("a premium-rate number"),
+    Kind.SHARED_COST: gettext_lazy("a shared-cost number"),
+    Kind.SATELLITE: gettext_lazy("a satellite or international network"),
+    Kind.PERSONAL: gettext_lazy("a follow-me number, whose holder sets the price"),
+    Kind.SERVICE: gettext_lazy("a pager, voice mail or universal number"),
+    Kind.UNKNOWN: gettext_lazy("a range that nobody has been given"),
+}
+
+CARRIERS: Mapping[str, str] = {
+    "smpp": "SMPP",
+    "sip": "SIP",
+    "http": "HTTP",
+    "46elks": "46elks",
+    "kannel": "Kannel",
+    "telnyx": "Telnyx",
+    "twilio-calls": "Twilio, calls",
+    "twilio-messages": "Twilio, texts",
+    "vonage-sms": "Vonage",
+}
+"""Proper names; a preset that is not here is called as it stands in the phones file."""
+
+
+def carrier_words(kind: str) -> str:
+    """Return how a kind of carrier in the phones file is called."""
+    return CARRIERS.get(kind, kind)
+
+
+def country_words(code: str) -> str:
+    """Return the name of a country as deliveries remember it."""
+    if code == NO_COUNTRY:
+        return _("no country")
+    return country_name(code, "en") or code or _("unknown")
+
+
+def money(micros: int, currency: str) -> str:
+    """Return an amount: two decimals, four where it is less than one, as prices of texts are."""
+    amount = Decimal(micros) / MICROS
+    shown = f"{amount:,.2f}"
+    if 0 < amount < 1:
+        shown = f"{amount:.4f}".rstrip("0")
+        shown += "0" * (2 - len(shown.partition(".")[2]))
+    return f"{shown}\N{NO-BREAK SPACE}{currency}".strip()
+
+
+def tone_of(result: Result) -> str:
+    """Return the colour of a result's tag."""
+    return TONES.get(result, "bad")
+
+
+def why(rule: str, details: Mapping[str, object], limit: str) -> str:
+    """Return what a rule says about a message that it stopped; what is no rule any more is said as it stands."""
+    try:
+        words = WHY[Rule(rule)]
+    except ValueError:
+        return rule
+    try:
+        kind = str(RANGES[Kind(str(details.get("kind")))])
+    except ValueError:
+        kind = _("unknown")
+    return str(words) % {"limit": limit or _("what was allowed then"), "kind": kind}
+
+
+def rule_words(rule: str) -> str:
+    """Return the name of a rule."""
+    try:
+        return str(RULES[Rule(rule)])
+    except ValueError:
+        return rule
+
+
+def result_words(result: str) -> str:
+    """Return what became of a message."""
+    return str(RESULTS[Result(result)])

@@ -1,0 +1,122 @@
+"""What was sent, delivered, entered and paid, by day and country: from counters, so that it costs nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from django.db.models import Count, Sum
+
+from watchword.directory.models import Organisation
+from watchword.messaging.models import Delivery, Tally
+
+SEEN_LATELY = timedelta(days=90)
+_COUNTED = ("asked", "sent", "arrived", "entered", "refused", "cost_micros")
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Some messages, and what became of them."""
+
+    asked: int = 0
+    sent: int = 0
+    arrived: int = 0
+    entered: int = 0
+    refused: int = 0
+    cost_micros: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        """Return both together."""
+        return Counts(*(getattr(self, name) + getattr(other, name) for name in _COUNTED))
+
+    @property
+    def share(self) -> int | None:
+        """How many in a hundred of the codes that were sent were entered; None where none was sent."""
+        return round(100 * self.entered / self.sent) if self.sent else None
+
+
+NONE = Counts()
+
+
+@dataclass(frozen=True, slots=True)
+class Country:
+    """One country in the time that the page shows."""
+
+    code: str
+    all: Counts = NONE
+    new: Counts = NONE
+    """To numbers that nobody had proven."""
+    proven: Counts = NONE
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """All numbers of the page. ``days`` has every day, those on which nothing was sent too."""
+
+    days: dict[date, Counts]
+    countries: list[Country]
+    """Those with most messages first."""
+    new: Counts
+    proven: Counts
+    today: Counts
+    month: Counts
+    month_by_country: dict[str, int] = field(default_factory=dict)
+    """What this month cost, in millionths, the dearest first."""
+
+
+def figures_of(organisation: Organisation, *, days: int, now: datetime) -> Figures:
+    """Return the numbers of the last days (UTC, today among them), with one query."""
+    today = now.astimezone(UTC).date()
+    since, month = today - timedelta(days=days - 1), today.replace(day=1)
+    rows = Tally.objects.filter(organisation=organisation, day__gte=min(since, month), day__lte=today)
+    sums: Any = rows.values("day", "country", "is_new").annotate(**{f"sum_{name}": Sum(name) for name in _COUNTED})
+    by_day = {since + timedelta(days=number): NONE for number in range(days)}
+    countries: dict[str, Country] = {}
+    this_month: dict[str, Counts] = {}
+    for row in sums.order_by("day"):
+        counts = Counts(*(row[f"sum_{name}"] for name in _COUNTED))
+        code = row["country"]
+        if row["day"] >= month:
+            this_month[code] = this_month.get(code, NONE) + counts
+        if row["day"] >= since:
+            by_day[row["day"]] += counts
+            countries[code] = _with(countries.get(code, Country(code)), counts, is_new=row["is_new"])
+    listed = sorted(countries.values(), key=lambda one: (-one.all.sent, -one.all.refused, one.code))
+    costs = {code: counts.cost_micros for code, counts in this_month.items() if counts.cost_micros}
+    return Figures(
+        days=by_day,
+        countries=listed,
+        new=_sum(one.new for one in listed),
+        proven=_sum(one.proven for one in listed),
+        today=by_day[today],
+        month=_sum(this_month.values()),
+        month_by_country=dict(sorted(costs.items(), key=lambda cost: (-cost[1], cost[0]))),
+    )
+
+
+def month_by_channel(organisation: Organisation, *, now: datetime) -> list[tuple[str, int, int]]:
+    """Return each channel with how many messages of this month it took and what they cost, the dearest first."""
+    month = now.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    rows = Delivery.objects.filter(organisation=organisation, created_at__gte=month).exclude(channel="")
+    sums = rows.values_list("channel").annotate(number=Count("pk"), cost=Sum("cost_micros")).order_by()
+    return sorted(sums, key=lambda row: (-row[2], row[0]))
+
+
+def countries_seen(organisation: Organisation, *, now: datetime) -> list[str]:
+    """Return the code of every country to which anybody asked to send lately."""
+    since = now.astimezone(UTC).date() - SEEN_LATELY
+    seen = Tally.objects.filter(organisation=organisation, day__gte=since).order_by("country")
+    return list(seen.values_list("country", flat=True).distinct())
+
+
+def _with(country: Country, counts: Counts, *, is_new: bool) -> Country:
+    if is_new:
+        return dataclasses.replace(country, all=country.all + counts, new=country.new + counts)
+    return dataclasses.replace(country, all=country.all + counts, proven=country.proven + counts)
+
+
+def _sum(several: Iterable[Counts]) -> Counts:
+    return sum(several, NONE)

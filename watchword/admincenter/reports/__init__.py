@@ -1,0 +1,1 @@
+"""Pages that report: the sign-in log and alerts."""

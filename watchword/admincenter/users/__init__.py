@@ -1,0 +1,1 @@
+"""Pages about people: finding, creating, importing and helping them."""

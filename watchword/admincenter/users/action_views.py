@@ -1,0 +1,204 @@
+"""One act on one person: what will happen, a button, and then what happened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.cache import never_cache
+
+from watchword.admincenter.drafts import sent
+from watchword.admincenter.permissions import needs, prove_first
+from watchword.admincenter.users.detail import find_person, panel_address
+from watchword.admincenter.users.identity_check import identity_form
+from watchword.directory.permissions import demand
+from watchword.directory.roles import Act
+from watchword.signin import access_passes, actions, queries
+from watchword.signin.actions import InitialPassword, MethodsReset
+from watchword.signin.middleware import origin_of, person_of
+from watchword.ui.addresses import public_address
+
+
+@dataclass(frozen=True, slots=True)
+class PersonAct:
+    """An act as the page explains it."""
+
+    act: Act
+    do: Callable[..., object]
+    title: str | Promise
+    follows: str | Promise
+    button: str | Promise
+    done: str | Promise
+    is_dangerous: bool = True
+    asks_identity: bool = False
+    """Whether it is asked how the administrator made sure who the person is."""
+
+
+ACTS: dict[str, PersonAct] = {
+    "block": PersonAct(
+        Act.BLOCK_PERSON,
+        actions.block,
+        gettext_lazy("Block this person?"),
+        gettext_lazy(
+            "They are signed out at once and can't come in anywhere, in no browser and in no mail program, until you unblock them. Nothing is deleted."
+        ),
+        gettext_lazy("Block"),
+        gettext_lazy("Blocked."),
+    ),
+    "unblock": PersonAct(
+        Act.BLOCK_PERSON,
+        actions.unblock,
+        gettext_lazy("Unblock this person?"),
+        gettext_lazy("They can sign in again as before, and their app passwords work again."),
+        gettext_lazy("Unblock"),
+        gettext_lazy("Unblocked."),
+        is_dangerous=False,
+    ),
+    "delete": PersonAct(
+        Act.DELETE_PERSON,
+        actions.delete,
+        gettext_lazy("Delete this person?"),
+        gettext_lazy(
+            "They are signed out at once and their app passwords are deleted for good. You can restore the person later, with their state and phones."
+        ),
+        gettext_lazy("Delete"),
+        gettext_lazy("Deleted. You can restore the person."),
+    ),
+    "restore": PersonAct(
+        Act.DELETE_PERSON,
+        actions.restore,
+        gettext_lazy("Restore this person?"),
+        gettext_lazy("They can sign in again with their password and phones. They need new app passwords."),
+        gettext_lazy("Restore"),
+        gettext_lazy("Restored."),
+        is_dangerous=False,
+    ),
+    "reset-password": PersonAct(
+        Act.RESET_PASSWORD,
+        actions.reset_password,
+        gettext_lazy("Reset the password?"),
+        gettext_lazy(
+            "The old password stops working, all browsers are signed out, and all app passwords are deleted. You see an initial password once; at the next sign-in the person must choose their own."
+        ),
+        gettext_lazy("Reset the password"),
+        gettext_lazy("Reset."),
+    ),
+    "reset-methods": PersonAct(
+        Act.RESET_METHODS,
+        actions.reset_methods,
+        gettext_lazy("Require contact methods again?"),
+        gettext_lazy(
+            "All phones are removed and all browsers are signed out. You get a personal link, good once and for a day: with it and their password the person registers a phone, and without it nobody does. Mail programs go on with their app passwords. Make sure first that you are talking to the right person."
+        ),
+        gettext_lazy("Require contact methods again"),
+        gettext_lazy("Phones are removed. The person registers again with the personal link."),
+        asks_identity=True,
+    ),
+    "delete-pass": PersonAct(
+        Act.MAKE_ACCESS_PASS,
+        access_passes.delete,
+        gettext_lazy("Delete the Temporary Access Pass or personal link?"),
+        gettext_lazy("It stops working at once. Phones and app passwords stay."),
+        gettext_lazy("Delete"),
+        gettext_lazy("Deleted."),
+    ),
+    "delete-app-passwords": PersonAct(
+        Act.DELETE_APP_PASSWORDS,
+        actions.delete_app_passwords,
+        gettext_lazy("Delete all app passwords?"),
+        gettext_lazy("Every mail program of this person stops at once. The person can make new app passwords."),
+        gettext_lazy("Delete all app passwords"),
+        gettext_lazy("All app passwords are deleted."),
+    ),
+    "sign-out": PersonAct(
+        Act.SIGN_OUT_EVERYWHERE,
+        actions.sign_out_everywhere,
+        gettext_lazy("Sign out everywhere?"),
+        gettext_lazy(
+            "All browsers are signed out and open mail connections are closed. Passwords, phones and app passwords stay."
+        ),
+        gettext_lazy("Sign out everywhere"),
+        gettext_lazy("Signed out everywhere."),
+    ),
+    "unlock": PersonAct(
+        Act.UNLOCK,
+        actions.unlock_second_factor,
+        gettext_lazy("Unlock this person's sign-in?"),
+        gettext_lazy(
+            "Their wrong codes and passwords are forgotten and they can try again. If it was not the person who typed wrong codes, somebody knows the password: reset it as well."
+        ),
+        gettext_lazy("Unlock"),
+        gettext_lazy("Unlocked."),
+        is_dangerous=False,
+    ),
+}
+
+
+@never_cache
+@needs(Act.SEE_PEOPLE)
+def act(request: HttpRequest, user_id: UUID, name: str) -> HttpResponse:
+    """Explain an act on a person, and do it when the button is pressed."""
+    wished = ACTS.get(name)
+    if wished is None:
+        raise Http404
+    by = person_of(request)
+    user = find_person(by, user_id)
+    demand(by, wished.act, user)
+    if answer := prove_first(request):
+        return answer
+    form = identity_form(sent(request), is_needed=wished.asks_identity)
+    if request.method == "POST" and (form is None or form.is_valid()):
+        more = form.cleaned_data if form is not None else {}
+        outcome = wished.do(user, by=by, origin=origin_of(request), now=timezone.now(), **more)
+        if isinstance(outcome, InitialPassword):
+            return render(request, "admincenter/password_once.html", {"person": user, "secret": outcome.secret})
+        if isinstance(outcome, MethodsReset):
+            return render(
+                request, "admincenter/link_once.html", {"person": user, "link": link_of(outcome), "here": "users"}
+            )
+        messages.success(request, f"{user.display_name}: {wished.done}")
+        return HttpResponseRedirect(panel_address(user))
+    context = {"act": wished, "person": user, "form": form, "back": panel_address(user), "here": "users"}
+    return render(request, "admincenter/act.html", context)
+
+
+@never_cache
+@needs(Act.DELETE_APP_PASSWORDS)
+def delete_app_password(request: HttpRequest, user_id: UUID, credential_id: UUID) -> HttpResponse:
+    """Delete one app password of a person, by name."""
+    by = person_of(request)
+    user = find_person(by, user_id)
+    demand(by, Act.DELETE_APP_PASSWORDS, user)
+    row = next((row for row in queries.app_passwords_of(user) if row.id == credential_id), None)
+    if row is None:
+        raise Http404
+    if answer := prove_first(request):
+        return answer
+    wished = PersonAct(
+        Act.DELETE_APP_PASSWORDS,
+        actions.delete_app_passwords,
+        _("Delete the app password “%(name)s”?") % {"name": row.name},
+        _("The mail programs that use it stop at once; the person's other app passwords go on working."),
+        _("Delete"),
+        _("Deleted."),
+    )
+    if request.method == "POST":
+        actions.delete_app_passwords(user, [row.id], by=by, origin=origin_of(request), now=timezone.now())
+        messages.success(request, f"{user.display_name}: {wished.done}")
+        return HttpResponseRedirect(panel_address(user))
+    return render(
+        request, "admincenter/act.html", {"act": wished, "person": user, "back": panel_address(user), "here": "users"}
+    )
+
+
+def link_of(outcome: MethodsReset) -> str:
+    """Return the personal link as it is passed on."""
+    return public_address("web:register_link", outcome.token)

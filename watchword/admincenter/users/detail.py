@@ -1,0 +1,85 @@
+"""One person in the admin center: found for an administrator, and everything that the panel at the right shows."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.core.exceptions import ValidationError
+from django.http import Http404
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from watchword.admincenter.labels import CAUSES, last_day
+from watchword.core.lockout import Locked, Wait
+from watchword.core.policy import FactorKind, MfaState
+from watchword.directory import send_as
+from watchword.directory.models import MfaStateChange, User
+from watchword.directory.roles import ROLE_NAMES, Act, Role
+from watchword.signin import access_passes, password_throttling, queries, sessions
+
+HISTORY = 10
+
+
+def find_person(by: User, user_id: UUID | str, **only: object) -> User:
+    """Return a person of the administrator's organisation, with the organisation; a deleted one as well.
+
+    ``only`` narrows it by fields. Raises Http404, also where the identifier is none.
+    """
+    people = User.objects.select_related("organisation")
+    try:
+        return get_object_or_404(people, pk=user_id, organisation=by.organisation, **only)
+    except ValidationError:
+        raise Http404 from None
+
+
+def panel_address(user: User) -> str:
+    """Return the address of Active users with this person in the panel."""
+    return f"{reverse('admincenter:users')}?person={user.pk}" + ("&show=deleted" if user.deleted_at else "")
+
+
+def panel_of(user: User, by: User) -> dict[str, Any]:
+    """Return what the panel shows of a person to this administrator."""
+    now = timezone.now()
+    lock = queries.lock_of(user, now=now)
+    held, sharing = queries.everything_and_sharing(user)
+    writes_as, written_by = send_as.valid_around(user, now=now)
+    return {
+        "person": user,
+        "roles": [ROLE_NAMES[role] for role in Role if role in user.roles],
+        "writes_as": [(given.address.name, last_day(given.until)) for given in writes_as],
+        "written_by": [(given.user, given.address.name) for given in written_by],
+        "aliases": [name.name for name in user.names.filter(is_alias=True)],
+        "history": history_of(user),
+        "password": held.password,
+        "methods": [(method, sharing.get(method.id, [])) for method in held.methods],
+        "access_pass": access_passes.if_open(held.access_pass, now=now),
+        "takes_pass": user.judged_as is not MfaState.DISABLED and user.pk != by.pk,
+        "app_passwords": held.app_passwords,
+        "sessions": sessions.sessions_of(user, now=now),
+        "is_locked": isinstance(lock, Locked),
+        "waits_until": lock.until if isinstance(lock, Wait) else None,
+        "app_password_waits_until": user.app_password_waits_until if user.waits_for_app_password(now) else None,
+        "password_waits_until": password_throttling.waits_until(user, now=now),
+        "may": {act.value: by.may(act, user) for act in Act},
+    }
+
+
+def history_of(user: User) -> list[dict[str, object]]:
+    """Return the history of a person's state, each step with why it happened, in words."""
+    changes = MfaStateChange.objects.filter(user=user)[:HISTORY]
+    return [
+        {
+            "at": change.at,
+            "after": change.after,
+            "why": str(CAUSES[change.cause]) % {"by": change.by_name or _("the system")},
+        }
+        for change in changes
+    ]
+
+
+def counts_of(people: list[User]) -> dict[UUID, dict[FactorKind, int]]:
+    """Return how many live things of each kind these people hold, with one query."""
+    return queries.holdings_of([user.pk for user in people])

@@ -1,0 +1,196 @@
+"""Active users: the list, the panel, creating and editing a person."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import prefetch_related_objects
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from watchword.admincenter.drafts import sent
+from watchword.admincenter.labels import PERSON, STATES
+from watchword.admincenter.permissions import needs, prove_first
+from watchword.admincenter.users.detail import find_person, panel_address, panel_of
+from watchword.admincenter.users.queries import Wish, page_of
+from watchword.directory import actions
+from watchword.directory.actions import BadPerson
+from watchword.directory.administrators import LastGlobalAdministrator
+from watchword.directory.models import User
+from watchword.directory.permissions import demand
+from watchword.directory.roles import ROLE_NAMES, Act, Role, may
+from watchword.signin.actions import give_role, reset_password
+from watchword.signin.middleware import origin_of, person_of
+
+
+class PersonForm(forms.Form):
+    """What is known of a person."""
+
+    sign_in_name = forms.CharField(
+        label=gettext_lazy("Sign-in name"), required=False, widget=forms.TextInput(attrs={"autocomplete": "off"})
+    )
+    display_name = forms.CharField(label=gettext_lazy("Display name"), required=False)
+    contact_mail = forms.CharField(
+        label=gettext_lazy("Contact mail"),
+        required=False,
+        help_text=gettext_lazy("Where warnings go; best a mailbox that Watchword does not protect."),
+    )
+    directory_phone = forms.CharField(
+        label=gettext_lazy("Phone in the directory"),
+        required=False,
+        help_text=gettext_lazy("Fills in the number when the person registers. It is never trusted by itself."),
+    )
+    roles = forms.MultipleChoiceField(
+        label=gettext_lazy("Administrative roles"), required=False, widget=forms.CheckboxSelectMultiple
+    )
+    aliases = forms.CharField(
+        label=gettext_lazy("Other sign-in names"),
+        required=False,
+        help_text=gettext_lazy("One on each line."),
+        widget=forms.Textarea(attrs={"rows": 3}),
+    )
+
+    def __init__(self, data: Any, *, by: User, initial: dict[str, Any] | None = None) -> None:
+        super().__init__(data, initial=initial)
+        if by.may(Act.GIVE_ROLES):
+            field = self.fields["roles"]
+            assert isinstance(field, forms.MultipleChoiceField)
+            field.choices = [(role.value, ROLE_NAMES[role]) for role in Role if may(by.roles, Act.GIVE_ROLES, {role})]
+        else:
+            del self.fields["roles"]
+
+    def refuse(self, reasons: dict[str, str]) -> None:
+        """Say at each field why it was refused."""
+        for field, reason in reasons.items():
+            self.add_error("aliases" if field == "alias" else field, ValidationError(str(PERSON[reason])))
+
+    def values(self) -> dict[str, str]:
+        """Return the plain fields."""
+        return {name: self.cleaned_data[name] for name in actions.EDITABLE}
+
+    def wished_roles(self) -> set[Role]:
+        """Return the ticked roles."""
+        return {Role(value) for value in self.cleaned_data.get("roles", [])}
+
+    def wished_aliases(self) -> list[str]:
+        """Return the other names, each once."""
+        return list(dict.fromkeys(line.strip() for line in self.cleaned_data["aliases"].splitlines() if line.strip()))
+
+
+@needs(Act.SEE_PEOPLE)
+def active_users(request: HttpRequest) -> HttpResponse:
+    """List people, with one of them in the panel."""
+    by = person_of(request)
+    wish = Wish.read(request.GET.dict())
+    page = page_of(by.organisation, wish)
+    person = find_person(by, wish.person) if wish.person else None
+    prefetch_related_objects([*page.people, *([person] if person is not None else [])], "role_assignments")
+    context: dict[str, Any] = {
+        "wish": wish,
+        "people": page.people,
+        "next": wish.address(after=page.next_after) if page.next_after else "",
+        "first": wish.address(after="") if wish.after else "",
+        "list_address": wish.address(person=""),
+        "columns": [
+            (_("Display name"), "name", wish.sorted_by("name")),
+            (_("Sign-in name"), "sign-in", wish.sorted_by("sign-in")),
+            (_("Multi-factor"), "state", wish.sorted_by("state")),
+        ],
+        "states": STATES.items(),
+        "may_create": by.may(Act.CREATE_PERSON),
+        "may_import": by.may(Act.IMPORT_PEOPLE),
+        "here": "users",
+    }
+    if person is not None:
+        context |= panel_of(person, by)
+    return render(request, "admincenter/users.html", context)
+
+
+@needs(Act.CREATE_PERSON)
+def create(request: HttpRequest) -> HttpResponse:
+    """Create a person, and show the initial password once, in this very answer."""
+    by = person_of(request)
+    if answer := prove_first(request):
+        return answer
+    form = PersonForm(sent(request), by=by)
+    if request.method == "POST" and form.is_valid():
+        try:
+            with transaction.atomic():
+                user = actions.create_person(
+                    by.organisation,
+                    **form.values(),
+                    roles=form.wished_roles(),
+                    by=by,
+                    origin=origin_of(request),
+                    now=timezone.now(),
+                )
+                for alias in form.wished_aliases():
+                    actions.add_alias(user, alias, by=by, origin=origin_of(request), now=timezone.now())
+                initial = reset_password(user, by=by, origin=origin_of(request), now=timezone.now())
+        except BadPerson as error:
+            form.refuse(error.reasons)
+        else:
+            return render(
+                request, "admincenter/password_once.html", {"person": user, "secret": initial.secret, "is_new": True}
+            )
+    return render(request, "admincenter/person_form.html", {"form": form, "here": "users"})
+
+
+@needs(Act.EDIT_PERSON)
+def edit(request: HttpRequest, user_id: UUID) -> HttpResponse:
+    """Edit a person; all of it is taken over, or nothing."""
+    by = person_of(request)
+    user = find_person(by, user_id)
+    demand(by, Act.EDIT_PERSON, user)
+    if answer := prove_first(request):
+        return answer
+    aliases = [name.name for name in user.names.filter(is_alias=True)]
+    initial = {name: getattr(user, name) for name in actions.EDITABLE}
+    form = PersonForm(
+        sent(request),
+        by=by,
+        initial={**initial, "roles": [role.value for role in user.roles], "aliases": "\n".join(aliases)},
+    )
+    if request.method == "POST" and form.is_valid():
+        try:
+            _take_over(request, user, form, aliases)
+        except BadPerson as error:
+            form.refuse(error.reasons)
+        except LastGlobalAdministrator:
+            form.add_error(
+                "roles",
+                _(
+                    "Without this person nobody could administer your organisation. Give somebody else the role of Global Administrator first."
+                ),
+            )
+        else:
+            messages.success(request, _("Saved."))
+            return HttpResponseRedirect(panel_address(user))
+    return render(request, "admincenter/person_form.html", {"form": form, "person": user, "here": "users"})
+
+
+@transaction.atomic
+def _take_over(request: HttpRequest, user: User, form: PersonForm, aliases: list[str]) -> None:
+    by, now, origin = person_of(request), timezone.now(), origin_of(request)
+    actions.edit_person(user, form.values(), by=by, now=now, origin=origin)
+    wished = form.wished_aliases()
+    for alias in set(aliases) - set(wished):
+        actions.remove_alias(user, alias, by=by, now=now, origin=origin)
+    for alias in wished:
+        # The name before a rename is an alias already.
+        if alias not in aliases and not user.names.filter(name=alias, is_alias=True).exists():
+            actions.add_alias(user, alias, by=by, now=now, origin=origin)
+    if "roles" in form.fields:
+        before, after = user.roles, form.wished_roles()
+        for role in after - before:
+            give_role(user, role, by=by, now=now, origin=origin)
+        for role in before - after:
+            actions.take_role(user, role, by=by, now=now, origin=origin)

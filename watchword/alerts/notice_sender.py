@@ -1,0 +1,130 @@
+"""The worker's second half: hands notices to the mail server and to telephones.
+
+Mail is sent at least once: a notice is leased for a minute, sent, and then marked; a worker that dies between "sent"
+and "marked" makes a second copy under the same Message-ID, which mail programs show once. A text is sent at most once:
+it is marked first, because a telephone rings for every copy.
+
+Whatever goes wrong with one notice (an address that no mail can carry, a key that is gone, a mistake in its words) is
+that notice's trouble: it is tried again after growing pauses and at last given up, which administrators are told.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.conf import settings
+from django.core.mail import EmailMessage
+from django.db import transaction
+
+from watchword.alerts import alert_messages, links, messages
+from watchword.alerts.models import By, Disavowal, Notice
+from watchword.alerts.outbox_consumer import SEAL, give_up
+from watchword.audit.models import Event
+from watchword.audit.outbox import UNAVAILABLE, RetryPolicy, cause_of, lease
+from watchword.audit.sealed_columns import SealedColumn
+from watchword.directory.models import User
+from watchword.messaging.limits.counters import NotBefore
+from watchword.messaging.notices import warn
+
+logger = logging.getLogger(__name__)
+
+LEASE = timedelta(minutes=1)
+RETRIES = RetryPolicy(timedelta(seconds=20), timedelta(hours=1), longest_age=timedelta(days=2))
+PORTION = 20
+NO_MAIL_SERVER = "NoMailServer"
+
+SEALED = SealedColumn(
+    words="addresses of notices that wait",
+    model=Notice,
+    field="to",
+    purpose=SEAL,
+    void=lambda rows, now: rows.update(given_up_at=now, trouble="key lost"),
+    rows=lambda: Notice.objects.filter(sent_at=None, given_up_at=None),
+)
+
+type NumberOf = Callable[[User], str]
+"""Returns the number (E.164) to which a person's texts go; empty for none. Only the rooms above may open the vault."""
+
+
+def send_waiting(*, now: datetime, number_of: NumberOf) -> int:
+    """Send the notices whose time has come and return how many were tried."""
+    waiting = Notice.objects.filter(sent_at=None, given_up_at=None)
+    tried = 0
+    # One at a time: a slow mail server must not use up the lease of what waits behind.
+    while tried < PORTION and (leased := lease(waiting, now=now, lasts=LEASE, at_most=1)):
+        tried += 1
+        _send_one(leased[0], number_of, now)
+    return tried
+
+
+def _send_one(pk: UUID, number_of: NumberOf, now: datetime) -> None:
+    notice = Notice.objects.select_related("user__organisation", "alert__organisation", "alert__subject").get(pk=pk)
+    try:
+        if notice.by == By.TEXT:
+            _send_text(notice, number_of, now)
+        elif settings.WATCHWORD_CAN_MAIL:
+            _mail_of(notice).send()
+            Notice.objects.filter(pk=pk).update(sent_at=now, trouble="")
+        else:
+            _later(notice, NO_MAIL_SERVER, now)
+    except UNAVAILABLE:
+        # Nothing is wrong with the notice: its lease gives it back.
+        raise
+    except Exception as error:  # noqa: BLE001  (one notice must neither stop the others nor end the process)
+        logger.warning("notice %s could not be sent: %s", pk, cause_of(error))
+        _later(notice, type(error).__name__, now)
+
+
+def _mail_of(notice: Notice) -> EmailMessage:
+    if notice.alert is not None:
+        return alert_messages.mail_of(notice, notice.alert, _event(notice), _to(notice))
+    return messages.mail_of(notice, _event(notice), _to(notice), _link(notice))
+
+
+def _send_text(notice: Notice, number_of: NumberOf, now: datetime) -> None:
+    assert notice.user is not None, "a text goes to somebody"
+    row = Notice.objects.filter(pk=notice.pk)
+    number = number_of(notice.user)
+    if not number:
+        row.update(given_up_at=now, trouble="no number")
+        return
+    alert = notice.alert
+    text = messages.text_of(notice, _event(notice)) if alert is None else alert_messages.text_of(alert)
+    row.update(sent_at=now)
+    verdict = warn(notice.user, number, text, now=now)
+    if isinstance(verdict, NotBefore):
+        row.update(sent_at=None, given_up_at=now, trouble=f"guard: {verdict.rule}")
+
+
+def _later(notice: Notice, trouble: str, now: datetime) -> None:
+    row = Notice.objects.filter(pk=notice.pk)
+    if row.exclude(sent_at=None).exists():
+        # A text that may have left: never twice.
+        row.update(trouble=trouble[:60])
+        return
+    next_try = RETRIES.next_try(notice.tries, since=notice.created_at, now=now)
+    if next_try is not None:
+        row.update(next_try_at=next_try, trouble=trouble[:60])
+        return
+    with transaction.atomic():
+        row.update(given_up_at=now, trouble=trouble[:60])
+        if (event := Event.objects.filter(pk=notice.event_id).first()) is not None:
+            give_up(event, trouble, now)
+
+
+def _event(notice: Notice) -> Event:
+    return Event.objects.get(pk=notice.event_id)
+
+
+def _to(notice: Notice) -> str:
+    return settings.WATCHWORD_KEY_RING.open(SEAL, bytes(notice.to)).decode()
+
+
+def _link(notice: Notice) -> str:
+    if not notice.has_link:
+        return ""
+    link = Disavowal.objects.filter(event_id=notice.event_id, used_at=None).first()
+    return links.address_of(link) if link is not None else ""

@@ -1,0 +1,270 @@
+"""The worker's first half: takes events out of the outbox and writes down who is to hear of them.
+
+The outbox row, the notices and the alert change in one transaction, so that a worker that dies leaves either the event
+unheard or everything written. An event that can't be turned into a warning is tried again after growing pauses; then it
+is left in the outbox, and an event that administrators are told of says so.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import F, Q
+
+from watchword.alerts import closing, known_networks, links, recipients
+from watchword.alerts.models import Alert, By, Disavowal, Notice, WarningChoice
+from watchword.alerts.rules import HEARINGS, Hearing, Rule, rule_of
+from watchword.audit.events import EventKind
+from watchword.audit.models import Event, UnheardEvent
+from watchword.audit.outbox import UNAVAILABLE, RetryPolicy, cause_of
+from watchword.audit.record import record
+from watchword.directory.contacts import earlier_contact, earlier_recipients
+from watchword.directory.models import Organisation, User
+
+logger = logging.getLogger(__name__)
+
+PORTION = 100
+MOST_TRIES = 8
+RETRIES = RetryPolicy(timedelta(seconds=10), timedelta(hours=1), most_tries=MOST_TRIES)
+MOST_PEOPLE = 20
+"""Named in one alert that is about many."""
+SEAL = "alerts.notice"
+
+_ABOUT_NOBODY = frozenset({Rule.SOURCE_CLOSED, Rule.WARNING_GIVEN_UP, Rule.ALERT_RECIPIENTS, Rule.NEW_NUMBERS_UNTYPED})
+
+
+def hear(*, now: datetime) -> int:
+    """Look at the oldest unheard events and return how many there were."""
+    due = Q(next_try_at=None) | Q(next_try_at__lte=now)
+    waiting = UnheardEvent.objects.filter(due, tries__lt=MOST_TRIES).order_by("event_id")
+    ids = list(waiting.values_list("event_id", flat=True)[:PORTION])
+    for event_id in ids:
+        try:
+            _hear_one(event_id, now)
+        except UNAVAILABLE:
+            # Nothing is wrong with the event: the worker waits for the database and comes back.
+            raise
+        except Exception as error:  # noqa: BLE001  (one event must not silence all others)
+            logger.error("event %d can't be turned into a warning: %s", event_id, cause_of(error))
+            _try_later(event_id, type(error).__name__, now)
+    return len(ids)
+
+
+def _try_later(event_id: int, trouble: str, now: datetime) -> None:
+    with transaction.atomic():
+        row = UnheardEvent.objects.filter(pk=event_id)
+        row.update(tries=F("tries") + 1)
+        unheard = row.first()
+        if unheard is None:
+            return
+        next_try = RETRIES.next_try(unheard.tries, since=now, now=now)
+        row.update(next_try_at=next_try)
+        event = Event.objects.filter(pk=event_id).first()
+        if next_try is None and event is not None:
+            give_up(event, trouble, now)
+
+
+def give_up(event: Event, trouble: str, now: datetime) -> None:
+    """Remember that nobody will be warned of an event, so that administrators see it. Call inside a transaction."""
+    if event.kind == EventKind.WARNING_GIVEN_UP:
+        # Its own alert failed: another event about that would fail alike, and so on.
+        return
+    record(
+        EventKind.WARNING_GIVEN_UP,
+        now=now,
+        subject=User.objects.filter(pk=event.subject_id).first() if event.subject_id is not None else None,
+        organisation_id=event.organisation_id,
+        reason=trouble[:40],
+        details={"event": event.pk, "kind": event.kind},
+    )
+
+
+def _hear_one(event_id: int, now: datetime) -> None:
+    with transaction.atomic():
+        row = UnheardEvent.objects.filter(pk=event_id)
+        if connection.features.has_select_for_update_skip_locked:
+            row = row.select_for_update(skip_locked=True)
+        if not row.exists():
+            return
+        event = Event.objects.filter(pk=event_id).first()
+        if event is not None:
+            _warn_about(event, now)
+        UnheardEvent.objects.filter(pk=event_id).delete()
+
+
+def _warn_about(event: Event, now: datetime) -> None:
+    _settle(event, now)
+    rule = rule_of(
+        EventKind(event.kind),
+        door=event.door,
+        reason=event.reason,
+        details=event.details,
+        by_somebody_else=event.actor_id is not None and event.actor_id != event.subject_id,
+    )
+    if rule is None:
+        return
+    credential = _credential(event)
+    if rule is Rule.APP_PASSWORD_ELSEWHERE:
+        before = str(event.details.get("before", ""))
+        if credential is None or not known_networks.is_new(credential, event.address, before, now=now):
+            return
+    hearing = HEARINGS[rule]
+    subject = None
+    if event.subject_id is not None:
+        subject = User.objects.select_related("organisation").filter(pk=event.subject_id).first()
+    if subject is None and rule not in _ABOUT_NOBODY:
+        # A name that belongs to nobody: there is nobody to warn, and nothing that a stranger could learn from it.
+        return
+    if subject is not None and hearing.person and subject.deleted_at is None:
+        _tell(event, rule, hearing, subject, credential, now)
+    if hearing.administrators:
+        _raise_alert(event, rule, hearing, subject, now)
+
+
+def _settle(event: Event, now: datetime) -> None:
+    """Close what the right code of a sign-in has settled."""
+    if event.kind != EventKind.SIGN_IN_ALLOWED or not event.details.get("wrong") or event.subject_id is None:
+        return
+    subject = User.objects.filter(pk=event.subject_id).first()
+    if subject is not None:
+        closing.close_settled(event, subject, now=now)
+
+
+def _tell(event: Event, rule: Rule, hearing: Hearing, user: User, credential: UUID | None, now: datetime) -> None:
+    what = f"{rule}:{credential}" if credential is not None else str(rule)
+    made = False
+    for address in _addresses(event, rule, user):
+        made |= _notice(event, rule, hearing, user, By.MAIL, address, what, now)
+    if hearing.loud and WarningChoice.objects.filter(user=user, by_text=True).exists():
+        made |= _notice(event, rule, hearing, user, By.TEXT, "", what, now)
+    if made and hearing.link:
+        Disavowal.objects.get_or_create(
+            event_id=event.pk,
+            defaults={
+                "user": user,
+                "rule": rule,
+                "credential_id": credential,
+                "created_at": now,
+                "expires_at": now + links.LASTS,
+            },
+        )
+
+
+def _notice(event: Event, rule: Rule, hearing: Hearing, user: User, by: By, to: str, what: str, now: datetime) -> bool:
+    target = settings.WATCHWORD_KEY_RING.mac(SEAL, f"{by}:{to}".encode()).hex()[:24]
+    _row, is_first = Notice.objects.get_or_create(
+        merge_key=f"{user.pk.hex}:{what}:{target}:{_window(event, hearing)}",
+        defaults={
+            "user": user,
+            "rule": rule,
+            "event_id": event.pk,
+            "by": by,
+            "to": settings.WATCHWORD_KEY_RING.seal(SEAL, to.encode()),
+            "has_link": hearing.link,
+            "created_at": now,
+            "next_try_at": now,
+        },
+    )
+    return is_first
+
+
+def _raise_alert(event: Event, rule: Rule, hearing: Hearing, subject: User | None, now: datetime) -> None:
+    only = subject.organisation_id if subject is not None else event.organisation_id
+    whose = [only] if only is not None else list(Organisation.objects.values_list("pk", flat=True))
+    about = subject.sign_in_name if hearing.merged and subject is not None else ""
+    if hearing.merged:
+        subject = None
+    for organisation_id in whose:
+        target = subject.pk.hex if subject is not None else event.address
+        row, is_first = Alert.objects.get_or_create(
+            merge_key=f"{organisation_id}:{rule}:{target}:{_window(event, hearing)}",
+            defaults={
+                "organisation_id": organisation_id,
+                "rule": rule,
+                "subject": subject,
+                "event_id": event.pk,
+                "raised_at": event.at,
+                "last_at": event.at,
+                "details": {
+                    "address": event.address,
+                    "agent": event.agent,
+                    "door": event.door,
+                    **({"about": event.reason} if rule is Rule.DISAVOWED else {}),
+                    **event.details,
+                    **({"people": [about]} if about else {}),
+                },
+            },
+        )
+        if is_first:
+            _tell_administrators(event, rule, hearing, row, now)
+        else:
+            Alert.objects.filter(pk=row.pk).update(times=F("times") + 1, last_at=now)
+            _add_person(row, about)
+            _note_sign_in(row, str(event.details.get("attempt", "")))
+
+
+def _note_sign_in(alert: Alert, attempt: str) -> None:
+    """An alert that another sign-in is counted into is settled by no single right code any more."""
+    if alert.details.get("attempt", "") not in (attempt, closing.SEVERAL):
+        alert.refresh_from_db(fields=["details"])
+        Alert.objects.filter(pk=alert.pk).update(details={**alert.details, "attempt": closing.SEVERAL})
+
+
+def _add_person(alert: Alert, name: str) -> None:
+    """Add a person to those whom a merged alert is about, the first of many only."""
+    people = list(alert.details.get("people", ()))
+    if name and name not in people and len(people) < MOST_PEOPLE:
+        Alert.objects.filter(pk=alert.pk).update(details={**alert.details, "people": [*people, name]})
+
+
+def _tell_administrators(event: Event, rule: Rule, hearing: Hearing, alert: Alert, now: datetime) -> None:
+    """Write down who hears of a new alert; what repeats within its window is counted, not told again."""
+    addresses = recipients.addresses_of(alert.organisation)
+    if rule is Rule.ALERT_RECIPIENTS:
+        # Whoever shortens the list must not be the only one who hears of it.
+        addresses += earlier_recipients(event.details)
+    told: list[tuple[By, User | None, str]] = [(By.MAIL, None, address) for address in dict.fromkeys(addresses)]
+    if hearing.loud:
+        told += [(By.TEXT, user, "") for user in recipients.texted_administrators(alert.organisation)]
+    for by, user, to in told:
+        target = settings.WATCHWORD_KEY_RING.mac(SEAL, f"{by}:{user.pk if user else to}".encode()).hex()[:24]
+        Notice.objects.get_or_create(
+            merge_key=f"alert{alert.pk}:{target}",
+            defaults={
+                "user": user,
+                "alert": alert,
+                "rule": rule,
+                "event_id": event.pk,
+                "by": by,
+                "to": settings.WATCHWORD_KEY_RING.seal(SEAL, to.encode()),
+                "created_at": now,
+                "next_try_at": now,
+            },
+        )
+
+
+def _window(event: Event, hearing: Hearing) -> str:
+    seconds = int(hearing.window.total_seconds())
+    return str(int(event.at.timestamp()) // seconds) if seconds else f"event{event.pk}"
+
+
+def _addresses(event: Event, rule: Rule, user: User) -> list[str]:
+    addresses = [user.contact_mail or user.sign_in_name]
+    earlier = earlier_contact(event.details) if rule is Rule.CONTACT_CHANGED else None
+    if earlier is not None:
+        # Whoever changed the address must not be the only one who hears of it.
+        addresses.append(earlier or user.sign_in_name)
+    renamed = event.details.get("sign_in_name") if rule in {Rule.CONTACT_CHANGED, Rule.RENAMED} else None
+    if isinstance(renamed, dict):
+        # The name before is an alias still, unless somebody took it away.
+        addresses += [user.sign_in_name, str(renamed.get("before", ""))]
+    return list(dict.fromkeys(address for address in addresses if "@" in address))
+
+
+def _credential(event: Event) -> UUID | None:
+    text = event.details.get("credential")
+    return UUID(text) if isinstance(text, str) else None

@@ -1,0 +1,351 @@
+"""What a warning says: what happened, when, from where, by what, and what to do. Plain words, no secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.utils.translation import gettext as _
+
+from watchword.alerts.notice import Words
+from watchword.alerts.rules import Rule, texts_in
+from watchword.alerts.state_texts import words_of_state
+from watchword.audit.events import EventKind
+from watchword.audit.models import Event
+
+_SERVICES = {"imap": "IMAP", "pop3": "POP", "smtp": "SMTP", "submission": "SMTP", "sieve": "Sieve"}
+
+
+def words_of(rule: Rule, event: Event) -> Words:
+    """Return what a rule says about an event, to the person."""
+    # What only administrators hear of has its words in ``headlines``.
+    words = _WORDS.get(rule)
+    return words(event) if words is not None else Words("", "", "")
+
+
+def _name(event: Event) -> str:
+    return str(event.details.get("app_password") or event.details.get("name") or "")
+
+
+def _texts(event: Event, key: str) -> list[str]:
+    return texts_in(event.details.get(key))
+
+
+def service_of(event: Event) -> str:
+    """Return the name of a mail service as people know it."""
+    return _SERVICES.get(event.service, event.service.upper())
+
+
+def _code_missing(_event: Event) -> Words:
+    return Words(
+        _("Somebody knows your password"),
+        _("Somebody typed your right password and then failed at the security code. They did not get in with it."),
+        _(
+            "If it was you, you have nothing to do. If not, press the link: it ends every session and makes this password useless."
+        ),
+    )
+
+
+def _password_in_mail(event: Event) -> Words:
+    return Words(
+        _("A mail program used your account password"),
+        _(
+            "A mail program (%(service)s) tried your right account password. It was refused, because mail programs need an app password."
+        )
+        % {"service": service_of(event)},
+        _(
+            "If it is a program of yours, give it an app password. If not, somebody knows your password: press the link."
+        ),
+    )
+
+
+def _in_browser(_event: Event) -> Words:
+    return Words(
+        _("An app password was typed on the sign-in page"),
+        _(
+            "Somebody typed one of your app passwords on the sign-in page. App passwords are for mail programs only; it was refused."
+        ),
+        _("If it was you, sign in with your own password. If not, press the link and delete your app passwords."),
+    )
+
+
+def _elsewhere(event: Event) -> Words:
+    return Words(
+        _("Your app password was used from a new place"),
+        _("The app password “%(name)s” was used from a network where it was never used before.")
+        % {"name": _name(event)},
+        _(
+            "If you are travelling, or your provider has changed, you have nothing to do. If not, press the link: "
+            "it freezes this app password and signs everything out."
+        ),
+    )
+
+
+def _revoked(event: Event) -> Words:
+    return Words(
+        _("A device still tries a deleted app password"),
+        _("A mail program still tries the app password “%(name)s”, which was deleted. It is refused each time.")
+        % {"name": _name(event)},
+        _("If it is a device of yours, give it a new app password or remove the account there."),
+    )
+
+
+def _old_password(event: Event) -> Words:
+    return Words(
+        _("A device still tries an old password"),
+        _(
+            "A device or program (%(door)s) sends the same wrong password for your account again and again. It is refused "
+            "each time, and does not keep you from signing in."
+        )
+        % {"door": service_of(event) or _("on the sign-in page")},
+        _(
+            "If it is a device of yours that still has an old password, give it the new one or an app password, or remove "
+            "the account there. If you know no such device, you have nothing to do: nobody got in."
+        ),
+    )
+
+
+def _limits(event: Event) -> Words:
+    return Words(
+        _("An app password was used outside its limits"),
+        _("The app password “%(name)s” was tried where you don't allow it. It was refused.") % {"name": _name(event)},
+        _("If it was you, change its limits. If not, press the link: somebody knows this app password."),
+    )
+
+
+def _created(event: Event) -> Words:
+    return Words(
+        _("A new app password"),
+        _("The app password “%(name)s” was made for your account.") % {"name": _name(event)},
+        _("If it was not you, press the link."),
+    )
+
+
+def _new_browser(_event: Event) -> Words:
+    return Words(
+        _("Sign-in from a new browser"),
+        _("Your account was used to sign in from a browser in which you have not signed in before."),
+        _("If it was you, you have nothing to do. If not, press the link."),
+    )
+
+
+def _phone_added(event: Event) -> Words:
+    return Words(
+        _("A phone was registered"),
+        _("The phone number ending %(ends)s now receives your security codes.")
+        % {"ends": event.details.get("ends", "")},
+        _("If it was not you, press the link and tell your administrator at once."),
+    )
+
+
+def _registered(event: Event) -> Words:
+    return Words(
+        _("Your phone was registered"),
+        _("Multi-factor authentication began with the phone number ending %(ends)s: it receives your security codes.")
+        % {"ends": event.details.get("ends", "")},
+        _("If it was not you, press the link and tell your administrator at once."),
+    )
+
+
+def _methods_reset(_event: Event) -> Words:
+    return Words(
+        _("You are to register a phone again"),
+        _("An administrator has removed your phones. To register one you need a personal link, which they give you."),
+        _("If you have not asked for it, press the link and tell your administrator at once."),
+    )
+
+
+def _pass_made(event: Event) -> Words:
+    return Words(
+        _("A Temporary Access Pass was made for you"),
+        _("Together with your password it signs somebody in without your phone. You get it from your administrator.")
+        if not event.details.get("by_console")
+        else _("Together with your password it signs somebody in without your phone. It was made on the server."),
+        _("If you have not asked for it, press the link and tell an administrator at once."),
+    )
+
+
+def _no_method_left(_event: Event) -> Words:
+    return Words(
+        _("Your phone can't be used to sign in"),
+        _("Somebody typed your right password, but no phone of yours can get a code now. They did not get in."),
+        _("If it was you, ask your administrator for a Temporary Access Pass. If not, press the link."),
+    )
+
+
+def _phone_removed(_event: Event) -> Words:
+    return Words(
+        _("A phone was removed"),
+        _("A phone that received your security codes was removed from your account."),
+        _("If it was neither you nor your administrator, press the link."),
+    )
+
+
+def _password_changed(event: Event) -> Words:
+    if event.kind == EventKind.INVITATION_USED:
+        return Words(
+            _("A password was set for your account"),
+            _("Somebody opened the one-time link for your account and chose its password. Browsers were signed out."),
+            _("If it was not you, press the link."),
+        )
+    return Words(
+        _("Your password was changed"),
+        _("The password of your account was changed, and other browsers were signed out."),
+        _("If it was not you, press the link."),
+    )
+
+
+def _password_reset(_event: Event) -> Words:
+    return Words(
+        _("Your password was reset"),
+        _("An administrator gave your account a new password. Mail programs may ask for a new app password."),
+        _("If you did not ask for this, speak with your administrator."),
+    )
+
+
+def _role_given(_event: Event) -> Words:
+    return Words(
+        _("You were given an administrative role"),
+        _(
+            "From now on you may do things for other people in the admin center, and your account is worth more to others."
+        ),
+        _("If you did not expect this, speak with your administrator."),
+    )
+
+
+def _contact(_event: Event) -> Words:
+    return Words(
+        _("Your contact address was changed"),
+        _(
+            "The address to which warnings about your account are sent was changed. This mail went to the old and the new one."
+        ),
+        _("If you did not expect this, press the link."),
+    )
+
+
+def _renamed(event: Event) -> Words:
+    renamed = event.details.get("sign_in_name")
+    before, after = (renamed.get("before"), renamed.get("after")) if isinstance(renamed, dict) else ("", "")
+    return Words(
+        _("Your sign-in name was changed"),
+        _(
+            "From now on you sign in as %(after)s. %(before)s goes on working as another name, mail for it still comes, and the mailbox is the same."
+        )
+        % {"after": after, "before": before},
+        _("If you did not expect this, press the link."),
+    )
+
+
+def _mailbox_changed(event: Event) -> Words:
+    return Words(
+        _("You have another mailbox"),
+        _("An administrator gave your account the mailbox %(after)s. Before it was %(before)s.")
+        % {"after": event.details.get("after", ""), "before": event.details.get("before", "")},
+        _("If you did not expect this, speak with your administrator."),
+    )
+
+
+def _address_shared(event: Event) -> Words:
+    return Words(
+        _("Somebody else may write as you"),
+        _("An administrator let %(writer)s write mail as %(address)s, besides you.")
+        % {"writer": event.details.get("writer", ""), "address": event.details.get("address", "")},
+        _("If you did not expect this, speak with your administrator."),
+    )
+
+
+def _fraud(_event: Event) -> Words:
+    return Words(
+        _("A call was reported as not yours"),
+        _("Somebody at your telephone said that they are not signing in. The code is void."),
+        _("Somebody knows your password. Press the link: it makes this password useless."),
+    )
+
+
+def _locked(_event: Event) -> Words:
+    return Words(
+        _("Your sign-in is locked"),
+        _("Too many wrong security codes were typed after your right password. Nobody can sign in with a code now."),
+        _("If it was you, ask your administrator to unlock it. If not, press the link."),
+    )
+
+
+def _disavowed(event: Event) -> Words:
+    closed = [_("“This wasn't me” was pressed. Every session has ended, and the old password is useless.")]
+    closed += [_("The phone ending %(ends)s was removed.") % {"ends": ends} for ends in _texts(event, "phones")]
+    closed += [_("The app password “%(name)s” is frozen.") % {"name": name} for name in _texts(event, "app_passwords")]
+    if event.details.get("can_choose"):
+        advice = _(
+            "If you have not chosen a new password yet, ask your administrator for one. Look under Security info for "
+            "phones and app passwords that are not yours."
+        )
+    elif event.details.get("became_enabled"):
+        advice = _("Ask your administrator: they let you register a phone again and give you a new password.")
+    else:
+        advice = _("Ask your administrator for a new password.")
+    return Words(_("“This wasn't me” was pressed for your account"), " ".join(closed), advice)
+
+
+def _mismatched(_event: Event) -> Words:
+    return Words(
+        _("Wrong digits were keyed in a call"),
+        _("We called your phone about a sign-in, and two wrong pairs of digits were keyed. Nobody came in by it."),
+        _("If you were not signing in, somebody knows your password: press the link."),
+    )
+
+
+def _sim_changed(_event: Event) -> Words:
+    return Words(
+        _("Your phone number moved to another SIM card"),
+        _("Your carrier says that your number moved to another SIM card lately. No security code was sent to it."),
+        _("If you did that, ask your administrator. If not, call your carrier at once and press the link."),
+    )
+
+
+def _password_known(_event: Event) -> Words:
+    return Words(
+        _("Somebody seems to know your password"),
+        _("A day's codes were asked for with your right password, and none of them was typed."),
+        _("At your next sign-in you will choose a new password. If it was not you who asked, press the link now."),
+    )
+
+
+def _texts_off(_event: Event) -> Words:
+    return Words(
+        _("Urgent warnings are no longer texted"),
+        _("From now on warnings about your account come by mail alone."),
+        _("If it was not you, press the link."),
+    )
+
+
+_WORDS: dict[Rule, Callable[[Event], Words]] = {
+    Rule.CODE_MISSING: _code_missing,
+    Rule.PASSWORD_IN_MAIL: _password_in_mail,
+    Rule.APP_PASSWORD_IN_BROWSER: _in_browser,
+    Rule.APP_PASSWORD_ELSEWHERE: _elsewhere,
+    Rule.APP_PASSWORD_REVOKED: _revoked,
+    Rule.APP_PASSWORD_LIMITS: _limits,
+    Rule.APP_PASSWORD_CREATED: _created,
+    Rule.NEW_BROWSER: _new_browser,
+    Rule.PHONE_ADDED: _phone_added,
+    Rule.PHONE_REMOVED: _phone_removed,
+    Rule.REGISTERED: _registered,
+    Rule.METHODS_RESET: _methods_reset,
+    Rule.ACCESS_PASS_MADE: _pass_made,
+    Rule.NO_METHOD_LEFT: _no_method_left,
+    Rule.PASSWORD_CHANGED: _password_changed,
+    Rule.PASSWORD_RESET: _password_reset,
+    Rule.ROLE_GIVEN: _role_given,
+    Rule.MFA_STATE: words_of_state,
+    Rule.CONTACT_CHANGED: _contact,
+    Rule.ADDRESS_SHARED: _address_shared,
+    Rule.RENAMED: _renamed,
+    Rule.MAILBOX_CHANGED: _mailbox_changed,
+    Rule.FRAUD_REPORTED: _fraud,
+    Rule.LOCKED: _locked,
+    Rule.DISAVOWED: _disavowed,
+    Rule.CALL_MISMATCHED: _mismatched,
+    Rule.SIM_CHANGED: _sim_changed,
+    Rule.PASSWORD_KNOWN: _password_known,
+    Rule.OLD_PASSWORD_TRIED: _old_password,
+    Rule.TEXTS_OFF: _texts_off,
+}

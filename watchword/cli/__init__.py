@@ -1,0 +1,1 @@
+"""The command line: the watchword command, its processes, and its management commands."""

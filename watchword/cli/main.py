@@ -1,0 +1,191 @@
+"""The `watchword` command: a few words of its own over Django's management commands."""
+
+import difflib
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from watchword import __version__
+
+SETTINGS = "watchword.config.settings"
+_ONLY_LOOKS = frozenset({"--plan", "--check"})
+_ONLY_READ = frozenset({"verify"})
+_NEED_NO_DATABASE = frozenset({"demo", "demo_mailbox", "mail_config", "role_table"})
+USAGE_ERROR = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word after `watchword`: what it does, and who does it: a function here, or a command of Django's."""
+
+    summary: str
+    run: Callable[[Sequence[str]], int] | None = None
+    management_command: str = ""
+    arguments: tuple[str, ...] = ()
+
+
+def _serve(arguments: Sequence[str]) -> int:
+    from watchword.cli.serve import serve
+
+    return serve(arguments)
+
+
+def _keys(arguments: Sequence[str]) -> int:
+    from watchword.cli.keys import keys
+
+    return keys(arguments, os.environ)
+
+
+def _migrate(arguments: Sequence[str]) -> int:
+    if (status := set_up_django()) != 0:
+        return status
+    from watchword.cli import readiness
+
+    if not {"-h", "--help"} & set(arguments) and (reason := readiness.why_not_migratable()):
+        print(f"watchword migrate: {reason}", file=sys.stderr)
+        return 1
+    if (status := run_management_command("migrate", arguments)) != 0 or _ONLY_LOOKS & set(arguments):
+        return status
+    if not readiness.why_not_ready():
+        readiness.note_migrated()
+    # A change of the tables is the moment at which something could have been lost.
+    return run_management_command("verify", [])
+
+
+def _check(arguments: Sequence[str]) -> int:
+    from watchword.cli.operator_checks import check
+
+    return check(arguments)
+
+
+def _phones(arguments: Sequence[str]) -> int:
+    from watchword.cli.phones import phones
+
+    return phones(arguments, os.environ)
+
+
+def _demo(arguments: Sequence[str]) -> int:
+    os.environ.setdefault("WATCHWORD_DEMO", "yes")
+    return run_management_command("demo", arguments)
+
+
+WORDS: Mapping[str, Word] = {
+    "demo": Word("try everything: sample people, a telephone on a page, an embedded mailbox", run=_demo),
+    "serve": Word("answer people and programs: serve [web|mail|worker|phones|all]", run=_serve),
+    "migrate": Word("bring the database up to date, and verify it", run=_migrate),
+    "createadmin": Word("make an administrator and print a one-time link", management_command="createadmin"),
+    "code": Word("print a code for an administrator whom no text or call can reach", management_command="code"),
+    "domain": Word("mail domains, and a further organisation: domain list|add|remove", management_command="domain"),
+    "keys": Word("the key ring: keys create|list|rotate|use|retire|give-up", run=_keys),
+    "check": Word("look for mistakes in the environment, the settings, the database and what is round it", run=_check),
+    "mail-config": Word("print configuration for Dovecot or Postfix", management_command="mail_config"),
+    "phones": Word("the phones file: phones check|seal", run=_phones),
+    "verify": Word("look whether everything in the database is as it must be", management_command="verify"),
+    "import-people": Word("read people from a CSV file", management_command="import_people"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line (without the program's own name) and returns the exit status, 2 for wrong usage."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    # What this process writes (database, sockets, key file) is its owner's alone.
+    os.umask(0o077)
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", SETTINGS)
+    match words:
+        case []:
+            print(usage(), file=sys.stderr)
+            return USAGE_ERROR
+        case ["-h" | "--help" | "help"]:
+            print(usage())
+            return 0
+        case ["--version" | "version"]:
+            print(f"watchword {__version__}")
+            return 0
+        case ["help", name]:
+            return run(name, ["--help"])
+        case [name, *rest]:
+            return run(name, rest)
+        case _:
+            raise AssertionError(words)
+
+
+def run(name: str, arguments: Sequence[str]) -> int:
+    """Runs one word with its arguments."""
+    word = WORDS.get(name)
+    if word is None:
+        return run_management_command(name, arguments)
+    if word.run is not None:
+        return word.run(arguments)
+    return run_management_command(word.management_command, [*word.arguments, *arguments])
+
+
+def usage() -> str:
+    """What `watchword --help` prints."""
+    width = max(map(len, WORDS))
+    lines = "\n".join(f"  {name:<{width}}  {word.summary}" for name, word in WORDS.items())
+    return (
+        f"usage: watchword COMMAND [ARGUMENTS]\n\n{lines}\n\n"
+        "`watchword help COMMAND` says more. Any other management command of Django works too.\n"
+        "Settings come from environment variables; `watchword check` names every mistake in them."
+    )
+
+
+def run_management_command(name: str, arguments: Sequence[str]) -> int:
+    """Hands over to Django. A mistake in the environment, or an unknown word, is said in plain words."""
+    if (status := set_up_django()) != 0:
+        return status
+    from django.core.management import ManagementUtility, get_commands
+
+    known = get_commands()
+    if name not in known:
+        return _unknown(name, known)
+    if _reads_the_database(name, known[name]) and not {"-h", "--help"} & set(arguments):
+        from watchword.cli import readiness
+
+        if reason := readiness.why_not_ready():
+            print(f"watchword {_word_of(name)}: {reason}", file=sys.stderr)
+            return 1
+        if name not in _ONLY_READ:
+            readiness.note_keys()
+    ManagementUtility(["watchword", name, *arguments]).execute()
+    return 0
+
+
+def set_up_django() -> int:
+    """Loads the settings and rooms. Returns 0, or 1 after saying what is wrong with the environment."""
+    import django
+    from django.core.exceptions import ImproperlyConfigured
+
+    try:
+        django.setup()
+    except ImproperlyConfigured as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _reads_the_database(name: str, owner: object) -> bool:
+    """Whether a command is one of ours that serves, changes or shows what is in the database."""
+    is_djangos = str(getattr(owner, "__module__", owner)).startswith("django.")
+    return not is_djangos and name not in _NEED_NO_DATABASE
+
+
+def _word_of(name: str) -> str:
+    return next((word for word, what in WORDS.items() if what.management_command == name), name.replace("_", " "))
+
+
+def _unknown(name: str, known: Mapping[str, object]) -> int:
+    print(f"watchword: there is no command {name!r}.", file=sys.stderr)
+    if name in WORDS or name in {word.management_command for word in WORDS.values()}:
+        print("It belongs to a part that isn't loaded here.", file=sys.stderr)
+    elif close := difflib.get_close_matches(name, {*WORDS, *known}, n=3):
+        print(f"Did you mean {' or '.join(close)}?", file=sys.stderr)
+    print("`watchword --help` lists the commands.", file=sys.stderr)
+    return USAGE_ERROR
+
+
+if __name__ == "__main__":
+    sys.argv[0] = str(Path(sys.argv[0]).with_name("watchword"))
+    sys.exit(main())

@@ -1,0 +1,47 @@
+"""``watchword verify``."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+
+from watchword.audit.models import Seal
+from watchword.cli.verify import verify
+
+
+class Command(BaseCommand):
+    """Look whether everything in the database is as it must be."""
+
+    help = "Look whether everything in the database is as it must be; ends with status 1 where it is not."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare the command's words."""
+        parser.add_argument(
+            "--expect",
+            metavar="DIGEST",
+            help="a last seal printed earlier: it must still stand in the chain (finds events cut off at the end)",
+        )
+
+    def handle(self, *_arguments: Any, **options: Any) -> None:
+        """Run."""
+        found = verify(now=timezone.now())
+        problems = list(found.problems)
+        if options["expect"] and not _stands(options["expect"]):
+            problems.append("I8 the expected seal is not in the chain any more")
+        for problem in problems:
+            self.stderr.write(problem)
+        self.stdout.write(
+            f"{found.sealed} events are sealed, {found.unsealed} not yet; last seal {found.last_digest or 'none'}"
+        )
+        if problems:
+            raise CommandError(f"{len(problems)} things are not as they must be.")
+        self.stdout.write("Everything is as it must be.")
+
+
+def _stands(digest: str) -> bool:
+    try:
+        octets = bytes.fromhex(digest)
+    except ValueError:
+        raise CommandError("--expect wants the hexadecimal digest that an earlier run printed.") from None
+    return Seal.objects.filter(digest=octets).exists()

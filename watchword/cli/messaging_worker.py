@@ -1,0 +1,59 @@
+"""`watchword serve phones`: the process that keeps carriers open and brings codes to them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from django.utils import timezone
+
+from watchword.messaging.config_file import Phones, Planned
+from watchword.messaging.gateway import Carrier
+from watchword.messaging.gateways.http.callback_urls import addresses_of
+from watchword.messaging.gateways.http.gateway import HttpCarrier
+from watchword.messaging.gateways.sim_swap import SimCheck
+from watchword.messaging.gateways.sip.gateway import SipCarrier
+from watchword.messaging.gateways.smpp.gateway import SmppCarrier
+from watchword.messaging.worker.delivery_receipts import Changed
+from watchword.messaging.worker.dispatcher import Courier, Line
+from watchword.messaging.worker.outbox import wake_socket
+from watchword.signin.otp import delivery_events
+
+
+def build(planned: Planned) -> Carrier:
+    """Return the carrier that a part of the phones file describes."""
+    match planned.kind:
+        case "smpp":
+            return SmppCarrier(planned.route.name, planned.wishes)
+        case "sip":
+            return SipCarrier(planned.route.name, planned.wishes)
+        case _:
+            return HttpCarrier(planned.route.name, planned.wishes, addresses=addresses_of)
+
+
+async def serve_phones(phones: Phones, folder: Path, *, ready: Callable[[], None] = lambda: None) -> None:
+    """Keep the carriers open and carry what waits, until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    with wake_socket(folder) as bell:
+        lines = [Line(build(planned), planned.route) for planned in phones.carriers]
+        check = SimCheck(phones.sim_check) if phones.sim_check is not None else None
+        courier = Courier(lines, bell=bell, decided=_decided, sim_changed=check.has_moved if check else None)
+        try:
+            await courier.run(stop, ready=ready)
+        finally:
+            if check is not None:
+                await check.close()
+            with suppress(FileNotFoundError):
+                # A process of the same number in another container that shares the home has taken its place.
+                os.unlink(bell.getsockname())  # noqa: PTH108  (a path object would warn of blocking; this blocks as little)
+
+
+def _decided(changed: Changed) -> None:
+    delivery_events.note(changed.delivery_id, changed.result, now=timezone.now())

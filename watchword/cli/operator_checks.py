@@ -1,0 +1,115 @@
+"""`watchword check`: what Django's checks don't see: the database, the keys, and what is round the program."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from watchword.core.child_environment import child_environment
+
+NOBODY = "watchword-check@watchword.invalid"
+"""A mailbox that nobody can have (RFC 2606), so that trying the command closes nobody's connection."""
+
+
+def check(arguments: Sequence[str]) -> int:
+    """Print every mistake and every warning; 1 where anything must be mended before Watchword can serve."""
+    from watchword.cli.main import run_management_command, set_up_django
+
+    if (status := set_up_django()) != 0:
+        return status
+    from watchword.cli import readiness
+
+    if {"-h", "--help"} & set(arguments):
+        return run_management_command("check", arguments)
+    if reason := readiness.why_unusable():
+        print(f"watchword check: {reason}", file=sys.stderr)
+        # Django's checks of the models connect, which would make a file, or fail with a page of traceback.
+        print("Nothing else was looked at.", file=sys.stderr)
+        return 1
+    if reason := readiness.why_not_ready():
+        print(f"watchword check: {reason}", file=sys.stderr)
+        status = 1
+    for warning in warnings():
+        print(f"warning: {warning}", file=sys.stderr)
+    try:
+        # Django's own checks of the database ask it, and would only say the same again.
+        asked = [] if status else ["--database", "default"]
+        status = run_management_command("check", [*asked, *arguments]) or status
+    except SystemExit as end:
+        status = int(end.code or 0) or status
+    return status
+
+
+def warnings() -> Iterator[str]:
+    """Return what will not work as people expect, though Watchword starts; Django is set up."""
+    from django.conf import settings
+
+    from watchword.core.policy import Way
+    from watchword.messaging import send
+
+    carried = send.ways_carried()
+    if not carried:
+        yield "no code can be sent, so nobody can register a phone: set WATCHWORD_PHONES_FILE (see docs/operating)"
+    else:
+        names = {Way.TEXT: "text messages", Way.CALL: "calls"}
+        yield from (
+            f"no {names[way]} can be sent: the phones file names no channel for them"
+            for way in Way
+            if way not in carried
+        )
+    if not settings.WATCHWORD_CAN_MAIL:
+        yield "no mail can be sent, so nobody is warned of anything: set WATCHWORD_SMTP_URL (see docs/operating)"
+    mail = settings.WATCHWORD_MAIL
+    if mail.kick and (trouble := why_no_kick(mail.kick)):
+        yield f"open mail connections of blocked people can't be closed: {trouble} (WATCHWORD_MAIL_KICK)"
+    folder = Path(settings.WATCHWORD_MAIL_SOCKET_DIRECTORY)
+    if mail.socket_group and (trouble := why_not_enterable(folder, mail.socket_group)):
+        yield f"mail servers can't reach the mail door: {trouble}"
+
+
+def why_no_kick(template: Sequence[str]) -> str | None:
+    """Return why the command that closes connections can't run, or None. It is tried, for a name that nobody has."""
+    # Django is set up only by now.
+    from watchword.doors.mail.disconnects import COMMAND_SECONDS, NOBODY_CONNECTED, command_for
+
+    command = command_for(template, NOBODY)
+    try:
+        done = subprocess.run(  # noqa: S603  (the operator's own command)
+            command,
+            env=child_environment(os.environ),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=COMMAND_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return f"{command[0]} took more than {COMMAND_SECONDS} seconds"
+    except (OSError, ValueError) as error:
+        return f"{command[0]} can't be run ({getattr(error, 'strerror', None) or type(error).__name__})"
+    if done.returncode in (0, NOBODY_CONNECTED):
+        return None
+    said = done.stderr.decode("utf-8", "replace").strip().splitlines()
+    return f"{command[0]} returned {done.returncode}{': ' + said[-1][:200] if said else ''}"
+
+
+def why_not_enterable(folder: Path, group: str) -> str | None:
+    """Return why the members of a group can't enter a folder, or None; one that is not there yet is made rightly."""
+    import grp
+
+    try:
+        wanted = grp.getgrnam(group).gr_gid
+    except KeyError:
+        return f"there is no group {group}"
+    try:
+        found = folder.stat()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return f"{folder} can't be looked at ({error.strerror})"
+    if found.st_mode & stat.S_IXOTH or (found.st_gid == wanted and found.st_mode & stat.S_IXGRP):
+        return None
+    return f"the group {group} may not enter {folder}; chgrp {group} and chmod g+x it, or remove it and start again"

@@ -1,0 +1,198 @@
+"""`watchword serve [web|mail|worker|phones|all]`: the processes that answer people and programs, and work for them."""
+
+import argparse
+import errno
+import gc
+import logging
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from gunicorn.app.base import BaseApplication
+from gunicorn.glogging import Logger
+
+from watchword.cli.main import run_management_command, set_up_django
+from watchword.cli.supervisor import GRACE_SECONDS, Child, Supervisor, end_with_parent
+from watchword.config.logs import LineFormatter, path_for_log
+
+THREADS = 8
+ACCESS_LOG = '%(h)s "%(m)s %(U)s %(H)s" %(s)s %(B)s %(M)sms'
+
+
+def serve(arguments: Sequence[str]) -> int:
+    """Serves until it is told to stop; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="watchword serve",
+        description="Answer people (web) and mail servers (mail), send warnings (worker), reach phones (phones).",
+    )
+    parser.add_argument("what", nargs="?", choices=["web", "mail", "worker", "phones", "all"], default="all")
+    parser.add_argument("--listen", metavar="HOST:PORT", help="where the web door listens (WATCHWORD_LISTEN)")
+    # Told by `serve all` to its children, which are to end with it.
+    parser.add_argument("--parent", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--workers", type=int, default=1, help="processes of the web door (1)")
+    wishes = parser.parse_args(arguments)
+    if wishes.workers < 1:
+        parser.error("--workers must be 1 or more")
+    if wishes.parent:
+        end_with_parent(wishes.parent)
+    if wishes.listen:
+        os.environ["WATCHWORD_LISTEN"] = wishes.listen
+    match wishes.what:
+        case "web":
+            return serve_web(workers=wishes.workers)
+        case "mail":
+            return run_management_command("serve_mail", [])
+        case "worker":
+            return run_management_command("work", [])
+        case "phones":
+            return run_management_command("serve_phones", [])
+        case _:
+            return serve_all(workers=wishes.workers)
+
+
+def serve_web(*, workers: int) -> int:
+    """Runs the web door in this process."""
+    if (status := set_up_django() or _refuse_unready()) != 0:
+        return status
+    from django.conf import settings
+
+    host, port = settings.WATCHWORD_LISTEN
+    if reason := why_not_listen(host, port):
+        print(f"watchword serve: {reason}", file=sys.stderr)
+        return 1
+    WebServer(host, port, workers=workers, proxies=settings.WATCHWORD_TRUSTED_PROXIES).run()
+    return 0
+
+
+def serve_all(*, workers: int) -> int:
+    """Runs doors, worker and phones as children; whichever ends is started again, and none takes another with it."""
+    if (status := set_up_django() or _refuse_unready()) != 0:
+        return status
+    from django.conf import settings
+
+    if reason := why_not_listen(*settings.WATCHWORD_LISTEN):
+        print(f"watchword serve: {reason}", file=sys.stderr)
+        return 1
+    program = [sys.executable, "-m", "watchword.cli.main", "serve", "--parent", str(os.getpid())]
+    children = [
+        Child("web", [*program, "web", "--workers", str(workers)], is_door=True),
+        Child("mail", [*program, "mail"], is_door=True),
+        Child("worker", [*program, "worker"]),
+    ]
+    if settings.WATCHWORD_PHONES.carriers:
+        children.append(Child("phones", [*program, "phones"]))
+    return Supervisor(children).run()
+
+
+def why_not_listen(host: str, port: int) -> str | None:
+    """Why nothing can listen there, with the way out, or None if it can."""
+    way_out = f"choose another with --listen {host}:{port + 1 if port < 65535 else 8000}, or set WATCHWORD_LISTEN"  # noqa: PLR2004  (TCP)
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            probe.listen(1)
+    except socket.gaierror:
+        return f"there is no host {host!r} to listen on; {way_out}."
+    except OSError as error:
+        match error.errno:
+            case errno.EADDRINUSE:
+                return f"port {port} on {host} is in use by another program; {way_out}."
+            case errno.EACCES:
+                return f"this user may not listen on port {port}; {way_out}."
+            case _:
+                return f"can't listen on {host}:{port} ({error.strerror}); {way_out}."
+    return None
+
+
+class AccessLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
+    """Writes who asked for which page, never a query or the secret part of a one-time link."""
+
+    def setup(self, cfg: Any) -> None:
+        """Gunicorn's handlers, each with our way of writing a line."""
+        super().setup(cfg)
+        for log, name in ((self.error_log, "watchword.web"), (self.access_log, "watchword.access")):
+            if (handler := self._get_gunicorn_handler(log)) is not None:
+                handler.setFormatter(LineFormatter(f"%(asctime)s %(levelname)s {name}: %(message)s"))
+
+    def atoms(self, resp: Any, req: Any, environ: Any, request_time: timedelta) -> dict[str, Any]:
+        """Gunicorn's values for one line: the browser's address, no query, no long opaque part of a path."""
+        from watchword.signin.client_addresses import address_of
+
+        atoms: dict[str, Any] = super().atoms(resp, req, environ, request_time)
+        return {
+            **atoms,
+            "h": address_of(environ) or "-",
+            "U": path_for_log(str(atoms.get("U") or "")),
+            "r": "-",
+            "q": "-",
+            "f": "-",
+        }
+
+
+def _settle_memory(_worker: object) -> None:
+    """Let the collector of garbage leave alone what stays: the numbering plans of the world are much to look at."""
+    gc.collect()
+    gc.freeze()
+
+
+class WebServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
+    """Gunicorn with threads, told everything here: no configuration file, no control socket."""
+
+    def __init__(self, host: str, port: int, *, workers: int, proxies: Sequence[object]) -> None:
+        self._wishes = {
+            "bind": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
+            "workers": workers,
+            "threads": THREADS,
+            "worker_class": "watchword.cli.web_worker.GatheringWorker",
+            "preload_app": True,
+            "post_worker_init": _settle_memory,
+            "accesslog": "-" if logging.getLogger().isEnabledFor(logging.INFO) else None,
+            "access_log_format": ACCESS_LOG,
+            "errorlog": "-",
+            "loglevel": "warning",
+            "logger_class": "watchword.cli.serve.AccessLogger",
+            "control_socket_disable": True,
+            # Only these may say that the browser came by https.
+            "forwarded_allow_ips": ",".join(map(str, proxies)),
+            "graceful_timeout": int(GRACE_SECONDS),
+            "proc_name": "watchword-web",
+        }
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Takes the wishes instead of a file or the command line."""
+        for name, value in self._wishes.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        """The application itself."""
+        from watchword.config.wsgi import application
+
+        return application
+
+
+def _refuse_unready() -> int:
+    """Ask whether the database can be served, and run the checks; 0 if all is well, else 1 after saying what isn't."""
+    from django.core.management.base import BaseCommand, SystemCheckError
+    from django.db import DEFAULT_DB_ALIAS, connections
+
+    from watchword.cli import readiness
+
+    if reason := readiness.why_not_ready():
+        print(f"watchword serve: {reason}", file=sys.stderr)
+        return 1
+    try:
+        BaseCommand().check(databases=[DEFAULT_DB_ALIAS])
+    except SystemCheckError as error:
+        print(error, file=sys.stderr)
+        return 1
+    finally:
+        # A connection must not be carried through a fork.
+        connections[DEFAULT_DB_ALIAS].close()
+    readiness.note_keys()
+    return 0

@@ -1,0 +1,84 @@
+"""The kinds of carriers that a phones file may name, and how secrets stand in it. Read before Django is ready."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from watchword.config.secret_files import SecretFileError, read_secret_file
+from watchword.core.keyring import KeyRing, KeyRingError
+from watchword.core.policy import Way
+from watchword.messaging.config_file import Kind, Phones, read_phones
+
+SEALED = "sealed:"
+IN_FILE = "file:"
+_PURPOSE = "phones.secret"
+
+
+def kinds() -> Mapping[str, Kind]:
+    """Return every kind of carrier that a phones file may name."""
+    from watchword.messaging.gateways.http import presets
+    from watchword.messaging.gateways.http.config import HttpWishes
+    from watchword.messaging.gateways.sip.config import SipWishes
+    from watchword.messaging.gateways.smpp.config import SmppWishes
+
+    return {
+        "smpp": Kind(SmppWishes, lambda _wishes: frozenset({Way.TEXT})),
+        "sip": Kind(SipWishes, lambda _wishes: frozenset({Way.CALL})),
+        **{
+            name: Kind(HttpWishes, lambda wishes: frozenset({wishes.way}), presets.preset)
+            for name in ("http", *presets.names())
+        },
+    }
+
+
+def seal(secret: str, ring: KeyRing) -> str:
+    """Return a secret as it may stand in a phones file."""
+    return SEALED + base64.urlsafe_b64encode(ring.seal(_PURPOSE, secret.encode())).decode()
+
+
+def open_secret(text: str, ring: KeyRing) -> str:
+    """Return the secret that a value of a phones file stands for; raises ValueError in plain words, never with it."""
+    if text.startswith(SEALED):
+        try:
+            return ring.open(_PURPOSE, base64.urlsafe_b64decode(text.removeprefix(SEALED))).decode()
+        except (binascii.Error, KeyRingError, ValueError):
+            raise ValueError("was not sealed with this key ring; make it anew with `watchword phones seal`") from None
+    if text.startswith(IN_FILE):
+        try:
+            return read_secret_file(Path(text.removeprefix(IN_FILE))).strip()
+        except SecretFileError as error:
+            raise ValueError(str(error)) from None
+    raise ValueError('is a secret in clear; write "file:/path" or what `watchword phones seal` prints')
+
+
+def phones_of(path: str, ring: KeyRing) -> Phones:
+    """Return what a phones file says, or what is wrong with it; empty where there is none."""
+    from watchword.messaging.gateways.sim_swap import SimWishes
+
+    if not path:
+        return Phones()
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        return Phones(problems=(f"can't be read: {type(error).__name__}",))
+    read = read_phones(text, kinds(), lambda value: open_secret(value, ring), SimWishes)
+    return replace(read, carriers=(), problems=tuple(problems)) if (problems := _shared_ports(read)) else read
+
+
+def _shared_ports(read: Phones) -> list[str]:
+    """Return which channels want one port for themselves; those for sound are found one by one and may be shared."""
+    from watchword.messaging.gateways.sip.config import SipWishes
+
+    problems, taken = list(read.problems), dict[int, tuple[str, str]]()
+    for planned in read.carriers:
+        if not isinstance(planned.wishes, SipWishes) or not planned.wishes.local_port:
+            continue
+        port, host, name = planned.wishes.local_port, planned.wishes.local_host, planned.route.name
+        other, other_host = taken.setdefault(port, (name, host))
+        if other != name and (host == other_host or not host or not other_host):
+            problems.append(f"channel {name!r}: local_port is {port}, which channel {other!r} has")
+    return problems

@@ -1,0 +1,15 @@
+"""Keeps names apart from those of administrators."""
+
+from __future__ import annotations
+
+from watchword.core.confusables import looks
+from watchword.directory.models import Organisation, SignInName, User
+
+
+def looks_like_an_administrator(organisation: Organisation, key: str, user: User | None) -> bool:
+    """Whether a normalised name can't be told by eye from that of an administrator other than this person."""
+    theirs = SignInName.objects.filter(user__organisation=organisation, user__role_assignments__isnull=False)
+    if user is not None:
+        theirs = theirs.exclude(user=user)
+    look = looks(key.rpartition("@")[0])
+    return any(looks(other.rpartition("@")[0]) == look for other in set(theirs.values_list("key", flat=True)) - {key})

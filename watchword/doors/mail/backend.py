@@ -1,0 +1,87 @@
+"""The desk's questions, put to the one place that says yes, with database connections fit for a daemon's threads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import close_old_connections, connections
+
+from watchword.audit.installation import KeyWatch
+from watchword.signin import mail_submission, non_interactive
+from watchword.signin.mail_submission import SignedIn
+from watchword.signin.non_interactive import Answer, Mailbox, Question
+
+PATIENCE_SECONDS = 3
+"""How long a check waits for a database that others have locked, before the asker hears "later".
+
+Less than the 5 seconds after which Dovecot writes a look-up into its log as slow.
+"""
+
+KEPT_SECONDS = 60
+
+
+def be_impatient() -> None:
+    """Change the database settings of this process, before its threads connect: short waits, connections kept open."""
+    database: dict[str, Any] = connections.settings["default"]
+    database["CONN_MAX_AGE"] = KEPT_SECONDS
+    database["CONN_HEALTH_CHECKS"] = True
+    options = database.setdefault("OPTIONS", {})
+    if "sqlite" in database["ENGINE"]:
+        options["timeout"] = PATIENCE_SECONDS
+    else:
+        milliseconds = PATIENCE_SECONDS * 1000
+        earlier = options.get("options", "")
+        wishes = f"-c lock_timeout={milliseconds} -c statement_timeout={milliseconds}"
+        options["options"] = f"{earlier} {wishes}".strip()
+
+
+class DatabaseChecks:
+    """Answers from the database; every method but the first is called in a thread."""
+
+    def __init__(self) -> None:
+        self._keys = KeyWatch(settings.WATCHWORD_KEY_RING)
+
+    def is_shaped_like_app_password(self, question: Question) -> bool:
+        """Whether ``check_many`` answers this."""
+        return non_interactive.is_shaped_like_app_password(question)
+
+    def check_many(self, questions: Sequence[Question], *, now: datetime) -> list[Answer]:
+        """Answer questions with app passwords."""
+        close_old_connections()
+        with non_interactive.trying():
+            lacks_a_key = self._keys.lacks_a_key(now=now)
+        return non_interactive.check_many(questions, now=now, lacks_a_key=lacks_a_key)
+
+    def check_account_password(self, question: Question, *, now: datetime) -> Answer:
+        """Answer one question with anything else."""
+        close_old_connections()
+        return non_interactive.check_account_password(question, now=now)
+
+    def find_mailbox(self, name: str, service: str) -> str | None:
+        """Return the mailbox of a name, as the service that asks means it."""
+        close_old_connections()
+        return non_interactive.find_mailbox(name, service)
+
+    def find_mailboxes(self, after: UUID | None) -> Sequence[Mailbox]:
+        """Return a portion of all mailboxes, those after the one with this id."""
+        close_old_connections()
+        return non_interactive.find_mailboxes(after)
+
+    def find_senders(self, address: str, *, now: datetime) -> list[str]:
+        """Return the sign-in names that may send as an address."""
+        close_old_connections()
+        return mail_submission.names_that_may_send_as(address, now=now)
+
+    def find_ascii_address(self, address: str) -> str | None:
+        """Return the ASCII form of somebody's address, or None."""
+        close_old_connections()
+        return non_interactive.find_ascii_address(address)
+
+    def may_go_on(self, name: str, signed_in: SignedIn | None, *, now: datetime) -> bool:
+        """Whether somebody who has signed in may send one message more."""
+        close_old_connections()
+        return mail_submission.may_go_on(name, signed_in, now=now)

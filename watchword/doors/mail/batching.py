@@ -1,0 +1,254 @@
+"""Gathers questions, asks them in as few turns as possible, and gives each asker its answer.
+
+    app passwords      all that came while the last turn was being answered go into the next one: one read, one commit
+    account passwords  one slow hash each, in a few threads with a short queue, so that they cannot starve the others
+    look-ups           mailboxes, senders, messages of sign-ins that go on: a cheap read each, in a thread of their own
+
+Everything here runs in the event loop but the checks themselves. Whatever goes wrong means "try later".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+from uuid import UUID
+
+from watchword.audit.outbox import cause_of
+from watchword.signin.mail_submission import SignedIn
+from watchword.signin.non_interactive import Answer, Mailbox, Question, TryLater
+
+log = logging.getLogger(__name__)
+
+MOST_IN_A_TURN = 256
+MOST_WAITING = 4096
+ACCOUNT_THREADS = 2
+MOST_ACCOUNT_WAITING = 32
+MOST_LOOK_UPS_WAITING = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """Yes; the canonical sign-in name, which is also the name of the mailbox, and what the sign-in rested on."""
+
+    mailbox: str
+    credential_id: UUID | None = None
+
+
+class Refused:
+    """No, and nobody outside learns why."""
+
+
+class Later:
+    """Not known now; ask again."""
+
+
+REFUSED = Refused()
+LATER = Later()
+
+type Verdict = Allowed | Refused | Later
+type Tell = Callable[[Verdict], None]
+
+
+class Checks(Protocol):
+    """Who knows the answers. Each is called in a thread and may raise TryLater."""
+
+    def is_shaped_like_app_password(self, question: Question) -> bool:
+        """Whether a question belongs to ``check_many``. Called in the event loop: pure and fast."""
+
+    def check_many(self, questions: Sequence[Question], *, now: datetime) -> list[Answer]:
+        """Answer questions with app passwords, in their order."""
+
+    def check_account_password(self, question: Question, *, now: datetime) -> Answer:
+        """Answer one question with anything else."""
+
+    def find_mailbox(self, name: str, service: str) -> str | None:
+        """Return the sign-in name to whom a mail address belongs."""
+
+    def find_mailboxes(self, after: UUID | None) -> Sequence[Mailbox]:
+        """Return a portion of all mailboxes, those after the one with this id."""
+
+    def find_senders(self, address: str, *, now: datetime) -> list[str]:
+        """Return the sign-in names that may send as an address."""
+
+    def find_ascii_address(self, address: str) -> str | None:
+        """Return the ASCII form of somebody's address, or None."""
+
+    def may_go_on(self, name: str, signed_in: SignedIn | None, *, now: datetime) -> bool:
+        """Whether somebody who has signed in may send one message more."""
+
+
+def _clock() -> datetime:
+    return datetime.now(UTC)
+
+
+class Desk:
+    """The one place in the daemon where questions are put."""
+
+    def __init__(self, checks: Checks, *, clock: Callable[[], datetime] = _clock) -> None:
+        self._checks = checks
+        self._clock = clock
+        self._waiting: deque[tuple[Question, Tell]] = deque()
+        self._turn: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._accounts_waiting = 0
+        self._look_ups_waiting = 0
+        self._app_thread = ThreadPoolExecutor(1, "app-passwords")
+        self._account_threads = ThreadPoolExecutor(ACCOUNT_THREADS, "account-passwords")
+        self._look_up_thread = ThreadPoolExecutor(1, "look-ups")
+        self._recently: dict[str, datetime] = {}
+
+    def ask(self, question: Question, tell: Tell) -> None:
+        """Have a question answered; ``tell`` is called once, in the event loop."""
+        if self._checks.is_shaped_like_app_password(question):
+            if len(self._waiting) >= MOST_WAITING:
+                tell(LATER)
+                return
+            self._waiting.append((question, tell))
+            if self._turn is None:
+                self._turn = asyncio.get_running_loop().create_task(self._take_turns())
+        elif self._accounts_waiting >= MOST_ACCOUNT_WAITING:
+            tell(LATER)
+        else:
+            self._accounts_waiting += 1
+            self._start(self._check_account_password(question, tell))
+
+    def ask_mailbox(self, name: str, service: str, tell: Tell) -> None:
+        """Have a mailbox found; ``tell`` is called once, in the event loop."""
+
+        def find() -> Verdict:
+            found = self._checks.find_mailbox(name, service)
+            return Allowed(found) if found is not None else REFUSED
+
+        self._look_up(find, tell, "a mailbox")
+
+    def ask_mailboxes(self, after: UUID | None, tell: Callable[[Sequence[Mailbox] | Later], None]) -> None:
+        """Have a portion of all mailboxes found, those after the one with this id; none are left after an empty one."""
+        self._look_up(lambda: self._checks.find_mailboxes(after), tell, "all mailboxes")
+
+    def ask_senders(self, address: str, tell: Callable[[list[str] | Later], None]) -> None:
+        """Have those found who may send as an address; ``tell`` is called once, in the event loop."""
+        self._look_up(lambda: self._checks.find_senders(address, now=self._clock()), tell, "senders")
+
+    def ask_ascii_address(self, address: str, tell: Callable[[str | Later | None], None]) -> None:
+        """Have the ASCII form of an address found; ``tell`` is called once, in the event loop."""
+        self._look_up(lambda: self._checks.find_ascii_address(address), tell, "an address")
+
+    def ask_to_go_on(self, name: str, signed_in: SignedIn | None, tell: Callable[[bool | Later], None]) -> None:
+        """Ask whether one message more may be sent; ``tell`` is called once, in the event loop."""
+        self._look_up(lambda: self._checks.may_go_on(name, signed_in, now=self._clock()), tell, "a message")
+
+    def was_let_in_since(self, mailbox: str, moment: datetime) -> bool:
+        """Whether a person was let in after a moment of the last minute."""
+        last = self._recently.get(mailbox)
+        return last is not None and last >= moment
+
+    async def finish(self) -> None:
+        """Wait until everything that was asked is answered, and end the threads."""
+        while pending := [task for task in (*self._tasks, self._turn) if task is not None and not task.done()]:
+            await asyncio.wait(pending)
+        for threads in (self._app_thread, self._account_threads, self._look_up_thread):
+            threads.shutdown()
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _take_turns(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while self._waiting:
+                turn = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_IN_A_TURN))]
+                questions = [question for question, _ in turn]
+                verdicts: Sequence[Verdict] = await loop.run_in_executor(self._app_thread, self._many, questions)
+                for (_, tell), verdict in zip(turn, verdicts, strict=True):
+                    self._tell(tell, verdict)
+        finally:
+            self._turn = None
+
+    async def _check_account_password(self, question: Question, tell: Tell) -> None:
+        try:
+            loop = asyncio.get_running_loop()
+            verdict = await loop.run_in_executor(self._account_threads, self._one, question)
+        finally:
+            self._accounts_waiting -= 1
+        self._tell(tell, verdict)
+
+    def _look_up[T](self, find: Callable[[], T], tell: Callable[[T | Later], None], what: str) -> None:
+        if self._look_ups_waiting >= MOST_LOOK_UPS_WAITING:
+            tell(LATER)
+            return
+        self._look_ups_waiting += 1
+        self._start(self._answer_look_up(find, tell, what))
+
+    async def _answer_look_up[T](self, find: Callable[[], T], tell: Callable[[T | Later], None], what: str) -> None:
+        try:
+            found = await asyncio.get_running_loop().run_in_executor(self._look_up_thread, self._found, find, what)
+        finally:
+            self._look_ups_waiting -= 1
+        _pass_on(tell, found)
+
+    def _tell(self, tell: Tell, verdict: Verdict) -> None:
+        if isinstance(verdict, Allowed):
+            self._recently.pop(verdict.mailbox, None)
+            self._recently[verdict.mailbox] = self._clock()
+            while len(self._recently) > MOST_WAITING:
+                del self._recently[next(iter(self._recently))]
+        _pass_on(tell, verdict)
+
+    # In threads ------------------------------------------------------------------------------------------------------
+
+    def _many(self, questions: Sequence[Question]) -> Sequence[Verdict]:
+        try:
+            answers = self._checks.check_many(questions, now=self._clock())
+            return [_verdict(answer) for _, answer in zip(questions, answers, strict=True)]
+        except TryLater as error:
+            log.warning("%d questions have to wait: %s", len(questions), error)
+        except Exception as error:  # noqa: BLE001  whatever it is, the askers hear "later" and the daemon lives
+            _complain("app passwords could not be checked", error)
+            if len(questions) > 1:
+                # One question that breaks something must not keep the others out.
+                return [verdict for question in questions for verdict in self._many([question])]
+        return [LATER] * len(questions)
+
+    def _one(self, question: Question) -> Verdict:
+        try:
+            return _verdict(self._checks.check_account_password(question, now=self._clock()))
+        except TryLater as error:
+            log.warning("a question has to wait: %s", error)
+        except Exception as error:  # noqa: BLE001  as above
+            _complain("an account password could not be checked", error)
+        return LATER
+
+    def _found[T](self, find: Callable[[], T], what: str) -> T | Later:
+        try:
+            return find()
+        except TryLater as error:
+            log.warning("a look-up of %s has to wait: %s", what, error)
+        except Exception as error:  # noqa: BLE001  as above
+            _complain(f"{what} could not be looked up", error)
+        return LATER
+
+
+def _pass_on[T](tell: Callable[[T], None], answer: T) -> None:
+    try:
+        tell(answer)
+    except Exception:
+        log.exception("an answer could not be passed on")
+
+
+def _verdict(answer: Answer) -> Verdict:
+    if answer.is_later:
+        return LATER
+    return Allowed(answer.mailbox, answer.credential_id) if answer.allowed else REFUSED
+
+
+def _complain(what: str, error: Exception) -> None:
+    # The text of an error may hold what was typed, and so may the values in a traceback: only its place is logged.
+    log.error("%s: %s", what, cause_of(error))

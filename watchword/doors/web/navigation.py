@@ -1,0 +1,65 @@
+"""Which page belongs to which stage of a sign-in; every page out of order leads here."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.cache import add_never_cache_headers
+
+from watchword.core.decision import AskFor, Decision, Deny, SetUpFirst
+from watchword.core.policy import FactorKind
+from watchword.doors.web.next_address import safe_next
+from watchword.signin import cookies, flow, sessions
+from watchword.signin.flow import ComeIn
+from watchword.signin.middleware import origin_of
+from watchword.signin.models import SignInAttempt
+
+
+def attempt_of(request: HttpRequest) -> SignInAttempt | None:
+    """Return the attempt of this browser if it is on its way still."""
+    return flow.find_attempt(cookies.attempt_token(request), origin=origin_of(request), now=timezone.now())
+
+
+def page_of(decision: Decision) -> str:
+    """Return the address of the page where a decision is acted on."""
+    match decision:
+        case AskFor(methods) if FactorKind.PASSWORD in methods:
+            return reverse("web:password")
+        case AskFor(methods) if FactorKind.ACCESS_PASS in methods:
+            return reverse("web:access_pass")
+        case AskFor() | Deny():
+            return reverse("web:prove")
+        case SetUpFirst(FactorKind.PASSWORD):
+            return reverse("web:add", args=[FactorKind.PASSWORD.value])
+        case SetUpFirst():
+            return reverse("web:register")
+        case _:
+            return reverse("web:sign_in")
+
+
+def to_stage(attempt: SignInAttempt) -> HttpResponse:
+    """Go to the page where an attempt stands."""
+    return HttpResponseRedirect(page_of(flow.stage(attempt, now=timezone.now())))
+
+
+def go_on(attempt: SignInAttempt, decision: Decision) -> HttpResponse:
+    """Go to the page of what is asked next, with a new token for the attempt: something was just proven."""
+    response = HttpResponseRedirect(page_of(decision))
+    cookies.set_attempt(response, sessions.rotate_attempt(attempt))
+    return response
+
+
+def start_again() -> HttpResponse:
+    """Go to the first page, which says why and keeps the typed name."""
+    return HttpResponseRedirect(reverse("web:sign_in") + "?over=1")
+
+
+def come_in(arrival: ComeIn, response: HttpResponse | None = None) -> HttpResponse:
+    """Put the session into the browser and go where the person wanted to go, or show ``response`` first."""
+    answer = response if response is not None else HttpResponseRedirect(safe_next(arrival.next_url))
+    cookies.set_session(answer, arrival.token)
+    if arrival.browser_token:
+        cookies.set_browser(answer, arrival.browser_token)
+    add_never_cache_headers(answer)
+    return answer

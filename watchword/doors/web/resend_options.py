@@ -1,0 +1,49 @@
+"""The ways by which another code can come, as a page offers them: the one most worth trying first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from watchword.core.policy import Way
+from watchword.signin.flow import MethodChoice
+from watchword.signin.otp.challenges import CodeOnTheWay
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One button: a telephone, and how it gets the code. ``method`` is empty where there is only one telephone."""
+
+    method: str
+    way: Way
+    ends: str
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """All buttons in their order, and what is said instead of a code that does not come."""
+
+    choices: tuple[Choice, ...]
+    instead: Choice | None
+    """Another way to the same telephone; None where there is none."""
+
+
+def of_methods(methods: Iterable[MethodChoice]) -> list[Choice]:
+    """Return every way of every method that may be chosen."""
+    return [Choice(str(method.credential_id), way, method.ends) for method in methods for way in method.ways]
+
+
+def offer(choices: Iterable[Choice], code: CodeOnTheWay | None) -> Offer:
+    """Put what was not tried just now first: the other way to the same telephone, then other telephones."""
+    if code is None:
+        return Offer(tuple(choices), None)
+    method = str(code.credential_id) if code.credential_id is not None else ""
+
+    def place(choice: Choice) -> int:
+        if choice.method != method:
+            return 1
+        return 2 if choice.way is code.way else 0
+
+    ordered = tuple(sorted(choices, key=place))
+    is_other = bool(ordered) and place(ordered[0]) == 0
+    return Offer(ordered, ordered[0] if is_other else None)

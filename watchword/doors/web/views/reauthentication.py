@@ -1,0 +1,42 @@
+"""Proving again, within a session, before something dangerous."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+
+from watchword.core.policy import FactorKind
+from watchword.doors.web.next_address import safe_next
+from watchword.doors.web.views.stages import try_password
+from watchword.factors.registry import forms_of
+from watchword.signin import flow, sessions
+from watchword.signin.middleware import origin_of, session_of
+
+
+@never_cache
+@sensitive_post_parameters("answer")
+def confirm(request: HttpRequest) -> HttpResponse:
+    """Ask for the password again, and come back to ``next``; at once where the proof is fresh enough.
+
+    The attempt begins with the password that is posted. A link from elsewhere that leads here begins none, and so puts
+    none in the place of the sign-in that is under way in this browser.
+    """
+    next_url = safe_next(request.GET.get("next", ""))
+    session = session_of(request)
+    now = timezone.now()
+    if not sessions.needs_proof(session, now=now):
+        return HttpResponseRedirect(next_url)
+    form = forms_of(FactorKind.PASSWORD).AnswerForm(request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        origin = origin_of(request)
+        token = flow.begin_confirmation(session, origin=origin, next_url=next_url, now=now)
+        attempt = flow.find_attempt(token, origin=origin, now=now)
+        assert attempt is not None
+        answer = try_password(request, attempt, form)
+        if answer is not None:
+            return answer
+    context = {"form": form, "name": session.user.sign_in_name, "is_confirmation": True}
+    return render(request, "web/password.html", context)

@@ -1,0 +1,207 @@
+"""The conversation after the name: the password, then the code."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.contrib.auth.decorators import login_not_required
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_POST, require_safe
+
+from watchword.core.decision import AskFor, Because, Deny
+from watchword.core.policy import FactorKind, Way
+from watchword.doors.web import reasons, resend_options
+from watchword.doors.web.navigation import attempt_of, come_in, go_on, start_again, to_stage
+from watchword.doors.web.views.access_passes import use_link
+from watchword.factors.registry import forms_of
+from watchword.messaging.gateway import Result
+from watchword.messaging.limits.rules import Rule
+from watchword.signin import enrolment, flow
+from watchword.signin.flow import ComeIn, Continue, Refused
+from watchword.signin.middleware import session_or_none
+from watchword.signin.models import Purpose, SignInAttempt
+from watchword.signin.otp import challenges
+from watchword.signin.otp.challenges import CodeOnTheWay, NotSent
+
+
+@login_not_required
+@never_cache
+@sensitive_post_parameters("answer")
+def password(request: HttpRequest) -> HttpResponse:
+    """Ask for the password; once it is right, the code is sent at once."""
+    attempt = attempt_of(request)
+    if attempt is None:
+        return start_again()
+    decision = flow.stage(attempt, now=timezone.now())
+    if not (isinstance(decision, AskFor) and FactorKind.PASSWORD in decision.methods):
+        return to_stage(attempt)
+    form = forms_of(FactorKind.PASSWORD).AnswerForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        answer = try_password(request, attempt, form)
+        if answer is not None:
+            return answer
+    context = {"form": form, "name": attempt.typed_name, "is_confirmation": attempt.purpose == Purpose.CONFIRM}
+    return render(request, "web/password.html", context)
+
+
+def try_password(request: HttpRequest, attempt: SignInAttempt, form: Any) -> HttpResponse | None:
+    """Try the password of a valid form and go on, with a code on its way; None where the form says why not."""
+    outcome = flow.answer(attempt, FactorKind.PASSWORD, form.cleaned_data["answer"], now=timezone.now())
+    match outcome:
+        case ComeIn():
+            return come_in(outcome)
+        case Continue(next_decision):
+            if isinstance(next_decision, AskFor):
+                if answer := use_link(request, attempt, next_decision):
+                    return answer
+                _send_first(request, attempt)
+            return go_on(attempt, next_decision)
+        case Refused(Because.NO_METHOD_LEFT):
+            return ask_administrator(request, attempt)
+        case Refused():
+            form.add_error("answer", reasons.of_name_or_password(outcome))
+    return None
+
+
+@login_not_required
+@never_cache
+def prove(request: HttpRequest) -> HttpResponse:
+    """Ask for the code, say where it went, and offer every other way."""
+    attempt = attempt_of(request)
+    if attempt is None:
+        return start_again()
+    now = timezone.now()
+    decision, held = flow.look(attempt, now=now)
+    if isinstance(decision, Deny):
+        return _show_closed(request, attempt, decision)
+    if not isinstance(decision, AskFor) or FactorKind.PASSWORD in decision.methods:
+        return to_stage(attempt)
+    code = flow.current_code(attempt, now=now)
+    # Where two digits are pressed in the call there is nothing to type.
+    is_match = code is not None and bool(code.match)
+    asked = request.POST if request.method == "POST" else None
+    form = forms.Form(asked) if is_match else forms_of(FactorKind.PHONE).AnswerForm(asked)
+    # A call that failed is no wrong answer: the page says what became of it.
+    may_answer = not is_match or (code is not None and code.tries_left > 0)
+    if request.method == "POST" and may_answer and form.is_valid():
+        typed = "" if is_match else form.cleaned_data["answer"]
+        outcome = flow.answer(attempt, FactorKind.PHONE, typed, now=now)
+        match outcome:
+            case ComeIn():
+                return come_in(outcome)
+            case Continue(next_decision):
+                return go_on(attempt, next_decision)
+            case Refused():
+                form.add_error(None if is_match else "answer", reasons.of_code(outcome))
+                code = flow.current_code(attempt, now=now)
+    is_spent = challenges.is_spent(attempt, Purpose(attempt.purpose), now=now)
+    seen = (decision, held) if request.method != "POST" else None
+    choices = [] if is_spent else resend_options.of_methods(flow.methods(attempt, now=now, seen=seen))
+    context = {
+        "form": form,
+        "name": attempt.typed_name,
+        "code": code,
+        "progress": reasons.of_progress(code) if code is not None else "",
+        "trouble": reasons.of_trouble(code) if code is not None else "",
+        "can_send_at": code.next_send_at if code is not None and code.next_send_at > now else None,
+        "offer": resend_options.offer(choices, code),
+        "no_more": reasons.of_not_sent(NotSent(None, Rule.ATTEMPT)) if is_spent else "",
+        "has_pass": FactorKind.ACCESS_PASS in decision.methods,
+        "send_to": reverse("web:send"),
+        "here": reverse("web:prove"),
+        "state_at": reverse("web:code_state"),
+        "is_recovery": attempt.purpose == Purpose.RECOVER,
+        "start": reverse("portal:not_me_close" if attempt.purpose == Purpose.RECOVER else "web:sign_in"),
+    }
+    return render(request, "web/prove.html", context)
+
+
+@login_not_required
+@never_cache
+@require_safe
+def state(request: HttpRequest) -> HttpResponse:
+    """Say how the code on its way stands, for the page that waits: to sign in, or (``?adding``) to add a phone."""
+    code = _waited_for(request, now=timezone.now())
+    if code is None:
+        raise Http404
+    return JsonResponse(
+        {
+            "says": reasons.of_progress(code),
+            "trouble": reasons.of_trouble(code),
+            "late": code.is_late,
+            "approved": code.is_approved,
+            "over": not code.tries_left,
+            # A text that arrived has nothing more to tell.
+            "done": code.way is Way.TEXT and code.result is Result.DELIVERED,
+        }
+    )
+
+
+def _waited_for(request: HttpRequest, *, now: datetime) -> CodeOnTheWay | None:
+    attempt = attempt_of(request)
+    if "adding" not in request.GET:
+        return flow.current_code(attempt, now=now) if attempt is not None else None
+    for holder in (attempt, session_or_none(request)):
+        code = enrolment.on_the_way(holder, now=now) if holder is not None else None
+        if code is not None:
+            return code
+    return None
+
+
+@login_not_required
+@require_POST
+def send(request: HttpRequest) -> HttpResponse:
+    """Send a code by the method that the person chose."""
+    attempt = attempt_of(request)
+    if attempt is None:
+        return start_again()
+    sent = flow.send_code(attempt, request.POST.get("method", ""), request.POST.get("way", ""), now=timezone.now())
+    if isinstance(sent, NotSent):
+        messages.warning(request, reasons.of_not_sent(sent))
+        return to_stage(attempt)
+    return HttpResponseRedirect(reverse("web:prove"))
+
+
+def _send_first(request: HttpRequest, attempt: SignInAttempt) -> None:
+    now = timezone.now()
+    decision, held = flow.look(attempt, now=now)
+    if isinstance(decision, AskFor) and FactorKind.ACCESS_PASS in decision.methods:
+        # Who was given a pass has lost the phone: whoever found it gets no code unasked.
+        return
+    first = next(iter(flow.methods(attempt, now=now, seen=(decision, held))), None)
+    if first is None:
+        return
+    sent = flow.send_code(attempt, first.credential_id, first.ways[0], now=now)
+    if isinstance(sent, NotSent):
+        messages.warning(request, reasons.of_not_sent(sent))
+
+
+def ask_administrator(request: HttpRequest, attempt: SignInAttempt) -> HttpResponse:
+    """Say that no registered phone can be used, and whom to ask: a password alone registers no other one."""
+    assert attempt.user is not None
+    context = {"name": attempt.typed_name, "organisation": attempt.user.organisation.name}
+    return render(request, "web/ask_administrator.html", context)
+
+
+def _show_closed(request: HttpRequest, attempt: SignInAttempt, decision: Deny) -> HttpResponse:
+    if decision.because is Because.NO_METHOD_LEFT:
+        return ask_administrator(request, attempt)
+    now = timezone.now()
+    refused = Refused(decision.because, flow.closed_until(attempt, now=now))
+    code = flow.current_code(attempt, now=now)
+    trouble = reasons.of_trouble(code) if code is not None else ""
+    context = {
+        "says": reasons.of_code(refused),
+        "trouble": trouble,
+        "is_locked": refused.until is None,
+        "name": attempt.typed_name,
+    }
+    return render(request, "web/closed.html", context)

@@ -1,0 +1,1 @@
+"""Gateways to the telephone network, one package each."""

@@ -1,0 +1,211 @@
+"""Texts and calls by a provider's HTTP interface."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import gsm0338  # noqa: F401  (registers the codec)
+
+from watchword.core.policy import Way
+from watchword.messaging.content import sms
+from watchword.messaging.gateway import Condition, DeliveryFailed, Handed, Outgoing, Report, Result
+from watchword.messaging.gateways.http.client import Answer, NoAnswer, NotAllowed, SafeClient
+from watchword.messaging.gateways.http.config import HttpWishes
+from watchword.messaging.gateways.http.patterns import first_group, matches
+from watchword.messaging.gateways.http.request_templates import fill, look_up
+
+logger = logging.getLogger(__name__)
+
+FAILURES_UNTIL_DOWN = 3
+DOWN_FOR = timedelta(seconds=30)
+"""After so long a provider that failed counts as up again: that is found out by asking it only."""
+LEAST_TRY = 20
+_REFUSES_US = frozenset({401, 403})
+_CODE = re.compile(r"(?!.*\d{7})[\w.-]{1,20}", re.ASCII)
+"""What a provider's reason looks like; whatever else stands there, a number for one, is not repeated."""
+_GAVE_UP_WAITING = 504
+"""RFC 9110 section 15.6.5: something in between did; what stands behind it may have taken the message."""
+
+
+TEXT_FOR_JSON = "the provider answers in text, not in JSON; say success_pattern instead of success_path"
+_LINE = re.compile(r"[^\W_][^<>{}\[\]\x00-\x08\x0e-\x1f\ufffd]{0,500}")
+"""A short answer in text such as OK: 123; a page of something in between, or half a JSON answer, is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What an answer says."""
+
+    is_success: bool
+    reference: str
+    code: str
+    is_readable: bool
+    is_line: bool = False
+    """A line of text came where JSON was expected."""
+
+
+class HttpCarrier:
+    """One provider."""
+
+    def __init__(
+        self,
+        name: str,
+        wishes: HttpWishes,
+        *,
+        addresses: Callable[[str, UUID], tuple[str, str]],
+        client: SafeClient | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """``addresses`` gives the addresses of our webhooks for one message: for receipts, and for what is spoken."""
+        self.name = name
+        self._wishes = wishes
+        self._addresses = addresses
+        self._client = client
+        self._clock = clock
+        self._failures = 0
+        self._failed_at: datetime | None = None
+        self._words = ""
+        self._note = ""
+
+    @property
+    def ways(self) -> frozenset[Way]:
+        """What this provider carries by this template."""
+        return frozenset({self._wishes.way})
+
+    @property
+    def asks_what_to_say(self) -> bool:
+        """Whether a call is made, which asks our webhook what to say."""
+        return self._wishes.way is Way.CALL
+
+    @property
+    def condition(self) -> Condition:
+        """Up, unless it refuses us or the last requests all failed a moment ago."""
+        is_up = self._failures < FAILURES_UNTIL_DOWN
+        if self._failed_at is not None and self._clock() - self._failed_at >= DOWN_FOR:
+            is_up = True
+        return Condition(is_up=is_up, words=self._note if is_up else self._words)
+
+    async def start(self, report: Callable[[Report], None]) -> None:  # noqa: ARG002  (receipts come to the web server)
+        """There is nothing to keep open."""
+        if self._client is None:
+            self._client = SafeClient(
+                private_networks_allowed=self._wishes.private_networks_allowed,
+                ssl_context=ssl.create_default_context(cafile=self._wishes.ca_file) if self._wishes.ca_file else None,
+            )
+
+    async def stop(self) -> None:
+        """Let the connections go."""
+        if self._client is not None:
+            await self._client.close()
+
+    async def send(self, outgoing: Outgoing) -> Handed:
+        """Ask the provider to take one message; raises DeliveryFailed."""
+        assert self._client is not None
+        request = fill(self._wishes, self._values(outgoing))
+        try:
+            answer = await self._client.ask(
+                request.method,
+                request.url,
+                headers=request.headers,
+                content=request.content,
+                seconds=self._wishes.timeout_seconds,
+            )
+        except NotAllowed:
+            self._failed("the address of the provider is not a public one")
+            raise DeliveryFailed(Result.FAILED, permanent=False) from None
+        except NoAnswer as none:
+            untrusted = "the certificate of the provider is not trusted"
+            self._failed(untrusted if none.is_untrusted else "the provider does not answer")
+            raise DeliveryFailed(Result.FAILED, permanent=False, maybe_taken=none.maybe_taken) from None
+        return self._judge(answer, outgoing)
+
+    def _judge(self, answer: Answer, outgoing: Outgoing) -> Handed:
+        wishes = self._wishes
+        said = self._read(answer.body)
+        is_accepted = 200 <= answer.status < 300  # RFC 9110, successful
+        is_text = is_accepted and bool(wishes.success_path) and said.is_line
+        # With a path where the answer is a line of text, nobody knows whether it is a yes. It was answered: sending
+        # the same again would be paid twice, and the page says what is wrong.
+        self._note = TEXT_FOR_JSON if is_text else ""
+        if is_accepted and (said.is_success or is_text):
+            self._failures = 0
+            # Where a provider has no name for it, ours is as good: it stands in the address of the receipts.
+            return Handed(said.reference or str(outgoing.delivery_id))
+        if said.code and said.code in wishes.bad_number:
+            raise DeliveryFailed(Result.BAD_NUMBER, permanent=True)
+        if said.code and said.code in wishes.blocked:
+            raise DeliveryFailed(Result.BLOCKED, permanent=False)
+        refused = answer.status in _REFUSES_US
+        words = f"the provider answers {answer.status}"
+        if refused:
+            words = "the provider refuses our credentials"
+        elif _CODE.fullmatch(said.code):
+            words += f" with the code {said.code}"
+        self._failed(words, at_once=refused)
+        unclear = answer.status == _GAVE_UP_WAITING or (is_accepted and not said.is_readable)
+        raise DeliveryFailed(Result.FAILED, permanent=False, maybe_taken=unclear)
+
+    def _read(self, body: bytes) -> _Said:
+        """Return what an answer says, by patterns where it is text and by paths where it is JSON."""
+        wishes, text = self._wishes, body.decode("utf-8", "replace")
+        if wishes.success_pattern:
+            return _Said(
+                is_success=matches(wishes.success_pattern, text),
+                reference=first_group(wishes.reference_pattern, text) if wishes.reference_pattern else "",
+                code=first_group(wishes.code_pattern, text) if wishes.code_pattern else "",
+                is_readable=bool(text.strip()),
+            )
+        try:
+            read: object = json.loads(body) if body else None
+        except (ValueError, RecursionError):
+            read = None
+        return _Said(
+            is_success=not wishes.success_path or look_up(read, wishes.success_path) in wishes.success_values,
+            reference=look_up(read, wishes.reference_path) if wishes.reference_path else "",
+            code=look_up(read, wishes.code_path) if wishes.code_path else "",
+            is_readable=read is not None,
+            is_line=read is None and _LINE.fullmatch(text.strip()) is not None,
+        )
+
+    def _failed(self, words: str, *, at_once: bool = False) -> None:
+        self._failures = max(self._failures + 1, FAILURES_UNTIL_DOWN if at_once else 0)
+        self._failed_at = self._clock()
+        if self._words != words or self._failures == FAILURES_UNTIL_DOWN:
+            logger.warning("%s: %s", self.name, words)
+        self._words = words
+
+    def _values(self, outgoing: Outgoing) -> dict[str, str]:
+        webhook, voice = self._addresses(self.name, outgoing.delivery_id)
+        left = 300 if outgoing.not_after is None else int((outgoing.not_after - self._clock()).total_seconds())
+        text = sms.text_of(outgoing) if outgoing.way is Way.TEXT else ""
+        return {
+            "number": outgoing.number,
+            "digits": outgoing.number.removeprefix("+"),
+            "text": text,
+            "coding": coding_of(text),
+            "sender": self._wishes.sender,
+            "reference": str(outgoing.delivery_id),
+            "webhook": webhook,
+            "voice": voice,
+            "seconds": str(max(left, 1)),
+            # Nobody tries for less than some seconds.
+            "milliseconds": str(max(left, LEAST_TRY) * 1000),
+            # Rounded down: a minute too little is a resend, a minute too much is a dead code.
+            "minutes": str(max(left // 60, 1)),
+        }
+
+
+def coding_of(text: str) -> str:
+    """Return 0 where the GSM alphabet (3GPP TS 23.038) has every letter of a text, 2 where it needs UCS-2."""
+    try:
+        text.encode("gsm03.38")
+    except UnicodeEncodeError:
+        return "2"
+    return "0"

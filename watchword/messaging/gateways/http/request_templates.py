@@ -1,0 +1,88 @@
+"""Fills the template of a provider: each value is quoted for its place, so that none can break out of it."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import quote, urlencode
+
+from watchword.messaging.gateways.http.config import FIELD, HttpWishes
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request as it is sent."""
+
+    method: str
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    content: bytes = field(repr=False)
+
+
+def fill(wishes: HttpWishes, values: Mapping[str, str]) -> Request:
+    """Return the request for these values; ``values`` has every name of ``wishes.FIELDS``."""
+    known = {**values, **{f"secret.{name}": secret for name, secret in wishes.secrets.items()}}
+    url = _text(wishes.url, known, lambda value: quote(value, safe=""))
+    if wishes.query:
+        url += ("&" if "?" in url else "?") + urlencode(
+            {name: _text(text, known) for name, text in wishes.query.items()}
+        )
+    accepts = "*/*" if wishes.success_pattern else "application/json"
+    headers = {"Accept": accepts, "Idempotency-Key": values["reference"]}
+    if wishes.user:
+        headers["Authorization"] = "Basic " + b64encode(f"{wishes.user}:{wishes.password}".encode()).decode()
+    content = b""
+    if wishes.json is not None:
+        content = json.dumps(_json(wishes.json, known)).encode()
+        headers["Content-Type"] = "application/json"
+    elif wishes.form:
+        content = urlencode({name: _text(text, known) for name, text in wishes.form.items()}).encode()
+        headers["Content-Type"] = "application/x-www-form-urlencoded"
+    for name, text in wishes.headers.items():
+        # The operator's count more than ours; a line break in one would begin another.
+        headers = {ours: value for ours, value in headers.items() if ours.lower() != name.lower()}
+        headers[name] = " ".join(_text(text, known).split())
+    return Request(wishes.method, url, headers, content)
+
+
+def _text(text: str, values: Mapping[str, str], quoted: Callable[[str], str] = str) -> str:
+    # One pass: what a value says is never read as a template.
+    return FIELD.sub(lambda match: quoted(values[match[1]]), text)
+
+
+def _json(value: object, values: Mapping[str, str]) -> object:
+    match value:
+        case str():
+            return _text(value, values)
+        case Mapping():
+            return {name: _json(inner, values) for name, inner in value.items()}
+        case list():
+            return [_json(inner, values) for inner in value]
+        case _:
+            return value
+
+
+def look_up(answer: object, path: str) -> str:
+    """Return what stands at a dotted path of a JSON answer as text; empty where nothing does."""
+    match find(answer, path):
+        case bool() as yes:
+            return "true" if yes else "false"
+        case str() | int() | float() as plain:
+            return str(plain)
+        case _:
+            return ""
+
+
+def find(answer: object, path: str) -> object:
+    """Return what stands at a dotted path of a JSON answer; None where nothing does."""
+    for step in path.split("."):
+        match answer:
+            case Mapping():
+                answer = answer.get(step)
+            case list() if step.isdecimal() and int(step) < len(answer):
+                answer = answer[int(step)]
+            case _:
+                return None
+    return answer

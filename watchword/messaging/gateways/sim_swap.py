@@ -1,0 +1,96 @@
+"""Asks a carrier when a number last moved to another SIM card, before a code goes there. Optional."""
+
+from __future__ import annotations
+
+import json
+import logging
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
+
+from watchword.messaging.gateway import Claimed
+from watchword.messaging.gateways.http.client import NoAnswer, NotAllowed, SafeClient
+from watchword.messaging.gateways.http.config import check_address, check_headers
+from watchword.messaging.gateways.http.request_templates import look_up
+
+LONGEST_SECONDS = 5.0
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimWishes:
+    """Where to ask, and how long a change is a reason not to send."""
+
+    url: str
+    """With ``{number}`` or ``{digits}``, asked by GET; without them where ``json`` names the number."""
+    json: Mapping[str, str] = field(default_factory=dict)
+    """Sent by POST, such as ``{ phoneNumber = "{number}" }`` (CAMARA's SIM Swap, "retrieve-date")."""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    user: str = ""
+    password: str = field(default="", repr=False)
+    date_path: str = "latestSimChange"
+    """Dotted path of the date (ISO 8601) in the JSON answer."""
+    hours: int = 72
+    timeout_seconds: float = 2.0
+    private_networks_allowed: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what can't be asked; raises ValueError."""
+        if not any(name in text for name in ("{number}", "{digits}") for text in (self.url, *self.json.values())):
+            raise ValueError("neither url nor json names {number} or {digits}")
+        check_address(self.url, private_networks_allowed=self.private_networks_allowed)
+        check_headers(self.headers)
+        if not 0 < self.timeout_seconds <= LONGEST_SECONDS:
+            raise ValueError(f"timeout_seconds is not between 0 and {LONGEST_SECONDS:.0f}: a code waits for it")
+        if not 1 <= self.hours <= 24 * 90:
+            raise ValueError("hours is not from 1 to 2160")
+
+
+class SimCheck:
+    """Asks. Who does not answer in time is not waited for: a code that comes is worth more than a doubt."""
+
+    def __init__(self, wishes: SimWishes, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._wishes = wishes
+        self._clock = clock
+        self._client = SafeClient(private_networks_allowed=wishes.private_networks_allowed)
+
+    async def has_moved(self, claimed: Claimed) -> bool:
+        """Whether the number of a message moved lately. A number that is being registered has no past here."""
+        if claimed.purpose not in {"sign_in", "confirm", "recover"}:
+            return False
+        wishes = self._wishes
+        number = claimed.outgoing.number
+        url = wishes.url.replace("{number}", quote(number, safe="")).replace("{digits}", number.removeprefix("+"))
+        headers = {"Accept": "application/json", **wishes.headers}
+        content = b""
+        if wishes.json:
+            headers["Content-Type"] = "application/json"
+            filled = {
+                name: text.replace("{number}", number).replace("{digits}", number.removeprefix("+"))
+                for name, text in wishes.json.items()
+            }
+            content = json.dumps(filled).encode()
+        method = "POST" if wishes.json else "GET"
+        if wishes.user:
+            headers["Authorization"] = "Basic " + b64encode(f"{wishes.user}:{wishes.password}".encode()).decode()
+        try:
+            answer = await self._client.ask(
+                method, url, headers=headers, content=content, seconds=wishes.timeout_seconds
+            )
+            if not 200 <= answer.status < 300:  # RFC 9110, successful
+                logger.warning("the carrier does not say when a number moved: it answers %d", answer.status)
+                return False
+            moved_at = datetime.fromisoformat(look_up(json.loads(answer.body), wishes.date_path))
+        except (NoAnswer, NotAllowed, ValueError, RecursionError) as error:
+            logger.warning("the carrier does not say when a number moved: %s", type(error).__name__)
+            return False
+        if moved_at.tzinfo is None:
+            moved_at = moved_at.replace(tzinfo=UTC)
+        return self._clock() - moved_at < timedelta(hours=wishes.hours)
+
+    async def close(self) -> None:
+        """Let the connections go."""
+        await self._client.close()

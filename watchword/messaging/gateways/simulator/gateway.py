@@ -1,0 +1,147 @@
+"""Hands texts and calls to the telephone on a page, instead of to a carrier."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from watchword.core.policy import Way
+from watchword.messaging.content import sms
+from watchword.messaging.gateway import DeliveryFailed, Handed, Outgoing, Result
+from watchword.messaging.gateways.simulator.models import Arrival
+from watchword.messaging.models import Delivery
+from watchword.messaging.send import note_result
+from watchword.messaging.voice import ivr
+
+TROUBLE: Mapping[tuple[str, Way], Result] = {
+    ("97", Way.CALL): Result.NO_ANSWER,
+    ("98", Way.CALL): Result.BUSY,
+    ("99", Way.CALL): Result.UNREACHABLE,
+    ("99", Way.TEXT): Result.UNREACHABLE,
+}
+"""What happens at numbers that end so, so that the way on can be seen."""
+LATE = "96"
+LATE_BY = timedelta(seconds=45)
+"""Texts to numbers that end so come late: long enough for the page to offer a call."""
+
+RINGS_FOR = timedelta(seconds=60)
+LASTS_FOR = timedelta(minutes=2)
+"""After these times nobody answers any more, or the attendant hangs up."""
+
+
+class SimulatorChannel:
+    """Texts arrive and calls ring on a page. For the demo and for tests; a system check refuses it elsewhere."""
+
+    name = "simulator"
+    ways = frozenset(Way)
+
+    def send(self, outgoing: Outgoing, *, timeout_seconds: float) -> Handed:  # noqa: ARG002  (nothing here can be slow)
+        """Put a text or a call onto the telephone, or fail as the number's ending says."""
+        trouble = TROUBLE.get((outgoing.number[-2:], outgoing.way))
+        if trouble is not None:
+            raise DeliveryFailed(trouble, permanent=True)
+        now = timezone.now()
+        is_late = outgoing.way is Way.TEXT and outgoing.number.endswith(LATE)
+        arrival = Arrival.objects.create(
+            delivery_id=outgoing.delivery_id,
+            way=outgoing.way,
+            number=outgoing.number,
+            extension=outgoing.extension,
+            organisation=outgoing.organisation,
+            host=outgoing.host,
+            language=outgoing.language,
+            code=outgoing.code,
+            match=outgoing.match,
+            text=sms.text_of(outgoing) if outgoing.way is Way.TEXT else outgoing.words,
+            at=now + LATE_BY if is_late else now,
+        )
+        if outgoing.way is Way.TEXT and not is_late:
+            note_result(outgoing.delivery_id, Result.DELIVERED, now=now)
+        return Handed(str(arrival.pk))
+
+
+def arrived(now: datetime) -> QuerySet[Arrival]:
+    """Return what has come to the telephones, and report the late texts whose time has come."""
+    come = Arrival.objects.filter(at__lte=now)
+    late = come.filter(way=Way.TEXT, number__endswith=LATE).values_list("delivery_id", flat=True)
+    for delivery_id in Delivery.objects.filter(pk__in=late, result=Result.SENT).values_list("pk", flat=True):
+        note_result(delivery_id, Result.DELIVERED, now=now)
+    return come
+
+
+def move(arrival: Arrival, call: ivr.Call, *, nobody_is_there: bool = False) -> Result | None:
+    """Write where a call stands now and return what that means for the delivery, if anything.
+
+    ``nobody_is_there``: it moves by itself, because it took too long. Of two keys pressed at once at the same point
+    of a call, one counts.
+    """
+    before = arrival.call
+    if call == before:
+        return None
+    unmoved = Arrival.objects.filter(pk=arrival.pk, state=before.state, pressed=before.pressed, wrong=before.wrong)
+    if not unmoved.update(state=call.state, pressed=call.pressed, wrong=call.wrong):
+        arrival.refresh_from_db()
+        return None
+    arrival.state, arrival.pressed, arrival.wrong = call.state, call.pressed, call.wrong
+    result = _result_of(before.state, call.state, arrival, nobody_is_there=nobody_is_there)
+    if result is not None:
+        note_result(arrival.delivery_id, result, now=timezone.now())
+    return result
+
+
+def end_what_took_too_long(now: datetime) -> None:
+    """Stop ringing at telephones that nobody answers, and end calls that nobody listens to."""
+    talking = (ivr.CallState.GREETING, ivr.CallState.CODE)
+    calls = Arrival.objects.filter(way=Way.CALL)
+    for arrival in (
+        *calls.filter(state=ivr.CallState.RINGING, at__lt=now - RINGS_FOR),
+        *calls.filter(state__in=talking, at__lt=now - LASTS_FOR),
+    ):
+        move(arrival, ivr.hang_up(arrival.call), nobody_is_there=True)
+
+
+def _result_of(
+    before: ivr.CallState, after: ivr.CallState, arrival: Arrival, *, nobody_is_there: bool
+) -> Result | None:
+    match before, after:
+        case ivr.CallState.RINGING, ivr.CallState.GREETING:
+            return Result.DELIVERED
+        case _, ivr.CallState.MISSED:
+            return Result.NO_ANSWER if nobody_is_there else Result.DECLINED
+        case ivr.CallState.GREETING, ivr.CallState.ENDED:
+            # A call without a code has said all that it has to say.
+            return Result.HUNG_UP if not arrival.text else None
+        case _, ivr.CallState.FRAUD:
+            return Result.FRAUD_REPORTED
+        case _, ivr.CallState.APPROVED:
+            return Result.APPROVED
+        case _, ivr.CallState.MISMATCHED:
+            return Result.MISMATCHED
+        case _:
+            return None
+
+
+def spoken(arrival: Arrival) -> str:
+    """Return what the attendant says at this point of a call."""
+    purpose = Delivery.objects.filter(pk=arrival.delivery_id).values_list("purpose", flat=True).first()
+    outgoing = Outgoing(
+        delivery_id=arrival.delivery_id,
+        way=Way.CALL,
+        number=arrival.number,
+        extension=arrival.extension,
+        code=arrival.code,
+        organisation=arrival.organisation,
+        host=arrival.host,
+        language=arrival.language,
+        match=arrival.match,
+        purpose=purpose or "",
+        words=arrival.text if arrival.way == Way.CALL else "",
+    )
+    return " ".join(_as_read(said) for said in sms.spoken_at(outgoing, arrival.call))
+
+
+def _as_read(said: str) -> str:
+    return f"{said}." if said.isdigit() else said

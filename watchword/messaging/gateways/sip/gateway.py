@@ -1,0 +1,327 @@
+"""Calls by a telephone system: dialled here, led by the attendant, told apart by how they end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from aiosipua import IncomingCall, OutgoingCall, SdpNegotiationError
+
+from watchword.core.policy import Way
+from watchword.messaging.gateway import Condition, DeliveryFailed, Handed, Outgoing, Report, Result
+from watchword.messaging.gateways.sip import rtp_ports
+from watchword.messaging.gateways.sip.call_flow import Conversation
+from watchword.messaging.gateways.sip.config import SipWishes
+from watchword.messaging.gateways.sip.media import Line, NoCommonSound, NoKeys
+from watchword.messaging.gateways.sip.registration import Presence
+from watchword.messaging.voice import tts
+from watchword.messaging.voice.prompts import Prompts, problems_of
+
+logger = logging.getLogger(__name__)
+
+UP_SECONDS = 3.0
+"""How long a call waits for the way to the telephone system that is being made."""
+FREE_SECONDS = 5.0
+"""How long a call waits for another one to end."""
+FIRST_SIGN_SECONDS = 8.0
+"""Where the telephone system took the call and says nothing of ringing yet, it counts as taken after this."""
+CALL_SECONDS = 150.0
+"""No call lasts longer, whatever is pressed."""
+
+TROUBLE_SECONDS = 600.0
+"""So long it is said, and other carriers go first, that calls were refused or could not be spoken in."""
+NO_KEYS = (
+    "calls are answered without telephone events (RFC 4733), so that nobody could press a key; switch them on, or say"
+    ' keys = "info" where the telephone system sends keys by SIP INFO'
+)
+
+# RFC 3261 section 21, RFC 3398 (403: a gateway's word for a call that is rejected), RFC 8197 (607), RFC 8688 (608).
+_BY_STATUS = {
+    403: Result.BLOCKED,
+    404: Result.BAD_NUMBER,
+    408: Result.UNREACHABLE,
+    410: Result.BAD_NUMBER,
+    480: Result.UNREACHABLE,
+    484: Result.BAD_NUMBER,
+    486: Result.BUSY,
+    487: Result.NO_ANSWER,
+    600: Result.BUSY,
+    603: Result.DECLINED,
+    604: Result.BAD_NUMBER,
+    607: Result.DECLINED,
+    608: Result.BLOCKED,
+}
+_USELESS_AGAIN = frozenset({*range(300, 400), 401, 402, 403, 407, 415, 416, 420, 421, 488, 493, 505, 513, 606})
+"""In half a minute the same will be said: what they refuse is how we call, or where."""
+_AFTER_RINGING = {**_BY_STATUS, 403: Result.DECLINED, 408: Result.NO_ANSWER}
+
+
+@dataclass(eq=False)
+class _Ringing:
+    """One call under way."""
+
+    outgoing: Outgoing
+    taken: asyncio.Future[Handed]
+    report: Callable[[Result], None]
+    line: Line
+    sip: OutgoingCall | None = field(default=None, repr=False)
+    hung_up: asyncio.Event = field(default_factory=asyncio.Event)
+    rings: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class SipCarrier:
+    """One telephone system or trunk."""
+
+    ways = frozenset({Way.CALL})
+    asks_what_to_say = False
+
+    def __init__(
+        self, name: str, wishes: SipWishes, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self.name = name
+        self._wishes = wishes
+        self._clock = clock
+        self._prompts = Prompts(wishes.recordings)
+        self._presence = Presence(name, wishes, moved=self._move, pressed=self._press)
+        self._keeper: asyncio.Task[None] | None = None
+        self._report: Callable[[Report], None] = lambda _report: None
+        self._free = asyncio.Semaphore(wishes.calls_at_once)
+        self._calls: dict[str, _Ringing] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._trouble = ""
+        self._call_trouble = ""
+        self._call_trouble_until = 0.0
+
+    @property
+    def condition(self) -> Condition:
+        """Whether calls can be placed, or why not."""
+        if self._trouble:
+            return Condition(is_up=False, words=self._trouble)
+        condition = self._presence.condition
+        if condition.is_up and self._call_trouble and time.monotonic() < self._call_trouble_until:
+            return Condition(is_up=False, words=self._call_trouble)
+        if condition.is_up and len(self._tasks) >= self._wishes.calls_at_once:
+            return Condition(is_up=True, words="every line is in use")
+        return condition
+
+    async def start(self, report: Callable[[Report], None]) -> None:
+        """Open the way to the telephone system, and keep it open."""
+        self._report = report
+        problems = await asyncio.to_thread(problems_of, self._wishes.recordings)
+        if problems:
+            logger.warning("%s: %s", self.name, "; ".join(problems))
+        if not tts.is_available() and self._wishes.recordings is None:
+            self._trouble = problems[0]
+        self._keeper = asyncio.get_running_loop().create_task(self._presence.keep(self._was_hung_up))
+
+    async def stop(self) -> None:
+        """Hang up everything, and go."""
+        for ringing in list(self._calls.values()):
+            if self._presence.agent is not None and ringing.sip is not None:
+                self._presence.agent.give_up(ringing.sip)
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=2)
+        if self._keeper is not None:
+            self._keeper.cancel()
+        await self._presence.close()
+
+    async def send(self, outgoing: Outgoing) -> Handed:
+        """Dial, and return when it rings; how the call goes on comes as reports. Raises DeliveryFailed."""
+        if not self._presence.is_up.is_set():
+            try:
+                await asyncio.wait_for(self._presence.is_up.wait(), UP_SECONDS)
+            except TimeoutError:
+                raise DeliveryFailed(Result.FAILED, permanent=False) from None
+        try:
+            await asyncio.wait_for(self._free.acquire(), FREE_SECONDS)
+        except TimeoutError:
+            raise DeliveryFailed(Result.FAILED, permanent=False, is_full=True) from None
+        loop = asyncio.get_running_loop()
+        taken: asyncio.Future[Handed] = loop.create_future()
+        # Whoever asked may have gone: then nobody looks at what went wrong.
+        taken.add_done_callback(lambda future: future.exception())
+        task = loop.create_task(self._lead(outgoing, taken))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _task: self._free.release())
+        return await asyncio.shield(taken)
+
+    async def _lead(self, outgoing: Outgoing, taken: asyncio.Future[Handed]) -> None:
+        wishes = self._wishes
+        pair = rtp_ports.reserve(self._presence.local_host, wishes.first_rtp_port, wishes.last_rtp_port)
+        if pair is None:
+            taken.set_exception(DeliveryFailed(Result.FAILED, permanent=False, is_full=True))
+            return
+        line = Line(self._presence.told_host, pair)
+        ringing = _Ringing(outgoing, taken, lambda result: self._tell(ringing, result), line)
+        try:
+            await self._call(ringing)
+        except asyncio.CancelledError:
+            # We stop: what was not answered goes back into the queue, what was is over.
+            self._settle(ringing, Result.FAILED, permanent=False)
+            raise
+        except Exception as error:  # noqa: BLE001  (one call must not take others with it, nor vanish)
+            logger.error("delivery %s: the call ended with %s", outgoing.delivery_id, type(error).__name__)
+            self._settle(ringing, Result.FAILED, permanent=False)
+        finally:
+            if ringing.sip is not None:
+                self._calls.pop(ringing.sip.call_id, None)
+                if self._presence.agent is not None:
+                    self._presence.agent.give_up(ringing.sip)
+            await line.close()
+
+    async def _call(self, ringing: _Ringing) -> None:
+        agent, wishes = self._presence.agent, self._wishes
+        assert agent is not None
+        conversation = Conversation(ringing.outgoing, ringing.line, self._prompts, ringing.report)
+        preparing = asyncio.create_task(conversation.prepare())
+        try:
+            number = wishes.dial.replace("{digits}", ringing.outgoing.number.removeprefix("+"))
+            caller = wishes.caller_id or wishes.user
+            sip = agent.dial(f"sip:{caller}@{wishes.realm}", f"sip:{number}@{wishes.realm}", ringing.line.offer())
+            ringing.sip = sip
+            self._calls[sip.call_id] = ringing
+            sip.on_ringing = lambda _call: self._rings(ringing)
+            if not await self._is_answered(ringing, sip):
+                return
+            try:
+                # First of all: the telephone system may move the sound in the next moment.
+                await ringing.line.open(sip.sdp_answer, wishes.keys)
+                self._note_call_trouble("")
+                self._rings(ringing)
+                # The synthesiser must not take the time of sound that flows already.
+                await preparing
+                ringing.line.start()
+                await self._talk(ringing, conversation)
+            except (NoCommonSound, tts.NoSpeech) as trouble:
+                logger.warning("%s: %s", self.name, trouble)
+                if isinstance(trouble, NoKeys):
+                    self._note_call_trouble(NO_KEYS)
+                # Where it was answered without ringing, another carrier may still have this call.
+                self._settle(ringing, Result.FAILED, permanent=False, is_useless_again=True)
+        finally:
+            preparing.cancel()
+            with suppress(asyncio.CancelledError, tts.NoSpeech):
+                await preparing
+
+    async def _is_answered(self, ringing: _Ringing, sip: OutgoingCall) -> bool:
+        """Wait until somebody picks up; otherwise say why nobody did, and return False."""
+        agent = self._presence.agent
+        assert agent is not None
+        loop = asyncio.get_running_loop()
+        answered: asyncio.Future[int] = loop.create_future()
+
+        def say(status: int) -> None:
+            if not answered.done():
+                answered.set_result(status)
+
+        sip.on_answer = lambda _call: say(200)
+        sip.on_rejected = lambda _call, status, _reason: say(status)
+        sign = loop.call_later(FIRST_SIGN_SECONDS, self._note_sign, ringing, sip, say)
+        try:
+            status = await asyncio.wait_for(answered, self._rings_for(ringing.outgoing))
+        except TimeoutError:
+            agent.give_up(sip)
+            self._settle(ringing, Result.NO_ANSWER, permanent=True)
+            return False
+        finally:
+            sign.cancel()
+        if status == 200:
+            return True
+        # By the number an operator finds out why calls fail; the words beside it may hold whom we called.
+        logger.info("%s: the call of delivery %s ended with SIP %d", self.name, ringing.outgoing.delivery_id, status)
+        if status in {401, 407}:
+            self._note_call_trouble(agent.refusal)
+            self._presence.note_refused()
+        result = (_AFTER_RINGING if ringing.rings.is_set() else _BY_STATUS).get(status)
+        # Whom one telephone system may not call, another one may.
+        is_permanent = result not in {None, Result.BLOCKED}
+        self._settle(
+            ringing,
+            result or Result.FAILED,
+            permanent=is_permanent,
+            maybe_taken=status == 0,
+            is_useless_again=status in _USELESS_AGAIN,
+            retry_after_seconds=agent.retry_after(sip),
+        )
+        return False
+
+    def _note_call_trouble(self, words: str) -> None:
+        """Say what is wrong with calls though the telephone system is there, until one goes well."""
+        self._call_trouble, self._call_trouble_until = words, time.monotonic() + TROUBLE_SECONDS
+
+    def _rings_for(self, outgoing: Outgoing) -> float:
+        if outgoing.not_after is None:
+            return self._wishes.ring_seconds
+        left = (outgoing.not_after - self._clock()).total_seconds()
+        return max(min(self._wishes.ring_seconds, left), 1)
+
+    def _note_sign(self, ringing: _Ringing, sip: OutgoingCall, say: Callable[[int], None]) -> None:
+        agent = self._presence.agent
+        if agent is not None and agent.was_heard(sip):
+            self._take(ringing)
+        else:
+            say(0)
+
+    async def _talk(self, ringing: _Ringing, conversation: Conversation) -> None:
+        talking = asyncio.create_task(conversation.lead())
+        ended = asyncio.create_task(ringing.hung_up.wait())
+        try:
+            done, _ = await asyncio.wait({talking, ended}, timeout=CALL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            if talking in done:
+                talking.result()
+            elif ended in done:
+                conversation.was_hung_up()
+        finally:
+            for task in (talking, ended):
+                task.cancel()
+            await asyncio.gather(talking, ended, return_exceptions=True)
+
+    def _rings(self, ringing: _Ringing) -> None:
+        ringing.rings.set()
+        self._take(ringing)
+
+    def _take(self, ringing: _Ringing) -> None:
+        if not ringing.taken.done():
+            ringing.taken.set_result(Handed(_reference(ringing)))
+
+    def _settle(self, ringing: _Ringing, result: Result, **why: Any) -> None:
+        """Say how a call ended that nobody answered: to the courier while it waits, as a report afterwards."""
+        if ringing.taken.done():
+            ringing.report(result)
+        else:
+            ringing.taken.set_exception(DeliveryFailed(result, **why))
+
+    def _tell(self, ringing: _Ringing, result: Result) -> None:
+        self._report(Report(self.name, _reference(ringing), result, ringing.outgoing.delivery_id))
+
+    def _was_hung_up(self, call_id: str) -> None:
+        if (ringing := self._calls.get(call_id)) is not None:
+            ringing.hung_up.set()
+
+    def _press(self, call_id: str, key: str) -> None:
+        if (ringing := self._calls.get(call_id)) is not None:
+            ringing.line.press(key, "info")
+
+    def _move(self, call: IncomingCall) -> None:
+        """The telephone system moves the sound of a call, or only asks whether we are still there."""
+        ringing = self._calls.get(call.call_id)
+        if ringing is None:
+            call.reject(481)
+            return
+        try:
+            call.accept(ringing.line.move(call.sdp_offer))
+        except SdpNegotiationError:
+            call.reject(488)
+
+
+def _reference(ringing: _Ringing) -> str:
+    return ringing.sip.call_id if ringing.sip is not None else ""

@@ -1,0 +1,278 @@
+"""Keeps the way to one telephone system open: finds it, registers there if it wants that, asks whether it is there."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import socket
+from collections.abc import Callable
+
+from aiosipua import IncomingCall, Registration, SipDigestAuth, SipRequest, SipResponse, SipUAS
+from aiosipua.dialog import create_dialog_from_request, dialog_matches, remote_cseq_valid
+from aiosipua.transport import MessageCallback
+from aiosipua.utils import format_addr
+
+from watchword.messaging.gateway import Condition
+from watchword.messaging.gateways.sip import info_dtmf
+from watchword.messaging.gateways.sip.config import Keepalive, SipWishes
+from watchword.messaging.gateways.sip.transactions import Wire
+from watchword.messaging.gateways.sip.user_agent import Agent
+
+logger = logging.getLogger(__name__)
+
+REGISTERED_FOR = 300
+ASK_EVERY_SECONDS = 20.0
+ANSWER_SECONDS = 4.0
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 30.0
+LOOKED_FOR_EVERY_SECONDS = 300.0
+"""So often the address of a telephone system that is never asked anything is looked up again."""
+_REFUSES_US = frozenset({401, 403, 407})
+
+
+class Presence:
+    """One telephone system and how we stand with it."""
+
+    def __init__(
+        self,
+        name: str,
+        wishes: SipWishes,
+        *,
+        moved: Callable[[IncomingCall], None],
+        pressed: Callable[[str, str], None] = lambda _call_id, _key: None,
+    ) -> None:
+        """``moved`` is told when the telephone system wants the sound of a call elsewhere (re-INVITE).
+
+        ``pressed`` is told of keys that come by SIP INFO, with the Call-ID.
+        """
+        self._name = name
+        self._wishes = wishes
+        self._moved = moved
+        self._pressed = pressed
+        self._server: SipUAS | None = None
+        self._registration: Registration | None = None
+        self._ended: Callable[[str], None] = lambda _call_id: None
+        self._peers: frozenset[str] = frozenset()
+        self.agent: Agent | None = None
+        self.local_host = ""
+        self.condition = Condition(is_up=False, words="connecting")
+        self._refused = asyncio.Event()
+        self.is_up = asyncio.Event()
+        self.is_down = asyncio.Event()
+        self.is_down.set()
+
+    @property
+    def auth(self) -> SipDigestAuth | None:
+        """What proves who we are, where the telephone system wants proof."""
+        wishes = self._wishes
+        return SipDigestAuth(wishes.auth_user or wishes.user, wishes.password) if wishes.password else None
+
+    @property
+    def told_host(self) -> str:
+        """Our own address as the telephone system is told it: behind NAT it is another one than ours here."""
+        seen = self.agent.seen_as if self.agent is not None else None
+        return self._wishes.public_host or (seen[0] if seen is not None else "") or self.local_host
+
+    async def keep(self, ended: Callable[[str], None]) -> None:
+        """Come up, and again whenever the way is lost; ``ended`` is told of calls (Call-ID) that they hang up."""
+        self._ended = ended
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                await self._open()
+                await self._register()
+                if self._tells_another_address():
+                    await self._register()
+                self._note(Condition(is_up=True))
+                pause = FIRST_PAUSE_SECONDS
+                await self._watch()
+            except (OSError, UnicodeError) as error:
+                self._note(Condition(is_up=False, words=str(error) if isinstance(error, _Trouble) else "no connection"))
+            await asyncio.sleep(pause * (0.5 + random.random()))  # noqa: S311  (many nodes, one telephone system)
+            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+    async def close(self) -> None:
+        """Tell the telephone system that we go, and close."""
+        self.is_up.clear()
+        if self._registration is not None and self.agent is not None:
+            self._registration.unregister()
+        if self._server is not None:
+            await self._server.stop()
+
+    def note_refused(self) -> None:
+        """The telephone system did not take our word in a call: nobody can be called until it answers again."""
+        assert self.agent is not None
+        self._note(Condition(is_up=False, words=self.agent.refusal))
+        self._refused.set()
+
+    def _note(self, condition: Condition) -> None:
+        if condition != self.condition:
+            log = logger.info if condition.is_up else logger.warning
+            log("%s: %s", self._name, condition.words or "up")
+        self.condition = condition
+        for event, is_so in ((self.is_up, condition.is_up), (self.is_down, not condition.is_up)):
+            if is_so:
+                event.set()
+            else:
+                event.clear()
+
+    async def _open(self) -> None:
+        """Find the telephone system; it may have another address than last time, and we as well."""
+        wishes = self._wishes
+        try:
+            found = await asyncio.get_running_loop().getaddrinfo(wishes.host, wishes.port, type=socket.SOCK_DGRAM)
+            peers = [str(entry[4][0]) for entry in found]
+            local_host = wishes.local_host or _local_host(peers[0], wishes.port)
+        except OSError:
+            if self.agent is None:
+                raise
+            # The addresses of last time may do.
+            return
+        if self.agent is not None:
+            is_as_before = (self._peers, self.local_host) == (frozenset(peers), local_host)
+            if is_as_before or not self.agent.is_idle:
+                return
+            await self._leave()
+        wire = Wire((local_host, wishes.local_port or _free_port(local_host)), frozenset(peers))
+        agent = Agent(wire, (peers[0], wishes.port), identity=f"sip:{wishes.user}@{wishes.realm}", auth=self.auth)
+        if wishes.public_host:
+            agent.advertised_addr = wishes.public_host, wire.local_addr[1]
+        server = SipUAS(wire, uac=agent, user_agent="Watchword", advertised_addr=agent.advertised_addr)
+        server.on_reinvite = self._moved
+        server.on_bye = lambda call, _request: self._ended(call.call_id)
+        await server.start()
+        wire.listen_first(self._listening(wire, agent))
+        self._peers, self.local_host = frozenset(peers), local_host
+        self._server, self.agent = server, agent
+
+    async def _leave(self) -> None:
+        if self._server is not None:
+            await self._server.stop()
+        self._server = self.agent = self._registration = None
+
+    def _tells_another_address(self) -> bool:
+        """Take over how the telephone system sees us, where something in between translates addresses (RFC 3581)."""
+        assert self.agent is not None
+        assert self._server is not None
+        seen = self.agent.seen_as
+        local_port = self.agent.transport.local_addr[1]
+        # Who names a port has it forwarded.
+        port = seen[1] if seen is not None and not self._wishes.local_port else local_port
+        told = self.told_host, port
+        if told == (self.agent.advertised_addr or self.agent.transport.local_addr):
+            return False
+        logger.info("%s: the telephone system is told another address than our own", self._name)
+        self.agent.advertised_addr = self._server.advertised_addr = told
+        if self._registration is not None:
+            self._registration.contact_uri = f"sip:{self._wishes.user}@{format_addr(*told)}"
+        return True
+
+    async def _register(self) -> None:
+        if not self._wishes.register:
+            if self._wishes.keepalive is Keepalive.OPTIONS:
+                await self._ask()
+            return
+        assert self.agent is not None
+        if self._registration is None:
+            self._registration = Registration(
+                self.agent,
+                f"sip:{self._wishes.user}@{self._wishes.realm}",
+                self.agent.address,
+                expires=REGISTERED_FOR,
+                registrar_uri=f"sip:{self._wishes.realm}",
+                user_agent="Watchword",
+            )
+        said: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def say(status: int) -> None:
+            if not said.done():
+                said.set_result(status)
+
+        self._registration.on_registered = lambda _one: say(200)
+        self._registration.on_failed = lambda _one, status, _reason: say(status)
+        self._registration.register()
+        try:
+            status = await asyncio.wait_for(said, ANSWER_SECONDS)
+        except TimeoutError:
+            raise _Trouble("the telephone system does not answer") from None
+        if status in _REFUSES_US:
+            raise _Trouble(self.agent.refusal)
+        if status != 200:
+            raise _Trouble(f"the telephone system refuses to register us ({status})")
+
+    async def _watch(self) -> None:
+        lost = self._refused
+        lost.clear()
+        if self._registration is not None:
+            self._registration.on_failed = lambda *_why: lost.set()
+            self._registration.on_expired = lambda _one: lost.set()
+        asks = self._wishes.keepalive is Keepalive.OPTIONS
+        while True:
+            try:
+                await asyncio.wait_for(lost.wait(), ASK_EVERY_SECONDS if asks else LOOKED_FOR_EVERY_SECONDS)
+            except TimeoutError:
+                if not asks:
+                    return
+                await self._ask()
+                if self._tells_another_address():
+                    # What translates addresses began anew: it is told the new one at once.
+                    return
+            else:
+                raise _Trouble(self.condition.words or "the telephone system has forgotten us")
+
+    async def _ask(self) -> None:
+        """Any answer shows that somebody is there; what it says does not matter (RFC 3261 section 11)."""
+        assert self.agent is not None
+        if await self.agent.ask("OPTIONS", seconds=ANSWER_SECONDS) is None:
+            raise _Trouble('the telephone system does not answer; if it only ignores OPTIONS, say keepalive = "none"')
+
+    def _listening(self, wire: Wire, agent: Agent) -> MessageCallback:
+        """Nobody calls us. The library would keep each call that is declined until an ACK comes, or for ever."""
+        inner = wire.on_message
+        assert inner is not None
+
+        def take(message: SipRequest | SipResponse, address: tuple[str, int]) -> None:
+            method = message.method.upper() if isinstance(message, SipRequest) else ""
+            if isinstance(message, SipRequest) and method == "INVITE" and agent.get_call(message.call_id or "") is None:
+                wire.send_reply(create_dialog_from_request(message).create_response(message, 603))
+            elif isinstance(message, SipRequest) and method == "INFO":
+                self._take_info(wire, agent, message)
+            else:
+                inner(message, address)
+
+        return take
+
+    def _take_info(self, wire: Wire, agent: Agent, info: SipRequest) -> None:
+        """Hear a key that comes by SIP INFO; the library knows of none."""
+        call = agent.get_call(info.call_id or "")
+        if call is None or not dialog_matches(call.dialog, info):
+            wire.send_reply(create_dialog_from_request(info).create_response(info, 481))
+            return
+        if not remote_cseq_valid(call.dialog, info):
+            wire.send_reply(call.dialog.create_response(info, 500))
+            return
+        key = info_dtmf.key_of(info.content_type or "", info.text)
+        response = call.dialog.create_response(info, 200 if key is not None else 415)
+        if key is None:
+            response.headers.set_single("Accept", ", ".join(info_dtmf.KINDS))
+        wire.send_reply(response)
+        if key:
+            self._pressed(call.call_id, key)
+
+
+class _Trouble(OSError):
+    """What an administrator reads about the telephone system."""
+
+
+def _local_host(peer: str, port: int) -> str:
+    """Return our address as a peer sees it; nothing is sent for that."""
+    with socket.socket(socket.AF_INET6 if ":" in peer else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect((peer, port))
+        return str(probe.getsockname()[0])
+
+
+def _free_port(host: str) -> int:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,249 @@
+"""Texts by an SMSC: one transceiver bind that is kept open, a window of submissions, receipts as they come."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import random
+import ssl
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from watchword.core.policy import Way
+from watchword.messaging.content import sms
+from watchword.messaging.gateway import Condition, DeliveryFailed, Handed, Outgoing, Report, Result
+from watchword.messaging.gateways.smpp import pdu
+from watchword.messaging.gateways.smpp.config import SmppWishes
+from watchword.messaging.gateways.smpp.encoding import Segment, e164_of, receipt_of, segments_of, validity
+from watchword.messaging.gateways.smpp.error_codes import bind_words, submission_words
+from watchword.messaging.gateways.smpp.pdu import Command, Delivered, Status, Submission
+from watchword.messaging.gateways.smpp.session import BindRefusedError, ConnectionLostError, Session
+
+logger = logging.getLogger(__name__)
+
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 30.0
+CONNECT_SECONDS = 10.0
+BOUND_SECONDS = 3.0
+"""How long a message waits for a bind that is being made."""
+ANSWER_SECONDS = 5.0
+UNANSWERED_UNTIL_DEAD = 3
+"""So many submissions in a row without an answer, and the link is made anew whatever the system says of it."""
+QUIET_SECONDS = 60.0
+"""After so long a silence one of them is enough: firewalls forget links on which nothing goes."""
+FIRST_HOLD_SECONDS = 0.25
+LONGEST_HOLD_SECONDS = 4.0
+FULL_SECONDS = 8.0
+"""How long one text waits for a carrier that asks us to slow down, before another carrier is asked."""
+
+_SLOW_DOWN = frozenset({Status.QUEUE_FULL, Status.THROTTLED})
+"""It works, and can't take more just now."""
+
+
+class SmppCarrier:
+    """One SMSC."""
+
+    ways = frozenset({Way.TEXT})
+    asks_what_to_say = False
+
+    def __init__(
+        self, name: str, wishes: SmppWishes, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self.name = name
+        self._wishes = wishes
+        self._clock = clock
+        self._smsc: Session | None = None
+        self._bound = asyncio.Event()
+        self._window = asyncio.Semaphore(wishes.window_size)
+        self._condition = Condition(is_up=False, words="connecting")
+        self._report: Callable[[Report], None] = lambda _report: None
+        self._keeper: asyncio.Task[None] | None = None
+        self._references = itertools.count(random.randrange(256))  # noqa: S311  (a mark, not a secret)
+        self._unanswered = 0
+        self._heard_at = 0.0
+        self._dead = asyncio.Event()
+        self._is_leaving = False
+        self._hold_seconds = 0.0
+        self._held_until = 0.0
+
+    @property
+    def condition(self) -> Condition:
+        """Whether we are bound, or why not."""
+        return self._condition
+
+    async def start(self, report: Callable[[Report], None]) -> None:
+        """Bind, and bind again whenever the link is lost."""
+        self._report = report
+        self._keeper = asyncio.get_running_loop().create_task(self._keep())
+
+    async def stop(self) -> None:
+        """Unbind."""
+        self._is_leaving = True
+        smsc, self._smsc = self._smsc, None
+        if smsc is not None:
+            try:
+                await asyncio.wait_for(smsc.unbind(), 1)
+            except (TimeoutError, ConnectionLostError):
+                logger.info("%s did not answer the unbind", self.name)
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+        self._condition = Condition(is_up=False, words="stopped")
+
+    async def send(self, outgoing: Outgoing) -> Handed:
+        """Submit a text and wait until the SMSC has accepted it; raises DeliveryFailed."""
+        if not self._bound.is_set():
+            try:
+                await asyncio.wait_for(self._bound.wait(), BOUND_SECONDS)
+            except TimeoutError:
+                raise DeliveryFailed(Result.FAILED, permanent=False) from None
+        segments = segments_of(sms.text_of(outgoing), self._wishes.alphabet, reference=next(self._references))
+        try:
+            await asyncio.wait_for(self._window.acquire(), FULL_SECONDS)
+        except TimeoutError:
+            # Nothing was said to it yet: another carrier may have this one.
+            raise DeliveryFailed(Result.FAILED, permanent=False, is_full=True) from None
+        try:
+            references = [await self._submit(outgoing, segment) for segment in segments]
+        finally:
+            self._window.release()
+        return Handed(references[0])
+
+    async def _submit(self, outgoing: Outgoing, segment: Segment) -> str:
+        """Submit one segment, slower where the SMSC asks for that."""
+        clock = asyncio.get_running_loop().time
+        give_up_at = clock() + FULL_SECONDS
+        while True:
+            while (left := self._held_until - clock()) > 0:  # noqa: ASYNC110  (another may hold it longer meanwhile)
+                await asyncio.sleep(left)
+            status, body = await self._ask(outgoing, segment)
+            if status == Status.OK:
+                self._hold_seconds = 0.0
+                self._say("")
+                return pdu.message_id_of(body)
+            if status == Status.INVALID_DESTINATION:
+                raise DeliveryFailed(Result.BAD_NUMBER, permanent=True)
+            if status not in _SLOW_DOWN:
+                # Only an operator cures most of these, so they read it where they look for why nothing arrives.
+                self._say(submission_words(status, self._wishes))
+                logger.warning("%s refused a submission with status %#010x", self.name, status)
+                raise DeliveryFailed(Result.FAILED, permanent=False, is_useless_again=True)
+            self._hold(clock())
+            if self._held_until > give_up_at:
+                raise DeliveryFailed(Result.FAILED, permanent=False, is_full=True)
+
+    def _say(self, words: str) -> None:
+        """Note what is wrong with a link that is up."""
+        if self._condition.is_up and self._condition.words != words:
+            self._condition = Condition(is_up=True, words=words)
+
+    def _hold(self, now: float) -> None:
+        """Let all submissions wait for a moment, for longer each time; those that were under way count as one."""
+        if now >= self._held_until:
+            self._hold_seconds = min(max(self._hold_seconds * 2, FIRST_HOLD_SECONDS), LONGEST_HOLD_SECONDS)
+            self._held_until = now + self._hold_seconds
+            logger.info("%s asks us to slow down: nothing for %.2f seconds", self.name, self._hold_seconds)
+
+    async def _ask(self, outgoing: Outgoing, segment: Segment) -> tuple[int, bytes]:
+        """Submit one segment and return status and body of the answer; raises DeliveryFailed."""
+        smsc = self._smsc
+        if smsc is None:
+            raise DeliveryFailed(Result.FAILED, permanent=False)
+        submission = Submission(
+            source=self._wishes.source,
+            destination=outgoing.number.removeprefix("+"),
+            short_message=segment.octets,
+            esm_class=segment.esm_class,
+            data_coding=segment.data_coding,
+            validity_period=validity(outgoing.not_after, self._clock(), self._wishes.validity),
+        )
+        try:
+            answer = await asyncio.wait_for(smsc.ask(Command.SUBMIT_SM, submission.body()), ANSWER_SECONDS)
+        except TimeoutError:
+            self._unanswered += 1
+            silence = asyncio.get_running_loop().time() - self._heard_at
+            if self._unanswered >= UNANSWERED_UNTIL_DEAD or silence > QUIET_SECONDS:
+                self._dead.set()
+            raise DeliveryFailed(Result.FAILED, permanent=False, maybe_taken=True) from None
+        except ConnectionLostError as lost:
+            logger.info("%s: the connection was lost before a submission was answered", self.name)
+            raise DeliveryFailed(Result.FAILED, permanent=False, maybe_taken=lost.was_sent) from None
+        self._unanswered = 0
+        self._heard_at = asyncio.get_running_loop().time()
+        return answer
+
+    async def _keep(self) -> None:
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                smsc = await self._bind()
+            except (BindRefusedError, ConnectionLostError, OSError, UnicodeError) as error:
+                self._note_down(error)
+            else:
+                try:
+                    self._smsc = smsc
+                    self._unanswered = 0
+                    self._heard_at = asyncio.get_running_loop().time()
+                    self._dead.clear()
+                    self._condition = Condition(is_up=True)
+                    self._bound.set()
+                    logger.info("%s is bound", self.name)
+                    pause = FIRST_PAUSE_SECONDS
+                    await self._until_gone(smsc)
+                finally:
+                    self._smsc = None
+                    self._bound.clear()
+                    await smsc.close()
+                if self._is_leaving:
+                    return
+                self._condition = Condition(is_up=False, words="the connection was lost")
+                logger.warning("%s: the connection was lost", self.name)
+            # Many nodes that lost the same carrier must not all come back in the same moment.
+            await asyncio.sleep(pause * (0.5 + random.random()))  # noqa: S311  (nothing secret)
+            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+    async def _bind(self) -> Session:
+        wishes = self._wishes
+        # Read anew each time: an authority may have been added since.
+        tls = ssl.create_default_context(cafile=wishes.ca_file) if wishes.tls else None
+        return await Session.open(
+            (wishes.host, wishes.port),
+            tls=tls,
+            bind=pdu.bind_body(wishes.system_id, wishes.password, wishes.system_type),
+            deliver=self._take,
+            seconds=CONNECT_SECONDS,
+        )
+
+    def _note_down(self, error: Exception) -> None:
+        words = bind_words(error)
+        if self._condition.words != words:
+            logger.warning("%s: %s (%s)", self.name, words, type(error).__name__)
+        self._condition = Condition(is_up=False, words=words)
+
+    async def _until_gone(self, smsc: Session) -> None:
+        """Wait until the link is gone, or nothing is answered on it any more."""
+        waits = [asyncio.ensure_future(event.wait()) for event in (smsc.closed, self._dead)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            if self._dead.is_set():
+                logger.warning("%s answers nothing any more", self.name)
+        finally:
+            for waiting in waits:
+                waiting.cancel()
+
+    def _take(self, delivered: Delivered) -> None:
+        receipt = receipt_of(delivered)
+        if receipt is not None:
+            reference, *others = receipt.ids
+            self._report(
+                Report(
+                    self.name,
+                    reference,
+                    receipt.result,
+                    other_references=tuple(others),
+                    number=e164_of(delivered.source),
+                    is_certain=receipt.is_marked,
+                    is_spelled_freely=True,
+                )
+            )

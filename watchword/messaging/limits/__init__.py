@@ -1,0 +1,1 @@
+"""How much may be sent: rate limits, counters, SMS-pumping detection."""

@@ -1,0 +1,311 @@
+"""Counts what the guard judges by, writes down what it let out and what it did not."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+from django.db.models import Count
+
+from watchword.core.policy import Limits, Way
+from watchword.directory.models import Organisation, User
+from watchword.messaging.gateway import Result
+from watchword.messaging.limits import daily_totals, number_types, pumping, rules
+from watchword.messaging.limits.rules import DAY, HOUR, Asked, Budget, Free, NotBefore, Rule
+from watchword.messaging.models import Delivery, Refusal, SharedNumber
+
+__all__ = ["Free", "NotBefore", "Rule", "Telephone", "budget_of", "may_send", "may_warn", "telephone_of"]
+
+REFUSALS_EACH_HOUR = 30
+"""Explained to the administrator for each person; the tally counts them all."""
+_NUMBER = "delivery.number"
+CODES = ("sign_in", "confirm", "register", "recover")
+"""Purposes of deliveries that carry a code; the others are warnings and tests."""
+_OF_NUMBER = frozenset({Rule.NUMBER_DAY, Rule.NUMBER_PEOPLE})
+MOST_UNTYPED = 1_000
+PROVEN_LOOKED_AT = 200
+"""Of the newest codes that were typed in a block: a block that is all a company's costs no more than another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Telephone:
+    """One number as deliveries remember it."""
+
+    number_keys: tuple[bytes, ...]
+    """Keyed hashes, the newest key's first: what is written, and by which older deliveries are found."""
+    range_keys: tuple[bytes, ...]
+    country: str
+    kind: number_types.Kind
+    ends: str
+    is_extension: bool = False
+    """Whether it is a desk behind a switchboard: its neighbours are then that number's other extensions."""
+
+    @property
+    def number_key(self) -> bytes:
+        """What is written of the number."""
+        return self.number_keys[0]
+
+    def row(self) -> dict[str, Any]:
+        """Return the columns of a delivery that say where it went."""
+        return {
+            "number_key": self.number_keys[0],
+            "range_key": self.range_keys[0],
+            "country": self.country,
+            "ends": self.ends,
+        }
+
+
+def telephone_of(e164: str, extension: str = "") -> Telephone:
+    """Return what is remembered of a number with its extension: keyed hashes and its country, never the number."""
+    seen = number_types.look_at(e164)
+    number = number_types.counted_as(e164)
+    is_extension = number_types.line_of(e164, extension) != number
+    block = f"{number};ext" if is_extension else number_types.block_of(number)
+    return Telephone(
+        number_keys=number_keys(e164, extension),
+        range_keys=settings.WATCHWORD_KEY_RING.macs("delivery.range", block.encode()),
+        country=seen.country,
+        kind=seen.kind,
+        ends=e164[-2:],
+        is_extension=is_extension,
+    )
+
+
+def number_keys(e164: str, extension: str = "") -> tuple[bytes, ...]:
+    """Return the keyed hashes under which deliveries to a telephone can be found, the newest key's first."""
+    return settings.WATCHWORD_KEY_RING.macs(_NUMBER, number_types.line_of(e164, extension).encode())
+
+
+def budget_of(organisation: Organisation) -> Budget:
+    """Return what an organisation may spend, by its wishes and its size."""
+    return _budget(organisation, people=_people(organisation).count())
+
+
+def may_send(
+    user: User, telephone: Telephone, way: Way, *, sends_in_attempt: int, is_new: bool, now: datetime
+) -> Free | NotBefore:
+    """Judge one more code to one number and count it if it may leave. The caller holds the lock on the person's row.
+
+    ``is_new``: nobody has proven yet that this number is theirs.
+    """
+    _take_turns(user, telephone, is_new=is_new)
+    asked = _count(user, telephone, way, sends_in_attempt=sends_in_attempt, is_new=is_new, now=now)
+    return _decide(user, telephone, way, asked, rules.judge)
+
+
+def may_warn(user: User, telephone: Telephone, *, now: datetime) -> Free | NotBefore:
+    """Judge one text without a code, and count it if it may leave. Call it in a transaction."""
+    _take_turns(user, telephone, is_new=False)
+    asked = _count(user, telephone, Way.TEXT, sends_in_attempt=0, is_new=False, now=now)
+    return _decide(user, telephone, Way.TEXT, asked, rules.judge_warning)
+
+
+def _take_turns(user: User, telephone: Telephone, *, is_new: bool) -> None:
+    """Let messages that share a limit be judged one after the other, on all nodes, until each has been written down.
+
+    The person's row, which the caller has locked, is not enough: a number and its neighbours are counted over all
+    people and organisations, a day's money over all of one. Always in this order, so that nobody waits for each other.
+    SQLite writes one transaction at a time anyway (BEGIN IMMEDIATE).
+    """
+    if connection.vendor != "postgresql":
+        return
+    # The oldest key is the one that all nodes know while a new one is handed out.
+    shared = [telephone.number_keys[-1]]
+    if is_new or telephone.is_extension:
+        shared.append(telephone.range_keys[-1])
+    shared.append(settings.WATCHWORD_KEY_RING.macs("delivery.organisation", str(user.organisation_id).encode())[-1])
+    with connection.cursor() as cursor:
+        for key in shared:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [int.from_bytes(key[:8], signed=True)])
+
+
+def _decide(
+    user: User,
+    telephone: Telephone,
+    way: Way,
+    asked: Asked,
+    judge: Callable[[Asked, Limits, Budget], Free | NotBefore],
+) -> Free | NotBefore:
+    organisation, now = user.organisation, asked.now
+    limits = organisation.policy.limits
+    verdict = _judge(organisation, asked, limits, judge)
+    if isinstance(verdict, NotBefore) and verdict.rule in _OF_NUMBER:
+        named = _limits_at(organisation, telephone, limits)
+        if named is not None:
+            verdict = _judge(organisation, asked, named, judge)
+    is_new = asked.is_new
+    if isinstance(verdict, Free):
+        daily_totals.add(organisation.pk, now, telephone.country, way, is_new=is_new, asked=1)
+    elif verdict.rule not in {Rule.ATTEMPT, Rule.PAUSE}:
+        note_refusal(user, telephone, way, verdict, is_new=is_new, now=now)
+    return verdict
+
+
+def _judge(
+    organisation: Organisation, asked: Asked, limits: Limits, judge: Callable[[Asked, Limits, Budget], Free | NotBefore]
+) -> Free | NotBefore:
+    # Counting people costs milliseconds in a large organisation: they are counted when it turns on them.
+    verdict = judge(asked, limits, _budget(organisation, people=0))
+    if isinstance(verdict, NotBefore) and verdict.rule.grows_with_people:
+        verdict = judge(asked, limits, _budget(organisation, people=_enough_people(organisation, asked)))
+    return verdict
+
+
+def _limits_at(organisation: Organisation, telephone: Telephone, limits: Limits) -> Limits | None:
+    """Return the limits of a telephone that an administrator named as shared; None for any other one."""
+    for row in SharedNumber.objects.filter(organisation=organisation).exclude(number=b"").order_by("pk"):
+        if telephone.number_key in number_keys(row.number):
+            return dataclasses.replace(
+                limits,
+                people_each_number_and_day=max(limits.people_each_number_and_day, row.people_each_day),
+                sends_each_number_and_day=max(limits.sends_each_number_and_day, row.codes_each_day),
+            )
+    return None
+
+
+def _budget(organisation: Organisation, *, people: int) -> Budget:
+    return Budget.of(
+        region=organisation.region,
+        people=people,
+        countries=list(organisation.phone_countries),
+        wishes=organisation.phone_budget,
+        price_micros=price_at_home(organisation),
+    )
+
+
+def _people(organisation: Organisation) -> Any:
+    return User.objects.filter(organisation=organisation, deleted_at=None).order_by()
+
+
+def _enough_people(organisation: Organisation, asked: Asked) -> int:
+    """Return how many people there are, or a number of them with which no limit is reached that grows with them."""
+    by_all = (asked.organisation_today - rules.ORGANISATION_BASE) // rules.ORGANISATION_EACH
+    by_new = max(asked.new_today, asked.new_in_country_today) - rules.NEW_BASE
+    by_range = len(asked.unproven_in_range)
+    # Registrations have half of a day's money.
+    spent, price = asked.cost_micros_today + asked.price_micros, price_at_home(organisation)
+    by_cost = (2 * spent // price + 1 - rules.COST_BASE) // rules.COST_EACH + 1 if price else 0
+    return int(_people(organisation)[: max(by_all, by_new, by_range, by_cost, 0) + 1].count())
+
+
+def note_refusal(
+    user: User, telephone: Telephone, way: Way, verdict: NotBefore, *, is_new: bool, now: datetime
+) -> None:
+    """Count that a message did not leave, and write down which rule decided, for the administrator.
+
+    Somebody who goes on asking all the same fills neither the database nor the administrator's page.
+    """
+    daily_totals.add(user.organisation_id, now, telephone.country, way, is_new=is_new, refused=1)
+    if Refusal.objects.filter(user=user, at__gt=now - HOUR).count() >= REFUSALS_EACH_HOUR:
+        return
+    Refusal.objects.create(
+        organisation_id=user.organisation_id,
+        user=user,
+        at=now,
+        way=way,
+        country=telephone.country,
+        ends=telephone.ends,
+        rule=verdict.rule,
+        details=dict(verdict.details),
+    )
+
+
+def _count(user: User, telephone: Telephone, way: Way, *, sends_in_attempt: int, is_new: bool, now: datetime) -> Asked:
+    if is_new:
+        pumping.tell_of_untyped(user, now)
+    day = Delivery.objects.filter(created_at__gt=now - DAY).order_by("-created_at")
+    # Neither the tests of an administrator nor warnings use up the codes that let people in.
+    sent = list(day.filter(user=user).values_list("created_at", "number_key", "purpose", "result"))
+    mine = [row for row in sent if row[2] in CODES]
+    tried = [(bytes(key), at) for at, key, purpose, _result in mine if purpose == "register"]
+    to_number = list(day.filter(number_key__in=telephone.number_keys).values_list("created_at", "user_id", "purpose"))
+    counted = CODES if is_new else tuple(purpose for purpose in CODES if purpose != "register")
+    others = [(whose, at) for at, whose, purpose in to_number if whose != user.pk and purpose in counted]
+    return Asked(
+        now=now,
+        kind=telephone.kind,
+        country=telephone.country,
+        is_new=is_new,
+        is_administrator=user.is_administrator,
+        sends_in_attempt=sends_in_attempt,
+        mine=tuple(row[0] for row in mine),
+        last_was_trouble=bool(mine) and Result(mine[0][3]).is_trouble,
+        other_new_numbers=_newest_of_each((key, at) for key, at in tried if key not in telephone.number_keys),
+        my_warnings=tuple(at for at, _key, purpose, _result in sent if purpose == "warning"),
+        to_number=tuple(at for at, _whose, _purpose in to_number),
+        new_to_number=tuple(at for at, _whose, purpose in to_number if purpose == "register"),
+        warnings_to_number=tuple(at for at, _whose, purpose in to_number if purpose == "warning"),
+        others_at_number=_newest_of_each(others),
+        unproven_in_range=_unproven_in_range(telephone, now) if is_new and not telephone.is_extension else (),
+        proven_in_range=_proven_in_range(user, telephone) if is_new or telephone.is_extension else 0,
+        untyped_at_switchboard=_untyped_at_switchboard(telephone, now) if telephone.is_extension else (),
+        closed_until=pumping.closed_until(user, telephone.country, now) if is_new else None,
+        price_micros=_price_of(way, telephone.country),
+        **_today(user.organisation, telephone.country, now),
+    )
+
+
+def _newest_of_each(rows: Iterable[tuple[Any, datetime]]) -> tuple[datetime, ...]:
+    """Return the newest time of each key; ``rows`` and the result are newest first."""
+    newest: dict[Any, datetime] = {}
+    for key, at in rows:
+        newest.setdefault(key, at)
+    return tuple(newest.values())
+
+
+def _unproven_in_range(telephone: Telephone, now: datetime) -> tuple[datetime, ...]:
+    return _untyped(telephone, now - HOUR, purpose="register")
+
+
+def _untyped_at_switchboard(telephone: Telephone, now: datetime) -> tuple[datetime, ...]:
+    return _untyped(telephone, now - DAY)
+
+
+def _untyped(telephone: Telephone, since: datetime, **which: str) -> tuple[datetime, ...]:
+    """Return when messages left for the neighbours of a telephone whose codes nobody has typed, in time or late."""
+    rows = Delivery.objects.filter(
+        range_key__in=telephone.range_keys, created_at__gt=since, entered_at=None, typed_late_at=None, **which
+    )
+    # A carrier that is down is no attack.
+    rows = rows.exclude(result__in=[Result.FAILED, Result.EXPIRED])
+    return tuple(rows.order_by("-created_at").values_list("created_at", flat=True)[:MOST_UNTYPED])
+
+
+def _proven_in_range(user: User, telephone: Telephone) -> int:
+    """Return how many people of an organisation have typed a code that went to the neighbours of a telephone lately."""
+    rows = Delivery.objects.filter(
+        range_key__in=telephone.range_keys, organisation=user.organisation_id, entered_at__isnull=False
+    )
+    return len(set(rows.order_by("-created_at").values_list("user_id", flat=True)[:PROVEN_LOOKED_AT]))
+
+
+def _price_of(way: Way, country: str) -> int:
+    """Return what a message costs at most, by the carriers that could take it."""
+    routes = [planned.route for planned in settings.WATCHWORD_PHONES.carriers if way in planned.route.ways]
+    return max((route.price_micros(country) for route in routes), default=0)
+
+
+def price_at_home(organisation: Organisation) -> int:
+    """Return what a message costs at most in the organisation's own country; 0 without prices."""
+    return max(_price_of(way, organisation.region) for way in Way)
+
+
+def _on_its_way(organisation: Organisation, now: datetime) -> int:
+    """Return what the messages will cost that no carrier has taken yet: nobody outruns the purse by being quick."""
+    waiting = Delivery.objects.filter(
+        organisation=organisation, created_at__gt=now - rules.SETTLED_AFTER, result=Result.WAITING
+    )
+    rows = waiting.order_by().values_list("way", "country").annotate(Count("pk"))
+    return sum(_price_of(Way(way), country) * number for way, country, number in rows)
+
+
+def _today(organisation: Organisation, country: str, now: datetime) -> dict[str, int]:
+    today = daily_totals.today(organisation.pk, country, now)
+    if organisation.phone_budget.get("cost_each_day") or price_at_home(organisation):
+        today["cost_micros_today"] += _on_its_way(organisation, now)
+    return today

@@ -1,0 +1,51 @@
+"""The numbers of each day, by country: counted as it happens, so that limits and plots cost nothing."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from django.db.models import F
+
+from watchword.core.policy import Way
+from watchword.messaging.models import Delivery, Tally
+
+
+def today(organisation_id: int, country: str, now: datetime) -> dict[str, int]:
+    """Return what an organisation asked for and spent on the day (UTC) of ``now``, as the guard names it."""
+    rows = Tally.objects.filter(organisation_id=organisation_id, day=now.astimezone(UTC).date())
+    # A few rows, one for each country and way: adding them up here is quicker than saying so to the database.
+    today = list(rows.values_list("country", "is_new", "asked", "cost_micros"))
+    return {
+        "organisation_today": sum(asked for _country, _is_new, asked, _cost in today),
+        "new_today": sum(asked for _country, is_new, asked, _cost in today if is_new),
+        "new_in_country_today": sum(asked for where, is_new, asked, _cost in today if is_new and where == country),
+        "cost_micros_today": sum(cost for _country, _is_new, _asked, cost in today),
+    }
+
+
+def note_entered(delivery_id: UUID, *, now: datetime) -> None:
+    """Write down that the code of a delivery was typed, or approved by keys: the one proof that it arrived."""
+    if Delivery.objects.filter(pk=delivery_id, entered_at=None).update(entered_at=now):
+        count(Delivery.objects.get(pk=delivery_id), entered=1)
+
+
+def note_typed_late(delivery_id: UUID, *, now: datetime) -> None:
+    """Write down that the code of a delivery was typed when it was dead: it opened nothing, and somebody reads it."""
+    Delivery.objects.filter(pk=delivery_id, entered_at=None, typed_late_at=None).update(typed_late_at=now)
+
+
+def count(delivery: Delivery, **more: int) -> None:
+    """Add to the numbers of the day on which a delivery was asked for, and of the country that it went to."""
+    is_new = delivery.purpose == "register"
+    add(delivery.organisation_id, delivery.created_at, delivery.country, Way(delivery.way), is_new=is_new, **more)
+
+
+def add(organisation_id: int, at: datetime, country: str, way: Way, /, *, is_new: bool, **more: int) -> None:
+    """Add to the numbers of one day (UTC), country and way."""
+    day = at.astimezone(UTC).date()
+    key = {"organisation_id": organisation_id, "day": day, "country": country, "way": way, "is_new": is_new}
+    added = {name: F(name) + number for name, number in more.items()}
+    if not Tally.objects.filter(**key).update(**added):
+        Tally.objects.bulk_create([Tally(**key)], ignore_conflicts=True)
+        Tally.objects.filter(**key).update(**added)

@@ -1,0 +1,213 @@
+"""What was sent to which telephone; never the code, and of the number only its ending and keyed hashes."""
+
+import uuid
+from typing import ClassVar
+
+from django.db import models
+
+from watchword.core.policy import Way
+from watchword.directory.models import Organisation, User
+from watchword.directory.sealed_field import SealedTextField
+from watchword.messaging.gateway import Result
+
+_WAYS = [(way.value, way.value) for way in Way]
+_RESULTS = [(result.value, result.value) for result in Result]
+
+
+class Delivery(models.Model):
+    """One code on its way to one telephone."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    organisation = models.ForeignKey(Organisation, on_delete=models.CASCADE, related_name="+")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="deliveries")
+    way = models.CharField(max_length=8, choices=_WAYS)
+    purpose = models.CharField(max_length=16)
+    number_key = models.BinaryField(max_length=32)
+    range_key = models.BinaryField(max_length=32, null=True, help_text="Keyed hash of the number but its last digits")
+    country = models.CharField(max_length=3, blank=True, default="", help_text="ISO 3166-1; 001 for no country")
+    ends = models.CharField(max_length=2)
+    channel = models.CharField(max_length=32, blank=True)
+    reference = models.CharField(max_length=100, blank=True)
+    result = models.CharField(max_length=16, default=Result.WAITING, choices=_RESULTS)
+    cost_micros = models.BigIntegerField(default=0, help_text="Millionths of the currency of the phones file")
+    created_at = models.DateTimeField()
+    changed_at = models.DateTimeField()
+    entered_at = models.DateTimeField(null=True, help_text="When its code was typed, or approved by keys")
+    typed_late_at = models.DateTimeField(
+        null=True, help_text="When its code was typed that was dead by then: somebody reads there"
+    )
+
+    class Meta:
+        verbose_name_plural = "deliveries"
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["user", "created_at"], name="delivery_by_user"),
+            models.Index(fields=["number_key", "created_at"], name="delivery_by_number"),
+            models.Index(fields=["range_key", "created_at"], name="delivery_by_range"),
+            models.Index(fields=["organisation", "created_at"], name="delivery_by_time"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.way} to a number ending {self.ends}: {self.result}"
+
+
+class Waiting(models.Model):
+    """A message that no carrier has taken yet. The row goes when one has, or when its code has died."""
+
+    delivery = models.OneToOneField(Delivery, primary_key=True, on_delete=models.CASCADE, related_name="waiting")
+    payload = models.BinaryField(help_text="Number, code and words, sealed")
+    tries = models.PositiveSmallIntegerField(default=0)
+    next_try_at = models.DateTimeField(db_index=True, help_text="Or until when one courier has it to itself")
+    expires_at = models.DateTimeField()
+    is_spoken = models.BooleanField(
+        default=False, db_default=False, help_text="A provider has it and asks here what to say in its call"
+    )
+    call_state = models.CharField(max_length=8, blank=True, default="", db_default="")
+    call_pressed = models.CharField(max_length=4, blank=True, default="", db_default="")
+    call_wrong = models.PositiveSmallIntegerField(default=0, db_default=0)
+
+    def __str__(self) -> str:
+        return f"waiting: {self.delivery_id}"
+
+
+class Handover(models.Model):
+    """One try to hand a delivery to one carrier. Receipts find their delivery by the carrier's reference."""
+
+    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="handovers")
+    channel = models.CharField(max_length=32)
+    reference = models.CharField(max_length=100, blank=True)
+    reference_key = models.CharField(
+        max_length=100, blank=True, default="", db_default="", help_text="What all spellings of it have in common"
+    )
+    result = models.CharField(max_length=16, choices=_RESULTS)
+    country = models.CharField(max_length=3, blank=True)
+    cost_micros = models.BigIntegerField(default=0)
+    at = models.DateTimeField()
+    changed_at = models.DateTimeField()
+
+    class Meta:
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["channel", "reference"], name="handover_by_reference"),
+            models.Index(fields=["channel", "reference_key"], name="handover_by_reference_key"),
+            models.Index(fields=["channel", "at"], name="handover_by_channel"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.channel}: {self.result}"
+
+
+class Receipt(models.Model):
+    """What a carrier reported; kept for a day, so that one that comes early or twice is understood."""
+
+    channel = models.CharField(max_length=32)
+    reference = models.CharField(max_length=100)
+    reference_key = models.CharField(max_length=100, blank=True, default="", db_default="", db_index=True)
+    number_key = models.BinaryField(
+        max_length=32, null=True, help_text="Keyed hash of the number that it is about, where it says so"
+    )
+    result = models.CharField(max_length=16, choices=_RESULTS)
+    at = models.DateTimeField(db_index=True)
+    is_applied = models.BooleanField(default=False)
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["channel", "reference", "result"], name="each_receipt_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.channel}: {self.result}"
+
+
+class Tally(models.Model):
+    """How much went to one country on one day (UTC): counted as it happens, so that limits and plots cost nothing."""
+
+    organisation = models.ForeignKey(Organisation, on_delete=models.CASCADE, related_name="+")
+    day = models.DateField()
+    country = models.CharField(max_length=3)
+    way = models.CharField(max_length=8, choices=_WAYS)
+    is_new = models.BooleanField(help_text="To numbers that nobody has proven yet")
+    asked = models.PositiveIntegerField(default=0)
+    sent = models.PositiveIntegerField(default=0)
+    arrived = models.PositiveIntegerField(default=0)
+    entered = models.PositiveIntegerField(default=0)
+    refused = models.PositiveIntegerField(default=0)
+    cost_micros = models.BigIntegerField(default=0)
+
+    class Meta:
+        verbose_name_plural = "tallies"
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["organisation", "day", "country", "way", "is_new"], name="one_tally"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.country} {self.way}: {self.asked}"
+
+
+class Refusal(models.Model):
+    """A message that the guard did not let out, and the rule that decided."""
+
+    organisation = models.ForeignKey(Organisation, on_delete=models.CASCADE, related_name="+")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    at = models.DateTimeField()
+    way = models.CharField(max_length=8, choices=_WAYS)
+    country = models.CharField(max_length=3, blank=True)
+    ends = models.CharField(max_length=2)
+    rule = models.CharField(max_length=40)
+    details = models.JSONField(default=dict)
+
+    class Meta:
+        indexes: ClassVar[list[models.Index]] = [models.Index(fields=["organisation", "-at"], name="refusal_by_time")]
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.way} to a number ending {self.ends}"
+
+
+class Closure(models.Model):
+    """Codes to new numbers in a country are stopped, because next to none of them are ever typed."""
+
+    organisation = models.ForeignKey(Organisation, on_delete=models.CASCADE, related_name="+")
+    country = models.CharField(max_length=3)
+    at = models.DateTimeField()
+    until = models.DateTimeField()
+    sent = models.PositiveIntegerField()
+    entered = models.PositiveIntegerField()
+    reopened_at = models.DateTimeField(null=True)
+    reopened_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+
+    class Meta:
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["organisation", "country", "-until"], name="closure_by_country"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.country} is closed until {self.until:%Y-%m-%d %H:%M}"
+
+
+class SharedNumber(models.Model):
+    """A telephone that more people use than others, such as a shop's: an administrator named it and its own limits."""
+
+    organisation = models.ForeignKey(Organisation, on_delete=models.CASCADE, related_name="+")
+    name = models.CharField(max_length=60)
+    number = SealedTextField(purpose="delivery.shared_number", help_text="E.164; compared by keyed hashes")
+    ends = models.CharField(max_length=2)
+    country = models.CharField(max_length=3)
+    people_each_day = models.PositiveSmallIntegerField()
+    codes_each_day = models.PositiveSmallIntegerField()
+    made_at = models.DateTimeField()
+    made_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+
+    def __str__(self) -> str:
+        return f"{self.name}: a number ending {self.ends}"
+
+
+class ChannelState(models.Model):
+    """How a carrier stands, as the courier that keeps it open saw it last."""
+
+    name = models.CharField(max_length=32, primary_key=True)
+    is_up = models.BooleanField()
+    words = models.CharField(max_length=200, blank=True)
+    is_open = models.BooleanField(default=True, help_text="Whether the circuit breaker lets messages through")
+    changed_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.name}: {'up' if self.is_up else 'down'}"

@@ -1,0 +1,87 @@
+"""What the attendant can say as sound: recordings of the operator first, the synthesiser where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Lock
+
+from watchword.messaging.content.sms import Said
+from watchword.messaging.content.translations import WORDS
+from watchword.messaging.voice import audio, tts
+
+AFTER_SENTENCE = 0.35
+AFTER_DIGIT = 0.55
+AFTER_THIRD_DIGIT = 0.95
+"""Six digits are heard, kept in mind and typed in two groups of three."""
+_GROUP = 3
+KEPT = 500
+"""Sentences that are kept; digits are few, and names of organisations in sentences of theirs too."""
+
+
+class Prompts:
+    """Sound for words. Blocking (a synthesiser runs), thread-safe; single digits are kept, never whole codes."""
+
+    def __init__(self, recordings: Path | None = None) -> None:
+        """``recordings`` is a folder with a folder for each language: ``en/greeting.wav``, ``en/7.wav`` and so on."""
+        self._recordings = recordings
+        self._kept: dict[tuple[str, str, str], bytes] = {}
+        self._lock = Lock()
+        self._making = Lock()
+
+    def sound_of(self, sentences: Sequence[Said], language: str) -> bytes:
+        """Return what is said one after the other, digits slowly, in groups of three; raises speech.NoSpeech."""
+        language = language.split("-", maxsplit=1)[0].lower()
+        language = language if language in WORDS else "en"
+        parts: list[bytes] = []
+        digits = 0
+        for said in sentences:
+            parts.append(self._one(said, language))
+            digits = digits + 1 if said.words.isdigit() else 0
+            pause = AFTER_SENTENCE if not digits else AFTER_DIGIT if digits % _GROUP else AFTER_THIRD_DIGIT
+            parts.append(audio.silence(pause))
+        return b"".join(parts)
+
+    def _one(self, said: Said, language: str) -> bytes:
+        key = (language, said.name, said.words)
+        with self._lock:
+            found = self._kept.get(key)
+        if found is not None:
+            return found
+        # Calls that begin together want the same words: they are made once, and one after the other, so that
+        # synthesisers take no time from the sound of other calls.
+        with self._making:
+            with self._lock:
+                found = self._kept.get(key)
+            if found is not None:
+                return found
+            made = self._recorded(said.name, language) or audio.from_wav(tts.speak(said.words, language))
+            with self._lock:
+                if len(self._kept) >= KEPT:
+                    self._kept.clear()
+                self._kept[key] = made
+        return made
+
+    def _recorded(self, name: str, language: str) -> bytes:
+        if self._recordings is None:
+            return b""
+        try:
+            return audio.from_wav((self._recordings / language / f"{name}.wav").read_bytes())
+        except (OSError, audio.NotSound):
+            return b""
+
+
+def problems_of(recordings: Path | None) -> list[str]:
+    """Return what keeps calls from being spoken, in plain words; none: everything can be said."""
+    problems = [] if tts.is_available() else ["espeak-ng is not installed, so only what is recorded can be said"]
+    if recordings is None:
+        return problems
+    if not recordings.is_dir():
+        return [*problems, "the folder of recordings is not there"]
+    for file in sorted(recordings.glob("*/*.wav")):
+        try:
+            audio.from_wav(file.read_bytes())
+        except (OSError, audio.NotSound) as error:
+            words = str(error) if isinstance(error, audio.NotSound) else "can't be read"
+            problems.append(f"{file.parent.name}/{file.name} {words}")
+    return problems

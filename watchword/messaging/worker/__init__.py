@@ -1,0 +1,1 @@
+"""The worker that sends: outbox, dispatcher, route selection, delivery receipts."""

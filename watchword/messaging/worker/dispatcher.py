@@ -1,0 +1,321 @@
+"""Carries what waits in the queue to the carriers, keeps them open, and writes down what they report.
+
+One event loop per process; every question to the database is asked in one thread of its own, so that neither a slow
+carrier nor a slow database holds up the other. Any number of couriers may run: a message belongs to whoever claimed it,
+for the time of the lease. A courier that dies between "a carrier took it" and "we wrote that down" leads to a second
+copy of the same text with the same code, never to another code (ADR 0035).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import socket
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from uuid import UUID
+
+from watchword.audit.outbox import cause_of
+from watchword.messaging.gateway import Carrier, Claimed, Condition, DeliveryFailed, Result
+from watchword.messaging.worker import persistence, route_selection
+from watchword.messaging.worker.circuit_breaker import Breaker
+from watchword.messaging.worker.delivery_receipts import Changed
+from watchword.messaging.worker.outbox import PORTION
+from watchword.messaging.worker.pending_results import Ledger
+from watchword.messaging.worker.route_selection import Measured, Route
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.5
+"""How long a message waits at most that was written on another machine; on this one the courier is woken."""
+GATHER_SECONDS = 0.1
+"""What comes so soon after the last look is taken, and written, together: on SQLite a transaction locks all others."""
+MEASURE_SECONDS = 10.0
+AT_ONCE = 200
+PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0)
+"""Before a message that nobody took is tried again; after the last of them it has failed."""
+TROUBLE_SECONDS = 1.0
+"""Before the work of this process goes on after a mistake in it."""
+STOP_SECONDS = 10.0
+CARRY_SECONDS = 25.0
+"""How long after it was claimed a message is carried: less than the lease, so that nobody else begins meanwhile."""
+UNSURE_SECONDS = 10.0
+"""A carrier that did not answer may have taken a message: for so long its receipt may come and show that it has."""
+
+type SimChanged = Callable[[Claimed], Awaitable[bool]]
+"""Asks whether the number moved to another SIM lately; may take a second, and says False when nobody knows."""
+
+
+@dataclass(slots=True)
+class Line:
+    """One carrier with its route and what this process knows of it."""
+
+    carrier: Carrier
+    route: Route
+    breaker: Breaker = field(default_factory=Breaker)
+    carried_today: int = 0
+
+
+class Courier:
+    """Carries until it is told to stop."""
+
+    def __init__(
+        self,
+        lines: Sequence[Line],
+        *,
+        bell: socket.socket | None = None,
+        decided: Callable[[Changed], None] = lambda _changed: None,
+        sim_changed: SimChanged | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """``decided`` is told, in the thread of the database, of every delivery of which something new is known."""
+        self._lines = {line.carrier.name: line for line in lines}
+        self._bell = bell
+        self._decided = decided
+        self._sim_changed = sim_changed
+        self._clock = clock
+        self._database = ThreadPoolExecutor(1, thread_name_prefix="phones-database")
+        self._ledger = Ledger()
+        self._measured: Mapping[tuple[str, str], Measured] = {}
+        self._wake = asyncio.Event()
+        self._under_way: dict[asyncio.Task[None], Claimed] = {}
+
+    async def run(self, stop: asyncio.Event, *, ready: Callable[[], None] = lambda: None) -> None:
+        """Open the carriers and carry until ``stop`` is set; then hang up, and give back what was not carried."""
+        loop = asyncio.get_running_loop()
+        if self._bell is not None:
+            loop.add_reader(self._bell, self._rung)
+        for line in self._lines.values():
+            await self._start(line)
+        tasks = [loop.create_task(_go_on(work)) for work in (self._fetch, self._write, self._measure)]
+        stopping = loop.create_task(stop.wait())
+        ready()
+        try:
+            await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
+                if task.done():
+                    # A task that ended has failed: the process must not live on half dead.
+                    task.result()
+        finally:
+            stopping.cancel()
+            tasks[0].cancel()
+            await asyncio.wait([tasks[0]])
+            if self._bell is not None:
+                loop.remove_reader(self._bell)
+            await self._stop_carrying()
+            for task in tasks[1:]:
+                task.cancel()
+            while not self._ledger.is_empty:
+                await self._settle()
+            await self._ask(persistence.close)
+            self._database.shutdown()
+
+    async def _start(self, line: Line) -> None:
+        try:
+            await line.carrier.start(self._ledger.reported)
+        except Exception as error:  # noqa: BLE001  (one carrier that can't begin must not take the others with it)
+            logger.error("%s could not be started and stays down: %s", line.route.name, cause_of(error))
+
+    async def _stop_carrying(self) -> None:
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=STOP_SECONDS)
+        left = [item.outgoing.delivery_id for item in self._under_way.values()]
+        for task in list(self._under_way):
+            task.cancel()
+        await asyncio.gather(*(line.carrier.stop() for line in self._lines.values()), return_exceptions=True)
+        # A carrier may have taken them: a receipt gets as much time as if we went on.
+        await self._ask(lambda: persistence.give_back(left, self._clock() + timedelta(seconds=UNSURE_SECONDS)))
+
+    def _rung(self) -> None:
+        assert self._bell is not None
+        try:
+            while self._bell.recv(16):
+                self._wake.set()
+        except BlockingIOError:
+            return
+
+    async def _ask[Answer](self, question: Callable[[], Answer]) -> Answer:
+        # Who asks may be cancelled; what is to be written is written all the same.
+        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._database, question))
+
+    async def _fetch(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            self._wake.clear()
+            looked_at = time.monotonic()
+            room = AT_ONCE - len(self._under_way)
+            until, claimed = await self._claim(room) if room > 0 else (looked_at, [])
+            for item in claimed:
+                if self._is_in_hand(item.outgoing.delivery_id) or time.monotonic() >= until:
+                    continue
+                task = loop.create_task(self._carry(item, until=until))
+                self._under_way[task] = item
+                task.add_done_callback(self._carried)
+            await asyncio.sleep(max(0, looked_at + GATHER_SECONDS - time.monotonic()))
+            if len(claimed) < min(room, PORTION) or room <= 0:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
+
+    async def _claim(self, room: int) -> tuple[float, list[Claimed]]:
+        """Claim messages, and return until when (monotonic) they are ours: a database can let us wait for them."""
+        claim = self._ask(lambda: (time.monotonic() + CARRY_SECONDS, persistence.claim(self._clock, room)))
+        asking = asyncio.ensure_future(claim)
+        try:
+            return await asyncio.shield(asking)
+        except asyncio.CancelledError:
+            # We stop: what was claimed at this very moment is given back, or it would wait for its lease.
+            orphans = [item.outgoing.delivery_id for item in (await asking)[1]]
+            await self._ask(partial(persistence.give_back, orphans, self._clock()))
+            raise
+
+    def _is_in_hand(self, delivery_id: UUID) -> bool:
+        """Whether we still carry a message, or have not written down yet what became of it."""
+        carried = any(item.outgoing.delivery_id == delivery_id for item in self._under_way.values())
+        return carried or self._ledger.holds(delivery_id)
+
+    def _carried(self, task: asyncio.Task[None]) -> None:
+        item = self._under_way.pop(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # Its text may hold a number; its kind and the delivery say where to look.
+            logger.error("delivery %s: %s", item.outgoing.delivery_id, cause_of(error))
+            self._give_up_or_wait(item, [DeliveryFailed(Result.FAILED, permanent=False)], channel="")
+        if len(self._under_way) >= AT_ONCE - 1:
+            # There was no room, so that others may be waiting.
+            self._wake.set()
+
+    async def _carry(self, item: Claimed, *, until: float) -> None:
+        outgoing = item.outgoing
+        if outgoing.not_after is not None and outgoing.not_after <= self._clock():
+            self._ledger.given_up(outgoing, Result.EXPIRED)
+            return
+        asked = ""
+        failures: list[DeliveryFailed] = []
+        try:
+            async with asyncio.timeout_at(until):
+                if self._sim_changed is not None and await self._sim_changed(item):
+                    self._ledger.given_up(outgoing, Result.SIM_CHANGED)
+                    return
+                for line in self._order(item):
+                    asked = line.route.name
+                    try:
+                        await self._hand(item, line)
+                    except DeliveryFailed as failed:
+                        failures.append(failed)
+                        if failed.permanent or failed.maybe_taken:
+                            break
+                    else:
+                        return
+        except TimeoutError:
+            failures.append(DeliveryFailed(Result.FAILED, permanent=False, maybe_taken=True))
+            if asked:
+                self._lines[asked].breaker.failed(time.monotonic())
+                self._ledger.refused(outgoing, asked, Result.FAILED, country=item.country)
+        if not asked:
+            logger.warning("delivery %s: no carrier takes it", outgoing.delivery_id)
+        self._give_up_or_wait(item, failures or [DeliveryFailed(Result.FAILED, permanent=False)], channel=asked)
+
+    def _give_up_or_wait(self, item: Claimed, failures: Sequence[DeliveryFailed], *, channel: str) -> None:
+        last = failures[-1]
+        is_hopeless = last.permanent or all(failure.is_useless_again for failure in failures)
+        if is_hopeless or item.tries > len(PAUSES):
+            self._ledger.given_up(item.outgoing, last.result, channel=channel)
+            return
+        pause = max(PAUSES[item.tries - 1], min(failure.retry_after_seconds for failure in failures))
+        self._ledger.waits(item.outgoing, max(pause, UNSURE_SECONDS) if last.maybe_taken else pause)
+
+    def _order(self, item: Claimed) -> list[Line]:
+        def is_usable(name: str) -> bool:
+            line = self._lines[name]
+            return line.carrier.condition.is_up and line.breaker.lets_through(time.monotonic())
+
+        measured = {
+            name: self._measured.get((name, item.country), self._measured.get((name, ""), Measured()))
+            for name in self._lines
+        }
+        routes = route_selection.order(
+            [line.route for line in self._lines.values() if _may_carry(line, item)],
+            way=item.outgoing.way,
+            number=item.outgoing.number,
+            is_usable=is_usable,
+            measured=measured,
+            chance=random.random,
+        )
+        return [self._lines[route.name] for route in routes]
+
+    async def _hand(self, item: Claimed, line: Line) -> None:
+        """Hand a message to one carrier; raises DeliveryFailed."""
+        outgoing, name = item.outgoing, line.route.name
+        line.breaker.tries(time.monotonic())
+        try:
+            handed = await line.carrier.send(outgoing)
+        except Exception as error:  # noqa: BLE001  (a carrier's mistake must not cost the message)
+            failure = error if isinstance(error, DeliveryFailed) else None
+            if failure is None:
+                # A mistake of ours; its text may hold a number. The next carrier may do better.
+                logger.error("delivery %s: %s: %s", outgoing.delivery_id, name, type(error).__name__)
+                failure = DeliveryFailed(Result.FAILED, permanent=False)
+            else:
+                logger.info("delivery %s: %s answered %s", outgoing.delivery_id, name, failure.result)
+            if failure.result is Result.FAILED and not failure.is_full:
+                # What lies with a number is no fault of the carrier: nobody closes one by bad numbers.
+                line.breaker.failed(time.monotonic())
+            self._ledger.refused(outgoing, name, failure.result, country=item.country)
+            raise failure from None
+        line.breaker.succeeded()
+        line.carried_today += 1
+        price, spoken = line.route.price_micros(item.country), line.carrier.asks_what_to_say
+        self._ledger.handed(outgoing, name, handed, country=item.country, price=price, spoken=spoken)
+
+    async def _write(self) -> None:
+        """Write what happened, all that gathered while the last write was on its way in one transaction."""
+        while True:
+            await self._ledger.dirty.wait()
+            self._ledger.dirty.clear()
+            await self._settle()
+            await asyncio.sleep(GATHER_SECONDS)
+
+    async def _settle(self) -> None:
+        now = self._clock()
+        batch = self._ledger.take(now)
+        await self._ask(lambda: persistence.write(batch, self._decided, now))
+        self._ledger.written(batch)
+
+    async def _measure(self) -> None:
+        """Look now and then at what really arrived, and write down how the carriers stand."""
+        while True:
+            seen = await self._ask(partial(persistence.measure, list(self._lines), self._clock()))
+            self._measured = seen.measured
+            for name, carried in seen.carried_today.items():
+                self._lines[name].carried_today = carried
+            states = {name: (line.carrier.condition, line.breaker.is_closed) for name, line in self._lines.items()}
+            await self._ask(partial(persistence.note_states, states, self._clock()))
+            await self._until_something_changes({name: condition for name, (condition, _closed) in states.items()})
+
+    async def _until_something_changes(self, before: Mapping[str, Condition]) -> None:
+        deadline = time.monotonic() + MEASURE_SECONDS
+        while time.monotonic() < deadline:
+            await asyncio.sleep(0.25)
+            if any(self._lines[name].carrier.condition != condition for name, condition in before.items()):
+                return
+
+
+async def _go_on(work: Callable[[], Awaitable[None]]) -> None:
+    """Do one part of the work for good; a mistake in it is logged and costs a pause, never the process."""
+    while True:
+        try:
+            await work()
+        except Exception as error:  # noqa: BLE001  (the other parts, and every other message, must go on)
+            logger.error("the phones process goes on after a mistake: %s", cause_of(error))
+            await asyncio.sleep(TROUBLE_SECONDS)
+
+
+def _may_carry(line: Line, item: Claimed) -> bool:
+    if item.outgoing.channel not in {"", line.route.name}:
+        return False
+    return item.is_urgent or line.route.each_day is None or line.carried_today < line.route.each_day

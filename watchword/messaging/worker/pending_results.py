@@ -1,0 +1,87 @@
+"""What happened to messages and is not written down yet: gathered on the event loop, taken in batches. No database."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from watchword.messaging.gateway import Handed, Outgoing, Report, Result
+from watchword.messaging.worker.delivery_receipts import Outcome
+from watchword.messaging.worker.message_ids import as_stored
+from watchword.messaging.worker.persistence import Batch, Finished
+
+REPORTS_AT_ONCE = 25
+"""Receipts wait for each other, and not what leaves the queue for them: until it has, a kill would send it again."""
+
+
+class Ledger:
+    """Grows while the last batch is being written."""
+
+    def __init__(self) -> None:
+        self.dirty = asyncio.Event()
+        """Set when there is something to write."""
+        self._reports: list[Report] = []
+        self._outcomes: list[Outcome] = []
+        self._finished: list[Finished] = []
+        self._again: list[tuple[UUID, float]] = []
+        self._unwritten: set[UUID] = set()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether all is taken."""
+        return not (self._finished or self._outcomes or self._again or self._reports)
+
+    def holds(self, delivery_id: UUID) -> bool:
+        """Whether what became of a message is not written yet, so that the queue still has it."""
+        return delivery_id in self._unwritten
+
+    def reported(self, report: Report) -> None:
+        """A carrier tells something about a message that it took."""
+        self._reports.append(report)
+        self.dirty.set()
+
+    def handed(self, outgoing: Outgoing, name: str, handed: Handed, *, country: str, price: int, spoken: bool) -> None:
+        """A carrier took a message; ``spoken``: its provider comes back and asks what to say."""
+        reference = as_stored(handed.reference)
+        self._outcomes.append(Outcome(outgoing.delivery_id, name, Result.SENT, country, reference, price))
+        self._finish(Finished(outgoing.delivery_id, handed.result, name, reference, price, spoken))
+
+    def refused(self, outgoing: Outgoing, name: str, result: Result, *, country: str) -> None:
+        """A carrier did not take a message; what is done then is said apart."""
+        self._outcomes.append(Outcome(outgoing.delivery_id, name, result, country))
+
+    def given_up(self, outgoing: Outgoing, result: Result, *, channel: str = "") -> None:
+        """Nobody will carry a message any more."""
+        self._finish(Finished(outgoing.delivery_id, result, channel, "", 0))
+
+    def waits(self, outgoing: Outgoing, seconds: float) -> None:
+        """A message is tried again after a pause."""
+        self._unwritten.add(outgoing.delivery_id)
+        self._again.append((outgoing.delivery_id, seconds))
+        self.dirty.set()
+
+    def take(self, now: datetime) -> Batch:
+        """Return what is to be written now; say ``written`` once it is."""
+        finished, self._finished = self._finished, []
+        outcomes, self._outcomes = self._outcomes, []
+        again, self._again = self._again, []
+        reports, self._reports = self._reports[:REPORTS_AT_ONCE], self._reports[REPORTS_AT_ONCE:]
+        if self._reports:
+            self.dirty.set()
+        return Batch(
+            outcomes=outcomes,
+            finished=finished,
+            again=[(delivery_id, now + timedelta(seconds=pause)) for delivery_id, pause in again],
+            reports=reports,
+        )
+
+    def written(self, batch: Batch) -> None:
+        """A batch is in the database."""
+        self._unwritten -= {one.delivery_id for one in batch.finished}
+        self._unwritten -= {delivery_id for delivery_id, _at in batch.again}
+
+    def _finish(self, finished: Finished) -> None:
+        self._unwritten.add(finished.delivery_id)
+        self._finished.append(finished)
+        self.dirty.set()

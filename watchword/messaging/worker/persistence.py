@@ -1,0 +1,215 @@
+"""The courier's questions to the database. All of them run in the one thread that has its connection."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from uuid import UUID
+
+from django.db import (
+    DatabaseError,
+    InterfaceError,
+    close_old_connections,
+    connection,
+    transaction,
+)
+from django.db.models import Count, Q
+
+from watchword.audit.outbox import UNAVAILABLE, cause_of
+from watchword.core.database_errors import name_of_trouble
+from watchword.messaging.gateway import Claimed, Condition, Report, Result
+from watchword.messaging.models import ChannelState, Handover
+from watchword.messaging.send import Noted, note_results
+from watchword.messaging.worker import outbox
+from watchword.messaging.worker.delivery_receipts import (
+    Changed,
+    Outcome,
+    apply_strays,
+    forget_old,
+    note_outcomes,
+    note_reports,
+)
+from watchword.messaging.worker.message_ids import as_stored
+from watchword.messaging.worker.route_selection import Measured
+
+logger = logging.getLogger(__name__)
+
+MEASURED_OVER = timedelta(hours=1)
+HAS_HAD_TIME = timedelta(seconds=90)
+"""A message younger than this may still arrive: it says nothing about its carrier."""
+TROUBLE_SECONDS = 1.0
+_ARRIVED = [result.value for result in Result if result.has_arrived]
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A message that is out of the queue: a carrier took it, or nobody ever will."""
+
+    delivery_id: UUID
+    result: Result
+    channel: str
+    reference: str
+    cost_micros: int
+    is_spoken: bool = False
+    """The provider comes back and asks what to say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What happened since the last write."""
+
+    outcomes: Sequence[Outcome] = ()
+    finished: Sequence[Finished] = ()
+    again: Sequence[tuple[UUID, datetime]] = ()
+    reports: Sequence[Report] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What became of messages, by carrier and country (``""``: all countries), and how many each carried today."""
+
+    measured: Mapping[tuple[str, str], Measured] = field(default_factory=dict)
+    carried_today: Mapping[str, int] = field(default_factory=dict)
+
+
+def claim(clock: Callable[[], datetime], at_most: int) -> list[Claimed]:
+    """Take messages out of the queue for a while, which begins now and not when the courier asked for this.
+
+    None when the database doesn't answer.
+    """
+    close_old_connections()
+    try:
+        return outbox.claim(now=clock(), at_most=min(at_most, outbox.PORTION))
+    except (DatabaseError, InterfaceError) as error:
+        logger.warning("the queue can't be read: %s", name_of_trouble(error))
+        connection.close()
+        return []
+
+
+def write(batch: Batch, decided: Callable[[Changed], None], now: datetime) -> None:
+    """Write down what happened, and again until it is written: carriers will not say it twice.
+
+    What left the queue is committed before receipts are looked at: until then it would be sent again if we were killed.
+    """
+    changed: list[Changed] = []
+    for half in (replace(batch, reports=()), Batch(reports=batch.reports)):
+        try:
+            changed += _insist(partial(_write, half, now))
+        except Exception:  # noqa: BLE001  (what can't be written must not take the rest with it)
+            changed += [change for part in _parts(half) for change in _write_if_it_fits(part, now)]
+    for change in changed:
+        try:
+            _insist(partial(decided, change))
+        except Exception as error:  # noqa: BLE001  (as above)
+            logger.error("delivery %s: %s", change.delivery_id, cause_of(error))
+
+
+def _insist[Answer](act: Callable[[], Answer]) -> Answer:
+    """Do something until the database answers; what would fail however often it is tried is raised."""
+    while True:
+        try:
+            return act()
+        except UNAVAILABLE as error:
+            logger.warning("what happened can't be written, trying again: %s", name_of_trouble(error))
+            connection.close()
+            time.sleep(TROUBLE_SECONDS)
+
+
+def _write(batch: Batch, now: datetime) -> list[Changed]:
+    with transaction.atomic():
+        early = note_outcomes(batch.outcomes, now=now)
+        finished = [
+            Noted(one.delivery_id, one.result, one.channel or None, as_stored(one.reference), one.cost_micros)
+            for one in batch.finished
+        ]
+        news = note_results([*finished, *early], now=now)
+        outbox.done(one.delivery_id for one in batch.finished if not one.is_spoken)
+        outbox.keep_for_speaking(one.delivery_id for one in batch.finished if one.is_spoken)
+        outbox.have_arrived({one.delivery_id for one in early if one.result.has_arrived})
+        for delivery_id, at in batch.again:
+            outbox.later(delivery_id, at=at)
+        moved = [
+            one for one, is_news in zip(finished, news, strict=False) if is_news and one.result is Result.SIM_CHANGED
+        ]
+        return [*(Changed(one.delivery_id, one.result) for one in moved), *note_reports(batch.reports, now=now)]
+
+
+def _write_if_it_fits(part: Batch, now: datetime) -> list[Changed]:
+    try:
+        return _insist(lambda: _write(part, now))
+    except Exception as error:  # noqa: BLE001  (as above)
+        # A person who was deleted meanwhile, for one: what is left to say about their message is said to nobody.
+        logger.warning("something that happened can't be written and is left out: %s", cause_of(error))
+        return []
+
+
+def _parts(batch: Batch) -> Iterator[Batch]:
+    """Return a batch in pieces of one, in the order in which they are written."""
+    yield from (Batch(outcomes=[one]) for one in batch.outcomes)
+    yield from (Batch(finished=[one]) for one in batch.finished)
+    yield from (Batch(again=[one]) for one in batch.again)
+    yield from (Batch(reports=[one]) for one in batch.reports)
+
+
+def give_back(delivery_ids: Sequence[UUID], at: datetime) -> None:
+    """Put messages back that will not be carried by this courier: from that time on they are anybody's."""
+    try:
+        outbox.release(delivery_ids, at=at)
+    except (DatabaseError, InterfaceError) as error:
+        # The lease gives them back in half a minute.
+        logger.warning("messages could not be given back: %s", name_of_trouble(error))
+
+
+def measure(names: Sequence[str], now: datetime) -> Seen:
+    """Count what became of each carrier's messages."""
+    try:
+        apply_strays(now=now)
+        forget_old(now=now)
+        outbox.forget_spoken(now=now)
+        rows = Handover.objects.filter(channel__in=names, at__gt=now - MEASURED_OVER, at__lte=now - HAS_HAD_TIME)
+        counted = rows.exclude(reference="", result=Result.BAD_NUMBER).values("channel", "country")
+        measured: dict[tuple[str, str], Measured] = {}
+        arrived = Count("pk", filter=Q(result__in=_ARRIVED) | Q(delivery__entered_at__isnull=False))
+        for row in counted.annotate(taken=Count("pk"), arrived=arrived):
+            measured[row["channel"], row["country"]] = Measured(row["taken"], row["arrived"])
+        for name in names:
+            mine = [value for (channel, _country), value in measured.items() if channel == name]
+            measured[name, ""] = Measured(sum(one.taken for one in mine), sum(one.arrived for one in mine))
+        today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        sent = Handover.objects.filter(channel__in=names, at__gte=today).exclude(reference="")
+        carried = dict(sent.values_list("channel").annotate(Count("pk")))
+        return Seen(measured, {name: carried.get(name, 0) for name in names})
+    except (DatabaseError, InterfaceError) as error:
+        logger.warning("carriers can't be measured: %s", name_of_trouble(error))
+        connection.close()
+        return Seen()
+
+
+def note_states(states: Mapping[str, tuple[Condition, bool]], now: datetime) -> None:
+    """Write down how the carriers stand, for the administrator's page."""
+    try:
+        for name, (condition, is_closed) in states.items():
+            before = ChannelState.objects.filter(pk=name).first()
+            same = before is not None and (before.is_up, before.is_open) == (condition.is_up, is_closed)
+            ChannelState.objects.update_or_create(
+                name=name,
+                defaults={
+                    "is_up": condition.is_up,
+                    "words": condition.words[:200],
+                    "is_open": is_closed,
+                    "seen_at": now,
+                    "changed_at": before.changed_at if before is not None and same else now,
+                },
+            )
+    except (DatabaseError, InterfaceError) as error:
+        logger.warning("the state of carriers can't be written: %s", name_of_trouble(error))
+        connection.close()
+
+
+def close() -> None:
+    """Close the connection of this thread."""
+    connection.close()

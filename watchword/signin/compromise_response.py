@@ -1,0 +1,243 @@
+"""*This wasn't me*: what somebody else could hold is closed at once, and what they have added is worth nothing.
+
+Whoever presses the button has shown a link from a mail and nothing else, and mail may be what the other one reads. So
+everything here takes away. A new password follows only behind a code to a phone that was there before (ADR 0054).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+
+from watchword.audit.events import EventKind
+from watchword.audit.models import Event
+from watchword.audit.record import Origin, record
+from watchword.core.policy import FactorKind, MfaState
+from watchword.directory.contacts import earlier_contact
+from watchword.directory.models import User
+from watchword.factors import vault
+from watchword.factors.vault import Kept
+from watchword.signin import enrolment, enrolment_wait, mfa_state, remembered_browsers, sessions
+from watchword.signin.access_revocation import end_access
+from watchword.signin.facts import proven_phones, usable_phones
+from watchword.signin.flow import lock_person
+from watchword.signin.models import CodeChallenge, Purpose, SignInAttempt
+from watchword.signin.told_numbers import tell_numbers
+
+BECAUSE = "disavowed"
+YOUNG = timedelta(days=7)
+"""As long as the notice of a new phone can be answered. A phone of that age, by whose code somebody came in who is
+disowned now, is theirs as well; an older one is the owner's, who was made to pass a code on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disowned:
+    """What somebody says was not them: what the warning was about, when it happened, by which sign-in, with what."""
+
+    rule: str
+    at: datetime
+    sign_in_id: UUID | None = None
+    credential_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Disavowed:
+    """What was closed. Pages, warnings and alerts say this and nothing more."""
+
+    sessions: int
+    had_password: bool
+    phones: tuple[str, ...]
+    """The endings of the numbers that were removed."""
+    app_passwords: tuple[str, ...]
+    """The names of the app passwords that were frozen."""
+    undone: tuple[str, ...]
+    """The settings (``language``, ``contact_mail``) that are again what they were."""
+    became_enabled: bool
+    can_choose: bool
+    """Whether a phone is left to which a code for a new password can go."""
+    removed: tuple[Kept, ...] = field(default=(), repr=False)
+
+
+def disowned_by(event: Event, *, rule: str, credential_id: UUID | None) -> Disowned:
+    """Return what is disowned with an event."""
+    named = (event.details.get(key) for key in ("sign_in", "session", "attempt"))
+    sign_in = next((UUID(text) for text in named if isinstance(text, str)), None)
+    return Disowned(rule, event.at, sign_in, credential_id)
+
+
+def disavow(user: User, disowned: Disowned, *, origin: Origin, now: datetime) -> Disavowed:
+    """Close everything that the disowned event and what came of it have opened.
+
+    Sessions, sign-ins on their way, links, known browsers and the account password end for everybody. What was added
+    by the same sign-in or since is closed: telephones are removed, app passwords frozen, settings put back. Without
+    any telephone left the person is Enabled again, and an administrator lets them register.
+    """
+    with transaction.atomic():
+        user = lock_person(user)
+        held = vault.holdings(user)
+        in_question = _in_question(user, held, disowned)
+        number = end_access(user, because=BECAUSE, now=now)
+        # A pass or personal link may have gone the same way as the mail; an administrator makes another one.
+        vault.revoke_all(user, [FactorKind.ACCESS_PASS], because=BECAUSE, now=now)
+        remembered_browsers.forget_all(user)
+        had_password = bool(vault.revoke_all(user, [FactorKind.PASSWORD], because=BECAUSE, now=now))
+        undone = _put_back(user, disowned)
+        phones, app_passwords = _take_away(user, in_question, now=now)
+        became_enabled, can_choose = _after(user, origin=origin, now=now)
+        done = Disavowed(
+            sessions=number,
+            had_password=had_password,
+            phones=tuple(kept.held.public["ends"] for kept in phones),
+            app_passwords=tuple(kept.held.label for kept in app_passwords),
+            undone=undone,
+            became_enabled=became_enabled,
+            can_choose=can_choose,
+            removed=tuple(phones),
+        )
+        record(
+            EventKind.DISAVOWED,
+            now=now,
+            subject=user,
+            by=user,
+            origin=origin,
+            reason=disowned.rule,
+            details={
+                "sessions": done.sessions,
+                "had_password": done.had_password,
+                "phones": list(done.phones),
+                "app_passwords": list(done.app_passwords),
+                "undone": list(done.undone),
+                "became_enabled": done.became_enabled,
+                "can_choose": done.can_choose,
+            },
+        )
+        return done
+
+
+def tell_removed(user: User, done: Disavowed, *, now: datetime) -> None:
+    """Text the telephones that were removed; call this after the commit.
+
+    Who has such a telephone may be the owner, and the button pressed by somebody who reads their mail.
+    """
+    tell_numbers(user, done.removed, is_removed=True, now=now)
+
+
+def close_more(attempt: SignInAttempt, ids: Collection[str], *, origin: Origin, now: datetime) -> int | None:
+    """Close some of what still stands, after *This wasn't me*; return how much that was, None if the time is over.
+
+    Telephones are removed and app passwords frozen, each with an event of its own.
+    """
+    if attempt.user is None:
+        return None
+    with transaction.atomic():
+        user = lock_person(attempt.user)
+        alive = SignInAttempt.objects.filter(pk=attempt.pk, purpose=Purpose.RECOVER, ended_at=None, expires_at__gt=now)
+        if not alive.exists():
+            return None
+        wished = [kept for kept in vault.holdings(user) if str(kept.id) in ids]
+        phones, app_passwords = _take_away(user, wished, now=now)
+        for kept in (*phones, *app_passwords):
+            kind = EventKind.METHOD_REMOVED if kept in phones else EventKind.APP_PASSWORD_FROZEN
+            details = enrolment.describe(kept, attempt)
+            record(kind, now=now, subject=user, by=user, origin=origin, reason=BECAUSE, details=details)
+        _after(user, origin=origin, now=now)
+        if app_passwords:
+            sessions.close_mail(user, because="app_password_frozen", now=now)
+    tell_numbers(user, phones, is_removed=True, now=now)
+    return len(phones) + len(app_passwords)
+
+
+def _take_away(user: User, wished: Iterable[Kept], *, now: datetime) -> tuple[list[Kept], list[Kept]]:
+    """Remove telephones and freeze app passwords; return those that were open until now."""
+    phones, app_passwords = [], []
+    for kept in wished:
+        if kept.held.kind is FactorKind.PHONE and vault.revoke(user, kept.id, because=BECAUSE, now=now):
+            phones.append(kept)
+        elif kept.held.kind is FactorKind.APP_PASSWORD and kept.is_alive and vault.freeze(user, kept.id, now=now):
+            app_passwords.append(kept)
+    return phones, app_passwords
+
+
+def _after(user: User, *, origin: Origin, now: datetime) -> tuple[bool, bool]:
+    """Set the state that fits the telephones that are left: (whether it changed, whether one can get a code)."""
+    phones = proven_phones(vault.holdings(user, kinds=[FactorKind.PHONE]))
+    if user.state is MfaState.ENFORCED and not phones:
+        mfa_state.reopen(user, origin=origin, now=now)
+        return True, False
+    # A registration in doubt earns no app password by waiting: an administrator helps (ADR 0083).
+    enrolment_wait.end(user)
+    return False, user.state is MfaState.ENFORCED and bool(usable_phones(user, phones))
+
+
+def _in_question(user: User, held: list[Kept], disowned: Disowned) -> list[Kept]:
+    """Return what the disowned sign-in has added, and all that is younger than the event."""
+    sign_ins = _sign_ins_in_question(held, disowned)
+    proven_by = _phones_of(sign_ins)
+    touched = {
+        event.details.get("credential")
+        for event in _changes(user, disowned, EventKind.APP_PASSWORD_THAWED, EventKind.APP_PASSWORD_LIMITED)
+    }
+    return [
+        kept
+        for kept in held
+        if kept.id == disowned.credential_id
+        or kept.created_at >= disowned.at
+        or kept.sign_in_id in sign_ins
+        or (kept.id in proven_by and disowned.at - kept.created_at < YOUNG)
+        or str(kept.id) in touched
+    ]
+
+
+def _sign_ins_in_question(held: list[Kept], disowned: Disowned) -> set[UUID]:
+    """Return the disowned sign-in and, where it was proven by a young phone, the one that registered that phone.
+
+    A thief who registers a phone and comes again with it would otherwise be found by half.
+    """
+    found = {disowned.sign_in_id} - {None}
+    proven_by = _phones_of(found)
+    for kept in held:
+        if kept.id in proven_by and kept.sign_in_id is not None and disowned.at - kept.created_at < YOUNG:
+            found.add(kept.sign_in_id)
+    return {sign_in for sign_in in found if sign_in is not None}
+
+
+def _phones_of(sign_ins: Collection[UUID | None]) -> set[UUID | None]:
+    codes = CodeChallenge.objects.filter(attempt__in=sign_ins).exclude(spent_at=None).exclude(credential_id=None)
+    return set(codes.values_list("credential_id", flat=True))
+
+
+def _put_back(user: User, disowned: Disowned) -> tuple[str, ...]:
+    """Set the language and the contact address to what they were, where the person's own sign-in changed them.
+
+    What another administrator wrote stays: they are asked by the alert, and an owner who has moved to another address
+    because the old one is read by somebody must not be moved back by a link that went there.
+    """
+    before: dict[str, str] = {}
+    for event in _changes(user, disowned, EventKind.PERSON_EDITED):
+        contact = earlier_contact(event.details)
+        if contact is not None:
+            before.setdefault("contact_mail", contact)
+        if isinstance(event.details.get("before"), str):
+            before.setdefault("language", event.details["before"])
+    changed = {field: value for field, value in before.items() if getattr(user, field) != value}
+    if changed:
+        for field, value in changed.items():
+            setattr(user, field, value)
+        if "contact_mail" in changed:
+            # What the release before this one reads.
+            user.contact_mail_in_clear = ""
+        user.save(update_fields=[*changed, "contact_mail_in_clear"])
+    return tuple(sorted(changed))
+
+
+def _changes(user: User, disowned: Disowned, *kinds: EventKind) -> QuerySet[Event]:
+    """Return what the person's own sign-ins changed since the event, or the disowned one before it; oldest first."""
+    when = Q(at__gte=disowned.at)
+    if disowned.sign_in_id is not None:
+        when |= Q(at__gte=disowned.at - YOUNG, details__sign_in=str(disowned.sign_in_id))
+    return Event.objects.filter(when, subject_id=user.pk, actor_id=user.pk, kind__in=kinds).order_by("id")

@@ -1,0 +1,399 @@
+"""The sign-in at a browser's door: load the facts, decide, apply, record; the one place that says yes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import assert_never
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import QuerySet
+
+from watchword.audit.events import EventKind
+from watchword.audit.record import Origin, record
+from watchword.core.assurance import Evidence
+from watchword.core.codes import LONGEST_TYPED
+from watchword.core.decision import Allow, AskFor, Because, Decision, Deny, SetUpFirst, decide
+from watchword.core.factors import Held, Reason, Rejected
+from watchword.core.policy import SECOND_FACTORS, FactorKind, MfaState, Way
+from watchword.core.usernames import name_key, with_domain
+from watchword.directory.models import SignInName, User
+from watchword.factors import vault
+from watchword.factors.phone.factor import ways_of
+from watchword.factors.registry import factor_of
+from watchword.factors.vault import Kept
+from watchword.signin import (
+    attempt_limits,
+    enrolment_wait,
+    password_throttling,
+    remembered_browsers,
+    sessions,
+    throttling,
+)
+from watchword.signin.attempts import new_attempt
+from watchword.signin.facts import (
+    PROVING,
+    attempt_facts,
+    nobody,
+    policy_for,
+    surroundings_of,
+    usable_phones,
+    write_evidence,
+)
+from watchword.signin.models import Purpose, Session, SignInAttempt
+from watchword.signin.otp import challenges
+from watchword.signin.otp.challenges import CodeOnTheWay, CodeSent, NotSent
+from watchword.signin.otp.verification import check_code
+from watchword.signin.password_throttling import Reserved, Throttled, repeat_details
+from watchword.signin.results import ComeIn, Continue, Outcome, Refused
+from watchword.signin.tokens import CHANCE, token_hash
+
+__all__ = ["ComeIn", "Continue", "Outcome", "Refused"]
+
+
+@dataclass(frozen=True, slots=True)
+class MethodChoice:
+    """A method by which a code can come, as the page offers it."""
+
+    credential_id: UUID
+    kind: FactorKind
+    slot: str
+    ends: str
+    ways: list[Way]
+
+
+def begin(
+    name: str,
+    *,
+    origin: Origin,
+    next_url: str,
+    now: datetime,
+    browser: str = "",
+    replaces: Session | None = None,
+) -> str:
+    """Begin a sign-in under a typed name and return the token for the browser's attempt cookie.
+
+    ``browser`` is the token by which the browser is known, if it has one. ``replaces`` is the session that it has, of
+    whomever: it ends when this sign-in comes in.
+    The same for known, blocked and unknown names. Raises NotASignInName where the text can't be a name at all, and
+    TooManyBegun where its source has begun too many.
+    """
+    key = name_key(with_domain(name, settings.WATCHWORD_DEFAULT_DOMAIN))
+    attempt_limits.count(origin.address, browser=browser, now=now)
+    found = SignInName.objects.filter(key=key).select_related("user__organisation").first()
+    return new_attempt(
+        Purpose.SIGN_IN,
+        origin,
+        next_url,
+        now,
+        typed_name=key,
+        user=found.user if found is not None else None,
+        browser=browser,
+        replaces=replaces,
+    )
+
+
+def begin_confirmation(session: Session, *, origin: Origin, next_url: str, now: datetime) -> str:
+    """Begin to prove again within a session; it ends in the same session under a new token."""
+    name = session.user.sign_in_name
+    return new_attempt(Purpose.CONFIRM, origin, next_url, now, typed_name=name, user=session.user, session=session)
+
+
+def find_attempt(token: str, *, origin: Origin | None = None, now: datetime) -> SignInAttempt | None:
+    """Return the attempt of this browser if it is on its way still.
+
+    ``origin`` is where this request came from, which is what counts from now on, not where the name was typed.
+    """
+    if not token:
+        return None
+    attempt = (
+        SignInAttempt.objects.select_related("user__organisation")
+        .filter(token_hash=token_hash(token), ended_at=None, expires_at__gt=now)
+        .first()
+    )
+    if attempt is not None and origin is not None:
+        attempt.address, attempt.agent = origin.address[:45], origin.agent[:300]
+    return attempt
+
+
+def typed_name(token: str) -> str:
+    """Return the name that was typed in this browser, also when its attempt is over; for filling it in again."""
+    if not token:
+        return ""
+    names = SignInAttempt.objects.filter(token_hash=token_hash(token)).values_list("typed_name", flat=True)
+    return names.first() or ""
+
+
+def stage(attempt: SignInAttempt, *, now: datetime) -> Decision:
+    """Return where an attempt stands. Reads only."""
+    return decide(attempt_facts(attempt, now=now))
+
+
+def look(attempt: SignInAttempt, *, now: datetime) -> tuple[Decision, list[Kept]]:
+    """Return where an attempt stands, and what the person holds, for whoever draws a page from both."""
+    if attempt.user is None:
+        return stage(attempt, now=now), []
+    held = vault.holdings(attempt.user, kinds=PROVING)
+    return decide(attempt_facts(attempt, now=now, held=held)), held
+
+
+def closed_until(attempt: SignInAttempt, *, now: datetime) -> datetime | None:
+    """Return when a second proof may be tried again; None where it may now, or where only an unlock helps."""
+    return throttling.closed_until(attempt_facts(attempt, now=now).second_factor)
+
+
+def methods(
+    attempt: SignInAttempt, *, now: datetime, seen: tuple[Decision, list[Kept]] | None = None
+) -> list[MethodChoice]:
+    """Return the methods that may be chosen at this stage; nothing before the password was right.
+
+    ``seen`` is what ``look`` returned, where the caller has just asked for it.
+    """
+    decision, held = seen or look(attempt, now=now)
+    if attempt.user is None or not isinstance(decision, AskFor) or FactorKind.PHONE not in decision.methods:
+        return []
+    surroundings = surroundings_of(attempt.user)
+    return [
+        MethodChoice(
+            kept.id, kept.held.kind, kept.held.slot, kept.held.public["ends"], ways_of(kept.held, surroundings)
+        )
+        for kept in usable_phones(attempt.user, held)
+    ]
+
+
+def send_code(
+    attempt: SignInAttempt, credential_id: UUID | str, way: Way | str, *, now: datetime
+) -> CodeSent | NotSent:
+    """Send a code by one of the offered methods, within the limits."""
+    with transaction.atomic():
+        user = lock_attempt(attempt, now)
+        held = vault.holdings(user, kinds=PROVING) if user is not None else []
+        decision = decide(attempt_facts(attempt, now=now, held=held))
+        if user is None or not isinstance(decision, AskFor) or FactorKind.PHONE not in decision.methods:
+            return NotSent(None, Reason.NOT_ALLOWED)
+        kept = next((one for one in held if str(one.id) == str(credential_id).lower()), None)
+        if kept is None or kept.held.kind not in decision.methods:
+            return NotSent(None, Reason.NOT_HELD)
+        challenge = factor_of(kept.held.kind).challenge(
+            kept.held, {"way": str(way)}, surroundings_of(user), chance=CHANCE, keyed=vault.keyed
+        )
+        if isinstance(challenge, Rejected):
+            return NotSent(None, challenge.reason)
+        outgoing = challenges.issue(
+            user,
+            challenge,
+            purpose=Purpose(attempt.purpose),
+            holder=attempt,
+            kind=kept.held.kind,
+            credential_id=kept.id,
+            origin=_origin(attempt),
+            now=now,
+        )
+    return challenges.dispatch(outgoing, user, now=now)
+
+
+def current_code(attempt: SignInAttempt, *, now: datetime) -> CodeOnTheWay | None:
+    """Return the newest code of this attempt, for drawing the page again."""
+    return challenges.on_the_way(attempt, Purpose(attempt.purpose), now=now)
+
+
+def answer(attempt: SignInAttempt, kind: FactorKind, typed: str, *, now: datetime) -> Outcome:
+    """Check one answer and say what follows. Only what ``decide`` asks for at this moment is looked at."""
+    if len(typed) > LONGEST_TYPED:
+        typed = ""
+    match kind:
+        case FactorKind.PASSWORD:
+            return _answer_password(attempt, typed, now)
+        case FactorKind.PHONE:
+            return _answer_code(attempt, typed, now)
+        case FactorKind.APP_PASSWORD | FactorKind.ACCESS_PASS:
+            # A pass is shown to ``signin.access_passes``.
+            return Refused(Because.WRONG_PROOF)
+        case _:
+            assert_never(kind)
+
+
+def conclude(attempt: SignInAttempt, user: User, *, now: datetime) -> Outcome:
+    """Decide on an attempt as it is written now, and open the door where the answer is yes.
+
+    The caller holds the lock on the person's row, inside a transaction.
+    """
+    decision = decide(attempt_facts(attempt, now=now))
+    match decision:
+        case AskFor() | SetUpFirst():
+            return Continue(decision)
+        case Deny(because):
+            return _deny(attempt, user, because, now)
+        case Allow(evidence):
+            enrolment_wait.settle(user, evidence, now=now)
+            opened = _open(attempt, user, evidence, now)
+            if opened is None:
+                return Refused(Because.WRONG_PROOF)
+            attempt.ended_at = now
+            attempt.save(update_fields=["ended_at"])
+            seen = remembered_browsers.Seen(is_new=False)
+            if attempt.purpose == Purpose.SIGN_IN:
+                seen = remembered_browsers.note(attempt, user, now=now)
+                sessions.end_replaced(attempt, origin=_origin(attempt), now=now)
+            record(
+                EventKind.SIGN_IN_ALLOWED,
+                now=now,
+                subject=user,
+                by=user,
+                origin=_origin(attempt),
+                details={
+                    "purpose": attempt.purpose,
+                    "kinds": [proof.kind.value for proof in evidence],
+                    "attempt": str(attempt.pk),
+                    "session": str(opened.session.pk),
+                    **({} if seen.is_new else {"browser": "known"}),
+                    **({"wrong": attempt.wrong_codes} if attempt.wrong_codes else {}),
+                },
+                # What was said of wrong codes in this attempt is settled by the right one.
+                heard=seen.is_new or attempt.wrong_codes > 0,
+            )
+            return ComeIn(opened.token, attempt.next_url, opened.session, seen.token)
+        case _:
+            assert_never(decision)
+
+
+def _open(attempt: SignInAttempt, user: User, evidence: tuple[Evidence, ...], now: datetime) -> sessions.Opened | None:
+    if attempt.session is not None:
+        return sessions.rotate(attempt.session, evidence, now=now)
+    # Whoever is not Disabled comes in without a second proof only from a trusted network.
+    excused = user.judged_as is not MfaState.DISABLED and not any(proof.kind in SECOND_FACTORS for proof in evidence)
+    return sessions.open_session(
+        user, evidence, origin=_origin(attempt), now=now, excused=excused, sign_in_id=attempt.sign_in_id
+    )
+
+
+def _deny(
+    attempt: SignInAttempt, user: User | None, because: Because, now: datetime, *, reserved: Reserved | None = None
+) -> Refused:
+    is_a_device = reserved is not None and reserved.is_a_device
+    record(
+        EventKind.SIGN_IN_DENIED,
+        now=now,
+        subject=user,
+        origin=_origin(attempt),
+        reason=because,
+        name=attempt.typed_name,
+        details={"purpose": attempt.purpose, "attempt": str(attempt.pk), **repeat_details(reserved)},
+        heard=because in {Because.APP_PASSWORD_IN_BROWSER, Because.NO_METHOD_LEFT} or is_a_device,
+    )
+    until = None
+    if because is Because.SECOND_FACTOR_WAITS and user is not None:
+        until = throttling.closed_until(attempt_facts(attempt, now=now).second_factor)
+    return Refused(because, until)
+
+
+def _answer_password(attempt: SignInAttempt, typed: str, now: datetime) -> Outcome:
+    kept = _password_of(attempt.user)
+    policy = policy_for(attempt.user, attempt.typed_name)
+    version = kept.id if kept is not None else None
+    guess = password_throttling.Guess(attempt.typed_name, typed, _origin(attempt), attempt.user, version, policy)
+    reserved = password_throttling.reserve(guess, now=now)
+    if isinstance(reserved, Throttled):
+        if reserved.is_worth_an_event:
+            _deny(attempt, attempt.user, Because.PASSWORD_WAITS, now)
+        return Refused(Because.PASSWORD_WAITS, reserved.until)
+    # The slow hash is worked out outside any transaction, once, and for nobody as for somebody.
+    held = kept.held if kept is not None else Held(FactorKind.PASSWORD)
+    verdict = factor_of(FactorKind.PASSWORD).verify(held, {}, typed, keyed=vault.keyed, now=now)
+    with transaction.atomic():
+        user = lock_attempt(attempt, now)
+        still = _password_of(user)
+        if isinstance(verdict, Rejected) or user is None or kept is None or still is None or still.id != kept.id:
+            is_app_password = vault.is_app_password_of(user or nobody(), typed)
+            because = Because.APP_PASSWORD_IN_BROWSER if is_app_password else Because.WRONG_PROOF
+            password_throttling.note_wrong(reserved, now=now)
+            if reserved.is_worth_an_event:
+                _deny(attempt, user, because, now, reserved=reserved)
+            # Outside, both are the same refusal.
+            return Refused(Because.WRONG_PROOF)
+        if verdict.is_short and not kept.held.public.get("short"):
+            # It was chosen before that was remembered.
+            vault.mark_short(kept.id)
+        proof = Evidence(FactorKind.PASSWORD, now)
+        decision = decide(attempt_facts(_with(attempt, kept.id), now=now, more=(proof,)))
+        if isinstance(decision, Deny):
+            if decision.because in _TELLS_THAT_IT_WAS_RIGHT:
+                password_throttling.refund(reserved, now=now)
+            else:
+                password_throttling.note_wrong(reserved, now=now)
+            return _deny(attempt, user, decision.because, now)
+        password_throttling.refund(reserved, now=now)
+        if verdict.renewed is not None:
+            vault.renew(kept.id, verdict.renewed)
+        vault.note_use([vault.Use(kept.id, now, attempt.address)])
+        attempt_limits.finished(attempt.address, attempt.created_at)
+        attempt.password_version = kept.id
+        attempt.evidence = write_evidence([proof], address=attempt.address)
+        attempt.save(update_fields=["password_version", "evidence", "address", "agent"])
+        return conclude(attempt, user, now=now)
+
+
+_TELLS_THAT_IT_WAS_RIGHT = frozenset(
+    {Because.SECOND_FACTOR_WAITS, Because.SECOND_FACTOR_LOCKED, Because.NO_METHOD_LEFT}
+)
+"""Refusals that say so anyway. The others look like a wrong password from outside, and so they count like one."""
+
+
+def _answer_code(attempt: SignInAttempt, typed: str, now: datetime) -> Outcome:
+    with transaction.atomic():
+        user = lock_attempt(attempt, now)
+        decision = stage(attempt, now=now)
+        if isinstance(decision, Deny):
+            return _deny(attempt, user, decision.because, now)
+        if user is None or not isinstance(decision, AskFor) or FactorKind.PHONE not in decision.methods:
+            return Refused(Because.WRONG_PROOF)
+        verdict = check_code(user, attempt, Purpose(attempt.purpose), typed, origin=_origin(attempt), now=now)
+        if isinstance(verdict, Refused):
+            return verdict
+        attempt.evidence = [*attempt.evidence, *write_evidence([Evidence(FactorKind.PHONE, now, verdict.way)])]
+        attempt.save(update_fields=["evidence"])
+        return conclude(attempt, user, now=now)
+
+
+def lock_person(user: User) -> User:
+    """Take the lock under which everything about one person changes; returns the row as it is now."""
+    return User.objects.select_for_update(of=("self",)).select_related("organisation").get(pk=user.pk)
+
+
+def lock_attempt(attempt: SignInAttempt, now: datetime) -> User | None:
+    """Lock the person and read the attempt anew; None for nobody's and for one that is over. In a transaction."""
+    if attempt.user is None:
+        # Nobody is looked for as somebody is, and anew.
+        attempt.stand_in = None
+        list(User.objects.select_for_update(of=("self",)).select_related("organisation").filter(pk=nobody().pk))
+        list(_living(attempt, now))
+        return None
+    user = lock_person(attempt.user)
+    fresh = next(iter(_living(attempt, now).values_list("evidence", "password_version", "wrong_codes")), None)
+    if fresh is None:
+        # Another tab finished it, or an administrator ended it: nothing that was proven counts any more.
+        attempt.evidence, attempt.password_version, attempt.user = [], None, None
+        return None
+    attempt.evidence, attempt.password_version, attempt.wrong_codes = fresh
+    attempt.user = user
+    return user
+
+
+def _living(attempt: SignInAttempt, now: datetime) -> QuerySet[SignInAttempt]:
+    return SignInAttempt.objects.filter(pk=attempt.pk, ended_at=None, expires_at__gt=now)
+
+
+def _password_of(user: User | None) -> Kept | None:
+    return next(iter(vault.holdings(user or nobody(), kinds=[FactorKind.PASSWORD])), None)
+
+
+def _with(attempt: SignInAttempt, password_version: UUID) -> SignInAttempt:
+    attempt.password_version = password_version
+    attempt.evidence = []
+    return attempt
+
+
+def _origin(attempt: SignInAttempt) -> Origin:
+    return Origin(address=attempt.address, agent=attempt.agent, door=attempt.door)

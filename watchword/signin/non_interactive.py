@@ -1,0 +1,400 @@
+"""Doors that can't hold a conversation: one name, one secret, yes or no.
+
+What has the shape of an app password is looked up: one indexed read and one commit for all that came together.
+Everything else is an account password and costs one slow hash, so that callers keep it in a queue of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import lru_cache
+from uuid import UUID
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, transaction
+from django.db.models.functions import Coalesce
+
+from watchword.audit import repeats
+from watchword.audit.events import EventKind
+from watchword.audit.record import Happening, Named, Origin, record_all
+from watchword.core.assurance import Evidence
+from watchword.core.codes import LONGEST_TYPED, normal_app_password
+from watchword.core.database_errors import name_of_trouble
+from watchword.core.decision import Account, Allow, Attempt, Because, Decision, Deny, decide
+from watchword.core.factors import Accepted, Held, Rejected
+from watchword.core.policy import Door, FactorKind, MfaState, Policy, Standing
+from watchword.core.restrictions import Misfit, Restrictions
+from watchword.core.source_networks import source_of
+from watchword.core.usernames import NotASignInName, ascii_name, can_be_name, name_key, with_domain, without_detail
+from watchword.directory.mailboxes import holder_of
+from watchword.directory.models import SignInName, User
+from watchword.factors import vault
+from watchword.factors.registry import factor_of
+from watchword.factors.vault import Found
+from watchword.signin import password_throttling
+from watchword.signin.facts import account_of, nobody, policy_for
+from watchword.signin.password_throttling import Reserved, Throttled, repeat_details
+
+logger = logging.getLogger(__name__)
+
+
+class TryLater(Exception):
+    """The question can't be answered now; it says nothing about the secret."""
+
+
+class Secret:
+    """What a program showed. It hides itself wherever it is printed."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+    def reveal(self) -> str:
+        """Return the text."""
+        return self._text
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """May the program that shows this come in?"""
+
+    door: Door
+    name: str
+    secret: Secret
+    service: str = ""
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Yes, with the name of the mailbox and the credential that opened; or no, and the log knows why."""
+
+    allowed: bool
+    mailbox: str = ""
+    credential_id: UUID | None = None
+    is_later: bool = False
+    """Whether neither can be said now."""
+
+
+NO = Answer(allowed=False)
+LATER = Answer(allowed=False, is_later=True)
+
+
+def _yes(mailbox: str, credential_id: UUID) -> Answer:
+    """Return the yes for a mailbox that can be one; another name is never handed out, whatever is stored."""
+    if can_be_name(mailbox):
+        return Answer(True, mailbox, credential_id)
+    logger.error("a right password opens nothing: a mailbox can't be called %r; see `watchword verify`", mailbox)
+    return NO
+
+
+PORTION = 1000
+"""Mailboxes that are listed at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """One mailbox of a list: whose it is, and its name."""
+
+    id: UUID
+    name: str
+
+
+def is_shaped_like_app_password(question: Question) -> bool:
+    """Whether the fast path answers this question."""
+    return normal_app_password(question.secret.reveal()) is not None
+
+
+def check_many(questions: Sequence[Question], *, now: datetime, lacks_a_key: bool = False) -> list[Answer]:
+    """Answer questions whose secrets are shaped like app passwords; their log rows are committed before this returns.
+
+    Where the ring lacks a key (``lacks_a_key``), what is not found may lie under it: programs are told *later*, because
+    one that is told *wrong* forgets a good password. Raises TryLater where the database can't be read or written now.
+    """
+    with trying(), transaction.atomic():
+        letters = [normal_app_password(question.secret.reveal()) or "" for question in questions]
+        lookups = [vault.lookups(word) for word in letters]
+        found = vault.find_by_lookups({lookup for word in lookups for lookup in word})
+        hits = [_hit(question, word, found) for question, word in zip(questions, lookups, strict=True)]
+        # Who was named by what failed; what succeeded is never looked up twice.
+        named = _people([question.name for question, hit in zip(questions, hits, strict=True) if hit is None])
+        answers, uses, moves = [], [], []
+        happenings: list[Happening] = []
+        refused: list[Happening] = []
+        for question, word, hit in zip(questions, lookups, hits, strict=True):
+            if hit is None and lacks_a_key:
+                answers.append(LATER)
+                continue
+            decision = _judge(hit, question, now)
+            answers.append(_yes(hit.mailbox, hit.credential_id) if hit and isinstance(decision, Allow) else NO)
+            person = hit or named.get(_key(question.name) or "")
+            happening = _happening(question, decision, person, now, hit=hit)
+            (happenings if isinstance(decision, Allow) else refused).append(happening)
+            if hit is not None and isinstance(decision, Allow):
+                uses.append(vault.Use(hit.credential_id, now, question.address, question.service))
+                if word[0] not in found:
+                    moves.append((hit.credential_id, word[0]))
+        vault.note_use(uses)
+        vault.move_lookups(moves)
+        record_all([*happenings, *_worth_an_event(refused, "app password", now)])
+    return answers
+
+
+def check_account_password(question: Question, *, now: datetime) -> Answer:
+    """Answer a question whose secret is an account password, or anything else; costs one slow hash whoever is named.
+
+    Raises TryLater where the database can't be read or written now, and where the source has to wait.
+    """
+    key = _key(question.name)
+    name = key or question.name
+    origin = Origin(address=question.address, door=question.door.value, service=question.service)
+    typed = question.secret.reveal()
+    typed = typed if len(typed) <= LONGEST_TYPED else ""
+    with trying():
+        user = _people([question.name]).get(key or "")
+        asked = user or nobody()
+        held_before = vault.holdings(asked, kinds=[FactorKind.PASSWORD])
+        version = held_before[0].id if held_before else None
+        guess = password_throttling.Guess(name, typed, origin, user, version, policy_for(user, name))
+        reserved = password_throttling.reserve(guess, now=now)
+        if isinstance(reserved, Throttled):
+            if reserved.by_address:
+                raise TryLater("source waits")
+            waits = _happening(question, Deny(Because.PASSWORD_WAITS), user, now)
+            with transaction.atomic():
+                record_all(_worth_an_event([waits], "password", now))
+            return NO
+        held = held_before[0].held if held_before else Held(FactorKind.PASSWORD)
+        verdict = factor_of(FactorKind.PASSWORD).verify(held, {}, typed, keyed=vault.keyed, now=now)
+        with transaction.atomic():
+            # The same is asked of everybody, be they unknown, blocked or wrong, so that no refusal is quicker.
+            asked = User.objects.select_related("organisation").filter(pk=asked.pk).first() or nobody()
+            if isinstance(verdict, Accepted) and verdict.is_short and not held.public.get("short"):
+                # It was chosen before that was remembered.
+                vault.mark_short(held_before[0].id)
+            decision = _judge_account_password(asked, version, question.door, now)
+            if user is None or isinstance(verdict, Rejected):
+                decision = Deny(Because.WRONG_PROOF)
+            if isinstance(decision, Deny) and decision.because in _LOOKS_LIKE_A_WRONG_PASSWORD:
+                password_throttling.note_wrong(reserved, now=now)
+                refused = _happening(question, decision, user, now, reserved=reserved)
+                noted = _worth_an_event([refused], "password", now)
+                record_all(noted or [refused] * reserved.has_just_become_a_device)
+                return NO
+            password_throttling.refund(reserved, now=now)
+            if isinstance(verdict, Accepted) and verdict.renewed is not None and isinstance(decision, Allow):
+                vault.renew(held_before[0].id, verdict.renewed)
+            happening = _happening(question, decision, asked, now)
+            if not isinstance(decision, Allow):
+                record_all(_worth_an_event([happening], "password", now))
+                return NO
+            record_all([happening])
+            vault.note_use([vault.Use(held_before[0].id, now, question.address, question.service)])
+            return _yes(asked.mailbox_name, held_before[0].id)
+
+
+def _judge_account_password(user: User, version: UUID | None, door: Door, now: datetime) -> Decision:
+    """Decide on a password that was right a moment ago, by what the person holds and may now."""
+    holdings = vault.holdings(user, kinds=[FactorKind.PASSWORD, FactorKind.PHONE])
+    account = account_of(user, holdings, now)
+    # What was hashed must still be the password: it may have been replaced meanwhile.
+    if [kept.id for kept in holdings if kept.held.kind is FactorKind.PASSWORD] != [version]:
+        return Deny(Because.WRONG_PROOF)
+    return decide(Attempt(account, door, user.organisation.policy, proven=(Evidence(FactorKind.PASSWORD, now),)))
+
+
+_LOOKS_LIKE_A_WRONG_PASSWORD = frozenset({Because.BLOCKED, Because.DELETED, Because.WRONG_PROOF})
+"""A right password that counts as a wrong one does: how soon one has to wait tells nobody that it was right."""
+
+
+DELIVERING = frozenset({"", "lda", "lmtp"})
+"""Services that ask by an address. All others ask by the mailbox that they were told at a sign-in; the two can differ,
+and an address can be somebody's today whose mailbox is another's."""
+
+
+def find_mailbox(name: str, service: str = "") -> str | None:
+    """Return the mailbox of this name; None for nobody's, or a deleted person's.
+
+    Where mail is delivered the name is an address, elsewhere a mailbox, or else a name (``doveadm -u``). Raises
+    TryLater where the database can't be read now.
+    """
+    with trying():
+        user = None if service in DELIVERING else holder_of(name)
+        if user is None:
+            user = _people([name]).get(_key(name) or "")
+    if user is None or user.deleted_at is not None or not can_be_name(user.mailbox_name):
+        return None
+    return user.mailbox_name
+
+
+def find_ascii_address(address: str) -> str | None:
+    """Return the ASCII form of somebody's address that isn't ASCII, detail included; None for all others.
+
+    It is the same address, and no mailbox: ``find_mailbox`` finds the same person by either. Raises TryLater where
+    the database can't be read now.
+    """
+    key = None if address.isascii() else _key(address)
+    if key is None:
+        return None
+    with trying():
+        people = _people([key, without_detail(key)])
+    user = people.get(key) or people.get(without_detail(key))
+    return ascii_name(key) if user is not None and user.deleted_at is None else None
+
+
+_MAILBOX = Coalesce("mailbox", "sign_in_name")
+
+
+def find_mailboxes(after: UUID | None) -> list[Mailbox]:
+    """Return the next portion of all mailboxes, those after the one with this id, in the order of their ids.
+
+    An empty one is the last. Raises TryLater where the database can't be read now.
+    """
+    people = User.objects.filter(deleted_at=None)
+    if after is not None:
+        people = people.filter(pk__gt=after)
+    with trying():
+        return [Mailbox(pk, name) for pk, name in people.order_by("pk").values_list("pk", _MAILBOX)[:PORTION]]
+
+
+def _hit(question: Question, lookups: Sequence[bytes], found: Mapping[bytes, Found]) -> Found | None:
+    for lookup in lookups:
+        if lookup in found and _key(question.name) in found[lookup].names:
+            return found[lookup]
+    return None
+
+
+def _judge(hit: Found | None, question: Question, now: datetime) -> Decision:
+    if hit is None:
+        return Deny(Because.WRONG_PROOF)
+    if hit.is_revoked:
+        return Deny(Because.APP_PASSWORD_REVOKED)
+    if hit.is_suspended:
+        return Deny(Because.APP_PASSWORD_SUSPENDED)
+    if hit.is_frozen:
+        return Deny(Because.APP_PASSWORD_FROZEN)
+    if hit.restrictions:
+        match Restrictions.from_json(hit.restrictions).misfit(question.service, question.address, now):
+            case Misfit.EXPIRED:
+                return Deny(Because.APP_PASSWORD_EXPIRED)
+            case Misfit.PROGRAM | Misfit.NETWORK:
+                return Deny(Because.APP_PASSWORD_OUTSIDE_LIMITS)
+    standing = Standing.BLOCKED if hit.is_blocked else Standing.ACTIVE
+    return _decide(
+        Standing.DELETED if hit.is_deleted else standing, hit.mfa_state, question.door, are_allowed=hit.are_allowed
+    )
+
+
+@lru_cache(maxsize=256)
+def _decide(standing: Standing, state: str, door: Door, *, are_allowed: bool) -> Decision:
+    # The decision is pure and these are all its facts but the moment, which it hands through: a few dozen cases, each
+    # decided once, for thousands of logins a second.
+    return decide(
+        Attempt(
+            account=Account(standing=standing, state=MfaState(state), methods=frozenset({FactorKind.APP_PASSWORD})),
+            door=door,
+            policy=Policy(app_passwords_allowed=are_allowed),
+            proven=(Evidence(FactorKind.APP_PASSWORD, datetime.min.replace(tzinfo=UTC)),),
+        )
+    )
+
+
+_HEARD = frozenset(
+    {
+        # The account password was right, and nobody can be asked for a second proof here.
+        Because.APP_PASSWORD_NEEDED,
+        Because.ACCOUNT_PASSWORD_CLOSED,
+        Because.APP_PASSWORD_REVOKED,
+        Because.APP_PASSWORD_OUTSIDE_LIMITS,
+    }
+)
+
+
+def _happening(
+    question: Question,
+    decision: Decision,
+    person: Named | None,
+    now: datetime,
+    *,
+    hit: Found | None = None,
+    reserved: Reserved | None = None,
+) -> Happening:
+    allowed = isinstance(decision, Allow)
+    because = decision.because if isinstance(decision, Deny) else None
+    details: dict[str, object] = {**repeat_details(reserved)}
+    is_a_device = reserved is not None and reserved.is_a_device
+    moved = False
+    if hit is not None:
+        details = {"app_password": hit.label}
+        # Only a change of address is worth a look of the warnings: the same one again is by far the most frequent.
+        moved = allowed and hit.last_used_address not in ("", question.address)
+        if moved or because in _HEARD:
+            details["credential"] = str(hit.credential_id)
+            details["before"] = hit.last_used_address
+    return Happening(
+        kind=EventKind.SIGN_IN_ALLOWED if allowed else EventKind.SIGN_IN_DENIED,
+        at=now,
+        subject=person,
+        by=person if allowed else None,
+        origin=Origin(address=question.address, door=question.door.value, service=question.service),
+        reason=because or "",
+        name=question.name,
+        details=details,
+        heard=moved or is_a_device or because in _HEARD,
+    )
+
+
+def _worth_an_event(refused: Sequence[Happening], tried: str, now: datetime) -> list[Happening]:
+    """Return the refusals that are new in this hour; the others are counted. A flood must not fill the log.
+
+    ``tried``: what kind of password it was.
+    """
+    noted = repeats.note(
+        [
+            repeats.Refusal(
+                name=_key(one.name) or one.name,
+                source=source_of(one.origin.address),
+                why=f"{tried}:{one.origin.service}:{one.reason}:{one.details.get('app_password', '')}",
+            )
+            for one in refused
+        ],
+        now=now,
+    )
+    return [
+        replace(one, details={**one.details, **details})
+        for one, details in zip(refused, noted, strict=True)
+        if details is not None
+    ]
+
+
+def _people(names: Sequence[str]) -> dict[str, User]:
+    keys = {key for name in names if (key := _key(name)) is not None}
+    if not keys:
+        return {}
+    rows = SignInName.objects.filter(key__in=keys).select_related("user__organisation")
+    return {row.key: row.user for row in rows}
+
+
+def _key(name: str) -> str | None:
+    try:
+        return name_key(with_domain(name, settings.WATCHWORD_DEFAULT_DOMAIN))
+    except NotASignInName:
+        return None
+
+
+@contextmanager
+def trying() -> Iterator[None]:
+    """Raise TryLater where the database can't be read or written within."""
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        # The text of a database error can hold parameters; it goes no further.
+        raise TryLater(name_of_trouble(error)) from None

@@ -1,0 +1,1 @@
+"""One-time codes by phone: challenges, their check, and what became of their delivery."""

@@ -1,0 +1,328 @@
+"""Codes on their way: made once, sent once, tried a few times, spent by one conditional UPDATE."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection
+from django.db.models import F, QuerySet
+
+from watchword.audit import geoip
+from watchword.audit.events import EventKind
+from watchword.audit.record import Origin, record
+from watchword.audit.sealed_columns import SealedColumn
+from watchword.core.factors import Challenge, Reason
+from watchword.core.policy import FactorKind, Way
+from watchword.directory.models import User
+from watchword.factors import vault
+from watchword.messaging import send
+from watchword.messaging.gateway import Outgoing, Result
+from watchword.messaging.limits.counters import Free, NotBefore, Rule, may_send, telephone_of
+from watchword.messaging.limits.daily_totals import note_entered
+from watchword.messaging.models import Delivery
+from watchword.messaging.worker import outbox
+from watchword.signin.compromise_detection import note_not_sent
+from watchword.signin.models import CodeChallenge, Purpose, Session, SignInAttempt
+from watchword.signin.tokens import CHANCE
+
+type Holder = SignInAttempt | Session
+"""Whoever waits for a code: an attempt to sign in, or a session that adds a method."""
+
+_SEAL = "signin.challenge"
+SEALED = SealedColumn(
+    words="codes on their way",
+    model=CodeChallenge,
+    field="kept",
+    purpose=_SEAL,
+    void=lambda rows, now: rows.filter(void_at=None).update(void_at=now),
+    rows=CodeChallenge.objects.all,
+)
+_MOST_EARLIER = 10
+_MOST_DEAD = 20
+READ_FOR = timedelta(hours=1)
+"""So long the keyed hash of a dead code tells that somebody reads what is sent."""
+LATE = timedelta(seconds=20)
+"""A text that is not known to have arrived by then is late: the page offers a call."""
+
+
+@dataclass(frozen=True, slots=True)
+class CodeSent:
+    """A code left, or should have: ``result`` tells."""
+
+    way: Way
+    ends: str
+    result: Result
+    next_send_at: datetime | None
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """No code left. ``until`` is when one may; None: not in this attempt, or never in this manner."""
+
+    until: datetime | None
+    reason: Rule | Reason
+    country: str = ""
+    """Where a country is the reason: its ISO 3166-1 code."""
+
+
+@dataclass(frozen=True, slots=True)
+class CodeOnTheWay:
+    """The newest code of an attempt or session, as the page needs it."""
+
+    kind: FactorKind
+    way: Way
+    ends: str
+    credential_id: UUID | None
+    result: Result
+    next_send_at: datetime
+    tries_left: int
+    match: str = ""
+    """The two digits to be keyed in the call; empty where a code is typed."""
+    is_approved: bool = False
+    is_late: bool = False
+    """Whether it should have arrived by now: time to offer another way."""
+
+
+def issue(
+    user: User,
+    challenge: Challenge,
+    *,
+    purpose: Purpose,
+    holder: Holder,
+    kind: FactorKind,
+    credential_id: UUID | None,
+    origin: Origin,
+    now: datetime,
+) -> Outgoing | NotSent:
+    """Write down a code that may be sent now; hand what comes back to ``dispatch`` after the commit.
+
+    The caller holds the lock on the person's row.
+    """
+    assert challenge.send is not None
+    limits = user.organisation.policy.limits
+    message = challenge.send
+    if message.way not in send.ways_carried():
+        # Nothing is there that could carry it: better said at once than "did not get through" for ever.
+        note_not_sent(user, Reason.NOT_CARRIED, is_new=purpose == Purpose.REGISTER, origin=origin, now=now)
+        return NotSent(None, Reason.NOT_CARRIED)
+    telephone = telephone_of(message.number, message.extension)
+    sends = sends_of(holder, purpose, now)
+    is_new = purpose == Purpose.REGISTER
+    verdict = may_send(user, telephone, message.way, sends_in_attempt=sends, is_new=is_new, now=now)
+    if isinstance(verdict, NotBefore):
+        note_not_sent(user, verdict.rule, is_new=is_new, origin=origin, now=now)
+        return NotSent(verdict.until, verdict.rule, verdict.details.get("country", ""))
+    assert isinstance(verdict, Free)
+    void(_alive(user, purpose), now=now)
+    match = _two_digits(user, message.way, purpose)
+    delivery = Delivery.objects.create(
+        organisation_id=user.organisation_id,
+        user=user,
+        way=message.way,
+        purpose=purpose,
+        **telephone.row(),
+        created_at=now,
+        changed_at=now,
+    )
+    CodeChallenge.objects.create(
+        user=user,
+        attempt=holder if isinstance(holder, SignInAttempt) else None,
+        session=holder if isinstance(holder, Session) else None,
+        purpose=purpose,
+        kind=kind,
+        credential_id=credential_id,
+        kept=vault.key_ring().seal(_SEAL, json.dumps(dict(challenge.keep)).encode()),
+        way=message.way,
+        ends=message.number[-2:],
+        created_at=now,
+        expires_at=now + timedelta(seconds=limits.code_seconds),
+        match=match,
+        delivery=delivery,
+    )
+    details = {"way": message.way.value, "ends": message.number[-2:], "purpose": str(purpose)}
+    record(EventKind.CODE_SENT, now=now, subject=user, origin=origin, details=details)
+    outgoing = Outgoing(
+        delivery_id=delivery.id,
+        way=message.way,
+        number=message.number,
+        extension=message.extension,
+        code=message.code,
+        organisation=user.organisation.name,
+        host=urlsplit(settings.WATCHWORD_PUBLIC_URL).hostname or "",
+        language=user.language or user.organisation.language,
+        purpose=str(purpose),
+        place=geoip.country_of(origin.address),
+        match=match,
+        not_after=now + timedelta(seconds=limits.code_seconds),
+    )
+    send.keep(outgoing, now=now)
+    return outgoing
+
+
+def dispatch(outgoing: Outgoing | NotSent, user: User, *, now: datetime) -> CodeSent | NotSent:
+    """Hand a written code to its channel. Call this after the commit."""
+    if isinstance(outgoing, NotSent):
+        return outgoing
+    result = send.hand_over(outgoing, now=now, was_kept=True)
+    limits = user.organisation.policy.limits
+    return CodeSent(
+        way=outgoing.way,
+        ends=outgoing.number[-2:],
+        result=result,
+        next_send_at=now + timedelta(seconds=limits.resend_seconds),
+        expires_at=now + timedelta(seconds=limits.code_seconds),
+    )
+
+
+def newest(holder: Holder, purpose: Purpose) -> CodeChallenge | None:
+    """Return the newest code of an attempt or session, whatever became of it."""
+    return _of(holder, purpose).select_related("delivery").order_by("-created_at").first()
+
+
+def on_the_way(holder: Holder, purpose: Purpose, *, now: datetime) -> CodeOnTheWay | None:
+    """Return the newest code as the page needs it; None where none was sent or it was spent.
+
+    It is looked for in an attempt of nobody too, so that this takes as long as in an attempt of somebody.
+    """
+    row = newest(holder, purpose)
+    if row is None or row.spent_at is not None or holder.user is None:
+        return None
+    limits = holder.user.organisation.policy.limits
+    is_dead = row.void_at is not None or row.expires_at <= now
+    result = Result(row.delivery.result) if row.delivery is not None else Result.FAILED
+    pause = timedelta(0) if result.is_trouble else timedelta(seconds=limits.resend_seconds)
+    return CodeOnTheWay(
+        kind=FactorKind(row.kind),
+        way=Way(row.way),
+        ends=row.ends,
+        credential_id=row.credential_id,
+        result=result,
+        next_send_at=row.created_at + pause,
+        tries_left=0 if is_dead else max(limits.code_tries - row.tries, 0),
+        match=row.match,
+        is_approved=row.approved_at is not None,
+        # Not before another one may be asked for: what is offered must work.
+        is_late=result in {Result.WAITING, Result.SENT} and now - row.created_at >= max(LATE, pause),
+    )
+
+
+def reserve_try(row: CodeChallenge, tries: int, *, now: datetime) -> bool:
+    """Take one of the tries of a code that is alive; False if it is dead or has none left."""
+    alive = CodeChallenge.objects.filter(pk=row.pk, spent_at=None, void_at=None, expires_at__gt=now, tries__lt=tries)
+    return alive.update(tries=F("tries") + 1) == 1
+
+
+def spend(row: CodeChallenge, *, now: datetime) -> bool:
+    """Spend a code; exactly one caller ever gets True."""
+    is_first = CodeChallenge.objects.filter(pk=row.pk, spent_at=None, void_at=None).update(spent_at=now) == 1
+    if is_first and row.delivery_id is not None:
+        note_entered(row.delivery_id, now=now)
+    return is_first
+
+
+def is_alive(row: CodeChallenge, now: datetime) -> bool:
+    """Whether a code is neither spent nor void nor too old."""
+    return row.spent_at is None and row.void_at is None and row.expires_at > now
+
+
+def approve(delivery_id: UUID, *, now: datetime) -> bool:
+    """The right two digits were keyed at the telephone: the browser that shows them may go on, once."""
+    alive = CodeChallenge.objects.filter(delivery_id=delivery_id, spent_at=None, void_at=None, expires_at__gt=now)
+    return alive.exclude(match="").filter(approved_at=None).update(approved_at=now) == 1
+
+
+def kept_of(row: CodeChallenge) -> Mapping[str, str]:
+    """Return what the factor kept about a code."""
+    opened: dict[str, str] = json.loads(vault.key_ring().open(_SEAL, bytes(row.kept)))
+    return opened
+
+
+def void(codes: QuerySet[CodeChallenge], *, now: datetime) -> None:
+    """Make codes worthless, and take those that wait for a carrier out of the queue."""
+    found = dict(codes.values_list("pk", "delivery_id"))
+    if not found:
+        return
+    waiting = Delivery.objects.filter(pk__in=found.values(), result=Result.WAITING)
+    if connection.features.has_select_for_update_skip_locked:
+        # What the courier is writing down at this moment is out of the queue anyway: neither waits for the other.
+        waiting = waiting.select_for_update(of=("self",), skip_locked=True)
+    withdrawn = [delivery.pk for delivery in waiting]
+    codes.filter(pk__in=found).update(void_at=now)
+    if withdrawn:
+        outbox.withdraw(withdrawn)
+
+
+def void_all(user: User, *, now: datetime) -> None:
+    """Make every code of a person worthless."""
+    void(CodeChallenge.objects.filter(user=user, spent_at=None, void_at=None), now=now)
+
+
+def owner_of(delivery_id: UUID) -> User | None:
+    """Return whose code a delivery carried, whatever became of the code."""
+    row = CodeChallenge.objects.filter(delivery_id=delivery_id).select_related("user__organisation").first()
+    return row.user if row is not None else None
+
+
+def void_by_delivery(delivery_id: UUID, *, now: datetime) -> User | None:
+    """Make the code of one delivery worthless and return whose it was; None if it was dead already."""
+    row = CodeChallenge.objects.filter(delivery_id=delivery_id).select_related("user__organisation").first()
+    if row is None or not CodeChallenge.objects.filter(pk=row.pk, void_at=None, spent_at=None).update(void_at=now):
+        return None
+    return row.user
+
+
+def dead_ones(user: User, purpose: Purpose, *, now: datetime) -> list[CodeChallenge]:
+    """Return the codes of the last hour that are too old, of whichever sign-in, and were not spent.
+
+    A text that comes when its sign-in is over proves a reader all the same.
+    """
+    rows = CodeChallenge.objects.filter(user=user, purpose=purpose, match="", spent_at=None, expires_at__lte=now)
+    return list(rows.filter(created_at__gt=now - READ_FOR).order_by("-created_at")[:_MOST_DEAD])
+
+
+def earlier_ones(row: CodeChallenge, now: datetime) -> list[CodeChallenge]:
+    """Return the codes that the same attempt or session sent for the same purpose before its newest one."""
+    holder = row.attempt if row.attempt is not None else row.session
+    assert holder is not None
+    lasts = timedelta(seconds=row.user.organisation.policy.limits.attempt_seconds)
+    rows = _of(holder, Purpose(row.purpose)).exclude(pk=row.pk).filter(match="", created_at__gt=now - lasts)
+    return list(rows.order_by("-created_at")[:_MOST_EARLIER])
+
+
+def sends_of(holder: Holder, purpose: Purpose, now: datetime) -> int:
+    """Return how many codes an attempt has sent, or a session for this purpose in the time an attempt lasts."""
+    rows = _of(holder, purpose)
+    if isinstance(holder, Session):
+        lasts = timedelta(seconds=holder.user.organisation.policy.limits.attempt_seconds)
+        rows = rows.filter(created_at__gt=now - lasts)
+    return rows.count()
+
+
+def is_spent(holder: Holder, purpose: Purpose, *, now: datetime) -> bool:
+    """Whether an attempt or session has sent as many codes as it may, so that no way is worth offering."""
+    if holder.user is None:
+        return True
+    return sends_of(holder, purpose, now) >= holder.user.organisation.policy.limits.sends_each_attempt
+
+
+def _of(holder: Holder, purpose: Purpose) -> QuerySet[CodeChallenge]:
+    whose = {"attempt": holder} if isinstance(holder, SignInAttempt) else {"session": holder}
+    return CodeChallenge.objects.filter(purpose=purpose, **whose)
+
+
+def _alive(user: User, purpose: Purpose) -> QuerySet[CodeChallenge]:
+    return CodeChallenge.objects.filter(user=user, purpose=purpose, spent_at=None, void_at=None)
+
+
+def _two_digits(user: User, way: Way, purpose: Purpose) -> str:
+    """Return the digits that the browser shows, where the organisation wants that in calls; never for a new phone."""
+    if way is not Way.CALL or purpose == Purpose.REGISTER or not user.organisation.policy.number_match:
+        return ""
+    return str(10 + CHANCE.below(90))

@@ -1,0 +1,136 @@
+"""Tries typed codes: every try is counted, a right code is spent."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db.models import F, Sum
+
+from watchword.audit.events import EventKind
+from watchword.audit.record import Origin, record
+from watchword.core.codes import normal_code
+from watchword.core.factors import Accepted, Held, Reason, Rejected
+from watchword.core.policy import FactorKind, Way
+from watchword.directory.models import User
+from watchword.factors import vault
+from watchword.factors.registry import factor_of
+from watchword.messaging.limits.daily_totals import note_typed_late
+from watchword.signin import throttling
+from watchword.signin.models import CodeChallenge, Purpose, SignInAttempt
+from watchword.signin.otp import challenges
+from watchword.signin.results import Refused
+
+
+def check_code(
+    user: User, holder: challenges.Holder, purpose: Purpose, typed: str, *, origin: Origin, now: datetime
+) -> Accepted | Refused:
+    """Try one typed code against the newest one of an attempt; count what is wrong, spend what is right.
+
+    The caller holds the lock on the person's row and has seen that the second proof may be tried.
+    """
+    row = challenges.newest(holder, purpose)
+    if row is not None and row.match and row.approved_at is None and challenges.is_alive(row, now):
+        return Refused(Reason.NOT_APPROVED_YET)
+    if (row is None or not row.match) and normal_code(typed) is None:
+        # Five digits are a slip of the finger and no guess: nothing is counted, and nobody is told.
+        return Refused(Reason.NOT_SHAPED)
+    verdict = _look_at(row, typed, now)
+    credential_gone = row is not None and row.credential_id and vault.find(user, row.credential_id) is None
+    tries = user.organisation.policy.limits.code_tries
+    is_dead = row is None or credential_gone or not challenges.is_alive(row, now) or row.tries >= tries
+    if is_dead or not verdict:
+        was = _what_it_was(user, row, verdict, purpose, typed, now)
+        if was is not None:
+            # Who has read a code that was sent guesses nothing; it opens nothing all the same.
+            return Refused(why_dead(row, now) if is_dead and was is Reason.EARLIER_CODE else was)
+    if row is None or is_dead or not challenges.reserve_try(row, tries, now=now):
+        return _count_wrong(user, holder, purpose, why_dead(row, now), origin=origin, now=now)
+    if isinstance(verdict, Rejected):
+        return _count_wrong(user, holder, purpose, verdict.reason, origin=origin, now=now)
+    if not challenges.spend(row, now=now):
+        return _count_wrong(user, holder, purpose, Reason.USED, origin=origin, now=now)
+    if purpose != Purpose.REGISTER:
+        # A telephone that was registered a moment ago says nothing about who typed the wrong codes.
+        throttling.note_right_code(user, now=now)
+    if row.credential_id is not None:
+        vault.note_use([vault.Use(row.credential_id, now, origin.address)])
+    record(
+        EventKind.CODE_ACCEPTED,
+        now=now,
+        subject=user,
+        by=user,
+        origin=origin,
+        details={"purpose": str(purpose), "challenge": str(row.pk)},
+    )
+    return verdict
+
+
+def why_dead(row: CodeChallenge | None, now: datetime) -> Reason:
+    """Return why a code can't be tried any more."""
+    if row is None or row.void_at is not None:
+        return Reason.EXPIRED
+    if row.spent_at is not None:
+        return Reason.USED
+    return Reason.EXPIRED if row.expires_at <= now else Reason.TOO_MANY_TRIES
+
+
+def _look_at(row: CodeChallenge | None, typed: str, now: datetime) -> Accepted | Rejected:
+    """Return what the newest code says of a typed one, whether or not it is alive; changes and tells nothing."""
+    if row is None:
+        return Rejected(Reason.WRONG)
+    if row.match:
+        # Nothing was spoken that could be typed: the digits had to be keyed at the telephone.
+        return Accepted(way=Way(row.way))
+    factor = factor_of(FactorKind(row.kind))
+    return factor.verify(Held(FactorKind(row.kind)), challenges.kept_of(row), typed, keyed=vault.keyed, now=now)
+
+
+def _what_it_was(
+    user: User,
+    row: CodeChallenge | None,
+    verdict: Accepted | Rejected,
+    purpose: Purpose,
+    typed: str,
+    now: datetime,
+) -> Reason | None:
+    """Return what a typed code was that was sent and opens nothing; None for one that was not.
+
+    The newest of this attempt, which is dead; an earlier one of it; or one of another sign-in within the hour, whose
+    text came when that was over. That it was read is written down: a carrier that is late is no attack.
+    """
+    if row is not None and isinstance(verdict, Accepted) and not row.match:
+        _note_read(row, now)
+        is_late = row.expires_at <= now and row.void_at is None and row.spent_at is None
+        return Reason.TOO_LATE if is_late else why_dead(row, now)
+    earlier = challenges.earlier_ones(row, now) if row is not None else []
+    for one in earlier:
+        if _look_at(one, typed, now):
+            _note_read(one, now)
+            return Reason.EARLIER_CODE
+    seen = {one.pk for one in earlier}
+    for one in challenges.dead_ones(user, purpose, now=now):
+        if one.pk not in seen and _look_at(one, typed, now):
+            _note_read(one, now)
+            return Reason.TOO_LATE
+    return None
+
+
+def _note_read(row: CodeChallenge, now: datetime) -> None:
+    if row.delivery_id is not None and row.spent_at is None:
+        note_typed_late(row.delivery_id, now=now)
+
+
+def _count_wrong(
+    user: User, holder: challenges.Holder, purpose: Purpose, reason: Reason, *, origin: Origin, now: datetime
+) -> Refused:
+    """Count a wrong code against its person, and in its attempt; the warnings go by the latter."""
+    lock = throttling.count_wrong_code(user, origin=origin, now=now)
+    details: dict[str, object] = {"purpose": str(purpose), "sign_in": str(holder.sign_in_id)}
+    if isinstance(holder, SignInAttempt) and purpose == holder.purpose:
+        SignInAttempt.objects.filter(pk=holder.pk).update(wrong_codes=F("wrong_codes") + 1)
+        # Over all of the person's sign-ins that are on their way: one wrong code in each is no way to stay unseen.
+        open_ones = SignInAttempt.objects.filter(user=user, ended_at=None)
+        wrong = open_ones.aggregate(number=Sum("wrong_codes"))["number"]
+        details |= {"wrong": wrong, "attempt": str(holder.pk)}
+    record(EventKind.CODE_REJECTED, now=now, subject=user, origin=origin, reason=reason, details=details)
+    return Refused(reason, throttling.closed_until(lock))

@@ -1,0 +1,110 @@
+"""Chooses account passwords: at first sign-in, after a warning, or because somebody wants another one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import transaction
+
+from watchword.audit.events import EventKind
+from watchword.audit.record import Origin, record
+from watchword.core.decision import Because
+from watchword.core.factors import Held, Reason, Rejected
+from watchword.core.policy import FactorKind
+from watchword.core.usernames import name_key
+from watchword.factors import vault
+from watchword.factors.registry import factor_of
+from watchword.factors.vault import Kept
+from watchword.signin import password_throttling, sessions
+from watchword.signin.access_revocation import end_access
+from watchword.signin.enrolment import ProofNeeded, permitted
+from watchword.signin.facts import read_evidence, surroundings_of
+from watchword.signin.flow import conclude
+from watchword.signin.models import Purpose, Session, SignInAttempt
+from watchword.signin.otp.challenges import Holder
+from watchword.signin.password_throttling import Guess, Throttled
+from watchword.signin.results import ComeIn, Continue, Refused
+from watchword.signin.sessions import Opened
+from watchword.signin.tokens import CHANCE
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordChosen:
+    """A password was chosen; for an attempt, where that leads: nowhere yet after *This wasn't me*."""
+
+    come_in: ComeIn | None
+    next: Continue | None
+    renewed: Opened | None = None
+    """The session in which it was chosen, under its new token."""
+
+
+def choose_password(
+    subject: Holder, password: str, *, current: str = "", origin: Origin, now: datetime
+) -> PasswordChosen | Rejected | Refused:
+    """Replace the account password. Other sessions end; app passwords stay, because the owner did this.
+
+    Within a session the current one is asked for, however fresh the session's proof is (ASVS 6.2.3).
+    """
+    if subject.user is None:
+        raise ProofNeeded
+    factor = factor_of(FactorKind.PASSWORD)
+    old = next(iter(vault.holdings(subject.user, kinds=[FactorKind.PASSWORD])), None)
+    # Hashing is slow: it happens before the transaction begins.
+    if old is not None and isinstance(subject, Session):
+        refused = _why_not_current(subject, old, current, origin=origin, now=now)
+        if refused is not None:
+            return refused
+    if old is not None and factor.verify(old.held, {}, password, keyed=vault.keyed, now=now):
+        return Rejected(Reason.SAME_AS_BEFORE)
+    challenge = factor.start_setup(
+        {"password": password}, surroundings_of(subject.user), chance=CHANCE, keyed=vault.keyed
+    )
+    if isinstance(challenge, Rejected):
+        return challenge
+    with transaction.atomic():
+        user = permitted(subject, FactorKind.PASSWORD, now)
+        held = factor.finish_setup(challenge.keep, "", chance=CHANCE, keyed=vault.keyed, now=now)
+        assert isinstance(held, Held)
+        stored = vault.store(user, held, now=now, sign_in_id=subject.sign_in_id)
+        password_throttling.forget(user)
+        details = {"sign_in": str(subject.sign_in_id)}
+        record(EventKind.PASSWORD_CHANGED, now=now, subject=user, by=user, origin=origin, details=details)
+        if isinstance(subject, Session):
+            end_access(user, because="password_changed", now=now, except_session=subject)
+            renewed = sessions.rotate(subject, read_evidence(subject.evidence), now=now)
+            if renewed is None:
+                raise ProofNeeded
+            return PasswordChosen(None, None, renewed)
+        end_access(user, because="password_changed", now=now)
+        if subject.purpose == Purpose.RECOVER:
+            # It is over (all sign-ins on their way are), and signs nobody in: that asks for password and code.
+            return PasswordChosen(None, None)
+        subject.password_version = stored.id
+        SignInAttempt.objects.filter(pk=subject.pk).update(password_version=stored.id, ended_at=None)
+        outcome = conclude(subject, user, now=now)
+        if isinstance(outcome, Refused):
+            return outcome
+        return PasswordChosen(
+            outcome if isinstance(outcome, ComeIn) else None, outcome if isinstance(outcome, Continue) else None
+        )
+
+
+def _why_not_current(
+    session: Session, old: Kept, typed: str, *, origin: Origin, now: datetime
+) -> Rejected | Refused | None:
+    """Check the current password; wrong ones count like wrong ones at sign-in from the same source."""
+    session.refresh_from_db(fields=["ended_at", "evidence", "last_seen_at"])
+    if not sessions.is_alive(session, now=now) or sessions.needs_proof(session, now=now):
+        # Asked first: a session without fresh proof must not learn whether a guess is right.
+        raise ProofNeeded
+    user = session.user
+    guess = Guess(name_key(user.sign_in_name), typed, origin, user, old.id, user.organisation.policy)
+    reserved = password_throttling.reserve(guess, now=now)
+    if isinstance(reserved, Throttled):
+        return Refused(Because.PASSWORD_WAITS, reserved.until)
+    is_right = bool(factor_of(FactorKind.PASSWORD).verify(old.held, {}, typed, keyed=vault.keyed, now=now))
+    with transaction.atomic():
+        settle = password_throttling.refund if is_right else password_throttling.note_wrong
+        settle(reserved, now=now)
+    return None if is_right else Rejected(Reason.NOT_CURRENT)

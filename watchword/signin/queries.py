@@ -1,0 +1,255 @@
+"""What pages show of proofs and sessions: plain rows without any secret."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from watchword.core.factors import Surroundings
+from watchword.core.lockout import Lock
+from watchword.core.policy import FactorKind, Way
+from watchword.core.restrictions import NO_RESTRICTIONS, Restrictions
+from watchword.directory.models import User
+from watchword.factors import vault
+from watchword.factors.phone.factor import ways_of
+from watchword.factors.vault import Kept
+from watchword.messaging.gateway import Result
+from watchword.messaging.limits.counters import number_keys
+from watchword.messaging.models import Delivery
+from watchword.signin.facts import second_factor_lock, surroundings_of, usable_phones
+from watchword.signin.models import Purpose
+
+STALE_AFTER = timedelta(days=90)
+"""An app password that was not used for so long may have been forgotten."""
+MOST_CANDIDATES = 50
+"""How many people's telephones are opened to find out who shares a number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A sign-in method of a person, as pages show it."""
+
+    id: UUID
+    kind: FactorKind
+    slot: str
+    ends: str
+    way: Way | None
+    ways: list[Way]
+    has_extension: bool
+    created_at: datetime
+    last_used_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class AppPasswordRow:
+    """An app password of a person, as pages show it."""
+
+    id: UUID
+    name: str
+    created_at: datetime
+    last_used_at: datetime | None
+    last_used_address: str
+    last_used_service: str
+    suspended_at: datetime | None
+    frozen_at: datetime | None = None
+    restrictions: Restrictions = NO_RESTRICTIONS
+
+    def is_stale(self, now: datetime) -> bool:
+        """Whether it was not used for so long that its owner may have forgotten it."""
+        return now - (self.last_used_at or self.created_at) > STALE_AFTER
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordRow:
+    """The account password of a person, as pages show it."""
+
+    changed_at: datetime
+    is_initial: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CodeRow:
+    """A code that was sent to a person, as they see it: never the code, and of the number its ending."""
+
+    at: datetime
+    way: Way
+    ends: str
+    result: Result
+    was_entered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Everything:
+    """All that a person holds, as pages show it."""
+
+    password: PasswordRow | None
+    methods: list[Method]
+    app_passwords: list[AppPasswordRow]
+    access_pass: Kept | None = None
+    """A Temporary Access Pass, whether its time is over or not."""
+
+
+def everything_of(user: User) -> Everything:
+    """Return all that a person holds, with one query."""
+    return _everything(user, vault.holdings(user))
+
+
+def everything_and_sharing(user: User) -> tuple[Everything, dict[UUID, list[User]]]:
+    """Return all that a person holds and, by telephone, who else in the organisation registered the same number."""
+    held = vault.holdings(user)
+    return _everything(user, held), _sharing(user, [kept for kept in held if kept.held.kind is FactorKind.PHONE])
+
+
+def _everything(user: User, held: Sequence[Kept]) -> Everything:
+    surroundings = surroundings_of(user)
+    passwords = [_password_row(kept) for kept in held if kept.held.kind is FactorKind.PASSWORD]
+    return Everything(
+        password=passwords[0] if passwords else None,
+        methods=[_method(kept, surroundings) for kept in held if kept.held.kind is FactorKind.PHONE],
+        app_passwords=[app_password_row(kept) for kept in held if kept.held.kind is FactorKind.APP_PASSWORD],
+        access_pass=next((kept for kept in held if kept.held.kind is FactorKind.ACCESS_PASS), None),
+    )
+
+
+def methods_of(user: User) -> list[Method]:
+    """Return the telephones of a person, usable today or not."""
+    surroundings = surroundings_of(user)
+    return [_method(kept, surroundings) for kept in vault.holdings(user, kinds=[FactorKind.PHONE])]
+
+
+def _method(kept: Kept, surroundings: Surroundings) -> Method:
+    return Method(
+        id=kept.id,
+        kind=kept.held.kind,
+        slot=kept.held.slot,
+        ends=kept.held.public["ends"],
+        way=Way(kept.held.public["way"]),
+        ways=ways_of(kept.held, surroundings),
+        has_extension=bool(kept.held.public.get("extension")),
+        created_at=kept.created_at,
+        last_used_at=kept.last_used_at,
+    )
+
+
+def app_passwords_of(user: User) -> list[AppPasswordRow]:
+    """Return the app passwords of a person that are not deleted, suspended ones among them."""
+    return [app_password_row(kept) for kept in vault.holdings(user, kinds=[FactorKind.APP_PASSWORD])]
+
+
+def app_password_row(kept: Kept) -> AppPasswordRow:
+    """Return one app password as pages show it."""
+    return AppPasswordRow(
+        id=kept.id,
+        name=kept.held.label,
+        created_at=kept.created_at,
+        last_used_at=kept.last_used_at,
+        last_used_address=kept.last_used_address,
+        last_used_service=kept.last_used_service,
+        suspended_at=kept.suspended_at,
+        frozen_at=kept.frozen_at,
+        restrictions=kept.restrictions,
+    )
+
+
+def phone_countries_of(user: User) -> set[str]:
+    """Return the countries (ISO 3166-1) of the telephones of a person."""
+    return {str(kept.held.public.get("country", "")) for kept in vault.holdings(user, kinds=[FactorKind.PHONE])} - {""}
+
+
+def _sharing(user: User, phones: Sequence[Kept]) -> dict[UUID, list[User]]:
+    """Return who else has these numbers.
+
+    Numbers lie sealed. Who was ever sent a code to a number is known by its keyed hash in the deliveries, and a
+    telephone is registered by a code alone: of those few people the telephones are opened and compared.
+    """
+    if not phones:
+        return {}
+    lines_of_mine = [json.loads(kept.held.secret) for kept in phones]
+    # Deliveries of earlier releases are found by the number alone.
+    keys = {
+        key for line in lines_of_mine for part in ("", line["extension"]) for key in number_keys(line["number"], part)
+    }
+    ids = Delivery.objects.filter(number_key__in=keys).exclude(user=user).order_by("user_id").values("user_id")
+    others = User.objects.filter(pk__in=ids.distinct()[:MOST_CANDIDATES], organisation=user.organisation_id)
+    lines = [
+        (other, [kept.held.secret for kept in vault.holdings(other, kinds=[FactorKind.PHONE])])
+        for other in others.filter(deleted_at=None).order_by("display_name")
+    ]
+    # An extension is part of it: a switchboard's number alone is shared by a whole office.
+    found = {kept.id: [other for other, theirs in lines if _is_among(kept, theirs)] for kept in phones}
+    return {phone: sharing for phone, sharing in found.items() if sharing}
+
+
+def _is_among(wanted: Kept, secrets: Sequence[bytes]) -> bool:
+    line = json.loads(wanted.held.secret)
+    return any(json.loads(secret) == line for secret in secrets)
+
+
+def text_number_of(user: User) -> str:
+    """Return the number (E.164) to which texts of this person go, the first that takes them; empty for none."""
+    for kept in usable_phones(user, vault.holdings(user, kinds=[FactorKind.PHONE])):
+        if kept.held.public.get("texts"):
+            number: str = json.loads(kept.held.secret)["number"]
+            return number
+    return ""
+
+
+def password_of(user: User) -> PasswordRow | None:
+    """Return when the account password was chosen; None for somebody who has none yet."""
+    for kept in vault.holdings(user, kinds=[FactorKind.PASSWORD]):
+        return _password_row(kept)
+    return None
+
+
+def _password_row(kept: Kept) -> PasswordRow:
+    return PasswordRow(kept.created_at, bool(kept.held.public.get("initial")))
+
+
+def registered_users(organisation_id: int) -> QuerySet[Any, UUID]:
+    """Return the ids of the people who have registered a telephone, as a subquery."""
+    return vault.holders(organisation_id, FactorKind.PHONE)
+
+
+def call_only_users(organisation_id: int) -> QuerySet[Any, UUID]:
+    """Return the ids of the people whose registered phones take calls alone, as a subquery."""
+    return vault.call_only(organisation_id)
+
+
+def app_password_users(organisation_id: int) -> QuerySet[Any, UUID]:
+    """Return the ids of the people who have an app password that works, as a subquery."""
+    return vault.holders(organisation_id, FactorKind.APP_PASSWORD)
+
+
+def holdings_of(user_ids: Sequence[UUID]) -> dict[UUID, dict[FactorKind, int]]:
+    """Return how many live things of each kind these people hold, with one query."""
+    return vault.counts(user_ids)
+
+
+def last_codes(user: User, *, number: int) -> list[CodeRow]:
+    """Return the newest codes that were sent to a person, and what became of each."""
+    return [_code_row(row) for row in _codes_of(user).order_by("-created_at")[:number]]
+
+
+def codes_sent_at(user: User, moments: Iterable[datetime]) -> dict[tuple[datetime, str], CodeRow]:
+    """Return the codes that were sent to a person at these moments, by moment and ending of the number."""
+    rows = _codes_of(user).filter(created_at__in=list(moments))
+    return {(row.created_at, row.ends): _code_row(row) for row in rows}
+
+
+def _codes_of(user: User) -> QuerySet[Delivery]:
+    return Delivery.objects.filter(user=user, purpose__in=Purpose.values)
+
+
+def _code_row(row: Delivery) -> CodeRow:
+    return CodeRow(row.created_at, Way(row.way), row.ends, Result(row.result), row.entered_at is not None)
+
+
+def lock_of(user: User, *, now: datetime) -> Lock:
+    """Return whether the person's second proof may be tried now."""
+    return second_factor_lock(user, now=now)

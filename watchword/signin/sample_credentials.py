@@ -1,0 +1,55 @@
+"""Gives sample people what they hold, and takes it back; for the demo and for load tests, refused elsewhere."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from uuid import UUID
+
+from django.conf import settings
+
+from watchword.core.codes import new_app_password, shown_app_password
+from watchword.core.factors import Held
+from watchword.core.policy import FactorKind, Way
+from watchword.directory.models import Organisation, User
+from watchword.factors import vault
+from watchword.messaging.models import Delivery
+from watchword.signin.facts import LATELY
+from watchword.signin.tokens import CHANCE
+
+
+class OnlyInTheDemo(Exception):
+    """Proofs without proving exist in the demo and in tests alone."""
+
+
+def add_phone(user: User, number: str, way: Way, *, now: datetime) -> UUID:
+    """Register a telephone without a code, and return its id."""
+    _demand_demo()
+    public = {"way": way.value, "ends": number[-2:], "country": "DE", "extension": "", "texts": "yes"}
+    secret = json.dumps({"number": number, "extension": ""}).encode()
+    return vault.store(user, Held(FactorKind.PHONE, slot="mobile", public=public, secret=secret), now=now).id
+
+
+def forget_phones(organisation: Organisation, *, now: datetime) -> int:
+    """Remove every telephone in an organisation and tell none of them; returns how many people had one.
+
+    Codes that were typed lately were made up as well, so that an administrator can come in by the console's code.
+    """
+    _demand_demo()
+    Delivery.objects.filter(organisation_id=organisation.pk, entered_at__gt=now - LATELY).update(entered_at=None)
+    holders = User.objects.filter(pk__in=vault.holders(organisation.pk, FactorKind.PHONE))
+    return sum(vault.revoke_all(user, [FactorKind.PHONE], because="made_up", now=now) for user in holders)
+
+
+def add_app_password(user: User, name: str, *, now: datetime) -> str:
+    """Make an app password and return it as it would have been shown."""
+    _demand_demo()
+    letters = new_app_password(CHANCE)
+    lookup = vault.lookups(letters)[0]
+    vault.store(user, Held(FactorKind.APP_PASSWORD, label=name, lookup=lookup), now=now)
+    return shown_app_password(letters)
+
+
+def _demand_demo() -> None:
+    if not settings.WATCHWORD_DEMO:
+        raise OnlyInTheDemo
