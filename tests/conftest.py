@@ -24,6 +24,16 @@ def every_address() -> None:
     import_module("watchword.config.urls")
 
 
+@pytest.fixture(autouse=True)
+def no_synthesiser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What needs nothing but Python hears no real voice: it is the same where no synthesiser is installed."""
+    from watchword.messaging.voice import tts
+
+    tts.speak.cache_clear()
+    if not any(request.node.get_closest_marker(name) for name in ("scenario", "browser", "synthesiser")):
+        monkeypatch.setattr(tts, "PROGRAM", "no-synthesiser-in-tests")
+
+
 @pytest.fixture(scope="session")
 def installed_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with keys and an empty database, as `watchword migrate` makes it: made once, to be copied."""

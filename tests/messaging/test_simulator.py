@@ -163,6 +163,7 @@ def test_a_call_declined_is_missed_and_one_hung_up_is_over() -> None:
     assert ivr.hang_up(ivr.answer(Call())).state is CallState.ENDED
 
 
+@pytest.mark.synthesiser
 def test_speech_is_really_made() -> None:
     if not tts.is_available():
         pytest.skip("espeak-ng is not installed; `make test` installs it where it is root")
