@@ -36,13 +36,15 @@ def measure(home: Path, *, calls: int = CALLS) -> dict[str, Any]:
         spoken = asyncio.run(_place(port, codes))
         _wait_for_files(folder, calls)
         after, seconds = resource.getrusage(resource.RUSAGE_SELF), time.monotonic() - began
-    heard = {call_id: _Recording(json.loads((folder / f"{call_id}.json").read_text())) for call_id in spoken}
-    late = [lateness for recording in heard.values() for lateness in recording.lateness]
-    right = sum(recording.digits() == code * 2 for recording, code in zip(heard.values(), spoken.values(), strict=True))
+    notify = {call_id: _Recording(json.loads((folder / f"{call_id}.json").read_text())) for call_id in spoken}
+    late = [lateness for recording in notify.values() for lateness in recording.lateness]
+    right = sum(
+        recording.digits() == code * 2 for recording, code in zip(notify.values(), spoken.values(), strict=True)
+    )
     result = {
         "calls": calls,
         "packets": len(late),
-        "lost": sum(recording.lost for recording in heard.values()),
+        "lost": sum(recording.lost for recording in notify.values()),
         "gaps": sum(lateness > BUFFER for lateness in late),
         "worst_lateness_ms": max(late) * 1000,
         "p999_lateness_ms": sorted(late)[int(len(late) * 0.999)] * 1000,
@@ -59,31 +61,31 @@ def measure(home: Path, *, calls: int = CALLS) -> dict[str, Any]:
 
 async def _place(port: int, codes: list[str]) -> dict[str, str]:
     """Return the code that each call was to speak, by its Call-ID."""
-    from watchword.core.policy import Way
+    from watchword.core.policy import Channel
     from watchword.messaging.gateway import Outgoing
-    from watchword.messaging.gateways.sip.config import SipWishes
-    from watchword.messaging.gateways.sip.gateway import SipCarrier
+    from watchword.messaging.gateways.sip.config import SipConfig
+    from watchword.messaging.gateways.sip.gateway import SipGateway
 
-    wishes = SipWishes(
+    config = SipConfig(
         host="127.0.0.1", port=port, first_rtp_port=22_000, last_rtp_port=22_199, calls_at_once=len(codes)
     )
-    carrier = SipCarrier("pbx", wishes)
-    await carrier.start(lambda _report: None)
+    gateway = SipGateway("pbx", config)
+    await gateway.start(lambda _report: None)
     lives = datetime.now(UTC) + timedelta(minutes=5)
 
     async def one(code: str) -> tuple[str, str]:
-        outgoing = Outgoing(uuid4(), Way.CALL, "+4930901820", "", code, "Bench", "x.example", not_after=lives)
-        handed = await carrier.send(outgoing)
+        outgoing = Outgoing(uuid4(), Channel.CALL, "+4930901820", "", code, "Bench", "x.example", not_after=lives)
+        handed = await gateway.send(outgoing)
         return handed.reference, code
 
     try:
         spoken = dict(await asyncio.gather(*(one(code) for code in codes)))
-        while carrier._tasks:
-            await asyncio.wait(carrier._tasks)
+        while gateway._tasks:
+            await asyncio.wait(gateway._tasks)
         await asyncio.sleep(0.5)
         return spoken
     finally:
-        await carrier.stop()
+        await gateway.stop()
 
 
 def _wait_for_files(folder: Path, number: int) -> None:
@@ -116,7 +118,7 @@ class _Recording:
         """Return the digits in what was played: what came too late is silence there."""
         import audioop
 
-        from tests.phones.hearing import digits_in
+        from tests.phones.notification import digits_in
 
         length = self._played[-1][0] + 160
         played = array("h", bytes(2 * length))

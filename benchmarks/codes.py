@@ -1,4 +1,4 @@
-"""Codes through SMPP while people wait at the page: the web server, the courier and an SMSC, each a process."""
+"""Codes through SMPP while people wait at the page: the web server, the dispatcher and an SMSC, each a process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from benchmarks import people
 EACH_SECOND = 50
 SECONDS = 60
 _PHONES = """
-[[channel]]
+[[gateway]]
 name = "carrier"
 kind = "smpp"
 host = "127.0.0.1"
@@ -91,8 +91,8 @@ def _people_at_the_page(number: int) -> list[tuple[str, str, str]]:
 
     from watchword.audit.record import Origin
     from watchword.core.assurance import Evidence
-    from watchword.core.factors import Held
-    from watchword.core.policy import FactorKind, Way
+    from watchword.core.factors import CredentialData
+    from watchword.core.policy import Channel, FactorKind
     from watchword.directory.models import User
     from watchword.factors import vault
     from watchword.signin import flow, sample_credentials
@@ -106,8 +106,8 @@ def _people_at_the_page(number: int) -> list[tuple[str, str, str]]:
     waiting = []
     for position, name in enumerate(names):
         telephone = f"+49151{10_000_000 + position}"
-        password = vault.store(users[name], Held(FactorKind.PASSWORD, secret=b"no hash"), now=now)
-        method = sample_credentials.add_phone(users[name], telephone, Way.TEXT, now=now)
+        password = vault.store(users[name], CredentialData(FactorKind.PASSWORD, secret=b"no hash"), now=now)
+        method = sample_credentials.add_phone(users[name], telephone, Channel.TEXT, now=now)
         token = flow.begin(name, origin=Origin(f"198.51.{position // 200}.{position % 200 + 1}"), next_url="/", now=now)
         attempt = flow.find_attempt(token, now=now)
         assert attempt is not None

@@ -17,11 +17,11 @@ def measure() -> float:
 
     from watchword.core.policy import Door
     from watchword.signin import non_interactive
-    from watchword.signin.non_interactive import Question, Secret
+    from watchword.signin.non_interactive import AuthRequest, Secret
 
     names = people.make(1_000, 5, timezone.now())
     questions = [
-        Question(Door.MAIL, name, Secret(people.secret_of(number, 2)), "imap", "192.0.2.1")
+        AuthRequest(Door.MAIL, name, Secret(people.secret_of(number, 2)), "imap", "192.0.2.1")
         for number, name in enumerate(names)
     ]
     rates = []

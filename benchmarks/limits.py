@@ -19,10 +19,10 @@ from django.db import connection
 from benchmarks.pumping import _ORIGIN, BEGINS, Ether, _attempt, _people, _session
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
-from watchword.core.policy import FactorKind, Way
+from watchword.core.policy import Channel, FactorKind
 from watchword.directory.models import Organisation, User
 from watchword.messaging import send
-from watchword.messaging.models import Closure
+from watchword.messaging.models import CountryBlock
 from watchword.signin import enrolment, flow, sample_credentials
 from watchword.signin.otp.challenges import CodeSent
 from watchword.signin.results import Refused
@@ -58,10 +58,10 @@ class Play:
     ) -> bool:
         """Ask for a code to a new number, and type it so much later, or never."""
         session = _session(who, at)
-        wish = {"slot": "mobile", "number": number, "way": "text", "country": "DE"}
+        options = {"slot": "mobile", "number": number, "channel": "text", "country": "DE"}
         if extension:
-            wish |= {"slot": "office", "way": "call", "extension": extension}
-        outcome = enrolment.start(session, FactorKind.PHONE, wish, origin=_ORIGIN, now=at)
+            options |= {"slot": "office", "channel": "call", "extension": extension}
+        outcome = enrolment.start(session, FactorKind.PHONE, options, origin=_ORIGIN, now=at)
         if not isinstance(outcome, CodeSent):
             self.refused[str(outcome.reason)] += 1
             return False
@@ -76,7 +76,7 @@ class Play:
         """Ask for a code to a proven number, and type it or not."""
         phone = self._phone(who, number)
         attempt = _attempt(who, at)
-        sent = flow.send_code(attempt, phone, Way.TEXT, now=at)
+        sent = flow.send_code(attempt, phone, Channel.TEXT, now=at)
         if not isinstance(sent, CodeSent):
             self.refused[str(sent.reason)] += 1
             return False
@@ -90,7 +90,7 @@ class Play:
         from watchword.factors import vault
 
         held = vault.holdings(who, kinds=[FactorKind.PHONE])
-        return held[0].id if held else sample_credentials.add_phone(who, number, Way.TEXT, now=self.begins)
+        return held[0].id if held else sample_credentials.add_phone(who, number, Channel.TEXT, now=self.begins)
 
     @property
     def stopped(self) -> str:
@@ -98,8 +98,8 @@ class Play:
         mine = Event.objects.filter(organisation_id=self.organisation.pk)
         marked = mine.filter(kind=EventKind.PASSWORD_MARKED_KNOWN).count()
         told = [
-            f"closed {Closure.objects.filter(organisation=self.organisation).count()} times"
-            if Closure.objects.filter(organisation=self.organisation).exists()
+            f"closed {CountryBlock.objects.filter(organisation=self.organisation).count()} times"
+            if CountryBlock.objects.filter(organisation=self.organisation).exists()
             else "",
             "quiet alert" if mine.filter(kind=EventKind.NEW_NUMBERS_UNTYPED).exists() else "",
             f"{marked} passwords marked" if marked else "",
@@ -144,12 +144,12 @@ def attackers() -> list[Play]:
     """Play a day of people who want texts to be paid for, in organisations of 200."""
     plays = []
     for accounts, share in ((9, 0.0), (20, 0.0), (20, 0.26), (60, 0.26)):
-        chance = random.Random(accounts)  # noqa: S311  (a simulation must be repeatable)
+        random_source = random.Random(accounts)  # noqa: S311  (a simulation must be repeatable)
         play = Play(f"{accounts} accounts, three numbers each, {share:.0%} typed", 200)
         for turn in range(15):
             for which, user in enumerate(play.users[:accounts]):
                 at = play.begins + turn * 90 * MINUTE + which * timedelta(seconds=20)
-                typed = timedelta(seconds=20) if chance.random() < share else None
+                typed = timedelta(seconds=20) if random_source.random() < share else None
                 play.register(user, scattered(20_000 + 3 * which + turn % 3), at, typed_after=typed)
         plays.append(play)
     everybody = Play("all 60 accounts of a smaller one sign in, ten times each, every code typed", 60)
@@ -182,7 +182,7 @@ def as_section() -> str:
 def main(*, write: bool = True) -> None:
     """Print the table, and put it under the figures of pumping."""
     settings.DELIVERY_CHANNELS = ["benchmarks.pumping.Ether"]
-    send.all_channels.cache_clear()
+    send.all_gateways.cache_clear()
     with connection.cursor() as cursor:
         # How long a disk takes is not what is measured here.
         cursor.execute("PRAGMA synchronous = OFF")

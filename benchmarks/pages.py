@@ -22,7 +22,7 @@ def measure() -> list[dict[str, Any]]:
 
     from watchword.config import urls
     from watchword.core.assurance import Evidence
-    from watchword.core.policy import FactorKind, Way
+    from watchword.core.policy import Channel, FactorKind
     from watchword.directory.models import RoleAssignment, User
     from watchword.directory.roles import Role
     from watchword.signin import cookies, sample_credentials, sessions
@@ -32,7 +32,7 @@ def measure() -> list[dict[str, Any]]:
     people.make(PEOPLE, 1, now)
     root = User.objects.get(sign_in_name="p0@bench.example")
     RoleAssignment.objects.create(user=root, role=Role.GLOBAL_ADMINISTRATOR)
-    sample_credentials.add_phone(root, "+4915112345678", Way.TEXT, now=now)
+    sample_credentials.add_phone(root, "+4915112345678", Channel.TEXT, now=now)
     client = Client()
     proof = tuple(Evidence(kind, now) for kind in (FactorKind.PASSWORD, FactorKind.PHONE))
     opened = sessions.open_session(root, proof, origin=sessions.NOWHERE, now=now)
@@ -88,7 +88,7 @@ def sign_ins() -> dict[str, float]:
     from django.test import Client
     from django.utils import timezone
 
-    from watchword.core.policy import Way
+    from watchword.core.policy import Channel
     from watchword.directory.models import User
     from watchword.factors.password import factor as password_factor
     from watchword.messaging.gateways.simulator.models import Arrival
@@ -101,7 +101,7 @@ def sign_ins() -> dict[str, float]:
     bare, whole = [], []
     users = list(User.objects.order_by("created_at", "pk")[10:34])
     for number, user in enumerate(users):
-        sample_credentials.add_phone(user, f"+49151123{number:05d}", Way.TEXT, now=now)
+        sample_credentials.add_phone(user, f"+49151123{number:05d}", Channel.TEXT, now=now)
         secret = reset_password(user, by=None, now=now).secret
         hasher = password_factor._hasher()
         stored = hasher.hash(secret)

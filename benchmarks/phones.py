@@ -13,15 +13,15 @@ GOAL_MS = 300
 
 def main(home: Path, *, write: bool) -> None:
     """Measure, print, and write the page."""
-    heard = calls.measure(home)
+    notify = calls.measure(home)
     rows = [
         codes.measure(home / str(rate), each_second=rate, seconds=seconds) for rate, seconds in ((20, 20), (50, 60))
     ]
     if write:
-        PAGE.write_text(_page(heard, rows))
+        PAGE.write_text(_page(notify, rows))
 
 
-def _page(heard: dict[str, Any], rows: list[dict[str, Any]]) -> str:
+def _page(notify: dict[str, Any], rows: list[dict[str, Any]]) -> str:
     lines = [
         "# Codes and calls under load",
         "",
@@ -55,14 +55,14 @@ def _page(heard: dict[str, Any], rows: list[dict[str, Any]]) -> str:
         "",
         "## Calls through SIP",
         "",
-        f"{heard['calls']} calls at once to telephones that press 1 and record every packet. A packet counts as a gap if it came",
+        f"{notify['calls']} calls at once to telephones that press 1 and record every packet. A packet counts as a gap if it came",
         "later than the 60 ms that telephones hold back.",
         "",
         "| packets | lost | gaps | worst, ms | 99.9 %, ms | the right digits, twice | cores |",
         "| ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
         (
-            f"| {heard['packets']:,} | {heard['lost']} | {heard['gaps']} | {heard['worst_lateness_ms']:.0f} | "
-            f"{heard['p999_lateness_ms']:.0f} | {heard['right_digits']} of {heard['calls']} | {heard['cores']:.2f} |"
+            f"| {notify['packets']:,} | {notify['lost']} | {notify['gaps']} | {notify['worst_lateness_ms']:.0f} | "
+            f"{notify['p999_lateness_ms']:.0f} | {notify['right_digits']} of {notify['calls']} | {notify['cores']:.2f} |"
         ),
         "",
     ]

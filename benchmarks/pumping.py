@@ -19,12 +19,12 @@ from django.db import connection
 
 from watchword.audit.record import Origin
 from watchword.core.assurance import Evidence
-from watchword.core.policy import FactorKind, MfaState, Way
+from watchword.core.policy import Channel, FactorKind, MfaState
 from watchword.directory.models import Organisation, SignInName, User
 from watchword.factors import vault
 from watchword.factors.models import Credential
 from watchword.messaging import send as messaging_send
-from watchword.messaging.gateway import Handed, Outgoing
+from watchword.messaging.gateway import Outgoing, Submitted
 from watchword.messaging.limits.number_types import look_at
 from watchword.signin import enrolment, flow, sample_credentials, sessions
 from watchword.signin.facts import write_evidence
@@ -86,19 +86,19 @@ class Ether:
     """Takes every text and keeps the last one: nobody is there."""
 
     name = "ether"
-    ways = frozenset(Way)
+    channels = frozenset(Channel)
     last: Outgoing
 
-    def send(self, outgoing: Outgoing, *, timeout_seconds: float) -> Handed:  # noqa: ARG002  (as a channel)
+    def send(self, outgoing: Outgoing, *, timeout_seconds: float) -> Submitted:  # noqa: ARG002  (as a gateway)
         """Take it."""
         Ether.last = outgoing
-        return Handed("ether")
+        return Submitted("ether")
 
 
 def main(*, write: bool = True) -> None:
     """Run every attack against an organisation of its own, print what came of it, and write it down."""
     settings.DELIVERY_CHANNELS = ["benchmarks.pumping.Ether"]
-    messaging_send.all_channels.cache_clear()
+    messaging_send.all_gateways.cache_clear()
     with connection.cursor() as cursor:
         # How long a disk takes is not what is measured here.
         cursor.execute("PRAGMA synchronous = OFF")
@@ -111,7 +111,7 @@ def main(*, write: bool = True) -> None:
 
 def simulate(attack: Attack, *, people: int, accounts: int, week: int = 0) -> Report:
     """Let one attack happen to a new organisation, among people who register and sign in, in a week of its own."""
-    chance = random.Random(week)  # noqa: S311  (a simulation must be repeatable)
+    random_source = random.Random(week)  # noqa: S311  (a simulation must be repeatable)
     begins = BEGINS + timedelta(weeks=week)
     organisation = Organisation.objects.create(
         name=f"Pumped {week}", created_at=begins, region="DE", phone_countries=list(COUNTRIES)
@@ -119,21 +119,21 @@ def simulate(attack: Attack, *, people: int, accounts: int, week: int = 0) -> Re
     users = _people(organisation, people)
     attackers, honest = users[:accounts], users[accounts:]
     report = Report(attack, accounts, people)
-    for at, which in _times(attack, begins, honest=len(honest), chance=chance):
+    for at, which in _times(attack, begins, honest=len(honest), random_source=random_source):
         if which is None:
-            _honest(report, honest, at, chance)
+            _honest(report, honest, at, random_source)
             continue
         number = _number(attack, which)
-        session = _session(chance.choice(attackers), at)
-        wish = {"slot": "mobile", "number": number, "way": "text", "country": "DE"}
-        outcome = enrolment.start(session, FactorKind.PHONE, wish, origin=_ORIGIN, now=at)
+        session = _session(random_source.choice(attackers), at)
+        options = {"slot": "mobile", "number": number, "channel": "text", "country": "DE"}
+        outcome = enrolment.start(session, FactorKind.PHONE, options, origin=_ORIGIN, now=at)
         if not isinstance(outcome, CodeSent):
             report.stopped[str(outcome.reason)] += 1
             continue
         report.left += 1
         report.by_country[look_at(number).country] += 1
         report.days[f"{at:%Y-%m-%d}"] += 1
-        if chance.random() < attack.typed:
+        if random_source.random() < attack.typed:
             typed = enrolment.finish(session, FactorKind.PHONE, Ether.last.code, origin=_ORIGIN, now=at)
             assert not isinstance(typed, Refused)
     return report
@@ -149,30 +149,30 @@ def _number(attack: Attack, which: int) -> str:
 
 
 def _times(
-    attack: Attack, begins: datetime, *, honest: int, chance: random.Random
+    attack: Attack, begins: datetime, *, honest: int, random_source: random.Random
 ) -> Iterator[tuple[datetime, int | None]]:
     """Yield what happens when: the attack's numbered attempts, and each day a quarter of the others doing something."""
     days = max(1, round(attack.lasts / timedelta(days=1)))
     moments: list[tuple[datetime, int | None]] = [
         (begins + attack.lasts * (number / attack.attempts), number) for number in range(attack.attempts)
     ]
-    moments += [(begins + timedelta(days=days) * chance.random(), None) for _ in range(honest * days // 4)]
+    moments += [(begins + timedelta(days=days) * random_source.random(), None) for _ in range(honest * days // 4)]
     yield from sorted(moments, key=lambda moment: moment[0])
 
 
-def _honest(report: Report, honest: list[User], at: datetime, chance: random.Random) -> None:
+def _honest(report: Report, honest: list[User], at: datetime, random_source: random.Random) -> None:
     """Let one honest person register a new phone, or sign in by the one that they have."""
 
-    which = chance.randrange(len(honest))
+    which = random_source.randrange(len(honest))
     user, number = honest[which], f"+49171{1_000_000 + 7_919 * which:07d}"
-    if chance.random() < 0.3:
+    if random_source.random() < 0.3:
         report.honest_new += 1
         session = _session(user, at)
-        wish = {"slot": "mobile", "number": number, "way": "text", "country": "DE"}
-        outcome = enrolment.start(session, FactorKind.PHONE, wish, origin=_ORIGIN, now=at)
+        options = {"slot": "mobile", "number": number, "channel": "text", "country": "DE"}
+        outcome = enrolment.start(session, FactorKind.PHONE, options, origin=_ORIGIN, now=at)
         if isinstance(outcome, CodeSent):
             report.days[f"{at:%Y-%m-%d}"] += 1
-            if chance.random() < 0.95:
+            if random_source.random() < 0.95:
                 enrolment.finish(session, FactorKind.PHONE, Ether.last.code, origin=_ORIGIN, now=at)
         else:
             report.honest_new_refused[str(outcome.reason)] += 1
@@ -180,9 +180,9 @@ def _honest(report: Report, honest: list[User], at: datetime, chance: random.Ran
 
     report.honest_sign_ins += 1
     held = vault.holdings(user, kinds=[FactorKind.PHONE])
-    phone = held[0].id if held else sample_credentials.add_phone(user, number, Way.TEXT, now=at)
+    phone = held[0].id if held else sample_credentials.add_phone(user, number, Channel.TEXT, now=at)
     attempt = _attempt(user, at)
-    sent = flow.send_code(attempt, phone, Way.TEXT, now=at)
+    sent = flow.send_code(attempt, phone, Channel.TEXT, now=at)
     if isinstance(sent, CodeSent):
         flow.answer(attempt, FactorKind.PHONE, Ether.last.code, now=at)
     else:
@@ -191,7 +191,7 @@ def _honest(report: Report, honest: list[User], at: datetime, chance: random.Ran
 
 def _session(user: User, at: datetime) -> Session:
 
-    proof = (Evidence(FactorKind.PASSWORD, at), Evidence(FactorKind.PHONE, at, Way.TEXT))
+    proof = (Evidence(FactorKind.PASSWORD, at), Evidence(FactorKind.PHONE, at, Channel.TEXT))
     return sessions.open_session(user, proof, origin=_ORIGIN, now=at).session
 
 

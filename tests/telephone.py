@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import pytest
 
-from watchword.core.policy import Way
+from watchword.core.policy import Channel
 from watchword.messaging import send as messaging_send
-from watchword.messaging.gateway import DeliveryFailed, Handed, Outgoing, Result
+from watchword.messaging.gateway import DeliveryFailed, Outgoing, Result, Submitted
 
 
 class Telephone:
     """All telephones of the world at once."""
 
     name = "telephone"
-    ways = frozenset(Way)
+    channels = frozenset(Channel)
 
     def __init__(self) -> None:
         self.received: list[Outgoing] = []
         self.broken: DeliveryFailed | None = None
         self.answers = Result.SENT
 
-    def send(self, outgoing: Outgoing, *, timeout_seconds: float) -> Handed:
+    def send(self, outgoing: Outgoing, *, timeout_seconds: float) -> Submitted:
         """Keep the message, or fail as the test wishes."""
         assert timeout_seconds > 0
         if self.broken is not None:
             raise self.broken
         self.received.append(outgoing)
-        return Handed(reference=f"ref-{len(self.received)}", result=self.answers)
+        return Submitted(reference=f"ref-{len(self.received)}", result=self.answers)
 
     @property
     def code(self) -> str:
@@ -46,5 +46,5 @@ class Telephone:
 def telephone(monkeypatch: pytest.MonkeyPatch) -> Telephone:
     """Codes arrive here, and nowhere else."""
     telephone = Telephone()
-    monkeypatch.setattr(messaging_send, "all_channels", lambda: (telephone,))
+    monkeypatch.setattr(messaging_send, "all_gateways", lambda: (telephone,))
     return telephone

@@ -15,15 +15,15 @@ from django.utils import timezone
 from watchword.audit.record import Origin
 from watchword.core.assurance import Evidence
 from watchword.core.codes import new_app_password, shown_app_password
-from watchword.core.factors import Held
-from watchword.core.policy import FactorKind, MfaState, Way
+from watchword.core.factors import CredentialData
+from watchword.core.policy import Channel, FactorKind, MfaState
 from watchword.core.usernames import name_key
 from watchword.directory.models import Domain, Organisation, RoleAssignment, SignInName, User
 from watchword.directory.roles import Role
 from watchword.factors import vault
 from watchword.factors.password import factor as password_factor
 from watchword.signin import cookies, sessions
-from watchword.signin.tokens import CHANCE
+from watchword.signin.tokens import RANDOM_SOURCE
 
 ORIGIN = Origin(address="198.51.100.7", agent="Mozilla/5.0 (X11; Linux x86_64; rv:150.0) Firefox/150.0", door="web")
 ALICES_NUMBER = "+4915112345678"
@@ -37,7 +37,7 @@ class World:
     people: dict[str, User]
     passwords: dict[str, str]
     alices_app_password: str
-    alices_phone: vault.Kept
+    alices_phone: vault.StoredCredential
     now: datetime = field(default_factory=timezone.now)
 
     @property
@@ -95,21 +95,23 @@ def make_person(
     return user
 
 
-def give_password(user: User, password: str, *, initial: bool = False) -> vault.Kept:
+def give_password(user: User, password: str, *, initial: bool = False) -> vault.StoredCredential:
     """Give somebody an account password, good or bad."""
     stored = password_factor._hasher().hash(password_factor._octets(password)).encode()
     public = {"initial": "yes"} if initial else {}
-    held = Held(FactorKind.PASSWORD, slot="account", public=public, secret=stored)
+    held = CredentialData(FactorKind.PASSWORD, slot="account", public=public, secret=stored)
     return vault.store(user, held, now=timezone.now())
 
 
-def give_phone(user: User, number: str = ALICES_NUMBER, *, slot: str = "mobile", way: Way = Way.TEXT) -> vault.Kept:
+def give_phone(
+    user: User, number: str = ALICES_NUMBER, *, slot: str = "mobile", channel: Channel = Channel.TEXT
+) -> vault.StoredCredential:
     """Give somebody a registered telephone."""
-    held = Held(
+    held = CredentialData(
         FactorKind.PHONE,
         slot=slot,
         public={
-            "way": way,
+            "channel": channel,
             "ends": number[-2:],
             "country": "DE",
             "extension": "",
@@ -122,16 +124,16 @@ def give_phone(user: User, number: str = ALICES_NUMBER, *, slot: str = "mobile",
 
 def give_app_password(user: User, name: str = "Laptop") -> str:
     """Give somebody an app password and return it as it was shown."""
-    letters = new_app_password(CHANCE)
+    letters = new_app_password(RANDOM_SOURCE)
     lookup = vault.keyed("factors.app_password", letters.encode())
-    vault.store(user, Held(FactorKind.APP_PASSWORD, label=name, lookup=lookup), now=timezone.now())
+    vault.store(user, CredentialData(FactorKind.APP_PASSWORD, label=name, lookup=lookup), now=timezone.now())
     return shown_app_password(letters)
 
 
 def evidence_for(*kinds: FactorKind, at: datetime | None = None) -> tuple[Evidence, ...]:
     """Return evidence as a sign-in would have left it."""
     when = at if at is not None else timezone.now()
-    return tuple(Evidence(kind, when, Way.TEXT if kind is FactorKind.PHONE else None) for kind in kinds)
+    return tuple(Evidence(kind, when, Channel.TEXT if kind is FactorKind.PHONE else None) for kind in kinds)
 
 
 def sign_in(client: Client, user: User, *kinds: FactorKind, ago: timedelta = timedelta(0)) -> sessions.Opened:

@@ -5,21 +5,23 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from watchword.core.policy import Way
+from watchword.core.policy import Channel
 from watchword.directory.models import User
-from watchword.messaging.config_file import Phones, Planned
+from watchword.messaging.config_file import ConfiguredGateway, Phones
 from watchword.messaging.gateway import Result
 from watchword.messaging.limits.counters import telephone_of
-from watchword.messaging.models import Delivery, Refusal, Tally
+from watchword.messaging.models import DailyTotal, Delivery, Refusal
 from watchword.messaging.worker.route_selection import Route
 
 NUMBER = "+4915112345678"
 PHONES = Phones(
-    carriers=(
-        Planned(
-            Route("north", frozenset({Way.TEXT}), 3, ("+49", "+43"), 5_000, {"DE": 70_000, "*": 120_000}), "smpp", None
+    gateways=(
+        ConfiguredGateway(
+            Route("north", frozenset({Channel.TEXT}), 3, ("+49", "+43"), 5_000, {"DE": 70_000, "*": 120_000}),
+            "smpp",
+            None,
         ),
-        Planned(Route("exchange", frozenset({Way.CALL})), "sip", None),
+        ConfiguredGateway(Route("exchange", frozenset({Channel.CALL})), "sip", None),
     ),
     currency="EUR",
 )
@@ -28,7 +30,7 @@ PHONES = Phones(
 def delivery(user: User, at: datetime, **more: Any) -> Delivery:
     """Return a text that was sent to a number."""
     number = more.pop("number", NUMBER)
-    given = {"way": Way.TEXT, "purpose": "sign_in", "result": Result.SENT, "channel": "north"}
+    given = {"channel": Channel.TEXT, "purpose": "sign_in", "result": Result.SENT, "gateway": "north"}
     return Delivery.objects.create(
         organisation=user.organisation,
         user=user,
@@ -38,14 +40,14 @@ def delivery(user: User, at: datetime, **more: Any) -> Delivery:
     )
 
 
-def tally(user: User, days_ago: int, **counts: Any) -> Tally:
+def daily_total(user: User, days_ago: int, **counts: Any) -> DailyTotal:
     """Return the counters of a day."""
     day = datetime.now(UTC).date() - timedelta(days=days_ago)
-    given = {"day": day, "country": "DE", "way": Way.TEXT, "is_new": False}
-    return Tally.objects.create(organisation=user.organisation, **{**given, **counts})
+    given = {"day": day, "country": "DE", "channel": Channel.TEXT, "is_new": False}
+    return DailyTotal.objects.create(organisation=user.organisation, **{**given, **counts})
 
 
 def refusal(user: User, rule: str, at: datetime, **more: Any) -> Refusal:
     """Return an attempt that was blocked."""
-    given = {"way": Way.TEXT, "country": "DE", "ends": "78"}
+    given = {"channel": Channel.TEXT, "country": "DE", "ends": "78"}
     return Refusal.objects.create(organisation=user.organisation, user=user, at=at, rule=rule, **{**given, **more})

@@ -20,12 +20,12 @@ from watchword.core.policy import Door, FactorKind, MfaState
 from watchword.directory.actions import find_by_name
 from watchword.directory.models import MfaStateChange, Organisation, User
 from watchword.signin import invitations, non_interactive, queries
-from watchword.signin.non_interactive import Question, Secret
+from watchword.signin.non_interactive import AuthRequest, Secret
 
 
 def test_the_confirmation_says_what_happens_to_whom(root: Client, world: World) -> None:
     give_phone(world.carol)
-    question = Question(Door.MAIL, "carol@harbour.example", Secret(world.passwords["carol"]), "imap")
+    question = AuthRequest(Door.MAIL, "carol@harbour.example", Secret(world.passwords["carol"]), "imap")
     assert non_interactive.check_account_password(question, now=timezone.now()).allowed
     ids = "&".join(f"person={user.pk}" for user in (world.carol, world.alice, world.root))
     said = text(root.get(f"/admin/multi-factor/change/?do=enable&{ids}").content)
@@ -43,7 +43,7 @@ def test_a_change_of_many_gives_a_result_for_each(root: Client, world: World) ->
     ids = [str(world.carol.pk), str(world.alice.pk), str(world.bob.pk), "junk"]
     confirmation = root.get("/admin/multi-factor/change/", {"do": "enable", "person": ids})
     assert User.objects.get(pk=world.carol.pk).state is MfaState.DISABLED
-    said = text(root.post("/admin/multi-factor/change/", {"draft": kept(confirmation.content.decode())}).content)
+    said = text(root.post("/admin/multi-factor/change/", {"draft": stored(confirmation.content.decode())}).content)
     assert "1 person was changed." in said
     assert "is Enforced now, because a phone was registered already" in said
     assert "was Enforced already" in said
@@ -143,7 +143,7 @@ def test_settings_hold_at_once(root: Client, world: World) -> None:
 def test_the_sign_in_log_is_filtered_and_says_why(root: Client, world: World) -> None:
     for secret in (world.alices_app_password, "b" * 24):
         non_interactive.check_many(
-            [Question(Door.MAIL, "alice@harbour.example", Secret(secret), "imap", "203.0.113.9")], now=timezone.now()
+            [AuthRequest(Door.MAIL, "alice@harbour.example", Secret(secret), "imap", "203.0.113.9")], now=timezone.now()
         )
     said = text(root.get("/admin/sign-ins/?person=ALICE@harbour.example&outcome=denied").content)
     assert "Wrong password or app password" in said
@@ -173,7 +173,7 @@ def upload(client: Client, content: bytes) -> str:
     return page.content.decode()
 
 
-def kept(page: str) -> str:
+def stored(page: str) -> str:
     found = re.search(r'name="draft" value="([^"]*)"', page)
     assert found is not None
     return found[1]
@@ -184,7 +184,7 @@ def test_an_import_first_shows_what_would_happen_then_does_it(root: Client, worl
     page = upload(root, b"\xef\xbb\xbf" + content.encode())
     assert "1 created · 1 changed · 1 unchanged · 2 refused" in text(page.encode())
     assert find_by_name("zoë@harbour.example") is None
-    done = root.post("/admin/users/import/", {"draft": kept(page)}).content.decode()
+    done = root.post("/admin/users/import/", {"draft": stored(page)}).content.decode()
     assert "1 created · 1 changed · 1 unchanged · 2 refused" in text(done.encode())
     zoe = find_by_name("zoë@harbour.example")
     assert zoe is not None
@@ -202,7 +202,7 @@ def test_links_for_new_people_last_a_day_or_as_long_as_the_page_says(
 ) -> None:
     page = upload(root, "Username;Name\r\nzoë@harbour.example;Zoë\r\n".encode())
     assert "The links for new people last" in text(page.encode())
-    done = root.post("/admin/users/import/", {"draft": kept(page), "days": days}).content.decode()
+    done = root.post("/admin/users/import/", {"draft": stored(page), "days": days}).content.decode()
     assert f"once, within {hours} hours" in text(done.encode())
     token = re.search(r"/invitation/([^/]+)/", done)
     assert token is not None
@@ -217,7 +217,7 @@ def test_a_file_of_states_is_imported_with_a_result_for_each_row(root: Client, w
     )
     assert "0 created · 1 changed · 1 unchanged · 2 refused" in text(page.encode())
     assert User.objects.get(pk=world.carol.pk).state is MfaState.DISABLED
-    root.post("/admin/users/import/", {"draft": kept(page)})
+    root.post("/admin/users/import/", {"draft": stored(page)})
     assert User.objects.get(pk=world.carol.pk).state is MfaState.ENABLED
     assert MfaStateChange.objects.get(user=world.carol).cause == "bulk_file"
 

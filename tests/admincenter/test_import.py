@@ -27,7 +27,7 @@ from watchword.directory.models import User
 from watchword.directory.roles import Role
 from watchword.signin.actions import delete
 from watchword.signin.models import Invitation
-from watchword.signin.non_interactive import Question, Secret, check_account_password
+from watchword.signin.non_interactive import AuthRequest, Secret, check_account_password
 
 IMPORT = "/admin/users/import/"
 PEOPLE = "Username,Name\nzed@harbour.example,Zed\nyan@harbour.example,Yan\n"
@@ -166,7 +166,7 @@ def test_enforced_in_a_file_stops_no_mail_program_of_people_who_have_registered_
 ) -> None:
     def opens_mail(name: str) -> bool:
         secret = Secret(world.passwords[name])
-        question = Question(Door.MAIL, f"{name}@harbour.example", secret, "imap", "198.51.100.9")
+        question = AuthRequest(Door.MAIL, f"{name}@harbour.example", secret, "imap", "198.51.100.9")
         return check_account_password(question, now=timezone.now()).allowed
 
     assert (opens_mail("bob"), opens_mail("carol")) == (True, True)
@@ -190,7 +190,7 @@ def test_enforced_in_a_file_stops_no_mail_program_of_people_who_have_registered_
 
 def test_the_preview_of_states_says_whose_mail_programs_stop_as_the_page_does(root: Client, world: World) -> None:
     give_phone(world.carol)
-    question = Question(Door.MAIL, "carol@harbour.example", Secret(world.passwords["carol"]), "imap", "198.51.100.9")
+    question = AuthRequest(Door.MAIL, "carol@harbour.example", Secret(world.passwords["carol"]), "imap", "198.51.100.9")
     check_account_password(question, now=timezone.now())
     said = text(upload(root, "Username,MFA Status\ncarol@harbour.example,Enforced\n").content)
     assert "1 person becomes Enforced" in said

@@ -25,9 +25,9 @@ NO_CODES = "No code can be sent: no way to phones is set up (WATCHWORD_PHONES_FI
 def no_phones(settings: Any) -> Any:
     """No channel carries anything."""
     settings.DELIVERY_CHANNELS = []
-    send.all_channels.cache_clear()
+    send.all_gateways.cache_clear()
     yield
-    send.all_channels.cache_clear()
+    send.all_gateways.cache_clear()
 
 
 @pytest.mark.usefixtures("no_phones")

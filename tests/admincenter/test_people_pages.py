@@ -31,7 +31,7 @@ DORA = {
 
 
 @pytest.mark.parametrize(
-    ("wish", "found"),
+    ("options", "found"),
     [
         ("", ["Alice", "Bob", "Carol", "Root"]),
         ("q=ali", ["Alice"]),
@@ -45,9 +45,9 @@ DORA = {
         ("after=%00|nonsense&q=%00", ["Alice", "Bob", "Carol", "Root"]),
     ],
 )
-def test_the_list_is_filtered_and_sorted(root: Client, world: World, wish: str, found: list[str]) -> None:
+def test_the_list_is_filtered_and_sorted(root: Client, world: World, options: str, found: list[str]) -> None:
     block(world.carol, by=world.root, now=world.now)
-    assert [row.split()[0] for row in rows(root.get(f"{USERS}?{wish}"))] == found
+    assert [row.split()[0] for row in rows(root.get(f"{USERS}?{options}"))] == found
 
 
 def test_the_panel_opens_the_multi_factor_page_for_that_person_in_a_new_tab(root: Client, world: World) -> None:
@@ -75,9 +75,9 @@ def test_the_role_of_the_last_global_administrator_can_t_be_unticked(root: Clien
     answer = root.post(f"{USERS}{world.root.pk}/edit/", form)
     assert "Without this person nobody could administer your organisation" in text(answer.content)
     assert 'value="Rooted"' in answer.content.decode()
-    kept = User.objects.get(pk=world.root.pk)
-    assert kept.roles == {Role.GLOBAL_ADMINISTRATOR}
-    assert kept.display_name == "Root"
+    stored = User.objects.get(pk=world.root.pk)
+    assert stored.roles == {Role.GLOBAL_ADMINISTRATOR}
+    assert stored.display_name == "Root"
 
 
 def test_the_sign_in_name_and_an_alias_can_change_places(root: Client, world: World) -> None:

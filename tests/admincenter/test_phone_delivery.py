@@ -12,23 +12,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django import DjangoAssertNumQueries
 
-from tests.admincenter.phones import PHONES, delivery, tally
+from tests.admincenter.phones import PHONES, daily_total, delivery
 from tests.admincenter.reading import as_role
 from tests.pages import text
 from tests.telephone import Telephone
 from tests.world import World, make_organisation, make_person
 from watchword.admincenter.phones import charts
-from watchword.admincenter.phones.labels import CARRIERS, PURPOSES, RANGES, RESULTS, RULES, TONES, WAYS, WHY, money
+from watchword.admincenter.phones.labels import CHANNELS, GATEWAYS, PURPOSES, RANGES, RESULTS, RULES, TONES, WHY, money
 from watchword.admincenter.phones.statistics import Country, Counts, figures_of
 from watchword.config import phones_file as phones_config
-from watchword.core.policy import Way
+from watchword.core.policy import Channel
 from watchword.directory.roles import MAY, Act, Role
 from watchword.messaging import send
 from watchword.messaging.config_file import Phones
 from watchword.messaging.gateway import Result
 from watchword.messaging.limits.number_types import Kind
 from watchword.messaging.limits.rules import Rule
-from watchword.messaging.models import ChannelState, Closure, Handover
+from watchword.messaging.models import CountryBlock, DeliveryAttempt, GatewayState
 
 PAGE = "/admin/phone-delivery/"
 TABS = (PAGE, f"{PAGE}messages/", f"{PAGE}blocked/")
@@ -36,14 +36,14 @@ CHANGES = (f"{PAGE}test/", f"{PAGE}rules/")
 
 
 @pytest.fixture
-def carriers(settings: Any) -> None:
+def gateways(settings: Any) -> None:
     """A phones file with two carriers."""
     settings.WATCHWORD_PHONES = PHONES
 
 
-def state(name: str, *, seconds_ago: float = 5, **more: Any) -> ChannelState:
+def state(name: str, *, seconds_ago: float = 5, **more: Any) -> GatewayState:
     seen = datetime.now(UTC) - timedelta(seconds=seconds_ago)
-    return ChannelState.objects.create(name=name, seen_at=seen, changed_at=seen, **{"is_up": True, **more})
+    return GatewayState.objects.create(name=name, seen_at=seen, changed_at=seen, **{"is_up": True, **more})
 
 
 def card(root: Client, name: str) -> str:
@@ -62,8 +62,8 @@ def test_who_sees_sign_ins_sees_the_lists_and_who_changes_settings_changes_rules
     assert {client.get(address).status_code for address in CHANGES} == {expected}
 
 
-def test_the_help_desk_is_shown_no_way_to_change_anything(client: Client, world: World, carriers: None) -> None:
-    closure = Closure.objects.create(
+def test_the_help_desk_is_shown_no_way_to_change_anything(client: Client, world: World, gateways: None) -> None:
+    country_block = CountryBlock.objects.create(
         organisation=world.organisation,
         country="DE",
         at=world.now,
@@ -76,13 +76,13 @@ def test_the_help_desk_is_shown_no_way_to_change_anything(client: Client, world:
         page = client.get(address).content.decode()
         assert not any(f'href="{change}' in page for change in CHANGES), address
         assert "reopen/" not in page
-    assert client.post(f"{PAGE}blocked/{closure.pk}/reopen/").status_code == 403
+    assert client.post(f"{PAGE}blocked/{country_block.pk}/reopen/").status_code == 403
     assert client.post(f"{PAGE}rules/", {"language": "de"}).status_code == 403
-    closure.refresh_from_db()
-    assert closure.reopened_at is None
+    country_block.refresh_from_db()
+    assert country_block.reopened_at is None
 
 
-def test_a_channel_that_runs_is_up_and_tells_since_when(root: Client, world: World, carriers: None) -> None:
+def test_a_channel_that_runs_is_up_and_tells_since_when(root: Client, world: World, gateways: None) -> None:
     state("north", words="bound to smsc <one>")
     said = card(root, "north")
     assert "north up" in said
@@ -94,20 +94,20 @@ def test_a_channel_that_runs_is_up_and_tells_since_when(root: Client, world: Wor
     assert "Everywhere else: 0.12 EUR" in said
 
 
-def test_a_channel_that_is_down_says_why(root: Client, world: World, carriers: None) -> None:
+def test_a_channel_that_is_down_says_why(root: Client, world: World, gateways: None) -> None:
     state("exchange", is_up=False, words="the registrar answers 403")
     said = card(root, "exchange")
     assert "exchange down" in said
     assert "the registrar answers 403" in said
 
 
-def test_an_open_breaker_is_explained(root: Client, world: World, carriers: None) -> None:
+def test_an_open_breaker_is_explained(root: Client, world: World, gateways: None) -> None:
     state("north", is_open=False)
     assert "left alone" in card(root, "north")
     assert "It failed several times in a row." in card(root, "north")
 
 
-def test_a_channel_that_nobody_keeps_open_is_not_running(root: Client, world: World, carriers: None) -> None:
+def test_a_channel_that_nobody_keeps_open_is_not_running(root: Client, world: World, gateways: None) -> None:
     state("north", seconds_ago=31)
     for name in ("north", "exchange"):
         said = card(root, name)
@@ -115,7 +115,7 @@ def test_a_channel_that_nobody_keeps_open_is_not_running(root: Client, world: Wo
         assert "watchword serve phones" in said
 
 
-def test_the_last_hour_counts_what_arrived_or_was_entered(root: Client, world: World, carriers: None) -> None:
+def test_the_last_hour_counts_what_arrived_or_was_entered(root: Client, world: World, gateways: None) -> None:
     now = datetime.now(UTC)
     for minutes, result, entered in (
         (10, Result.DELIVERED, False),
@@ -127,17 +127,17 @@ def test_the_last_hour_counts_what_arrived_or_was_entered(root: Client, world: W
     ):
         at = now - timedelta(minutes=minutes)
         one = delivery(world.alice, at, entered_at=at if entered else None)
-        Handover.objects.create(
-            delivery=one, channel="north", reference=f"r{minutes}", result=result, at=at, changed_at=at
+        DeliveryAttempt.objects.create(
+            delivery=one, gateway="north", reference=f"r{minutes}", result=result, at=at, changed_at=at
         )
     assert "50 % arrived, 2 of 4" in card(root, "north")
     assert "nothing carried" in card(root, "exchange")
-    today = Handover.objects.filter(at__date=now.date()).count()
+    today = DeliveryAttempt.objects.filter(at__date=now.date()).count()
     assert f"{today} carried, of 5000 at most" in card(root, "north")
 
 
 @pytest.mark.parametrize(
-    ("channels", "says"),
+    ("gateways", "says"),
     [
         (("simulator",), "Texts and calls go to the telephone of this demo"),
         (("house",), "Codes are handed to: house."),
@@ -145,26 +145,26 @@ def test_the_last_hour_counts_what_arrived_or_was_entered(root: Client, world: W
     ],
 )
 def test_without_a_phones_file_the_page_says_where_codes_go(
-    root: Client, world: World, settings: Any, monkeypatch: pytest.MonkeyPatch, channels: tuple[str, ...], says: str
+    root: Client, world: World, settings: Any, monkeypatch: pytest.MonkeyPatch, gateways: tuple[str, ...], says: str
 ) -> None:
     settings.WATCHWORD_PHONES = Phones()
     named = []
-    for name in channels:
+    for name in gateways:
         named.append(Telephone())
         named[-1].name = name
-    monkeypatch.setattr(send, "all_channels", lambda: tuple(named))
-    monkeypatch.setattr("watchword.admincenter.phones.gateways.all_channels", lambda: tuple(named))
+    monkeypatch.setattr(send, "all_gateways", lambda: tuple(named))
+    monkeypatch.setattr("watchword.admincenter.phones.gateways.all_gateways", lambda: tuple(named))
     said = text(root.get(PAGE).content)
     assert says in said
-    assert channels == ("house",) or "docs/operating/phones.md" in said
+    assert gateways == ("house",) or "docs/operating/phones.md" in said
 
 
-def test_plots_and_tables_have_the_numbers_of_the_tallies(root: Client, world: World, carriers: None) -> None:
-    tally(world.root, 0, asked=12, sent=10, arrived=9, entered=8, cost_micros=700_000)
-    tally(world.root, 0, country="FR", is_new=True, sent=4, arrived=4, entered=1, refused=3, cost_micros=480_000)
-    tally(world.root, 0, way=Way.CALL, sent=2, arrived=2, entered=2)
-    tally(world.root, 13, sent=7, arrived=6, entered=5)
-    tally(world.root, 14, sent=1000, arrived=1000, entered=1000)
+def test_plots_and_tables_have_the_numbers_of_the_daily_totals(root: Client, world: World, gateways: None) -> None:
+    daily_total(world.root, 0, asked=12, sent=10, arrived=9, entered=8, cost_micros=700_000)
+    daily_total(world.root, 0, country="FR", is_new=True, sent=4, arrived=4, entered=1, refused=3, cost_micros=480_000)
+    daily_total(world.root, 0, channel=Channel.CALL, sent=2, arrived=2, entered=2)
+    daily_total(world.root, 13, sent=7, arrived=6, entered=5)
+    daily_total(world.root, 14, sent=1000, arrived=1000, entered=1000)
     page = root.get(PAGE)
     said = text(page.content)
     assert "16 sent, 15 delivered, 11 entered" in said
@@ -180,7 +180,7 @@ def test_plots_and_tables_have_the_numbers_of_the_tallies(root: Client, world: W
 
 
 def test_a_plot_is_drawn_without_a_style_or_a_script_of_its_own(root: Client, world: World) -> None:
-    tally(world.root, 0, sent=10, arrived=9, entered=8)
+    daily_total(world.root, 0, sent=10, arrived=9, entered=8)
     page = root.get(PAGE).content.decode()
     plot = re.search(r'<svg class="plot-days".*?</svg>', page, re.DOTALL)
     assert plot is not None
@@ -192,12 +192,12 @@ def test_a_plot_is_drawn_without_a_style_or_a_script_of_its_own(root: Client, wo
     assert not re.search(r"<script(?! src)", page)
 
 
-def test_costs_are_told_by_day_month_country_and_channel(root: Client, world: World, carriers: None) -> None:
+def test_costs_are_told_by_day_month_country_and_channel(root: Client, world: World, gateways: None) -> None:
     now = datetime.now(UTC)
-    tally(world.root, 0, sent=2, cost_micros=140_000)
-    tally(world.root, 0, country="AT", sent=100, cost_micros=12_000_000)
+    daily_total(world.root, 0, sent=2, cost_micros=140_000)
+    daily_total(world.root, 0, country="AT", sent=100, cost_micros=12_000_000)
     delivery(world.alice, now, cost_micros=140_000)
-    delivery(world.alice, now, cost_micros=12_000_000, channel="exchange", way=Way.CALL)
+    delivery(world.alice, now, cost_micros=12_000_000, gateway="exchange", channel=Channel.CALL)
     delivery(world.alice, now - timedelta(days=40), cost_micros=99_000_000)
     said = text(root.get(PAGE).content)
     assert "Today 12.14 EUR" in said
@@ -217,18 +217,20 @@ def test_an_amount_is_as_exact_as_the_price_of_a_text(micros: int, shown: str) -
 
 def test_a_stopped_country_stands_first_on_the_page(root: Client, world: World) -> None:
     until = world.now + timedelta(hours=5)
-    Closure.objects.create(organisation=world.organisation, country="FR", at=world.now, until=until, sent=40, entered=1)
+    CountryBlock.objects.create(
+        organisation=world.organisation, country="FR", at=world.now, until=until, sent=40, entered=1
+    )
     said = text(root.get(PAGE).content)
     assert "Codes to new numbers in France are stopped until" in said
     assert "of 40 that were sent, only 1 were entered." in said
 
 
-def test_other_organisations_are_neither_counted_nor_shown(root: Client, world: World, carriers: None) -> None:
+def test_other_organisations_are_neither_counted_nor_shown(root: Client, world: World, gateways: None) -> None:
     stranger = make_person(make_organisation("Other", "other.example"), "stranger")
-    tally(stranger, 0, sent=777, arrived=777, entered=777, cost_micros=777_000_000)
+    daily_total(stranger, 0, sent=777, arrived=777, entered=777, cost_micros=777_000_000)
     delivery(stranger, datetime.now(UTC), cost_micros=777_000_000)
     until = world.now + timedelta(hours=5)
-    Closure.objects.create(
+    CountryBlock.objects.create(
         organisation=stranger.organisation, country="FR", at=world.now, until=until, sent=40, entered=1
     )
     said = text(root.get(PAGE).content)
@@ -237,11 +239,11 @@ def test_other_organisations_are_neither_counted_nor_shown(root: Client, world: 
 
 
 def test_the_page_asks_few_questions(
-    root: Client, world: World, carriers: None, django_assert_max_num_queries: DjangoAssertNumQueries
+    root: Client, world: World, gateways: None, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     for days_ago in range(30):
         for country in ("DE", "FR", "AT"):
-            tally(world.root, days_ago, country=country, sent=5)
+            daily_total(world.root, days_ago, country=country, sent=5)
     with django_assert_max_num_queries(15):
         assert root.get(f"{PAGE}?days=30").status_code == 200
 
@@ -250,10 +252,10 @@ def test_everything_has_words() -> None:
     assert set(RULES) == set(WHY) == set(Rule)
     assert set(RESULTS) == set(Result)
     assert set(RANGES) == set(Kind)
-    assert set(WAYS) == set(Way)
+    assert set(CHANNELS) == set(Channel)
     assert {"sign_in", "confirm", "register", "recover", "warning", "test"} <= set(PURPOSES)
     assert set(TONES) == {result for result in Result if not result.is_trouble}
-    assert set(CARRIERS) <= set(phones_config.kinds())
+    assert set(GATEWAYS) <= set(phones_config.kinds())
 
 
 counts = st.builds(Counts, sent=st.integers(0, 10**7), arrived=st.integers(0, 10**7), entered=st.integers(0, 10**7))
@@ -290,7 +292,7 @@ def test_a_month_that_began_before_the_plot_is_paid_for_whole(world: World) -> N
         (date(2026, 5, 28), 100),
         (date(2026, 5, 29), 1000),
     ):
-        tally(world.root, 0, day=day, sent=1, cost_micros=cost)
+        daily_total(world.root, 0, day=day, sent=1, cost_micros=cost)
     figures = figures_of(world.organisation, days=14, now=datetime(2026, 5, 28, 23, 59, tzinfo=UTC))
     assert (figures.month.cost_micros, figures.today.cost_micros) == (110, 100)
     assert list(figures.days) == [date(2026, 5, 15 + number) for number in range(14)]

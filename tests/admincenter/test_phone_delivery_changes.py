@@ -21,20 +21,20 @@ from watchword.admincenter.phones import test_messages
 from watchword.admincenter.phones.forms import BUDGETS
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
-from watchword.core.policy import Way
+from watchword.core.policy import Channel
 from watchword.messaging import send
 from watchword.messaging.gateway import Result
-from watchword.messaging.gateways.simulator.gateway import SimulatorChannel, spoken
+from watchword.messaging.gateways.simulator.gateway import SimulatorGateway, spoken
 from watchword.messaging.gateways.simulator.models import Arrival
-from watchword.messaging.limits.counters import Free, budget_of, may_send, telephone_of
-from watchword.messaging.models import Delivery, Refusal, Waiting
+from watchword.messaging.limits.counters import Permitted, budget_of, may_send, telephone_of
+from watchword.messaging.models import Delivery, OutboxMessage, Refusal
 from watchword.messaging.voice import ivr
 from watchword.messaging.worker import outbox
 
 RULES = "/admin/phone-delivery/rules/"
 TEST = "/admin/phone-delivery/test/"
 FILLED_IN = {"phone_countries": "Germany (DE)", "language": "en"}
-TO_GERMANY = {"country": "DE", "number": "0151 12345679", "way": "text"}
+TO_GERMANY = {"country": "DE", "number": "0151 12345679", "channel": "text"}
 
 
 def test_the_rules_say_what_holds_and_what_the_default_would_be(root: Client, world: World) -> None:
@@ -159,7 +159,7 @@ def test_a_test_text_has_no_code_and_is_remembered(root: Client, world: World, t
     row = Delivery.objects.get()
     assert (row.user, row.purpose, row.result) == (world.root, "test", Result.SENT)
     event = Event.objects.get(kind=EventKind.PHONE_TESTED)
-    assert event.details == {"way": "text", "country": "DE", "ends": "79", "channel": ""}
+    assert event.details == {"channel": "text", "country": "DE", "ends": "79", "gateway": ""}
     assert rows(done)[0].endswith("text · test number ending 79 · Germany sent by telephone \N{EN DASH}")
 
 
@@ -179,20 +179,20 @@ def test_a_test_that_fails_says_how(root: Client, world: World, telephone: Telep
 def test_a_test_goes_to_the_chosen_channel_through_the_queue(root: Client, world: World, settings: Any) -> None:
     settings.WATCHWORD_PHONES = PHONES
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(send, "all_channels", lambda: (outbox.QueueChannel(),))
-        page = root.get(f"{TEST}?channel=north").content.decode()
+        patch.setattr(send, "all_gateways", lambda: (outbox.OutboxGateway(),))
+        page = root.get(f"{TEST}?gateway=north").content.decode()
         assert '<option value="north" selected>north (text)</option>' in page
-        done = root.post(TEST, {**TO_GERMANY, "channel": "north"}, follow=True)
+        done = root.post(TEST, {**TO_GERMANY, "gateway": "north"}, follow=True)
     assert "waiting for a channel" in text(done.content)
-    row = Waiting.objects.get()
+    row = OutboxMessage.objects.get()
     claimed = outbox._claimed(row)
-    assert (claimed.outgoing.channel, claimed.purpose) == ("north", "test")
+    assert (claimed.outgoing.gateway, claimed.purpose) == ("north", "test")
     from watchword.messaging.gateway import Condition
-    from watchword.messaging.worker.dispatcher import Courier, Line
+    from watchword.messaging.worker.dispatcher import Dispatcher, GatewayRoute
 
     class Idle:
-        ways = frozenset(Way)
-        asks_what_to_say = False
+        channels = frozenset(Channel)
+        fetches_voice_script = False
         condition = Condition(is_up=False)
 
         def __init__(self, name: str) -> None:
@@ -202,9 +202,9 @@ def test_a_test_goes_to_the_chosen_channel_through_the_queue(root: Client, world
 
     names = ["south", "north", "west"]
     random.shuffle(names)
-    lines: list[Any] = [Line(Idle(name), Route(name, frozenset(Way))) for name in names]  # type: ignore[arg-type]  # never asked to send
-    courier = asyncio.run(_make(Courier, lines))
-    assert [line.route.name for line in courier._order(claimed)] == ["north"]
+    lines: list[Any] = [GatewayRoute(Idle(name), Route(name, frozenset(Channel))) for name in names]  # type: ignore[arg-type]  # never asked to send
+    dispatcher = asyncio.run(_make(Dispatcher, lines))
+    assert [line.route.name for line in dispatcher._order(claimed)] == ["north"]
 
 
 async def _make(kind: Any, lines: list[Any]) -> Any:
@@ -219,11 +219,11 @@ async def _make(kind: Any, lines: list[Any]) -> Any:
         ({"number": "0900 1234567"}, "Nothing is ever sent to this kind of number."),
         ({"number": "030 123456"}, "This number can't get texts. Choose a call."),
         ({"country": "ZZ"}, "Choose a country."),
-        ({"way": "pigeon"}, "Choose a text or a call."),
-        ({"channel": "west"}, "This channel does not exist. Choose another one."),
-        ({"channel": "exchange"}, "exchange carries no texts."),
-        ({"channel": "north", "way": "call"}, "north carries no calls."),
-        ({"channel": "north", "country": "FR", "number": "0612345678"}, "begin with +49, +43."),
+        ({"channel": "pigeon"}, "Choose a text or a call."),
+        ({"gateway": "west"}, "This channel does not exist. Choose another one."),
+        ({"gateway": "exchange"}, "exchange carries no texts."),
+        ({"gateway": "north", "channel": "call"}, "north carries no calls."),
+        ({"gateway": "north", "country": "FR", "number": "0612345678"}, "begin with +49, +43."),
         ({"country": "FR", "number": "0612345678"}, "Your rules allow no codes to France, so no test goes there."),
     ],
 )
@@ -239,7 +239,7 @@ def test_a_test_that_can_t_be_sent_is_explained(
 
 
 def test_a_country_that_is_not_allowed_is_noted_as_blocked(root: Client, world: World, telephone: Telephone) -> None:
-    root.post(TEST, {"country": "FR", "number": "0612345678", "way": "text"})
+    root.post(TEST, {"country": "FR", "number": "0612345678", "channel": "text"})
     assert (Refusal.objects.get().rule, Refusal.objects.get().country) == ("country_not_allowed", "FR")
 
 
@@ -258,8 +258,8 @@ def test_tests_use_up_none_of_the_codes_that_let_an_administrator_in(world: Worl
     for number in range(10):
         delivery(world.root, world.now, purpose="test", number=f"+491511234560{number}")
     telephone = telephone_of("+4915112345678")
-    verdict = may_send(world.root, telephone, Way.TEXT, sends_in_attempt=0, is_new=False, now=world.now)
-    assert isinstance(verdict, Free)
+    verdict = may_send(world.root, telephone, Channel.TEXT, sends_in_attempt=0, is_new=False, now=world.now)
+    assert isinstance(verdict, Permitted)
 
 
 def test_nobody_s_number_is_flooded_with_tests(root: Client, world: World, telephone: Telephone) -> None:
@@ -286,8 +286,8 @@ def test_the_number_of_a_test_is_nowhere_kept_whole(client: Client, world: World
     assert "12345679" not in page.content.decode()
 
 
-def test_without_a_carrier_the_page_says_so(root: Client, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(send, "all_channels", lambda: ())
+def test_without_a_gateway_the_page_says_so(root: Client, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(send, "all_gateways", lambda: ())
     page = root.get(TEST)
     assert "No carrier is configured, so nothing can be sent." in text(page.content)
     assert "Send the test" not in text(page.content)
@@ -296,8 +296,8 @@ def test_without_a_carrier_the_page_says_so(root: Client, world: World, monkeypa
 
 def test_the_demos_telephone_speaks_a_test_at_pick_up(root: Client, world: World) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(send, "all_channels", lambda: (SimulatorChannel(),))
-        root.post(TEST, {**TO_GERMANY, "way": "call"})
+        patch.setattr(send, "all_gateways", lambda: (SimulatorGateway(),))
+        root.post(TEST, {**TO_GERMANY, "channel": "call"})
     arrival = Arrival.objects.get()
     assert spoken(arrival) == ""
     arrival.state = ivr.answer(arrival.call).state

@@ -20,13 +20,13 @@ from tests.world import ALICES_NUMBER, World, give_phone, make_organisation, mak
 from watchword.admincenter.phones import filters
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
-from watchword.core.policy import Way
+from watchword.core.policy import Channel
 from watchword.directory.models import User
 from watchword.directory.roles import Role
 from watchword.factors.models import Credential
 from watchword.messaging.gateway import Result
 from watchword.messaging.limits.rules import Rule
-from watchword.messaging.models import Closure
+from watchword.messaging.models import CountryBlock
 
 LOG = "/admin/phone-delivery/messages/"
 BLOCKED = "/admin/phone-delivery/blocked/"
@@ -41,14 +41,14 @@ def sent(world: World, settings: Any) -> None:
     """Some messages of May."""
     settings.WATCHWORD_PHONES = PHONES
     delivery(world.alice, may(1), result=Result.DELIVERED, entered_at=may(1), cost_micros=70_000)
-    delivery(world.alice, may(2), way=Way.CALL, channel="exchange", result=Result.BUSY, purpose="confirm")
+    delivery(world.alice, may(2), channel=Channel.CALL, gateway="exchange", result=Result.BUSY, purpose="confirm")
     delivery(world.bob, may(3), number="+33612345678", purpose="register", result=Result.SENT)
-    delivery(world.bob, may(4), number="+881612345678", result=Result.BLOCKED, channel="")
+    delivery(world.bob, may(4), number="+881612345678", result=Result.BLOCKED, gateway="")
 
 
 @pytest.mark.usefixtures("sent")
 @pytest.mark.parametrize(
-    ("wish", "days"),
+    ("options", "days"),
     [
         ("", [4, 3, 2, 1]),
         ("person=alice@harbour.example", [2, 1]),
@@ -60,13 +60,13 @@ def sent(world: World, settings: Any) -> None:
         ("country=DE", [2, 1]),
         ("country=FR", [3]),
         ("country=001", [4]),
-        ("channel=exchange", [2]),
+        ("gateway=exchange", [2]),
         ("since=2026-05-02&until=2026-05-03", [3, 2]),
-        ("since=2026-05-02&until=2026-05-03&country=FR&person=bob&result=sent&channel=north", [3]),
+        ("since=2026-05-02&until=2026-05-03&country=FR&person=bob&result=sent&gateway=north", [3]),
     ],
 )
-def test_the_log_is_filtered(root: Client, wish: str, days: list[int]) -> None:
-    page = root.get(f"{LOG}?{wish}")
+def test_the_log_is_filtered(root: Client, options: str, days: list[int]) -> None:
+    page = root.get(f"{LOG}?{options}")
     assert [int(found) for found in re.findall(r'datetime="2026-05-0(\d)', page.content.decode())] == days
     assert ("No message matches" in text(page.content)) == (days == [])
 
@@ -85,11 +85,11 @@ def test_a_row_tells_all_but_the_number_and_the_code(root: Client) -> None:
 
 @pytest.mark.usefixtures("sent")
 @pytest.mark.parametrize("address", [LOG, BLOCKED])
-@pytest.mark.parametrize("wish", ["since=nonsense", "until=2026-02-30", "until=9999-12-31"])
-def test_a_day_that_is_none_is_explained_and_stays(root: Client, address: str, wish: str) -> None:
-    page = root.get(f"{address}?{wish}")
+@pytest.mark.parametrize("options", ["since=nonsense", "until=2026-02-30", "until=9999-12-31"])
+def test_a_day_that_is_none_is_explained_and_stays(root: Client, address: str, options: str) -> None:
+    page = root.get(f"{address}?{options}")
     assert "Write the day like 2026-05-03. It was left out." in text(page.content)
-    assert f'value="{wish.split("=")[1]}"' in page.content.decode()
+    assert f'value="{options.split("=")[1]}"' in page.content.decode()
 
 
 @pytest.mark.parametrize("address", [LOG, BLOCKED])
@@ -147,19 +147,19 @@ def test_other_organisations_messages_and_attempts_are_not_shown(root: Client, w
     delivery(stranger, may(1))
     refusal(stranger, Rule.DAY, may(1))
     for address in (LOG, BLOCKED):
-        for wish in ("", "?person=stranger@other.example", "?person=stranger", "?country=DE"):
-            page = root.get(address + wish).content.decode()
+        for options in ("", "?person=stranger@other.example", "?person=stranger", "?country=DE"):
+            page = root.get(address + options).content.decode()
             assert "Stranger" not in page
             assert "stranger@" not in re.sub(r'value="[^"]*"', "", page)
             assert "number ending" not in page
 
 
-def test_what_carriers_and_people_are_called_stays_words(root: Client, world: World) -> None:
+def test_what_gateways_and_people_are_called_stays_words(root: Client, world: World) -> None:
     evil = '"><script>alert(1)</script>'
     User.objects.filter(pk=world.alice.pk).update(sign_in_name=evil, display_name=evil)
-    delivery(world.alice, may(1), channel=evil[:32], purpose="<b>")
+    delivery(world.alice, may(1), gateway=evil[:32], purpose="<b>")
     refusal(world.alice, "<i>rule</i>", may(1), country="<x", details={"kind": evil, "limit": evil})
-    for address in (LOG, BLOCKED, f"{LOG}?person={quote(evil)}&channel={quote(evil)}&before={quote(evil)}"):
+    for address in (LOG, BLOCKED, f"{LOG}?person={quote(evil)}&gateway={quote(evil)}&before={quote(evil)}"):
         page = root.get(address).content.decode()
         assert "<script>alert" not in page
         assert not re.search(r"<(b|i|x)>", page)
@@ -182,14 +182,22 @@ def test_the_limit_that_was_hit_is_told_not_the_one_of_today(root: Client, world
 
 
 def test_blocked_attempts_tell_who_where_and_by_which_way(root: Client, world: World) -> None:
-    refusal(world.bob, Rule.RANGE_KIND, may(1), way=Way.CALL, country="001", ends="42", details={"kind": "satellite"})
+    refusal(
+        world.bob,
+        Rule.RANGE_KIND,
+        may(1),
+        channel=Channel.CALL,
+        country="001",
+        ends="42",
+        details={"kind": "satellite"},
+    )
     said = rows(root.get(BLOCKED))[0]
     assert "Bob call to number ending 42 · no country Kind of number" in said
     assert "Nothing is ever sent to this kind of number: a satellite or international network." in said
 
 
 @pytest.mark.parametrize(
-    ("wish", "endings"),
+    ("options", "endings"),
     [
         ("rule=sends_each_day", ["02"]),
         ("person=bob", ["03", "02"]),
@@ -197,15 +205,15 @@ def test_blocked_attempts_tell_who_where_and_by_which_way(root: Client, world: W
         ("rule=x", ["03", "02", "01"]),
     ],
 )
-def test_blocked_attempts_are_filtered(root: Client, world: World, wish: str, endings: list[str]) -> None:
+def test_blocked_attempts_are_filtered(root: Client, world: World, options: str, endings: list[str]) -> None:
     refusal(world.alice, Rule.COUNTRY, may(1), ends="01")
     refusal(world.bob, Rule.DAY, may(2), ends="02")
     refusal(world.bob, Rule.COUNTRY, may(3), ends="03", country="FR")
-    assert re.findall(r"number ending (\d\d)", root.get(f"{BLOCKED}?{wish}").content.decode()) == endings
+    assert re.findall(r"number ending (\d\d)", root.get(f"{BLOCKED}?{options}").content.decode()) == endings
 
 
-def closure(world: World, country: str = "FR", *, hours: float = 5) -> Closure:
-    return Closure.objects.create(
+def country_block(world: World, country: str = "FR", *, hours: float = 5) -> CountryBlock:
+    return CountryBlock.objects.create(
         organisation=world.organisation,
         country=country,
         at=world.now - timedelta(hours=1),
@@ -216,7 +224,7 @@ def closure(world: World, country: str = "FR", *, hours: float = 5) -> Closure:
 
 
 def test_an_administrator_reopens_a_country(root: Client, world: World) -> None:
-    closed = closure(world)
+    closed = country_block(world)
     page = root.get(BLOCKED)
     address = f"{BLOCKED}{closed.pk}/reopen/"
     assert f'href="{address}"' in page.content.decode()
@@ -235,7 +243,7 @@ def test_an_administrator_reopens_a_country(root: Client, world: World) -> None:
 
 
 def test_reopening_needs_a_fresh_proof(client: Client, world: World) -> None:
-    closed = closure(world)
+    closed = country_block(world)
     answer = stale_root(client, world).post(f"{BLOCKED}{closed.pk}/reopen/")
     assert answer["Location"].startswith("/sign-in/confirm/")
     closed.refresh_from_db()
@@ -243,13 +251,13 @@ def test_reopening_needs_a_fresh_proof(client: Client, world: World) -> None:
 
 
 def test_closures_of_others_are_not_there_and_old_ones_are_over(root: Client, world: World) -> None:
-    closure(world, "AT", hours=-0.5)
+    country_block(world, "AT", hours=-0.5)
     said = text(root.get(BLOCKED).content)
     assert "over Austria, stopped until" in said
     assert "Reopen" not in said
     stranger = make_organisation("Other", "other.example")
-    theirs = closure(world, "ES")
-    Closure.objects.filter(pk=theirs.pk).update(organisation=stranger)
+    theirs = country_block(world, "ES")
+    CountryBlock.objects.filter(pk=theirs.pk).update(organisation=stranger)
     assert root.get(f"{BLOCKED}{theirs.pk}/reopen/").status_code == 404
     assert root.post(f"{BLOCKED}{theirs.pk}/reopen/").status_code == 404
     assert "Spain" not in text(root.get(BLOCKED).content)
@@ -284,15 +292,15 @@ def test_who_only_tried_a_number_or_left_or_is_elsewhere_does_not_share_it(root:
 
 
 def test_two_extensions_of_one_office_are_two_telephones(client: Client, world: World) -> None:
-    from watchword.core.factors import Held
+    from watchword.core.factors import CredentialData
     from watchword.core.policy import FactorKind
     from watchword.factors import vault
 
     def office(user: User, extension: str) -> None:
-        public = {"way": "call", "ends": "00", "country": "DE", "extension": "yes", "texts": ""}
+        public = {"channel": "call", "ends": "00", "country": "DE", "extension": "yes", "texts": ""}
         secret = json.dumps({"number": "+49301234500", "extension": extension}).encode()
-        vault.store(user, Held(FactorKind.PHONE, slot="office", public=public, secret=secret), now=world.now)
-        delivery(user, may(1), number="+49301234500", way=Way.CALL)
+        vault.store(user, CredentialData(FactorKind.PHONE, slot="office", public=public, secret=secret), now=world.now)
+        delivery(user, may(1), number="+49301234500", channel=Channel.CALL)
 
     office(world.alice, "11")
     office(world.bob, "12")

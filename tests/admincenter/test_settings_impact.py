@@ -8,7 +8,7 @@ from django.test import Client
 from tests.admincenter.reading import hidden
 from tests.pages import text
 from tests.world import World, give_phone, make_person
-from watchword.core.policy import MfaState, Way
+from watchword.core.policy import Channel, MfaState
 from watchword.directory.models import Organisation
 
 PAGE = "/admin/service-settings/"
@@ -35,8 +35,8 @@ def test_how_many_a_change_concerns_is_told_and_nothing_is_saved_before(
     root: Client, world: World, name: str, says: str
 ) -> None:
     dora = make_person(world.organisation, "dora", state=MfaState.ENFORCED)
-    give_phone(dora, "+4930901820", slot="office", way=Way.CALL)
-    give_phone(world.carol, "+4930901821", slot="office", way=Way.CALL)
+    give_phone(dora, "+4930901820", slot="office", channel=Channel.CALL)
+    give_phone(world.carol, "+4930901821", slot="office", channel=Channel.CALL)
     values = filled_in(root, **{name: "-"})
     asked = root.post(PAGE, values)
     assert says in text(asked.content), "Carol is Disabled and not concerned"

@@ -15,7 +15,7 @@ from tests.world import World, make_organisation, make_person, sign_in
 from watchword.admincenter.phones import shared_numbers
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
-from watchword.messaging.limits.counters import Free, Rule
+from watchword.messaging.limits.counters import Permitted, Rule
 from watchword.messaging.models import SharedNumber
 
 SHARED = "/admin/phone-delivery/shared/"
@@ -55,7 +55,7 @@ def test_a_named_number_is_sealed_and_never_shown_again(root: Client, world: Wor
     assert "Germany, ending 70 · 8 people and 20 codes in a day" in page
     assert "1234567" not in page
     with connection.cursor() as cursor:
-        cursor.execute("SELECT number FROM delivery_sharednumber")
+        cursor.execute("SELECT number FROM messaging_sharednumber")
         (stored,) = cursor.fetchone()
     assert b"1234567" not in bytes(stored)
     event = Event.objects.get(kind=EventKind.NUMBER_SHARED)
@@ -65,7 +65,7 @@ def test_a_named_number_is_sealed_and_never_shown_again(root: Client, world: Wor
 def test_removing_it_brings_the_ordinary_limits_back(root: Client, world: World) -> None:
     root.post(SHARED, FILLED_IN)
     people = many(world, 7)
-    assert [ask(user, SHOP, world.now, is_new=False) for user in people[:6]] == [Free()] * 6
+    assert [ask(user, SHOP, world.now, is_new=False) for user in people[:6]] == [Permitted()] * 6
     assert root.post(SHARED, {"remove": str(SharedNumber.objects.get().pk)}).status_code == 302
     assert rule_of(ask(people[6], SHOP, world.now, is_new=False)) is Rule.NUMBER_PEOPLE
     assert Event.objects.filter(kind=EventKind.NUMBER_NOT_SHARED).count() == 1

@@ -18,12 +18,12 @@ from watchword.admincenter.labels import REASONS
 from watchword.admincenter.reports import sign_in_log
 from watchword.audit.events import EventKind
 from watchword.audit.record import Origin, record
-from watchword.core.decision import Because
-from watchword.core.factors import Reason
+from watchword.core.decision import DenyReason
+from watchword.core.factors import RejectReason
 from watchword.directory.models import User
 
 LOG = "/admin/sign-ins/"
-NEVER_A_REFUSAL = {Because.WHO_ARE_YOU, Because.MFA_REQUIRED, Because.NOTHING_REGISTERED}
+NEVER_A_REFUSAL = {DenyReason.WHO_ARE_YOU, DenyReason.MFA_REQUIRED, DenyReason.NOTHING_REGISTERED}
 
 
 def remember(
@@ -57,7 +57,7 @@ def remembered(world: World) -> None:
 
 @pytest.mark.usefixtures("remembered")
 @pytest.mark.parametrize(
-    ("wish", "days"),
+    ("options", "days"),
     [
         ("", [4, 3, 2, 1]),
         ("person=alice@harbour.example", [2, 1]),
@@ -77,29 +77,29 @@ def remembered(world: World) -> None:
         ("outcome=nonsense&door=nonsense", [4, 3, 2, 1]),
     ],
 )
-def test_the_log_is_filtered(root: Client, world: World, wish: str, days: list[int]) -> None:
-    page = root.get(f"{LOG}?until=2026-05-31&{wish}" if "until" not in wish else f"{LOG}?{wish}")
+def test_the_log_is_filtered(root: Client, world: World, options: str, days: list[int]) -> None:
+    page = root.get(f"{LOG}?until=2026-05-31&{options}" if "until" not in options else f"{LOG}?{options}")
     shown = [int(found) for found in re.findall(r'datetime="2026-05-0(\d)', page.content.decode())]
     assert shown == days
     assert ("No sign-in matches" in text(page.content)) == (days == [])
 
 
 @pytest.mark.parametrize(
-    "wish",
+    "options",
     ["since=nonsense", "until=2026-02-30", "until=9999-12-31", "since=0001-01-01", "since=10000-01-01"],
 )
-def test_a_day_that_is_none_is_explained_and_stays(root: Client, world: World, wish: str) -> None:
-    page = root.get(f"{LOG}?{wish}")
+def test_a_day_that_is_none_is_explained_and_stays(root: Client, world: World, options: str) -> None:
+    page = root.get(f"{LOG}?{options}")
     assert "Write the day like 2026-05-03. It was left out." in text(page.content)
-    assert f'value="{wish.split("=")[1]}"' in page.content.decode()
-    assert root.get(f"/admin/sign-ins.csv?{wish}").status_code == 200
+    assert f'value="{options.split("=")[1]}"' in page.content.decode()
+    assert root.get(f"/admin/sign-ins.csv?{options}").status_code == 200
 
 
 @pytest.mark.parametrize(
-    "wish", ["before=" + "9" * 5000, "before=-1", "before=x", "person=%00", "address=%00", "service=%00"]
+    "options", ["before=" + "9" * 5000, "before=-1", "before=x", "person=%00", "address=%00", "service=%00"]
 )
-def test_senseless_addresses_are_answered(root: Client, world: World, wish: str) -> None:
-    assert root.get(f"{LOG}?{wish}").status_code == 200
+def test_senseless_addresses_are_answered(root: Client, world: World, options: str) -> None:
+    assert root.get(f"{LOG}?{options}").status_code == 200
 
 
 def test_pages_show_each_sign_in_once(root: Client, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,15 +116,21 @@ def test_pages_show_each_sign_in_once(root: Client, world: World, monkeypatch: p
 
 
 def test_every_reason_to_refuse_has_words() -> None:
-    wanted = {*(set(Because) - NEVER_A_REFUSAL), Reason.WRONG, Reason.EXPIRED, Reason.USED, Reason.TOO_MANY_TRIES}
+    wanted = {
+        *(set(DenyReason) - NEVER_A_REFUSAL),
+        RejectReason.WRONG,
+        RejectReason.EXPIRED,
+        RejectReason.USED,
+        RejectReason.TOO_MANY_TRIES,
+    }
     assert {str(reason) for reason in wanted} <= set(REASONS)
 
 
 def test_other_organisations_are_not_told(root: Client, world: World) -> None:
     stranger = make_person(make_organisation("Other", "other.example"), "stranger")
     record(EventKind.SIGN_IN_ALLOWED, now=world.now, subject=stranger, by=stranger)
-    for wish in ("", "?person=stranger@other.example", "?person=stranger"):
-        assert "stranger@" not in re.sub(r'value="[^"]*"', "", root.get(LOG + wish).content.decode())
+    for options in ("", "?person=stranger@other.example", "?person=stranger"):
+        assert "stranger@" not in re.sub(r'value="[^"]*"', "", root.get(LOG + options).content.decode())
 
 
 def test_the_table_holds_the_filtered_and_opens_in_a_spreadsheet(root: Client, world: World) -> None:

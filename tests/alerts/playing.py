@@ -10,13 +10,14 @@ from django.core.mail import EmailMessage
 from tests.telephone import Telephone
 from tests.world import ORIGIN, World
 from watchword.alerts.notice_sender import send_waiting
-from watchword.alerts.outbox_consumer import hear
+from watchword.alerts.outbox_consumer import consume
 from watchword.audit.record import Origin
 from watchword.core.policy import FactorKind
 from watchword.directory.models import User
 from watchword.signin import flow
 from watchword.signin.models import SignInAttempt
 from watchword.signin.queries import text_number_of
+from watchword.signin.results import SignedIn
 
 STRANGER = Origin(
     address="203.0.113.66", agent="Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/149.0.0.0", door="web"
@@ -35,7 +36,7 @@ def alert_mails(now: datetime) -> list[EmailMessage]:
 
 def _work(now: datetime) -> list[EmailMessage]:
     before = len(mail.outbox)
-    while hear(now=now):
+    while consume(now=now):
         pass
     while send_waiting(now=now, number_of=text_number_of):
         pass
@@ -62,7 +63,7 @@ def type_wrong_codes(attempt: SignInAttempt, now: datetime, *, number: int = 2) 
         flow.answer(attempt, FactorKind.PHONE, "000000", now=now)
 
 
-def come_in(
+def complete(
     world: World,
     telephone: Telephone,
     user: User,
@@ -70,12 +71,12 @@ def come_in(
     origin: Origin = ORIGIN,
     now: datetime | None = None,
     browser: str = "",
-) -> flow.ComeIn:
+) -> SignedIn:
     """Sign in with password and code."""
     when = now if now is not None else world.now
     attempt = pass_password(world, user, origin=origin, now=when, browser=browser)
     choice = flow.methods(attempt, now=when)[0]
-    flow.send_code(attempt, choice.credential_id, choice.ways[0], now=when)
+    flow.send_code(attempt, choice.credential_id, choice.channels[0], now=when)
     outcome = flow.answer(attempt, FactorKind.PHONE, telephone.code, now=when)
-    assert isinstance(outcome, flow.ComeIn)
+    assert isinstance(outcome, SignedIn)
     return outcome

@@ -10,7 +10,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from tests.alerts.playing import STRANGER, come_in, pass_password, type_wrong_codes, work
+from tests.alerts.playing import STRANGER, complete, pass_password, type_wrong_codes, work
 from tests.pages import text
 from tests.telephone import Telephone
 from tests.world import ORIGIN, World, evidence_for, sign_in
@@ -24,10 +24,10 @@ from watchword.core.policy import Door, FactorKind
 from watchword.directory.models import User
 from watchword.factors import vault
 from watchword.signin import actions, cookies, flow, invitations, non_interactive, sessions
-from watchword.signin.flow import Refused
 from watchword.signin.models import Invitation, Revocation, Session
-from watchword.signin.non_interactive import Question, Secret
+from watchword.signin.non_interactive import AuthRequest, Secret
 from watchword.signin.password_change import choose_password
+from watchword.signin.results import Refused
 
 
 def link_to(world: World) -> str:
@@ -52,7 +52,7 @@ def test_looking_at_the_link_does_nothing(client: Client, world: World) -> None:
 def test_the_button_leaves_sessions_mail_and_the_old_password_useless(
     client: Client, world: World, telephone: Telephone
 ) -> None:
-    come_in(world, telephone, world.alice)
+    complete(world, telephone, world.alice)
     work(world.now)
     address = link_to(world)
     done = client.post(address)
@@ -63,7 +63,9 @@ def test_the_button_leaves_sessions_mail_and_the_old_password_useless(
     attempt = flow.find_attempt(token, now=world.now)
     assert attempt is not None
     assert isinstance(flow.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=world.now), Refused)
-    question = Question(Door.MAIL, world.alice.sign_in_name, Secret(world.passwords["alice"]), "imap", "198.51.100.7")
+    question = AuthRequest(
+        Door.MAIL, world.alice.sign_in_name, Secret(world.passwords["alice"]), "imap", "198.51.100.7"
+    )
     assert not non_interactive.check_account_password(question, now=world.now).allowed
     work(world.now)
     alert = Alert.objects.get(rule=Rule.DISAVOWED)
@@ -84,7 +86,7 @@ def test_the_owner_chooses_a_new_password_and_still_needs_the_phone(
     assert "Text a code to the number ending 78" in text(done.content)
     assert done.cookies[cookies._name(cookies._ATTEMPT)]["max-age"] == ""
     assert client.get("/methods/add/password/")["Location"].startswith("/sign-in/")
-    asked = {"method": str(world.alices_phone.id), "way": "text"}
+    asked = {"method": str(world.alices_phone.id), "channel": "text"}
     assert client.post("/sign-in/send/", asked)["Location"] == "/sign-in/prove/"
     assert client.post("/sign-in/prove/", {"answer": telephone.code})["Location"] == "/methods/add/password/"
     assert "your password and a code, as always" in text(client.get("/methods/add/password/").content)
@@ -210,15 +212,15 @@ def test_somebody_without_a_second_proof_must_ask_an_administrator(client: Clien
 
 
 def test_the_app_password_in_question_is_frozen_and_no_other(client: Client, world: World) -> None:
-    kept = vault.holdings(world.alice, kinds=[FactorKind.APP_PASSWORD])[0]
+    stored = vault.holdings(world.alice, kinds=[FactorKind.APP_PASSWORD])[0]
     for address in ("198.51.100.7", "203.0.113.7"):
-        question = Question(Door.MAIL, world.alice.sign_in_name, Secret(world.alices_app_password), "imap", address)
+        question = AuthRequest(Door.MAIL, world.alice.sign_in_name, Secret(world.alices_app_password), "imap", address)
         assert non_interactive.check_many([question], now=world.now)[0].allowed
     (message,) = work(world.now)
     found = re.search(r"(/not-me/[^\s]+)", str(message.body))
     assert found is not None
     assert "“Laptop” is frozen" in text(client.post(found[1]).content)
-    after = vault.find(world.alice, kept.id)
+    after = vault.find(world.alice, stored.id)
     assert after is not None
     assert after.frozen_at is not None
 

@@ -23,10 +23,10 @@ from tests.world import World, make_person, sign_in
 from watchword.alerts import messages, outbox_consumer
 from watchword.alerts.models import Alert, Notice
 from watchword.alerts.notice_sender import send_waiting
-from watchword.alerts.outbox_consumer import hear
+from watchword.alerts.outbox_consumer import consume
 from watchword.alerts.rules import Rule
 from watchword.audit.events import EventKind
-from watchword.audit.models import Event, UnheardEvent
+from watchword.audit.models import Event, OutboxEvent
 from watchword.audit.record import record
 from watchword.core.keyring import KeyRing
 from watchword.directory.models import SignInName, User
@@ -117,9 +117,9 @@ def test_a_notice_under_a_lost_key_stops_no_other_and_is_given_up_where_administ
 ) -> None:
     lost = Notice.objects.none()
     tell(world.carol, world)
-    hear(now=world.now)
+    consume(now=world.now)
     lost = Notice.objects.filter(user=world.carol)
-    ring = KeyRing.parse("v1:other:ISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+P0A=", chance=lambda n: b"1" * n)
+    ring = KeyRing.parse("v1:other:ISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+P0A=", random_source=lambda n: b"1" * n)
     lost.update(to=ring.seal(outbox_consumer.SEAL, b"carol@elsewhere.example"))
     tell(world.alice, world)
     assert [message.to for message in work(world.now)] == [["alice@elsewhere.example"]]
@@ -140,10 +140,10 @@ def test_many_warnings_given_up_are_one_alert(world: World, monkeypatch: pytest.
 
     for user in (world.alice, world.bob, world.carol):
         tell(user, world)
-    hear(now=world.now)
+    consume(now=world.now)
     monkeypatch.setattr(EmailMessage, "send", fail)
     work(world.now + timedelta(days=2, minutes=1))
-    hear(now=world.now + timedelta(days=2, minutes=1))
+    consume(now=world.now + timedelta(days=2, minutes=1))
     alert = Alert.objects.get()
     assert (alert.times, alert.subject) == (3, None)
     assert set(alert.details["people"]) == {user.sign_in_name for user in (world.alice, world.bob, world.carol)}
@@ -161,7 +161,7 @@ def test_pauses_between_tries_grow(world: World, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(EmailMessage, "send", fail)
     tell(world.alice, world)
     now, pauses = world.now, []
-    hear(now=now)
+    consume(now=now)
     for _ in range(10):
         assert send_waiting(now=now, number_of=text_number_of) == 1
         following = Notice.objects.get().next_try_at
@@ -194,14 +194,14 @@ def test_an_event_loses_no_try_by_a_database_that_fails(world: World, monkeypatc
         failing.setattr(outbox_consumer, "_warn_about", fail)
         for _ in range(20):
             with pytest.raises(OperationalError):
-                hear(now=world.now)
-    assert UnheardEvent.objects.get().tries == 0
+                consume(now=world.now)
+    assert OutboxEvent.objects.get().tries == 0
     assert len(work(world.now)) == 1
 
 
 def test_a_notice_keeps_its_place_while_the_database_fails(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     tell(world.alice, world)
-    hear(now=world.now)
+    consume(now=world.now)
     with monkeypatch.context() as failing:
 
         def fail(*_arguments: object) -> None:
@@ -215,16 +215,16 @@ def test_a_notice_keeps_its_place_while_the_database_fails(world: World, monkeyp
 
 
 def test_an_event_that_cannot_be_turned_into_a_warning_is_tried_with_pauses_and_then_told_of(world: World) -> None:
-    record(EventKind.SIGN_IN_ALLOWED, now=world.now, subject=world.alice, heard=True, details={"credential": "junk"})
+    record(EventKind.SIGN_IN_ALLOWED, now=world.now, subject=world.alice, notify=True, details={"credential": "junk"})
     now, tried_at = world.now, []
-    while UnheardEvent.objects.filter(tries__lt=outbox_consumer.MOST_TRIES).exists():
+    while OutboxEvent.objects.filter(tries__lt=outbox_consumer.MOST_TRIES).exists():
         tried_at.append(now)
-        hear(now=now)
-        assert hear(now=now) == 0 or len(tried_at) == outbox_consumer.MOST_TRIES
-        now = UnheardEvent.objects.get(event__reason="").next_try_at or now
+        consume(now=now)
+        assert consume(now=now) == 0 or len(tried_at) == outbox_consumer.MOST_TRIES
+        now = OutboxEvent.objects.get(event__reason="").next_try_at or now
     pauses = [(after - before).total_seconds() for before, after in pairwise(tried_at)]
     assert pauses == [10, 20, 40, 80, 160, 320, 640]
-    hear(now=now)
+    consume(now=now)
     assert Alert.objects.get().rule == Rule.WARNING_GIVEN_UP
     assert mail.outbox == []
 
@@ -240,6 +240,6 @@ def test_an_alert_about_a_warning_that_fails_itself_begins_no_chain(
     monkeypatch.setattr(outbox_consumer, "_warn_about", fail)
     now = world.now
     for _ in range(20):
-        hear(now=now)
+        consume(now=now)
         now += timedelta(hours=1)
     assert Event.objects.filter(kind=EventKind.WARNING_GIVEN_UP).count() == 1

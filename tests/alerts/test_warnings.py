@@ -9,13 +9,13 @@ import pytest
 from django.core import mail
 from django.core.mail import EmailMessage
 
-from tests.alerts.playing import STRANGER, come_in, pass_password, type_wrong_codes, work
+from tests.alerts.playing import STRANGER, complete, pass_password, type_wrong_codes, work
 from tests.telephone import Telephone
 from tests.world import ORIGIN, World, evidence_for, give_app_password, give_phone, make_person
 from watchword.alerts.models import Alert, By, Notice, WarningChoice
 from watchword.alerts.rules import Rule
 from watchword.audit.events import EventKind
-from watchword.audit.models import Event, UnheardEvent
+from watchword.audit.models import Event, OutboxEvent
 from watchword.audit.record import record
 from watchword.core.policy import Door, FactorKind, MfaState
 from watchword.directory.actions import edit_person
@@ -30,13 +30,13 @@ from watchword.signin import (
     remembered_browsers,
     sessions,
 )
-from watchword.signin.non_interactive import Question, Secret
+from watchword.signin.non_interactive import AuthRequest, Secret
 
 MINUTE = timedelta(minutes=1)
 
 
 def use_mail(world: World, secret: str, address: str, service_name: str = "imap") -> bool:
-    question = Question(Door.MAIL, world.alice.sign_in_name, Secret(secret), service_name, address)
+    question = AuthRequest(Door.MAIL, world.alice.sign_in_name, Secret(secret), service_name, address)
     if non_interactive.is_shaped_like_app_password(question):
         return non_interactive.check_many([question], now=world.now)[0].allowed
     return non_interactive.check_account_password(question, now=world.now).allowed
@@ -65,12 +65,12 @@ def test_a_stranger_with_the_right_password_is_told_of_at_the_second_wrong_code(
 
 
 def test_a_known_browser_may_mistype_once(world: World, telephone: Telephone) -> None:
-    token = come_in(world, telephone, world.alice).browser_token
+    token = complete(world, telephone, world.alice).browser_token
     work(world.now)
     later = world.now + MINUTE
     attempt = pass_password(world, world.alice, origin=ORIGIN, now=later, browser=token)
     choice = flow.methods(attempt, now=later)[0]
-    flow.send_code(attempt, choice.credential_id, choice.ways[0], now=later)
+    flow.send_code(attempt, choice.credential_id, choice.channels[0], now=later)
     flow.answer(attempt, FactorKind.PHONE, telephone.wrong_code(), now=later)
     assert work(later) == []
     flow.answer(attempt, FactorKind.PHONE, telephone.wrong_code(), now=later)
@@ -120,21 +120,21 @@ def test_the_next_hour_is_told_of_again(world: World) -> None:
 
 
 def test_every_browser_is_told_of_once_the_first_one_too(world: World, telephone: Telephone) -> None:
-    first = come_in(world, telephone, world.alice)
+    first = complete(world, telephone, world.alice)
     assert rules(work(world.now)) == [Rule.NEW_BROWSER]
     later = world.now + MINUTE
-    come_in(world, telephone, world.alice, now=later, browser=first.browser_token)
+    complete(world, telephone, world.alice, now=later, browser=first.browser_token)
     assert work(later) == []
-    come_in(world, telephone, world.alice, now=later + MINUTE, origin=STRANGER)
+    complete(world, telephone, world.alice, now=later + MINUTE, origin=STRANGER)
     assert rules(work(later + MINUTE)) == [Rule.NEW_BROWSER]
 
 
 def test_after_this_wasnt_me_the_next_browser_is_told_of(world: World, telephone: Telephone) -> None:
-    known = come_in(world, telephone, world.alice).browser_token
+    known = complete(world, telephone, world.alice).browser_token
     work(world.now)
     remembered_browsers.forget_all(world.alice)
     later = world.now + MINUTE
-    come_in(world, telephone, world.alice, now=later, browser=known)
+    complete(world, telephone, world.alice, now=later, browser=known)
     assert rules(work(later)) == [Rule.NEW_BROWSER]
 
 
@@ -167,8 +167,8 @@ def test_app_19_an_app_password_from_a_new_network_is_told_of_and_from_a_known_o
 
 
 def test_a_forgotten_device_with_a_deleted_app_password_is_named_to_its_owner_once(world: World) -> None:
-    kept = vault.holdings(world.alice, kinds=[FactorKind.APP_PASSWORD])[0]
-    vault.revoke(world.alice, kept.id, because="test", now=world.now)
+    stored = vault.holdings(world.alice, kinds=[FactorKind.APP_PASSWORD])[0]
+    vault.revoke(world.alice, stored.id, because="test", now=world.now)
     for _ in range(20):
         assert not use_mail(world, world.alices_app_password, "198.51.100.7")
     (message,) = work(world.now)
@@ -256,10 +256,10 @@ def test_a_worker_that_died_after_sending_leaves_a_lease_that_the_next_one_takes
 
 
 def test_an_event_that_cannot_be_understood_silences_nobody(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    record(EventKind.SIGN_IN_ALLOWED, now=world.now, subject=world.alice, heard=True, details={"credential": "junk"})
+    record(EventKind.SIGN_IN_ALLOWED, now=world.now, subject=world.alice, notify=True, details={"credential": "junk"})
     type_wrong_codes(pass_password(world, world.alice), world.now)
     assert len(work(world.now)) == 1
-    assert UnheardEvent.objects.get().tries == 1
+    assert OutboxEvent.objects.get().tries == 1
 
 
 def test_inj_02_names_cannot_write_headers_or_lines_of_a_mail(world: World) -> None:
@@ -279,9 +279,9 @@ def test_a_frozen_app_password_is_refused_and_a_thawed_one_is_not(world: World) 
         world.alice, evidence_for(FactorKind.PASSWORD, FactorKind.PHONE, at=world.now), origin=ORIGIN, now=world.now
     )
     give_app_password(world.alice, "Tablet")
-    kept = vault.holdings(world.alice, kinds=[FactorKind.APP_PASSWORD])[0]
-    assert app_passwords.freeze(opened.session, kept.id, origin=ORIGIN, now=world.now)
+    stored = vault.holdings(world.alice, kinds=[FactorKind.APP_PASSWORD])[0]
+    assert app_passwords.freeze(opened.session, stored.id, origin=ORIGIN, now=world.now)
     assert not use_mail(world, world.alices_app_password, "198.51.100.7")
     assert Event.objects.latest("id").reason == "app_password_frozen"
-    assert app_passwords.thaw(opened.session, kept.id, origin=ORIGIN, now=world.now)
+    assert app_passwords.thaw(opened.session, stored.id, origin=ORIGIN, now=world.now)
     assert use_mail(world, world.alices_app_password, "198.51.100.7")

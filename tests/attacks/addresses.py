@@ -72,9 +72,9 @@ def use_production(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Client:
         patch.setenv("WATCHWORD_KEYS", KEYS)
         made = runpy.run_path(str(SETTINGS))
     # The rooms of the demo stay loaded: Django's apps are made once for each process.
-    kept = {"INSTALLED_APPS", "DATABASES", "WATCHWORD_HOME", "LOGGING", "WATCHWORD_ARGON2"}
+    stored = {"INSTALLED_APPS", "DATABASES", "WATCHWORD_HOME", "LOGGING", "WATCHWORD_ARGON2"}
     for name, value in made.items():
-        if name.isupper() and name not in kept and getattr(settings, name, None) != value:
+        if name.isupper() and name not in stored and getattr(settings, name, None) != value:
             setattr(settings, name, value)
     return production_client()
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from tests.world import World
-from watchword.core.policy import Way
+from watchword.core.policy import Channel
 from watchword.directory.models import Organisation, User
 from watchword.signin import flow
 from watchword.signin.models import SignInAttempt
@@ -14,9 +14,11 @@ from watchword.signin.models import SignInAttempt
 MINUTE = timedelta(minutes=1)
 
 
-def send(world: World, attempt: SignInAttempt, *, later: timedelta = timedelta(0), way: Way = Way.TEXT) -> Any:
+def send(
+    world: World, attempt: SignInAttempt, *, later: timedelta = timedelta(0), channel: Channel = Channel.TEXT
+) -> Any:
     """Ask for a code to Alice's telephone."""
-    return flow.send_code(attempt, world.alices_phone.id, way, now=world.now + later)
+    return flow.send_code(attempt, world.alices_phone.id, channel, now=world.now + later)
 
 
 def allow(organisation: Organisation, *users: User, **changes: object) -> None:

@@ -15,11 +15,11 @@ from watchword.core.restrictions import Program, Restrictions
 from watchword.factors import vault
 from watchword.signin import non_interactive
 from watchword.signin.models import Session
-from watchword.signin.non_interactive import Question, Secret
+from watchword.signin.non_interactive import AuthRequest, Secret
 
 
 def opens(world: World, secret: str, service: str = "imap") -> bool:
-    question = Question(Door.MAIL, world.alice.sign_in_name, Secret(secret), service, "198.51.100.7")
+    question = AuthRequest(Door.MAIL, world.alice.sign_in_name, Secret(secret), service, "198.51.100.7")
     return non_interactive.check_many([question], now=world.now)[0].allowed
 
 
@@ -63,16 +63,16 @@ def test_app_10_a_lost_page_is_answered_by_deleting_and_making_another(client: C
     """There is no way to show an app password again; the name becomes free with its deletion."""
     sign_in(client, world.alice)
     client.post("/methods/add/app_password/", {"name": "Tablet"})
-    kept = next(k for k in vault.holdings(world.alice, kinds=[FactorKind.APP_PASSWORD]) if k.held.label == "Tablet")
-    client.post(f"/methods/remove/{kept.id}/")
+    stored = next(k for k in vault.holdings(world.alice, kinds=[FactorKind.APP_PASSWORD]) if k.held.label == "Tablet")
+    client.post(f"/methods/remove/{stored.id}/")
     again = client.post("/methods/add/app_password/", {"name": "Tablet"})
     assert 'id="secret"' in again.content.decode()
 
 
 def test_app_11_an_app_password_opens_only_the_programs_that_it_is_for(world: World) -> None:
     """One for sending mail is refused for reading it."""
-    kept = vault.holdings(world.alice, kinds=[FactorKind.APP_PASSWORD])[0]
-    vault.restrict(world.alice, kept.id, Restrictions(frozenset({Program.SUBMISSION})))
+    stored = vault.holdings(world.alice, kinds=[FactorKind.APP_PASSWORD])[0]
+    vault.restrict(world.alice, stored.id, Restrictions(frozenset({Program.SUBMISSION})))
     assert opens(world, world.alices_app_password, "smtp")
     assert not opens(world, world.alices_app_password, "imap")
     assert Event.objects.latest("id").reason == "app_password_outside_limits"
@@ -91,9 +91,9 @@ def test_app_12_an_app_password_opens_no_page_and_changes_nothing(client: Client
 def test_app_07_a_deleted_app_password_is_refused_at_the_next_login(client: Client, world: World) -> None:
     """Deleting takes effect at once, and only for that one."""
     other = give_app_password(world.alice, "Tablet")
-    kept = vault.holdings(world.alice, kinds=[FactorKind.APP_PASSWORD])[0]
+    stored = vault.holdings(world.alice, kinds=[FactorKind.APP_PASSWORD])[0]
     sign_in(client, world.alice)
-    client.post(f"/methods/remove/{kept.id}/")
+    client.post(f"/methods/remove/{stored.id}/")
     assert not opens(world, world.alices_app_password)
     assert opens(world, other)
 
@@ -101,7 +101,7 @@ def test_app_07_a_deleted_app_password_is_refused_at_the_next_login(client: Clie
 @pytest.mark.parametrize("more", ["a", " a", "\0", "aaaa aaaa"])
 def test_app_21_more_letters_than_there_are_open_nothing(world: World, more: str) -> None:
     """Nothing is cut off before it is compared."""
-    question = Question(
+    question = AuthRequest(
         Door.MAIL, world.alice.sign_in_name, Secret(world.alices_app_password + more), "imap", "198.51.100.7"
     )
     if non_interactive.is_shaped_like_app_password(question):

@@ -15,22 +15,22 @@ from watchword.alerts.models import Notice
 from watchword.alerts.rules import Rule
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
-from watchword.core.decision import Because
-from watchword.core.factors import Reason
-from watchword.core.policy import FactorKind, Way
+from watchword.core.decision import DenyReason
+from watchword.core.factors import RejectReason
+from watchword.core.policy import Channel, FactorKind
 from watchword.signin import actions, cookies, flow, invitations
 from watchword.signin.facts import code_key
-from watchword.signin.flow import ComeIn, Refused
 from watchword.signin.models import CodeChallenge, FailureCount, Session, SignInAttempt
 from watchword.signin.otp.challenges import CodeSent
+from watchword.signin.results import Outcome, Refused, SignedIn
 
 
 def send(world: World, attempt: SignInAttempt, *, later: timedelta = timedelta(0)) -> None:
     choice = flow.methods(attempt, now=world.now + later)[0]
-    assert isinstance(flow.send_code(attempt, choice.credential_id, Way.TEXT, now=world.now + later), CodeSent)
+    assert isinstance(flow.send_code(attempt, choice.credential_id, Channel.TEXT, now=world.now + later), CodeSent)
 
 
-def type_code(world: World, attempt: SignInAttempt, code: str, *, later: timedelta = timedelta(0)) -> flow.Outcome:
+def type_code(world: World, attempt: SignInAttempt, code: str, *, later: timedelta = timedelta(0)) -> Outcome:
     return flow.answer(attempt, FactorKind.PHONE, code, now=world.now + later)
 
 
@@ -44,7 +44,7 @@ def test_otp_03_an_answer_that_was_lost_gives_no_second_session(world: World, te
     """A right code whose answer never arrived is spent: typing it again opens nothing, here or elsewhere."""
     attempt = pass_password(world, world.alice)
     send(world, attempt)
-    assert isinstance(type_code(world, attempt, telephone.code), ComeIn)
+    assert isinstance(type_code(world, attempt, telephone.code), SignedIn)
     assert isinstance(type_code(world, attempt, telephone.code), Refused)
     assert isinstance(type_code(world, pass_password(world, world.alice), telephone.code), Refused)
     assert Session.objects.count() == 1
@@ -113,7 +113,7 @@ def test_bru_01_wrong_codes_stop_at_thirty_and_the_right_one_is_refused_as_well(
     locked = flow.find_attempt(token, now=world.now + later)
     assert locked is not None
     right = flow.answer(locked, FactorKind.PASSWORD, world.passwords["alice"], now=world.now + later)
-    assert right == Refused(Because.SECOND_FACTOR_LOCKED)
+    assert right == Refused(DenyReason.SECOND_FACTOR_LOCKED)
     work(world.now + later)
     assert Notice.objects.filter(rule=Rule.LOCKED, user=world.alice).count() == 1
 
@@ -142,7 +142,7 @@ def test_bru_03_a_new_code_after_each_wrong_one_gains_nothing(world: World, tele
         attempt = pass_password(world, world.alice, now=world.now + later)
         choices = flow.methods(attempt, now=world.now + later)
         if choices:
-            outcome = flow.send_code(attempt, choices[0].credential_id, Way.TEXT, now=world.now + later)
+            outcome = flow.send_code(attempt, choices[0].credential_id, Channel.TEXT, now=world.now + later)
             sent += isinstance(outcome, CodeSent)
         flow.answer(attempt, FactorKind.PHONE, "000000", now=world.now + later)
         later += timedelta(seconds=40)
@@ -153,13 +153,13 @@ def test_bru_03_a_new_code_after_each_wrong_one_gains_nothing(world: World, tele
 @pytest.mark.parametrize("slot", ["alternate", "office"])
 def test_bru_05_every_telephone_and_way_shares_one_count(world: World, telephone: Telephone, slot: str) -> None:
     """Changing from one telephone or way to another does not give new tries."""
-    give_phone(world.alice, "+493012345678" if slot == "office" else "+4915199999999", slot=slot, way=Way.CALL)
+    give_phone(world.alice, "+493012345678" if slot == "office" else "+4915199999999", slot=slot, channel=Channel.CALL)
     for number in range(12):
         attempt = pass_password(world, world.alice)
         choices = flow.methods(attempt, now=world.now)
         if choices:
             choice = choices[number % 2]
-            flow.send_code(attempt, choice.credential_id, choice.ways[0], now=world.now)
+            flow.send_code(attempt, choice.credential_id, choice.channels[0], now=world.now)
         flow.answer(attempt, FactorKind.PHONE, "000000", now=world.now)
     assert len(_failures(world)) == 10
 
@@ -184,7 +184,7 @@ def test_otp_16_what_is_no_code_is_refused_without_harm(world: World, telephone:
     send(world, attempt)
     outcome = type_code(world, attempt, typed)
     assert isinstance(outcome, Refused)
-    assert outcome.reason in {Reason.NOT_SHAPED, Reason.WRONG}
+    assert outcome.reason in {RejectReason.NOT_SHAPED, RejectReason.WRONG}
     assert not Session.objects.exists()
 
 
@@ -281,5 +281,5 @@ def test_bru_09_a_new_password_leaves_a_locked_second_proof_locked(world: World)
     )
     assert attempt is not None
     outcome = flow.answer(attempt, FactorKind.PASSWORD, "my very own passphrase", now=world.now)
-    assert outcome == Refused(Because.SECOND_FACTOR_LOCKED)
+    assert outcome == Refused(DenyReason.SECOND_FACTOR_LOCKED)
     assert actions.unlock_second_factor(world.alice, by=world.root, now=world.now)

@@ -70,9 +70,9 @@ def hashes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     asked: list[str] = []
     real = argon2.PasswordHasher.verify
 
-    def verify(self: argon2.PasswordHasher, kept: str | bytes, typed: str | bytes) -> Any:
+    def verify(self: argon2.PasswordHasher, stored: str | bytes, typed: str | bytes) -> Any:
         asked.append("verify")
-        return real(self, kept, typed)
+        return real(self, stored, typed)
 
     monkeypatch.setattr(argon2.PasswordHasher, "verify", verify)
     password_factor._hash_of_nobody()
@@ -95,7 +95,7 @@ def test_enu_01_every_page_of_a_refused_sign_in_is_the_same_for_everybody(
             ("/sign-in/password/", {"answer": "x" * 5_000}),
             ("/sign-in/prove/", None),
             ("/sign-in/prove/", {"answer": "123456"}),
-            ("/sign-in/send/", {"method": str(world.alices_phone.id), "way": "text"}),
+            ("/sign-in/send/", {"method": str(world.alices_phone.id), "channel": "text"}),
             ("/sign-in/register/", None),
             ("/methods/add/phone/", None),
         ]
@@ -170,7 +170,7 @@ def test_enu_02_a_refused_password_costs_the_same_queries_whoever_was_named(worl
     [
         ("/sign-in/prove/", None),
         ("/sign-in/prove/", {"answer": "123456"}),
-        ("/sign-in/send/", {"method": "x", "way": "text"}),
+        ("/sign-in/send/", {"method": "x", "channel": "text"}),
         ("/sign-in/register/", None),
         ("/sign-in/state/", None),
         ("/sign-in/state/?adding", None),

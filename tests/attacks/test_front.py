@@ -31,7 +31,7 @@ from watchword.signin import invitations
 from watchword.signin.models import Session
 
 HOSTILE = """"><script>alert(1)</script>'{{ 7 }}<img src=x onerror=alert(2)>"""
-KEPT = {
+STORED = {
     "directory.User",
     "directory.SignInName",
     "directory.RoleAssignment",
@@ -197,7 +197,7 @@ def test_ses_03_no_form_is_taken_without_the_token_of_its_page(world: World) -> 
     addresses = every_address(world)
     assert len(addresses) > 30
     for address in addresses:
-        if address.route.startswith("/carriers/"):
+        if address.route.startswith("/gateways/"):
             # No form and no browser: a provider's machine asks, and cookies mean nothing there.
             before = written()
             assert {client.post(address.path, FILLED_IN).status_code for client in browsers} == {404}, address
@@ -237,7 +237,7 @@ def test_ses_03_a_form_from_a_foreign_origin_is_refused_even_with_its_token(
 
 def written() -> dict[str, list[Any]]:
     """Return what is written in the tables that sensitive acts change."""
-    return {name: list(apps.get_model(name)._default_manager.order_by("pk").values_list()) for name in sorted(KEPT)}
+    return {name: list(apps.get_model(name)._default_manager.order_by("pk").values_list()) for name in sorted(STORED)}
 
 
 def changing(token: str, addresses: list[Address], current: str) -> set[str]:

@@ -238,16 +238,16 @@ def test_an_unlisted_proxy_is_an_error_in_the_log_that_nobody_can_flood(
 @pytest.mark.parametrize("listed", ["0.0.0.0/0", "::/0", "10.0.0.0/8, 0.0.0.0/0", "10.0.0.1/8", "everybody", "10.0.0"])
 def test_xff_04_proxies_that_would_be_everybody_are_refused_with_the_reason(tmp_path: Path, listed: str) -> None:
     """The operator's list may not hold the whole internet, nor an address that leaves open which network is meant."""
-    wishes = {
+    config = {
         "WATCHWORD_HOME": str(tmp_path),
         "WATCHWORD_KEYS": KEYS,
         "WATCHWORD_PUBLIC_URL": f"https://{HOST}",
         "WATCHWORD_TRUSTED_PROXIES": listed,
     }
-    found = read_environment(wishes)
+    found = read_environment(config)
     assert isinstance(found, list)
     assert [problem.variable for problem in found] == ["WATCHWORD_TRUSTED_PROXIES"]
-    assert isinstance(read_environment({**wishes, "WATCHWORD_TRUSTED_PROXIES": "10.0.0.0/8, ::1"}), Environment)
+    assert isinstance(read_environment({**config, "WATCHWORD_TRUSTED_PROXIES": "10.0.0.0/8, ::1"}), Environment)
 
 
 @pytest.mark.parametrize(

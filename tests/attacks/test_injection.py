@@ -57,7 +57,7 @@ KEYWORDS = {
     "sort_": "?",
 }
 PARAMETERS = ["q", "state", "show", "sort", "after", "person", "before", "address", "since", "until", "service"]
-PARAMETERS += ["door", "outcome", "draft", "do", "name", "next", "kind", "slot", "method", "way", "answer", "over"]
+PARAMETERS += ["door", "outcome", "draft", "do", "name", "next", "kind", "slot", "method", "channel", "answer", "over"]
 SOURCES = sorted(Path(watchword.__file__).parent.rglob("*.py"))
 
 

@@ -121,10 +121,10 @@ def test_log_01_the_access_log_keeps_its_lines(monkeypatch: pytest.MonkeyPatch, 
         sent = 1
         headers = ()
 
-    class Question:
+    class AuthRequest:
         headers = ()
 
-    logger.access(Answer(), Question(), environ, timedelta(seconds=1))
+    logger.access(Answer(), AuthRequest(), environ, timedelta(seconds=1))
     logger.warning("Invalid request from ip=%s: %s", hostile, hostile)
     for stream in streams:
         assert len(stream.getvalue().splitlines()) == 1
@@ -137,8 +137,8 @@ def test_log_01_the_audit_keeps_its_lines(world: World, hostile: str) -> None:
     origin = Origin(address=hostile, agent=hostile, door="web", service=hostile)
     record(EventKind.SIGN_IN_DENIED, now=timezone.now(), origin=origin, reason="unknown", name=hostile)
     event = Event.objects.get()
-    for kept in (event.subject_name, event.address, event.agent, event.service, str(event)):
-        assert kept.isprintable()
+    for stored in (event.subject_name, event.address, event.agent, event.service, str(event)):
+        assert stored.isprintable()
 
 
 def test_log_01_djangos_own_lines_are_kept_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,18 +160,18 @@ def test_log_01_djangos_own_lines_are_kept_too(world: World, monkeypatch: pytest
 def test_log_02_a_flood_of_refused_sign_ins_fills_no_table(world: World) -> None:
     """Many wrong passwords from one source leave no more rows than a source is heard, and few alerts."""
     origin = Origin(address="203.0.113.66", agent="flood", door="web")
-    heard = world.organisation.policy.limits.source_failures
+    notify = world.organisation.policy.limits.source_failures
     for number in range(120):
         name = f"nobody{number}@harbour.example" if number % 2 else "alice@harbour.example"
         token = flow.begin(name, origin=origin, next_url="/", now=world.now)
         attempt = flow.find_attempt(token, now=world.now)
         assert attempt is not None
         flow.answer(attempt, FactorKind.PASSWORD, "a wrong one", now=world.now)
-    assert 0 < Event.objects.count() <= heard + 10
+    assert 0 < Event.objects.count() <= notify + 10
     work(world.now)
     assert Notice.objects.count() <= 3
     # One count for each name from this source, and one for each name over all sources.
-    assert FailureCount.objects.count() <= 2 * heard + 10
+    assert FailureCount.objects.count() <= 2 * notify + 10
 
 
 def test_log_02_what_strangers_send_is_cut_before_it_is_kept(world: World) -> None:

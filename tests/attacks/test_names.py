@@ -29,7 +29,7 @@ from watchword.factors import vault
 from watchword.factors.password import factor as password_factor
 from watchword.signin import actions, flow, invitations, non_interactive, sessions
 from watchword.signin.models import Session
-from watchword.signin.non_interactive import Question, Secret
+from watchword.signin.non_interactive import AuthRequest, Secret
 
 SPELLINGS = [
     "ALICE@HARBOUR.EXAMPLE",
@@ -179,7 +179,7 @@ def test_uni_03_a_password_is_the_same_on_every_keyboard_and_at_every_door(world
 
 def is_let_in(world: World, password: str, name: str = "carol@harbour.example") -> bool:
     """Whether the mail door takes a password."""
-    question = Question(Door.MAIL, name, Secret(password), "imap", "198.51.100.9")
+    question = AuthRequest(Door.MAIL, name, Secret(password), "imap", "198.51.100.9")
     if non_interactive.is_shaped_like_app_password(question):
         return non_interactive.check_many([question], now=timezone.now())[0].allowed
     return non_interactive.check_account_password(question, now=timezone.now()).allowed

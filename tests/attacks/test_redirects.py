@@ -116,12 +116,12 @@ def test_red_01_no_address_of_the_site_redirects_elsewhere(world: World) -> None
     """Every address, with a foreign wish in every parameter that could carry one, redirects to ours or not at all."""
     client = Client()
     sign_in(client, world.root)
-    wishes = dict.fromkeys(("next", "url", "redirect", "return", "back", "continue", "goto", "r"), "//evil.example")
+    config = dict.fromkeys(("next", "url", "redirect", "return", "back", "continue", "goto", "r"), "//evil.example")
     redirects = 0
     for address in every_address(world):
         for ask in (client.get, client.post):
             answer = ask(
-                address.path, wishes, headers={"referer": "https://evil.example/", "x-forwarded-host": "evil.example"}
+                address.path, config, headers={"referer": "https://evil.example/", "x-forwarded-host": "evil.example"}
             )
             if "Location" in answer:
                 redirects += 1
@@ -134,8 +134,8 @@ def test_red_02_there_is_no_door_that_redirects_by_registration(world: World) ->
     """Not applicable yet: without an OpenID Connect door nothing is registered; signing out leads to our page."""
     client = Client()
     sign_in(client, world.carol)
-    wishes = {"post_logout_redirect_uri": "https://evil.example/", "next": "//evil.example", "id_token_hint": "x"}
-    assert client.post("/sign-out/?post_logout_redirect_uri=https://evil.example/", wishes)["Location"] == "/sign-in/"
+    config = {"post_logout_redirect_uri": "https://evil.example/", "next": "//evil.example", "id_token_hint": "x"}
+    assert client.post("/sign-out/?post_logout_redirect_uri=https://evil.example/", config)["Location"] == "/sign-in/"
     assert not [address for address in every_address() if "logout" in address.route or "oidc" in address.route]
 
 

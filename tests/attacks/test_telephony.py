@@ -17,9 +17,9 @@ from watchword.alerts.models import Alert, Notice
 from watchword.alerts.rules import Rule as Warning_
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
-from watchword.core.decision import Because, SetUpFirst
-from watchword.core.factors import Reason
-from watchword.core.policy import Door, FactorKind, MfaState, Way
+from watchword.core.decision import DenyReason, SetUpFirst
+from watchword.core.factors import RejectReason
+from watchword.core.policy import Channel, Door, FactorKind, MfaState
 from watchword.directory.models import Organisation, User
 from watchword.factors import vault
 from watchword.messaging import send as messaging_send
@@ -27,24 +27,26 @@ from watchword.messaging.content.sms import text_of
 from watchword.messaging.gateway import Result
 from watchword.messaging.limits.counters import Rule, budget_of, telephone_of
 from watchword.messaging.limits.rules import Budget
-from watchword.messaging.models import Delivery, Refusal, Tally
+from watchword.messaging.models import DailyTotal, Delivery, Refusal
 from watchword.signin import enrolment, flow, non_interactive, sessions
-from watchword.signin.flow import ComeIn, Continue
 from watchword.signin.models import CodeChallenge
-from watchword.signin.non_interactive import Question, Secret
+from watchword.signin.non_interactive import AuthRequest, Secret
 from watchword.signin.otp.challenges import CodeSent
-from watchword.signin.told_numbers import tell_numbers
+from watchword.signin.phone_change_notice import tell_numbers
+from watchword.signin.results import Continue, Outcome, Refused, SignedIn
 
 HOUR = timedelta(hours=1)
 
 
-def register(user: User, number: str, world: World, *, later: timedelta = timedelta(0), way: Way = Way.TEXT) -> Any:
+def register(
+    user: User, number: str, world: World, *, later: timedelta = timedelta(0), channel: Channel = Channel.TEXT
+) -> Any:
     """Ask for a code to a number as somebody who has just proven who they are."""
     now = world.now + later
     proof = evidence_for(FactorKind.PASSWORD, FactorKind.PHONE, at=now)
     session = sessions.open_session(user, proof, origin=ORIGIN, now=now).session
-    wish = {"slot": "mobile", "number": number, "way": way.value, "country": "DE"}
-    return enrolment.start(session, FactorKind.PHONE, wish, origin=ORIGIN, now=now)
+    options = {"slot": "mobile", "number": number, "channel": channel.value, "country": "DE"}
+    return enrolment.start(session, FactorKind.PHONE, options, origin=ORIGIN, now=now)
 
 
 # FLD-01
@@ -52,7 +54,7 @@ def register(user: User, number: str, world: World, *, later: timedelta = timede
 
 @pytest.fixture
 def ether(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(messaging_send, "all_channels", lambda: (pumping.Ether(),))
+    monkeypatch.setattr(messaging_send, "all_gateways", lambda: (pumping.Ether(),))
 
 
 SMALL = {
@@ -80,7 +82,7 @@ def test_fld_01_pumping_through_registrations_stops_within_the_budget(db: None, 
         assert report.left <= len(pumping.COUNTRIES) * budget.sends_each_range_and_hour * hours
     assert report.honest_sign_ins > 2
     assert report.honest_sign_ins_refused.total() == 0
-    asked = sum(row.asked for row in Tally.objects.all())
+    asked = sum(row.asked for row in DailyTotal.objects.all())
     assert asked == Delivery.objects.count()
 
 
@@ -103,8 +105,8 @@ def test_fld_01_the_alarm_closes_a_country_that_is_pumped_and_administrators_hea
 @pytest.mark.parametrize(
     ("number", "rule"),
     [
-        ("+499001234567", Reason.NUMBER_NOT_ALLOWED),
-        ("+4918051234567", Reason.NUMBER_NOT_ALLOWED),
+        ("+499001234567", RejectReason.NUMBER_NOT_ALLOWED),
+        ("+4918051234567", RejectReason.NUMBER_NOT_ALLOWED),
         ("+870773111632", Rule.RANGE_KIND),
         ("+881612345678", Rule.RANGE_KIND),
         ("+80012345678", Rule.RANGE_KIND),
@@ -112,14 +114,14 @@ def test_fld_01_the_alarm_closes_a_country_that_is_pumped_and_administrators_hea
         ("+33612345678", Rule.COUNTRY),
         ("+447797123456", Rule.COUNTRY),
         ("+77011234567", Rule.COUNTRY),
-        ("+999123456789", Reason.NOT_A_NUMBER),
+        ("+999123456789", RejectReason.NOT_A_NUMBER),
     ],
 )
 def test_fld_02_dear_strange_and_foreign_numbers_are_refused_before_anything_is_sent(
     world: World, telephone: Telephone, number: str, rule: object
 ) -> None:
     """Premium, shared cost, satellite, personal, unknown, and countries that nobody allowed."""
-    outcome = register(world.alice, number, world, way=Way.CALL)
+    outcome = register(world.alice, number, world, channel=Channel.CALL)
     assert outcome.reason == rule
     assert telephone.received == []
     assert not Delivery.objects.exists()
@@ -135,8 +137,8 @@ def test_fld_03_one_victim_gets_ten_messages_a_day_whoever_asks(world: World, te
     spellings = [ALICES_NUMBER, "0151 1234 5678", "+49 (0)151-12345678", "0049 151 12345678", "+٤٩15112345678"]
     strangers = [make_person(world.organisation, f"s{n}") for n in range(20)]
     for which, stranger in enumerate(strangers):
-        way = Way.CALL if which % 2 else Way.TEXT
-        register(stranger, spellings[which % 5], world, later=which * MINUTE, way=way)
+        channel = Channel.CALL if which % 2 else Channel.TEXT
+        register(stranger, spellings[which % 5], world, later=which * MINUTE, channel=channel)
     assert len(telephone.received) == 5, "registrations take half of a number's day"
     for hour in range(1, 20):
         attempt = pass_password(world, world.alice, now=world.now + hour * HOUR)
@@ -164,14 +166,14 @@ def test_fld_04_a_hundred_sign_ins_with_the_right_password_mark_it_as_known(worl
     assert Alert.objects.filter(rule=Warning_.PASSWORD_KNOWN, subject=world.alice).exists()
     later = world.now + timedelta(days=2)
     attempt = pass_password(world, world.alice, now=later)
-    flow.send_code(attempt, world.alices_phone.id, Way.TEXT, now=later)
+    flow.send_code(attempt, world.alices_phone.id, Channel.TEXT, now=later)
     outcome = flow.answer(attempt, FactorKind.PHONE, telephone.code, now=later)
     assert isinstance(outcome, Continue)
-    assert outcome.decision == SetUpFirst(FactorKind.PASSWORD, Because.PASSWORD_KNOWN)
+    assert outcome.decision == SetUpFirst(FactorKind.PASSWORD, DenyReason.PASSWORD_KNOWN)
 
 
 @pytest.mark.parametrize("what", ["a code was typed", "the carrier was down"])
-def test_fld_04_neither_a_typed_code_nor_a_carrier_that_is_down_marks_a_password(
+def test_fld_04_neither_a_typed_code_nor_a_gateway_that_is_down_marks_a_password(
     world: World, telephone: Telephone, what: str
 ) -> None:
     """Nobody has to choose a new password because nothing arrived, or because they sign in often."""
@@ -193,7 +195,7 @@ def press_all_day(world: World) -> None:
         send(world, pass_password(world, world.alice, now=world.now + which * 20 * MINUTE), later=which * 20 * MINUTE)
 
 
-def test_fld_04_a_carrier_that_is_late_marks_nobodys_password(world: World, telephone: Telephone) -> None:
+def test_fld_04_a_gateway_that_is_late_marks_nobodys_password(world: World, telephone: Telephone) -> None:
     """What came when its code was dead, and what a channel that reports arrivals never reported, arrived for nobody."""
     for which in range(12):
         at = which * 20 * MINUTE
@@ -217,11 +219,11 @@ def test_fld_04_without_receipts_a_text_arrived_if_others_typed_theirs_at_that_t
             Delivery(
                 organisation=bob.organisation,
                 user=bob,
-                way=Way.TEXT,
+                channel=Channel.TEXT,
                 purpose="sign_in",
                 **telephone_of("+4915199999999").row(),
                 result=Result.SENT,
-                channel="telephone",
+                gateway="telephone",
                 created_at=at,
                 changed_at=at,
                 entered_at=at if one < typed else None,
@@ -237,7 +239,7 @@ def test_fld_04_a_code_that_is_typed_too_late_clears_its_reader(world: World, te
     attempt = pass_password(world, world.alice, now=world.now)
     send(world, attempt)
     late = flow.answer(attempt, FactorKind.PHONE, telephone.code, now=world.now + 6 * MINUTE)
-    assert late == flow.Refused(Reason.TOO_LATE)
+    assert late == Refused(RejectReason.TOO_LATE)
     press_all_day(world)
     assert Refusal.objects.filter(rule=Rule.NUMBER_DAY, user=world.alice).exists()
     assert not Event.objects.filter(kind=EventKind.PASSWORD_MARKED_KNOWN).exists()
@@ -290,9 +292,16 @@ def test_fld_06_nothing_that_somebody_types_stands_in_a_text(world: World, telep
     User.objects.filter(pk=world.alice.pk).update(display_name=evil[:100], directory_phone=evil[:40])
     world.alice.refresh_from_db()
     attempt = pass_password(world, User.objects.get(pk=world.bob.pk))
-    wish = {"slot": "mobile", "number": "01512 3456789", "way": "text", "country": "DE", "label": evil, "name": evil}
+    options = {
+        "slot": "mobile",
+        "number": "01512 3456789",
+        "channel": "text",
+        "country": "DE",
+        "label": evil,
+        "name": evil,
+    }
     assert isinstance(
-        enrolment.start(attempt, FactorKind.PHONE, {**wish, "words": evil}, origin=ORIGIN, now=world.now), CodeSent
+        enrolment.start(attempt, FactorKind.PHONE, {**options, "words": evil}, origin=ORIGIN, now=world.now), CodeSent
     )
     text = text_of(telephone.received[-1])
     code = telephone.code
@@ -319,33 +328,33 @@ def test_fld_06_warnings_carry_no_words_of_others_either(
 # FLD-14
 
 
-def empty_the_purse(world: World) -> None:
+def empty_the_quota(world: World) -> None:
     allow(world.organisation, *world.people.values(), phone_budget={"organisation_sends_each_day": 0})
 
 
-def administrator_with_phone(world: World) -> vault.Kept:
+def administrator_with_phone(world: World) -> vault.StoredCredential:
     User.objects.filter(pk=world.root.pk).update(mfa_state=MfaState.ENFORCED)
     world.root.refresh_from_db()
     return give_phone(world.root, "+4915187654321")
 
 
 @pytest.mark.breaks_invariants
-def test_fld_14_with_an_empty_purse_an_administrator_still_gets_a_code_and_comes_in(
+def test_fld_14_with_an_empty_quota_an_administrator_still_gets_a_code_and_comes_in(
     world: World, telephone: Telephone
 ) -> None:
     """The one who can fill it again is never shut out by it."""
     phone = administrator_with_phone(world)
-    empty_the_purse(world)
+    empty_the_quota(world)
     attempt = pass_password(world, world.root)
-    assert isinstance(flow.send_code(attempt, phone.id, Way.TEXT, now=world.now), CodeSent)
-    assert isinstance(flow.answer(attempt, FactorKind.PHONE, telephone.code, now=world.now), ComeIn)
+    assert isinstance(flow.send_code(attempt, phone.id, Channel.TEXT, now=world.now), CodeSent)
+    assert isinstance(flow.answer(attempt, FactorKind.PHONE, telephone.code, now=world.now), SignedIn)
 
 
-def test_fld_14_with_an_empty_purse_a_person_is_told_what_to_do(
+def test_fld_14_with_an_empty_quota_a_person_is_told_what_to_do(
     client: Client, world: World, telephone: Telephone
 ) -> None:
     """No dead end: why, when, and whom to ask; and the administrator reads which rule decided, with its numbers."""
-    empty_the_purse(world)
+    empty_the_quota(world)
     client.post("/sign-in/", {"name": "alice@harbour.example"})
     client.post("/sign-in/password/", {"answer": world.passwords["alice"]})
     page = client.get("/sign-in/prove/").content.decode()
@@ -357,19 +366,19 @@ def test_fld_14_with_an_empty_purse_a_person_is_told_what_to_do(
     assert refusal.details == {"limit": "0", "count": "0"}
 
 
-def test_fld_14_an_empty_purse_stops_nobody_who_needs_no_code(client: Client, world: World) -> None:
+def test_fld_14_an_empty_quota_stops_nobody_who_needs_no_code(client: Client, world: World) -> None:
     """Sessions that are open, people without a second proof, trusted networks and app passwords go on."""
-    empty_the_purse(world)
+    empty_the_quota(world)
     sign_in(client, world.alice)
     assert client.get("/security/").status_code == 200
-    assert isinstance(_answer_password(world, "carol"), ComeIn)
+    assert isinstance(_answer_password(world, "carol"), SignedIn)
     allow(world.organisation, *world.people.values(), trusted_networks=["198.51.100.0/24"])
-    assert isinstance(_answer_password(world, "alice"), ComeIn)
-    question = Question(Door.MAIL, world.alice.sign_in_name, Secret(world.alices_app_password), "imap", "192.0.2.1")
+    assert isinstance(_answer_password(world, "alice"), SignedIn)
+    question = AuthRequest(Door.MAIL, world.alice.sign_in_name, Secret(world.alices_app_password), "imap", "192.0.2.1")
     assert non_interactive.check_many([question], now=world.now)[0].allowed
 
 
-def _answer_password(world: World, name: str) -> flow.Outcome:
+def _answer_password(world: World, name: str) -> Outcome:
     token = flow.begin(f"{name}@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
     attempt = flow.find_attempt(token, now=world.now)
     assert attempt is not None

@@ -17,23 +17,23 @@ from watchword.alerts.models import Alert, Notice
 from watchword.alerts.rules import Rule as Warning_
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
-from watchword.core.decision import Because
-from watchword.core.factors import Reason
-from watchword.core.policy import FactorKind, Way
+from watchword.core.decision import DenyReason
+from watchword.core.factors import RejectReason
+from watchword.core.policy import Channel, FactorKind
 from watchword.messaging.content.sms import said_at
 from watchword.messaging.gateway import Outgoing, Result
 from watchword.messaging.send import note_result
 from watchword.messaging.voice import ivr
 from watchword.messaging.voice.ivr import Call, CallState
 from watchword.signin import flow
-from watchword.signin.flow import ComeIn, Refused
 from watchword.signin.models import CodeChallenge, Session, SignInAttempt
 from watchword.signin.otp import delivery_events
 from watchword.signin.otp.challenges import CodeSent
+from watchword.signin.results import Refused, SignedIn
 
 # FLD-07, the attendant itself; calls over SIP are in tests/phones.
 
-CALLED = Outgoing(uuid4(), Way.CALL, ALICES_NUMBER, "", "493027", "Harbour & Hill", "id.example", purpose="sign_in")
+CALLED = Outgoing(uuid4(), Channel.CALL, ALICES_NUMBER, "", "493027", "Harbour & Hill", "id.example", purpose="sign_in")
 
 
 def spoken(call: Call, outgoing: Outgoing = CALLED) -> str:
@@ -75,7 +75,7 @@ def matching(world: World, telephone: Telephone) -> SignInAttempt:
     """Let Alice be called, by an organisation that wants the digits of the screen."""
     allow(world.organisation, *world.people.values(), number_match=True)
     attempt = pass_password(world, world.alice)
-    assert isinstance(send(world, attempt, way=Way.CALL), CodeSent)
+    assert isinstance(send(world, attempt, channel=Channel.CALL), CodeSent)
     return attempt
 
 
@@ -89,8 +89,12 @@ def test_fld_08_with_number_match_nothing_is_spoken_that_could_be_typed(world: W
         assert outgoing.match not in spoken(call, outgoing)
         call = ivr.press(call, key, match=outgoing.match)
     assert call.state is not CallState.CODE
-    assert flow.answer(attempt, FactorKind.PHONE, outgoing.code, now=world.now) == Refused(Reason.NOT_APPROVED_YET)
-    assert flow.answer(attempt, FactorKind.PHONE, outgoing.match, now=world.now) == Refused(Reason.NOT_APPROVED_YET)
+    assert flow.answer(attempt, FactorKind.PHONE, outgoing.code, now=world.now) == Refused(
+        RejectReason.NOT_APPROVED_YET
+    )
+    assert flow.answer(attempt, FactorKind.PHONE, outgoing.match, now=world.now) == Refused(
+        RejectReason.NOT_APPROVED_YET
+    )
     assert not Session.objects.exists()
 
 
@@ -99,7 +103,7 @@ def test_fld_08_an_approval_opens_only_the_browser_that_shows_the_digits(world: 
     mine = matching(world, telephone)
     call_of_mine = telephone.received[-1].delivery_id
     theirs = pass_password(world, world.alice)
-    send(world, theirs, later=MINUTE, way=Way.CALL)
+    send(world, theirs, later=MINUTE, channel=Channel.CALL)
     call_of_theirs = telephone.received[-1].delivery_id
     # Theirs replaced mine: the approval of the older call comes too late for anybody.
     delivery_events.note(call_of_mine, Result.APPROVED, now=world.now + MINUTE)
@@ -107,20 +111,20 @@ def test_fld_08_an_approval_opens_only_the_browser_that_shows_the_digits(world: 
         assert isinstance(flow.answer(attempt, FactorKind.PHONE, "", now=world.now + MINUTE), Refused)
     delivery_events.note(call_of_theirs, Result.APPROVED, now=world.now + MINUTE)
     assert isinstance(flow.answer(mine, FactorKind.PHONE, "", now=world.now + MINUTE), Refused)
-    assert isinstance(flow.answer(theirs, FactorKind.PHONE, "", now=world.now + MINUTE), ComeIn)
+    assert isinstance(flow.answer(theirs, FactorKind.PHONE, "", now=world.now + MINUTE), SignedIn)
     assert Session.objects.count() == 1
 
 
 def test_fld_08_the_page_of_another_browser_does_not_go_on(client: Client, world: World, telephone: Telephone) -> None:
     """The digits stand on the page that asked; a second browser with the right password shows others, and stays."""
     allow(world.organisation, *world.people.values(), number_match=True)
-    give_phone(world.alice, way=Way.CALL)
+    give_phone(world.alice, channel=Channel.CALL)
     browsers = [client, Client()]
     for browser in browsers:
         browser.post("/sign-in/", {"name": "alice@harbour.example"})
         browser.post("/sign-in/password/", {"answer": world.passwords["alice"]})
     first, second = telephone.received
-    assert second.way is Way.CALL
+    assert second.channel is Channel.CALL
     assert f">{second.match}</span>" in browsers[1].get("/sign-in/prove/").content.decode()
     delivery_events.note(second.delivery_id, Result.APPROVED, now=world.now + MINUTE)
     assert first.match
@@ -154,9 +158,9 @@ def test_fld_08_an_approval_works_once_and_not_for_a_code_that_died(world: World
     delivery_events.note(delivery, Result.APPROVED, now=late)
     assert isinstance(flow.answer(attempt, FactorKind.PHONE, "", now=late), Refused)
     again = pass_password(world, world.alice, now=late)
-    send(world, again, later=late - world.now, way=Way.CALL)
+    send(world, again, later=late - world.now, channel=Channel.CALL)
     delivery_events.note(telephone.received[-1].delivery_id, Result.APPROVED, now=late)
-    assert isinstance(flow.answer(again, FactorKind.PHONE, "", now=late), ComeIn)
+    assert isinstance(flow.answer(again, FactorKind.PHONE, "", now=late), SignedIn)
     assert isinstance(flow.answer(again, FactorKind.PHONE, "", now=late), Refused)
     assert Session.objects.count() == 1
 
@@ -168,7 +172,7 @@ def test_fld_09_a_number_on_another_sim_gets_no_code_and_another_phone_is_asked_
     world: World, telephone: Telephone
 ) -> None:
     """The code dies, the owner and the administrators hear of it, and no pause stands before another way."""
-    other = give_phone(world.alice, "+4930901820", slot="office", way=Way.CALL)
+    other = give_phone(world.alice, "+4930901820", slot="office", channel=Channel.CALL)
     attempt = pass_password(world, world.alice)
     send(world, attempt)
     stolen = telephone.received[-1]
@@ -179,8 +183,8 @@ def test_fld_09_a_number_on_another_sim_gets_no_code_and_another_phone_is_asked_
     assert seen is not None
     assert seen.result.is_trouble
     at_once = world.now + timedelta(seconds=1)
-    assert isinstance(flow.send_code(attempt, other.id, Way.CALL, now=at_once), CodeSent)
-    assert isinstance(flow.answer(attempt, FactorKind.PHONE, telephone.code, now=at_once), ComeIn)
+    assert isinstance(flow.send_code(attempt, other.id, Channel.CALL, now=at_once), CodeSent)
+    assert isinstance(flow.answer(attempt, FactorKind.PHONE, telephone.code, now=at_once), SignedIn)
     work(world.now)
     assert Alert.objects.filter(rule=Warning_.SIM_CHANGED, subject=world.alice).exists()
     assert Notice.objects.filter(rule=Warning_.SIM_CHANGED, user=world.alice).exists()
@@ -196,7 +200,7 @@ def test_fld_10_the_fraud_key_voids_the_code_tells_everybody_and_locks_where_tha
     """0 and # kill every code of the person; the log, the person and the administrators know."""
     allow(world.organisation, *world.people.values(), fraud_locks=locks)
     attempt = pass_password(world, world.alice)
-    send(world, attempt, way=Way.CALL)
+    send(world, attempt, channel=Channel.CALL)
     call = ivr.press(ivr.press(ivr.answer(Call()), "0"), "#")
     assert call.state is CallState.FRAUD
     delivery_events.note(telephone.received[-1].delivery_id, Result.FRAUD_REPORTED, now=world.now)
@@ -209,7 +213,7 @@ def test_fld_10_the_fraud_key_voids_the_code_tells_everybody_and_locks_where_tha
     assert any("alice@elsewhere.example" in message.to for message in mail.outbox)
     after = world.now + timedelta(days=89)
     decided = flow.stage(pass_password(world, world.alice, now=after), now=after)
-    assert (getattr(decided, "because", None) is Because.WHO_ARE_YOU) is locks
+    assert (getattr(decided, "because", None) is DenyReason.WHO_ARE_YOU) is locks
     is_locked = Event.objects.filter(kind=EventKind.SECOND_FACTOR_LOCKED).exists()
     assert is_locked is locks
 
@@ -219,7 +223,7 @@ def test_fld_10_asking_for_another_code_does_not_take_the_meaning_from_the_key(
 ) -> None:
     """While the telephone rings somebody asks for a text as well: the key still kills all of it."""
     attempt = pass_password(world, world.alice)
-    send(world, attempt, way=Way.CALL)
+    send(world, attempt, channel=Channel.CALL)
     ringing = telephone.received[-1].delivery_id
     send(world, attempt, later=MINUTE)
     delivery_events.note(ringing, Result.FRAUD_REPORTED, now=world.now + MINUTE)
@@ -233,7 +237,7 @@ def test_fld_10_asking_for_another_code_does_not_take_the_meaning_from_the_key(
 
 def test_fld_11_reports_of_others_late_ones_and_second_ones_change_nothing(world: World, telephone: Telephone) -> None:
     """A report for an unknown message, again, or against what a key decided is no news."""
-    send(world, pass_password(world, world.alice), way=Way.CALL)
+    send(world, pass_password(world, world.alice), channel=Channel.CALL)
     delivery = telephone.received[-1].delivery_id
     assert not note_result(uuid4(), Result.APPROVED, now=world.now)
     assert note_result(delivery, Result.FRAUD_REPORTED, now=world.now)
@@ -244,7 +248,7 @@ def test_fld_11_reports_of_others_late_ones_and_second_ones_change_nothing(world
     assert not CodeChallenge.objects.exclude(approved_at=None).exists()
 
 
-# FLD-12 and FLD-13: the courier's own are in tests/messaging/test_dispatcher.py, gateways' over HTTP in tests/phones.
+# FLD-12 and FLD-13: the dispatcher's own are in tests/messaging/test_dispatcher.py, HTTP's in tests/phones.
 
 
 def test_fld_12_after_trouble_another_way_can_be_asked_for_at_once(world: World, telephone: Telephone) -> None:
@@ -258,16 +262,16 @@ def test_fld_12_after_trouble_another_way_can_be_asked_for_at_once(world: World,
     assert seen is not None
     assert seen.next_send_at == world.now
     telephone.broken = None
-    assert isinstance(send(world, attempt, way=Way.CALL), CodeSent)
+    assert isinstance(send(world, attempt, channel=Channel.CALL), CodeSent)
 
 
 def test_fld_13_however_often_codes_are_asked_for_one_is_alive(world: World, telephone: Telephone) -> None:
     """What comes late, from whichever carrier, is a dead code: the newest alone opens."""
     attempt = pass_password(world, world.alice)
     for which in range(3):
-        send(world, attempt, later=which * MINUTE, way=Way.CALL if which == 1 else Way.TEXT)
+        send(world, attempt, later=which * MINUTE, channel=Channel.CALL if which == 1 else Channel.TEXT)
     *dead, newest = [message.code for message in telephone.received]
     assert CodeChallenge.objects.filter(void_at=None, spent_at=None).count() == 1
     for code in set(dead) - {newest}:
         assert isinstance(flow.answer(attempt, FactorKind.PHONE, code, now=world.now + 3 * MINUTE), Refused)
-    assert isinstance(flow.answer(attempt, FactorKind.PHONE, newest, now=world.now + 3 * MINUTE), ComeIn)
+    assert isinstance(flow.answer(attempt, FactorKind.PHONE, newest, now=world.now + 3 * MINUTE), SignedIn)

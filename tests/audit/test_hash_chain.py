@@ -8,7 +8,7 @@ from django.db import connection
 from tests.world import World
 from watchword.audit import hash_chain
 from watchword.audit.events import EventKind
-from watchword.audit.models import Event, Seal, UnheardEvent
+from watchword.audit.models import Event, OutboxEvent, Seal
 from watchword.audit.record import record
 
 
@@ -76,8 +76,8 @@ def test_a_long_pause_is_sealed_in_runs(world: World, monkeypatch: pytest.Monkey
 
 def test_an_event_worth_a_warning_is_put_into_the_outbox_in_its_own_transaction(world: World) -> None:
     happen(world)
-    assert UnheardEvent.objects.count() == 0
+    assert OutboxEvent.objects.count() == 0
     record(EventKind.PASSWORD_CHANGED, now=world.now, subject=world.alice)
-    record(EventKind.SIGN_IN_DENIED, now=world.now, subject=world.alice, heard=True)
-    heard = list(Event.objects.filter(pk__in=UnheardEvent.objects.values("event_id")).order_by("id"))
-    assert [event.kind for event in heard] == ["password.changed", "sign_in.denied"]
+    record(EventKind.SIGN_IN_DENIED, now=world.now, subject=world.alice, notify=True)
+    notify = list(Event.objects.filter(pk__in=OutboxEvent.objects.values("event_id")).order_by("id"))
+    assert [event.kind for event in notify] == ["password.changed", "sign_in.denied"]

@@ -10,10 +10,10 @@ from django.test import Client
 from tests.world import World, sign_in
 from watchword.audit import repeats
 from watchword.audit.models import Event, Repeat
-from watchword.audit.repeats import KEPT, MOST_NAMES, MOST_SOURCES, Refusal
+from watchword.audit.repeats import MOST_NAMES, MOST_SOURCES, STORED, Refusal
 from watchword.core.policy import Door
 from watchword.signin import non_interactive
-from watchword.signin.non_interactive import Question, Secret
+from watchword.signin.non_interactive import AuthRequest, Secret
 
 SPRAYER = "203.0.113.50"
 HOUR = timedelta(hours=1)
@@ -27,7 +27,7 @@ def try_mail(
     times: int = 1,
     later: timedelta = timedelta(0),
 ) -> None:
-    question = Question(Door.MAIL, name, Secret("b" * 24), "imap", address)
+    question = AuthRequest(Door.MAIL, name, Secret("b" * 24), "imap", address)
     for _ in range(times):
         assert not non_interactive.check_many([question], now=world.now + later)[0].allowed
 
@@ -56,14 +56,14 @@ def test_another_address_another_name_and_another_reason_are_news(world: World) 
 
 
 def test_all_in_one_batch_are_counted_as_one_after_the_other(world: World) -> None:
-    wrong = Question(Door.MAIL, "alice@harbour.example", Secret("b" * 24), "imap", SPRAYER)
+    wrong = AuthRequest(Door.MAIL, "alice@harbour.example", Secret("b" * 24), "imap", SPRAYER)
     non_interactive.check_many([wrong] * 64, now=world.now)
     assert repeats.more_times([Event.objects.get()]) == {Event.objects.get().pk: 63}
 
 
 def test_wrong_account_passwords_of_a_mail_program_are_merged_as_well(world: World) -> None:
     for number in range(5):
-        question = Question(Door.MAIL, "nobody@harbour.example", Secret(f"wrong {number}"), "imap", SPRAYER)
+        question = AuthRequest(Door.MAIL, "nobody@harbour.example", Secret(f"wrong {number}"), "imap", SPRAYER)
         non_interactive.check_account_password(question, now=world.now)
     assert Event.objects.count() == 1
     assert repeats.more_times(Event.objects.all()) == {Event.objects.get().pk: 4}
@@ -117,7 +117,7 @@ def test_the_page_of_sign_ins_and_the_person_read_how_often(world: World, client
 
 def test_counts_have_a_lifetime(world: World) -> None:
     try_mail(world)
-    repeats.forget_old(now=world.now + KEPT - HOUR)
+    repeats.forget_old(now=world.now + STORED - HOUR)
     assert Repeat.objects.exists()
-    assert repeats.forget_old(now=world.now + KEPT + HOUR) > 0
+    assert repeats.forget_old(now=world.now + STORED + HOUR) > 0
     assert not Repeat.objects.exists()

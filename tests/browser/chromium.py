@@ -83,11 +83,11 @@ def check_accessibility(page: Page) -> None:
         session.send("Page.setBypassCSP", {"enabled": True})
         source = AXE.read_text(encoding="utf-8")
         session.send("Runtime.evaluate", {"expression": source})
-        wish = json.dumps({"runOnly": {"type": "tag", "values": WCAG}, "resultTypes": ["violations"]})
+        options = json.dumps({"runOnly": {"type": "tag", "values": WCAG}, "resultTypes": ["violations"]})
         answer = session.send(
             "Runtime.evaluate",
             {
-                "expression": f"axe.run(document, {wish}).then(found => JSON.stringify(found.violations))",
+                "expression": f"axe.run(document, {options}).then(found => JSON.stringify(found.violations))",
                 "awaitPromise": True,
                 "returnByValue": True,
             },

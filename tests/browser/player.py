@@ -75,9 +75,9 @@ class Player:
         self.telephone.get_by_role("button", name="Key 1").click()
         self.see("telephone-speaks", self.telephone)
         sound = self.telephone.locator("audio").get_attribute("src")
-        heard = self.telephone.request.get(self.demo.web + str(sound)).body()
-        assert heard[:4] == b"RIFF"
-        assert len(heard) > 50_000, "real speech takes its time"
+        notify = self.telephone.request.get(self.demo.web + str(sound)).body()
+        assert notify[:4] == b"RIFF"
+        assert len(notify) > 50_000, "real speech takes its time"
         found = re.search(r"(?:\d\. ){5}\d", self.telephone.inner_text("main"))
         assert found is not None
         self.telephone.get_by_role("button", name="Hang up").click()

@@ -40,14 +40,14 @@ class Clock:
         """Make every code so much older."""
         older = f"strftime('%Y-%m-%d %H:%M:%f', created_at, '-{seconds} seconds')"
         self.write(
-            f"UPDATE delivery_delivery SET created_at = {older}",
+            f"UPDATE messaging_delivery SET created_at = {older}",
             f"UPDATE signin_codechallenge SET created_at = {older}",
         )
 
     def becomes(self, result: str) -> None:
         """Let the newest message have come to this."""
-        newest = "(SELECT id FROM delivery_delivery ORDER BY created_at DESC LIMIT 1)"
-        self.write(f"UPDATE delivery_delivery SET result = '{result}' WHERE id = {newest}")
+        newest = "(SELECT id FROM messaging_delivery ORDER BY created_at DESC LIMIT 1)"
+        self.write(f"UPDATE messaging_delivery SET result = '{result}' WHERE id = {newest}")
 
     def late_texts_come(self) -> None:
         """Let what would come late come now."""

@@ -23,7 +23,7 @@ MOBILE = "+4915123456789"
 _PHONES = """
 currency = "EUR"
 
-[[channel]]
+[[gateway]]
 name = "texts"
 kind = "kannel"
 url = "{url}"
@@ -33,7 +33,7 @@ sender = "Harbour"
 private_networks_allowed = true
 prices = {{ DE = "0.07" }}
 
-[[channel]]
+[[gateway]]
 name = "exchange"
 kind = "sip"
 host = "127.0.0.1"

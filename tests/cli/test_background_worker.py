@@ -16,7 +16,7 @@ from tests.world import World
 from watchword.audit import hash_chain
 from watchword.audit.models import Seal
 from watchword.cli import background_worker
-from watchword.config.smtp import MailSending
+from watchword.config.smtp import SmtpSettings
 
 
 def test_one_round_hears_sends_and_seals(world: World) -> None:
@@ -58,7 +58,7 @@ def test_a_job_that_fails_waits_alone_and_ends_nothing(
         done.append("failed")
         raise ValueError("the address jürgen@harbour.example")
 
-    def go_on() -> int:
+    def advance() -> int:
         done.append("done")
         if done.count("done") == 5:
             stop.set()
@@ -67,7 +67,7 @@ def test_a_job_that_fails_waits_alone_and_ends_nothing(
     monkeypatch.setattr(
         background_worker,
         "jobs",
-        lambda: [background_worker.Job("fail", 0.0, fail), background_worker.Job("go on", 0.0, go_on)],
+        lambda: [background_worker.Job("fail", 0.0, fail), background_worker.Job("go on", 0.0, advance)],
     )
     monkeypatch.setattr(background_worker, "close_old_connections", lambda: None)
     background_worker.work(stop)
@@ -105,16 +105,16 @@ def test_verify_misses_a_seal_that_somebody_kept(world: World) -> None:
 
 
 def test_a_mail_server_elsewhere_is_spoken_to_in_private() -> None:
-    wish = good(
+    options = good(
         WATCHWORD_SMTP_URL="smtp://post:p%40ss@mail.example.org", WATCHWORD_SENDER="Watchword <w@example.org>"
     ).mail_sending
-    assert (wish.host, wish.port, wish.user, wish.password) == ("mail.example.org", 587, "post", "p@ss")
-    assert (wish.starttls, wish.tls) == (True, False)
-    assert "p@ss" not in repr(wish)
+    assert (options.host, options.port, options.user, options.password) == ("mail.example.org", 587, "post", "p@ss")
+    assert (options.starttls, options.tls) == (True, False)
+    assert "p@ss" not in repr(options)
     local = good(WATCHWORD_SMTP_URL="smtp://127.0.0.1:25", WATCHWORD_SENDER="w@example.org").mail_sending
     assert (local.starttls, local.tls, local.port) == (False, False, 25)
     assert good(WATCHWORD_SMTP_URL="smtps://mail.example.org", WATCHWORD_SENDER="w@example.org").mail_sending.tls
-    assert good().mail_sending == MailSending()
+    assert good().mail_sending == SmtpSettings()
 
 
 @pytest.mark.parametrize("url", ["mail.example.org", "https://mail.example.org", "smtp://", "smtp://host:port"])

@@ -24,16 +24,16 @@ from watchword.core.policy import Door, FactorKind
 from watchword.directory.models import User
 from watchword.factors import vault
 from watchword.signin import non_interactive
-from watchword.signin.non_interactive import Question, Secret
+from watchword.signin.non_interactive import AuthRequest, Secret
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 KEYED = {
     # A keyed hash or a plain one: nothing in it can be read back, so nothing can be sealed again.
     "audit.Seal.digest",
-    "delivery.Delivery.number_key",
-    "delivery.Delivery.range_key",
-    "delivery.Receipt.number_key",
+    "messaging.Delivery.number_key",
+    "messaging.Delivery.range_key",
+    "messaging.Receipt.number_key",
     "factors.Credential.lookup",
     "signin.Invitation.token_hash",
     "signin.KnownBrowser.token_hash",
@@ -71,7 +71,7 @@ def use_new_key(path: Path, settings: Any) -> tuple[str, str]:
 
 
 def log_in(letters: str) -> bool:
-    asked = Question(Door.MAIL, "alice@harbour.example", Secret(letters), "imap", "198.51.100.9")
+    asked = AuthRequest(Door.MAIL, "alice@harbour.example", Secret(letters), "imap", "198.51.100.9")
     return non_interactive.check_many([asked], now=timezone.now())[0].allowed
 
 
@@ -202,5 +202,5 @@ def test_a_value_is_sealed_again_only_where_another_key_sealed_it(world: World, 
     rotated = settings.WATCHWORD_KEY_RING.rotated()
     assert phones.reseal(rotated) == 1
     assert phones.reseal(rotated) == 0
-    assert phones.unreadable(KeyRing.create(chance=os.urandom)) == [world.alices_phone.id]
+    assert phones.unreadable(KeyRing.create(random_source=os.urandom)) == [world.alices_phone.id]
     settings.WATCHWORD_KEY_RING = rotated

@@ -13,7 +13,7 @@ import pytest
 
 from watchword.cli.operator_checks import NOBODY, warnings, why_no_kick, why_not_enterable
 from watchword.messaging import send
-from watchword.messaging.worker.outbox import QueueChannel
+from watchword.messaging.worker.outbox import OutboxGateway
 
 PYTHON = sys.executable
 
@@ -24,9 +24,9 @@ def bare(settings: Any) -> Any:
     settings.DELIVERY_CHANNELS = []
     settings.WATCHWORD_CAN_MAIL = False
     settings.WATCHWORD_MAIL = replace(settings.WATCHWORD_MAIL, kick=())
-    send.all_channels.cache_clear()
+    send.all_gateways.cache_clear()
     yield settings
-    send.all_channels.cache_clear()
+    send.all_gateways.cache_clear()
 
 
 def test_where_neither_codes_nor_mail_can_leave_it_is_said(bare: Any) -> None:
@@ -38,8 +38,8 @@ def test_where_neither_codes_nor_mail_can_leave_it_is_said(bare: Any) -> None:
 
 def test_a_phones_file_without_calls_is_said_to_carry_none(bare: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     bare.WATCHWORD_CAN_MAIL = True
-    bare.DELIVERY_CHANNELS = ["watchword.messaging.worker.outbox.QueueChannel"]
-    monkeypatch.setattr(QueueChannel, "ways", frozenset({"text"}))
+    bare.DELIVERY_CHANNELS = ["watchword.messaging.worker.outbox.OutboxGateway"]
+    monkeypatch.setattr(OutboxGateway, "channels", frozenset({"text"}))
     assert list(warnings()) == ["no calls can be sent: the phones file names no channel for them"]
 
 

@@ -32,7 +32,7 @@ def seal(home: Path, secret: str = SECRET) -> str:
 def file_with(folder: Path, password: str, more: str = "") -> Path:
     path = folder / "phones.toml"
     path.write_text(
-        '[[channel]]\nname = "one"\nkind = "smpp"\nhost = "smsc.example"\nsystem_id = "me"\n'
+        '[[gateway]]\nname = "one"\nkind = "smpp"\nhost = "smsc.example"\nsystem_id = "me"\n'
         f'prefixes = ["+49"]\neach_day = 9\npassword = "{password}"\n{more}'
     )
     return path
@@ -142,10 +142,10 @@ def test_two_channels_with_one_port_of_their_own_are_a_mistake(
     path = tmp_path / "phones.toml"
     path.write_text(
         "".join(
-            f'[[channel]]\nname = "{name}"\nkind = "sip"\nhost = "pbx.example"\n{more}\n'
+            f'[[gateway]]\nname = "{name}"\nkind = "sip"\nhost = "pbx.example"\n{more}\n'
             for name, more in (("a", one), ("b", other))
         )
     )
     assert phones(["check", "--file", str(path)], {"WATCHWORD_KEYS": KEYS}) == is_refused
-    said = "channel 'b': local_port is 5070, which channel 'a' has"
+    said = "gateway 'b': local_port is 5070, which gateway 'a' has"
     assert (said in capsys.readouterr().err) is is_refused

@@ -163,12 +163,12 @@ def test_a_database_that_may_not_be_written_is_told(home: Path, monkeypatch: pyt
 
 @pytest.mark.django_db
 def test_a_key_is_missed_until_it_is_retired() -> None:
-    old = KeyRing.create(chance=os.urandom)
+    old = KeyRing.create(random_source=os.urandom)
     new = old.with_new_key().using(old.with_new_key().keys[0].id)
     now = timezone.now()
     assert installation.register_key(old, now=now)
     assert not installation.register_key(old, now=now)
-    other = KeyRing.create(chance=os.urandom)
+    other = KeyRing.create(random_source=os.urandom)
     assert old.keys[0].id in installation.missing_keys(other)
     assert old.keys[0].id not in installation.missing_keys(new)
     installation.forget_keys([old.keys[0].id], now=now)
@@ -177,9 +177,9 @@ def test_a_key_is_missed_until_it_is_retired() -> None:
 
 @pytest.mark.django_db
 def test_another_key_of_the_same_id_opens_nothing() -> None:
-    ring = KeyRing.create(chance=os.urandom)
+    ring = KeyRing.create(random_source=os.urandom)
     installation.register_key(ring, now=timezone.now())
-    twin = KeyRing.parse(f"v1:{ring.keys[0].id}:{'A' * 43}=", chance=os.urandom)
+    twin = KeyRing.parse(f"v1:{ring.keys[0].id}:{'A' * 43}=", random_source=os.urandom)
     assert ring.keys[0].id in installation.missing_keys(twin)
     assert SealingKey.objects.filter(key_id=ring.keys[0].id).exists()
 

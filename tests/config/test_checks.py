@@ -61,7 +61,7 @@ def test_demo_parts_are_refused_in_production(production: Change, part: str) -> 
 
 
 def test_the_simulator_channel_is_refused_in_production(production: Change) -> None:
-    production(DELIVERY_CHANNELS=["watchword.messaging.gateways.simulator.gateway.SimulatorChannel"])
+    production(DELIVERY_CHANNELS=["watchword.messaging.gateways.simulator.gateway.SimulatorGateway"])
     assert found_ids() == ["watchword.E002"]
 
 

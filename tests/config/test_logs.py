@@ -43,8 +43,8 @@ def console() -> Iterator[io.StringIO]:
     logging.getLogger().removeHandler(handler)
 
 
-def database(**wishes: object) -> ConnectionHandler:
-    return ConnectionHandler({"default": wishes})
+def database(**config: object) -> ConnectionHandler:
+    return ConnectionHandler({"default": config})
 
 
 def trouble_with(handler: ConnectionHandler, statement: str = "SELECT 1") -> OperationalError:
@@ -86,11 +86,11 @@ def test_a_locked_and_a_read_only_file_are_told_apart(console: io.StringIO, tmp_
     other.close()
     other = sqlite3.connect(file, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
-    wishes = {"ENGINE": "watchword.config.sqlite", "NAME": str(file), "OPTIONS": {"timeout": 0}}
+    config = {"ENGINE": "watchword.config.sqlite", "NAME": str(file), "OPTIONS": {"timeout": 0}}
     insert = f"INSERT INTO kept VALUES ('{SECRET}')"
-    locked = trouble_with(database(**wishes), insert)
+    locked = trouble_with(database(**config), insert)
     other.close()
-    read_only = wishes | {"NAME": f"file:{file}?mode=ro", "OPTIONS": {"uri": True}}
+    read_only = config | {"NAME": f"file:{file}?mode=ro", "OPTIONS": {"uri": True}}
     refused = trouble_with(database(**read_only), insert)
     for error in (locked, refused):
         logging.getLogger("django.request").error("Service Unavailable: %s", "/", exc_info=error)

@@ -2,15 +2,15 @@
 
 import pytest
 
-from watchword.config.mail_door import MailWishes, read_mail_wishes
+from watchword.config.mail_door import MailDoorSettings, read_mail_config
 
-NOTHING_SAID = MailWishes("", "", 0o600, None, ("doveadm", "kick", "--", "{user}"))
+NOTHING_SAID = MailDoorSettings("", "", 0o600, None, ("doveadm", "kick", "--", "{user}"))
 
 
-def read(**variables: str) -> tuple[MailWishes, list[tuple[str, str]]]:
+def read(**variables: str) -> tuple[MailDoorSettings, list[tuple[str, str]]]:
     mistakes: list[tuple[str, str]] = []
-    wishes = read_mail_wishes(lambda name: variables.get(name, ""), lambda name, wrong: mistakes.append((name, wrong)))
-    return wishes, mistakes
+    config = read_mail_config(lambda name: variables.get(name, ""), lambda name, wrong: mistakes.append((name, wrong)))
+    return config, mistakes
 
 
 def test_without_wishes_the_sockets_are_for_this_user_alone() -> None:
@@ -18,8 +18,8 @@ def test_without_wishes_the_sockets_are_for_this_user_alone() -> None:
 
 
 def test_a_group_opens_the_sockets_for_that_group() -> None:
-    wishes, mistakes = read(MAIL_SOCKET_OWNER="watchword:postfix")
-    assert (wishes.socket_owner, wishes.socket_group, wishes.socket_mode, mistakes) == (
+    config, mistakes = read(MAIL_SOCKET_OWNER="watchword:postfix")
+    assert (config.socket_owner, config.socket_group, config.socket_mode, mistakes) == (
         "watchword",
         "postfix",
         0o660,
@@ -54,11 +54,11 @@ def test_what_is_no_address_and_port_is_a_mistake(text: str) -> None:
 
 def test_the_command_that_closes_connections_can_be_chosen_or_left_out() -> None:
     assert read(MAIL_KICK="sudo -n doveadm kick -- {user}")[0].kick == ("sudo", "-n", "doveadm", "kick", "--", "{user}")
-    assert read(MAIL_KICK="none") == (MailWishes("", "", 0o600, None, ()), [])
+    assert read(MAIL_KICK="none") == (MailDoorSettings("", "", 0o600, None, ()), [])
 
 
 @pytest.mark.parametrize("text", ["doveadm kick", "{user}", "doveadm 'kick {user}"])
 def test_a_command_without_a_place_for_the_name_is_a_mistake(text: str) -> None:
-    wishes, mistakes = read(MAIL_KICK=text)
-    assert wishes.kick == ()
+    config, mistakes = read(MAIL_KICK=text)
+    assert config.kick == ()
     assert [name for name, _ in mistakes] == ["MAIL_KICK"]

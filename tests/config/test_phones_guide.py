@@ -40,13 +40,13 @@ def with_secrets(block: str, folder: Path) -> str:
 @pytest.mark.parametrize(("page", "block"), BLOCKS)
 def test_every_file_in_the_guide_is_taken(page: str, block: str, tmp_path: Path) -> None:
     text = with_secrets(block, tmp_path)
-    if "channel" not in tomllib.loads(text):
-        text += '\n[[channel]]\nname = "x"\nkind = "smpp"\nhost = "h"\nsystem_id = "s"\npassword = "file:/nowhere"\n'
+    if "gateway" not in tomllib.loads(text):
+        text += '\n[[gateway]]\nname = "x"\nkind = "smpp"\nhost = "h"\nsystem_id = "s"\npassword = "file:/nowhere"\n'
         text = with_secrets(text, tmp_path)
     (tmp_path / "phones.toml").write_text(text)
-    read = phones_of(str(tmp_path / "phones.toml"), KeyRing.parse(KEYS, chance=os.urandom))
+    read = phones_of(str(tmp_path / "phones.toml"), KeyRing.parse(KEYS, random_source=os.urandom))
     assert read.problems == ()
-    assert read.carriers
+    assert read.gateways
 
 
 def test_the_check_says_what_the_guide_says(
@@ -56,9 +56,9 @@ def test_the_check_says_what_the_guide_says(
     guide = (DOCUMENTS / "phones.md").read_text()
     promised = re.findall(r"`watchword phones check` prints `([^`]+)`", guide)
     assert len(promised) == 2
-    channels = "".join(block for block in re.findall(r"```toml\n(.*?)```", guide, re.DOTALL) if "[[channel]]" in block)
+    gateways = "".join(block for block in re.findall(r"```toml\n(.*?)```", guide, re.DOTALL) if "[[gateway]]" in block)
     path = tmp_path / "phones.toml"
-    path.write_text(with_secrets(channels, tmp_path))
+    path.write_text(with_secrets(gateways, tmp_path))
     assert phones(["check", "--file", str(path)], {"WATCHWORD_KEYS": KEYS}) == 0
     printed = capsys.readouterr().out
     assert all(line in printed.splitlines() for line in promised)
@@ -69,6 +69,6 @@ def test_without_a_voice_the_check_says_so(
 ) -> None:
     monkeypatch.setattr(tts, "is_available", lambda: False)
     path = tmp_path / "phones.toml"
-    path.write_text('[[channel]]\nname = "exchange"\nkind = "sip"\nhost = "pbx.example"\n')
+    path.write_text('[[gateway]]\nname = "exchange"\nkind = "sip"\nhost = "pbx.example"\n')
     assert phones(["check", "--file", str(path)], {"WATCHWORD_KEYS": KEYS}) == 0
     assert "espeak-ng is not installed" in capsys.readouterr().out

@@ -11,20 +11,20 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from watchword.core.factors import Accepted, Challenge, Factor, Held, Reason, Rejected, Surroundings
+from watchword.core.factors import Accepted, Challenge, CredentialData, Factor, Rejected, RejectReason, SetupContext
 from watchword.core.policy import FactorKind, Policy
 from watchword.factors import registry, vault
-from watchword.signin.tokens import CHANCE
+from watchword.signin.tokens import RANDOM_SOURCE
 
 NOW = datetime(2026, 5, 3, 9, 0, tzinfo=UTC)
-SURROUNDINGS = Surroundings(Policy(), region="DE", has_second_factor=True)
+SETUP_CONTEXT = SetupContext(Policy(), region="DE", has_second_factor=True)
 
 
 @dataclass(frozen=True)
 class Case:
     """How a person would set one kind up, and what they would answer."""
 
-    wish: dict[str, str]
+    options: dict[str, str]
     answer: Callable[[Challenge], str]
 
 
@@ -35,7 +35,7 @@ def _sent_code(challenge: Challenge) -> str:
 
 CASES = {
     FactorKind.PASSWORD: Case({"password": "correct horse 7 battery"}, lambda _challenge: "correct horse 7 battery"),
-    FactorKind.PHONE: Case({"number": "+4915112345678", "way": "text", "slot": "mobile"}, _sent_code),
+    FactorKind.PHONE: Case({"number": "+4915112345678", "channel": "text", "slot": "mobile"}, _sent_code),
     FactorKind.ACCESS_PASS: Case(
         {"expires": "2026-05-03T10:00:00+00:00", "once": "yes"}, lambda challenge: challenge.show["secret"]
     ),
@@ -45,23 +45,23 @@ CASES = {
 every_factor = pytest.mark.parametrize("kind", list(FactorKind))
 
 
-def set_up(kind: FactorKind) -> tuple[Factor, Held, str]:
+def set_up(kind: FactorKind) -> tuple[Factor, CredentialData, str]:
     factor, case = registry.factor_of(kind), CASES[kind]
-    challenge = factor.start_setup(case.wish, SURROUNDINGS, chance=CHANCE, keyed=vault.keyed)
+    challenge = factor.start_setup(case.options, SETUP_CONTEXT, random_source=RANDOM_SOURCE, keyed=vault.keyed)
     assert isinstance(challenge, Challenge)
     answer = case.answer(challenge)
-    held = factor.finish_setup(challenge.keep, answer, chance=CHANCE, keyed=vault.keyed, now=NOW)
-    assert isinstance(held, Held)
+    held = factor.finish_setup(challenge.keep, answer, random_source=RANDOM_SOURCE, keyed=vault.keyed, now=NOW)
+    assert isinstance(held, CredentialData)
     return factor, held, answer
 
 
-def prove(factor: Factor, held: Held, answer: str | None) -> object:
-    challenge = factor.challenge(held, {}, SURROUNDINGS, chance=CHANCE, keyed=vault.keyed)
-    kept = challenge.keep if isinstance(challenge, Challenge) else {}
+def prove(factor: Factor, held: CredentialData, answer: str | None) -> object:
+    challenge = factor.challenge(held, {}, SETUP_CONTEXT, random_source=RANDOM_SOURCE, keyed=vault.keyed)
+    stored = challenge.keep if isinstance(challenge, Challenge) else {}
     if answer is None:
         assert isinstance(challenge, Challenge)
         answer = _sent_code(challenge)
-    return factor.verify(held, kept, answer, keyed=vault.keyed, now=NOW)
+    return factor.verify(held, stored, answer, keyed=vault.keyed, now=NOW)
 
 
 def test_each_kind_has_one_factor_and_a_case_here() -> None:
@@ -87,7 +87,7 @@ def test_what_somebody_else_holds_is_rejected(kind: FactorKind) -> None:
     factor, held, answer = set_up(kind)
     _same_factor, others, _others_answer = set_up(kind)
     if kind is FactorKind.PASSWORD:
-        others = Held(kind, slot="account")
+        others = CredentialData(kind, slot="account")
     assert isinstance(prove(factor, others, answer), Rejected)
     if kind is not FactorKind.PHONE:
         assert (held.secret, held.lookup) != (others.secret, others.lookup)
@@ -96,7 +96,7 @@ def test_what_somebody_else_holds_is_rejected(kind: FactorKind) -> None:
 @every_factor
 def test_no_secret_appears_when_it_is_printed(kind: FactorKind) -> None:
     factor, case = registry.factor_of(kind), CASES[kind]
-    challenge = factor.start_setup(case.wish, SURROUNDINGS, chance=CHANCE, keyed=vault.keyed)
+    challenge = factor.start_setup(case.options, SETUP_CONTEXT, random_source=RANDOM_SOURCE, keyed=vault.keyed)
     assert isinstance(challenge, Challenge)
     _factor, held, answer = set_up(kind)
     printed = repr(challenge) + repr(challenge.send) + repr(held) + str(held)
@@ -107,7 +107,7 @@ def test_no_secret_appears_when_it_is_printed(kind: FactorKind) -> None:
 @every_factor
 def test_what_is_kept_holds_no_answer_in_clear(kind: FactorKind) -> None:
     factor, case = registry.factor_of(kind), CASES[kind]
-    challenge = factor.start_setup(case.wish, SURROUNDINGS, chance=CHANCE, keyed=vault.keyed)
+    challenge = factor.start_setup(case.options, SETUP_CONTEXT, random_source=RANDOM_SOURCE, keyed=vault.keyed)
     assert isinstance(challenge, Challenge)
     answer = case.answer(challenge)
     assert all(answer not in value and answer.replace(" ", "") not in value for value in challenge.keep.values())
@@ -116,9 +116,9 @@ def test_what_is_kept_holds_no_answer_in_clear(kind: FactorKind) -> None:
 @every_factor
 def test_a_bad_wish_is_rejected_with_a_reason(kind: FactorKind) -> None:
     factor = registry.factor_of(kind)
-    outcome = factor.start_setup({}, SURROUNDINGS, chance=CHANCE, keyed=vault.keyed)
+    outcome = factor.start_setup({}, SETUP_CONTEXT, random_source=RANDOM_SOURCE, keyed=vault.keyed)
     assert isinstance(outcome, Rejected)
-    assert isinstance(outcome.reason, Reason)
+    assert isinstance(outcome.reason, RejectReason)
 
 
 @pytest.mark.parametrize("path", settings.FACTORS)

@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 from watchword.core.assurance import Evidence
 from watchword.core.decision import Account, Attempt
 from watchword.core.lockout import Locked, Open, Wait
-from watchword.core.policy import Door, FactorKind, MfaState, Policy, Standing, Way
+from watchword.core.policy import AccountStatus, Channel, Door, FactorKind, MfaState, Policy
 
 NOW = datetime(2026, 5, 3, 9, 0, tzinfo=UTC)
 
 kinds = st.sampled_from(list(FactorKind))
 accounts = st.builds(
     Account,
-    standing=st.sampled_from(list(Standing)),
+    standing=st.sampled_from(list(AccountStatus)),
     state=st.sampled_from(list(MfaState)),
     methods=st.frozensets(kinds),
     is_registered=st.booleans(),
@@ -31,7 +31,7 @@ policies = st.builds(
     account_password_in_mail_while_enabled=st.booleans(),
 )
 evidence = st.lists(
-    st.builds(Evidence, kind=kinds, at=st.just(NOW), way=st.sampled_from([None, *Way])), max_size=4
+    st.builds(Evidence, kind=kinds, at=st.just(NOW), channel=st.sampled_from([None, *Channel])), max_size=4
 ).map(tuple)
 locks = st.sampled_from([Open(3), Wait(NOW + timedelta(seconds=30)), Locked(NOW)])
 attempts = st.builds(

@@ -7,21 +7,21 @@ from hypothesis import assume, given
 
 from tests.core.strategies import NOW, attempts
 from watchword.core.assurance import Evidence
-from watchword.core.decision import Account, Allow, AskFor, Attempt, Because, Deny, SetUpFirst, decide
+from watchword.core.decision import Account, Allow, AskFor, Attempt, Deny, DenyReason, SetUpFirst, decide
 from watchword.core.lockout import Locked, Wait
-from watchword.core.policy import SECOND_FACTORS, Door, FactorKind, MfaState, Policy, Standing, usable
+from watchword.core.policy import SECOND_FACTORS, AccountStatus, Door, FactorKind, MfaState, Policy, usable
 
 PASSWORD = Evidence(FactorKind.PASSWORD, NOW)
 PHONE = Evidence(FactorKind.PHONE, NOW)
 APP_PASSWORD = Evidence(FactorKind.APP_PASSWORD, NOW)
-ALICE = Account(Standing.ACTIVE, MfaState.ENFORCED, frozenset({FactorKind.PASSWORD, FactorKind.PHONE}))
-BOB = Account(Standing.ACTIVE, MfaState.ENABLED, frozenset({FactorKind.PASSWORD}))
-CAROL = Account(Standing.ACTIVE, MfaState.DISABLED, frozenset({FactorKind.PASSWORD}))
+ALICE = Account(AccountStatus.ACTIVE, MfaState.ENFORCED, frozenset({FactorKind.PASSWORD, FactorKind.PHONE}))
+BOB = Account(AccountStatus.ACTIVE, MfaState.ENABLED, frozenset({FactorKind.PASSWORD}))
+CAROL = Account(AccountStatus.ACTIVE, MfaState.DISABLED, frozenset({FactorKind.PASSWORD}))
 
 
 @given(attempts)
 def test_whoever_is_not_active_never_enters(attempt: Attempt) -> None:
-    assume(attempt.account.standing is not Standing.ACTIVE)
+    assume(attempt.account.standing is not AccountStatus.ACTIVE)
     assert not isinstance(decide(attempt), Allow)
 
 
@@ -60,7 +60,7 @@ def test_a_browser_never_opens_without_the_password(attempt: Attempt) -> None:
 @given(attempts)
 def test_nobody_is_asked_for_a_method_that_they_lack_or_that_is_switched_off(attempt: Attempt) -> None:
     decision = decide(attempt)
-    if isinstance(decision, AskFor) and decision.because is Because.MFA_REQUIRED:
+    if isinstance(decision, AskFor) and decision.because is DenyReason.MFA_REQUIRED:
         assert decision.methods
         assert decision.methods <= usable(attempt.account.methods, attempt.policy) & SECOND_FACTORS
 
@@ -73,7 +73,7 @@ def test_a_door_without_conversation_answers_yes_or_no(attempt: Attempt) -> None
 
 @given(attempts)
 def test_mail_opens_to_the_enforced_by_app_password_only(attempt: Attempt) -> None:
-    account = dataclasses.replace(attempt.account, standing=Standing.ACTIVE, state=MfaState.ENFORCED)
+    account = dataclasses.replace(attempt.account, standing=AccountStatus.ACTIVE, state=MfaState.ENFORCED)
     attempt = dataclasses.replace(attempt, account=account, door=Door.MAIL)
     allowed = FactorKind.APP_PASSWORD in attempt.kinds and attempt.policy.app_passwords_allowed
     assert isinstance(decide(attempt), Allow) is allowed
@@ -89,7 +89,7 @@ def test_mail_opens_to_others_by_account_password_only(attempt: Attempt) -> None
 def test_mail_opens_to_the_account_password_of_somebody_enabled_until_they_have_a_phone() -> None:
     registered = dataclasses.replace(BOB, methods=frozenset({FactorKind.PASSWORD, FactorKind.PHONE}))
     assert isinstance(decide(Attempt(BOB, Door.MAIL, proven=(PASSWORD,))), Allow)
-    assert decide(Attempt(registered, Door.MAIL, proven=(PASSWORD,))) == Deny(Because.ACCOUNT_PASSWORD_CLOSED)
+    assert decide(Attempt(registered, Door.MAIL, proven=(PASSWORD,))) == Deny(DenyReason.ACCOUNT_PASSWORD_CLOSED)
 
 
 @given(attempts)
@@ -114,23 +114,23 @@ def test_what_is_allowed_rests_on_exactly_what_was_proven(attempt: Attempt) -> N
 def test_a_waiting_or_locked_second_proof_is_not_asked_for(attempt: Attempt) -> None:
     assume(isinstance(attempt.second_factor, Wait | Locked))
     decision = decide(attempt)
-    assert not (isinstance(decision, AskFor) and decision.because is Because.MFA_REQUIRED)
+    assert not (isinstance(decision, AskFor) and decision.because is DenyReason.MFA_REQUIRED)
 
 
 @given(attempts)
 def test_strangers_see_the_same_first_question_for_everybody(attempt: Attempt) -> None:
     attempt = dataclasses.replace(attempt, door=Door.WEB, proven=())
-    assert decide(attempt) == AskFor(frozenset({FactorKind.PASSWORD}), Because.WHO_ARE_YOU)
+    assert decide(attempt) == AskFor(frozenset({FactorKind.PASSWORD}), DenyReason.WHO_ARE_YOU)
 
 
 @pytest.mark.parametrize(
     ("account", "proven", "expected"),
     [
         (CAROL, (PASSWORD,), Allow((PASSWORD,))),
-        (BOB, (PASSWORD,), SetUpFirst(FactorKind.PHONE, Because.NOTHING_REGISTERED)),
-        (ALICE, (PASSWORD,), AskFor(frozenset({FactorKind.PHONE}), Because.MFA_REQUIRED)),
+        (BOB, (PASSWORD,), SetUpFirst(FactorKind.PHONE, DenyReason.NOTHING_REGISTERED)),
+        (ALICE, (PASSWORD,), AskFor(frozenset({FactorKind.PHONE}), DenyReason.MFA_REQUIRED)),
         (ALICE, (PASSWORD, PHONE), Allow((PASSWORD, PHONE))),
-        (ALICE, (APP_PASSWORD,), AskFor(frozenset({FactorKind.PASSWORD}), Because.WHO_ARE_YOU)),
+        (ALICE, (APP_PASSWORD,), AskFor(frozenset({FactorKind.PASSWORD}), DenyReason.WHO_ARE_YOU)),
     ],
 )
 def test_the_browser_row_of_the_table(account: Account, proven: tuple[Evidence, ...], expected: object) -> None:
@@ -141,10 +141,10 @@ def test_the_browser_row_of_the_table(account: Account, proven: tuple[Evidence, 
     ("account", "proof", "expected"),
     [
         (CAROL, PASSWORD, Allow((PASSWORD,))),
-        (CAROL, APP_PASSWORD, Deny(Because.APP_PASSWORD_SUSPENDED)),
+        (CAROL, APP_PASSWORD, Deny(DenyReason.APP_PASSWORD_SUSPENDED)),
         (BOB, PASSWORD, Allow((PASSWORD,))),
-        (BOB, APP_PASSWORD, Deny(Because.APP_PASSWORD_SUSPENDED)),
-        (ALICE, PASSWORD, Deny(Because.APP_PASSWORD_NEEDED)),
+        (BOB, APP_PASSWORD, Deny(DenyReason.APP_PASSWORD_SUSPENDED)),
+        (ALICE, PASSWORD, Deny(DenyReason.APP_PASSWORD_NEEDED)),
         (ALICE, APP_PASSWORD, Allow((APP_PASSWORD,))),
     ],
 )
@@ -154,28 +154,28 @@ def test_the_mail_row_of_the_table(account: Account, proof: Evidence, expected: 
 
 def test_an_organisation_can_close_mail_to_account_passwords_of_the_enabled() -> None:
     policy = Policy(account_password_in_mail_while_enabled=False)
-    assert decide(Attempt(BOB, Door.MAIL, policy, (PASSWORD,))) == Deny(Because.ACCOUNT_PASSWORD_CLOSED)
+    assert decide(Attempt(BOB, Door.MAIL, policy, (PASSWORD,))) == Deny(DenyReason.ACCOUNT_PASSWORD_CLOSED)
 
 
 def test_mail_takes_the_account_password_of_a_registered_person_only_while_they_wait_for_an_app_password() -> None:
     registered = dataclasses.replace(BOB, methods=ALICE.methods, is_registered=True)
     waiting = dataclasses.replace(registered, waits_for_app_password=True)
-    assert decide(Attempt(registered, Door.MAIL, proven=(PASSWORD,))) == Deny(Because.ACCOUNT_PASSWORD_CLOSED)
+    assert decide(Attempt(registered, Door.MAIL, proven=(PASSWORD,))) == Deny(DenyReason.ACCOUNT_PASSWORD_CLOSED)
     assert decide(Attempt(waiting, Door.MAIL, proven=(PASSWORD,))) == Allow((PASSWORD,))
-    assert decide(Attempt(waiting, Door.MAIL, proven=(APP_PASSWORD,))) == Deny(Because.APP_PASSWORD_SUSPENDED)
+    assert decide(Attempt(waiting, Door.MAIL, proven=(APP_PASSWORD,))) == Deny(DenyReason.APP_PASSWORD_SUSPENDED)
     policy = Policy(account_password_in_mail_while_enabled=False)
-    assert decide(Attempt(waiting, Door.MAIL, policy, (PASSWORD,))) == Deny(Because.ACCOUNT_PASSWORD_CLOSED)
+    assert decide(Attempt(waiting, Door.MAIL, policy, (PASSWORD,))) == Deny(DenyReason.ACCOUNT_PASSWORD_CLOSED)
 
 
 def test_who_waits_for_an_app_password_is_asked_for_a_code_in_browsers() -> None:
     waiting = dataclasses.replace(BOB, methods=ALICE.methods, is_registered=True, waits_for_app_password=True)
     asked = decide(Attempt(waiting, Door.WEB, proven=(PASSWORD,)))
-    assert asked == AskFor(frozenset({FactorKind.PHONE}), Because.MFA_REQUIRED)
+    assert asked == AskFor(frozenset({FactorKind.PHONE}), DenyReason.MFA_REQUIRED)
 
 
 def test_switching_app_passwords_off_stops_existing_ones() -> None:
     decision = decide(Attempt(ALICE, Door.MAIL, Policy(app_passwords_allowed=False), (APP_PASSWORD,)))
-    assert decision == Deny(Because.APP_PASSWORDS_NOT_ALLOWED)
+    assert decision == Deny(DenyReason.APP_PASSWORDS_NOT_ALLOWED)
 
 
 def test_a_trusted_network_excuses_a_registered_person() -> None:
@@ -185,7 +185,7 @@ def test_a_trusted_network_excuses_a_registered_person() -> None:
 def test_a_trusted_network_excuses_no_administrator() -> None:
     account = dataclasses.replace(ALICE, is_administrator=True)
     decision = decide(Attempt(account, Door.WEB, proven=(PASSWORD,), from_trusted_network=True))
-    assert decision == AskFor(frozenset({FactorKind.PHONE}), Because.MFA_REQUIRED)
+    assert decision == AskFor(frozenset({FactorKind.PHONE}), DenyReason.MFA_REQUIRED)
 
 
 def test_a_trusted_network_does_not_excuse_from_registering() -> None:
@@ -195,4 +195,4 @@ def test_a_trusted_network_does_not_excuse_from_registering() -> None:
 
 def test_an_expired_initial_password_is_refused() -> None:
     account = dataclasses.replace(CAROL, password_is_initial=True, password_has_expired=True)
-    assert decide(Attempt(account, Door.WEB, proven=(PASSWORD,))) == Deny(Because.PASSWORD_EXPIRED)
+    assert decide(Attempt(account, Door.WEB, proven=(PASSWORD,))) == Deny(DenyReason.PASSWORD_EXPIRED)

@@ -20,7 +20,7 @@ def counting() -> Callable[[int], bytes]:
 
 def ring(*secrets: int) -> KeyRing:
     keys = tuple(Key(id=f"k{number}", secret=bytes([number]) * 32) for number in secrets)
-    return KeyRing(keys, chance=counting())
+    return KeyRing(keys, random_source=counting())
 
 
 @given(st.binary(max_size=300), st.text(max_size=20))
@@ -89,7 +89,7 @@ def test_the_derivation_never_changes() -> None:
 def test_the_text_form_comes_back_as_it_was() -> None:
     keys = ring(3, 1, 2)
     text = f"# newest first\n\n{keys.serialise()}"
-    assert KeyRing.parse(text, chance=counting()).keys == keys.keys
+    assert KeyRing.parse(text, random_source=counting()).keys == keys.keys
 
 
 def test_nothing_shows_a_secret() -> None:
@@ -100,7 +100,7 @@ def test_nothing_shows_a_secret() -> None:
 
 
 def test_a_new_ring_takes_its_key_from_chance() -> None:
-    keys = KeyRing.create(chance=counting())
+    keys = KeyRing.create(random_source=counting())
     assert keys.keys == (Key(id="00000001", secret=(2).to_bytes(32, "big")),)
 
 
@@ -119,6 +119,6 @@ def test_a_new_ring_takes_its_key_from_chance() -> None:
 )
 def test_malformed_text_is_refused_by_line_and_without_its_secret(text: str, wrong: str) -> None:
     with pytest.raises(KeyRingError, match=wrong) as caught:
-        KeyRing.parse(text, chance=counting())
+        KeyRing.parse(text, random_source=counting())
     assert "hunter2" not in str(caught.value).lower()
     assert "aHVudGVyMg" not in str(caught.value)

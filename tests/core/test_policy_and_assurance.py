@@ -13,25 +13,25 @@ from watchword.core.assurance import Assurance, Evidence, acr, amr, assurance, i
 from watchword.core.policy import (
     SECOND_FACTORS,
     STRICTEST,
+    Channel,
     FactorKind,
     Limits,
     MfaState,
     Policy,
-    Way,
     cover_too_much,
     why_no_app_password,
 )
 
 PASSWORD = Evidence(FactorKind.PASSWORD, NOW)
-TEXT = Evidence(FactorKind.PHONE, NOW, Way.TEXT)
-CALL = Evidence(FactorKind.PHONE, NOW, Way.CALL)
+TEXT = Evidence(FactorKind.PHONE, NOW, Channel.TEXT)
+CALL = Evidence(FactorKind.PHONE, NOW, Channel.CALL)
 
 
 @given(
     st.dictionaries(st.sampled_from([field.name for field in dataclasses.fields(Limits)]), st.integers() | st.text())
 )
-def test_no_wish_ever_loosens_a_limit(wishes: dict[str, object]) -> None:
-    tightened, weakest = Limits().tightened(wishes), Limits()
+def test_no_wish_ever_loosens_a_limit(config: dict[str, object]) -> None:
+    tightened, weakest = Limits().tightened(config), Limits()
     longer = {
         "cooling_off_seconds",
         "resend_seconds",
@@ -49,8 +49,8 @@ def test_no_wish_ever_loosens_a_limit(wishes: dict[str, object]) -> None:
 @given(
     st.dictionaries(st.sampled_from([field.name for field in dataclasses.fields(Limits)]), st.integers() | st.text())
 )
-def test_no_wish_makes_a_limit_so_strict_that_nobody_comes_in(wishes: dict[str, object]) -> None:
-    tightened, weakest = Limits().tightened(wishes), Limits()
+def test_no_wish_makes_a_limit_so_strict_that_nobody_comes_in(config: dict[str, object]) -> None:
+    tightened, weakest = Limits().tightened(config), Limits()
     for field in dataclasses.fields(Limits):
         bounds = sorted([getattr(weakest, field.name), getattr(STRICTEST, field.name)])
         assert bounds[0] <= getattr(tightened, field.name) <= bounds[1]

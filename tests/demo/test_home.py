@@ -10,9 +10,12 @@ from typing import Any
 from unittest import mock
 
 import pytest
+from django.core.management import CommandError
 from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
 
 from watchword.demo import card, home, mailbox_store, ports
+from watchword.demo.management.commands.demo import Command
 from watchword.demo.sample import Made
 
 
@@ -54,7 +57,7 @@ def test_beginning_anew_forgets_data_card_and_mails_and_keeps_the_rest(folder: P
 
 def test_a_demo_that_was_interrupted_while_it_was_made_can_begin_anew(folder: Path) -> None:
     card.begin(folder)
-    assert card.kept(folder) is None
+    assert card.stored(folder) is None
     home.forget(folder)
     assert not (folder / home.DATABASE).exists()
 
@@ -88,6 +91,12 @@ def test_a_port_that_somebody_has_is_not_free() -> None:
 @pytest.mark.parametrize("words", ["", "{", "[]", '{"web": 1, "more": 2}'])
 def test_ports_that_were_kept_badly_are_the_usual_ones(tmp_path: Path, words: str) -> None:
     (tmp_path / ports.FILE).write_text(words)
-    assert ports.kept(tmp_path) == ports.Ports()
+    assert ports.stored(tmp_path) == ports.Ports()
     ports.keep(tmp_path, ports.Ports(web=1, imap=2, submission=3))
-    assert ports.kept(tmp_path) == ports.Ports(1, 2, 3)
+    assert ports.stored(tmp_path) == ports.Ports(1, 2, 3)
+
+
+def test_the_demo_of_another_version_names_the_way_to_begin_anew(db: None, tmp_path: Path) -> None:
+    MigrationRecorder(connection).record_applied("delivery", "0001_initial")
+    with pytest.raises(CommandError, match="another version of Watchword; begin anew: make demo RESET=1"):
+        Command()._made(tmp_path)

@@ -10,23 +10,23 @@ from django.test import Client
 
 from tests.pages import text
 from tests.world import ORIGIN, World, sign_in
-from watchword.core.policy import FactorKind, Way
+from watchword.core.policy import Channel, FactorKind
 from watchword.demo import mailbox_store, ports
 from watchword.messaging import send
 from watchword.messaging.gateway import Outgoing
-from watchword.messaging.gateways.simulator.gateway import SimulatorChannel
+from watchword.messaging.gateways.simulator.gateway import SimulatorGateway
 from watchword.messaging.gateways.simulator.models import Arrival
 from watchword.messaging.models import Delivery
 from watchword.messaging.voice import tts
 from watchword.signin import flow
-from watchword.signin.flow import Refused
 from watchword.signin.models import SignInAttempt
+from watchword.signin.results import Refused
 
 
 @pytest.fixture(autouse=True)
 def simulator(monkeypatch: pytest.MonkeyPatch) -> None:
     """Codes go to the telephone page."""
-    monkeypatch.setattr(send, "all_channels", lambda: (SimulatorChannel(),))
+    monkeypatch.setattr(send, "all_gateways", lambda: (SimulatorGateway(),))
 
 
 def call_alice(world: World) -> tuple[SignInAttempt, Arrival]:
@@ -34,27 +34,27 @@ def call_alice(world: World) -> tuple[SignInAttempt, Arrival]:
     attempt = flow.find_attempt(token, now=world.now)
     assert attempt is not None
     flow.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=world.now)
-    flow.send_code(attempt, world.alices_phone.id, Way.CALL, now=world.now)
+    flow.send_code(attempt, world.alices_phone.id, Channel.CALL, now=world.now)
     return attempt, Arrival.objects.get()
 
 
 def call_of_alice() -> Arrival:
-    return Arrival.objects.get(way=Way.CALL)
+    return Arrival.objects.get(channel=Channel.CALL)
 
 
 def text_somebody(world: World) -> None:
     delivery = Delivery.objects.create(
         organisation=world.organisation,
         user=world.carol,
-        way=Way.TEXT,
+        channel=Channel.TEXT,
         purpose="sign_in",
         number_key=b"k",
         ends="01",
         created_at=world.now,
         changed_at=world.now,
     )
-    message = Outgoing(delivery.pk, Way.TEXT, "+4915100000001", "", "493027", "Harbour & Hill", "sign-in.example")
-    SimulatorChannel().send(message, timeout_seconds=1)
+    message = Outgoing(delivery.pk, Channel.TEXT, "+4915100000001", "", "493027", "Harbour & Hill", "sign-in.example")
+    SimulatorGateway().send(message, timeout_seconds=1)
 
 
 def test_a_call_rings_is_answered_and_speaks_after_a_key(client: Client, world: World) -> None:

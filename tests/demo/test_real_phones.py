@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests.world import World, give_phone
-from watchword.core.policy import FactorKind, Way
+from watchword.core.policy import Channel, FactorKind
 from watchword.demo import real_phones
 from watchword.factors import vault
-from watchword.messaging.config_file import Phones, Planned
+from watchword.messaging.config_file import ConfiguredGateway, Phones
 from watchword.messaging.worker.route_selection import Route
 
 pytestmark = pytest.mark.django_db
-REAL = Phones((Planned(Route("exchange", frozenset({Way.CALL})), "sip", None),))
+REAL = Phones((ConfiguredGateway(Route("exchange", frozenset({Channel.CALL})), "sip", None),))
 
 
 def has_phone(world: World) -> bool:
@@ -32,14 +32,14 @@ def test_what_was_made_up_is_forgotten_once_and_what_is_registered_then_stays(wo
     assert has_phone(world)
 
 
-def test_after_a_time_without_carriers_everything_is_made_up_again(world: World, tmp_path: Path) -> None:
+def test_after_a_time_without_gateways_everything_is_made_up_again(world: World, tmp_path: Path) -> None:
     real_phones.forget_made_up(tmp_path, REAL, now=world.now)
     real_phones.forget_made_up(tmp_path, Phones(), now=world.now)
     give_phone(world.alice)
     assert real_phones.forget_made_up(tmp_path, REAL, now=world.now) == 1
 
 
-def test_the_card_names_the_carriers_of_each_way() -> None:
-    texts = Planned(Route("gateway", frozenset({Way.TEXT})), "http", None)
-    both = dataclasses.replace(REAL, carriers=(*REAL.carriers, texts))
+def test_the_card_names_the_gateways_of_each_way() -> None:
+    texts = ConfiguredGateway(Route("gateway", frozenset({Channel.TEXT})), "http", None)
+    both = dataclasses.replace(REAL, gateways=(*REAL.gateways, texts))
     assert real_phones.names_of(both) == "calls by exchange; texts by gateway"

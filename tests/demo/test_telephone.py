@@ -11,16 +11,16 @@ from django.utils import timezone
 from tests.demo.test_pages import call_alice, call_of_alice, text_somebody
 from tests.pages import text
 from tests.world import World
-from watchword.core.policy import FactorKind, Way
+from watchword.core.policy import Channel, FactorKind
 from watchword.directory.models import Organisation, User
 from watchword.messaging import send
 from watchword.messaging.gateway import Outgoing, Result
-from watchword.messaging.gateways.simulator.gateway import SimulatorChannel
+from watchword.messaging.gateways.simulator.gateway import SimulatorGateway
 from watchword.messaging.gateways.simulator.models import Arrival
 from watchword.messaging.models import Delivery
 from watchword.messaging.voice import tts
 from watchword.signin import flow
-from watchword.signin.flow import ComeIn
+from watchword.signin.results import SignedIn
 
 TELEPHONE = "/demo/telephone/"
 
@@ -28,7 +28,7 @@ TELEPHONE = "/demo/telephone/"
 @pytest.fixture(autouse=True)
 def simulator(monkeypatch: pytest.MonkeyPatch) -> None:
     """Codes go to the telephone page."""
-    monkeypatch.setattr(send, "all_channels", lambda: (SimulatorChannel(),))
+    monkeypatch.setattr(send, "all_gateways", lambda: (SimulatorGateway(),))
 
 
 def press(client: Client, *keys: str) -> str:
@@ -55,7 +55,7 @@ def test_the_two_digits_of_the_screen_let_it_go_on(client: Client, world: World)
     assert "Call ended" in said
     assert "You can go on at your screen. Goodbye." in said
     assert Delivery.objects.get(pk=arrival.delivery_id).result == Result.APPROVED
-    assert isinstance(flow.answer(attempt, FactorKind.PHONE, "", now=timezone.now()), ComeIn)
+    assert isinstance(flow.answer(attempt, FactorKind.PHONE, "", now=timezone.now()), SignedIn)
 
 
 def test_wrong_digits_are_said_to_be_wrong_once_and_then_the_call_ends(client: Client, world: World) -> None:
@@ -115,15 +115,15 @@ def test_a_test_call_is_spoken_at_once_takes_no_keys_and_ends_by_itself(client: 
     delivery = Delivery.objects.create(
         organisation=world.organisation,
         user=world.alice,
-        way="call",
+        channel="call",
         purpose="test",
         number_key=b"k",
         ends="78",
         created_at=world.now,
         changed_at=world.now,
     )
-    message = Outgoing(delivery.pk, Way.CALL, "+4915112345678", "", "")
-    SimulatorChannel().send(replace(message, words="This is a test. No code is needed."), timeout_seconds=1)
+    message = Outgoing(delivery.pk, Channel.CALL, "+4915112345678", "", "")
+    SimulatorGateway().send(replace(message, words="This is a test. No code is needed."), timeout_seconds=1)
     arrival = Arrival.objects.get()
     said = press(client, "answer", "1", "0", "#")
     assert "This is a test. No code is needed." in said

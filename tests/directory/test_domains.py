@@ -16,7 +16,7 @@ from watchword.audit.models import Event
 from watchword.directory import actions, domains
 from watchword.directory.domains import BadDomain
 from watchword.directory.models import Domain, Organisation
-from watchword.directory.permissions import NotAllowed
+from watchword.directory.permissions import PermissionDenied
 from watchword.directory.roles import Role
 
 PAGE = "/admin/domains/"
@@ -73,9 +73,9 @@ def test_where_organisations_share_a_server_none_of_them_claims_a_domain(world: 
 @pytest.mark.parametrize("role", [role for role in Role if role is not Role.GLOBAL_ADMINISTRATOR])
 def test_only_global_administrators_manage_domains(client: Client, world: World, role: Role) -> None:
     helper = as_role(client, world, role)
-    with pytest.raises(NotAllowed):
+    with pytest.raises(PermissionDenied):
         domains.add_domain(world.organisation, "second.example", by=helper, now=world.now)
-    with pytest.raises(NotAllowed):
+    with pytest.raises(PermissionDenied):
         domains.remove_domain(world.organisation, "harbour.example", by=helper, now=world.now)
     assert client.get(PAGE).status_code == 403
     assert PAGE not in client.get("/admin/users/").content.decode()

@@ -10,19 +10,19 @@ from tests.admincenter.reading import as_role
 from tests.pages import text
 from tests.world import ORIGIN, World, give_app_password, make_organisation, make_person, sign_in
 from watchword.alerts.models import Alert, Notice
-from watchword.alerts.outbox_consumer import hear
+from watchword.alerts.outbox_consumer import consume
 from watchword.alerts.rules import Rule
 from watchword.core.policy import Door, MfaState
 from watchword.directory import actions, mailboxes
 from watchword.directory.mailboxes import BadMailbox
 from watchword.directory.models import SignInName, User
-from watchword.directory.permissions import NotAllowed
+from watchword.directory.permissions import PermissionDenied
 from watchword.directory.roles import Role
 from watchword.signin import actions as signin_actions
 from watchword.signin import mail_submission, non_interactive
 from watchword.signin.actions import change_mailbox
 from watchword.signin.models import Revocation
-from watchword.signin.non_interactive import Question, Secret
+from watchword.signin.non_interactive import AuthRequest, Secret
 
 ALICE, SMITH = "alice@harbour.example", "alice.smith@harbour.example"
 
@@ -39,7 +39,7 @@ def create(world: World, name: str) -> User:
 
 
 def mailbox_opened(name: str, letters: str) -> str:
-    asked = Question(Door.MAIL, name, Secret(letters), "imap", "198.51.100.9")
+    asked = AuthRequest(Door.MAIL, name, Secret(letters), "imap", "198.51.100.9")
     (answer,) = non_interactive.check_many([asked], now=timezone.now())
     return answer.mailbox if answer.allowed else ""
 
@@ -100,7 +100,7 @@ def test_connections_are_closed_under_the_name_that_opened_them(world: World) ->
 
 def test_a_rename_is_told_to_both_addresses_and_to_administrators(world: World) -> None:
     rename(world, world.alice, SMITH)
-    hear(now=timezone.now())
+    consume(now=timezone.now())
     assert Notice.objects.filter(user=world.alice, rule=Rule.RENAMED).count() == 3, "contact, new name, name before"
     assert Alert.objects.filter(rule=Rule.RENAMED, subject=world.alice).count() == 1
 
@@ -140,7 +140,7 @@ def test_a_mailbox_is_taken_over_only_by_a_confirmed_act_and_both_are_told(world
         "bob@harbour.example",
         "carol@harbour.example",
     }
-    hear(now=timezone.now())
+    consume(now=timezone.now())
     assert {notice.user for notice in Notice.objects.filter(rule=Rule.MAILBOX_CHANGED, user__isnull=False)} == {
         bob,
         carol,
@@ -168,7 +168,7 @@ def test_only_a_global_administrator_changes_a_mailbox(client: Client, world: Wo
     by = as_role(client, world, Role.USER_ADMINISTRATOR)
     assert client.get(f"/admin/users/{world.bob.pk}/mailbox/").status_code == 403
     assert "/mailbox/" not in client.get(f"/admin/users/?person={world.bob.pk}").content.decode()
-    with pytest.raises(NotAllowed):
+    with pytest.raises(PermissionDenied):
         mailboxes.set_mailbox(world.bob, "x@harbour.example", by=by, takes_over=True, now=timezone.now())
 
 

@@ -14,7 +14,7 @@ from watchword.directory import actions
 from watchword.directory.actions import BadPerson
 from watchword.directory.administrators import LastGlobalAdministrator
 from watchword.directory.models import SignInName, User
-from watchword.directory.permissions import NotAllowed
+from watchword.directory.permissions import PermissionDenied
 from watchword.directory.roles import Act, Role
 
 
@@ -141,9 +141,9 @@ def test_the_last_global_administrator_keeps_the_role(world: World) -> None:
 
 def test_nobody_hands_out_what_he_may_not(world: World) -> None:
     helper = make_person(world.organisation, "helper", roles=(Role.USER_ADMINISTRATOR,))
-    with pytest.raises(NotAllowed):
+    with pytest.raises(PermissionDenied):
         create(world, by=helper, roles=[Role.HELPDESK_ADMINISTRATOR])
-    with pytest.raises(NotAllowed):
+    with pytest.raises(PermissionDenied):
         actions.give_role(world.alice, Role.GLOBAL_ADMINISTRATOR, by=helper, now=world.now)
 
 

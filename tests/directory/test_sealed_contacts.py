@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from base64 import b64encode
 from datetime import timedelta
-from importlib import import_module
 
 import pytest
 from django.apps import apps
@@ -22,7 +21,6 @@ from watchword.core.keyring import KeyRing, KeyRingError
 from watchword.directory.actions import create_person, edit_person
 from watchword.directory.models import User
 from watchword.directory.sealed_field import Sealed
-from watchword.directory.sealing import seal_what_lies_in_clear
 
 NUMBER, MAIL = "+49 1512 3456789", "dora@at-home.example"
 DIGITS = "15123456789"
@@ -102,35 +100,12 @@ def test_one_value_is_worth_nothing_in_another_column(dora: User) -> None:
 def test_somebody_whose_contacts_can_t_be_opened_is_found_and_listed_all_the_same(
     dora: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(settings, "WATCHWORD_KEY_RING", KeyRing.create(chance=lambda number: b"\1" * number))
+    monkeypatch.setattr(settings, "WATCHWORD_KEY_RING", KeyRing.create(random_source=lambda number: b"\1" * number))
     found = User.objects.get(pk=dora.pk)
     assert found.display_name == "Dora"
     assert isinstance(found.__dict__["contact_mail"], Sealed)
     with pytest.raises(KeyRingError):
         found.contact_mail  # noqa: B018  (reading it is the test)
-
-
-def test_what_another_release_left_in_clear_is_sealed_by_the_worker(world: World, dora: User) -> None:
-    """The release before writes the clear columns, and may be running beside this one."""
-    User.objects.filter(pk=dora.pk).update(
-        contact_mail="", directory_phone="", contact_mail_in_clear=MAIL, directory_phone_in_clear=NUMBER
-    )
-    assert in_clear() != []
-    assert seal_what_lies_in_clear() == 1
-    assert seal_what_lies_in_clear() == 0
-    assert in_clear() == []
-    again = User.objects.get(pk=dora.pk)
-    assert (again.contact_mail, again.directory_phone) == (MAIL, NUMBER)
-
-
-def test_the_migration_seals_copies_and_leaves_the_clear_ones_to_the_release_before(world: World, dora: User) -> None:
-    in_clear = {"contact_mail_in_clear": MAIL, "directory_phone_in_clear": NUMBER}
-    User.objects.filter(pk=dora.pk).update(contact_mail="", directory_phone="", **in_clear)
-    migration = import_module("watchword.directory.migrations.0003_sealed_contacts")
-    migration.seal(apps, None)
-    again = User.objects.get(pk=dora.pk)
-    assert (again.contact_mail, again.directory_phone) == (MAIL, NUMBER)
-    assert (again.contact_mail_in_clear, again.directory_phone_in_clear) == (MAIL, NUMBER)
 
 
 def test_sqlite_overwrites_what_was_replaced(db: None) -> None:
@@ -140,14 +115,6 @@ def test_sqlite_overwrites_what_was_replaced(db: None) -> None:
     with connection.cursor() as cursor:
         cursor.execute("PRAGMA secure_delete")
         assert cursor.fetchone() == (2,)
-
-
-def test_an_older_contact_in_clear_never_replaces_a_newer_one(world: World, dora: User) -> None:
-    User.objects.filter(pk=dora.pk).update(contact_mail_in_clear="old@elsewhere.example")
-    dora.refresh_from_db()
-    edit_person(dora, {"contact_mail": "new@elsewhere.example"}, by=world.root, now=world.now)
-    seal_what_lies_in_clear()
-    assert User.objects.get(pk=dora.pk).contact_mail == "new@elsewhere.example"
 
 
 def test_a_file_of_people_is_sealed_while_it_waits_and_goes_after_an_hour(client: Client, world: World) -> None:

@@ -14,7 +14,7 @@ from watchword.cli.verify import verify
 from watchword.core.usernames import DELIMITER
 from watchword.directory.actions import BadPerson, add_alias, edit_person, remove_alias
 from watchword.directory.models import SendAs
-from watchword.directory.permissions import NotAllowed
+from watchword.directory.permissions import PermissionDenied
 from watchword.directory.roles import Role
 from watchword.directory.send_as import MOST_SENDERS, give_send_as, given_to, senders_of, take_send_as, valid_around
 from watchword.signin import actions
@@ -154,9 +154,9 @@ def test_an_address_is_given_to_so_many_and_no_more(world: World) -> None:
 def test_nobody_gives_the_address_of_somebody_above_them(world: World) -> None:
     uma = make_person(world.organisation, "uma", roles=(Role.USER_ADMINISTRATOR,))
     give_send_as(world.alice, SALES, until=None, by=uma, now=world.now)
-    with pytest.raises(NotAllowed):
+    with pytest.raises(PermissionDenied):
         give_send_as(world.alice, "root@harbour.example", until=None, by=uma, now=world.now)
-    with pytest.raises(NotAllowed):
+    with pytest.raises(PermissionDenied):
         give_send_as(world.root, SALES, until=None, by=uma, now=world.now)
 
 
@@ -164,9 +164,9 @@ def test_nobody_gives_the_address_of_somebody_above_them(world: World) -> None:
 def test_other_roles_give_and_take_nothing(world: World, role: Role) -> None:
     by = make_person(world.organisation, "somebody", roles=(role,))
     given = give_send_as(world.alice, SALES, until=None, by=world.root, now=world.now)
-    with pytest.raises(NotAllowed):
+    with pytest.raises(PermissionDenied):
         give_send_as(world.bob, SALES, until=None, by=by, now=world.now)
-    with pytest.raises(NotAllowed):
+    with pytest.raises(PermissionDenied):
         take_send_as(world.alice, given.pk, by=by, now=world.now)
 
 

@@ -17,7 +17,7 @@ from tests.world import World
 from watchword.core.policy import Door
 from watchword.signin import non_interactive
 from watchword.signin.models import CodeChallenge, Session
-from watchword.signin.non_interactive import Question, Secret, TryLater
+from watchword.signin.non_interactive import AuthRequest, Secret, Unavailable
 
 TABLES = ("signin_session", "audit_event", "signin_knownbrowser")
 SECRET = "row of alice with a secret"
@@ -80,16 +80,18 @@ def test_flt_05_a_database_that_does_not_answer_is_said_in_plain_words(
             assert "try again" in text(answer.content).lower()
             assert SECRET not in answer.content.decode()
             assert answer["Content-Security-Policy"]
-        question = Question(
+        question = AuthRequest(
             Door.MAIL, "alice@harbour.example", Secret(world.alices_app_password), "imap", "198.51.100.7"
         )
-        with pytest.raises(TryLater):
+        with pytest.raises(Unavailable):
             non_interactive.check_many([question], now=world.now)
-        with pytest.raises(TryLater):
+        with pytest.raises(Unavailable):
             non_interactive.check_account_password(question, now=world.now)
 
 
 def test_an_app_password_whose_row_cannot_be_logged_is_not_let_in(world: World) -> None:
-    question = Question(Door.MAIL, "alice@harbour.example", Secret(world.alices_app_password), "imap", "198.51.100.7")
-    with refusing("audit_event"), pytest.raises(TryLater):
+    question = AuthRequest(
+        Door.MAIL, "alice@harbour.example", Secret(world.alices_app_password), "imap", "198.51.100.7"
+    )
+    with refusing("audit_event"), pytest.raises(Unavailable):
         non_interactive.check_many([question], now=world.now)

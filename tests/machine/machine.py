@@ -21,16 +21,16 @@ from watchword.audit.models import Event
 from watchword.cli.verify import verify
 from watchword.core.decision import SetUpFirst
 from watchword.core.factors import Rejected
-from watchword.core.policy import Door, FactorKind, MfaState, Way
+from watchword.core.policy import Channel, Door, FactorKind, MfaState
 from watchword.directory.administrators import LastGlobalAdministrator
 from watchword.directory.models import Organisation, User
 from watchword.factors import vault
 from watchword.signin import actions, enrolment, flow, non_interactive, sessions
 from watchword.signin.facts import read_evidence
-from watchword.signin.flow import ComeIn, Outcome
 from watchword.signin.models import FailureCount, Session, SignInAttempt
-from watchword.signin.non_interactive import Question, Secret
+from watchword.signin.non_interactive import AuthRequest, Secret
 from watchword.signin.otp.challenges import CodeSent
+from watchword.signin.results import Outcome, SignedIn
 
 PEOPLE = ("alice", "bob")
 BROWSERS = (0, 1)
@@ -107,7 +107,7 @@ class Machine(RuleBasedStateMachine):
 
     def arrived(self, person: str, which: int, outcome: Outcome | None) -> None:
         """Look at somebody who came in: the proof must be what the policy of this very moment asks for."""
-        if not isinstance(outcome, ComeIn):
+        if not isinstance(outcome, SignedIn):
             return
         self.browsers[person, which] = Browser(session=outcome.token)
         self.truth.arrivals += 1
@@ -145,7 +145,7 @@ class Machine(RuleBasedStateMachine):
         }
         outcome = flow.answer(attempt, FactorKind.PASSWORD, words[typed], now=self.now)
         if typed != "right":
-            assert not isinstance(outcome, ComeIn), "a wrong password opened the door"
+            assert not isinstance(outcome, SignedIn), "a wrong password opened the door"
         self.arrived(person, which, outcome)
 
     @rule(person=people, which=browsers)
@@ -153,7 +153,7 @@ class Machine(RuleBasedStateMachine):
         attempt = self.attempt(person, which)
         choices = flow.methods(attempt, now=self.now) if attempt is not None else []
         if attempt is not None and choices:
-            sent = flow.send_code(attempt, choices[0].credential_id, Way.TEXT, now=self.now)
+            sent = flow.send_code(attempt, choices[0].credential_id, Channel.TEXT, now=self.now)
             if isinstance(sent, CodeSent):
                 self.truth.codes.append(self.telephone.code)
 
@@ -199,8 +199,8 @@ class Machine(RuleBasedStateMachine):
         decision = flow.stage(attempt, now=self.now)
         if not isinstance(decision, SetUpFirst) or decision.kind is not FactorKind.PHONE:
             return
-        wish = {"slot": "mobile", "number": "015112345678", "country": country, "way": "text", "extension": ""}
-        started = enrolment.start(attempt, FactorKind.PHONE, wish, origin=ORIGIN, now=self.now)
+        options = {"slot": "mobile", "number": "015112345678", "country": country, "channel": "text", "extension": ""}
+        started = enrolment.start(attempt, FactorKind.PHONE, options, origin=ORIGIN, now=self.now)
         if not isinstance(started, CodeSent):
             return
         self.truth.codes.append(self.telephone.code)
@@ -210,7 +210,7 @@ class Machine(RuleBasedStateMachine):
             assert right, "a wrong code registered a phone"
             if done.first_app_password is not None:
                 self.truth.app_passwords.append(AppPassword(person, done.first_app_password.secret))
-            self.arrived(person, which, done.come_in)
+            self.arrived(person, which, done.complete)
 
     @rule(person=people, which=browsers)
     def sign_out(self, person: str, which: int) -> None:
@@ -265,7 +265,7 @@ class Machine(RuleBasedStateMachine):
         """Log in at the mail door and compare with what is known."""
         user = self.user(person)
         before = attempts()
-        question = Question(Door.MAIL, user.sign_in_name, Secret(row.secret), "imap", "198.51.100.7")
+        question = AuthRequest(Door.MAIL, user.sign_in_name, Secret(row.secret), "imap", "198.51.100.7")
         allowed = non_interactive.check_many([question], now=self.now)[0].allowed
         assert attempts() == before + 1, "each attempt is an event, or counted under one"
         should = (
@@ -281,7 +281,7 @@ class Machine(RuleBasedStateMachine):
     def mail_with_account_password(self, person: str, right: bool) -> None:
         user = self.user(person)
         secret = self.world.passwords[person] if right else "not this one"
-        question = Question(Door.MAIL, user.sign_in_name, Secret(secret), "imap", "198.51.100.7")
+        question = AuthRequest(Door.MAIL, user.sign_in_name, Secret(secret), "imap", "198.51.100.7")
         allowed = non_interactive.check_account_password(question, now=self.now).allowed
         if user.state is MfaState.ENFORCED or user.blocked_at is not None or not right:
             assert not allowed

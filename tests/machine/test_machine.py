@@ -92,9 +92,9 @@ def leave_app_passwords_alive(patch: pytest.MonkeyPatch) -> None:
 def let_app_passwords_open_the_browser(patch: pytest.MonkeyPatch) -> None:
     verify = PasswordFactor.verify
 
-    def lax(self: PasswordFactor, held: Any, kept: Any, answer: str, **named: Any) -> Any:
+    def lax(self: PasswordFactor, held: Any, stored: Any, answer: str, **named: Any) -> Any:
         letters = answer.replace(" ", "")
-        return Accepted() if len(letters) == 24 and letters.isalpha() else verify(self, held, kept, answer, **named)
+        return Accepted() if len(letters) == 24 and letters.isalpha() else verify(self, held, stored, answer, **named)
 
     patch.setattr(PasswordFactor, "verify", lax)
 

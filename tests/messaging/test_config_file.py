@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from watchword.config.phones_file import kinds
-from watchword.core.policy import Way
+from watchword.core.policy import Channel
 from watchword.messaging.config_file import Phones, read_phones
-from watchword.messaging.gateways.sim_swap import SimWishes
+from watchword.messaging.gateways.sim_swap import SimSwapConfig
 from watchword.messaging.worker.route_selection import Route
 
 SECRET = "hunter2-hunter2"
@@ -23,7 +23,7 @@ SEALED = "sealed:" + base64.urlsafe_b64encode(b"x").decode()
 GOOD = f"""
 currency = "EUR"
 
-[[channel]]
+[[gateway]]
 name = "carrier-one"
 kind = "smpp"
 weight = 3
@@ -34,7 +34,7 @@ host = "smsc.example"
 system_id = "watchword"
 password = "{SEALED}"
 
-[[channel]]
+[[gateway]]
 name = "pbx"
 kind = "sip"
 host = "192.0.2.1"
@@ -48,17 +48,17 @@ def open_secret(text: str) -> str:
 
 
 def read(text: str) -> Phones:
-    return read_phones(text, kinds(), open_secret, SimWishes)
+    return read_phones(text, kinds(), open_secret, SimSwapConfig)
 
 
 def problems(text: str) -> str:
     read_one = read(text)
-    assert read_one.carriers == ()
+    assert read_one.gateways == ()
     assert read_one.problems != ()
     return "\n".join(read_one.problems)
 
 
-def channel(**more: str) -> str:
+def gateway(**more: str) -> str:
     """One channel that is right but for what is given, as TOML values."""
     values = {
         "name": '"one"',
@@ -67,21 +67,21 @@ def channel(**more: str) -> str:
         "system_id": '"me"',
         "password": f'"{SEALED}"',
     } | more
-    return "[[channel]]\n" + "".join(f"{name} = {value}\n" for name, value in values.items() if value)
+    return "[[gateway]]\n" + "".join(f"{name} = {value}\n" for name, value in values.items() if value)
 
 
-def test_a_file_says_which_carriers_there_are_what_they_carry_and_cost() -> None:
+def test_a_file_says_which_gateways_there_are_what_they_carry_and_cost() -> None:
     phones = read(GOOD)
     assert phones.problems == ()
     assert phones.currency == "EUR"
-    assert phones.ways == frozenset(Way)
+    assert phones.channels == frozenset(Channel)
     one = phones.find("carrier-one")
     assert one is not None
     assert one.route == Route(
-        "carrier-one", frozenset({Way.TEXT}), 3, ("+49", "+43"), 5000, {"DE": 70_000, "AT": 80_000, "*": 120_000}
+        "carrier-one", frozenset({Channel.TEXT}), 3, ("+49", "+43"), 5000, {"DE": 70_000, "AT": 80_000, "*": 120_000}
     )
     assert (one.route.price_micros("AT"), one.route.price_micros("FR")) == (80_000, 120_000)
-    assert one.wishes.password == SECRET[:8]
+    assert one.config.password == SECRET[:8]
     assert phones.find("nobody") is None
 
 
@@ -92,54 +92,54 @@ def test_a_secret_is_in_no_repr() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "names no [[channel]]"),
+        ("", "names no [[gateway]]"),
         ("currency = ", "is not TOML"),
         ("[" * 5000, "is not TOML"),
         ("currency = " + "1" * 5000, "is not TOML that can be read: ValueError"),
         ('currency = "euro"', "currency is not a code such as EUR"),
         ("currency = 1", "currency is not a code such as EUR"),
         ("colour = 1", "has 'colour', which means nothing here"),
-        ("channel = 1", "write [[channel]]"),
-        ("channel = [1]", "write [[channel]]"),
-        ("[channel]", "write [[channel]]"),
-        (channel(name=""), "channel 1: name is missing"),
-        (channel(name='"no spaces"'), "channel 'no spaces': name is missing, or is not of letters"),
-        (channel(name='"' + "x" * 33 + '"'), "channel 1: name is missing, or is not of letters"),
-        (channel(name='"---"'), "name is missing, or is not of letters"),
-        (channel(name="7"), "channel 1: name is missing"),
-        (channel(kind=""), "channel 'one': kind is missing; expected: one of"),
-        (channel(kind='"pigeon"'), "kind is 'pigeon'; expected: one of"),
-        (channel(kind="{ a = 1 }"), "kind is a dict; expected"),
-        (channel() + channel(), "has two channels named 'one'"),
-        (channel(weight="0"), "weight is 0; expected: a whole number from 1 to 1000000"),
-        (channel(weight="true"), "weight is True"),
-        (channel(weight='"much"'), "weight is 'much'"),
-        (channel(each_day="-1"), "each_day is -1"),
-        (channel(prefixes='"+49"'), "prefixes is not a list of beginnings"),
-        (channel(prefixes='["0049"]'), "prefixes is not a list of beginnings"),
-        (channel(prefixes='["+"]'), "prefixes is not a list of beginnings"),
-        (channel(prefixes='["+٤٩"]'), "prefixes is not a list of beginnings"),
-        (channel(prices="1"), "prices is not a table"),
-        (channel(prices='{ DE = "cheap" }'), "the price of 'DE' is not an amount"),
-        (channel(prices='{ DE = "-1" }'), "the price of 'DE' is not an amount"),
-        (channel(prices='{ DE = "NaN" }'), "the price of 'DE' is not an amount"),
-        (channel(prices='{ DE = "1e999999" }'), "the price of 'DE' is not an amount"),
-        (channel(prices='{ DE = "Infinity" }'), "the price of 'DE' is not an amount"),
-        (channel(prices="{ DE = true }"), "the price of 'DE' is not an amount"),
-        (channel(prices='{ Germany = "1" }'), "the price of 'Germany' is not an amount"),
-        (channel(host=""), "host is missing"),
-        (channel(host="1"), "host is not text in quotes"),
-        (channel(port='"x"'), "port is not a whole number"),
-        (channel(port="70000"), "port is not from 1 to 65535"),
-        (channel(port="true"), "port is true or false; expected: int"),
-        (channel(tls='"yes"'), "tls is not true or false"),
-        (channel(alphabet='"morse"'), "alphabet is 'morse'; expected: one of gsm, latin1"),
-        (channel(colour='"red"'), "'colour' means nothing here; expected:"),
-        (channel(password='"in clear"'), "password is a secret in clear"),
-        (channel(password="7"), "password is not text in quotes"),
-        (channel(system_id='"much-too-long-a-name"'), "system_id has more than 15 characters"),
-        (channel() + "[sim_check]\n", "[sim_check]: url is missing"),
-        (channel() + 'sim_check = "x"\n', "means nothing here"),
+        ("gateway = 1", "write [[gateway]]"),
+        ("gateway = [1]", "write [[gateway]]"),
+        ("[gateway]", "write [[gateway]]"),
+        (gateway(name=""), "gateway 1: name is missing"),
+        (gateway(name='"no spaces"'), "gateway 'no spaces': name is missing, or is not of letters"),
+        (gateway(name='"' + "x" * 33 + '"'), "gateway 1: name is missing, or is not of letters"),
+        (gateway(name='"---"'), "name is missing, or is not of letters"),
+        (gateway(name="7"), "gateway 1: name is missing"),
+        (gateway(kind=""), "gateway 'one': kind is missing; expected: one of"),
+        (gateway(kind='"pigeon"'), "kind is 'pigeon'; expected: one of"),
+        (gateway(kind="{ a = 1 }"), "kind is a dict; expected"),
+        (gateway() + gateway(), "has two gateways named 'one'"),
+        (gateway(weight="0"), "weight is 0; expected: a whole number from 1 to 1000000"),
+        (gateway(weight="true"), "weight is True"),
+        (gateway(weight='"much"'), "weight is 'much'"),
+        (gateway(each_day="-1"), "each_day is -1"),
+        (gateway(prefixes='"+49"'), "prefixes is not a list of beginnings"),
+        (gateway(prefixes='["0049"]'), "prefixes is not a list of beginnings"),
+        (gateway(prefixes='["+"]'), "prefixes is not a list of beginnings"),
+        (gateway(prefixes='["+٤٩"]'), "prefixes is not a list of beginnings"),
+        (gateway(prices="1"), "prices is not a table"),
+        (gateway(prices='{ DE = "cheap" }'), "the price of 'DE' is not an amount"),
+        (gateway(prices='{ DE = "-1" }'), "the price of 'DE' is not an amount"),
+        (gateway(prices='{ DE = "NaN" }'), "the price of 'DE' is not an amount"),
+        (gateway(prices='{ DE = "1e999999" }'), "the price of 'DE' is not an amount"),
+        (gateway(prices='{ DE = "Infinity" }'), "the price of 'DE' is not an amount"),
+        (gateway(prices="{ DE = true }"), "the price of 'DE' is not an amount"),
+        (gateway(prices='{ Germany = "1" }'), "the price of 'Germany' is not an amount"),
+        (gateway(host=""), "host is missing"),
+        (gateway(host="1"), "host is not text in quotes"),
+        (gateway(port='"x"'), "port is not a whole number"),
+        (gateway(port="70000"), "port is not from 1 to 65535"),
+        (gateway(port="true"), "port is true or false; expected: int"),
+        (gateway(tls='"yes"'), "tls is not true or false"),
+        (gateway(alphabet='"morse"'), "alphabet is 'morse'; expected: one of gsm, latin1"),
+        (gateway(colour='"red"'), "'colour' means nothing here; expected:"),
+        (gateway(password='"in clear"'), "password is a secret in clear"),
+        (gateway(password="7"), "password is not text in quotes"),
+        (gateway(system_id='"much-too-long-a-name"'), "system_id has more than 15 characters"),
+        (gateway() + "[sim_check]\n", "[sim_check]: url is missing"),
+        (gateway() + 'sim_check = "x"\n', "means nothing here"),
     ],
 )
 def test_every_mistake_is_told_in_plain_words(text: str, said: str) -> None:
@@ -147,13 +147,13 @@ def test_every_mistake_is_told_in_plain_words(text: str, said: str) -> None:
 
 
 def test_all_mistakes_are_told_at_once() -> None:
-    told = problems(channel(weight="0", port="0", prefixes="1") + channel(name='"two"', kind='"pigeon"') + "x = 1\n")
+    told = problems(gateway(weight="0", port="0", prefixes="1") + gateway(name='"two"', kind='"pigeon"') + "x = 1\n")
     for word in ("weight", "prefixes", "kind is 'pigeon'"):
         assert word in told
 
 
 HTTP = """
-[[channel]]
+[[gateway]]
 name = "web"
 kind = "http"
 url = "https://sms.example/send"
@@ -174,7 +174,7 @@ url = "https://sms.example/send"
         ("receipts = 1", "receipts: is not a table"),
         ("receipts = { scheme = 'magic' }", "scheme is 'magic'; expected: one of"),
         ("receipts = { scheme = 'twilio' }", "need a secret"),
-        ("way = 'pigeon'", "way is 'pigeon'; expected: one of text, call"),
+        ("channel = 'pigeon'", "channel is 'pigeon'; expected: one of text, call"),
     ],
 )
 def test_mistakes_deeper_in_a_channel_are_told_as_well(more: str, said: str) -> None:
@@ -183,25 +183,37 @@ def test_mistakes_deeper_in_a_channel_are_told_as_well(more: str, said: str) -> 
 
 @pytest.mark.parametrize("kind", [name for name in kinds() if name not in {"smpp", "sip", "http"}])
 def test_a_preset_says_what_it_needs(kind: str) -> None:
-    assert "missing" in problems(f'[[channel]]\nname = "one"\nkind = "{kind}"\n')
+    assert "missing" in problems(f'[[gateway]]\nname = "one"\nkind = "{kind}"\n')
 
 
 @pytest.mark.parametrize("place", ["password", "weight", "kind", "prefixes", "prices", "alphabet", "port", "tls"])
 def test_a_secret_in_the_wrong_place_of_a_table_is_not_quoted(place: str) -> None:
-    assert SECRET not in problems(channel(**{place: f'{{ inner = "{SECRET}" }}'}))
-    assert SECRET not in problems(channel(name=f'{{ inner = "{SECRET}" }}'))
+    assert SECRET not in problems(gateway(**{place: f'{{ inner = "{SECRET}" }}'}))
+    assert SECRET not in problems(gateway(name=f'{{ inner = "{SECRET}" }}'))
 
 
 def test_a_secret_in_clear_is_refused_and_not_quoted() -> None:
-    assert SECRET not in problems(channel(password=f'"{SECRET}"'))
+    assert SECRET not in problems(gateway(password=f'"{SECRET}"'))
 
 
 # Whatever is in a file, reading it says what is wrong and never fails.
 
 words = st.sampled_from(
     [
-        *("currency", "channel", "sim_check", "name", "kind", "weight", "prefixes", "prices", "each_day", "host"),
-        *("port", "url", "json", "form", "receipts", "headers", "secrets", "password", "timeout_seconds", "way", "DE"),
+        *("currency", "gateway", "sim_check", "name", "kind", "weight", "prefixes", "prices", "each_day", "host"),
+        *(
+            "port",
+            "url",
+            "json",
+            "form",
+            "receipts",
+            "headers",
+            "secrets",
+            "password",
+            "timeout_seconds",
+            "channel",
+            "DE",
+        ),
         *("account", "token", "sender", "base", "user", "query", "key", "secret", "system_id", "tls", "recordings"),
     ]
 )
@@ -244,12 +256,12 @@ def toml(value: Any) -> str:
     ),
     tables,
 )
-def test_no_table_makes_reading_fail(channels: list[dict[str, Any]], top: dict[str, Any]) -> None:
-    lines = [f"{toml(key)} = {toml(value)}" for key, value in top.items() if key != "channel"]
-    for table in channels:
-        lines += ["[[channel]]", *(f"{toml(key)} = {toml(value)}" for key, value in table.items())]
+def test_no_table_makes_reading_fail(gateways: list[dict[str, Any]], top: dict[str, Any]) -> None:
+    lines = [f"{toml(key)} = {toml(value)}" for key, value in top.items() if key != "gateway"]
+    for table in gateways:
+        lines += ["[[gateway]]", *(f"{toml(key)} = {toml(value)}" for key, value in table.items())]
     phones = read("\n".join(lines))
-    assert bool(phones.problems) != bool(phones.carriers)
+    assert bool(phones.problems) != bool(phones.gateways)
 
 
 @given(st.text(max_size=200))
@@ -259,7 +271,7 @@ def test_no_text_makes_reading_fail(text: str) -> None:
 
 @given(
     st.lists(
-        st.sampled_from(["[[channel]]\n", "[", "]", "{", "}", "=", '"', "'''", "\n", "name", "kind", "1", "."]),
+        st.sampled_from(["[[gateway]]\n", "[", "]", "{", "}", "=", '"', "'''", "\n", "name", "kind", "1", "."]),
         max_size=60,
     )
 )
@@ -268,8 +280,8 @@ def test_no_scraps_of_toml_make_reading_fail(scraps: list[str]) -> None:
 
 
 def test_a_folder_of_recordings_is_an_absolute_path() -> None:
-    sip = '[[channel]]\nname = "pbx"\nkind = "sip"\nhost = "192.0.2.1"\nrecordings = '
+    sip = '[[gateway]]\nname = "pbx"\nkind = "sip"\nhost = "192.0.2.1"\nrecordings = '
     one = read(sip + '"/srv/prompts"').find("pbx")
     assert one is not None
-    assert one.wishes.recordings == Path("/srv/prompts")
+    assert one.config.recordings == Path("/srv/prompts")
     assert "recordings is not an absolute path" in problems(sip + '"prompts"')

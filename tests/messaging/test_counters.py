@@ -14,21 +14,21 @@ from tests.world import ALICES_NUMBER, World, make_organisation, make_person
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.core.keyring import KeyRing
-from watchword.core.policy import MfaState, Way
+from watchword.core.policy import Channel, MfaState
 from watchword.directory.models import User
-from watchword.messaging.config_file import Phones, Planned
+from watchword.messaging.config_file import ConfiguredGateway, Phones
 from watchword.messaging.gateway import Result
 from watchword.messaging.limits import daily_totals, pumping
 from watchword.messaging.limits.counters import (
     REFUSALS_EACH_HOUR,
-    Free,
-    NotBefore,
+    Permitted,
     Rule,
+    SendThrottled,
     budget_of,
     may_send,
     telephone_of,
 )
-from watchword.messaging.models import Closure, Delivery, Refusal, Tally
+from watchword.messaging.models import CountryBlock, DailyTotal, Delivery, Refusal
 from watchword.messaging.send import note_result
 from watchword.messaging.worker.route_selection import Route
 
@@ -39,17 +39,17 @@ def number(which: int) -> str:
 
 
 def ask(
-    user: User, to: str, now: datetime, *, is_new: bool = True, way: Way = Way.TEXT, extension: str = ""
-) -> Free | NotBefore:
+    user: User, to: str, now: datetime, *, is_new: bool = True, channel: Channel = Channel.TEXT, extension: str = ""
+) -> Permitted | SendThrottled:
     """Ask the guard and, if it lets one out, write it down as the sign-in does."""
     with transaction.atomic():
         telephone = telephone_of(to, extension)
-        verdict = may_send(user, telephone, way, sends_in_attempt=0, is_new=is_new, now=now)
-        if isinstance(verdict, Free):
+        verdict = may_send(user, telephone, channel, sends_in_attempt=0, is_new=is_new, now=now)
+        if isinstance(verdict, Permitted):
             Delivery.objects.create(
                 organisation=user.organisation,
                 user=user,
-                way=way,
+                channel=channel,
                 purpose="register" if is_new else "sign_in",
                 **telephone.row(),
                 result=Result.SENT,
@@ -59,12 +59,12 @@ def ask(
         return verdict
 
 
-def rule_of(verdict: Free | NotBefore) -> Rule | None:
-    return verdict.rule if isinstance(verdict, NotBefore) else None
+def rule_of(verdict: Permitted | SendThrottled) -> Rule | None:
+    return verdict.rule if isinstance(verdict, SendThrottled) else None
 
 
-def wish(world: World, **wishes: object) -> None:
-    world.organisation.phone_budget = wishes
+def options(world: World, **config: object) -> None:
+    world.organisation.phone_budget = config
     world.organisation.save()
     for user in world.people.values():
         user.organisation = world.organisation
@@ -75,66 +75,66 @@ def many(world: World, people: int) -> list[User]:
 
 
 def test_every_refusal_is_written_with_its_rule_and_numbers(world: World) -> None:
-    wish(world, new_sends_each_day=1)
-    assert ask(world.bob, number(1), world.now) == Free()
+    options(world, new_sends_each_day=1)
+    assert ask(world.bob, number(1), world.now) == Permitted()
     assert rule_of(ask(world.carol, number(2), world.now)) is Rule.NEW_DAY
     row = Refusal.objects.get()
     assert (row.rule, row.country, row.ends, row.user) == ("new_sends_each_day", "DE", "00", world.carol)
     assert row.details == {"limit": "1", "count": "1"}
-    assert Tally.objects.get().refused == 1
+    assert DailyTotal.objects.get().refused == 1
 
 
 def test_somebody_who_goes_on_asking_does_not_fill_the_database(world: World) -> None:
     for second in range(REFUSALS_EACH_HOUR + 20):
         ask(world.bob, "+33612345678", world.now + timedelta(seconds=second))
     assert Refusal.objects.count() == REFUSALS_EACH_HOUR
-    assert Tally.objects.get().refused == REFUSALS_EACH_HOUR + 20
+    assert DailyTotal.objects.get().refused == REFUSALS_EACH_HOUR + 20
 
 
-def test_tallies_agree_with_deliveries_whatever_happens(world: World) -> None:
-    wish(world, new_sends_each_day=8, cost_each_day=100)
+def test_daily_totals_agree_with_deliveries_whatever_happens(world: World) -> None:
+    options(world, new_sends_each_day=8, cost_each_day=100)
     people, now = many(world, 4), world.now
     for step in range(60):
         at = now + timedelta(minutes=37 * step)
         user = people[step % 4]
-        ask(user, number(step % 7), at, is_new=step % 3 > 0, way=Way.CALL if step % 5 == 0 else Way.TEXT)
+        ask(user, number(step % 7), at, is_new=step % 3 > 0, channel=Channel.CALL if step % 5 == 0 else Channel.TEXT)
         newest = Delivery.objects.order_by("-created_at").first()
         if newest is not None and step % 2:
-            note_result(newest.pk, Result.DELIVERED, now=at + timedelta(hours=9), channel="c", cost_micros=5)
+            note_result(newest.pk, Result.DELIVERED, now=at + timedelta(hours=9), gateway="c", cost_micros=5)
             daily_totals.note_entered(newest.pk, now=at + timedelta(hours=9))
             daily_totals.note_entered(newest.pk, now=at + timedelta(hours=9))
-    for row in Tally.objects.all():
+    for row in DailyTotal.objects.all():
         same = [
             delivery
-            for delivery in Delivery.objects.filter(country=row.country, way=row.way)
+            for delivery in Delivery.objects.filter(country=row.country, channel=row.channel)
             if delivery.created_at.date() == row.day and (delivery.purpose == "register") == row.is_new
         ]
         assert row.asked == len(same)
         assert row.entered == sum(delivery.entered_at is not None for delivery in same)
         assert row.cost_micros == sum(delivery.cost_micros for delivery in same)
-    assert Tally.objects.aggregate(all=Sum("asked"))["all"] == Delivery.objects.count() > 10
+    assert DailyTotal.objects.aggregate(all=Sum("asked"))["all"] == Delivery.objects.count() > 10
 
 
-def test_what_is_counted_needs_no_tally_that_was_there_before(world: World) -> None:
+def test_what_is_counted_needs_no_daily_total_that_was_there_before(world: World) -> None:
     now = world.now
     delivery = Delivery.objects.create(
         organisation=world.organisation,
         user=world.alice,
-        way=Way.TEXT,
+        channel=Channel.TEXT,
         purpose="test",
         **telephone_of(ALICES_NUMBER).row(),
         created_at=now,
         changed_at=now,
     )
-    note_result(delivery.pk, Result.SENT, now=now, channel="one", cost_micros=70_000)
-    row = Tally.objects.get()
+    note_result(delivery.pk, Result.SENT, now=now, gateway="one", cost_micros=70_000)
+    row = DailyTotal.objects.get()
     assert (row.sent, row.cost_micros, row.is_new) == (1, 70_000, False)
 
 
 def test_fld_03_a_number_is_counted_over_organisations_and_spellings(world: World) -> None:
     """Two organisations, and a number with and without Argentina's 9, are one telephone."""
     there = make_organisation("Elsewhere", "elsewhere.example", region="AR")
-    wish(world)
+    options(world)
     for organisation in (world.organisation, there):
         organisation.phone_countries = ["AR", "DE"]
         organisation.save()
@@ -142,14 +142,14 @@ def test_fld_03_a_number_is_counted_over_organisations_and_spellings(world: Worl
     for which in range(12):
         user = make_person(world.organisation if which % 2 else there, f"stranger{which}")
         spelled = "+5491123456789" if which % 3 else "+541123456789"
-        sent += ask(user, spelled, world.now + timedelta(minutes=which)) == Free()
+        sent += ask(user, spelled, world.now + timedelta(minutes=which)) == Permitted()
     assert sent == 5
 
 
 def test_a_new_key_forgets_nothing(world: World, settings: Any) -> None:
     now = world.now
     for minute in range(5):
-        assert ask(make_person(world.organisation, f"p{minute}"), ALICES_NUMBER, now) == Free()
+        assert ask(make_person(world.organisation, f"p{minute}"), ALICES_NUMBER, now) == Permitted()
     ring: KeyRing = settings.WATCHWORD_KEY_RING
     settings.WATCHWORD_KEY_RING = ring.rotated()
     assert telephone_of(ALICES_NUMBER).number_keys[0] != telephone_of(ALICES_NUMBER).number_keys[1]
@@ -170,7 +170,7 @@ def test_people_are_counted_only_when_it_turns_on_them(world: World, django_asse
     """A send costs a few indexed questions, in an organisation of any size."""
     make_person(world.organisation, "warm")
     with CaptureQueriesContext(connection) as asked, django_assert_max_num_queries(20):
-        assert ask(world.bob, number(1), world.now) == Free()
+        assert ask(world.bob, number(1), world.now) == Permitted()
     assert not any("COUNT" in query["sql"] and "directory_user" in query["sql"] for query in asked)
 
 
@@ -178,10 +178,10 @@ def test_people_are_counted_only_when_it_turns_on_them(world: World, django_asse
 def test_a_budget_grows_with_people_to_the_last_message(world: World, already: int, is_new: bool) -> None:
     people = many(world, 3)
     assert budget_of(world.organisation).organisation_sends_each_day == 200 + 6 * 7
-    daily_totals.add(world.organisation.pk, world.now, "DE", Way.TEXT, is_new=is_new, asked=already - 1)
-    assert ask(people[0], number(1), world.now, is_new=is_new) == Free()
+    daily_totals.add(world.organisation.pk, world.now, "DE", Channel.TEXT, is_new=is_new, asked=already - 1)
+    assert ask(people[0], number(1), world.now, is_new=is_new) == Permitted()
     verdict = ask(people[1], number(2), world.now, is_new=is_new)
-    assert isinstance(verdict, NotBefore)
+    assert isinstance(verdict, SendThrottled)
     assert verdict.rule is (Rule.NEW_COUNTRY_DAY if is_new else Rule.ORGANISATION_DAY)
     assert verdict.details["limit"] == verdict.details["count"] == str(already)
     User.objects.filter(pk=people[2].pk).update(deleted_at=world.now)
@@ -189,20 +189,20 @@ def test_a_budget_grows_with_people_to_the_last_message(world: World, already: i
 
 
 def priced(settings: Any, price: int) -> None:
-    route = Route("one", frozenset({Way.TEXT}), prices_micros={"DE": price})
-    settings.WATCHWORD_PHONES = Phones((Planned(route, "smpp", None),), "EUR")
+    route = Route("one", frozenset({Channel.TEXT}), prices_micros={"DE": price})
+    settings.WATCHWORD_PHONES = Phones((ConfiguredGateway(route, "smpp", None),), "EUR")
 
 
 def test_messages_on_their_way_are_paid_for_before_they_leave(world: World, settings: Any) -> None:
     """A carrier that is slow is no way around the ceiling: what waits has its price already."""
     priced(settings, 400_000)
-    wish(world, cost_each_day=1)
+    options(world, cost_each_day=1)
     people = many(world, 3)
     for user in people[:2]:
-        assert ask(user, number(people.index(user)), world.now, is_new=False) == Free()
+        assert ask(user, number(people.index(user)), world.now, is_new=False) == Permitted()
     Delivery.objects.update(result=Result.WAITING)
     verdict = ask(people[2], number(9), world.now, is_new=False)
-    assert isinstance(verdict, NotBefore)
+    assert isinstance(verdict, SendThrottled)
     assert verdict.rule is Rule.COST_DAY
     assert verdict.details == {"limit": "1.00", "count": "0.80", "price": "0.40"}
 
@@ -213,24 +213,24 @@ def test_with_prices_a_day_has_a_ceiling_that_nobody_chose(
 ) -> None:
     """Fifty messages and three for each person, at the price at home; registrations have half of it."""
     priced(settings, 400_000)
-    wish(world)
+    options(world)
     people = many(world, 3)
     assert budget_of(world.organisation).cost_micros_each_day == 400_000 * (50 + 3 * 7)
     daily_totals.add(
-        world.organisation.pk, world.now, "DE", Way.TEXT, is_new=False, cost_micros=400_000 * (messages - 1)
+        world.organisation.pk, world.now, "DE", Channel.TEXT, is_new=False, cost_micros=400_000 * (messages - 1)
     )
-    assert ask(people[0], number(1), world.now, is_new=is_new) == Free()
-    daily_totals.add(world.organisation.pk, world.now, "DE", Way.TEXT, is_new=False, cost_micros=400_000)
+    assert ask(people[0], number(1), world.now, is_new=is_new) == Permitted()
+    daily_totals.add(world.organisation.pk, world.now, "DE", Channel.TEXT, is_new=False, cost_micros=400_000)
     assert rule_of(ask(people[1], number(2), world.now, is_new=is_new)) is Rule.COST_DAY
-    wish(world, cost_each_day=1_000)
-    assert ask(people[2], number(3), world.now, is_new=is_new) == Free()
+    options(world, cost_each_day=1_000)
+    assert ask(people[2], number(3), world.now, is_new=is_new) == Permitted()
 
 
-def test_an_administrator_at_a_proven_number_passes_an_empty_purse(world: World, settings: Any) -> None:
+def test_an_administrator_at_a_proven_number_passes_an_empty_quota(world: World, settings: Any) -> None:
     priced(settings, 400_000)
-    wish(world, cost_each_day=0.01, organisation_sends_each_day=0)
+    options(world, cost_each_day=0.01, organisation_sends_each_day=0)
     assert rule_of(ask(world.alice, number(1), world.now, is_new=False)) is Rule.ORGANISATION_DAY
-    assert ask(world.root, number(2), world.now, is_new=False) == Free()
+    assert ask(world.root, number(2), world.now, is_new=False) == Permitted()
     assert rule_of(ask(world.root, number(3), world.now, is_new=True)) is not None
 
 
@@ -245,7 +245,7 @@ def pump(world: World, codes: int, typed: int, at: datetime, *, result: Result =
         Delivery.objects.create(
             organisation=world.organisation,
             user=people[which % len(people)],
-            way=Way.TEXT,
+            channel=Channel.TEXT,
             purpose="register",
             **telephone.row(),
             result=result,
@@ -253,27 +253,27 @@ def pump(world: World, codes: int, typed: int, at: datetime, *, result: Result =
             changed_at=at,
             entered_at=at if which < typed else None,
         )
-    daily_totals.add(world.organisation.pk, at, "DE", Way.TEXT, is_new=True, asked=codes)
+    daily_totals.add(world.organisation.pk, at, "DE", Channel.TEXT, is_new=True, asked=codes)
 
 
 @pytest.fixture
 def newcomer(world: World) -> User:
-    wish(world, new_sends_each_day=5000, new_sends_each_country_and_day=5000, organisation_sends_each_day=20_000)
+    options(world, new_sends_each_day=5000, new_sends_each_country_and_day=5000, organisation_sends_each_day=20_000)
     return make_person(world.organisation, "newcomer")
 
 
 def test_a_country_is_closed_for_new_numbers_and_the_administrators_hear_of_it(world: World, newcomer: User) -> None:
     pump(world, 20, 4, world.now - timedelta(minutes=30))
     verdict = ask(newcomer, number(1), world.now)
-    assert verdict == NotBefore(world.now + timedelta(hours=1), Rule.COUNTRY_CLOSED)
-    closure = Closure.objects.get()
-    assert (closure.country, closure.sent, closure.entered) == ("DE", 20, 4)
+    assert verdict == SendThrottled(world.now + timedelta(hours=1), Rule.COUNTRY_CLOSED)
+    country_block = CountryBlock.objects.get()
+    assert (country_block.country, country_block.sent, country_block.entered) == ("DE", 20, 4)
     assert Event.objects.filter(kind=EventKind.COUNTRY_CLOSED).count() == 1
-    assert ask(newcomer, number(1), world.now, is_new=False) == Free(), "proven numbers go on"
+    assert ask(newcomer, number(1), world.now, is_new=False) == Permitted(), "proven numbers go on"
     assert rule_of(ask(newcomer, number(1), world.now + timedelta(minutes=59))) is Rule.COUNTRY_CLOSED
-    assert Closure.objects.count() == 1
+    assert CountryBlock.objects.count() == 1
     after = world.now + timedelta(hours=1, minutes=1)
-    assert ask(newcomer, number(1), after) == Free(), "what closed it is not held against it twice"
+    assert ask(newcomer, number(1), after) == Permitted(), "what closed it is not held against it twice"
     pump(world, 20, 4, after + timedelta(minutes=1))
     assert rule_of(ask(newcomer, number(2), after + timedelta(minutes=30))) is Rule.COUNTRY_CLOSED
 
@@ -286,13 +286,13 @@ def test_few_codes_codes_that_are_typed_and_codes_that_still_live_close_nothing(
     world: World, newcomer: User, codes: int, typed: int, ago: timedelta
 ) -> None:
     pump(world, codes, typed, world.now - ago)
-    assert ask(newcomer, number(1), world.now) == Free()
+    assert ask(newcomer, number(1), world.now) == Permitted()
 
 
 @pytest.mark.parametrize("result", [Result.WAITING, Result.FAILED, Result.EXPIRED])
-def test_a_carrier_that_is_down_is_no_attack(world: World, newcomer: User, result: Result) -> None:
+def test_a_gateway_that_is_down_is_no_attack(world: World, newcomer: User, result: Result) -> None:
     pump(world, 60, 0, world.now - timedelta(minutes=30), result=result)
-    assert ask(newcomer, number(1), world.now) == Free()
+    assert ask(newcomer, number(1), world.now) == Permitted()
 
 
 def test_what_was_typed_in_the_morning_does_not_excuse_the_afternoon(world: World, newcomer: User) -> None:
@@ -304,11 +304,11 @@ def test_what_was_typed_in_the_morning_does_not_excuse_the_afternoon(world: Worl
 def test_after_an_administrator_reopened_a_country_only_what_follows_counts(world: World, newcomer: User) -> None:
     pump(world, 40, 0, world.now - timedelta(hours=1))
     assert rule_of(ask(newcomer, number(1), world.now)) is Rule.COUNTRY_CLOSED
-    Closure.objects.update(reopened_at=world.now, reopened_by=world.root)
-    assert ask(newcomer, number(1), world.now + timedelta(minutes=1)) == Free()
+    CountryBlock.objects.update(reopened_at=world.now, reopened_by=world.root)
+    assert ask(newcomer, number(1), world.now + timedelta(minutes=1)) == Permitted()
     pump(world, 40, 0, world.now + timedelta(minutes=2))
     assert rule_of(ask(newcomer, number(2), world.now + timedelta(minutes=30))) is Rule.COUNTRY_CLOSED
-    assert Closure.objects.count() == 2
+    assert CountryBlock.objects.count() == 2
 
 
 def fleet(count: int) -> list[str]:
@@ -319,15 +319,15 @@ def fleet(count: int) -> list[str]:
 def test_neighbours_are_refused_after_ten_that_nobody_typed_in_time(world: World, newcomer: User) -> None:
     people, block = many(world, 12), fleet(12)
     answers = [ask(user, to, world.now) for user, to in zip(people[:10], block, strict=False)]
-    assert answers == [Free()] * 10
+    assert answers == [Permitted()] * 10
     later = world.now + timedelta(minutes=5)
     assert rule_of(ask(people[10], block[10], later)) is Rule.RANGE_HOUR
     Delivery.objects.filter(user=people[0]).update(typed_late_at=later)
     Delivery.objects.filter(user=people[1]).update(result=Result.FAILED)
-    assert ask(people[10], block[10], later) == Free()
-    assert ask(people[11], block[11], later) == Free(), "one that just left is not held against the next"
+    assert ask(people[10], block[10], later) == Permitted()
+    assert ask(people[11], block[11], later) == Permitted(), "one that just left is not held against the next"
     assert rule_of(ask(newcomer, "+4915123450099", later + timedelta(minutes=5))) is Rule.RANGE_HOUR
-    assert ask(newcomer, "+4915123450099", later + timedelta(hours=1, seconds=1)) == Free()
+    assert ask(newcomer, "+4915123450099", later + timedelta(hours=1, seconds=1)) == Permitted()
 
 
 def test_a_company_registers_forty_neighbours_within_twenty_seconds(world: World, newcomer: User) -> None:
@@ -336,7 +336,7 @@ def test_a_company_registers_forty_neighbours_within_twenty_seconds(world: World
         ask(user, to, world.now + timedelta(seconds=which / 2))
         for which, (user, to) in enumerate(zip(people, block, strict=True))
     ]
-    assert answers == [Free()] * 40
+    assert answers == [Permitted()] * 40
 
 
 def test_a_burst_of_neighbours_is_as_large_as_the_organisation(world: World, newcomer: User) -> None:
@@ -348,18 +348,18 @@ def test_a_burst_of_neighbours_is_as_large_as_the_organisation(world: World, new
         for which, to in enumerate(fleet(10 + there_are + 30 + 1))
     ]
     assert [rule_of(answer) for answer in answers[:-1]] == [None] * (len(answers) - 1)
-    assert answers[-1] == NotBefore(world.now + timedelta(minutes=5), Rule.RANGE_HOUR)
+    assert answers[-1] == SendThrottled(world.now + timedelta(minutes=5), Rule.RANGE_HOUR)
 
 
 def test_each_proven_neighbour_leaves_room_for_five_that_nobody_typed(world: World, newcomer: User) -> None:
     people, block = many(world, 18), fleet(18)
     for user, to in zip(people[:17], block, strict=False):
-        assert ask(user, to, world.now) == Free()
+        assert ask(user, to, world.now) == Permitted()
     Delivery.objects.filter(user__in=people[:1]).update(entered_at=world.now, created_at=world.now - timedelta(days=30))
     later = world.now + timedelta(minutes=6)
     assert rule_of(ask(people[17], block[17], later)) is Rule.RANGE_HOUR, "16 untyped beside one that was"
     Delivery.objects.filter(user__in=people[:2]).update(entered_at=world.now)
-    assert ask(people[17], block[17], later) == Free()
+    assert ask(people[17], block[17], later) == Permitted()
 
 
 def test_desks_behind_one_switchboard_are_telephones_of_their_own(world: World) -> None:
@@ -368,7 +368,9 @@ def test_desks_behind_one_switchboard_are_telephones_of_their_own(world: World) 
     for is_new, morning in ((True, world.now), (False, world.now + timedelta(days=5))):
         for which, user in enumerate(people):
             at = morning + timedelta(minutes=which)
-            assert ask(user, "+4930123456", at, is_new=is_new, way=Way.CALL, extension=str(100 + which)) == Free()
+            extension = str(100 + which)
+            verdict = ask(user, "+4930123456", at, is_new=is_new, channel=Channel.CALL, extension=extension)
+            assert verdict == Permitted()
             Delivery.objects.filter(user=user, entered_at=None).update(entered_at=at)
 
 
@@ -376,7 +378,8 @@ def test_extensions_that_nobody_has_are_no_way_round_the_limit_of_a_number(world
     """Ten calls in a day ring in vain at a switchboard where nobody of the organisation has typed a code."""
     people = many(world, 12)
     answers = [
-        ask(user, "+4930123456", world.now, way=Way.CALL, extension=str(which)) for which, user in enumerate(people)
+        ask(user, "+4930123456", world.now, channel=Channel.CALL, extension=str(which))
+        for which, user in enumerate(people)
     ]
     assert [rule_of(answer) for answer in answers] == [None] * 10 + [Rule.SWITCHBOARD] * 2
 
@@ -388,10 +391,10 @@ def test_a_mobile_has_no_extensions(world: World) -> None:
 
 def test_enforced_people_are_many_and_still_a_send_is_quick(world: World) -> None:
     """However much of the day was used, no more people are counted than decide."""
-    daily_totals.add(world.organisation.pk, world.now, "DE", Way.TEXT, is_new=False, asked=206)
+    daily_totals.add(world.organisation.pk, world.now, "DE", Channel.TEXT, is_new=False, asked=206)
     for n in range(30):
         make_person(world.organisation, f"quick{n}", state=MfaState.ENABLED)
     with CaptureQueriesContext(connection) as asked:
-        assert ask(world.bob, number(1), world.now, is_new=False) == Free()
+        assert ask(world.bob, number(1), world.now, is_new=False) == Permitted()
     (counting,) = [query["sql"] for query in asked if "COUNT" in query["sql"] and "directory_user" in query["sql"]]
     assert "LIMIT 2" in counting

@@ -9,11 +9,11 @@ from django.db import transaction
 
 from tests.telephone import Telephone
 from tests.world import World, make_person
-from watchword.core.policy import Way
+from watchword.core.policy import Channel
 from watchword.directory.models import User
 from watchword.messaging import send
 from watchword.messaging.gateway import Outgoing, Result
-from watchword.messaging.limits.counters import Free, NotBefore, Rule, may_send, telephone_of
+from watchword.messaging.limits.counters import Permitted, Rule, SendThrottled, may_send, telephone_of
 from watchword.messaging.models import Delivery
 
 PHONE = "+4915112345678"
@@ -24,7 +24,7 @@ def sent(world: World, user: User, *, ago: timedelta, number: bytes | None = Non
     return Delivery.objects.create(
         organisation=world.organisation,
         user=user,
-        way=Way.TEXT,
+        channel=Channel.TEXT,
         purpose="sign_in",
         number_key=telephone_of(PHONE).number_key if number is None else number,
         ends="78",
@@ -33,73 +33,75 @@ def sent(world: World, user: User, *, ago: timedelta, number: bytes | None = Non
     )
 
 
-def judge(world: World, user: User, *, in_attempt: int = 0) -> Free | NotBefore:
+def judge(world: World, user: User, *, in_attempt: int = 0) -> Permitted | SendThrottled:
     with transaction.atomic():
-        return may_send(user, telephone_of(PHONE), Way.TEXT, sends_in_attempt=in_attempt, is_new=False, now=world.now)
+        return may_send(
+            user, telephone_of(PHONE), Channel.TEXT, sends_in_attempt=in_attempt, is_new=False, now=world.now
+        )
 
 
 def test_the_sixth_code_in_a_quarter_hour_waits(world: World) -> None:
     for minute in range(5):
         sent(world, world.alice, ago=timedelta(minutes=minute + 1))
-    assert judge(world, world.alice) == NotBefore(world.now + timedelta(minutes=10), Rule.QUARTER_HOUR)
+    assert judge(world, world.alice) == SendThrottled(world.now + timedelta(minutes=10), Rule.QUARTER_HOUR)
 
 
 def test_the_twenty_first_code_in_a_day_waits(world: World) -> None:
     for hour in range(20):
         sent(world, world.alice, ago=timedelta(hours=hour + 1), number=b"another")
-    assert judge(world, world.alice) == NotBefore(world.now + timedelta(hours=4), Rule.DAY)
+    assert judge(world, world.alice) == SendThrottled(world.now + timedelta(hours=4), Rule.DAY)
 
 
 def test_a_number_gets_ten_codes_a_day_over_all_people(world: World) -> None:
     for hour in range(10):
         sent(world, world.bob, ago=timedelta(hours=hour + 1))
-    assert judge(world, world.alice) == NotBefore(world.now + timedelta(hours=14), Rule.NUMBER_DAY)
+    assert judge(world, world.alice) == SendThrottled(world.now + timedelta(hours=14), Rule.NUMBER_DAY)
 
 
 def test_a_number_serves_five_people_a_day(world: World) -> None:
     for number in range(5):
         sent(world, make_person(world.organisation, f"person{number}"), ago=timedelta(hours=1))
     verdict = judge(world, world.alice)
-    assert isinstance(verdict, NotBefore)
+    assert isinstance(verdict, SendThrottled)
     assert verdict.rule is Rule.NUMBER_PEOPLE
 
 
 def test_the_fourth_code_of_one_attempt_is_refused(world: World) -> None:
-    assert judge(world, world.alice, in_attempt=2) == Free()
-    assert judge(world, world.alice, in_attempt=3) == NotBefore(None, Rule.ATTEMPT)
+    assert judge(world, world.alice, in_attempt=2) == Permitted()
+    assert judge(world, world.alice, in_attempt=3) == SendThrottled(None, Rule.ATTEMPT)
 
 
 def message(world: World) -> Outgoing:
-    return Outgoing(sent(world, world.alice, ago=timedelta(0)).pk, Way.TEXT, "+4915112345678", "", "493027")
+    return Outgoing(sent(world, world.alice, ago=timedelta(0)).pk, Channel.TEXT, "+4915112345678", "", "493027")
 
 
 def test_a_message_goes_to_the_first_channel_that_takes_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     broken, working = Telephone(), Telephone()
     broken.break_down(permanent=False)
-    monkeypatch.setattr(send, "all_channels", lambda: (broken, working))
+    monkeypatch.setattr(send, "all_gateways", lambda: (broken, working))
     outgoing = message(world)
     assert send.hand_over(outgoing, now=world.now) is Result.SENT
     assert [each.code for each in working.received] == ["493027"]
     row = Delivery.objects.get(pk=outgoing.delivery_id)
-    assert (row.result, row.channel, row.reference) == (Result.SENT, "telephone", "ref-1")
+    assert (row.result, row.gateway, row.reference) == (Result.SENT, "telephone", "ref-1")
 
 
 def test_after_a_permanent_failure_no_other_channel_is_tried(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     broken, working = Telephone(), Telephone()
     broken.break_down(permanent=True, result=Result.BAD_NUMBER)
-    monkeypatch.setattr(send, "all_channels", lambda: (broken, working))
+    monkeypatch.setattr(send, "all_gateways", lambda: (broken, working))
     assert send.hand_over(message(world), now=world.now) is Result.BAD_NUMBER
     assert working.received == []
 
 
 def test_without_any_channel_the_message_has_failed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(send, "all_channels", lambda: ())
+    monkeypatch.setattr(send, "all_gateways", lambda: ())
     assert send.hand_over(message(world), now=world.now) is Result.FAILED
 
 
 def test_a_quick_receipt_is_not_overwritten_by_our_own_note(world: World) -> None:
     delivery = sent(world, world.alice, ago=timedelta(0))
     send.note_result(delivery.pk, Result.DELIVERED, now=world.now)
-    send.note_result(delivery.pk, Result.SENT, now=world.now, channel="telephone", reference="r")
+    send.note_result(delivery.pk, Result.SENT, now=world.now, gateway="telephone", reference="r")
     delivery.refresh_from_db()
-    assert (delivery.result, delivery.channel) == (Result.DELIVERED, "telephone")
+    assert (delivery.result, delivery.gateway) == (Result.DELIVERED, "telephone")

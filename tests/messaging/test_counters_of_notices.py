@@ -7,12 +7,12 @@ from datetime import timedelta
 import pytest
 from django.db import transaction
 
-from tests.messaging.test_counters import ask, many, wish
+from tests.messaging.test_counters import ask, many, options
 from tests.telephone import Telephone
 from tests.world import ALICES_NUMBER, World
 from watchword.messaging.gateway import Result
-from watchword.messaging.limits.counters import Free, NotBefore, Rule, may_warn, telephone_of
-from watchword.messaging.models import Delivery, Refusal, Tally
+from watchword.messaging.limits.counters import Permitted, Rule, SendThrottled, may_warn, telephone_of
+from watchword.messaging.models import DailyTotal, Delivery, Refusal
 from watchword.messaging.notices import warn
 
 
@@ -21,17 +21,17 @@ def test_a_warning_is_counted_and_leaves_the_codes_alone(world: World, telephone
         assert (
             warn(world.alice, ALICES_NUMBER, "Hill: careful", now=world.now + timedelta(seconds=minute)) is Result.SENT
         )
-    assert Tally.objects.get().asked == Delivery.objects.filter(purpose="warning").count() == 5
+    assert DailyTotal.objects.get().asked == Delivery.objects.filter(purpose="warning").count() == 5
     refused = warn(world.alice, ALICES_NUMBER, "Hill: careful", now=world.now + timedelta(minutes=9))
-    assert isinstance(refused, NotBefore)
+    assert isinstance(refused, SendThrottled)
     assert refused.rule is Rule.DAY
     assert len(telephone.received) == 5
-    assert ask(world.alice, ALICES_NUMBER, world.now + timedelta(minutes=10), is_new=False) == Free()
+    assert ask(world.alice, ALICES_NUMBER, world.now + timedelta(minutes=10), is_new=False) == Permitted()
 
 
 @pytest.mark.parametrize("to", ["+33612345678", "+870773111632", "+499001234567"])
 def test_no_warning_goes_where_no_code_would(world: World, telephone: Telephone, to: str) -> None:
-    assert isinstance(warn(world.alice, to, "careful", now=world.now), NotBefore)
+    assert isinstance(warn(world.alice, to, "careful", now=world.now), SendThrottled)
     assert telephone.received == []
     assert Refusal.objects.count() == 1
 
@@ -42,10 +42,10 @@ def test_warnings_of_many_people_do_not_flood_one_number(world: World, telephone
     assert len(telephone.received) == 5
 
 
-def test_a_warning_stops_where_the_purse_is_empty(world: World, telephone: Telephone) -> None:
-    wish(world, organisation_sends_each_day=0)
+def test_a_warning_stops_where_the_quota_is_empty(world: World, telephone: Telephone) -> None:
+    options(world, organisation_sends_each_day=0)
     verdict = warn(world.root, ALICES_NUMBER, "careful", now=world.now)
-    assert isinstance(verdict, NotBefore)
+    assert isinstance(verdict, SendThrottled)
     assert verdict.rule is Rule.ORGANISATION_DAY
     with transaction.atomic():
-        assert isinstance(may_warn(world.root, telephone_of(ALICES_NUMBER), now=world.now), NotBefore)
+        assert isinstance(may_warn(world.root, telephone_of(ALICES_NUMBER), now=world.now), SendThrottled)

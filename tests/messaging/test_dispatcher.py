@@ -1,4 +1,4 @@
-"""The courier: what waits is carried, what fails goes elsewhere, and nothing that was accepted is lost."""
+"""The dispatcher: what waits is carried, what fails goes elsewhere, and nothing that was accepted is lost."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from tests.world import ALICES_NUMBER, World
-from watchword.core.policy import Way
-from watchword.messaging.gateway import Carrier, Condition, DeliveryFailed, Handed, Outgoing, Report, Result
+from watchword.core.policy import Channel
+from watchword.messaging.gateway import Condition, DeliveryFailed, Gateway, Outgoing, Report, Result, Submitted
 from watchword.messaging.limits.counters import telephone_of
-from watchword.messaging.models import ChannelState, Delivery, Handover, Receipt, Waiting
+from watchword.messaging.models import Delivery, DeliveryAttempt, GatewayState, OutboxMessage, Receipt
 from watchword.messaging.worker import dispatcher as module
 from watchword.messaging.worker import outbox
 from watchword.messaging.worker.delivery_receipts import Changed
-from watchword.messaging.worker.dispatcher import Courier, Line
+from watchword.messaging.worker.dispatcher import Dispatcher, GatewayRoute
 from watchword.messaging.worker.route_selection import Route
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-class FakeCarrier:
+class FakeGateway:
     """A carrier that does what the test says."""
 
-    ways = frozenset(Way)
-    asks_what_to_say = False
+    channels = frozenset(Channel)
+    fetches_voice_script = False
 
     def __init__(self, name: str = "one") -> None:
         self.name = name
@@ -42,12 +42,12 @@ class FakeCarrier:
     async def start(self, report: Callable[[Report], None]) -> None:
         self.report = report
 
-    async def send(self, outgoing: Outgoing) -> Handed:
+    async def send(self, outgoing: Outgoing) -> Submitted:
         self.when_sent()
         if self.fails:
             raise self.fails.pop(0)
         self.sent.append(outgoing)
-        return Handed(f"{self.name}-{len(self.sent)}")
+        return Submitted(f"{self.name}-{len(self.sent)}")
 
     async def stop(self) -> None:
         self.condition = Condition(is_up=False, words="stopped")
@@ -58,27 +58,29 @@ def waiting(world: World, code: str = "493027", *, lives: timedelta = timedelta(
     delivery = Delivery.objects.create(
         organisation=world.organisation,
         user=world.alice,
-        way=Way.TEXT,
+        channel=Channel.TEXT,
         purpose="sign_in",
         **telephone_of(ALICES_NUMBER).row(),
         created_at=now,
         changed_at=now,
     )
     outbox.put(
-        Outgoing(delivery.pk, Way.TEXT, ALICES_NUMBER, "", code, "Harbour & Hill", "x.example", not_after=now + lives)
+        Outgoing(
+            delivery.pk, Channel.TEXT, ALICES_NUMBER, "", code, "Harbour & Hill", "x.example", not_after=now + lives
+        )
     )
     return delivery
 
 
 def carry(
-    *carriers: Carrier, until: Callable[[], bool], decided: Callable[[Changed], None] = lambda _: None, **more: Any
+    *gateways: Gateway, until: Callable[[], bool], decided: Callable[[Changed], None] = lambda _: None, **more: Any
 ) -> None:
-    """Run a courier until something is so in the database."""
+    """Run a dispatcher until something is so in the database."""
 
     async def play() -> None:
         stop = asyncio.Event()
-        lines = [Line(carrier, Route(carrier.name, carrier.ways)) for carrier in carriers]
-        one = Courier(lines, decided=decided, **more)
+        lines = [GatewayRoute(gateway, Route(gateway.name, gateway.channels)) for gateway in gateways]
+        one = Dispatcher(lines, decided=decided, **more)
         running = asyncio.create_task(one.run(stop))
         async with asyncio.timeout(20):
             while not await asyncio.to_thread(_closing, until):
@@ -101,82 +103,86 @@ def result_of(delivery: Delivery) -> Result:
 
 
 def test_what_waits_is_carried_and_leaves_the_queue(world: World) -> None:
-    delivery, carrier = waiting(world), FakeCarrier()
-    carry(carrier, until=lambda: result_of(delivery) is Result.SENT)
-    assert [message.code for message in carrier.sent] == ["493027"]
-    assert not Waiting.objects.exists()
-    handover = Handover.objects.get()
-    assert (handover.channel, handover.reference, handover.result) == ("one", "one-1", Result.SENT)
-    assert ChannelState.objects.get().name == "one"
+    delivery, gateway = waiting(world), FakeGateway()
+    carry(gateway, until=lambda: result_of(delivery) is Result.SENT)
+    assert [message.code for message in gateway.sent] == ["493027"]
+    assert not OutboxMessage.objects.exists()
+    delivery_attempt = DeliveryAttempt.objects.get()
+    assert (delivery_attempt.gateway, delivery_attempt.reference, delivery_attempt.result) == (
+        "one",
+        "one-1",
+        Result.SENT,
+    )
+    assert GatewayState.objects.get().name == "one"
 
 
 def test_the_queue_holds_neither_number_nor_code_in_clear(world: World) -> None:
     waiting(world)
-    row = bytes(Waiting.objects.get().payload)
+    row = bytes(OutboxMessage.objects.get().payload)
     assert b"493027" not in row
     assert ALICES_NUMBER.encode() not in row
 
 
-def test_fld_12_a_carrier_that_fails_is_followed_by_another(world: World) -> None:
-    delivery, broken, good = waiting(world), FakeCarrier("broken"), FakeCarrier("good")
+def test_fld_12_a_gateway_that_fails_is_followed_by_another(world: World) -> None:
+    delivery, broken, good = waiting(world), FakeGateway("broken"), FakeGateway("good")
     broken.fails = [DeliveryFailed(Result.FAILED, permanent=False)] * 9
     carry(broken, good, until=lambda: result_of(delivery) is Result.SENT)
     assert len(good.sent) == 1
 
 
 def test_a_number_that_does_not_exist_is_tried_once(world: World) -> None:
-    delivery, one, two = waiting(world), FakeCarrier("one"), FakeCarrier("two")
+    delivery, one, two = waiting(world), FakeGateway("one"), FakeGateway("two")
     one.fails = [DeliveryFailed(Result.BAD_NUMBER, permanent=True)]
     two.fails = [DeliveryFailed(Result.BAD_NUMBER, permanent=True)]
     carry(one, two, until=lambda: result_of(delivery) is Result.BAD_NUMBER)
     assert one.sent == two.sent == []
-    assert not Waiting.objects.exists()
+    assert not OutboxMessage.objects.exists()
 
 
 def test_fld_13_what_is_sent_again_is_the_same_code(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PAUSES", (0.0,) * 5)
     monkeypatch.setattr(module, "UNSURE_SECONDS", 0.0)
-    delivery, carrier = waiting(world), FakeCarrier()
-    carrier.fails = [DeliveryFailed(Result.FAILED, permanent=False, maybe_taken=True)] * 3
-    carry(carrier, until=lambda: result_of(delivery) is Result.SENT)
-    assert {message.code for message in carrier.sent} == {"493027"}
+    delivery, gateway = waiting(world), FakeGateway()
+    gateway.fails = [DeliveryFailed(Result.FAILED, permanent=False, maybe_taken=True)] * 3
+    carry(gateway, until=lambda: result_of(delivery) is Result.SENT)
+    assert {message.code for message in gateway.sent} == {"493027"}
 
 
 def test_after_the_last_try_it_has_failed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PAUSES", (0.0,) * 2)
-    delivery, carrier = waiting(world), FakeCarrier()
-    carrier.fails = [DeliveryFailed(Result.FAILED, permanent=False)] * 9
-    carry(carrier, until=lambda: result_of(delivery) is Result.FAILED)
-    assert len(carrier.fails) == 6
-    assert not Waiting.objects.exists()
+    delivery, gateway = waiting(world), FakeGateway()
+    gateway.fails = [DeliveryFailed(Result.FAILED, permanent=False)] * 9
+    carry(gateway, until=lambda: result_of(delivery) is Result.FAILED)
+    assert len(gateway.fails) == 6
+    assert not OutboxMessage.objects.exists()
 
 
 def test_a_dead_code_is_not_sent(world: World) -> None:
-    delivery, carrier = waiting(world, lives=timedelta(seconds=-1)), FakeCarrier()
-    carry(carrier, until=lambda: result_of(delivery) is Result.EXPIRED)
-    assert carrier.sent == []
+    delivery, gateway = waiting(world, lives=timedelta(seconds=-1)), FakeGateway()
+    carry(gateway, until=lambda: result_of(delivery) is Result.EXPIRED)
+    assert gateway.sent == []
 
 
 def test_fld_13_a_code_that_was_replaced_leaves_the_queue(world: World) -> None:
     delivery = waiting(world)
     outbox.withdraw([delivery.pk])
-    assert not Waiting.objects.exists()
+    assert not OutboxMessage.objects.exists()
     assert result_of(delivery) is Result.EXPIRED
 
 
 def test_a_receipt_that_comes_before_our_own_note_counts(world: World) -> None:
-    delivery, carrier = waiting(world), FakeCarrier()
-    carrier.when_sent = lambda: carrier.report(Report("one", "one-1", Result.DELIVERED))
-    carry(carrier, until=lambda: result_of(delivery) is Result.DELIVERED)
+    delivery, gateway = waiting(world), FakeGateway()
+    gateway.when_sent = lambda: gateway.report(Report("one", "one-1", Result.DELIVERED))
+    carry(gateway, until=lambda: result_of(delivery) is Result.DELIVERED)
     assert Receipt.objects.get().is_applied
 
 
 def test_fld_11_a_receipt_that_comes_twice_counts_once(world: World) -> None:
     changes: list[Changed] = []
-    delivery, carrier = waiting(world), FakeCarrier()
-    carry(carrier, until=lambda: result_of(delivery) is Result.SENT)
+    delivery, gateway = waiting(world), FakeGateway()
+    carry(gateway, until=lambda: result_of(delivery) is Result.SENT)
 
-    class Late(FakeCarrier):
+    class Late(FakeGateway):
         async def start(self, report: Callable[[Report], None]) -> None:
             for _ in range(3):
                 report(Report("one", "one-1", Result.DELIVERED))
@@ -188,7 +194,7 @@ def test_fld_11_a_receipt_that_comes_twice_counts_once(world: World) -> None:
     assert result_of(delivery) is Result.DELIVERED
 
 
-def test_what_a_killed_courier_had_in_hand_is_sent_by_the_next_one(world: World) -> None:
+def test_what_a_killed_dispatcher_had_in_hand_is_sent_by_the_next_one(world: World) -> None:
     """Killed between "accepted" and "recorded": the text goes out again, with the same code."""
     delivery = waiting(world)
     now = datetime.now(UTC)
@@ -198,9 +204,9 @@ def test_what_a_killed_courier_had_in_hand_is_sent_by_the_next_one(world: World)
     (again,) = outbox.claim(now=later)
     assert again.outgoing == claimed.outgoing
     assert again.tries == 2
-    carrier = FakeCarrier()
-    carry(carrier, until=lambda: result_of(delivery) is Result.SENT, clock=lambda: datetime.now(UTC) + 2 * outbox.LEASE)
-    assert carrier.sent[0].code == "493027"
+    gateway = FakeGateway()
+    carry(gateway, until=lambda: result_of(delivery) is Result.SENT, clock=lambda: datetime.now(UTC) + 2 * outbox.LEASE)
+    assert gateway.sent[0].code == "493027"
 
 
 def test_twenty_messages_are_claimed_by_as_many_questions_as_one(world: World, django_assert_num_queries: Any) -> None:
@@ -220,7 +226,7 @@ def test_fld_09_nothing_is_sent_to_a_number_that_moved_to_another_sim(world: Wor
         return True
 
     changes: list[Changed] = []
-    delivery, carrier = waiting(world), FakeCarrier()
-    carry(carrier, until=lambda: result_of(delivery) is Result.SIM_CHANGED, sim_changed=moved, decided=changes.append)
-    assert carrier.sent == []
+    delivery, gateway = waiting(world), FakeGateway()
+    carry(gateway, until=lambda: result_of(delivery) is Result.SIM_CHANGED, sim_changed=moved, decided=changes.append)
+    assert gateway.sent == []
     assert changes == [Changed(delivery.pk, Result.SIM_CHANGED)]

@@ -1,4 +1,4 @@
-"""Where the courier takes messages: away from what fails, and to what really arrives."""
+"""Where the dispatcher takes messages: away from what fails, and to what really arrives."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.messaging.test_dispatcher import FakeCarrier, carry, waiting
+from tests.messaging.test_dispatcher import FakeGateway, carry, waiting
 from tests.world import ALICES_NUMBER, World
-from watchword.core.policy import Way
+from watchword.core.policy import Channel
 from watchword.messaging.gateway import Condition, DeliveryFailed, Result
 from watchword.messaging.limits.counters import telephone_of
-from watchword.messaging.models import ChannelState, Delivery, Handover, Tally, Waiting
+from watchword.messaging.models import DailyTotal, Delivery, DeliveryAttempt, GatewayState, OutboxMessage
 from watchword.messaging.worker.circuit_breaker import FAILURES
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -21,22 +21,22 @@ MANY = 40
 
 
 def all_sent() -> bool:
-    return not Waiting.objects.exists()
+    return not OutboxMessage.objects.exists()
 
 
 def after_a_first_look(world: World, names: set[str]) -> Callable[[], bool]:
-    """Put many messages in once the courier has measured its carriers, and wait until they are gone."""
+    """Put many messages in once the dispatcher has measured its carriers, and wait until they are gone."""
     put: list[Delivery] = []
 
     def is_done() -> bool:
-        if not put and set(ChannelState.objects.values_list("name", flat=True)) >= names:
+        if not put and set(GatewayState.objects.values_list("name", flat=True)) >= names:
             put.extend(waiting(world) for _ in range(MANY))
         return bool(put) and all_sent()
 
     return is_done
 
 
-def carried_before(world: World, channel: str, *, arrived: int, lost: int, is_entered: bool = False) -> None:
+def carried_before(world: World, gateway: str, *, arrived: int, lost: int, is_entered: bool = False) -> None:
     """Let a carrier have carried so many messages in the last hour."""
     at = datetime.now(UTC) - timedelta(minutes=30)
     for which in range(arrived + lost):
@@ -44,7 +44,7 @@ def carried_before(world: World, channel: str, *, arrived: int, lost: int, is_en
         delivery = Delivery.objects.create(
             organisation=world.organisation,
             user=world.carol,
-            way=Way.TEXT,
+            channel=Channel.TEXT,
             purpose="sign_in",
             **telephone_of(ALICES_NUMBER).row(),
             result=Result.SENT,
@@ -53,10 +53,10 @@ def carried_before(world: World, channel: str, *, arrived: int, lost: int, is_en
             entered_at=at if is_arrived and is_entered else None,
         )
         result = Result.DELIVERED if is_arrived and not is_entered else Result.SENT
-        Handover.objects.create(
+        DeliveryAttempt.objects.create(
             delivery=delivery,
-            channel=channel,
-            reference=f"{channel}-before-{which}",
+            gateway=gateway,
+            reference=f"{gateway}-before-{which}",
             result=result,
             country="DE",
             at=at,
@@ -64,19 +64,19 @@ def carried_before(world: World, channel: str, *, arrived: int, lost: int, is_en
         )
 
 
-def test_fld_12_a_carrier_that_fails_again_and_again_is_left_alone_and_all_arrives_by_the_other(world: World) -> None:
+def test_fld_12_a_gateway_that_fails_again_and_again_is_left_alone_and_all_arrives_by_the_other(world: World) -> None:
     """Five failures, and the rest of a busy minute does not even ask it."""
-    broken, good = FakeCarrier("broken"), FakeCarrier("good")
+    broken, good = FakeGateway("broken"), FakeGateway("good")
     broken.fails = [DeliveryFailed(Result.FAILED, permanent=False)] * 1000
     carry(broken, good, until=after_a_first_look(world, {"broken", "good"}))
     assert len(good.sent) == MANY
     assert 1000 - len(broken.fails) == FAILURES
-    # How it stands is written down for the administrator when the courier looks next, within seconds.
-    assert Handover.objects.filter(channel="broken", result=Result.FAILED).count() == FAILURES
+    # How it stands is written down for the administrator when the dispatcher looks next, within seconds.
+    assert DeliveryAttempt.objects.filter(gateway="broken", result=Result.FAILED).count() == FAILURES
 
 
-def test_a_carrier_that_is_not_connected_is_not_asked(world: World) -> None:
-    down, up = FakeCarrier("down"), FakeCarrier("up")
+def test_a_gateway_that_is_not_connected_is_not_asked(world: World) -> None:
+    down, up = FakeGateway("down"), FakeGateway("up")
     down.condition = Condition(is_up=False, words="no answer")
     carry(down, up, until=after_a_first_look(world, {"down", "up"}))
     assert len(up.sent) == MANY
@@ -84,19 +84,19 @@ def test_a_carrier_that_is_not_connected_is_not_asked(world: World) -> None:
 
 
 @pytest.mark.parametrize("is_entered", [False, True])
-def test_traffic_moves_to_the_carrier_whose_messages_arrive(world: World, is_entered: bool) -> None:
+def test_traffic_moves_to_the_gateway_whose_messages_arrive(world: World, is_entered: bool) -> None:
     """Known by receipts, or where a carrier gives none by the codes that people typed."""
     carried_before(world, "good", arrived=100, lost=0, is_entered=is_entered)
     carried_before(world, "bad", arrived=0, lost=100)
-    good, bad = FakeCarrier("good"), FakeCarrier("bad")
+    good, bad = FakeGateway("good"), FakeGateway("bad")
     carry(good, bad, until=after_a_first_look(world, {"good", "bad"}))
     assert len(good.sent) + len(bad.sent) == MANY
     # A share of 5 in 105: each message goes to the bad one with a chance of about one in twenty.
     assert len(bad.sent) <= MANY // 3
 
 
-def test_what_is_carried_is_counted_once_in_the_tally(world: World) -> None:
-    one = FakeCarrier("one")
+def test_what_is_carried_is_counted_once_in_the_daily_total(world: World) -> None:
+    one = FakeGateway("one")
     carry(one, until=after_a_first_look(world, {"one"}))
     assert len(one.sent) == MANY
-    assert sum(row.sent for row in Tally.objects.all()) == MANY
+    assert sum(row.sent for row in DailyTotal.objects.all()) == MANY

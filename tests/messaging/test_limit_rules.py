@@ -14,7 +14,17 @@ from hypothesis import strategies as st
 from watchword.core.policy import Limits
 from watchword.messaging.limits import rules
 from watchword.messaging.limits.number_types import Kind
-from watchword.messaging.limits.rules import DAY, HOUR, Asked, Budget, Free, NotBefore, Rule, judge, judge_warning
+from watchword.messaging.limits.rules import (
+    DAY,
+    HOUR,
+    Asked,
+    Budget,
+    Permitted,
+    Rule,
+    SendThrottled,
+    judge,
+    judge_warning,
+)
 
 NOW = datetime(2026, 11, 24, 23, 59, 30, tzinfo=UTC)
 COUNTRIES = ("DE", "AT", "GB")
@@ -84,23 +94,23 @@ def asks(draw: st.DrawFn) -> Asked:
 
 @given(asks(), all_limits, budgets)
 def test_the_first_rule_that_says_no_decides(asked: Asked, limits: Limits, budget: Budget) -> None:
-    looks = (rules._never, rules._person, rules._telephone, rules._neighbours, rules._purse)
+    looks = (rules._never, rules._person, rules._telephone, rules._neighbours, rules._quota)
     noes = [verdict for look in looks if (verdict := look(asked, limits, budget)) is not None]
-    assert judge(asked, limits, budget) == (noes[0] if noes else Free())
+    assert judge(asked, limits, budget) == (noes[0] if noes else Permitted())
 
 
 @given(asks(), all_limits, budgets)
-def test_administrators_at_proven_numbers_are_never_stopped_by_the_purse(
+def test_administrators_at_proven_numbers_are_never_stopped_by_the_quota(
     asked: Asked, limits: Limits, budget: Budget
 ) -> None:
     verdict = judge(replace(asked, is_administrator=True, is_new=False), limits, budget)
-    assert not (isinstance(verdict, NotBefore) and verdict.rule.is_of_the_purse)
+    assert not (isinstance(verdict, SendThrottled) and verdict.rule.is_of_the_quota)
 
 
 @given(asks(), all_limits, budgets)
 def test_nothing_goes_to_a_country_or_a_kind_that_is_not_allowed(asked: Asked, limits: Limits, budget: Budget) -> None:
     for decide in (judge, judge_warning):
-        if isinstance(decide(asked, limits, budget), Free):
+        if isinstance(decide(asked, limits, budget), Permitted):
             assert asked.country in budget.countries
             assert asked.kind is Kind.ORDINARY
 
@@ -114,22 +124,22 @@ def test_more_sent_never_becomes_freer(asked: Asked, limits: Limits, budget: Bud
     more_numbers: dict[str, Any] = {name: getattr(asked, name) + data.draw(st.integers(0, 5)) for name in NUMBERS}
     busier = replace(asked, **more, **more_numbers)
     for decide in (judge, judge_warning):
-        if isinstance(decide(asked, limits, budget), NotBefore):
-            assert isinstance(decide(busier, limits, budget), NotBefore)
+        if isinstance(decide(asked, limits, budget), SendThrottled):
+            assert isinstance(decide(busier, limits, budget), SendThrottled)
 
 
 @given(asks(), all_limits, budgets, st.sampled_from([field.name for field in dataclasses.fields(Limits)]))
 def test_a_tighter_limit_never_becomes_freer(asked: Asked, limits: Limits, budget: Budget, name: str) -> None:
     strict = 1 if name != "resend_seconds" else 600
-    if isinstance(judge(asked, limits, budget), NotBefore):
-        assert isinstance(judge(asked, limits.tightened({name: strict}), budget), NotBefore)
+    if isinstance(judge(asked, limits, budget), SendThrottled):
+        assert isinstance(judge(asked, limits.tightened({name: strict}), budget), SendThrottled)
 
 
 @given(asks(), all_limits, budgets)
 def test_the_time_that_is_told_is_no_lie(asked: Asked, limits: Limits, budget: Budget) -> None:
     """At that time, if nothing left meanwhile, the same rule says yes."""
     verdict = judge(asked, limits, budget)
-    if isinstance(verdict, Free) or verdict.until is None:
+    if isinstance(verdict, Permitted) or verdict.until is None:
         return
     assert verdict.until > asked.now
     then = verdict.until
@@ -141,7 +151,7 @@ def test_the_time_that_is_told_is_no_lie(asked: Asked, limits: Limits, budget: B
         later = replace(later, organisation_today=0, new_today=0, new_in_country_today=0, cost_micros_today=0)
     again = judge(later, limits, budget)
     # A budget of nothing, or of less than one message costs, is reached on every day.
-    if isinstance(again, NotBefore) and again.rule is verdict.rule:
+    if isinstance(again, SendThrottled) and again.rule is verdict.rule:
         never = again.details.get("limit") == "0" or again.rule is Rule.COST_DAY
         # Rules with two limits: of all and of registrations, of the last minutes and of the hour.
         other = again.rule in {Rule.NUMBER_DAY, Rule.RANGE_HOUR} and again.until != verdict.until
@@ -151,7 +161,7 @@ def test_the_time_that_is_told_is_no_lie(asked: Asked, limits: Limits, budget: B
 @given(asks(), all_limits, budgets)
 def test_every_no_tells_the_administrator_its_numbers(asked: Asked, limits: Limits, budget: Budget) -> None:
     verdict = judge(asked, limits, budget)
-    if isinstance(verdict, Free):
+    if isinstance(verdict, Permitted):
         return
     match verdict.rule:
         case Rule.RANGE_KIND:
@@ -167,32 +177,34 @@ def test_every_no_tells_the_administrator_its_numbers(asked: Asked, limits: Limi
 
 
 @given(st.integers(0, 60_000), st.integers(0, 60_000), st.dictionaries(st.sampled_from(SIZED), st.integers(0, 900)))
-def test_more_people_never_make_a_smaller_budget(some: int, more: int, wishes: dict[Rule, int]) -> None:
-    named = {str(rule): wish for rule, wish in wishes.items()}
+def test_more_people_never_make_a_smaller_budget(some: int, more: int, config: dict[Rule, int]) -> None:
+    named = {str(rule): options for rule, options in config.items()}
     small, large = (
-        Budget.of(region="DE", people=people, countries=[], wishes=named) for people in sorted((some, some + more))
+        Budget.of(region="DE", people=people, countries=[], config=named) for people in sorted((some, some + more))
     )
     for rule in SIZED:
         assert getattr(small, rule) <= getattr(large, rule)
 
 
 @given(st.integers(0, 60_000), st.dictionaries(st.sampled_from(SIZED), st.integers(0, 900)))
-def test_registrations_never_get_more_than_half_of_a_day(people: int, wishes: dict[Rule, int]) -> None:
-    budget = Budget.of(region="DE", people=people, countries=[], wishes={str(rule): n for rule, n in wishes.items()})
+def test_registrations_never_get_more_than_half_of_a_day(people: int, config: dict[Rule, int]) -> None:
+    budget = Budget.of(region="DE", people=people, countries=[], config={str(rule): n for rule, n in config.items()})
     assert budget.new_sends_each_day <= (budget.organisation_sends_each_day + 1) // 2
     assert budget.new_sends_each_country_and_day <= (budget.organisation_sends_each_day + 1) // 2
 
 
-@pytest.mark.parametrize("wish", [-1, True, "7", 1.5, None, [1]])
-def test_a_senseless_wish_changes_nothing(wish: object) -> None:
-    wishes = {"organisation_sends_each_day": wish, "cost_each_day": wish if wish != 1.5 else "1.5"}
-    budget = Budget.of(region="DE", people=10, countries=[], wishes=wishes)
-    assert budget == Budget.of(region="DE", people=10, countries=[], wishes={})
+@pytest.mark.parametrize("options", [-1, True, "7", 1.5, None, [1]])
+def test_a_senseless_wish_changes_nothing(options: object) -> None:
+    config = {"organisation_sends_each_day": options, "cost_each_day": options if options != 1.5 else "1.5"}
+    budget = Budget.of(region="DE", people=10, countries=[], config=config)
+    assert budget == Budget.of(region="DE", people=10, countries=[], config={})
 
 
-@pytest.mark.parametrize("wish", [float("nan"), float("inf"), 10**400, -3, 0])
-def test_a_senseless_amount_is_no_ceiling(wish: float) -> None:
-    assert Budget.of(region="DE", people=1, countries=[], wishes={"cost_each_day": wish}).cost_micros_each_day is None
+@pytest.mark.parametrize("options", [float("nan"), float("inf"), 10**400, -3, 0])
+def test_a_senseless_amount_is_no_ceiling(options: float) -> None:
+    assert (
+        Budget.of(region="DE", people=1, countries=[], config={"cost_each_day": options}).cost_micros_each_day is None
+    )
 
 
 BUDGET = Budget(frozenset({"DE"}), cost_micros_each_day=1_000_000)
@@ -200,25 +212,25 @@ ASKED = Asked(now=NOW, kind=Kind.ORDINARY, country="DE", is_new=False, price_mic
 
 
 def test_the_last_message_that_a_ceiling_has_room_for_leaves_and_the_next_one_does_not() -> None:
-    assert judge(replace(ASKED, cost_micros_today=900_000), Limits(), BUDGET) == Free()
+    assert judge(replace(ASKED, cost_micros_today=900_000), Limits(), BUDGET) == Permitted()
     verdict = judge(replace(ASKED, cost_micros_today=900_001), Limits(), BUDGET)
-    assert verdict == NotBefore(datetime(2026, 11, 25, tzinfo=UTC), Rule.COST_DAY)
+    assert verdict == SendThrottled(datetime(2026, 11, 25, tzinfo=UTC), Rule.COST_DAY)
 
 
 def test_registrations_spend_half_of_a_days_money_at_most() -> None:
     new = replace(ASKED, is_new=True, cost_micros_today=450_000)
     verdict = judge(new, Limits(), BUDGET)
-    assert isinstance(verdict, NotBefore)
+    assert isinstance(verdict, SendThrottled)
     assert verdict.details == {"limit": "0.50", "count": "0.45", "price": "0.10"}
-    assert judge(replace(new, is_new=False), Limits(), BUDGET) == Free()
+    assert judge(replace(new, is_new=False), Limits(), BUDGET) == Permitted()
 
 
 def test_registrations_take_half_of_a_number_and_leave_the_other_half_to_its_owner() -> None:
     five = tuple(NOW - timedelta(minutes=20 * n) for n in range(1, 6))
     by_strangers = replace(ASKED, to_number=five, new_to_number=five)
     verdict = judge(replace(by_strangers, is_new=True), Limits(), BUDGET)
-    assert verdict == NotBefore(five[4] + DAY, Rule.NUMBER_DAY)
-    assert judge(by_strangers, Limits(), BUDGET) == Free()
+    assert verdict == SendThrottled(five[4] + DAY, Rule.NUMBER_DAY)
+    assert judge(by_strangers, Limits(), BUDGET) == Permitted()
 
 
 def test_a_day_ends_at_midnight_utc_wherever_the_clock_stands() -> None:
@@ -229,27 +241,27 @@ def test_a_day_ends_at_midnight_utc_wherever_the_clock_stands() -> None:
         (datetime.fromisoformat("2026-11-25T00:30:00+01:00"), datetime(2026, 11, 25, tzinfo=UTC)),
         (datetime.fromisoformat("2026-12-31T20:00:00-05:00"), datetime(2027, 1, 2, tzinfo=UTC)),
     ):
-        assert judge(replace(full, now=now), Limits(), BUDGET) == NotBefore(until, Rule.ORGANISATION_DAY)
+        assert judge(replace(full, now=now), Limits(), BUDGET) == SendThrottled(until, Rule.ORGANISATION_DAY)
 
 
 def test_a_clock_that_is_set_back_frees_nothing() -> None:
     ahead = tuple(NOW + timedelta(minutes=n) for n in (5, 4, 3, 2, 1))
     verdict = judge(replace(ASKED, mine=ahead), Limits(), BUDGET)
-    assert isinstance(verdict, NotBefore)
+    assert isinstance(verdict, SendThrottled)
     assert verdict.rule is Rule.QUARTER_HOUR
 
 
 def test_a_warning_takes_no_codes_and_stops_at_five() -> None:
     warnings = tuple(NOW - timedelta(minutes=n) for n in range(1, 6))
-    assert judge(replace(ASKED, my_warnings=warnings), Limits(), BUDGET) == Free()
+    assert judge(replace(ASKED, my_warnings=warnings), Limits(), BUDGET) == Permitted()
     verdict = judge_warning(replace(ASKED, my_warnings=warnings), Limits(), BUDGET)
-    assert verdict == NotBefore(warnings[4] + DAY, Rule.DAY)
-    assert judge_warning(replace(ASKED, my_warnings=warnings[:4]), Limits(), BUDGET) == Free()
+    assert verdict == SendThrottled(warnings[4] + DAY, Rule.DAY)
+    assert judge_warning(replace(ASKED, my_warnings=warnings[:4]), Limits(), BUDGET) == Permitted()
 
 
-def test_a_warning_to_an_administrator_does_not_pass_the_purse() -> None:
+def test_a_warning_to_an_administrator_does_not_pass_the_quota() -> None:
     verdict = judge_warning(replace(ASKED, is_administrator=True, organisation_today=500), Limits(), BUDGET)
-    assert isinstance(verdict, NotBefore)
+    assert isinstance(verdict, SendThrottled)
     assert verdict.rule is Rule.ORGANISATION_DAY
 
 

@@ -8,19 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from watchword.messaging.limits.counters import telephone_of
-from watchword.messaging.limits.number_types import NO_COUNTRY, Kind, Seen, block_of, counted_as, look_at
+from watchword.messaging.limits.number_types import NO_COUNTRY, Kind, NumberType, block_of, counted_as, look_at
 
 
 @pytest.mark.parametrize(
     ("number", "seen"),
     [
-        ("+4915112345678", Seen("DE", Kind.ORDINARY)),
-        ("+4930901820", Seen("DE", Kind.ORDINARY)),
-        ("+12025550123", Seen("US", Kind.ORDINARY)),
-        ("+18005551234", Seen("US", Kind.ORDINARY)),
+        ("+4915112345678", NumberType("DE", Kind.ORDINARY)),
+        ("+4930901820", NumberType("DE", Kind.ORDINARY)),
+        ("+12025550123", NumberType("US", Kind.ORDINARY)),
+        ("+18005551234", NumberType("US", Kind.ORDINARY)),
     ],
 )
-def test_ordinary_numbers_are_ordinary(number: str, seen: Seen) -> None:
+def test_ordinary_numbers_are_ordinary(number: str, seen: NumberType) -> None:
     assert look_at(number) == seen
 
 
@@ -45,7 +45,7 @@ def test_islands_and_neighbours_under_a_shared_calling_code_are_countries_of_the
     number: str, country: str
 ) -> None:
     """Who allows the United Kingdom has not allowed Jersey, nor the United States Jamaica."""
-    assert look_at(number) == Seen(country, Kind.ORDINARY)
+    assert look_at(number) == NumberType(country, Kind.ORDINARY)
 
 
 @pytest.mark.parametrize(

@@ -11,20 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.alerts.playing import work
-from tests.messaging.test_counters import ask, many, number, rule_of, wish
+from tests.messaging.test_counters import ask, many, number, options, rule_of
 from tests.world import World
 from watchword.alerts.headlines import done_of
 from watchword.alerts.models import Alert
 from watchword.alerts.rules import Rule as AlertRule
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
-from watchword.core.policy import Limits, Way
+from watchword.core.policy import Channel, Limits
 from watchword.directory.models import User
 from watchword.messaging.gateway import Result
 from watchword.messaging.limits import daily_totals, pumping, rules
-from watchword.messaging.limits.counters import Free, NotBefore, Rule, telephone_of
+from watchword.messaging.limits.counters import Permitted, Rule, SendThrottled, telephone_of
 from watchword.messaging.limits.rules import Budget
-from watchword.messaging.models import Closure, Delivery
+from watchword.messaging.models import CountryBlock, Delivery
 
 PEOPLE = 50
 EACH = rules.half_of(Limits())
@@ -35,7 +35,7 @@ EACH = rules.half_of(Limits())
 def people(world: World) -> list[User]:
     """More than the alarm asks for, with room in every budget."""
     world.organisation.phone_countries = ["DE", "AT"]
-    wish(world, new_sends_each_day=5000, new_sends_each_country_and_day=5000, organisation_sends_each_day=20_000)
+    options(world, new_sends_each_day=5000, new_sends_each_country_and_day=5000, organisation_sends_each_day=20_000)
     return many(world, PEOPLE)
 
 
@@ -46,7 +46,7 @@ def asked_in_vain(user: User, to: str, at: datetime, *, codes: int = 1, typed: i
         Delivery(
             organisation=user.organisation,
             user=user,
-            way=Way.TEXT,
+            channel=Channel.TEXT,
             purpose="register",
             **telephone.row(),
             result=Result.SENT,
@@ -56,7 +56,7 @@ def asked_in_vain(user: User, to: str, at: datetime, *, codes: int = 1, typed: i
         )
         for which in range(codes)
     )
-    daily_totals.add(user.organisation_id, at, telephone.country, Way.TEXT, is_new=True, asked=codes)
+    daily_totals.add(user.organisation_id, at, telephone.country, Channel.TEXT, is_new=True, asked=codes)
 
 
 def test_two_people_who_ask_for_all_that_they_may_do_not_close_it(world: World, people: list[User]) -> None:
@@ -65,25 +65,25 @@ def test_two_people_who_ask_for_all_that_they_may_do_not_close_it(world: World, 
     for which, user in enumerate(people[:2]):
         for turn in range(20):
             to = number(1 + 3 * which + turn % 3)
-            sent += ask(user, to, world.now + timedelta(minutes=16 * turn)) == Free()
+            sent += ask(user, to, world.now + timedelta(minutes=16 * turn)) == Permitted()
     assert sent == 30
-    assert ask(people[2], number(9), world.now + timedelta(hours=7)) == Free()
-    assert not Closure.objects.exists()
+    assert ask(people[2], number(9), world.now + timedelta(hours=7)) == Permitted()
+    assert not CountryBlock.objects.exists()
 
 
-def test_a_carrier_that_drops_texts_while_people_ask_again_and_again_does_not_close_it(
+def test_a_gateway_that_drops_texts_while_people_ask_again_and_again_does_not_close_it(
     world: World, people: list[User]
 ) -> None:
     """The morning of a roll-out: one person in two hears nothing and presses three times."""
     for which, user in enumerate(people[:25]):
         asked_in_vain(user, number(which), world.now - timedelta(hours=1), codes=3)
-    assert ask(people[30], number(90), world.now) == Free()
+    assert ask(people[30], number(90), world.now) == Permitted()
 
 
 def test_codes_to_as_many_numbers_as_are_asked_for_close_it(world: World, people: list[User]) -> None:
     for which in range(pumping.NUMBERS_AT_HOME - 1):
         asked_in_vain(people[which % 10], number(which), world.now - timedelta(hours=1))
-    assert ask(people[11], number(90), world.now) == Free()
+    assert ask(people[11], number(90), world.now) == Permitted()
     asked_in_vain(people[9], number(91), world.now - timedelta(hours=1))
     assert rule_of(ask(people[12], number(92), world.now)) is Rule.COUNTRY_CLOSED
 
@@ -94,7 +94,7 @@ def test_a_small_organisation_asks_for_a_number_for_each_person(world: World) ->
     for which in range(there_are - 1):
         asked_in_vain(bob, number(which), world.now - timedelta(hours=1), codes=EACH)
     assert Delivery.objects.count() >= Budget(frozenset()).alarm_sends
-    assert ask(world.carol, number(90), world.now) == Free()
+    assert ask(world.carol, number(90), world.now) == Permitted()
     asked_in_vain(bob, number(91), world.now - timedelta(hours=1))
     assert rule_of(ask(world.alice, number(92), world.now)) is Rule.COUNTRY_CLOSED
 
@@ -103,7 +103,7 @@ def test_another_country_is_closed_by_twenty_codes_as_ever(world: World, people:
     for which in range(4):
         asked_in_vain(people[which], f"+4366012{which}0000", world.now - timedelta(hours=1), codes=EACH)
     assert rule_of(ask(people[5], "+43660990000", world.now)) is Rule.COUNTRY_CLOSED
-    assert ask(people[6], number(90), world.now) == Free()
+    assert ask(people[6], number(90), world.now) == Permitted()
 
 
 @given(st.lists(st.integers(0, EACH), min_size=1, max_size=pumping.LOOKED_AT))
@@ -135,26 +135,26 @@ def untyped(people: list[User], at: datetime, *, purpose: str = "register", **co
 
 def test_codes_that_are_typed_too_late_prove_readers_and_close_nothing(world: World, people: list[User]) -> None:
     untyped(people[:40], world.now - timedelta(hours=1), typed_late_at=world.now - timedelta(minutes=50))
-    assert ask(people[41], number(90), world.now) == Free()
+    assert ask(people[41], number(90), world.now) == Permitted()
 
 
 @pytest.mark.parametrize("country", ["DE", "AT"])
-def test_what_a_carrier_delivers_too_late_or_not_yet_closes_nothing(
+def test_what_a_gateway_delivers_too_late_or_not_yet_closes_nothing(
     world: World, people: list[User], country: str
 ) -> None:
     """Ten codes came after their death and thirty have not come, on a channel that reports what arrives."""
     begun = world.now - timedelta(hours=1)
-    untyped(people[:40], begun, channel="slow", country=country)
+    untyped(people[:40], begun, gateway="slow", country=country)
     Delivery.objects.filter(user__in=people[:10]).update(result=Result.DELIVERED, changed_at=begun + LATE)
-    assert ask(people[41], number(90) if country == "DE" else "+43660990000", world.now) == Free()
+    assert ask(people[41], number(90) if country == "DE" else "+43660990000", world.now) == Permitted()
 
 
-@pytest.mark.parametrize("channel", ["slow", "another"])
-def test_what_arrived_in_time_and_was_not_typed_closes_it(world: World, people: list[User], channel: str) -> None:
+@pytest.mark.parametrize("gateway", ["slow", "another"])
+def test_what_arrived_in_time_and_was_not_typed_closes_it(world: World, people: list[User], gateway: str) -> None:
     """Also what another channel took that reports nothing."""
-    untyped(people[:40], world.now - timedelta(hours=1), channel=channel)
-    arrived = people[:40] if channel == "slow" else people[40:41]
-    untyped(people[40:41], world.now - timedelta(hours=2), channel="slow")
+    untyped(people[:40], world.now - timedelta(hours=1), gateway=gateway)
+    arrived = people[:40] if gateway == "slow" else people[40:41]
+    untyped(people[40:41], world.now - timedelta(hours=2), gateway="slow")
     Delivery.objects.filter(user__in=arrived).update(
         result=Result.DELIVERED, changed_at=F("created_at") + timedelta(seconds=9)
     )
@@ -162,7 +162,7 @@ def test_what_arrived_in_time_and_was_not_typed_closes_it(world: World, people: 
 
 
 @pytest.mark.parametrize(("signing_in", "closes"), [(12, False), (4, True)])
-def test_sign_ins_that_are_not_typed_either_mean_the_carrier(
+def test_sign_ins_that_are_not_typed_either_mean_the_gateway(
     world: World, people: list[User], signing_in: int, closes: bool
 ) -> None:
     """A few accounts that ask for codes to proven numbers are no excuse for what goes to new ones."""
@@ -177,9 +177,9 @@ def test_a_closure_at_home_ends_after_an_hour_and_one_abroad_after_a_day(world: 
     for country, to in (("DE", number(90)), ("AT", "+43660990000")):
         Delivery.objects.all().delete()
         untyped(people[:35], world.now - timedelta(hours=1), country=country)
-        daily_totals.add(world.organisation.pk, world.now, country, Way.TEXT, is_new=True, asked=35)
+        daily_totals.add(world.organisation.pk, world.now, country, Channel.TEXT, is_new=True, asked=35)
         lasts = timedelta(hours=1) if country == "DE" else timedelta(days=1)
-        assert ask(people[41], to, world.now) == NotBefore(world.now + lasts, Rule.COUNTRY_CLOSED)
+        assert ask(people[41], to, world.now) == SendThrottled(world.now + lasts, Rule.COUNTRY_CLOSED)
 
 
 # Too slow for the alarm.
@@ -190,7 +190,7 @@ def test_slow_pumping_is_told_once_a_day_and_stops_nothing(world: World, people:
     for which in range(27):
         asked_in_vain(people[which % 9], number(which), world.now - timedelta(hours=2), codes=2)
     for minute in range(3):
-        assert ask(people[10 + minute], number(90 + minute), world.now + timedelta(minutes=minute)) == Free()
+        assert ask(people[10 + minute], number(90 + minute), world.now + timedelta(minutes=minute)) == Permitted()
     event = Event.objects.get(kind=EventKind.NEW_NUMBERS_UNTYPED)
     assert event.details == {"numbers": 27, "asked_by": 9, "codes": 54}
     assert event.organisation_id == world.organisation.pk
@@ -208,5 +208,5 @@ def test_a_roll_out_in_which_some_have_trouble_is_not_told(
         asked_in_vain(
             people[which], number(which), world.now - timedelta(hours=2), codes=2, typed=which < typed_numbers
         )
-    assert ask(people[48], number(90), world.now) == Free()
+    assert ask(people[48], number(90), world.now) == Permitted()
     assert not Event.objects.filter(kind=EventKind.NEW_NUMBERS_UNTYPED).exists()

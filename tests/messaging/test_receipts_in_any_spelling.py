@@ -12,10 +12,10 @@ from django.utils import timezone
 from tests.left_out import ON_THE_OTHER_DATABASE
 from tests.phones.test_webhooks import result
 from tests.world import ALICES_NUMBER, World
-from watchword.core.policy import Way
+from watchword.core.policy import Channel
 from watchword.messaging.gateway import Report, Result
 from watchword.messaging.limits.counters import telephone_of
-from watchword.messaging.models import Delivery, Handover, Receipt
+from watchword.messaging.models import Delivery, DeliveryAttempt, Receipt
 from watchword.messaging.worker import delivery_receipts, persistence
 from watchword.messaging.worker.delivery_receipts import Outcome
 
@@ -51,7 +51,7 @@ def to_be_taken(world: World, number: str = ALICES_NUMBER) -> Delivery:
     return Delivery.objects.create(
         organisation=world.organisation,
         user=world.alice,
-        way=Way.TEXT,
+        channel=Channel.TEXT,
         purpose="sign_in",
         **telephone_of(number).row(),
         created_at=now,
@@ -72,7 +72,7 @@ def test_a_receipt_in_another_spelling_finds_its_message(world: World, answered:
     delivery = note_taken(to_be_taken(world), answered)
     (changed,) = delivery_receipts.note_reports([report(*names)], now=timezone.now())
     assert (changed.delivery_id, result(delivery)) == (delivery.pk, Result.DELIVERED)
-    assert Handover.objects.get(delivery=delivery).result == Result.DELIVERED
+    assert DeliveryAttempt.objects.get(delivery=delivery).result == Result.DELIVERED
 
 
 @pytest.mark.parametrize(("answered", "names"), SPELLINGS)
@@ -87,7 +87,7 @@ def test_a_receipt_that_another_process_wrote_at_that_moment_is_found_later(worl
     delivery = note_taken(to_be_taken(world), "abc1231")
     delivery_receipts.note_reports([report("180097585")], now=timezone.now())
     Delivery.objects.update(result=Result.SENT)
-    Handover.objects.update(result=Result.SENT)
+    DeliveryAttempt.objects.update(result=Result.SENT)
     Receipt.objects.update(is_applied=False)
     assert delivery_receipts.apply_strays(now=timezone.now()) == 1
     assert result(delivery) is Result.DELIVERED
@@ -140,11 +140,11 @@ def test_a_receipt_is_looked_for_by_indexes_alone(world: World) -> None:
     looked = [
         one["sql"]
         for one in asked.captured_queries
-        if one["sql"].startswith("SELECT") and ("_handover" in one["sql"] or "_receipt" in one["sql"])
+        if one["sql"].startswith("SELECT") and ("_deliveryattempt" in one["sql"] or "_receipt" in one["sql"])
     ]
     assert len(looked) >= 4
     with connection.cursor() as cursor:
         for sql in looked:
             cursor.execute(f"EXPLAIN QUERY PLAN {sql.replace('%', '%%')}")
             plan = [str(row[-1]) for row in cursor.fetchall()]
-            assert not [step for step in plan if step.startswith("SCAN") or "handover_by_channel " in step], plan
+            assert not [step for step in plan if step.startswith("SCAN") or "attempt_by_gateway " in step], plan

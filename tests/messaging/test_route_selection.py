@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watchword.core.policy import Way
+from watchword.core.policy import Channel
 from watchword.messaging.worker.circuit_breaker import (
     FAILURES,
     FIRST_PAUSE_SECONDS,
     LONGEST_PAUSE_SECONDS,
     TRIAL_SECONDS,
-    Breaker,
+    CircuitBreaker,
 )
 from watchword.messaging.worker.route_selection import Measured, Route, order
 
@@ -22,13 +22,13 @@ NUMBER = "+4915112345678"
 prefixes = st.lists(st.sampled_from(["+", "+4", "+49", "+491", "+49151", "+43", "+1"]), max_size=3).map(
     lambda some: tuple(prefix for prefix in some if len(prefix) > 1)
 )
-ways = st.frozensets(st.sampled_from(Way), min_size=1)
+channels = st.frozensets(st.sampled_from(Channel), min_size=1)
 
 
 @st.composite
 def some_routes(draw: st.DrawFn) -> list[Route]:
     number = draw(st.integers(0, 6))
-    return [Route(f"c{n}", draw(ways), draw(st.integers(0, 9)), draw(prefixes)) for n in range(number)]
+    return [Route(f"c{n}", draw(channels), draw(st.integers(0, 9)), draw(prefixes)) for n in range(number)]
 
 
 measures = st.dictionaries(
@@ -48,11 +48,11 @@ def ordered(
     left = list(drawn)
     return order(
         routes,
-        way=Way.TEXT,
+        channel=Channel.TEXT,
         number=NUMBER,
         is_usable=lambda name: name not in down,
         measured=measured,
-        chance=lambda: left.pop() if left else 0.0,
+        random_source=lambda: left.pop() if left else 0.0,
     )
 
 
@@ -61,12 +61,12 @@ def test_everybody_who_can_carry_it_is_asked_once_and_nobody_else(
     routes: list[Route], measured: dict[str, Measured], drawn: list[float], down: frozenset[str]
 ) -> None:
     asked = ordered(routes, measured, drawn, down)
-    fitting = [route for route in routes if Way.TEXT in route.ways and (not route.prefixes or fit(route))]
+    fitting = [route for route in routes if Channel.TEXT in route.channels and (not route.prefixes or fit(route))]
     assert sorted(route.name for route in asked) == sorted(route.name for route in fitting)
 
 
 @given(some_routes(), measures, chances, st.frozensets(st.sampled_from([f"c{n}" for n in range(6)])))
-def test_usable_carriers_of_the_longest_prefix_come_first_and_those_that_are_down_last(
+def test_usable_gateways_of_the_longest_prefix_come_first_and_those_that_are_down_last(
     routes: list[Route], measured: dict[str, Measured], drawn: list[float], down: frozenset[str]
 ) -> None:
     asked = ordered(routes, measured, drawn, down)
@@ -75,24 +75,29 @@ def test_usable_carriers_of_the_longest_prefix_come_first_and_those_that_are_dow
 
 
 def shares(routes: Sequence[Route], measured: dict[str, Measured], tries: int = 4000) -> dict[str, float]:
-    chance = random.Random(7).random
+    random_source = random.Random(7).random
     first = [
-        order(routes, way=Way.TEXT, number=NUMBER, is_usable=lambda _name: True, measured=measured, chance=chance)[
-            0
-        ].name
+        order(
+            routes,
+            channel=Channel.TEXT,
+            number=NUMBER,
+            is_usable=lambda _name: True,
+            measured=measured,
+            random_source=random_source,
+        )[0].name
         for _ in range(tries)
     ]
     return {route.name: first.count(route.name) / tries for route in routes}
 
 
 def test_traffic_is_shared_by_weight() -> None:
-    text = frozenset({Way.TEXT})
+    text = frozenset({Channel.TEXT})
     found = shares([Route("one", text, 3), Route("two", text, 1)], {})
     assert 0.72 < found["one"] < 0.78
 
 
 def test_traffic_moves_to_what_arrives_and_a_trickle_is_left_to_see_a_recovery() -> None:
-    text = frozenset({Way.TEXT})
+    text = frozenset({Channel.TEXT})
     routes = [Route("good", text), Route("bad", text)]
     even = shares(routes, {"good": Measured(100, 95), "bad": Measured(100, 95)})
     worse = shares(routes, {"good": Measured(100, 95), "bad": Measured(100, 60)})
@@ -113,19 +118,19 @@ def test_a_share_is_a_share(taken: int, part: float) -> None:
 
 
 def test_a_breaker_opens_after_five_failures_in_a_row() -> None:
-    breaker = Breaker()
+    breaker = CircuitBreaker()
     for _ in range(FAILURES - 1):
         breaker.failed(0)
     breaker.succeeded()
     for _ in range(FAILURES - 1):
         breaker.failed(0)
-    assert breaker.lets_through(0)
+    assert breaker.allows(0)
     breaker.failed(0)
-    assert not breaker.lets_through(FIRST_PAUSE_SECONDS - 0.1)
+    assert not breaker.allows(FIRST_PAUSE_SECONDS - 0.1)
 
 
-def opened() -> Breaker:
-    breaker = Breaker()
+def opened() -> CircuitBreaker:
+    breaker = CircuitBreaker()
     for _ in range(FAILURES):
         breaker.failed(0)
     return breaker
@@ -134,12 +139,12 @@ def opened() -> Breaker:
 def test_after_the_pause_one_message_finds_out_and_the_others_wait_for_it() -> None:
     breaker = opened()
     now = FIRST_PAUSE_SECONDS
-    assert breaker.lets_through(now)
+    assert breaker.allows(now)
     breaker.tries(now)
-    assert not breaker.lets_through(now)
-    assert breaker.lets_through(now + TRIAL_SECONDS)
+    assert not breaker.allows(now)
+    assert breaker.allows(now + TRIAL_SECONDS)
     breaker.succeeded()
-    assert breaker.lets_through(now)
+    assert breaker.allows(now)
     assert breaker.is_closed
 
 
@@ -159,12 +164,12 @@ def test_failures_of_messages_that_were_out_already_do_not_lengthen_the_pause() 
     breaker = opened()
     for _ in range(50):
         breaker.failed(1)
-    assert breaker.lets_through(FIRST_PAUSE_SECONDS)
+    assert breaker.allows(FIRST_PAUSE_SECONDS)
 
 
 @given(st.lists(st.tuples(st.sampled_from(["fails", "works", "tries"]), st.floats(0, 400)), max_size=60))
-def test_a_carrier_is_never_left_alone_for_ever(acts: list[tuple[str, float]]) -> None:
-    breaker, now = Breaker(), 0.0
+def test_a_gateway_is_never_left_alone_for_ever(acts: list[tuple[str, float]]) -> None:
+    breaker, now = CircuitBreaker(), 0.0
     for act, passes in acts:
         now += passes
         match act:
@@ -175,4 +180,4 @@ def test_a_carrier_is_never_left_alone_for_ever(acts: list[tuple[str, float]]) -
                 assert breaker.is_closed
             case _:
                 breaker.tries(now)
-    assert breaker.lets_through(now + LONGEST_PAUSE_SECONDS)
+    assert breaker.allows(now + LONGEST_PAUSE_SECONDS)

@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.world import World
-from watchword.core.policy import Way
+from watchword.core.policy import Channel
 from watchword.messaging.gateway import DeliveryFailed, Outgoing, Result
 from watchword.messaging.gateways.simulator.gateway import (
     LASTS_FOR,
     LATE_BY,
     RINGS_FOR,
-    SimulatorChannel,
+    SimulatorGateway,
     arrived,
     end_what_took_too_long,
     move,
@@ -34,23 +34,23 @@ from watchword.messaging.voice.ivr import Call, CallState
 keys = st.lists(st.sampled_from("0123456789*#x"), max_size=20)
 
 
-def outgoing(world: World, way: Way, number: str = "+4915112345678") -> Outgoing:
+def outgoing(world: World, channel: Channel, number: str = "+4915112345678") -> Outgoing:
     delivery = Delivery.objects.create(
         organisation=world.organisation,
         user=world.alice,
-        way=way,
+        channel=channel,
         purpose="sign_in",
         number_key=b"k",
         ends=number[-2:],
         created_at=world.now,
         changed_at=world.now,
     )
-    return Outgoing(delivery.pk, way, number, "", "493027", "Harbour & Hill", "sign-in.harbour.example")
+    return Outgoing(delivery.pk, channel, number, "", "493027", "Harbour & Hill", "sign-in.harbour.example")
 
 
 def test_a_text_arrives_with_the_code_first_and_the_bound_line_last(world: World) -> None:
-    message = outgoing(world, Way.TEXT)
-    SimulatorChannel().send(message, timeout_seconds=1)
+    message = outgoing(world, Channel.TEXT)
+    SimulatorGateway().send(message, timeout_seconds=1)
     text = Arrival.objects.get().text
     assert text.startswith("493 027 is your Harbour & Hill code. Not you?")
     assert text.endswith("\n\n@sign-in.harbour.example #493027")
@@ -62,25 +62,25 @@ def test_a_text_arrives_with_the_code_first_and_the_bound_line_last(world: World
 )
 def test_some_numbers_are_in_trouble(world: World, ending: str, result: Result) -> None:
     with pytest.raises(DeliveryFailed) as caught:
-        SimulatorChannel().send(outgoing(world, Way.CALL, f"+49151123456{ending}"), timeout_seconds=1)
+        SimulatorGateway().send(outgoing(world, Channel.CALL, f"+49151123456{ending}"), timeout_seconds=1)
     assert caught.value.result is result
     assert not Arrival.objects.exists()
 
 
 @pytest.mark.parametrize(("ending", "arrives"), [("97", True), ("98", True), ("99", False)])
 def test_a_text_reaches_a_telephone_that_is_busy_or_lies_about(world: World, ending: str, arrives: bool) -> None:
-    message = outgoing(world, Way.TEXT, f"+49151123456{ending}")
+    message = outgoing(world, Channel.TEXT, f"+49151123456{ending}")
     if arrives:
-        SimulatorChannel().send(message, timeout_seconds=1)
+        SimulatorGateway().send(message, timeout_seconds=1)
         assert Delivery.objects.get(pk=message.delivery_id).result == Result.DELIVERED
     else:
         with pytest.raises(DeliveryFailed):
-            SimulatorChannel().send(message, timeout_seconds=1)
+            SimulatorGateway().send(message, timeout_seconds=1)
 
 
 def test_some_texts_come_late(world: World) -> None:
-    message = outgoing(world, Way.TEXT, "+4915112345696")
-    handed = SimulatorChannel().send(message, timeout_seconds=1)
+    message = outgoing(world, Channel.TEXT, "+4915112345696")
+    handed = SimulatorGateway().send(message, timeout_seconds=1)
     note_result(message.delivery_id, handed.result, now=world.now)
     now = timezone.now()
     assert not arrived(now).exists()
@@ -90,16 +90,16 @@ def test_some_texts_come_late(world: World) -> None:
 
 
 def test_a_call_that_is_declined_is_told_apart_from_one_that_nobody_hears(world: World) -> None:
-    message = outgoing(world, Way.CALL)
-    SimulatorChannel().send(message, timeout_seconds=1)
+    message = outgoing(world, Channel.CALL)
+    SimulatorGateway().send(message, timeout_seconds=1)
     arrival = Arrival.objects.get()
     assert move(arrival, ivr.hang_up(arrival.call)) is Result.DECLINED
     assert Delivery.objects.get(pk=message.delivery_id).result == Result.DECLINED
 
 
 def test_a_call_without_a_code_says_what_it_has_to_say_and_ends_well(world: World) -> None:
-    message = replace(outgoing(world, Way.CALL), code="", words="This is a test of Harbour. No code is needed.")
-    SimulatorChannel().send(message, timeout_seconds=1)
+    message = replace(outgoing(world, Channel.CALL), code="", words="This is a test of Harbour. No code is needed.")
+    SimulatorGateway().send(message, timeout_seconds=1)
     arrival = Arrival.objects.get()
     move(arrival, ivr.answer(arrival.call))
     assert spoken(arrival).endswith("This is a test of Harbour. No code is needed.")
@@ -109,15 +109,15 @@ def test_a_call_without_a_code_says_what_it_has_to_say_and_ends_well(world: Worl
 
 
 def test_a_call_says_what_it_is_for_and_speaks_the_persons_language(world: World) -> None:
-    SimulatorChannel().send(replace(outgoing(world, Way.CALL), language="de"), timeout_seconds=1)
+    SimulatorGateway().send(replace(outgoing(world, Channel.CALL), language="de"), timeout_seconds=1)
     arrival = Arrival.objects.get()
     move(arrival, ivr.answer(arrival.call))
     assert "Jemand meldet sich gerade an Ihrem Konto an." in spoken(arrival)
 
 
 def test_a_call_says_the_code_only_after_a_key(world: World) -> None:
-    message = outgoing(world, Way.CALL)
-    SimulatorChannel().send(message, timeout_seconds=1)
+    message = outgoing(world, Channel.CALL)
+    SimulatorGateway().send(message, timeout_seconds=1)
     arrival = Arrival.objects.get()
     move(arrival, ivr.answer(arrival.call))
     assert "4" not in spoken(arrival)
@@ -128,8 +128,8 @@ def test_a_call_says_the_code_only_after_a_key(world: World) -> None:
 
 
 def test_zero_and_hash_report_fraud_and_end_the_call(world: World) -> None:
-    message = outgoing(world, Way.CALL)
-    SimulatorChannel().send(message, timeout_seconds=1)
+    message = outgoing(world, Channel.CALL)
+    SimulatorGateway().send(message, timeout_seconds=1)
     arrival = Arrival.objects.get()
     move(arrival, ivr.answer(arrival.call))
     assert not move(arrival, ivr.press(arrival.call, "0"))
@@ -177,8 +177,8 @@ def test_speech_is_really_made() -> None:
 
 
 def answered(world: World) -> tuple[Outgoing, Arrival]:
-    message = outgoing(world, Way.CALL)
-    SimulatorChannel().send(message, timeout_seconds=1)
+    message = outgoing(world, Channel.CALL)
+    SimulatorGateway().send(message, timeout_seconds=1)
     arrival = Arrival.objects.get()
     move(arrival, ivr.answer(arrival.call))
     return message, arrival
@@ -196,8 +196,8 @@ def test_hanging_up_before_the_code_is_noted_and_after_it_is_not(world: World) -
 
 
 def test_a_telephone_stops_ringing_after_a_minute(world: World) -> None:
-    message = outgoing(world, Way.CALL)
-    SimulatorChannel().send(message, timeout_seconds=1)
+    message = outgoing(world, Channel.CALL)
+    SimulatorGateway().send(message, timeout_seconds=1)
     arrival = Arrival.objects.get()
     end_what_took_too_long(arrival.at + RINGS_FOR)
     assert Arrival.objects.get().state == CallState.RINGING

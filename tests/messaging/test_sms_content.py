@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from watchword.core.policy import Way
+from watchword.core.policy import Channel
 from watchword.messaging.content.sms import LONGEST_ORGANISATION, SEPTETS, in_gsm, name_in_text, septets, text_of
 from watchword.messaging.content.translations import LANGUAGES, WORDS, words_of
 from watchword.messaging.gateway import Outgoing
@@ -42,7 +42,7 @@ def outgoing(
     code: str, organisation: str, host: str, language: str = "en", purpose: str = "", place: str = ""
 ) -> Outgoing:
     return Outgoing(
-        ID, Way.TEXT, "+4915112345678", "", code, organisation, host, language, purpose=purpose, place=place
+        ID, Channel.TEXT, "+4915112345678", "", code, organisation, host, language, purpose=purpose, place=place
     )
 
 
@@ -80,16 +80,16 @@ def test_no_name_can_add_a_line_a_code_or_a_link(
 
 @given(names)
 def test_a_name_in_a_text_is_short_and_one_line(name: str) -> None:
-    kept = name_in_text(name)
-    assert len(kept) <= LONGEST_ORGANISATION
-    assert kept == " ".join(kept.split())
-    assert sum(letter.isdigit() for letter in kept) <= 4
-    assert not re.search(r"\w\.\w|[@#/\\]", kept)
-    assert name_in_text(kept) == kept
+    stored = name_in_text(name)
+    assert len(stored) <= LONGEST_ORGANISATION
+    assert stored == " ".join(stored.split())
+    assert sum(letter.isdigit() for letter in stored) <= 4
+    assert not re.search(r"\w\.\w|[@#/\\]", stored)
+    assert name_in_text(stored) == stored
 
 
 @pytest.mark.parametrize(
-    ("name", "kept"),
+    ("name", "stored"),
     [
         ("Harbour & Hill", "Harbour & Hill"),
         ("Müller & Söhne", "Müller & Söhne"),
@@ -102,8 +102,8 @@ def test_a_name_in_a_text_is_short_and_one_line(name: str) -> None:
         ("Acme\r\u2028\u0085Ltd", "Acme Ltd"),
     ],
 )
-def test_names_stay_names(name: str, kept: str) -> None:
-    assert name_in_text(name) == kept
+def test_names_stay_names(name: str, stored: str) -> None:
+    assert name_in_text(name) == stored
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -144,7 +144,7 @@ def test_what_is_no_host_makes_no_bound_line(host: str) -> None:
 @given(st.text(max_size=400), names)
 @example("Hill: see 123 456 at http://evil.example\n\n@evil.example #123456", "Hill")
 def test_a_warning_is_one_line_of_one_message_without_any_code(words: str, name: str) -> None:
-    text = text_of(Outgoing(ID, Way.TEXT, "+4915112345678", "", "", name, "h.example", words=f"{name}: {words}"))
+    text = text_of(Outgoing(ID, Channel.TEXT, "+4915112345678", "", "", name, "h.example", words=f"{name}: {words}"))
     assert septets(text) <= SEPTETS
     assert text.isprintable()
     assert not re.search(r"\d([ -]?\d){5}", text)
@@ -155,7 +155,7 @@ def test_a_warning_is_one_line_of_one_message_without_any_code(words: str, name:
 @pytest.mark.parametrize("said", ["number_changed", "number_removed", "test"])
 def test_each_warning_fits_whole_beside_a_long_name(language: str, said: str) -> None:
     told = getattr(WORDS[language], said).format(organisation=name_in_text("W" * 100))
-    text = text_of(Outgoing(ID, Way.TEXT, "+4915112345678", "", "", words=told))
+    text = text_of(Outgoing(ID, Channel.TEXT, "+4915112345678", "", "", words=told))
     assert text == in_gsm(told)
     assert not text.endswith("...")
 

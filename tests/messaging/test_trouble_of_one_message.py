@@ -7,19 +7,19 @@ from datetime import UTC, datetime
 import pytest
 from django.db import ProgrammingError
 
-from tests.messaging.test_dispatcher import FakeCarrier, carry, result_of, waiting
+from tests.messaging.test_dispatcher import FakeGateway, carry, result_of, waiting
 from tests.world import World
-from watchword.messaging.gateway import Claimed, Condition, Outgoing, Result
-from watchword.messaging.models import Waiting
+from watchword.messaging.gateway import Condition, LeasedMessage, Outgoing, Result
+from watchword.messaging.models import OutboxMessage
 from watchword.messaging.worker import delivery_receipts, outbox, persistence
 from watchword.messaging.worker import dispatcher as module
 from watchword.messaging.worker.delivery_receipts import Changed, Outcome
-from watchword.messaging.worker.dispatcher import Courier, Line
+from watchword.messaging.worker.dispatcher import Dispatcher, GatewayRoute
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-class FailsToStart(FakeCarrier):
+class FailsToStart(FakeGateway):
     """Down from the beginning, as every real carrier is before it has started."""
 
     def __init__(self, name: str) -> None:
@@ -30,22 +30,22 @@ class FailsToStart(FakeCarrier):
         raise KeyError(report)
 
 
-def test_a_carrier_that_cannot_be_started_leaves_the_others_alone(world: World) -> None:
-    delivery, good = waiting(world), FakeCarrier("good")
+def test_a_gateway_that_cannot_be_started_leaves_the_others_alone(world: World) -> None:
+    delivery, good = waiting(world), FakeGateway("good")
     carry(FailsToStart("broken"), good, until=lambda: result_of(delivery) is Result.SENT)
     assert len(good.sent) == 1
 
 
-def test_a_mistake_while_measuring_carriers_ends_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mistake_while_measuring_gateways_ends_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     failed: list[int] = []
 
-    def fail(_names: object, _now: datetime) -> persistence.Seen:
+    def fail(_names: object, _now: datetime) -> persistence.RecentResults:
         failed.append(1)
         raise ZeroDivisionError
 
     monkeypatch.setattr(persistence, "measure", fail)
     monkeypatch.setattr(module, "TROUBLE_SECONDS", 0.0)
-    delivery, good = waiting(world), FakeCarrier("good")
+    delivery, good = waiting(world), FakeGateway("good")
     carry(good, until=lambda: result_of(delivery) is Result.SENT and len(failed) > 1)
     assert len(good.sent) == 1
 
@@ -53,19 +53,19 @@ def test_a_mistake_while_measuring_carriers_ends_nothing(world: World, monkeypat
 def test_a_message_whose_way_cannot_be_chosen_is_given_up_and_the_next_one_leaves(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = Courier._order
-    bad, good, carrier = waiting(world, "111111"), waiting(world, "222222"), FakeCarrier()
+    real = Dispatcher._order
+    bad, good, gateway = waiting(world, "111111"), waiting(world, "222222"), FakeGateway()
 
-    def order(courier: Courier, item: Claimed) -> list[Line]:
+    def order(dispatcher: Dispatcher, item: LeasedMessage) -> list[GatewayRoute]:
         if item.outgoing.code == "111111":
             raise LookupError
-        return real(courier, item)
+        return real(dispatcher, item)
 
-    monkeypatch.setattr(Courier, "_order", order)
+    monkeypatch.setattr(Dispatcher, "_order", order)
     monkeypatch.setattr(module, "PAUSES", (0.0,))
-    carry(carrier, until=lambda: result_of(bad) is Result.FAILED and result_of(good) is Result.SENT)
-    assert [message.code for message in carrier.sent] == ["222222"]
-    assert not Waiting.objects.exists()
+    carry(gateway, until=lambda: result_of(bad) is Result.FAILED and result_of(good) is Result.SENT)
+    assert [message.code for message in gateway.sent] == ["222222"]
+    assert not OutboxMessage.objects.exists()
 
 
 def test_a_result_that_can_never_be_written_takes_no_other_with_it(
@@ -85,7 +85,7 @@ def test_a_result_that_can_never_be_written_takes_no_other_with_it(
     done = [persistence.Finished(one.pk, Result.SENT, "one", f"one-{one.pk}", 0) for one in (bad, good)]
     persistence.write(persistence.Batch(outcomes=both, finished=done), told.append, now)
     assert result_of(good) is Result.SENT
-    assert not Waiting.objects.filter(delivery=good).exists()
+    assert not OutboxMessage.objects.filter(delivery=good).exists()
 
 
 def test_a_message_that_cannot_be_read_is_given_up_whatever_the_mistake_was(
@@ -94,7 +94,7 @@ def test_a_message_that_cannot_be_read_is_given_up_whatever_the_mistake_was(
     bad, good = waiting(world, "111111"), waiting(world, "222222")
     real = outbox._outgoing
 
-    def outgoing(row: Waiting) -> Outgoing:
+    def outgoing(row: OutboxMessage) -> Outgoing:
         if row.pk == bad.pk:
             raise AttributeError
         return real(row)

@@ -27,10 +27,10 @@ def tone(hertz: int, rate: int, seconds: float = 1.0) -> bytes:
     return array("h", [round(10_000 * math.sin(2 * math.pi * hertz * n / rate)) for n in range(count)]).tobytes()
 
 
-def wav(pcm: bytes, *, rate: int = 8_000, channels: int = 1, depth: int = 2) -> bytes:
+def wav(pcm: bytes, *, rate: int = 8_000, gateways: int = 1, depth: int = 2) -> bytes:
     out = io.BytesIO()
     with wave.open(out, "wb") as file:
-        file.setnchannels(channels)
+        file.setnchannels(gateways)
         file.setsampwidth(depth)
         file.setframerate(rate)
         file.writeframes(pcm)
@@ -40,14 +40,14 @@ def wav(pcm: bytes, *, rate: int = 8_000, channels: int = 1, depth: int = 2) -> 
 @pytest.mark.parametrize("rate", [16_000, 22_050, 44_100, 48_000])
 def test_speech_stays_as_loud_and_what_no_telephone_carries_is_gone(rate: int) -> None:
     middle = slice(1_600, -1_600)
-    kept = audio.loudness(audio.resampled(tone(1_000, rate), rate)[middle])
-    assert abs(kept - audio.loudness(tone(1_000, rate))) < 150
+    stored = audio.loudness(audio.resampled(tone(1_000, rate), rate)[middle])
+    assert abs(stored - audio.loudness(tone(1_000, rate))) < 150
     assert audio.loudness(audio.resampled(tone(5_500, rate), rate)[middle]) < 50
 
 
-@pytest.mark.parametrize(("channels", "depth"), [(1, 1), (2, 1), (1, 2), (2, 2), (1, 3), (2, 4)])
-def test_every_depth_and_two_channels_are_read(channels: int, depth: int) -> None:
-    heard = audio.from_wav(wav(bytes(channels * depth * 800), channels=channels, depth=depth))
+@pytest.mark.parametrize(("gateways", "depth"), [(1, 1), (2, 1), (1, 2), (2, 2), (1, 3), (2, 4)])
+def test_every_depth_and_two_channels_are_read(gateways: int, depth: int) -> None:
+    heard = audio.from_wav(wav(bytes(gateways * depth * 800), gateways=gateways, depth=depth))
     assert len(heard) == 1_600
 
 
@@ -114,7 +114,7 @@ def test_whole_codes_are_never_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tts, "speak", lambda _words, _language: wav(bytes(800)))
     prompts = Prompts()
     prompts.sound_of([Said(digit, digit) for digit in "493027"], "en")
-    assert max(len(words) for _language, _name, words in prompts._kept) == 1
+    assert max(len(words) for _language, _name, words in prompts._stored) == 1
 
 
 def test_a_recording_that_is_no_sound_is_told_and_spoken_instead(

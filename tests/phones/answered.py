@@ -11,22 +11,22 @@ from aiosipua import SipRequest, parse_sdp
 
 from tests.phones.calling import Reports, call, caller
 from tests.phones.pbx import Pbx, Peer, pbx, peer, sound_at
-from watchword.messaging.gateways.sip.gateway import SipCarrier
+from watchword.messaging.gateways.sip.gateway import SipGateway
 
 
 @asynccontextmanager
-async def answered(sound: str = "", **wishes: Any) -> AsyncIterator[tuple[Pbx, SipRequest, Peer, SipCarrier, Reports]]:
+async def answered(sound: str = "", **config: Any) -> AsyncIterator[tuple[Pbx, SipRequest, Peer, SipGateway, Reports]]:
     """Place a call with two digits to press, and pick up."""
-    async with pbx() as system, caller(system.port, **wishes) as (carrier, reports):
+    async with pbx() as system, caller(system.port, **config) as (gateway, reports):
         telephone = await peer()
-        sending = asyncio.ensure_future(carrier.send(call(match="47")))
+        sending = asyncio.ensure_future(gateway.send(call(match="47")))
         invite = await system.takes("INVITE")
         system.say(invite, 180)
         await sending
         system.say(invite, 200, sound=(sound or sound_at(telephone.port)).replace("PORT", str(telephone.port)))
         await system.takes("ACK")
         try:
-            yield system, invite, telephone, carrier, reports
+            yield system, invite, telephone, gateway, reports
         finally:
             telephone.transport.close()
 

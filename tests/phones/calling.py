@@ -10,10 +10,10 @@ from typing import Any
 from uuid import uuid4
 
 from tests.phones.pbx import Pbx
-from watchword.core.policy import Way
+from watchword.core.policy import Channel
 from watchword.messaging.gateway import Outgoing, Report, Result
-from watchword.messaging.gateways.sip.config import SipWishes
-from watchword.messaging.gateways.sip.gateway import SipCarrier
+from watchword.messaging.gateways.sip.config import SipConfig
+from watchword.messaging.gateways.sip.gateway import SipGateway
 
 NUMBER = "+4915112345678"
 CODE = "493027"
@@ -27,7 +27,7 @@ def call(code: str = CODE, *, number: str = NUMBER, **more: Any) -> Outgoing:
         "purpose": "sign_in",
         "not_after": datetime.now(UTC) + timedelta(minutes=5),
     }
-    return Outgoing(uuid4(), Way.CALL, number, more.pop("extension", ""), code, **{**values, **more})
+    return Outgoing(uuid4(), Channel.CALL, number, more.pop("extension", ""), code, **{**values, **more})
 
 
 class Reports:
@@ -55,30 +55,30 @@ class Reports:
 
 
 @asynccontextmanager
-async def caller(port: int, **wishes: Any) -> AsyncIterator[tuple[SipCarrier, Reports]]:
+async def caller(port: int, **config: Any) -> AsyncIterator[tuple[SipGateway, Reports]]:
     """Start a carrier that calls by a telephone system at a port of this machine, and stop it."""
     first = 20_000 + (uuid4().int % 1_400) * 4
-    values = {"host": "127.0.0.1", "port": port, "first_rtp_port": first, "last_rtp_port": first + 199, **wishes}
-    carrier, reports = SipCarrier("pbx", SipWishes(**values)), Reports()
-    await carrier.start(reports)
+    values = {"host": "127.0.0.1", "port": port, "first_rtp_port": first, "last_rtp_port": first + 199, **config}
+    gateway, reports = SipGateway("pbx", SipConfig(**values)), Reports()
+    await gateway.start(reports)
     try:
-        yield carrier, reports
+        yield gateway, reports
     finally:
-        await carrier.stop()
+        await gateway.stop()
 
 
-async def sign_off(carrier: SipCarrier, system: Pbx) -> None:
+async def sign_off(gateway: SipGateway, system: Pbx) -> None:
     """Stop a carrier that is registered, its last REGISTER answered."""
-    leaving = asyncio.ensure_future(carrier.stop())
+    leaving = asyncio.ensure_future(gateway.stop())
     system.say(await system.takes("REGISTER"), 200)
     await leaving
 
 
-async def is_idle(carrier: SipCarrier) -> None:
+async def is_idle(gateway: SipGateway) -> None:
     """Wait until every call is over."""
     async with asyncio.timeout(60):
-        while carrier._tasks:
-            await asyncio.wait(carrier._tasks)
+        while gateway._tasks:
+            await asyncio.wait(gateway._tasks)
 
 
 def run(play: Callable[[], Awaitable[None]], seconds: float = 120) -> None:

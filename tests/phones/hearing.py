@@ -36,11 +36,11 @@ def digits_in(recording: array[int], language: str = "en") -> str:
 def all_digits_in(recording: array[int], language: str = "en") -> list[Heard]:
     """Return every spoken digit with its time."""
     found = [heard for digit in "0123456789" for heard in places_of(Said(digit, digit), recording, language)]
-    kept: list[Heard] = []
+    stored: list[Heard] = []
     for heard in sorted(found, key=lambda one: -one.likeness):
-        if all(abs(heard.at - other.at) > 0.25 for other in kept):
-            kept.append(heard)
-    return sorted(kept, key=lambda one: one.at)
+        if all(abs(heard.at - other.at) > 0.25 for other in stored):
+            stored.append(heard)
+    return sorted(stored, key=lambda one: one.at)
 
 
 def places_of(said: Said, recording: array[int], language: str = "en") -> list[Heard]:

@@ -15,16 +15,16 @@ from tests.environment import KEYS
 from tests.phones.provider import ACCOUNT, TOKEN, Provider
 from watchword.config.phones_file import kinds, seal
 from watchword.core.keyring import KeyRing
-from watchword.core.policy import Way
+from watchword.core.policy import Channel
 from watchword.messaging.config_file import Phones, read_phones
 from watchword.messaging.gateway import DeliveryFailed, Outgoing
 from watchword.messaging.gateways.http.callback_urls import addresses_of
-from watchword.messaging.gateways.http.config import HttpWishes
-from watchword.messaging.gateways.http.gateway import HttpCarrier
+from watchword.messaging.gateways.http.config import HttpConfig
+from watchword.messaging.gateways.http.gateway import HttpGateway
 
 NUMBER = "+4915112345678"
 PRESETS = ("twilio-messages", "vonage-sms", "46elks", "telnyx", "http")
-RING = KeyRing.parse(KEYS, chance=bytes)
+RING = KeyRing.parse(KEYS, random_source=bytes)
 
 _OPERATOR: dict[str, str] = {
     "twilio-messages": f'account = "{ACCOUNT}"\ntoken = "SECRET"\nsender = "+4930123456"\nbase = "BASE"',
@@ -45,7 +45,7 @@ reference_path = "messages.0.name"
 code_path = "why.code"
 bad_number = ["no-such-number"]
 
-[channel.receipts]
+[gateway.receipts]
 scheme = "hmac-sha256"
 secret = "SECRET"
 header = "X-Nobody-Signature"
@@ -60,35 +60,39 @@ def phones_file(kind: str, base: str, *, name: str = "one", more: str = "") -> s
     """Return a phones file with one channel of a kind, as an operator would write it."""
     words = _OPERATOR[kind].replace("BASE", base).replace("SECRET", seal(TOKEN, RING))
     words = words.replace("KEY", seal("abcd1234", RING))
-    head = f'[[channel]]\nname = "{name}"\nkind = "{kind}"\nprivate_networks_allowed = true\n'
+    head = f'[[gateway]]\nname = "{name}"\nkind = "{kind}"\nprivate_networks_allowed = true\n'
     return f"{head}{more}\n{words}\n"
 
 
 def phones_of(text: str) -> Phones:
     """Return what a phones file says, which must be right."""
     from watchword.config.phones_file import open_secret
-    from watchword.messaging.gateways.sim_swap import SimWishes
+    from watchword.messaging.gateways.sim_swap import SimSwapConfig
 
-    read = read_phones(text, kinds(), lambda value: open_secret(value, RING), SimWishes)
+    read = read_phones(text, kinds(), lambda value: open_secret(value, RING), SimSwapConfig)
     assert read.problems == ()
     return read
 
 
-def wishes_of(kind: str, base: str, **more: Any) -> HttpWishes:
+def config_of(kind: str, base: str, **more: Any) -> HttpConfig:
     """Return the wishes of one channel of a kind."""
     words = "\n".join(f"{key} = {value}" for key, value in more.items())
-    (planned,) = phones_of(phones_file(kind, base, more=words)).carriers
-    assert isinstance(planned.wishes, HttpWishes)
-    return planned.wishes
+    (planned,) = phones_of(phones_file(kind, base, more=words)).gateways
+    assert isinstance(planned.config, HttpConfig)
+    return planned.config
 
 
 def outgoing(
-    code: str = "493027", *, number: str = NUMBER, way: Way = Way.TEXT, lives: timedelta = timedelta(minutes=5)
+    code: str = "493027",
+    *,
+    number: str = NUMBER,
+    channel: Channel = Channel.TEXT,
+    lives: timedelta = timedelta(minutes=5),
 ) -> Outgoing:
     """Return a code on its way."""
     return Outgoing(
         uuid4(),
-        way,
+        channel,
         number,
         "",
         code,
@@ -100,14 +104,14 @@ def outgoing(
 
 
 @asynccontextmanager
-async def opened(kind: str, at: Provider, **more: Any) -> AsyncIterator[HttpCarrier]:
+async def opened(kind: str, at: Provider, **more: Any) -> AsyncIterator[HttpGateway]:
     """Open a carrier to the provider, and stop it."""
-    carrier = HttpCarrier("one", wishes_of(kind, at.base, **more), addresses=addresses_of)
-    await carrier.start(lambda _report: None)
+    gateway = HttpGateway("one", config_of(kind, at.base, **more), addresses=addresses_of)
+    await gateway.start(lambda _report: None)
     try:
-        yield carrier
+        yield gateway
     finally:
-        await carrier.stop()
+        await gateway.stop()
 
 
 def run(play: Callable[[], Awaitable[None]], seconds: float = 60) -> None:
@@ -120,11 +124,11 @@ def run(play: Callable[[], Awaitable[None]], seconds: float = 60) -> None:
     asyncio.run(within())
 
 
-async def failure_of(wishes: HttpWishes) -> DeliveryFailed:
+async def failure_of(config: HttpConfig) -> DeliveryFailed:
     """Return how a carrier with these wishes fails at one message."""
-    carrier = HttpCarrier("one", wishes, addresses=addresses_of)
-    await carrier.start(lambda _report: None)
+    gateway = HttpGateway("one", config, addresses=addresses_of)
+    await gateway.start(lambda _report: None)
     with pytest.raises(DeliveryFailed) as caught:
-        await carrier.send(outgoing())
-    await carrier.stop()
+        await gateway.send(outgoing())
+    await gateway.stop()
     return caught.value

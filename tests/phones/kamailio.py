@@ -143,14 +143,14 @@ async def kamailio(folder: Path, *, port: int | None = None, asks_twice: bool = 
 
 
 async def _is_there(port: int) -> None:
-    from watchword.messaging.gateways.sip.config import SipWishes
-    from watchword.messaging.gateways.sip.registration import Presence
+    from watchword.messaging.gateways.sip.config import SipConfig
+    from watchword.messaging.gateways.sip.registration import SipRegistration
 
-    presence = Presence("probe", SipWishes(host="127.0.0.1", port=port), moved=lambda _call: None)
-    keeping = asyncio.create_task(presence.keep(lambda _call_id: None))
+    registration = SipRegistration("probe", SipConfig(host="127.0.0.1", port=port), moved=lambda _call: None)
+    keeping = asyncio.create_task(registration.keep(lambda _call_id: None))
     try:
         async with asyncio.timeout(SECONDS):
-            await presence.is_up.wait()
+            await registration.is_up.wait()
     finally:
         keeping.cancel()
-        await presence.close()
+        await registration.close()

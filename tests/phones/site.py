@@ -1,4 +1,4 @@
-"""Watchword with a phones file as it is served: the web door and the courier as processes of their own."""
+"""Watchword with a phones file as it is served: the web door and the dispatcher as processes of their own."""
 
 from __future__ import annotations
 

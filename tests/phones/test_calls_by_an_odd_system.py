@@ -17,8 +17,8 @@ from tests.phones.pbx import HOST, Pbx, Peer, key_packet, pbx, peer, sound_at
 from tests.phones.smsc import free_even_port
 from watchword.messaging.gateway import DeliveryFailed, Result
 from watchword.messaging.gateways.sip import registration
-from watchword.messaging.gateways.sip.call_flow import Conversation
-from watchword.messaging.gateways.sip.gateway import SipCarrier
+from watchword.messaging.gateways.sip.call_flow import CallFlow
+from watchword.messaging.gateways.sip.gateway import SipGateway
 from watchword.messaging.voice import tts
 
 CHALLENGE = 'Digest realm="pbx.example", nonce="n1", qop="auth", algorithm=MD5'
@@ -32,20 +32,20 @@ def voice(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def ringing(**wishes: Any) -> AsyncIterator[tuple[Pbx, SipRequest, SipCarrier, Reports]]:
+async def ringing(**config: Any) -> AsyncIterator[tuple[Pbx, SipRequest, SipGateway, Reports]]:
     """Begin a call that rings."""
-    async with pbx() as system, caller(system.port, **wishes) as (carrier, reports):
-        sending = asyncio.ensure_future(carrier.send(call(match="47")))
+    async with pbx() as system, caller(system.port, **config) as (gateway, reports):
+        sending = asyncio.ensure_future(gateway.send(call(match="47")))
         invite = await system.takes("INVITE")
         system.say(invite, 180)
         await sending
-        yield system, invite, carrier, reports
+        yield system, invite, gateway, reports
 
 
 @asynccontextmanager
-async def answered(**wishes: Any) -> AsyncIterator[tuple[Pbx, SipRequest, Peer, Reports]]:
+async def answered(**config: Any) -> AsyncIterator[tuple[Pbx, SipRequest, Peer, Reports]]:
     """Begin a call that is answered, at a telephone whose sound is at a port of its own; hang up."""
-    async with ringing(**wishes) as (system, invite, carrier, reports):
+    async with ringing(**config) as (system, invite, gateway, reports):
         telephone = await peer()
         try:
             system.say(invite, 200, sound=sound_at(telephone.port))
@@ -53,7 +53,7 @@ async def answered(**wishes: Any) -> AsyncIterator[tuple[Pbx, SipRequest, Peer, 
             await telephone.wait_for(1)
             yield system, invite, telephone, reports
             system.ask(invite, "BYE")
-            await is_idle(carrier)
+            await is_idle(gateway)
         finally:
             telephone.transport.close()
 
@@ -68,8 +68,8 @@ def test_a_challenge_that_comes_twice_is_no_refusal() -> None:
     """A slow telephone system hears an INVITE twice, and challenges it twice."""
 
     async def play() -> None:
-        async with pbx() as system, caller(system.port, password="opensesame1") as (carrier, _reports):
-            sending = asyncio.ensure_future(carrier.send(call()))
+        async with pbx() as system, caller(system.port, password="opensesame1") as (gateway, _reports):
+            sending = asyncio.ensure_future(gateway.send(call()))
             first = await system.takes("INVITE")
             for _ in range(2):
                 system.say(first, 407, Proxy_Authenticate=CHALLENGE)
@@ -78,21 +78,21 @@ def test_a_challenge_that_comes_twice_is_no_refusal() -> None:
             assert second.get_header("proxy-authorization")
             system.say(second, 180)
             assert (await sending).result is Result.SENT
-            assert carrier.condition.is_up
+            assert gateway.condition.is_up
 
     run(play)
 
 
 def test_a_registration_that_is_challenged_twice_is_no_refusal() -> None:
     async def play() -> None:
-        async with pbx() as system, caller(system.port, password="opensesame1", register=True) as (carrier, _reports):
+        async with pbx() as system, caller(system.port, password="opensesame1", register=True) as (gateway, _reports):
             first = await system.takes("REGISTER")
             for _ in range(2):
                 system.say(first, 401, WWW_Authenticate=CHALLENGE)
             system.say(await system.takes("REGISTER"), 200)
             async with asyncio.timeout(5):
-                await carrier._presence.is_up.wait()
-            assert "refuses" not in carrier.condition.words
+                await gateway._presence.is_up.wait()
+            assert "refuses" not in gateway.condition.words
             assert system.requests.empty()
 
     run(play)
@@ -102,14 +102,14 @@ def test_who_else_is_registered_does_not_say_how_long_we_are() -> None:
     """After a crash the registrar still has our old address, for a second or so, and names it first."""
 
     async def play() -> None:
-        async with pbx() as system, caller(system.port, register=True) as (carrier, _reports):
+        async with pbx() as system, caller(system.port, register=True) as (gateway, _reports):
             first = await system.takes("REGISTER")
             ours = (first.get_header("contact") or "") + ";expires=300"
             system.say(first, 200, Contact=f"<sip:watchword@{HOST}:9>;expires=0, {ours}")
-            await carrier._presence.is_up.wait()
+            await gateway._presence.is_up.wait()
             await asyncio.sleep(0.1)
             assert system.requests.empty()
-            assert carrier.condition.is_up
+            assert gateway.condition.is_up
 
     run(play)
 
@@ -125,8 +125,8 @@ def test_403_is_said_of_a_call_and_not_of_our_password(
     caplog.set_level("INFO")
 
     async def play() -> None:
-        async with pbx() as system, caller(system.port) as (carrier, reports):
-            sending = asyncio.ensure_future(carrier.send(call()))
+        async with pbx() as system, caller(system.port) as (gateway, reports):
+            sending = asyncio.ensure_future(gateway.send(call()))
             invite = await system.takes("INVITE")
             if rings:
                 system.say(invite, 180)
@@ -138,8 +138,8 @@ def test_403_is_said_of_a_call_and_not_of_our_password(
                 with pytest.raises(DeliveryFailed) as caught:
                     await sending
                 assert (caught.value.result, caught.value.permanent) == (result, permanent)
-            await is_idle(carrier)
-            assert carrier.condition.is_up
+            await is_idle(gateway)
+            assert gateway.condition.is_up
             assert "ended with SIP 403" in caplog.text
 
     run(play)
@@ -149,8 +149,8 @@ def test_no_ringing_is_asked_for_that_has_to_be_acknowledged() -> None:
     """Who answers an INVITE with 100rel may send the description of the session with the ringing, and never again."""
 
     async def play() -> None:
-        async with pbx() as system, caller(system.port, password="opensesame1") as (carrier, _reports):
-            sending = asyncio.ensure_future(carrier.send(call()))
+        async with pbx() as system, caller(system.port, password="opensesame1") as (gateway, _reports):
+            sending = asyncio.ensure_future(gateway.send(call()))
             first = await system.takes("INVITE")
             system.say(first, 401, WWW_Authenticate=CHALLENGE)
             await system.takes("ACK")
@@ -165,12 +165,12 @@ def test_no_ringing_is_asked_for_that_has_to_be_acknowledged() -> None:
 
 def test_a_description_that_can_not_be_read_is_hung_up_at_once() -> None:
     async def play() -> None:
-        async with ringing() as (system, invite, carrier, reports):
+        async with ringing() as (system, invite, gateway, reports):
             system.say(invite, 200, sound=sound_at(4000).replace("m=audio 4000", "m=audio four"))
             await system.takes("ACK")
             system.say(await system.takes("BYE"), 200)
             await reports.wait_for(Result.FAILED)
-            await is_idle(carrier)
+            await is_idle(gateway)
 
     run(play)
 
@@ -179,12 +179,12 @@ def test_nothing_of_a_call_goes_on_after_it_ended() -> None:
     """The telephone system names a time after which the session is to be refreshed, and hangs up before."""
 
     async def play() -> None:
-        async with ringing() as (system, invite, carrier, _reports):
+        async with ringing() as (system, invite, gateway, _reports):
             system.say(invite, 200, sound=sound_at(free_even_port()), Session_Expires="90;refresher=uac")
             await system.takes("ACK")
             system.ask(invite, "BYE")
             assert (await system.hears()).status_code == 200
-            await is_idle(carrier)
+            await is_idle(gateway)
             left = [str(task.get_coro()) for task in asyncio.all_tasks()]
             assert not [name for name in left if "SessionTimer" in name]
 
@@ -193,14 +193,14 @@ def test_nothing_of_a_call_goes_on_after_it_ended() -> None:
 
 def test_a_caller_that_stops_proves_once_more_who_it_is_where_a_goodbye_wants_that() -> None:
     async def play() -> None:
-        async with pbx() as system, caller(system.port, password="opensesame1") as (carrier, reports):
-            sending = asyncio.ensure_future(carrier.send(call()))
+        async with pbx() as system, caller(system.port, password="opensesame1") as (gateway, reports):
+            sending = asyncio.ensure_future(gateway.send(call()))
             invite = await system.takes("INVITE")
             system.say(invite, 200, sound=sound_at(free_even_port()))
             await system.takes("ACK")
             await sending
             await reports.wait_for(Result.DELIVERED)
-            stopping = asyncio.ensure_future(carrier.stop())
+            stopping = asyncio.ensure_future(gateway.stop())
             system.say(await system.takes("BYE"), 407, Proxy_Authenticate=CHALLENGE)
             # Without it somebody would be left on a dead line.
             goodbye = await system.takes("BYE")
@@ -233,13 +233,13 @@ def test_a_call_that_is_moved_while_the_voice_is_made_is_heard_at_the_new_place(
 ) -> None:
     made = asyncio.Event()
 
-    async def prepare(_self: Conversation) -> None:
+    async def prepare(_self: CallFlow) -> None:
         await made.wait()
 
-    monkeypatch.setattr(Conversation, "prepare", prepare)
+    monkeypatch.setattr(CallFlow, "prepare", prepare)
 
     async def play() -> None:
-        async with ringing() as (system, invite, carrier, reports):
+        async with ringing() as (system, invite, gateway, reports):
             first, second = await peer(), await peer()
             system.say(invite, 200, sound=sound_at(first.port, payload_type=8, name="PCMA"))
             await system.takes("ACK")
@@ -252,7 +252,7 @@ def test_a_call_that_is_moved_while_the_voice_is_made_is_heard_at_the_new_place(
                 second.transport.sendto(key_packet(key, number + 1), (HOST, sound_port_of(invite)))
             await reports.wait_for(Result.APPROVED)
             system.ask(invite, "BYE")
-            await is_idle(carrier)
+            await is_idle(gateway)
             for one in (first, second):
                 one.transport.close()
 
@@ -297,21 +297,21 @@ def test_no_packet_closes_the_way_to_the_telephone_system(via: str) -> None:
     """The port that an answer goes to is written in the request, and a socket that is asked for port 99999 dies."""
 
     async def play() -> None:
-        async with ringing() as (system, invite, carrier, _reports):
+        async with ringing() as (system, invite, gateway, _reports):
             system.send(options(via))
             system.send(options(f"SIP/2.0/UDP {HOST}:{system.port}").replace(b"hostile", b"honest"))
             async with asyncio.timeout(5):
                 while "honest" not in str((await system.hears()).get_header("via")):
                     pass
             system.say(invite, 486)
-            await is_idle(carrier)
+            await is_idle(gateway)
 
     run(play)
 
 
 def test_no_answer_goes_to_others_than_the_telephone_system() -> None:
     async def play() -> None:
-        async with ringing() as (system, invite, carrier, _reports):
+        async with ringing() as (system, invite, gateway, _reports):
             stranger = await peer("127.0.0.2")
             system.send(options(f"SIP/2.0/UDP {HOST}:{stranger.port};received=127.0.0.2"))
             system.send(options(f"SIP/2.0/UDP {HOST}:{system.port}").replace(b"hostile", b"honest"))
@@ -319,23 +319,23 @@ def test_no_answer_goes_to_others_than_the_telephone_system() -> None:
             assert stranger.got == []
             stranger.transport.close()
             system.say(invite, 486)
-            await is_idle(carrier)
+            await is_idle(gateway)
 
     run(play)
 
 
 def test_calls_to_us_are_declined_and_nothing_is_kept_of_them() -> None:
     async def play() -> None:
-        async with ringing() as (system, invite, carrier, _reports):
+        async with ringing() as (system, invite, gateway, _reports):
             for number in range(20):
                 system.ask(invite, "INVITE", sound=sound_at(4000), Call_ID=f"stranger-{number}")
                 assert (await system.hears()).status_code == 603
-            server = carrier._presence._server
+            server = gateway._presence._server
             assert server is not None
             assert server.active_calls == {}
             assert server.transactions.server_transactions == {}
             system.say(invite, 486)
-            await is_idle(carrier)
+            await is_idle(gateway)
 
     run(play)
 
@@ -354,31 +354,31 @@ def test_a_telephone_system_that_moved_to_another_address_is_found_again(monkeyp
     async def play() -> None:
         async with pbx("127.0.0.2") as before:
             port = before.port
-            way = caller(port, host="pbx.example", local_host=HOST)
-            carrier, _reports = await way.__aenter__()
-            await carrier._presence.is_up.wait()
-        await carrier._presence.is_down.wait()
+            channel = caller(port, host="pbx.example", local_host=HOST)
+            gateway, _reports = await channel.__aenter__()
+            await gateway._presence.is_up.wait()
+        await gateway._presence.is_down.wait()
         addresses.pop(0)
         async with pbx("127.0.0.3", port) as after:
             async with asyncio.timeout(10):
-                await carrier._presence.is_up.wait()
-            sending = asyncio.ensure_future(carrier.send(call()))
+                await gateway._presence.is_up.wait()
+            sending = asyncio.ensure_future(gateway.send(call()))
             invite = await after.takes("INVITE")
             assert NUMBER in invite.uri
             after.say(invite, 486)
             with pytest.raises(DeliveryFailed):
                 await sending
-            await way.__aexit__(None, None, None)
+            await channel.__aexit__(None, None, None)
 
     run(play)
 
 
 def test_a_host_that_is_no_name_is_told_and_looked_for_again() -> None:
     async def play() -> None:
-        async with caller(5060, host="pbx..example") as (carrier, _reports):
+        async with caller(5060, host="pbx..example") as (gateway, _reports):
             async with asyncio.timeout(5):
-                while carrier.condition.words == "connecting":  # noqa: ASYNC110  (nobody tells)
+                while gateway.condition.words == "connecting":  # noqa: ASYNC110  (nobody tells)
                     await asyncio.sleep(0.02)
-            assert carrier.condition.words == "no connection"
+            assert gateway.condition.words == "no connection"
 
     run(play)

@@ -30,24 +30,24 @@ def proof(request: SipRequest, header: str = "authorization") -> dict[str, str]:
 
 def test_a_stale_nonce_in_a_registration_is_no_wrong_password() -> None:
     async def play() -> None:
-        async with pbx() as system, caller(system.port, password="opensesame", register=True) as (carrier, _):
+        async with pbx() as system, caller(system.port, password="opensesame", register=True) as (gateway, _):
             system.say(await system.takes("REGISTER"), 401, WWW_Authenticate=challenge("n1"))
             second = await system.takes("REGISTER")
             system.say(second, 401, WWW_Authenticate=stale("n2"))
             third = await system.takes("REGISTER")
             assert [proof(one)["nonce"] for one in (second, third)] == ["n1", "n2"]
-            assert "refuses" not in carrier.condition.words
+            assert "refuses" not in gateway.condition.words
             system.say(third, 200, Expires="300")
-            await until(lambda: carrier.condition.is_up)
-            await sign_off(carrier, system)
+            await until(lambda: gateway.condition.is_up)
+            await sign_off(gateway, system)
 
     run(play)
 
 
 def test_a_stale_nonce_in_a_call_is_no_wrong_password() -> None:
     async def play() -> None:
-        async with pbx() as system, caller(system.port, password="opensesame") as (carrier, _):
-            sending = asyncio.ensure_future(carrier.send(call()))
+        async with pbx() as system, caller(system.port, password="opensesame") as (gateway, _):
+            sending = asyncio.ensure_future(gateway.send(call()))
             system.say(await system.takes("INVITE"), 407, Proxy_Authenticate=challenge("n1"))
             await system.takes("ACK")
             system.say(await system.takes("INVITE"), 407, Proxy_Authenticate=stale("n2"))
@@ -58,15 +58,15 @@ def test_a_stale_nonce_in_a_call_is_no_wrong_password() -> None:
             with pytest.raises(DeliveryFailed) as caught:
                 await sending
             assert caught.value.result is Result.BUSY
-            assert carrier.condition.is_up
+            assert gateway.condition.is_up
 
     run(play)
 
 
 def test_a_proxy_and_the_telephone_system_behind_it_may_both_ask() -> None:
     async def play() -> None:
-        async with pbx() as system, caller(system.port, password="opensesame") as (carrier, _):
-            sending = asyncio.ensure_future(carrier.send(call()))
+        async with pbx() as system, caller(system.port, password="opensesame") as (gateway, _):
+            sending = asyncio.ensure_future(gateway.send(call()))
             system.say(await system.takes("INVITE"), 407, Proxy_Authenticate=challenge("n1", realm="proxy.example"))
             await system.takes("ACK")
             system.say(await system.takes("INVITE"), 401, WWW_Authenticate=challenge("n2"))
@@ -84,8 +84,8 @@ def test_the_first_challenge_that_we_know_is_answered() -> None:
     """RFC 8760 section 2.3: the topmost one that the client supports."""
 
     async def play() -> None:
-        async with pbx() as system, caller(system.port, password="opensesame") as (carrier, _):
-            sending = asyncio.ensure_future(carrier.send(call()))
+        async with pbx() as system, caller(system.port, password="opensesame") as (gateway, _):
+            sending = asyncio.ensure_future(gateway.send(call()))
             asked = [challenge("n0", algorithm="BLAKE9"), challenge("n1", algorithm="SHA-512-256"), challenge("n2")]
             system.say(await system.takes("INVITE"), 401, WWW_Authenticate=asked)
             await system.takes("ACK")
@@ -109,25 +109,25 @@ def test_the_first_challenge_that_we_know_is_answered() -> None:
 )
 def test_a_refusal_says_what_it_is_until_a_call_goes_well(asked: list[str], password: str, words: str) -> None:
     async def play() -> None:
-        async with pbx() as system, caller(system.port, password=password) as (carrier, _):
-            sending = asyncio.ensure_future(carrier.send(call()))
+        async with pbx() as system, caller(system.port, password=password) as (gateway, _):
+            sending = asyncio.ensure_future(gateway.send(call()))
             for one in asked:
                 system.say(await system.takes("INVITE"), 401, WWW_Authenticate=one)
                 await system.takes("ACK")
             with pytest.raises(DeliveryFailed) as caught:
                 await sending
             assert caught.value.is_useless_again
-            assert words in carrier.condition.words
+            assert words in gateway.condition.words
             # The telephone system answers OPTIONS, and the channel is not up for that.
-            await until(carrier._presence.is_up.is_set)
-            assert not carrier.condition.is_up
-            assert words in carrier.condition.words
+            await until(gateway._presence.is_up.is_set)
+            assert not gateway.condition.is_up
+            assert words in gateway.condition.words
 
             telephone = await peer()
-            sending = asyncio.ensure_future(carrier.send(call("", words="A test.")))
+            sending = asyncio.ensure_future(gateway.send(call("", words="A test.")))
             system.say(await system.takes("INVITE"), 200, sound=sound_at(telephone.port))
             await sending
-            await until(lambda: carrier.condition.is_up)
+            await until(lambda: gateway.condition.is_up)
             telephone.transport.close()
 
     run(play)
@@ -135,8 +135,8 @@ def test_a_refusal_says_what_it_is_until_a_call_goes_well(asked: list[str], pass
 
 def test_who_proves_to_be_us_may_have_another_name_than_our_address() -> None:
     async def play() -> None:
-        wishes = {"user": "200", "auth_user": "auth-7", "password": "opensesame", "register": True}
-        async with pbx() as system, caller(system.port, **wishes):
+        config = {"user": "200", "auth_user": "auth-7", "password": "opensesame", "register": True}
+        async with pbx() as system, caller(system.port, **config):
             first = await system.takes("REGISTER")
             system.say(first, 401, WWW_Authenticate=challenge("n1"))
             second = await system.takes("REGISTER")
@@ -152,9 +152,9 @@ def test_that_a_telephone_system_wants_md5_is_told_once(
     caplog: pytest.LogCaptureFixture, algorithm: str, times: int
 ) -> None:
     async def play() -> None:
-        async with pbx() as system, caller(system.port, password="opensesame") as (carrier, _):
+        async with pbx() as system, caller(system.port, password="opensesame") as (gateway, _):
             for nonce in ("n1", "n2"):
-                sending = asyncio.ensure_future(carrier.send(call()))
+                sending = asyncio.ensure_future(gateway.send(call()))
                 asked = challenge(nonce, algorithm=algorithm)
                 system.say(await system.takes("INVITE"), 407, Proxy_Authenticate=asked)
                 await system.takes("ACK")

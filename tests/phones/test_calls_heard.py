@@ -31,12 +31,12 @@ def heard_words(phone: Baresip, name: str, language: str = "en") -> int:
 
 
 async def hear_the_code(folder: Path, language: str, codecs: str, code: str) -> tuple[str, list[Result]]:
-    async with baresip(folder, user=NUMBER, codecs=codecs) as phone, caller(phone.port) as (carrier, reports):
-        await carrier.send(call(code, language=language))
+    async with baresip(folder, user=NUMBER, codecs=codecs) as phone, caller(phone.port) as (gateway, reports):
+        await gateway.send(call(code, language=language))
         await phone.wait_for("CALL_ESTABLISHED")
         await phone.wait_until_heard(1)
         await phone.press("1")
-        await is_idle(carrier)
+        await is_idle(gateway)
         await phone.wait_for("CALL_CLOSED")
         assert heard_words(phone, "code", language) == 1
         return digits_in(phone.heard(), language), reports.results
@@ -60,14 +60,14 @@ def test_the_digits_of_the_code_are_heard_twice_in_every_language(tmp_path: Path
 
 def test_key_1_says_it_again_from_the_beginning(tmp_path: Path) -> None:
     async def play() -> None:
-        async with baresip(tmp_path, user=NUMBER) as phone, caller(phone.port) as (carrier, _reports):
-            await carrier.send(call())
+        async with baresip(tmp_path, user=NUMBER) as phone, caller(phone.port) as (gateway, _reports):
+            await gateway.send(call())
             await phone.wait_for("CALL_ESTABLISHED")
             await phone.wait_until_heard(1)
             await phone.press("1")
             await phone.wait_until_heard(6)
             await phone.press("1")
-            await is_idle(carrier)
+            await is_idle(gateway)
             heard = digits_in(phone.heard())
             assert heard.endswith(CODE * 2)
             assert CODE.startswith(heard.removesuffix(CODE * 2))
@@ -85,10 +85,10 @@ def test_fld_07_nothing_is_left_on_an_answering_machine(tmp_path: Path, monkeypa
     async def play() -> None:
         async with (
             baresip(tmp_path / "phone", user=NUMBER, speaks=greeting) as phone,
-            caller(phone.port) as (carrier, reports),
+            caller(phone.port) as (gateway, reports),
         ):
-            await carrier.send(call())
-            await is_idle(carrier)
+            await gateway.send(call())
+            await is_idle(gateway)
             await phone.wait_for("CALL_CLOSED")
             assert reports.results == [Result.DELIVERED, Result.VOICEMAIL]
             assert digits_in(phone.heard()) == ""
@@ -109,13 +109,13 @@ def test_a_person_who_hangs_up_and_a_machine_that_does_are_told_apart(
         voice = greeting if speaks else None
         async with (
             baresip(tmp_path / "phone", user=NUMBER, speaks=voice) as phone,
-            caller(phone.port) as (carrier, reports),
+            caller(phone.port) as (gateway, reports),
         ):
-            await carrier.send(call())
+            await gateway.send(call())
             await phone.wait_for("CALL_ESTABLISHED")
             await phone.wait_until_heard(5 if speaks else 1)
             phone.do("hangup")
-            await is_idle(carrier)
+            await is_idle(gateway)
             assert reports.results == [Result.DELIVERED, result]
 
     run(play)
@@ -123,12 +123,12 @@ def test_a_person_who_hangs_up_and_a_machine_that_does_are_told_apart(
 
 def test_fld_10_zero_hash_reports_fraud_and_the_code_is_never_said(tmp_path: Path) -> None:
     async def play() -> None:
-        async with baresip(tmp_path, user=NUMBER) as phone, caller(phone.port) as (carrier, reports):
-            await carrier.send(call())
+        async with baresip(tmp_path, user=NUMBER) as phone, caller(phone.port) as (gateway, reports):
+            await gateway.send(call())
             await phone.wait_for("CALL_ESTABLISHED")
             await phone.wait_until_heard(1)
             await phone.press("0#")
-            await is_idle(carrier)
+            await is_idle(gateway)
             assert reports.results == [Result.DELIVERED, Result.FRAUD_REPORTED]
             assert digits_in(phone.heard()) == ""
             assert heard_words(phone, "thanks") == 1
@@ -141,12 +141,12 @@ def test_fld_08_two_digits_approve_and_nothing_is_said_that_could_be_typed(
     tmp_path: Path, keys: str, result: Result
 ) -> None:
     async def play() -> None:
-        async with baresip(tmp_path, user=NUMBER) as phone, caller(phone.port) as (carrier, reports):
-            await carrier.send(call(match="47"))
+        async with baresip(tmp_path, user=NUMBER) as phone, caller(phone.port) as (gateway, reports):
+            await gateway.send(call(match="47"))
             await phone.wait_for("CALL_ESTABLISHED")
             await phone.wait_until_heard(1)
             await phone.press(keys)
-            await is_idle(carrier)
+            await is_idle(gateway)
             assert reports.results == [Result.DELIVERED, result]
             assert digits_in(phone.heard()) == ""
 
@@ -155,12 +155,12 @@ def test_fld_08_two_digits_approve_and_nothing_is_said_that_could_be_typed(
 
 def test_it_is_said_who_calls_and_for_what(tmp_path: Path) -> None:
     async def play() -> None:
-        async with baresip(tmp_path, user=NUMBER) as phone, caller(phone.port) as (carrier, _reports):
-            await carrier.send(call(purpose="confirm"))
+        async with baresip(tmp_path, user=NUMBER) as phone, caller(phone.port) as (gateway, _reports):
+            await gateway.send(call(purpose="confirm"))
             await phone.wait_for("CALL_ESTABLISHED")
             await phone.wait_until_heard(9)
             phone.do("hangup")
-            await is_idle(carrier)
+            await is_idle(gateway)
             assert heard_words(phone, "greeting") == 1
             purpose = words_of("en").spoken_purposes["confirm"]
             assert places_of(Said("purpose", purpose), phone.heard())
@@ -172,9 +172,9 @@ def test_a_test_call_says_its_words_and_asks_for_nothing(tmp_path: Path) -> None
     words = words_of("en").test.format(organisation="Harbour & Hill")
 
     async def play() -> None:
-        async with baresip(tmp_path, user=NUMBER) as phone, caller(phone.port) as (carrier, reports):
-            await carrier.send(call("", words=words, purpose="test"))
-            await is_idle(carrier)
+        async with baresip(tmp_path, user=NUMBER) as phone, caller(phone.port) as (gateway, reports):
+            await gateway.send(call("", words=words, purpose="test"))
+            await is_idle(gateway)
             assert reports.results == [Result.DELIVERED]
             assert len(places_of(Said("test", words), phone.heard())) == 1
             assert heard_words(phone, "press_one") == 0
@@ -190,13 +190,13 @@ def test_recordings_of_the_operator_come_before_the_synthesiser(tmp_path: Path) 
     async def play() -> None:
         async with (
             baresip(tmp_path / "phone", user=NUMBER) as phone,
-            caller(phone.port, recordings=folder.parent) as (carrier, _reports),
+            caller(phone.port, recordings=folder.parent) as (gateway, _reports),
         ):
-            await carrier.send(call())
+            await gateway.send(call())
             await phone.wait_for("CALL_ESTABLISHED")
             await phone.wait_until_heard(6)
             phone.do("hangup")
-            await is_idle(carrier)
+            await is_idle(gateway)
             assert places_of(Said("ahoy", "Ahoy. This is the harbour master."), phone.heard())
             assert heard_words(phone, "greeting") == 0
 
@@ -205,12 +205,12 @@ def test_recordings_of_the_operator_come_before_the_synthesiser(tmp_path: Path) 
 
 def test_an_extension_is_dialled_before_anything_is_said(tmp_path: Path) -> None:
     async def play() -> None:
-        async with baresip(tmp_path, user=NUMBER) as phone, caller(phone.port) as (carrier, _reports):
-            await carrier.send(call(extension=",12"))
+        async with baresip(tmp_path, user=NUMBER) as phone, caller(phone.port) as (gateway, _reports):
+            await gateway.send(call(extension=",12"))
             assert (await phone.wait_for("CALL_DTMF_START", 1))["param"] == "1"
             assert (await phone.wait_for("CALL_DTMF_START", 2))["param"] == "2"
             phone.do("hangup")
-            await is_idle(carrier)
+            await is_idle(gateway)
 
     run(play)
 
@@ -218,8 +218,8 @@ def test_an_extension_is_dialled_before_anything_is_said(tmp_path: Path) -> None
 def test_a_caller_that_stops_hangs_up(tmp_path: Path) -> None:
     async def play() -> None:
         async with baresip(tmp_path, user=NUMBER) as phone:
-            async with caller(phone.port) as (carrier, _reports):
-                await carrier.send(call())
+            async with caller(phone.port) as (gateway, _reports):
+                await gateway.send(call())
                 await phone.wait_for("CALL_ESTABLISHED")
             await phone.wait_for("CALL_CLOSED")
 

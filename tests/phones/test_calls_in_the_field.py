@@ -27,9 +27,9 @@ pytestmark = pytest.mark.usefixtures("quick_voice")
 
 def test_a_description_that_came_with_the_ringing_counts() -> None:
     async def play() -> None:
-        async with pbx() as system, caller(system.port) as (carrier, reports):
+        async with pbx() as system, caller(system.port) as (gateway, reports):
             telephone = await peer()
-            sending = asyncio.ensure_future(carrier.send(call(match="47")))
+            sending = asyncio.ensure_future(gateway.send(call(match="47")))
             invite = await system.takes("INVITE")
             system.say(invite, 183, sound=sound_at(telephone.port))
             await sending
@@ -37,7 +37,7 @@ def test_a_description_that_came_with_the_ringing_counts() -> None:
             await system.takes("ACK")
             await telephone.wait_for(3)
             system.ask(invite, "BYE")
-            await is_idle(carrier)
+            await is_idle(gateway)
             assert Result.FAILED not in reports.results
             telephone.transport.close()
 
@@ -54,7 +54,7 @@ def test_two_channels_with_the_same_ports_for_sound_never_share_one() -> None:
             caller(system.port, **ports) as (one, _),
             caller(system.port, **ports) as (other, _),
         ):
-            sending = [asyncio.ensure_future(carrier.send(call())) for carrier in (one, other, one, other)]
+            sending = [asyncio.ensure_future(gateway.send(call())) for gateway in (one, other, one, other)]
             invites = [await system.takes("INVITE") for _ in sending]
             assert sorted(rtp_port(invite) for invite in invites) == [first, first + 2, first + 4, first + 6]
             # Bound before anybody answers: a fifth call finds none.
@@ -69,8 +69,8 @@ def test_two_channels_with_the_same_ports_for_sound_never_share_one() -> None:
 
 def test_the_public_address_is_told_and_the_own_one_is_bound() -> None:
     async def play() -> None:
-        async with pbx() as system, caller(system.port, public_host="203.0.113.7") as (carrier, _reports):
-            sending = asyncio.ensure_future(carrier.send(call()))
+        async with pbx() as system, caller(system.port, public_host="203.0.113.7") as (gateway, _reports):
+            sending = asyncio.ensure_future(gateway.send(call()))
             invite = await system.takes("INVITE")
             address = parse_sdp(invite.text).rtp_address
             assert address is not None
@@ -91,14 +91,14 @@ def test_behind_a_translator_the_address_that_the_telephone_system_sees_is_told(
     async def play() -> None:
         async with pbx() as system:
             system.sees_caller_as = ("198.51.100.9", 40_123)
-            async with caller(system.port, register=True) as (carrier, _reports):
+            async with caller(system.port, register=True) as (gateway, _reports):
                 first = await system.takes("REGISTER")
                 system.say(first, 200, Expires="300")
                 second = await system.takes("REGISTER")
                 assert "198.51.100.9:40123" in (second.get_header("contact") or "")
                 assert "198.51.100.9" not in (first.get_header("contact") or "")
                 system.say(second, 200, Expires="300")
-                sending = asyncio.ensure_future(carrier.send(call()))
+                sending = asyncio.ensure_future(gateway.send(call()))
                 invite = await system.takes("INVITE")
                 assert "198.51.100.9:40123" in (invite.get_header("contact") or "")
                 assert "c=IN IP4 198.51.100.9" in invite.text
@@ -106,7 +106,7 @@ def test_behind_a_translator_the_address_that_the_telephone_system_sees_is_told(
                 with pytest.raises(DeliveryFailed):
                     await sending
                 await system.takes("ACK")
-                await sign_off(carrier, system)
+                await sign_off(gateway, system)
 
     run(play)
 
@@ -115,15 +115,15 @@ def test_an_address_that_changes_while_we_are_registered_is_told_anew(monkeypatc
     monkeypatch.setattr(registration, "ASK_EVERY_SECONDS", 0.1)
 
     async def play() -> None:
-        async with pbx() as system, caller(system.port, register=True) as (carrier, _reports):
+        async with pbx() as system, caller(system.port, register=True) as (gateway, _reports):
             system.say(await system.takes("REGISTER"), 200, Expires="300")
-            await until(lambda: carrier.condition.is_up)
+            await until(lambda: gateway.condition.is_up)
             system.sees_caller_as = ("198.51.100.9", 40_123)
             again = await system.takes("REGISTER")
             assert "198.51.100.9:40123" in (again.get_header("contact") or "")
-            assert carrier.condition.is_up
+            assert gateway.condition.is_up
             system.say(again, 200, Expires="300")
-            await sign_off(carrier, system)
+            await sign_off(gateway, system)
 
     run(play)
 
@@ -133,8 +133,8 @@ def test_an_address_that_nobody_can_have_is_not_taken_over(seen: tuple[str, int]
     async def play() -> None:
         async with pbx() as system:
             system.sees_caller_as = seen
-            async with caller(system.port) as (carrier, _reports):
-                sending = asyncio.ensure_future(carrier.send(call()))
+            async with caller(system.port) as (gateway, _reports):
+                sending = asyncio.ensure_future(gateway.send(call()))
                 invite = await system.takes("INVITE")
                 assert "c=IN IP4 127.0.0.1" in invite.text
                 assert "127.0.0.1" in (invite.get_header("contact") or "")
@@ -147,30 +147,30 @@ def test_an_address_that_nobody_can_have_is_not_taken_over(seen: tuple[str, int]
 
 def test_over_ipv6_the_own_address_is_no_other_one_for_its_brackets() -> None:
     async def play() -> None:
-        async with pbx(host="::1") as system, caller(system.port, host="::1", register=True) as (carrier, _reports):
+        async with pbx(host="::1") as system, caller(system.port, host="::1", register=True) as (gateway, _reports):
             system.say(await system.takes("REGISTER"), 200, Expires="300")
-            await until(lambda: carrier.condition.is_up)
-            sending = asyncio.ensure_future(carrier.send(call()))
+            await until(lambda: gateway.condition.is_up)
+            sending = asyncio.ensure_future(gateway.send(call()))
             invite = await system.takes("INVITE")
             assert "c=IN IP6 ::1" in invite.text
             system.say(invite, 486)
             with pytest.raises(DeliveryFailed):
                 await sending
             await system.takes("ACK")
-            await sign_off(carrier, system)
+            await sign_off(gateway, system)
 
     run(play)
 
 
 def test_a_trunk_of_several_machines_may_hang_up_from_another_one() -> None:
     async def play() -> None:
-        async with answered() as (system, invite, telephone, carrier, _reports):
+        async with answered() as (system, invite, telephone, gateway, _reports):
             await telephone.wait_for(3)
             other = await peer(OTHER_HOST)
             system.ask(invite, "BYE", by=other.transport, tag="nobody")
             system.ask(invite, "BYE", by=other.transport)
             await other.wait_for(1)
-            await is_idle(carrier)
+            await is_idle(gateway)
             assert other.got[0].startswith(b"SIP/2.0 200 ")
             assert len(other.got) == 1
             other.transport.close()
@@ -187,8 +187,8 @@ def test_a_trunk_that_ignores_options_is_used_where_the_file_says_so(monkeypatch
             system.ignores_options = True
             async with caller(system.port) as (asking, _):
                 await until(lambda: 'say keepalive = "none"' in asking.condition.words)
-            async with caller(system.port, keepalive=Keepalive.NONE) as (carrier, _):
-                sending = asyncio.ensure_future(carrier.send(call()))
+            async with caller(system.port, keepalive=Keepalive.NONE) as (gateway, _):
+                sending = asyncio.ensure_future(gateway.send(call()))
                 system.say(await system.takes("INVITE"), 486)
                 with pytest.raises(DeliveryFailed) as caught:
                     await sending
@@ -203,13 +203,13 @@ def test_a_trunk_that_ignores_options_is_used_where_the_file_says_so(monkeypatch
 @pytest.mark.parametrize("status", [302, 403, 415, 488, 606])
 def test_what_is_refused_because_of_how_we_call_is_not_repeated(status: int) -> None:
     async def play() -> None:
-        async with pbx() as system, caller(system.port) as (carrier, _reports):
-            sending = asyncio.ensure_future(carrier.send(call()))
+        async with pbx() as system, caller(system.port) as (gateway, _reports):
+            sending = asyncio.ensure_future(gateway.send(call()))
             system.say(await system.takes("INVITE"), status)
             with pytest.raises(DeliveryFailed) as caught:
                 await sending
             assert (caught.value.permanent, caught.value.is_useless_again) == (False, True)
-            assert carrier.condition.is_up
+            assert gateway.condition.is_up
 
     run(play)
 
@@ -219,8 +219,8 @@ def test_what_is_refused_because_of_how_we_call_is_not_repeated(status: int) -> 
 )
 def test_a_telephone_system_that_says_when_to_try_again_is_listened_to(said: str, seconds: float) -> None:
     async def play() -> None:
-        async with pbx() as system, caller(system.port) as (carrier, _reports):
-            sending = asyncio.ensure_future(carrier.send(call()))
+        async with pbx() as system, caller(system.port) as (gateway, _reports):
+            sending = asyncio.ensure_future(gateway.send(call()))
             system.say(await system.takes("INVITE"), 503, Retry_After=said)
             with pytest.raises(DeliveryFailed) as caught:
                 await sending

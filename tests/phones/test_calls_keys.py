@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("quick_voice")
 def test_keys_are_heard_under_the_number_that_either_side_named(named: int, sent: str) -> None:
     async def play() -> None:
         sound = sound_at(4000).replace("4000", "PORT").replace("101", str(named))
-        async with answered(sound) as (system, invite, telephone, carrier, reports):
+        async with answered(sound) as (system, invite, telephone, gateway, reports):
             await telephone.wait_for(3)
             payload_type = named if sent == "named" else 101
             for number, key in enumerate((4, 7), 1):
@@ -29,14 +29,14 @@ def test_keys_are_heard_under_the_number_that_either_side_named(named: int, sent
                 telephone.transport.sendto(packet, (HOST, rtp_port(invite)))
             await reports.wait_for(Result.APPROVED, 5)
             system.ask(invite, "BYE")
-            await is_idle(carrier)
+            await is_idle(gateway)
 
     run(play)
 
 
 def test_a_key_without_the_marker_whose_end_is_said_three_times_is_one_key() -> None:
     async def play() -> None:
-        async with answered() as (system, invite, telephone, carrier, reports):
+        async with answered() as (system, invite, telephone, gateway, reports):
             await telephone.wait_for(3)
             for number, key in enumerate((4, 7), 1):
                 packet = key_packet(key, number)
@@ -46,23 +46,23 @@ def test_a_key_without_the_marker_whose_end_is_said_three_times_is_one_key() -> 
                     telephone.transport.sendto(octets, (HOST, rtp_port(invite)))
             await reports.wait_for(Result.APPROVED, 5)
             system.ask(invite, "BYE")
-            await is_idle(carrier)
+            await is_idle(gateway)
 
     run(play)
 
 
 def test_the_keys_of_an_extension_are_sent_under_the_number_that_the_answer_names() -> None:
     async def play() -> None:
-        async with pbx() as system, caller(system.port) as (carrier, _reports):
+        async with pbx() as system, caller(system.port) as (gateway, _reports):
             telephone = await peer()
-            sending = asyncio.ensure_future(carrier.send(call(extension="5")))
+            sending = asyncio.ensure_future(gateway.send(call(extension="5")))
             invite = await system.takes("INVITE")
             system.say(invite, 200, sound=sound_at(telephone.port).replace("101", "96"))
             await sending
             await until(lambda: any(octets[1] & 0x7F == 96 for octets in telephone.got if len(octets) == 16))
             assert not any(octets[1] & 0x7F == 101 for octets in telephone.got)
             system.ask(invite, "BYE")
-            await is_idle(carrier)
+            await is_idle(gateway)
             telephone.transport.close()
 
     run(play)
@@ -78,21 +78,21 @@ def test_the_keys_of_an_extension_are_sent_under_the_number_that_the_answer_name
 )
 def test_keys_by_sip_info_are_heard_and_answered(kind: str, body: str) -> None:
     async def play() -> None:
-        async with answered() as (system, invite, telephone, carrier, reports):
+        async with answered() as (system, invite, telephone, gateway, reports):
             await telephone.wait_for(3)
             for digit in "47":
                 system.ask(invite, "INFO", sound=body.format(digit), Content_Type=kind)
                 assert (await system.hears()).status_code == 200
             await reports.wait_for(Result.APPROVED, 5)
             system.ask(invite, "BYE")
-            await is_idle(carrier)
+            await is_idle(gateway)
 
     run(play)
 
 
 def test_a_key_that_comes_both_ways_is_one_key() -> None:
     async def play() -> None:
-        async with answered() as (system, invite, telephone, carrier, reports):
+        async with answered() as (system, invite, telephone, gateway, reports):
             await telephone.wait_for(3)
             for number, key in enumerate((4, 7), 1):
                 telephone.transport.sendto(key_packet(key, number), (HOST, rtp_port(invite)))
@@ -100,14 +100,14 @@ def test_a_key_that_comes_both_ways_is_one_key() -> None:
                 assert (await system.hears()).status_code == 200
             await reports.wait_for(Result.APPROVED, 5)
             system.ask(invite, "BYE")
-            await is_idle(carrier)
+            await is_idle(gateway)
 
     run(play)
 
 
 def test_info_that_is_no_key_is_answered_by_the_book_and_changes_nothing() -> None:
     async def play() -> None:
-        async with answered() as (system, invite, telephone, carrier, reports):
+        async with answered() as (system, invite, telephone, gateway, reports):
             await telephone.wait_for(3)
             statuses = []
             for kind, body in (
@@ -122,7 +122,7 @@ def test_info_that_is_no_key_is_answered_by_the_book_and_changes_nothing() -> No
             assert statuses == [415, 200, 200, 481]
             assert reports.results == [Result.DELIVERED]
             system.ask(invite, "BYE")
-            await is_idle(carrier)
+            await is_idle(gateway)
 
     run(play)
 
@@ -131,17 +131,17 @@ def without_keys(port: int) -> str:
     return "\r\n".join(line for line in sound_at(port).replace(" 0 101", " 0").split("\r\n") if "101" not in line)
 
 
-def test_who_sends_no_keys_is_said_on_the_channel_and_another_carrier_may_have_the_call() -> None:
+def test_who_sends_no_keys_is_said_on_the_channel_and_another_gateway_may_have_the_call() -> None:
     async def play() -> None:
-        async with pbx() as system, caller(system.port) as (carrier, _reports):
+        async with pbx() as system, caller(system.port) as (gateway, _reports):
             telephone = await peer()
-            sending = asyncio.ensure_future(carrier.send(call()))
+            sending = asyncio.ensure_future(gateway.send(call()))
             system.say(await system.takes("INVITE"), 200, sound=without_keys(telephone.port))
             with pytest.raises(DeliveryFailed) as caught:
                 await sending
             assert (caught.value.permanent, caught.value.is_useless_again) == (False, True)
-            assert not carrier.condition.is_up
-            assert carrier.condition.words.startswith("calls are answered without telephone events (RFC 4733)")
+            assert not gateway.condition.is_up
+            assert gateway.condition.words.startswith("calls are answered without telephone events (RFC 4733)")
             telephone.transport.close()
 
     run(play)
@@ -153,7 +153,7 @@ def test_a_telephone_system_that_sends_keys_by_info_alone_is_spoken_to() -> None
             system,
             invite,
             telephone,
-            carrier,
+            gateway,
             reports,
         ):
             await telephone.wait_for(3)
@@ -162,6 +162,6 @@ def test_a_telephone_system_that_sends_keys_by_info_alone_is_spoken_to() -> None
                 await system.hears()
             await reports.wait_for(Result.APPROVED, 5)
             system.ask(invite, "BYE")
-            await is_idle(carrier)
+            await is_idle(gateway)
 
     run(play)

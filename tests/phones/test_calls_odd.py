@@ -38,9 +38,9 @@ def test_a_refusal_has_its_own_result_and_is_acknowledged(
     async def play() -> None:
         # SIPp fails if the ACK for the refusal does not come.
         steps = (*ENDS_QUICKLY, says(status, until_ack=True), takes("ACK"))
-        async with sipp(tmp_path, *steps) as phone, caller(phone.port) as (carrier, reports):
+        async with sipp(tmp_path, *steps) as phone, caller(phone.port) as (gateway, reports):
             with pytest.raises(DeliveryFailed) as caught:
-                await carrier.send(call())
+                await gateway.send(call())
             assert (caught.value.result, caught.value.permanent) == (result, permanent)
             assert reports.all == []
             assert await phone.has_played()
@@ -55,8 +55,8 @@ def test_a_refusal_has_its_own_result_and_is_acknowledged(
 def test_what_happens_after_it_rang_comes_as_a_report(tmp_path: Path, status: int, result: Result) -> None:
     async def play() -> None:
         steps = (*ENDS_QUICKLY, says(180), waits(100), says(status, until_ack=True), takes("ACK"))
-        async with sipp(tmp_path, *steps) as phone, caller(phone.port) as (carrier, reports):
-            handed = await carrier.send(call())
+        async with sipp(tmp_path, *steps) as phone, caller(phone.port) as (gateway, reports):
+            handed = await gateway.send(call())
             assert handed.result is Result.SENT
             await reports.wait_for(result)
             assert await phone.has_played()
@@ -68,8 +68,8 @@ def test_what_happens_after_it_rang_comes_as_a_report(tmp_path: Path, status: in
 def test_nobody_answers_and_the_ringing_is_ended(tmp_path: Path) -> None:
     async def play() -> None:
         steps = (*ENDS_QUICKLY, says(180), takes("CANCEL"), says(200), says_487(), takes("ACK"))
-        async with sipp(tmp_path, *steps) as phone, caller(phone.port, ring_seconds=1) as (carrier, reports):
-            await carrier.send(call())
+        async with sipp(tmp_path, *steps) as phone, caller(phone.port, ring_seconds=1) as (gateway, reports):
+            await gateway.send(call())
             await reports.wait_for(Result.NO_ANSWER)
             assert await phone.has_played(), phone.heard()
 
@@ -90,8 +90,8 @@ def test_who_picks_up_in_the_moment_in_which_we_give_up_is_hung_up(tmp_path: Pat
             takes("BYE"),
             says(200),
         )
-        async with sipp(tmp_path, *steps) as phone, caller(phone.port, ring_seconds=1) as (carrier, reports):
-            await carrier.send(call())
+        async with sipp(tmp_path, *steps) as phone, caller(phone.port, ring_seconds=1) as (gateway, reports):
+            await gateway.send(call())
             await reports.wait_for(Result.NO_ANSWER)
             assert await phone.has_played(), phone.heard()
 
@@ -105,9 +105,9 @@ def test_answers_that_come_out_of_order_and_twice_are_one_call(tmp_path: Path) -
         answer = says(200, sound=G711)
         later = [_once_more(step) for step in (says(180), says(183), answer)]
         steps = (_REMEMBERED_INVITE, answer, takes("ACK"), *later, takes("ACK"), takes("BYE"))
-        async with sipp(tmp_path, *steps, says(200)) as phone, caller(phone.port) as (carrier, reports):
-            await carrier.send(call("", words="A test."))
-            await is_idle(carrier)
+        async with sipp(tmp_path, *steps, says(200)) as phone, caller(phone.port) as (gateway, reports):
+            await gateway.send(call("", words="A test."))
+            await is_idle(gateway)
             assert reports.results == [Result.DELIVERED]
             assert await phone.has_played(), phone.heard()
 
@@ -125,8 +125,8 @@ def test_who_can_not_be_spoken_to_or_send_no_keys_is_hung_up(tmp_path: Path, sou
             takes("BYE"),
             says(200),
         )
-        async with sipp(tmp_path, *steps) as phone, caller(phone.port) as (carrier, reports):
-            await carrier.send(call())
+        async with sipp(tmp_path, *steps) as phone, caller(phone.port) as (gateway, reports):
+            await gateway.send(call())
             await reports.wait_for(Result.FAILED)
             assert await phone.has_played(), phone.heard()
 
@@ -142,9 +142,9 @@ def test_a_telephone_that_sends_no_sound_at_all_is_hung_up_in_time(
 
     async def play() -> None:
         steps = (*ENDS_QUICKLY, says(200, sound=G711, until_ack=True), takes("ACK"), takes("BYE"), says(200))
-        async with sipp(tmp_path, *steps) as phone, caller(phone.port) as (carrier, reports):
-            await carrier.send(call())
-            await is_idle(carrier)
+        async with sipp(tmp_path, *steps) as phone, caller(phone.port) as (gateway, reports):
+            await gateway.send(call())
+            await is_idle(gateway)
             assert reports.results == [Result.DELIVERED, Result.VOICEMAIL]
             assert await phone.has_played(), phone.heard()
 
@@ -156,9 +156,9 @@ def test_no_call_lasts_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
     async def play() -> None:
         steps = (*ENDS_QUICKLY, says(200, sound=G711, until_ack=True), takes("ACK"), takes("BYE"), says(200))
-        async with sipp(tmp_path, *steps) as phone, caller(phone.port) as (carrier, _reports):
-            await carrier.send(call())
-            await is_idle(carrier)
+        async with sipp(tmp_path, *steps) as phone, caller(phone.port) as (gateway, _reports):
+            await gateway.send(call())
+            await is_idle(gateway)
             assert await phone.has_played(), phone.heard()
 
     run(play)
@@ -171,9 +171,9 @@ def test_a_telephone_system_that_says_nothing_of_a_call_may_have_taken_it(
 
     async def play() -> None:
         steps = (takes("INVITE"), takes("INVITE"), waits(200), says(486, until_ack=True), takes("ACK"))
-        async with sipp(tmp_path, *steps) as phone, caller(phone.port) as (carrier, _reports):
+        async with sipp(tmp_path, *steps) as phone, caller(phone.port) as (gateway, _reports):
             with pytest.raises(DeliveryFailed) as caught:
-                await carrier.send(call())
+                await gateway.send(call())
             assert caught.value.maybe_taken
             assert not caught.value.permanent
 
@@ -192,9 +192,9 @@ def test_requests_go_back_through_the_proxies_that_want_to_see_them(tmp_path: Pa
             takes("BYE"),
             says(200),
         )
-        async with sipp(tmp_path, *steps) as phone, caller(phone.port) as (carrier, _reports):
-            await carrier.send(call("", words="A test."))
-            await is_idle(carrier)
+        async with sipp(tmp_path, *steps) as phone, caller(phone.port) as (gateway, _reports):
+            await gateway.send(call("", words="A test."))
+            await is_idle(gateway)
             assert await phone.has_played()
             for method in ("ACK", "BYE"):
                 request = (
@@ -211,12 +211,12 @@ def test_nobody_there_is_told_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "UP_SECONDS", 0.3)
 
     async def play() -> None:
-        async with caller(free_port()) as (carrier, _reports):
+        async with caller(free_port()) as (gateway, _reports):
             with pytest.raises(DeliveryFailed) as caught:
-                await carrier.send(call())
+                await gateway.send(call())
             assert not caught.value.permanent
             assert not caught.value.maybe_taken
-            assert not carrier.condition.is_up
+            assert not gateway.condition.is_up
 
     run(play)
 
@@ -228,13 +228,13 @@ def test_when_every_line_is_in_use_a_call_waits_and_blames_nobody(
 
     async def play() -> None:
         steps = (*ENDS_QUICKLY, says(180), waits(2000), says(486, until_ack=True), takes("ACK"))
-        async with sipp(tmp_path, *steps) as phone, caller(phone.port, calls_at_once=1) as (carrier, _reports):
-            await carrier.send(call())
-            assert carrier.condition.words == "every line is in use"
+        async with sipp(tmp_path, *steps) as phone, caller(phone.port, calls_at_once=1) as (gateway, _reports):
+            await gateway.send(call())
+            assert gateway.condition.words == "every line is in use"
             with pytest.raises(DeliveryFailed) as caught:
-                await carrier.send(call())
+                await gateway.send(call())
             assert caught.value.is_full
-            assert carrier.condition.is_up
+            assert gateway.condition.is_up
 
     run(play)
 

@@ -18,7 +18,7 @@ from tests.phones.kamailio import DOMAIN, PASSWORD, Kamailio, kamailio
 from tests.phones.smsc import free_port
 from watchword.messaging.gateway import DeliveryFailed, Result
 from watchword.messaging.gateways.sip import gateway as module
-from watchword.messaging.gateways.sip.gateway import SipCarrier
+from watchword.messaging.gateways.sip.gateway import SipGateway
 
 WHY_NOT = telephones.why_not_here() or proxies.why_not_here()
 pytestmark = [pytest.mark.scenario, pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)]
@@ -26,13 +26,13 @@ US = {"user": "watchword", "domain": DOMAIN, "register": True, "password": PASSW
 
 
 @asynccontextmanager
-async def through_a_proxy(folder: Path, **wishes: Any) -> AsyncIterator[tuple[Kamailio, SipCarrier, Reports]]:
+async def through_a_proxy(folder: Path, **config: Any) -> AsyncIterator[tuple[Kamailio, SipGateway, Reports]]:
     """Start a proxy, and a caller that is to call by it."""
     async with (
         kamailio(folder / "pbx") as pbx,
-        caller(pbx.port, **(US | wishes)) as (carrier, reports),
+        caller(pbx.port, **(US | config)) as (gateway, reports),
     ):
-        yield pbx, carrier, reports
+        yield pbx, gateway, reports
 
 
 @asynccontextmanager
@@ -46,14 +46,14 @@ async def registered_telephone(folder: Path, pbx: Kamailio) -> AsyncIterator[Bar
 def test_we_register_prove_who_we_are_and_the_code_is_heard_at_a_registered_telephone(tmp_path: Path) -> None:
     async def play() -> None:
         async with (
-            through_a_proxy(tmp_path) as (pbx, carrier, reports),
+            through_a_proxy(tmp_path) as (pbx, gateway, reports),
             registered_telephone(tmp_path, pbx) as phone,
         ):
-            await carrier.send(call())
+            await gateway.send(call())
             await phone.wait_for("CALL_ESTABLISHED")
             await phone.wait_until_heard(1)
             await phone.press("1")
-            await is_idle(carrier)
+            await is_idle(gateway)
             await phone.wait_for("CALL_CLOSED")
             assert digits_in(phone.heard()) == CODE * 2
             assert reports.results == [Result.DELIVERED]
@@ -68,13 +68,13 @@ def test_we_register_prove_who_we_are_and_the_code_is_heard_at_a_registered_tele
 def test_a_telephone_behind_the_proxy_that_hangs_up_ends_the_call(tmp_path: Path) -> None:
     async def play() -> None:
         async with (
-            through_a_proxy(tmp_path) as (pbx, carrier, reports),
+            through_a_proxy(tmp_path) as (pbx, gateway, reports),
             registered_telephone(tmp_path, pbx) as phone,
         ):
-            await carrier.send(call())
+            await gateway.send(call())
             await phone.wait_for("CALL_ESTABLISHED")
             phone.do("hangup")
-            await is_idle(carrier)
+            await is_idle(gateway)
             assert reports.results == [Result.DELIVERED, Result.HUNG_UP]
 
     run(play)
@@ -82,9 +82,9 @@ def test_a_telephone_behind_the_proxy_that_hangs_up_ends_the_call(tmp_path: Path
 
 def test_a_number_that_nobody_has_there_is_a_bad_number(tmp_path: Path) -> None:
     async def play() -> None:
-        async with through_a_proxy(tmp_path) as (_pbx, carrier, _reports):
+        async with through_a_proxy(tmp_path) as (_pbx, gateway, _reports):
             with pytest.raises(DeliveryFailed) as caught:
-                await carrier.send(call())
+                await gateway.send(call())
             assert caught.value.result is Result.BAD_NUMBER
 
     run(play)
@@ -97,11 +97,11 @@ def test_a_wrong_password_is_told_and_no_call_is_placed(
     monkeypatch.setattr(module, "UP_SECONDS", 1.0)
 
     async def play() -> None:
-        async with through_a_proxy(tmp_path, password="wrong", register=register) as (_pbx, carrier, _reports):
+        async with through_a_proxy(tmp_path, password="wrong", register=register) as (_pbx, gateway, _reports):
             with pytest.raises(DeliveryFailed) as caught:
-                await carrier.send(call())
+                await gateway.send(call())
             assert (caught.value.result, caught.value.permanent) == (Result.FAILED, False)
-            assert carrier.condition.words == "the telephone system refuses the user name or password"
+            assert gateway.condition.words == "the telephone system refuses the user name or password"
 
     run(play)
 
@@ -110,12 +110,12 @@ def test_a_proxy_and_the_telephone_system_behind_it_are_both_shown_who_we_are(tm
     async def play() -> None:
         async with (
             kamailio(tmp_path / "pbx", asks_twice=True) as pbx,
-            caller(pbx.port, **US) as (carrier, reports),
+            caller(pbx.port, **US) as (gateway, reports),
             registered_telephone(tmp_path, pbx) as phone,
         ):
-            await carrier.send(call("", words="A test."))
+            await gateway.send(call("", words="A test."))
             await phone.wait_for("CALL_ESTABLISHED")
-            await is_idle(carrier)
+            await is_idle(gateway)
             assert reports.results == [Result.DELIVERED]
             assert [method for method in pbx.saw() if method in {"INVITE", "BYE"}] == ["INVITE"] * 3 + ["BYE"]
 
@@ -131,12 +131,12 @@ def test_a_proxy_that_goes_and_comes_back_is_found_again(tmp_path: Path, monkeyp
 
     async def play() -> None:
         port = free_port()
-        async with caller(port, **US) as (carrier, _reports):
+        async with caller(port, **US) as (gateway, _reports):
             async with kamailio(tmp_path / "first", port=port):
-                await carrier._presence.is_up.wait()
-            await carrier._presence.is_down.wait()
-            assert "does not answer" in carrier.condition.words
+                await gateway._presence.is_up.wait()
+            await gateway._presence.is_down.wait()
+            assert "does not answer" in gateway.condition.words
             async with kamailio(tmp_path / "second", port=port):
-                await carrier._presence.is_up.wait()
+                await gateway._presence.is_up.wait()
 
     run(play)

@@ -11,21 +11,21 @@ from typing import Any
 import pytest
 
 from tests.phones import kannel as gateway
-from tests.phones.http_benches import NUMBER, PRESETS, outgoing, wishes_of
+from tests.phones.http_benches import NUMBER, PRESETS, config_of, outgoing
 from tests.phones.perl_smsc import PerlSmsc
 from tests.phones.perl_smsc import why_not_here as no_perl
 from tests.phones.provider import BAD_NUMBER, provider
 from tests.phones.smsc import Smsc, free_port
-from tests.phones.test_kannel import carrier_to
-from watchword.core.policy import Way
+from tests.phones.test_kannel import gateway_to
+from watchword.core.policy import Channel
 from watchword.messaging.content import sms
-from watchword.messaging.gateway import Carrier, DeliveryFailed, Handed, Outgoing, Result
+from watchword.messaging.gateway import DeliveryFailed, Gateway, Outgoing, Result, Submitted
 from watchword.messaging.gateways.http.callback_urls import addresses_of
-from watchword.messaging.gateways.http.gateway import HttpCarrier
-from watchword.messaging.gateways.simulator.gateway import SimulatorChannel
+from watchword.messaging.gateways.http.gateway import HttpGateway
+from watchword.messaging.gateways.simulator.gateway import SimulatorGateway
 from watchword.messaging.gateways.simulator.models import Arrival
-from watchword.messaging.gateways.smpp.config import SmppWishes
-from watchword.messaging.gateways.smpp.gateway import SmppCarrier
+from watchword.messaging.gateways.smpp.config import SmppConfig
+from watchword.messaging.gateways.smpp.gateway import SmppGateway
 
 type Arrived = Callable[[int], set[tuple[str, str]]]
 """Waits for so many texts and returns the numbers, and what was read there."""
@@ -34,7 +34,7 @@ type Arrived = Callable[[int], set[tuple[str, str]]]
 class Bench:
     """One channel that is open, and the telephones behind it."""
 
-    def __init__(self, send: Callable[[Outgoing], Handed], arrived: Arrived, bad_number: str = "") -> None:
+    def __init__(self, send: Callable[[Outgoing], Submitted], arrived: Arrived, bad_number: str = "") -> None:
         self.send = send
         self.arrived = arrived
         self.bad_number = bad_number
@@ -42,12 +42,12 @@ class Bench:
 
 
 @contextmanager
-def over(carrier: Carrier, runner: asyncio.Runner, arrived: Arrived, bad_number: str = "") -> Iterator[Bench]:
+def over(gateway: Gateway, runner: asyncio.Runner, arrived: Arrived, bad_number: str = "") -> Iterator[Bench]:
     """Open a carrier on an event loop, and stop it."""
-    runner.run(carrier.start(lambda _report: None))
-    assert carrier.ways == {Way.TEXT}
-    yield Bench(lambda message: runner.run(carrier.send(message)), arrived, bad_number)
-    runner.run(carrier.stop())
+    runner.run(gateway.start(lambda _report: None))
+    assert gateway.channels == {Channel.TEXT}
+    yield Bench(lambda message: runner.run(gateway.send(message)), arrived, bad_number)
+    runner.run(gateway.stop())
 
     async def left() -> list[asyncio.Task[Any]]:
         return [task for task in asyncio.all_tasks() if task is not asyncio.current_task() and not _is_of_smsc(task)]
@@ -66,8 +66,8 @@ def simulator(_folder: Path, _runner: asyncio.Runner) -> Iterator[Bench]:
     def arrived(_number: int) -> set[tuple[str, str]]:
         return {(row.number, row.text) for row in Arrival.objects.all()}
 
-    channel = SimulatorChannel()
-    yield Bench(lambda message: channel.send(message, timeout_seconds=5), arrived, "+4915112345699")
+    gateway = SimulatorGateway()
+    yield Bench(lambda message: gateway.send(message, timeout_seconds=5), arrived, "+4915112345699")
 
 
 @contextmanager
@@ -75,12 +75,12 @@ def smpp(_folder: Path, runner: asyncio.Runner) -> Iterator[Bench]:
     """smpp34's own SMSC."""
     smsc = Smsc(stat=None)
     runner.run(smsc.__aenter__())
-    wishes = SmppWishes(host="127.0.0.1", port=smsc.port, system_id="ww", password="secret")
+    config = SmppConfig(host="127.0.0.1", port=smsc.port, system_id="ww", password="secret")
 
     def arrived(number: int) -> set[tuple[str, str]]:
         return {(f"+{got.number}", got.text) for got in runner.run(smsc.wait_for(number))}
 
-    with over(SmppCarrier("one", wishes), runner, arrived) as bench:
+    with over(SmppGateway("one", config), runner, arrived) as bench:
         yield bench
     runner.run(smsc.__aexit__())
 
@@ -91,13 +91,13 @@ def perl(folder: Path, runner: asyncio.Runner) -> Iterator[Bench]:
     if why := no_perl():
         pytest.skip(why)
     port = free_port()
-    wishes = SmppWishes(host="127.0.0.1", port=port, system_id="ww", password="secret")
+    config = SmppConfig(host="127.0.0.1", port=port, system_id="ww", password="secret")
     with PerlSmsc(port, folder / "perl.log") as smsc:
 
         def arrived(number: int) -> set[tuple[str, str]]:
             return {(f"+{text.number}", text.words) for text in smsc.wait_for_texts(number)}
 
-        with over(SmppCarrier("one", wishes), runner, arrived) as bench:
+        with over(SmppGateway("one", config), runner, arrived) as bench:
             yield bench
 
 
@@ -112,9 +112,9 @@ def http(kind: str) -> Callable[[Path, asyncio.Runner], Any]:
                 one.wait_for(lambda: len(one.texts) >= number)
                 return {(text.number, text.text) for text in one.texts}
 
-            carrier = HttpCarrier("one", wishes_of(kind, one.base), addresses=addresses_of)
+            gateway = HttpGateway("one", config_of(kind, one.base), addresses=addresses_of)
             refuses = BAD_NUMBER if kind in {"twilio-messages", "http"} else ""
-            with over(carrier, runner, arrived, refuses) as bench:
+            with over(gateway, runner, arrived, refuses) as bench:
                 yield bench
 
     return opened
@@ -130,23 +130,23 @@ def kannel(folder: Path, runner: asyncio.Runner) -> Iterator[Bench]:
         def arrived(number: int) -> set[tuple[str, str]]:
             return {(text.number, text.words) for text in running.wait_for(number)}
 
-        with over(carrier_to(running), runner, arrived) as bench:
+        with over(gateway_to(running), runner, arrived) as bench:
             yield bench
 
 
-CHANNELS = {
+GATEWAYS = {
     "simulator": simulator,
     "smpp": smpp,
     "smpp to Perl": perl,
     **{f"http: {kind}": http(kind) for kind in PRESETS},
 }
-ALL = [*CHANNELS, pytest.param("kannel", marks=pytest.mark.scenario)]
+ALL = [*GATEWAYS, pytest.param("kannel", marks=pytest.mark.scenario)]
 
 
 @pytest.fixture
 def bench(request: pytest.FixtureRequest, tmp_path: Path, db: None) -> Iterator[Bench]:
     """A channel, open, with telephones behind it."""
-    open_it = {**CHANNELS, "kannel": kannel}[request.param]
+    open_it = {**GATEWAYS, "kannel": kannel}[request.param]
     with asyncio.Runner() as runner, ExitStack() as stack:
         yield stack.enter_context(open_it(tmp_path, runner))
 
@@ -174,18 +174,18 @@ def test_a_number_that_is_refused_is_told_apart_and_the_next_one_arrives(bench: 
     assert bench.arrived(1) == {(message.number, sms.text_of(message))}
 
 
-def test_a_carrier_can_be_stopped_that_never_started_well() -> None:
+def test_a_gateway_can_be_stopped_that_never_started_well() -> None:
     """Nobody is there, or nobody was ever asked."""
 
-    async def stopped(carrier: Carrier, *, start: bool) -> None:
+    async def stopped(gateway: Gateway, *, start: bool) -> None:
         if start:
-            await carrier.start(lambda _report: None)
-        await carrier.stop()
+            await gateway.start(lambda _report: None)
+        await gateway.stop()
 
-    wishes = SmppWishes(host="127.0.0.1", port=free_port(), system_id="ww", password="s")
-    makers: list[Callable[[], Carrier]] = [
-        lambda: SmppCarrier("one", wishes),
-        lambda: HttpCarrier("one", wishes_of("telnyx", "http://127.0.0.1:1"), addresses=addresses_of),
+    config = SmppConfig(host="127.0.0.1", port=free_port(), system_id="ww", password="s")
+    makers: list[Callable[[], Gateway]] = [
+        lambda: SmppGateway("one", config),
+        lambda: HttpGateway("one", config_of("telnyx", "http://127.0.0.1:1"), addresses=addresses_of),
     ]
     for make in makers:
         for start in (True, False):

@@ -1,4 +1,4 @@
-"""What goes wrong at a courier costs at most one message, and never the same message twice in two forms."""
+"""What goes wrong at a dispatcher costs at most one message, and never the same message twice in two forms."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from tests.messaging.test_dispatcher import FakeCarrier, carry, result_of, waiting
+from tests.messaging.test_dispatcher import FakeGateway, carry, result_of, waiting
 from tests.world import World
 from watchword.cli.messaging_worker import serve_phones
 from watchword.messaging.config_file import Phones
-from watchword.messaging.gateway import Claimed, DeliveryFailed, Handed, Outgoing, Report, Result
-from watchword.messaging.models import Delivery, Handover, Waiting
+from watchword.messaging.gateway import DeliveryFailed, LeasedMessage, Outgoing, Report, Result, Submitted
+from watchword.messaging.models import Delivery, DeliveryAttempt, OutboxMessage
 from watchword.messaging.worker import dispatcher as module
 from watchword.messaging.worker import outbox, persistence
 from watchword.messaging.worker.circuit_breaker import FAILURES
@@ -27,7 +27,7 @@ from watchword.messaging.worker.delivery_receipts import Changed, Outcome
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-class Strange(FakeCarrier):
+class Strange(FakeGateway):
     """A carrier with a mistake in it, or with strange names for messages."""
 
     def __init__(self, name: str = "strange", *, reference: str = "", raises: Exception | None = None) -> None:
@@ -35,17 +35,17 @@ class Strange(FakeCarrier):
         self.reference = reference
         self.raises = raises
 
-    async def send(self, outgoing: Outgoing) -> Handed:
+    async def send(self, outgoing: Outgoing) -> Submitted:
         if self.raises is not None:
             raise self.raises
         self.sent.append(outgoing)
-        return Handed(self.reference)
+        return Submitted(self.reference)
 
 
-class Endless(FakeCarrier):
+class Endless(FakeGateway):
     """Takes what it is given, and never says so."""
 
-    async def send(self, outgoing: Outgoing) -> Handed:
+    async def send(self, outgoing: Outgoing) -> Submitted:
         """Wait for ever."""
         self.sent.append(outgoing)
         await asyncio.Event().wait()
@@ -53,28 +53,28 @@ class Endless(FakeCarrier):
 
 
 def test_a_message_that_can_not_be_read_is_given_up_and_the_next_one_is_carried(world: World) -> None:
-    """A row that was altered, or sealed with a key that is gone, must not stop every courier again and again."""
-    broken, sound, carrier = waiting(world), waiting(world), FakeCarrier()
-    Waiting.objects.filter(pk=broken.pk).update(payload=b"nothing that was sealed here")
-    carry(carrier, until=lambda: result_of(sound) is Result.SENT)
+    """A row that was altered, or sealed with a key that is gone, must not stop every dispatcher again and again."""
+    broken, sound, gateway = waiting(world), waiting(world), FakeGateway()
+    OutboxMessage.objects.filter(pk=broken.pk).update(payload=b"nothing that was sealed here")
+    carry(gateway, until=lambda: result_of(sound) is Result.SENT)
     assert result_of(broken) is Result.FAILED
-    assert [message.delivery_id for message in carrier.sent] == [sound.pk]
-    assert not Waiting.objects.exists()
+    assert [message.delivery_id for message in gateway.sent] == [sound.pk]
+    assert not OutboxMessage.objects.exists()
 
 
-def test_a_mistake_in_a_carrier_costs_no_message(world: World) -> None:
-    delivery, good = waiting(world), FakeCarrier("good")
+def test_a_mistake_in_a_gateway_costs_no_message(world: World) -> None:
+    delivery, good = waiting(world), FakeGateway("good")
     strange = Strange(raises=ZeroDivisionError("with a number in it: +4915112345678"))
     carry(strange, good, until=lambda: result_of(delivery) is Result.SENT)
     assert len(good.sent) == 1
 
 
-def test_what_a_carrier_names_a_message_is_stored_whatever_it_is(world: World) -> None:
+def test_what_a_gateway_names_a_message_is_stored_whatever_it_is(world: World) -> None:
     """PostgreSQL takes no NUL: the note of a handover would be tried again for ever, and nothing else be written."""
     first, second = waiting(world), waiting(world, "111111")
     strange = Strange(reference="SM\0\n1" + "x" * 200)
     carry(strange, until=lambda: {result_of(first), result_of(second)} == {Result.SENT})
-    assert {row.reference for row in Handover.objects.all()} == {("SM1" + "x" * 200)[:100]}
+    assert {row.reference for row in DeliveryAttempt.objects.all()} == {("SM1" + "x" * 200)[:100]}
 
 
 def test_a_report_with_such_a_name_finds_its_message(world: World) -> None:
@@ -89,18 +89,18 @@ def test_a_report_with_such_a_name_finds_its_message(world: World) -> None:
 def test_a_message_of_somebody_who_was_deleted_meanwhile_holds_nothing_up(world: World) -> None:
     """What can never be written is left out; the rest of the same batch is written."""
     now = datetime.now(UTC)
-    kept, gone = waiting(world), waiting(world)
+    stored, gone = waiting(world), waiting(world)
     gone_id = gone.pk
     gone.delete()
     told: list[Changed] = []
     batch = persistence.Batch(
-        outcomes=[Outcome(each, "one", Result.SENT, "DE", f"r-{each}") for each in (gone_id, kept.pk)],
-        finished=[persistence.Finished(each, Result.SENT, "one", f"r-{each}", 0) for each in (gone_id, kept.pk)],
-        reports=[Report("one", f"r-{kept.pk}", Result.DELIVERED)],
+        outcomes=[Outcome(each, "one", Result.SENT, "DE", f"r-{each}") for each in (gone_id, stored.pk)],
+        finished=[persistence.Finished(each, Result.SENT, "one", f"r-{each}", 0) for each in (gone_id, stored.pk)],
+        reports=[Report("one", f"r-{stored.pk}", Result.DELIVERED)],
     )
     persistence.write(batch, told.append, now)
-    assert Handover.objects.get().delivery_id == kept.pk
-    assert told == [Changed(kept.pk, Result.DELIVERED)]
+    assert DeliveryAttempt.objects.get().delivery_id == stored.pk
+    assert told == [Changed(stored.pk, Result.DELIVERED)]
 
 
 def test_fld_12_who_may_have_taken_a_message_is_given_time_before_it_is_sent_again(
@@ -108,12 +108,12 @@ def test_fld_12_who_may_have_taken_a_message_is_given_time_before_it_is_sent_aga
 ) -> None:
     """No other carrier is asked at once, and a receipt in the meantime ends it: nothing is doubled."""
     monkeypatch.setattr(module, "PAUSES", (0.0,) * 5)
-    delivery, unsure, other = waiting(world), FakeCarrier("unsure"), FakeCarrier("other")
+    delivery, unsure, other = waiting(world), FakeGateway("unsure"), FakeGateway("other")
     monkeypatch.setattr(random, "random", lambda: 0.0)
     unsure.fails = [DeliveryFailed(Result.FAILED, permanent=False, maybe_taken=True)]
     unsure.when_sent = lambda: unsure.report(Report("unsure", "", Result.DELIVERED, delivery.pk))
     carry(unsure, other, until=lambda: result_of(delivery) is Result.DELIVERED)
-    assert not Waiting.objects.exists()
+    assert not OutboxMessage.objects.exists()
     assert other.sent == []
 
 
@@ -121,13 +121,13 @@ def test_fld_12_without_a_receipt_it_is_sent_again_the_same(world: World, monkey
     monkeypatch.setattr(module, "PAUSES", (0.0,) * 5)
     monkeypatch.setattr(module, "UNSURE_SECONDS", 0.2)
     monkeypatch.setattr(random, "random", lambda: 0.0)
-    delivery, unsure, other = waiting(world), FakeCarrier("unsure"), FakeCarrier("other")
+    delivery, unsure, other = waiting(world), FakeGateway("unsure"), FakeGateway("other")
     unsure.fails = [DeliveryFailed(Result.FAILED, permanent=False, maybe_taken=True)]
     carry(unsure, other, until=lambda: result_of(delivery) is Result.SENT)
     assert [message.code for message in unsure.sent + other.sent] == ["493027"]
 
 
-def test_fld_12_a_carrier_that_never_ends_is_given_up_within_the_lease(
+def test_fld_12_a_gateway_that_never_ends_is_given_up_within_the_lease(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "CARRY_SECONDS", 0.2)
@@ -139,7 +139,7 @@ def test_fld_12_a_carrier_that_never_ends_is_given_up_within_the_lease(
     assert timedelta(seconds=25) < outbox.LEASE
 
 
-def test_a_carrier_that_never_answers_is_left_alone_as_one_that_fails(
+def test_a_gateway_that_never_answers_is_left_alone_as_one_that_fails(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else it would be asked first for ever: who takes nothing loses nothing, so that it looks like the best."""
@@ -149,12 +149,12 @@ def test_a_carrier_that_never_answers_is_left_alone_as_one_that_fails(
     monkeypatch.setattr(random, "random", lambda: 0.0)
     deliveries = [waiting(world) for _ in range(FAILURES)]
     carry(
-        Endless("endless"), FakeCarrier("good"), until=lambda: all(result_of(one) is Result.SENT for one in deliveries)
+        Endless("endless"), FakeGateway("good"), until=lambda: all(result_of(one) is Result.SENT for one in deliveries)
     )
-    assert Handover.objects.filter(channel="endless", result=Result.FAILED).count() == FAILURES
+    assert DeliveryAttempt.objects.filter(gateway="endless", result=Result.FAILED).count() == FAILURES
 
 
-def test_fld_13_a_courier_does_not_begin_twice_with_the_same_message(
+def test_fld_13_a_dispatcher_does_not_begin_twice_with_the_same_message(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its own lease runs out while it still carries."""
@@ -163,20 +163,20 @@ def test_fld_13_a_courier_does_not_begin_twice_with_the_same_message(
     claims: list[int] = []
     claim = persistence.claim
 
-    def counted(*arguments: Any) -> list[Claimed]:
+    def counted(*arguments: Any) -> list[LeasedMessage]:
         claimed = claim(*arguments)
         claims.append(len(claimed))
         return claimed
 
     monkeypatch.setattr(persistence, "claim", counted)
 
-    class Slow(FakeCarrier):
-        async def send(self, outgoing: Outgoing) -> Handed:
+    class Slow(FakeGateway):
+        async def send(self, outgoing: Outgoing) -> Submitted:
             self.sent.append(outgoing)
             async with asyncio.timeout(5):
-                while sum(claims) < 5:  # noqa: ASYNC110  (the courier's own thread counts)
+                while sum(claims) < 5:  # noqa: ASYNC110  (the dispatcher's own thread counts)
                     await asyncio.sleep(0.01)
-            return Handed("1")
+            return Submitted("1")
 
     delivery, slow = waiting(world), Slow()
     carry(slow, until=lambda: result_of(delivery) is Result.SENT)
@@ -187,26 +187,26 @@ def test_fld_13_a_courier_does_not_begin_twice_with_the_same_message(
 def test_a_lease_begins_when_the_database_is_asked_and_not_while_it_is_held_up(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After a failover all questions are old: a lease that is over already gives one message to two couriers."""
+    """After a failover all questions are old: a lease that is over already gives one message to two dispatchers."""
     claim, asked = persistence.claim, list[datetime]()
     leases: list[datetime] = []
 
-    def held_up(*arguments: Any) -> list[Claimed]:
+    def held_up(*arguments: Any) -> list[LeasedMessage]:
         time.sleep(0.5)
         asked.append(datetime.now(UTC))
         return claim(*arguments)
 
     monkeypatch.setattr(persistence, "claim", held_up)
 
-    class Slow(FakeCarrier):
-        async def send(self, outgoing: Outgoing) -> Handed:
+    class Slow(FakeGateway):
+        async def send(self, outgoing: Outgoing) -> Submitted:
             async with asyncio.timeout(5):
                 while not leases:  # noqa: ASYNC110  (another thread looks)
                     await asyncio.sleep(0.01)
-            return Handed("1")
+            return Submitted("1")
 
     def is_sent() -> bool:
-        leases.extend(Waiting.objects.filter(tries=1).values_list("next_try_at", flat=True))
+        leases.extend(OutboxMessage.objects.filter(tries=1).values_list("next_try_at", flat=True))
         return result_of(delivery) is Result.SENT
 
     delivery = waiting(world)
@@ -219,16 +219,16 @@ def test_what_a_lock_took_of_the_lease_is_not_there_for_carrying(world: World, m
     claim, began, ended = outbox.claim, [], []
     monkeypatch.setattr(module, "CARRY_SECONDS", 2.0)
 
-    def slowly(**wishes: Any) -> list[Claimed]:
+    def slowly(**config: Any) -> list[LeasedMessage]:
         began.append(time.monotonic())
-        claimed = claim(**wishes)
+        claimed = claim(**config)
         time.sleep(1.5)
         return claimed
 
     monkeypatch.setattr(outbox, "claim", slowly)
 
-    class Endless(FakeCarrier):
-        async def send(self, outgoing: Outgoing) -> Handed:
+    class Endless(FakeGateway):
+        async def send(self, outgoing: Outgoing) -> Submitted:
             try:
                 await asyncio.Event().wait()
             finally:
@@ -243,33 +243,33 @@ def test_what_a_lock_took_of_the_lease_is_not_there_for_carrying(world: World, m
 def test_what_was_claimed_so_late_that_its_lease_is_over_is_claimed_again_before_it_is_carried(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A commit can wait for a standby longer than the lease: another courier may have the message by then."""
+    """A commit can wait for a standby longer than the lease: another dispatcher may have the message by then."""
     claim, claims = outbox.claim, list[int]()
     monkeypatch.setattr(module, "CARRY_SECONDS", 1.0)
     monkeypatch.setattr(outbox, "LEASE", timedelta(seconds=1.1))
 
-    def slow_at_first(**wishes: Any) -> list[Claimed]:
-        claimed = claim(**wishes)
+    def slow_at_first(**config: Any) -> list[LeasedMessage]:
+        claimed = claim(**config)
         if claimed and not claims:
             time.sleep(1.2)
         claims.extend(item.tries for item in claimed)
         return claimed
 
     monkeypatch.setattr(outbox, "claim", slow_at_first)
-    delivery, carrier = waiting(world), FakeCarrier()
-    carry(carrier, until=lambda: result_of(delivery) is Result.SENT)
+    delivery, gateway = waiting(world), FakeGateway()
+    carry(gateway, until=lambda: result_of(delivery) is Result.SENT)
     assert claims == [1, 2]
-    assert len(carrier.sent) == 1
+    assert len(gateway.sent) == 1
 
 
-def test_what_a_carrier_may_have_taken_when_we_stop_is_not_sent_again_at_once(
+def test_what_a_gateway_may_have_taken_when_we_stop_is_not_sent_again_at_once(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The courier that starts next gives its receipt the same time as one that goes on."""
+    """The dispatcher that starts next gives its receipt the same time as one that goes on."""
     monkeypatch.setattr(module, "STOP_SECONDS", 0.1)
 
-    class Endless(FakeCarrier):
-        async def send(self, outgoing: Outgoing) -> Handed:
+    class Endless(FakeGateway):
+        async def send(self, outgoing: Outgoing) -> Submitted:
             self.sent.append(outgoing)
             await asyncio.Event().wait()
             raise AssertionError
@@ -277,7 +277,7 @@ def test_what_a_carrier_may_have_taken_when_we_stop_is_not_sent_again_at_once(
     waiting(world)
     endless = Endless()
     carry(endless, until=lambda: bool(endless.sent))
-    pause = Waiting.objects.get().next_try_at - datetime.now(UTC)
+    pause = OutboxMessage.objects.get().next_try_at - datetime.now(UTC)
     assert timedelta(seconds=5) < pause <= timedelta(seconds=module.UNSURE_SECONDS)
 
 
@@ -291,7 +291,7 @@ def test_a_report_that_names_nothing_is_about_nobodys_message(world: World) -> N
     )
     persistence.write(persistence.Batch(reports=[Report("one", "\x01", Result.DELIVERED)]), lambda _changed: None, now)
     assert result_of(delivery) is Result.WAITING
-    assert Waiting.objects.count() == 1
+    assert OutboxMessage.objects.count() == 1
 
 
 def test_a_bell_that_another_process_took_away_does_not_make_a_polite_end_a_failure(
@@ -308,19 +308,19 @@ def test_a_bell_that_another_process_took_away_does_not_make_a_polite_end_a_fail
 
 
 @pytest.mark.parametrize("result", [Result.BLOCKED, Result.BUSY, Result.NO_ANSWER, Result.BAD_NUMBER])
-def test_nobody_closes_a_carrier_by_bad_numbers(world: World, monkeypatch: pytest.MonkeyPatch, result: Result) -> None:
+def test_nobody_closes_a_gateway_by_bad_numbers(world: World, monkeypatch: pytest.MonkeyPatch, result: Result) -> None:
     """What lies with the number opens no breaker, however often."""
     monkeypatch.setattr(module, "PAUSES", ())
-    deliveries, carrier = [waiting(world) for _ in range(8)], FakeCarrier()
-    carrier.fails = [DeliveryFailed(result, permanent=False)] * 8
-    lines: list[module.Line] = []
-    original = module.Courier.__init__
+    deliveries, gateway = [waiting(world) for _ in range(8)], FakeGateway()
+    gateway.fails = [DeliveryFailed(result, permanent=False)] * 8
+    lines: list[module.GatewayRoute] = []
+    original = module.Dispatcher.__init__
 
-    def watched(self: module.Courier, given: list[module.Line], **more: Any) -> None:
+    def watched(self: module.Dispatcher, given: list[module.GatewayRoute], **more: Any) -> None:
         lines.extend(given)
         original(self, given, **more)
 
-    monkeypatch.setattr(module.Courier, "__init__", watched)
-    carry(carrier, until=lambda: all(result_of(one) is result for one in deliveries))
+    monkeypatch.setattr(module.Dispatcher, "__init__", watched)
+    carry(gateway, until=lambda: all(result_of(one) is result for one in deliveries))
     assert lines[0].breaker.is_closed
     assert Delivery.objects.filter(result=result).count() == 8

@@ -18,18 +18,18 @@ from django.utils import timezone
 
 from tests.doors.web.test_code_on_its_way import let_pass
 from tests.doors.web.test_pages import at_password
-from tests.messaging.test_dispatcher import FakeCarrier, carry, result_of, waiting
+from tests.messaging.test_dispatcher import FakeGateway, carry, result_of, waiting
 from tests.pages import text
-from tests.phones.http_benches import opened, outgoing, phones_file, phones_of, run, wishes_of
+from tests.phones.http_benches import config_of, opened, outgoing, phones_file, phones_of, run
 from tests.phones.provider import Mood, Provider, provider
 from tests.phones.smsc import free_port
 from tests.world import World
-from watchword.core.policy import Way
+from watchword.core.policy import Channel
 from watchword.messaging import send
 from watchword.messaging.gateway import DeliveryFailed, Report, Result
 from watchword.messaging.gateways.http.callback_urls import addresses_of
-from watchword.messaging.gateways.http.gateway import HttpCarrier
-from watchword.messaging.models import Delivery, Handover, Waiting
+from watchword.messaging.gateways.http.gateway import HttpGateway
+from watchword.messaging.models import Delivery, DeliveryAttempt, OutboxMessage
 from watchword.messaging.worker import delivery_receipts, outbox, persistence, route_selection
 from watchword.messaging.worker.delivery_receipts import Outcome
 from watchword.messaging.worker.route_selection import Measured, Route
@@ -43,7 +43,7 @@ def gateways(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
         slow = phones_file("vonage-sms", silent.base, name="slow")
         calls = phones_file("twilio-calls", silent.base, name="calls")
         settings.WATCHWORD_PHONES = phones_of(f"{dead}\n{slow}\n{calls}")
-        monkeypatch.setattr(send, "all_channels", lambda: (outbox.QueueChannel(),))
+        monkeypatch.setattr(send, "all_gateways", lambda: (outbox.OutboxGateway(),))
         yield silent
 
 
@@ -78,7 +78,7 @@ def test_fld_12_the_page_answers_at_once_and_asks_no_gateway(
     assert made == []
     assert gateways.requests == []
     assert took < 1
-    assert Waiting.objects.count() == 1
+    assert OutboxMessage.objects.count() == 1
     assert Delivery.objects.get().result == Result.WAITING
 
 
@@ -89,26 +89,26 @@ def test_fld_12_after_twenty_seconds_without_a_receipt_a_call_is_offered(
     at_password(client, world.alice.sign_in_name)
     client.post("/sign-in/password/", {"answer": world.passwords["alice"]})
     delivery = Delivery.objects.get()
-    send.note_result(delivery.pk, Result.SENT, now=timezone.now(), channel="slow", reference="SM1")
+    send.note_result(delivery.pk, Result.SENT, now=timezone.now(), gateway="slow", reference="SM1")
     assert not client.get("/sign-in/state/").json()["late"]
     let_pass(31)
     assert client.get("/sign-in/state/").json()["late"]
     page = client.get("/sign-in/prove/").content.decode()
-    assert 'name="way" value="call"' in page
-    client.post("/sign-in/send/", {"method": str(world.alices_phone.id), "way": "call"})
-    assert Delivery.objects.filter(way=Way.CALL, result=Result.WAITING).count() == 1
+    assert 'name="channel" value="call"' in page
+    client.post("/sign-in/send/", {"method": str(world.alices_phone.id), "channel": "call"})
+    assert Delivery.objects.filter(channel=Channel.CALL, result=Result.WAITING).count() == 1
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("mood", [Mood.FAILING, Mood.BABBLING, Mood.CUT])
-def test_fld_12_a_gateway_in_trouble_is_followed_by_another_carrier(
+def test_fld_12_a_gateway_in_trouble_is_followed_by_another_gateway(
     world: World, monkeypatch: pytest.MonkeyPatch, mood: Mood
 ) -> None:
     monkeypatch.setattr("watchword.messaging.worker.dispatcher.UNSURE_SECONDS", 0.1)
     monkeypatch.setattr("watchword.messaging.worker.dispatcher.PAUSES", (0.0,) * 5)
     with provider(mood) as one:
-        http = HttpCarrier("http", wishes_of("twilio-messages", one.base), addresses=addresses_of)
-        good, delivery = FakeCarrier("good"), waiting(world)
+        http = HttpGateway("http", config_of("twilio-messages", one.base), addresses=addresses_of)
+        good, delivery = FakeGateway("good"), waiting(world)
         carry(http, good, until=lambda: result_of(delivery) is Result.SENT)
         assert [message.code for message in good.sent] == ["493027"]
 
@@ -118,26 +118,26 @@ def test_fld_12_traffic_leaves_a_gateway_that_says_yes_and_drops(world: World) -
     """200 and nothing arrives: the share that arrives falls, and with it the share of the traffic; a trickle stays."""
     now = datetime.now(UTC)
     then = now - timedelta(minutes=5)
-    for channel in ("lying", "honest"):
+    for gateway in ("lying", "honest"):
         for number in range(40):
             delivery = waiting(world)
             delivery_receipts.note_outcomes(
-                [Outcome(delivery.pk, channel, Result.SENT, "DE", f"{channel}{number}")], now=then
+                [Outcome(delivery.pk, gateway, Result.SENT, "DE", f"{gateway}{number}")], now=then
             )
-            if channel == "honest":
-                delivery_receipts.note_reports([Report(channel, f"{channel}{number}", Result.DELIVERED)], now=now)
+            if gateway == "honest":
+                delivery_receipts.note_reports([Report(gateway, f"{gateway}{number}", Result.DELIVERED)], now=now)
     seen = persistence.measure(["lying", "honest"], now)
     assert seen.measured["lying", "DE"] == Measured(40, 0)
     assert seen.measured["honest", "DE"] == Measured(40, 40)
-    routes = [Route(name, frozenset({Way.TEXT})) for name in ("lying", "honest")]
+    routes = [Route(name, frozenset({Channel.TEXT})) for name in ("lying", "honest")]
     first = Counter(
         route_selection.order(
             routes,
-            way=Way.TEXT,
+            channel=Channel.TEXT,
             number="+4915112345678",
             is_usable=lambda _name: True,
             measured={name: seen.measured[name, "DE"] for name in ("lying", "honest")},
-            chance=partial(truediv, step, 1000),
+            random_source=partial(truediv, step, 1000),
         )[0].name
         for step in range(1000)
     )
@@ -156,7 +156,7 @@ def test_fld_12_codes_that_were_typed_count_where_receipts_never_come(world: Wor
         delivery_receipts.note_outcomes([outcome], now=now - timedelta(minutes=5))
         Delivery.objects.filter(pk=delivery.pk).update(entered_at=now)
     assert persistence.measure(["quiet"], now).measured["quiet", "DE"] == Measured(10, 10)
-    assert Handover.objects.filter(result=Result.SENT).count() == 10
+    assert DeliveryAttempt.objects.filter(result=Result.SENT).count() == 10
 
 
 def test_fld_12_a_slow_gateway_holds_up_no_other_message() -> None:

@@ -13,16 +13,16 @@ from typing import Any
 import httpcore
 import pytest
 
-from tests.phones.http_benches import failure_of, opened, outgoing, run, wishes_of
+from tests.phones.http_benches import config_of, failure_of, opened, outgoing, run
 from tests.phones.provider import Mood, provider
 from tests.phones.smsc import free_port
 from tests.phones.tls import Authority, in_front_of
 from watchword.messaging.gateway import DeliveryFailed, Result
 from watchword.messaging.gateways.http import client as http_client
-from watchword.messaging.gateways.http import gateway as carrier_module
+from watchword.messaging.gateways.http import gateway as gateway_module
 from watchword.messaging.gateways.http.callback_urls import addresses_of
-from watchword.messaging.gateways.http.client import Answer, NoAnswer, NotAllowed, SafeClient, is_public
-from watchword.messaging.gateways.http.gateway import HttpCarrier
+from watchword.messaging.gateways.http.client import AddressNotAllowed, Answer, NoAnswer, SafeClient, is_public
+from watchword.messaging.gateways.http.gateway import HttpGateway
 
 
 @pytest.mark.parametrize(
@@ -40,10 +40,10 @@ from watchword.messaging.gateways.http.gateway import HttpCarrier
 )
 def test_fld_12_trouble_is_told_in_time_and_says_whether_it_may_have_been_taken(mood: Mood, maybe_taken: bool) -> None:
     async def play() -> None:
-        async with opened("twilio-messages", one, timeout_seconds=0.5) as carrier:
+        async with opened("twilio-messages", one, timeout_seconds=0.5) as gateway:
             began = time.monotonic()
             with pytest.raises(DeliveryFailed) as caught:
-                await carrier.send(outgoing())
+                await gateway.send(outgoing())
             assert time.monotonic() - began < 5
             assert (caught.value.result, caught.value.permanent) == (Result.FAILED, False)
             assert caught.value.maybe_taken is maybe_taken
@@ -58,13 +58,13 @@ def test_fld_12_after_a_hundred_requests_without_an_answer_the_next_one_is_asked
     """Given-up requests hold no place among the connections."""
 
     async def play() -> None:
-        async with opened("twilio-messages", one, timeout_seconds=0.5) as carrier:
-            failed = await asyncio.gather(*(carrier.send(outgoing()) for _ in range(100)), return_exceptions=True)
+        async with opened("twilio-messages", one, timeout_seconds=0.5) as gateway:
+            failed = await asyncio.gather(*(gateway.send(outgoing()) for _ in range(100)), return_exceptions=True)
             assert all(isinstance(one, DeliveryFailed) for one in failed)
-            assert not carrier.condition.is_up
+            assert not gateway.condition.is_up
             one.mood = Mood.WELL
-            assert (await carrier.send(outgoing())).reference
-            assert carrier.condition.is_up
+            assert (await gateway.send(outgoing())).reference
+            assert gateway.condition.is_up
 
     with provider(Mood.SILENT) as one:
         run(play)
@@ -72,8 +72,8 @@ def test_fld_12_after_a_hundred_requests_without_an_answer_the_next_one_is_asked
 
 def test_fld_12_who_is_not_there_was_certainly_told_nothing() -> None:
     async def play() -> None:
-        wishes = wishes_of("twilio-messages", f"http://127.0.0.1:{free_port()}")
-        assert not (await failure_of(wishes)).maybe_taken
+        config = config_of("twilio-messages", f"http://127.0.0.1:{free_port()}")
+        assert not (await failure_of(config)).maybe_taken
 
     run(play)
 
@@ -89,13 +89,13 @@ def test_fld_12_who_does_not_let_us_in_was_certainly_told_nothing() -> None:
             for one in waiting:
                 one.setblocking(False)
                 one.connect_ex(full.getsockname())
-            wishes = wishes_of("twilio-messages", f"http://127.0.0.1:{full.getsockname()[1]}", timeout_seconds=0.5)
-            carrier = HttpCarrier("one", wishes, addresses=addresses_of)
-            await carrier.start(lambda _report: None)
+            config = config_of("twilio-messages", f"http://127.0.0.1:{full.getsockname()[1]}", timeout_seconds=0.5)
+            gateway = HttpGateway("one", config, addresses=addresses_of)
+            await gateway.start(lambda _report: None)
             with pytest.raises(DeliveryFailed) as caught:
-                await carrier.send(outgoing())
+                await gateway.send(outgoing())
             assert not caught.value.maybe_taken
-            await carrier.stop()
+            await gateway.stop()
             for one in waiting:
                 one.close()
 
@@ -106,15 +106,15 @@ def test_a_provider_that_failed_is_asked_again_after_a_while(monkeypatch: pytest
     """Else nobody would find out that it is well again as long as another carrier takes everything."""
 
     async def play() -> None:
-        async with opened("twilio-messages", one) as carrier:
-            for _ in range(carrier_module.FAILURES_UNTIL_DOWN):
+        async with opened("twilio-messages", one) as gateway:
+            for _ in range(gateway_module.FAILURES_UNTIL_DOWN):
                 with pytest.raises(DeliveryFailed):
-                    await carrier.send(outgoing())
-            assert not carrier.condition.is_up
-            assert carrier.condition.words == "the provider answers 500"
-            later = carrier._clock() + carrier_module.DOWN_FOR
-            monkeypatch.setattr(carrier, "_clock", lambda: later)
-            assert carrier.condition.is_up
+                    await gateway.send(outgoing())
+            assert not gateway.condition.is_up
+            assert gateway.condition.words == "the provider answers 500"
+            later = gateway._clock() + gateway_module.DOWN_FOR
+            monkeypatch.setattr(gateway, "_clock", lambda: later)
+            assert gateway.condition.is_up
 
     with provider(Mood.FAILING) as one:
         run(play)
@@ -125,11 +125,11 @@ def test_a_provider_that_says_no_in_a_good_answer_is_down_with_its_own_code_for_
 
     async def play() -> None:
         form = '{ api_key = "{secret.key}", api_secret = "{secret.secret}" }'
-        async with opened("vonage-sms", one, form=form) as carrier:
-            for _ in range(carrier_module.FAILURES_UNTIL_DOWN):
+        async with opened("vonage-sms", one, form=form) as gateway:
+            for _ in range(gateway_module.FAILURES_UNTIL_DOWN):
                 with pytest.raises(DeliveryFailed):
-                    await carrier.send(outgoing())
-            assert carrier.condition.words == "the provider answers 200 with the code 2"
+                    await gateway.send(outgoing())
+            assert gateway.condition.words == "the provider answers 200 with the code 2"
 
     with provider() as one:
         run(play)
@@ -137,11 +137,11 @@ def test_a_provider_that_says_no_in_a_good_answer_is_down_with_its_own_code_for_
 
 @pytest.mark.parametrize("code", ["", "+4915112345678", "4915112345678", "x" * 21, "<b>", "no\nline"])
 def test_what_is_no_code_is_not_repeated(code: str) -> None:
-    carrier = HttpCarrier("one", wishes_of("vonage-sms", "https://api.example"), addresses=addresses_of)
+    gateway = HttpGateway("one", config_of("vonage-sms", "https://api.example"), addresses=addresses_of)
     answer = Answer(200, json.dumps({"messages": [{"status": code}]}).encode())
     with pytest.raises(DeliveryFailed):
-        carrier._judge(answer, outgoing())
-    assert carrier._words == "the provider answers 200"
+        gateway._judge(answer, outgoing())
+    assert gateway._words == "the provider answers 200"
 
 
 @pytest.mark.parametrize(
@@ -160,18 +160,18 @@ def test_only_whom_a_known_authority_vouches_for_is_told_anything(
     async def play() -> None:
         async with in_front_of(one.port, authority.context_for(name), at=port) as heard:
             file = (authority if known else other).file
-            wishes = wishes_of("twilio-messages", f"https://localhost:{port}", ca_file=f'"{file}"')
-            carrier = HttpCarrier("one", wishes, addresses=addresses_of)
-            await carrier.start(lambda _report: None)
+            config = config_of("twilio-messages", f"https://localhost:{port}", ca_file=f'"{file}"')
+            gateway = HttpGateway("one", config, addresses=addresses_of)
+            await gateway.start(lambda _report: None)
             if is_told:
-                assert (await carrier.send(outgoing())).reference
+                assert (await gateway.send(outgoing())).reference
             else:
                 with pytest.raises(DeliveryFailed) as caught:
-                    await carrier.send(outgoing())
+                    await gateway.send(outgoing())
                 assert not caught.value.maybe_taken
-                assert carrier._words == "the certificate of the provider is not trusted"
+                assert gateway._words == "the certificate of the provider is not trusted"
             assert bool(heard) is is_told
-            await carrier.stop()
+            await gateway.stop()
 
     with provider() as one:
         run(play)
@@ -230,7 +230,7 @@ def test_no_spelling_of_this_machine_is_asked(host: str) -> None:
 
     async def play() -> None:
         client = SafeClient()
-        with pytest.raises((NotAllowed, NoAnswer)) as caught:
+        with pytest.raises((AddressNotAllowed, NoAnswer)) as caught:
             await client.ask("GET", f"http://{host}:{one.port}/", headers={}, content=b"", seconds=2)
         assert not getattr(caught.value, "maybe_taken", False)
         assert one.requests == []
@@ -246,7 +246,7 @@ def test_a_name_with_one_address_inside_is_refused_whole(monkeypatch: pytest.Mon
 
     async def play() -> None:
         client = SafeClient()
-        with pytest.raises(NotAllowed):
+        with pytest.raises(AddressNotAllowed):
             await client.ask("GET", f"http://names.example:{one.port}/", headers={}, content=b"", seconds=2)
         await client.close()
 
@@ -272,7 +272,7 @@ def test_a_name_that_changes_its_mind_leads_nowhere_else(monkeypatch: pytest.Mon
 
     async def play() -> None:
         client = SafeClient()
-        for expected in (NotAllowed, NotAllowed):
+        for expected in (AddressNotAllowed, AddressNotAllowed):
             with pytest.raises(expected):
                 await client.ask("GET", "http://names.example/", headers={}, content=b"", seconds=2)
         monkeypatch.setattr(http_client, "is_public", lambda address: address == "203.0.113.1")
@@ -327,8 +327,8 @@ def test_an_address_that_swallows_what_is_sent_to_it_leaves_time_for_the_next(mo
 
 def test_no_proxy_of_the_environment_sees_a_code(monkeypatch: pytest.MonkeyPatch) -> None:
     async def play() -> None:
-        async with opened("twilio-messages", one) as carrier:
-            await carrier.send(outgoing())
+        async with opened("twilio-messages", one) as gateway:
+            await gateway.send(outgoing())
 
     for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
@@ -339,14 +339,14 @@ def test_no_proxy_of_the_environment_sees_a_code(monkeypatch: pytest.MonkeyPatch
 
 def test_a_certificate_that_nobody_vouches_for_is_refused() -> None:
     async def play() -> None:
-        wishes = wishes_of("twilio-messages", "https://127.0.0.1:1")
-        carrier = HttpCarrier("one", wishes, addresses=addresses_of)
-        await carrier.start(lambda _report: None)
-        assert carrier._client is not None
-        context = carrier._client._pool._ssl_context
+        config = config_of("twilio-messages", "https://127.0.0.1:1")
+        gateway = HttpGateway("one", config, addresses=addresses_of)
+        await gateway.start(lambda _report: None)
+        assert gateway._client is not None
+        context = gateway._client._pool._ssl_context
         assert context is not None
         assert context.verify_mode is ssl.CERT_REQUIRED
         assert context.check_hostname
-        await carrier.stop()
+        await gateway.stop()
 
     run(play)

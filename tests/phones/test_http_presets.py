@@ -11,10 +11,10 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.phones.http_benches import NUMBER, PRESETS, opened, outgoing, phones_file, run, wishes_of
+from tests.phones.http_benches import NUMBER, PRESETS, config_of, opened, outgoing, phones_file, run
 from tests.phones.provider import ACCOUNT, BAD_NUMBER, BLOCKED_NUMBER, TOKEN, Mood, Provider, Request, provider
 from watchword.config.phones_file import kinds
-from watchword.core.policy import Way
+from watchword.core.policy import Channel
 from watchword.messaging.config_file import read_phones
 from watchword.messaging.content import sms
 from watchword.messaging.gateway import DeliveryFailed, Outgoing, Result
@@ -28,8 +28,8 @@ def sent(kind: str, message: Outgoing, **more: Any) -> tuple[Request, str, Provi
         names: list[str] = []
 
         async def play() -> None:
-            async with opened(kind, one, **more) as carrier:
-                names.append((await carrier.send(message)).reference)
+            async with opened(kind, one, **more) as gateway:
+                names.append((await gateway.send(message)).reference)
 
         run(play)
         return one.requests[-1], names[0], one
@@ -51,14 +51,14 @@ def test_twilio_messages_is_asked_as_its_messages_resource_wants() -> None:
 
 
 def test_twilio_takes_a_messaging_service_in_place_of_a_sender() -> None:
-    wishes = wishes_of("twilio-messages", "http://127.0.0.1:1")
-    assert "From" in wishes.form
+    config = config_of("twilio-messages", "http://127.0.0.1:1")
+    assert "From" in config.form
     table = {"kind": "twilio-messages", "account": ACCOUNT, "token": "t", "sender": "MG123"}
     assert kinds()["twilio-messages"].adapt(table)["form"]["MessagingServiceSid"] == "{sender}"
 
 
 def test_twilio_calls_is_asked_as_its_calls_resource_wants() -> None:
-    message = outgoing(way=Way.CALL)
+    message = outgoing(channel=Channel.CALL)
     request, reference, one = sent("twilio-calls", message)
     receipt, voice = addresses_of("one", message.delivery_id)
     assert (request.method, request.path) == ("POST", f"/2010-04-01/Accounts/{ACCOUNT}/Calls.json")
@@ -184,16 +184,16 @@ RECEIPTS = [
 def test_a_receipt_is_read_as_the_provider_writes_it(
     kind: str, shape: str, says: dict[str, Any], result: Result | None
 ) -> None:
-    wishes = wishes_of(kind, "http://127.0.0.1:1").receipts
-    assert wishes is not None
-    is_form, url = shape == FORM, "https://x.example/carriers/one/x/y/"
+    config = config_of(kind, "http://127.0.0.1:1").receipts
+    assert config is not None
+    is_form, url = shape == FORM, "https://x.example/gateways/one/x/y/"
     body = urlencode(says).encode() if is_form else json.dumps(says).encode()
     signed = {
         "X-Twilio-Signature": Provider().signature(url, says) if is_form else "",
         "X-Nobody-Signature": "sha256=" + hmac.new(TOKEN.encode(), body, hashlib.sha256).hexdigest(),
     }
-    assert webhooks.is_genuine(wishes, url=url, headers=signed, body=body, is_form=is_form, now=datetime.now(UTC))
-    assert webhooks.result_of(wishes, url=url, body=body, is_form=is_form) is result
+    assert webhooks.is_genuine(config, url=url, headers=signed, body=body, is_form=is_form, now=datetime.now(UTC))
+    assert webhooks.result_of(config, url=url, body=body, is_form=is_form) is result
 
 
 @pytest.mark.parametrize(
@@ -209,14 +209,14 @@ def test_a_receipt_is_read_as_the_provider_writes_it(
 )
 def test_a_refusal_has_the_result_of_its_code(kind: str, number: str, result: Result, permanent: bool) -> None:
     async def play() -> None:
-        async with opened(kind, one) as carrier:
+        async with opened(kind, one) as gateway:
             for _ in range(4):
                 with pytest.raises(DeliveryFailed) as caught:
-                    await carrier.send(outgoing(number=number, way=next(iter(carrier.ways))))
+                    await gateway.send(outgoing(number=number, channel=next(iter(gateway.channels))))
                 assert (caught.value.result, caught.value.permanent) == (result, permanent)
                 assert not caught.value.maybe_taken
             # It answers, so it is up: what lies with a number is no fault of the provider.
-            assert carrier.condition.is_up
+            assert gateway.condition.is_up
             assert not one.texts
             assert not one.calls
 
@@ -227,12 +227,12 @@ def test_a_refusal_has_the_result_of_its_code(kind: str, number: str, result: Re
 @pytest.mark.parametrize("kind", [*PRESETS, "twilio-calls"])
 def test_who_refuses_our_credentials_is_down_at_once_and_in_plain_words(kind: str) -> None:
     async def play() -> None:
-        async with opened(kind, one) as carrier:
+        async with opened(kind, one) as gateway:
             with pytest.raises(DeliveryFailed) as caught:
-                await carrier.send(outgoing(way=next(iter(carrier.ways))))
+                await gateway.send(outgoing(channel=next(iter(gateway.channels))))
             assert (caught.value.result, caught.value.permanent) == (Result.FAILED, False)
-            assert not carrier.condition.is_up
-            assert carrier.condition.words == "the provider refuses our credentials"
+            assert not gateway.condition.is_up
+            assert gateway.condition.words == "the provider refuses our credentials"
 
     with provider(Mood.REFUSING) as one:
         run(play)
@@ -241,19 +241,19 @@ def test_who_refuses_our_credentials_is_down_at_once_and_in_plain_words(kind: st
 @pytest.mark.parametrize("kind", [*PRESETS, "twilio-calls"])
 def test_nothing_that_is_shown_or_logged_holds_a_secret(kind: str, caplog: pytest.LogCaptureFixture) -> None:
     async def play() -> None:
-        async with opened(kind, one) as carrier:
+        async with opened(kind, one) as gateway:
             for mood in (Mood.WELL, Mood.FAILING, Mood.BABBLING):
                 one.mood = mood
                 try:
-                    await carrier.send(outgoing(way=next(iter(carrier.ways))))
+                    await gateway.send(outgoing(channel=next(iter(gateway.channels))))
                 except DeliveryFailed as failure:
                     shown.append(repr(failure) + str(failure))
-            shown.append(repr(carrier.condition))
+            shown.append(repr(gateway.condition))
 
     shown: list[str] = []
     caplog.set_level("DEBUG")
     with provider() as one:
-        shown.append(repr(wishes_of(kind, one.base)))
+        shown.append(repr(config_of(kind, one.base)))
         run(play)
     everything = "\n".join(shown) + caplog.text
     assert all(secret not in everything for secret in (TOKEN, "493027", "493 027", NUMBER, "abcd1234"))
@@ -271,7 +271,7 @@ def test_nothing_that_is_shown_or_logged_holds_a_secret(kind: str, caplog: pytes
     ],
 )
 def test_a_preset_says_what_it_needs(kind: str, missing: str) -> None:
-    read = read_phones(f'[[channel]]\nname = "one"\nkind = "{kind}"\n', kinds(), str)
+    read = read_phones(f'[[gateway]]\nname = "one"\nkind = "{kind}"\n', kinds(), str)
     assert [problem for problem in read.problems if missing in problem], read.problems
 
 

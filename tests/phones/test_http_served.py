@@ -1,4 +1,4 @@
-"""A provider over real HTTP, both ways: the courier asks it, and it posts to the web server; a call from end to end."""
+"""A provider over real HTTP, both ways: we ask it, and it posts to the web server; a call from end to end."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from tests.phones.provider import Provider, call_back, provider
 from tests.phones.site import PHONES, WEB, PhoneSite
 from tests.scenarios.mail.site import wait_until
 from tests.world import ALICES_NUMBER, World, make_world
-from watchword.core.policy import Way
+from watchword.core.policy import Channel
 from watchword.messaging.gateway import Outgoing, Result
 from watchword.messaging.limits.counters import telephone_of
-from watchword.messaging.models import Delivery, Handover, Waiting
+from watchword.messaging.models import Delivery, DeliveryAttempt, OutboxMessage
 from watchword.messaging.worker import outbox
 
 pytestmark = pytest.mark.scenario
@@ -43,20 +43,22 @@ def twilio(tmp_path: Any, world: World, settings: Any) -> Iterator[tuple[Provide
             site.stop()
 
 
-def queued(world: World, way: Way) -> Delivery:
+def queued(world: World, channel: Channel) -> Delivery:
     """Put a code to Alice into the queue."""
     now = datetime.now(UTC)
     delivery = Delivery.objects.create(
         organisation=world.organisation,
         user=world.alice,
-        way=way,
+        channel=channel,
         purpose="sign_in",
         **telephone_of(ALICES_NUMBER).row(),
         created_at=now,
         changed_at=now,
     )
     not_after = outgoing().not_after
-    outbox.put(Outgoing(delivery.pk, way, ALICES_NUMBER, "", "493027", "Harbour & Hill", "x.ex", not_after=not_after))
+    outbox.put(
+        Outgoing(delivery.pk, channel, ALICES_NUMBER, "", "493027", "Harbour & Hill", "x.ex", not_after=not_after)
+    )
     return delivery
 
 
@@ -66,7 +68,7 @@ def result_of(delivery: Delivery) -> Result:
 
 def test_a_text_and_its_receipts_twice_late_and_forged(twilio: tuple[Provider, PhoneSite], world: World) -> None:
     one, site = twilio
-    delivery = queued(world, Way.TEXT)
+    delivery = queued(world, Channel.TEXT)
     one.wait_for(lambda: len(one.texts) == 1, 30)
     (text,) = one.texts
     assert (text.number, text.text.endswith("#493027")) == (ALICES_NUMBER, True)
@@ -81,15 +83,15 @@ def test_a_text_and_its_receipts_twice_late_and_forged(twilio: tuple[Provider, P
     wait_until(lambda: result_of(delivery) is Result.SENT)
     assert [say(status) for status in ("sent", "delivered", "delivered", "failed")] == [204] * 4
     assert result_of(delivery) is Result.DELIVERED
-    assert [row.result for row in Handover.objects.all()] == [Result.DELIVERED]
-    assert not Waiting.objects.exists()
+    assert [row.result for row in DeliveryAttempt.objects.all()] == [Result.DELIVERED]
+    assert not OutboxMessage.objects.exists()
     assert text.webhook.split("/")[-2] not in site.log_of(WEB) + site.log_of(PHONES), "the address is in a log"
 
 
 def test_a_call_is_made_spoken_and_ended_by_keys(twilio: tuple[Provider, PhoneSite], world: World) -> None:
     """As Twilio does it: the call, its instructions after each key, and how it ended."""
     one, _site = twilio
-    delivery = queued(world, Way.CALL)
+    delivery = queued(world, Channel.CALL)
     one.wait_for(lambda: len(one.calls) == 1, 30)
     call = one.calls[0]
     assert call["To"] == ALICES_NUMBER
@@ -119,7 +121,7 @@ def test_a_call_is_made_spoken_and_ended_by_keys(twilio: tuple[Provider, PhoneSi
 
 def test_a_call_to_a_telephone_that_is_busy_is_told(twilio: tuple[Provider, PhoneSite], world: World) -> None:
     one, _site = twilio
-    delivery = queued(world, Way.CALL)
+    delivery = queued(world, Channel.CALL)
     one.wait_for(lambda: len(one.calls) == 1, 30)
     call = one.calls[0]
     fields = {"CallSid": call["sid"], "CallStatus": "busy"}

@@ -11,11 +11,11 @@ import pytest
 
 from tests.phones.http_benches import failure_of, outgoing, run
 from tests.phones.provider import provider
-from watchword.core.policy import Way
+from watchword.core.policy import Channel
 from watchword.messaging.gateway import DeliveryFailed
 from watchword.messaging.gateways.http.callback_urls import addresses_of
-from watchword.messaging.gateways.http.config import FIELDS, HttpWishes, ReceiptWishes
-from watchword.messaging.gateways.http.gateway import HttpCarrier, coding_of
+from watchword.messaging.gateways.http.config import FIELDS, HttpConfig, ReceiptConfig
+from watchword.messaging.gateways.http.gateway import HttpGateway, coding_of
 from watchword.messaging.gateways.http.request_templates import fill, look_up
 
 VALUES = dict.fromkeys(FIELDS, "x") | {"number": "+49", "reference": "r"}
@@ -48,14 +48,14 @@ VALUES = dict.fromkeys(FIELDS, "x") | {"number": "+49", "reference": "r"}
         ({"headers": {"X Key": "a"}}, "'X Key' is no name of a header"),
         ({"ca_file": Path("/nowhere/at/all.pem")}, "ca_file"),
         ({"ca_file": Path(__file__)}, "ca_file"),
-        ({"way": Way.CALL, "form": {"a": "{voice}"}}, "receipts"),
-        ({"way": Way.CALL, "receipts": ReceiptWishes()}, "voice"),
+        ({"channel": Channel.CALL, "form": {"a": "{voice}"}}, "receipts"),
+        ({"channel": Channel.CALL, "receipts": ReceiptConfig()}, "voice"),
         ({"json": [{"a": ["{secret.nobody}"]}]}, "means nothing"),
     ],
 )
 def test_a_template_that_can_not_be_asked_is_refused_in_plain_words(table: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words) as caught:
-        HttpWishes(**{"url": "https://api.example/", **table})
+        HttpConfig(**{"url": "https://api.example/", **table})
     assert "abcdef" not in str(caught.value)
 
 
@@ -65,13 +65,13 @@ HOSTILE = ['"', "\r\nX-Injected: yes", "&to=+1", "#", "/../../", "{secret.key}",
 @pytest.mark.parametrize("value", HOSTILE)
 def test_no_value_breaks_out_of_its_place(value: str) -> None:
     """Neither of an address, a header, a form nor JSON; and a value that looks like a template is no template."""
-    wishes = HttpWishes(
+    config = HttpConfig(
         url="https://api.example/{text}/x?a={text}",
         headers={"X-Text": "{text}"},
         json={"to": ["{text}"], "n": 1},
         secrets={"key": "the secret"},
     )
-    request = fill(wishes, {**VALUES, "text": value})
+    request = fill(config, {**VALUES, "text": value})
     assert request.url.startswith("https://api.example/")
     assert request.url.count("/") == 4
     assert request.url.count("?") == 1
@@ -82,31 +82,31 @@ def test_no_value_breaks_out_of_its_place(value: str) -> None:
     assert json.loads(request.content) == {"to": [value], "n": 1}
     assert unquote(urlsplit(request.url).path) == f"/{value}/x"
     assert parse_qs(urlsplit(request.url).query, keep_blank_values=True) == {"a": [value]}
-    form = fill(HttpWishes(url="https://api.example/", form={"a": "{text}", "b": "1"}), {**VALUES, "text": value})
+    form = fill(HttpConfig(url="https://api.example/", form={"a": "{text}", "b": "1"}), {**VALUES, "text": value})
     assert dict(parse_qsl(form.content.decode(), keep_blank_values=True)) == {"a": value, "b": "1"}
     assert "the secret" not in str((request.url, request.headers, request.content))
 
 
 def test_headers_of_the_operator_count_more_than_ours_however_they_are_written() -> None:
     headers = {"accept": "text/plain", "Idempotency-Key": "mine", "content-type": "application/vnd.api+json"}
-    wishes = HttpWishes(url="https://api.example/", headers=headers, json={"a": "b"})
-    assert fill(wishes, VALUES).headers == headers
+    config = HttpConfig(url="https://api.example/", headers=headers, json={"a": "b"})
+    assert fill(config, VALUES).headers == headers
 
 
 def test_the_name_of_a_secret_may_have_a_hyphen() -> None:
     headers = {"Authorization": "Bearer {secret.api-key}"}
-    wishes = HttpWishes(url="https://api.example/", headers=headers, secrets={"api-key": "abcdef"})
-    assert fill(wishes, VALUES).headers["Authorization"] == "Bearer abcdef"
+    config = HttpConfig(url="https://api.example/", headers=headers, secrets={"api-key": "abcdef"})
+    assert fill(config, VALUES).headers["Authorization"] == "Bearer abcdef"
 
 
 def test_letters_outside_ascii_in_a_header_arrive() -> None:
     async def play() -> None:
-        wishes = HttpWishes(url=f"{one.base}/nobody/", headers={"X-Name": "Zoë"}, private_networks_allowed=True)
-        carrier = HttpCarrier("one", wishes, addresses=addresses_of)
-        await carrier.start(lambda _report: None)
+        config = HttpConfig(url=f"{one.base}/nobody/", headers={"X-Name": "Zoë"}, private_networks_allowed=True)
+        gateway = HttpGateway("one", config, addresses=addresses_of)
+        await gateway.start(lambda _report: None)
         with pytest.raises(DeliveryFailed):
-            await carrier.send(outgoing())
-        await carrier.stop()
+            await gateway.send(outgoing())
+        await gateway.stop()
         assert one.requests[0].headers["x-name"].encode("latin-1").decode() == "Zoë"
 
     with provider() as one:
@@ -118,8 +118,8 @@ def test_a_request_that_can_not_be_written_has_certainly_not_been_taken() -> Non
 
     async def play() -> None:
         headers = {"X-Api-Key": "{secret.key}"}
-        wishes = HttpWishes(url=one.base, headers=headers, secrets={"key": "a\0b"}, private_networks_allowed=True)
-        assert not (await failure_of(wishes)).maybe_taken
+        config = HttpConfig(url=one.base, headers=headers, secrets={"key": "a\0b"}, private_networks_allowed=True)
+        assert not (await failure_of(config)).maybe_taken
         assert one.requests == []
 
     with provider() as one:

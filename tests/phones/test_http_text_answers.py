@@ -14,8 +14,8 @@ import pytest
 from tests.phones.http_benches import outgoing, run
 from watchword.messaging.gateway import DeliveryFailed, Result
 from watchword.messaging.gateways.http.callback_urls import addresses_of
-from watchword.messaging.gateways.http.config import HttpWishes
-from watchword.messaging.gateways.http.gateway import HttpCarrier
+from watchword.messaging.gateways.http.config import HttpConfig
+from watchword.messaging.gateways.http.gateway import HttpGateway
 from watchword.messaging.gateways.http.patterns import first_group, matches
 
 JASMIN: dict[str, Any] = {"success_pattern": "^Success", "reference_pattern": '"([^"]+)"'}
@@ -29,7 +29,7 @@ PLAIN: dict[str, Any] = {
 
 
 @asynccontextmanager
-async def gateway(body: str, status: int = 200, **wishes: Any) -> AsyncIterator[HttpCarrier]:
+async def gateway(body: str, status: int = 200, **config: Any) -> AsyncIterator[HttpGateway]:
     """Open a carrier to a gateway that answers everything so."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -42,30 +42,30 @@ async def gateway(body: str, status: int = 200, **wishes: Any) -> AsyncIterator[
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/send?to={{number}}"
-    kept = HttpWishes(method="GET", url=url, private_networks_allowed=True, **wishes)
-    carrier = HttpCarrier("one", kept, addresses=addresses_of)
-    await carrier.start(lambda _report: None)
+    stored = HttpConfig(method="GET", url=url, private_networks_allowed=True, **config)
+    to_gateway = HttpGateway("one", stored, addresses=addresses_of)
+    await to_gateway.start(lambda _report: None)
     try:
-        yield carrier
+        yield to_gateway
     finally:
-        await carrier.stop()
+        await to_gateway.stop()
         server.close()
 
 
 @pytest.mark.parametrize(
-    ("wishes", "body", "reference"),
+    ("config", "body", "reference"),
     [
         pytest.param(JASMIN, 'Success "07033084-5cfd-4812-90a4-e4d24ffb6e3d"', "07033084-5cfd-4812-90a4-e4d24ffb6e3d"),
         pytest.param(PLAIN, "OK: 123\r\n", "123"),
     ],
 )
 def test_a_text_that_is_accepted_is_sent_once_and_known_by_its_name(
-    wishes: dict[str, Any], body: str, reference: str
+    config: dict[str, Any], body: str, reference: str
 ) -> None:
     async def play() -> None:
-        async with gateway(body, **wishes) as carrier:
-            assert (await carrier.send(outgoing())).reference == reference
-            assert carrier.condition.words == ""
+        async with gateway(body, **config) as to_gateway:
+            assert (await to_gateway.send(outgoing())).reference == reference
+            assert to_gateway.condition.words == ""
 
     run(play)
 
@@ -82,9 +82,9 @@ def test_a_text_that_is_accepted_is_sent_once_and_known_by_its_name(
 )
 def test_a_refusal_in_text_is_one_and_says_why(body: str, result: Result, permanent: bool, maybe_taken: bool) -> None:
     async def play() -> None:
-        async with gateway(body, **PLAIN) as carrier:
+        async with gateway(body, **PLAIN) as to_gateway:
             with pytest.raises(DeliveryFailed) as caught:
-                await carrier.send(outgoing())
+                await to_gateway.send(outgoing())
             failed = caught.value
             assert (failed.result, failed.permanent, failed.maybe_taken) == (result, permanent, maybe_taken)
 
@@ -93,9 +93,9 @@ def test_a_refusal_in_text_is_one_and_says_why(body: str, result: Result, perman
 
 def test_a_status_that_is_no_success_is_none_whatever_the_text_says() -> None:
     async def play() -> None:
-        async with gateway("OK: 123", 500, **PLAIN) as carrier:
+        async with gateway("OK: 123", 500, **PLAIN) as to_gateway:
             with pytest.raises(DeliveryFailed) as caught:
-                await carrier.send(outgoing())
+                await to_gateway.send(outgoing())
             assert not caught.value.maybe_taken
 
     run(play)
@@ -103,10 +103,10 @@ def test_a_status_that_is_no_success_is_none_whatever_the_text_says() -> None:
 
 def test_a_line_of_text_where_json_was_expected_is_not_paid_twice_and_said_on_the_page() -> None:
     async def play() -> None:
-        async with gateway("OK: 123", success_path="status", success_values=("ok",)) as carrier:
-            assert (await carrier.send(outgoing())).result is Result.SENT
-            assert carrier.condition.is_up
-            assert "say success_pattern instead of success_path" in carrier.condition.words
+        async with gateway("OK: 123", success_path="status", success_values=("ok",)) as to_gateway:
+            assert (await to_gateway.send(outgoing())).result is Result.SENT
+            assert to_gateway.condition.is_up
+            assert "say success_pattern instead of success_path" in to_gateway.condition.words
 
     run(play)
 
@@ -114,9 +114,9 @@ def test_a_line_of_text_where_json_was_expected_is_not_paid_twice_and_said_on_th
 @pytest.mark.parametrize("body", ["<html>Bad gateway</html>", '{"status": "o', "\x00\x01"])
 def test_what_is_neither_json_nor_a_line_of_text_stays_unclear(body: str) -> None:
     async def play() -> None:
-        async with gateway(body, success_path="status", success_values=("ok",)) as carrier:
+        async with gateway(body, success_path="status", success_values=("ok",)) as to_gateway:
             with pytest.raises(DeliveryFailed) as caught:
-                await carrier.send(outgoing())
+                await to_gateway.send(outgoing())
             assert caught.value.maybe_taken
 
     run(play)
@@ -131,7 +131,7 @@ def test_no_pattern_takes_long_whatever_the_answer_is() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wishes", "words"),
+    ("config", "words"),
     [
         ({"success_pattern": "("}, "success_pattern is no regular expression of RE2"),
         ({"success_pattern": r"(?=OK)"}, "success_pattern is no regular expression of RE2"),
@@ -142,6 +142,6 @@ def test_no_pattern_takes_long_whatever_the_answer_is() -> None:
         ({"reference_pattern": "(a)"}, "need success_pattern"),
     ],
 )
-def test_a_pattern_that_can_not_be_used_is_refused_in_plain_words(wishes: dict[str, Any], words: str) -> None:
+def test_a_pattern_that_can_not_be_used_is_refused_in_plain_words(config: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=re.escape(words)):
-        HttpWishes(url="https://api.example/", **wishes)
+        HttpConfig(url="https://api.example/", **config)

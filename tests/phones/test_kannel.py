@@ -17,15 +17,15 @@ from tests.phones.smsc import Smsc, free_port
 from tests.scenarios.mail.site import wait_until
 from tests.world import ALICES_NUMBER, World, make_world
 from watchword.config.phones_file import seal
-from watchword.core.policy import Way
+from watchword.core.policy import Channel
 from watchword.messaging.content import sms
 from watchword.messaging.gateway import Outgoing, Result
 from watchword.messaging.gateways.http.callback_urls import addresses_of
 from watchword.messaging.gateways.http.client import SafeClient
-from watchword.messaging.gateways.http.gateway import HttpCarrier, coding_of
+from watchword.messaging.gateways.http.gateway import HttpGateway, coding_of
 from watchword.messaging.gateways.http.request_templates import fill
 from watchword.messaging.limits.counters import telephone_of
-from watchword.messaging.models import Delivery, Handover, Waiting
+from watchword.messaging.models import Delivery, DeliveryAttempt, OutboxMessage
 from watchword.messaging.worker import outbox
 
 pytestmark = [pytest.mark.scenario, pytest.mark.skipif(bool(gateway.why_not_here()), reason=gateway.why_not_here())]
@@ -37,7 +37,7 @@ CYRILLIC = "493 027 — ваш код для Harbour & Hill"
 def phones_file(url: str) -> str:
     """Return a phones file that names Kannel."""
     return f"""
-[[channel]]
+[[gateway]]
 name = "kannel"
 kind = "kannel"
 url = "{url}"
@@ -48,16 +48,16 @@ private_networks_allowed = true
 """
 
 
-def carrier_to(running: gateway.Kannel) -> HttpCarrier:
+def gateway_to(running: gateway.Kannel) -> HttpGateway:
     """Return a carrier to Kannel as the phones file makes it."""
-    (planned,) = phones_of(phones_file(running.sendsms_url)).carriers
-    return HttpCarrier("kannel", planned.wishes, addresses=addresses_of)
+    (planned,) = phones_of(phones_file(running.sendsms_url)).gateways
+    return HttpGateway("kannel", planned.config, addresses=addresses_of)
 
 
-async def send_words(carrier: HttpCarrier, words: str) -> int:
+async def send_words(to_gateway: HttpGateway, words: str) -> int:
     """Send any words by the carrier's own template; returns the status of the answer."""
-    values = {**carrier._values(outgoing()), "text": words, "coding": coding_of(words)}
-    request = fill(carrier._wishes, values)
+    values = {**to_gateway._values(outgoing()), "text": words, "coding": coding_of(words)}
+    request = fill(to_gateway._config, values)
     client = SafeClient(private_networks_allowed=True)
     answer = await client.ask(request.method, request.url, headers=request.headers, content=request.content, seconds=5)
     await client.close()
@@ -66,14 +66,14 @@ async def send_words(carrier: HttpCarrier, words: str) -> int:
 
 def test_texts_in_both_alphabets_arrive_at_the_fake_smsc_letter_by_letter(tmp_path: Path) -> None:
     with gateway.kannel(tmp_path) as running:
-        carrier = carrier_to(running)
+        to_gateway = gateway_to(running)
 
         async def play() -> None:
-            await carrier.start(lambda _report: None)
+            await to_gateway.start(lambda _report: None)
             message = outgoing()
-            assert (await carrier.send(message)).reference == str(message.delivery_id)
-            assert [await send_words(carrier, words) for words in (GSM, CYRILLIC)] == [202, 202]
-            await carrier.stop()
+            assert (await to_gateway.send(message)).reference == str(message.delivery_id)
+            assert [await send_words(to_gateway, words) for words in (GSM, CYRILLIC)] == [202, 202]
+            await to_gateway.stop()
 
         run(play)
         sent = (sms.text_of(outgoing()), GSM, CYRILLIC)
@@ -86,14 +86,14 @@ def test_by_kannel_and_smpp_a_text_arrives_whole(tmp_path: Path) -> None:
     async def play() -> None:
         async with Smsc() as smsc:
             with gateway.kannel(tmp_path, smpp=smsc.port) as running:
-                carrier = carrier_to(running)
-                await carrier.start(lambda _report: None)
+                to_gateway = gateway_to(running)
+                await to_gateway.start(lambda _report: None)
                 message = outgoing()
-                await carrier.send(message)
+                await to_gateway.send(message)
                 for words in (GSM, CYRILLIC):
-                    assert await send_words(carrier, words) == 202
+                    assert await send_words(to_gateway, words) == 202
                 got = await smsc.wait_for(3, 20)
-                await carrier.stop()
+                await to_gateway.stop()
         assert {(one.sender, one.number) for one in got} == {("Harbour", ALICES_NUMBER.removeprefix("+"))}
         assert {(one.text, one.data_coding) for one in got} == {
             (sms.text_of(message), 0),
@@ -105,19 +105,19 @@ def test_by_kannel_and_smpp_a_text_arrives_whole(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(bool(no_perl()), reason=no_perl())
-def test_fld_13_kannel_keeps_the_time_at_which_a_code_dies_while_no_carrier_is_there(tmp_path: Path) -> None:
+def test_fld_13_kannel_keeps_the_time_at_which_a_code_dies_while_no_gateway_is_there(tmp_path: Path) -> None:
     """What Kannel queues it hands on with the moment that was said at first: nobody delivers a dead code later."""
     port, log = free_port(), tmp_path / "perl.log"
     with gateway.kannel(tmp_path, smpp=port) as running:
-        carrier = carrier_to(running)
+        to_gateway = gateway_to(running)
         lives = timedelta(minutes=3, seconds=30)
         dies_at = datetime.now(UTC) + lives
 
         async def play() -> None:
-            await carrier.start(lambda _report: None)
+            await to_gateway.start(lambda _report: None)
             # Queued: its SMSC is not there yet.
-            await carrier.send(outgoing(lives=lives))
-            await carrier.stop()
+            await to_gateway.send(outgoing(lives=lives))
+            await to_gateway.stop()
 
         run(play)
         with PerlSmsc(port, log) as smsc:
@@ -139,7 +139,7 @@ def queued(world: World, code: str) -> Delivery:
     delivery = Delivery.objects.create(
         organisation=world.organisation,
         user=world.alice,
-        way=Way.TEXT,
+        channel=Channel.TEXT,
         purpose="sign_in",
         **telephone_of(ALICES_NUMBER).row(),
         created_at=now,
@@ -148,7 +148,14 @@ def queued(world: World, code: str) -> Delivery:
     message = outgoing(code)
     outbox.put(
         Outgoing(
-            delivery.pk, Way.TEXT, ALICES_NUMBER, "", code, "Harbour & Hill", "x.example", not_after=message.not_after
+            delivery.pk,
+            Channel.TEXT,
+            ALICES_NUMBER,
+            "",
+            code,
+            "Harbour & Hill",
+            "x.example",
+            not_after=message.not_after,
         )
     )
     return delivery
@@ -163,7 +170,7 @@ def result_of(delivery: Delivery) -> Result:
 def test_a_receipt_comes_back_by_all_of_them_to_the_web_server(
     tmp_path: Path, world: World, settings: Any, stat: str, result: Result
 ) -> None:
-    """The queue, the courier, Kannel, an SMSC; and back: the SMSC, Kannel, the web server, the delivery."""
+    """The queue, the dispatcher, Kannel, an SMSC; and back: the SMSC, Kannel, the web server, the delivery."""
     port, log = free_port(), tmp_path / "perl.log"
     with PerlSmsc(port, log, stat=stat) as smsc, gateway.kannel(tmp_path, smpp=port) as running:
         site = PhoneSite(tmp_path, phones_file(running.sendsms_url), settings)
@@ -176,8 +183,8 @@ def test_a_receipt_comes_back_by_all_of_them_to_the_web_server(
             assert text.words.endswith("\n\n@x.example #493027")
             wait_until(lambda: result_of(delivery) is result)
             # The receipt may have been quicker than our own note that Kannel took it.
-            wait_until(lambda: [row.result for row in Handover.objects.all()] == [result])
-            assert not Waiting.objects.exists()
+            wait_until(lambda: [row.result for row in DeliveryAttempt.objects.all()] == [result])
+            assert not OutboxMessage.objects.exists()
             assert "493027" not in site.log_of(WEB) + site.log_of(PHONES)
         finally:
             site.stop()

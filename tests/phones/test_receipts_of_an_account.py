@@ -19,19 +19,19 @@ from tests.world import World
 from watchword.cli.phones import phones
 from watchword.core.keyring import KeyRing
 from watchword.messaging.gateway import Result
-from watchword.messaging.gateways.http.callback_urls import addresses_of, channel_path
+from watchword.messaging.gateways.http.callback_urls import addresses_of, gateway_path
 from watchword.messaging.models import Receipt
 
 FORM = "application/x-www-form-urlencoded"
 FILE = """
-[[channel]]
+[[gateway]]
 name = "account"
 kind = "http"
 url = "https://gateway.example/send"
 form = {{ to = "{{digits}}", text = "{{text}}" }}
 reference_path = "messages.0.id"
 
-[channel.receipts]
+[gateway.receipts]
 {receipts}
 """
 SEVEN = 'reference = "data.msg_id"\nstatus = "data.status"\narrived = ["delivered"]\nunreachable = ["notdelivered"]'
@@ -43,7 +43,7 @@ def site_with(receipts: str) -> Any:
 
 
 def address() -> str:
-    return channel_path("account", settings.WATCHWORD_KEY_RING)
+    return gateway_path("account", settings.WATCHWORD_KEY_RING)
 
 
 def post(site: Client, body: Any, kind: str = "application/json", *, at: str = "") -> int:
@@ -65,12 +65,12 @@ def test_a_receipt_may_name_the_message_as_we_did(site: Client, world: World) ->
     assert result(mine) is Result.UNREACHABLE
 
 
-@pytest.mark.parametrize("way", ["form", "query"])
-def test_a_receipt_may_come_as_a_form_or_in_the_query(site: Client, world: World, way: str) -> None:
+@pytest.mark.parametrize("channel", ["form", "query"])
+def test_a_receipt_may_come_as_a_form_or_in_the_query(site: Client, world: World, channel: str) -> None:
     mine = taken(world, "account", reference="77")
     fields = {"id": "77", "state": "ok"}
     with site_with('reference = "id"\nstatus = "state"\narrived = ["ok"]'):
-        if way == "form":
+        if channel == "form":
             assert post(site, fields, FORM) == 204
         else:
             assert site.get(f"{address()}?{urlencode(fields)}").status_code == 204
@@ -117,7 +117,7 @@ def test_nothing_is_found_at_any_other_address(site: Client, world: World, where
     at = {
         "another channel": address().replace("/account/", "/texts/"),
         "another token": f"{address()[:-2]}{'A' if address()[-2] != 'A' else 'B'}/",
-        "nobody": "/carriers/nobody/AAAAAAAAAAAAAAAAAAAAAA/",
+        "nobody": "/gateways/nobody/AAAAAAAAAAAAAAAAAAAAAA/",
         "a channel without reference": address(),
     }[where]
     receipts = SEVEN if where != "a channel without reference" else 'status = "data.status"\narrived = ["delivered"]'
@@ -148,7 +148,7 @@ def test_the_check_says_which_address_the_provider_is_told(tmp_path: Path, capsy
     path.write_text(FILE.format(receipts=SEVEN))
     variables = {"WATCHWORD_KEYS": KEYS, "WATCHWORD_PUBLIC_URL": "https://sign-in.example/"}
     assert phones(["check", "--file", str(path)], variables) == 0
-    right = channel_path("account", KeyRing.parse(KEYS, chance=os.urandom))
+    right = gateway_path("account", KeyRing.parse(KEYS, random_source=os.urandom))
     assert f"https://sign-in.example{right}" in capsys.readouterr().out
 
 

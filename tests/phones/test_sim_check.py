@@ -7,30 +7,30 @@ from typing import Any
 
 import pytest
 
-from tests.messaging.test_dispatcher import FakeCarrier, carry, result_of, waiting
+from tests.messaging.test_dispatcher import FakeGateway, carry, result_of, waiting
 from tests.phones.http_benches import NUMBER, outgoing, phones_file, phones_of, run
 from tests.phones.provider import Mood, Provider, provider
 from tests.world import ALICES_NUMBER, World
-from watchword.core.policy import Way
-from watchword.messaging.gateway import Claimed, Result
-from watchword.messaging.gateways.sim_swap import SimCheck, SimWishes
+from watchword.core.policy import Channel
+from watchword.messaging.gateway import LeasedMessage, Result
+from watchword.messaging.gateways.sim_swap import SimSwapCheck, SimSwapConfig
 from watchword.messaging.models import Delivery
 from watchword.messaging.worker.delivery_receipts import Changed
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
 
-def claimed(purpose: str = "sign_in") -> Claimed:
-    return Claimed(outgoing(), 1, "DE", purpose, 1, is_urgent=False)
+def claimed(purpose: str = "sign_in") -> LeasedMessage:
+    return LeasedMessage(outgoing(), 1, "DE", purpose, 1, is_urgent=False)
 
 
-def check(one: Provider, **more: Any) -> SimCheck:
+def check(one: Provider, **more: Any) -> SimSwapCheck:
     """Return the check as a phones file makes it."""
     values = {"url": f"{one.base}/sim?number={{number}}", "private_networks_allowed": True, "timeout_seconds": 0.4}
-    return SimCheck(SimWishes(**{**values, **more}), clock=lambda: NOW)
+    return SimSwapCheck(SimSwapConfig(**{**values, **more}), clock=lambda: NOW)
 
 
-def moved(sim: SimCheck, message: Claimed) -> bool:
+def moved(sim: SimSwapCheck, message: LeasedMessage) -> bool:
     found: list[bool] = []
 
     async def play() -> None:
@@ -91,7 +91,7 @@ def test_fld_09_who_does_not_answer_holds_no_code_up(mood: Mood, caplog: pytest.
 
 
 @pytest.mark.parametrize(("mood", "words"), [(Mood.REFUSING, "it answers 401"), (Mood.FAILING, "it answers 500")])
-def test_the_log_says_what_a_carrier_answers_that_says_no(
+def test_the_log_says_what_a_gateway_answers_that_says_no(
     mood: Mood, words: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A token that has run out, for one: until it is renewed every code is sent unasked."""
@@ -121,13 +121,15 @@ def test_fld_09_a_number_that_is_being_registered_has_no_past_here() -> None:
 )
 def test_wishes_that_can_not_be_are_refused(wrong: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        SimWishes(**{"url": "https://x.example/{number}", **wrong})
+        SimSwapConfig(**{"url": "https://x.example/{number}", **wrong})
 
 
 def test_secrets_of_the_check_are_not_shown() -> None:
-    wishes = SimWishes(url="https://x.example/{number}", password="the secret", headers={"Authorization": "Bearer s3"})
-    assert "the secret" not in repr(wishes)
-    assert "s3" not in repr(wishes)
+    config = SimSwapConfig(
+        url="https://x.example/{number}", password="the secret", headers={"Authorization": "Bearer s3"}
+    )
+    assert "the secret" not in repr(config)
+    assert "s3" not in repr(config)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -144,18 +146,18 @@ def test_fld_09_a_phones_file_that_names_a_check_keeps_codes_from_stolen_numbers
 url = "{one.base}/sim?number={{number}}"
 private_networks_allowed = true
 """
-        wishes = phones_of(file).sim_check
-        assert isinstance(wishes, SimWishes)
-        sim, carrier, changes = SimCheck(wishes), FakeCarrier(), list[Changed]()
+        config = phones_of(file).sim_check
+        assert isinstance(config, SimSwapConfig)
+        sim, gateway, changes = SimSwapCheck(config), FakeGateway(), list[Changed]()
         expected = Result.SIM_CHANGED if recent else Result.SENT
 
-        async def has_moved(message: Claimed) -> bool:
+        async def has_moved(message: LeasedMessage) -> bool:
             try:
                 return await sim.has_moved(message)
             finally:
                 await sim.close()
 
-        carry(carrier, until=lambda: result_of(delivery) is expected, decided=changes.append, sim_changed=has_moved)
-        assert len(carrier.sent) == (0 if recent else 1)
+        carry(gateway, until=lambda: result_of(delivery) is expected, decided=changes.append, sim_changed=has_moved)
+        assert len(gateway.sent) == (0 if recent else 1)
         assert changes == ([Changed(delivery.pk, Result.SIM_CHANGED)] if recent else [])
-        assert Delivery.objects.get().way == Way.TEXT
+        assert Delivery.objects.get().channel == Channel.TEXT

@@ -20,10 +20,10 @@ from watchword.messaging.content.sms import Said
 from watchword.messaging.gateway import Result
 from watchword.messaging.gateways.sip import rtp_ports
 from watchword.messaging.gateways.sip import transactions as wires
-from watchword.messaging.gateways.sip.call_flow import Conversation
-from watchword.messaging.gateways.sip.config import SipWishes
-from watchword.messaging.gateways.sip.media import Line, NoCommonSound
-from watchword.messaging.gateways.sip.transactions import Wire
+from watchword.messaging.gateways.sip.call_flow import CallFlow
+from watchword.messaging.gateways.sip.config import SipConfig
+from watchword.messaging.gateways.sip.media import NoCommonSound, RtpSession
+from watchword.messaging.gateways.sip.transactions import TransactionLayer
 from watchword.messaging.voice.prompts import Prompts
 
 
@@ -35,11 +35,11 @@ def request(method: str) -> SipRequest:
     return message
 
 
-def line_at(port: int) -> Line:
+def line_at(port: int) -> RtpSession:
     """Return a line at a port that is bound, as it is before a call is offered."""
     pair = rtp_ports.reserve("127.0.0.1", port, port + 1)
     assert pair is not None
-    return Line("127.0.0.1", pair)
+    return RtpSession("127.0.0.1", pair)
 
 
 ANSWER = (
@@ -54,7 +54,7 @@ def test_a_request_is_sent_again_until_somebody_answers(monkeypatch: pytest.Monk
 
     async def play() -> None:
         pbx, port = await peer(), free_port()
-        wire = Wire(("127.0.0.1", port), frozenset({"127.0.0.1"}))
+        wire = TransactionLayer(("127.0.0.1", port), frozenset({"127.0.0.1"}))
         await wire.start()
         wire.listen_first(None)
         sent = request(method)
@@ -75,7 +75,7 @@ def test_a_request_is_sent_again_until_somebody_answers(monkeypatch: pytest.Monk
 
 def test_an_acknowledgement_is_never_waited_for() -> None:
     async def play() -> None:
-        wire = Wire(("127.0.0.1", free_port()), frozenset({"127.0.0.1"}))
+        wire = TransactionLayer(("127.0.0.1", free_port()), frozenset({"127.0.0.1"}))
         await wire.start()
         wire.send(request("ACK"), ("127.0.0.1", free_port()))
         assert wire.transaction_of(request("ACK")) is None
@@ -96,7 +96,7 @@ def test_what_others_than_the_telephone_system_send_is_dropped_unread(monkeypatc
 
     async def play() -> None:
         stranger, pbx, port = await peer("127.0.0.2"), await peer(), free_port()
-        wire = Wire(("127.0.0.1", port), frozenset({"127.0.0.1"}))
+        wire = TransactionLayer(("127.0.0.1", port), frozenset({"127.0.0.1"}))
         heard: list[str] = []
         await wire.start()
         wire.listen_first(lambda _message, address: heard.append(address[0]))
@@ -268,7 +268,7 @@ class FakePrompts(Prompts):
 
 def lead(keys: str, **more: Any) -> tuple[FakeLine, list[Result], list[str]]:
     line, results = FakeLine(keys), list[Result]()
-    conversation = Conversation(call(**more), line, FakePrompts(), results.append)  # type: ignore[arg-type]  # as a line
+    conversation = CallFlow(call(**more), line, FakePrompts(), results.append)  # type: ignore[arg-type]  # as a line
     asyncio.run(conversation.lead())
     said = [pcm.decode() for _pressed, pcm in line.played_after if pcm.strip(b"\0")]
     return line, results, said
@@ -336,13 +336,13 @@ def test_the_code_is_said_twice_and_again_for_key_1() -> None:
 )
 def test_what_no_telephone_system_takes_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"dial|port|calls_at_once|user|public_host"):
-        SipWishes(**{"host": "pbx.example", **wrong})
+        SipConfig(**{"host": "pbx.example", **wrong})
 
 
 def test_an_address_of_ipv6_stands_in_brackets() -> None:
-    assert SipWishes(host="2001:db8::7").realm == "[2001:db8::7]"
-    assert SipWishes(host="2001:db8::7", domain="pbx.example").realm == "pbx.example"
+    assert SipConfig(host="2001:db8::7").realm == "[2001:db8::7]"
+    assert SipConfig(host="2001:db8::7", domain="pbx.example").realm == "pbx.example"
 
 
 def test_a_password_is_not_shown() -> None:
-    assert "secret" not in repr(SipWishes(host="pbx.example", password="secret"))
+    assert "secret" not in repr(SipConfig(host="pbx.example", password="secret"))

@@ -15,18 +15,18 @@ import pytest
 
 from tests.phones.bare_smsc import BareSmsc
 from tests.phones.smsc import Smsc, free_port, start_smsc
-from watchword.core.policy import Way
+from watchword.core.policy import Channel
 from watchword.messaging.content import sms
 from watchword.messaging.gateway import DeliveryFailed, Outgoing, Report, Result
 from watchword.messaging.gateways.smpp import gateway as module
-from watchword.messaging.gateways.smpp.config import SmppWishes
-from watchword.messaging.gateways.smpp.gateway import SmppCarrier
+from watchword.messaging.gateways.smpp.config import SmppConfig
+from watchword.messaging.gateways.smpp.gateway import SmppGateway
 
 
 def outgoing(code: str = "493027", *, words: str = "", number: str = "+4915112345678") -> Outgoing:
     return Outgoing(
         uuid4(),
-        Way.TEXT,
+        Channel.TEXT,
         number,
         "",
         code,
@@ -57,14 +57,14 @@ class Reports:
 
 
 @asynccontextmanager
-async def bound(smsc: Smsc | BareSmsc, **wishes: Any) -> AsyncIterator[tuple[SmppCarrier, Reports]]:
+async def bound(smsc: Smsc | BareSmsc, **config: Any) -> AsyncIterator[tuple[SmppGateway, Reports]]:
     values = {"host": "127.0.0.1", "port": smsc.port, "system_id": "ww", "password": "secret", "sender": "Harbour"}
-    carrier, reports = SmppCarrier("one", SmppWishes(**{**values, **wishes})), Reports()
-    await carrier.start(reports)
+    gateway, reports = SmppGateway("one", SmppConfig(**{**values, **config})), Reports()
+    await gateway.start(reports)
     try:
-        yield carrier, reports
+        yield gateway, reports
     finally:
-        await carrier.stop()
+        await gateway.stop()
 
 
 def run(play: Callable[[], Awaitable[None]]) -> None:
@@ -81,8 +81,8 @@ def _named(reports: list[Report]) -> list[tuple[str, Result]]:
 
 def test_a_text_arrives_and_its_receipt_comes_back() -> None:
     async def play() -> None:
-        async with Smsc() as smsc, bound(smsc) as (carrier, reports):
-            handed = await carrier.send(outgoing())
+        async with Smsc() as smsc, bound(smsc) as (gateway, reports):
+            handed = await gateway.send(outgoing())
             (got,) = await smsc.wait_for(1)
             assert (got.sender, got.number) == ("Harbour", "4915112345678")
             assert got.text.startswith("493 027 is your Harbour & Hill code.")
@@ -90,7 +90,7 @@ def test_a_text_arrives_and_its_receipt_comes_back() -> None:
             assert got.part is None
             assert _named(await reports.wait_for(1)) == [(handed.reference, Result.DELIVERED)]
             assert reports.all[0].number == "+4915112345678"
-            assert carrier.condition.is_up
+            assert gateway.condition.is_up
 
     run(play)
 
@@ -100,8 +100,8 @@ def test_a_long_text_in_another_script_arrives_in_parts_that_belong_together(mon
     monkeypatch.setattr(sms, "text_of", lambda one: one.words)
 
     async def play() -> None:
-        async with Smsc(stat=None) as smsc, bound(smsc) as (carrier, _reports):
-            await carrier.send(outgoing(words="Ваш код " * 10))
+        async with Smsc(stat=None) as smsc, bound(smsc) as (gateway, _reports):
+            await gateway.send(outgoing(words="Ваш код " * 10))
             parts = await smsc.wait_for(2)
             assert [got.part for got in parts] == [(1, 2), (2, 2)]
             assert "".join(got.text for got in parts) == "Ваш код " * 10
@@ -124,22 +124,22 @@ def test_a_refusal_says_whether_trying_again_helps(
     monkeypatch.setattr(module, "FULL_SECONDS", 0.1)
 
     async def play() -> None:
-        async with Smsc(status=status) as smsc, bound(smsc) as (carrier, _reports):
+        async with Smsc(status=status) as smsc, bound(smsc) as (gateway, _reports):
             with pytest.raises(DeliveryFailed) as caught:
-                await carrier.send(outgoing())
+                await gateway.send(outgoing())
             assert (caught.value.result, caught.value.permanent) == (result, permanent)
             assert not caught.value.maybe_taken
 
     run(play)
 
 
-def test_fld_12_a_carrier_that_does_not_answer_may_have_taken_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fld_12_a_gateway_that_does_not_answer_may_have_taken_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "ANSWER_SECONDS", 0.3)
 
     async def play() -> None:
-        async with Smsc(status=-1) as smsc, bound(smsc) as (carrier, _reports):
+        async with Smsc(status=-1) as smsc, bound(smsc) as (gateway, _reports):
             with pytest.raises(DeliveryFailed) as caught:
-                await carrier.send(outgoing())
+                await gateway.send(outgoing())
             assert caught.value.maybe_taken
 
     run(play)
@@ -159,10 +159,10 @@ def test_who_leaves_does_not_say_that_the_connection_was_lost(caplog: pytest.Log
             await asyncio.sleep(0.2)
 
     async def play() -> None:
-        async with Smsc() as smsc, bound(smsc) as (carrier, _reports):
-            await carrier.send(outgoing())
-            carrier._smsc = Slow(carrier._smsc)  # type: ignore[assignment]  # all that leaving asks of it
-        assert carrier.condition.words == "stopped"
+        async with Smsc() as smsc, bound(smsc) as (gateway, _reports):
+            await gateway.send(outgoing())
+            gateway._smsc = Slow(gateway._smsc)  # type: ignore[assignment]  # all that leaving asks of it
+        assert gateway.condition.words == "stopped"
 
     run(play)
     assert not [record.message for record in caplog.records if record.levelname == "WARNING"]
@@ -173,34 +173,34 @@ def test_nobody_there_is_told_soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
     async def play() -> None:
         smsc = Smsc(port=free_port())
-        async with bound(smsc) as (carrier, _reports):
+        async with bound(smsc) as (gateway, _reports):
             with pytest.raises(DeliveryFailed) as caught:
-                await carrier.send(outgoing())
+                await gateway.send(outgoing())
             assert not caught.value.maybe_taken
-            assert not carrier.condition.is_up
+            assert not gateway.condition.is_up
 
     run(play)
 
 
 def test_receipts_twice_and_before_the_answer_are_all_reported() -> None:
     async def play() -> None:
-        async with Smsc(receipts=2, is_early=True) as smsc, bound(smsc) as (carrier, reports):
-            handed = await carrier.send(outgoing())
+        async with Smsc(receipts=2, is_early=True) as smsc, bound(smsc) as (gateway, reports):
+            handed = await gateway.send(outgoing())
             assert _named(await reports.wait_for(2)) == [(handed.reference, Result.DELIVERED)] * 2
 
     run(play)
 
 
-def test_none_of_500_texts_is_lost_when_the_carrier_is_killed_and_comes_back(tmp_path: Path) -> None:
+def test_none_of_500_texts_is_lost_when_the_gateway_is_killed_and_comes_back(tmp_path: Path) -> None:
     """Whatever was accepted has arrived; what was not is known, and sent again with the same code."""
     port, log = free_port(), tmp_path / "got"
 
     async def play() -> None:
-        wishes = SmppWishes(host="127.0.0.1", port=port, system_id="ww", password="s", window_size=20)
-        carrier, reports = SmppCarrier("one", wishes), Reports()
+        config = SmppConfig(host="127.0.0.1", port=port, system_id="ww", password="s", window_size=20)
+        gateway, reports = SmppGateway("one", config), Reports()
         process = start_smsc(port, log)
         try:
-            await carrier.start(reports)
+            await gateway.start(reports)
             messages = [outgoing(f"{number:06d}") for number in range(500)]
             accepted: dict[str, str] = {}
             sends: Counter[str] = Counter()
@@ -211,7 +211,7 @@ def test_none_of_500_texts_is_lost_when_the_carrier_is_killed_and_comes_back(tmp
                 while message.code not in accepted:
                     sends[message.code] += 1
                     try:
-                        accepted[message.code] = (await carrier.send(message)).reference
+                        accepted[message.code] = (await gateway.send(message)).reference
                         if len(accepted) >= 200:
                             many.set()
                     except DeliveryFailed as failure:
@@ -230,9 +230,9 @@ def test_none_of_500_texts_is_lost_when_the_carrier_is_killed_and_comes_back(tmp
             assert all(arrived[code] <= sends[code] for code in arrived)
             assert any(number > 1 for number in sends.values()), "the kill came too late to mean anything"
             assert not any(permanent)
-            assert carrier.condition.is_up
+            assert gateway.condition.is_up
         finally:
-            await carrier.stop()
+            await gateway.stop()
             process.kill()
             process.wait()
 

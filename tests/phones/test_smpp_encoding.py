@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from watchword.messaging.gateway import Result
 from watchword.messaging.gateways.smpp import pdu
-from watchword.messaging.gateways.smpp.config import Alphabet, Ids, SmppWishes, Validity
+from watchword.messaging.gateways.smpp.config import Alphabet, Ids, SmppConfig, Validity
 from watchword.messaging.gateways.smpp.encoding import Receipt, e164_of, receipt_of, segments_of, validity
 from watchword.messaging.gateways.smpp.pdu import Delivered
 
@@ -47,7 +47,7 @@ def test_a_long_text_arrives_whole_whatever_is_in_it(text: str, reference: int) 
     assert "".join(part.decode(codec) for part in headless) == text.encode("utf-16-be", "replace").decode("utf-16-be")
 
 
-def test_the_carrier_is_told_when_the_code_dies() -> None:
+def test_the_gateway_is_told_when_the_code_dies() -> None:
     assert validity(NOW + timedelta(minutes=4, seconds=59), NOW) == "000000000459000R"
     assert validity(NOW - timedelta(minutes=1), NOW) == "000000000001000R"
     assert validity(None, NOW) == ""
@@ -143,7 +143,7 @@ def test_the_number_of_a_receipt_is_read_in_every_dress(address: str) -> None:
     ],
 )
 def test_the_sender_says_what_kind_of_address_it_is(sender: str, source: tuple[int, int, str]) -> None:
-    assert SmppWishes(host="h", system_id="s", password="p", sender=sender).source == source
+    assert SmppConfig(host="h", system_id="s", password="p", sender=sender).source == source
 
 
 @pytest.mark.parametrize(
@@ -168,15 +168,15 @@ def test_the_sender_says_what_kind_of_address_it_is(sender: str, source: tuple[i
 )
 def test_what_no_smsc_takes_is_refused(wrong: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        SmppWishes(**{"host": "h", "system_id": "s", "password": "p", **wrong})
+        SmppConfig(**{"host": "h", "system_id": "s", "password": "p", **wrong})
 
 
 def test_a_password_longer_than_the_standard_allows_is_taken_with_a_note() -> None:
-    wishes = SmppWishes(host="h", system_id="s", password="ninechars")
-    assert [note.partition(" has ")[0] for note in wishes.notes] == ["password"]
-    assert SmppWishes(host="h", system_id="s", password="eightchr").notes == []
+    config = SmppConfig(host="h", system_id="s", password="ninechars")
+    assert [note.partition(" has ")[0] for note in config.notes] == ["password"]
+    assert SmppConfig(host="h", system_id="s", password="eightchr").notes == []
 
 
 def test_the_switch_for_ids_is_taken_with_a_note_that_it_does_nothing() -> None:
-    (note,) = SmppWishes(host="h", system_id="s", password="p", ids=Ids.HEX_TO_DECIMAL).notes
+    (note,) = SmppConfig(host="h", system_id="s", password="p", ids=Ids.HEX_TO_DECIMAL).notes
     assert note.startswith("ids has no effect")

@@ -17,10 +17,10 @@ NUMBER = "4915112345678"
 
 
 @pytest.mark.parametrize("password", ["ninechars", "a-token-of-sixty-four-characters-" + "x" * 31])
-def test_a_password_is_sent_as_the_carrier_gave_it(password: str) -> None:
+def test_a_password_is_sent_as_the_gateway_gave_it(password: str) -> None:
     async def play() -> None:
-        async with bare_smsc() as smsc, bound(smsc, password=password) as (carrier, _reports):
-            assert (await carrier.send(outgoing())).reference == "abc1"
+        async with bare_smsc() as smsc, bound(smsc, password=password) as (gateway, _reports):
+            assert (await gateway.send(outgoing())).reference == "abc1"
             assert smsc.binds[0].split(b"\0")[:2] == [b"ww", password.encode()]
 
     run(play)
@@ -38,9 +38,9 @@ def test_a_password_is_sent_as_the_carrier_gave_it(password: str) -> None:
 )
 def test_a_refused_bind_says_at_once_why(status: int, words: str) -> None:
     async def play() -> None:
-        async with bare_smsc(bind_status=status) as smsc, bound(smsc) as (carrier, _reports):
-            await until(lambda: bool(smsc.binds) and carrier.condition.words == words, 3)
-            assert not carrier.condition.is_up
+        async with bare_smsc(bind_status=status) as smsc, bound(smsc) as (gateway, _reports):
+            await until(lambda: bool(smsc.binds) and gateway.condition.words == words, 3)
+            assert not gateway.condition.is_up
 
     run(play)
 
@@ -56,25 +56,25 @@ def test_a_refused_bind_says_at_once_why(status: int, words: str) -> None:
 )
 def test_a_refusal_that_the_operator_cures_is_told_until_a_text_is_taken(status: int, words: str) -> None:
     async def play() -> None:
-        async with bare_smsc(submit_status=status) as smsc, bound(smsc) as (carrier, _reports):
+        async with bare_smsc(submit_status=status) as smsc, bound(smsc) as (gateway, _reports):
             with pytest.raises(DeliveryFailed) as caught:
-                await carrier.send(outgoing())
+                await gateway.send(outgoing())
             assert (caught.value.permanent, caught.value.maybe_taken) == (False, False)
             assert caught.value.is_useless_again
-            assert carrier.condition.words == words
-            assert carrier.condition.is_up
+            assert gateway.condition.words == words
+            assert gateway.condition.is_up
             smsc.submit_status = 0
-            await carrier.send(outgoing())
-            assert carrier.condition.words == ""
+            await gateway.send(outgoing())
+            assert gateway.condition.words == ""
 
     run(play)
 
 
 def test_a_submission_that_was_not_understood_was_certainly_not_taken() -> None:
     async def play() -> None:
-        async with bare_smsc(nacks=True) as smsc, bound(smsc) as (carrier, _reports):
+        async with bare_smsc(nacks=True) as smsc, bound(smsc) as (gateway, _reports):
             with pytest.raises(DeliveryFailed) as caught:
-                await asyncio.wait_for(carrier.send(outgoing()), 2)
+                await asyncio.wait_for(gateway.send(outgoing()), 2)
             assert not caught.value.maybe_taken
 
     run(play)
@@ -82,8 +82,8 @@ def test_a_submission_that_was_not_understood_was_certainly_not_taken() -> None:
 
 def test_an_smsc_that_takes_no_validity_period_is_sent_none() -> None:
     async def play() -> None:
-        async with bare_smsc() as smsc, bound(smsc, validity=Validity.NONE) as (carrier, _reports):
-            await carrier.send(outgoing())
+        async with bare_smsc() as smsc, bound(smsc, validity=Validity.NONE) as (gateway, _reports):
+            await gateway.send(outgoing())
             assert b"000R" not in smsc.submissions[0]
 
     run(play)
@@ -95,13 +95,13 @@ def test_a_receipt_by_data_sm_is_taken_and_answered_by_the_book() -> None:
     async def play() -> None:
         async with (
             bare_smsc(after_submission=lambda: data_sm(NUMBER, tags)) as smsc,
-            bound(smsc) as (carrier, reports),
+            bound(smsc) as (gateway, reports),
         ):
-            handed = await carrier.send(outgoing())
+            handed = await gateway.send(outgoing())
             (report,) = await reports.wait_for(1)
             assert (report.reference, report.result) == (handed.reference, Result.DELIVERED)
             await until(lambda: smsc.answers == [(0x8000_0103, 0, 77)], 3)
-            await carrier.send(outgoing())
+            await gateway.send(outgoing())
             assert len(smsc.binds) == 1
 
     run(play)
@@ -111,8 +111,8 @@ def test_a_receipt_that_is_not_marked_as_one_counts_only_by_its_reference() -> N
     receipt = deliver_sm(NUMBER, b"id:abc1 sub:001 dlvrd:001 stat:DELIVRD err:000", esm_class=0)
 
     async def play() -> None:
-        async with bare_smsc(after_submission=lambda: receipt) as smsc, bound(smsc) as (carrier, reports):
-            await carrier.send(outgoing())
+        async with bare_smsc(after_submission=lambda: receipt) as smsc, bound(smsc) as (gateway, reports):
+            await gateway.send(outgoing())
             (report,) = await reports.wait_for(1)
             assert (report.reference, report.is_certain, report.number) == ("abc1", False, f"+{NUMBER}")
 
@@ -123,11 +123,11 @@ def test_what_is_cut_off_or_unknown_is_refused_and_the_link_stays() -> None:
     broken = octets(0x05, 5, b"\0\1\1") + octets(0x21, 6, b"") + octets(0x102, 7, b"\0")
 
     async def play() -> None:
-        async with bare_smsc(after_submission=lambda: broken) as smsc, bound(smsc) as (carrier, reports):
-            await carrier.send(outgoing())
+        async with bare_smsc(after_submission=lambda: broken) as smsc, bound(smsc) as (gateway, reports):
+            await gateway.send(outgoing())
             await until(lambda: len(smsc.answers) == 2, 3)
             assert smsc.answers == [(0x8000_0005, 0x02, 5), (0x8000_0000, 0x03, 6)]
-            await carrier.send(outgoing())
+            await gateway.send(outgoing())
             assert (len(smsc.binds), reports.all) == (1, [])
 
     run(play)

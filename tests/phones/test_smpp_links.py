@@ -18,8 +18,8 @@ from tests.phones.tls import Authority, in_front_of
 from watchword.messaging.content import sms
 from watchword.messaging.gateway import DeliveryFailed, Result
 from watchword.messaging.gateways.smpp import gateway as module
-from watchword.messaging.gateways.smpp.config import SmppWishes
-from watchword.messaging.gateways.smpp.gateway import SmppCarrier
+from watchword.messaging.gateways.smpp.config import SmppConfig
+from watchword.messaging.gateways.smpp.gateway import SmppGateway
 
 needs_perl = pytest.mark.skipif(bool(no_perl()), reason=no_perl())
 
@@ -34,9 +34,9 @@ async def until(is_so: Callable[[], bool], seconds: float = 15) -> None:
 # TLS ------------------------------------------------------------------------------------------------------------------
 
 
-def over_tls(port: int, host: str = "localhost") -> SmppCarrier:
+def over_tls(port: int, host: str = "localhost") -> SmppGateway:
     """Return a carrier that binds over TLS."""
-    return SmppCarrier("one", SmppWishes(host=host, port=port, system_id="ww", password="secret", tls=True))
+    return SmppGateway("one", SmppConfig(host=host, port=port, system_id="ww", password="secret", tls=True))
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
@@ -49,14 +49,14 @@ def test_over_tls_texts_go_to_an_smsc_whose_authority_is_known(
 
     async def play() -> None:
         async with Smsc() as smsc, in_front_of(smsc.port, authority.context_for(host), at=port) as heard:
-            carrier, reports = over_tls(port, host), Reports()
-            await carrier.start(reports)
-            handed = await carrier.send(outgoing())
+            gateway, reports = over_tls(port, host), Reports()
+            await gateway.start(reports)
+            handed = await gateway.send(outgoing())
             assert (await smsc.wait_for(1))[0].number == "4915112345678"
             (report,) = await reports.wait_for(1)
             assert (report.reference, report.result) == (handed.reference, Result.DELIVERED)
             assert any(b"secret" in octets for octets in heard)
-            await carrier.stop()
+            await gateway.stop()
 
     run(play)
 
@@ -78,14 +78,14 @@ def test_over_tls_nobody_else_learns_the_password(
 
     async def play() -> None:
         async with Smsc() as smsc, in_front_of(smsc.port, authority.context_for(name), at=port) as heard:
-            carrier = over_tls(port)
-            await carrier.start(Reports())
+            gateway = over_tls(port)
+            await gateway.start(Reports())
             with pytest.raises(DeliveryFailed) as caught:
-                await carrier.send(outgoing())
+                await gateway.send(outgoing())
             assert not caught.value.maybe_taken
-            assert not carrier.condition.is_up
-            assert carrier.condition.words == "the certificate of the carrier is not trusted"
-            await carrier.stop()
+            assert not gateway.condition.is_up
+            assert gateway.condition.words == "the certificate of the carrier is not trusted"
+            await gateway.stop()
             assert heard == []
 
     run(play)
@@ -103,19 +103,19 @@ def test_a_peer_that_is_frozen_is_noticed_and_found_again(tmp_path: Path, monkey
 
     async def play() -> None:
         process = start_smsc(port, log)
-        carrier = SmppCarrier("one", SmppWishes(host="127.0.0.1", port=port, system_id="ww", password="s"))
+        gateway = SmppGateway("one", SmppConfig(host="127.0.0.1", port=port, system_id="ww", password="s"))
         try:
-            await carrier.start(Reports())
-            await carrier.send(outgoing())
+            await gateway.start(Reports())
+            await gateway.send(outgoing())
             process.send_signal(signal.SIGSTOP)
-            failed = await asyncio.gather(*(carrier.send(outgoing()) for _ in range(3)), return_exceptions=True)
+            failed = await asyncio.gather(*(gateway.send(outgoing()) for _ in range(3)), return_exceptions=True)
             assert all(isinstance(one, DeliveryFailed) and one.maybe_taken for one in failed)
-            await until(lambda: not carrier.condition.is_up)
+            await until(lambda: not gateway.condition.is_up)
             process.send_signal(signal.SIGCONT)
-            await carrier.send(outgoing("777777"))
+            await gateway.send(outgoing("777777"))
             assert "#777777" in log.read_text()
         finally:
-            await carrier.stop()
+            await gateway.stop()
             process.kill()
             process.wait()
 
@@ -130,12 +130,12 @@ def test_a_link_that_was_quiet_for_long_is_made_anew_at_the_first_silence(
     monkeypatch.setattr(module, "QUIET_SECONDS", 0.0)
 
     async def play() -> None:
-        async with Smsc(status=-1) as smsc, bound(smsc) as (carrier, _reports):
+        async with Smsc(status=-1) as smsc, bound(smsc) as (gateway, _reports):
             with pytest.raises(DeliveryFailed):
-                await carrier.send(outgoing())
-            await until(lambda: not carrier.condition.is_up)
+                await gateway.send(outgoing())
+            await until(lambda: not gateway.condition.is_up)
             smsc.status = 0
-            await carrier.send(outgoing())
+            await gateway.send(outgoing())
             assert len(smsc.got) == 1
 
     run(play)
@@ -151,13 +151,13 @@ def test_the_pauses_between_binds_grow_and_are_never_the_same(monkeypatch: pytes
         await sleep(0)
 
     async def play() -> None:
-        carrier = SmppCarrier("one", SmppWishes(host="127.0.0.1", port=free_port(), system_id="ww", password="s"))
+        gateway = SmppGateway("one", SmppConfig(host="127.0.0.1", port=free_port(), system_id="ww", password="s"))
         monkeypatch.setattr(asyncio, "sleep", noted)
-        await carrier.start(Reports())
+        await gateway.start(Reports())
         async with asyncio.timeout(10):
             while len(pauses) < 12:
                 await sleep(0.01)
-        await carrier.stop()
+        await gateway.stop()
 
     run(play)
     for position, pause in enumerate(pauses[:12]):
@@ -166,31 +166,31 @@ def test_the_pauses_between_binds_grow_and_are_never_the_same(monkeypatch: pytes
     assert len(set(pauses)) == len(pauses)
 
 
-def test_a_carrier_that_is_full_is_given_time_and_the_text_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gateway_that_is_full_is_given_time_and_the_text_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "FIRST_HOLD_SECONDS", 0.05)
 
     async def play() -> None:
-        async with Smsc(refusals=[0x58, 0x14, 0x58]) as smsc, bound(smsc) as (carrier, _reports):
+        async with Smsc(refusals=[0x58, 0x14, 0x58]) as smsc, bound(smsc) as (gateway, _reports):
             began = time.monotonic()
-            await carrier.send(outgoing())
+            await gateway.send(outgoing())
             assert time.monotonic() - began >= 0.05 + 0.1 + 0.2
             assert len(await smsc.wait_for(1)) == 1
-            assert carrier._hold_seconds == 0
+            assert gateway._hold_seconds == 0
 
     run(play)
 
 
-def test_a_carrier_that_stays_full_is_no_broken_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gateway_that_stays_full_is_no_broken_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "FULL_SECONDS", 0.3)
     monkeypatch.setattr(module, "FIRST_HOLD_SECONDS", 0.1)
 
     async def play() -> None:
-        async with Smsc(status=0x58) as smsc, bound(smsc) as (carrier, _reports):
+        async with Smsc(status=0x58) as smsc, bound(smsc) as (gateway, _reports):
             with pytest.raises(DeliveryFailed) as caught:
-                await carrier.send(outgoing())
+                await gateway.send(outgoing())
             assert caught.value.is_full
             assert not caught.value.maybe_taken
-            assert carrier.condition.is_up
+            assert gateway.condition.is_up
 
     run(play)
 
@@ -198,8 +198,8 @@ def test_a_carrier_that_stays_full_is_no_broken_one(monkeypatch: pytest.MonkeyPa
 def test_no_more_submissions_wait_for_an_answer_than_the_window_holds() -> None:
     async def play() -> None:
         answers = asyncio.Event()
-        async with Smsc(stat=None, answers=answers) as smsc, bound(smsc, window_size=7) as (carrier, _reports):
-            sending = [asyncio.create_task(carrier.send(outgoing(f"{number:06d}"))) for number in range(40)]
+        async with Smsc(stat=None, answers=answers) as smsc, bound(smsc, window_size=7) as (gateway, _reports):
+            sending = [asyncio.create_task(gateway.send(outgoing(f"{number:06d}"))) for number in range(40)]
             await until(lambda: smsc.most_at_once >= 7)
             answers.set()
             await asyncio.gather(*sending)
@@ -214,15 +214,15 @@ def test_what_waits_for_the_window_in_vain_was_certainly_not_taken(monkeypatch: 
 
     async def play() -> None:
         answers = asyncio.Event()
-        async with Smsc(stat=None, answers=answers) as smsc, bound(smsc, window_size=1) as (carrier, _reports):
-            first = asyncio.create_task(carrier.send(outgoing("111111")))
+        async with Smsc(stat=None, answers=answers) as smsc, bound(smsc, window_size=1) as (gateway, _reports):
+            first = asyncio.create_task(gateway.send(outgoing("111111")))
             await until(lambda: smsc.most_at_once == 1)
             with pytest.raises(DeliveryFailed) as caught:
-                await asyncio.wait_for(carrier.send(outgoing("222222")), 3)
+                await asyncio.wait_for(gateway.send(outgoing("222222")), 3)
             assert (caught.value.is_full, caught.value.maybe_taken, caught.value.permanent) == (True, False, False)
             answers.set()
             await first
-            await carrier.send(outgoing("333333"))
+            await gateway.send(outgoing("333333"))
             assert [got.text[:7] for got in smsc.got] == ["111 111", "333 333"]
 
     run(play)
@@ -237,17 +237,17 @@ def test_an_smsc_in_perl_reads_what_we_mean(tmp_path: Path, monkeypatch: pytest.
     with PerlSmsc(port, tmp_path / "log") as smsc:
 
         async def play() -> None:
-            wishes = SmppWishes(host="127.0.0.1", port=port, system_id="ww", password="secret", sender="+4930123456")
-            carrier, reports = SmppCarrier("one", wishes), Reports()
-            await carrier.start(reports)
+            config = SmppConfig(host="127.0.0.1", port=port, system_id="ww", password="secret", sender="+4930123456")
+            gateway, reports = SmppGateway("one", config), Reports()
+            await gateway.start(reports)
             message = outgoing()
             words = sms.text_of(message)
             monkeypatch.setattr(sms, "text_of", lambda one: one.words or words)
-            references = [(await carrier.send(one)).reference for one in (message, outgoing(words="ñ{€}" * 40))]
+            references = [(await gateway.send(one)).reference for one in (message, outgoing(words="ñ{€}" * 40))]
             assert sorted(report.reference for report in await reports.wait_for(3)) == ["p-1", "p-2", "p-3"]
             assert {report.result for report in reports.all} == {Result.DELIVERED}
             assert references == ["p-1", "p-2"]
-            await carrier.stop()
+            await gateway.stop()
             (code, *parts) = smsc.wait_for_texts(3)
             assert (code.sender, code.number, code.data_coding) == ("4930123456", "4915112345678", 0)
             assert code.words == words
@@ -272,32 +272,32 @@ def test_a_wrong_password_is_told_in_plain_words(tmp_path: Path, monkeypatch: py
     with PerlSmsc(port, tmp_path / "log"):
 
         async def play() -> None:
-            wishes = SmppWishes(host="127.0.0.1", port=port, system_id="ww", password="wrong")
-            carrier = SmppCarrier("one", wishes)
-            await carrier.start(Reports())
+            config = SmppConfig(host="127.0.0.1", port=port, system_id="ww", password="wrong")
+            gateway = SmppGateway("one", config)
+            await gateway.start(Reports())
             with pytest.raises(DeliveryFailed):
-                await carrier.send(outgoing())
-            await until(lambda: carrier.condition.words.startswith("the carrier does not accept the user name"))
-            assert not carrier.condition.is_up
-            await carrier.stop()
+                await gateway.send(outgoing())
+            await until(lambda: gateway.condition.words.startswith("the carrier does not accept the user name"))
+            assert not gateway.condition.is_up
+            await gateway.stop()
 
         run(play)
 
 
 @needs_perl
-def test_a_carrier_in_perl_that_comes_back_is_bound_again(tmp_path: Path) -> None:
+def test_a_gateway_in_perl_that_comes_back_is_bound_again(tmp_path: Path) -> None:
     port = free_port()
 
     async def play() -> None:
-        carrier = SmppCarrier("one", SmppWishes(host="127.0.0.1", port=port, system_id="ww", password="secret"))
+        gateway = SmppGateway("one", SmppConfig(host="127.0.0.1", port=port, system_id="ww", password="secret"))
         with PerlSmsc(port, tmp_path / "first"):
-            await carrier.start(Reports())
-            await carrier.send(outgoing())
-        await until(lambda: not carrier.condition.is_up)
+            await gateway.start(Reports())
+            await gateway.send(outgoing())
+        await until(lambda: not gateway.condition.is_up)
         with PerlSmsc(port, tmp_path / "second") as smsc:
-            await until(lambda: carrier.condition.is_up)
-            await carrier.send(outgoing("777777"))
+            await until(lambda: gateway.condition.is_up)
+            await gateway.send(outgoing("777777"))
             assert smsc.wait_for_texts(1)[0].words.endswith("#777777")
-        await carrier.stop()
+        await gateway.stop()
 
     run(play)

@@ -1,4 +1,4 @@
-"""The real queue, the real courier as a process, an SMSC as a process: each is killed in the middle of a load."""
+"""The real queue, the real dispatcher as a process, an SMSC as a process: each is killed in the middle of a load."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from tests.phones.smsc import free_port, start_smsc
 from tests.scenarios.mail.site import wait_until
 from tests.world import ALICES_NUMBER, World, make_world
 from watchword.config.phones_file import seal
-from watchword.core.policy import Way
+from watchword.core.policy import Channel
 from watchword.messaging.gateway import Outgoing, Result
 from watchword.messaging.limits.counters import telephone_of
-from watchword.messaging.models import Delivery, Handover, Waiting
+from watchword.messaging.models import Delivery, DeliveryAttempt, OutboxMessage
 from watchword.messaging.worker import dispatcher, outbox
 
 pytestmark = pytest.mark.scenario
@@ -40,21 +40,21 @@ def world(transactional_db: None) -> World:
 
 
 class Load:
-    """Codes to many telephones, SMSCs that write down what arrives, and the courier between."""
+    """Codes to many telephones, SMSCs that write down what arrives, and the dispatcher between."""
 
-    def __init__(self, folder: Path, world: World, settings: Any, *, each_second: int, **carriers: str) -> None:
+    def __init__(self, folder: Path, world: World, settings: Any, *, each_second: int, **gateways: str) -> None:
         """``carriers``: more lines of the phones file for each carrier, by its name."""
         self.world = world
         self.each_second = each_second
-        self.logs = {name: folder / f"arrived-{name}" for name in carriers}
-        self.ports = {name: free_port() for name in carriers}
+        self.logs = {name: folder / f"arrived-{name}" for name in gateways}
+        self.ports = {name: free_port() for name in gateways}
         for log in self.logs.values():
             log.touch()
-        self.smscs = {name: self._started(name) for name in carriers}
+        self.smscs = {name: self._started(name) for name in gateways}
         self.codes: dict[str, str] = {}
         phones = "".join(
             f"""
-[[channel]]
+[[gateway]]
 name = "{name}"
 kind = "smpp"
 host = "127.0.0.1"
@@ -63,7 +63,7 @@ system_id = "ww"
 password = "{seal("secret", RING)}"
 {more}
 """
-            for name, more in carriers.items()
+            for name, more in gateways.items()
         )
         self.site = PhoneSite(folder, phones, settings)
 
@@ -78,7 +78,7 @@ password = "{seal("secret", RING)}"
             Delivery(
                 organisation=self.world.organisation,
                 user=self.world.alice,
-                way=Way.TEXT,
+                channel=Channel.TEXT,
                 purpose="sign_in",
                 **telephone,
                 created_at=now,
@@ -91,7 +91,7 @@ password = "{seal("secret", RING)}"
             self.codes[to] = code
             words = ("", code, "Harbour & Hill", "x.example")
             not_after = now + timedelta(minutes=5)
-            outbox.put(Outgoing(delivery.pk, Way.TEXT, f"+{to}", *words, not_after=not_after))
+            outbox.put(Outgoing(delivery.pk, Channel.TEXT, f"+{to}", *words, not_after=not_after))
 
     def wait_for(self, count: int) -> None:
         """Wait until codes arrived at so many telephones."""
@@ -107,7 +107,9 @@ password = "{seal("secret", RING)}"
         return found
 
     def all_done(self) -> bool:
-        return Delivery.objects.filter(result__in=DONE).count() == len(self.codes) and not Waiting.objects.exists()
+        return (
+            Delivery.objects.filter(result__in=DONE).count() == len(self.codes) and not OutboxMessage.objects.exists()
+        )
 
     def restart(self, name: str) -> None:
         """Kill an SMSC, and start it again."""
@@ -124,7 +126,7 @@ password = "{seal("secret", RING)}"
 
 @pytest.fixture
 def load(tmp_path: Path, world: World, settings: Any) -> Iterator[Load]:
-    one = Load(tmp_path, world, settings, each_second=EACH_SECOND, carrier="")
+    one = Load(tmp_path, world, settings, each_second=EACH_SECOND, gateway="")
     try:
         yield one
     finally:
@@ -144,11 +146,11 @@ def check_that_all_arrived(load: Load) -> int:
     return sum(sum(codes.values()) - 1 for codes in arrived.values())
 
 
-def test_fld_13_500_codes_outlive_a_carrier_that_is_killed_in_the_middle(load: Load) -> None:
+def test_fld_13_500_codes_outlive_a_gateway_that_is_killed_in_the_middle(load: Load) -> None:
     load.put(500)
     load.site.start(PHONES)
     wait_until(lambda: len(load.arrived()) >= 150)
-    load.restart("carrier")
+    load.restart("gateway")
     at_the_kill = len(load.arrived())
     assert at_the_kill < 400, "the kill came too late to mean anything"
     wait_until(load.all_done)
@@ -156,23 +158,23 @@ def test_fld_13_500_codes_outlive_a_carrier_that_is_killed_in_the_middle(load: L
     say(f"killed after {at_the_kill} of 500; {doubled} came twice, each with the same code")
     # What the SMSC had taken but not answered when it was killed: no more than the window holds.
     assert doubled <= 20
-    assert not Handover.objects.filter(result=Result.BAD_NUMBER).exists()
+    assert not DeliveryAttempt.objects.filter(result=Result.BAD_NUMBER).exists()
 
 
-def test_fld_13_codes_outlive_a_courier_that_is_killed_at_random(load: Load) -> None:
+def test_fld_13_codes_outlive_a_dispatcher_that_is_killed_at_random(load: Load) -> None:
     """Between "accepted" and "recorded" too: such a text comes twice, with the same code; none is lost."""
-    chance = random.Random(20261124)
+    random_source = random.Random(20261124)
     load.put(300)
     load.site.start(PHONES)
     killed_at = []
     for _ in range(4):
         before = len(load.arrived())
-        goal = before + chance.randrange(5, 50)
+        goal = before + random_source.randrange(5, 50)
         load.wait_for(min(goal, 300))
         load.site.kill(PHONES)
         killed_at.append(len(load.arrived()))
-        # Half a minute later: what the dead courier had claimed is anybody's.
-        Waiting.objects.update(next_try_at=timezone.now())
+        # Half a minute later: what the dead dispatcher had claimed is anybody's.
+        OutboxMessage.objects.update(next_try_at=timezone.now())
         load.site.start(PHONES)
     wait_until(load.all_done)
     doubled = check_that_all_arrived(load)
@@ -180,23 +182,23 @@ def test_fld_13_codes_outlive_a_courier_that_is_killed_at_random(load: Load) -> 
     assert killed_at[-1] < 300, "the kills came too late to mean anything"
 
 
-def test_a_courier_that_is_told_to_stop_says_goodbye_and_gives_back_what_it_has(load: Load) -> None:
+def test_a_dispatcher_that_is_told_to_stop_says_goodbye_and_gives_back_what_it_has(load: Load) -> None:
     load.put(200)
     load.site.start(PHONES)
     wait_until(lambda: len(load.arrived()) >= 20)
     load.site.stop()
     assert load.site.statuses == {PHONES: 0}
-    left = Waiting.objects.count()
+    left = OutboxMessage.objects.count()
     assert left == Delivery.objects.filter(result=Result.WAITING).count()
     # Nobody has to wait for a lease: at most for what a carrier may have taken.
     at_most = timezone.now() + timedelta(seconds=dispatcher.UNSURE_SECONDS)
-    assert not Waiting.objects.filter(next_try_at__gt=at_most).exists()
+    assert not OutboxMessage.objects.filter(next_try_at__gt=at_most).exists()
     load.site.start(PHONES)
     wait_until(load.all_done)
     assert check_that_all_arrived(load) == 0
 
 
-def test_each_text_goes_by_the_carrier_for_its_number_and_the_others_share_by_weight(
+def test_each_text_goes_by_the_gateway_for_its_number_and_the_others_share_by_weight(
     tmp_path: Path, world: World, settings: Any
 ) -> None:
     load = Load(

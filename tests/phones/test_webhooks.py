@@ -17,17 +17,17 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.phones.http_benches import wishes_of
+from tests.phones.http_benches import config_of
 from tests.phones.provider import TOKEN, Provider
 from tests.world import ALICES_NUMBER, World
 from watchword.audit.models import Event
-from watchword.core.policy import Way
+from watchword.core.policy import Channel
 from watchword.messaging.gateway import Outgoing, Report, Result
 from watchword.messaging.gateways.http.callback_urls import addresses_of, delivery_of, is_token, name_of, token_of
-from watchword.messaging.gateways.http.config import ReceiptWishes, Scheme
+from watchword.messaging.gateways.http.config import ReceiptConfig, Scheme
 from watchword.messaging.gateways.http.webhooks import LONGEST_BODY, is_genuine, result_of
 from watchword.messaging.limits.counters import telephone_of
-from watchword.messaging.models import Delivery, Handover, Receipt, Tally, Waiting
+from watchword.messaging.models import DailyTotal, Delivery, DeliveryAttempt, OutboxMessage, Receipt
 from watchword.messaging.worker import delivery_receipts, outbox, persistence
 from watchword.messaging.worker.delivery_receipts import Outcome
 from watchword.signin.models import CodeChallenge
@@ -35,20 +35,20 @@ from watchword.signin.models import CodeChallenge
 FORM = "application/x-www-form-urlencoded"
 
 
-def taken(world: World, channel: str, *, way: Way = Way.TEXT, reference: str = "SM1") -> Delivery:
+def taken(world: World, gateway: str, *, channel: Channel = Channel.TEXT, reference: str = "SM1") -> Delivery:
     """Return a delivery that a provider took."""
     now = timezone.now()
     delivery = Delivery.objects.create(
         organisation=world.organisation,
         user=world.alice,
-        way=way,
+        channel=channel,
         purpose="sign_in",
         **telephone_of(ALICES_NUMBER).row(),
         created_at=now,
         changed_at=now,
     )
-    outcomes = [Outcome(delivery.pk, channel, Result.SENT, "DE", reference)]
-    finished = [persistence.Finished(delivery.pk, Result.SENT, channel, reference, 0, way is Way.CALL)]
+    outcomes = [Outcome(delivery.pk, gateway, Result.SENT, "DE", reference)]
+    finished = [persistence.Finished(delivery.pk, Result.SENT, gateway, reference, 0, channel is Channel.CALL)]
     persistence.write(persistence.Batch(outcomes=outcomes, finished=finished), lambda _changed: None, now)
     return delivery
 
@@ -67,7 +67,7 @@ def post(site: Client, url: str, fields: dict[str, str], *, signed: str | None =
 
 def everything() -> list[list[dict[str, Any]]]:
     """Return what a forgery could have changed."""
-    tables: list[Any] = [Delivery, Handover, Receipt, Tally, Waiting, CodeChallenge, Event]
+    tables: list[Any] = [Delivery, DeliveryAttempt, Receipt, DailyTotal, OutboxMessage, CodeChallenge, Event]
     return [list(table.objects.order_by("pk").values()) for table in tables]
 
 
@@ -76,7 +76,7 @@ def test_a_signed_receipt_is_heard(site: Client, world: World) -> None:
     receipt, _voice = addresses_of("texts", delivery.pk)
     assert post(site, receipt, {"MessageSid": "SM1", "MessageStatus": "delivered"}) == 204
     assert result(delivery) is Result.DELIVERED
-    assert Handover.objects.get().result == Result.DELIVERED
+    assert DeliveryAttempt.objects.get().result == Result.DELIVERED
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_fld_11_a_receipt_of_another_message_finds_nothing_there(site: Client, w
     before = everything()
     assert post(site, addresses_of("texts", other.pk)[0], fields, signed=signature) == 404
     # The token of one message opens no other, nor the same one of another channel, however it is signed.
-    for channel, name, token in (
+    for gateway, name, token in (
         ("texts", name_of(other.pk), token_of("texts", mine.pk)),
         ("plain", name_of(mine.pk), token_of("texts", mine.pk)),
         ("plain", name_of(uuid4()), token_of("plain", mine.pk)),
@@ -119,7 +119,7 @@ def test_fld_11_a_receipt_of_another_message_finds_nothing_there(site: Client, w
         ("texts", str(mine.pk), token_of("texts", mine.pk)),
         ("texts", "x", "y"),
     ):
-        url = f"http://testserver/carriers/{channel}/{name}/{token}/"
+        url = f"http://testserver/gateways/{gateway}/{name}/{token}/"
         assert post(site, url, {**fields, "status": "delivered"}) == 404, url
     assert everything() == before
 
@@ -131,8 +131,8 @@ def test_fld_11_a_receipt_that_is_replayed_counts_once_and_takes_nothing_back(si
     for status in ("sent", "delivered", "delivered", "failed", "undelivered", "delivered"):
         assert post(site, receipt, {"MessageStatus": status}) == 204
     assert result(delivery) is Result.DELIVERED
-    assert Handover.objects.get().result == Result.DELIVERED
-    assert Tally.objects.get().arrived == 1
+    assert DeliveryAttempt.objects.get().result == Result.DELIVERED
+    assert DailyTotal.objects.get().arrived == 1
 
 
 def test_fld_11_a_failure_that_turns_out_to_have_arrived_has_arrived(site: Client, world: World) -> None:
@@ -141,30 +141,30 @@ def test_fld_11_a_failure_that_turns_out_to_have_arrived_has_arrived(site: Clien
     for status in ("undelivered", "delivered"):
         post(site, receipt, {"MessageStatus": status})
     assert result(delivery) is Result.DELIVERED
-    assert Handover.objects.get().result == Result.DELIVERED
+    assert DeliveryAttempt.objects.get().result == Result.DELIVERED
 
 
-def test_a_receipt_that_is_quicker_than_our_own_note_counts_for_its_carrier(site: Client, world: World) -> None:
-    """The provider posts to the web server before the courier has written that the provider took it."""
+def test_a_receipt_that_is_quicker_than_our_own_note_counts_for_its_gateway(site: Client, world: World) -> None:
+    """The provider posts to the web server before the dispatcher has written that the provider took it."""
     now = timezone.now()
     delivery = taken(world, "texts")
-    Handover.objects.all().delete()
+    DeliveryAttempt.objects.all().delete()
     Delivery.objects.update(result=Result.WAITING)
     receipt, _ = addresses_of("texts", delivery.pk)
     for _ in range(2):
         assert post(site, receipt, {"MessageStatus": "delivered"}) == 204
     assert result(delivery) is Result.DELIVERED
     delivery_receipts.note_outcomes([Outcome(delivery.pk, "texts", Result.SENT, "DE", "SM1")], now=now)
-    assert Handover.objects.get().result == Result.DELIVERED
+    assert DeliveryAttempt.objects.get().result == Result.DELIVERED
     assert Receipt.objects.get().is_applied
 
 
 def test_a_receipt_at_the_very_moment_of_our_own_note_is_found_later(world: World) -> None:
     delivery = taken(world, "texts")
     now = timezone.now()
-    Receipt.objects.create(channel="texts", reference=str(delivery.pk), result=Result.DELIVERED, at=now)
+    Receipt.objects.create(gateway="texts", reference=str(delivery.pk), result=Result.DELIVERED, at=now)
     assert delivery_receipts.apply_strays(now=now) == 1
-    assert Handover.objects.get().result == Result.DELIVERED
+    assert DeliveryAttempt.objects.get().result == Result.DELIVERED
 
 
 def test_fld_11_a_signed_receipt_does_not_change_its_meaning_by_a_query(site: Client, world: World) -> None:
@@ -206,13 +206,13 @@ def test_a_provider_without_signatures_is_known_by_the_address_alone(site: Clien
         ("GET", b"", ""),
     ],
 )
-@pytest.mark.parametrize("channel", ["texts", "nobody", "plain"])
+@pytest.mark.parametrize("gateway", ["texts", "nobody", "plain"])
 def test_nothing_that_is_sent_makes_it_fall(
-    site: Client, world: World, method: str, body: bytes, kind: str, channel: str
+    site: Client, world: World, method: str, body: bytes, kind: str, gateway: str
 ) -> None:
-    delivery = taken(world, channel)
+    delivery = taken(world, gateway)
     before = everything()
-    for address in addresses_of(channel, delivery.pk):
+    for address in addresses_of(gateway, delivery.pk):
         answer = site.generic(method, urlsplit(address).path, body, kind)
         assert answer.status_code in {204, 404, 405, 200}
     assert everything() == before
@@ -226,7 +226,7 @@ def test_a_receipt_of_a_message_that_is_gone_changes_nothing(site: Client, world
 
 # Twilio's signature ---------------------------------------------------------------------------------------------------
 
-TWILIO = ReceiptWishes(scheme=Scheme.TWILIO, secret="12345")
+TWILIO = ReceiptConfig(scheme=Scheme.TWILIO, secret="12345")
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
@@ -263,7 +263,7 @@ def test_a_body_that_is_no_form_counts_with_its_digest_in_the_address_only() -> 
         headers = {"x-twilio-signature": Provider().signature(url, {}, "12345")}
         assert is_genuine(TWILIO, url=url, headers=headers, body=body, is_form=False, now=NOW) is is_right
         if is_right:
-            assert result_of(ReceiptWishes(status="MessageStatus"), url=url, body=body, is_form=False)
+            assert result_of(ReceiptConfig(status="MessageStatus"), url=url, body=body, is_form=False)
             assert not is_genuine(TWILIO, url=url, headers=headers, body=body + b" ", is_form=False, now=NOW)
 
 
@@ -271,13 +271,13 @@ def test_a_body_that_is_no_form_counts_with_its_digest_in_the_address_only() -> 
 def test_no_octets_are_genuine_and_none_make_the_reader_fall(
     scheme: Scheme, signature: str, body: bytes, is_form: bool, query: str
 ) -> None:
-    wishes = ReceiptWishes(scheme=scheme, secret="a secret", public_key="A" * 43 + "=")
+    config = ReceiptConfig(scheme=scheme, secret="a secret", public_key="A" * 43 + "=")
     url = f"https://x.example/?{query}"
     headers = dict.fromkeys(("X-Twilio-Signature", "X-Signature", "Telnyx-Signature-Ed25519"), signature)
     headers["Telnyx-Timestamp"] = str(int(NOW.timestamp()))
-    found = is_genuine(wishes, url=url, headers=headers, body=body, is_form=is_form, now=NOW)
+    found = is_genuine(config, url=url, headers=headers, body=body, is_form=is_form, now=NOW)
     assert found is (scheme is Scheme.ADDRESS)
-    result_of(wishes, url=url, body=body, is_form=is_form)
+    result_of(config, url=url, body=body, is_form=is_form)
 
 
 # Addresses ------------------------------------------------------------------------------------------------------------
@@ -304,14 +304,14 @@ def test_a_text_that_arrived_is_not_sent_again(world: World) -> None:
     now = timezone.now()
     delivery = taken(world, "texts")
     Delivery.objects.update(result=Result.WAITING)
-    outbox.put(Outgoing(delivery.pk, Way.TEXT, ALICES_NUMBER, "", "493027", not_after=now + timedelta(minutes=5)))
+    outbox.put(Outgoing(delivery.pk, Channel.TEXT, ALICES_NUMBER, "", "493027", not_after=now + timedelta(minutes=5)))
     delivery_receipts.note_reports([Report("texts", "", Result.DELIVERED, delivery.pk)], now=now)
-    assert not Waiting.objects.exists()
+    assert not OutboxMessage.objects.exists()
 
 
 def test_receipts_of_the_presets_are_signed_where_the_provider_signs() -> None:
     schemes = {
-        kind: getattr(wishes_of(kind, "https://api.example").receipts, "scheme", None)
+        kind: getattr(config_of(kind, "https://api.example").receipts, "scheme", None)
         for kind in ("twilio-messages", "twilio-calls", "vonage-sms", "46elks", "telnyx")
     }
     assert schemes == {

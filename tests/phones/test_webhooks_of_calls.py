@@ -18,10 +18,10 @@ from tests.world import ALICES_NUMBER, ORIGIN, World
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.core.factors import Challenge, Message
-from watchword.core.policy import FactorKind, Way
+from watchword.core.policy import Channel, FactorKind
 from watchword.messaging.gateway import Outgoing, Result
 from watchword.messaging.gateways.http.callback_urls import addresses_of
-from watchword.messaging.models import Delivery, Waiting
+from watchword.messaging.models import Delivery, OutboxMessage
 from watchword.messaging.voice.ivr import Call, CallState
 from watchword.messaging.worker import outbox, persistence
 from watchword.messaging.worker.delivery_receipts import Outcome
@@ -36,7 +36,7 @@ def ringing(world: World, *, match: str = "") -> tuple[Delivery, CodeChallenge]:
     token = flow.begin(world.alice.sign_in_name, origin=ORIGIN, next_url="/", now=now)
     attempt = flow.find_attempt(token, now=now)
     assert isinstance(attempt, SignInAttempt)
-    challenge = Challenge(keep={"code": "x"}, send=Message(Way.CALL, ALICES_NUMBER, "", "493027"))
+    challenge = Challenge(keep={"code": "x"}, send=Message(Channel.CALL, ALICES_NUMBER, "", "493027"))
     message = challenges.issue(
         world.alice,
         challenge,
@@ -51,7 +51,7 @@ def ringing(world: World, *, match: str = "") -> tuple[Delivery, CodeChallenge]:
     CodeChallenge.objects.filter(delivery_id=message.delivery_id).update(match=match)
     outbox.put(replace(message, match=match))
     outcomes = [Outcome(message.delivery_id, "calls", Result.SENT, "DE", "CA1")]
-    finished = [persistence.Finished(message.delivery_id, Result.SENT, "calls", "CA1", 0, is_spoken=True)]
+    finished = [persistence.Finished(message.delivery_id, Result.SENT, "calls", "CA1", 0, fetches_voice_script=True)]
     persistence.write(persistence.Batch(outcomes=outcomes, finished=finished), lambda _changed: None, now)
     return Delivery.objects.get(pk=message.delivery_id), CodeChallenge.objects.get(delivery_id=message.delivery_id)
 
@@ -77,7 +77,7 @@ def test_fld_07_a_call_says_nothing_of_the_code_before_a_key_and_then_twice(site
     assert "4 9 3 0 2 7" not in hear(site, delivery)
     assert result(delivery) is Result.DELIVERED
     assert hear(site, delivery, "1").count("4 9 3 0 2 7") == 4  # each time twice, and once more if nobody presses
-    assert not Waiting.objects.get().call_pressed
+    assert not OutboxMessage.objects.get().call_pressed
 
 
 def test_fld_10_zero_and_hash_report_fraud_once(site: Client, world: World) -> None:
@@ -170,7 +170,7 @@ def test_fld_11_what_is_known_and_what_it_means_are_written_together(
 
 def test_a_call_whose_code_has_died_hangs_up(site: Client, world: World) -> None:
     delivery, _ = ringing(world)
-    Waiting.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    OutboxMessage.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
     assert hear(site, delivery, "1") == ""
 
 
@@ -178,7 +178,7 @@ def test_a_call_whose_key_is_gone_hangs_up_and_the_log_says_so(
     site: Client, world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     delivery, _ = ringing(world)
-    Waiting.objects.update(payload=b"sealed with another key")
+    OutboxMessage.objects.update(payload=b"sealed with another key")
     assert hear(site, delivery, "1") == ""
     assert f"delivery {delivery.pk} can't be read" in caplog.text
 
@@ -186,7 +186,7 @@ def test_a_call_whose_key_is_gone_hangs_up_and_the_log_says_so(
 def test_a_call_that_is_answered_is_not_made_again(site: Client, world: World) -> None:
     """The provider took too long to say that it rings, so it was to be tried again; then somebody answers."""
     delivery, _ = ringing(world)
-    Waiting.objects.update(is_spoken=False)
+    OutboxMessage.objects.update(fetches_voice_script=False)
     Delivery.objects.update(result=Result.WAITING)
     hear(site, delivery)
     assert outbox.claim(now=timezone.now() + timedelta(minutes=1)) == []

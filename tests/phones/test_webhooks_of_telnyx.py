@@ -13,12 +13,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.test import Client
 
-from tests.phones.http_benches import phones_file, phones_of, wishes_of
+from tests.phones.http_benches import config_of, phones_file, phones_of
 from tests.phones.test_webhooks import everything, result, taken
 from tests.world import World
 from watchword.messaging.gateway import Result
 from watchword.messaging.gateways.http.callback_urls import addresses_of
-from watchword.messaging.gateways.http.config import ReceiptWishes, Scheme
+from watchword.messaging.gateways.http.config import ReceiptConfig, Scheme
 from watchword.messaging.gateways.http.webhooks import FRESH_SECONDS, is_genuine
 
 KEY = Ed25519PrivateKey.from_private_bytes(b"telnyx".ljust(32))
@@ -38,7 +38,7 @@ def signed(
 
 
 @pytest.fixture
-def channel(site: Client, settings: Any) -> str:
+def gateway(site: Client, settings: Any) -> str:
     """A channel whose receipts Telnyx signs; its name."""
     file = phones_file("telnyx", "https://api.example", name="signed", more=f'public_key = "{PUBLIC}"')
     settings.WATCHWORD_PHONES = phones_of(file)
@@ -49,9 +49,9 @@ def post(site: Client, url: str, body: bytes, headers: dict[str, str]) -> int:
     return site.generic("POST", urlsplit(url).path, body, "application/json", headers=headers).status_code
 
 
-def test_a_receipt_that_telnyx_signed_is_heard(site: Client, world: World, channel: str) -> None:
-    delivery = taken(world, channel)
-    receipt, _voice = addresses_of(channel, delivery.pk)
+def test_a_receipt_that_telnyx_signed_is_heard(site: Client, world: World, gateway: str) -> None:
+    delivery = taken(world, gateway)
+    receipt, _voice = addresses_of(gateway, delivery.pk)
     assert post(site, receipt, ARRIVED, signed(ARRIVED)) == 204
     assert result(delivery) is Result.DELIVERED
 
@@ -84,10 +84,10 @@ def without(name: str) -> dict[str, str]:
     ],
 )
 def test_fld_11_what_telnyx_did_not_sign_finds_nothing_and_changes_nothing(
-    site: Client, world: World, channel: str, forge: Callable[[], dict[str, str]]
+    site: Client, world: World, gateway: str, forge: Callable[[], dict[str, str]]
 ) -> None:
-    delivery = taken(world, channel)
-    receipt, _voice = addresses_of(channel, delivery.pk)
+    delivery = taken(world, gateway)
+    receipt, _voice = addresses_of(gateway, delivery.pk)
     before = everything()
     assert post(site, receipt, FAILED, forge()) == 404
     assert everything() == before
@@ -100,21 +100,21 @@ def test_fld_11_what_telnyx_did_not_sign_finds_nothing_and_changes_nothing(
 @pytest.mark.parametrize("sign", [1, -1])
 def test_a_signature_is_good_for_five_minutes(late: int, is_fresh: bool, sign: int) -> None:
     at = datetime(2026, 11, 24, 12, tzinfo=UTC)
-    wishes = ReceiptWishes(scheme=Scheme.TELNYX, public_key=PUBLIC)
+    config = ReceiptConfig(scheme=Scheme.TELNYX, public_key=PUBLIC)
     now = at + timedelta(seconds=sign * late)
     headers = signed(ARRIVED, at=at)
     assert (
-        is_genuine(wishes, url="https://x.example/", headers=headers, body=ARRIVED, is_form=False, now=now) is is_fresh
+        is_genuine(config, url="https://x.example/", headers=headers, body=ARRIVED, is_form=False, now=now) is is_fresh
     )
 
 
 @pytest.mark.parametrize("public_key", ["", "####", "QUJD", PUBLIC + "QUJD", f"{PUBLIC}\n\N{SNOWMAN}"])
 def test_what_is_no_public_key_is_refused(public_key: str) -> None:
     with pytest.raises(ValueError, match="public_key is not the account's public key"):
-        ReceiptWishes(scheme=Scheme.TELNYX, public_key=public_key)
+        ReceiptConfig(scheme=Scheme.TELNYX, public_key=public_key)
 
 
 def test_without_the_public_key_the_address_must_do() -> None:
-    receipts = wishes_of("telnyx", "https://api.example").receipts
+    receipts = config_of("telnyx", "https://api.example").receipts
     assert receipts is not None
     assert receipts.scheme is Scheme.ADDRESS

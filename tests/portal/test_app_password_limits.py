@@ -12,12 +12,12 @@ from tests.alerts.playing import work
 from tests.pages import text
 from tests.world import World, give_phone, make_person, sign_in
 from watchword.alerts.models import WarningChoice
-from watchword.core.policy import Door, FactorKind, Way
+from watchword.core.policy import Channel, Door, FactorKind
 from watchword.core.restrictions import NO_RESTRICTIONS, Program
 from watchword.factors import vault
-from watchword.factors.vault import Kept
+from watchword.factors.vault import StoredCredential
 from watchword.signin import non_interactive, queries
-from watchword.signin.non_interactive import Question, Secret
+from watchword.signin.non_interactive import AuthRequest, Secret
 
 
 @pytest.fixture
@@ -26,12 +26,12 @@ def alice(client: Client, world: World) -> Client:
     return client
 
 
-def laptop(world: World) -> Kept:
+def laptop(world: World) -> StoredCredential:
     return vault.holdings(world.alice, kinds=[FactorKind.APP_PASSWORD])[0]
 
 
 def opens(world: World, service: str, address: str) -> bool:
-    question = Question(Door.MAIL, world.alice.sign_in_name, Secret(world.alices_app_password), service, address)
+    question = AuthRequest(Door.MAIL, world.alice.sign_in_name, Secret(world.alices_app_password), service, address)
     return non_interactive.check_many([question], now=timezone.now())[0].allowed
 
 
@@ -39,8 +39,8 @@ def test_limits_are_saved_shown_and_kept_to(alice: Client, world: World) -> None
     address = f"/app-passwords/{laptop(world).id}/limits/"
     day = (timezone.localdate() + timedelta(days=30)).isoformat()
     alice.post(address, {"programs": ["imap"], "networks": "198.51.100.0/24\n", "until": day})
-    kept = laptop(world).restrictions
-    assert kept.programs == {Program.IMAP}
+    stored = laptop(world).restrictions
+    assert stored.programs == {Program.IMAP}
     assert opens(world, "imap", "198.51.100.7")
     assert not opens(world, "smtp", "198.51.100.7")
     assert not opens(world, "imap", "203.0.113.7")
@@ -53,7 +53,7 @@ def test_limits_are_saved_shown_and_kept_to(alice: Client, world: World) -> None
 
 
 @pytest.mark.parametrize(
-    ("wish", "says"),
+    ("options", "says"),
     [
         ({"networks": "home"}, "“home” is neither an address nor a network"),
         ({"networks": "\n".join(f"192.0.2.{n}" for n in range(21))}, "too many networks"),
@@ -64,9 +64,9 @@ def test_limits_are_saved_shown_and_kept_to(alice: Client, world: World) -> None
     ],
 )
 def test_senseless_limits_are_explained_and_change_nothing(
-    alice: Client, world: World, wish: dict[str, str], says: str
+    alice: Client, world: World, options: dict[str, str], says: str
 ) -> None:
-    page = alice.post(f"/app-passwords/{laptop(world).id}/limits/", wish)
+    page = alice.post(f"/app-passwords/{laptop(world).id}/limits/", options)
     assert page.status_code == 200
     assert says in text(page.content)
     assert laptop(world).restrictions == NO_RESTRICTIONS
@@ -115,7 +115,7 @@ def test_whether_warnings_can_be_texted_is_told_as_it_is(
 ) -> None:
     """A mobile phone whose owner is called at sign-in gets the texts all the same."""
     vault.revoke_all(world.alice, [FactorKind.PHONE], because="test", now=world.now)
-    give_phone(world.alice, slot=slot, way=Way.CALL)
+    give_phone(world.alice, slot=slot, channel=Channel.CALL)
     sign_in(client, world.alice)
     assert bool(queries.text_number_of(world.alice)) is has_text
     assert ("You have no phone that gets text messages" in text(client.get("/warnings/").content)) is not has_text

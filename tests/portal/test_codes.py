@@ -15,7 +15,7 @@ from tests.telephone import Telephone
 from tests.world import ORIGIN, World, sign_in
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
-from watchword.core.policy import FactorKind, Way
+from watchword.core.policy import Channel, FactorKind
 from watchword.directory.models import Organisation, User
 from watchword.messaging.content.translations import LANGUAGES
 from watchword.messaging.gateway import Result
@@ -27,21 +27,21 @@ from watchword.signin.models import SignInAttempt
 from watchword.signin.queries import CodeRow
 
 
-def ask_for_a_code(world: World, way: Way, *, at: datetime) -> SignInAttempt:
+def ask_for_a_code(world: World, channel: Channel, *, at: datetime) -> SignInAttempt:
     """Type Alice's password and be sent a code."""
     attempt = flow.find_attempt(flow.begin("alice@harbour.example", origin=ORIGIN, next_url="/", now=at), now=at)
     assert attempt is not None
     flow.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=at)
-    flow.send_code(attempt, world.alices_phone.id, way, now=at)
+    flow.send_code(attempt, world.alices_phone.id, channel, now=at)
     return attempt
 
 
 def test_the_last_codes_are_shown_with_what_became_of_them(client: Client, world: World, telephone: Telephone) -> None:
-    attempt = ask_for_a_code(world, Way.TEXT, at=world.now)
+    attempt = ask_for_a_code(world, Channel.TEXT, at=world.now)
     note_result(Delivery.objects.get().pk, Result.DELIVERED, now=world.now)
     flow.answer(attempt, FactorKind.PHONE, telephone.code, now=world.now)
     later = world.now + timedelta(minutes=1)
-    ask_for_a_code(world, Way.CALL, at=later)
+    ask_for_a_code(world, Channel.CALL, at=later)
     note_result(Delivery.objects.latest("created_at").pk, Result.BUSY, now=later)
     sign_in(client, world.alice)
     for address, first in (("/security/", "text"), ("/activity/", "Text")):
@@ -52,16 +52,16 @@ def test_the_last_codes_are_shown_with_what_became_of_them(client: Client, world
 
 
 def test_codes_of_somebody_else_are_never_shown(client: Client, world: World, telephone: Telephone) -> None:
-    ask_for_a_code(world, Way.TEXT, at=world.now)
+    ask_for_a_code(world, Channel.TEXT, at=world.now)
     sign_in(client, world.carol)
     said = text(client.get("/security/").content)
     assert "ending 78" not in said
     assert "Your last codes" not in said
 
 
-@pytest.mark.parametrize(("result", "way", "typed"), list(product(Result, Way, (True, False))))
-def test_every_result_has_words_in_the_persons_own_view(result: Result, way: Way, typed: bool) -> None:
-    fate = fate_of(CodeRow(timezone.now(), way, "42", result, typed))
+@pytest.mark.parametrize(("result", "channel", "typed"), list(product(Result, Channel, (True, False))))
+def test_every_result_has_words_in_the_persons_own_view(result: Result, channel: Channel, typed: bool) -> None:
+    fate = fate_of(CodeRow(timezone.now(), channel, "42", result, typed))
     assert all(fate)
     assert not re.search(r"carrier|gateway|channel|provider", " ".join(fate))
     assert ("typed" in fate) is (typed and result is not Result.APPROVED)
@@ -94,7 +94,7 @@ def test_a_person_chooses_the_language_of_their_codes(client: Client, world: Wor
     said = text(client.post("/language/", {"language": "fr"}, follow=True).content)
     assert "Language of texts and calls Français" in said
     assert "The account's details were changed" in said
-    ask_for_a_code(world, Way.TEXT, at=world.now)
+    ask_for_a_code(world, Channel.TEXT, at=world.now)
     assert telephone.received[-1].language == "fr"
     client.post("/language/", {"language": ""})
     assert User.objects.get(pk=world.alice.pk).language == ""

@@ -19,7 +19,7 @@ from watchword.factors import vault
 from watchword.portal.activity import _WORDS
 from watchword.portal.search import SETTINGS, find
 from watchword.signin import non_interactive, queries, sessions
-from watchword.signin.non_interactive import Question, Secret
+from watchword.signin.non_interactive import AuthRequest, Secret
 from watchword.ui.browsers import browser_in_words
 
 
@@ -29,7 +29,7 @@ def test_nobody_is_led_to_the_sign_in_page_and_back(client: Client, world: World
 
 def test_security_info_shows_everything_on_one_page(client: Client, world: World) -> None:
     sign_in(client, world.alice)
-    question = Question(Door.MAIL, "alice@harbour.example", Secret(world.alices_app_password), "imap", "203.0.113.9")
+    question = AuthRequest(Door.MAIL, "alice@harbour.example", Secret(world.alices_app_password), "imap", "203.0.113.9")
     assert non_interactive.check_many([question], now=world.now)[0].allowed
     said = text(client.get("/security/").content)
     for part in (
@@ -105,7 +105,7 @@ def test_app_passwords_that_were_switched_off_can_be_seen_and_deleted(client: Cl
 def test_a_forgotten_device_that_still_tries_is_named(client: Client, world: World) -> None:
     sign_in(client, world.alice)
     vault.revoke(world.alice, queries.app_passwords_of(world.alice)[0].id, because="test", now=world.now)
-    question = Question(Door.MAIL, "alice@harbour.example", Secret(world.alices_app_password), "imap", "203.0.113.9")
+    question = AuthRequest(Door.MAIL, "alice@harbour.example", Secret(world.alices_app_password), "imap", "203.0.113.9")
     assert not non_interactive.check_many([question], now=world.now)[0].allowed
     assert "uses the stopped app password “Laptop” was refused" in text(client.get("/activity/").content)
 
@@ -175,7 +175,7 @@ def test_every_event_about_a_person_has_words() -> None:
 def test_activity_is_paged_and_senseless_pages_are_the_first(client: Client, world: World) -> None:
     sign_in(client, world.alice)
     for hour in range(60):
-        question = Question(Door.MAIL, "alice@harbour.example", Secret("b" * 24))
+        question = AuthRequest(Door.MAIL, "alice@harbour.example", Secret("b" * 24))
         non_interactive.check_many([question], now=world.now + timedelta(hours=hour))
     first = client.get("/activity/").content.decode()
     older = re.search(r"\?before=(\d+)", first)

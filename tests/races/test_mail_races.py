@@ -14,11 +14,11 @@ from django.utils import timezone
 
 from tests.world import World, make_world
 from watchword.audit.models import Event
-from watchword.core.decision import Because
+from watchword.core.decision import DenyReason
 from watchword.core.policy import Door
 from watchword.factors.password import factor as password_factor
 from watchword.signin import actions, non_interactive
-from watchword.signin.non_interactive import NO, Answer, Question, Secret
+from watchword.signin.non_interactive import NO, Answer, AuthRequest, Secret
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -37,18 +37,18 @@ class HeldUp(PasswordHasher):
 
     def __init__(self) -> None:
         super().__init__(time_cost=1, memory_cost=8, parallelism=1)
-        self.has_hashed, self.go_on = threading.Event(), threading.Event()
+        self.has_hashed, self.advance = threading.Event(), threading.Event()
 
     def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:  # noqa: A002  (the library's name)
         is_right = super().verify(hash, password)
         self.has_hashed.set()
-        assert self.go_on.wait(BOUND_SECONDS)
+        assert self.advance.wait(BOUND_SECONDS)
         return is_right
 
 
 def check(secret: str) -> Answer:
     try:
-        question = Question(Door.MAIL, CAROL, Secret(secret), "imap", "198.51.100.9")
+        question = AuthRequest(Door.MAIL, CAROL, Secret(secret), "imap", "198.51.100.9")
         return non_interactive.check_account_password(question, now=timezone.now())
     finally:
         connections.close_all()
@@ -57,12 +57,12 @@ def check(secret: str) -> Answer:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        pytest.param(actions.reset_password, Because.WRONG_PROOF, id="replaced"),
-        pytest.param(actions.block, Because.BLOCKED, id="blocked"),
+        pytest.param(actions.reset_password, DenyReason.WRONG_PROOF, id="replaced"),
+        pytest.param(actions.block, DenyReason.BLOCKED, id="blocked"),
     ],
 )
 def test_a_change_made_while_a_password_was_hashed_keeps_its_owner_out_of_mail(
-    world: World, monkeypatch: pytest.MonkeyPatch, change: Callable[..., object], reason: Because
+    world: World, monkeypatch: pytest.MonkeyPatch, change: Callable[..., object], reason: DenyReason
 ) -> None:
     held_up = HeldUp()
     monkeypatch.setattr(password_factor, "_hasher", lambda: held_up)
@@ -70,6 +70,6 @@ def test_a_change_made_while_a_password_was_hashed_keeps_its_owner_out_of_mail(
         answer = thread.submit(check, world.passwords["carol"])
         assert held_up.has_hashed.wait(BOUND_SECONDS)
         change(world.carol, by=world.root, now=timezone.now())
-        held_up.go_on.set()
+        held_up.advance.set()
         assert answer.result(BOUND_SECONDS) == NO
     assert Event.objects.filter(kind="sign_in.denied").values_list("reason", flat=True).get() == reason

@@ -16,20 +16,20 @@ from tests.telephone import Telephone
 from tests.world import ALICES_NUMBER, ORIGIN, World, evidence_for, make_organisation, make_person, make_world
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
-from watchword.core.policy import FactorKind, Way
+from watchword.core.policy import Channel, FactorKind
 from watchword.directory.models import Organisation, User
 from watchword.messaging.gateway import Outgoing, Result
 from watchword.messaging.limits import daily_totals, rules
 from watchword.messaging.limits.counters import telephone_of
-from watchword.messaging.models import Closure, Delivery, Tally
+from watchword.messaging.models import CountryBlock, DailyTotal, Delivery
 from watchword.messaging.notices import warn
 from watchword.messaging.send import note_result
 from watchword.messaging.worker import outbox, persistence
 from watchword.signin import enrolment, flow, sessions
-from watchword.signin.flow import ComeIn, Continue
 from watchword.signin.models import CodeChallenge, Session, SignInAttempt
 from watchword.signin.otp import challenges, delivery_events
 from watchword.signin.otp.challenges import CodeSent
+from watchword.signin.results import Continue, SignedIn
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -70,15 +70,15 @@ def strangers(*organisations: Organisation) -> list[Session]:
     return opened
 
 
-def registers(session: Session, number: str, world: World, way: Way = Way.TEXT) -> str:
+def registers(session: Session, number: str, world: World, channel: Channel = Channel.TEXT) -> str:
     mine = Session.objects.select_related("user__organisation").get(pk=session.pk)
-    wish = {"slot": "mobile", "number": number, "way": way.value, "country": "DE"}
-    outcome = enrolment.start(mine, FactorKind.PHONE, wish, origin=ORIGIN, now=world.now + timedelta(seconds=5))
+    options = {"slot": "mobile", "number": number, "channel": channel.value, "country": "DE"}
+    outcome = enrolment.start(mine, FactorKind.PHONE, options, origin=ORIGIN, now=world.now + timedelta(seconds=5))
     return "sent" if isinstance(outcome, CodeSent) else str(outcome.reason)
 
 
-def tallies_agree() -> bool:
-    asked = Tally.objects.aggregate(all=Sum("asked", default=0))["all"]
+def daily_totals_agree() -> bool:
+    asked = DailyTotal.objects.aggregate(all=Sum("asked", default=0))["all"]
     return bool(asked == Delivery.objects.count())
 
 
@@ -93,7 +93,7 @@ def test_fld_05_again_pressed_a_hundred_times_at_once_sends_three_at_most(
     def press(which: int) -> str:
         mine = SignInAttempt.objects.select_related("user__organisation").get(pk=attempt.pk)
         outcomes = [
-            flow.send_code(mine, world.alices_phone.id, Way.TEXT, now=world.now + which * apart) for _ in range(5)
+            flow.send_code(mine, world.alices_phone.id, Channel.TEXT, now=world.now + which * apart) for _ in range(5)
         ]
         return str(sum(isinstance(outcome, CodeSent) for outcome in outcomes))
 
@@ -101,7 +101,7 @@ def test_fld_05_again_pressed_a_hundred_times_at_once_sends_three_at_most(
     assert sent == Delivery.objects.count()
     assert 1 <= sent <= 3
     assert CodeChallenge.objects.filter(void_at=None).count() == 1
-    assert tallies_agree()
+    assert daily_totals_agree()
 
 
 def test_fld_03_a_victim_is_not_flooded_by_two_organisations_at_one_moment(world: World, parallel: Parallel) -> None:
@@ -110,7 +110,7 @@ def test_fld_03_a_victim_is_not_flooded_by_two_organisations_at_one_moment(world
     opened = strangers(world.organisation, there)
     outcomes = parallel(lambda which: registers(opened[which], ALICES_NUMBER, world))
     assert outcomes.count("sent") == Delivery.objects.count() == 5
-    assert tallies_agree()
+    assert daily_totals_agree()
 
 
 def test_fld_01_neighbours_are_counted_over_organisations_at_one_moment(
@@ -123,7 +123,7 @@ def test_fld_01_neighbours_are_counted_over_organisations_at_one_moment(
     outcomes = parallel(lambda which: registers(opened[which], f"+491512345{which:04d}", world))
     assert outcomes.count("sent") == Delivery.objects.count() == 10
     assert outcomes.count("sends_each_range_and_hour") == 10
-    assert tallies_agree()
+    assert daily_totals_agree()
 
 
 def test_fld_14_a_budget_is_never_passed_by_texts_and_calls_to_two_countries_at_once(
@@ -137,11 +137,11 @@ def test_fld_14_a_budget_is_never_passed_by_texts_and_calls_to_two_countries_at_
 
     def register(which: int) -> str:
         number = f"+49151{which:04d}0000" if which % 2 else f"+4366012{which:02d}0000"
-        return registers(opened[which], number, world, Way.CALL if which % 3 else Way.TEXT)
+        return registers(opened[which], number, world, Channel.CALL if which % 3 else Channel.TEXT)
 
     outcomes = parallel(register)
     assert outcomes.count("sent") == Delivery.objects.count() == 7
-    assert tallies_agree()
+    assert daily_totals_agree()
 
 
 def test_warnings_to_one_number_at_one_moment_are_five(world: World, parallel: Parallel) -> None:
@@ -152,7 +152,7 @@ def test_warnings_to_one_number_at_one_moment_are_five(world: World, parallel: P
         return "sent" if outcome is Result.SENT else "held back"
 
     assert parallel(tell).count("sent") == Delivery.objects.count() == 5
-    assert tallies_agree()
+    assert daily_totals_agree()
 
 
 def test_a_country_is_closed_once_however_many_ask_at_that_moment(world: World, parallel: Parallel) -> None:
@@ -161,18 +161,18 @@ def test_a_country_is_closed_once_however_many_ask_at_that_moment(world: World, 
         Delivery.objects.create(
             organisation=world.organisation,
             user=world.carol,
-            way=Way.TEXT,
+            channel=Channel.TEXT,
             purpose="register",
             **telephone_of(f"+49171{which:04d}0000").row(),
             result=Result.SENT,
             created_at=ago,
             changed_at=ago,
         )
-    daily_totals.add(world.organisation.pk, ago, "DE", Way.TEXT, is_new=True, asked=30)
+    daily_totals.add(world.organisation.pk, ago, "DE", Channel.TEXT, is_new=True, asked=30)
     opened = strangers(world.organisation)
     outcomes = parallel(lambda which: registers(opened[which], f"+49151{which:04d}0000", world))
     assert outcomes == ["country_closed"] * PEOPLE
-    assert Closure.objects.count() == 1
+    assert CountryBlock.objects.count() == 1
 
 
 def test_fld_10_the_fraud_key_against_the_code_typed_at_one_moment_ends_in_one_of_both(
@@ -180,7 +180,7 @@ def test_fld_10_the_fraud_key_against_the_code_typed_at_one_moment_ends_in_one_o
 ) -> None:
     """Reported and typed at once, again and again: it is remembered once, and at most one session is open."""
     attempt = past_the_password(world)
-    flow.send_code(attempt, world.alices_phone.id, Way.CALL, now=world.now)
+    flow.send_code(attempt, world.alices_phone.id, Channel.CALL, now=world.now)
     code, delivery = telephone.code, telephone.received[-1].delivery_id
 
     def act(which: int) -> str:
@@ -190,20 +190,20 @@ def test_fld_10_the_fraud_key_against_the_code_typed_at_one_moment_ends_in_one_o
             return "reported"
         mine = SignInAttempt.objects.select_related("user__organisation").get(pk=attempt.pk)
         outcome = flow.answer(mine, FactorKind.PHONE, code, now=world.now)
-        return "in" if isinstance(outcome, ComeIn) else "out"
+        return "in" if isinstance(outcome, SignedIn) else "out"
 
     outcomes = parallel(act)
     assert outcomes.count("in") <= 1
     assert not CodeChallenge.objects.filter(void_at=None, spent_at=None).exists()
 
 
-def test_couriers_that_look_at_one_moment_share_what_waits(world: World, parallel: Parallel) -> None:
-    """Each message is one courier's, however many look, and none is left for the end of a lease."""
+def test_dispatchers_that_look_at_one_moment_share_what_waits(world: World, parallel: Parallel) -> None:
+    """Each message is one dispatcher's, however many look, and none is left for the end of a lease."""
     messages = [
         Delivery.objects.create(
             organisation=world.organisation,
             user=world.alice,
-            way=Way.TEXT,
+            channel=Channel.TEXT,
             purpose="sign_in",
             **telephone_of(ALICES_NUMBER).row(),
             created_at=world.now,
@@ -213,7 +213,7 @@ def test_couriers_that_look_at_one_moment_share_what_waits(world: World, paralle
     ]
     for message in messages:
         outbox.put(
-            Outgoing(message.pk, Way.TEXT, ALICES_NUMBER, "", "493027", not_after=world.now + timedelta(hours=1))
+            Outgoing(message.pk, Channel.TEXT, ALICES_NUMBER, "", "493027", not_after=world.now + timedelta(hours=1))
         )
 
     def look(_which: int) -> str:
@@ -232,7 +232,7 @@ def test_fld_10_a_report_is_not_lost_because_the_code_is_typed_at_that_moment(
 ) -> None:
     """Who writes a report down and who checks a code take the same locks in the same order."""
     attempt = past_the_password(world)
-    flow.send_code(attempt, world.alices_phone.id, Way.CALL, now=world.now)
+    flow.send_code(attempt, world.alices_phone.id, Channel.CALL, now=world.now)
     code, delivery = telephone.code, telephone.received[-1].delivery_id
     real = daily_totals.note_entered
 
@@ -261,7 +261,7 @@ def test_fld_10_a_report_is_not_lost_because_the_code_is_typed_at_that_moment(
 def test_a_code_that_is_asked_for_again_and_its_receipt_do_not_wait_for_each_other(
     world: World, telephone: Telephone, parallel: Parallel
 ) -> None:
-    """The courier writes down what became of messages while their people ask for new ones: all of it is written."""
+    """The dispatcher writes down what became of messages while their people ask for new ones: all of it is written."""
     now = world.now
     opened = strangers(world.organisation)
     for which, session in enumerate(opened):
@@ -277,11 +277,11 @@ def test_a_code_that_is_asked_for_again_and_its_receipt_do_not_wait_for_each_oth
             persistence.write(persistence.Batch(finished=finished), lambda _changed: None, now)
             return "written"
         session = Session.objects.select_related("user__organisation").get(pk=opened[which].pk)
-        wish = {"slot": "mobile", "number": f"+49151{which:04d}0000", "way": "text", "country": "DE"}
-        outcome = enrolment.start(session, FactorKind.PHONE, wish, origin=ORIGIN, now=later)
+        options = {"slot": "mobile", "number": f"+49151{which:04d}0000", "channel": "text", "country": "DE"}
+        outcome = enrolment.start(session, FactorKind.PHONE, options, origin=ORIGIN, now=later)
         return "sent" if isinstance(outcome, CodeSent) else str(outcome.reason)
 
     outcomes = parallel(act)
     assert outcomes == ["written"] * 4 + ["sent"] * (PEOPLE - 4)
     assert set(Delivery.objects.filter(pk__in=first).values_list("result", flat=True)) <= {"sent", "expired"}
-    assert tallies_agree()
+    assert daily_totals_agree()

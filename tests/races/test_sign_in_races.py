@@ -15,13 +15,13 @@ from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.cli.verify import verify
 from watchword.core.factors import Rejected
-from watchword.core.policy import FactorKind, MfaState, Way
+from watchword.core.policy import Channel, FactorKind, MfaState
 from watchword.directory.administrators import LastGlobalAdministrator
 from watchword.directory.models import MfaStateChange, User
 from watchword.directory.roles import Role
 from watchword.signin import actions, enrolment, flow, queries, sessions
-from watchword.signin.flow import ComeIn, Continue, Refused
 from watchword.signin.models import CodeChallenge, FailureCount, Session, SignInAttempt
+from watchword.signin.results import Continue, Refused, SignedIn
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -46,7 +46,7 @@ def with_code(world: World) -> str:
     token = flow.begin("alice@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
     attempt = attempt_of(token)
     assert isinstance(flow.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=world.now), Continue)
-    flow.send_code(attempt, world.alices_phone.id, Way.TEXT, now=world.now)
+    flow.send_code(attempt, world.alices_phone.id, Channel.TEXT, now=world.now)
     return token
 
 
@@ -68,7 +68,7 @@ def test_otp_02_one_right_code_posted_by_many_makes_one_session(
         return type(flow.answer(attempt, FactorKind.PHONE, telephone.code, now=timezone.now())).__name__
 
     outcomes = parallel(post)
-    assert outcomes.count(ComeIn.__name__) == 1
+    assert outcomes.count(SignedIn.__name__) == 1
     assert outcomes.count(Refused.__name__) == 19
     assert Session.objects.count() == 1
     assert Event.objects.filter(kind=EventKind.SIGN_IN_ALLOWED).count() == 1
@@ -112,8 +112,8 @@ def test_enr_03_registration_finished_by_many_at_once_is_finished_once(
 ) -> None:
     token = flow.begin("bob@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
     flow.answer(attempt_of(token), FactorKind.PASSWORD, world.passwords["bob"], now=world.now)
-    wish = {"slot": "mobile", "number": "+4915123456789", "way": "text"}
-    enrolment.start(attempt_of(token), FactorKind.PHONE, wish, origin=ORIGIN, now=world.now)
+    options = {"slot": "mobile", "number": "+4915123456789", "channel": "text"}
+    enrolment.start(attempt_of(token), FactorKind.PHONE, options, origin=ORIGIN, now=world.now)
 
     def finish(_which: int) -> str:
         attempt = flow.find_attempt(token, now=timezone.now())
@@ -178,7 +178,7 @@ def test_rac_01_disabling_while_somebody_signs_in_never_leaves_more_than_both_st
         return type(flow.answer(attempt, FactorKind.PHONE, telephone.code, now=timezone.now())).__name__
 
     outcomes = parallel(act)
-    assert outcomes.count(ComeIn.__name__) <= 1
+    assert outcomes.count(SignedIn.__name__) <= 1
     alive = Session.objects.filter(ended_at=None)
     user = User.objects.get(pk=world.alice.pk)
     for session in alive:

@@ -17,7 +17,7 @@ from watchword.audit.record import Origin
 from watchword.core.policy import FactorKind
 from watchword.directory.roles import Role
 from watchword.factors import vault
-from watchword.messaging.models import Closure
+from watchword.messaging.models import CountryBlock
 from watchword.signin import cookies, flow
 
 WHO = ("nobody", "half signed in", "a person", "help desk", "administrator")
@@ -72,7 +72,7 @@ class Site:
         self.credential = vault.holdings(world.alice, kinds=[FactorKind.APP_PASSWORD])[0].id
         self.alert = Alert.objects.get().pk
         about = {"organisation": world.organisation, "country": "DE", "sent": 40, "entered": 1}
-        self.closure = Closure.objects.create(**about, at=world.now, until=world.now + timedelta(days=1)).pk
+        self.country_block = CountryBlock.objects.create(**about, at=world.now, until=world.now + timedelta(days=1)).pk
 
     def address(self, name: str, *, unknown: bool = False) -> str:
         """Return an address with Alice's things in its variable parts, or with nobody's."""
@@ -81,11 +81,11 @@ class Site:
             "credential_id": self.credential,
             "session_id": uuid4(),
             "alert_id": self.alert,
-            "closure_id": self.closure,
+            "country_block_id": self.country_block,
             "kind": "people" if "sample" in name else "phone",
             "name": "sign-out",
             "token": "x",
-            "channel": "carrier",
+            "gateway": "gateway",
             "delivery_id": uuid4(),
         }
         if unknown:
@@ -93,7 +93,7 @@ class Site:
                 "user_id": uuid4(),
                 "credential_id": uuid4(),
                 "alert_id": 10**30,
-                "closure_id": 10**30,
+                "country_block_id": 10**30,
                 "kind": "zzz",
                 "name": "zzz",
             }

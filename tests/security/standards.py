@@ -16,7 +16,7 @@ from pathlib import Path
 from django.apps import apps
 
 from tests.security.standards_words import CLASSES, LIMITS, PURPOSES, TABLES, Table
-from watchword.audit.events import HEARD, EventKind
+from watchword.audit.events import NOTIFIED_KINDS, EventKind
 from watchword.config import settings
 from watchword.core import codes, keyring
 from watchword.core.policy import STRICTEST, Limits
@@ -77,7 +77,10 @@ def markdown() -> str:
         dependencies=_list(f"`{name}`" for name in dependencies()),
         events=_table(
             ("event", "can warn or alert", "written in"),
-            ((f"`{kind}`", "yes" if kind in HEARD else "", _list(written.get(kind.name, ()))) for kind in EventKind),
+            (
+                (f"`{kind}`", "yes" if kind in NOTIFIED_KINDS else "", _list(written.get(kind.name, ())))
+                for kind in EventKind
+            ),
         ),
     )
 

@@ -9,7 +9,7 @@ from watchword.admincenter import drafts
 from watchword.alerts import links
 from watchword.audit import repeats
 from watchword.messaging.worker import delivery_receipts, outbox
-from watchword.signin import sweeping
+from watchword.signin import cleanup
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,25 +53,27 @@ TABLES = {
     "alerts.WarningChoice": Table("B", "which warnings somebody wants by text", WITH_PERSON),
     "audit.Event": Table("B", "the log: see below; earlier contact addresses in it are sealed", FOR_EVER),
     "audit.Release": Table("D", "which release made the database", FOR_EVER),
-    "audit.Repeat": Table("B", "how often a refusal was repeated in an hour: name and source", repeats.KEPT),
+    "audit.Repeat": Table("B", "how often a refusal was repeated in an hour: name and source", repeats.STORED),
     "audit.Seal": Table("D", "the chain of seals over the log", FOR_EVER),
     "audit.SealingKey": Table(
         "D", "the ids of the keys that sealed this database, with a probe", "until the key is retired"
     ),
-    "audit.UnheardEvent": Table("D", "events that were not looked at for warnings yet", "until looked at"),
-    "delivery.ChannelState": Table("D", "how each channel to phones does", "one row for each"),
-    "delivery.Closure": Table("C", "countries that the alarm closed", FOR_EVER),
-    "delivery.Delivery": Table(
+    "audit.OutboxEvent": Table("D", "events that were not looked at for warnings yet", "until looked at"),
+    "messaging.GatewayState": Table("D", "how each channel to phones does", "one row for each"),
+    "messaging.CountryBlock": Table("C", "countries that the alarm closed", FOR_EVER),
+    "messaging.Delivery": Table(
         "B", "each text and call: keyed hash of the number, its last two digits, country", FOR_EVER
     ),
-    "delivery.Handover": Table("C", "which carrier took a message, at what price", "with its delivery"),
-    "delivery.Receipt": Table("B", "what carriers reported of messages that are not known yet", delivery_receipts.KEPT),
-    "delivery.Refusal": Table("B", "messages that a rule stopped, 30 an hour for each person", FOR_EVER),
-    "delivery.SharedNumber": Table(
+    "messaging.DeliveryAttempt": Table("C", "which carrier took a message, at what price", "with its delivery"),
+    "messaging.Receipt": Table(
+        "B", "what carriers reported of messages that are not known yet", delivery_receipts.STORED
+    ),
+    "messaging.Refusal": Table("B", "messages that a rule stopped, 30 an hour for each person", FOR_EVER),
+    "messaging.SharedNumber": Table(
         "B", "telephones that many people may use; sealed", "until it is taken off the list"
     ),
-    "delivery.Tally": Table("C", "a day's counts and costs by country", FOR_EVER),
-    "delivery.Waiting": Table(
+    "messaging.DailyTotal": Table("C", "a day's counts and costs by country", FOR_EVER),
+    "messaging.OutboxMessage": Table(
         "A", "messages with their code that wait for a carrier; sealed", outbox.LASTS, " at most"
     ),
     "directory.Domain": Table("C", "mail domains", WITH_ORGANISATION),
@@ -85,16 +87,16 @@ TABLES = {
         "A", "passwords (Argon2id), app passwords and passes (keyed hash), telephones (sealed)", WITH_PERSON
     ),
     "signin.CodeChallenge": Table(
-        "A", "codes on their way: a keyed hash, sealed", sweeping.KEPT, " after the sign-in's time"
+        "A", "codes on their way: a keyed hash, sealed", cleanup.STORED, " after the sign-in's time"
     ),
     "signin.FailureCount": Table(
-        "B", "wrong passwords and codes, by name and source", sweeping.KEPT, " after the last; a lock until unlocked"
+        "B", "wrong passwords and codes, by name and source", cleanup.STORED, " after the last; a lock until unlocked"
     ),
     "signin.Invitation": Table(
         "A", "links by which a password is chosen: the hash of the token", "void after 7 days at most"
     ),
     "signin.KnownBrowser": Table(
-        "A", "browsers in which somebody came in: the hash of the token", sweeping.KNOWN_FOR, " after last seen"
+        "A", "browsers in which somebody came in: the hash of the token", cleanup.KNOWN_FOR, " after last seen"
     ),
     "signin.Revocation": Table("D", "whose mail connections have to be closed", FOR_EVER),
     "signin.Session": Table(
@@ -105,7 +107,7 @@ TABLES = {
     "signin.SignInAttempt": Table(
         "A",
         "sign-ins on their way: the hash of the token",
-        sweeping.KEPT,
+        cleanup.STORED,
         " after its time; without a right password an hour",
     ),
     "simulator.Arrival": Table("A", "the demo's own telephone: messages with their codes, in clear", "demo only"),
@@ -117,10 +119,10 @@ PURPOSES = {
     "alerts.notice": ("seals, keyed hash", "addresses of warnings; whether the same was told already"),
     "audit.seal": ("keyed hash", "the chain over the log of events"),
     "audit.sealing_key": ("seals", "a probe, so that a wrong key ring is noticed at the start"),
-    "delivery.number": ("keyed hash", "counts and finds deliveries by number, which is kept nowhere"),
-    "delivery.organisation": ("keyed hash", "names a lock in PostgreSQL"),
-    "delivery.range": ("keyed hash", "counts deliveries to neighbours of a number"),
-    "delivery.shared_number": ("seals", "telephones that many people may use"),
+    "messaging.number": ("keyed hash", "counts and finds deliveries by number, which is kept nowhere"),
+    "messaging.organisation": ("keyed hash", "names a lock in PostgreSQL"),
+    "messaging.range": ("keyed hash", "counts deliveries to neighbours of a number"),
+    "messaging.shared_number": ("seals", "telephones that many people may use"),
     "delivery.waiting": ("seals", "messages that wait for a carrier"),
     "directory.alert_recipients": ("seals", "who gets alerts by mail"),
     "directory.contact": ("seals", "earlier contact addresses in events"),

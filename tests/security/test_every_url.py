@@ -28,7 +28,7 @@ OPEN = {
     "web:invitation",
     "web:register_link",
     "web:code_state",
-    "web:channel_receipts",
+    "web:gateway_receipts",
     "web:receipt",
     "web:voice",
     "portal:not_me",

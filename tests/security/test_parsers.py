@@ -32,11 +32,11 @@ octets = st.lists(st.sampled_from(WORDS) | st.binary(max_size=12), max_size=25).
 chunks = st.lists(octets, max_size=6)
 texts = st.text(max_size=80) | octets.map(lambda raw: raw.decode("utf-8", "surrogateescape"))
 
-RING = KeyRing.parse(KEYS, chance=lambda number: b"\1" * number)
+RING = KeyRing.parse(KEYS, random_source=lambda number: b"\1" * number)
 
 
 def auth(pieces: list[bytes]) -> None:
-    lines, conversation = Lines(), auth_protocol.Conversation()
+    lines, conversation = Lines(), auth_protocol.AuthSession()
     for piece in (b"VERSION\t1\t2\nCPID\t1\n", *pieces):
         for line in lines.feed(piece):
             conversation.receive(line)
@@ -57,7 +57,7 @@ def senders(pieces: list[bytes]) -> None:
 
 
 def policy(pieces: list[bytes]) -> None:
-    lines, conversation = Lines(), policy_protocol.PolicyConversation()
+    lines, conversation = Lines(), policy_protocol.PolicySession()
     for piece in (b"request=smtpd_access_policy\n", *pieces, b"\n\n"):
         for line in lines.feed(piece):
             conversation.receive(line)

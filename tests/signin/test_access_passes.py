@@ -18,8 +18,8 @@ from watchword.alerts.models import Alert, Notice
 from watchword.alerts.rules import Rule
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
-from watchword.core.decision import AskFor, Because, SetUpFirst
-from watchword.core.factors import Reason
+from watchword.core.decision import AskFor, DenyReason, SetUpFirst
+from watchword.core.factors import RejectReason
 from watchword.core.policy import FactorKind, MfaState
 from watchword.directory.models import User
 from watchword.directory.permissions import NotForYourself, StaysEnabled
@@ -27,8 +27,8 @@ from watchword.directory.roles import Role
 from watchword.factors.models import Credential
 from watchword.signin import access_passes, actions, enrolment, enrolment_evidence, flow
 from watchword.signin.access_passes import NoUseForAPass, ShownPass
-from watchword.signin.flow import ComeIn, Continue, Refused
 from watchword.signin.models import FailureCount, SignInAttempt
+from watchword.signin.results import Continue, Refused, SignedIn
 
 HOUR = timedelta(hours=1)
 
@@ -50,16 +50,16 @@ def test_with_password_and_pass_somebody_who_lost_their_phone_registers_another_
     assert isinstance(decision, AskFor)
     assert decision.methods == {FactorKind.PHONE, FactorKind.ACCESS_PASS}
     outcome = show(attempt, shown.secret.upper().replace("-", " "), world.now)
-    assert outcome == Continue(SetUpFirst(FactorKind.PHONE, Because.NOTHING_REGISTERED))
+    assert outcome == Continue(SetUpFirst(FactorKind.PHONE, DenyReason.NOTHING_REGISTERED))
     done = add_phone(world, attempt, telephone)
-    assert isinstance(done.come_in, ComeIn)
+    assert isinstance(done.complete, SignedIn)
     assert again(world.alice).state is MfaState.ENFORCED
 
 
 def test_without_the_pass_whoever_knows_the_password_registers_nothing(world: World) -> None:
     actions.reset_methods(world.alice, by=world.root, now=world.now)
     attempt = pass_password(world, world.alice)
-    assert flow.stage(attempt, now=world.now) == AskFor(frozenset({FactorKind.ACCESS_PASS}), Because.MFA_REQUIRED)
+    assert flow.stage(attempt, now=world.now) == AskFor(frozenset({FactorKind.ACCESS_PASS}), DenyReason.MFA_REQUIRED)
     with pytest.raises(enrolment.ProofNeeded):
         enrolment.start(attempt, FactorKind.PHONE, THEIRS, origin=ORIGIN, now=world.now)
 
@@ -68,8 +68,8 @@ def test_a_pass_that_works_once_works_once(world: World) -> None:
     shown = make(world, world.alice)
     assert isinstance(show(pass_password(world, world.alice), shown.secret, world.now), Continue)
     second = pass_password(world, world.alice)
-    assert flow.stage(second, now=world.now) == AskFor(frozenset({FactorKind.PHONE}), Because.MFA_REQUIRED)
-    assert not isinstance(show(second, shown.secret, world.now), ComeIn)
+    assert flow.stage(second, now=world.now) == AskFor(frozenset({FactorKind.PHONE}), DenyReason.MFA_REQUIRED)
+    assert not isinstance(show(second, shown.secret, world.now), SignedIn)
     assert not Event.objects.filter(kind=EventKind.ACCESS_PASS_USED).count() > 1
 
 
@@ -82,16 +82,16 @@ def test_one_that_works_several_times_works_until_its_time_is_over(world: World)
     decision = flow.stage(attempt, now=late)
     assert isinstance(decision, AskFor)
     assert FactorKind.ACCESS_PASS not in decision.methods
-    assert not isinstance(show(attempt, shown.secret, late), ComeIn)
+    assert not isinstance(show(attempt, shown.secret, late), SignedIn)
 
 
 def test_a_new_pass_replaces_the_old_one_and_it_can_be_deleted(world: World) -> None:
     old, new = make(world, world.alice), make(world, world.alice)
     attempt = pass_password(world, world.alice)
-    assert show(attempt, old.secret, world.now) == Refused(Reason.WRONG)
+    assert show(attempt, old.secret, world.now) == Refused(RejectReason.WRONG)
     assert access_passes.delete(world.alice, by=world.root, now=world.now)
     assert not access_passes.delete(world.alice, by=world.root, now=world.now)
-    assert not isinstance(show(attempt, new.secret, world.now), ComeIn)
+    assert not isinstance(show(attempt, new.secret, world.now), SignedIn)
     assert access_passes.open_pass_of(world.alice, now=world.now) is None
 
 
@@ -102,14 +102,14 @@ def test_wrong_passes_are_counted_with_the_wrong_codes_of_the_person(world: Worl
         assert isinstance(show(attempt, "aaaa-bbbb-cccc", world.now), Refused)
     refused = show(attempt, shown.secret, world.now)
     assert isinstance(refused, Refused)
-    assert refused.reason is Because.SECOND_FACTOR_WAITS
+    assert refused.reason is DenyReason.SECOND_FACTOR_WAITS
     assert len(FailureCount.objects.get(pk=f"code:{world.alice.pk}").failures) == 10
 
 
 def test_somebody_elses_pass_opens_nothing(world: World) -> None:
     shown = make(world, world.bob)
     make(world, world.alice)
-    assert show(pass_password(world, world.alice), shown.secret, world.now) == Refused(Reason.WRONG)
+    assert show(pass_password(world, world.alice), shown.secret, world.now) == Refused(RejectReason.WRONG)
 
 
 @pytest.mark.parametrize("lifetime", [timedelta(minutes=10) - timedelta(seconds=1), timedelta(days=30, seconds=1)])
@@ -166,7 +166,7 @@ def test_enr_02_the_personal_link_works_once_for_its_person_and_for_a_day(world:
     assert access_passes.owner_of_link(token[:-1] + ("a" if token[-1] != "a" else "b"), now=world.now) is None
     assert access_passes.owner_of_link(token, now=world.now + timedelta(hours=24)) is None
     make(world, world.bob)
-    assert show(pass_password(world, world.bob), token, world.now) == Refused(Reason.WRONG)
+    assert show(pass_password(world, world.bob), token, world.now) == Refused(RejectReason.WRONG)
     attempt = pass_password(world, world.alice)
     assert isinstance(show(attempt, token, world.now), Continue)
     assert access_passes.owner_of_link(token, now=world.now) is None
@@ -182,7 +182,7 @@ def test_enr_16_the_personal_link_alone_opens_nothing(world: World) -> None:
     attempt = flow.find_attempt(begun, now=world.now)
     assert attempt is not None
     outcome = show(attempt, token, world.now)
-    assert outcome == Continue(AskFor(frozenset({FactorKind.PASSWORD}), Because.WHO_ARE_YOU))
+    assert outcome == Continue(AskFor(frozenset({FactorKind.PASSWORD}), DenyReason.WHO_ARE_YOU))
     assert access_passes.owner_of_link(token, now=world.now) == world.alice
 
 
@@ -190,10 +190,10 @@ def test_whoever_was_required_to_register_again_needs_the_link_even_without_any_
     """Bob never had a phone. From now on a password alone registers none for him, also when the link is over."""
     actions.reset_methods(world.bob, by=world.root, now=world.now)
     assert after_password(world, world.bob) == Continue(
-        AskFor(frozenset({FactorKind.ACCESS_PASS}), Because.MFA_REQUIRED)
+        AskFor(frozenset({FactorKind.ACCESS_PASS}), DenyReason.MFA_REQUIRED)
     )
     access_passes.delete(world.bob, by=world.root, now=world.now)
-    assert after_password(world, world.bob) == Refused(Because.NO_METHOD_LEFT)
+    assert after_password(world, world.bob) == Refused(DenyReason.NO_METHOD_LEFT)
 
 
 def test_a_registration_that_begins_with_a_pass_is_vouched_for(world: World, telephone: Telephone) -> None:
@@ -224,9 +224,9 @@ def test_the_console_gives_an_administrator_a_way_in_until_a_channel_works(world
     User.objects.filter(pk=world.root.pk).update(mfa_state=MfaState.ENABLED)
     attempt = pass_password(world, world.root)
     secret = code("ROOT@harbour.example")
-    assert isinstance(show(attempt, secret, world.now), ComeIn)
-    assert not isinstance(show(pass_password(world, world.root), secret, world.now), ComeIn)
-    assert after_password(world, world.root) == Refused(Because.NO_METHOD_LEFT)
+    assert isinstance(show(attempt, secret, world.now), SignedIn)
+    assert not isinstance(show(pass_password(world, world.root), secret, world.now), SignedIn)
+    assert after_password(world, world.root) == Refused(DenyReason.NO_METHOD_LEFT)
     event = Event.objects.get(kind=EventKind.ACCESS_PASS_MADE)
     assert (event.door, event.actor_id, event.subject_id) == ("console", None, world.root.pk)
 
@@ -235,13 +235,13 @@ def test_once_codes_arrive_the_console_leads_to_registering_a_phone(world: World
     add_phone(world, pass_password(world, world.bob), telephone)
     attempt = pass_password(world, world.root)
     outcome = show(attempt, code("root@harbour.example"), world.now)
-    assert outcome == Continue(SetUpFirst(FactorKind.PHONE, Because.NOTHING_REGISTERED))
+    assert outcome == Continue(SetUpFirst(FactorKind.PHONE, DenyReason.NOTHING_REGISTERED))
 
 
 def test_the_code_of_the_console_lasts_ten_minutes(world: World) -> None:
     attempt = pass_password(world, world.root, now=world.now + timedelta(minutes=11))
     secret = code("root@harbour.example")
-    assert not isinstance(show(attempt, secret, world.now + timedelta(minutes=11)), ComeIn)
+    assert not isinstance(show(attempt, secret, world.now + timedelta(minutes=11)), SignedIn)
 
 
 def test_the_console_makes_codes_for_administrators_alone(world: World) -> None:

@@ -10,7 +10,7 @@ from tests.telephone import Telephone
 from tests.world import ORIGIN, World, evidence_for, give_app_password, give_phone, make_person
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
-from watchword.core.decision import Because
+from watchword.core.decision import DenyReason
 from watchword.core.factors import Rejected
 from watchword.core.policy import Door, FactorKind, MfaState
 from watchword.directory.administrators import LastGlobalAdministrator
@@ -26,10 +26,10 @@ from watchword.signin import (
     sessions,
     throttling,
 )
-from watchword.signin.flow import ComeIn, Continue, Refused
 from watchword.signin.invitations import InvitationIsOver
 from watchword.signin.models import Revocation, SignInAttempt
-from watchword.signin.non_interactive import Question, Secret
+from watchword.signin.non_interactive import AuthRequest, Secret
+from watchword.signin.results import Continue, Refused, SignedIn
 
 
 def opened(world: World, user: User) -> str:
@@ -38,7 +38,7 @@ def opened(world: World, user: User) -> str:
 
 
 def mail_opens(world: World, secret: str, name: str = "alice@harbour.example") -> bool:
-    question = Question(Door.MAIL, name, Secret(secret))
+    question = AuthRequest(Door.MAIL, name, Secret(secret))
     if non_interactive.is_shaped_like_app_password(question):
         return non_interactive.check_many([question], now=world.now)[0].allowed
     return non_interactive.check_account_password(question, now=world.now).allowed
@@ -90,7 +90,7 @@ def test_app_13_a_reset_of_the_password_ends_sessions_app_passwords_and_the_old_
     )
     assert attempt is not None
     old = flow.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=world.now)
-    assert old == Refused(Because.WRONG_PROOF)
+    assert old == Refused(DenyReason.WRONG_PROOF)
     assert isinstance(flow.answer(attempt, FactorKind.PASSWORD, reset.secret, now=world.now), Continue)
 
 
@@ -180,7 +180,7 @@ def test_an_invitation_works_once(world: World) -> None:
         flow.begin("dora@harbour.example", origin=ORIGIN, next_url="/", now=world.now), now=world.now
     )
     assert attempt is not None
-    assert isinstance(flow.answer(attempt, FactorKind.PASSWORD, "my very own passphrase", now=world.now), ComeIn)
+    assert isinstance(flow.answer(attempt, FactorKind.PASSWORD, "my very own passphrase", now=world.now), SignedIn)
 
 
 def test_a_newer_invitation_voids_the_older_one(world: World) -> None:
@@ -218,7 +218,7 @@ def test_app_15_switching_app_passwords_off_stops_them_and_closes_mail(world: Wo
 
 def test_switching_off_every_way_is_refused_whole(world: World) -> None:
     changes = {"text_allowed": False, "call_allowed": False, "app_passwords_allowed": False}
-    with pytest.raises(service_settings.NoWayLeft):
+    with pytest.raises(service_settings.NoChannelLeft):
         service_settings.change_settings(world.organisation, changes, by=world.root, now=world.now)
     world.organisation.refresh_from_db()
     assert world.organisation.app_passwords_allowed

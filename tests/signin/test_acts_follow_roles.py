@@ -16,7 +16,7 @@ from watchword.core.policy import MfaState
 from watchword.directory import actions as people
 from watchword.directory import send_as
 from watchword.directory.models import User
-from watchword.directory.permissions import NotAllowed
+from watchword.directory.permissions import PermissionDenied
 from watchword.directory.roles import ACTS_ON_NOBODY, MAY, MAY_TOUCH, Act, Role, Whom
 from watchword.signin import access_passes, actions, invitations, throttling
 
@@ -93,7 +93,7 @@ def test_each_act_is_done_or_refused_as_the_table_says(world: World, name: str) 
                 if allowed:
                     do(target, by=actor, now=world.now)
                 else:
-                    with pytest.raises(NotAllowed):
+                    with pytest.raises(PermissionDenied):
                         do(target, by=actor, now=world.now)
                     assert Event.objects.count() == before
                 transaction.set_rollback(True)
@@ -107,5 +107,5 @@ def test_a_user_administrator_is_not_taken_over_by_an_authentication_administrat
     ruler = make_person(world.organisation, "ruler", roles=(Role.AUTHENTICATION_POLICY_ADMINISTRATOR,))
     for actor, target in [(helper, keeper), (keeper, ruler), (keeper, helper), (helper, ruler)]:
         for act in (actions.reset_password, actions.reset_methods):
-            with pytest.raises(NotAllowed):
+            with pytest.raises(PermissionDenied):
                 act(target, by=actor, now=world.now)

@@ -12,15 +12,15 @@ from tests.world import ORIGIN, World, make_person
 from watchword.admincenter.phones import country_blocks, test_messages
 from watchword.admincenter.users.csv_import import import_rows
 from watchword.audit.models import Event
-from watchword.core.policy import Way
+from watchword.core.policy import Channel
 from watchword.directory import actions as people
 from watchword.directory import domains
 from watchword.directory.models import Organisation
 from watchword.directory.people_file import read_file
-from watchword.directory.permissions import NotAllowed
+from watchword.directory.permissions import PermissionDenied
 from watchword.directory.roles import ACTS_ON_NOBODY, MAY, Act, Role
 from watchword.factors.phone.factor import Number
-from watchword.messaging.models import Closure
+from watchword.messaging.models import CountryBlock
 from watchword.signin import service_settings
 
 PEOPLE = b"Display name,User name\nDora,dora@harbour.example\n"
@@ -32,13 +32,15 @@ def bring_in(content: bytes, world: World, by: Any) -> object:
 
 
 def reopen(world: World, by: Any) -> object:
-    closure = Closure(organisation=world.organisation, country="FR", at=world.now, until=world.now, sent=40, entered=1)
-    return country_blocks.reopen(closure, by=by, origin=ORIGIN, now=world.now)
+    country_block = CountryBlock(
+        organisation=world.organisation, country="FR", at=world.now, until=world.now, sent=40, entered=1
+    )
+    return country_blocks.reopen(country_block, by=by, origin=ORIGIN, now=world.now)
 
 
 def text_to_a_phone(world: World, by: Any) -> object:
     line = Number("+4915123456789", "DE", takes_texts=True)
-    return test_messages.send_test(by, line, Way.TEXT, channel="", origin=ORIGIN, now=world.now)
+    return test_messages.send_test(by, line, Channel.TEXT, gateway="", origin=ORIGIN, now=world.now)
 
 
 ACTS: dict[str, tuple[Act, Callable[[World, Any], object]]] = {
@@ -86,7 +88,7 @@ def test_each_act_on_nobody_is_done_or_refused_as_the_table_says(world: World, n
             if any(act in MAY[role] for role in actor.roles):
                 do(world, actor)
             else:
-                with pytest.raises(NotAllowed):
+                with pytest.raises(PermissionDenied):
                     do(world, actor)
                 assert Event.objects.count() == before
             transaction.set_rollback(True)

@@ -11,10 +11,10 @@ from tests.telephone import Telephone
 from tests.world import World
 from watchword.audit.record import Origin
 from watchword.core.policy import FactorKind
-from watchword.signin import attempt_limits, flow, sweeping
+from watchword.signin import attempt_limits, cleanup, flow
 from watchword.signin.attempt_limits import MOST, WINDOW, TooManyBegun
+from watchword.signin.cleanup import clean_up
 from watchword.signin.models import FailureCount, SignInAttempt
-from watchword.signin.sweeping import sweep
 
 STRANGER = "203.0.113.50"
 
@@ -70,9 +70,9 @@ def test_a_house_full_of_people_who_finish_is_never_stopped(world: World) -> Non
 def test_a_browser_of_somebody_is_not_kept_out_by_a_stranger_in_the_same_house(
     world: World, telephone: Telephone
 ) -> None:
-    from tests.alerts.playing import come_in
+    from tests.alerts.playing import complete
 
-    browser = come_in(world, telephone, world.alice, origin=Origin(address=STRANGER, door="web")).browser_token
+    browser = complete(world, telephone, world.alice, origin=Origin(address=STRANGER, door="web")).browser_token
     flood(world)
     assert begin(world, browser=browser)
     with pytest.raises(TooManyBegun):
@@ -93,23 +93,23 @@ def test_what_nobody_finished_is_gone_an_hour_after_its_time(world: World) -> No
     attempt = flow.find_attempt(proven, now=world.now)
     assert attempt is not None
     flow.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=world.now)
-    sweep(now=world.now + timedelta(minutes=69))
+    clean_up(now=world.now + timedelta(minutes=69))
     assert SignInAttempt.objects.count() == 2
-    sweep(now=world.now + timedelta(minutes=71))
+    clean_up(now=world.now + timedelta(minutes=71))
     assert list(SignInAttempt.objects.values_list("pk", flat=True)) == [attempt.pk]
     assert not FailureCount.objects.filter(key__startswith=attempt_limits.PREFIX).exists()
 
 
 def test_log_02_many_sources_together_fill_no_disk_either(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of sign-ins without a password so many stay, the newest; one that came past the password stays as well."""
-    monkeypatch.setattr(sweeping, "MOST_UNPROVEN", 10)
+    monkeypatch.setattr(cleanup, "MOST_UNPROVEN", 10)
     token = begin(world)
     attempt = flow.find_attempt(token, now=world.now)
     assert attempt is not None
     flow.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=world.now)
     for number in range(30):
         begin(world, address=f"198.51.100.{number}", later=timedelta(seconds=number))
-    while sweep(now=world.now + timedelta(minutes=1)):
+    while clean_up(now=world.now + timedelta(minutes=1)):
         pass
     addresses = set(SignInAttempt.objects.filter(evidence=[]).values_list("address", flat=True))
     assert addresses == {f"198.51.100.{number}" for number in range(20, 30)}

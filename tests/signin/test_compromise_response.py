@@ -9,13 +9,13 @@ from uuid import UUID
 
 import pytest
 
-from tests.alerts.playing import STRANGER, come_in, pass_password
+from tests.alerts.playing import STRANGER, complete, pass_password
 from tests.signin.test_actions import mail_opens
 from tests.telephone import Telephone
 from tests.world import ORIGIN, World, give_app_password, give_password, give_phone
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
-from watchword.core.decision import AskFor, Because, Deny, SetUpFirst
+from watchword.core.decision import AskFor, Deny, DenyReason, SetUpFirst
 from watchword.core.policy import FactorKind, MfaState
 from watchword.core.restrictions import Restrictions
 from watchword.directory.actions import edit_person
@@ -35,6 +35,7 @@ from watchword.signin import (
 )
 from watchword.signin.compromise_response import Disavowed, Disowned, disavow, disowned_by
 from watchword.signin.models import Session, SignInAttempt
+from watchword.signin.results import Continue, Refused
 
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
@@ -52,13 +53,13 @@ class Thief:
 def register_as(world: World, telephone: Telephone, user: User, *, now: datetime, number: str = THIEFS_NUMBER) -> Thief:
     """Sign in with the password alone, as somebody who is Enabled, and register a phone."""
     attempt = pass_password(world, user, now=now)
-    wish = {"slot": "mobile", "number": number, "way": "text"}
-    enrolment.start(attempt, FactorKind.PHONE, wish, origin=STRANGER, now=now)
+    options = {"slot": "mobile", "number": number, "channel": "text"}
+    enrolment.start(attempt, FactorKind.PHONE, options, origin=STRANGER, now=now)
     done = enrolment.finish(attempt, FactorKind.PHONE, telephone.code, origin=STRANGER, now=now)
     assert isinstance(done, enrolment.Registered)
-    assert done.come_in is not None
+    assert done.complete is not None
     assert done.first_app_password is not None
-    return Thief(done.come_in.session, done.first_app_password.secret)
+    return Thief(done.complete.session, done.first_app_password.secret)
 
 
 def newest(kind: EventKind) -> Event:
@@ -112,7 +113,7 @@ def test_without_an_older_phone_no_new_password_can_be_chosen_and_nothing_is_sen
     press(world, world.bob, EventKind.METHOD_ADDED, now=world.now + MINUTE)
     sent = len(telephone.received)
     attempt = recovery_of(world.bob, now=world.now + MINUTE)
-    assert flow.stage(attempt, now=world.now + MINUTE) == Deny(Because.NO_PROOF_LEFT)
+    assert flow.stage(attempt, now=world.now + MINUTE) == Deny(DenyReason.NO_PROOF_LEFT)
     assert flow.methods(attempt, now=world.now + MINUTE) == []
     with pytest.raises(enrolment.ProofNeeded):
         password_change.choose_password(attempt, "a wholly new passphrase", origin=ORIGIN, now=world.now + MINUTE)
@@ -124,7 +125,7 @@ def test_a_thief_who_comes_again_with_the_phone_they_registered_is_closed_whole(
 ) -> None:
     first = register_as(world, telephone, world.bob, now=world.now)
     later = world.now + DAY
-    come_in(world, telephone, world.bob, origin=STRANGER, now=later)
+    complete(world, telephone, world.bob, origin=STRANGER, now=later)
     event = newest(EventKind.SIGN_IN_ALLOWED)
     done = disavow(
         world.bob, disowned_by(event, rule="new_browser", credential_id=None), origin=ORIGIN, now=later + MINUTE
@@ -135,7 +136,7 @@ def test_a_thief_who_comes_again_with_the_phone_they_registered_is_closed_whole(
 
 def test_an_owner_who_passed_a_code_on_keeps_the_phone_that_is_older(world: World, telephone: Telephone) -> None:
     old = have_had_the_phone_for_long(world)
-    come_in(world, telephone, world.alice, origin=STRANGER)
+    complete(world, telephone, world.alice, origin=STRANGER)
     event = newest(EventKind.SIGN_IN_ALLOWED)
     disowned = disowned_by(event, rule="new_browser", credential_id=None)
     done = disavow(world.alice, disowned, origin=ORIGIN, now=world.now + MINUTE)
@@ -147,13 +148,13 @@ def test_app_passwords_that_a_session_made_before_or_since_are_frozen_and_older_
     world: World, telephone: Telephone
 ) -> None:
     have_had_the_phone_for_long(world)
-    arrival = come_in(world, telephone, world.alice, origin=STRANGER)
+    arrival = complete(world, telephone, world.alice, origin=STRANGER)
     made = enrolment.create_app_password(arrival.session, "Thief's", origin=STRANGER, now=world.now)
     assert isinstance(made, enrolment.ShownOnce)
     enrolment.start(
         arrival.session,
         FactorKind.PHONE,
-        {"slot": "alternate", "number": THIEFS_NUMBER, "way": "text"},
+        {"slot": "alternate", "number": THIEFS_NUMBER, "channel": "text"},
         origin=STRANGER,
         now=world.now + MINUTE,
     )
@@ -169,7 +170,7 @@ def test_app_passwords_that_a_session_made_before_or_since_are_frozen_and_older_
 def test_a_thawed_and_a_widened_app_password_are_frozen_again(world: World, telephone: Telephone) -> None:
     second = give_app_password(world.alice, "Tablet")
     laptop, tablet = queries.app_passwords_of(world.alice)
-    arrival = come_in(world, telephone, world.alice, origin=STRANGER, now=world.now)
+    arrival = complete(world, telephone, world.alice, origin=STRANGER, now=world.now)
     app_passwords.freeze(arrival.session, laptop.id, origin=STRANGER, now=world.now)
     app_passwords.thaw(arrival.session, laptop.id, origin=STRANGER, now=world.now)
     app_passwords.limit(arrival.session, tablet.id, Restrictions(), origin=STRANGER, now=world.now)
@@ -208,7 +209,7 @@ def test_enr_16_only_somebody_enforced_chooses_a_new_password_after_this_wasnt_m
     done = disavow(world.carol, Disowned("new_browser", world.now + MINUTE), origin=ORIGIN, now=world.now + MINUTE)
     assert not done.can_choose
     attempt = recovery_of(world.carol, now=world.now + MINUTE)
-    assert flow.stage(attempt, now=world.now + MINUTE) == Deny(Because.NO_PROOF_LEFT)
+    assert flow.stage(attempt, now=world.now + MINUTE) == Deny(DenyReason.NO_PROOF_LEFT)
 
 
 def test_enr_16_a_link_sets_a_password_only_behind_a_code_and_signs_nobody_in(
@@ -223,14 +224,14 @@ def test_enr_16_a_link_sets_a_password_only_behind_a_code_and_signs_nobody_in(
     stage = flow.stage(attempt, now=now)
     assert isinstance(stage, AskFor)
     choice = flow.methods(attempt, now=now)[0]
-    flow.send_code(attempt, choice.credential_id, choice.ways[0], now=now)
+    flow.send_code(attempt, choice.credential_id, choice.channels[0], now=now)
     wrong = flow.answer(attempt, FactorKind.PHONE, telephone.wrong_code(), now=now)
-    assert isinstance(wrong, flow.Refused)
+    assert isinstance(wrong, Refused)
     right = flow.answer(attempt, FactorKind.PHONE, telephone.code, now=now)
-    assert right == flow.Continue(SetUpFirst(FactorKind.PASSWORD, Because.DISAVOWED))
+    assert right == Continue(SetUpFirst(FactorKind.PASSWORD, DenyReason.DISAVOWED))
     chosen = password_change.choose_password(attempt, "a wholly new passphrase", origin=ORIGIN, now=now)
     assert isinstance(chosen, password_change.PasswordChosen)
-    assert (chosen.come_in, chosen.next, chosen.renewed) == (None, None, None)
+    assert (chosen.complete, chosen.next, chosen.renewed) == (None, None, None)
     assert sessions.sessions_of(world.alice, now=now) == []
     attempt.refresh_from_db()
     assert attempt.ended_at == now
@@ -245,7 +246,7 @@ def test_a_password_that_an_administrator_gives_meanwhile_ends_the_way_to_anothe
     disavow(world.alice, Disowned("new_browser", now), origin=ORIGIN, now=now)
     attempt = recovery_of(world.alice, now=now)
     choice = flow.methods(attempt, now=now)[0]
-    flow.send_code(attempt, choice.credential_id, choice.ways[0], now=now)
+    flow.send_code(attempt, choice.credential_id, choice.channels[0], now=now)
     flow.answer(attempt, FactorKind.PHONE, telephone.code, now=now)
     actions.reset_password(world.alice, by=world.root, now=now)
     with pytest.raises(enrolment.ProofNeeded):
@@ -279,9 +280,9 @@ def test_after_this_wasnt_me_without_a_phone_a_password_alone_registers_nothing(
     world.passwords["bob"] = "a wholly new passphrase"
     give_password(world.bob, world.passwords["bob"])
     attempt = pass_password(world, world.bob, now=now)
-    wish = {"slot": "mobile", "number": THIEFS_NUMBER, "way": "text"}
+    options = {"slot": "mobile", "number": THIEFS_NUMBER, "channel": "text"}
     with pytest.raises(enrolment.ProofNeeded):
-        enrolment.start(attempt, FactorKind.PHONE, wish, origin=STRANGER, now=now)
+        enrolment.start(attempt, FactorKind.PHONE, options, origin=STRANGER, now=now)
 
 
 def test_what_is_ticked_is_closed_and_the_last_phone_leaves_the_person_enabled(
@@ -315,7 +316,7 @@ def test_an_hour_after_the_button_nothing_more_can_be_closed(world: World) -> No
 
 
 def test_a_session_bears_the_id_of_the_sign_in_that_opened_it(world: World, telephone: Telephone) -> None:
-    arrival = come_in(world, telephone, world.alice)
+    arrival = complete(world, telephone, world.alice)
     assert newest(EventKind.SIGN_IN_ALLOWED).details["attempt"] == str(arrival.session.pk)
     again = flow.begin_confirmation(arrival.session, origin=ORIGIN, next_url="/", now=world.now)
     attempt = flow.find_attempt(again, now=world.now)

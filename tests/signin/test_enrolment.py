@@ -11,20 +11,20 @@ from tests.world import ORIGIN, World, evidence_for, give_app_password, give_pas
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.core.decision import SetUpFirst
-from watchword.core.factors import Reason, Rejected
-from watchword.core.policy import FactorKind, MfaState, Way
+from watchword.core.factors import Rejected, RejectReason
+from watchword.core.policy import Channel, FactorKind, MfaState
 from watchword.directory.models import MfaCause, MfaStateChange, Organisation, User
 from watchword.factors import vault
 from watchword.messaging.limits.counters import Rule
 from watchword.signin import enrolment, flow, password_change, queries, sessions
 from watchword.signin.enrolment import LastMethod, ProofNeeded, Registered, ShownOnce
-from watchword.signin.flow import ComeIn, Continue, Refused
 from watchword.signin.models import Session, SignInAttempt
 from watchword.signin.otp.challenges import CodeSent, NotSent
 from watchword.signin.password_change import PasswordChosen
+from watchword.signin.results import Continue, Refused, SignedIn
 
-BOBS_NUMBER = {"slot": "mobile", "number": "01512 3456789", "way": "text", "country": "DE"}
-OFFICE = {"slot": "office", "number": "030 901820", "way": "call"}
+BOBS_NUMBER = {"slot": "mobile", "number": "01512 3456789", "channel": "text", "country": "DE"}
+OFFICE = {"slot": "office", "number": "030 901820", "channel": "call"}
 
 
 def at_the_point_of_registering(world: World) -> SignInAttempt:
@@ -37,13 +37,13 @@ def at_the_point_of_registering(world: World) -> SignInAttempt:
     return attempt
 
 
-def session_of(user: User, *kinds: FactorKind, ago: timedelta = timedelta(0), world: World) -> Session:
+def request_session(user: User, *kinds: FactorKind, ago: timedelta = timedelta(0), world: World) -> Session:
     evidence = evidence_for(*kinds, at=world.now - ago)
     return sessions.open_session(user, evidence, origin=ORIGIN, now=world.now).session
 
 
 def fresh_session(world: World, user: User | None = None) -> Session:
-    return session_of(user or world.alice, FactorKind.PASSWORD, FactorKind.PHONE, world=world)
+    return request_session(user or world.alice, FactorKind.PASSWORD, FactorKind.PHONE, world=world)
 
 
 def test_finishing_registration_makes_enforced_shows_one_app_password_and_opens_the_door(
@@ -56,7 +56,7 @@ def test_finishing_registration_makes_enforced_shows_one_app_password_and_opens_
     done = enrolment.finish(attempt, FactorKind.PHONE, telephone.code, origin=ORIGIN, now=world.now)
     assert isinstance(done, Registered)
     assert done.became_enforced
-    assert isinstance(done.come_in, ComeIn)
+    assert isinstance(done.complete, SignedIn)
     assert isinstance(done.first_app_password, ShownOnce)
     assert done.first_app_password.secret not in repr(done)
     world.bob.refresh_from_db()
@@ -70,7 +70,7 @@ def test_a_wrong_code_registers_nothing(world: World, telephone: Telephone) -> N
     attempt = at_the_point_of_registering(world)
     enrolment.start(attempt, FactorKind.PHONE, BOBS_NUMBER, origin=ORIGIN, now=world.now)
     outcome = enrolment.finish(attempt, FactorKind.PHONE, telephone.wrong_code(), origin=ORIGIN, now=world.now)
-    assert outcome == Refused(Reason.WRONG)
+    assert outcome == Refused(RejectReason.WRONG)
     assert queries.methods_of(world.bob) == []
     world.bob.refresh_from_db()
     assert world.bob.state is MfaState.ENABLED
@@ -89,49 +89,52 @@ def test_the_first_app_password_is_not_made_where_they_are_not_allowed(world: Wo
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"number": ""}, Reason.NOT_A_NUMBER),
-        ({"number": "12"}, Reason.NOT_A_NUMBER),
-        ({"number": "letters"}, Reason.NOT_A_NUMBER),
-        ({"number": "0900 1234567"}, Reason.NUMBER_NOT_ALLOWED),
-        ({"number": "030 901820"}, Reason.NO_TEXT_TO_THIS_NUMBER),
-        ({"extension": "12"}, Reason.EXTENSION),
-        ({"slot": "office", "number": "030 901820", "way": "call", "extension": "12; drop"}, Reason.EXTENSION),
-        ({**OFFICE, "extension": "*"}, Reason.EXTENSION),
-        ({**OFFICE, "extension": "9#"}, Reason.EXTENSION),
-        ({**OFFICE, "extension": "0015550123"}, Reason.EXTENSION),
-        ({**OFFICE, "extension": "0,1234567"}, Reason.EXTENSION),
-        ({**OFFICE, "extension": ",,,,,,,,,12"}, Reason.EXTENSION),
-        ({"slot": "office", "number": "030 901820"}, Reason.WAY_NOT_ALLOWED),
+        ({"number": ""}, RejectReason.NOT_A_NUMBER),
+        ({"number": "12"}, RejectReason.NOT_A_NUMBER),
+        ({"number": "letters"}, RejectReason.NOT_A_NUMBER),
+        ({"number": "0900 1234567"}, RejectReason.NUMBER_NOT_ALLOWED),
+        ({"number": "030 901820"}, RejectReason.NO_TEXT_TO_THIS_NUMBER),
+        ({"extension": "12"}, RejectReason.EXTENSION),
+        (
+            {"slot": "office", "number": "030 901820", "channel": "call", "extension": "12; drop"},
+            RejectReason.EXTENSION,
+        ),
+        ({**OFFICE, "extension": "*"}, RejectReason.EXTENSION),
+        ({**OFFICE, "extension": "9#"}, RejectReason.EXTENSION),
+        ({**OFFICE, "extension": "0015550123"}, RejectReason.EXTENSION),
+        ({**OFFICE, "extension": "0,1234567"}, RejectReason.EXTENSION),
+        ({**OFFICE, "extension": ",,,,,,,,,12"}, RejectReason.EXTENSION),
+        ({"slot": "office", "number": "030 901820"}, RejectReason.CHANNEL_NOT_ALLOWED),
     ],
 )
 def test_a_number_that_can_not_serve_is_refused_before_anything_is_sent(
-    world: World, telephone: Telephone, changes: dict[str, str], reason: Reason
+    world: World, telephone: Telephone, changes: dict[str, str], reason: RejectReason
 ) -> None:
     attempt = at_the_point_of_registering(world)
-    wish = {**BOBS_NUMBER, **changes}
-    assert enrolment.start(attempt, FactorKind.PHONE, wish, origin=ORIGIN, now=world.now) == Rejected(reason)
+    options = {**BOBS_NUMBER, **changes}
+    assert enrolment.start(attempt, FactorKind.PHONE, options, origin=ORIGIN, now=world.now) == Rejected(reason)
     assert telephone.received == []
 
 
 @pytest.mark.parametrize("extension", ["12", "123456", ",,12", "1,23456", ",,,,123456"])
 def test_an_extension_is_six_digits_and_pauses(world: World, telephone: Telephone, extension: str) -> None:
     attempt = at_the_point_of_registering(world)
-    wish = {**BOBS_NUMBER, **OFFICE, "extension": extension}
-    assert isinstance(enrolment.start(attempt, FactorKind.PHONE, wish, origin=ORIGIN, now=world.now), CodeSent)
+    options = {**BOBS_NUMBER, **OFFICE, "extension": extension}
+    assert isinstance(enrolment.start(attempt, FactorKind.PHONE, options, origin=ORIGIN, now=world.now), CodeSent)
     assert telephone.received[-1].extension == extension
 
 
 def test_an_office_telephone_with_extension_is_called(world: World, telephone: Telephone) -> None:
     attempt = at_the_point_of_registering(world)
-    wish = {"slot": "office", "number": "+49 30 901820", "way": "call", "extension": "12"}
-    assert isinstance(enrolment.start(attempt, FactorKind.PHONE, wish, origin=ORIGIN, now=world.now), CodeSent)
+    options = {"slot": "office", "number": "+49 30 901820", "channel": "call", "extension": "12"}
+    assert isinstance(enrolment.start(attempt, FactorKind.PHONE, options, origin=ORIGIN, now=world.now), CodeSent)
     assert (telephone.received[-1].number, telephone.received[-1].extension) == ("+4930901820", "12")
 
 
 def test_otp_08_an_enrolment_code_is_no_sign_in_code_nor_the_other_way(world: World, telephone: Telephone) -> None:
     session = fresh_session(world)
-    wish = {**BOBS_NUMBER, "slot": "alternate"}
-    assert isinstance(enrolment.start(session, FactorKind.PHONE, wish, origin=ORIGIN, now=world.now), CodeSent)
+    options = {**BOBS_NUMBER, "slot": "alternate"}
+    assert isinstance(enrolment.start(session, FactorKind.PHONE, options, origin=ORIGIN, now=world.now), CodeSent)
     enrolment_code = telephone.code
     token = flow.begin("alice@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
     attempt = flow.find_attempt(token, now=world.now)
@@ -166,8 +169,8 @@ def test_asking_again_at_once_says_when_it_is_possible(world: World, telephone: 
 @pytest.mark.breaks_invariants
 def test_enr_04_a_session_without_recent_proof_changes_nothing(world: World, telephone: Telephone) -> None:
     both = (FactorKind.PASSWORD, FactorKind.PHONE)
-    old = session_of(world.alice, *both, ago=timedelta(minutes=11), world=world)
-    half = session_of(world.alice, FactorKind.PASSWORD, world=world)
+    old = request_session(world.alice, *both, ago=timedelta(minutes=11), world=world)
+    half = request_session(world.alice, FactorKind.PASSWORD, world=world)
     for session in (old, half):
         with pytest.raises(ProofNeeded):
             enrolment.start(session, FactorKind.PHONE, BOBS_NUMBER, origin=ORIGIN, now=world.now)
@@ -203,7 +206,7 @@ def test_app_05_the_forty_first_app_password_is_refused(world: World) -> None:
     for number in range(39):
         give_app_password(world.alice, f"Device {number}")
     outcome = enrolment.create_app_password(fresh_session(world), "One more", origin=ORIGIN, now=world.now)
-    assert outcome == Rejected(Reason.LIMIT)
+    assert outcome == Rejected(RejectReason.LIMIT)
     assert len(queries.app_passwords_of(world.alice)) == 40
 
 
@@ -221,23 +224,23 @@ def test_a_deleted_app_password_makes_room(world: World) -> None:
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("", Reason.NAME_MISSING),
-        ("  ", Reason.NAME_MISSING),
-        ("x" * 51, Reason.NAME_TOO_LONG),
-        ("nul\0", Reason.NAME_NOT_PRINTABLE),
-        ("\u202egnp.exe", Reason.NAME_NOT_PRINTABLE),
-        ("laptop", Reason.NAME_TAKEN),
+        ("", RejectReason.NAME_MISSING),
+        ("  ", RejectReason.NAME_MISSING),
+        ("x" * 51, RejectReason.NAME_TOO_LONG),
+        ("nul\0", RejectReason.NAME_NOT_PRINTABLE),
+        ("\u202egnp.exe", RejectReason.NAME_NOT_PRINTABLE),
+        ("laptop", RejectReason.NAME_TAKEN),
     ],
 )
-def test_app_18_an_app_password_needs_a_name_of_its_own(world: World, name: str, reason: Reason) -> None:
+def test_app_18_an_app_password_needs_a_name_of_its_own(world: World, name: str, reason: RejectReason) -> None:
     assert enrolment.create_app_password(fresh_session(world), name, origin=ORIGIN, now=world.now) == Rejected(reason)
     assert len(queries.app_passwords_of(world.alice)) == 1
 
 
 def test_app_passwords_are_only_for_the_enforced(world: World) -> None:
-    session = session_of(world.carol, FactorKind.PASSWORD, world=world)
+    session = request_session(world.carol, FactorKind.PASSWORD, world=world)
     outcome = enrolment.create_app_password(session, "Laptop", origin=ORIGIN, now=world.now)
-    assert outcome == Rejected(Reason.NOT_ENFORCED)
+    assert outcome == Rejected(RejectReason.NOT_ENFORCED)
 
 
 def test_enr_06_nobody_removes_what_somebody_else_holds(world: World) -> None:
@@ -251,7 +254,7 @@ def test_enr_08_the_last_method_can_be_replaced_and_not_removed(world: World) ->
     with pytest.raises(LastMethod):
         enrolment.remove(session, world.alices_phone.id, origin=ORIGIN, now=world.now)
     # A telephone that can't be used today leaves nobody a way in.
-    office = give_phone(world.alice, "+4930901820", slot="office", way=Way.CALL)
+    office = give_phone(world.alice, "+4930901820", slot="office", channel=Channel.CALL)
     Organisation.objects.update(call_allowed=False)
     with pytest.raises(LastMethod):
         enrolment.remove(fresh_session(world), world.alices_phone.id, origin=ORIGIN, now=world.now)
@@ -267,24 +270,24 @@ def test_an_initial_password_must_be_replaced_before_anything_else(world: World)
     assert isinstance(outcome, Continue)
     assert outcome.decision == SetUpFirst(FactorKind.PASSWORD, outcome.decision.because)
     same = password_change.choose_password(attempt, "an initial passphrase", origin=ORIGIN, now=world.now)
-    assert same == Rejected(Reason.SAME_AS_BEFORE)
+    assert same == Rejected(RejectReason.SAME_AS_BEFORE)
     chosen = password_change.choose_password(attempt, "my own new passphrase", origin=ORIGIN, now=world.now)
     assert isinstance(chosen, PasswordChosen)
-    assert isinstance(chosen.come_in, ComeIn)
+    assert isinstance(chosen.complete, SignedIn)
 
 
 @pytest.mark.parametrize(
     ("password", "reason"),
     [
-        ("short of fifte", Reason.TOO_SHORT),
-        ("carolharbour1!!", Reason.CONTAINS_CONTEXT),
-        ("aaaaaaaaaaaaaaaaaaaa", Reason.TOO_COMMON),
-        ("x" * 1025, Reason.TOO_LONG),
-        ("abcd efgh ijkl mnop qrst uvwx", Reason.SHAPED_LIKE_APP_PASSWORD),
+        ("short of fifte", RejectReason.TOO_SHORT),
+        ("carolharbour1!!", RejectReason.CONTAINS_CONTEXT),
+        ("aaaaaaaaaaaaaaaaaaaa", RejectReason.TOO_COMMON),
+        ("x" * 1025, RejectReason.TOO_LONG),
+        ("abcd efgh ijkl mnop qrst uvwx", RejectReason.SHAPED_LIKE_APP_PASSWORD),
     ],
 )
-def test_a_bad_new_password_says_why_and_changes_nothing(world: World, password: str, reason: Reason) -> None:
-    session = session_of(world.carol, FactorKind.PASSWORD, world=world)
+def test_a_bad_new_password_says_why_and_changes_nothing(world: World, password: str, reason: RejectReason) -> None:
+    session = request_session(world.carol, FactorKind.PASSWORD, world=world)
     before = vault.holdings(world.carol)
     current = world.passwords["carol"]
     chosen = password_change.choose_password(session, password, current=current, origin=ORIGIN, now=world.now)
@@ -302,7 +305,7 @@ def test_a_bad_new_password_says_why_and_changes_nothing(world: World, password:
     ],
 )
 def test_any_characters_may_make_a_password(world: World, password: str) -> None:
-    session = session_of(world.carol, FactorKind.PASSWORD, world=world)
+    session = request_session(world.carol, FactorKind.PASSWORD, world=world)
     current = world.passwords["carol"]
     chosen = password_change.choose_password(session, password, current=current, origin=ORIGIN, now=world.now)
     assert isinstance(chosen, PasswordChosen)
@@ -312,7 +315,7 @@ def test_a_common_password_of_eight_letters_is_refused_even_beside_a_second_proo
     outcome = password_change.choose_password(
         fresh_session(world), "password1", current=world.passwords["alice"], origin=ORIGIN, now=world.now
     )
-    assert outcome == Rejected(Reason.TOO_COMMON)
+    assert outcome == Rejected(RejectReason.TOO_COMMON)
 
 
 @pytest.mark.breaks_invariants

@@ -13,21 +13,21 @@ from watchword.alerts.models import Alert, Notice
 from watchword.alerts.rules import Rule
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
-from watchword.core.decision import AskFor, Because, Deny, SetUpFirst
+from watchword.core.decision import AskFor, Deny, DenyReason, SetUpFirst
 from watchword.core.factors import Rejected
-from watchword.core.policy import Door, FactorKind, MfaState, Way
+from watchword.core.policy import Channel, Door, FactorKind, MfaState
 from watchword.directory.models import Organisation, User
 from watchword.directory.roles import Role
 from watchword.factors import vault
 from watchword.factors.phone.factor import read_number
 from watchword.signin import actions, enrolment, enrolment_evidence, flow, non_interactive, queries, sessions
 from watchword.signin.enrolment import ProofNeeded, Registered
-from watchword.signin.flow import Refused
 from watchword.signin.models import Session, SignInAttempt
-from watchword.signin.non_interactive import Question, Secret
+from watchword.signin.non_interactive import AuthRequest, Secret
 from watchword.signin.otp.challenges import CodeSent
+from watchword.signin.results import Refused
 
-THEIRS = {"slot": "mobile", "number": "0151 23456789", "way": "text", "country": "DE"}
+THEIRS = {"slot": "mobile", "number": "0151 23456789", "channel": "text", "country": "DE"}
 THEIR_NUMBER = "+4915123456789"
 
 
@@ -50,10 +50,10 @@ def after_password(world: World, user: User) -> object:
 
 
 def add_phone(
-    world: World, subject: SignInAttempt | Session, telephone: Telephone, *, minutes: int = 0, **wish: str
+    world: World, subject: SignInAttempt | Session, telephone: Telephone, *, minutes: int = 0, **options: str
 ) -> Registered:
     now = world.now + timedelta(minutes=minutes)
-    sent = enrolment.start(subject, FactorKind.PHONE, {**THEIRS, **wish}, origin=ORIGIN, now=now)
+    sent = enrolment.start(subject, FactorKind.PHONE, {**THEIRS, **options}, origin=ORIGIN, now=now)
     assert isinstance(sent, CodeSent)
     done = enrolment.finish(subject, FactorKind.PHONE, telephone.code, origin=ORIGIN, now=now)
     assert isinstance(done, Registered)
@@ -66,7 +66,7 @@ def carols_session(world: World) -> Session:
 
 
 def opens_mail(world: World, user: User, password: str) -> bool:
-    question = Question(Door.MAIL, user.sign_in_name, Secret(password), "imap", "192.0.2.1")
+    question = AuthRequest(Door.MAIL, user.sign_in_name, Secret(password), "imap", "192.0.2.1")
     return non_interactive.check_account_password(question, now=world.now).allowed
 
 
@@ -76,7 +76,7 @@ def dora(world: World) -> User:
     dora = make_person(world.organisation, "dora", state=MfaState.ENFORCED)
     world.people["dora"], world.passwords["dora"] = dora, world.passwords["alice"]
     give_password(dora, world.passwords["dora"])
-    give_phone(dora, "+4930901820", slot="office", way=Way.CALL)
+    give_phone(dora, "+4930901820", slot="office", channel=Channel.CALL)
     return dora
 
 
@@ -84,7 +84,7 @@ def test_a_phone_that_cannot_be_used_now_leads_to_an_administrator(world: World,
     """Calls are switched off: whoever knows the password must not register a phone of their own."""
     Organisation.objects.update(call_allowed=False)
     outcome = after_password(world, dora)
-    assert outcome == Refused(Because.NO_METHOD_LEFT)
+    assert outcome == Refused(DenyReason.NO_METHOD_LEFT)
     work(world.now)
     assert Alert.objects.filter(rule=Rule.NO_METHOD_LEFT, subject=dora).exists()
     Organisation.objects.update(call_allowed=True)
@@ -109,7 +109,7 @@ def test_enabling_somebody_whose_phone_cannot_be_used_now_makes_them_enforced(wo
     Organisation.objects.update(call_allowed=False)
     done = actions.set_mfa_state(dora, MfaState.ENABLED, by=world.root, now=world.now)
     assert (done.after, done.because_registered) == (MfaState.ENFORCED, True)
-    assert after_password(world, dora) == Refused(Because.NO_METHOD_LEFT)
+    assert after_password(world, dora) == Refused(DenyReason.NO_METHOD_LEFT)
 
 
 def test_a_phone_added_with_the_password_alone_proves_nothing_when_multi_factor_begins(
@@ -122,7 +122,7 @@ def test_a_phone_added_with_the_password_alone_proves_nothing_when_multi_factor_
     assert (done.after, done.because_registered) == (MfaState.ENABLED, False)
     assert queries.holdings_of([world.carol.pk]) == {world.carol.pk: {FactorKind.PASSWORD: 1}}
     attempt = pass_password(world, world.carol)
-    assert flow.stage(attempt, now=world.now) == SetUpFirst(FactorKind.PHONE, Because.NOTHING_REGISTERED)
+    assert flow.stage(attempt, now=world.now) == SetUpFirst(FactorKind.PHONE, DenyReason.NOTHING_REGISTERED)
     add_phone(world, attempt, telephone, number="0151 99999999", slot="alternate")
     assert [method.ends for method in queries.methods_of(world.carol)] == ["99"], "the unproven one is gone"
 
@@ -153,7 +153,7 @@ def test_a_phone_put_in_the_place_of_a_registered_one_while_disabled_registers_n
     session = sessions.open_session(again(world.alice), proof, origin=ORIGIN, now=world.now).session
     add_phone(world, session, telephone)
     assert actions.set_mfa_state(world.alice, MfaState.ENABLED, by=world.root, now=world.now).after is MfaState.ENABLED
-    assert after_password(world, world.alice) == Refused(Because.NO_METHOD_LEFT)
+    assert after_password(world, world.alice) == Refused(DenyReason.NO_METHOD_LEFT)
 
 
 def test_enr_01_administrators_hear_at_once_of_a_registration_that_nothing_vouched_for(
@@ -219,7 +219,7 @@ def test_an_administrator_who_is_written_as_disabled_is_judged_as_enabled(world:
     """Installations from before have such administrators: a password alone opens nothing for them."""
     User.objects.filter(pk=world.root.pk).update(mfa_state=MfaState.DISABLED)
     attempt = pass_password(world, world.root)
-    assert flow.stage(attempt, now=world.now) == SetUpFirst(FactorKind.PHONE, Because.NOTHING_REGISTERED)
+    assert flow.stage(attempt, now=world.now) == SetUpFirst(FactorKind.PHONE, DenyReason.NOTHING_REGISTERED)
     assert add_phone(world, attempt, telephone).became_enforced
     assert again(world.root).state is MfaState.ENFORCED
     assert not opens_mail(world, world.root, world.passwords["root"])
@@ -229,7 +229,7 @@ def test_an_initial_password_is_refused_after_seven_days(world: World) -> None:
     """Not only decided so: the age of the stored password is what is asked."""
     secret = actions.reset_password(world.carol, by=world.root, now=world.now).secret
     late = world.now + timedelta(seconds=world.organisation.policy.limits.initial_password_seconds + 1)
-    for moment, expected in ((late, Refused(Because.PASSWORD_EXPIRED)), (late - timedelta(seconds=2), None)):
+    for moment, expected in ((late, Refused(DenyReason.PASSWORD_EXPIRED)), (late - timedelta(seconds=2), None)):
         token = flow.begin("carol@harbour.example", origin=ORIGIN, next_url="/", now=moment)
         attempt = flow.find_attempt(token, now=moment)
         assert attempt is not None
@@ -243,7 +243,7 @@ def test_an_initial_password_is_refused_after_seven_days(world: World) -> None:
 def test_a_refusal_for_want_of_a_method_is_no_failure_of_the_password(world: World, dora: User) -> None:
     Organisation.objects.update(call_allowed=False)
     for _number in range(world.organisation.policy.limits.burst_failures + 1):
-        assert after_password(world, dora) == Refused(Because.NO_METHOD_LEFT)
+        assert after_password(world, dora) == Refused(DenyReason.NO_METHOD_LEFT)
 
 
 def test_the_decision_says_no_where_a_method_was_taken_away(world: World) -> None:
@@ -251,6 +251,6 @@ def test_the_decision_says_no_where_a_method_was_taken_away(world: World) -> Non
     vault.revoke_all(world.alice, [FactorKind.ACCESS_PASS], because="deleted", now=world.now)
     attempt = begun(world, world.alice)
     assert flow.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=world.now) == Refused(
-        Because.NO_METHOD_LEFT
+        DenyReason.NO_METHOD_LEFT
     )
     assert not isinstance(flow.stage(attempt, now=world.now), Deny)

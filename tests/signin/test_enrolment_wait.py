@@ -7,14 +7,14 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from tests.alerts.playing import STRANGER, come_in, pass_password, work
+from tests.alerts.playing import STRANGER, complete, pass_password, work
 from tests.signin.test_enrolment_evidence import THEIR_NUMBER, add_phone, again, begun, opens_mail
 from tests.telephone import Telephone
 from tests.world import ORIGIN, World, evidence_for, make_organisation, make_person
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
-from watchword.core.decision import AskFor, Because
-from watchword.core.factors import Reason, Rejected
+from watchword.core.decision import AskFor, DenyReason
+from watchword.core.factors import Rejected, RejectReason
 from watchword.core.policy import FactorKind, MfaState
 from watchword.directory.models import MfaCause, MfaStateChange, Organisation, User
 from watchword.factors import vault
@@ -32,7 +32,7 @@ from watchword.signin import (
 from watchword.signin.compromise_response import Disowned
 from watchword.signin.enrolment import Registered
 from watchword.signin.models import Revocation, Session
-from watchword.signin.results import ComeIn, Continue
+from watchword.signin.results import Continue, SignedIn
 from watchword.signin.service_settings import SenselessSettings, change_settings
 
 HOURS = 48
@@ -55,9 +55,9 @@ def registered(world: World, telephone: Telephone) -> Registered:
     return add_phone(world, pass_password(world, world.bob), telephone)
 
 
-def sign_in(world: World, telephone: Telephone, now: datetime) -> ComeIn:
+def sign_in(world: World, telephone: Telephone, now: datetime) -> SignedIn:
     """Let Bob sign in by password and code."""
-    return come_in(world, telephone, world.bob, origin=STRANGER, now=now)
+    return complete(world, telephone, world.bob, origin=STRANGER, now=now)
 
 
 def mail_open(world: World, now: datetime) -> bool:
@@ -85,7 +85,7 @@ def test_a_registration_that_nothing_vouched_for_stays_enabled_without_an_app_pa
     done = registered(waits, telephone)
     assert (done.became_enforced, done.first_app_password) == (False, None)
     assert done.waits_until == later(waits, hours=HOURS)
-    assert isinstance(done.come_in, ComeIn)
+    assert isinstance(done.complete, SignedIn)
     bob = again(waits.bob)
     assert (bob.state, bob.app_password_waits_until) == (MfaState.ENABLED, done.waits_until)
     added = Event.objects.get(kind=EventKind.METHOD_ADDED, subject_id=bob.pk)
@@ -98,7 +98,7 @@ def test_while_it_runs_a_code_is_asked_in_every_browser(waits: World, telephone:
     attempt = begun(waits, again(waits.bob))
     outcome = flow.answer(attempt, FactorKind.PASSWORD, waits.passwords["bob"], now=waits.now)
     assert isinstance(outcome, Continue)
-    assert outcome.decision == AskFor(frozenset({FactorKind.PHONE}), Because.MFA_REQUIRED)
+    assert outcome.decision == AskFor(frozenset({FactorKind.PHONE}), DenyReason.MFA_REQUIRED)
 
 
 def test_while_it_runs_the_account_password_goes_on_in_mail_and_not_a_moment_longer(
@@ -114,7 +114,7 @@ def test_while_it_runs_no_app_password_can_be_made(waits: World, telephone: Tele
     now = later(waits, hours=HOURS, seconds=-1)
     assert enrolment.why_cannot_create(again(waits.bob), now=now) == "waits"
     made = enrolment.create_app_password(session_at(waits, now), "Laptop", origin=ORIGIN, now=now)
-    assert made == Rejected(Reason.WAITS)
+    assert made == Rejected(RejectReason.WAITS)
 
 
 def test_signing_in_while_it_runs_changes_nothing(waits: World, telephone: Telephone) -> None:
@@ -175,8 +175,8 @@ def test_a_registration_that_something_vouched_for_waits_for_nothing(
 
 def test_another_phone_neither_shortens_a_wait_nor_begins_it_anew(waits: World, telephone: Telephone) -> None:
     done = registered(waits, telephone)
-    assert done.come_in is not None
-    other = add_phone(waits, done.come_in.session, telephone, minutes=5, number="0151 99999999", slot="alternate")
+    assert done.complete is not None
+    other = add_phone(waits, done.complete.session, telephone, minutes=5, number="0151 99999999", slot="alternate")
     assert (other.became_enforced, other.waits_until) == (False, done.waits_until)
     added = Event.objects.filter(kind=EventKind.METHOD_ADDED, subject_id=waits.bob.pk)
     assert [event.details.get("registration") for event in added.order_by("id")] == [

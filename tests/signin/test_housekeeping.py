@@ -4,35 +4,35 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from tests.alerts.playing import come_in, pass_password, type_wrong_codes
+from tests.alerts.playing import complete, pass_password, type_wrong_codes
 from tests.telephone import Telephone
 from tests.world import ORIGIN, World
 from watchword.signin import flow
+from watchword.signin.cleanup import clean_up
 from watchword.signin.models import CodeChallenge, FailureCount, KnownBrowser, Session, SignInAttempt
-from watchword.signin.sweeping import sweep
 
 
 def test_old_attempts_codes_and_forgiven_counts_go_and_sessions_stay(world: World, telephone: Telephone) -> None:
-    come_in(world, telephone, world.alice)
+    complete(world, telephone, world.alice)
     type_wrong_codes(pass_password(world, world.alice), world.now)
     for number in range(20):
         flow.begin(f"nobody{number}@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
     # What strangers began goes soon, with the counts of two addresses; what came past the password stays two days.
-    assert sweep(now=world.now + timedelta(hours=2)) == 20 + 2
+    assert clean_up(now=world.now + timedelta(hours=2)) == 20 + 2
     assert SignInAttempt.objects.count() == 2
-    assert sweep(now=world.now + timedelta(days=1, hours=23)) == 0
-    assert sweep(now=world.now + timedelta(days=2, hours=1)) > 2
+    assert clean_up(now=world.now + timedelta(days=1, hours=23)) == 0
+    assert clean_up(now=world.now + timedelta(days=2, hours=1)) > 2
     assert not SignInAttempt.objects.exists()
     assert not CodeChallenge.objects.exists()
     # How many wrong codes came since the last right one is remembered, however long ago they were.
     assert FailureCount.objects.get().in_a_row == 2
     assert Session.objects.count() == 1
     assert KnownBrowser.objects.count() == 1
-    sweep(now=world.now + timedelta(days=401))
+    clean_up(now=world.now + timedelta(days=401))
     assert not KnownBrowser.objects.exists()
 
 
 def test_a_lock_is_not_swept_away(world: World) -> None:
     FailureCount.objects.create(pk=f"code:{world.alice.pk}", locked_at=world.now, changed_at=world.now)
-    sweep(now=world.now + timedelta(days=100))
+    clean_up(now=world.now + timedelta(days=100))
     assert FailureCount.objects.count() == 1

@@ -15,33 +15,33 @@ from watchword.core.restrictions import Program, Restrictions
 from watchword.directory.send_as import give_send_as
 from watchword.factors import vault
 from watchword.signin import actions, app_passwords, non_interactive, service_settings, sessions
-from watchword.signin.mail_submission import OVERLAP, SignedIn, may_go_on, names_that_may_send_as
+from watchword.signin.mail_submission import OVERLAP, SubmissionLogin, may_go_on, names_that_may_send_as
 from watchword.signin.models import Session
-from watchword.signin.non_interactive import Question, Secret, TryLater
+from watchword.signin.non_interactive import AuthRequest, Secret, Unavailable
 
 pytestmark = pytest.mark.django_db
 
 ALICE, CAROL = "alice@harbour.example", "carol@harbour.example"
 
 
-def sign_in(name: str, secret: str, at: datetime) -> SignedIn:
+def sign_in(name: str, secret: str, at: datetime) -> SubmissionLogin:
     """Sign in as a mail program does, and return what the mail door remembers of it."""
-    question = Question(Door.MAIL, name, Secret(secret), "smtp", "192.0.2.1")
+    question = AuthRequest(Door.MAIL, name, Secret(secret), "smtp", "192.0.2.1")
     if non_interactive.is_shaped_like_app_password(question):
         [answer] = non_interactive.check_many([question], now=at)
     else:
         answer = non_interactive.check_account_password(question, now=at)
     assert answer.allowed
     assert answer.credential_id is not None
-    return SignedIn(answer.mailbox, answer.credential_id, at, "smtp", "192.0.2.1")
+    return SubmissionLogin(answer.mailbox, answer.credential_id, at, "smtp", "192.0.2.1")
 
 
-def session_of(world: World) -> Session:
+def request_session(world: World) -> Session:
     proofs = evidence_for(FactorKind.PASSWORD, FactorKind.PHONE, at=world.now)
     return sessions.open_session(world.alice, proofs, origin=ORIGIN, now=world.now).session
 
 
-def laptop(world: World) -> vault.Kept:
+def laptop(world: World) -> vault.StoredCredential:
     return next(one for one in vault.holdings(world.alice) if one.held.label == "Laptop")
 
 
@@ -54,13 +54,17 @@ ENDS: dict[str, End] = {
     "password reset": lambda world, now: actions.reset_password(world.alice, by=world.root, now=now),
     "app passwords deleted": lambda world, now: actions.delete_app_passwords(world.alice, by=world.root, now=now),
     "app password frozen": lambda world, now: app_passwords.freeze(
-        session_of(world), laptop(world).id, origin=ORIGIN, now=now
+        request_session(world), laptop(world).id, origin=ORIGIN, now=now
     ),
     "suspended by Disabled": lambda world, now: actions.set_mfa_state(
         world.alice, MfaState.DISABLED, by=world.root, now=now
     ),
     "limited to reading": lambda world, now: app_passwords.limit(
-        session_of(world), laptop(world).id, Restrictions(programs=frozenset({Program.IMAP})), origin=ORIGIN, now=now
+        request_session(world),
+        laptop(world).id,
+        Restrictions(programs=frozenset({Program.IMAP})),
+        origin=ORIGIN,
+        now=now,
     ),
     "app passwords switched off": lambda world, now: service_settings.change_settings(
         world.organisation, {"app_passwords_allowed": False}, by=world.root, now=now
@@ -102,7 +106,9 @@ def test_who_signs_in_again_goes_on(world: World) -> None:
 
 def test_the_end_of_an_app_passwords_time_ends_sending(world: World) -> None:
     until = world.now + timedelta(hours=1)
-    app_passwords.limit(session_of(world), laptop(world).id, Restrictions(until=until), origin=ORIGIN, now=world.now)
+    app_passwords.limit(
+        request_session(world), laptop(world).id, Restrictions(until=until), origin=ORIGIN, now=world.now
+    )
     later = world.now + timedelta(minutes=1)
     signed_in = sign_in(ALICE, world.alices_app_password, later)
     assert may_go_on(ALICE, signed_in, now=until - timedelta(seconds=1))
@@ -160,7 +166,7 @@ def test_a_database_that_fails_means_later(world: World) -> None:
         raise OperationalError
 
     with connection.execute_wrapper(fail):
-        with pytest.raises(TryLater):
+        with pytest.raises(Unavailable):
             names_that_may_send_as(ALICE, now=world.now)
-        with pytest.raises(TryLater):
+        with pytest.raises(Unavailable):
             may_go_on(ALICE, None, now=world.now)

@@ -15,18 +15,18 @@ from pytest_django.fixtures import DjangoAssertNumQueries
 from tests.world import World, give_app_password, give_password, give_phone
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
-from watchword.core.decision import Because
+from watchword.core.decision import DenyReason
 from watchword.core.policy import Door, FactorKind, MfaState
 from watchword.directory.models import SignInName, User
 from watchword.factors import vault
 from watchword.signin import actions, non_interactive, queries
-from watchword.signin.non_interactive import NO, Answer, Mailbox, Question, Secret, TryLater
+from watchword.signin.non_interactive import NO, Answer, AuthRequest, Mailbox, Secret, Unavailable
 
 
 def ask(
     world: World, name: str, secret: str, *, later: timedelta = timedelta(0), address: str = "198.51.100.9"
 ) -> Answer:
-    question = Question(Door.MAIL, name, Secret(secret), "imap", address)
+    question = AuthRequest(Door.MAIL, name, Secret(secret), "imap", address)
     now = world.now + later
     if non_interactive.is_shaped_like_app_password(question):
         return non_interactive.check_many([question], now=now)[0]
@@ -58,7 +58,7 @@ def test_an_alias_opens_the_same_mailbox(world: World) -> None:
 
 def test_app_02_the_account_password_does_not_open_mail_for_the_enforced(world: World) -> None:
     assert ask(world, "alice@harbour.example", world.passwords["alice"]) == NO
-    assert last_reason() == Because.APP_PASSWORD_NEEDED
+    assert last_reason() == DenyReason.APP_PASSWORD_NEEDED
 
 
 @pytest.mark.parametrize("name", ["bob", "carol"])
@@ -89,18 +89,18 @@ def test_somebody_elses_app_password_is_refused_and_logged_on_the_name_that_was_
 
 
 def test_a_revoked_app_password_is_refused_and_recognised(world: World) -> None:
-    kept = queries.app_passwords_of(world.alice)[0]
-    vault.revoke(world.alice, kept.id, because="test", now=world.now)
+    stored = queries.app_passwords_of(world.alice)[0]
+    vault.revoke(world.alice, stored.id, because="test", now=world.now)
     assert ask(world, "alice@harbour.example", world.alices_app_password) == NO
     event = Event.objects.order_by("-id").first()
     assert event is not None
-    assert (event.reason, event.details["app_password"]) == (Because.APP_PASSWORD_REVOKED, "Laptop")
+    assert (event.reason, event.details["app_password"]) == (DenyReason.APP_PASSWORD_REVOKED, "Laptop")
 
 
 def test_a_suspended_app_password_is_refused_even_when_enforced_again(world: World) -> None:
     vault.suspend_all(world.alice, FactorKind.APP_PASSWORD, now=world.now)
     assert ask(world, "alice@harbour.example", world.alices_app_password) == NO
-    assert last_reason() == Because.APP_PASSWORD_SUSPENDED
+    assert last_reason() == DenyReason.APP_PASSWORD_SUSPENDED
 
 
 @pytest.mark.breaks_invariants
@@ -117,7 +117,7 @@ def test_an_initial_password_does_not_open_mail(world: World) -> None:
 
 
 def test_app_16_what_is_shaped_like_an_app_password_never_reaches_the_slow_hash(world: World) -> None:
-    question = Question(Door.MAIL, "carol@harbour.example", Secret("a" * 24))
+    question = AuthRequest(Door.MAIL, "carol@harbour.example", Secret("a" * 24))
     assert non_interactive.is_shaped_like_app_password(question)
     assert non_interactive.check_many([question], now=world.now) == [NO]
 
@@ -147,8 +147,8 @@ def test_app_20_last_use_is_written_with_service_and_address(world: World) -> No
 
 
 def test_a_mixed_batch_is_answered_in_order(world: World) -> None:
-    right = Question(Door.MAIL, "alice@harbour.example", Secret(world.alices_app_password), "imap", "198.51.100.9")
-    wrong = Question(Door.MAIL, "alice@harbour.example", Secret("b" * 24), "imap", "198.51.100.9")
+    right = AuthRequest(Door.MAIL, "alice@harbour.example", Secret(world.alices_app_password), "imap", "198.51.100.9")
+    wrong = AuthRequest(Door.MAIL, "alice@harbour.example", Secret("b" * 24), "imap", "198.51.100.9")
     answers = non_interactive.check_many([right, wrong, wrong, right], now=world.now)
     assert [answer.allowed for answer in answers] == [True, False, False, True]
 
@@ -158,7 +158,7 @@ def test_app_16_the_number_of_queries_does_not_grow_with_app_passwords_or_questi
 ) -> None:
     for number in range(39):
         give_app_password(world.alice, f"Device {number}")
-    wrong = [Question(Door.MAIL, "alice@harbour.example", Secret(letter * 24)) for letter in "abcdefghij"]
+    wrong = [AuthRequest(Door.MAIL, "alice@harbour.example", Secret(letter * 24)) for letter in "abcdefghij"]
     with django_assert_max_num_queries(7):
         non_interactive.check_many(wrong, now=world.now)
 
@@ -174,7 +174,7 @@ def test_a_locked_database_means_try_later_and_tells_nothing(world: World, monke
         raise OperationalError("database is locked: secret parameters")
 
     monkeypatch.setattr(vault, "find_by_lookups", locked)
-    with pytest.raises(TryLater) as caught:
+    with pytest.raises(Unavailable) as caught:
         ask(world, "alice@harbour.example", world.alices_app_password)
     assert "secret" not in str(caught.value)
     assert caught.value.__cause__ is None
@@ -199,7 +199,7 @@ def test_the_account_password_is_hashed_for_nobody_as_for_somebody(
 
 
 def test_a_secret_hides_itself() -> None:
-    question = Question(Door.MAIL, "alice@harbour.example", Secret("hidden"), "imap", "")
+    question = AuthRequest(Door.MAIL, "alice@harbour.example", Secret("hidden"), "imap", "")
     assert "hidden" not in repr(question)
     assert "hidden" not in str(question.secret)
 
@@ -259,18 +259,18 @@ def test_enu_01_the_right_password_of_somebody_blocked_or_deleted_counts_like_a_
     for number in range(most - 1):
         assert ask(world, "carol@harbour.example", f"wrong {number}") == NO
     assert ask(world, "carol@harbour.example", world.passwords["carol"]) == NO
-    assert last_reason() == (Because.BLOCKED if act is actions.block else Because.DELETED)
+    assert last_reason() == (DenyReason.BLOCKED if act is actions.block else DenyReason.DELETED)
     assert ask(world, "carol@harbour.example", "one more") == NO
-    assert last_reason() == Because.PASSWORD_WAITS
+    assert last_reason() == DenyReason.PASSWORD_WAITS
 
 
 def test_the_right_password_of_the_enforced_is_not_counted(world: World) -> None:
     for _ in range(world.organisation.policy.limits.burst_failures + 1):
         assert ask(world, "alice@harbour.example", world.passwords["alice"]) == NO
-        assert last_reason() == Because.APP_PASSWORD_NEEDED
+        assert last_reason() == DenyReason.APP_PASSWORD_NEEDED
 
 
 def test_the_account_password_opens_no_mail_for_somebody_enabled_who_has_a_phone(world: World) -> None:
     give_phone(world.bob, "+4915187654321")
     assert ask(world, "bob@harbour.example", world.passwords["bob"]) == NO
-    assert last_reason() == Because.ACCOUNT_PASSWORD_CLOSED
+    assert last_reason() == DenyReason.ACCOUNT_PASSWORD_CLOSED

@@ -13,18 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.world import World
-from watchword.core.factors import Reason, Surroundings
+from watchword.core.factors import RejectReason, SetupContext
 from watchword.core.policy import Policy
 from watchword.factors.password.breach_file import is_breached, why_not_usable
 from watchword.factors.password.factor import why_not_good_enough
 from watchword.signin.actions import new_initial_password
-from watchword.signin.facts import surroundings_of
+from watchword.signin.facts import setup_context_of
 
 HERE = ("alice", "harbour", "Harbour & Hill", "Harbour", "Hill", "Alice")
 
 
-def judge(password: str, *, alone: bool = False, words: tuple[str, ...] = HERE) -> Reason | None:
-    return why_not_good_enough(password, Surroundings(Policy(), context_words=words, has_second_factor=not alone))
+def judge(password: str, *, alone: bool = False, words: tuple[str, ...] = HERE) -> RejectReason | None:
+    return why_not_good_enough(password, SetupContext(Policy(), context_words=words, has_second_factor=not alone))
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def judge(password: str, *, alone: bool = False, words: tuple[str, ...] = HERE) 
 def test_what_others_would_try_first_is_refused(password: str, alone: bool) -> None:
     if alone and len(password) < 15:
         password += password
-    assert judge(password, alone=alone) in {Reason.TOO_COMMON, Reason.CONTAINS_CONTEXT}
+    assert judge(password, alone=alone) in {RejectReason.TOO_COMMON, RejectReason.CONTAINS_CONTEXT}
 
 
 @pytest.mark.parametrize(
@@ -72,12 +72,12 @@ def test_a_few_words_in_a_row_and_what_has_no_pattern_are_taken(password: str) -
 
 def test_a_word_of_the_organisations_own_list_protects_nothing_however_it_is_dressed_up(world: World) -> None:
     world.organisation.banned_words = ["contoso", "blank"]
-    listed = surroundings_of(
+    listed = setup_context_of(
         type(world.alice)(organisation=world.organisation, sign_in_name="a@b.example", mfa_state="enforced")
     )
-    assert why_not_good_enough("C0ntos0Blank12", listed) is Reason.CONTAINS_CONTEXT
-    listed = Surroundings(Policy(), context_words=("Contoso",), has_second_factor=True)
-    assert why_not_good_enough("C0ntos0Blank12", listed) is Reason.CONTAINS_CONTEXT
+    assert why_not_good_enough("C0ntos0Blank12", listed) is RejectReason.CONTAINS_CONTEXT
+    listed = SetupContext(Policy(), context_words=("Contoso",), has_second_factor=True)
+    assert why_not_good_enough("C0ntos0Blank12", listed) is RejectReason.CONTAINS_CONTEXT
     assert why_not_good_enough("ContoS0Bl@nkf9!", listed) is None
 
 
@@ -119,7 +119,7 @@ def test_a_breached_password_is_refused_and_a_lost_file_keeps_nobody_out(tmp_pat
     file = tmp_path / "sorted.txt"
     file.write_text(lines_of(["seven green herons on a wall", "another"]))
     settings.WATCHWORD_BREACHED_PASSWORDS_FILE = str(file)
-    assert judge("seven green herons on a wall") is Reason.BREACHED
+    assert judge("seven green herons on a wall") is RejectReason.BREACHED
     assert judge("eight green herons on a wall") is None
     file.unlink()
     assert judge("seven green herons on a wall") is None

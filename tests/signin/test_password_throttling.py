@@ -16,16 +16,16 @@ from watchword.alerts.rules import Rule
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.audit.record import Origin
-from watchword.core.decision import Because
+from watchword.core.decision import DenyReason
 from watchword.core.factors import Verdict
 from watchword.core.policy import Door, FactorKind
 from watchword.directory.models import Organisation
 from watchword.factors.password.factor import PasswordFactor
 from watchword.signin import actions, flow, non_interactive, password_change, password_throttling, service_settings
-from watchword.signin.flow import ComeIn, Outcome, Refused
+from watchword.signin.cleanup import clean_up
 from watchword.signin.models import FailureCount, Session
-from watchword.signin.non_interactive import Question, Secret, TryLater
-from watchword.signin.sweeping import sweep
+from watchword.signin.non_interactive import AuthRequest, Secret, Unavailable
+from watchword.signin.results import Continue, Outcome, Refused, SignedIn
 
 HOME = "198.51.100.7"
 OLD = "the passphrase of last year!"
@@ -40,10 +40,10 @@ def browser(world: World, password: str, at: datetime, *, name: str = "carol", a
 
 
 def mail(password: str, at: datetime, *, name: str = "carol", address: str = HOME) -> str:
-    question = Question(Door.MAIL, f"{name}@harbour.example", Secret(password), "imap", address)
+    question = AuthRequest(Door.MAIL, f"{name}@harbour.example", Secret(password), "imap", address)
     try:
         return "in" if non_interactive.check_account_password(question, now=at).allowed else "refused"
-    except TryLater:
+    except Unavailable:
         return "later"
 
 
@@ -59,9 +59,9 @@ def test_bru_12_the_owner_comes_in_beside_a_device_that_asks_with_an_old_passwor
         at = world.now + timedelta(minutes=5 * poll)
         assert mail(OLD, at) == "refused"
         if poll % 50 == 0:
-            assert isinstance(browser(world, world.passwords["carol"], at), ComeIn)
+            assert isinstance(browser(world, world.passwords["carol"], at), SignedIn)
             assert mail(world.passwords["carol"], at) == "in"
-            sweep(now=at)
+            clean_up(now=at)
     assert Event.objects.filter(kind=EventKind.SIGN_IN_DENIED).count() <= 6 * 24 + 2
     assert FailureCount.objects.filter(locked_at__isnull=False).count() == 0
 
@@ -71,7 +71,7 @@ def test_a_device_that_storms_shuts_out_neither_its_owner_nor_the_office(world: 
         assert mail(OLD, world.now + timedelta(seconds=second)) == "refused"
     at = world.now + timedelta(seconds=400)
     assert mail(world.passwords["carol"], at) == "in"
-    assert isinstance(browser(world, world.passwords["carol"], at), ComeIn)
+    assert isinstance(browser(world, world.passwords["carol"], at), SignedIn)
     assert mail("the colleague's slip", at, name="bob") == "refused"
 
 
@@ -103,7 +103,7 @@ def test_different_wrong_passwords_still_wait_beside_a_repeated_one(world: World
         browser(world, OLD, world.now)
     outcome = browser(world, world.passwords["carol"], world.now)
     assert isinstance(outcome, Refused)
-    assert outcome.reason is Because.PASSWORD_WAITS
+    assert outcome.reason is DenyReason.PASSWORD_WAITS
 
 
 @pytest.mark.parametrize("door", ["web", "mail"])
@@ -137,7 +137,7 @@ def test_what_an_earlier_release_locked_is_open(world: World) -> None:
 def test_tries_for_a_name_that_waits_do_not_count_against_the_address(world: World) -> None:
     for number in range(250):
         browser(world, f"wrong {number}", world.now)
-    assert isinstance(browser(world, world.passwords["bob"], world.now, name="bob"), flow.Continue)
+    assert isinstance(browser(world, world.passwords["bob"], world.now, name="bob"), Continue)
     source = FailureCount.objects.get(pk__startswith="source:")
     assert len(source.failures) == 10
 
@@ -146,7 +146,7 @@ def test_a_name_that_waits_fills_no_log(world: World) -> None:
     for number in range(250):
         browser(world, f"wrong {number}", world.now)
     denied = Event.objects.filter(kind=EventKind.SIGN_IN_DENIED)
-    assert denied.filter(reason=Because.PASSWORD_WAITS).count() == 1
+    assert denied.filter(reason=DenyReason.PASSWORD_WAITS).count() == 1
     assert denied.count() == 11
 
 
@@ -256,7 +256,7 @@ def test_another_address_bears_as_many_as_before(world: World) -> None:
 def test_at_a_shared_address_the_code_is_asked_as_everywhere(world: World) -> None:
     office(world, "198.51.100.0/24")
     outcome = browser(world, world.passwords["alice"], world.now, name="alice")
-    assert isinstance(outcome, flow.Continue)
+    assert isinstance(outcome, Continue)
     assert not Session.objects.exists()
 
 
@@ -276,7 +276,7 @@ def test_enu_01_a_right_password_of_somebody_who_may_not_come_in_is_counted_as_a
             mail(password, world.now)
     outcome = browser(world, "one more", world.now)
     assert isinstance(outcome, Refused)
-    assert outcome.reason is Because.PASSWORD_WAITS
+    assert outcome.reason is DenyReason.PASSWORD_WAITS
 
 
 def test_names_of_nobody_meet_the_limits_of_the_organisation_whose_domain_they_name(world: World) -> None:
@@ -290,7 +290,7 @@ def test_names_of_nobody_meet_the_limits_of_the_organisation_whose_domain_they_n
     for name in ("nobody", "carol"):
         outcome = browser(world, "one more", world.now, name=name)
         assert isinstance(outcome, Refused)
-        assert outcome.reason is Because.PASSWORD_WAITS
+        assert outcome.reason is DenyReason.PASSWORD_WAITS
 
 
 def test_another_organisations_people_are_not_forgotten_with_an_unlock(world: World) -> None:

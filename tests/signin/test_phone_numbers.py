@@ -11,8 +11,8 @@ from tests.telephone import Telephone
 from tests.world import ALICES_NUMBER, ORIGIN, World, evidence_for, give_phone
 from watchword.alerts.models import Notice
 from watchword.alerts.rules import Rule as Warning_
-from watchword.core.factors import Reason, Rejected
-from watchword.core.policy import FactorKind, Way
+from watchword.core.factors import Rejected, RejectReason
+from watchword.core.policy import Channel, FactorKind
 from watchword.factors.models import Credential
 from watchword.messaging.content.sms import text_of
 from watchword.messaging.gateway import Result
@@ -20,25 +20,27 @@ from watchword.messaging.models import Delivery
 from watchword.messaging.send import note_result
 from watchword.signin import actions, enrolment, flow, queries, sessions
 from watchword.signin.enrolment import Registered, ShownOnce
-from watchword.signin.flow import ComeIn, Refused
 from watchword.signin.models import Session
 from watchword.signin.otp import delivery_events
 from watchword.signin.otp.challenges import LATE, CodeSent
+from watchword.signin.results import Refused, SignedIn
 
-NEW = {"slot": "mobile", "number": "01512 3456789", "way": "text", "country": "DE"}
+NEW = {"slot": "mobile", "number": "01512 3456789", "channel": "text", "country": "DE"}
 NEW_NUMBER = "+4915123456789"
 DAY = timedelta(days=1)
 
 
-def session_of(world: World, *, later: timedelta = timedelta(0)) -> Session:
+def request_session(world: World, *, later: timedelta = timedelta(0)) -> Session:
     now = world.now + later
     proof = evidence_for(FactorKind.PASSWORD, FactorKind.PHONE, at=now)
     return sessions.open_session(world.alice, proof, origin=ORIGIN, now=now).session
 
 
-def change_number(world: World, telephone: Telephone, wish: dict[str, str], *, later: timedelta = timedelta(0)) -> None:
-    now, session = world.now + later, session_of(world, later=later)
-    assert isinstance(enrolment.start(session, FactorKind.PHONE, wish, origin=ORIGIN, now=now), CodeSent)
+def change_number(
+    world: World, telephone: Telephone, options: dict[str, str], *, later: timedelta = timedelta(0)
+) -> None:
+    now, session = world.now + later, request_session(world, later=later)
+    assert isinstance(enrolment.start(session, FactorKind.PHONE, options, origin=ORIGIN, now=now), CodeSent)
     done = enrolment.finish(session, FactorKind.PHONE, telephone.code, origin=ORIGIN, now=now)
     assert isinstance(done, Registered)
 
@@ -60,13 +62,13 @@ def test_a_changed_number_is_told_by_text_and_by_mail(world: World, telephone: T
 
 
 def test_the_old_number_gets_the_codes_until_the_new_one_is_proven(world: World, telephone: Telephone) -> None:
-    session = session_of(world)
+    session = request_session(world)
     enrolment.start(session, FactorKind.PHONE, NEW, origin=ORIGIN, now=world.now)
     wrong = enrolment.finish(session, FactorKind.PHONE, telephone.wrong_code(), origin=ORIGIN, now=world.now)
     assert isinstance(wrong, Refused)
     attempt = pass_password(world, world.alice)
     (choice,) = flow.methods(attempt, now=world.now)
-    flow.send_code(attempt, choice.credential_id, Way.TEXT, now=world.now + timedelta(minutes=1))
+    flow.send_code(attempt, choice.credential_id, Channel.TEXT, now=world.now + timedelta(minutes=1))
     assert telephone.received[-1].number == ALICES_NUMBER
     assert told(telephone, ALICES_NUMBER) == []
 
@@ -80,8 +82,8 @@ def test_the_same_number_registered_again_and_a_second_phone_tell_nobody_by_text
 
 
 def test_a_removed_number_is_told_and_a_fixed_line_is_not(world: World, telephone: Telephone) -> None:
-    office = give_phone(world.alice, "+4930901820", slot="office", way=Way.CALL)
-    session = session_of(world)
+    office = give_phone(world.alice, "+4930901820", slot="office", channel=Channel.CALL)
+    session = request_session(world)
     give_phone(world.alice, "+4915199999999", slot="alternate")
     assert enrolment.remove(session, office.id, origin=ORIGIN, now=world.now)
     assert telephone.received == []
@@ -98,7 +100,7 @@ def test_the_mail_goes_out_where_the_text_is_held_back(world: World, telephone: 
     world.organisation.save()
     world.alice.refresh_from_db()
     give_phone(world.alice, "+4915199999999", slot="alternate")
-    session = session_of(world)
+    session = request_session(world)
     assert enrolment.remove(session, world.alices_phone.id, origin=ORIGIN, now=world.now)
     assert telephone.received == []
     (message,) = work(world.now)
@@ -110,9 +112,9 @@ def test_nobody_floods_a_number_by_changing_to_and_fro(world: World, telephone: 
     mine, other = {**NEW, "number": ALICES_NUMBER}, NEW
     for turn in range(24):
         now = world.now + turn * timedelta(minutes=40)
-        session = session_of(world, later=turn * timedelta(minutes=40))
-        wish = mine if turn % 2 else other
-        if isinstance(enrolment.start(session, FactorKind.PHONE, wish, origin=ORIGIN, now=now), CodeSent):
+        session = request_session(world, later=turn * timedelta(minutes=40))
+        options = mine if turn % 2 else other
+        if isinstance(enrolment.start(session, FactorKind.PHONE, options, origin=ORIGIN, now=now), CodeSent):
             enrolment.finish(session, FactorKind.PHONE, telephone.code, origin=ORIGIN, now=now)
     for number in (ALICES_NUMBER, NEW_NUMBER):
         assert 1 <= len(told(telephone, number)) <= 5
@@ -125,14 +127,14 @@ def test_app_passwords_wait_a_day_after_a_change_and_not_after_a_first_phone(
 ) -> None:
     change_number(world, telephone, NEW)
     for later, expected in (
-        (timedelta(minutes=1), Reason.COOLING_OFF),
-        (DAY - timedelta(seconds=1), Reason.COOLING_OFF),
+        (timedelta(minutes=1), RejectReason.COOLING_OFF),
+        (DAY - timedelta(seconds=1), RejectReason.COOLING_OFF),
     ):
-        session = session_of(world, later=later)
+        session = request_session(world, later=later)
         made = enrolment.create_app_password(session, "Phone", origin=ORIGIN, now=world.now + later)
         assert made == Rejected(expected)
         assert enrolment.why_cannot_create(world.alice, now=world.now + later) == "cooling_off"
-    session = session_of(world, later=DAY)
+    session = request_session(world, later=DAY)
     made = enrolment.create_app_password(session, "Phone", origin=ORIGIN, now=world.now + DAY)
     assert isinstance(made, ShownOnce)
 
@@ -145,29 +147,29 @@ def may_make_app_passwords(world: World, *, later: timedelta) -> bool:
 def test_app_passwords_wait_however_one_number_is_put_in_the_place_of_another(
     world: World, telephone: Telephone, steps: str
 ) -> None:
-    give_phone(world.alice, "+4930901820", slot="office", way=Way.CALL)
+    give_phone(world.alice, "+4930901820", slot="office", channel=Channel.CALL)
     Credential.objects.update(created_at=world.now - 2 * DAY)
     for number, step in enumerate(steps.split()):
         later = timedelta(minutes=number)
         if step == "remove":
             phone = next(phone for phone in queries.methods_of(world.alice) if phone.slot != "office")
-            assert enrolment.remove(session_of(world, later=later), phone.id, origin=ORIGIN, now=world.now + later)
+            assert enrolment.remove(request_session(world, later=later), phone.id, origin=ORIGIN, now=world.now + later)
         else:
             slot = "mobile" if step == "replace" else "alternate"
             change_number(world, telephone, {**NEW, "slot": slot}, later=later)
     assert not may_make_app_passwords(world, later=timedelta(minutes=2))
-    session = session_of(world, later=timedelta(minutes=2))
+    session = request_session(world, later=timedelta(minutes=2))
     made = enrolment.create_app_password(session, "Phone", origin=ORIGIN, now=world.now + timedelta(minutes=2))
-    assert made == Rejected(Reason.COOLING_OFF)
+    assert made == Rejected(RejectReason.COOLING_OFF)
     assert may_make_app_passwords(world, later=DAY + timedelta(minutes=1))
 
 
 def test_a_phone_less_one_more_or_the_same_by_another_way_changes_no_number(world: World, telephone: Telephone) -> None:
-    office = give_phone(world.alice, "+4930901820", slot="office", way=Way.CALL)
+    office = give_phone(world.alice, "+4930901820", slot="office", channel=Channel.CALL)
     Credential.objects.update(created_at=world.now - 2 * DAY)
-    assert enrolment.remove(session_of(world), office.id, origin=ORIGIN, now=world.now)
+    assert enrolment.remove(request_session(world), office.id, origin=ORIGIN, now=world.now)
     assert may_make_app_passwords(world, later=timedelta(minutes=1))
-    change_number(world, telephone, {**NEW, "number": ALICES_NUMBER, "way": "call"}, later=DAY)
+    change_number(world, telephone, {**NEW, "number": ALICES_NUMBER, "channel": "call"}, later=DAY)
     assert may_make_app_passwords(world, later=DAY + timedelta(minutes=1))
     change_number(world, telephone, {**NEW, "slot": "alternate"}, later=3 * DAY)
     assert may_make_app_passwords(world, later=3 * DAY + timedelta(minutes=1))
@@ -197,7 +199,7 @@ def test_a_text_without_a_receipt_is_late_when_a_call_can_be_had_and_not_before(
     world: World, telephone: Telephone, result: Result
 ) -> None:
     attempt = pass_password(world, world.alice)
-    flow.send_code(attempt, world.alices_phone.id, Way.TEXT, now=world.now)
+    flow.send_code(attempt, world.alices_phone.id, Channel.TEXT, now=world.now)
     Delivery.objects.update(result=result)
     # Not before another one may be asked for: what is offered works.
     offered = max(LATE, timedelta(seconds=world.organisation.policy.limits.resend_seconds))
@@ -206,14 +208,14 @@ def test_a_text_without_a_receipt_is_late_when_a_call_can_be_had_and_not_before(
     assert just_before is not None
     assert late is not None
     assert (just_before.is_late, late.is_late) == (False, True)
-    called = flow.send_code(attempt, world.alices_phone.id, Way.CALL, now=world.now + offered)
+    called = flow.send_code(attempt, world.alices_phone.id, Channel.CALL, now=world.now + offered)
     assert isinstance(called, CodeSent)
-    assert telephone.received[-1].way is Way.CALL
+    assert telephone.received[-1].channel is Channel.CALL
 
 
 def test_a_text_that_arrived_or_failed_is_not_called_late(world: World, telephone: Telephone) -> None:
     attempt = pass_password(world, world.alice)
-    flow.send_code(attempt, world.alices_phone.id, Way.TEXT, now=world.now)
+    flow.send_code(attempt, world.alices_phone.id, Channel.TEXT, now=world.now)
     for result in (Result.DELIVERED, Result.UNREACHABLE):
         Delivery.objects.update(result=result)
         code = flow.current_code(attempt, now=world.now + timedelta(minutes=2))
@@ -224,9 +226,9 @@ def test_a_text_that_arrived_or_failed_is_not_called_late(world: World, telephon
 @pytest.mark.parametrize("result", [Result.UNREACHABLE, Result.BUSY, Result.NO_ANSWER, Result.VOICEMAIL, Result.FAILED])
 def test_what_did_not_get_through_needs_no_pause(world: World, telephone: Telephone, result: Result) -> None:
     attempt = pass_password(world, world.alice)
-    flow.send_code(attempt, world.alices_phone.id, Way.TEXT, now=world.now)
+    flow.send_code(attempt, world.alices_phone.id, Channel.TEXT, now=world.now)
     note_result(telephone.received[-1].delivery_id, result, now=world.now)
     delivery_events.note(telephone.received[-1].delivery_id, result, now=world.now)
     at_once = world.now + timedelta(seconds=1)
-    assert isinstance(flow.send_code(attempt, world.alices_phone.id, Way.CALL, now=at_once), CodeSent)
-    assert isinstance(flow.answer(attempt, FactorKind.PHONE, telephone.code, now=at_once), ComeIn)
+    assert isinstance(flow.send_code(attempt, world.alices_phone.id, Channel.CALL, now=at_once), CodeSent)
+    assert isinstance(flow.answer(attempt, FactorKind.PHONE, telephone.code, now=at_once), SignedIn)

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from tests.alerts.playing import come_in, pass_password
+from tests.alerts.playing import complete, pass_password
 from tests.telephone import Telephone
 from tests.world import ORIGIN, World, evidence_for, give_phone, sign_in
 from watchword.audit.events import EventKind
@@ -19,7 +19,7 @@ from watchword.signin import enrolment, flow, queries, sessions
 from watchword.signin.models import CodeChallenge, Session, SignInAttempt
 from watchword.signin.otp import challenges
 
-NEW_PHONE = {"slot": "mobile", "number": "+4915199999966", "way": "text"}
+NEW_PHONE = {"slot": "mobile", "number": "+4915199999966", "channel": "text"}
 
 
 def fresh(world: World, *, at: datetime | None = None) -> sessions.Opened:
@@ -62,8 +62,8 @@ def test_ses_10_another_phone_ends_the_other_sessions_and_renews_this_one(world:
 
 def test_one_more_phone_ends_no_session(world: World, telephone: Telephone) -> None:
     other, here = fresh(world), fresh(world)
-    wish = {**NEW_PHONE, "slot": "alternate"}
-    enrolment.start(here.session, FactorKind.PHONE, wish, origin=ORIGIN, now=world.now)
+    options = {**NEW_PHONE, "slot": "alternate"}
+    enrolment.start(here.session, FactorKind.PHONE, options, origin=ORIGIN, now=world.now)
     enrolment.finish(here.session, FactorKind.PHONE, telephone.code, origin=ORIGIN, now=world.now)
     assert sessions.find(other.token, now=world.now) is not None
 
@@ -124,6 +124,6 @@ def test_an_attempt_that_was_ended_meanwhile_registers_no_phone(world: World, te
 
 def test_coming_in_by_a_known_browser_keeps_other_sessions(world: World, telephone: Telephone) -> None:
     give_phone(world.alice, "+4915112345699", slot="alternate")
-    first = come_in(world, telephone, world.alice)
-    come_in(world, telephone, world.alice, now=world.now + timedelta(minutes=1), browser=first.browser_token)
+    first = complete(world, telephone, world.alice)
+    complete(world, telephone, world.alice, now=world.now + timedelta(minutes=1), browser=first.browser_token)
     assert sessions.find(first.token, now=world.now + timedelta(minutes=1)) is not None

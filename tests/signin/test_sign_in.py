@@ -10,16 +10,16 @@ from tests.telephone import Telephone
 from tests.world import ORIGIN, World, give_password, give_phone, make_person
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
-from watchword.core.decision import AskFor, Because, SetUpFirst
-from watchword.core.factors import Reason
-from watchword.core.policy import FactorKind, Way
+from watchword.core.decision import AskFor, DenyReason, SetUpFirst
+from watchword.core.factors import RejectReason
+from watchword.core.policy import Channel, FactorKind
 from watchword.directory.models import User
 from watchword.factors import vault
 from watchword.signin import flow, sessions
-from watchword.signin.flow import ComeIn, Continue, Refused
 from watchword.signin.models import CodeChallenge, Session, SignInAttempt
 from watchword.signin.otp import delivery_events
 from watchword.signin.otp.challenges import CodeSent, NotSent
+from watchword.signin.results import Continue, Refused, SignedIn
 
 
 def begin(world: World, name: str) -> SignInAttempt:
@@ -38,14 +38,14 @@ def after_password(world: World, user: User, password: str) -> SignInAttempt:
 
 def code_on_the_way(world: World) -> SignInAttempt:
     attempt = after_password(world, world.alice, world.passwords["alice"])
-    assert isinstance(flow.send_code(attempt, world.alices_phone.id, Way.TEXT, now=world.now), CodeSent)
+    assert isinstance(flow.send_code(attempt, world.alices_phone.id, Channel.TEXT, now=world.now), CodeSent)
     return attempt
 
 
 def test_the_disabled_come_in_with_a_password(world: World) -> None:
     attempt = begin(world, "carol@harbour.example")
     outcome = flow.answer(attempt, FactorKind.PASSWORD, world.passwords["carol"], now=world.now)
-    assert isinstance(outcome, ComeIn)
+    assert isinstance(outcome, SignedIn)
     assert outcome.next_url == "/security/"
     found = sessions.find(outcome.token, now=world.now)
     assert found is not None
@@ -55,14 +55,14 @@ def test_the_disabled_come_in_with_a_password(world: World) -> None:
 def test_the_enabled_must_register_after_the_password(world: World) -> None:
     attempt = begin(world, "bob@harbour.example")
     outcome = flow.answer(attempt, FactorKind.PASSWORD, world.passwords["bob"], now=world.now)
-    assert outcome == Continue(SetUpFirst(FactorKind.PHONE, Because.NOTHING_REGISTERED))
+    assert outcome == Continue(SetUpFirst(FactorKind.PHONE, DenyReason.NOTHING_REGISTERED))
     assert not Session.objects.exists()
 
 
 def test_the_enforced_come_in_with_password_and_code(world: World, telephone: Telephone) -> None:
     attempt = code_on_the_way(world)
     outcome = flow.answer(attempt, FactorKind.PHONE, telephone.code, now=world.now)
-    assert isinstance(outcome, ComeIn)
+    assert isinstance(outcome, SignedIn)
     assert {proof["kind"] for proof in outcome.session.evidence} == {"password", "phone"}
     assert Event.objects.filter(kind=EventKind.SIGN_IN_ALLOWED, subject_id=world.alice.pk).count() == 1
 
@@ -73,17 +73,17 @@ def test_a_wrong_password_is_refused_alike_for_everybody(world: World, name: str
     give_password(blocked, "the long passphrase of blocked")
     User.objects.filter(pk=blocked.pk).update(blocked_at=world.now)
     attempt = begin(world, name)
-    assert flow.stage(attempt, now=world.now) == AskFor(frozenset({FactorKind.PASSWORD}), Because.WHO_ARE_YOU)
+    assert flow.stage(attempt, now=world.now) == AskFor(frozenset({FactorKind.PASSWORD}), DenyReason.WHO_ARE_YOU)
     outcome = flow.answer(attempt, FactorKind.PASSWORD, "not the passphrase", now=world.now)
-    assert outcome == Refused(Because.WRONG_PROOF)
-    assert flow.stage(attempt, now=world.now) == AskFor(frozenset({FactorKind.PASSWORD}), Because.WHO_ARE_YOU)
+    assert outcome == Refused(DenyReason.WRONG_PROOF)
+    assert flow.stage(attempt, now=world.now) == AskFor(frozenset({FactorKind.PASSWORD}), DenyReason.WHO_ARE_YOU)
 
 
 def test_a_blocked_person_with_the_right_password_is_refused_and_leaves_no_evidence(world: World) -> None:
     User.objects.filter(pk=world.alice.pk).update(blocked_at=world.now)
     attempt = begin(world, "alice@harbour.example")
     outcome = flow.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=world.now)
-    assert outcome == Refused(Because.BLOCKED)
+    assert outcome == Refused(DenyReason.BLOCKED)
     attempt.refresh_from_db()
     assert attempt.evidence == []
 
@@ -97,7 +97,7 @@ def test_app_01_an_app_password_typed_in_the_browser_is_refused(world: World) ->
 
 def test_otp_01_a_used_code_is_refused(world: World, telephone: Telephone) -> None:
     attempt = code_on_the_way(world)
-    assert isinstance(flow.answer(attempt, FactorKind.PHONE, telephone.code, now=world.now), ComeIn)
+    assert isinstance(flow.answer(attempt, FactorKind.PHONE, telephone.code, now=world.now), SignedIn)
     assert isinstance(flow.answer(attempt, FactorKind.PHONE, telephone.code, now=world.now), Refused)
     assert Session.objects.count() == 1
 
@@ -105,20 +105,20 @@ def test_otp_01_a_used_code_is_refused(world: World, telephone: Telephone) -> No
 def test_otp_04_a_code_works_until_its_last_second_and_not_after(world: World, telephone: Telephone) -> None:
     attempt = code_on_the_way(world)
     late = world.now + timedelta(seconds=300)
-    assert flow.answer(attempt, FactorKind.PHONE, telephone.code, now=late) == Refused(Reason.TOO_LATE)
+    assert flow.answer(attempt, FactorKind.PHONE, telephone.code, now=late) == Refused(RejectReason.TOO_LATE)
     attempt = after_password(world, world.alice, world.passwords["alice"])
-    flow.send_code(attempt, world.alices_phone.id, Way.TEXT, now=world.now)
+    flow.send_code(attempt, world.alices_phone.id, Channel.TEXT, now=world.now)
     just = world.now + timedelta(seconds=299)
-    assert isinstance(flow.answer(attempt, FactorKind.PHONE, telephone.code, now=just), ComeIn)
+    assert isinstance(flow.answer(attempt, FactorKind.PHONE, telephone.code, now=just), SignedIn)
 
 
 def test_otp_05_a_new_code_kills_the_older_one(world: World, telephone: Telephone) -> None:
     attempt = code_on_the_way(world)
     first, later = telephone.code, world.now + timedelta(seconds=31)
-    assert isinstance(flow.send_code(attempt, world.alices_phone.id, Way.CALL, now=later), CodeSent)
+    assert isinstance(flow.send_code(attempt, world.alices_phone.id, Channel.CALL, now=later), CodeSent)
     if first != telephone.code:
         assert isinstance(flow.answer(attempt, FactorKind.PHONE, first, now=later), Refused)
-    assert isinstance(flow.answer(attempt, FactorKind.PHONE, telephone.code, now=later), ComeIn)
+    assert isinstance(flow.answer(attempt, FactorKind.PHONE, telephone.code, now=later), SignedIn)
 
 
 def test_otp_06_a_code_of_one_browser_is_refused_in_another(world: World, telephone: Telephone) -> None:
@@ -126,16 +126,16 @@ def test_otp_06_a_code_of_one_browser_is_refused_in_another(world: World, teleph
     first_code = telephone.code
     second = after_password(world, world.alice, world.passwords["alice"])
     assert isinstance(flow.answer(second, FactorKind.PHONE, first_code, now=world.now), Refused)
-    assert isinstance(flow.answer(first, FactorKind.PHONE, first_code, now=world.now), ComeIn)
+    assert isinstance(flow.answer(first, FactorKind.PHONE, first_code, now=world.now), SignedIn)
 
 
 def test_five_wrong_codes_kill_the_code(world: World, telephone: Telephone) -> None:
     attempt = code_on_the_way(world)
     for _ in range(5):
         outcome = flow.answer(attempt, FactorKind.PHONE, telephone.wrong_code(), now=world.now)
-        assert outcome == Refused(Reason.WRONG)
+        assert outcome == Refused(RejectReason.WRONG)
     outcome = flow.answer(attempt, FactorKind.PHONE, telephone.code, now=world.now)
-    assert outcome == Refused(Reason.TOO_MANY_TRIES)
+    assert outcome == Refused(RejectReason.TOO_MANY_TRIES)
     assert CodeChallenge.objects.get().tries == 5
 
 
@@ -150,7 +150,7 @@ def test_bru_06_a_right_password_never_resets_the_count_of_wrong_codes(world: Wo
     last = world.now + timedelta(seconds=10)
     attempt = begin(world, "alice@harbour.example")
     outcome = flow.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=last)
-    assert outcome == Refused(Because.SECOND_FACTOR_WAITS, world.now + timedelta(seconds=39))
+    assert outcome == Refused(DenyReason.SECOND_FACTOR_WAITS, world.now + timedelta(seconds=39))
 
 
 def test_bru_12_wrong_passwords_make_their_source_wait_and_leave_the_second_proof_open(world: World) -> None:
@@ -160,7 +160,7 @@ def test_bru_12_wrong_passwords_make_their_source_wait_and_leave_the_second_proo
         flow.answer(attempt, FactorKind.PASSWORD, f"not the passphrase {number}", now=world.now)
     outcome = flow.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=world.now)
     assert isinstance(outcome, Refused)
-    assert outcome.reason is Because.PASSWORD_WAITS
+    assert outcome.reason is DenyReason.PASSWORD_WAITS
     elsewhere = SignInAttempt.objects.get(pk=attempt.pk)
     elsewhere.address = "203.0.113.9"
     outcome = flow.answer(elsewhere, FactorKind.PASSWORD, world.passwords["alice"], now=world.now)
@@ -170,13 +170,13 @@ def test_bru_12_wrong_passwords_make_their_source_wait_and_leave_the_second_proo
 def test_right_passwords_are_not_counted_as_wrong_ones(world: World) -> None:
     for _ in range(12):
         attempt = begin(world, "carol@harbour.example")
-        assert isinstance(flow.answer(attempt, FactorKind.PASSWORD, world.passwords["carol"], now=world.now), ComeIn)
+        assert isinstance(flow.answer(attempt, FactorKind.PASSWORD, world.passwords["carol"], now=world.now), SignedIn)
 
 
 def test_stp_06_a_method_of_somebody_else_sends_nothing(world: World, telephone: Telephone) -> None:
     bobs = give_phone(world.bob, "+4915187654321")
     attempt = after_password(world, world.alice, world.passwords["alice"])
-    assert flow.send_code(attempt, bobs.id, Way.TEXT, now=world.now) == NotSent(None, Reason.NOT_HELD)
+    assert flow.send_code(attempt, bobs.id, Channel.TEXT, now=world.now) == NotSent(None, RejectReason.NOT_HELD)
     assert telephone.received == []
 
 
@@ -184,16 +184,16 @@ def test_stp_06_a_way_that_is_switched_off_sends_nothing(world: World, telephone
     world.organisation.text_allowed = False
     world.organisation.save()
     attempt = after_password(world, world.alice, world.passwords["alice"])
-    assert flow.send_code(attempt, world.alices_phone.id, Way.TEXT, now=world.now) == NotSent(
-        None, Reason.WAY_NOT_ALLOWED
+    assert flow.send_code(attempt, world.alices_phone.id, Channel.TEXT, now=world.now) == NotSent(
+        None, RejectReason.CHANNEL_NOT_ALLOWED
     )
-    assert flow.methods(attempt, now=world.now)[0].ways == [Way.CALL]
+    assert flow.methods(attempt, now=world.now)[0].channels == [Channel.CALL]
     assert telephone.received == []
 
 
 def test_stp_03_nothing_is_sent_before_the_password_was_right(world: World, telephone: Telephone) -> None:
     attempt = begin(world, "alice@harbour.example")
-    assert isinstance(flow.send_code(attempt, world.alices_phone.id, Way.TEXT, now=world.now), NotSent)
+    assert isinstance(flow.send_code(attempt, world.alices_phone.id, Channel.TEXT, now=world.now), NotSent)
     assert flow.methods(attempt, now=world.now) == []
     assert telephone.received == []
 
@@ -217,7 +217,7 @@ def test_stp_05_a_person_blocked_meanwhile_does_not_come_in(world: World, teleph
     attempt = code_on_the_way(world)
     User.objects.filter(pk=world.alice.pk).update(blocked_at=world.now)
     outcome = flow.answer(attempt, FactorKind.PHONE, telephone.code, now=world.now)
-    assert outcome == Refused(Because.BLOCKED)
+    assert outcome == Refused(DenyReason.BLOCKED)
     assert not Session.objects.exists()
 
 
@@ -230,16 +230,16 @@ def test_an_attempt_is_over_after_ten_minutes(world: World) -> None:
 
 def test_a_confirmation_rotates_the_session_and_asks_everything_again(world: World, telephone: Telephone) -> None:
     outcome = flow.answer(code_on_the_way(world), FactorKind.PHONE, telephone.code, now=world.now)
-    assert isinstance(outcome, ComeIn)
+    assert isinstance(outcome, SignedIn)
     later = world.now + timedelta(minutes=11)
     assert sessions.needs_proof(outcome.session, now=later)
     token = flow.begin_confirmation(outcome.session, origin=ORIGIN, next_url="/app-passwords/", now=later)
     attempt = flow.find_attempt(token, now=later)
     assert attempt is not None
     assert isinstance(flow.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=later), Continue)
-    flow.send_code(attempt, world.alices_phone.id, Way.TEXT, now=later)
+    flow.send_code(attempt, world.alices_phone.id, Channel.TEXT, now=later)
     again = flow.answer(attempt, FactorKind.PHONE, telephone.code, now=later)
-    assert isinstance(again, ComeIn)
+    assert isinstance(again, SignedIn)
     assert again.session.pk == outcome.session.pk
     assert sessions.find(outcome.token, now=later) is None
     fresh = sessions.find(again.token, now=later)
@@ -252,7 +252,7 @@ def test_a_trusted_network_spares_the_code_but_not_a_confirmation(world: World) 
     world.organisation.save()
     attempt = begin(world, "alice@harbour.example")
     outcome = flow.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=world.now)
-    assert isinstance(outcome, ComeIn)
+    assert isinstance(outcome, SignedIn)
     assert sessions.needs_proof(outcome.session, now=world.now)
     token = flow.begin_confirmation(outcome.session, origin=ORIGIN, next_url="/", now=world.now)
     confirmation = flow.find_attempt(token, now=world.now)
@@ -272,7 +272,7 @@ def test_a_report_of_fraud_at_the_telephone_kills_the_code(world: World, telepho
 
 def test_app_09_no_secret_stands_in_any_event_or_printed_value(world: World, telephone: Telephone) -> None:
     outcome = flow.answer(code_on_the_way(world), FactorKind.PHONE, telephone.code, now=world.now)
-    assert isinstance(outcome, ComeIn)
+    assert isinstance(outcome, SignedIn)
     told = "".join(f"{event.details} {event.reason}" for event in Event.objects.all())
     told += repr(outcome) + repr(telephone.received) + repr(vault.holdings(world.alice))
     for secret in (telephone.code, outcome.token, "15112345678", world.passwords["alice"]):

@@ -10,12 +10,12 @@ from tests.world import World
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.audit.record import Origin
-from watchword.core.decision import Because
+from watchword.core.decision import DenyReason
 from watchword.core.policy import Door, FactorKind
 from watchword.signin import flow, non_interactive
-from watchword.signin.flow import ComeIn, Outcome, Refused
 from watchword.signin.models import FailureCount
-from watchword.signin.non_interactive import Question, Secret, TryLater
+from watchword.signin.non_interactive import AuthRequest, Secret, Unavailable
+from watchword.signin.results import Outcome, Refused, SignedIn
 
 SPRAYER = "203.0.113.50"
 
@@ -38,9 +38,9 @@ def test_bru_11_a_source_that_sprays_is_closed_and_nobody_is_locked(world: World
     spray(world, 50)
     refused = type_password(world, "carol@harbour.example", world.passwords["carol"], SPRAYER)
     assert isinstance(refused, Refused)
-    assert refused.reason is Because.PASSWORD_WAITS
+    assert refused.reason is DenyReason.PASSWORD_WAITS
     elsewhere = type_password(world, "carol@harbour.example", world.passwords["carol"], "198.51.100.7")
-    assert isinstance(elsewhere, ComeIn)
+    assert isinstance(elsewhere, SignedIn)
 
 
 def test_log_02_a_flood_is_turned_away_before_it_fills_the_log(world: World) -> None:
@@ -55,17 +55,17 @@ def test_log_02_a_flood_is_turned_away_before_it_fills_the_log(world: World) -> 
 def test_the_mail_door_counts_with_the_browser(world: World) -> None:
     spray(world, 30)
     for number in range(20):
-        question = Question(Door.MAIL, f"x{number}@harbour.example", Secret("Winter2026!"), "imap", SPRAYER)
+        question = AuthRequest(Door.MAIL, f"x{number}@harbour.example", Secret("Winter2026!"), "imap", SPRAYER)
         assert not non_interactive.check_account_password(question, now=world.now).allowed
-    question = Question(Door.MAIL, world.carol.sign_in_name, Secret(world.passwords["carol"]), "imap", SPRAYER)
-    with pytest.raises(TryLater):
+    question = AuthRequest(Door.MAIL, world.carol.sign_in_name, Secret(world.passwords["carol"]), "imap", SPRAYER)
+    with pytest.raises(Unavailable):
         non_interactive.check_account_password(question, now=world.now)
     assert isinstance(type_password(world, "carol@harbour.example", world.passwords["carol"], SPRAYER), Refused)
 
 
 def test_app_passwords_are_let_in_from_a_closed_source(world: World) -> None:
     spray(world, 50)
-    question = Question(Door.MAIL, world.alice.sign_in_name, Secret(world.alices_app_password), "imap", SPRAYER)
+    question = AuthRequest(Door.MAIL, world.alice.sign_in_name, Secret(world.alices_app_password), "imap", SPRAYER)
     assert non_interactive.check_many([question], now=world.now)[0].allowed
 
 
@@ -75,10 +75,10 @@ def test_the_wait_ends_and_grows_to_five_minutes_at_most(world: World) -> None:
     for _ in range(8):
         wrong = type_password(world, "nobody@harbour.example", "x", SPRAYER, later=later)
         assert isinstance(wrong, Refused)
-        assert wrong.reason is Because.WRONG_PROOF
+        assert wrong.reason is DenyReason.WRONG_PROOF
         later += 301
     assert isinstance(
-        type_password(world, "carol@harbour.example", world.passwords["carol"], SPRAYER, later=later), ComeIn
+        type_password(world, "carol@harbour.example", world.passwords["carol"], SPRAYER, later=later), SignedIn
     )
 
 
@@ -89,19 +89,21 @@ def test_bru_16_addresses_of_one_ipv6_network_are_one_source(world: World) -> No
     assert isinstance(
         type_password(world, "carol@harbour.example", world.passwords["carol"], "2001:db8::ffff"), Refused
     )
-    assert isinstance(type_password(world, "carol@harbour.example", world.passwords["carol"], "2001:db8:1::1"), ComeIn)
+    assert isinstance(
+        type_password(world, "carol@harbour.example", world.passwords["carol"], "2001:db8:1::1"), SignedIn
+    )
 
 
 def test_right_passwords_of_a_whole_office_are_not_counted(world: World) -> None:
     for _ in range(60):
-        assert isinstance(type_password(world, "carol@harbour.example", world.passwords["carol"], SPRAYER), ComeIn)
+        assert isinstance(type_password(world, "carol@harbour.example", world.passwords["carol"], SPRAYER), SignedIn)
     assert FailureCount.objects.get(pk__startswith="source:").failures == []
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1", "", "junk"])
 def test_this_machine_and_what_is_no_address_are_no_source(world: World, address: str) -> None:
     spray(world, 60, address)
-    assert isinstance(type_password(world, "carol@harbour.example", world.passwords["carol"], address), ComeIn)
+    assert isinstance(type_password(world, "carol@harbour.example", world.passwords["carol"], address), SignedIn)
 
 
 def test_bru_14_a_closed_source_stays_closed_for_a_new_process(world: World) -> None:

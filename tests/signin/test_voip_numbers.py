@@ -10,8 +10,8 @@ from django.test import Client
 from tests.pages import text
 from tests.telephone import Telephone
 from tests.world import ORIGIN, World, evidence_for, give_phone, sign_in
-from watchword.core.factors import Reason, Rejected
-from watchword.core.policy import FactorKind, Way
+from watchword.core.factors import Rejected, RejectReason
+from watchword.core.policy import Channel, FactorKind
 from watchword.doors.web import reasons
 from watchword.factors.phone.factor import Number, read_number
 from watchword.signin import enrolment, flow, sessions
@@ -19,10 +19,10 @@ from watchword.signin.enrolment import Registered
 from watchword.signin.models import Session
 from watchword.signin.otp.challenges import CodeSent
 
-BRITISH = {"slot": "mobile", "number": "056 1234 5678", "way": "call", "country": "GB"}
+BRITISH = {"slot": "mobile", "number": "056 1234 5678", "channel": "call", "country": "GB"}
 
 
-def session_of(world: World) -> Session:
+def request_session(world: World) -> Session:
     proof = evidence_for(FactorKind.PASSWORD, FactorKind.PHONE, at=world.now)
     return sessions.open_session(world.alice, proof, origin=ORIGIN, now=world.now).session
 
@@ -55,20 +55,20 @@ def test_ranges_for_internet_telephony_are_known(typed: str, region: str, *, is_
 def test_an_internet_telephone_registers_nothing_unless_the_organisation_allows_it(
     world: World, telephone: Telephone
 ) -> None:
-    session = session_of(world)
+    session = request_session(world)
     refused = enrolment.start(session, FactorKind.PHONE, BRITISH, origin=ORIGIN, now=world.now)
-    assert refused == Rejected(Reason.VOIP_NOT_ALLOWED)
+    assert refused == Rejected(RejectReason.VOIP_NOT_ALLOWED)
     assert telephone.received == []
     allow(world)
-    session = session_of(world)
+    session = request_session(world)
     assert isinstance(enrolment.start(session, FactorKind.PHONE, BRITISH, origin=ORIGIN, now=world.now), CodeSent)
     done = enrolment.finish(session, FactorKind.PHONE, telephone.code, origin=ORIGIN, now=world.now)
     assert isinstance(done, Registered)
-    assert done.kept.held.public["ends"] == "78"
+    assert done.stored.held.public["ends"] == "78"
 
 
 def test_the_person_reads_which_numbers_are_taken() -> None:
-    said = reasons.of_set_up(Reason.VOIP_NOT_ALLOWED)
+    said = reasons.of_set_up(RejectReason.VOIP_NOT_ALLOWED)
     assert said == (
         "This is an Internet telephone number (VoIP). Your organisation allows mobile and fixed-line numbers only."
     )
@@ -78,12 +78,12 @@ def test_a_registered_internet_telephone_goes_on_getting_codes(world: World, tel
     world.organisation.phone_countries = ["DE", "GB"]
     world.organisation.save()
     world.bob.refresh_from_db()
-    phone = give_phone(world.bob, "+445612345678", slot="alternate", way=Way.CALL)
+    phone = give_phone(world.bob, "+445612345678", slot="alternate", channel=Channel.CALL)
     token = flow.begin(world.bob.sign_in_name, origin=ORIGIN, next_url="/", now=world.now)
     attempt = flow.find_attempt(token, now=world.now)
     assert attempt is not None
     flow.answer(attempt, FactorKind.PASSWORD, world.passwords["bob"], now=world.now)
-    assert isinstance(flow.send_code(attempt, phone.id, Way.CALL, now=world.now + timedelta(seconds=1)), CodeSent)
+    assert isinstance(flow.send_code(attempt, phone.id, Channel.CALL, now=world.now + timedelta(seconds=1)), CodeSent)
     assert [message.number for message in telephone.received] == ["+445612345678"]
 
 

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from tests.alerts.playing import STRANGER, come_in, pass_password, work
+from tests.alerts.playing import STRANGER, complete, pass_password, work
 from tests.pages import text
 from tests.telephone import Telephone
 from tests.world import ORIGIN, World, sign_in
@@ -16,14 +16,14 @@ from watchword.alerts.models import Alert, Notice
 from watchword.alerts.rules import Rule
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
-from watchword.core.decision import Because
-from watchword.core.factors import Reason
-from watchword.core.policy import FactorKind, Way
+from watchword.core.decision import DenyReason
+from watchword.core.factors import RejectReason
+from watchword.core.policy import Channel, FactorKind
 from watchword.messaging.content.sms import text_of
 from watchword.messaging.models import Delivery
 from watchword.signin import enrolment, flow, housekeeping
-from watchword.signin.flow import ComeIn, Refused
 from watchword.signin.models import CodeChallenge, FailureCount, SignInAttempt
+from watchword.signin.results import Outcome, Refused, SignedIn
 
 PAUSE = timedelta(seconds=31)
 
@@ -36,10 +36,10 @@ def code_on_the_way(world: World, at: datetime) -> SignInAttempt:
 
 def send(attempt: SignInAttempt, at: datetime) -> None:
     choice = flow.methods(attempt, now=at)[0]
-    flow.send_code(attempt, choice.credential_id, Way.TEXT, now=at)
+    flow.send_code(attempt, choice.credential_id, Channel.TEXT, now=at)
 
 
-def type_code(attempt: SignInAttempt, typed: str, at: datetime) -> flow.Outcome:
+def type_code(attempt: SignInAttempt, typed: str, at: datetime) -> Outcome:
     return flow.answer(attempt, FactorKind.PHONE, typed, now=at)
 
 
@@ -52,17 +52,17 @@ def failures_of(world: World) -> int:
 def test_what_is_no_code_is_no_guess_and_no_event(world: World, telephone: Telephone, typed: str) -> None:
     attempt = code_on_the_way(world, world.now)
     for _ in range(20):
-        assert type_code(attempt, typed, world.now) == Refused(Reason.NOT_SHAPED)
+        assert type_code(attempt, typed, world.now) == Refused(RejectReason.NOT_SHAPED)
     assert failures_of(world) == 0
     assert CodeChallenge.objects.get().tries == 0
     assert not Event.objects.filter(kind=EventKind.CODE_REJECTED).exists()
-    assert isinstance(type_code(attempt, telephone.code, world.now), ComeIn)
+    assert isinstance(type_code(attempt, telephone.code, world.now), SignedIn)
 
 
 def test_a_whole_message_that_is_pasted_is_read(world: World, telephone: Telephone) -> None:
     attempt = code_on_the_way(world, world.now)
     assert telephone.code in text_of(telephone.received[-1]).replace(" ", "")
-    assert isinstance(type_code(attempt, text_of(telephone.received[-1]), world.now), ComeIn)
+    assert isinstance(type_code(attempt, text_of(telephone.received[-1]), world.now), SignedIn)
 
 
 def test_an_earlier_code_is_no_failure_and_opens_nothing(world: World, telephone: Telephone) -> None:
@@ -70,17 +70,17 @@ def test_an_earlier_code_is_no_failure_and_opens_nothing(world: World, telephone
     first, later = telephone.code, world.now + PAUSE
     send(attempt, later)
     for _ in range(10):
-        assert type_code(attempt, first, later) == Refused(Reason.EARLIER_CODE)
+        assert type_code(attempt, first, later) == Refused(RejectReason.EARLIER_CODE)
     assert failures_of(world) == 0
     assert not Event.objects.filter(kind=EventKind.CODE_REJECTED).exists()
-    assert isinstance(type_code(attempt, telephone.code, later), ComeIn)
+    assert isinstance(type_code(attempt, telephone.code, later), SignedIn)
 
 
 def test_an_earlier_code_of_another_sign_in_is_a_wrong_one(world: World, telephone: Telephone) -> None:
     code_on_the_way(world, world.now)
     first, later = telephone.code, world.now + PAUSE
     attempt = code_on_the_way(world, later)
-    assert type_code(attempt, first, later) == Refused(Reason.WRONG)
+    assert type_code(attempt, first, later) == Refused(RejectReason.WRONG)
     assert failures_of(world) == 1
 
 
@@ -89,18 +89,18 @@ def test_a_code_whose_sign_in_is_over_came_too_late_and_proves_a_reader(world: W
     code_on_the_way(world, world.now)
     first, later = telephone.code, world.now + timedelta(minutes=30)
     attempt = code_on_the_way(world, later)
-    assert type_code(attempt, first, later) == Refused(Reason.TOO_LATE)
+    assert type_code(attempt, first, later) == Refused(RejectReason.TOO_LATE)
     assert failures_of(world) == 0
     delivery = Delivery.objects.order_by("created_at")[0]
     assert (delivery.typed_late_at, delivery.entered_at) == (later, None)
-    assert isinstance(type_code(attempt, telephone.code, later), ComeIn)
+    assert isinstance(type_code(attempt, telephone.code, later), SignedIn)
 
 
 def test_after_an_hour_a_code_is_forgotten(world: World, telephone: Telephone) -> None:
     code_on_the_way(world, world.now)
     first, later = telephone.code, world.now + timedelta(hours=1)
     attempt = code_on_the_way(world, later)
-    assert type_code(attempt, first, later) == Refused(Reason.WRONG)
+    assert type_code(attempt, first, later) == Refused(RejectReason.WRONG)
     assert failures_of(world) == 1
 
 
@@ -116,7 +116,7 @@ def test_the_right_code_that_is_dead_opens_nothing_and_is_no_guess(
             type_code(attempt, telephone.wrong_code(), later)
     outcome = type_code(attempt, telephone.code, later)
     assert isinstance(outcome, Refused)
-    assert outcome.reason in {Reason.TOO_LATE, Reason.TOO_MANY_TRIES}
+    assert outcome.reason in {RejectReason.TOO_LATE, RejectReason.TOO_MANY_TRIES}
     assert failures_of(world) == before
 
 
@@ -126,7 +126,7 @@ def test_the_page_says_that_the_newest_code_counts(client: Client, world: World,
     first = telephone.code
     CodeChallenge.objects.update(created_at=world.now - PAUSE)
     Delivery.objects.update(created_at=world.now - PAUSE)
-    client.post("/sign-in/send/", {"method": str(world.alices_phone.id), "way": "text"})
+    client.post("/sign-in/send/", {"method": str(world.alices_phone.id), "channel": "text"})
     assert telephone.code != first
     page = text(client.post("/sign-in/prove/", {"answer": first}).content)
     assert "That is an earlier code. Only the newest one counts" in page
@@ -136,12 +136,12 @@ def test_at_registration_an_earlier_code_and_five_digits_are_no_failures(
     client: Client, world: World, telephone: Telephone
 ) -> None:
     session = sign_in(client, world.alice).session
-    wish = {"slot": "alternate", "country": "DE", "number": "+4915187654321", "way": "text"}
+    options = {"slot": "alternate", "country": "DE", "number": "+4915187654321", "channel": "text"}
     now = timezone.now()
-    enrolment.start(session, FactorKind.PHONE, wish, origin=ORIGIN, now=now)
+    enrolment.start(session, FactorKind.PHONE, options, origin=ORIGIN, now=now)
     first, later = telephone.code, now + PAUSE
-    enrolment.start(session, FactorKind.PHONE, wish, origin=ORIGIN, now=later)
-    for typed, reason in ((first, Reason.EARLIER_CODE), ("12345", Reason.NOT_SHAPED)):
+    enrolment.start(session, FactorKind.PHONE, options, origin=ORIGIN, now=later)
+    for typed, reason in ((first, RejectReason.EARLIER_CODE), ("12345", RejectReason.NOT_SHAPED)):
         assert enrolment.finish(session, FactorKind.PHONE, typed, origin=ORIGIN, now=later) == Refused(reason)
     assert failures_of(world) == 0
     registered = enrolment.finish(session, FactorKind.PHONE, text_of(telephone.received[-1]), origin=ORIGIN, now=later)
@@ -151,7 +151,7 @@ def test_at_registration_an_earlier_code_and_five_digits_are_no_failures(
 def test_a_slip_of_the_owner_in_a_new_browser_is_told_nobody(world: World, telephone: Telephone) -> None:
     attempt = code_on_the_way(world, world.now)
     type_code(attempt, telephone.wrong_code(), world.now)
-    assert isinstance(type_code(attempt, telephone.code, world.now), ComeIn)
+    assert isinstance(type_code(attempt, telephone.code, world.now), SignedIn)
     later = world.now + timedelta(minutes=11)
     housekeeping.close_abandoned(now=later)
     work(later)
@@ -164,7 +164,7 @@ def test_a_slip_of_the_owner_in_a_new_browser_is_told_nobody(world: World, telep
 def test_one_wrong_code_that_no_right_one_follows_is_told_when_its_attempt_ends(
     world: World, telephone: Telephone, browser: str
 ) -> None:
-    token = come_in(world, telephone, world.alice).browser_token if browser == "known" else ""
+    token = complete(world, telephone, world.alice).browser_token if browser == "known" else ""
     later = world.now + timedelta(minutes=1)
     attempt = pass_password(world, world.alice, now=later, browser=token)
     type_code(attempt, "000000", later)
@@ -199,7 +199,7 @@ def test_a_right_code_in_another_sign_in_closes_no_alert(world: World, telephone
     for _ in range(2):
         type_code(thief, "000000", world.now)
     work(world.now)
-    come_in(world, telephone, world.alice, now=world.now)
+    complete(world, telephone, world.alice, now=world.now)
     work(world.now)
     assert Alert.objects.get().closed_at is None
 
@@ -248,7 +248,7 @@ def test_a_hundred_wrong_codes_in_a_row_lock_and_a_right_one_begins_anew(world: 
     FailureCount.objects.create(pk=f"code:{world.alice.pk}", in_a_row=98, changed_at=at)
     attempt = code_on_the_way(world, at)
     type_code(attempt, telephone.wrong_code(), at)
-    assert isinstance(type_code(attempt, telephone.code, at), ComeIn)
+    assert isinstance(type_code(attempt, telephone.code, at), SignedIn)
     assert FailureCount.objects.get(pk=f"code:{world.alice.pk}").in_a_row == 0
     FailureCount.objects.filter(pk=f"code:{world.alice.pk}").update(in_a_row=99, failures=[])
     later = at + timedelta(minutes=1)
@@ -259,7 +259,7 @@ def test_a_hundred_wrong_codes_in_a_row_lock_and_a_right_one_begins_anew(world: 
     locked = flow.find_attempt(token, now=months)
     assert locked is not None
     right = flow.answer(locked, FactorKind.PASSWORD, world.passwords["alice"], now=months)
-    assert right == Refused(Because.SECOND_FACTOR_LOCKED)
+    assert right == Refused(DenyReason.SECOND_FACTOR_LOCKED)
 
 
 def test_one_wrong_code_in_each_of_two_sign_ins_is_told_at_once(world: World) -> None:

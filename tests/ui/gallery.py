@@ -53,20 +53,20 @@ class EveryField(forms.Form):
     )
     number = forms.IntegerField(label="How many", widget=forms.NumberInput(attrs={"class": "short-input"}))
     country = forms.ChoiceField(label="Country", choices=[("", "Choose"), ("de", "Germany (+49)")])
-    way = forms.ChoiceField(
+    channel = forms.ChoiceField(
         label="How should the code come?",
         help_text="Your network operator may charge for calls.",
         choices=[("text", "Text me a code"), ("call", "Call me with a code")],
         widget=forms.RadioSelect,
     )
-    ways = forms.MultipleChoiceField(
+    channels = forms.MultipleChoiceField(
         label="Which ways are allowed?",
         choices=[("text", "Text message"), ("call", "Phone call")],
         widget=forms.CheckboxSelectMultiple,
     )
     agreed = forms.BooleanField(label="People may use app passwords", help_text="Existing ones stop at once.")
     letter = forms.CharField(label="Letter", widget=forms.Textarea)
-    kept = forms.CharField(widget=forms.HiddenInput)
+    stored = forms.CharField(widget=forms.HiddenInput)
 
     def clean(self) -> None:
         """Add what belongs to no field."""

@@ -96,10 +96,10 @@ def test_hint_and_error_are_tied_to_their_input() -> None:
 
 
 def test_a_field_that_is_right_is_not_called_wrong() -> None:
-    form = EveryField({"name": "fine", "country": "de", "way": "text"})
+    form = EveryField({"name": "fine", "country": "de", "channel": "text"})
     assert not form.is_valid()
     elements = Elements(rows(form))
-    right = [one for one in elements.controls() if one.get("name") in ("name", "country", "way", "password")]
+    right = [one for one in elements.controls() if one.get("name") in ("name", "country", "channel", "password")]
     assert len(right) == 5
     assert all("aria-invalid" not in one for one in right)
     (name,) = [one for one in right if one.get("name") == "name"]
@@ -109,11 +109,11 @@ def test_a_field_that_is_right_is_not_called_wrong() -> None:
 def test_radios_and_tick_boxes_that_belong_together_stand_in_a_fieldset_with_a_legend() -> None:
     elements = Elements(rows(EveryField({})))
     groups = elements.of("fieldset")
-    assert [group["aria-describedby"] for group in groups] == ["id_way-hint id_way-error", "id_ways-error"]
+    assert [group["aria-describedby"] for group in groups] == ["id_channel-hint id_channel-error", "id_channels-error"]
     assert len(elements.of("legend")) == 2
     for (_tag, attributes), inside in zip(elements.found, elements.inside, strict=True):
         if attributes.get("name"):
-            assert ("fieldset" in dict(inside)) == (attributes["name"] in ("way", "ways"))
+            assert ("fieldset" in dict(inside)) == (attributes["name"] in ("channel", "channels"))
 
 
 def test_the_summary_leads_to_each_wrong_field_and_says_the_fields_words() -> None:
@@ -121,11 +121,11 @@ def test_the_summary_leads_to_each_wrong_field_and_says_the_fields_words() -> No
     written = rows(form)
     elements = Elements(written)
     targets = [link["href"].removeprefix("#") for link in elements.of("a")]
-    wrong = [name for name in form.errors if name not in ("__all__", "kept")]
+    wrong = [name for name in form.errors if name not in ("__all__", "stored")]
     assert len(targets) == len(wrong) == 8
     fillable = {one["id"] for one in elements.controls()}
     assert set(targets) <= fillable
-    assert "id_way_0" in targets
+    assert "id_channel_0" in targets
     assert "These don&#x27;t fit together" in written
     (summary,) = [one for one in elements.of("div") if one.get("role") == "alert"]
     assert (summary["tabindex"], summary["data-focus"]) == ("-1", "")
@@ -222,13 +222,13 @@ def test_an_icon_is_decoration(name: str) -> None:
 
 
 def test_pages_of_a_list_show_only_the_ways_that_exist() -> None:
-    def ways(arguments: str) -> list[str]:
+    def channels(arguments: str) -> list[str]:
         written = gallery.ENGINE.from_string(f"{{% load watchword_ui %}}{{% pagination {arguments} %}}").render({})
         return [link["href"] for link in Elements(written).of("a")]
 
-    assert ways('first="a=1&b=2" after="c=3"') == ["?a=1&b=2", "?c=3"]
-    assert ways('before="d=4"') == ["?d=4"]
-    assert ways("") == []
+    assert channels('first="a=1&b=2" after="c=3"') == ["?a=1&b=2", "?c=3"]
+    assert channels('before="d=4"') == ["?d=4"]
+    assert channels("") == []
 
 
 def test_a_secret_is_shown_in_groups_and_read_as_it_is() -> None:

@@ -99,7 +99,7 @@ def test_the_summary_of_errors_has_the_focus_and_leads_to_the_fields(gallery: Ga
     assert page.locator(".error-summary").evaluate("e => getComputedStyle(e).outlineWidth") == "3px"
     page.locator(".error-summary a[href='#id_code']").click()
     expect(page.get_by_label("Security code")).to_be_focused()
-    page.locator(".error-summary a[href='#id_way_0']").click()
+    page.locator(".error-summary a[href='#id_channel_0']").click()
     expect(page.get_by_label("Text me a code")).to_be_focused()
 
 

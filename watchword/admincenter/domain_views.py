@@ -13,11 +13,11 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
 from watchword.admincenter.drafts import sent
-from watchword.admincenter.permissions import needs, prove_first
+from watchword.admincenter.permissions import require_recent_auth, requires
 from watchword.directory.domains import BadDomain, add_domain, number_of_names, remove_domain
 from watchword.directory.models import Organisation
 from watchword.directory.roles import Act
-from watchword.signin.middleware import origin_of, person_of
+from watchword.signin.middleware import origin_of, request_user
 
 _WHY_NOT = {
     "domain": gettext_lazy("That is no domain. Write it like example.org."),
@@ -43,12 +43,12 @@ class DomainForm(forms.Form):
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@needs(Act.MANAGE_DOMAINS)
+@requires(Act.MANAGE_DOMAINS)
 def domains(request: HttpRequest) -> HttpResponse:
     """List the domains, add one, or remove one in which nobody has a name."""
-    by = person_of(request)
+    by = request_user(request)
     organisation = by.organisation
-    if request.method == "POST" and (answer := prove_first(request)):
+    if request.method == "POST" and (answer := require_recent_auth(request)):
         return answer
     if request.method == "POST" and "remove" in request.POST:
         return _remove(request, organisation)
@@ -73,7 +73,7 @@ def domains(request: HttpRequest) -> HttpResponse:
 def _remove(request: HttpRequest, organisation: Organisation) -> HttpResponse:
     name = request.POST["remove"]
     try:
-        remove_domain(organisation, name, by=person_of(request), origin=origin_of(request), now=timezone.now())
+        remove_domain(organisation, name, by=request_user(request), origin=origin_of(request), now=timezone.now())
     except BadDomain as error:
         messages.warning(request, str(_WHY_NOT[error.reason]))
     else:

@@ -14,17 +14,17 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from watchword.admincenter.models import Draft
-from watchword.signin.middleware import person_of
+from watchword.signin.middleware import request_user
 
 LASTS = timedelta(hours=1)
-_NOT_KEPT = ("csrfmiddlewaretoken", "draft")
+_NOT_STORED = ("csrfmiddlewaretoken", "draft")
 
 
 def keep(request: HttpRequest, values: Mapping[str, Sequence[str]]) -> Draft:
     """Keep values for this page and person."""
-    user, now = person_of(request), timezone.now()
-    kept = {name: list(several) for name, several in values.items() if name not in _NOT_KEPT}
-    return Draft.objects.create(user=user, made_at=now, page=request.path, sealed_values=json.dumps(kept))
+    user, now = request_user(request), timezone.now()
+    stored = {name: list(several) for name, several in values.items() if name not in _NOT_STORED}
+    return Draft.objects.create(user=user, made_at=now, page=request.path, sealed_values=json.dumps(stored))
 
 
 def forget_old(*, now: datetime) -> int:
@@ -45,7 +45,7 @@ def find(request: HttpRequest) -> Draft | None:
     except ValueError:
         return None
     return Draft.objects.filter(
-        pk=key, user=person_of(request), page=request.path, made_at__gte=timezone.now() - LASTS
+        pk=key, user=request_user(request), page=request.path, made_at__gte=timezone.now() - LASTS
     ).first()
 
 

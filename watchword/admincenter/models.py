@@ -20,10 +20,8 @@ class Draft(models.Model):
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
     made_at = models.DateTimeField()
     page = models.CharField(max_length=200)
-    sealed_values = SealedTextField(purpose="admincenter.draft", default="", db_default=b"")
+    sealed_values = SealedTextField(purpose="admincenter.draft")
     """JSON of the fields and their values: a file of people holds their telephone numbers."""
-    values_in_clear = models.JSONField(db_column="values", default=dict)
-    """Written by a release that did not seal drafts."""
 
     def __str__(self) -> str:
         return f"draft of {self.user_id} for {self.page}"
@@ -31,5 +29,5 @@ class Draft(models.Model):
     @property
     def values(self) -> dict[str, list[str]]:
         """The fields of the form, each with its values."""
-        found: dict[str, list[str]] = json.loads(self.sealed_values) if self.sealed_values else self.values_in_clear
+        found: dict[str, list[str]] = json.loads(self.sealed_values)
         return found

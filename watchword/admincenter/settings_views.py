@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from watchword.admincenter import role_table
 from watchword.admincenter.drafts import sent
-from watchword.admincenter.permissions import needs, prove_first
+from watchword.admincenter.permissions import require_recent_auth, requires
 from watchword.admincenter.phones.forms import country_codes
 from watchword.admincenter.settings_impact import told_before_saving
 from watchword.alerts import recipients
@@ -27,7 +27,7 @@ from watchword.core.mail_addresses import is_mail_address
 from watchword.core.policy import LONGEST_APP_PASSWORD_WAIT_HOURS, STRICTEST, Limits, cover_too_much
 from watchword.directory.models import Organisation
 from watchword.directory.roles import Act
-from watchword.signin.middleware import origin_of, person_of
+from watchword.signin.middleware import origin_of, request_user
 from watchword.signin.service_settings import change_settings
 
 MOST_NETWORKS = 50
@@ -183,12 +183,12 @@ class SettingsForm(forms.Form):
         return cleaned
 
 
-@needs(Act.CHANGE_SETTINGS)
+@requires(Act.CHANGE_SETTINGS)
 def service_settings(request: HttpRequest) -> HttpResponse:
     """Show and change what the organisation allows; try whether an address would be trusted."""
-    by = person_of(request)
+    by = request_user(request)
     organisation = by.organisation
-    if request.method == "POST" and (answer := prove_first(request)):
+    if request.method == "POST" and (answer := require_recent_auth(request)):
         return answer
     form = SettingsForm(sent(request), organisation)
     if request.method == "POST" and form.is_valid():
@@ -205,7 +205,7 @@ def service_settings(request: HttpRequest) -> HttpResponse:
 
 
 def _show(request: HttpRequest, form: SettingsForm, concerns: list[str]) -> HttpResponse:
-    organisation = person_of(request).organisation
+    organisation = request_user(request).organisation
     asked = request.GET.get("address", "").strip()[:60]
     context = {
         "form": form,
@@ -221,7 +221,7 @@ def _show(request: HttpRequest, form: SettingsForm, concerns: list[str]) -> Http
     return render(request, "admincenter/service_settings.html", context)
 
 
-@needs(Act.SEE_PEOPLE)
+@requires(Act.SEE_PEOPLE)
 def roles(request: HttpRequest) -> HttpResponse:
     """Show who may do what to whom, from the very table that the code asks."""
     context = {

@@ -12,7 +12,7 @@ from django.conf import settings
 from watchword.alerts.models import Disavowal
 from watchword.audit.models import Event
 from watchword.core.codes import same
-from watchword.core.policy import Standing
+from watchword.core.policy import AccountStatus
 
 LASTS = timedelta(days=7)
 _PURPOSE = "alerts.disavowal"
@@ -44,7 +44,7 @@ def find(token: str, *, now: datetime) -> Disavowal | None:
         .filter(pk=UUID(bytes=pk), used_at=None, expires_at__gt=now)
         .first()
     )
-    if link is None or link.user.standing is Standing.DELETED or is_void(link):
+    if link is None or link.user.standing is AccountStatus.DELETED or is_void(link):
         return None
     return link
 

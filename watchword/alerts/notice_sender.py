@@ -26,7 +26,7 @@ from watchword.audit.models import Event
 from watchword.audit.outbox import UNAVAILABLE, RetryPolicy, cause_of, lease
 from watchword.audit.sealed_columns import SealedColumn
 from watchword.directory.models import User
-from watchword.messaging.limits.counters import NotBefore
+from watchword.messaging.limits.counters import SendThrottled
 from watchword.messaging.notices import warn
 
 logger = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ def _send_text(notice: Notice, number_of: NumberOf, now: datetime) -> None:
     text = messages.text_of(notice, _event(notice)) if alert is None else alert_messages.text_of(alert)
     row.update(sent_at=now)
     verdict = warn(notice.user, number, text, now=now)
-    if isinstance(verdict, NotBefore):
+    if isinstance(verdict, SendThrottled):
         row.update(sent_at=None, given_up_at=now, trouble=f"guard: {verdict.rule}")
 
 

@@ -17,9 +17,9 @@ from django.db.models import F, Q
 
 from watchword.alerts import closing, known_networks, links, recipients
 from watchword.alerts.models import Alert, By, Disavowal, Notice, WarningChoice
-from watchword.alerts.rules import HEARINGS, Hearing, Rule, rule_of
+from watchword.alerts.rules import HEARINGS, NotificationRule, Rule, rule_of
 from watchword.audit.events import EventKind
-from watchword.audit.models import Event, UnheardEvent
+from watchword.audit.models import Event, OutboxEvent
 from watchword.audit.outbox import UNAVAILABLE, RetryPolicy, cause_of
 from watchword.audit.record import record
 from watchword.directory.contacts import earlier_contact, earlier_recipients
@@ -37,10 +37,10 @@ SEAL = "alerts.notice"
 _ABOUT_NOBODY = frozenset({Rule.SOURCE_CLOSED, Rule.WARNING_GIVEN_UP, Rule.ALERT_RECIPIENTS, Rule.NEW_NUMBERS_UNTYPED})
 
 
-def hear(*, now: datetime) -> int:
+def consume(*, now: datetime) -> int:
     """Look at the oldest unheard events and return how many there were."""
     due = Q(next_try_at=None) | Q(next_try_at__lte=now)
-    waiting = UnheardEvent.objects.filter(due, tries__lt=MOST_TRIES).order_by("event_id")
+    waiting = OutboxEvent.objects.filter(due, tries__lt=MOST_TRIES).order_by("event_id")
     ids = list(waiting.values_list("event_id", flat=True)[:PORTION])
     for event_id in ids:
         try:
@@ -56,12 +56,12 @@ def hear(*, now: datetime) -> int:
 
 def _try_later(event_id: int, trouble: str, now: datetime) -> None:
     with transaction.atomic():
-        row = UnheardEvent.objects.filter(pk=event_id)
+        row = OutboxEvent.objects.filter(pk=event_id)
         row.update(tries=F("tries") + 1)
-        unheard = row.first()
-        if unheard is None:
+        outbox_event = row.first()
+        if outbox_event is None:
             return
-        next_try = RETRIES.next_try(unheard.tries, since=now, now=now)
+        next_try = RETRIES.next_try(outbox_event.tries, since=now, now=now)
         row.update(next_try_at=next_try)
         event = Event.objects.filter(pk=event_id).first()
         if next_try is None and event is not None:
@@ -85,7 +85,7 @@ def give_up(event: Event, trouble: str, now: datetime) -> None:
 
 def _hear_one(event_id: int, now: datetime) -> None:
     with transaction.atomic():
-        row = UnheardEvent.objects.filter(pk=event_id)
+        row = OutboxEvent.objects.filter(pk=event_id)
         if connection.features.has_select_for_update_skip_locked:
             row = row.select_for_update(skip_locked=True)
         if not row.exists():
@@ -93,7 +93,7 @@ def _hear_one(event_id: int, now: datetime) -> None:
         event = Event.objects.filter(pk=event_id).first()
         if event is not None:
             _warn_about(event, now)
-        UnheardEvent.objects.filter(pk=event_id).delete()
+        OutboxEvent.objects.filter(pk=event_id).delete()
 
 
 def _warn_about(event: Event, now: datetime) -> None:
@@ -112,17 +112,17 @@ def _warn_about(event: Event, now: datetime) -> None:
         before = str(event.details.get("before", ""))
         if credential is None or not known_networks.is_new(credential, event.address, before, now=now):
             return
-    hearing = HEARINGS[rule]
+    notification = HEARINGS[rule]
     subject = None
     if event.subject_id is not None:
         subject = User.objects.select_related("organisation").filter(pk=event.subject_id).first()
     if subject is None and rule not in _ABOUT_NOBODY:
         # A name that belongs to nobody: there is nobody to warn, and nothing that a stranger could learn from it.
         return
-    if subject is not None and hearing.person and subject.deleted_at is None:
-        _tell(event, rule, hearing, subject, credential, now)
-    if hearing.administrators:
-        _raise_alert(event, rule, hearing, subject, now)
+    if subject is not None and notification.person and subject.deleted_at is None:
+        _tell(event, rule, notification, subject, credential, now)
+    if notification.administrators:
+        _raise_alert(event, rule, notification, subject, now)
 
 
 def _settle(event: Event, now: datetime) -> None:
@@ -134,14 +134,16 @@ def _settle(event: Event, now: datetime) -> None:
         closing.close_settled(event, subject, now=now)
 
 
-def _tell(event: Event, rule: Rule, hearing: Hearing, user: User, credential: UUID | None, now: datetime) -> None:
+def _tell(
+    event: Event, rule: Rule, notification: NotificationRule, user: User, credential: UUID | None, now: datetime
+) -> None:
     what = f"{rule}:{credential}" if credential is not None else str(rule)
     made = False
     for address in _addresses(event, rule, user):
-        made |= _notice(event, rule, hearing, user, By.MAIL, address, what, now)
-    if hearing.loud and WarningChoice.objects.filter(user=user, by_text=True).exists():
-        made |= _notice(event, rule, hearing, user, By.TEXT, "", what, now)
-    if made and hearing.link:
+        made |= _notice(event, rule, notification, user, By.MAIL, address, what, now)
+    if notification.loud and WarningChoice.objects.filter(user=user, by_text=True).exists():
+        made |= _notice(event, rule, notification, user, By.TEXT, "", what, now)
+    if made and notification.link:
         Disavowal.objects.get_or_create(
             event_id=event.pk,
             defaults={
@@ -154,17 +156,19 @@ def _tell(event: Event, rule: Rule, hearing: Hearing, user: User, credential: UU
         )
 
 
-def _notice(event: Event, rule: Rule, hearing: Hearing, user: User, by: By, to: str, what: str, now: datetime) -> bool:
+def _notice(
+    event: Event, rule: Rule, notification: NotificationRule, user: User, by: By, to: str, what: str, now: datetime
+) -> bool:
     target = settings.WATCHWORD_KEY_RING.mac(SEAL, f"{by}:{to}".encode()).hex()[:24]
     _row, is_first = Notice.objects.get_or_create(
-        merge_key=f"{user.pk.hex}:{what}:{target}:{_window(event, hearing)}",
+        merge_key=f"{user.pk.hex}:{what}:{target}:{_window(event, notification)}",
         defaults={
             "user": user,
             "rule": rule,
             "event_id": event.pk,
             "by": by,
             "to": settings.WATCHWORD_KEY_RING.seal(SEAL, to.encode()),
-            "has_link": hearing.link,
+            "has_link": notification.link,
             "created_at": now,
             "next_try_at": now,
         },
@@ -172,16 +176,16 @@ def _notice(event: Event, rule: Rule, hearing: Hearing, user: User, by: By, to: 
     return is_first
 
 
-def _raise_alert(event: Event, rule: Rule, hearing: Hearing, subject: User | None, now: datetime) -> None:
+def _raise_alert(event: Event, rule: Rule, notification: NotificationRule, subject: User | None, now: datetime) -> None:
     only = subject.organisation_id if subject is not None else event.organisation_id
     whose = [only] if only is not None else list(Organisation.objects.values_list("pk", flat=True))
-    about = subject.sign_in_name if hearing.merged and subject is not None else ""
-    if hearing.merged:
+    about = subject.sign_in_name if notification.merged and subject is not None else ""
+    if notification.merged:
         subject = None
     for organisation_id in whose:
         target = subject.pk.hex if subject is not None else event.address
         row, is_first = Alert.objects.get_or_create(
-            merge_key=f"{organisation_id}:{rule}:{target}:{_window(event, hearing)}",
+            merge_key=f"{organisation_id}:{rule}:{target}:{_window(event, notification)}",
             defaults={
                 "organisation_id": organisation_id,
                 "rule": rule,
@@ -200,7 +204,7 @@ def _raise_alert(event: Event, rule: Rule, hearing: Hearing, subject: User | Non
             },
         )
         if is_first:
-            _tell_administrators(event, rule, hearing, row, now)
+            _tell_administrators(event, rule, notification, row, now)
         else:
             Alert.objects.filter(pk=row.pk).update(times=F("times") + 1, last_at=now)
             _add_person(row, about)
@@ -221,14 +225,14 @@ def _add_person(alert: Alert, name: str) -> None:
         Alert.objects.filter(pk=alert.pk).update(details={**alert.details, "people": [*people, name]})
 
 
-def _tell_administrators(event: Event, rule: Rule, hearing: Hearing, alert: Alert, now: datetime) -> None:
+def _tell_administrators(event: Event, rule: Rule, notification: NotificationRule, alert: Alert, now: datetime) -> None:
     """Write down who hears of a new alert; what repeats within its window is counted, not told again."""
     addresses = recipients.addresses_of(alert.organisation)
     if rule is Rule.ALERT_RECIPIENTS:
         # Whoever shortens the list must not be the only one who hears of it.
         addresses += earlier_recipients(event.details)
     told: list[tuple[By, User | None, str]] = [(By.MAIL, None, address) for address in dict.fromkeys(addresses)]
-    if hearing.loud:
+    if notification.loud:
         told += [(By.TEXT, user, "") for user in recipients.texted_administrators(alert.organisation)]
     for by, user, to in told:
         target = settings.WATCHWORD_KEY_RING.mac(SEAL, f"{by}:{user.pk if user else to}".encode()).hex()[:24]
@@ -247,8 +251,8 @@ def _tell_administrators(event: Event, rule: Rule, hearing: Hearing, alert: Aler
         )
 
 
-def _window(event: Event, hearing: Hearing) -> str:
-    seconds = int(hearing.window.total_seconds())
+def _window(event: Event, notification: NotificationRule) -> str:
+    seconds = int(notification.window.total_seconds())
     return str(int(event.at.timestamp()) // seconds) if seconds else f"event{event.pk}"
 
 

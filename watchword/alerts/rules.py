@@ -8,7 +8,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from watchword.audit.events import EventKind
-from watchword.core.decision import Because
+from watchword.core.decision import DenyReason
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -61,7 +61,7 @@ class Rule(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Hearing:
+class NotificationRule:
     """Who hears of a rule, and how often at most."""
 
     person: bool = False
@@ -75,45 +75,45 @@ class Hearing:
     """One alert for the whole organisation: a mail server that is away is one trouble, not one for each person."""
 
 
-HEARINGS: Mapping[Rule, Hearing] = {
-    Rule.CODE_MISSING: Hearing(person=True, administrators=True, loud=True, link=True),
-    Rule.PASSWORD_IN_MAIL: Hearing(person=True, link=True, window=DAY),
-    Rule.APP_PASSWORD_IN_BROWSER: Hearing(person=True, administrators=True, link=True),
-    Rule.APP_PASSWORD_ELSEWHERE: Hearing(person=True, link=True, window=DAY),
-    Rule.APP_PASSWORD_REVOKED: Hearing(person=True, window=WEEK),
-    Rule.APP_PASSWORD_LIMITS: Hearing(person=True, administrators=True, link=True, window=DAY),
-    Rule.APP_PASSWORD_CREATED: Hearing(person=True, link=True, window=timedelta(0)),
-    Rule.NEW_BROWSER: Hearing(person=True, link=True, window=timedelta(0)),
-    Rule.PHONE_ADDED: Hearing(person=True, loud=True, link=True, window=timedelta(0)),
-    Rule.PHONE_REMOVED: Hearing(person=True, loud=True, link=True, window=timedelta(0)),
-    Rule.REGISTERED: Hearing(person=True, administrators=True, loud=True, link=True, window=timedelta(0)),
-    Rule.ACCESS_PASS_MADE: Hearing(person=True, administrators=True, link=True, window=timedelta(0)),
-    Rule.NO_METHOD_LEFT: Hearing(person=True, administrators=True, link=True, window=DAY),
-    Rule.PASSWORD_CHANGED: Hearing(person=True, link=True, window=timedelta(0)),
-    Rule.PASSWORD_RESET: Hearing(person=True, window=timedelta(0)),
-    Rule.ROLE_GIVEN: Hearing(person=True, administrators=True, window=timedelta(0)),
-    Rule.MFA_STATE: Hearing(person=True, window=timedelta(0)),
-    Rule.CONTACT_CHANGED: Hearing(person=True, link=True, window=timedelta(0)),
-    Rule.RENAMED: Hearing(person=True, administrators=True, link=True, window=timedelta(0)),
-    Rule.MAILBOX_CHANGED: Hearing(person=True, administrators=True, window=timedelta(0)),
-    Rule.ADDRESS_SHARED: Hearing(person=True, window=timedelta(0)),
-    Rule.FRAUD_REPORTED: Hearing(person=True, administrators=True, link=True),
-    Rule.LOCKED: Hearing(person=True, administrators=True, loud=True, link=True, window=DAY),
-    Rule.SOURCE_CLOSED: Hearing(administrators=True),
-    Rule.DISAVOWED: Hearing(person=True, administrators=True, loud=True, window=timedelta(0)),
-    Rule.CALL_MISMATCHED: Hearing(person=True, link=True),
-    Rule.SIM_CHANGED: Hearing(person=True, administrators=True, link=True, window=DAY),
-    Rule.COUNTRY_CLOSED: Hearing(administrators=True, window=timedelta(0)),
-    Rule.NEW_NUMBERS_UNTYPED: Hearing(administrators=True, window=DAY, merged=True),
-    Rule.PASSWORD_KNOWN: Hearing(person=True, administrators=True, link=True, window=DAY),
-    Rule.PASSWORD_GUESSED: Hearing(administrators=True, window=DAY),
-    Rule.OLD_PASSWORD_TRIED: Hearing(person=True, window=WEEK),
-    Rule.WARNING_GIVEN_UP: Hearing(administrators=True, window=DAY, merged=True),
-    Rule.METHODS_RESET: Hearing(person=True, administrators=True, loud=True, link=True, window=timedelta(0)),
-    Rule.PASSWORD_AND_METHODS_RESET: Hearing(administrators=True, window=timedelta(0)),
-    Rule.ACTS_REFUSED: Hearing(administrators=True),
-    Rule.TEXTS_OFF: Hearing(person=True, link=True, window=timedelta(0)),
-    Rule.ALERT_RECIPIENTS: Hearing(administrators=True, window=timedelta(0)),
+HEARINGS: Mapping[Rule, NotificationRule] = {
+    Rule.CODE_MISSING: NotificationRule(person=True, administrators=True, loud=True, link=True),
+    Rule.PASSWORD_IN_MAIL: NotificationRule(person=True, link=True, window=DAY),
+    Rule.APP_PASSWORD_IN_BROWSER: NotificationRule(person=True, administrators=True, link=True),
+    Rule.APP_PASSWORD_ELSEWHERE: NotificationRule(person=True, link=True, window=DAY),
+    Rule.APP_PASSWORD_REVOKED: NotificationRule(person=True, window=WEEK),
+    Rule.APP_PASSWORD_LIMITS: NotificationRule(person=True, administrators=True, link=True, window=DAY),
+    Rule.APP_PASSWORD_CREATED: NotificationRule(person=True, link=True, window=timedelta(0)),
+    Rule.NEW_BROWSER: NotificationRule(person=True, link=True, window=timedelta(0)),
+    Rule.PHONE_ADDED: NotificationRule(person=True, loud=True, link=True, window=timedelta(0)),
+    Rule.PHONE_REMOVED: NotificationRule(person=True, loud=True, link=True, window=timedelta(0)),
+    Rule.REGISTERED: NotificationRule(person=True, administrators=True, loud=True, link=True, window=timedelta(0)),
+    Rule.ACCESS_PASS_MADE: NotificationRule(person=True, administrators=True, link=True, window=timedelta(0)),
+    Rule.NO_METHOD_LEFT: NotificationRule(person=True, administrators=True, link=True, window=DAY),
+    Rule.PASSWORD_CHANGED: NotificationRule(person=True, link=True, window=timedelta(0)),
+    Rule.PASSWORD_RESET: NotificationRule(person=True, window=timedelta(0)),
+    Rule.ROLE_GIVEN: NotificationRule(person=True, administrators=True, window=timedelta(0)),
+    Rule.MFA_STATE: NotificationRule(person=True, window=timedelta(0)),
+    Rule.CONTACT_CHANGED: NotificationRule(person=True, link=True, window=timedelta(0)),
+    Rule.RENAMED: NotificationRule(person=True, administrators=True, link=True, window=timedelta(0)),
+    Rule.MAILBOX_CHANGED: NotificationRule(person=True, administrators=True, window=timedelta(0)),
+    Rule.ADDRESS_SHARED: NotificationRule(person=True, window=timedelta(0)),
+    Rule.FRAUD_REPORTED: NotificationRule(person=True, administrators=True, link=True),
+    Rule.LOCKED: NotificationRule(person=True, administrators=True, loud=True, link=True, window=DAY),
+    Rule.SOURCE_CLOSED: NotificationRule(administrators=True),
+    Rule.DISAVOWED: NotificationRule(person=True, administrators=True, loud=True, window=timedelta(0)),
+    Rule.CALL_MISMATCHED: NotificationRule(person=True, link=True),
+    Rule.SIM_CHANGED: NotificationRule(person=True, administrators=True, link=True, window=DAY),
+    Rule.COUNTRY_CLOSED: NotificationRule(administrators=True, window=timedelta(0)),
+    Rule.NEW_NUMBERS_UNTYPED: NotificationRule(administrators=True, window=DAY, merged=True),
+    Rule.PASSWORD_KNOWN: NotificationRule(person=True, administrators=True, link=True, window=DAY),
+    Rule.PASSWORD_GUESSED: NotificationRule(administrators=True, window=DAY),
+    Rule.OLD_PASSWORD_TRIED: NotificationRule(person=True, window=WEEK),
+    Rule.WARNING_GIVEN_UP: NotificationRule(administrators=True, window=DAY, merged=True),
+    Rule.METHODS_RESET: NotificationRule(person=True, administrators=True, loud=True, link=True, window=timedelta(0)),
+    Rule.PASSWORD_AND_METHODS_RESET: NotificationRule(administrators=True, window=timedelta(0)),
+    Rule.ACTS_REFUSED: NotificationRule(administrators=True),
+    Rule.TEXTS_OFF: NotificationRule(person=True, link=True, window=timedelta(0)),
+    Rule.ALERT_RECIPIENTS: NotificationRule(administrators=True, window=timedelta(0)),
 }
 """A window of nothing: each such event is told of. All the others could be set off by strangers, again and again."""
 
@@ -144,13 +144,13 @@ _SIMPLE: Mapping[EventKind, Rule] = {
     EventKind.ACTS_REFUSED_OFTEN: Rule.ACTS_REFUSED,
 }
 _OF_REFUSALS: Mapping[str, Rule] = {
-    Because.NOT_FINISHED: Rule.CODE_MISSING,
-    Because.NO_METHOD_LEFT: Rule.NO_METHOD_LEFT,
-    Because.APP_PASSWORD_NEEDED: Rule.PASSWORD_IN_MAIL,
-    Because.ACCOUNT_PASSWORD_CLOSED: Rule.PASSWORD_IN_MAIL,
-    Because.APP_PASSWORD_IN_BROWSER: Rule.APP_PASSWORD_IN_BROWSER,
-    Because.APP_PASSWORD_REVOKED: Rule.APP_PASSWORD_REVOKED,
-    Because.APP_PASSWORD_OUTSIDE_LIMITS: Rule.APP_PASSWORD_LIMITS,
+    DenyReason.NOT_FINISHED: Rule.CODE_MISSING,
+    DenyReason.NO_METHOD_LEFT: Rule.NO_METHOD_LEFT,
+    DenyReason.APP_PASSWORD_NEEDED: Rule.PASSWORD_IN_MAIL,
+    DenyReason.ACCOUNT_PASSWORD_CLOSED: Rule.PASSWORD_IN_MAIL,
+    DenyReason.APP_PASSWORD_IN_BROWSER: Rule.APP_PASSWORD_IN_BROWSER,
+    DenyReason.APP_PASSWORD_REVOKED: Rule.APP_PASSWORD_REVOKED,
+    DenyReason.APP_PASSWORD_OUTSIDE_LIMITS: Rule.APP_PASSWORD_LIMITS,
 }
 
 
@@ -165,7 +165,7 @@ def rule_of(
         case EventKind.CODE_REJECTED:
             return _of_wrong_code(details)
         case EventKind.SIGN_IN_DENIED:
-            if reason == Because.WRONG_PROOF and "same_password" in details:
+            if reason == DenyReason.WRONG_PROOF and "same_password" in details:
                 return Rule.OLD_PASSWORD_TRIED
             return _OF_REFUSALS.get(reason)
         case EventKind.SIGN_IN_ALLOWED:

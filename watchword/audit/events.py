@@ -88,7 +88,7 @@ CLOSES_LINKS: frozenset[EventKind] = frozenset(
 )
 """After these no link that was made for something earlier is worth anything; ``verify`` looks."""
 
-HEARD: frozenset[EventKind] = frozenset(
+NOTIFIED_KINDS: frozenset[EventKind] = frozenset(
     {
         EventKind.CODE_REJECTED,
         EventKind.FRAUD_REPORTED,

@@ -64,7 +64,7 @@ class Event(models.Model):
         raise EventIsPermanent("events are never deleted")
 
 
-class UnheardEvent(models.Model):
+class OutboxEvent(models.Model):
     """An event that the warnings have not looked at yet: the outbox, written in the transaction of the event itself."""
 
     event = models.OneToOneField(Event, primary_key=True, db_constraint=False, on_delete=models.DO_NOTHING)

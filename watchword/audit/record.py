@@ -11,8 +11,8 @@ from uuid import UUID
 from django.db import connection
 from django.db.backends.base.operations import BaseDatabaseOperations
 
-from watchword.audit.events import HEARD, EventKind
-from watchword.audit.models import Event, UnheardEvent
+from watchword.audit.events import NOTIFIED_KINDS, EventKind
+from watchword.audit.models import Event, OutboxEvent
 from watchword.core.usernames import JOINERS
 
 
@@ -46,7 +46,7 @@ NOWHERE = Origin()
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
+class EventDraft:
     """An event before it is written. ``name`` is what was typed where no account belongs to it.
 
     ``heard`` puts the event into the outbox of the warnings, as the kinds in HEARD always are.
@@ -61,7 +61,7 @@ class Happening:
     name: str = ""
     organisation_id: int | None = None
     details: Mapping[str, object] = field(default_factory=dict)
-    heard: bool = False
+    notify: bool = False
 
 
 def record(
@@ -75,29 +75,29 @@ def record(
     name: str = "",
     organisation_id: int | None = None,
     details: Mapping[str, object] | None = None,
-    heard: bool = False,
+    notify: bool = False,
 ) -> None:
     """Write one event within the caller's transaction. ``details`` must hold no secret."""
     about = details if details is not None else {}
-    record_all([Happening(kind, now, subject, by, origin, reason, name, organisation_id, about, heard)])
+    record_all([EventDraft(kind, now, subject, by, origin, reason, name, organisation_id, about, notify)])
 
 
-def record_all(happenings: Iterable[Happening]) -> None:
+def record_all(event_drafts: Iterable[EventDraft]) -> None:
     """Write many events with one statement; plain SQL, because every login of every mail program passes here."""
-    unheard: list[tuple[Any, ...]] = []
+    outbox_event: list[tuple[Any, ...]] = []
     others: list[tuple[Any, ...]] = []
     # Asked of the connection once: reaching it through Django's proxy for every value costs more than the values.
     ops, native = connection.ops, connection.features.has_native_uuid_field
     moment = adapted_moment(ops.adapt_datetimefield_value)
-    for happening in happenings:
-        row = _row(happening, ops, moment, native_uuid=native)
-        (unheard if happening.heard or happening.kind in HEARD else others).append(row)
-    if not unheard and not others:
+    for event_draft in event_drafts:
+        row = _row(event_draft, ops, moment, native_uuid=native)
+        (outbox_event if event_draft.notify or event_draft.kind in NOTIFIED_KINDS else others).append(row)
+    if not outbox_event and not others:
         return
     with connection.cursor() as cursor:
         if others:
             cursor.executemany(_insert(), others)
-        for row in unheard:
+        for row in outbox_event:
             cursor.execute(_insert() + " RETURNING id", row)
             cursor.execute(_INTO_OUTBOX, cursor.fetchone())
 
@@ -119,7 +119,7 @@ _COLUMNS = (
 )
 
 
-_INTO_OUTBOX = f"INSERT INTO {UnheardEvent._meta.db_table} (event_id) VALUES (%s)"  # noqa: S608  (a table's name)
+_INTO_OUTBOX = f"INSERT INTO {OutboxEvent._meta.db_table} (event_id) VALUES (%s)"  # noqa: S608  (a table's name)
 
 
 def _insert() -> str:
@@ -141,27 +141,27 @@ def adapted_moment(adapt: Callable[[datetime], Any]) -> Callable[[datetime], Any
 
 
 def _row(
-    happening: Happening, ops: BaseDatabaseOperations, moment: Callable[[datetime], Any], *, native_uuid: bool
+    event_draft: EventDraft, ops: BaseDatabaseOperations, moment: Callable[[datetime], Any], *, native_uuid: bool
 ) -> tuple[Any, ...]:
-    subject, by, origin = happening.subject, happening.by, happening.origin
-    organisation_id = happening.organisation_id
+    subject, by, origin = event_draft.subject, event_draft.by, event_draft.origin
+    organisation_id = event_draft.organisation_id
     for person in (subject, by):
         if organisation_id is None and person is not None:
             organisation_id = person.organisation_id
     return (
         organisation_id,
-        moment(happening.at),
-        happening.kind.value,
+        moment(event_draft.at),
+        event_draft.kind.value,
         _id_of(by, native_uuid),
         by.sign_in_name if by is not None else "",
         _id_of(subject, native_uuid),
-        _storable(subject.sign_in_name if subject is not None else happening.name, 254),
+        _storable(subject.sign_in_name if subject is not None else event_draft.name, 254),
         origin.door,
         _storable(origin.service, 32),
         _storable(origin.address, 45),
         _storable(origin.agent, 300),
-        str(happening.reason),
-        ops.adapt_json_value(dict(happening.details), None),
+        str(event_draft.reason),
+        ops.adapt_json_value(dict(event_draft.details), None),
     )
 
 

@@ -25,7 +25,7 @@ MOST_NAMES = 100
 """Of one source in an hour that have events of their own."""
 MOST_SOURCES = 200
 """In an hour whose names have events of their own; what comes from others is counted together."""
-KEPT = timedelta(days=400)
+STORED = timedelta(days=400)
 PORTION = 500
 
 _EVERYTHING = "everything"
@@ -81,7 +81,7 @@ def is_about_many(event: Event) -> bool:
 
 def forget_old(*, now: datetime) -> int:
     """Delete counts that are older than anybody looks back; return how many went."""
-    old = list(Repeat.objects.filter(hour__lt=now - KEPT).values_list("pk", flat=True)[:PORTION])
+    old = list(Repeat.objects.filter(hour__lt=now - STORED).values_list("pk", flat=True)[:PORTION])
     return Repeat.objects.filter(pk__in=old).delete()[0] if old else 0
 
 

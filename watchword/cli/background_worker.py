@@ -18,15 +18,14 @@ from django.utils import timezone
 
 from watchword.admincenter import drafts
 from watchword.alerts.notice_sender import send_waiting
-from watchword.alerts.outbox_consumer import hear
+from watchword.alerts.outbox_consumer import consume
 from watchword.audit import hash_chain
 from watchword.audit.outbox import UNAVAILABLE, cause_of
 from watchword.core.database_errors import name_of_trouble
-from watchword.directory.sealing import seal_what_lies_in_clear
+from watchword.signin.cleanup import clean_up
 from watchword.signin.enrolment_wait import finish_due
 from watchword.signin.housekeeping import close_abandoned
 from watchword.signin.queries import text_number_of
-from watchword.signin.sweeping import sweep
 
 logger = logging.getLogger(__name__)
 
@@ -51,14 +50,13 @@ class Job:
 def jobs() -> list[Job]:
     """Return the jobs of a worker, the most urgent first."""
     return [
-        Job("turn events into warnings", LOOK_SECONDS, lambda: hear(now=timezone.now())),
+        Job("turn events into warnings", LOOK_SECONDS, lambda: consume(now=timezone.now())),
         Job("send warnings", LOOK_SECONDS, lambda: send_waiting(now=timezone.now(), number_of=text_number_of)),
         Job("seal the log", 1.0, lambda: hash_chain.seal(now=timezone.now())),
         Job("close abandoned sign-ins", 5.0, lambda: close_abandoned(now=timezone.now())),
         Job("finish registrations that waited", 5.0, lambda: finish_due(now=timezone.now())),
-        Job("sweep what is old", 60.0, lambda: sweep(now=timezone.now())),
+        Job("sweep what is old", 60.0, lambda: clean_up(now=timezone.now())),
         Job("forget old drafts", 60.0, lambda: drafts.forget_old(now=timezone.now())),
-        Job("seal what lies in clear", 60.0, seal_what_lies_in_clear),
     ]
 
 

@@ -71,7 +71,7 @@ def give_up(path: Path, *, is_real: bool) -> int:
         keyfile.create(path)
     elif not path.exists():
         # Only to look: what it would seal is never written.
-        os.environ["WATCHWORD_KEYS"] = KeyRing.create(chance=os.urandom).serialise()
+        os.environ["WATCHWORD_KEYS"] = KeyRing.create(random_source=os.urandom).serialise()
     if (status := _set_up(path)) != 0:
         return status
     from django.conf import settings

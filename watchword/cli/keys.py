@@ -32,26 +32,26 @@ def keys(arguments: Sequence[str], variables: Mapping[str, str]) -> int:
     parser.add_argument("--file", type=Path, help="the key file (WATCHWORD_KEYS_FILE, or `keys` in WATCHWORD_HOME)")
     parser.add_argument("--drop", action="store_true", help="retire: revoke the app passwords that still need it")
     parser.add_argument("--yes", action="store_true", help="give-up: do it; otherwise only say what would be lost")
-    wishes = parser.parse_args(arguments)
-    if (wishes.act in _WITH_ID) != bool(wishes.id):
-        parser.error(f"{wishes.act} {'needs' if wishes.act in _WITH_ID else 'takes no'} key id")
-    if variables.get("WATCHWORD_KEYS") and wishes.file is None:
+    config = parser.parse_args(arguments)
+    if (config.act in _WITH_ID) != bool(config.id):
+        parser.error(f"{config.act} {'needs' if config.act in _WITH_ID else 'takes no'} key id")
+    if variables.get("WATCHWORD_KEYS") and config.file is None:
         parser.exit(
             1,
             "watchword keys: the ring is in WATCHWORD_KEYS, which this command can't change; name the file with "
             "--file, or move the ring into one and set WATCHWORD_KEYS_FILE.\n",
         )
-    path: Path = wishes.file or key_file_path(variables)
+    path: Path = config.file or key_file_path(variables)
     try:
-        match wishes.act:
+        match config.act:
             case "create":
                 return _create(path, variables)
             case "retire":
-                return retire(path, wishes.id, drop=wishes.drop)
+                return retire(path, config.id, drop=config.drop)
             case "give-up":
-                return give_up(path, is_real=wishes.yes)
+                return give_up(path, is_real=config.yes)
             case _:
-                _carry_out(wishes.act, path, wishes.id)
+                _carry_out(config.act, path, config.id)
     except keyfile.KeyFileError as error:
         print(f"watchword keys: {error}", file=sys.stderr)
         return 1

@@ -11,28 +11,28 @@ from pathlib import Path
 
 from django.utils import timezone
 
-from watchword.messaging.config_file import Phones, Planned
-from watchword.messaging.gateway import Carrier
+from watchword.messaging.config_file import ConfiguredGateway, Phones
+from watchword.messaging.gateway import Gateway
 from watchword.messaging.gateways.http.callback_urls import addresses_of
-from watchword.messaging.gateways.http.gateway import HttpCarrier
-from watchword.messaging.gateways.sim_swap import SimCheck
-from watchword.messaging.gateways.sip.gateway import SipCarrier
-from watchword.messaging.gateways.smpp.gateway import SmppCarrier
+from watchword.messaging.gateways.http.gateway import HttpGateway
+from watchword.messaging.gateways.sim_swap import SimSwapCheck
+from watchword.messaging.gateways.sip.gateway import SipGateway
+from watchword.messaging.gateways.smpp.gateway import SmppGateway
 from watchword.messaging.worker.delivery_receipts import Changed
-from watchword.messaging.worker.dispatcher import Courier, Line
+from watchword.messaging.worker.dispatcher import Dispatcher, GatewayRoute
 from watchword.messaging.worker.outbox import wake_socket
 from watchword.signin.otp import delivery_events
 
 
-def build(planned: Planned) -> Carrier:
+def build(planned: ConfiguredGateway) -> Gateway:
     """Return the carrier that a part of the phones file describes."""
     match planned.kind:
         case "smpp":
-            return SmppCarrier(planned.route.name, planned.wishes)
+            return SmppGateway(planned.route.name, planned.config)
         case "sip":
-            return SipCarrier(planned.route.name, planned.wishes)
+            return SipGateway(planned.route.name, planned.config)
         case _:
-            return HttpCarrier(planned.route.name, planned.wishes, addresses=addresses_of)
+            return HttpGateway(planned.route.name, planned.config, addresses=addresses_of)
 
 
 async def serve_phones(phones: Phones, folder: Path, *, ready: Callable[[], None] = lambda: None) -> None:
@@ -42,11 +42,11 @@ async def serve_phones(phones: Phones, folder: Path, *, ready: Callable[[], None
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     with wake_socket(folder) as bell:
-        lines = [Line(build(planned), planned.route) for planned in phones.carriers]
-        check = SimCheck(phones.sim_check) if phones.sim_check is not None else None
-        courier = Courier(lines, bell=bell, decided=_decided, sim_changed=check.has_moved if check else None)
+        lines = [GatewayRoute(build(planned), planned.route) for planned in phones.gateways]
+        check = SimSwapCheck(phones.sim_check) if phones.sim_check is not None else None
+        dispatcher = Dispatcher(lines, bell=bell, decided=_decided, sim_changed=check.has_moved if check else None)
         try:
-            await courier.run(stop, ready=ready)
+            await dispatcher.run(stop, ready=ready)
         finally:
             if check is not None:
                 await check.close()

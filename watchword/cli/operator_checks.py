@@ -48,18 +48,18 @@ def warnings() -> Iterator[str]:
     """Return what will not work as people expect, though Watchword starts; Django is set up."""
     from django.conf import settings
 
-    from watchword.core.policy import Way
+    from watchword.core.policy import Channel
     from watchword.messaging import send
 
-    carried = send.ways_carried()
+    carried = send.channels_carried()
     if not carried:
         yield "no code can be sent, so nobody can register a phone: set WATCHWORD_PHONES_FILE (see docs/operating)"
     else:
-        names = {Way.TEXT: "text messages", Way.CALL: "calls"}
+        names = {Channel.TEXT: "text messages", Channel.CALL: "calls"}
         yield from (
-            f"no {names[way]} can be sent: the phones file names no channel for them"
-            for way in Way
-            if way not in carried
+            f"no {names[channel]} can be sent: the phones file names no channel for them"
+            for channel in Channel
+            if channel not in carried
         )
     if not settings.WATCHWORD_CAN_MAIL:
         yield "no mail can be sent, so nobody is warned of anything: set WATCHWORD_SMTP_URL (see docs/operating)"

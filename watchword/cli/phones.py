@@ -12,8 +12,8 @@ from watchword.config import keyfile
 from watchword.config.environment import key_file_path
 from watchword.config.phones_file import phones_of, seal
 from watchword.core.keyring import KeyRing, KeyRingError
-from watchword.messaging.config_file import Planned
-from watchword.messaging.gateways.sip.config import SipWishes
+from watchword.messaging.config_file import ConfiguredGateway
+from watchword.messaging.gateways.sip.config import SipConfig
 
 
 def phones(arguments: Sequence[str], variables: Mapping[str, str]) -> int:
@@ -29,15 +29,15 @@ def phones(arguments: Sequence[str], variables: Mapping[str, str]) -> int:
         "seal: read a secret from standard input and print it as it may stand in the file",
     )
     parser.add_argument("--file", type=Path, help="the phones file (WATCHWORD_PHONES_FILE)")
-    wishes = parser.parse_args(arguments)
+    config = parser.parse_args(arguments)
     try:
         ring = _ring(variables)
     except (keyfile.KeyFileError, KeyRingError) as error:
         print(f"watchword phones: {error}", file=sys.stderr)
         return 1
-    if wishes.act == "seal":
+    if config.act == "seal":
         return _seal(ring)
-    path = str(wishes.file or variables.get("WATCHWORD_PHONES_FILE", ""))
+    path = str(config.file or variables.get("WATCHWORD_PHONES_FILE", ""))
     if not path:
         print("watchword phones: name the file with --file, or set WATCHWORD_PHONES_FILE.", file=sys.stderr)
         return 1
@@ -46,7 +46,7 @@ def phones(arguments: Sequence[str], variables: Mapping[str, str]) -> int:
 
 def _ring(variables: Mapping[str, str]) -> KeyRing:
     if text := variables.get("WATCHWORD_KEYS"):
-        return KeyRing.parse(text, chance=os.urandom)
+        return KeyRing.parse(text, random_source=os.urandom)
     return keyfile.read(key_file_path(variables))
 
 
@@ -72,32 +72,32 @@ def _check(path: str, ring: KeyRing, public_url: str) -> int:
         for problem in read.problems:
             print(f"  - {problem}", file=sys.stderr)
         return 1
-    for planned in read.carriers:
+    for planned in read.gateways:
         route = planned.route
-        ways = " and ".join(sorted(f"{way}s" for way in route.ways))
+        channels = " and ".join(sorted(f"{channel}s" for channel in route.channels))
         to = ", ".join(route.prefixes) or "all numbers"
         most = f", at most {route.each_day} a day" if route.each_day is not None else ""
-        print(f"{route.name}: {ways} by {planned.kind} to {to}, weight {route.weight}{most}")
+        print(f"{route.name}: {channels} by {planned.kind} to {to}, weight {route.weight}{most}")
         for note in _notes(planned, ring, public_url):
             print(f"  - {note}")
     return 0
 
 
-def _notes(planned: Planned, ring: KeyRing, public_url: str) -> list[str]:
+def _notes(planned: ConfiguredGateway, ring: KeyRing, public_url: str) -> list[str]:
     """Return what an operator should know of a channel that works, or does not work everywhere."""
-    from watchword.messaging.gateways.http.callback_urls import channel_path
-    from watchword.messaging.gateways.http.config import HttpWishes
-    from watchword.messaging.gateways.smpp.config import SmppWishes
+    from watchword.messaging.gateways.http.callback_urls import gateway_path
+    from watchword.messaging.gateways.http.config import HttpConfig
+    from watchword.messaging.gateways.smpp.config import SmppConfig
     from watchword.messaging.voice.prompts import problems_of
 
-    match planned.wishes:
-        case SipWishes() as wishes:
-            return [*problems_of(wishes.recordings), *wishes.notes]
-        case SmppWishes() as wishes:
-            return wishes.notes
-        case HttpWishes(receipts=receipts) if receipts is not None and receipts.reference:
+    match planned.config:
+        case SipConfig() as config:
+            return [*problems_of(config.recordings), *config.notes]
+        case SmppConfig() as config:
+            return config.notes
+        case HttpConfig(receipts=receipts) if receipts is not None and receipts.reference:
             # Who knows it can say that texts arrived: as secret as the provider's own account.
-            address = public_url.rstrip("/") + channel_path(planned.route.name, ring)
+            address = public_url.rstrip("/") + gateway_path(planned.route.name, ring)
             return [f"tell the provider where its receipts go, and nobody else: {address}"]
         case _:
             return []

@@ -147,5 +147,5 @@ def _why_newer(loader: MigrationLoader) -> str | None:
     if installation.may_serve(__version__, row) or (row is None and not unknown):
         return None
     made_by, lowest = (row.migrated_by, row.lowest) if row is not None else ("a newer release", "")
-    needs = f"needs Watchword {lowest} or newer" if lowest else "needs that release"
-    return f"this database was migrated by {made_by} and {needs}; this is Watchword {__version__}."
+    requires = f"needs Watchword {lowest} or newer" if lowest else "needs that release"
+    return f"this database was migrated by {made_by} and {requires}; this is Watchword {__version__}."

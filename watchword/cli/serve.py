@@ -33,16 +33,16 @@ def serve(arguments: Sequence[str]) -> int:
     # Told by `serve all` to its children, which are to end with it.
     parser.add_argument("--parent", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--workers", type=int, default=1, help="processes of the web door (1)")
-    wishes = parser.parse_args(arguments)
-    if wishes.workers < 1:
+    config = parser.parse_args(arguments)
+    if config.workers < 1:
         parser.error("--workers must be 1 or more")
-    if wishes.parent:
-        end_with_parent(wishes.parent)
-    if wishes.listen:
-        os.environ["WATCHWORD_LISTEN"] = wishes.listen
-    match wishes.what:
+    if config.parent:
+        end_with_parent(config.parent)
+    if config.listen:
+        os.environ["WATCHWORD_LISTEN"] = config.listen
+    match config.what:
         case "web":
-            return serve_web(workers=wishes.workers)
+            return serve_web(workers=config.workers)
         case "mail":
             return run_management_command("serve_mail", [])
         case "worker":
@@ -50,7 +50,7 @@ def serve(arguments: Sequence[str]) -> int:
         case "phones":
             return run_management_command("serve_phones", [])
         case _:
-            return serve_all(workers=wishes.workers)
+            return serve_all(workers=config.workers)
 
 
 def serve_web(*, workers: int) -> int:
@@ -82,7 +82,7 @@ def serve_all(*, workers: int) -> int:
         Child("mail", [*program, "mail"], is_door=True),
         Child("worker", [*program, "worker"]),
     ]
-    if settings.WATCHWORD_PHONES.carriers:
+    if settings.WATCHWORD_PHONES.gateways:
         children.append(Child("phones", [*program, "phones"]))
     return Supervisor(children).run()
 
@@ -144,7 +144,7 @@ class WebServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     """Gunicorn with threads, told everything here: no configuration file, no control socket."""
 
     def __init__(self, host: str, port: int, *, workers: int, proxies: Sequence[object]) -> None:
-        self._wishes = {
+        self._config = {
             "bind": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
             "workers": workers,
             "threads": THREADS,
@@ -166,7 +166,7 @@ class WebServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
 
     def load_config(self) -> None:
         """Takes the wishes instead of a file or the command line."""
-        for name, value in self._wishes.items():
+        for name, value in self._config.items():
             self.cfg.set(name, value)
 
     def load(self) -> Any:

@@ -30,8 +30,8 @@ def demo_parts_stay_in_the_demo(app_configs: Sequence[AppConfig] | None, **_opti
             found.append(
                 checks.Error(f"{part} is part of the demo, and this is no demo.", hint=hint, id="watchword.E001")
             )
-    for channel in settings.DELIVERY_CHANNELS:
-        if channel.startswith("watchword.messaging.gateways.simulator."):
+    for gateway in settings.DELIVERY_CHANNELS:
+        if gateway.startswith("watchword.messaging.gateways.simulator."):
             hint = "Name a real channel in WATCHWORD_DELIVERY_CHANNELS."
             words = "The channel that shows codes on a page is for the demo alone."
             found.append(checks.Error(words, hint=hint, id="watchword.E002"))
@@ -39,15 +39,15 @@ def demo_parts_stay_in_the_demo(app_configs: Sequence[AppConfig] | None, **_opti
 
 
 @checks.register(checks.Tags.compatibility)
-def channels_are_there(app_configs: Sequence[AppConfig] | None, **_options: Any) -> list[checks.Error]:
+def gateways_are_there(app_configs: Sequence[AppConfig] | None, **_options: Any) -> list[checks.Error]:
     """A name that is mistyped would only be found by the first person who waits for a code."""
     found = []
-    for channel in settings.DELIVERY_CHANNELS:
+    for gateway in settings.DELIVERY_CHANNELS:
         try:
-            import_string(channel)
+            import_string(gateway)
         except ImportError:
             hint = "Correct WATCHWORD_DELIVERY_CHANNELS; usually it is not needed, and WATCHWORD_PHONES_FILE is."
-            found.append(checks.Error(f"There is no channel {channel}.", hint=hint, id="watchword.E021"))
+            found.append(checks.Error(f"There is no gateway {gateway}.", hint=hint, id="watchword.E021"))
     return found
 
 

@@ -9,7 +9,7 @@ from watchword.config.addresses import is_loopback
 SQLITE = "watchword.config.sqlite"
 """Our backend, as Django names it."""
 _CONNECTION_SECONDS = 5
-_KEPT_SECONDS = 60
+_STORED_SECONDS = 60
 _LIBPQ_KNOWS_SYSTEM = 160_000
 """From this release on libpq can trust the certificates that the system trusts (sslrootcert=system)."""
 
@@ -37,7 +37,7 @@ def _sqlite(url: str) -> Mapping[str, object]:
     if parts.netloc or parts.query or parts.fragment or path == "/" or path.endswith("/"):
         raise DatabaseUrlError("is not of the form sqlite:///absolute/path")
     # Opening one anew for each request costs more than the questions: SQLite reads the whole schema then.
-    return {"ENGINE": SQLITE, "NAME": path, "CONN_MAX_AGE": _KEPT_SECONDS}
+    return {"ENGINE": SQLITE, "NAME": path, "CONN_MAX_AGE": _STORED_SECONDS}
 
 
 def _postgresql(url: str) -> Mapping[str, object]:
@@ -45,30 +45,30 @@ def _postgresql(url: str) -> Mapping[str, object]:
     from psycopg.conninfo import conninfo_to_dict
 
     try:
-        wishes = {key: str(value) for key, value in conninfo_to_dict(url).items()}
+        config = {key: str(value) for key, value in conninfo_to_dict(url).items()}
     except psycopg.ProgrammingError:
         raise DatabaseUrlError("is not a PostgreSQL address that libpq understands") from None
-    if not wishes.get("dbname"):
+    if not config.get("dbname"):
         raise DatabaseUrlError("names no database (postgresql://host/NAME)")
-    if _is_elsewhere(wishes) and "sslmode" not in wishes and "PGSSLMODE" not in os.environ:
+    if _is_elsewhere(config) and "sslmode" not in config and "PGSSLMODE" not in os.environ:
         # Everything that Watchword knows travels there, and whoever answers must be who is meant.
-        wishes["sslmode"] = "verify-full"
+        config["sslmode"] = "verify-full"
         if psycopg.pq.version() >= _LIBPQ_KNOWS_SYSTEM and "PGSSLROOTCERT" not in os.environ:
-            wishes.setdefault("sslrootcert", "system")
+            config.setdefault("sslrootcert", "system")
     return {
         "ENGINE": "django.db.backends.postgresql",
-        "NAME": wishes.pop("dbname"),
-        "USER": wishes.pop("user", ""),
-        "PASSWORD": wishes.pop("password", ""),
-        "HOST": wishes.pop("host", ""),
-        "PORT": wishes.pop("port", ""),
-        "CONN_MAX_AGE": _KEPT_SECONDS,
+        "NAME": config.pop("dbname"),
+        "USER": config.pop("user", ""),
+        "PASSWORD": config.pop("password", ""),
+        "HOST": config.pop("host", ""),
+        "PORT": config.pop("port", ""),
+        "CONN_MAX_AGE": _STORED_SECONDS,
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {"connect_timeout": _CONNECTION_SECONDS, **wishes},
+        "OPTIONS": {"connect_timeout": _CONNECTION_SECONDS, **config},
     }
 
 
-def _is_elsewhere(wishes: Mapping[str, str]) -> bool:
+def _is_elsewhere(config: Mapping[str, str]) -> bool:
     """Whether a connection leaves this machine; libpq takes a list of hosts, and a path is a socket's folder."""
-    hosts = (wishes.get("hostaddr") or wishes.get("host") or os.environ.get("PGHOST", "")).split(",")
+    hosts = (config.get("hostaddr") or config.get("host") or os.environ.get("PGHOST", "")).split(",")
     return any(host and not host.startswith(("/", "@")) and not is_loopback(host) for host in hosts)

@@ -80,8 +80,8 @@ class Environment:
     phones_file: str
     delivery_channels: tuple[str, ...]
     mail_socket_directory: Path
-    mail: mail_door.MailWishes
-    mail_sending: mail_sending.MailSending
+    mail: mail_door.MailDoorSettings
+    mail_sending: mail_sending.SmtpSettings
     countries_file: str
     breached_passwords_file: str
     time_zone: str
@@ -242,7 +242,7 @@ class _Reader:
         if len(self.problems) > before:
             return path, None
         try:
-            return path, KeyRing.parse(text, chance=os.urandom)
+            return path, KeyRing.parse(text, random_source=os.urandom)
         except KeyRingError as error:
             self.wrong("KEYS_FILE" if given else "KEYS", f"can't be used: {error}")
             return path, None
@@ -290,8 +290,8 @@ class _Reader:
             self.wrong(name, f"is {text!r}, which is not a domain")
             return ""
 
-    def mail(self) -> mail_door.MailWishes:
-        return mail_door.read_mail_wishes(self.text, self.wrong)
+    def mail(self) -> mail_door.MailDoorSettings:
+        return mail_door.read_mail_config(self.text, self.wrong)
 
     def networks(self, name: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
         networks = []

@@ -20,7 +20,7 @@ class KeyFileError(Exception):
 def read(path: Path) -> KeyRing:
     """The ring in that file."""
     try:
-        return KeyRing.parse(read_secret_file(path), chance=os.urandom)
+        return KeyRing.parse(read_secret_file(path), random_source=os.urandom)
     except SecretFileError as error:
         raise KeyFileError(str(error).replace("names ", "", 1)) from None
     except KeyRingError as error:
@@ -29,7 +29,7 @@ def read(path: Path) -> KeyRing:
 
 def create(path: Path) -> KeyRing:
     """Writes a ring with one new key. Refuses if there is a file already: all that it sealed would be lost."""
-    ring = KeyRing.create(chance=os.urandom)
+    ring = KeyRing.create(random_source=os.urandom)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

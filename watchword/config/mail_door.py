@@ -23,7 +23,7 @@ _MODES = {"0600": 0o600, "0660": 0o660, "600": 0o600, "660": 0o660}
 
 
 @dataclass(frozen=True, slots=True)
-class MailWishes:
+class MailDoorSettings:
     """The checked wishes. ``kick`` is empty where connections are to stay open."""
 
     socket_owner: str
@@ -33,13 +33,13 @@ class MailWishes:
     kick: tuple[str, ...]
 
 
-def read_mail_wishes(text: Callable[[str], str], wrong: Callable[[str, str], None]) -> MailWishes:
+def read_mail_config(text: Callable[[str], str], wrong: Callable[[str, str], None]) -> MailDoorSettings:
     """Read the wishes; ``text`` gives a variable's value, ``wrong`` is told each mistake."""
     owner, _, group = text("MAIL_SOCKET_OWNER").partition(":")
     mode = text("MAIL_SOCKET_MODE")
     if mode and mode not in _MODES:
         wrong("MAIL_SOCKET_MODE", f"is {mode!r}")
-    return MailWishes(
+    return MailDoorSettings(
         socket_owner=owner.strip(),
         socket_group=group.strip(),
         socket_mode=_MODES.get(mode, 0o660 if group.strip() else 0o600),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from watchword.config.secret_files import SecretFileError, read_secret_file
 from watchword.core.keyring import KeyRing, KeyRingError
-from watchword.core.policy import Way
+from watchword.core.policy import Channel
 from watchword.messaging.config_file import Kind, Phones, read_phones
 
 SEALED = "sealed:"
@@ -21,15 +21,15 @@ _PURPOSE = "phones.secret"
 def kinds() -> Mapping[str, Kind]:
     """Return every kind of carrier that a phones file may name."""
     from watchword.messaging.gateways.http import presets
-    from watchword.messaging.gateways.http.config import HttpWishes
-    from watchword.messaging.gateways.sip.config import SipWishes
-    from watchword.messaging.gateways.smpp.config import SmppWishes
+    from watchword.messaging.gateways.http.config import HttpConfig
+    from watchword.messaging.gateways.sip.config import SipConfig
+    from watchword.messaging.gateways.smpp.config import SmppConfig
 
     return {
-        "smpp": Kind(SmppWishes, lambda _wishes: frozenset({Way.TEXT})),
-        "sip": Kind(SipWishes, lambda _wishes: frozenset({Way.CALL})),
+        "smpp": Kind(SmppConfig, lambda _config: frozenset({Channel.TEXT})),
+        "sip": Kind(SipConfig, lambda _config: frozenset({Channel.CALL})),
         **{
-            name: Kind(HttpWishes, lambda wishes: frozenset({wishes.way}), presets.preset)
+            name: Kind(HttpConfig, lambda config: frozenset({config.channel}), presets.preset)
             for name in ("http", *presets.names())
         },
     }
@@ -57,7 +57,7 @@ def open_secret(text: str, ring: KeyRing) -> str:
 
 def phones_of(path: str, ring: KeyRing) -> Phones:
     """Return what a phones file says, or what is wrong with it; empty where there is none."""
-    from watchword.messaging.gateways.sim_swap import SimWishes
+    from watchword.messaging.gateways.sim_swap import SimSwapConfig
 
     if not path:
         return Phones()
@@ -65,20 +65,20 @@ def phones_of(path: str, ring: KeyRing) -> Phones:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         return Phones(problems=(f"can't be read: {type(error).__name__}",))
-    read = read_phones(text, kinds(), lambda value: open_secret(value, ring), SimWishes)
-    return replace(read, carriers=(), problems=tuple(problems)) if (problems := _shared_ports(read)) else read
+    read = read_phones(text, kinds(), lambda value: open_secret(value, ring), SimSwapConfig)
+    return replace(read, gateways=(), problems=tuple(problems)) if (problems := _shared_ports(read)) else read
 
 
 def _shared_ports(read: Phones) -> list[str]:
     """Return which channels want one port for themselves; those for sound are found one by one and may be shared."""
-    from watchword.messaging.gateways.sip.config import SipWishes
+    from watchword.messaging.gateways.sip.config import SipConfig
 
     problems, taken = list(read.problems), dict[int, tuple[str, str]]()
-    for planned in read.carriers:
-        if not isinstance(planned.wishes, SipWishes) or not planned.wishes.local_port:
+    for planned in read.gateways:
+        if not isinstance(planned.config, SipConfig) or not planned.config.local_port:
             continue
-        port, host, name = planned.wishes.local_port, planned.wishes.local_host, planned.route.name
+        port, host, name = planned.config.local_port, planned.config.local_host, planned.route.name
         other, other_host = taken.setdefault(port, (name, host))
         if other != name and (host == other_host or not host or not other_host):
-            problems.append(f"channel {name!r}: local_port is {port}, which channel {other!r} has")
+            problems.append(f"gateway {name!r}: local_port is {port}, which gateway {other!r} has")
     return problems

@@ -75,9 +75,9 @@ if WATCHWORD_PHONES.problems:
     )
 DELIVERY_CHANNELS = list(ENVIRONMENT.delivery_channels)
 if ENVIRONMENT.phones_file:
-    DELIVERY_CHANNELS = ["watchword.messaging.worker.outbox.QueueChannel", *DELIVERY_CHANNELS]
+    DELIVERY_CHANNELS = ["watchword.messaging.worker.outbox.OutboxGateway", *DELIVERY_CHANNELS]
 elif ENVIRONMENT.demo:
-    DELIVERY_CHANNELS = ["watchword.messaging.gateways.simulator.gateway.SimulatorChannel"]
+    DELIVERY_CHANNELS = ["watchword.messaging.gateways.simulator.gateway.SimulatorGateway"]
 
 # Django --------------------------------------------------------------------------------------------------------------
 

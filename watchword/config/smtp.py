@@ -17,7 +17,7 @@ _PORTS = {"smtp": 587, "smtps": 465}
 
 
 @dataclass(frozen=True, slots=True)
-class MailSending:
+class SmtpSettings:
     """How to reach the mail server; ``host`` is empty where none is named."""
 
     host: str = ""
@@ -41,26 +41,26 @@ class MailSending:
         }
 
 
-def read_mail_sending(text: Callable[[str], str], wrong: Callable[..., None]) -> MailSending:
+def read_mail_sending(text: Callable[[str], str], wrong: Callable[..., None]) -> SmtpSettings:
     """Return the operator's wishes; ``wrong`` is told of each mistake, never with a value that holds a password."""
     url, sender = text("SMTP_URL"), text("SENDER")
     if sender and "@" not in parseaddr(sender)[1]:
         wrong("SENDER", "holds no mail address")
         sender = ""
     if not url:
-        return MailSending(sender=sender)
+        return SmtpSettings(sender=sender)
     try:
         parts = urlsplit(url)
         port = parts.port or _PORTS.get(parts.scheme, 0)
     except ValueError:
         wrong("SMTP_URL", "is not a web address")
-        return MailSending(sender=sender)
+        return SmtpSettings(sender=sender)
     if parts.scheme not in _PORTS or not parts.hostname or parts.path.strip("/") or parts.query:
         wrong("SMTP_URL", "is not smtp://… or smtps://… with a host")
-        return MailSending(sender=sender)
+        return SmtpSettings(sender=sender)
     if not sender:
         wrong("SENDER", "is not set, though SMTP_URL is")
-    return MailSending(
+    return SmtpSettings(
         host=parts.hostname,
         port=port,
         user=unquote(parts.username or ""),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from watchword.core.policy import SECOND_FACTORS, FactorKind, Way
+from watchword.core.policy import SECOND_FACTORS, Channel, FactorKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class Evidence:
 
     kind: FactorKind
     at: datetime
-    way: Way | None = None
+    channel: Channel | None = None
 
 
 class Assurance(StrEnum):
@@ -44,7 +44,7 @@ def amr(evidence: Iterable[Evidence]) -> list[str]:
             case FactorKind.PASSWORD | FactorKind.APP_PASSWORD:
                 words.add("pwd")
             case FactorKind.PHONE:
-                words.add("tel" if proof.way is Way.CALL else "sms")
+                words.add("tel" if proof.channel is Channel.CALL else "sms")
             case FactorKind.ACCESS_PASS:
                 words.add("otp")
     if assurance(proofs) is Assurance.TWO:

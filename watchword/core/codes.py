@@ -28,7 +28,7 @@ _UNMISTAKABLE = "abcdefghjkmnpqrstuvwxyz2345678"
 """What nobody takes for another sign when it is read out or written down."""
 
 
-class Chance(Protocol):
+class RandomSource(Protocol):
     """Where unpredictable values come from: the system's generator, or a fixed list in a test."""
 
     def below(self, bound: int) -> int:
@@ -38,9 +38,9 @@ class Chance(Protocol):
         """Return so many unpredictable octets."""
 
 
-def new_code(chance: Chance, digits: int = CODE_DIGITS) -> str:
+def new_code(random_source: RandomSource, digits: int = CODE_DIGITS) -> str:
     """Return a security code; leading zeros are kept and every value is equally likely."""
-    return f"{chance.below(10**digits):0{digits}d}"
+    return f"{random_source.below(10**digits):0{digits}d}"
 
 
 def normal_code(typed: str) -> str | None:
@@ -86,9 +86,9 @@ def shown_code(code: str) -> str:
     return f"{code[:3]} {code[3:]}"
 
 
-def new_app_password(chance: Chance) -> str:
+def new_app_password(random_source: RandomSource) -> str:
     """Return the letters of a new app password, in their normal form."""
-    return "".join(string.ascii_lowercase[chance.below(26)] for _ in range(APP_PASSWORD_LETTERS))
+    return "".join(string.ascii_lowercase[random_source.below(26)] for _ in range(APP_PASSWORD_LETTERS))
 
 
 def normal_app_password(typed: str) -> str | None:
@@ -110,9 +110,9 @@ def shown_app_password(letters: str) -> str:
     return " ".join(letters[start : start + 4] for start in range(0, len(letters), 4))
 
 
-def new_access_pass(chance: Chance, length: int = ACCESS_PASS_LETTERS) -> str:
+def new_access_pass(random_source: RandomSource, length: int = ACCESS_PASS_LETTERS) -> str:
     """Return a new Temporary Access Pass in its normal form."""
-    return "".join(_UNMISTAKABLE[chance.below(len(_UNMISTAKABLE))] for _ in range(length))
+    return "".join(_UNMISTAKABLE[random_source.below(len(_UNMISTAKABLE))] for _ in range(length))
 
 
 def normal_access_pass(typed: str) -> str | None:

@@ -11,17 +11,17 @@ from watchword.core.lockout import Lock, Locked, Open
 from watchword.core.policy import (
     REGISTRABLE,
     SECOND_FACTORS,
+    AccountStatus,
     Door,
     FactorKind,
     MfaState,
     Policy,
-    Standing,
     effective_state,
     usable,
 )
 
 
-class Because(StrEnum):
+class DenyReason(StrEnum):
     """Why something is asked or refused. Pages and logs put it into words; outsiders see one refusal for all."""
 
     WHO_ARE_YOU = "who_are_you"
@@ -57,7 +57,7 @@ class Because(StrEnum):
 class Account:
     """The facts about one account that a decision needs."""
 
-    standing: Standing
+    standing: AccountStatus
     state: MfaState
     """As it is written; see ``effective_state`` for administrators."""
     methods: frozenset[FactorKind] = frozenset()
@@ -111,7 +111,7 @@ class AskFor:
     """A proof by one of these methods is still needed."""
 
     methods: frozenset[FactorKind]
-    because: Because
+    because: DenyReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ class SetUpFirst:
     """The person must set this up before anything else."""
 
     kind: FactorKind
-    because: Because
+    because: DenyReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ class Allow:
 class Deny:
     """No; ``because`` is for the log, never for the outside."""
 
-    because: Because
+    because: DenyReason
 
 
 type Decision = AskFor | SetUpFirst | Allow | Deny
@@ -142,33 +142,33 @@ type Decision = AskFor | SetUpFirst | Allow | Deny
 def decide(attempt: Attempt) -> Decision:
     """Return what must happen next. Every door asks here and nowhere else."""
     match attempt.account.standing:
-        case Standing.UNKNOWN:
-            return _refuse_after_asking(attempt, Because.UNKNOWN)
-        case Standing.DELETED:
-            return _refuse_after_asking(attempt, Because.DELETED)
-        case Standing.BLOCKED:
-            return _refuse_after_asking(attempt, Because.BLOCKED)
-        case Standing.ACTIVE if attempt.is_recovery:
+        case AccountStatus.UNKNOWN:
+            return _refuse_after_asking(attempt, DenyReason.UNKNOWN)
+        case AccountStatus.DELETED:
+            return _refuse_after_asking(attempt, DenyReason.DELETED)
+        case AccountStatus.BLOCKED:
+            return _refuse_after_asking(attempt, DenyReason.BLOCKED)
+        case AccountStatus.ACTIVE if attempt.is_recovery:
             return _decide_recovery(attempt)
-        case Standing.ACTIVE:
+        case AccountStatus.ACTIVE:
             return _decide_interactive(attempt) if attempt.door.is_interactive else _decide_one_shot(attempt)
         case _:
             assert_never(attempt.account.standing)
 
 
-def _refuse_after_asking(attempt: Attempt, because: Because) -> Decision:
+def _refuse_after_asking(attempt: Attempt, because: DenyReason) -> Decision:
     # Unknown, blocked and deleted people are asked for a password like everybody else: nobody learns who is here.
     if attempt.door.is_interactive and not attempt.proven:
-        return AskFor(frozenset({FactorKind.PASSWORD}), Because.WHO_ARE_YOU)
+        return AskFor(frozenset({FactorKind.PASSWORD}), DenyReason.WHO_ARE_YOU)
     return Deny(because)
 
 
 def _decide_interactive(attempt: Attempt) -> Decision:
     account = attempt.account
     if FactorKind.PASSWORD not in attempt.kinds:
-        return AskFor(frozenset({FactorKind.PASSWORD}), Because.WHO_ARE_YOU)
+        return AskFor(frozenset({FactorKind.PASSWORD}), DenyReason.WHO_ARE_YOU)
     if account.password_is_initial and account.password_has_expired:
-        return Deny(Because.PASSWORD_EXPIRED)
+        return Deny(DenyReason.PASSWORD_EXPIRED)
     needs_second = account.judged_as is not MfaState.DISABLED
     if needs_second and (missing := _second_proof_missing(attempt)) is not None:
         return missing
@@ -176,7 +176,7 @@ def _decide_interactive(attempt: Attempt) -> Decision:
         return SetUpFirst(FactorKind.PASSWORD, why)
     is_registered = _is_excused(attempt) or attempt.kinds & REGISTRABLE or _pass_is_enough(attempt)
     if needs_second and not is_registered:
-        return SetUpFirst(FactorKind.PHONE, Because.NOTHING_REGISTERED)
+        return SetUpFirst(FactorKind.PHONE, DenyReason.NOTHING_REGISTERED)
     return Allow(attempt.proven)
 
 
@@ -186,11 +186,11 @@ def _second_proof_missing(attempt: Attempt) -> AskFor | Deny | None:
         return None
     methods = usable(attempt.account.methods, attempt.policy) & SECOND_FACTORS
     if methods and isinstance(attempt.second_factor, Open):
-        return AskFor(methods, Because.MFA_REQUIRED)
+        return AskFor(methods, DenyReason.MFA_REQUIRED)
     if methods:
         return Deny(_why_not_open(attempt.second_factor))
     # What was taken away or switched off is no reason to trust whoever knows the password.
-    return Deny(Because.NO_METHOD_LEFT) if attempt.account.had_second_factor else None
+    return Deny(DenyReason.NO_METHOD_LEFT) if attempt.account.had_second_factor else None
 
 
 def _is_excused(attempt: Attempt) -> bool:
@@ -199,13 +199,13 @@ def _is_excused(attempt: Attempt) -> bool:
     return attempt.from_trusted_network and not attempt.account.is_administrator and bool(phones)
 
 
-def _why_another_password(account: Account) -> Because | None:
+def _why_another_password(account: Account) -> DenyReason | None:
     if account.password_is_initial:
-        return Because.INITIAL_PASSWORD
+        return DenyReason.INITIAL_PASSWORD
     if account.password_is_known:
-        return Because.PASSWORD_KNOWN
+        return DenyReason.PASSWORD_KNOWN
     stands_alone = account.judged_as is not MfaState.ENFORCED
-    return Because.PASSWORD_TOO_SHORT if account.password_is_short and stands_alone else None
+    return DenyReason.PASSWORD_TOO_SHORT if account.password_is_short and stands_alone else None
 
 
 def _pass_is_enough(attempt: Attempt) -> bool:
@@ -220,41 +220,41 @@ def _decide_recovery(attempt: Attempt) -> Decision:
     # before, then a new password; coming in is another sign-in. Where no phone is left, an administrator helps.
     methods = usable(attempt.account.methods, attempt.policy) & REGISTRABLE
     if attempt.account.state is not MfaState.ENFORCED or not methods:
-        return Deny(Because.NO_PROOF_LEFT)
+        return Deny(DenyReason.NO_PROOF_LEFT)
     if attempt.kinds & SECOND_FACTORS:
-        return SetUpFirst(FactorKind.PASSWORD, Because.DISAVOWED)
+        return SetUpFirst(FactorKind.PASSWORD, DenyReason.DISAVOWED)
     if not isinstance(attempt.second_factor, Open):
         return Deny(_why_not_open(attempt.second_factor))
-    return AskFor(methods, Because.MFA_REQUIRED)
+    return AskFor(methods, DenyReason.MFA_REQUIRED)
 
 
 def _decide_one_shot(attempt: Attempt) -> Decision:
     account = attempt.account
     if FactorKind.APP_PASSWORD in attempt.kinds:
         if account.state is not MfaState.ENFORCED:
-            return Deny(Because.APP_PASSWORD_SUSPENDED)
+            return Deny(DenyReason.APP_PASSWORD_SUSPENDED)
         if not attempt.policy.app_passwords_allowed:
-            return Deny(Because.APP_PASSWORDS_NOT_ALLOWED)
+            return Deny(DenyReason.APP_PASSWORDS_NOT_ALLOWED)
         return Allow(attempt.proven)
     if FactorKind.PASSWORD not in attempt.kinds:
-        return Deny(Because.WRONG_PROOF)
+        return Deny(DenyReason.WRONG_PROOF)
     refusal = _why_not_in_mail(account, attempt.policy)
     return Deny(refusal) if refusal is not None else Allow(attempt.proven)
 
 
-def _why_not_in_mail(account: Account, policy: Policy) -> Because | None:
+def _why_not_in_mail(account: Account, policy: Policy) -> DenyReason | None:
     """Return why a right account password opens no mailbox, or None."""
     if account.password_is_initial:
-        return Because.INITIAL_PASSWORD
+        return DenyReason.INITIAL_PASSWORD
     if account.judged_as is MfaState.ENFORCED:
-        return Because.APP_PASSWORD_NEEDED
+        return DenyReason.APP_PASSWORD_NEEDED
     if account.password_is_short:
-        return Because.PASSWORD_TOO_SHORT
+        return DenyReason.PASSWORD_TOO_SHORT
     is_registered = account.is_registered or bool(account.methods & REGISTRABLE)
     is_finished = is_registered and not account.waits_for_app_password
     is_closed = is_finished or not policy.account_password_in_mail_while_enabled
-    return Because.ACCOUNT_PASSWORD_CLOSED if account.judged_as is MfaState.ENABLED and is_closed else None
+    return DenyReason.ACCOUNT_PASSWORD_CLOSED if account.judged_as is MfaState.ENABLED and is_closed else None
 
 
-def _why_not_open(lock: Lock) -> Because:
-    return Because.SECOND_FACTOR_LOCKED if isinstance(lock, Locked) else Because.SECOND_FACTOR_WAITS
+def _why_not_open(lock: Lock) -> DenyReason:
+    return DenyReason.SECOND_FACTOR_LOCKED if isinstance(lock, Locked) else DenyReason.SECOND_FACTOR_WAITS

@@ -8,14 +8,14 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from watchword.core.codes import Chance
-from watchword.core.policy import FactorKind, Policy, Way
+from watchword.core.codes import RandomSource
+from watchword.core.policy import Channel, FactorKind, Policy
 
 type Keyed = Callable[[str, bytes], bytes]
 """A keyed hash whose key lies outside the database: (purpose, data) -> digest."""
 
 
-class Reason(StrEnum):
+class RejectReason(StrEnum):
     """Why a proof or a set-up was not accepted; pages translate it, outsiders hear one sentence for all."""
 
     WRONG = "wrong"
@@ -35,7 +35,7 @@ class Reason(StrEnum):
     NUMBER_NOT_ALLOWED = "number_not_allowed"
     VOIP_NOT_ALLOWED = "voip_not_allowed"
     NO_TEXT_TO_THIS_NUMBER = "no_text_to_this_number"
-    WAY_NOT_ALLOWED = "way_not_allowed"
+    CHANNEL_NOT_ALLOWED = "channel_not_allowed"
     EXTENSION = "extension"
     TOO_SHORT = "too_short"
     TOO_LONG = "too_long"
@@ -59,7 +59,7 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class CredentialData:
     """What a person holds of one kind: the public part as a mapping, the secret part as octets."""
 
     kind: FactorKind
@@ -74,7 +74,7 @@ class Held:
 class Message:
     """A code on its way to a telephone; the code itself is apart, so that each channel can say it in its manner."""
 
-    way: Way
+    channel: Channel
     number: str = field(repr=False)
     extension: str = field(repr=False)
     code: str = field(repr=False)
@@ -96,7 +96,7 @@ class Challenge:
 class Accepted:
     """The proof was right. ``renewed`` is a better stored form of the same secret, if there is one."""
 
-    way: Way | None = None
+    channel: Channel | None = None
     renewed: bytes | None = field(default=None, repr=False)
     is_short: bool = False
     """A password that is right and too short to stand alone."""
@@ -106,7 +106,7 @@ class Accepted:
 class Rejected:
     """The proof or set-up was refused, and why."""
 
-    reason: Reason
+    reason: RejectReason
 
     def __bool__(self) -> bool:
         return False
@@ -116,7 +116,7 @@ type Verdict = Accepted | Rejected
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class SetupContext:
     """What a set-up may have to know: the policy, where numbers without a country code are from, words to avoid."""
 
     policy: Policy
@@ -133,19 +133,27 @@ class Factor(Protocol):
     kind: FactorKind
 
     def challenge(
-        self, held: Held, wish: Mapping[str, str], surroundings: Surroundings, *, chance: Chance, keyed: Keyed
+        self,
+        held: CredentialData,
+        options: Mapping[str, str],
+        setup_context: SetupContext,
+        *,
+        random_source: RandomSource,
+        keyed: Keyed,
     ) -> Challenge | Rejected:
         """Prepare a proof; ``wish`` is what the person chose (for a phone, the way)."""
 
-    def verify(self, held: Held, kept: Mapping[str, str], answer: str, *, keyed: Keyed, now: datetime) -> Verdict:
+    def verify(
+        self, held: CredentialData, stored: Mapping[str, str], answer: str, *, keyed: Keyed, now: datetime
+    ) -> Verdict:
         """Check an answer against what is held and what the challenge kept."""
 
     def start_setup(
-        self, wish: Mapping[str, str], surroundings: Surroundings, *, chance: Chance, keyed: Keyed
+        self, options: Mapping[str, str], setup_context: SetupContext, *, random_source: RandomSource, keyed: Keyed
     ) -> Challenge | Rejected:
         """Begin to add a new one from what the person filled in."""
 
     def finish_setup(
-        self, kept: Mapping[str, str], answer: str, *, chance: Chance, keyed: Keyed, now: datetime
-    ) -> Held | Rejected:
+        self, stored: Mapping[str, str], answer: str, *, random_source: RandomSource, keyed: Keyed, now: datetime
+    ) -> CredentialData | Rejected:
         """Return what is to be held from now on, if the answer proves it."""

@@ -59,35 +59,35 @@ class Key:
 class KeyRing:
     """Keys, newest first, and the chance that makes nonces."""
 
-    __slots__ = ("_chance", "_derived", "keys")
+    __slots__ = ("_derived", "_random_source", "keys")
 
-    def __init__(self, keys: tuple[Key, ...], *, chance: RandomBytes) -> None:
+    def __init__(self, keys: tuple[Key, ...], *, random_source: RandomBytes) -> None:
         if not keys:
             raise KeyRingError("a key ring needs at least one key")
         ids = [key.id for key in keys]
         if len(set(ids)) != len(ids):
             raise KeyRingError("two keys of the ring have the same id")
         self.keys = keys
-        self._chance = chance
+        self._random_source = random_source
         self._derived: dict[tuple[str, str, str], bytes] = {}
 
     def __repr__(self) -> str:
         return f"KeyRing({', '.join(key.id for key in self.keys)})"
 
     @classmethod
-    def create(cls, *, chance: RandomBytes) -> "KeyRing":
+    def create(cls, *, random_source: RandomBytes) -> "KeyRing":
         """A ring with one new key."""
-        return cls((_new_key(chance, taken=frozenset()),), chance=chance)
+        return cls((_new_key(random_source, taken=frozenset()),), random_source=random_source)
 
     @classmethod
-    def parse(cls, text: str, *, chance: RandomBytes) -> "KeyRing":
+    def parse(cls, text: str, *, random_source: RandomBytes) -> "KeyRing":
         """Reads `v1:<id>:<base64 of 32 bytes>`, one key a line, newest first; empty lines and `#` lines are skipped.
 
         Raises KeyRingError naming the line, never its contents.
         """
         lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), start=1)]
         keys = tuple(_parse_key(number, line) for number, line in lines if line and not line.startswith("#"))
-        return cls(keys, chance=chance)
+        return cls(keys, random_source=random_source)
 
     def serialise(self) -> str:
         """The text that `parse` reads. It is the secret itself: only for the file that holds it."""
@@ -97,14 +97,14 @@ class KeyRing:
     def with_new_key(self) -> "KeyRing":
         """Return this ring with a new key behind the others: it opens, and seals nothing before `using` it."""
         taken = frozenset(key.id for key in self.keys)
-        return KeyRing((*self.keys, _new_key(self._chance, taken=taken)), chance=self._chance)
+        return KeyRing((*self.keys, _new_key(self._random_source, taken=taken)), random_source=self._random_source)
 
     def using(self, key_id: str) -> "KeyRing":
         """Return this ring with one of its keys in front; raises KeyRingError if it is not on it."""
         chosen = [key for key in self.keys if key.id == key_id]
         if not chosen:
             raise KeyRingError(f"there is no key {key_id} on the ring")
-        return KeyRing((*chosen, *(key for key in self.keys if key.id != key_id)), chance=self._chance)
+        return KeyRing((*chosen, *(key for key in self.keys if key.id != key_id)), random_source=self._random_source)
 
     def without(self, key_id: str) -> "KeyRing":
         """Return this ring without a key that is not in front; raises KeyRingError."""
@@ -112,7 +112,7 @@ class KeyRing:
             raise KeyRingError(f"the key {key_id} is in use; use another one first")
         if key_id not in {key.id for key in self.keys}:
             raise KeyRingError(f"there is no key {key_id} on the ring")
-        return KeyRing(tuple(key for key in self.keys if key.id != key_id), chance=self._chance)
+        return KeyRing(tuple(key for key in self.keys if key.id != key_id), random_source=self._random_source)
 
     def rotated(self) -> "KeyRing":
         """Return this ring with a new key in front: what adding one and then using it comes to."""
@@ -130,7 +130,7 @@ class KeyRing:
     def seal(self, purpose: str, plaintext: bytes) -> bytes:
         """AES-256-GCM under the newest key: version, key id, nonce, ciphertext, tag; header and purpose are bound."""
         key = self.keys[0]
-        nonce = self._chance(NONCE_BYTES)
+        nonce = self._random_source(NONCE_BYTES)
         if len(nonce) != NONCE_BYTES:
             raise AssertionError("chance gave a nonce of the wrong length")
         header = bytes((_SEAL_VERSION, len(key.id))) + key.id.encode()
@@ -163,9 +163,9 @@ class KeyRing:
         return derived
 
 
-def _new_key(chance: RandomBytes, *, taken: frozenset[str]) -> Key:
+def _new_key(random_source: RandomBytes, *, taken: frozenset[str]) -> Key:
     while True:
-        key = Key(id=chance(ID_BYTES).hex(), secret=chance(KEY_BYTES))
+        key = Key(id=random_source(ID_BYTES).hex(), secret=random_source(KEY_BYTES))
         if key.id not in taken:
             return key
 

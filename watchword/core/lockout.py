@@ -89,12 +89,12 @@ def wait_or_open(count: Count, limits: Limits, now: datetime) -> Open | Wait:
 
 def after_failure(count: Count, limits: Limits, now: datetime) -> Count:
     """Return the count with one more failure in it."""
-    kept = (*(failure for failure in count.failures if now - failure < DAY), now)
+    stored = (*(failure for failure in count.failures if now - failure < DAY), now)
     in_a_row = count.in_a_row + 1
     locked_at = count.locked_at
-    if locked_at is None and (len(kept) >= limits.day_failures or in_a_row >= limits.failures_in_a_row):
+    if locked_at is None and (len(stored) >= limits.day_failures or in_a_row >= limits.failures_in_a_row):
         locked_at = now
-    return Count(kept[-limits.day_failures :], locked_at, in_a_row)
+    return Count(stored[-limits.day_failures :], locked_at, in_a_row)
 
 
 def after_success(count: Count) -> Count:
@@ -104,9 +104,9 @@ def after_success(count: Count) -> Count:
 
 def after_waiting_failure(count: Count, limits: Limits, now: datetime) -> Count:
     """Return the count of something that is never locked with one more failure in it."""
-    kept = (*(failure for failure in count.failures if now - failure < DAY), now)
+    stored = (*(failure for failure in count.failures if now - failure < DAY), now)
     # As many as a burst and a day of waits can be, so that a burst is never pushed out by what follows it.
-    return Count(kept[-limits.burst_failures - _MOST_AFTER_A_BURST :])
+    return Count(stored[-limits.burst_failures - _MOST_AFTER_A_BURST :])
 
 
 def _failures_since_burst(failures: Sequence[datetime], limits: Limits) -> int:

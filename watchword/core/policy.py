@@ -45,7 +45,7 @@ REGISTRABLE: frozenset[FactorKind] = frozenset({FactorKind.PHONE})
 """Those of them that people register themselves. The others help to get there, and stand for nothing afterwards."""
 
 
-class Way(StrEnum):
+class Channel(StrEnum):
     """How a code travels to a telephone."""
 
     TEXT = "text"
@@ -64,7 +64,7 @@ class Door(StrEnum):
         return self is Door.WEB
 
 
-class Standing(StrEnum):
+class AccountStatus(StrEnum):
     """Whether an account may be used at all."""
 
     ACTIVE = "active"
@@ -122,26 +122,26 @@ class Limits:
         """The limits of an address that a whole office shares: ten times as many failures."""
         return dataclasses.replace(self.of_sources, burst_failures=SHARED_TIMES * self.source_failures)
 
-    def tightened(self, wishes: Mapping[str, object]) -> Limits:
+    def tightened(self, config: Mapping[str, object]) -> Limits:
         """Return the limits with every stricter wish taken over; a laxer or senseless one changes nothing.
 
         What is stricter than STRICTEST becomes that: nobody, administrators included, could sign in any more.
         """
         changes: dict[str, int] = {}
         for field in dataclasses.fields(self):
-            wish = wishes.get(field.name)
-            if isinstance(wish, bool) or not isinstance(wish, int) or wish < 1:
+            options = config.get(field.name)
+            if isinstance(options, bool) or not isinstance(options, int) or options < 1:
                 continue
             today, strictest = getattr(self, field.name), getattr(STRICTEST, field.name)
             changes[field.name] = (
-                min(max(today, wish), strictest) if strictest > today else max(min(today, wish), strictest)
+                min(max(today, options), strictest) if strictest > today else max(min(today, options), strictest)
             )
         return dataclasses.replace(self, **changes)
 
-    def senseless(self, wishes: Mapping[str, object]) -> list[str]:
+    def senseless(self, config: Mapping[str, object]) -> list[str]:
         """Return the names of the wishes that can't be taken over as they are: unknown, too lax, or too strict."""
-        taken = self.tightened(wishes)
-        return sorted(name for name, wish in wishes.items() if getattr(taken, name, None) != wish)
+        taken = self.tightened(config)
+        return sorted(name for name, options in config.items() if getattr(taken, name, None) != options)
 
 
 SHARED_TIMES = 10
@@ -224,10 +224,10 @@ class Policy:
     """Numbers from ranges for Internet telephony (VoIP) can be registered."""
 
     @property
-    def ways(self) -> frozenset[Way]:
+    def channels(self) -> frozenset[Channel]:
         """The ways by which a code may travel."""
-        allowed = {Way.TEXT: self.text_allowed, Way.CALL: self.call_allowed}
-        return frozenset(way for way, is_allowed in allowed.items() if is_allowed)
+        allowed = {Channel.TEXT: self.text_allowed, Channel.CALL: self.call_allowed}
+        return frozenset(channel for channel, is_allowed in allowed.items() if is_allowed)
 
     def trusts(self, address: str) -> bool:
         """Whether an address as text lies in a trusted network; what is no address is never trusted."""
@@ -256,7 +256,7 @@ def effective_state(state: MfaState, *, is_administrator: bool) -> MfaState:
 def usable(methods: Iterable[FactorKind], policy: Policy) -> frozenset[FactorKind]:
     """Return those of the registered methods that the organisation has not switched off."""
     switched_off = set()
-    if not policy.ways:
+    if not policy.channels:
         switched_off.add(FactorKind.PHONE)
     if not policy.app_passwords_allowed:
         switched_off.add(FactorKind.APP_PASSWORD)

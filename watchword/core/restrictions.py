@@ -86,11 +86,11 @@ class Restrictions:
         }
 
     @classmethod
-    def from_json(cls, kept: Mapping[str, object] | None) -> Restrictions:
+    def from_json(cls, stored: Mapping[str, object] | None) -> Restrictions:
         """Return what a row keeps."""
-        if not kept:
+        if not stored:
             return NO_RESTRICTIONS
-        programs, networks, until = kept.get("programs"), kept.get("networks"), kept.get("until")
+        programs, networks, until = stored.get("programs"), stored.get("networks"), stored.get("until")
         return cls(
             frozenset(Program(text) for text in programs) if isinstance(programs, list) else frozenset(),
             tuple(ip_network(text) for text in networks) if isinstance(networks, list) else (),

@@ -41,7 +41,7 @@ def keep(home: Path, made: Made) -> None:
     _write(home, json.dumps(asdict(made)))
 
 
-def kept(home: Path) -> Made | None:
+def stored(home: Path) -> Made | None:
     """Return what an earlier start kept; None where there was none."""
     try:
         return Made(**json.loads((home / FILE).read_text(encoding="utf-8")))
@@ -57,7 +57,7 @@ def text(made: Made, ports: Ports, phones: Phones) -> str:
         f"curl --silent --user 'alice@{DOMAIN}:{made.alices_app_password}' "
         f"'imap://{HOST}:{ports.imap}/INBOX;MAILINDEX=1'"
     )
-    if phones.carriers:
+    if phones.gateways:
         where, first, phone = f"Real telephones  {real_phones.names_of(phones)}", REAL, "telephone"
         roots_code = ""
     else:

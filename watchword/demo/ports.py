@@ -57,7 +57,7 @@ def keep(home: Path, ports: Ports) -> None:
     (home / FILE).write_text(json.dumps(asdict(ports)), encoding="utf-8")
 
 
-def kept(home: Path) -> Ports:
+def stored(home: Path) -> Ports:
     """Return the ports of the demo that runs here; the usual ones where none were kept."""
     try:
         return Ports(**json.loads((home / FILE).read_text(encoding="utf-8")))

@@ -18,7 +18,7 @@ def forget_made_up(home: Path, phones: Phones, *, now: datetime) -> int:
     Whoever tried the demo made numbers up, and so did the sample. They belong to somebody.
     """
     sign = home / FILE
-    if not phones.carriers:
+    if not phones.gateways:
         sign.unlink(missing_ok=True)
         return 0
     if sign.exists():
@@ -31,6 +31,6 @@ def forget_made_up(home: Path, phones: Phones, *, now: datetime) -> int:
 def names_of(phones: Phones) -> str:
     """Return the carriers by way, for the card."""
     return "; ".join(
-        f"{way}s by {', '.join(planned.route.name for planned in phones.carriers if way in planned.route.ways)}"
-        for way in sorted(phones.ways)
+        f"{channel}s by {', '.join(one.route.name for one in phones.gateways if channel in one.route.channels)}"
+        for channel in sorted(phones.channels)
     )

@@ -15,10 +15,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from watchword.audit.events import EventKind
-from watchword.audit.models import UnheardEvent
-from watchword.audit.record import Happening, Origin, record_all
-from watchword.core.decision import Because
-from watchword.core.policy import MfaState, Way
+from watchword.audit.models import OutboxEvent
+from watchword.audit.record import EventDraft, Origin, record_all
+from watchword.core.decision import DenyReason
+from watchword.core.policy import Channel, MfaState
 from watchword.demo import mailbox_store, sample_phones
 from watchword.demo.people import FAMILY, GIVEN
 from watchword.directory import actions
@@ -62,7 +62,7 @@ class Made:
 def make(*, now: datetime | None = None) -> Made:
     """Make everything, in one transaction: a demo that was interrupted begins anew."""
     moment = now or timezone.now()
-    chance = random.Random(SEED)  # noqa: S311  (believable names, nothing secret)
+    random_source = random.Random(SEED)  # noqa: S311  (believable names, nothing secret)
     organisation = actions.create_organisation(NAME, domains=[DOMAIN], region="DE", by=None, now=moment)
     people = {
         "root": _person(organisation, "root", "Root Okafor", (Role.GLOBAL_ADMINISTRATOR,), moment),
@@ -74,19 +74,19 @@ def make(*, now: datetime | None = None) -> Made:
     _set_state(people["alice"], MfaState.ENFORCED, MfaCause.REGISTRATION_FINISHED, moment - timedelta(days=12))
     _set_state(people["bob"], MfaState.ENABLED, MfaCause.PERSON, moment - timedelta(days=2), by=people["root"])
     _set_state(people["root"], MfaState.ENFORCED, MfaCause.REGISTRATION_FINISHED, moment)
-    sample_credentials.add_phone(people["root"], ROOTS_NUMBER, Way.TEXT, now=moment - timedelta(days=20))
-    sample_credentials.add_phone(people["alice"], ALICES_NUMBER, Way.TEXT, now=moment - timedelta(days=12))
+    sample_credentials.add_phone(people["root"], ROOTS_NUMBER, Channel.TEXT, now=moment - timedelta(days=20))
+    sample_credentials.add_phone(people["alice"], ALICES_NUMBER, Channel.TEXT, now=moment - timedelta(days=12))
     sample_credentials.add_app_password(people["alice"], "iPad in the kitchen", now=moment - timedelta(days=12))
     shown = sample_credentials.add_app_password(
         people["alice"], "Thunderbird on the laptop", now=moment - timedelta(days=5)
     )
-    others, holders = _others(organisation, chance, moment)
-    _activity([*people.values(), *others], chance, moment)
+    others, holders = _others(organisation, random_source, moment)
+    _activity([*people.values(), *others], random_source, moment)
     sample_phones.make(holders, [user for user in others if user.state is MfaState.ENABLED][:CURIOUS], now=moment)
     for user in people.values():
         _welcome(user, moment)
     # What made the sample is no news to anybody: warnings begin with what the newcomer does.
-    UnheardEvent.objects.all().delete()
+    OutboxEvent.objects.all().delete()
     return Made(passwords, shown)
 
 
@@ -112,22 +112,24 @@ def _set_state(user: User, state: MfaState, cause: MfaCause, at: datetime, by: U
 
 
 def _others(
-    organisation: Organisation, chance: random.Random, now: datetime
+    organisation: Organisation, random_source: random.Random, now: datetime
 ) -> tuple[list[User], list[sample_phones.Holder]]:
     people: dict[str, User] = {}
     while len(people) < OTHERS:
-        given, family = chance.choice(GIVEN), chance.choice(FAMILY)
+        given, family = random_source.choice(GIVEN), random_source.choice(FAMILY)
         name = f"{_plain(given)}.{_plain(family)}@{DOMAIN}"
-        state = chance.choices(list(MfaState), weights=(45, 15, 40))[0]
+        state = random_source.choices(list(MfaState), weights=(45, 15, 40))[0]
         display_name = f"{given} {family}"
         people[name] = User(
             organisation=organisation,
             sign_in_name=name,
             display_name=display_name,
             contact_mail=name.replace(DOMAIN, "elsewhere.example"),
-            created_at=now - timedelta(days=chance.randrange(40, 900)),
+            created_at=now - timedelta(days=random_source.randrange(40, 900)),
             mfa_state=state,
-            mfa_changed_at=now - timedelta(days=chance.randrange(1, 35)) if state is not MfaState.DISABLED else None,
+            mfa_changed_at=now - timedelta(days=random_source.randrange(1, 35))
+            if state is not MfaState.DISABLED
+            else None,
             search_key=search_key(display_name, name),
         )
     made = list(people.values())
@@ -152,37 +154,39 @@ def _others(
     holders = []
     for user in made:
         if user.state is MfaState.ENFORCED and user.mfa_changed_at is not None:
-            number = f"+49151{chance.randrange(10_000_000, 99_999_999)}"
-            way = chance.choice([Way.TEXT, Way.TEXT, Way.CALL])
-            sample_credentials.add_phone(user, number, way, now=user.mfa_changed_at)
-            holders.append(sample_phones.Holder(user, number, way, user.mfa_changed_at))
-            for device in chance.sample(["Laptop", "iPhone", "Old tablet", "Thunderbird"], chance.randrange(1, 4)):
+            number = f"+49151{random_source.randrange(10_000_000, 99_999_999)}"
+            channel = random_source.choice([Channel.TEXT, Channel.TEXT, Channel.CALL])
+            sample_credentials.add_phone(user, number, channel, now=user.mfa_changed_at)
+            holders.append(sample_phones.Holder(user, number, channel, user.mfa_changed_at))
+            for device in random_source.sample(
+                ["Laptop", "iPhone", "Old tablet", "Thunderbird"], random_source.randrange(1, 4)
+            ):
                 sample_credentials.add_app_password(user, device, now=user.mfa_changed_at)
     return made, holders
 
 
-def _activity(people: list[User], chance: random.Random, now: datetime) -> None:
-    happenings = []
+def _activity(people: list[User], random_source: random.Random, now: datetime) -> None:
+    event_drafts = []
     for user in people:
-        network = chance.choice(_NETWORKS) + str(chance.randrange(2, 250))
-        browser = chance.choice(_BROWSERS)
-        for _ in range(chance.randrange(3, 12)):
-            at = now - timedelta(minutes=chance.randrange(30, DAYS * 24 * 60))
-            web = chance.random() < 0.5
-            allowed = chance.random() < 0.93
+        network = random_source.choice(_NETWORKS) + str(random_source.randrange(2, 250))
+        browser = random_source.choice(_BROWSERS)
+        for _ in range(random_source.randrange(3, 12)):
+            at = now - timedelta(minutes=random_source.randrange(30, DAYS * 24 * 60))
+            web = random_source.random() < 0.5
+            allowed = random_source.random() < 0.93
             by_app_password = not web and user.state is MfaState.ENFORCED
-            happenings.append(
-                Happening(
+            event_drafts.append(
+                EventDraft(
                     EventKind.SIGN_IN_ALLOWED if allowed else EventKind.SIGN_IN_DENIED,
                     at,
                     subject=user,
                     by=user if allowed else None,
                     origin=Origin(network, browser if web else "", "web" if web else "mail", "" if web else "imap"),
-                    reason="" if allowed else Because.WRONG_PROOF,
+                    reason="" if allowed else DenyReason.WRONG_PROOF,
                     details={"app_password": "Laptop"} if by_app_password and allowed else {"kinds": ["password"]},
                 )
             )
-    record_all(sorted(happenings, key=lambda happening: happening.at))
+    record_all(sorted(event_drafts, key=lambda event_draft: event_draft.at))
 
 
 def _welcome(user: User, now: datetime) -> None:

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from watchword.core.policy import Limits, Way
+from watchword.core.policy import Channel, Limits
 from watchword.directory.models import User
 from watchword.messaging.gateway import Result
-from watchword.messaging.gateways.simulator.gateway import SimulatorChannel
+from watchword.messaging.gateways.simulator.gateway import SimulatorGateway
 from watchword.messaging.limits import counters, rules
-from watchword.messaging.models import Delivery, Tally
+from watchword.messaging.models import DailyTotal, Delivery
 
 SEED = 1881
 DAYS = 30
@@ -21,8 +21,8 @@ _WEEKEND = 5
 _RESTS = 0.8
 """The share of sign-ins at weekends that wait for Monday."""
 _TROUBLE = {
-    Way.TEXT: ((Result.DELIVERED, 95), (Result.SENT, 3), (Result.UNREACHABLE, 2)),
-    Way.CALL: ((Result.DELIVERED, 88), (Result.NO_ANSWER, 7), (Result.BUSY, 3), (Result.HUNG_UP, 2)),
+    Channel.TEXT: ((Result.DELIVERED, 95), (Result.SENT, 3), (Result.UNREACHABLE, 2)),
+    Channel.CALL: ((Result.DELIVERED, 88), (Result.NO_ANSWER, 7), (Result.BUSY, 3), (Result.HUNG_UP, 2)),
 }
 """How often each result comes, in a hundred."""
 _GIVEN_UP = 0.04
@@ -37,48 +37,48 @@ class Holder:
 
     user: User
     number: str = field(repr=False)
-    way: Way
+    channel: Channel
     since: datetime
 
 
 def make(holders: Sequence[Holder], curious: Sequence[User], *, now: datetime) -> None:
     """Write down the codes of a month: those of people with telephones, and what the guard kept from the curious."""
-    chance = random.Random(SEED)  # noqa: S311  (believable numbers, nothing secret)
-    rows = [row for holder in holders for row in _codes(holder, chance, now)]
+    random_source = random.Random(SEED)  # noqa: S311  (believable numbers, nothing secret)
+    rows = [row for holder in holders for row in _codes(holder, random_source, now)]
     Delivery.objects.bulk_create(rows)
     _add_up(rows)
     for user in curious:
-        _refuse(user, chance, now)
+        _refuse(user, random_source, now)
 
 
-def _codes(holder: Holder, chance: random.Random, now: datetime) -> Iterator[Delivery]:
+def _codes(holder: Holder, random_source: random.Random, now: datetime) -> Iterator[Delivery]:
     """Yield the code that proved the telephone, and those of the sign-ins after it."""
     telephone = counters.telephone_of(holder.number)
     at, purpose = holder.since, "register"
     while at < now - timedelta(minutes=10):
         if at > now - timedelta(days=DAYS):
-            results, weights = zip(*_TROUBLE[holder.way], strict=True)
-            result = Result.DELIVERED if purpose == "register" else chance.choices(results, weights)[0]
-            is_typed = not result.is_trouble and (purpose == "register" or chance.random() > _GIVEN_UP)
+            results, weights = zip(*_TROUBLE[holder.channel], strict=True)
+            result = Result.DELIVERED if purpose == "register" else random_source.choices(results, weights)[0]
+            is_typed = not result.is_trouble and (purpose == "register" or random_source.random() > _GIVEN_UP)
             yield Delivery(
                 organisation_id=holder.user.organisation_id,
                 user=holder.user,
-                way=holder.way,
+                channel=holder.channel,
                 purpose=purpose,
-                channel=SimulatorChannel.name,
+                gateway=SimulatorGateway.name,
                 result=result,
                 created_at=at,
-                changed_at=at + timedelta(seconds=chance.randrange(2, 9)),
-                entered_at=at + timedelta(seconds=chance.randrange(11, 50)) if is_typed else None,
+                changed_at=at + timedelta(seconds=random_source.randrange(2, 9)),
+                entered_at=at + timedelta(seconds=random_source.randrange(11, 50)) if is_typed else None,
                 **telephone.row(),
             )
         purpose = "sign_in"
-        at = _next_working_hour(at + timedelta(hours=chance.randrange(20, 120)), chance)
+        at = _next_working_hour(at + timedelta(hours=random_source.randrange(20, 120)), random_source)
 
 
-def _next_working_hour(at: datetime, chance: random.Random) -> datetime:
-    at = at.replace(hour=min(18, int(chance.triangular(6, 19, 8))), minute=chance.randrange(60))
-    return at + timedelta(days=7 - at.weekday()) if at.weekday() >= _WEEKEND and chance.random() < _RESTS else at
+def _next_working_hour(at: datetime, random_source: random.Random) -> datetime:
+    at = at.replace(hour=min(18, int(random_source.triangular(6, 19, 8))), minute=random_source.randrange(60))
+    return at + timedelta(days=7 - at.weekday()) if at.weekday() >= _WEEKEND and random_source.random() < _RESTS else at
 
 
 def _add_up(rows: Sequence[Delivery]) -> None:
@@ -89,22 +89,24 @@ def _add_up(rows: Sequence[Delivery]) -> None:
             row.organisation_id,
             row.created_at.astimezone(UTC).date(),
             row.country,
-            row.way,
+            row.channel,
             row.purpose == "register",
         )
         is_typed = row.entered_at is not None
         counted.setdefault(key, Counter()).update(
             asked=1, sent=1, arrived=result.has_arrived or is_typed, entered=is_typed
         )
-    names = ("organisation_id", "day", "country", "way", "is_new")
-    Tally.objects.bulk_create([Tally(**dict(zip(names, key, strict=True)), **sums) for key, sums in counted.items()])
+    names = ("organisation_id", "day", "country", "channel", "is_new")
+    DailyTotal.objects.bulk_create(
+        [DailyTotal(**dict(zip(names, key, strict=True)), **sums) for key, sums in counted.items()]
+    )
 
 
-def _refuse(user: User, chance: random.Random, now: datetime) -> None:
+def _refuse(user: User, random_source: random.Random, now: datetime) -> None:
     """Let the guard itself say no to a number that somebody tried to register."""
-    at = now - timedelta(minutes=chance.randrange(60, DAYS * 24 * 60))
-    telephone = counters.telephone_of(chance.choice(_REFUSED))
+    at = now - timedelta(minutes=random_source.randrange(60, DAYS * 24 * 60))
+    telephone = counters.telephone_of(random_source.choice(_REFUSED))
     asked = rules.Asked(now=at, kind=telephone.kind, country=telephone.country, is_new=True)
     verdict = rules.judge(asked, Limits(), counters.budget_of(user.organisation))
-    if isinstance(verdict, rules.NotBefore):
-        counters.note_refusal(user, telephone, Way.TEXT, verdict, is_new=True, now=at)
+    if isinstance(verdict, rules.SendThrottled):
+        counters.note_refusal(user, telephone, Channel.TEXT, verdict, is_new=True, now=at)

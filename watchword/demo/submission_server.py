@@ -14,7 +14,7 @@ from django.utils import timezone
 from watchword.demo.auth_client import CannotAsk, Login, ask
 from watchword.demo.mailbox_store import deliver
 from watchword.signin.mail_submission import names_that_may_send_as
-from watchword.signin.non_interactive import TryLater, find_mailbox
+from watchword.signin.non_interactive import Unavailable, find_mailbox
 
 LARGEST_MAIL = 10 * 1024 * 1024
 
@@ -28,7 +28,7 @@ class Submission:
         """Accept a sender that the person who signed in may write as."""
         try:
             senders = await asyncio.to_thread(names_that_may_send_as, address, now=timezone.now())
-        except TryLater:
+        except Unavailable:
             return "451 4.3.0 Try again later"
         signed_in: object = session.auth_data
         if signed_in not in senders:
@@ -43,7 +43,7 @@ class Submission:
         """Accept a recipient who exists."""
         try:
             mailbox = await asyncio.to_thread(find_mailbox, address)
-        except TryLater:
+        except Unavailable:
             return "451 4.3.0 Try again later"
         if mailbox is None:
             return "550 5.1.1 There is nobody by this name in the demo"

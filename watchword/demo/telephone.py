@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from watchword.core.policy import Way
+from watchword.core.policy import Channel
 from watchword.messaging.content.translations import LANGUAGES
 from watchword.messaging.gateways.simulator.gateway import arrived, end_what_took_too_long, move, spoken
 from watchword.messaging.gateways.simulator.models import Arrival
@@ -104,9 +104,9 @@ def newest(request: HttpRequest) -> HttpResponse:
 def act(request: HttpRequest, arrival_id: UUID) -> HttpResponse:
     """Answer, hang up, or press a key."""
     _only_in_the_demo()
-    arrival = get_object_or_404(Arrival, pk=arrival_id, way=Way.CALL)
-    wish = request.POST.get("do", "")
-    result = move(arrival, _after(arrival, wish))
+    arrival = get_object_or_404(Arrival, pk=arrival_id, channel=Channel.CALL)
+    options = request.POST.get("do", "")
+    result = move(arrival, _after(arrival, options))
     if result is not None:
         delivery_events.note(arrival.delivery_id, result, now=timezone.now())
     shown = {"number": request.GET.get("number", ""), "ended": str(arrival.pk) if _says_goodbye(arrival) else ""}
@@ -120,7 +120,7 @@ def act(request: HttpRequest, arrival_id: UUID) -> HttpResponse:
 def speech_of(_request: HttpRequest, arrival_id: UUID) -> HttpResponse:
     """Return what the attendant says at this point, spoken."""
     _only_in_the_demo()
-    arrival = get_object_or_404(Arrival, pk=arrival_id, way=Way.CALL)
+    arrival = get_object_or_404(Arrival, pk=arrival_id, channel=Channel.CALL)
     words = spoken(arrival)
     if not words:
         raise Http404
@@ -130,9 +130,9 @@ def speech_of(_request: HttpRequest, arrival_id: UUID) -> HttpResponse:
         raise Http404 from None
 
 
-def _after(arrival: Arrival, wish: str) -> Call:
+def _after(arrival: Arrival, options: str) -> Call:
     call = arrival.call
-    match wish:
+    match options:
         case "answer":
             return ivr.answer(call)
         case "hang_up":
@@ -141,7 +141,7 @@ def _after(arrival: Arrival, wish: str) -> Call:
             # A call without a code says what it has to say, and waits for no key.
             return call
         case _:
-            return ivr.press(call, wish, match=arrival.match)
+            return ivr.press(call, options, match=arrival.match)
 
 
 def _voice(language: str) -> str:
@@ -162,7 +162,7 @@ def _just_ended(named: str, newest_here: Arrival) -> Arrival | None:
 def _telephones(now: datetime) -> list[Telephone]:
     """Return every number that got something, where somebody calls or wrote last first, with its owner's name."""
     deliveries: dict[str, UUID] = {}
-    rows = list(arrived(now).order_by("-at").values_list("number", "delivery_id", "way", "state")[:LOOKED_AT])
+    rows = list(arrived(now).order_by("-at").values_list("number", "delivery_id", "channel", "state")[:LOOKED_AT])
     for number, delivery_id, *_call in sorted(rows, key=lambda row: not _rings_or_talks(row[2], row[3])):
         deliveries.setdefault(number, delivery_id)
     names = dict(Delivery.objects.filter(pk__in=deliveries.values()).values_list("pk", "user__display_name"))
@@ -175,18 +175,18 @@ def _number(picked: str, telephones: list[Telephone]) -> str:
 
 
 def _is_open(arrival: Arrival) -> bool:
-    return _rings_or_talks(arrival.way, arrival.state)
+    return _rings_or_talks(arrival.channel, arrival.state)
 
 
-def _rings_or_talks(way: str, state: str) -> bool:
-    return way == Way.CALL and not CallState(state).is_over
+def _rings_or_talks(channel: str, state: str) -> bool:
+    return channel == Channel.CALL and not CallState(state).is_over
 
 
 def _meanwhile(call: Arrival | None, picked: str) -> list[Arrival]:
     """Return the texts that came during a call: on the picked telephone, or on any if none was picked."""
     if call is None:
         return []
-    texts = Arrival.objects.filter(way=Way.TEXT, at__gt=call.at, at__lte=timezone.now())
+    texts = Arrival.objects.filter(channel=Channel.TEXT, at__gt=call.at, at__lte=timezone.now())
     if picked == call.number:
         texts = texts.filter(number=picked)
     return list(texts.order_by("at")[:SHOWN])

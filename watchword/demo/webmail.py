@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from watchword.demo import mailbox_store, ports
-from watchword.signin.middleware import person_of
+from watchword.signin.middleware import request_user
 from watchword.signin.non_interactive import find_mailbox
 
 LONGEST_MAIL = 50_000
@@ -49,16 +49,16 @@ class MailForm(forms.Form):
 def inbox(request: HttpRequest) -> HttpResponse:
     """List the mails of the person who has signed in."""
     context = {
-        "mails": mailbox_store.inbox(person_of(request).mailbox_name),
+        "mails": mailbox_store.inbox(request_user(request).mailbox_name),
         "host": ports.HOST,
-        "ports": ports.kept(Path(settings.WATCHWORD_HOME)),
+        "ports": ports.stored(Path(settings.WATCHWORD_HOME)),
     }
     return render(request, "demo/mail.html", context)
 
 
 def read(request: HttpRequest, key: str) -> HttpResponse:
     """Show one mail."""
-    mail = mailbox_store.read(person_of(request).mailbox_name, key)
+    mail = mailbox_store.read(request_user(request).mailbox_name, key)
     if mail is None:
         raise Http404
     return render(request, "demo/mail_read.html", {"mail": mail})
@@ -66,7 +66,7 @@ def read(request: HttpRequest, key: str) -> HttpResponse:
 
 def write(request: HttpRequest) -> HttpResponse:
     """Write a mail to somebody of the demo."""
-    me = person_of(request)
+    me = request_user(request)
     form = MailForm(request.POST or None, initial={"to": request.GET.get("to", "")})
     if request.method == "POST" and form.is_valid():
         mail = EmailMessage()

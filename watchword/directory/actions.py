@@ -28,7 +28,7 @@ from watchword.directory.models import (
     User,
 )
 from watchword.directory.naming import why_not_a_name
-from watchword.directory.permissions import NotAllowed, demand
+from watchword.directory.permissions import PermissionDenied, demand
 from watchword.directory.roles import Act, Role, may
 from watchword.directory.search import search_key
 
@@ -134,7 +134,7 @@ def create_person(
                 origin=origin,
                 details={"roles": sorted(role.value for role in wished)},
                 # What the system makes has nobody who did it; what a person makes with a role is told like a role.
-                heard=bool(wished) and by is not None,
+                notify=bool(wished) and by is not None,
             )
     except IntegrityError:
         # Somebody else took the name between our look and our write.
@@ -160,14 +160,10 @@ def edit_person(
             for field in changed:
                 setattr(user, field, values[field])
             user.search_key = _search_key(values)
-            # What a release without sealed columns wrote is older than this.
-            in_clear = [f"{field}_in_clear" for field in ("contact_mail", "directory_phone") if field in changed]
-            for field in in_clear:
-                setattr(user, field, "")
             if "sign_in_name" in changed and user.mailbox is None:
                 # The mail stays where it is.
                 user.mailbox = before["sign_in_name"]
-            user.save(update_fields=[*changed, *in_clear, "search_key", "mailbox"])
+            user.save(update_fields=[*changed, "search_key", "mailbox"])
             if "sign_in_name" in changed:
                 _rename(user, values["sign_in_name"])
             # The warning goes to the address before as well.
@@ -260,7 +256,7 @@ def _may_hand_out(by: User | None, roles: set[Role]) -> None:
     if by is None or not roles:
         return
     if not may(by.roles, Act.GIVE_ROLES, roles):
-        raise NotAllowed(Act.GIVE_ROLES)
+        raise PermissionDenied(Act.GIVE_ROLES)
 
 
 def _checked(

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from watchword.core.policy import Limits, MfaState, Policy, Standing, effective_state
+from watchword.core.policy import AccountStatus, Limits, MfaState, Policy, effective_state
 from watchword.directory.roles import ROLE_NAMES, Act, Role, may
 from watchword.directory.sealed_field import SealedTextField
 
@@ -112,22 +112,15 @@ class User(models.Model):
     contact_mail = SealedTextField(
         _("contact mail"),
         purpose="directory.contact_mail",
-        db_column="contact_mail_sealed",
         blank=True,
         default="",
-        db_default=b"",
     )
     directory_phone = SealedTextField(
         _("phone in the directory"),
         purpose="directory.phone",
-        db_column="directory_phone_sealed",
         blank=True,
         default="",
-        db_default=b"",
     )
-    # Written by a release that did not seal them, which may be running beside this one; see ``sealing``.
-    contact_mail_in_clear = models.CharField(max_length=254, db_column="contact_mail", blank=True, default="")
-    directory_phone_in_clear = models.CharField(max_length=40, db_column="directory_phone", blank=True, default="")
     language = models.CharField(max_length=8, blank=True, default="", db_default="", help_text="Of texts and calls")
     created_at = models.DateTimeField()
     blocked_at = models.DateTimeField(null=True, blank=True)
@@ -174,11 +167,11 @@ class User(models.Model):
         return self.mailbox or self.sign_in_name
 
     @property
-    def standing(self) -> Standing:
+    def standing(self) -> AccountStatus:
         """Whether the account may be used."""
         if self.deleted_at is not None:
-            return Standing.DELETED
-        return Standing.BLOCKED if self.blocked_at is not None else Standing.ACTIVE
+            return AccountStatus.DELETED
+        return AccountStatus.BLOCKED if self.blocked_at is not None else AccountStatus.ACTIVE
 
     @property
     def state(self) -> MfaState:

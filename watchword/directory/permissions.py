@@ -6,7 +6,7 @@ from watchword.directory.models import User
 from watchword.directory.roles import Act
 
 
-class NotAllowed(Exception):
+class PermissionDenied(Exception):
     """Somebody tried an act that none of their roles allows, or on somebody whom none of them reaches."""
 
     def __init__(self, act: Act, on: User | None = None) -> None:
@@ -15,15 +15,15 @@ class NotAllowed(Exception):
         self.on = on
 
 
-class NotForYourself(NotAllowed):
+class NotForYourself(PermissionDenied):
     """Somebody tried for themselves what another administrator must do for them."""
 
 
-class StaysEnabled(NotAllowed):
+class StaysEnabled(PermissionDenied):
     """An administrator can't be Disabled, whoever asks for it."""
 
 
 def demand(by: User | None, act: Act, on: User | None = None) -> None:
     """Raise NotAllowed unless ``by`` may do the act; None is the system itself (command line, demo)."""
     if by is not None and not by.may(act, on):
-        raise NotAllowed(act, on)
+        raise PermissionDenied(act, on)

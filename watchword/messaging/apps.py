@@ -3,9 +3,9 @@
 from django.apps import AppConfig
 
 
-class DeliveryConfig(AppConfig):
+class MessagingConfig(AppConfig):
     """The room as Django knows it."""
 
     name = "watchword.messaging"
-    label = "delivery"
+    label = "messaging"
     default_auto_field = "django.db.models.BigAutoField"

@@ -18,7 +18,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from watchword.core.policy import Way
+from watchword.core.policy import Channel
 from watchword.messaging.worker.route_selection import Route
 
 LARGEST = 1_000_000
@@ -34,42 +34,42 @@ type OpenSecret = Callable[[str], str]
 class Kind:
     """One kind of carrier: the dataclass of its wishes, and the ways it carries with them."""
 
-    wishes: type
-    ways: Callable[[Any], frozenset[Way]]
+    config: type
+    channels: Callable[[Any], frozenset[Channel]]
     adapt: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda table: table
     """Turns what the operator wrote into fields of the wishes, for presets."""
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class ConfiguredGateway:
     """One carrier as the file describes it."""
 
     route: Route
     kind: str
-    wishes: Any
+    config: Any
 
 
 @dataclass(frozen=True, slots=True)
 class Phones:
     """All that the file says; empty where there is no file."""
 
-    carriers: tuple[Planned, ...] = ()
+    gateways: tuple[ConfiguredGateway, ...] = ()
     currency: str = ""
     sim_check: Any = None
     problems: tuple[str, ...] = field(default=())
 
     @property
-    def ways(self) -> frozenset[Way]:
+    def channels(self) -> frozenset[Channel]:
         """The ways for which there is a carrier."""
-        return frozenset(way for planned in self.carriers for way in planned.route.ways)
+        return frozenset(channel for planned in self.gateways for channel in planned.route.channels)
 
-    def find(self, name: str) -> Planned | None:
+    def find(self, name: str) -> ConfiguredGateway | None:
         """Return a carrier by its name."""
-        return next((planned for planned in self.carriers if planned.route.name == name), None)
+        return next((planned for planned in self.gateways if planned.route.name == name), None)
 
 
 def read_phones(
-    text: str, kinds: Mapping[str, Kind], open_secret: OpenSecret, sim_wishes: type | None = None
+    text: str, kinds: Mapping[str, Kind], open_secret: OpenSecret, sim_config: type | None = None
 ) -> Phones:
     """Return what a phones file says, or every mistake in it as ``problems``. Secrets are never quoted."""
     try:
@@ -81,28 +81,28 @@ def read_phones(
         return Phones(problems=(f"is not TOML that can be read: {type(error).__name__}",))
     problems: list[str] = []
     problems += [
-        f"has {name!r}, which means nothing here; expected: currency, [[channel]], [sim_check]"
-        for name in sorted(set(table) - {"currency", "channel", "sim_check"})
+        f"has {name!r}, which means nothing here; expected: currency, [[gateway]], [sim_check]"
+        for name in sorted(set(table) - {"currency", "gateway", "sim_check"})
     ]
     currency = _currency(table, problems)
-    channels = table.get("channel", [])
-    if not isinstance(channels, list) or not all(isinstance(channel, dict) for channel in channels):
-        return Phones(problems=(*problems, "channel is not a list of tables; write [[channel]]"))
-    carriers: list[Planned] = []
-    for position, channel in enumerate(channels, 1):
-        planned = _planned(channel, position, kinds, open_secret, problems)
-        if planned is not None and any(planned.route.name == other.route.name for other in carriers):
-            problems.append(f"has two channels named {planned.route.name!r}")
+    tables = table.get("gateway", [])
+    if not isinstance(tables, list) or not all(isinstance(one, dict) for one in tables):
+        return Phones(problems=(*problems, "gateway is not a list of tables; write [[gateway]]"))
+    gateways: list[ConfiguredGateway] = []
+    for position, one in enumerate(tables, 1):
+        planned = _planned(one, position, kinds, open_secret, problems)
+        if planned is not None and any(planned.route.name == other.route.name for other in gateways):
+            problems.append(f"has two gateways named {planned.route.name!r}")
         elif planned is not None:
-            carriers.append(planned)
-    if not channels:
-        problems.append("names no [[channel]]")
+            gateways.append(planned)
+    if not gateways:
+        problems.append("names no [[gateway]]")
     sim = None
-    if "sim_check" in table and sim_wishes is not None:
-        sim = _fill(sim_wishes, table["sim_check"], "[sim_check]", open_secret, problems)
+    if "sim_check" in table and sim_config is not None:
+        sim = _fill(sim_config, table["sim_check"], "[sim_check]", open_secret, problems)
     if problems:
         return Phones(problems=tuple(problems))
-    return Phones(tuple(carriers), currency, sim)
+    return Phones(tuple(gateways), currency, sim)
 
 
 def _currency(table: Mapping[str, Any], problems: list[str]) -> str:
@@ -115,11 +115,11 @@ def _currency(table: Mapping[str, Any], problems: list[str]) -> str:
 
 def _planned(
     table: dict[str, Any], position: int, kinds: Mapping[str, Kind], open_secret: OpenSecret, problems: list[str]
-) -> Planned | None:
+) -> ConfiguredGateway | None:
     name = table.get("name", "")
     is_name = isinstance(name, str) and 0 < len(name) <= 32 and name.isascii()  # the column
     # What is no name is not quoted: it could be anything, a secret in the wrong line among it.
-    where = f"channel {name!r}" if is_name else f"channel {position}"
+    where = f"gateway {name!r}" if is_name else f"gateway {position}"
     if not is_name or not name.replace("-", "").isalnum():
         problems.append(f"{where}: name is missing, or is not of letters, digits and hyphens (at most 32)")
         return None
@@ -145,13 +145,13 @@ def _planned(
     except ValueError as error:
         problems.append(f"{where}: {error}")
         return None
-    wishes = _fill(
-        kind.wishes, {key: value for key, value in adapted.items() if key != "kind"}, where, open_secret, problems
+    config = _fill(
+        kind.config, {key: value for key, value in adapted.items() if key != "kind"}, where, open_secret, problems
     )
-    if wishes is None or len(problems) > before:
+    if config is None or len(problems) > before:
         return None
-    route = Route(name, kind.ways(wishes), weight or 1, tuple(prefixes), each_day, prices)
-    return Planned(route, str(table["kind"]), wishes)
+    route = Route(name, kind.channels(config), weight or 1, tuple(prefixes), each_day, prices)
+    return ConfiguredGateway(route, str(table["kind"]), config)
 
 
 def _number(table: Mapping[str, Any], name: str, default: int | None, where: str, problems: list[str]) -> int | None:

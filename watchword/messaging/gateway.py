@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Protocol, runtime_checkable
 from uuid import UUID
 
-from watchword.core.policy import Way
+from watchword.core.policy import Channel
 
 
 class Result(StrEnum):
@@ -65,7 +65,7 @@ _ARRIVED = frozenset(
 _LAST_WORDS = frozenset({Result.APPROVED, Result.FRAUD_REPORTED, Result.MISMATCHED, Result.SIM_CHANGED})
 
 
-def may_follow(before: Result, after: Result, way: Way) -> bool:
+def may_follow(before: Result, after: Result, channel: Channel) -> bool:
     """Whether a report may change what is written: reports come late, twice and in any order.
 
     A text that arrived stays arrived. Of a call more becomes known as it goes on, until somebody decided by a key.
@@ -75,7 +75,7 @@ def may_follow(before: Result, after: Result, way: Way) -> bool:
     if after in {Result.WAITING, Result.SENT}:
         return before is Result.WAITING
     if before.has_arrived:
-        return way is Way.CALL and after.has_arrived and after is not Result.DELIVERED
+        return channel is Channel.CALL and after.has_arrived and after is not Result.DELIVERED
     return True
 
 
@@ -84,7 +84,7 @@ class Outgoing:
     """One code on its way, with all that a channel may say about it."""
 
     delivery_id: UUID
-    way: Way
+    channel: Channel
     number: str = field(repr=False)
     """E.164, ITU-T."""
     extension: str = field(repr=False)
@@ -103,13 +103,13 @@ class Outgoing:
     """The two digits that the browser shows and that have to be keyed in a call; empty: the code is spoken."""
     not_after: datetime | None = None
     """When the code dies: nothing is sent then any more, and carriers are told to give up."""
-    channel: str = ""
+    gateway: str = ""
     """The one carrier that is to be tested; empty: whichever fits."""
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
-    """A message that this courier may send now."""
+class LeasedMessage:
+    """A message that this dispatcher may send now."""
 
     outgoing: Outgoing
     tries: int
@@ -121,7 +121,7 @@ class Claimed:
 
 
 @dataclass(frozen=True, slots=True)
-class Handed:
+class Submitted:
     """A channel took the message; ``reference`` is the carrier's name for it."""
 
     reference: str = ""
@@ -156,18 +156,18 @@ class DeliveryFailed(Exception):
         self.retry_after_seconds = retry_after_seconds
 
 
-class Channel(Protocol):
+class MessageSender(Protocol):
     """What a page hands a code to: at once and on this machine. It carries; it never decides or counts."""
 
     name: str
-    ways: frozenset[Way]
+    channels: frozenset[Channel]
 
-    def send(self, outgoing: Outgoing, *, timeout_seconds: float) -> Handed:
+    def send(self, outgoing: Outgoing, *, timeout_seconds: float) -> Submitted:
         """Take a message within the time; raises DeliveryFailed."""
 
 
 @runtime_checkable
-class KeepingChannel(Channel, Protocol):
+class OutboxSender(MessageSender, Protocol):
     """A channel that writes a message down within the caller's transaction, and sends it after the commit."""
 
     def keep(self, outgoing: Outgoing, *, now: datetime) -> None:
@@ -181,7 +181,7 @@ class KeepingChannel(Channel, Protocol):
 class Report:
     """What a carrier tells about a message after it took it: a receipt, or how a call goes on."""
 
-    channel: str
+    gateway: str
     reference: str
     result: Result
     delivery_id: UUID | None = None
@@ -204,13 +204,13 @@ class Condition:
     words: str = ""
 
 
-class Carrier(Protocol):
+class Gateway(Protocol):
     """One way out to telephones, kept open by `watchword serve phones` on one event loop."""
 
     name: str
 
     @property
-    def ways(self) -> frozenset[Way]:
+    def channels(self) -> frozenset[Channel]:
         """What it carries."""
 
     @property
@@ -218,13 +218,13 @@ class Carrier(Protocol):
         """How it stands now; costs nothing."""
 
     @property
-    def asks_what_to_say(self) -> bool:
+    def fetches_voice_script(self) -> bool:
         """Whether it comes back and asks what is to be said, so that the message must be kept."""
 
     async def start(self, report: Callable[[Report], None]) -> None:
         """Connect and keep connecting in the background; returns at once. ``report`` may be called at any time."""
 
-    async def send(self, outgoing: Outgoing) -> Handed:
+    async def send(self, outgoing: Outgoing) -> Submitted:
         """Hand one message to the carrier: a text until it is accepted, a call until it rings.
 
         Raises DeliveryFailed. What happens afterwards comes as reports.

@@ -5,12 +5,12 @@ from typing import ClassVar
 
 from django.db import models
 
-from watchword.core.policy import Way
+from watchword.core.policy import Channel
 from watchword.directory.models import Organisation, User
 from watchword.directory.sealed_field import SealedTextField
 from watchword.messaging.gateway import Result
 
-_WAYS = [(way.value, way.value) for way in Way]
+_CHANNELS = [(channel.value, channel.value) for channel in Channel]
 _RESULTS = [(result.value, result.value) for result in Result]
 
 
@@ -20,13 +20,13 @@ class Delivery(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     organisation = models.ForeignKey(Organisation, on_delete=models.CASCADE, related_name="+")
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="deliveries")
-    way = models.CharField(max_length=8, choices=_WAYS)
+    channel = models.CharField(max_length=8, choices=_CHANNELS)
     purpose = models.CharField(max_length=16)
     number_key = models.BinaryField(max_length=32)
     range_key = models.BinaryField(max_length=32, null=True, help_text="Keyed hash of the number but its last digits")
     country = models.CharField(max_length=3, blank=True, default="", help_text="ISO 3166-1; 001 for no country")
     ends = models.CharField(max_length=2)
-    channel = models.CharField(max_length=32, blank=True)
+    gateway = models.CharField(max_length=32, blank=True)
     reference = models.CharField(max_length=100, blank=True)
     result = models.CharField(max_length=16, default=Result.WAITING, choices=_RESULTS)
     cost_micros = models.BigIntegerField(default=0, help_text="Millionths of the currency of the phones file")
@@ -47,18 +47,18 @@ class Delivery(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.way} to a number ending {self.ends}: {self.result}"
+        return f"{self.channel} to a number ending {self.ends}: {self.result}"
 
 
-class Waiting(models.Model):
+class OutboxMessage(models.Model):
     """A message that no carrier has taken yet. The row goes when one has, or when its code has died."""
 
     delivery = models.OneToOneField(Delivery, primary_key=True, on_delete=models.CASCADE, related_name="waiting")
     payload = models.BinaryField(help_text="Number, code and words, sealed")
     tries = models.PositiveSmallIntegerField(default=0)
-    next_try_at = models.DateTimeField(db_index=True, help_text="Or until when one courier has it to itself")
+    next_try_at = models.DateTimeField(db_index=True, help_text="Or until when one dispatcher has it to itself")
     expires_at = models.DateTimeField()
-    is_spoken = models.BooleanField(
+    fetches_voice_script = models.BooleanField(
         default=False, db_default=False, help_text="A provider has it and asks here what to say in its call"
     )
     call_state = models.CharField(max_length=8, blank=True, default="", db_default="")
@@ -69,11 +69,11 @@ class Waiting(models.Model):
         return f"waiting: {self.delivery_id}"
 
 
-class Handover(models.Model):
+class DeliveryAttempt(models.Model):
     """One try to hand a delivery to one carrier. Receipts find their delivery by the carrier's reference."""
 
-    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="handovers")
-    channel = models.CharField(max_length=32)
+    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="delivery_attempts")
+    gateway = models.CharField(max_length=32)
     reference = models.CharField(max_length=100, blank=True)
     reference_key = models.CharField(
         max_length=100, blank=True, default="", db_default="", help_text="What all spellings of it have in common"
@@ -86,19 +86,19 @@ class Handover(models.Model):
 
     class Meta:
         indexes: ClassVar[list[models.Index]] = [
-            models.Index(fields=["channel", "reference"], name="handover_by_reference"),
-            models.Index(fields=["channel", "reference_key"], name="handover_by_reference_key"),
-            models.Index(fields=["channel", "at"], name="handover_by_channel"),
+            models.Index(fields=["gateway", "reference"], name="attempt_by_reference"),
+            models.Index(fields=["gateway", "reference_key"], name="attempt_by_reference_key"),
+            models.Index(fields=["gateway", "at"], name="attempt_by_gateway"),
         ]
 
     def __str__(self) -> str:
-        return f"{self.channel}: {self.result}"
+        return f"{self.gateway}: {self.result}"
 
 
 class Receipt(models.Model):
     """What a carrier reported; kept for a day, so that one that comes early or twice is understood."""
 
-    channel = models.CharField(max_length=32)
+    gateway = models.CharField(max_length=32)
     reference = models.CharField(max_length=100)
     reference_key = models.CharField(max_length=100, blank=True, default="", db_default="", db_index=True)
     number_key = models.BinaryField(
@@ -110,20 +110,20 @@ class Receipt(models.Model):
 
     class Meta:
         constraints: ClassVar[list[models.BaseConstraint]] = [
-            models.UniqueConstraint(fields=["channel", "reference", "result"], name="each_receipt_once"),
+            models.UniqueConstraint(fields=["gateway", "reference", "result"], name="each_receipt_once"),
         ]
 
     def __str__(self) -> str:
-        return f"{self.channel}: {self.result}"
+        return f"{self.gateway}: {self.result}"
 
 
-class Tally(models.Model):
+class DailyTotal(models.Model):
     """How much went to one country on one day (UTC): counted as it happens, so that limits and plots cost nothing."""
 
     organisation = models.ForeignKey(Organisation, on_delete=models.CASCADE, related_name="+")
     day = models.DateField()
     country = models.CharField(max_length=3)
-    way = models.CharField(max_length=8, choices=_WAYS)
+    channel = models.CharField(max_length=8, choices=_CHANNELS)
     is_new = models.BooleanField(help_text="To numbers that nobody has proven yet")
     asked = models.PositiveIntegerField(default=0)
     sent = models.PositiveIntegerField(default=0)
@@ -133,13 +133,15 @@ class Tally(models.Model):
     cost_micros = models.BigIntegerField(default=0)
 
     class Meta:
-        verbose_name_plural = "tallies"
+        verbose_name_plural = "daily_totals"
         constraints: ClassVar[list[models.BaseConstraint]] = [
-            models.UniqueConstraint(fields=["organisation", "day", "country", "way", "is_new"], name="one_tally"),
+            models.UniqueConstraint(
+                fields=["organisation", "day", "country", "channel", "is_new"], name="one_daily_total"
+            ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.day} {self.country} {self.way}: {self.asked}"
+        return f"{self.day} {self.country} {self.channel}: {self.asked}"
 
 
 class Refusal(models.Model):
@@ -148,7 +150,7 @@ class Refusal(models.Model):
     organisation = models.ForeignKey(Organisation, on_delete=models.CASCADE, related_name="+")
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
     at = models.DateTimeField()
-    way = models.CharField(max_length=8, choices=_WAYS)
+    channel = models.CharField(max_length=8, choices=_CHANNELS)
     country = models.CharField(max_length=3, blank=True)
     ends = models.CharField(max_length=2)
     rule = models.CharField(max_length=40)
@@ -158,10 +160,10 @@ class Refusal(models.Model):
         indexes: ClassVar[list[models.Index]] = [models.Index(fields=["organisation", "-at"], name="refusal_by_time")]
 
     def __str__(self) -> str:
-        return f"{self.rule}: {self.way} to a number ending {self.ends}"
+        return f"{self.rule}: {self.channel} to a number ending {self.ends}"
 
 
-class Closure(models.Model):
+class CountryBlock(models.Model):
     """Codes to new numbers in a country are stopped, because next to none of them are ever typed."""
 
     organisation = models.ForeignKey(Organisation, on_delete=models.CASCADE, related_name="+")
@@ -175,7 +177,7 @@ class Closure(models.Model):
 
     class Meta:
         indexes: ClassVar[list[models.Index]] = [
-            models.Index(fields=["organisation", "country", "-until"], name="closure_by_country"),
+            models.Index(fields=["organisation", "country", "-until"], name="country_block_by_country"),
         ]
 
     def __str__(self) -> str:
@@ -187,7 +189,7 @@ class SharedNumber(models.Model):
 
     organisation = models.ForeignKey(Organisation, on_delete=models.CASCADE, related_name="+")
     name = models.CharField(max_length=60)
-    number = SealedTextField(purpose="delivery.shared_number", help_text="E.164; compared by keyed hashes")
+    number = SealedTextField(purpose="messaging.shared_number", help_text="E.164; compared by keyed hashes")
     ends = models.CharField(max_length=2)
     country = models.CharField(max_length=3)
     people_each_day = models.PositiveSmallIntegerField()
@@ -199,8 +201,8 @@ class SharedNumber(models.Model):
         return f"{self.name}: a number ending {self.ends}"
 
 
-class ChannelState(models.Model):
-    """How a carrier stands, as the courier that keeps it open saw it last."""
+class GatewayState(models.Model):
+    """How a carrier stands, as the dispatcher that keeps it open saw it last."""
 
     name = models.CharField(max_length=32, primary_key=True)
     is_up = models.BooleanField()

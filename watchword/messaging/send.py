@@ -1,7 +1,7 @@
 """Where a page hands a code: at once, on this machine, never waiting for a carrier.
 
 Either a channel of this process takes it (the telephone on a page), or it goes into the queue of `watchword serve
-phones`, whose courier is woken up at once and not when a poll comes.
+phones`, whose dispatcher is woken up at once and not when a poll comes.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils.module_loading import import_string
 
-from watchword.core.policy import Way
-from watchword.messaging.gateway import Channel, DeliveryFailed, KeepingChannel, Outgoing, Result, may_follow
+from watchword.core.policy import Channel
+from watchword.messaging.gateway import DeliveryFailed, MessageSender, OutboxSender, Outgoing, Result, may_follow
 from watchword.messaging.limits.daily_totals import add
 from watchword.messaging.models import Delivery
 
@@ -30,14 +30,14 @@ HAND_OVER_SECONDS = 5.0
 
 
 @cache
-def all_channels() -> tuple[Channel, ...]:
+def all_gateways() -> tuple[MessageSender, ...]:
     """Return the installed channels in the order of settings.DELIVERY_CHANNELS."""
     return tuple(import_string(path)() for path in settings.DELIVERY_CHANNELS)
 
 
-def ways_carried() -> frozenset[Way]:
+def channels_carried() -> frozenset[Channel]:
     """Return the ways for which there is any channel."""
-    return frozenset(way for channel in all_channels() for way in channel.ways)
+    return frozenset(channel for gateway in all_gateways() for channel in gateway.channels)
 
 
 def keep(outgoing: Outgoing, *, now: datetime) -> None:
@@ -45,26 +45,26 @@ def keep(outgoing: Outgoing, *, now: datetime) -> None:
 
     ``hand_over`` follows after the commit all the same.
     """
-    if (keeping := _keeping(outgoing.way)) is not None:
+    if (keeping := _keeping(outgoing.channel)) is not None:
         keeping.keep(outgoing, now=now)
 
 
-def hand_over(outgoing: Outgoing, *, now: datetime, was_kept: bool = False) -> Result:
+def hand_over(outgoing: Outgoing, *, now: datetime, was_stored: bool = False) -> Result:
     """Give a message to the first channel that takes it, note the outcome, and return it.
 
     Call this after the transaction that made the code was committed: a code that can't be checked must not arrive.
     ``was_kept``: ``keep`` was called within that transaction.
     """
-    if was_kept and (keeping := _keeping(outgoing.way)) is not None:
+    if was_stored and (keeping := _keeping(outgoing.channel)) is not None:
         keeping.wake()
         return Result.WAITING
     result, name, reference = Result.FAILED, "", ""
-    for channel in all_channels():
-        if outgoing.way not in channel.ways:
+    for gateway in all_gateways():
+        if outgoing.channel not in gateway.channels:
             continue
-        name = channel.name
+        name = gateway.name
         try:
-            handed = channel.send(outgoing, timeout_seconds=HAND_OVER_SECONDS)
+            handed = gateway.send(outgoing, timeout_seconds=HAND_OVER_SECONDS)
             reference, result = handed.reference, handed.result
         except DeliveryFailed as failure:
             result = failure.result
@@ -74,13 +74,13 @@ def hand_over(outgoing: Outgoing, *, now: datetime, was_kept: bool = False) -> R
             continue
         break
     if result is not Result.WAITING:
-        note_result(outgoing.delivery_id, result, now=now, channel=name, reference=reference)
+        note_result(outgoing.delivery_id, result, now=now, gateway=name, reference=reference)
     return result
 
 
-def _keeping(way: Way) -> KeepingChannel | None:
-    channel = next((channel for channel in all_channels() if way in channel.ways), None)
-    return channel if isinstance(channel, KeepingChannel) else None
+def _keeping(channel: Channel) -> OutboxSender | None:
+    gateway = next((gateway for gateway in all_gateways() if channel in gateway.channels), None)
+    return gateway if isinstance(gateway, OutboxSender) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class Noted:
 
     delivery_id: UUID
     result: Result
-    channel: str | None = None
+    gateway: str | None = None
     reference: str = ""
     cost_micros: int = 0
 
@@ -99,12 +99,12 @@ def note_result(
     result: Result,
     *,
     now: datetime,
-    channel: str | None = None,
+    gateway: str | None = None,
     reference: str = "",
     cost_micros: int = 0,
 ) -> bool:
     """Write what became of a delivery and count it; False if what is known already says more."""
-    return note_results([Noted(delivery_id, result, channel, reference, cost_micros)], now=now)[0]
+    return note_results([Noted(delivery_id, result, gateway, reference, cost_micros)], now=now)[0]
 
 
 def note_results(noted: Sequence[Noted], *, now: datetime) -> list[bool]:
@@ -123,11 +123,11 @@ def note_results(noted: Sequence[Noted], *, now: datetime) -> list[bool]:
             row = rows.get(one.delivery_id)
             news.append(row is not None and _take_over(one, row, counted, now))
         changed = {
-            one.delivery_id for one, is_news in zip(noted, news, strict=True) if is_news or one.channel is not None
+            one.delivery_id for one, is_news in zip(noted, news, strict=True) if is_news or one.gateway is not None
         }
         _write([row for row in rows.values() if row.pk in changed])
         for place, more in sorted(counted.items()):
-            add(*place[:2], place[2], Way(place[3]), is_new=place[4], **dict[str, int](more))
+            add(*place[:2], place[2], Channel(place[3]), is_new=place[4], **dict[str, int](more))
     return news
 
 
@@ -138,28 +138,28 @@ type _Place = tuple[int, datetime, str, str, bool]
 def _take_over(one: Noted, row: Delivery, counted: dict[_Place, Counter[str]], now: datetime) -> bool:
     """Change a row by what is new, and note what is to be counted; whether it was news."""
     more: Counter[str] = Counter()
-    if one.channel is not None:
-        row.channel, row.reference = one.channel[:32], one.reference[:100]
+    if one.gateway is not None:
+        row.gateway, row.reference = one.gateway[:32], one.reference[:100]
         row.cost_micros += one.cost_micros
         more["cost_micros"] += one.cost_micros
     before = Result(row.result)
-    is_news = may_follow(before, one.result, Way(row.way))
+    is_news = may_follow(before, one.result, Channel(row.channel))
     if is_news:
         row.result, row.changed_at = one.result, now
         more["sent"] += before is Result.WAITING and (one.result is Result.SENT or one.result.has_arrived)
         more["arrived"] += one.result.has_arrived and not before.has_arrived
     if more := +more:
         day = row.created_at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        place = (row.organisation_id, day, row.country, row.way, row.purpose == "register")
+        place = (row.organisation_id, day, row.country, row.channel, row.purpose == "register")
         counted.setdefault(place, Counter()).update(more)
     return is_news
 
 
-_WRITTEN = frozenset({"channel", "reference", "cost_micros", "result", "changed_at"})
+_WRITTEN = frozenset({"gateway", "reference", "cost_micros", "result", "changed_at"})
 
 
 def _write(rows: Sequence[Delivery]) -> None:
-    """Write what may have changed in rows that are locked; plain SQL, because the courier does nothing more often."""
+    """Write what may have changed in locked rows; plain SQL, because the dispatcher does nothing more often."""
     fields = [field for field in Delivery._meta.concrete_fields if field.name in _WRITTEN]
     key = Delivery._meta.pk
     table, columns = Delivery._meta.db_table, ", ".join(f"{field.column} = %s" for field in fields)

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from watchword.audit import repeats
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
-from watchword.core.policy import Way
+from watchword.core.policy import Channel
 from watchword.directory.models import User
 from watchword.messaging.gateway import Result
 from watchword.signin import queries
@@ -25,7 +25,7 @@ _SERVICES = {"imap": "IMAP", "pop3": "POP", "smtp": "SMTP", "sieve": "Sieve", "c
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ActivityRow:
     """One thing that happened."""
 
     id: int
@@ -35,7 +35,7 @@ class Line:
     is_warning: bool
 
 
-def lines_of(user: User, *, number: int, before: int | None = None) -> list[Line]:
+def lines_of(user: User, *, number: int, before: int | None = None) -> list[ActivityRow]:
     """Return the newest things that happened to a person, at most so many, older than the line ``before``."""
     events = Event.objects.filter(subject_id=user.pk)
     if before is not None:
@@ -50,7 +50,7 @@ def lines_of(user: User, *, number: int, before: int | None = None) -> list[Line
     ]
 
 
-def _line(event: Event, user: User, code: CodeRow | None, more: int) -> Line:
+def _line(event: Event, user: User, code: CodeRow | None, more: int) -> ActivityRow:
     kind = EventKind(event.kind)
     words = _WORDS.get(kind)
     what = words(event) if words is not None else kind.value
@@ -64,7 +64,7 @@ def _line(event: Event, user: User, code: CodeRow | None, more: int) -> Line:
     if by_other:
         what = _("%(what)s by %(name)s") % {"what": what, "name": event.actor_name}
     where = [browser_in_words(event.agent) if event.agent else "", event.address]
-    return Line(event.id, event.at, what, " · ".join(part for part in where if part), kind in _WARNINGS)
+    return ActivityRow(event.id, event.at, what, " · ".join(part for part in where if part), kind in _WARNINGS)
 
 
 def _signed_in(event: Event) -> str:
@@ -118,7 +118,7 @@ def _method(said: str) -> Callable[[Event], str]:
 
 def _code_sent(event: Event) -> str:
     ends = {"ends": event.details.get("ends", "")}
-    if event.details.get("way") == "call":
+    if event.details.get("channel") == "call":
         return _("Call to the number ending %(ends)s") % ends
     return _("Text to the number ending %(ends)s") % ends
 
@@ -127,7 +127,7 @@ def fate_of(code: CodeRow) -> list[str]:
     """Return what became of a code, in a word or two each: ``delivered``, ``typed``."""
     if code.result is Result.APPROVED:
         return [_("approved on the phone")]
-    fate = str(_FATES[code.result, code.way] if (code.result, code.way) in _FATES else _FATE[code.result])
+    fate = str(_FATES[code.result, code.channel] if (code.result, code.channel) in _FATES else _FATE[code.result])
     return [fate, _("typed")] if code.was_entered else [fate]
 
 
@@ -149,9 +149,9 @@ _FATE: dict[Result, Promise] = {
     Result.MISMATCHED: gettext_lazy("wrong digits pressed twice"),
     Result.FRAUD_REPORTED: gettext_lazy("reported: not you"),
 }
-_FATES: dict[tuple[Result, Way], Promise] = {
-    (Result.SENT, Way.CALL): gettext_lazy("rang"),
-    (Result.DELIVERED, Way.CALL): gettext_lazy("answered"),
+_FATES: dict[tuple[Result, Channel], Promise] = {
+    (Result.SENT, Channel.CALL): gettext_lazy("rang"),
+    (Result.DELIVERED, Channel.CALL): gettext_lazy("answered"),
 }
 
 

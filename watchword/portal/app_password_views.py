@@ -18,7 +18,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from watchword.core.restrictions import MOST_NETWORKS, NotANetwork, Program, Restrictions, read_networks
 from watchword.signin import app_passwords
 from watchword.signin.enrolment import ProofNeeded
-from watchword.signin.middleware import origin_of, person_of, prove_again, session_of
+from watchword.signin.middleware import origin_of, prove_again, request_session, request_user
 
 PROGRAMS = (
     (Program.IMAP, gettext_lazy("Reading mail (IMAP)")),
@@ -95,7 +95,7 @@ class LimitsForm(forms.Form):
 @require_POST
 def freeze(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     """Put an app password on ice."""
-    done = app_passwords.freeze(session_of(request), credential_id, origin=origin_of(request), now=timezone.now())
+    done = app_passwords.freeze(request_session(request), credential_id, origin=origin_of(request), now=timezone.now())
     if not done:
         raise Http404
     messages.success(request, _("It is frozen: programs that use it are refused until you thaw it."))
@@ -106,7 +106,9 @@ def freeze(request: HttpRequest, credential_id: UUID) -> HttpResponse:
 def thaw(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     """Make an app password usable again."""
     try:
-        done = app_passwords.thaw(session_of(request), credential_id, origin=origin_of(request), now=timezone.now())
+        done = app_passwords.thaw(
+            request_session(request), credential_id, origin=origin_of(request), now=timezone.now()
+        )
     except ProofNeeded:
         messages.info(request, _("Prove that it is you, then press “Thaw” again."))
         return prove_again(reverse("portal:app_passwords"))
@@ -119,10 +121,10 @@ def thaw(request: HttpRequest, credential_id: UUID) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def limits(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     """Show and change the limits of an app password."""
-    kept = app_passwords.find(person_of(request), credential_id)
-    if kept is None or not kept.is_alive:
+    stored = app_passwords.find(request_user(request), credential_id)
+    if stored is None or not stored.is_alive:
         raise Http404
-    now = kept.restrictions
+    now = stored.restrictions
     initial = {
         "programs": [program.value for program in now.programs],
         "networks": "\n".join(str(network) for network in now.networks),
@@ -132,10 +134,14 @@ def limits(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             app_passwords.limit(
-                session_of(request), credential_id, form.restrictions(), origin=origin_of(request), now=timezone.now()
+                request_session(request),
+                credential_id,
+                form.restrictions(),
+                origin=origin_of(request),
+                now=timezone.now(),
             )
         except ProofNeeded:
             return prove_again(request.path)
-        messages.success(request, _("The limits of “%(name)s” are saved.") % {"name": kept.held.label})
+        messages.success(request, _("The limits of “%(name)s” are saved.") % {"name": stored.held.label})
         return HttpResponseRedirect(reverse("portal:app_passwords"))
-    return render(request, "portal/limits.html", {"form": form, "name": kept.held.label})
+    return render(request, "portal/limits.html", {"form": form, "name": stored.held.label})

@@ -17,7 +17,7 @@ from watchword.audit.events import EventKind
 from watchword.audit.record import record
 from watchword.directory.models import User
 from watchword.messaging.content.translations import LANGUAGES
-from watchword.signin.middleware import origin_of, person_of, session_of
+from watchword.signin.middleware import origin_of, request_session, request_user
 
 
 class LanguageForm(forms.Form):
@@ -40,7 +40,7 @@ class LanguageForm(forms.Form):
 @require_http_methods(["GET", "HEAD", "POST"])
 def choose(request: HttpRequest) -> HttpResponse:
     """Let a person choose the language of their texts and calls."""
-    user = person_of(request)
+    user = request_user(request)
     form = LanguageForm(user, request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         _change(request, user, form.cleaned_data["language"])
@@ -74,6 +74,6 @@ def _change(request: HttpRequest, user: User, language: str) -> None:
             details={
                 "fields": ["language"],
                 "before": user.language,
-                "sign_in": str(session_of(request).sign_in_id),
+                "sign_in": str(request_session(request).sign_in_id),
             },
         )

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from watchword.signin.middleware import person_of
+from watchword.signin.middleware import request_user
 
 LONGEST = 100
 
@@ -157,14 +157,14 @@ def find(query: str, *, is_administrator: bool) -> list[Setting]:
         if hits * 2 >= len(asked):
             scored.append((hits, named, setting))
     best = max((hits for hits, _named, _setting in scored), default=0)
-    kept = [row for row in scored if row[0] == best or row[1]]
-    return [setting for _hits, _named, setting in sorted(kept, key=lambda row: (-row[0], -row[1]))]
+    stored = [row for row in scored if row[0] == best or row[1]]
+    return [setting for _hits, _named, setting in sorted(stored, key=lambda row: (-row[0], -row[1]))]
 
 
 def search(request: HttpRequest) -> HttpResponse:
     """Show what a search finds."""
     query = request.GET.get("q", "")[:LONGEST].strip()
-    found = find(query, is_administrator=person_of(request).is_administrator)
+    found = find(query, is_administrator=request_user(request).is_administrator)
     results = [{"setting": setting, "address": reverse(setting.url)} for setting in found]
     every = [
         {"setting": setting, "address": reverse(setting.url)} for setting in SETTINGS if not setting.for_administrators

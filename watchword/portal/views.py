@@ -19,7 +19,7 @@ from watchword.directory.models import User
 from watchword.portal.activity import fate_of, lines_of
 from watchword.portal.language import language_in_words
 from watchword.signin import actions, enrolment, queries, sessions
-from watchword.signin.middleware import origin_of, person_of, session_of
+from watchword.signin.middleware import origin_of, request_session, request_user
 from watchword.ui.browsers import browser_in_words
 
 LINES_SHORT = 5
@@ -31,7 +31,7 @@ LONGEST_ID = 18
 
 def home(request: HttpRequest) -> HttpResponse:
     """Show the apps, and what is worth doing."""
-    user = person_of(request)
+    user = request_user(request)
     methods = queries.methods_of(user)
     context = {"has_one_method": user.state is not MfaState.DISABLED and len(methods) == 1}
     return render(request, "portal/home.html", context)
@@ -39,8 +39,8 @@ def home(request: HttpRequest) -> HttpResponse:
 
 def security(request: HttpRequest) -> HttpResponse:
     """Show everything about how a person signs in, on one page."""
-    user = person_of(request)
-    here = session_of(request)
+    user = request_user(request)
+    here = request_session(request)
     methods = queries.methods_of(user)
     rows = [
         {"row": row, "browser": browser_in_words(row.agent), "is_here": row.id == here.pk}
@@ -61,14 +61,14 @@ def security(request: HttpRequest) -> HttpResponse:
 
 def app_passwords(request: HttpRequest) -> HttpResponse:
     """Show the app passwords alone: the short way."""
-    return render(request, "portal/app_passwords.html", _app_passwords(person_of(request)))
+    return render(request, "portal/app_passwords.html", _app_passwords(request_user(request)))
 
 
 def activity(request: HttpRequest) -> HttpResponse:
     """Show what happened, page by page."""
     before = request.GET.get("before", "")
     is_id = before.isdecimal() and len(before) <= LONGEST_ID
-    lines = lines_of(person_of(request), number=LINES_LONG + 1, before=int(before) if is_id else None)
+    lines = lines_of(request_user(request), number=LINES_LONG + 1, before=int(before) if is_id else None)
     context = {"lines": lines[:LINES_LONG], "more": lines[LINES_LONG - 1].id if len(lines) > LINES_LONG else None}
     return render(request, "portal/activity.html", context)
 
@@ -76,7 +76,7 @@ def activity(request: HttpRequest) -> HttpResponse:
 @require_POST
 def end_session(request: HttpRequest, session_id: UUID) -> HttpResponse:
     """Sign one browser out."""
-    user = person_of(request)
+    user = request_user(request)
     if sessions.end(
         user, session_id, by=user, because="signed_out_elsewhere", now=timezone.now(), origin=origin_of(request)
     ):
@@ -88,7 +88,7 @@ def end_session(request: HttpRequest, session_id: UUID) -> HttpResponse:
 def end_other_sessions(request: HttpRequest) -> HttpResponse:
     """Sign every other browser out."""
     number = actions.sign_out_own_sessions(
-        person_of(request), except_session=session_of(request), origin=origin_of(request), now=timezone.now()
+        request_user(request), except_session=request_session(request), origin=origin_of(request), now=timezone.now()
     )
     said = ngettext("%(number)d other browser is signed out.", "%(number)d other browsers are signed out.", number)
     messages.success(request, said % {"number": number} + " " + _("Mail programs must sign in again."))

@@ -17,7 +17,7 @@ from watchword.alerts.models import Notice, WarningChoice
 from watchword.audit.events import EventKind
 from watchword.audit.record import record
 from watchword.signin import queries, sessions
-from watchword.signin.middleware import origin_of, person_of, prove_again, session_of
+from watchword.signin.middleware import origin_of, prove_again, request_session, request_user
 
 SHOWN = 10
 
@@ -31,20 +31,20 @@ class ChoiceForm(forms.Form):
 @require_http_methods(["GET", "HEAD", "POST"])
 def warnings(request: HttpRequest) -> HttpResponse:
     """Show where warnings go and what was sent lately; let the person add texts."""
-    user = person_of(request)
+    user = request_user(request)
     choice = WarningChoice.objects.filter(user=user).first()
     before = choice is not None and choice.by_text
     form = ChoiceForm(initial={"by_text": before})
     if request.method == "POST":
-        wish = "by_text" in request.POST
-        if before and not wish and sessions.needs_proof(session_of(request), now=timezone.now()):
+        options = "by_text" in request.POST
+        if before and not options and sessions.needs_proof(request_session(request), now=timezone.now()):
             # Whoever sits down at an open browser must not silence what would give them away.
             messages.info(request, _("Prove that it is you, then change it again."))
             return prove_again(request.path)
-        if wish is not before:
+        if options is not before:
             with transaction.atomic():
-                WarningChoice.objects.update_or_create(user=user, defaults={"by_text": wish})
-                details = {"by_text": wish, "sign_in": str(session_of(request).sign_in_id)}
+                WarningChoice.objects.update_or_create(user=user, defaults={"by_text": options})
+                details = {"by_text": options, "sign_in": str(request_session(request).sign_in_id)}
                 now = timezone.now()
                 record(
                     EventKind.WARNING_CHOICE_CHANGED,
@@ -53,7 +53,7 @@ def warnings(request: HttpRequest) -> HttpResponse:
                     by=user,
                     origin=origin_of(request),
                     details=details,
-                    heard=not wish,
+                    notify=not options,
                 )
         messages.success(request, _("Your choice is saved."))
         return HttpResponseRedirect(reverse("portal:warnings"))

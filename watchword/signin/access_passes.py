@@ -15,23 +15,23 @@ from watchword.audit.events import EventKind
 from watchword.audit.record import NOWHERE, Origin, record
 from watchword.core.assurance import Evidence
 from watchword.core.codes import ACCESS_LINK_LETTERS, normal_access_pass
-from watchword.core.decision import AskFor, Because
-from watchword.core.factors import Accepted, Challenge, Held, Reason, Rejected, Verdict
-from watchword.core.policy import FactorKind, MfaState, Standing
+from watchword.core.decision import AskFor, DenyReason
+from watchword.core.factors import Accepted, Challenge, CredentialData, Rejected, RejectReason, Verdict
+from watchword.core.policy import AccountStatus, FactorKind, MfaState
 from watchword.directory.models import User
 from watchword.directory.permissions import NotForYourself, demand
 from watchword.directory.roles import Act
 from watchword.factors import vault
 from watchword.factors.access_pass.factor import LONGEST, LOOKUP_PURPOSE, SHORTEST, expires_at, is_open
 from watchword.factors.registry import factor_of
-from watchword.factors.vault import Kept
+from watchword.factors.vault import StoredCredential
 from watchword.signin import enrolment_evidence, throttling
-from watchword.signin.facts import surroundings_of, write_evidence
+from watchword.signin.facts import setup_context_of, write_evidence
 from watchword.signin.flow import conclude, lock_attempt, lock_person, stage
 from watchword.signin.help_desk import note_both
 from watchword.signin.models import SignInAttempt
 from watchword.signin.results import Outcome, Refused
-from watchword.signin.tokens import CHANCE
+from watchword.signin.tokens import RANDOM_SOURCE
 
 LINK_LASTS = timedelta(hours=24)
 CONSOLE_LASTS = timedelta(minutes=10)
@@ -81,7 +81,7 @@ def make(
         demand(by, Act.MAKE_ACCESS_PASS, user)
         if by is not None and by.pk == user.pk:
             raise NotForYourself(Act.MAKE_ACCESS_PASS)
-        if user.standing is not Standing.ACTIVE or user.judged_as is MfaState.DISABLED:
+        if user.standing is not AccountStatus.ACTIVE or user.judged_as is MfaState.DISABLED:
             raise NoUseForAPass
         secret = _store(user, {"expires": (now + lifetime).isoformat(), "once": "yes" if is_once else ""}, now=now)
         details = {"until": (now + lifetime).isoformat(), "once": is_once, "by_console": by is None}
@@ -116,12 +116,12 @@ def open_pass_of(user: User, *, now: datetime) -> OpenPass | None:
     return if_open(next(iter(vault.holdings(user, kinds=[FactorKind.ACCESS_PASS])), None), now=now)
 
 
-def if_open(kept: Kept | None, *, now: datetime) -> OpenPass | None:
+def if_open(stored: StoredCredential | None, *, now: datetime) -> OpenPass | None:
     """Return a pass as pages show it; None where its time is over."""
-    if kept is None or not is_open(kept.held, now):
+    if stored is None or not is_open(stored.held, now):
         return None
-    public = kept.held.public
-    return OpenPass(expires_at(kept.held), bool(public["once"]), bool(public["link"]))
+    public = stored.held.public
+    return OpenPass(expires_at(stored.held), bool(public["once"]), bool(public["link"]))
 
 
 def owner_of_link(token: str, *, now: datetime) -> User | None:
@@ -134,30 +134,30 @@ def owner_of_link(token: str, *, now: datetime) -> User | None:
     if found is None or not is_open(found.held, now):
         return None
     user = User.objects.select_related("organisation").get(pk=found.user_id)
-    return user if user.standing is Standing.ACTIVE else None
+    return user if user.standing is AccountStatus.ACTIVE else None
 
 
 def answer(attempt: SignInAttempt, typed: str, *, now: datetime) -> Outcome:
     """Check a typed pass and say what follows; wrong ones are counted together with the person's wrong codes."""
     if attempt.user is None:
-        return Refused(Because.WRONG_PROOF)
+        return Refused(DenyReason.WRONG_PROOF)
     with transaction.atomic():
         user = lock_attempt(attempt, now)
         if user is None:
-            return Refused(Because.WRONG_PROOF)
+            return Refused(DenyReason.WRONG_PROOF)
         decision = stage(attempt, now=now)
         if not isinstance(decision, AskFor) or FactorKind.ACCESS_PASS not in decision.methods:
             return conclude(attempt, user, now=now)
         origin = Origin(address=attempt.address, agent=attempt.agent, door=attempt.door)
-        kept = next(iter(vault.holdings(user, kinds=[FactorKind.ACCESS_PASS])), None)
-        verdict = _check(user, kept, typed, now=now)
-        if isinstance(verdict, Rejected) or kept is None:
-            reason = verdict.reason if isinstance(verdict, Rejected) else Reason.NOT_HELD
+        stored = next(iter(vault.holdings(user, kinds=[FactorKind.ACCESS_PASS])), None)
+        verdict = _check(user, stored, typed, now=now)
+        if isinstance(verdict, Rejected) or stored is None:
+            reason = verdict.reason if isinstance(verdict, Rejected) else RejectReason.NOT_HELD
             lock = throttling.count_wrong_code(user, origin=origin, now=now)
             details = {"purpose": attempt.purpose, "kind": FactorKind.ACCESS_PASS.value}
             record(EventKind.CODE_REJECTED, now=now, subject=user, origin=origin, reason=reason, details=details)
             return Refused(reason, throttling.closed_until(lock))
-        vault.note_use([vault.Use(kept.id, now, attempt.address)])
+        vault.note_use([vault.Use(stored.id, now, attempt.address)])
         record(
             EventKind.ACCESS_PASS_USED,
             now=now,
@@ -171,24 +171,24 @@ def answer(attempt: SignInAttempt, typed: str, *, now: datetime) -> Outcome:
         return conclude(attempt, user, now=now)
 
 
-def _check(user: User, kept: Kept | None, typed: str, *, now: datetime) -> Verdict:
+def _check(user: User, stored: StoredCredential | None, typed: str, *, now: datetime) -> Verdict:
     """Return the verdict on a typed pass; one that works once is spent by it, and exactly one caller gets the yes."""
-    if kept is None:
-        return Rejected(Reason.NOT_HELD)
+    if stored is None:
+        return Rejected(RejectReason.NOT_HELD)
     factor = factor_of(FactorKind.ACCESS_PASS)
-    verdicts = [factor.verify(kept.held, {}, typed, keyed=keyed, now=now) for keyed in vault.keyed_under_each()]
+    verdicts = [factor.verify(stored.held, {}, typed, keyed=keyed, now=now) for keyed in vault.keyed_under_each()]
     verdict = next((one for one in verdicts if isinstance(one, Accepted)), verdicts[0])
-    if verdict and kept.held.public["once"] and not vault.revoke(user, kept.id, because="used", now=now):
-        return Rejected(Reason.USED)
+    if verdict and stored.held.public["once"] and not vault.revoke(user, stored.id, because="used", now=now):
+        return Rejected(RejectReason.USED)
     return verdict
 
 
-def _store(user: User, wish: dict[str, str], *, now: datetime) -> str:
+def _store(user: User, options: dict[str, str], *, now: datetime) -> str:
     factor = factor_of(FactorKind.ACCESS_PASS)
-    challenge = factor.start_setup(wish, surroundings_of(user), chance=CHANCE, keyed=vault.keyed)
+    challenge = factor.start_setup(options, setup_context_of(user), random_source=RANDOM_SOURCE, keyed=vault.keyed)
     assert isinstance(challenge, Challenge)
-    held = factor.finish_setup(challenge.keep, "", chance=CHANCE, keyed=vault.keyed, now=now)
-    assert isinstance(held, Held)
+    held = factor.finish_setup(challenge.keep, "", random_source=RANDOM_SOURCE, keyed=vault.keyed, now=now)
+    assert isinstance(held, CredentialData)
     vault.store(user, held, now=now)
     enrolment_evidence.remember_second_factor(user, now=now)
     return challenge.show["secret"]

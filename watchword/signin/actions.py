@@ -11,8 +11,8 @@ from django.db import transaction
 
 from watchword.audit.events import EventKind
 from watchword.audit.record import NOWHERE, Origin, record
-from watchword.core.codes import Chance
-from watchword.core.factors import Challenge, Held
+from watchword.core.codes import RandomSource
+from watchword.core.factors import Challenge, CredentialData
 from watchword.core.policy import SECOND_FACTORS, FactorKind, MfaState
 from watchword.directory import actions as directory_actions
 from watchword.directory import mailboxes
@@ -25,12 +25,12 @@ from watchword.factors import vault
 from watchword.factors.registry import factor_of
 from watchword.signin import access_passes, enrolment_wait, password_throttling, sessions, throttling
 from watchword.signin.access_revocation import end_access
-from watchword.signin.facts import proven_phones, surroundings_of
+from watchword.signin.facts import proven_phones, setup_context_of
 from watchword.signin.flow import lock_person
 from watchword.signin.help_desk import note_both
 from watchword.signin.models import Session
-from watchword.signin.tokens import CHANCE
-from watchword.signin.told_numbers import tell_numbers
+from watchword.signin.phone_change_notice import tell_numbers
+from watchword.signin.tokens import RANDOM_SOURCE
 
 _SYLLABLE_LETTERS = "abcdefghjkmnpqrstuvwxyz"
 
@@ -205,14 +205,14 @@ def reset_password(
     Also the way by which somebody gets a password for the first time.
     """
     demand(by, Act.RESET_PASSWORD, user)
-    secret = new_initial_password(CHANCE)
+    secret = new_initial_password(RANDOM_SOURCE)
     factor = factor_of(FactorKind.PASSWORD)
     challenge = factor.start_setup(
-        {"password": secret, "initial": "yes"}, surroundings_of(user), chance=CHANCE, keyed=vault.keyed
+        {"password": secret, "initial": "yes"}, setup_context_of(user), random_source=RANDOM_SOURCE, keyed=vault.keyed
     )
     assert isinstance(challenge, Challenge), "an initial password is always good enough"
-    held = factor.finish_setup(challenge.keep, "", chance=CHANCE, keyed=vault.keyed, now=now)
-    assert isinstance(held, Held)
+    held = factor.finish_setup(challenge.keep, "", random_source=RANDOM_SOURCE, keyed=vault.keyed, now=now)
+    assert isinstance(held, CredentialData)
     with transaction.atomic():
         user = lock_person(user)
         demand(by, Act.RESET_PASSWORD, user)
@@ -221,17 +221,17 @@ def reset_password(
         if not keep_app_passwords:
             vault.revoke_all(user, [FactorKind.APP_PASSWORD], because="password_reset", now=now)
         end_access(user, because="password_reset", now=now)
-        details = {"app_passwords": "kept" if keep_app_passwords else "revoked"}
+        details = {"app_passwords": "stored" if keep_app_passwords else "revoked"}
         record(EventKind.PASSWORD_RESET, now=now, subject=user, by=by, origin=origin, details=details)
         note_both(user, EventKind.PASSWORD_RESET, by=by, origin=origin, now=now)
     return InitialPassword(secret)
 
 
-def new_initial_password(chance: Chance) -> str:
+def new_initial_password(random_source: RandomSource) -> str:
     """Return an initial password that can be read out on a telephone: 65 bits, for seven days and one change."""
 
     def group(length: int, letters: str) -> str:
-        return "".join(letters[chance.below(len(letters))] for _ in range(length))
+        return "".join(letters[random_source.below(len(letters))] for _ in range(length))
 
     return "-".join(
         [group(4, _SYLLABLE_LETTERS), group(4, _SYLLABLE_LETTERS), group(4, _SYLLABLE_LETTERS), group(4, "23456789")]
@@ -280,10 +280,10 @@ def delete_app_passwords(
         else:
             number = 0
             for credential_id in ids:
-                kept = vault.find(user, credential_id)
-                if kept is not None and kept.held.kind is FactorKind.APP_PASSWORD:
-                    number += vault.revoke(user, kept.id, because=because, now=now)
-                    details = {"name": kept.held.label}
+                stored = vault.find(user, credential_id)
+                if stored is not None and stored.held.kind is FactorKind.APP_PASSWORD:
+                    number += vault.revoke(user, stored.id, because=because, now=now)
+                    details = {"name": stored.held.label}
                     record(EventKind.APP_PASSWORD_DELETED, now=now, subject=user, by=by, origin=origin, details=details)
         if number:
             sessions.close_mail(user, because="app_password_deleted", now=now)

@@ -13,16 +13,16 @@ from watchword.core.policy import FactorKind
 from watchword.core.restrictions import Restrictions
 from watchword.directory.models import User
 from watchword.factors import vault
-from watchword.factors.vault import Kept
+from watchword.factors.vault import StoredCredential
 from watchword.signin import enrolment, sessions
 from watchword.signin.flow import lock_person
 from watchword.signin.models import Session
 
 
-def find(user: User, credential_id: UUID | str) -> Kept | None:
+def find(user: User, credential_id: UUID | str) -> StoredCredential | None:
     """Return one app password of a person that is not deleted; None for anything else."""
-    kept = vault.find(user, credential_id)
-    return kept if kept is not None and kept.held.kind is FactorKind.APP_PASSWORD else None
+    stored = vault.find(user, credential_id)
+    return stored if stored is not None and stored.held.kind is FactorKind.APP_PASSWORD else None
 
 
 def freeze(session: Session, credential_id: UUID, *, origin: Origin, now: datetime) -> bool:
@@ -32,8 +32,8 @@ def freeze(session: Session, credential_id: UUID, *, origin: Origin, now: dateti
     """
     with transaction.atomic():
         user = lock_person(session.user)
-        kept = find(user, credential_id)
-        if kept is None or not vault.freeze(user, kept.id, now=now):
+        stored = find(user, credential_id)
+        if stored is None or not vault.freeze(user, stored.id, now=now):
             return False
         sessions.close_mail(user, because="app_password_frozen", now=now)
         record(
@@ -42,7 +42,7 @@ def freeze(session: Session, credential_id: UUID, *, origin: Origin, now: dateti
             subject=user,
             by=user,
             origin=origin,
-            details=enrolment.describe(kept, session),
+            details=enrolment.describe(stored, session),
         )
         return True
 
@@ -51,8 +51,8 @@ def thaw(session: Session, credential_id: UUID, *, origin: Origin, now: datetime
     """Make a frozen app password usable again; raises ProofNeeded. False if it was not frozen."""
     with transaction.atomic():
         user = enrolment.permitted(session, FactorKind.APP_PASSWORD, now)
-        kept = find(user, credential_id)
-        if kept is None or not vault.thaw(user, kept.id):
+        stored = find(user, credential_id)
+        if stored is None or not vault.thaw(user, stored.id):
             return False
         record(
             EventKind.APP_PASSWORD_THAWED,
@@ -60,7 +60,7 @@ def thaw(session: Session, credential_id: UUID, *, origin: Origin, now: datetime
             subject=user,
             by=user,
             origin=origin,
-            details=enrolment.describe(kept, session),
+            details=enrolment.describe(stored, session),
         )
         return True
 
@@ -69,11 +69,11 @@ def limit(session: Session, credential_id: UUID, restrictions: Restrictions, *, 
     """Narrow or widen where an app password may be used; raises ProofNeeded. False if it is not the person's."""
     with transaction.atomic():
         user = enrolment.permitted(session, FactorKind.APP_PASSWORD, now)
-        kept = find(user, credential_id)
-        if kept is None or not vault.restrict(user, kept.id, restrictions):
+        stored = find(user, credential_id)
+        if stored is None or not vault.restrict(user, stored.id, restrictions):
             return False
         # Whoever is connected from outside the new limits has to sign in again.
         sessions.close_mail(user, because="app_password_limited", now=now)
-        details = {**enrolment.describe(kept, session), "limits": restrictions.as_json() or {}}
+        details = {**enrolment.describe(stored, session), "limits": restrictions.as_json() or {}}
         record(EventKind.APP_PASSWORD_LIMITED, now=now, subject=user, by=user, origin=origin, details=details)
         return True

@@ -57,3 +57,11 @@ def new_attempt(
         expires_at=expires_at or now + timedelta(seconds=limits.attempt_seconds),
     )
     return token
+
+
+def typed_name(token: str) -> str:
+    """Return the name that was typed in this browser, also when its attempt is over; for filling it in again."""
+    if not token:
+        return ""
+    names = SignInAttempt.objects.filter(token_hash=token_hash(token)).values_list("typed_name", flat=True)
+    return names.first() or ""

@@ -9,7 +9,7 @@ from django.db.models import Count
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.audit.record import Origin, record
-from watchword.core.factors import Reason
+from watchword.core.factors import RejectReason
 from watchword.directory.models import User
 from watchword.factors import vault
 from watchword.messaging.gateway import Result
@@ -26,7 +26,7 @@ _LOOKED_THROUGH = 100
 """Newest events of a person among which refusals are counted."""
 
 
-def note_not_sent(user: User, rule: Rule | Reason, *, is_new: bool, origin: Origin, now: datetime) -> None:
+def note_not_sent(user: User, rule: Rule | RejectReason, *, is_new: bool, origin: Origin, now: datetime) -> None:
     """A code was asked for and may not leave: remembered, but whoever goes on asking does not fill the log by it."""
     if rule in {Rule.DAY, Rule.NUMBER_DAY} and not is_new:
         suspect_password(user, origin=origin, now=now)
@@ -60,7 +60,7 @@ def _arrived(row: Delivery, lives: timedelta, now: datetime) -> bool:
     """Whether a code reached its telephone while it lived, as far as that can be known."""
     if row.result != Result.SENT:
         return pumping.had_its_time(row, lives)
-    if row.channel in pumping.channels_with_receipts(row.organisation_id, row.country, now):
+    if row.gateway in pumping.gateways_with_receipts(row.organisation_id, row.country, now):
         return False
     half_an_hour = timedelta(minutes=30)
     others = Delivery.objects.filter(

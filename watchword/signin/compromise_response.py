@@ -21,13 +21,13 @@ from watchword.core.policy import FactorKind, MfaState
 from watchword.directory.contacts import earlier_contact
 from watchword.directory.models import User
 from watchword.factors import vault
-from watchword.factors.vault import Kept
+from watchword.factors.vault import StoredCredential
 from watchword.signin import enrolment, enrolment_wait, mfa_state, remembered_browsers, sessions
 from watchword.signin.access_revocation import end_access
 from watchword.signin.facts import proven_phones, usable_phones
 from watchword.signin.flow import lock_person
 from watchword.signin.models import CodeChallenge, Purpose, SignInAttempt
-from watchword.signin.told_numbers import tell_numbers
+from watchword.signin.phone_change_notice import tell_numbers
 
 BECAUSE = "disavowed"
 YOUNG = timedelta(days=7)
@@ -60,7 +60,7 @@ class Disavowed:
     became_enabled: bool
     can_choose: bool
     """Whether a phone is left to which a code for a new password can go."""
-    removed: tuple[Kept, ...] = field(default=(), repr=False)
+    removed: tuple[StoredCredential, ...] = field(default=(), repr=False)
 
 
 def disowned_by(event: Event, *, rule: str, credential_id: UUID | None) -> Disowned:
@@ -92,8 +92,8 @@ def disavow(user: User, disowned: Disowned, *, origin: Origin, now: datetime) ->
         done = Disavowed(
             sessions=number,
             had_password=had_password,
-            phones=tuple(kept.held.public["ends"] for kept in phones),
-            app_passwords=tuple(kept.held.label for kept in app_passwords),
+            phones=tuple(stored.held.public["ends"] for stored in phones),
+            app_passwords=tuple(stored.held.label for stored in app_passwords),
             undone=undone,
             became_enabled=became_enabled,
             can_choose=can_choose,
@@ -139,11 +139,11 @@ def close_more(attempt: SignInAttempt, ids: Collection[str], *, origin: Origin, 
         alive = SignInAttempt.objects.filter(pk=attempt.pk, purpose=Purpose.RECOVER, ended_at=None, expires_at__gt=now)
         if not alive.exists():
             return None
-        wished = [kept for kept in vault.holdings(user) if str(kept.id) in ids]
+        wished = [stored for stored in vault.holdings(user) if str(stored.id) in ids]
         phones, app_passwords = _take_away(user, wished, now=now)
-        for kept in (*phones, *app_passwords):
-            kind = EventKind.METHOD_REMOVED if kept in phones else EventKind.APP_PASSWORD_FROZEN
-            details = enrolment.describe(kept, attempt)
+        for stored in (*phones, *app_passwords):
+            kind = EventKind.METHOD_REMOVED if stored in phones else EventKind.APP_PASSWORD_FROZEN
+            details = enrolment.describe(stored, attempt)
             record(kind, now=now, subject=user, by=user, origin=origin, reason=BECAUSE, details=details)
         _after(user, origin=origin, now=now)
         if app_passwords:
@@ -152,14 +152,16 @@ def close_more(attempt: SignInAttempt, ids: Collection[str], *, origin: Origin, 
     return len(phones) + len(app_passwords)
 
 
-def _take_away(user: User, wished: Iterable[Kept], *, now: datetime) -> tuple[list[Kept], list[Kept]]:
+def _take_away(
+    user: User, wished: Iterable[StoredCredential], *, now: datetime
+) -> tuple[list[StoredCredential], list[StoredCredential]]:
     """Remove telephones and freeze app passwords; return those that were open until now."""
     phones, app_passwords = [], []
-    for kept in wished:
-        if kept.held.kind is FactorKind.PHONE and vault.revoke(user, kept.id, because=BECAUSE, now=now):
-            phones.append(kept)
-        elif kept.held.kind is FactorKind.APP_PASSWORD and kept.is_alive and vault.freeze(user, kept.id, now=now):
-            app_passwords.append(kept)
+    for stored in wished:
+        if stored.held.kind is FactorKind.PHONE and vault.revoke(user, stored.id, because=BECAUSE, now=now):
+            phones.append(stored)
+        elif stored.held.kind is FactorKind.APP_PASSWORD and stored.is_alive and vault.freeze(user, stored.id, now=now):
+            app_passwords.append(stored)
     return phones, app_passwords
 
 
@@ -174,7 +176,7 @@ def _after(user: User, *, origin: Origin, now: datetime) -> tuple[bool, bool]:
     return False, user.state is MfaState.ENFORCED and bool(usable_phones(user, phones))
 
 
-def _in_question(user: User, held: list[Kept], disowned: Disowned) -> list[Kept]:
+def _in_question(user: User, held: list[StoredCredential], disowned: Disowned) -> list[StoredCredential]:
     """Return what the disowned sign-in has added, and all that is younger than the event."""
     sign_ins = _sign_ins_in_question(held, disowned)
     proven_by = _phones_of(sign_ins)
@@ -183,26 +185,26 @@ def _in_question(user: User, held: list[Kept], disowned: Disowned) -> list[Kept]
         for event in _changes(user, disowned, EventKind.APP_PASSWORD_THAWED, EventKind.APP_PASSWORD_LIMITED)
     }
     return [
-        kept
-        for kept in held
-        if kept.id == disowned.credential_id
-        or kept.created_at >= disowned.at
-        or kept.sign_in_id in sign_ins
-        or (kept.id in proven_by and disowned.at - kept.created_at < YOUNG)
-        or str(kept.id) in touched
+        stored
+        for stored in held
+        if stored.id == disowned.credential_id
+        or stored.created_at >= disowned.at
+        or stored.sign_in_id in sign_ins
+        or (stored.id in proven_by and disowned.at - stored.created_at < YOUNG)
+        or str(stored.id) in touched
     ]
 
 
-def _sign_ins_in_question(held: list[Kept], disowned: Disowned) -> set[UUID]:
+def _sign_ins_in_question(held: list[StoredCredential], disowned: Disowned) -> set[UUID]:
     """Return the disowned sign-in and, where it was proven by a young phone, the one that registered that phone.
 
     A thief who registers a phone and comes again with it would otherwise be found by half.
     """
     found = {disowned.sign_in_id} - {None}
     proven_by = _phones_of(found)
-    for kept in held:
-        if kept.id in proven_by and kept.sign_in_id is not None and disowned.at - kept.created_at < YOUNG:
-            found.add(kept.sign_in_id)
+    for stored in held:
+        if stored.id in proven_by and stored.sign_in_id is not None and disowned.at - stored.created_at < YOUNG:
+            found.add(stored.sign_in_id)
     return {sign_in for sign_in in found if sign_in is not None}
 
 
@@ -228,10 +230,7 @@ def _put_back(user: User, disowned: Disowned) -> tuple[str, ...]:
     if changed:
         for field, value in changed.items():
             setattr(user, field, value)
-        if "contact_mail" in changed:
-            # What the release before this one reads.
-            user.contact_mail_in_clear = ""
-        user.save(update_fields=[*changed, "contact_mail_in_clear"])
+        user.save(update_fields=changed)
     return tuple(sorted(changed))
 
 

@@ -16,25 +16,25 @@ from django.db import transaction
 from watchword.audit.events import EventKind
 from watchword.audit.record import Origin, record
 from watchword.core.assurance import Evidence
-from watchword.core.decision import Because, SetUpFirst
-from watchword.core.factors import Held, Reason, Rejected
+from watchword.core.decision import DenyReason, SetUpFirst
+from watchword.core.factors import CredentialData, Rejected, RejectReason
 from watchword.core.lockout import Locked, Open
 from watchword.core.policy import REGISTRABLE, FactorKind, MfaState, WhyNoAppPassword, why_no_app_password
 from watchword.directory.models import User
 from watchword.factors import vault
 from watchword.factors.registry import factor_of
-from watchword.factors.vault import Kept
+from watchword.factors.vault import StoredCredential
 from watchword.signin import enrolment_evidence, enrolment_wait, mfa_state, sessions, throttling
-from watchword.signin.facts import second_factor_lock, surroundings_of, write_evidence
+from watchword.signin.facts import second_factor_lock, setup_context_of, write_evidence
 from watchword.signin.flow import conclude, lock_person, stage
 from watchword.signin.models import Purpose, Session, SignInAttempt
 from watchword.signin.otp import challenges
 from watchword.signin.otp.challenges import CodeOnTheWay, CodeSent, Holder, NotSent
 from watchword.signin.otp.verification import check_code
-from watchword.signin.results import ComeIn, Refused
+from watchword.signin.phone_change_notice import tell_numbers
+from watchword.signin.results import Refused, SignedIn
 from watchword.signin.sessions import Opened, needs_proof
-from watchword.signin.tokens import CHANCE
-from watchword.signin.told_numbers import tell_numbers
+from watchword.signin.tokens import RANDOM_SOURCE
 
 __all__ = ["needs_proof"]
 
@@ -62,30 +62,32 @@ class ShownOnce:
 class Registered:
     """A method was added, and what came of it."""
 
-    kept: Kept
+    stored: StoredCredential
     became_enforced: bool
     waits_until: datetime | None
     """Until when no app password can be made, where nothing vouched for the registration."""
     first_app_password: ShownOnce | None
-    come_in: ComeIn | None
+    complete: SignedIn | None
     renewed: Opened | None = None
     """The session in which it was added, under its new token."""
 
 
 def start(
-    subject: Holder, kind: FactorKind, wish: Mapping[str, str], *, origin: Origin, now: datetime
+    subject: Holder, kind: FactorKind, options: Mapping[str, str], *, origin: Origin, now: datetime
 ) -> CodeSent | NotSent | Rejected:
     """Begin to add a method that has to be proven; its code leaves at once."""
     with transaction.atomic():
         user = permitted(subject, kind, now)
         lock = second_factor_lock(user, now=now)
         if not isinstance(lock, Open):
-            return NotSent(throttling.closed_until(lock), Reason.TOO_MANY_TRIES)
-        challenge = factor_of(kind).start_setup(wish, surroundings_of(user), chance=CHANCE, keyed=vault.keyed)
+            return NotSent(throttling.closed_until(lock), RejectReason.TOO_MANY_TRIES)
+        challenge = factor_of(kind).start_setup(
+            options, setup_context_of(user), random_source=RANDOM_SOURCE, keyed=vault.keyed
+        )
         if isinstance(challenge, Rejected):
             return challenge
         if challenge.send is None:
-            return Rejected(Reason.NOT_ALLOWED)
+            return Rejected(RejectReason.NOT_ALLOWED)
         outgoing = challenges.issue(
             user,
             challenge,
@@ -111,35 +113,35 @@ def finish(subject: Holder, kind: FactorKind, typed: str, *, origin: Origin, now
 
     A number that is replaced by another one is told by text. Until this moment it stays the one that codes go to.
     """
-    before: list[Kept] = []
+    before: list[StoredCredential] = []
     outcome = _finish(subject, kind, typed, before, origin=origin, now=now)
     if isinstance(outcome, Registered) and subject.user is not None:
-        gone = [kept for kept in before if _is_replaced(kept, outcome.kept)]
+        gone = [stored for stored in before if _is_replaced(stored, outcome.stored)]
         tell_numbers(subject.user, gone, is_removed=False, now=now)
     return outcome
 
 
-def _is_replaced(before: Kept, after: Kept) -> bool:
+def _is_replaced(before: StoredCredential, after: StoredCredential) -> bool:
     same_slot = (before.held.kind, before.held.slot) == (after.held.kind, after.held.slot)
     return same_slot and before.held.secret != after.held.secret
 
 
 def _finish(
-    subject: Holder, kind: FactorKind, typed: str, before: list[Kept], *, origin: Origin, now: datetime
+    subject: Holder, kind: FactorKind, typed: str, before: list[StoredCredential], *, origin: Origin, now: datetime
 ) -> Registered | Refused:
     with transaction.atomic():
         user = permitted(subject, kind, now)
         lock = second_factor_lock(user, now=now)
         if not isinstance(lock, Open):
-            because = Because.SECOND_FACTOR_LOCKED if isinstance(lock, Locked) else Because.SECOND_FACTOR_WAITS
+            because = DenyReason.SECOND_FACTOR_LOCKED if isinstance(lock, Locked) else DenyReason.SECOND_FACTOR_WAITS
             return Refused(because, throttling.closed_until(lock))
         row = challenges.newest(subject, Purpose.REGISTER)
         verdict = check_code(user, subject, Purpose.REGISTER, typed, origin=origin, now=now)
         if isinstance(verdict, Refused):
             return verdict
         assert row is not None
-        kept = challenges.kept_of(row)
-        held = factor_of(kind).finish_setup(kept, typed, chance=CHANCE, keyed=vault.keyed, now=now)
+        state = challenges.state_of(row)
+        held = factor_of(kind).finish_setup(state, typed, random_source=RANDOM_SOURCE, keyed=vault.keyed, now=now)
         if isinstance(held, Rejected):
             return Refused(held.reason)
         before += vault.holdings(user, kinds=[held.kind])
@@ -150,7 +152,7 @@ def _finish(
         else:
             stored = _store(user, held, subject, {}, origin=origin, now=now)
         first = _first_app_password(user, subject, origin=origin, now=now)
-        proof = Evidence(kind, now, verdict.way)
+        proof = Evidence(kind, now, verdict.channel)
         if isinstance(subject, Session):
             if any(_is_replaced(earlier, stored) for earlier in before):
                 # Who was signed in with the old telephone has to sign in with the new one.
@@ -163,13 +165,13 @@ def _finish(
         subject.evidence = [*subject.evidence, *write_evidence([proof])]
         SignInAttempt.objects.filter(pk=subject.pk).update(evidence=subject.evidence, ended_at=None)
         outcome = conclude(subject, user, now=now)
-        come_in = outcome if isinstance(outcome, ComeIn) else None
-        return Registered(stored, became_enforced, waits_until, first, come_in)
+        complete = outcome if isinstance(outcome, SignedIn) else None
+        return Registered(stored, became_enforced, waits_until, first, complete)
 
 
 def _register(
-    user: User, held: Held, subject: Holder, *, origin: Origin, now: datetime
-) -> tuple[Kept, datetime | None]:
+    user: User, held: CredentialData, subject: Holder, *, origin: Origin, now: datetime
+) -> tuple[StoredCredential, datetime | None]:
     """Keep the phone of somebody Enabled; return it, and until when they wait where they don't become Enforced."""
     vouched_by = enrolment_evidence.vouching(subject, user, held)
     waits_until = enrolment_wait.new_end(user, vouched_by, now=now)
@@ -214,14 +216,14 @@ def _is_cooling_off(user: User, now: datetime) -> bool:
     """
     since = now - timedelta(seconds=user.organisation.policy.limits.cooling_off_seconds)
     phones = vault.holdings(user, kinds=[FactorKind.PHONE], with_revoked=True)
-    came = {kept.held.secret for kept in phones if kept.created_at > since}
-    gone = {kept.held.secret for kept in phones if _went(kept, since)}
+    came = {stored.held.secret for stored in phones if stored.created_at > since}
+    gone = {stored.held.secret for stored in phones if _went(stored, since)}
     return any(one != other for one in came for other in gone)
 
 
-def _went(kept: Kept, since: datetime) -> bool:
-    by_owner = kept.revoked_because in {"replaced", REMOVED_BY_OWNER}
-    return by_owner and kept.revoked_at is not None and kept.revoked_at > since
+def _went(stored: StoredCredential, since: datetime) -> bool:
+    by_owner = stored.revoked_because in {"replaced", REMOVED_BY_OWNER}
+    return by_owner and stored.revoked_at is not None and stored.revoked_at > since
 
 
 def remove(session: Session, credential_id: UUID | str, *, origin: Origin, now: datetime) -> bool:
@@ -230,31 +232,31 @@ def remove(session: Session, credential_id: UUID | str, *, origin: Origin, now: 
     Raises ProofNeeded, or LastMethod.
     """
     with transaction.atomic():
-        kept = vault.find(session.user, credential_id)
-        if kept is None or kept.held.kind not in {FactorKind.PHONE, FactorKind.APP_PASSWORD}:
+        stored = vault.find(session.user, credential_id)
+        if stored is None or stored.held.kind not in {FactorKind.PHONE, FactorKind.APP_PASSWORD}:
             return False
-        user = permitted(session, kept.held.kind, now)
-        if enrolment_evidence.is_last_method(user, kept):
+        user = permitted(session, stored.held.kind, now)
+        if enrolment_evidence.is_last_method(user, stored):
             raise LastMethod
-        if not vault.revoke(user, kept.id, because=REMOVED_BY_OWNER, now=now):
+        if not vault.revoke(user, stored.id, because=REMOVED_BY_OWNER, now=now):
             return False
-        is_app_password = kept.held.kind is FactorKind.APP_PASSWORD
+        is_app_password = stored.held.kind is FactorKind.APP_PASSWORD
         event = EventKind.APP_PASSWORD_DELETED if is_app_password else EventKind.METHOD_REMOVED
-        record(event, now=now, subject=user, by=user, origin=origin, details=describe(kept, session))
+        record(event, now=now, subject=user, by=user, origin=origin, details=describe(stored, session))
         if is_app_password:
             sessions.close_mail(user, because="app_password_deleted", now=now)
         else:
             challenges.void_all(user, now=now)
             sessions.end_all(user, because="phone_removed", now=now, except_session=session)
     if not is_app_password:
-        tell_numbers(user, [kept], is_removed=True, now=now)
+        tell_numbers(user, [stored], is_removed=True, now=now)
     return True
 
 
 def is_last_method(user: User, credential_id: UUID) -> bool:
     """Whether ``remove`` would raise LastMethod for this one."""
-    kept = vault.find(user, credential_id)
-    return kept is not None and enrolment_evidence.is_last_method(user, kept)
+    stored = vault.find(user, credential_id)
+    return stored is not None and enrolment_evidence.is_last_method(user, stored)
 
 
 def permitted(subject: Holder, kind: FactorKind, now: datetime) -> User:
@@ -276,8 +278,10 @@ def permitted(subject: Holder, kind: FactorKind, now: datetime) -> User:
     return user
 
 
-def _store(user: User, held: Held, subject: Holder, about: Mapping[str, str], *, origin: Origin, now: datetime) -> Kept:
-    replaced = any(kept.held.slot == held.slot for kept in vault.holdings(user, kinds=[held.kind]))
+def _store(
+    user: User, held: CredentialData, subject: Holder, about: Mapping[str, str], *, origin: Origin, now: datetime
+) -> StoredCredential:
+    replaced = any(stored.held.slot == held.slot for stored in vault.holdings(user, kinds=[held.kind]))
     stored = vault.store(user, enrolment_evidence.marked(user, held), now=now, sign_in_id=subject.sign_in_id)
     if user.judged_as is not MfaState.DISABLED:
         enrolment_evidence.remember_second_factor(user, now=now)
@@ -298,27 +302,29 @@ def _create_app_password(
 ) -> ShownOnce | Rejected:
     factor = factor_of(FactorKind.APP_PASSWORD)
     held_before = vault.holdings(user, kinds=[FactorKind.APP_PASSWORD])
-    alive = [kept for kept in held_before if kept.is_alive]
+    alive = [stored for stored in held_before if stored.is_alive]
     refusal = _refusal(user, len(alive), now)
     if refusal is not None:
-        return Rejected(Reason(refusal))
-    challenge = factor.start_setup({"name": name}, surroundings_of(user), chance=CHANCE, keyed=vault.keyed)
+        return Rejected(RejectReason(refusal))
+    challenge = factor.start_setup(
+        {"name": name}, setup_context_of(user), random_source=RANDOM_SOURCE, keyed=vault.keyed
+    )
     if isinstance(challenge, Rejected):
         return challenge
-    if challenge.show["name"].casefold() in {kept.held.label.casefold() for kept in held_before}:
-        return Rejected(Reason.NAME_TAKEN)
-    held = factor.finish_setup(challenge.keep, "", chance=CHANCE, keyed=vault.keyed, now=now)
-    assert isinstance(held, Held)
+    if challenge.show["name"].casefold() in {stored.held.label.casefold() for stored in held_before}:
+        return Rejected(RejectReason.NAME_TAKEN)
+    held = factor.finish_setup(challenge.keep, "", random_source=RANDOM_SOURCE, keyed=vault.keyed, now=now)
+    assert isinstance(held, CredentialData)
     stored = vault.store(user, held, now=now, sign_in_id=subject.sign_in_id)
     details = describe(stored, subject)
     record(EventKind.APP_PASSWORD_CREATED, now=now, subject=user, by=user, origin=origin, details=details)
     return ShownOnce(challenge.show["name"], challenge.show["secret"])
 
 
-def describe(kept: Kept, subject: Holder) -> dict[str, str]:
+def describe(stored: StoredCredential, subject: Holder) -> dict[str, str]:
     """Return what an event tells of one thing that a person holds, and by which sign-in it happened."""
-    held = kept.held
-    which = {"credential": str(kept.id), "sign_in": str(subject.sign_in_id)}
+    held = stored.held
+    which = {"credential": str(stored.id), "sign_in": str(subject.sign_in_id)}
     if held.kind is FactorKind.APP_PASSWORD:
         return {"name": held.label, **which}
     return {"kind": held.kind.value, "slot": held.slot, "ends": held.public.get("ends", ""), **which}

@@ -9,14 +9,14 @@ from uuid import UUID
 
 from watchword.core.assurance import Evidence
 from watchword.core.decision import Account, Attempt
-from watchword.core.factors import Surroundings
+from watchword.core.factors import SetupContext
 from watchword.core.lockout import Count, Lock, stand
-from watchword.core.policy import Door, FactorKind, MfaState, Policy, Standing, Way
+from watchword.core.policy import AccountStatus, Channel, Door, FactorKind, MfaState, Policy
 from watchword.directory.models import Domain, Organisation, User
 from watchword.factors import vault
 from watchword.factors.access_pass import factor as access_pass
-from watchword.factors.phone.factor import ways_of
-from watchword.factors.vault import Kept
+from watchword.factors.phone.factor import channels_of
+from watchword.factors.vault import StoredCredential
 from watchword.messaging import send
 from watchword.messaging.models import Delivery
 from watchword.signin.models import FailureCount, Purpose, SignInAttempt
@@ -24,14 +24,16 @@ from watchword.signin.models import FailureCount, Purpose, SignInAttempt
 PROVING = (FactorKind.PASSWORD, FactorKind.PHONE, FactorKind.ACCESS_PASS)
 """What somebody can show at a browser's door."""
 LATELY = timedelta(days=1)
-NOBODY_HERE = Account(standing=Standing.UNKNOWN, state=MfaState.DISABLED)
+NOBODY_HERE = Account(standing=AccountStatus.UNKNOWN, state=MfaState.DISABLED)
 
 
 def read_evidence(rows: Iterable[dict[str, Any]]) -> tuple[Evidence, ...]:
     """Return the evidence that a row keeps as JSON."""
     return tuple(
         Evidence(
-            FactorKind(row["kind"]), datetime.fromisoformat(row["at"]), Way(row["way"]) if row.get("way") else None
+            FactorKind(row["kind"]),
+            datetime.fromisoformat(row["at"]),
+            Channel(row["channel"]) if row.get("channel") else None,
         )
         for row in rows
     )
@@ -44,18 +46,18 @@ def write_evidence(evidence: Iterable[Evidence], *, address: str = "") -> list[d
         {
             "kind": proof.kind.value,
             "at": proof.at.isoformat(),
-            "way": proof.way.value if proof.way else "",
+            "channel": proof.channel.value if proof.channel else "",
             **shown_from,
         }
         for proof in evidence
     ]
 
 
-def surroundings_of(user: User) -> Surroundings:
+def setup_context_of(user: User) -> SetupContext:
     """Return what setting something up for this person has to know."""
     local, _, domain = user.sign_in_name.partition("@")
     words = (local, domain.split(".", maxsplit=1)[0], user.organisation.name, *user.display_name.split())
-    return Surroundings(
+    return SetupContext(
         policy=user.organisation.policy,
         region=user.organisation.region,
         context_words=(*words, *user.organisation.name.split(), *user.organisation.policy.banned_words),
@@ -63,31 +65,37 @@ def surroundings_of(user: User) -> Surroundings:
     )
 
 
-def proven_phones(held: Sequence[Kept]) -> list[Kept]:
+def proven_phones(held: Sequence[StoredCredential]) -> list[StoredCredential]:
     """Return the telephones that prove something: not those that were added with the password alone."""
-    return [kept for kept in held if kept.held.kind is FactorKind.PHONE and not kept.held.public.get("unproven")]
+    return [
+        stored for stored in held if stored.held.kind is FactorKind.PHONE and not stored.held.public.get("unproven")
+    ]
 
 
-def usable_phones(user: User, held: Sequence[Kept]) -> list[Kept]:
+def usable_phones(user: User, held: Sequence[StoredCredential]) -> list[StoredCredential]:
     """Return the proven telephones that can get a code today, in the order mobile, alternate, office."""
     return reachable(user, proven_phones(held))
 
 
-def reachable(user: User, held: Sequence[Kept]) -> list[Kept]:
+def reachable(user: User, held: Sequence[StoredCredential]) -> list[StoredCredential]:
     """Return those of these telephones that can get a text or call today, in the order mobile, alternate, office."""
-    surroundings = surroundings_of(user)
-    phones = [kept for kept in held if kept.held.kind is FactorKind.PHONE and ways_of(kept.held, surroundings)]
+    setup_context = setup_context_of(user)
+    phones = [
+        stored for stored in held if stored.held.kind is FactorKind.PHONE and channels_of(stored.held, setup_context)
+    ]
     order = ("mobile", "alternate", "office")
-    return sorted(phones, key=lambda kept: order.index(kept.held.slot))
+    return sorted(phones, key=lambda stored: order.index(stored.held.slot))
 
 
-def account_of(user: User, held: Sequence[Kept], now: datetime) -> Account:
+def account_of(user: User, held: Sequence[StoredCredential], now: datetime) -> Account:
     """Return the facts about one account that a decision needs."""
-    methods: set[FactorKind] = {kept.held.kind for kept in held if kept.is_alive and _proves_as_it_is(kept, now)}
+    methods: set[FactorKind] = {
+        stored.held.kind for stored in held if stored.is_alive and _proves_as_it_is(stored, now)
+    }
     if usable_phones(user, held):
         methods.add(FactorKind.PHONE)
     is_registered = bool(proven_phones(held))
-    password = next((kept for kept in held if kept.held.kind is FactorKind.PASSWORD), None)
+    password = next((stored for stored in held if stored.held.kind is FactorKind.PASSWORD), None)
     is_initial = password is not None and bool(password.held.public.get("initial"))
     lasts = timedelta(seconds=user.organisation.policy.limits.initial_password_seconds)
     return Account(
@@ -105,18 +113,22 @@ def account_of(user: User, held: Sequence[Kept], now: datetime) -> Account:
     )
 
 
-def _proves_as_it_is(kept: Kept, now: datetime) -> bool:
-    match kept.held.kind:
+def _proves_as_it_is(stored: StoredCredential, now: datetime) -> bool:
+    match stored.held.kind:
         case FactorKind.PHONE:
             return False
         case FactorKind.ACCESS_PASS:
-            return access_pass.is_open(kept.held, now)
+            return access_pass.is_open(stored.held, now)
         case _:
             return True
 
 
 def attempt_facts(
-    attempt: SignInAttempt, *, now: datetime, held: Sequence[Kept] | None = None, more: tuple[Evidence, ...] = ()
+    attempt: SignInAttempt,
+    *,
+    now: datetime,
+    held: Sequence[StoredCredential] | None = None,
+    more: tuple[Evidence, ...] = (),
 ) -> Attempt:
     """Return an attempt as a value, with ``more`` evidence that isn't written yet."""
     user = attempt.user
@@ -156,7 +168,7 @@ def _can_register(user: User, now: datetime) -> bool:
 
     An administrator must be able to mend what carries codes: where lately none was typed, theirs are not relied on.
     """
-    if not user.organisation.policy.ways & send.ways_carried():
+    if not user.organisation.policy.channels & send.channels_carried():
         return False
     lately = Delivery.objects.filter(organisation_id=user.organisation_id, entered_at__gt=now - LATELY)
     return not user.is_administrator or lately.exists()
@@ -186,12 +198,12 @@ def policy_for(user: User | None, key: str) -> Policy:
     return domain.organisation.policy if domain is not None else Policy()
 
 
-def still_proven(attempt: SignInAttempt, held: Sequence[Kept]) -> tuple[Evidence, ...]:
+def still_proven(attempt: SignInAttempt, held: Sequence[StoredCredential]) -> tuple[Evidence, ...]:
     """Return the evidence of an attempt; all of it is void once the password that it rests on was replaced.
 
     Setting a password anew rests on there being none.
     """
-    password = next((kept.id for kept in held if kept.held.kind is FactorKind.PASSWORD), None)
+    password = next((stored.id for stored in held if stored.held.kind is FactorKind.PASSWORD), None)
     if attempt.purpose == Purpose.RECOVER:
         return read_evidence(attempt.evidence) if password is None else ()
     if attempt.password_version is None or attempt.password_version != password:

@@ -15,15 +15,15 @@ from watchword.audit.events import EventKind
 from watchword.audit.record import Origin, record
 from watchword.core.assurance import Evidence
 from watchword.core.codes import LONGEST_TYPED
-from watchword.core.decision import Allow, AskFor, Because, Decision, Deny, SetUpFirst, decide
-from watchword.core.factors import Held, Reason, Rejected
-from watchword.core.policy import SECOND_FACTORS, FactorKind, MfaState, Way
+from watchword.core.decision import Allow, AskFor, Decision, Deny, DenyReason, SetUpFirst, decide
+from watchword.core.factors import CredentialData, Rejected, RejectReason
+from watchword.core.policy import SECOND_FACTORS, Channel, FactorKind, MfaState
 from watchword.core.usernames import name_key, with_domain
 from watchword.directory.models import SignInName, User
 from watchword.factors import vault
-from watchword.factors.phone.factor import ways_of
+from watchword.factors.phone.factor import channels_of
 from watchword.factors.registry import factor_of
-from watchword.factors.vault import Kept
+from watchword.factors.vault import StoredCredential
 from watchword.signin import (
     attempt_limits,
     enrolment_wait,
@@ -38,7 +38,7 @@ from watchword.signin.facts import (
     attempt_facts,
     nobody,
     policy_for,
-    surroundings_of,
+    setup_context_of,
     usable_phones,
     write_evidence,
 )
@@ -47,10 +47,8 @@ from watchword.signin.otp import challenges
 from watchword.signin.otp.challenges import CodeOnTheWay, CodeSent, NotSent
 from watchword.signin.otp.verification import check_code
 from watchword.signin.password_throttling import Reserved, Throttled, repeat_details
-from watchword.signin.results import ComeIn, Continue, Outcome, Refused
-from watchword.signin.tokens import CHANCE, token_hash
-
-__all__ = ["ComeIn", "Continue", "Outcome", "Refused"]
+from watchword.signin.results import Continue, Outcome, Refused, SignedIn
+from watchword.signin.tokens import RANDOM_SOURCE, token_hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +59,7 @@ class MethodChoice:
     kind: FactorKind
     slot: str
     ends: str
-    ways: list[Way]
+    channels: list[Channel]
 
 
 def begin(
@@ -118,20 +116,12 @@ def find_attempt(token: str, *, origin: Origin | None = None, now: datetime) -> 
     return attempt
 
 
-def typed_name(token: str) -> str:
-    """Return the name that was typed in this browser, also when its attempt is over; for filling it in again."""
-    if not token:
-        return ""
-    names = SignInAttempt.objects.filter(token_hash=token_hash(token)).values_list("typed_name", flat=True)
-    return names.first() or ""
-
-
 def stage(attempt: SignInAttempt, *, now: datetime) -> Decision:
     """Return where an attempt stands. Reads only."""
     return decide(attempt_facts(attempt, now=now))
 
 
-def look(attempt: SignInAttempt, *, now: datetime) -> tuple[Decision, list[Kept]]:
+def look(attempt: SignInAttempt, *, now: datetime) -> tuple[Decision, list[StoredCredential]]:
     """Return where an attempt stands, and what the person holds, for whoever draws a page from both."""
     if attempt.user is None:
         return stage(attempt, now=now), []
@@ -145,7 +135,7 @@ def closed_until(attempt: SignInAttempt, *, now: datetime) -> datetime | None:
 
 
 def methods(
-    attempt: SignInAttempt, *, now: datetime, seen: tuple[Decision, list[Kept]] | None = None
+    attempt: SignInAttempt, *, now: datetime, seen: tuple[Decision, list[StoredCredential]] | None = None
 ) -> list[MethodChoice]:
     """Return the methods that may be chosen at this stage; nothing before the password was right.
 
@@ -154,17 +144,21 @@ def methods(
     decision, held = seen or look(attempt, now=now)
     if attempt.user is None or not isinstance(decision, AskFor) or FactorKind.PHONE not in decision.methods:
         return []
-    surroundings = surroundings_of(attempt.user)
+    setup_context = setup_context_of(attempt.user)
     return [
         MethodChoice(
-            kept.id, kept.held.kind, kept.held.slot, kept.held.public["ends"], ways_of(kept.held, surroundings)
+            stored.id,
+            stored.held.kind,
+            stored.held.slot,
+            stored.held.public["ends"],
+            channels_of(stored.held, setup_context),
         )
-        for kept in usable_phones(attempt.user, held)
+        for stored in usable_phones(attempt.user, held)
     ]
 
 
 def send_code(
-    attempt: SignInAttempt, credential_id: UUID | str, way: Way | str, *, now: datetime
+    attempt: SignInAttempt, credential_id: UUID | str, channel: Channel | str, *, now: datetime
 ) -> CodeSent | NotSent:
     """Send a code by one of the offered methods, within the limits."""
     with transaction.atomic():
@@ -172,12 +166,16 @@ def send_code(
         held = vault.holdings(user, kinds=PROVING) if user is not None else []
         decision = decide(attempt_facts(attempt, now=now, held=held))
         if user is None or not isinstance(decision, AskFor) or FactorKind.PHONE not in decision.methods:
-            return NotSent(None, Reason.NOT_ALLOWED)
-        kept = next((one for one in held if str(one.id) == str(credential_id).lower()), None)
-        if kept is None or kept.held.kind not in decision.methods:
-            return NotSent(None, Reason.NOT_HELD)
-        challenge = factor_of(kept.held.kind).challenge(
-            kept.held, {"way": str(way)}, surroundings_of(user), chance=CHANCE, keyed=vault.keyed
+            return NotSent(None, RejectReason.NOT_ALLOWED)
+        stored = next((one for one in held if str(one.id) == str(credential_id).lower()), None)
+        if stored is None or stored.held.kind not in decision.methods:
+            return NotSent(None, RejectReason.NOT_HELD)
+        challenge = factor_of(stored.held.kind).challenge(
+            stored.held,
+            {"channel": str(channel)},
+            setup_context_of(user),
+            random_source=RANDOM_SOURCE,
+            keyed=vault.keyed,
         )
         if isinstance(challenge, Rejected):
             return NotSent(None, challenge.reason)
@@ -186,8 +184,8 @@ def send_code(
             challenge,
             purpose=Purpose(attempt.purpose),
             holder=attempt,
-            kind=kept.held.kind,
-            credential_id=kept.id,
+            kind=stored.held.kind,
+            credential_id=stored.id,
             origin=_origin(attempt),
             now=now,
         )
@@ -210,7 +208,7 @@ def answer(attempt: SignInAttempt, kind: FactorKind, typed: str, *, now: datetim
             return _answer_code(attempt, typed, now)
         case FactorKind.APP_PASSWORD | FactorKind.ACCESS_PASS:
             # A pass is shown to ``signin.access_passes``.
-            return Refused(Because.WRONG_PROOF)
+            return Refused(DenyReason.WRONG_PROOF)
         case _:
             assert_never(kind)
 
@@ -230,10 +228,10 @@ def conclude(attempt: SignInAttempt, user: User, *, now: datetime) -> Outcome:
             enrolment_wait.settle(user, evidence, now=now)
             opened = _open(attempt, user, evidence, now)
             if opened is None:
-                return Refused(Because.WRONG_PROOF)
+                return Refused(DenyReason.WRONG_PROOF)
             attempt.ended_at = now
             attempt.save(update_fields=["ended_at"])
-            seen = remembered_browsers.Seen(is_new=False)
+            seen = remembered_browsers.BrowserSighting(is_new=False)
             if attempt.purpose == Purpose.SIGN_IN:
                 seen = remembered_browsers.note(attempt, user, now=now)
                 sessions.end_replaced(attempt, origin=_origin(attempt), now=now)
@@ -252,9 +250,9 @@ def conclude(attempt: SignInAttempt, user: User, *, now: datetime) -> Outcome:
                     **({"wrong": attempt.wrong_codes} if attempt.wrong_codes else {}),
                 },
                 # What was said of wrong codes in this attempt is settled by the right one.
-                heard=seen.is_new or attempt.wrong_codes > 0,
+                notify=seen.is_new or attempt.wrong_codes > 0,
             )
-            return ComeIn(opened.token, attempt.next_url, opened.session, seen.token)
+            return SignedIn(opened.token, attempt.next_url, opened.session, seen.token)
         case _:
             assert_never(decision)
 
@@ -270,7 +268,7 @@ def _open(attempt: SignInAttempt, user: User, evidence: tuple[Evidence, ...], no
 
 
 def _deny(
-    attempt: SignInAttempt, user: User | None, because: Because, now: datetime, *, reserved: Reserved | None = None
+    attempt: SignInAttempt, user: User | None, because: DenyReason, now: datetime, *, reserved: Reserved | None = None
 ) -> Refused:
     is_a_device = reserved is not None and reserved.is_a_device
     record(
@@ -281,43 +279,43 @@ def _deny(
         reason=because,
         name=attempt.typed_name,
         details={"purpose": attempt.purpose, "attempt": str(attempt.pk), **repeat_details(reserved)},
-        heard=because in {Because.APP_PASSWORD_IN_BROWSER, Because.NO_METHOD_LEFT} or is_a_device,
+        notify=because in {DenyReason.APP_PASSWORD_IN_BROWSER, DenyReason.NO_METHOD_LEFT} or is_a_device,
     )
     until = None
-    if because is Because.SECOND_FACTOR_WAITS and user is not None:
+    if because is DenyReason.SECOND_FACTOR_WAITS and user is not None:
         until = throttling.closed_until(attempt_facts(attempt, now=now).second_factor)
     return Refused(because, until)
 
 
 def _answer_password(attempt: SignInAttempt, typed: str, now: datetime) -> Outcome:
-    kept = _password_of(attempt.user)
+    stored = _password_of(attempt.user)
     policy = policy_for(attempt.user, attempt.typed_name)
-    version = kept.id if kept is not None else None
+    version = stored.id if stored is not None else None
     guess = password_throttling.Guess(attempt.typed_name, typed, _origin(attempt), attempt.user, version, policy)
     reserved = password_throttling.reserve(guess, now=now)
     if isinstance(reserved, Throttled):
         if reserved.is_worth_an_event:
-            _deny(attempt, attempt.user, Because.PASSWORD_WAITS, now)
-        return Refused(Because.PASSWORD_WAITS, reserved.until)
+            _deny(attempt, attempt.user, DenyReason.PASSWORD_WAITS, now)
+        return Refused(DenyReason.PASSWORD_WAITS, reserved.until)
     # The slow hash is worked out outside any transaction, once, and for nobody as for somebody.
-    held = kept.held if kept is not None else Held(FactorKind.PASSWORD)
+    held = stored.held if stored is not None else CredentialData(FactorKind.PASSWORD)
     verdict = factor_of(FactorKind.PASSWORD).verify(held, {}, typed, keyed=vault.keyed, now=now)
     with transaction.atomic():
         user = lock_attempt(attempt, now)
         still = _password_of(user)
-        if isinstance(verdict, Rejected) or user is None or kept is None or still is None or still.id != kept.id:
+        if isinstance(verdict, Rejected) or user is None or stored is None or still is None or still.id != stored.id:
             is_app_password = vault.is_app_password_of(user or nobody(), typed)
-            because = Because.APP_PASSWORD_IN_BROWSER if is_app_password else Because.WRONG_PROOF
+            because = DenyReason.APP_PASSWORD_IN_BROWSER if is_app_password else DenyReason.WRONG_PROOF
             password_throttling.note_wrong(reserved, now=now)
             if reserved.is_worth_an_event:
                 _deny(attempt, user, because, now, reserved=reserved)
             # Outside, both are the same refusal.
-            return Refused(Because.WRONG_PROOF)
-        if verdict.is_short and not kept.held.public.get("short"):
+            return Refused(DenyReason.WRONG_PROOF)
+        if verdict.is_short and not stored.held.public.get("short"):
             # It was chosen before that was remembered.
-            vault.mark_short(kept.id)
+            vault.mark_short(stored.id)
         proof = Evidence(FactorKind.PASSWORD, now)
-        decision = decide(attempt_facts(_with(attempt, kept.id), now=now, more=(proof,)))
+        decision = decide(attempt_facts(_with(attempt, stored.id), now=now, more=(proof,)))
         if isinstance(decision, Deny):
             if decision.because in _TELLS_THAT_IT_WAS_RIGHT:
                 password_throttling.refund(reserved, now=now)
@@ -326,17 +324,17 @@ def _answer_password(attempt: SignInAttempt, typed: str, now: datetime) -> Outco
             return _deny(attempt, user, decision.because, now)
         password_throttling.refund(reserved, now=now)
         if verdict.renewed is not None:
-            vault.renew(kept.id, verdict.renewed)
-        vault.note_use([vault.Use(kept.id, now, attempt.address)])
+            vault.renew(stored.id, verdict.renewed)
+        vault.note_use([vault.Use(stored.id, now, attempt.address)])
         attempt_limits.finished(attempt.address, attempt.created_at)
-        attempt.password_version = kept.id
+        attempt.password_version = stored.id
         attempt.evidence = write_evidence([proof], address=attempt.address)
         attempt.save(update_fields=["password_version", "evidence", "address", "agent"])
         return conclude(attempt, user, now=now)
 
 
 _TELLS_THAT_IT_WAS_RIGHT = frozenset(
-    {Because.SECOND_FACTOR_WAITS, Because.SECOND_FACTOR_LOCKED, Because.NO_METHOD_LEFT}
+    {DenyReason.SECOND_FACTOR_WAITS, DenyReason.SECOND_FACTOR_LOCKED, DenyReason.NO_METHOD_LEFT}
 )
 """Refusals that say so anyway. The others look like a wrong password from outside, and so they count like one."""
 
@@ -348,11 +346,11 @@ def _answer_code(attempt: SignInAttempt, typed: str, now: datetime) -> Outcome:
         if isinstance(decision, Deny):
             return _deny(attempt, user, decision.because, now)
         if user is None or not isinstance(decision, AskFor) or FactorKind.PHONE not in decision.methods:
-            return Refused(Because.WRONG_PROOF)
+            return Refused(DenyReason.WRONG_PROOF)
         verdict = check_code(user, attempt, Purpose(attempt.purpose), typed, origin=_origin(attempt), now=now)
         if isinstance(verdict, Refused):
             return verdict
-        attempt.evidence = [*attempt.evidence, *write_evidence([Evidence(FactorKind.PHONE, now, verdict.way)])]
+        attempt.evidence = [*attempt.evidence, *write_evidence([Evidence(FactorKind.PHONE, now, verdict.channel)])]
         attempt.save(update_fields=["evidence"])
         return conclude(attempt, user, now=now)
 
@@ -385,7 +383,7 @@ def _living(attempt: SignInAttempt, now: datetime) -> QuerySet[SignInAttempt]:
     return SignInAttempt.objects.filter(pk=attempt.pk, ended_at=None, expires_at__gt=now)
 
 
-def _password_of(user: User | None) -> Kept | None:
+def _password_of(user: User | None) -> StoredCredential | None:
     return next(iter(vault.holdings(user or nobody(), kinds=[FactorKind.PASSWORD])), None)
 
 

@@ -10,7 +10,7 @@ from django.db import transaction
 from watchword.audit.events import EventKind
 from watchword.audit.outbox import UNAVAILABLE, cause_of
 from watchword.audit.record import Origin, record
-from watchword.core.decision import Because
+from watchword.core.decision import DenyReason
 from watchword.signin import remembered_browsers
 from watchword.signin.models import Purpose, SignInAttempt
 
@@ -49,9 +49,9 @@ def _close(attempt: SignInAttempt, now: datetime) -> bool:
             now=now,
             subject=attempt.user,
             origin=Origin(address=attempt.address, agent=attempt.agent, door=attempt.door),
-            reason=Because.NOT_FINISHED,
+            reason=DenyReason.NOT_FINISHED,
             details={"purpose": attempt.purpose, "attempt": str(attempt.pk), "wrong": attempt.wrong_codes},
             # Whoever uses their own browser knows that they did not finish; not so who typed a wrong code there.
-            heard=attempt.wrong_codes > 0 or not remembered_browsers.is_known(attempt),
+            notify=attempt.wrong_codes > 0 or not remembered_browsers.is_known(attempt),
         )
         return True

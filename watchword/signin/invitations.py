@@ -9,8 +9,8 @@ from django.db import transaction
 
 from watchword.audit.events import EventKind
 from watchword.audit.record import NOWHERE, Origin, record
-from watchword.core.factors import Held, Rejected
-from watchword.core.policy import FactorKind, Standing
+from watchword.core.factors import CredentialData, Rejected
+from watchword.core.policy import AccountStatus, FactorKind
 from watchword.directory.models import User
 from watchword.directory.permissions import demand
 from watchword.directory.roles import Act
@@ -18,11 +18,11 @@ from watchword.factors import vault
 from watchword.factors.registry import factor_of
 from watchword.signin import password_throttling
 from watchword.signin.access_revocation import end_access
-from watchword.signin.facts import surroundings_of
+from watchword.signin.facts import setup_context_of
 from watchword.signin.flow import lock_person
 from watchword.signin.help_desk import note_both
 from watchword.signin.models import Invitation
-from watchword.signin.tokens import CHANCE, new_token, token_hash
+from watchword.signin.tokens import RANDOM_SOURCE, new_token, token_hash
 
 LASTS = timedelta(days=1)
 """As long as a code by mail may be good (NIST SP 800-63B section 4.2.2.2). Longer is a choice that the page names."""
@@ -74,7 +74,7 @@ def find(token: str, *, now: datetime) -> Invitation | None:
         .filter(token_hash=token_hash(token), used_at=None, void_at=None, expires_at__gt=now)
         .first()
     )
-    if invitation is None or invitation.user.standing is not Standing.ACTIVE:
+    if invitation is None or invitation.user.standing is not AccountStatus.ACTIVE:
         return None
     return invitation
 
@@ -86,16 +86,16 @@ def accept(invitation: Invitation, password: str, *, origin: Origin, now: dateti
     """
     factor = factor_of(FactorKind.PASSWORD)
     challenge = factor.start_setup(
-        {"password": password}, surroundings_of(invitation.user), chance=CHANCE, keyed=vault.keyed
+        {"password": password}, setup_context_of(invitation.user), random_source=RANDOM_SOURCE, keyed=vault.keyed
     )
     if isinstance(challenge, Rejected):
         return challenge
-    held = factor.finish_setup(challenge.keep, "", chance=CHANCE, keyed=vault.keyed, now=now)
-    assert isinstance(held, Held)
+    held = factor.finish_setup(challenge.keep, "", random_source=RANDOM_SOURCE, keyed=vault.keyed, now=now)
+    assert isinstance(held, CredentialData)
     with transaction.atomic():
         user = lock_person(invitation.user)
         spent = Invitation.objects.filter(pk=invitation.pk, used_at=None, void_at=None, expires_at__gt=now)
-        if user.standing is not Standing.ACTIVE or not spent.update(used_at=now):
+        if user.standing is not AccountStatus.ACTIVE or not spent.update(used_at=now):
             raise InvitationIsOver
         vault.store(user, held, now=now)
         password_throttling.forget(user)

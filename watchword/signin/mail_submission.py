@@ -12,7 +12,7 @@ from uuid import UUID
 
 from watchword.core.assurance import Evidence
 from watchword.core.decision import Allow, Attempt, decide
-from watchword.core.policy import Door, FactorKind, Standing
+from watchword.core.policy import AccountStatus, Door, FactorKind
 from watchword.directory import send_as
 from watchword.directory.actions import find_by_name
 from watchword.directory.mailboxes import holder_of
@@ -28,7 +28,7 @@ it did not keep out. Whoever signed in so shortly after one signs in once more."
 
 
 @dataclass(frozen=True, slots=True)
-class SignedIn:
+class SubmissionLogin:
     """A sign-in at a mail server that goes on: when it was asked for, what it rested on, and from where."""
 
     mailbox: str
@@ -47,7 +47,7 @@ def names_that_may_send_as(address: str, *, now: datetime) -> list[str]:
         return [user.mailbox_name for user in send_as.senders_of(address, now=now)]
 
 
-def may_go_on(name: str, signed_in: SignedIn | None, *, now: datetime) -> bool:
+def may_go_on(name: str, signed_in: SubmissionLogin | None, *, now: datetime) -> bool:
     """Whether somebody who signed in under this name may send one message more.
 
     Where it is not known when they signed in (``None``), anything that ever ended their access ends this as well: a
@@ -56,7 +56,7 @@ def may_go_on(name: str, signed_in: SignedIn | None, *, now: datetime) -> bool:
     with trying():
         # What the mail server knows somebody by is the mailbox that it was told.
         user = holder_of(name) or find_by_name(name)
-        if user is None or user.standing is not Standing.ACTIVE:
+        if user is None or user.standing is not AccountStatus.ACTIVE:
             return False
         ended = Revocation.objects.filter(user_id=user.pk)
         if signed_in is None:
@@ -66,18 +66,18 @@ def may_go_on(name: str, signed_in: SignedIn | None, *, now: datetime) -> bool:
         return _still_opens(user, signed_in, now)
 
 
-def _still_opens(user: User, signed_in: SignedIn, now: datetime) -> bool:
+def _still_opens(user: User, signed_in: SubmissionLogin, now: datetime) -> bool:
     kinds = [FactorKind.APP_PASSWORD, FactorKind.PASSWORD, FactorKind.PHONE]
     holdings = vault.holdings(user, kinds=kinds)
-    kept = next((one for one in holdings if one.id == signed_in.credential_id), None)
-    if kept is None or not kept.is_alive or kept.frozen_at is not None:
+    stored = next((one for one in holdings if one.id == signed_in.credential_id), None)
+    if stored is None or not stored.is_alive or stored.frozen_at is not None:
         return False
-    if kept.restrictions.misfit(signed_in.service, signed_in.address, now) is not None:
+    if stored.restrictions.misfit(signed_in.service, signed_in.address, now) is not None:
         return False
     attempt = Attempt(
         account=account_of(user, holdings, now),
         door=Door.MAIL,
         policy=user.organisation.policy,
-        proven=(Evidence(kept.held.kind, signed_in.at),),
+        proven=(Evidence(stored.held.kind, signed_in.at),),
     )
     return isinstance(decide(attempt), Allow)

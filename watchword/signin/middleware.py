@@ -62,7 +62,7 @@ class SignInMiddleware:
         return response
 
 
-def person_of(request: HttpRequest) -> User:
+def request_user(request: HttpRequest) -> User:
     """Return who has signed in; only for views that are closed to nobody."""
     user: object = request.user
     assert isinstance(user, User), "the view is open to everybody"
@@ -75,7 +75,7 @@ def session_or_none(request: HttpRequest) -> Session | None:
     return session if isinstance(session, Session) else None
 
 
-def session_of(request: HttpRequest) -> Session:
+def request_session(request: HttpRequest) -> Session:
     """Return the session of who has signed in; only for views that are closed to nobody."""
     session = session_or_none(request)
     assert session is not None, "the view is open to everybody"

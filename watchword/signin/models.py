@@ -118,8 +118,8 @@ class CodeChallenge(models.Model):
     purpose = models.CharField(max_length=16, choices=Purpose.choices)
     kind = models.CharField(max_length=20)
     credential_id = models.UUIDField(null=True)
-    kept = models.BinaryField(help_text="What the factor keeps, sealed")
-    way = models.CharField(max_length=8, blank=True)
+    stored = models.BinaryField(help_text="What the factor keeps, sealed")
+    channel = models.CharField(max_length=8, blank=True)
     ends = models.CharField(max_length=2, blank=True)
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField()
@@ -187,7 +187,7 @@ class Revocation(models.Model):
     """Something that a person could come in with has ended; mail daemons read these rows and close connections."""
 
     user_id = models.UUIDField()
-    mailbox = models.CharField(max_length=254, db_column="sign_in_name")
+    mailbox = models.CharField(max_length=254)
     at = models.DateTimeField()
     because = models.CharField(max_length=40)
 

@@ -20,13 +20,13 @@ from django.db.models.functions import Coalesce
 
 from watchword.audit import repeats
 from watchword.audit.events import EventKind
-from watchword.audit.record import Happening, Named, Origin, record_all
+from watchword.audit.record import EventDraft, Named, Origin, record_all
 from watchword.core.assurance import Evidence
 from watchword.core.codes import LONGEST_TYPED, normal_app_password
 from watchword.core.database_errors import name_of_trouble
-from watchword.core.decision import Account, Allow, Attempt, Because, Decision, Deny, decide
-from watchword.core.factors import Accepted, Held, Rejected
-from watchword.core.policy import Door, FactorKind, MfaState, Policy, Standing
+from watchword.core.decision import Account, Allow, Attempt, Decision, Deny, DenyReason, decide
+from watchword.core.factors import Accepted, CredentialData, Rejected
+from watchword.core.policy import AccountStatus, Door, FactorKind, MfaState, Policy
 from watchword.core.restrictions import Misfit, Restrictions
 from watchword.core.source_networks import source_of
 from watchword.core.usernames import NotASignInName, ascii_name, can_be_name, name_key, with_domain, without_detail
@@ -42,7 +42,7 @@ from watchword.signin.password_throttling import Reserved, Throttled, repeat_det
 logger = logging.getLogger(__name__)
 
 
-class TryLater(Exception):
+class Unavailable(Exception):
     """The question can't be answered now; it says nothing about the secret."""
 
 
@@ -63,7 +63,7 @@ class Secret:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class AuthRequest:
     """May the program that shows this come in?"""
 
     door: Door
@@ -108,12 +108,12 @@ class Mailbox:
     name: str
 
 
-def is_shaped_like_app_password(question: Question) -> bool:
+def is_shaped_like_app_password(question: AuthRequest) -> bool:
     """Whether the fast path answers this question."""
     return normal_app_password(question.secret.reveal()) is not None
 
 
-def check_many(questions: Sequence[Question], *, now: datetime, lacks_a_key: bool = False) -> list[Answer]:
+def check_many(questions: Sequence[AuthRequest], *, now: datetime, lacks_a_key: bool = False) -> list[Answer]:
     """Answer questions whose secrets are shaped like app passwords; their log rows are committed before this returns.
 
     Where the ring lacks a key (``lacks_a_key``), what is not found may lie under it: programs are told *later*, because
@@ -127,8 +127,8 @@ def check_many(questions: Sequence[Question], *, now: datetime, lacks_a_key: boo
         # Who was named by what failed; what succeeded is never looked up twice.
         named = _people([question.name for question, hit in zip(questions, hits, strict=True) if hit is None])
         answers, uses, moves = [], [], []
-        happenings: list[Happening] = []
-        refused: list[Happening] = []
+        event_drafts: list[EventDraft] = []
+        refused: list[EventDraft] = []
         for question, word, hit in zip(questions, lookups, hits, strict=True):
             if hit is None and lacks_a_key:
                 answers.append(LATER)
@@ -136,19 +136,19 @@ def check_many(questions: Sequence[Question], *, now: datetime, lacks_a_key: boo
             decision = _judge(hit, question, now)
             answers.append(_yes(hit.mailbox, hit.credential_id) if hit and isinstance(decision, Allow) else NO)
             person = hit or named.get(_key(question.name) or "")
-            happening = _happening(question, decision, person, now, hit=hit)
-            (happenings if isinstance(decision, Allow) else refused).append(happening)
+            event_draft = _event_draft(question, decision, person, now, hit=hit)
+            (event_drafts if isinstance(decision, Allow) else refused).append(event_draft)
             if hit is not None and isinstance(decision, Allow):
                 uses.append(vault.Use(hit.credential_id, now, question.address, question.service))
                 if word[0] not in found:
                     moves.append((hit.credential_id, word[0]))
         vault.note_use(uses)
         vault.move_lookups(moves)
-        record_all([*happenings, *_worth_an_event(refused, "app password", now)])
+        record_all([*event_drafts, *_worth_an_event(refused, "app password", now)])
     return answers
 
 
-def check_account_password(question: Question, *, now: datetime) -> Answer:
+def check_account_password(question: AuthRequest, *, now: datetime) -> Answer:
     """Answer a question whose secret is an account password, or anything else; costs one slow hash whoever is named.
 
     Raises TryLater where the database can't be read or written now, and where the source has to wait.
@@ -167,12 +167,12 @@ def check_account_password(question: Question, *, now: datetime) -> Answer:
         reserved = password_throttling.reserve(guess, now=now)
         if isinstance(reserved, Throttled):
             if reserved.by_address:
-                raise TryLater("source waits")
-            waits = _happening(question, Deny(Because.PASSWORD_WAITS), user, now)
+                raise Unavailable("source waits")
+            waits = _event_draft(question, Deny(DenyReason.PASSWORD_WAITS), user, now)
             with transaction.atomic():
                 record_all(_worth_an_event([waits], "password", now))
             return NO
-        held = held_before[0].held if held_before else Held(FactorKind.PASSWORD)
+        held = held_before[0].held if held_before else CredentialData(FactorKind.PASSWORD)
         verdict = factor_of(FactorKind.PASSWORD).verify(held, {}, typed, keyed=vault.keyed, now=now)
         with transaction.atomic():
             # The same is asked of everybody, be they unknown, blocked or wrong, so that no refusal is quicker.
@@ -182,21 +182,21 @@ def check_account_password(question: Question, *, now: datetime) -> Answer:
                 vault.mark_short(held_before[0].id)
             decision = _judge_account_password(asked, version, question.door, now)
             if user is None or isinstance(verdict, Rejected):
-                decision = Deny(Because.WRONG_PROOF)
+                decision = Deny(DenyReason.WRONG_PROOF)
             if isinstance(decision, Deny) and decision.because in _LOOKS_LIKE_A_WRONG_PASSWORD:
                 password_throttling.note_wrong(reserved, now=now)
-                refused = _happening(question, decision, user, now, reserved=reserved)
+                refused = _event_draft(question, decision, user, now, reserved=reserved)
                 noted = _worth_an_event([refused], "password", now)
                 record_all(noted or [refused] * reserved.has_just_become_a_device)
                 return NO
             password_throttling.refund(reserved, now=now)
             if isinstance(verdict, Accepted) and verdict.renewed is not None and isinstance(decision, Allow):
                 vault.renew(held_before[0].id, verdict.renewed)
-            happening = _happening(question, decision, asked, now)
+            event_draft = _event_draft(question, decision, asked, now)
             if not isinstance(decision, Allow):
-                record_all(_worth_an_event([happening], "password", now))
+                record_all(_worth_an_event([event_draft], "password", now))
                 return NO
-            record_all([happening])
+            record_all([event_draft])
             vault.note_use([vault.Use(held_before[0].id, now, question.address, question.service)])
             return _yes(asked.mailbox_name, held_before[0].id)
 
@@ -206,12 +206,12 @@ def _judge_account_password(user: User, version: UUID | None, door: Door, now: d
     holdings = vault.holdings(user, kinds=[FactorKind.PASSWORD, FactorKind.PHONE])
     account = account_of(user, holdings, now)
     # What was hashed must still be the password: it may have been replaced meanwhile.
-    if [kept.id for kept in holdings if kept.held.kind is FactorKind.PASSWORD] != [version]:
-        return Deny(Because.WRONG_PROOF)
+    if [stored.id for stored in holdings if stored.held.kind is FactorKind.PASSWORD] != [version]:
+        return Deny(DenyReason.WRONG_PROOF)
     return decide(Attempt(account, door, user.organisation.policy, proven=(Evidence(FactorKind.PASSWORD, now),)))
 
 
-_LOOKS_LIKE_A_WRONG_PASSWORD = frozenset({Because.BLOCKED, Because.DELETED, Because.WRONG_PROOF})
+_LOOKS_LIKE_A_WRONG_PASSWORD = frozenset({DenyReason.BLOCKED, DenyReason.DELETED, DenyReason.WRONG_PROOF})
 """A right password that counts as a wrong one does: how soon one has to wait tells nobody that it was right."""
 
 
@@ -265,36 +265,36 @@ def find_mailboxes(after: UUID | None) -> list[Mailbox]:
         return [Mailbox(pk, name) for pk, name in people.order_by("pk").values_list("pk", _MAILBOX)[:PORTION]]
 
 
-def _hit(question: Question, lookups: Sequence[bytes], found: Mapping[bytes, Found]) -> Found | None:
+def _hit(question: AuthRequest, lookups: Sequence[bytes], found: Mapping[bytes, Found]) -> Found | None:
     for lookup in lookups:
         if lookup in found and _key(question.name) in found[lookup].names:
             return found[lookup]
     return None
 
 
-def _judge(hit: Found | None, question: Question, now: datetime) -> Decision:
+def _judge(hit: Found | None, question: AuthRequest, now: datetime) -> Decision:
     if hit is None:
-        return Deny(Because.WRONG_PROOF)
+        return Deny(DenyReason.WRONG_PROOF)
     if hit.is_revoked:
-        return Deny(Because.APP_PASSWORD_REVOKED)
+        return Deny(DenyReason.APP_PASSWORD_REVOKED)
     if hit.is_suspended:
-        return Deny(Because.APP_PASSWORD_SUSPENDED)
+        return Deny(DenyReason.APP_PASSWORD_SUSPENDED)
     if hit.is_frozen:
-        return Deny(Because.APP_PASSWORD_FROZEN)
+        return Deny(DenyReason.APP_PASSWORD_FROZEN)
     if hit.restrictions:
         match Restrictions.from_json(hit.restrictions).misfit(question.service, question.address, now):
             case Misfit.EXPIRED:
-                return Deny(Because.APP_PASSWORD_EXPIRED)
+                return Deny(DenyReason.APP_PASSWORD_EXPIRED)
             case Misfit.PROGRAM | Misfit.NETWORK:
-                return Deny(Because.APP_PASSWORD_OUTSIDE_LIMITS)
-    standing = Standing.BLOCKED if hit.is_blocked else Standing.ACTIVE
+                return Deny(DenyReason.APP_PASSWORD_OUTSIDE_LIMITS)
+    standing = AccountStatus.BLOCKED if hit.is_blocked else AccountStatus.ACTIVE
     return _decide(
-        Standing.DELETED if hit.is_deleted else standing, hit.mfa_state, question.door, are_allowed=hit.are_allowed
+        AccountStatus.DELETED if hit.is_deleted else standing, hit.mfa_state, question.door, are_allowed=hit.are_allowed
     )
 
 
 @lru_cache(maxsize=256)
-def _decide(standing: Standing, state: str, door: Door, *, are_allowed: bool) -> Decision:
+def _decide(standing: AccountStatus, state: str, door: Door, *, are_allowed: bool) -> Decision:
     # The decision is pure and these are all its facts but the moment, which it hands through: a few dozen cases, each
     # decided once, for thousands of logins a second.
     return decide(
@@ -310,23 +310,23 @@ def _decide(standing: Standing, state: str, door: Door, *, are_allowed: bool) ->
 _HEARD = frozenset(
     {
         # The account password was right, and nobody can be asked for a second proof here.
-        Because.APP_PASSWORD_NEEDED,
-        Because.ACCOUNT_PASSWORD_CLOSED,
-        Because.APP_PASSWORD_REVOKED,
-        Because.APP_PASSWORD_OUTSIDE_LIMITS,
+        DenyReason.APP_PASSWORD_NEEDED,
+        DenyReason.ACCOUNT_PASSWORD_CLOSED,
+        DenyReason.APP_PASSWORD_REVOKED,
+        DenyReason.APP_PASSWORD_OUTSIDE_LIMITS,
     }
 )
 
 
-def _happening(
-    question: Question,
+def _event_draft(
+    question: AuthRequest,
     decision: Decision,
     person: Named | None,
     now: datetime,
     *,
     hit: Found | None = None,
     reserved: Reserved | None = None,
-) -> Happening:
+) -> EventDraft:
     allowed = isinstance(decision, Allow)
     because = decision.because if isinstance(decision, Deny) else None
     details: dict[str, object] = {**repeat_details(reserved)}
@@ -339,7 +339,7 @@ def _happening(
         if moved or because in _HEARD:
             details["credential"] = str(hit.credential_id)
             details["before"] = hit.last_used_address
-    return Happening(
+    return EventDraft(
         kind=EventKind.SIGN_IN_ALLOWED if allowed else EventKind.SIGN_IN_DENIED,
         at=now,
         subject=person,
@@ -348,11 +348,11 @@ def _happening(
         reason=because or "",
         name=question.name,
         details=details,
-        heard=moved or is_a_device or because in _HEARD,
+        notify=moved or is_a_device or because in _HEARD,
     )
 
 
-def _worth_an_event(refused: Sequence[Happening], tried: str, now: datetime) -> list[Happening]:
+def _worth_an_event(refused: Sequence[EventDraft], tried: str, now: datetime) -> list[EventDraft]:
     """Return the refusals that are new in this hour; the others are counted. A flood must not fill the log.
 
     ``tried``: what kind of password it was.
@@ -397,4 +397,4 @@ def trying() -> Iterator[None]:
         yield
     except (OperationalError, InterfaceError) as error:
         # The text of a database error can hold parameters; it goes no further.
-        raise TryLater(name_of_trouble(error)) from None
+        raise Unavailable(name_of_trouble(error)) from None

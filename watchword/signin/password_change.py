@@ -9,31 +9,31 @@ from django.db import transaction
 
 from watchword.audit.events import EventKind
 from watchword.audit.record import Origin, record
-from watchword.core.decision import Because
-from watchword.core.factors import Held, Reason, Rejected
+from watchword.core.decision import DenyReason
+from watchword.core.factors import CredentialData, Rejected, RejectReason
 from watchword.core.policy import FactorKind
 from watchword.core.usernames import name_key
 from watchword.factors import vault
 from watchword.factors.registry import factor_of
-from watchword.factors.vault import Kept
+from watchword.factors.vault import StoredCredential
 from watchword.signin import password_throttling, sessions
 from watchword.signin.access_revocation import end_access
 from watchword.signin.enrolment import ProofNeeded, permitted
-from watchword.signin.facts import read_evidence, surroundings_of
+from watchword.signin.facts import read_evidence, setup_context_of
 from watchword.signin.flow import conclude
 from watchword.signin.models import Purpose, Session, SignInAttempt
 from watchword.signin.otp.challenges import Holder
 from watchword.signin.password_throttling import Guess, Throttled
-from watchword.signin.results import ComeIn, Continue, Refused
+from watchword.signin.results import Continue, Refused, SignedIn
 from watchword.signin.sessions import Opened
-from watchword.signin.tokens import CHANCE
+from watchword.signin.tokens import RANDOM_SOURCE
 
 
 @dataclass(frozen=True, slots=True)
 class PasswordChosen:
     """A password was chosen; for an attempt, where that leads: nowhere yet after *This wasn't me*."""
 
-    come_in: ComeIn | None
+    complete: SignedIn | None
     next: Continue | None
     renewed: Opened | None = None
     """The session in which it was chosen, under its new token."""
@@ -56,16 +56,16 @@ def choose_password(
         if refused is not None:
             return refused
     if old is not None and factor.verify(old.held, {}, password, keyed=vault.keyed, now=now):
-        return Rejected(Reason.SAME_AS_BEFORE)
+        return Rejected(RejectReason.SAME_AS_BEFORE)
     challenge = factor.start_setup(
-        {"password": password}, surroundings_of(subject.user), chance=CHANCE, keyed=vault.keyed
+        {"password": password}, setup_context_of(subject.user), random_source=RANDOM_SOURCE, keyed=vault.keyed
     )
     if isinstance(challenge, Rejected):
         return challenge
     with transaction.atomic():
         user = permitted(subject, FactorKind.PASSWORD, now)
-        held = factor.finish_setup(challenge.keep, "", chance=CHANCE, keyed=vault.keyed, now=now)
-        assert isinstance(held, Held)
+        held = factor.finish_setup(challenge.keep, "", random_source=RANDOM_SOURCE, keyed=vault.keyed, now=now)
+        assert isinstance(held, CredentialData)
         stored = vault.store(user, held, now=now, sign_in_id=subject.sign_in_id)
         password_throttling.forget(user)
         details = {"sign_in": str(subject.sign_in_id)}
@@ -86,12 +86,12 @@ def choose_password(
         if isinstance(outcome, Refused):
             return outcome
         return PasswordChosen(
-            outcome if isinstance(outcome, ComeIn) else None, outcome if isinstance(outcome, Continue) else None
+            outcome if isinstance(outcome, SignedIn) else None, outcome if isinstance(outcome, Continue) else None
         )
 
 
 def _why_not_current(
-    session: Session, old: Kept, typed: str, *, origin: Origin, now: datetime
+    session: Session, old: StoredCredential, typed: str, *, origin: Origin, now: datetime
 ) -> Rejected | Refused | None:
     """Check the current password; wrong ones count like wrong ones at sign-in from the same source."""
     session.refresh_from_db(fields=["ended_at", "evidence", "last_seen_at"])
@@ -102,9 +102,9 @@ def _why_not_current(
     guess = Guess(name_key(user.sign_in_name), typed, origin, user, old.id, user.organisation.policy)
     reserved = password_throttling.reserve(guess, now=now)
     if isinstance(reserved, Throttled):
-        return Refused(Because.PASSWORD_WAITS, reserved.until)
+        return Refused(DenyReason.PASSWORD_WAITS, reserved.until)
     is_right = bool(factor_of(FactorKind.PASSWORD).verify(old.held, {}, typed, keyed=vault.keyed, now=now))
     with transaction.atomic():
         settle = password_throttling.refund if is_right else password_throttling.note_wrong
         settle(reserved, now=now)
-    return None if is_right else Rejected(Reason.NOT_CURRENT)
+    return None if is_right else Rejected(RejectReason.NOT_CURRENT)

@@ -11,18 +11,18 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
-from watchword.core.factors import Surroundings
+from watchword.core.factors import SetupContext
 from watchword.core.lockout import Lock
-from watchword.core.policy import FactorKind, Way
+from watchword.core.policy import Channel, FactorKind
 from watchword.core.restrictions import NO_RESTRICTIONS, Restrictions
 from watchword.directory.models import User
 from watchword.factors import vault
-from watchword.factors.phone.factor import ways_of
-from watchword.factors.vault import Kept
+from watchword.factors.phone.factor import channels_of
+from watchword.factors.vault import StoredCredential
 from watchword.messaging.gateway import Result
 from watchword.messaging.limits.counters import number_keys
 from watchword.messaging.models import Delivery
-from watchword.signin.facts import second_factor_lock, surroundings_of, usable_phones
+from watchword.signin.facts import second_factor_lock, setup_context_of, usable_phones
 from watchword.signin.models import Purpose
 
 STALE_AFTER = timedelta(days=90)
@@ -39,8 +39,8 @@ class Method:
     kind: FactorKind
     slot: str
     ends: str
-    way: Way | None
-    ways: list[Way]
+    channel: Channel | None
+    channels: list[Channel]
     has_extension: bool
     created_at: datetime
     last_used_at: datetime | None
@@ -78,7 +78,7 @@ class CodeRow:
     """A code that was sent to a person, as they see it: never the code, and of the number its ending."""
 
     at: datetime
-    way: Way
+    channel: Channel
     ends: str
     result: Result
     was_entered: bool
@@ -91,7 +91,7 @@ class Everything:
     password: PasswordRow | None
     methods: list[Method]
     app_passwords: list[AppPasswordRow]
-    access_pass: Kept | None = None
+    access_pass: StoredCredential | None = None
     """A Temporary Access Pass, whether its time is over or not."""
 
 
@@ -103,66 +103,68 @@ def everything_of(user: User) -> Everything:
 def everything_and_sharing(user: User) -> tuple[Everything, dict[UUID, list[User]]]:
     """Return all that a person holds and, by telephone, who else in the organisation registered the same number."""
     held = vault.holdings(user)
-    return _everything(user, held), _sharing(user, [kept for kept in held if kept.held.kind is FactorKind.PHONE])
+    return _everything(user, held), _sharing(user, [stored for stored in held if stored.held.kind is FactorKind.PHONE])
 
 
-def _everything(user: User, held: Sequence[Kept]) -> Everything:
-    surroundings = surroundings_of(user)
-    passwords = [_password_row(kept) for kept in held if kept.held.kind is FactorKind.PASSWORD]
+def _everything(user: User, held: Sequence[StoredCredential]) -> Everything:
+    setup_context = setup_context_of(user)
+    passwords = [_password_row(stored) for stored in held if stored.held.kind is FactorKind.PASSWORD]
     return Everything(
         password=passwords[0] if passwords else None,
-        methods=[_method(kept, surroundings) for kept in held if kept.held.kind is FactorKind.PHONE],
-        app_passwords=[app_password_row(kept) for kept in held if kept.held.kind is FactorKind.APP_PASSWORD],
-        access_pass=next((kept for kept in held if kept.held.kind is FactorKind.ACCESS_PASS), None),
+        methods=[_method(stored, setup_context) for stored in held if stored.held.kind is FactorKind.PHONE],
+        app_passwords=[app_password_row(stored) for stored in held if stored.held.kind is FactorKind.APP_PASSWORD],
+        access_pass=next((stored for stored in held if stored.held.kind is FactorKind.ACCESS_PASS), None),
     )
 
 
 def methods_of(user: User) -> list[Method]:
     """Return the telephones of a person, usable today or not."""
-    surroundings = surroundings_of(user)
-    return [_method(kept, surroundings) for kept in vault.holdings(user, kinds=[FactorKind.PHONE])]
+    setup_context = setup_context_of(user)
+    return [_method(stored, setup_context) for stored in vault.holdings(user, kinds=[FactorKind.PHONE])]
 
 
-def _method(kept: Kept, surroundings: Surroundings) -> Method:
+def _method(stored: StoredCredential, setup_context: SetupContext) -> Method:
     return Method(
-        id=kept.id,
-        kind=kept.held.kind,
-        slot=kept.held.slot,
-        ends=kept.held.public["ends"],
-        way=Way(kept.held.public["way"]),
-        ways=ways_of(kept.held, surroundings),
-        has_extension=bool(kept.held.public.get("extension")),
-        created_at=kept.created_at,
-        last_used_at=kept.last_used_at,
+        id=stored.id,
+        kind=stored.held.kind,
+        slot=stored.held.slot,
+        ends=stored.held.public["ends"],
+        channel=Channel(stored.held.public["channel"]),
+        channels=channels_of(stored.held, setup_context),
+        has_extension=bool(stored.held.public.get("extension")),
+        created_at=stored.created_at,
+        last_used_at=stored.last_used_at,
     )
 
 
 def app_passwords_of(user: User) -> list[AppPasswordRow]:
     """Return the app passwords of a person that are not deleted, suspended ones among them."""
-    return [app_password_row(kept) for kept in vault.holdings(user, kinds=[FactorKind.APP_PASSWORD])]
+    return [app_password_row(stored) for stored in vault.holdings(user, kinds=[FactorKind.APP_PASSWORD])]
 
 
-def app_password_row(kept: Kept) -> AppPasswordRow:
+def app_password_row(stored: StoredCredential) -> AppPasswordRow:
     """Return one app password as pages show it."""
     return AppPasswordRow(
-        id=kept.id,
-        name=kept.held.label,
-        created_at=kept.created_at,
-        last_used_at=kept.last_used_at,
-        last_used_address=kept.last_used_address,
-        last_used_service=kept.last_used_service,
-        suspended_at=kept.suspended_at,
-        frozen_at=kept.frozen_at,
-        restrictions=kept.restrictions,
+        id=stored.id,
+        name=stored.held.label,
+        created_at=stored.created_at,
+        last_used_at=stored.last_used_at,
+        last_used_address=stored.last_used_address,
+        last_used_service=stored.last_used_service,
+        suspended_at=stored.suspended_at,
+        frozen_at=stored.frozen_at,
+        restrictions=stored.restrictions,
     )
 
 
 def phone_countries_of(user: User) -> set[str]:
     """Return the countries (ISO 3166-1) of the telephones of a person."""
-    return {str(kept.held.public.get("country", "")) for kept in vault.holdings(user, kinds=[FactorKind.PHONE])} - {""}
+    return {str(stored.held.public.get("country", "")) for stored in vault.holdings(user, kinds=[FactorKind.PHONE])} - {
+        ""
+    }
 
 
-def _sharing(user: User, phones: Sequence[Kept]) -> dict[UUID, list[User]]:
+def _sharing(user: User, phones: Sequence[StoredCredential]) -> dict[UUID, list[User]]:
     """Return who else has these numbers.
 
     Numbers lie sealed. Who was ever sent a code to a number is known by its keyed hash in the deliveries, and a
@@ -170,7 +172,7 @@ def _sharing(user: User, phones: Sequence[Kept]) -> dict[UUID, list[User]]:
     """
     if not phones:
         return {}
-    lines_of_mine = [json.loads(kept.held.secret) for kept in phones]
+    lines_of_mine = [json.loads(stored.held.secret) for stored in phones]
     # Deliveries of earlier releases are found by the number alone.
     keys = {
         key for line in lines_of_mine for part in ("", line["extension"]) for key in number_keys(line["number"], part)
@@ -178,37 +180,37 @@ def _sharing(user: User, phones: Sequence[Kept]) -> dict[UUID, list[User]]:
     ids = Delivery.objects.filter(number_key__in=keys).exclude(user=user).order_by("user_id").values("user_id")
     others = User.objects.filter(pk__in=ids.distinct()[:MOST_CANDIDATES], organisation=user.organisation_id)
     lines = [
-        (other, [kept.held.secret for kept in vault.holdings(other, kinds=[FactorKind.PHONE])])
+        (other, [stored.held.secret for stored in vault.holdings(other, kinds=[FactorKind.PHONE])])
         for other in others.filter(deleted_at=None).order_by("display_name")
     ]
     # An extension is part of it: a switchboard's number alone is shared by a whole office.
-    found = {kept.id: [other for other, theirs in lines if _is_among(kept, theirs)] for kept in phones}
+    found = {stored.id: [other for other, theirs in lines if _is_among(stored, theirs)] for stored in phones}
     return {phone: sharing for phone, sharing in found.items() if sharing}
 
 
-def _is_among(wanted: Kept, secrets: Sequence[bytes]) -> bool:
+def _is_among(wanted: StoredCredential, secrets: Sequence[bytes]) -> bool:
     line = json.loads(wanted.held.secret)
     return any(json.loads(secret) == line for secret in secrets)
 
 
 def text_number_of(user: User) -> str:
     """Return the number (E.164) to which texts of this person go, the first that takes them; empty for none."""
-    for kept in usable_phones(user, vault.holdings(user, kinds=[FactorKind.PHONE])):
-        if kept.held.public.get("texts"):
-            number: str = json.loads(kept.held.secret)["number"]
+    for stored in usable_phones(user, vault.holdings(user, kinds=[FactorKind.PHONE])):
+        if stored.held.public.get("texts"):
+            number: str = json.loads(stored.held.secret)["number"]
             return number
     return ""
 
 
 def password_of(user: User) -> PasswordRow | None:
     """Return when the account password was chosen; None for somebody who has none yet."""
-    for kept in vault.holdings(user, kinds=[FactorKind.PASSWORD]):
-        return _password_row(kept)
+    for stored in vault.holdings(user, kinds=[FactorKind.PASSWORD]):
+        return _password_row(stored)
     return None
 
 
-def _password_row(kept: Kept) -> PasswordRow:
-    return PasswordRow(kept.created_at, bool(kept.held.public.get("initial")))
+def _password_row(stored: StoredCredential) -> PasswordRow:
+    return PasswordRow(stored.created_at, bool(stored.held.public.get("initial")))
 
 
 def registered_users(organisation_id: int) -> QuerySet[Any, UUID]:
@@ -247,7 +249,7 @@ def _codes_of(user: User) -> QuerySet[Delivery]:
 
 
 def _code_row(row: Delivery) -> CodeRow:
-    return CodeRow(row.created_at, Way(row.way), row.ends, Result(row.result), row.entered_at is not None)
+    return CodeRow(row.created_at, Channel(row.channel), row.ends, Result(row.result), row.entered_at is not None)
 
 
 def lock_of(user: User, *, now: datetime) -> Lock:

@@ -11,7 +11,7 @@ from watchword.signin.tokens import new_token, token_hash
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class BrowserSighting:
     """What a sign-in says of its browser; ``token`` is for the cookie of one that had none."""
 
     is_new: bool
@@ -29,7 +29,7 @@ def is_known(attempt: SignInAttempt) -> bool:
     return KnownBrowser.objects.filter(user=attempt.user, token_hash=attempt.browser_hash).exists()
 
 
-def note(attempt: SignInAttempt, user: User, *, now: datetime) -> Seen:
+def note(attempt: SignInAttempt, user: User, *, now: datetime) -> BrowserSighting:
     """Remember the browser of somebody who has just come in."""
     token = ""
     digest = bytes(attempt.browser_hash) if attempt.browser_hash is not None else b""
@@ -37,9 +37,9 @@ def note(attempt: SignInAttempt, user: User, *, now: datetime) -> Seen:
         token = new_token()
         digest = token_hash(token)
     elif KnownBrowser.objects.filter(user=user, token_hash=digest).update(last_at=now):
-        return Seen(is_new=False)
+        return BrowserSighting(is_new=False)
     KnownBrowser.objects.get_or_create(user=user, token_hash=digest, defaults={"first_at": now, "last_at": now})
-    return Seen(is_new=True, token=token)
+    return BrowserSighting(is_new=True, token=token)
 
 
 def forget_all(user: User) -> None:

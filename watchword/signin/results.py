@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from watchword.core.decision import AskFor, Because, SetUpFirst
-from watchword.core.factors import Reason
+from watchword.core.decision import AskFor, DenyReason, SetUpFirst
+from watchword.core.factors import RejectReason
 from watchword.signin.models import Session
 
 
@@ -18,7 +18,7 @@ class Continue:
 
 
 @dataclass(frozen=True, slots=True)
-class ComeIn:
+class SignedIn:
     """The person is in: put the token into the session cookie and go to ``next_url`` (checked by the door)."""
 
     token: str = field(repr=False)
@@ -32,8 +32,8 @@ class ComeIn:
 class Refused:
     """No. The page says one sentence; only ``until`` may be told besides."""
 
-    reason: Reason | Because
+    reason: RejectReason | DenyReason
     until: datetime | None = None
 
 
-type Outcome = Continue | ComeIn | Refused
+type Outcome = Continue | SignedIn | Refused

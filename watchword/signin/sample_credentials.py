@@ -9,25 +9,25 @@ from uuid import UUID
 from django.conf import settings
 
 from watchword.core.codes import new_app_password, shown_app_password
-from watchword.core.factors import Held
-from watchword.core.policy import FactorKind, Way
+from watchword.core.factors import CredentialData
+from watchword.core.policy import Channel, FactorKind
 from watchword.directory.models import Organisation, User
 from watchword.factors import vault
 from watchword.messaging.models import Delivery
 from watchword.signin.facts import LATELY
-from watchword.signin.tokens import CHANCE
+from watchword.signin.tokens import RANDOM_SOURCE
 
 
 class OnlyInTheDemo(Exception):
     """Proofs without proving exist in the demo and in tests alone."""
 
 
-def add_phone(user: User, number: str, way: Way, *, now: datetime) -> UUID:
+def add_phone(user: User, number: str, channel: Channel, *, now: datetime) -> UUID:
     """Register a telephone without a code, and return its id."""
     _demand_demo()
-    public = {"way": way.value, "ends": number[-2:], "country": "DE", "extension": "", "texts": "yes"}
+    public = {"channel": channel.value, "ends": number[-2:], "country": "DE", "extension": "", "texts": "yes"}
     secret = json.dumps({"number": number, "extension": ""}).encode()
-    return vault.store(user, Held(FactorKind.PHONE, slot="mobile", public=public, secret=secret), now=now).id
+    return vault.store(user, CredentialData(FactorKind.PHONE, slot="mobile", public=public, secret=secret), now=now).id
 
 
 def forget_phones(organisation: Organisation, *, now: datetime) -> int:
@@ -44,9 +44,9 @@ def forget_phones(organisation: Organisation, *, now: datetime) -> int:
 def add_app_password(user: User, name: str, *, now: datetime) -> str:
     """Make an app password and return it as it would have been shown."""
     _demand_demo()
-    letters = new_app_password(CHANCE)
+    letters = new_app_password(RANDOM_SOURCE)
     lookup = vault.lookups(letters)[0]
-    vault.store(user, Held(FactorKind.APP_PASSWORD, label=name, lookup=lookup), now=now)
+    vault.store(user, CredentialData(FactorKind.APP_PASSWORD, label=name, lookup=lookup), now=now)
     return shown_app_password(letters)
 
 

@@ -45,7 +45,7 @@ class SenselessSettings(ValueError):
     """A limit is laxer or stricter than may be, or the trusted networks are a great part of the Internet."""
 
 
-class NoWayLeft(ValueError):
+class NoChannelLeft(ValueError):
     """Neither texts nor calls would be allowed: nobody could register or prove anything."""
 
 
@@ -71,7 +71,7 @@ def change_settings(
         for name, (_before, after) in changed.items():
             setattr(row, name, after)
         if not (row.text_allowed or row.call_allowed):
-            raise NoWayLeft
+            raise NoChannelLeft
         if not changed:
             return {}
         if changed.keys() & {"limits", "trusted_networks", "shared_networks", "app_password_wait_hours"}:
@@ -93,7 +93,7 @@ def change_settings(
             origin=origin,
             organisation_id=row.pk,
             details=_remembered(changed),
-            heard="alert_recipients" in changed,
+            notify="alert_recipients" in changed,
         )
     organisation.refresh_from_db()
     organisation.__dict__.pop("policy", None)

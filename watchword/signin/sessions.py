@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 from watchword.audit.events import EventKind
 from watchword.audit.record import NOWHERE, Origin, record
 from watchword.core.assurance import Assurance, Evidence, is_recent
-from watchword.core.policy import SECOND_FACTORS, FactorKind, MfaState, Standing
+from watchword.core.policy import SECOND_FACTORS, AccountStatus, FactorKind, MfaState
 from watchword.directory.models import User
 from watchword.factors import vault
 from watchword.signin.facts import proven_phones, read_evidence, write_evidence
@@ -100,7 +100,7 @@ def is_alive(session: Session, *, now: datetime) -> bool:
         session.ended_at is None
         and now < session.expires_at
         and now - session.last_seen_at < idle
-        and session.user.standing is Standing.ACTIVE
+        and session.user.standing is AccountStatus.ACTIVE
         and (not session.excused or is_excused_still(session))
     )
 

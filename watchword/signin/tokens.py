@@ -4,7 +4,7 @@ import hashlib
 import secrets
 
 
-class SystemChance:
+class SystemRandomSource:
     """Unpredictable values from the operating system."""
 
     def below(self, bound: int) -> int:
@@ -16,7 +16,7 @@ class SystemChance:
         return secrets.token_bytes(length)
 
 
-CHANCE = SystemChance()
+RANDOM_SOURCE = SystemRandomSource()
 
 
 def new_token() -> str:

@@ -9,8 +9,8 @@ from datetime import datetime
 from uuid import UUID
 
 from watchword.core.codes import normal_app_password
-from watchword.signin.mail_submission import SignedIn
-from watchword.signin.non_interactive import NO, Answer, Mailbox, Question, TryLater
+from watchword.signin.mail_submission import SubmissionLogin
+from watchword.signin.non_interactive import NO, Answer, AuthRequest, Mailbox, Unavailable
 
 ALICE = "alice@harbour.example"
 APP_PASSWORD = "abcd efgh ijkl mnop qrst uvwx"
@@ -32,12 +32,12 @@ class FakeChecks:
         self.is_locked = False
         self.breaks_at = ""
         self.mailboxes = [Mailbox(UUID(int=number), f"p{number}@x") for number in range(1, 6)]
-        self.sign_ins: list[SignedIn | None] = []
+        self.sign_ins: list[SubmissionLogin | None] = []
 
-    def is_shaped_like_app_password(self, question: Question) -> bool:
+    def is_shaped_like_app_password(self, question: AuthRequest) -> bool:
         return normal_app_password(question.secret.reveal()) is not None
 
-    def check_many(self, questions: Sequence[Question], *, now: datetime) -> list[Answer]:
+    def check_many(self, questions: Sequence[AuthRequest], *, now: datetime) -> list[Answer]:
         with self._arrived:
             self.turns.append(len(questions))
             self._arrived.notify_all()
@@ -46,7 +46,7 @@ class FakeChecks:
             self._break(question.name)
         return [self._answer(question, normal_app_password(APP_PASSWORD)) for question in questions]
 
-    def check_account_password(self, question: Question, *, now: datetime) -> Answer:
+    def check_account_password(self, question: AuthRequest, *, now: datetime) -> Answer:
         with self._arrived:
             self.account_checks += 1
             self._arrived.notify_all()
@@ -73,7 +73,7 @@ class FakeChecks:
         self._break(address)
         return "xn--lodie-9ra@harbour.example" if address == "\u00e9lodie@harbour.example" else None
 
-    def may_go_on(self, name: str, signed_in: SignedIn | None, *, now: datetime) -> bool:
+    def may_go_on(self, name: str, signed_in: SubmissionLogin | None, *, now: datetime) -> bool:
         self._wait()
         self._break(name)
         self.sign_ins.append(signed_in)
@@ -93,13 +93,13 @@ class FakeChecks:
     def _wait(self) -> None:
         assert self.gate.wait(20)
         if self.is_locked:
-            raise TryLater("OperationalError")
+            raise Unavailable("OperationalError")
 
     def _break(self, name: str) -> None:
         if self.breaks_at and name == self.breaks_at:
             raise RuntimeError(f"no way to say it without {name} and canary")
 
-    def _answer(self, question: Question, known: str | None) -> Answer:
+    def _answer(self, question: AuthRequest, known: str | None) -> Answer:
         shown = question.secret.reveal()
         is_right = (normal_app_password(shown) or shown) == known
         return Answer(True, ALICE, CREDENTIAL) if question.name.lower() == ALICE and is_right else NO

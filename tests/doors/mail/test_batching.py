@@ -9,54 +9,62 @@ import pytest
 from tests.doors.mail.fake_backend import ACCOUNT_PASSWORD, ALICE, APP_PASSWORD, CREDENTIAL, FakeChecks
 from watchword.core.policy import Door
 from watchword.doors.mail import batching as desk_module
-from watchword.doors.mail.batching import ACCOUNT_THREADS, MOST_ACCOUNT_WAITING, Allowed, Desk, Later, Refused, Verdict
-from watchword.signin.non_interactive import Question, Secret
+from watchword.doors.mail.batching import (
+    ACCOUNT_THREADS,
+    MOST_ACCOUNT_WAITING,
+    Allowed,
+    Deferred,
+    Refused,
+    RequestBatcher,
+    Verdict,
+)
+from watchword.signin.non_interactive import AuthRequest, Secret
 
 
-def about(secret: str, name: str = ALICE) -> Question:
-    return Question(Door.MAIL, name, Secret(secret), "imap", "192.0.2.1")
+def about(secret: str, name: str = ALICE) -> AuthRequest:
+    return AuthRequest(Door.MAIL, name, Secret(secret), "imap", "192.0.2.1")
 
 
-def ask(desk: Desk, question: Question) -> asyncio.Future[Verdict]:
+def ask(batcher: RequestBatcher, question: AuthRequest) -> asyncio.Future[Verdict]:
     answer: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
-    desk.ask(question, answer.set_result)
+    batcher.ask(question, answer.set_result)
     return answer
 
 
-def play(scene: Callable[[Desk, FakeChecks], Awaitable[None]]) -> FakeChecks:
+def play(scene: Callable[[RequestBatcher, FakeChecks], Awaitable[None]]) -> FakeChecks:
     """Run one scene with a desk of its own, which must be able to finish afterwards."""
     checks = FakeChecks()
 
     async def stage() -> None:
-        desk = Desk(checks)
+        batcher = RequestBatcher(checks)
         try:
-            await scene(desk, checks)
+            await scene(batcher, checks)
         finally:
             checks.gate.set()
             async with asyncio.timeout(20):
-                await desk.finish()
+                await batcher.finish()
 
     asyncio.run(stage())
     return checks
 
 
 def test_right_and_wrong_are_told_apart() -> None:
-    async def scene(desk: Desk, checks: FakeChecks) -> None:
-        assert await ask(desk, about(APP_PASSWORD)) == Allowed(ALICE, CREDENTIAL)
-        assert await ask(desk, about(ACCOUNT_PASSWORD)) == Allowed(ALICE, CREDENTIAL)
-        assert isinstance(await ask(desk, about("zzzz" * 6)), Refused)
-        assert isinstance(await ask(desk, about("wrong")), Refused)
-        assert isinstance(await ask(desk, about(APP_PASSWORD, "mallory@x")), Refused)
+    async def scene(batcher: RequestBatcher, checks: FakeChecks) -> None:
+        assert await ask(batcher, about(APP_PASSWORD)) == Allowed(ALICE, CREDENTIAL)
+        assert await ask(batcher, about(ACCOUNT_PASSWORD)) == Allowed(ALICE, CREDENTIAL)
+        assert isinstance(await ask(batcher, about("zzzz" * 6)), Refused)
+        assert isinstance(await ask(batcher, about("wrong")), Refused)
+        assert isinstance(await ask(batcher, about(APP_PASSWORD, "mallory@x")), Refused)
 
     play(scene)
 
 
 def test_what_comes_during_one_turn_goes_together_into_the_next() -> None:
-    async def scene(desk: Desk, checks: FakeChecks) -> None:
+    async def scene(batcher: RequestBatcher, checks: FakeChecks) -> None:
         checks.gate.clear()
-        first = ask(desk, about(APP_PASSWORD))
+        first = ask(batcher, about(APP_PASSWORD))
         await checks.reached(turns=1)
-        others = [ask(desk, about(APP_PASSWORD)) for _ in range(300)]
+        others = [ask(batcher, about(APP_PASSWORD)) for _ in range(300)]
         checks.gate.set()
         assert await asyncio.gather(first, *others) == [Allowed(ALICE, CREDENTIAL)] * 301
 
@@ -64,11 +72,11 @@ def test_what_comes_during_one_turn_goes_together_into_the_next() -> None:
 
 
 def test_an_account_password_never_waits_in_the_queue_of_app_passwords_nor_holds_it_up() -> None:
-    async def scene(desk: Desk, checks: FakeChecks) -> None:
+    async def scene(batcher: RequestBatcher, checks: FakeChecks) -> None:
         checks.gate.clear()
-        slow = [ask(desk, about("wrong")) for _ in range(MOST_ACCOUNT_WAITING)]
+        slow = [ask(batcher, about("wrong")) for _ in range(MOST_ACCOUNT_WAITING)]
         await checks.reached(account_checks=ACCOUNT_THREADS)
-        app_passwords = ask(desk, about(APP_PASSWORD))
+        app_passwords = ask(batcher, about(APP_PASSWORD))
         await checks.reached(turns=1)
         checks.gate.set()
         assert await app_passwords == Allowed(ALICE, CREDENTIAL)
@@ -78,13 +86,13 @@ def test_an_account_password_never_waits_in_the_queue_of_app_passwords_nor_holds
 
 
 def test_a_full_queue_of_account_passwords_means_later() -> None:
-    async def scene(desk: Desk, checks: FakeChecks) -> None:
+    async def scene(batcher: RequestBatcher, checks: FakeChecks) -> None:
         checks.gate.clear()
-        waiting = [ask(desk, about("wrong")) for _ in range(MOST_ACCOUNT_WAITING)]
-        assert isinstance(await ask(desk, about("wrong")), Later)
+        waiting = [ask(batcher, about("wrong")) for _ in range(MOST_ACCOUNT_WAITING)]
+        assert isinstance(await ask(batcher, about("wrong")), Deferred)
         checks.gate.set()
         assert all(isinstance(verdict, Refused) for verdict in await asyncio.gather(*waiting))
-        assert isinstance(await ask(desk, about("wrong")), Refused)
+        assert isinstance(await ask(batcher, about("wrong")), Refused)
 
     play(scene)
 
@@ -92,12 +100,12 @@ def test_a_full_queue_of_account_passwords_means_later() -> None:
 def test_a_full_queue_of_app_passwords_means_later(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(desk_module, "MOST_WAITING", 2)
 
-    async def scene(desk: Desk, checks: FakeChecks) -> None:
+    async def scene(batcher: RequestBatcher, checks: FakeChecks) -> None:
         checks.gate.clear()
-        first = ask(desk, about(APP_PASSWORD))
+        first = ask(batcher, about(APP_PASSWORD))
         await checks.reached(turns=1)
-        waiting = [ask(desk, about(APP_PASSWORD)) for _ in range(2)]
-        assert isinstance(await ask(desk, about(APP_PASSWORD)), Later)
+        waiting = [ask(batcher, about(APP_PASSWORD)) for _ in range(2)]
+        assert isinstance(await ask(batcher, about(APP_PASSWORD)), Deferred)
         checks.gate.set()
         assert await asyncio.gather(first, *waiting) == [Allowed(ALICE, CREDENTIAL)] * 3
 
@@ -106,20 +114,20 @@ def test_a_full_queue_of_app_passwords_means_later(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("secret", [APP_PASSWORD, ACCOUNT_PASSWORD])
 def test_a_locked_database_means_later(secret: str) -> None:
-    async def scene(desk: Desk, checks: FakeChecks) -> None:
+    async def scene(batcher: RequestBatcher, checks: FakeChecks) -> None:
         checks.is_locked = True
-        assert isinstance(await ask(desk, about(secret)), Later)
+        assert isinstance(await ask(batcher, about(secret)), Deferred)
         checks.is_locked = False
-        assert await ask(desk, about(secret)) == Allowed(ALICE, CREDENTIAL)
+        assert await ask(batcher, about(secret)) == Allowed(ALICE, CREDENTIAL)
 
     play(scene)
 
 
 @pytest.mark.parametrize("secret", [APP_PASSWORD, "wrong"])
 def test_a_bug_means_later_and_its_words_are_not_logged(secret: str, caplog: pytest.LogCaptureFixture) -> None:
-    async def scene(desk: Desk, checks: FakeChecks) -> None:
+    async def scene(batcher: RequestBatcher, checks: FakeChecks) -> None:
         checks.breaks_at = "breaker@x"
-        assert isinstance(await ask(desk, about(secret, "breaker@x")), Later)
+        assert isinstance(await ask(batcher, about(secret, "breaker@x")), Deferred)
 
     play(scene)
     assert "RuntimeError" in caplog.text
@@ -127,41 +135,41 @@ def test_a_bug_means_later_and_its_words_are_not_logged(secret: str, caplog: pyt
 
 
 def test_one_question_that_breaks_something_keeps_nobody_else_out() -> None:
-    async def scene(desk: Desk, checks: FakeChecks) -> None:
+    async def scene(batcher: RequestBatcher, checks: FakeChecks) -> None:
         checks.breaks_at = "breaker@x"
         names = [ALICE, "breaker@x", "mallory@x"]
-        first, broken, wrong = await asyncio.gather(*(ask(desk, about(APP_PASSWORD, name)) for name in names))
+        first, broken, wrong = await asyncio.gather(*(ask(batcher, about(APP_PASSWORD, name)) for name in names))
         assert first == Allowed(ALICE, CREDENTIAL)
-        assert isinstance(broken, Later)
+        assert isinstance(broken, Deferred)
         assert isinstance(wrong, Refused)
 
     play(scene)
 
 
 def test_mailboxes_are_found_beside_everything_else() -> None:
-    async def scene(desk: Desk, checks: FakeChecks) -> None:
+    async def scene(batcher: RequestBatcher, checks: FakeChecks) -> None:
         async def find(name: str) -> Verdict:
             answer: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
-            desk.ask_mailbox(name, "lmtp", answer.set_result)
+            batcher.ask_mailbox(name, "lmtp", answer.set_result)
             return await answer
 
         assert await find("A.Lias@harbour.example") == Allowed(ALICE)
         assert isinstance(await find("mallory@x"), Refused)
         checks.is_locked = True
-        assert isinstance(await find(ALICE), Later)
-        assert not desk.was_let_in_since(ALICE, datetime.now(UTC) - timedelta(minutes=1))
+        assert isinstance(await find(ALICE), Deferred)
+        assert not batcher.was_let_in_since(ALICE, datetime.now(UTC) - timedelta(minutes=1))
 
     play(scene)
 
 
 def test_it_is_known_who_was_let_in_a_moment_ago() -> None:
-    async def scene(desk: Desk, checks: FakeChecks) -> None:
+    async def scene(batcher: RequestBatcher, checks: FakeChecks) -> None:
         before = datetime.now(UTC)
-        await ask(desk, about("zzzz" * 6))
-        assert not desk.was_let_in_since(ALICE, before)
-        await ask(desk, about(APP_PASSWORD))
-        assert desk.was_let_in_since(ALICE, before)
-        assert not desk.was_let_in_since(ALICE, datetime.now(UTC) + timedelta(seconds=1))
+        await ask(batcher, about("zzzz" * 6))
+        assert not batcher.was_let_in_since(ALICE, before)
+        await ask(batcher, about(APP_PASSWORD))
+        assert batcher.was_let_in_since(ALICE, before)
+        assert not batcher.was_let_in_since(ALICE, datetime.now(UTC) + timedelta(seconds=1))
 
     play(scene)
 
@@ -169,10 +177,10 @@ def test_it_is_known_who_was_let_in_a_moment_ago() -> None:
 def test_what_was_asked_is_answered_before_the_desk_closes() -> None:
     answers: list[Verdict] = []
 
-    async def scene(desk: Desk, checks: FakeChecks) -> None:
+    async def scene(batcher: RequestBatcher, checks: FakeChecks) -> None:
         checks.gate.clear()
         for secret in (APP_PASSWORD, ACCOUNT_PASSWORD):
-            desk.ask(about(secret), answers.append)
+            batcher.ask(about(secret), answers.append)
 
     play(scene)
     assert answers == [Allowed(ALICE, CREDENTIAL)] * 2

@@ -29,7 +29,7 @@ from watchword.doors.mail.dict_protocol import (
 from watchword.doors.mail.encryption import sealing_key
 from watchword.doors.mail.line_protocol import LONGEST_LINE, Hangup, Line, Lines, tab_escape, tab_unescape
 
-RING = KeyRing.parse(KEYS, chance=lambda length: bytes(range(length)))
+RING = KeyRing.parse(KEYS, random_source=lambda length: bytes(range(length)))
 
 
 def read(octets: bytes, ring: KeyRing = RING) -> Command:
@@ -157,10 +157,10 @@ def test_a_sealed_password_that_cannot_be_opened_is_no_wrong_password() -> None:
     rotated = RING.rotated()
     key = f'sealed/testkey1/alice@x"{sealed(b"secret")}"imap"192.0.2.1'
     assert isinstance(look_up(key, rotated), AskPassword)
-    assert isinstance(look_up(key, KeyRing(rotated.keys[:1], chance=bytes)), Unanswerable)
+    assert isinstance(look_up(key, KeyRing(rotated.keys[:1], random_source=bytes)), Unanswerable)
     for damaged in ("", "00$00$", "zz", f"{'00' * 16}${'00' * 16}$", f"{sealed(b'secret')}0"):
         assert isinstance(look_up(f'sealed/testkey1/alice@x"{damaged}"imap"192.0.2.1'), Unanswerable)
-    another = KeyRing.parse(KEYS.replace(":AAEC", ":BAEC"), chance=bytes)
+    another = KeyRing.parse(KEYS.replace(":AAEC", ":BAEC"), random_source=bytes)
     assert [key.id for key in another.keys] == [key.id for key in RING.keys]
     assert isinstance(look_up(key, another), Unanswerable)
 

@@ -14,8 +14,8 @@ from django.db import OperationalError
 from watchword.doors.mail import disconnects
 from watchword.doors.mail.disconnects import (
     MOST_AT_ONCE,
-    Ledger,
     Position,
+    RevocationCursor,
     Row,
     Watcher,
     command_for,
@@ -31,19 +31,19 @@ def row(number: int, seconds_ago: float = 0, name: str = "alice@x.example") -> R
 
 
 def test_each_row_is_acted_on_once() -> None:
-    ledger = Ledger()
+    ledger = RevocationCursor()
     assert [new.id for new in ledger.take([row(1), row(2)], now=NOW)] == [1, 2]
     assert [new.id for new in ledger.take([row(1), row(2), row(3)], now=NOW)] == [3]
 
 
 def test_a_row_that_is_committed_late_is_not_missed() -> None:
-    ledger = Ledger()
+    ledger = RevocationCursor()
     assert [new.id for new in ledger.take([row(1), row(3)], now=NOW)] == [1, 3]
     assert [new.id for new in ledger.take([row(1), row(2), row(3)], now=NOW + timedelta(seconds=30))] == [2]
 
 
 def test_old_rows_are_not_read_again_and_not_remembered() -> None:
-    ledger = Ledger()
+    ledger = RevocationCursor()
     ledger.take([row(1), row(2)], now=NOW)
     assert ledger.floor == 0
     ledger.take([row(1), row(2), row(3, -100)], now=NOW + timedelta(seconds=90))
@@ -53,7 +53,7 @@ def test_old_rows_are_not_read_again_and_not_remembered() -> None:
 
 def test_a_flood_of_rows_is_worked_through_to_its_end() -> None:
     rows = [row(number) for number in range(1, 2 * MOST_AT_ONCE + 500)]
-    ledger = Ledger()
+    ledger = RevocationCursor()
     seen: list[int] = []
     for _ in range(3):
         window = [each for each in rows if each.id > ledger.floor][:MOST_AT_ONCE]

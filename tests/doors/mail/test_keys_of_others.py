@@ -13,12 +13,12 @@ from tests.world import World, give_app_password
 from watchword.audit import installation
 from watchword.audit.models import Event, SealingKey
 from watchword.core.policy import Door
-from watchword.doors.mail.backend import DatabaseChecks
-from watchword.signin.non_interactive import Answer, Question, Secret
+from watchword.doors.mail.backend import DatabaseBackend
+from watchword.signin.non_interactive import Answer, AuthRequest, Secret
 
 
-def ask(checks: DatabaseChecks, letters: str, seconds: int = 0) -> Answer:
-    question = Question(Door.MAIL, "alice@harbour.example", Secret(letters), "imap", "198.51.100.9")
+def ask(checks: DatabaseBackend, letters: str, seconds: int = 0) -> Answer:
+    question = AuthRequest(Door.MAIL, "alice@harbour.example", Secret(letters), "imap", "198.51.100.9")
     (answer,) = checks.check_many([question], now=timezone.now() + timedelta(seconds=seconds))
     return answer
 
@@ -28,7 +28,7 @@ def test_an_app_password_of_a_newer_key_is_told_later_and_not_wrong(
     world: World, settings: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     ring = settings.WATCHWORD_KEY_RING
-    checks = DatabaseChecks()
+    checks = DatabaseBackend()
     assert ask(checks, world.alices_app_password).allowed
     # Another node uses a new key, which this process was never told of.
     settings.WATCHWORD_KEY_RING = ring.rotated()
@@ -53,7 +53,7 @@ def test_the_ring_is_compared_every_few_seconds_at_most(
     with django_assert_num_queries(1):
         for seconds in (0, 1, 4):
             assert not watch.lacks_a_key(now=now + timedelta(seconds=seconds))
-    other = type(settings.WATCHWORD_KEY_RING).create(chance=os.urandom)
+    other = type(settings.WATCHWORD_KEY_RING).create(random_source=os.urandom)
     installation.register_key(other, now=now)
     assert watch.lacks_a_key(now=now + timedelta(seconds=5))
     SealingKey.objects.all().delete()

@@ -38,7 +38,7 @@ def registering(client: Client, world: World) -> None:
     assert answer["Location"] == "/sign-in/register/"
 
 
-PHONE = {"slot": "mobile", "country": "DE", "number": "0151 23456789", "extension": "", "way": "text"}
+PHONE = {"slot": "mobile", "country": "DE", "number": "0151 23456789", "extension": "", "channel": "text"}
 
 
 def test_a_disabled_person_comes_in_and_goes_where_they_wanted(client: Client, world: World) -> None:
@@ -128,13 +128,13 @@ def test_a_wrong_code_blames_nobody_and_leaves_a_way_on(client: Client, world: W
 
 def test_asking_again_too_soon_says_when(client: Client, world: World, telephone: Telephone) -> None:
     at_code(client, world)
-    client.post("/sign-in/send/", {"method": str(world.alices_phone.id), "way": "call"})
+    client.post("/sign-in/send/", {"method": str(world.alices_phone.id), "channel": "call"})
     said = text(client.get("/sign-in/prove/").content)
     assert re.search(r"You can ask for another one in \d+ seconds", said)
     assert len(telephone.received) == 1
 
 
-@pytest.mark.parametrize("junk", [{}, {"method": "x", "way": "text"}, {"method": "0" * 32, "way": "pigeon"}])
+@pytest.mark.parametrize("junk", [{}, {"method": "x", "channel": "text"}, {"method": "0" * 32, "channel": "pigeon"}])
 def test_a_senseless_wish_for_a_code_sends_nothing(
     client: Client, world: World, telephone: Telephone, junk: dict[str, str]
 ) -> None:
@@ -194,7 +194,7 @@ def test_a_number_that_lost_its_plus_gets_the_code_and_no_stranger_does(
     client: Client, world: World, telephone: Telephone
 ) -> None:
     registering(client, world)
-    client.post("/methods/add/phone/", {**PHONE, "number": "4915123456789", "way": "call"})
+    client.post("/methods/add/phone/", {**PHONE, "number": "4915123456789", "channel": "call"})
     assert [message.number for message in telephone.received] == ["+4915123456789"]
 
 
@@ -213,8 +213,8 @@ def test_a_number_that_lost_its_plus_gets_the_code_and_no_stranger_does(
         ({"number": "030 901820"}, "This number can't get text messages."),
         ({"extension": "12"}, "Only an office telephone has an extension"),
         ({"country": "XX"}, "Select a valid choice"),
-        ({"way": ""}, "Choose how the code should come."),
-        ({"way": "pigeon"}, "Select a valid choice"),
+        ({"channel": ""}, "Choose how the code should come."),
+        ({"channel": "pigeon"}, "Select a valid choice"),
         ({"slot": "kitchen"}, "Select a valid choice"),
     ],
 )

@@ -10,7 +10,7 @@ from django.test import Client
 from tests.pages import text
 from tests.telephone import Telephone
 from tests.world import ORIGIN, World, evidence_for, sign_in
-from watchword.core.decision import Because
+from watchword.core.decision import DenyReason
 from watchword.core.factors import Rejected
 from watchword.core.policy import FactorKind
 from watchword.signin import actions, cookies, password_change, sessions
@@ -83,7 +83,7 @@ def test_guesses_at_the_current_password_have_to_wait(world: World) -> None:
     right = world.passwords["carol"]
     waits = password_change.choose_password(session, NEW, current=right, origin=ORIGIN, now=world.now)
     assert isinstance(waits, Refused)
-    assert waits.reason is Because.PASSWORD_WAITS
+    assert waits.reason is DenyReason.PASSWORD_WAITS
     later = world.now + timedelta(minutes=9)
     chosen = password_change.choose_password(session, NEW, current=right, origin=ORIGIN, now=later)
     assert isinstance(chosen, PasswordChosen)

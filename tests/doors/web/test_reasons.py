@@ -15,12 +15,12 @@ from tests.doors.web.test_pages import PHONE, at_code, registering
 from tests.pages import text
 from tests.telephone import Telephone
 from tests.world import World, give_phone
-from watchword.core.factors import Reason
-from watchword.core.policy import FactorKind, Way
+from watchword.core.factors import RejectReason
+from watchword.core.policy import Channel, FactorKind
 from watchword.doors.web import reasons
 from watchword.messaging.gateway import Result
 from watchword.messaging.limits import rules
-from watchword.messaging.limits.rules import NotBefore, Rule
+from watchword.messaging.limits.rules import Rule, SendThrottled
 from watchword.signin.otp.challenges import CodeOnTheWay, NotSent
 
 NEVER_SAID = re.compile(
@@ -30,11 +30,11 @@ NEVER_SAID = re.compile(
 A_WAY_ON = re.compile(r"another (one|phone|method)|administrator|Start again|Try again|mobile")
 
 
-def code(result: Result, way: Way, match: str = "") -> CodeOnTheWay:
+def code(result: Result, channel: Channel, match: str = "") -> CodeOnTheWay:
     now = timezone.now()
     return CodeOnTheWay(
         kind=FactorKind.PHONE,
-        way=way,
+        channel=channel,
         ends="42",
         credential_id=uuid4(),
         result=result,
@@ -44,9 +44,9 @@ def code(result: Result, way: Way, match: str = "") -> CodeOnTheWay:
     )
 
 
-@pytest.mark.parametrize(("result", "way", "match"), list(product(Result, Way, ("", "47"))))
-def test_every_result_has_words_for_the_person(result: Result, way: Way, match: str) -> None:
-    on_the_way = code(result, way, match)
+@pytest.mark.parametrize(("result", "channel", "match"), list(product(Result, Channel, ("", "47"))))
+def test_every_result_has_words_for_the_person(result: Result, channel: Channel, match: str) -> None:
+    on_the_way = code(result, channel, match)
     progress, trouble = reasons.of_progress(on_the_way), reasons.of_trouble(on_the_way)
     assert bool(trouble) is result.is_trouble
     assert bool(progress) is not result.is_trouble
@@ -54,22 +54,26 @@ def test_every_result_has_words_for_the_person(result: Result, way: Way, match: 
     assert not NEVER_SAID.search(said)
     assert "47" not in said
     assert "42" not in said
-    if way is Way.TEXT:
+    if channel is Channel.TEXT:
         assert "call" not in said.lower(), "nobody was called"
     else:
         assert "text" not in said.lower()
 
 
 @pytest.mark.parametrize("reasons_", [(Result.FAILED, Result.BLOCKED, Result.UNREACHABLE)])
-@pytest.mark.parametrize("way", list(Way))
-def test_why_a_network_refused_is_the_administrators_to_read(way: Way, reasons_: tuple[Result, ...]) -> None:
-    assert len({reasons.of_trouble(code(result, way)) for result in reasons_}) == 1
+@pytest.mark.parametrize("channel", list(Channel))
+def test_why_a_network_refused_is_the_administrators_to_read(channel: Channel, reasons_: tuple[Result, ...]) -> None:
+    assert len({reasons.of_trouble(code(result, channel)) for result in reasons_}) == 1
 
 
 @pytest.mark.parametrize("is_adding", [True, False], ids=["adding a phone", "signing in"])
 @pytest.mark.parametrize("hours", [None, 5])
-@pytest.mark.parametrize("reason", [*Rule, Reason.WAY_NOT_ALLOWED, Reason.NOT_HELD, Reason.TOO_MANY_TRIES])
-def test_every_refusal_says_why_and_leaves_a_way_on(reason: Rule | Reason, hours: int | None, is_adding: bool) -> None:
+@pytest.mark.parametrize(
+    "reason", [*Rule, RejectReason.CHANNEL_NOT_ALLOWED, RejectReason.NOT_HELD, RejectReason.TOO_MANY_TRIES]
+)
+def test_every_refusal_says_why_and_leaves_a_way_on(
+    reason: Rule | RejectReason, hours: int | None, is_adding: bool
+) -> None:
     until = timezone.now() + timedelta(hours=hours, seconds=5) if hours else None
     said = reasons.of_not_sent(NotSent(until, reason), is_adding=is_adding)
     assert A_WAY_ON.search(said)
@@ -77,7 +81,7 @@ def test_every_refusal_says_why_and_leaves_a_way_on(reason: Rule | Reason, hours
     assert "%" not in said
     assert not re.search(r"carrier|operator|provider|gateway|channel|budget|cost|range|account", said)
     assert reason is Rule.NUMBER_PEOPLE or "people" not in said
-    if reason is not Reason.NOT_HELD:
+    if reason is not RejectReason.NOT_HELD:
         assert "No code could be sent by this method" not in said, "each has a sentence of its own"
 
 
@@ -95,7 +99,7 @@ def test_a_sign_in_that_gets_no_code_is_no_dead_end(
     client: Client, world: World, telephone: Telephone, monkeypatch: pytest.MonkeyPatch, rule: Rule
 ) -> None:
     give_phone(world.alice, "+4915187654342", slot="alternate")
-    refusal = NotBefore(timezone.now() + timedelta(hours=2), rule)
+    refusal = SendThrottled(timezone.now() + timedelta(hours=2), rule)
     monkeypatch.setattr(rules, "judge", lambda *_facts: refusal)
     at_code(client, world)
     assert telephone.received == []
@@ -104,9 +108,9 @@ def test_a_sign_in_that_gets_no_code_is_no_dead_end(
     assert reasons.of_not_sent(NotSent(refusal.until, rule))[:30] in said
     for way_on in ("Text the number ending 78", "Call the number ending 42", "Start again", "Ask your administrator"):
         assert way_on in said
-    monkeypatch.setattr(rules, "judge", lambda *_facts: rules.Free())
+    monkeypatch.setattr(rules, "judge", lambda *_facts: rules.Permitted())
     method = re.findall(r'name="method" value="([^"]+)"', page.content.decode())[-1]
-    client.post("/sign-in/send/", {"method": method, "way": "text"})
+    client.post("/sign-in/send/", {"method": method, "channel": "text"})
     assert client.post("/sign-in/prove/", {"answer": telephone.code})["Location"] == "/"
 
 
@@ -115,7 +119,7 @@ def test_a_registration_that_gets_no_code_keeps_what_was_typed(
     client: Client, world: World, telephone: Telephone, monkeypatch: pytest.MonkeyPatch, rule: Rule
 ) -> None:
     registering(client, world)
-    monkeypatch.setattr(rules, "judge", lambda *_facts: NotBefore(None, rule))
+    monkeypatch.setattr(rules, "judge", lambda *_facts: SendThrottled(None, rule))
     page = client.post("/methods/add/phone/", {**PHONE, "slot": "alternate"})
     assert page.status_code == 200
     assert reasons.of_not_sent(NotSent(None, rule), is_adding=True)[:30] in text(page.content)
@@ -137,7 +141,7 @@ def test_a_country_that_is_not_allowed_is_explained_and_the_form_is_kept(
 
 def test_nobody_is_sent_to_a_way_that_does_not_exist() -> None:
     """Many people have one telephone: another one, or another way, is named beside the administrator or as an offer."""
-    for rule in (*Rule, Reason.NOT_CARRIED, Reason.WAY_NOT_ALLOWED, Reason.NOT_HELD):
+    for rule in (*Rule, RejectReason.NOT_CARRIED, RejectReason.CHANNEL_NOT_ALLOWED, RejectReason.NOT_HELD):
         said = reasons.of_not_sent(NotSent(None, rule))
         if "nother" in said:
             assert "ask your administrator" in said, rule

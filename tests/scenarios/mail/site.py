@@ -23,7 +23,7 @@ from django.db import connection
 
 from tests.environment import KEYS
 from tests.ports import free_ports
-from tests.scenarios.mail.surroundings import DOVECOT_SURROUNDINGS, POSTFIX_SERVICES, POSTFIX_SURROUNDINGS
+from tests.scenarios.mail.server_files import DOVECOT_REST, POSTFIX_REST, POSTFIX_SERVICES
 
 DOVECOT = "/usr/sbin/dovecot"
 POSTFIX = "/usr/sbin/postfix"
@@ -155,9 +155,9 @@ class Site:
         values = {"folder": self.folder, "imap": self.imap, "pop3": self.pop3, "smtp": self.smtp, "lda": LDA}
         self.write_mail_config("dovecot", self.folder / "dovecot")
         self.write_mail_config("postfix", self.folder / "postfix")
-        (self.folder / "dovecot/dovecot.conf").write_text(DOVECOT_SURROUNDINGS.format(**values))
+        (self.folder / "dovecot/dovecot.conf").write_text(DOVECOT_REST.format(**values))
         printed = (self.folder / "postfix/watchword-main.cf").read_text()
-        (self.folder / "postfix/etc/main.cf").write_text(printed + POSTFIX_SURROUNDINGS.format(**values))
+        (self.folder / "postfix/etc/main.cf").write_text(printed + POSTFIX_REST.format(**values))
         (self.folder / "postfix/etc/master.cf").write_text(POSTFIX_SERVICES.format(**values))
 
 

@@ -101,7 +101,7 @@ def _session(world: World) -> Session:
     return sessions.open_session(world.alice, proofs, origin=ORIGIN, now=timezone.now()).session
 
 
-def _laptop(world: World) -> vault.Kept:
+def _laptop(world: World) -> vault.StoredCredential:
     return next(one for one in vault.holdings(world.alice) if one.held.label == "Laptop")
 
 

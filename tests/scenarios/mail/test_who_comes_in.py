@@ -83,7 +83,7 @@ def test_somebody_elses_app_password_is_refused(site: Site, world: World) -> Non
 
 def test_app_07_a_revoked_app_password_is_refused_and_the_others_still_open(site: Site, world: World) -> None:
     other = give_app_password(world.alice, "Tablet")
-    lost = next(kept for kept in vault.holdings(world.alice) if kept.held.label == "Laptop")
+    lost = next(stored for stored in vault.holdings(world.alice) if stored.held.label == "Laptop")
     assert heard(site, ALICE, world.alices_app_password) == {IN}
     assert actions.delete_app_passwords(world.alice, [lost.id], by=world.root, now=timezone.now()) == 1
     assert heard(site, ALICE, world.alices_app_password) == {REFUSED}

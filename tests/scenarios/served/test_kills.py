@@ -18,7 +18,7 @@ from tests.scenarios.served.processes import MAIL, WEB, WORKER, Served
 from tests.scenarios.served.visitor import Visitor
 from tests.world import World, give_phone, make_person
 from watchword.audit.events import EventKind
-from watchword.audit.models import Event, UnheardEvent
+from watchword.audit.models import Event, OutboxEvent
 from watchword.cli.verify import verify
 from watchword.core.policy import MfaState
 from watchword.demo.auth_client import CannotAsk, Login, ask
@@ -115,14 +115,14 @@ def test_flt_11_what_was_acknowledged_survives_kill_9_of_every_process(served: S
     clients = [Client(served, number, stop) for number in range(PEOPLE)]
     for client in clients:
         client.start()
-    chance = random.Random(11)
+    random_source = random.Random(11)
     deadline = time.monotonic() + BOUND_SECONDS + 3 * KILLS
     killed = 0
     try:
         while killed < KILLS and time.monotonic() < deadline:
             # Pacing, not waiting: the load needs a moment between two kills.
-            stop.wait(chance.uniform(0.2, 0.8))
-            name = chance.choice([*WEB, MAIL, WORKER])
+            stop.wait(random_source.uniform(0.2, 0.8))
+            name = random_source.choice([*WEB, MAIL, WORKER])
             served.kill(name)
             served.start(name)
             served.wait(name)
@@ -169,6 +169,6 @@ def drain(served: Served) -> None:
     """Wait until the worker has heard everything."""
     deadline = time.monotonic() + BOUND_SECONDS
     pause = threading.Event()
-    while UnheardEvent.objects.exists() and time.monotonic() < deadline:
+    while OutboxEvent.objects.exists() and time.monotonic() < deadline:
         pause.wait(0.1)
-    assert not UnheardEvent.objects.exists(), served.log_of(WORKER)
+    assert not OutboxEvent.objects.exists(), served.log_of(WORKER)

@@ -20,19 +20,19 @@ from watchword.admincenter import drafts
 from watchword.admincenter.labels import STATES
 from watchword.admincenter.mfa.bulk_actions import CHANGES, Change
 from watchword.admincenter.mfa.impact import consequences, summary
-from watchword.admincenter.permissions import needs, prove_first
+from watchword.admincenter.permissions import require_recent_auth, requires
 from watchword.admincenter.users.action_views import link_of
 from watchword.admincenter.users.detail import counts_of
 from watchword.admincenter.users.identity_check import identity_form
 from watchword.admincenter.users.queries import Wish, matching, number_of, page_of
-from watchword.core.policy import FactorKind, MfaState, Way
+from watchword.core.policy import Channel, FactorKind, MfaState
 from watchword.directory.administrators import LastGlobalAdministrator
 from watchword.directory.models import User
-from watchword.directory.permissions import NotAllowed, NotForYourself, StaysEnabled
+from watchword.directory.permissions import NotForYourself, PermissionDenied, StaysEnabled
 from watchword.directory.roles import Act
 from watchword.messaging import send
 from watchword.signin import actions, queries
-from watchword.signin.middleware import origin_of, person_of
+from watchword.signin.middleware import origin_of, request_user
 from watchword.ui.addresses import public_address
 
 MOST_AT_ONCE = 1_000
@@ -50,27 +50,27 @@ class Outcome:
     """What they need to register again, shown this once."""
 
 
-@needs(Act.SEE_PEOPLE)
+@requires(Act.SEE_PEOPLE)
 def listing(request: HttpRequest, *, is_without_ticks: bool = False) -> HttpResponse:
     """List people with their state, to tick."""
-    by = person_of(request)
-    wish = Wish.read(request.GET.dict()).among_the_living()
-    page = page_of(by.organisation, wish)
+    by = request_user(request)
+    options = Wish.read(request.GET.dict()).among_the_living()
+    page = page_of(by.organisation, options)
     held = counts_of(page.people)
-    goes_on = bool(page.next_after or wish.after)
+    goes_on = bool(page.next_after or options.after)
     context = {
-        "wish": wish,
+        "options": options,
         "rows": [
             {
                 "person": user,
                 "is_registered": bool(held[user.pk].get(FactorKind.PHONE)),
-                "ticked": str(user.pk) == wish.person,
+                "ticked": str(user.pk) == options.person,
             }
             for user in page.people
         ],
-        "next": wish.address(after=page.next_after) if page.next_after else "",
-        "first": wish.address(after="") if wish.after else "",
-        "number": number_of(by.organisation, wish, at_most=MOST_AT_ONCE) if goes_on else None,
+        "next": options.address(after=page.next_after) if page.next_after else "",
+        "first": options.address(after="") if options.after else "",
+        "number": number_of(by.organisation, options, at_most=MOST_AT_ONCE) if goes_on else None,
         "most": MOST_AT_ONCE,
         "states": STATES.items(),
         "cannot_send": cannot_send(),
@@ -84,10 +84,10 @@ def listing(request: HttpRequest, *, is_without_ticks: bool = False) -> HttpResp
 
 
 @never_cache
-@needs(Act.SEE_PEOPLE)
+@requires(Act.SEE_PEOPLE)
 def change(request: HttpRequest) -> HttpResponse:
     """Show who is affected by a change and how; do it when the button is pressed; show what became of each."""
-    by = person_of(request)
+    by = request_user(request)
     draft = drafts.find(request)
     if draft is None and (request.method == "POST" or "draft" in request.GET):
         messages.warning(request, _("This was done already, or is more than an hour old. Nothing was changed now."))
@@ -98,14 +98,14 @@ def change(request: HttpRequest) -> HttpResponse:
     if wished is None:
         raise Http404
     if not by.may(wished.act):
-        raise NotAllowed(wished.act)
-    if answer := prove_first(request):
+        raise PermissionDenied(wished.act)
+    if answer := require_recent_auth(request):
         return answer
     people, is_cut = _chosen(by, values, wished)
     if not people:
         return listing(request, is_without_ticks=True)
     is_confirmed = draft is not None and request.method == "POST"
-    must_be_sure = wished.state in {MfaState.ENABLED, MfaState.ENFORCED} and not send.ways_carried()
+    must_be_sure = wished.state in {MfaState.ENABLED, MfaState.ENFORCED} and not send.channels_carried()
     is_unsure = must_be_sure and is_confirmed and not request.POST.get("anyway")
     form = identity_form(request.POST if is_confirmed else None, is_needed=wished.asks_identity)
     if draft is not None and is_confirmed and not is_unsure and (form is None or form.is_valid()):
@@ -159,8 +159,8 @@ def _show_results(request: HttpRequest, wished: Change, results: Sequence[Outcom
 def _chosen(by: User, values: QueryDict, wished: Change) -> tuple[list[User], bool]:
     people = User.objects.filter(organisation=by.organisation, deleted_at=None)
     if values.get("all"):
-        wish = Wish.read_form(values).among_the_living()
-        people = _without_those_done(matching(by.organisation, wish), wished, by)
+        options = Wish.read_form(values).among_the_living()
+        people = _without_those_done(matching(by.organisation, options), wished, by)
     else:
         people = people.filter(pk__in=[pk for text in values.getlist("person") if (pk := _read(text)) is not None])
     found = people.select_related("organisation").prefetch_related("role_assignments").order_by("display_name", "pk")
@@ -199,14 +199,14 @@ def _read(text: str) -> UUID | None:
 
 
 def _do(wished: Change, user: User, request: HttpRequest, more: Mapping[str, object]) -> Outcome:
-    by = person_of(request)
+    by = request_user(request)
     try:
         outcome = wished.do(user, by=by, origin=origin_of(request), now=timezone.now(), **more)
     except NotForYourself:
         return Outcome(user, is_done=False, said=_("not changed: another administrator must do this for you"))
     except StaysEnabled:
         return Outcome(user, is_done=False, said=_("not changed: administrators are at least Enabled"))
-    except NotAllowed:
+    except PermissionDenied:
         return Outcome(user, is_done=False, said=_("not changed: your role doesn't reach this person"))
     except LastGlobalAdministrator:
         return Outcome(user, is_done=False, said=_("not changed: the last Global Administrator"))
@@ -225,14 +225,14 @@ def _do(wished: Change, user: User, request: HttpRequest, more: Mapping[str, obj
 def cannot_send() -> list[str]:
     """Return what can't leave this server, in words: without it nobody can register, or nobody is warned."""
     lines = []
-    carried = send.ways_carried()
+    carried = send.channels_carried()
     if not carried:
         lines.append(
             _(
                 "No code can be sent: no way to phones is set up (WATCHWORD_PHONES_FILE), so nobody can register a phone."
             )
         )
-    elif Way.TEXT not in carried:
+    elif Channel.TEXT not in carried:
         lines.append(_("No text messages can be sent: the phones file names no channel for them. Calls can be made."))
     if not settings.WATCHWORD_CAN_MAIL:
         lines.append(_("No mail can be sent (WATCHWORD_SMTP_URL), so nobody is warned of what happens to an account."))

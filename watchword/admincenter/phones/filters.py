@@ -75,7 +75,7 @@ class MessageFilter(Filter):
     moment: ClassVar[str] = "created_at"
 
     result: str = ""
-    channel: str = ""
+    gateway: str = ""
 
     def rows(self, by: User) -> QuerySet[Delivery]:
         """Return those messages, in no order."""
@@ -84,13 +84,13 @@ class MessageFilter(Filter):
             condition &= Q(entered_at__isnull=False)
         elif self.result in set(Result):
             condition &= Q(result=self.result)
-        if self.channel:
-            condition &= Q(channel=self.channel)
+        if self.gateway:
+            condition &= Q(gateway=self.gateway)
         return Delivery.objects.filter(condition).select_related("user")
 
 
 @dataclass(frozen=True, slots=True)
-class RefusalFilter(Filter):
+class BlockedFilter(Filter):
     """Which blocked attempts somebody wants to see."""
 
     moment: ClassVar[str] = "at"

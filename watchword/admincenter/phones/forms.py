@@ -119,8 +119,8 @@ class RulesForm(forms.Form):
             "voip_allowed": organisation.voip_allowed,
             "language": organisation.language,
         }
-        wishes = {name: organisation.phone_budget.get(name) for name in (*BUDGETS, "cost_each_day")}
-        super().__init__(data, initial={**initial, **wishes})
+        config = {name: organisation.phone_budget.get(name) for name in (*BUDGETS, "cost_each_day")}
+        super().__init__(data, initial={**initial, **config})
         own = country_words(organisation.region)
         self.fields["phone_countries"].help_text = _(
             "One on each line, by name or code. Phones elsewhere get no codes. Empty: %(own)s alone, your own country."
@@ -133,7 +133,7 @@ class RulesForm(forms.Form):
             self.fields["phone_countries"].help_text += " " + words
         price = price_at_home(organisation)
         default = Budget.of(
-            region=organisation.region, people=people, countries=countries, wishes={}, price_micros=price
+            region=organisation.region, people=people, countries=countries, config={}, price_micros=price
         )
         for name, label in BUDGETS.items():
             self.fields[name] = _budget_field(label, _hint(name, getattr(default, name), people))

@@ -1,4 +1,4 @@
-"""How the channels stand: what the phones file plans, what the courier saw last, what really arrived."""
+"""How the channels stand: what the phones file plans, what the dispatcher saw last, what really arrived."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from datetime import UTC, datetime, timedelta
 from django.conf import settings
 from django.db.models import Count, Q
 
-from watchword.admincenter.phones.labels import WAYS, carrier_words, country_words, money
-from watchword.core.policy import Way
-from watchword.messaging.config_file import Planned
+from watchword.admincenter.phones.labels import CHANNELS, country_words, gateway_words, money
+from watchword.core.policy import Channel
+from watchword.messaging.config_file import ConfiguredGateway
 from watchword.messaging.gateway import Result
-from watchword.messaging.models import ChannelState, Handover
-from watchword.messaging.send import all_channels
+from watchword.messaging.models import DeliveryAttempt, GatewayState
+from watchword.messaging.send import all_gateways
 from watchword.messaging.worker.persistence import HAS_HAD_TIME, MEASURED_OVER
 from watchword.messaging.worker.route_selection import Route
 
 SEEN_WITHIN = timedelta(seconds=30)
-"""The courier writes every ten seconds how each carrier stands; after this time it must be gone."""
+"""The dispatcher writes every ten seconds how each carrier stands; after this time it must be gone."""
 _ARRIVED = [result.value for result in Result if result.has_arrived]
 
 
 @dataclass(frozen=True, slots=True)
-class ChannelRow:
+class GatewayRow:
     """One carrier as the page shows it. ``standing`` is up, down or stopped."""
 
     name: str
     kind: str
-    ways: Sequence[str]
+    channels: Sequence[str]
     prefixes: Sequence[str]
     weight: int
     prices: Sequence[tuple[str, str]]
@@ -49,29 +49,29 @@ class ChannelRow:
         return round(100 * self.arrived / self.taken) if self.taken else None
 
 
-def channel_rows(*, now: datetime) -> list[ChannelRow]:
+def gateway_rows(*, now: datetime) -> list[GatewayRow]:
     """Return every carrier of the phones file. They belong to the installation, so all that they carry counts."""
-    planned = settings.WATCHWORD_PHONES.carriers
+    planned = settings.WATCHWORD_PHONES.gateways
     names = [one.route.name for one in planned]
-    states = {state.name: state for state in ChannelState.objects.filter(name__in=names)}
+    states = {state.name: state for state in GatewayState.objects.filter(name__in=names)}
     measured = _measured(names, now)
     today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    carried = Handover.objects.filter(channel__in=names, at__gte=today).exclude(reference="")
-    carried_today = dict(carried.values_list("channel").annotate(Count("pk")).order_by())
+    carried = DeliveryAttempt.objects.filter(gateway__in=names, at__gte=today).exclude(reference="")
+    carried_today = dict(carried.values_list("gateway").annotate(Count("pk")).order_by())
     return [
         _row(one, states.get(one.route.name), measured, carried_today.get(one.route.name, 0), now=now)
         for one in planned
     ]
 
 
-def other_channels() -> list[str]:
+def other_gateways() -> list[str]:
     """Return the names of the channels that pages hand codes to directly: the demo's telephone, or an own one."""
-    return [channel.name for channel in all_channels() if channel.name != "queue"]
+    return [gateway.name for gateway in all_gateways() if gateway.name != "queue"]
 
 
-def channel_names() -> list[str]:
+def gateway_names() -> list[str]:
     """Return the name of every channel that a delivery can have gone through."""
-    return [one.route.name for one in settings.WATCHWORD_PHONES.carriers] + other_channels()
+    return [one.route.name for one in settings.WATCHWORD_PHONES.gateways] + other_gateways()
 
 
 def fits(route: Route, number: str) -> bool:
@@ -79,27 +79,27 @@ def fits(route: Route, number: str) -> bool:
     return not route.prefixes or number.startswith(route.prefixes)
 
 
-def way_words(ways: frozenset[Way]) -> list[str]:
+def channel_words(channels: frozenset[Channel]) -> list[str]:
     """Return the ways in words, texts first."""
-    return [str(WAYS[way]) for way in Way if way in ways]
+    return [str(CHANNELS[channel]) for channel in Channel if channel in channels]
 
 
 def _measured(names: Sequence[str], now: datetime) -> dict[str, tuple[int, int]]:
-    rows = Handover.objects.filter(channel__in=names, at__gt=now - MEASURED_OVER, at__lte=now - HAS_HAD_TIME)
+    rows = DeliveryAttempt.objects.filter(gateway__in=names, at__gt=now - MEASURED_OVER, at__lte=now - HAS_HAD_TIME)
     rows = rows.exclude(reference="", result=Result.BAD_NUMBER)
     arrived = Count("pk", filter=Q(result__in=_ARRIVED) | Q(delivery__entered_at__isnull=False))
-    counted = rows.values("channel").annotate(taken=Count("pk"), arrived=arrived).order_by()
-    return {row["channel"]: (row["taken"], row["arrived"]) for row in counted}
+    counted = rows.values("gateway").annotate(taken=Count("pk"), arrived=arrived).order_by()
+    return {row["gateway"]: (row["taken"], row["arrived"]) for row in counted}
 
 
 def _row(
-    one: Planned,
-    state: ChannelState | None,
+    one: ConfiguredGateway,
+    state: GatewayState | None,
     measured: dict[str, tuple[int, int]],
     carried_today: int,
     *,
     now: datetime,
-) -> ChannelRow:
+) -> GatewayRow:
     route = one.route
     taken, arrived = measured.get(route.name, (0, 0))
     standing = "stopped"
@@ -107,10 +107,10 @@ def _row(
         standing = "up" if state.is_up else "down"
     currency = settings.WATCHWORD_PHONES.currency
     prices = sorted(route.prices_micros.items(), key=lambda price: (price[0] == "*", country_words(price[0])))
-    return ChannelRow(
+    return GatewayRow(
         name=route.name,
-        kind=carrier_words(one.kind),
-        ways=way_words(route.ways),
+        kind=gateway_words(one.kind),
+        channels=channel_words(route.channels),
         prefixes=route.prefixes,
         weight=route.weight,
         prices=[("" if code == "*" else country_words(code), money(micros, currency)) for code, micros in prices],

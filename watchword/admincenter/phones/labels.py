@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy
 
 from watchword.admincenter.labels import Words
 from watchword.core.countries import country_name
-from watchword.core.policy import Way
+from watchword.core.policy import Channel
 from watchword.messaging.gateway import Result
 from watchword.messaging.limits.number_types import NO_COUNTRY, Kind
 from watchword.messaging.limits.rules import Rule
@@ -103,7 +103,7 @@ PURPOSES: Mapping[str, Words] = {
     "test": gettext_lazy("test"),
 }
 
-WAYS: Mapping[Way, Words] = {Way.TEXT: gettext_lazy("text"), Way.CALL: gettext_lazy("call")}
+CHANNELS: Mapping[Channel, Words] = {Channel.TEXT: gettext_lazy("text"), Channel.CALL: gettext_lazy("call")}
 
 RANGES: Mapping[Kind, Words] = {
     Kind.ORDINARY: gettext_lazy("an ordinary number"),
@@ -115,7 +115,7 @@ RANGES: Mapping[Kind, Words] = {
     Kind.UNKNOWN: gettext_lazy("a range that nobody has been given"),
 }
 
-CARRIERS: Mapping[str, str] = {
+GATEWAYS: Mapping[str, str] = {
     "smpp": "SMPP",
     "sip": "SIP",
     "http": "HTTP",
@@ -129,9 +129,9 @@ CARRIERS: Mapping[str, str] = {
 """Proper names; a preset that is not here is called as it stands in the phones file."""
 
 
-def carrier_words(kind: str) -> str:
+def gateway_words(kind: str) -> str:
     """Return how a kind of carrier in the phones file is called."""
-    return CARRIERS.get(kind, kind)
+    return GATEWAYS.get(kind, kind)
 
 
 def country_words(code: str) -> str:

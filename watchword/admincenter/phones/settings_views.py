@@ -11,34 +11,34 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from watchword.admincenter.drafts import sent
-from watchword.admincenter.permissions import needs, prove_first
+from watchword.admincenter.permissions import require_recent_auth, requires
 from watchword.admincenter.phones import shared_numbers
-from watchword.admincenter.phones.country_blocks import find_closure
+from watchword.admincenter.phones.country_blocks import find_country_block
 from watchword.admincenter.phones.country_blocks import reopen as reopen_country
 from watchword.admincenter.phones.forms import BUDGETS, RulesForm, limit_of
 from watchword.admincenter.phones.labels import country_words, result_words, why
 from watchword.admincenter.phones.test_messages import EACH_HOUR, PhoneTestForm, TooMany, newest_tests, send_test
 from watchword.admincenter.phones.views import message_row
-from watchword.core.policy import Way
+from watchword.core.policy import Channel
 from watchword.directory.models import User
 from watchword.directory.roles import Act
 from watchword.messaging.gateway import Outgoing, Result
-from watchword.messaging.limits.counters import NotBefore, budget_of
+from watchword.messaging.limits.counters import SendThrottled, budget_of
 from watchword.messaging.limits.rules import Rule
 from watchword.messaging.models import Delivery
-from watchword.messaging.send import ways_carried
-from watchword.signin.middleware import origin_of, person_of
+from watchword.messaging.send import channels_carried
+from watchword.signin.middleware import origin_of, request_user
 from watchword.signin.queries import phone_countries_of
 from watchword.signin.service_settings import change_settings
 from watchword.ui.templatetags.watchword_ui import in_words
 
 
-@needs(Act.CHANGE_SETTINGS)
+@requires(Act.CHANGE_SETTINGS)
 def rules(request: HttpRequest) -> HttpResponse:
     """Show and change where codes may go, how many, and what a call asks for."""
-    by = person_of(request)
+    by = request_user(request)
     organisation = by.organisation
-    if request.method == "POST" and (answer := prove_first(request)):
+    if request.method == "POST" and (answer := require_recent_auth(request)):
         return answer
     people = User.objects.filter(organisation=organisation, deleted_at=None).count()
     form = RulesForm(sent(request), organisation, people=people)
@@ -56,20 +56,25 @@ def rules(request: HttpRequest) -> HttpResponse:
     return render(request, "admincenter/phone_rules.html", context)
 
 
-@needs(Act.CHANGE_SETTINGS)
+@requires(Act.CHANGE_SETTINGS)
 def test(request: HttpRequest) -> HttpResponse:
     """Send a test text or a test call, and show how the last ones went on."""
-    by = person_of(request)
+    by = request_user(request)
     # Whole numbers are written down nowhere, and in no draft either.
-    if request.method == "POST" and (answer := prove_first(request, keep=False)):
+    if request.method == "POST" and (answer := require_recent_auth(request, keep=False)):
         messages.info(request, _("Prove that it is you, then fill this in again: the number was not kept."))
         return answer
     given = request.POST if request.method == "POST" else None
-    form = PhoneTestForm(given, region=by.organisation.region, channel=request.GET.get("channel", ""))
+    form = PhoneTestForm(given, region=by.organisation.region, gateway=request.GET.get("gateway", ""))
     if request.method == "POST" and form.is_valid():
         cleaned, now = form.cleaned_data, timezone.now()
         outcome = send_test(
-            by, cleaned["line"], Way(cleaned["way"]), channel=cleaned["channel"], origin=origin_of(request), now=now
+            by,
+            cleaned["line"],
+            Channel(cleaned["channel"]),
+            gateway=cleaned["gateway"],
+            origin=origin_of(request),
+            now=now,
         )
         if isinstance(outcome, Outgoing):
             _tell(request, outcome)
@@ -77,8 +82,8 @@ def test(request: HttpRequest) -> HttpResponse:
         form.add_error(None if isinstance(outcome, TooMany) else "number", _why_not(outcome, by))
     context = {
         "form": form,
-        "can_send": bool(ways_carried()),
-        "has_carriers": bool(settings.WATCHWORD_PHONES.carriers),
+        "can_send": bool(channels_carried()),
+        "has_gateways": bool(settings.WATCHWORD_PHONES.gateways),
         "each_hour": EACH_HOUR,
         "rows": [message_row(row) for row in newest_tests(by)],
         **_frame("test"),
@@ -86,17 +91,17 @@ def test(request: HttpRequest) -> HttpResponse:
     return render(request, "admincenter/phone_test.html", context)
 
 
-@needs(Act.CHANGE_SETTINGS)
-def reopen(request: HttpRequest, closure_id: int) -> HttpResponse:
+@requires(Act.CHANGE_SETTINGS)
+def reopen(request: HttpRequest, country_block_id: int) -> HttpResponse:
     """Explain what reopening a country means, and do it when the button is pressed."""
-    by, now = person_of(request), timezone.now()
-    row = find_closure(by.organisation, closure_id, now=now)
+    by, now = request_user(request), timezone.now()
+    row = find_country_block(by.organisation, country_block_id, now=now)
     if row is None:
         raise Http404
-    if answer := prove_first(request):
+    if answer := require_recent_auth(request):
         return answer
     if request.method == "POST":
-        if reopen_country(row.closure, by=by, origin=origin_of(request), now=now):
+        if reopen_country(row.country_block, by=by, origin=origin_of(request), now=now):
             done = _("Codes to new numbers in %(country)s are sent again.")
             messages.success(request, done % {"country": row.country})
         else:
@@ -105,12 +110,12 @@ def reopen(request: HttpRequest, closure_id: int) -> HttpResponse:
     return render(request, "admincenter/phone_reopen.html", {"row": row, **_frame("blocked")})
 
 
-@needs(Act.CHANGE_SETTINGS)
+@requires(Act.CHANGE_SETTINGS)
 def shared(request: HttpRequest) -> HttpResponse:
     """Show the telephones that several people share, name one more, or take one off the list."""
-    by, now = person_of(request), timezone.now()
+    by, now = request_user(request), timezone.now()
     # Whole numbers are written down nowhere in clear, and in no draft either.
-    if request.method == "POST" and (answer := prove_first(request, keep=False)):
+    if request.method == "POST" and (answer := require_recent_auth(request, keep=False)):
         messages.info(request, _("Prove that it is you, then fill this in again: the number was not kept."))
         return answer
     here = reverse("admincenter:phone_shared")
@@ -140,13 +145,13 @@ def _tell(request: HttpRequest, outgoing: Outgoing) -> None:
     place = {"ends": outgoing.number[-2:], "result": result_words(result)}
     if result.is_trouble:
         messages.error(request, _("The test to the number ending %(ends)s failed: %(result)s.") % place)
-    elif outgoing.way is Way.CALL:
+    elif outgoing.channel is Channel.CALL:
         messages.success(request, _("The number ending %(ends)s is being called.") % place)
     else:
         messages.success(request, _("The test is on its way to the number ending %(ends)s.") % place)
 
 
-def _why_not(outcome: NotBefore | TooMany, by: User) -> str:
+def _why_not(outcome: SendThrottled | TooMany, by: User) -> str:
     if isinstance(outcome, TooMany):
         words = _("You have sent %(number)d tests within an hour, the most at once. The next is possible in %(wait)s.")
         return words % {"number": EACH_HOUR, "wait": in_words(outcome.until)}

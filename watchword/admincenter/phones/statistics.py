@@ -11,7 +11,7 @@ from typing import Any
 from django.db.models import Count, Sum
 
 from watchword.directory.models import Organisation
-from watchword.messaging.models import Delivery, Tally
+from watchword.messaging.models import DailyTotal, Delivery
 
 SEEN_LATELY = timedelta(days=90)
 _COUNTED = ("asked", "sent", "arrived", "entered", "refused", "cost_micros")
@@ -71,7 +71,7 @@ def figures_of(organisation: Organisation, *, days: int, now: datetime) -> Figur
     """Return the numbers of the last days (UTC, today among them), with one query."""
     today = now.astimezone(UTC).date()
     since, month = today - timedelta(days=days - 1), today.replace(day=1)
-    rows = Tally.objects.filter(organisation=organisation, day__gte=min(since, month), day__lte=today)
+    rows = DailyTotal.objects.filter(organisation=organisation, day__gte=min(since, month), day__lte=today)
     sums: Any = rows.values("day", "country", "is_new").annotate(**{f"sum_{name}": Sum(name) for name in _COUNTED})
     by_day = {since + timedelta(days=number): NONE for number in range(days)}
     countries: dict[str, Country] = {}
@@ -97,18 +97,18 @@ def figures_of(organisation: Organisation, *, days: int, now: datetime) -> Figur
     )
 
 
-def month_by_channel(organisation: Organisation, *, now: datetime) -> list[tuple[str, int, int]]:
+def month_by_gateway(organisation: Organisation, *, now: datetime) -> list[tuple[str, int, int]]:
     """Return each channel with how many messages of this month it took and what they cost, the dearest first."""
     month = now.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    rows = Delivery.objects.filter(organisation=organisation, created_at__gte=month).exclude(channel="")
-    sums = rows.values_list("channel").annotate(number=Count("pk"), cost=Sum("cost_micros")).order_by()
+    rows = Delivery.objects.filter(organisation=organisation, created_at__gte=month).exclude(gateway="")
+    sums = rows.values_list("gateway").annotate(number=Count("pk"), cost=Sum("cost_micros")).order_by()
     return sorted(sums, key=lambda row: (-row[2], row[0]))
 
 
 def countries_seen(organisation: Organisation, *, now: datetime) -> list[str]:
     """Return the code of every country to which anybody asked to send lately."""
     since = now.astimezone(UTC).date() - SEEN_LATELY
-    seen = Tally.objects.filter(organisation=organisation, day__gte=since).order_by("country")
+    seen = DailyTotal.objects.filter(organisation=organisation, day__gte=since).order_by("country")
     return list(seen.values_list("country", flat=True).distinct())
 
 

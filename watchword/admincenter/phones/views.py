@@ -11,16 +11,16 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from watchword.admincenter.permissions import needs
+from watchword.admincenter.permissions import requires
 from watchword.admincenter.phones import charts, gateways, statistics
-from watchword.admincenter.phones.country_blocks import closures_of, open_closures_of
-from watchword.admincenter.phones.filters import UNKNOWN, MessageFilter, RefusalFilter, page_of
+from watchword.admincenter.phones.country_blocks import country_blocks_of, open_country_blocks_of
+from watchword.admincenter.phones.filters import UNKNOWN, BlockedFilter, MessageFilter, page_of
 from watchword.admincenter.phones.forms import limit_of
 from watchword.admincenter.phones.labels import (
+    CHANNELS,
     PURPOSES,
     RESULTS,
     RULES,
-    WAYS,
     country_words,
     money,
     result_words,
@@ -28,32 +28,32 @@ from watchword.admincenter.phones.labels import (
     tone_of,
     why,
 )
-from watchword.core.policy import Way
+from watchword.core.policy import Channel
 from watchword.directory.models import Organisation, User
 from watchword.directory.roles import Act
 from watchword.messaging.gateway import Result
 from watchword.messaging.limits.counters import budget_of
 from watchword.messaging.models import Delivery
-from watchword.signin.middleware import person_of
+from watchword.signin.middleware import request_user
 
 SPANS = (14, 30)
 """How many days the plots can show."""
 
 
 @require_safe
-@needs(Act.SEE_SIGN_INS)
+@requires(Act.SEE_SIGN_INS)
 def overview(request: HttpRequest) -> HttpResponse:
     """Show how the channels stand, what was sent, delivered and entered, and what it cost."""
-    by, now = person_of(request), timezone.now()
+    by, now = request_user(request), timezone.now()
     organisation = by.organisation
     days = SPANS[1] if request.GET.get("days") == str(SPANS[1]) else SPANS[0]
     figures = statistics.figures_of(organisation, days=days, now=now)
     currency = settings.WATCHWORD_PHONES.currency
     context = {
         **_frame(by, "overview"),
-        "closures": open_closures_of(organisation, now=now),
-        "channels": gateways.channel_rows(now=now),
-        "others": gateways.other_channels(),
+        "country_blocks": open_country_blocks_of(organisation, now=now),
+        "gateways": gateways.gateway_rows(now=now),
+        "others": gateways.other_gateways(),
         "days": days,
         "spans": SPANS,
         "figures": figures,
@@ -70,20 +70,20 @@ def overview(request: HttpRequest) -> HttpResponse:
         "cost_by_country": [
             (country_words(code), money(micros, currency)) for code, micros in figures.month_by_country.items()
         ],
-        "cost_by_channel": [
+        "cost_by_gateway": [
             (name, number, money(micros, currency))
-            for name, number, micros in statistics.month_by_channel(organisation, now=now)
+            for name, number, micros in statistics.month_by_gateway(organisation, now=now)
         ],
-        "has_prices": any(one.route.prices_micros for one in settings.WATCHWORD_PHONES.carriers),
+        "has_prices": any(one.route.prices_micros for one in settings.WATCHWORD_PHONES.gateways),
     }
     return render(request, "admincenter/phone_overview.html", context)
 
 
 @require_safe
-@needs(Act.SEE_SIGN_INS)
+@requires(Act.SEE_SIGN_INS)
 def messages(request: HttpRequest) -> HttpResponse:
     """Show texts and calls, the newest first; never a code or a number."""
-    by = person_of(request)
+    by = request_user(request)
     chosen = MessageFilter.read(request.GET.dict())
     page = page_of(chosen.rows(by), chosen, request.GET.get("before", ""))
     results = [(result.value, words) for result, words in RESULTS.items()]
@@ -95,18 +95,18 @@ def messages(request: HttpRequest) -> HttpResponse:
         "older": page.older,
         "results": [("entered", _("entered")), *results],
         "countries": _countries(by.organisation),
-        "channels": gateways.channel_names(),
+        "gateways": gateways.gateway_names(),
     }
     return render(request, "admincenter/phone_messages.html", context)
 
 
 @require_safe
-@needs(Act.SEE_SIGN_INS)
+@requires(Act.SEE_SIGN_INS)
 def blocked(request: HttpRequest) -> HttpResponse:
     """Show what the guard did not let out and which rule decided, and the countries that are stopped."""
-    by, now = person_of(request), timezone.now()
+    by, now = request_user(request), timezone.now()
     organisation = by.organisation
-    chosen = RefusalFilter.read(request.GET.dict())
+    chosen = BlockedFilter.read(request.GET.dict())
     page = page_of(chosen.rows(by), chosen, request.GET.get("before", ""))
     budget = budget_of(organisation)
     rows = [
@@ -115,7 +115,7 @@ def blocked(request: HttpRequest) -> HttpResponse:
             "rule": rule_words(row.rule),
             "why": why(row.rule, row.details, limit_of(row.rule, row.details, organisation.policy.limits, budget)),
             "country": country_words(row.country),
-            "way": WAYS[Way(row.way)],
+            "channel": CHANNELS[Channel(row.channel)],
         }
         for row in page.rows
     ]
@@ -127,7 +127,7 @@ def blocked(request: HttpRequest) -> HttpResponse:
         "older": page.older,
         "rules": [(rule.value, words) for rule, words in RULES.items()],
         "countries": _countries(organisation),
-        "closures": closures_of(organisation, now=now),
+        "country_blocks": country_blocks_of(organisation, now=now),
     }
     return render(request, "admincenter/phone_blocked.html", context)
 
@@ -137,7 +137,7 @@ def message_row(row: Delivery) -> dict[str, Any]:
     result = Result(row.result)
     return {
         "row": row,
-        "way": WAYS[Way(row.way)],
+        "channel": CHANNELS[Channel(row.channel)],
         "purpose": PURPOSES.get(row.purpose, row.purpose),
         "country": country_words(row.country),
         "result": result_words(row.result),

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from watchword.admincenter.permissions import needs
+from watchword.admincenter.permissions import requires
 from watchword.admincenter.users.action_views import ACTS
 from watchword.alerts import closing, headlines, recipients
 from watchword.alerts.models import Alert
@@ -22,17 +22,17 @@ from watchword.audit.record import record
 from watchword.directory.models import User
 from watchword.directory.roles import Act
 from watchword.signin import queries
-from watchword.signin.middleware import origin_of, person_of
+from watchword.signin.middleware import origin_of, request_user
 
 PAGE = 50
 LONGEST_NUMBER = 18
 
 
 @require_safe
-@needs(Act.SEE_SIGN_INS)
+@requires(Act.SEE_SIGN_INS)
 def listing(request: HttpRequest) -> HttpResponse:
     """Show the open alerts, or all of them, the newest first."""
-    by = person_of(request)
+    by = request_user(request)
     show_all = request.GET.get("show") == "all"
     rows = (
         Alert.objects.filter(organisation_id=by.organisation_id).select_related("subject__organisation").order_by("-id")
@@ -93,10 +93,10 @@ _AFTER_DISAVOWAL = ("reset-password", "reset-methods", "delete-app-passwords")
 
 
 @require_POST
-@needs(Act.CLOSE_ALERTS)
+@requires(Act.CLOSE_ALERTS)
 def close(request: HttpRequest, alert_id: int) -> HttpResponse:
     """Close an alert with a note of what was done."""
-    by = person_of(request)
+    by = request_user(request)
     now = timezone.now()
     note = " ".join(request.POST.get("note", "").split())
     note = "".join(letter for letter in note if letter.isprintable())[:300]

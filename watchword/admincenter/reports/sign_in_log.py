@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from watchword.admincenter.labels import REASONS
-from watchword.admincenter.permissions import needs
+from watchword.admincenter.permissions import requires
 from watchword.admincenter.reports.filters import day_of, people_named, printable
 from watchword.audit import repeats
 from watchword.audit.events import EventKind
@@ -22,7 +22,7 @@ from watchword.core.usernames import NotASignInName, name_key
 from watchword.directory.models import User
 from watchword.directory.people_file import BYTE_ORDER_MARK, write_csv
 from watchword.directory.roles import Act
-from watchword.signin.middleware import person_of
+from watchword.signin.middleware import request_user
 
 PAGE = 100
 MOST_EXPORTED = 10_000
@@ -49,8 +49,8 @@ class Filter:
     @classmethod
     def read(cls, values: Mapping[str, str]) -> Filter:
         """Read the filter from the address."""
-        kept = {name: printable(values.get(name, "")) for name in cls.__dataclass_fields__}
-        return cls(**kept)
+        stored = {name: printable(values.get(name, "")) for name in cls.__dataclass_fields__}
+        return cls(**stored)
 
     def address_without_page(self) -> str:
         """Return the query string of this filter."""
@@ -65,10 +65,10 @@ class Filter:
         return ""
 
 
-@needs(Act.SEE_SIGN_INS)
+@requires(Act.SEE_SIGN_INS)
 def log(request: HttpRequest) -> HttpResponse:
     """Show sign-ins, the newest first."""
-    by = person_of(request)
+    by = request_user(request)
     chosen = Filter.read(request.GET.dict())
     events = _events(by, chosen)
     before = request.GET.get("before", "")
@@ -98,10 +98,10 @@ def log(request: HttpRequest) -> HttpResponse:
     return render(request, "admincenter/sign_ins.html", context)
 
 
-@needs(Act.SEE_SIGN_INS)
+@requires(Act.SEE_SIGN_INS)
 def export(request: HttpRequest) -> HttpResponse:
     """Return the newest of these sign-ins as CSV."""
-    events = list(_events(person_of(request), Filter.read(request.GET.dict())).order_by("-id")[:MOST_EXPORTED])
+    events = list(_events(request_user(request), Filter.read(request.GET.dict())).order_by("-id")[:MOST_EXPORTED])
     more = repeats.more_times(events)
     columns = (
         "Time (UTC)",

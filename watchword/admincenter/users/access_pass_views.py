@@ -10,7 +10,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 
-from watchword.admincenter.permissions import needs, prove_first
+from watchword.admincenter.permissions import require_recent_auth, requires
 from watchword.admincenter.users.detail import find_person, panel_address
 from watchword.admincenter.users.identity_check import IdentityForm
 from watchword.core.policy import FactorKind
@@ -19,23 +19,23 @@ from watchword.directory.roles import Act
 from watchword.factors.registry import forms_of
 from watchword.signin import access_passes
 from watchword.signin.access_passes import NoUseForAPass
-from watchword.signin.facts import surroundings_of
-from watchword.signin.middleware import origin_of, person_of
+from watchword.signin.facts import setup_context_of
+from watchword.signin.middleware import origin_of, request_user
 
 
 @never_cache
-@needs(Act.MAKE_ACCESS_PASS)
+@requires(Act.MAKE_ACCESS_PASS)
 def make(request: HttpRequest, user_id: UUID) -> HttpResponse:
     """Ask how long a pass shall work, make it, and show it in this very answer."""
-    by = person_of(request)
+    by = request_user(request)
     user = find_person(by, user_id)
     demand(by, Act.MAKE_ACCESS_PASS, user)
     if user.pk == by.pk:
         raise NotForYourself(Act.MAKE_ACCESS_PASS)
-    if answer := prove_first(request):
+    if answer := require_recent_auth(request):
         return answer
     now = timezone.now()
-    form = forms_of(FactorKind.ACCESS_PASS).SetUpForm(request.POST or None, surroundings=surroundings_of(user))
+    form = forms_of(FactorKind.ACCESS_PASS).SetUpForm(request.POST or None, setup_context=setup_context_of(user))
     identity = IdentityForm(request.POST or None)
     no_use = False
     if request.method == "POST" and form.is_valid() & identity.is_valid():

@@ -16,14 +16,14 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 
 from watchword.admincenter.drafts import sent
-from watchword.admincenter.permissions import needs, prove_first
+from watchword.admincenter.permissions import require_recent_auth, requires
 from watchword.admincenter.users.detail import find_person, panel_address
 from watchword.admincenter.users.identity_check import identity_form
 from watchword.directory.permissions import demand
 from watchword.directory.roles import Act
 from watchword.signin import access_passes, actions, queries
 from watchword.signin.actions import InitialPassword, MethodsReset
-from watchword.signin.middleware import origin_of, person_of
+from watchword.signin.middleware import origin_of, request_user
 from watchword.ui.addresses import public_address
 
 
@@ -143,16 +143,16 @@ ACTS: dict[str, PersonAct] = {
 
 
 @never_cache
-@needs(Act.SEE_PEOPLE)
+@requires(Act.SEE_PEOPLE)
 def act(request: HttpRequest, user_id: UUID, name: str) -> HttpResponse:
     """Explain an act on a person, and do it when the button is pressed."""
     wished = ACTS.get(name)
     if wished is None:
         raise Http404
-    by = person_of(request)
+    by = request_user(request)
     user = find_person(by, user_id)
     demand(by, wished.act, user)
-    if answer := prove_first(request):
+    if answer := require_recent_auth(request):
         return answer
     form = identity_form(sent(request), is_needed=wished.asks_identity)
     if request.method == "POST" and (form is None or form.is_valid()):
@@ -171,16 +171,16 @@ def act(request: HttpRequest, user_id: UUID, name: str) -> HttpResponse:
 
 
 @never_cache
-@needs(Act.DELETE_APP_PASSWORDS)
+@requires(Act.DELETE_APP_PASSWORDS)
 def delete_app_password(request: HttpRequest, user_id: UUID, credential_id: UUID) -> HttpResponse:
     """Delete one app password of a person, by name."""
-    by = person_of(request)
+    by = request_user(request)
     user = find_person(by, user_id)
     demand(by, Act.DELETE_APP_PASSWORDS, user)
     row = next((row for row in queries.app_passwords_of(user) if row.id == credential_id), None)
     if row is None:
         raise Http404
-    if answer := prove_first(request):
+    if answer := require_recent_auth(request):
         return answer
     wished = PersonAct(
         Act.DELETE_APP_PASSWORDS,

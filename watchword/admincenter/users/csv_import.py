@@ -23,7 +23,7 @@ from watchword.directory import actions
 from watchword.directory.actions import EDITABLE, BadPerson
 from watchword.directory.models import MfaCause, Organisation, SignInName, User
 from watchword.directory.people_file import FileKind, PeopleFile, Row, squashed
-from watchword.directory.permissions import NotAllowed, demand
+from watchword.directory.permissions import PermissionDenied, demand
 from watchword.directory.roles import Act
 from watchword.signin.actions import set_mfa_state
 from watchword.signin.invitations import LASTS, invite
@@ -164,7 +164,7 @@ def _one(
         said = " ".join(f"{FIELDS[field]}: {PERSON[reason]}" for field, reason in error.reasons.items())
     except _Refused as error:
         said = str(error)
-    except NotAllowed:
+    except PermissionDenied:
         said = _("Your role does not allow this for this person.")
     return Result(row.line, name, "refused", said, display_name=shown)
 

@@ -19,7 +19,7 @@ from django.views.decorators.cache import never_cache
 from watchword.admincenter import drafts
 from watchword.admincenter.labels import FILES, OUTCOMES
 from watchword.admincenter.models import Draft
-from watchword.admincenter.permissions import needs, prove_first
+from watchword.admincenter.permissions import require_recent_auth, requires
 from watchword.admincenter.users.csv_import import Imported, import_rows
 from watchword.directory.people_file import (
     BYTE_ORDER_MARK,
@@ -34,7 +34,7 @@ from watchword.directory.people_file import (
 )
 from watchword.directory.roles import Act
 from watchword.signin.invitations import DAYS
-from watchword.signin.middleware import origin_of, person_of
+from watchword.signin.middleware import origin_of, request_user
 from watchword.ui.addresses import public_address
 
 SHOWN = 500
@@ -55,7 +55,7 @@ class FileForm(forms.Form):
 
 
 @never_cache
-@needs(Act.IMPORT_PEOPLE, Act.CHANGE_MFA_STATE)
+@requires(Act.IMPORT_PEOPLE, Act.CHANGE_MFA_STATE)
 def import_file(request: HttpRequest) -> HttpResponse:
     """Take a file, show what would happen, and do it once that was seen."""
     draft = drafts.find(request)
@@ -75,10 +75,10 @@ def import_file(request: HttpRequest) -> HttpResponse:
                 said = str(FILES[error.reason]) % {"most": MOST_ROWS_HERE}
                 form.add_error("file", " ".join(part for part in (said, error.detail) if part))
             else:
-                kept = drafts.keep(request, {"file": [base64.b64encode(content).decode()]})
-                return HttpResponseRedirect(drafts.address_of(kept))
+                stored = drafts.keep(request, {"file": [base64.b64encode(content).decode()]})
+                return HttpResponseRedirect(drafts.address_of(stored))
     # From the multi-factor page, and for the role that changes states and creates nobody.
-    is_bulk = "bulk" in request.GET or not person_of(request).may(Act.IMPORT_PEOPLE)
+    is_bulk = "bulk" in request.GET or not request_user(request).may(Act.IMPORT_PEOPLE)
     context = {
         "form": form,
         "here": "multi_factor" if is_bulk else "users",
@@ -88,7 +88,7 @@ def import_file(request: HttpRequest) -> HttpResponse:
     return render(request, "admincenter/import.html", context)
 
 
-@needs(Act.IMPORT_PEOPLE, Act.CHANGE_MFA_STATE)
+@requires(Act.IMPORT_PEOPLE, Act.CHANGE_MFA_STATE)
 def sample(_request: HttpRequest, kind: str) -> HttpResponse:
     """Return a file to begin with."""
     samples = {"people": SAMPLE, "states": SAMPLE_OF_STATES}
@@ -100,15 +100,15 @@ def sample(_request: HttpRequest, kind: str) -> HttpResponse:
 
 
 def _go_on(request: HttpRequest, draft: Draft) -> HttpResponse:
-    if answer := prove_first(request):
+    if answer := require_recent_auth(request):
         return answer
     file = read_file(base64.b64decode(drafts.values_of(draft).get("file", "")), most_rows=MOST_ROWS_HERE)
     is_real = request.method == "POST"
     if is_real and not drafts.spend(draft):
         return HttpResponseRedirect(reverse("admincenter:import"))
-    by = person_of(request)
-    wish = request.POST.get("days", "")
-    days = int(wish) if wish in {str(day) for day in DAYS} else DAYS[0]
+    by = request_user(request)
+    options = request.POST.get("days", "")
+    days = int(options) if options in {str(day) for day in DAYS} else DAYS[0]
     imported = import_rows(
         file,
         organisation=by.organisation,

@@ -15,13 +15,13 @@ from django.views.decorators.cache import never_cache
 
 from watchword.admincenter.drafts import sent
 from watchword.admincenter.labels import PERSON
-from watchword.admincenter.permissions import needs, prove_first
+from watchword.admincenter.permissions import require_recent_auth, requires
 from watchword.admincenter.users.detail import find_person, panel_address
 from watchword.directory.mailboxes import BadMailbox
 from watchword.directory.permissions import demand
 from watchword.directory.roles import Act
 from watchword.signin import actions
-from watchword.signin.middleware import origin_of, person_of
+from watchword.signin.middleware import origin_of, request_user
 
 _WHY_NOT = {
     "taken": gettext_lazy("This is another person's mailbox. Tick below that this person takes it over."),
@@ -46,13 +46,13 @@ class MailboxForm(forms.Form):
 
 
 @never_cache
-@needs(Act.CHANGE_MAILBOX)
+@requires(Act.CHANGE_MAILBOX)
 def mailbox(request: HttpRequest, user_id: UUID) -> HttpResponse:
     """Show which mailbox a person has, and give them another one."""
-    by = person_of(request)
+    by = request_user(request)
     user = find_person(by, user_id, deleted_at=None)
     demand(by, Act.CHANGE_MAILBOX, user)
-    if answer := prove_first(request):
+    if answer := require_recent_auth(request):
         return answer
     back = panel_address(user)
     form = MailboxForm(sent(request), initial={"mailbox": user.mailbox_name})

@@ -88,13 +88,13 @@ class Page:
     next_after: str
 
 
-def matching(organisation: Organisation, wish: Wish) -> QuerySet[User]:
+def matching(organisation: Organisation, options: Wish) -> QuerySet[User]:
     """Return the people whom a wish is about, in no order."""
-    people = User.objects.filter(organisation=organisation, deleted_at__isnull=wish.show != "deleted")
-    people = found_by(people, wish.query)
-    if wish.state:
-        people = people.filter(mfa_state=wish.state)
-    match wish.show:
+    people = User.objects.filter(organisation=organisation, deleted_at__isnull=options.show != "deleted")
+    people = found_by(people, options.query)
+    if options.state:
+        people = people.filter(mfa_state=options.state)
+    match options.show:
         case "blocked":
             people = people.filter(blocked_at__isnull=False)
         case "administrators":
@@ -104,19 +104,19 @@ def matching(organisation: Organisation, wish: Wish) -> QuerySet[User]:
     return people
 
 
-def number_of(organisation: Organisation, wish: Wish, *, at_most: int) -> int:
+def number_of(organisation: Organisation, options: Wish, *, at_most: int) -> int:
     """Return how many people match, counting no further than one more than ``at_most``."""
-    return matching(organisation, wish).order_by()[: at_most + 1].count()
+    return matching(organisation, options).order_by()[: at_most + 1].count()
 
 
-def page_of(organisation: Organisation, wish: Wish) -> Page:
+def page_of(organisation: Organisation, options: Wish) -> Page:
     """Return one page by its first key, never by counting rows from the beginning."""
-    fields = (*SORTS[wish.sort], "id")
-    people = matching(organisation, wish)
-    start = _read_key(wish.after, fields)
+    fields = (*SORTS[options.sort], "id")
+    people = matching(organisation, options)
+    start = _read_key(options.after, fields)
     if start is not None:
-        people = people.filter(_beyond(fields, start, is_descending=wish.is_descending))
-    sign = "-" if wish.is_descending else ""
+        people = people.filter(_beyond(fields, start, is_descending=options.is_descending))
+    sign = "-" if options.is_descending else ""
     rows = list(people.select_related("organisation").order_by(*(sign + field for field in fields))[: PAGE + 1])
     shown = rows[:PAGE]
     following = "|".join(str(getattr(shown[-1], field)) for field in fields) if len(rows) > PAGE else ""

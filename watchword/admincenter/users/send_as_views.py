@@ -18,14 +18,14 @@ from django.views.decorators.cache import never_cache
 
 from watchword.admincenter.drafts import sent
 from watchword.admincenter.labels import PERSON, last_day
-from watchword.admincenter.permissions import needs, prove_first
+from watchword.admincenter.permissions import require_recent_auth, requires
 from watchword.admincenter.users.detail import find_person, panel_address
 from watchword.directory import send_as
 from watchword.directory.actions import BadPerson
 from watchword.directory.models import User
 from watchword.directory.permissions import demand
 from watchword.directory.roles import Act
-from watchword.signin.middleware import origin_of, person_of
+from watchword.signin.middleware import origin_of, request_user
 
 LONGEST_LIFE = timedelta(days=3660)
 
@@ -59,13 +59,13 @@ class SendAsForm(forms.Form):
 
 
 @never_cache
-@needs(Act.GIVE_SEND_AS)
+@requires(Act.GIVE_SEND_AS)
 def rights(request: HttpRequest, user_id: UUID) -> HttpResponse:
     """Show what a person may write as, give one address more, or take one away."""
-    by = person_of(request)
+    by = request_user(request)
     user = find_person(by, user_id, deleted_at=None)
     demand(by, Act.GIVE_SEND_AS, user)
-    if answer := prove_first(request):
+    if answer := require_recent_auth(request):
         return answer
     origin, now = origin_of(request), timezone.now()
     here = reverse("admincenter:send_as", args=[user.pk])

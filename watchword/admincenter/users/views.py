@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy
 
 from watchword.admincenter.drafts import sent
 from watchword.admincenter.labels import PERSON, STATES
-from watchword.admincenter.permissions import needs, prove_first
+from watchword.admincenter.permissions import require_recent_auth, requires
 from watchword.admincenter.users.detail import find_person, panel_address, panel_of
 from watchword.admincenter.users.queries import Wish, page_of
 from watchword.directory import actions
@@ -28,7 +28,7 @@ from watchword.directory.models import User
 from watchword.directory.permissions import demand
 from watchword.directory.roles import ROLE_NAMES, Act, Role, may
 from watchword.signin.actions import give_role, reset_password
-from watchword.signin.middleware import origin_of, person_of
+from watchword.signin.middleware import origin_of, request_user
 
 
 class PersonForm(forms.Form):
@@ -85,24 +85,24 @@ class PersonForm(forms.Form):
         return list(dict.fromkeys(line.strip() for line in self.cleaned_data["aliases"].splitlines() if line.strip()))
 
 
-@needs(Act.SEE_PEOPLE)
+@requires(Act.SEE_PEOPLE)
 def active_users(request: HttpRequest) -> HttpResponse:
     """List people, with one of them in the panel."""
-    by = person_of(request)
-    wish = Wish.read(request.GET.dict())
-    page = page_of(by.organisation, wish)
-    person = find_person(by, wish.person) if wish.person else None
+    by = request_user(request)
+    options = Wish.read(request.GET.dict())
+    page = page_of(by.organisation, options)
+    person = find_person(by, options.person) if options.person else None
     prefetch_related_objects([*page.people, *([person] if person is not None else [])], "role_assignments")
     context: dict[str, Any] = {
-        "wish": wish,
+        "options": options,
         "people": page.people,
-        "next": wish.address(after=page.next_after) if page.next_after else "",
-        "first": wish.address(after="") if wish.after else "",
-        "list_address": wish.address(person=""),
+        "next": options.address(after=page.next_after) if page.next_after else "",
+        "first": options.address(after="") if options.after else "",
+        "list_address": options.address(person=""),
         "columns": [
-            (_("Display name"), "name", wish.sorted_by("name")),
-            (_("Sign-in name"), "sign-in", wish.sorted_by("sign-in")),
-            (_("Multi-factor"), "state", wish.sorted_by("state")),
+            (_("Display name"), "name", options.sorted_by("name")),
+            (_("Sign-in name"), "sign-in", options.sorted_by("sign-in")),
+            (_("Multi-factor"), "state", options.sorted_by("state")),
         ],
         "states": STATES.items(),
         "may_create": by.may(Act.CREATE_PERSON),
@@ -114,11 +114,11 @@ def active_users(request: HttpRequest) -> HttpResponse:
     return render(request, "admincenter/users.html", context)
 
 
-@needs(Act.CREATE_PERSON)
+@requires(Act.CREATE_PERSON)
 def create(request: HttpRequest) -> HttpResponse:
     """Create a person, and show the initial password once, in this very answer."""
-    by = person_of(request)
-    if answer := prove_first(request):
+    by = request_user(request)
+    if answer := require_recent_auth(request):
         return answer
     form = PersonForm(sent(request), by=by)
     if request.method == "POST" and form.is_valid():
@@ -144,13 +144,13 @@ def create(request: HttpRequest) -> HttpResponse:
     return render(request, "admincenter/person_form.html", {"form": form, "here": "users"})
 
 
-@needs(Act.EDIT_PERSON)
+@requires(Act.EDIT_PERSON)
 def edit(request: HttpRequest, user_id: UUID) -> HttpResponse:
     """Edit a person; all of it is taken over, or nothing."""
-    by = person_of(request)
+    by = request_user(request)
     user = find_person(by, user_id)
     demand(by, Act.EDIT_PERSON, user)
-    if answer := prove_first(request):
+    if answer := require_recent_auth(request):
         return answer
     aliases = [name.name for name in user.names.filter(is_alias=True)]
     initial = {name: getattr(user, name) for name in actions.EDITABLE}
@@ -179,7 +179,7 @@ def edit(request: HttpRequest, user_id: UUID) -> HttpResponse:
 
 @transaction.atomic
 def _take_over(request: HttpRequest, user: User, form: PersonForm, aliases: list[str]) -> None:
-    by, now, origin = person_of(request), timezone.now(), origin_of(request)
+    by, now, origin = request_user(request), timezone.now(), origin_of(request)
     actions.edit_person(user, form.values(), by=by, now=now, origin=origin)
     wished = form.wished_aliases()
     for alias in set(aliases) - set(wished):

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from watchword.doors.mail.line_protocol import Hangup, Line, TooLong, question, tab_escape, tab_unescape
-from watchword.signin.non_interactive import Question, Secret
+from watchword.signin.non_interactive import AuthRequest, Secret
 
 MAJOR, MINOR = 1, 2
 MOST_CONVERSATIONS = 64
@@ -46,7 +46,7 @@ class Ask:
     """Find the answer to a question, then send ``allowed``, ``refused`` or ``later``."""
 
     request: int
-    question: Question
+    question: AuthRequest
     name: str
 
 
@@ -86,7 +86,7 @@ def later(request: int) -> bytes:
     return f"FAIL\t{request}\ttemp\tcode=temp_fail\n".encode()
 
 
-class Conversation:
+class AuthSession:
     """One connection: what was said so far."""
 
     __slots__ = ("_asked", "_halves", "_is_introduced", "minor", "process")

@@ -12,8 +12,8 @@ from django.db import close_old_connections, connections
 
 from watchword.audit.installation import KeyWatch
 from watchword.signin import mail_submission, non_interactive
-from watchword.signin.mail_submission import SignedIn
-from watchword.signin.non_interactive import Answer, Mailbox, Question
+from watchword.signin.mail_submission import SubmissionLogin
+from watchword.signin.non_interactive import Answer, AuthRequest, Mailbox
 
 PATIENCE_SECONDS = 3
 """How long a check waits for a database that others have locked, before the asker hears "later".
@@ -21,13 +21,13 @@ PATIENCE_SECONDS = 3
 Less than the 5 seconds after which Dovecot writes a look-up into its log as slow.
 """
 
-KEPT_SECONDS = 60
+STORED_SECONDS = 60
 
 
-def be_impatient() -> None:
+def use_short_timeouts() -> None:
     """Change the database settings of this process, before its threads connect: short waits, connections kept open."""
     database: dict[str, Any] = connections.settings["default"]
-    database["CONN_MAX_AGE"] = KEPT_SECONDS
+    database["CONN_MAX_AGE"] = STORED_SECONDS
     database["CONN_HEALTH_CHECKS"] = True
     options = database.setdefault("OPTIONS", {})
     if "sqlite" in database["ENGINE"]:
@@ -35,28 +35,28 @@ def be_impatient() -> None:
     else:
         milliseconds = PATIENCE_SECONDS * 1000
         earlier = options.get("options", "")
-        wishes = f"-c lock_timeout={milliseconds} -c statement_timeout={milliseconds}"
-        options["options"] = f"{earlier} {wishes}".strip()
+        config = f"-c lock_timeout={milliseconds} -c statement_timeout={milliseconds}"
+        options["options"] = f"{earlier} {config}".strip()
 
 
-class DatabaseChecks:
+class DatabaseBackend:
     """Answers from the database; every method but the first is called in a thread."""
 
     def __init__(self) -> None:
         self._keys = KeyWatch(settings.WATCHWORD_KEY_RING)
 
-    def is_shaped_like_app_password(self, question: Question) -> bool:
+    def is_shaped_like_app_password(self, question: AuthRequest) -> bool:
         """Whether ``check_many`` answers this."""
         return non_interactive.is_shaped_like_app_password(question)
 
-    def check_many(self, questions: Sequence[Question], *, now: datetime) -> list[Answer]:
+    def check_many(self, questions: Sequence[AuthRequest], *, now: datetime) -> list[Answer]:
         """Answer questions with app passwords."""
         close_old_connections()
         with non_interactive.trying():
             lacks_a_key = self._keys.lacks_a_key(now=now)
         return non_interactive.check_many(questions, now=now, lacks_a_key=lacks_a_key)
 
-    def check_account_password(self, question: Question, *, now: datetime) -> Answer:
+    def check_account_password(self, question: AuthRequest, *, now: datetime) -> Answer:
         """Answer one question with anything else."""
         close_old_connections()
         return non_interactive.check_account_password(question, now=now)
@@ -81,7 +81,7 @@ class DatabaseChecks:
         close_old_connections()
         return non_interactive.find_ascii_address(address)
 
-    def may_go_on(self, name: str, signed_in: SignedIn | None, *, now: datetime) -> bool:
+    def may_go_on(self, name: str, signed_in: SubmissionLogin | None, *, now: datetime) -> bool:
         """Whether somebody who has signed in may send one message more."""
         close_old_connections()
         return mail_submission.may_go_on(name, signed_in, now=now)

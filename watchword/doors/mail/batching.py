@@ -20,8 +20,8 @@ from typing import Protocol
 from uuid import UUID
 
 from watchword.audit.outbox import cause_of
-from watchword.signin.mail_submission import SignedIn
-from watchword.signin.non_interactive import Answer, Mailbox, Question, TryLater
+from watchword.signin.mail_submission import SubmissionLogin
+from watchword.signin.non_interactive import Answer, AuthRequest, Mailbox, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -44,27 +44,27 @@ class Refused:
     """No, and nobody outside learns why."""
 
 
-class Later:
+class Deferred:
     """Not known now; ask again."""
 
 
 REFUSED = Refused()
-LATER = Later()
+DEFERRED = Deferred()
 
-type Verdict = Allowed | Refused | Later
+type Verdict = Allowed | Refused | Deferred
 type Tell = Callable[[Verdict], None]
 
 
-class Checks(Protocol):
+class Backend(Protocol):
     """Who knows the answers. Each is called in a thread and may raise TryLater."""
 
-    def is_shaped_like_app_password(self, question: Question) -> bool:
+    def is_shaped_like_app_password(self, question: AuthRequest) -> bool:
         """Whether a question belongs to ``check_many``. Called in the event loop: pure and fast."""
 
-    def check_many(self, questions: Sequence[Question], *, now: datetime) -> list[Answer]:
+    def check_many(self, questions: Sequence[AuthRequest], *, now: datetime) -> list[Answer]:
         """Answer questions with app passwords, in their order."""
 
-    def check_account_password(self, question: Question, *, now: datetime) -> Answer:
+    def check_account_password(self, question: AuthRequest, *, now: datetime) -> Answer:
         """Answer one question with anything else."""
 
     def find_mailbox(self, name: str, service: str) -> str | None:
@@ -79,7 +79,7 @@ class Checks(Protocol):
     def find_ascii_address(self, address: str) -> str | None:
         """Return the ASCII form of somebody's address, or None."""
 
-    def may_go_on(self, name: str, signed_in: SignedIn | None, *, now: datetime) -> bool:
+    def may_go_on(self, name: str, signed_in: SubmissionLogin | None, *, now: datetime) -> bool:
         """Whether somebody who has signed in may send one message more."""
 
 
@@ -87,13 +87,13 @@ def _clock() -> datetime:
     return datetime.now(UTC)
 
 
-class Desk:
+class RequestBatcher:
     """The one place in the daemon where questions are put."""
 
-    def __init__(self, checks: Checks, *, clock: Callable[[], datetime] = _clock) -> None:
+    def __init__(self, checks: Backend, *, clock: Callable[[], datetime] = _clock) -> None:
         self._checks = checks
         self._clock = clock
-        self._waiting: deque[tuple[Question, Tell]] = deque()
+        self._waiting: deque[tuple[AuthRequest, Tell]] = deque()
         self._turn: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._accounts_waiting = 0
@@ -103,17 +103,17 @@ class Desk:
         self._look_up_thread = ThreadPoolExecutor(1, "look-ups")
         self._recently: dict[str, datetime] = {}
 
-    def ask(self, question: Question, tell: Tell) -> None:
+    def ask(self, question: AuthRequest, tell: Tell) -> None:
         """Have a question answered; ``tell`` is called once, in the event loop."""
         if self._checks.is_shaped_like_app_password(question):
             if len(self._waiting) >= MOST_WAITING:
-                tell(LATER)
+                tell(DEFERRED)
                 return
             self._waiting.append((question, tell))
             if self._turn is None:
                 self._turn = asyncio.get_running_loop().create_task(self._take_turns())
         elif self._accounts_waiting >= MOST_ACCOUNT_WAITING:
-            tell(LATER)
+            tell(DEFERRED)
         else:
             self._accounts_waiting += 1
             self._start(self._check_account_password(question, tell))
@@ -127,19 +127,21 @@ class Desk:
 
         self._look_up(find, tell, "a mailbox")
 
-    def ask_mailboxes(self, after: UUID | None, tell: Callable[[Sequence[Mailbox] | Later], None]) -> None:
+    def ask_mailboxes(self, after: UUID | None, tell: Callable[[Sequence[Mailbox] | Deferred], None]) -> None:
         """Have a portion of all mailboxes found, those after the one with this id; none are left after an empty one."""
         self._look_up(lambda: self._checks.find_mailboxes(after), tell, "all mailboxes")
 
-    def ask_senders(self, address: str, tell: Callable[[list[str] | Later], None]) -> None:
+    def ask_senders(self, address: str, tell: Callable[[list[str] | Deferred], None]) -> None:
         """Have those found who may send as an address; ``tell`` is called once, in the event loop."""
         self._look_up(lambda: self._checks.find_senders(address, now=self._clock()), tell, "senders")
 
-    def ask_ascii_address(self, address: str, tell: Callable[[str | Later | None], None]) -> None:
+    def ask_ascii_address(self, address: str, tell: Callable[[str | Deferred | None], None]) -> None:
         """Have the ASCII form of an address found; ``tell`` is called once, in the event loop."""
         self._look_up(lambda: self._checks.find_ascii_address(address), tell, "an address")
 
-    def ask_to_go_on(self, name: str, signed_in: SignedIn | None, tell: Callable[[bool | Later], None]) -> None:
+    def ask_to_go_on(
+        self, name: str, signed_in: SubmissionLogin | None, tell: Callable[[bool | Deferred], None]
+    ) -> None:
         """Ask whether one message more may be sent; ``tell`` is called once, in the event loop."""
         self._look_up(lambda: self._checks.may_go_on(name, signed_in, now=self._clock()), tell, "a message")
 
@@ -172,7 +174,7 @@ class Desk:
         finally:
             self._turn = None
 
-    async def _check_account_password(self, question: Question, tell: Tell) -> None:
+    async def _check_account_password(self, question: AuthRequest, tell: Tell) -> None:
         try:
             loop = asyncio.get_running_loop()
             verdict = await loop.run_in_executor(self._account_threads, self._one, question)
@@ -180,14 +182,14 @@ class Desk:
             self._accounts_waiting -= 1
         self._tell(tell, verdict)
 
-    def _look_up[T](self, find: Callable[[], T], tell: Callable[[T | Later], None], what: str) -> None:
+    def _look_up[T](self, find: Callable[[], T], tell: Callable[[T | Deferred], None], what: str) -> None:
         if self._look_ups_waiting >= MOST_LOOK_UPS_WAITING:
-            tell(LATER)
+            tell(DEFERRED)
             return
         self._look_ups_waiting += 1
         self._start(self._answer_look_up(find, tell, what))
 
-    async def _answer_look_up[T](self, find: Callable[[], T], tell: Callable[[T | Later], None], what: str) -> None:
+    async def _answer_look_up[T](self, find: Callable[[], T], tell: Callable[[T | Deferred], None], what: str) -> None:
         try:
             found = await asyncio.get_running_loop().run_in_executor(self._look_up_thread, self._found, find, what)
         finally:
@@ -204,36 +206,36 @@ class Desk:
 
     # In threads ------------------------------------------------------------------------------------------------------
 
-    def _many(self, questions: Sequence[Question]) -> Sequence[Verdict]:
+    def _many(self, questions: Sequence[AuthRequest]) -> Sequence[Verdict]:
         try:
             answers = self._checks.check_many(questions, now=self._clock())
             return [_verdict(answer) for _, answer in zip(questions, answers, strict=True)]
-        except TryLater as error:
+        except Unavailable as error:
             log.warning("%d questions have to wait: %s", len(questions), error)
         except Exception as error:  # noqa: BLE001  whatever it is, the askers hear "later" and the daemon lives
             _complain("app passwords could not be checked", error)
             if len(questions) > 1:
                 # One question that breaks something must not keep the others out.
                 return [verdict for question in questions for verdict in self._many([question])]
-        return [LATER] * len(questions)
+        return [DEFERRED] * len(questions)
 
-    def _one(self, question: Question) -> Verdict:
+    def _one(self, question: AuthRequest) -> Verdict:
         try:
             return _verdict(self._checks.check_account_password(question, now=self._clock()))
-        except TryLater as error:
+        except Unavailable as error:
             log.warning("a question has to wait: %s", error)
         except Exception as error:  # noqa: BLE001  as above
             _complain("an account password could not be checked", error)
-        return LATER
+        return DEFERRED
 
-    def _found[T](self, find: Callable[[], T], what: str) -> T | Later:
+    def _found[T](self, find: Callable[[], T], what: str) -> T | Deferred:
         try:
             return find()
-        except TryLater as error:
+        except Unavailable as error:
             log.warning("a look-up of %s has to wait: %s", what, error)
         except Exception as error:  # noqa: BLE001  as above
             _complain(f"{what} could not be looked up", error)
-        return LATER
+        return DEFERRED
 
 
 def _pass_on[T](tell: Callable[[T], None], answer: T) -> None:
@@ -245,7 +247,7 @@ def _pass_on[T](tell: Callable[[T], None], answer: T) -> None:
 
 def _verdict(answer: Answer) -> Verdict:
     if answer.is_later:
-        return LATER
+        return DEFERRED
     return Allowed(answer.mailbox, answer.credential_id) if answer.allowed else REFUSED
 
 

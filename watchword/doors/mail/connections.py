@@ -18,12 +18,12 @@ from uuid import UUID
 
 from watchword.core.keyring import KeyRing
 from watchword.doors.mail import auth_protocol
-from watchword.doors.mail.batching import Allowed, Desk, Later, Refused, Verdict
+from watchword.doors.mail.batching import Allowed, Deferred, Refused, RequestBatcher, Verdict
 from watchword.doors.mail.connection_limits import ConnectionLimits, Full, Peer
 from watchword.doors.mail.line_protocol import Hangup, Line, Lines, TooLong
 from watchword.doors.mail.submission_sessions import Submissions
-from watchword.signin.mail_submission import SignedIn
-from watchword.signin.non_interactive import Question
+from watchword.signin.mail_submission import SubmissionLogin
+from watchword.signin.non_interactive import AuthRequest
 
 log = logging.getLogger(__name__)
 
@@ -52,8 +52,8 @@ class Cutter(Protocol):
 class Door:
     """All connections of the daemon."""
 
-    def __init__(self, desk: Desk, ring: KeyRing) -> None:
-        self.desk = desk
+    def __init__(self, batcher: RequestBatcher, ring: KeyRing) -> None:
+        self.batcher = batcher
         self.ring = ring
         self.submissions = Submissions()
         self.connections: set[Connection] = set()
@@ -93,11 +93,11 @@ class Door:
         return True
 
     def note_sign_in(
-        self, mailbox: str, credential_id: UUID | None, question: Question, at: datetime, process: int = 0
+        self, mailbox: str, credential_id: UUID | None, question: AuthRequest, at: datetime, process: int = 0
     ) -> None:
         """Remember an allowed sign-in to send, so that its messages can be traced to it."""
         if credential_id is not None and question.service == "smtp":
-            signed_in = SignedIn(mailbox, credential_id, at, question.service, question.address)
+            signed_in = SubmissionLogin(mailbox, credential_id, at, question.service, question.address)
             self.submissions.note(process, signed_in)
 
     def forget(self, connection: Connection) -> None:
@@ -274,7 +274,7 @@ class AuthConnection(Connection):
 
     def __init__(self, door: Door) -> None:
         super().__init__(door)
-        self._conversation = auth_protocol.Conversation()
+        self._conversation = auth_protocol.AuthSession()
 
     def begin(self) -> None:
         """Say which mechanisms there are."""
@@ -292,13 +292,13 @@ class AuthConnection(Connection):
                 self.asked()
                 # From before it is looked at, so that whatever ends access from now on is later.
                 at = datetime.now(UTC)
-                self.door.desk.ask(question, functools.partial(self._tell, request, name, question, at))
+                self.door.batcher.ask(question, functools.partial(self._tell, request, name, question, at))
             case Hangup(why):
                 self.hang_up(why)
             case _:
                 assert_never(step)
 
-    def _tell(self, request: int, name: str, question: Question, at: datetime, verdict: Verdict) -> None:
+    def _tell(self, request: int, name: str, question: AuthRequest, at: datetime, verdict: Verdict) -> None:
         if self._conversation.answered(request):
             match verdict:
                 case Allowed(mailbox, credential_id):
@@ -306,9 +306,9 @@ class AuthConnection(Connection):
                     self.send(auth_protocol.allowed(request, mailbox))
                 case Refused():
                     self.send(auth_protocol.refused(request, name))
-                case Later() if self._conversation.understands_later:
+                case Deferred() if self._conversation.understands_later:
                     self.send(auth_protocol.later(request))
-                case Later():
+                case Deferred():
                     # To this client every FAIL is a wrong password. What it understands as "later" is a connection
                     # that ends without an answer.
                     self.end("there is no answer now, and the client knows no other word for it")

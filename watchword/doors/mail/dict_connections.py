@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from typing import assert_never
 
 from watchword.doors.mail import dict_protocol
-from watchword.doors.mail.batching import Allowed, Later, Refused, Verdict
+from watchword.doors.mail.batching import Allowed, Deferred, Refused, Verdict
 from watchword.doors.mail.connections import Connection, Door
 from watchword.doors.mail.line_protocol import Hangup, Line, TooLong
-from watchword.signin.non_interactive import Mailbox, Question
+from watchword.signin.non_interactive import AuthRequest, Mailbox
 
 log = logging.getLogger(__name__)
 
@@ -37,19 +37,19 @@ class DictConnection(Connection):
             case dict_protocol.AskPassword(question):
                 self.asked()
                 tell = functools.partial(self._tell_password, self._place(), question, datetime.now(UTC))
-                self.door.desk.ask(question, tell)
+                self.door.batcher.ask(question, tell)
             case dict_protocol.AskMailbox(name, service):
                 self.asked()
                 told = functools.partial(self._tell, self._place(), dict_protocol.mailbox_of)
-                self.door.desk.ask_mailbox(name, service, told)
+                self.door.batcher.ask_mailbox(name, service, told)
             case dict_protocol.AskAll(most):
                 self.asked()
-                self.door.desk.ask_mailboxes(None, functools.partial(self._tell_all, self._place(), [], most))
+                self.door.batcher.ask_mailboxes(None, functools.partial(self._tell_all, self._place(), [], most))
             case dict_protocol.Refuse():
                 self._fill(self._place(), dict_protocol.NOT_FOUND)
             case dict_protocol.Unanswerable(why):
                 log.error("a look-up can't be answered: %s", why)
-                self._fill(self._place(), dict_protocol.LATER)
+                self._fill(self._place(), dict_protocol.DEFERRED)
             case dict_protocol.Ignore():
                 pass
             case Hangup(why):
@@ -58,17 +58,17 @@ class DictConnection(Connection):
                 assert_never(command)
 
     def _tell_all(
-        self, place: list[bytes], rows: list[bytes], most: int | None, found: Sequence[Mailbox] | Later
+        self, place: list[bytes], rows: list[bytes], most: int | None, found: Sequence[Mailbox] | Deferred
     ) -> None:
-        if isinstance(found, Later) or self.is_gone:
-            self._fill(place, dict_protocol.LATER)
+        if isinstance(found, Deferred) or self.is_gone:
+            self._fill(place, dict_protocol.DEFERRED)
             self.told()
             return
         wanted = found if most is None else found[: most - len(rows)]
         rows += [dict_protocol.mailboxes([mailbox.name]) for mailbox in wanted]
         if found and len(rows) != most:
             # One portion after another, so that a long list keeps nobody else waiting.
-            self.door.desk.ask_mailboxes(found[-1].id, functools.partial(self._tell_all, place, rows, most))
+            self.door.batcher.ask_mailboxes(found[-1].id, functools.partial(self._tell_all, place, rows, most))
             return
         self._fill(place, b"".join(rows) + dict_protocol.END_OF_ROWS)
         self.told()
@@ -86,7 +86,7 @@ class DictConnection(Connection):
         if ready:
             self.send(b"".join(ready))
 
-    def _tell_password(self, place: list[bytes], question: Question, at: datetime, verdict: Verdict) -> None:
+    def _tell_password(self, place: list[bytes], question: AuthRequest, at: datetime, verdict: Verdict) -> None:
         if isinstance(verdict, Allowed):
             # A Postfix that asks Dovecot for sign-ins, and Dovecot's own submission service, come this way.
             self.door.note_sign_in(verdict.mailbox, verdict.credential_id, question, at)
@@ -98,8 +98,8 @@ class DictConnection(Connection):
                 self._fill(place, found(mailbox))
             case Refused():
                 self._fill(place, dict_protocol.NOT_FOUND)
-            case Later():
-                self._fill(place, dict_protocol.LATER)
+            case Deferred():
+                self._fill(place, dict_protocol.DEFERRED)
             case _:
                 assert_never(verdict)
         self.told()

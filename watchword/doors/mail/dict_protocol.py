@@ -34,13 +34,13 @@ from watchword.doors.mail.line_protocol import (
     tab_escape,
     tab_unescape,
 )
-from watchword.signin.non_interactive import Question
+from watchword.signin.non_interactive import AuthRequest
 
 VERSIONS = frozenset({3, 4})
 """Major versions; minor ones add nothing that a server must know."""
 
 NOT_FOUND = b"N\n"
-LATER = b"Ftry again later\n"
+DEFERRED = b"Ftry again later\n"
 
 END_OF_ROWS = b"\n"
 """What Dovecot hears after the last row of an iteration."""
@@ -63,7 +63,7 @@ class Hello:
 class AskPassword:
     """May they come in?"""
 
-    question: Question
+    question: AuthRequest
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,7 @@ def _rows(found: Iterable[Revocation]) -> list[Row]:
     return [Row(row.pk, row.mailbox, row.at) for row in found]
 
 
-class Ledger:
+class RevocationCursor:
     """Which rows are still to be acted on. Pure: rows and the time go in, new rows come out."""
 
     def __init__(self, position: int = 0) -> None:
@@ -143,7 +143,7 @@ class Watcher:
         self._was_let_in_since = was_let_in_since
         self._after = after
         self._position = Position(position)
-        self._ledger = Ledger(self._position.value)
+        self._ledger = RevocationCursor(self._position.value)
         self._open: set[int] = set()
         """The numbers of rows whose command has not worked yet."""
         self._thread = ThreadPoolExecutor(1, "revocations")

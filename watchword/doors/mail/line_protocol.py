@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from watchword.core.codes import LONGEST_TYPED
 from watchword.core.policy import Door
-from watchword.signin.non_interactive import Question, Secret
+from watchword.signin.non_interactive import AuthRequest, Secret
 
 LONGEST_LINE = 16 * 1024
 """Octets without the LF: what Dovecot's own auth server reads (AUTH_CLIENT_MAX_LINE_LENGTH since 2.3).
@@ -102,7 +102,7 @@ def tab_unescape(text: str) -> str:
     return _ESCAPED.sub(lambda match: _UNESCAPES.get(match[1], match[1]), text)
 
 
-def question(name: str, secret: str, service: str, address: str) -> Question | None:
+def question(name: str, secret: str, service: str, address: str) -> AuthRequest | None:
     """Return the question, or None for a name or secret that nobody can have.
 
     A name with control characters could forge fields and log lines further on, and a NUL cannot be stored.
@@ -111,7 +111,7 @@ def question(name: str, secret: str, service: str, address: str) -> Question | N
         return None
     if is_harmful(name) or "\x00" in secret:
         return None
-    return Question(
+    return AuthRequest(
         door=Door.MAIL,
         name=name,
         secret=Secret(secret),

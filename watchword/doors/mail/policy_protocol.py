@@ -17,7 +17,7 @@ from watchword.doors.mail.line_protocol import LONGEST_NAME, Hangup, Line, Reply
 MOST_ATTRIBUTES = 200
 """Lines of one request; Postfix 3.7 sends some 30."""
 
-_KEPT = frozenset({"request", "sasl_username", "sasl_method", "client_address", "instance", "process"})
+_STORED = frozenset({"request", "sasl_username", "sasl_method", "client_address", "instance", "process"})
 _REQUEST = "smtpd_access_policy"
 _PROCESS_DIGITS = 10
 _INSTANCE = re.compile(r"([0-9a-f]{1,8})\.[0-9a-f.]+")
@@ -38,7 +38,7 @@ class AskGoOn:
 type Step = AskGoOn | Reply | Hangup
 
 
-class PolicyConversation:
+class PolicySession:
     """One connection: the attributes of the request that is coming in."""
 
     __slots__ = ("_attributes", "_number")
@@ -60,7 +60,7 @@ class PolicyConversation:
         name, equals, value = line.octets.decode("utf-8", "replace").partition("=")
         if not equals:
             return Hangup("a line without an equals sign")
-        if name in _KEPT:
+        if name in _STORED:
             # The first word counts: a later line can't take another's place.
             self._attributes.setdefault(name, value)
         return None

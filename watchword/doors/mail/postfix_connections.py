@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from watchword.doors.mail import policy_protocol, socketmap
-from watchword.doors.mail.batching import Later
+from watchword.doors.mail.batching import Deferred
 from watchword.doors.mail.connections import Connection, Cutter, Door
 from watchword.doors.mail.line_protocol import Hangup, Line, Reply, TooLong
 
@@ -24,11 +24,11 @@ class SocketmapConnection(Connection):
             case socketmap.AskSenders(address):
                 self.is_greeted = True
                 self.asked()
-                self.door.desk.ask_senders(address, self._tell)
+                self.door.batcher.ask_senders(address, self._tell)
             case socketmap.AskAscii(address):
                 self.is_greeted = True
                 self.asked()
-                self.door.desk.ask_ascii_address(address, self._tell_ascii)
+                self.door.batcher.ask_ascii_address(address, self._tell_ascii)
             case Reply(octets):
                 self.is_greeted = True
                 self.send(octets)
@@ -37,12 +37,12 @@ class SocketmapConnection(Connection):
             case _:
                 assert_never(step)
 
-    def _tell(self, found: list[str] | Later) -> None:
-        self.send(socketmap.later() if isinstance(found, Later) else socketmap.senders(found))
+    def _tell(self, found: list[str] | Deferred) -> None:
+        self.send(socketmap.later() if isinstance(found, Deferred) else socketmap.senders(found))
         self.told()
 
-    def _tell_ascii(self, found: str | Later | None) -> None:
-        self.send(socketmap.later() if isinstance(found, Later) else socketmap.ascii_address(found))
+    def _tell_ascii(self, found: str | Deferred | None) -> None:
+        self.send(socketmap.later() if isinstance(found, Deferred) else socketmap.ascii_address(found))
         self.told()
 
 
@@ -51,7 +51,7 @@ class PolicyConnection(Connection):
 
     def __init__(self, door: Door) -> None:
         super().__init__(door)
-        self._conversation = policy_protocol.PolicyConversation()
+        self._conversation = policy_protocol.PolicySession()
 
     def take(self, line: Line | TooLong) -> None:
         """Act on one line."""
@@ -63,7 +63,7 @@ class PolicyConnection(Connection):
                 self.is_greeted = True
                 self.asked()
                 signed_in = self.door.submissions.find(name, process, address)
-                self.door.desk.ask_to_go_on(name, signed_in, self._tell)
+                self.door.batcher.ask_to_go_on(name, signed_in, self._tell)
             case Reply(octets):
                 self.is_greeted = True
                 self.send(octets)
@@ -72,8 +72,8 @@ class PolicyConnection(Connection):
             case _:
                 assert_never(step)
 
-    def _tell(self, may: bool | Later) -> None:
-        if isinstance(may, Later):
+    def _tell(self, may: bool | Deferred) -> None:
+        if isinstance(may, Deferred):
             self.send(policy_protocol.later())
         else:
             self.send(policy_protocol.no_opinion() if may else policy_protocol.ended())

@@ -13,7 +13,7 @@ from socket import socket
 
 from watchword.audit.outbox import cause_of
 from watchword.core.keyring import KeyRing
-from watchword.doors.mail.batching import Checks, Desk
+from watchword.doors.mail.batching import Backend, RequestBatcher
 from watchword.doors.mail.connection_limits import MOST_CONNECTIONS
 from watchword.doors.mail.connections import Door
 from watchword.doors.mail.dict_connections import DictConnection
@@ -60,14 +60,14 @@ class Plan:
 
 
 async def serve(
-    plan: Plan, checks: Checks, ring: KeyRing, *, ready: Callable[[Sequence[str]], None] = lambda _places: None
+    plan: Plan, checks: Backend, ring: KeyRing, *, ready: Callable[[Sequence[str]], None] = lambda _places: None
 ) -> None:
     """Serve until SIGTERM or SIGINT; ``ready`` is told the places once they answer. Raises CannotListen."""
     raise_open_files(MOST_CONNECTIONS + SPARE_FILES)
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
-    desk = Desk(checks)
-    door = Door(desk, ring)
+    batcher = RequestBatcher(checks)
+    door = Door(batcher, ring)
     listeners: list[UnixListener] = []
     servers: list[asyncio.Server] = []
     tasks: list[asyncio.Task[None]] = []
@@ -93,7 +93,7 @@ async def serve(
             loop.add_signal_handler(number, stop.set)
         tasks.append(loop.create_task(_sweep(door)))
         if plan.kick:
-            watcher = Watcher(plan.kick, was_let_in_since=desk.was_let_in_since, position=plan.position)
+            watcher = Watcher(plan.kick, was_let_in_since=batcher.was_let_in_since, position=plan.position)
             tasks.append(loop.create_task(watcher.run()))
         else:
             log.warning("no command closes open connections: they stay when somebody's access ends")
@@ -124,7 +124,7 @@ async def _stop(door: Door, servers: Sequence[asyncio.Server], tasks: Sequence[a
     await asyncio.gather(*tasks, return_exceptions=True)
     door.end_all()
     try:
-        await asyncio.wait_for(door.desk.finish(), STOP_SECONDS)
+        await asyncio.wait_for(door.batcher.finish(), STOP_SECONDS)
     except TimeoutError:
         log.warning("some questions were still unanswered after %d seconds", STOP_SECONDS)
     await door.emptied(FLUSH_SECONDS)

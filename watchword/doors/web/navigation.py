@@ -11,9 +11,9 @@ from watchword.core.decision import AskFor, Decision, Deny, SetUpFirst
 from watchword.core.policy import FactorKind
 from watchword.doors.web.next_address import safe_next
 from watchword.signin import cookies, flow, sessions
-from watchword.signin.flow import ComeIn
 from watchword.signin.middleware import origin_of
 from watchword.signin.models import SignInAttempt
+from watchword.signin.results import SignedIn
 
 
 def attempt_of(request: HttpRequest) -> SignInAttempt | None:
@@ -38,12 +38,12 @@ def page_of(decision: Decision) -> str:
             return reverse("web:sign_in")
 
 
-def to_stage(attempt: SignInAttempt) -> HttpResponse:
+def redirect_to_stage(attempt: SignInAttempt) -> HttpResponse:
     """Go to the page where an attempt stands."""
     return HttpResponseRedirect(page_of(flow.stage(attempt, now=timezone.now())))
 
 
-def go_on(attempt: SignInAttempt, decision: Decision) -> HttpResponse:
+def advance(attempt: SignInAttempt, decision: Decision) -> HttpResponse:
     """Go to the page of what is asked next, with a new token for the attempt: something was just proven."""
     response = HttpResponseRedirect(page_of(decision))
     cookies.set_attempt(response, sessions.rotate_attempt(attempt))
@@ -55,7 +55,7 @@ def start_again() -> HttpResponse:
     return HttpResponseRedirect(reverse("web:sign_in") + "?over=1")
 
 
-def come_in(arrival: ComeIn, response: HttpResponse | None = None) -> HttpResponse:
+def complete(arrival: SignedIn, response: HttpResponse | None = None) -> HttpResponse:
     """Put the session into the browser and go where the person wanted to go, or show ``response`` first."""
     answer = response if response is not None else HttpResponseRedirect(safe_next(arrival.next_url))
     cookies.set_session(answer, arrival.token)

@@ -9,23 +9,23 @@ from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
 
 from watchword.core.countries import country_name
-from watchword.core.decision import Because
-from watchword.core.factors import Reason
-from watchword.core.policy import Limits, Way
+from watchword.core.decision import DenyReason
+from watchword.core.factors import RejectReason
+from watchword.core.policy import Channel, Limits
 from watchword.messaging.gateway import Result
 from watchword.messaging.limits.counters import Rule
-from watchword.signin.flow import Refused
 from watchword.signin.otp.challenges import CodeOnTheWay, NotSent
+from watchword.signin.results import Refused
 from watchword.ui.templatetags.watchword_ui import in_words
 
 
 def of_name_or_password(refused: Refused) -> str:
     """Return the one sentence for a name or password; a wait is told, whoever was named."""
-    if refused.reason is Because.PASSWORD_WAITS and refused.until is not None:
+    if refused.reason is DenyReason.PASSWORD_WAITS and refused.until is not None:
         return _("Too many passwords were wrong. Try again in %(wait)s.") % {"wait": in_words(refused.until)}
-    if refused.reason in {Because.SECOND_FACTOR_WAITS, Because.SECOND_FACTOR_LOCKED}:
+    if refused.reason in {DenyReason.SECOND_FACTOR_WAITS, DenyReason.SECOND_FACTOR_LOCKED}:
         return of_code(refused)
-    if refused.reason is Because.PASSWORD_EXPIRED:
+    if refused.reason is DenyReason.PASSWORD_EXPIRED:
         return _("This initial password is too old. Ask your administrator for a new one.")
     return _("That name or password is not right.")
 
@@ -42,19 +42,19 @@ def of_code(refused: Refused) -> str:
     if refused.until is not None:
         return _("Too many codes were wrong. Try again in %(wait)s.") % {"wait": in_words(refused.until)}
     match refused.reason:
-        case Because.SECOND_FACTOR_LOCKED:
+        case DenyReason.SECOND_FACTOR_LOCKED:
             return _("Your sign-in is locked, to protect it. Ask your administrator to unlock it.")
-        case Because.NO_PROOF_LEFT:
+        case DenyReason.NO_PROOF_LEFT:
             return _("No phone is left to which a code could go. Ask your administrator.")
-        case Reason.EXPIRED | Reason.USED | Reason.TOO_MANY_TRIES:
+        case RejectReason.EXPIRED | RejectReason.USED | RejectReason.TOO_MANY_TRIES:
             return _("That code can't be used any more. Get a new one.")
-        case Reason.TOO_LATE:
+        case RejectReason.TOO_LATE:
             return _("That code came too late. Get a new one.")
-        case Reason.NOT_APPROVED_YET:
+        case RejectReason.NOT_APPROVED_YET:
             return _("We are still waiting for the two digits to be pressed on your phone.")
-        case Reason.EARLIER_CODE:
+        case RejectReason.EARLIER_CODE:
             return _("That is an earlier code. Only the newest one counts: wait for it, then type that.")
-        case Reason.NOT_SHAPED:
+        case RejectReason.NOT_SHAPED:
             return _("A code has six digits. Check it, or get a new one.")
         case _:
             return _("That code didn't work. Check it, or get a new one.")
@@ -62,12 +62,12 @@ def of_code(refused: Refused) -> str:
 
 def of_pass(refused: Refused) -> str:
     """Return why a Temporary Access Pass was not taken."""
-    if refused.until is not None or refused.reason is Because.SECOND_FACTOR_LOCKED:
+    if refused.until is not None or refused.reason is DenyReason.SECOND_FACTOR_LOCKED:
         return of_code(refused)
     match refused.reason:
-        case Reason.NOT_SHAPED:
+        case RejectReason.NOT_SHAPED:
             return _("A pass has twelve signs. Check it.")
-        case Reason.EXPIRED | Reason.USED | Reason.NOT_HELD:
+        case RejectReason.EXPIRED | RejectReason.USED | RejectReason.NOT_HELD:
             return _("This pass can't be used any more. Ask your administrator for a new one.")
         case _:
             return _("That pass didn't work. Check it, or ask your administrator for a new one.")
@@ -78,7 +78,7 @@ def of_not_sent(refusal: NotSent, *, is_adding: bool = False) -> str:
     reason = refusal.reason
     if reason is Rule.ATTEMPT and is_adding:
         return _("No more codes are sent for now. Try again in a few minutes, or ask your administrator.")
-    if reason is Reason.TOO_MANY_TRIES and refusal.until is not None:
+    if reason is RejectReason.TOO_MANY_TRIES and refusal.until is not None:
         return _("Too many codes were wrong. Try again in %(wait)s.") % {"wait": in_words(refusal.until)}
     why: str | Promise
     why, way_on = _NOT_SENT.get(reason, _BY_ANOTHER)
@@ -104,7 +104,7 @@ _COUNTRY = (gettext_lazy("Your organisation does not send codes to this country.
 _NUMBER = (gettext_lazy("No more codes can be sent to this number today."), _OTHER_PHONE)
 _SOON = frozenset({Rule.PAUSE, Rule.QUARTER_HOUR})
 """Rules that only ask for a little patience."""
-_NOT_SENT: dict[Rule | Reason, tuple[Promise, Promise]] = {
+_NOT_SENT: dict[Rule | RejectReason, tuple[Promise, Promise]] = {
     Rule.PAUSE: (gettext_lazy("A code is on its way already."), _IF_OFFERED),
     Rule.QUARTER_HOUR: (gettext_lazy("Several codes were sent already."), _IF_OFFERED),
     Rule.ATTEMPT: (
@@ -130,15 +130,15 @@ _NOT_SENT: dict[Rule | Reason, tuple[Promise, Promise]] = {
     Rule.NEW_DAY: _ENOUGH,
     Rule.ORGANISATION_DAY: _ENOUGH,
     Rule.COST_DAY: _ENOUGH,
-    Reason.NOT_CARRIED: (
+    RejectReason.NOT_CARRIED: (
         gettext_lazy("Your organisation can't send codes this way at the moment."),
         _IF_OFFERED,
     ),
-    Reason.WAY_NOT_ALLOWED: (
+    RejectReason.CHANNEL_NOT_ALLOWED: (
         gettext_lazy("Your organisation does not allow this way for this number."),
         _IF_OFFERED,
     ),
-    Reason.TOO_MANY_TRIES: (
+    RejectReason.TOO_MANY_TRIES: (
         gettext_lazy("Your sign-in is locked, to protect it."),
         gettext_lazy("Ask your administrator to unlock it."),
     ),
@@ -148,16 +148,16 @@ _NOT_SENT: dict[Rule | Reason, tuple[Promise, Promise]] = {
 
 def of_progress(code: CodeOnTheWay) -> str:
     """Return how a code on its way stands, in a few words beside where it went; nothing where it is in trouble."""
-    match code.result, code.way:
-        case Result.WAITING, Way.CALL:
+    match code.result, code.channel:
+        case Result.WAITING, Channel.CALL:
             return _("Dialling…")
         case Result.WAITING, _:
             return _("Sending…")
-        case Result.SENT, Way.CALL:
+        case Result.SENT, Channel.CALL:
             return _("Ringing…")
         case Result.SENT, _:
             return _("Sent.")
-        case Result.DELIVERED, Way.CALL:
+        case Result.DELIVERED, Channel.CALL:
             return _("Answered.")
         case Result.DELIVERED, _:
             return _("Delivered.")
@@ -177,7 +177,7 @@ def of_trouble(code: CodeOnTheWay) -> str:
         return ""
     if code.result in _TROUBLE:
         return str(_TROUBLE[code.result])
-    if code.way is Way.TEXT:
+    if code.channel is Channel.TEXT:
         return _("The text message did not get through.")
     if code.result is Result.HUNG_UP and code.match:
         return _("We called, and the call ended before the two digits were pressed.")
@@ -207,68 +207,70 @@ _TROUBLE_IN_CALLS = {
 
 
 _SET_UP = {
-    Reason.NOT_A_NUMBER: gettext_lazy("Enter a telephone number that exists in this country."),
-    Reason.AMBIGUOUS_NUMBER: gettext_lazy(
+    RejectReason.NOT_A_NUMBER: gettext_lazy("Enter a telephone number that exists in this country."),
+    RejectReason.AMBIGUOUS_NUMBER: gettext_lazy(
         "This could be two different numbers. Write it with + and the code of the country in front."
     ),
-    Reason.MOBILE_WITHOUT_9: gettext_lazy(
+    RejectReason.MOBILE_WITHOUT_9: gettext_lazy(
         "In Argentina this is a fixed line, which gets no text messages. A mobile number has a 9 after +54. "
         "Correct it, or choose “Call me”."
     ),
-    Reason.NUMBER_NOT_ALLOWED: gettext_lazy(
+    RejectReason.NUMBER_NOT_ALLOWED: gettext_lazy(
         "This kind of number can't be used. Enter a mobile or a fixed-line number."
     ),
-    Reason.VOIP_NOT_ALLOWED: gettext_lazy(
+    RejectReason.VOIP_NOT_ALLOWED: gettext_lazy(
         "This is an Internet telephone number (VoIP). Your organisation allows mobile and fixed-line numbers only."
     ),
-    Reason.NO_TEXT_TO_THIS_NUMBER: gettext_lazy("This number can't get text messages. Choose “Call me”."),
-    Reason.WAY_NOT_ALLOWED: gettext_lazy("This way can't be used for this telephone. Choose the other one."),
-    Reason.EXTENSION: gettext_lazy(
+    RejectReason.NO_TEXT_TO_THIS_NUMBER: gettext_lazy("This number can't get text messages. Choose “Call me”."),
+    RejectReason.CHANNEL_NOT_ALLOWED: gettext_lazy("This way can't be used for this telephone. Choose the other one."),
+    RejectReason.EXTENSION: gettext_lazy(
         "Only an office telephone has an extension: up to six digits, with commas for pauses."
     ),
-    Reason.TOO_SHORT: gettext_lazy("This password is too short."),
-    Reason.TOO_LONG: gettext_lazy("This password is too long: 1,024 characters are the most."),
-    Reason.TOO_COMMON: gettext_lazy("This password is one of the first that others would guess. Choose another one."),
-    Reason.CONTAINS_CONTEXT: gettext_lazy(
+    RejectReason.TOO_SHORT: gettext_lazy("This password is too short."),
+    RejectReason.TOO_LONG: gettext_lazy("This password is too long: 1,024 characters are the most."),
+    RejectReason.TOO_COMMON: gettext_lazy(
+        "This password is one of the first that others would guess. Choose another one."
+    ),
+    RejectReason.CONTAINS_CONTEXT: gettext_lazy(
         "This password is little more than names and words of you or your organisation. Add words of your own."
     ),
-    Reason.BREACHED: gettext_lazy(
+    RejectReason.BREACHED: gettext_lazy(
         "This password is in a list of passwords that were stolen elsewhere; others try it first. Choose another one."
     ),
-    Reason.NOT_CURRENT: gettext_lazy("That is not your current password."),
-    Reason.SAME_AS_BEFORE: gettext_lazy("This is the password that you have already. Choose another one."),
-    Reason.SHAPED_LIKE_APP_PASSWORD: gettext_lazy(
+    RejectReason.NOT_CURRENT: gettext_lazy("That is not your current password."),
+    RejectReason.SAME_AS_BEFORE: gettext_lazy("This is the password that you have already. Choose another one."),
+    RejectReason.SHAPED_LIKE_APP_PASSWORD: gettext_lazy(
         "This password has exactly 24 letters, as app passwords have. Add a digit or one more letter."
     ),
-    Reason.NAME_MISSING: gettext_lazy("Give it a name, such as the device where you will use it."),
-    Reason.NAME_TOO_LONG: gettext_lazy("The name is too long: 50 characters are the most."),
-    Reason.NAME_NOT_PRINTABLE: gettext_lazy(
+    RejectReason.NAME_MISSING: gettext_lazy("Give it a name, such as the device where you will use it."),
+    RejectReason.NAME_TOO_LONG: gettext_lazy("The name is too long: 50 characters are the most."),
+    RejectReason.NAME_NOT_PRINTABLE: gettext_lazy(
         "The name has a character that can't be shown. Use letters, digits and signs."
     ),
-    Reason.NAME_TAKEN: gettext_lazy("You have an app password by this name already. Choose another name."),
-    Reason.COOLING_OFF: gettext_lazy(
+    RejectReason.NAME_TAKEN: gettext_lazy("You have an app password by this name already. Choose another name."),
+    RejectReason.COOLING_OFF: gettext_lazy(
         "Your phone was changed less than a day ago. For your safety app passwords can be made again after a day."
     ),
-    Reason.WAITS: gettext_lazy(
+    RejectReason.WAITS: gettext_lazy(
         "You registered your phone lately. Your organisation lets some time pass before app passwords can be made; "
         "until then your own password works in mail programs."
     ),
-    Reason.LIMIT: gettext_lazy("You have %(most)d app passwords, the most that are allowed. Delete one first."),
-    Reason.NOT_ENFORCED: gettext_lazy(
+    RejectReason.LIMIT: gettext_lazy("You have %(most)d app passwords, the most that are allowed. Delete one first."),
+    RejectReason.NOT_ENFORCED: gettext_lazy(
         "App passwords are for people with multi-factor authentication. Your administrator can enable it."
     ),
-    Reason.NOT_ALLOWED: gettext_lazy(
+    RejectReason.NOT_ALLOWED: gettext_lazy(
         "Your organisation does not allow app passwords. Your administrator can change that."
     ),
 }
 
 
-def of_app_password(reason: Reason, limits: Limits) -> str:
+def of_app_password(reason: RejectReason, limits: Limits) -> str:
     """Return why an app password can't be made, with the organisation's own numbers."""
     words = _SET_UP.get(reason)
-    return str(words) % {"most": limits.app_passwords} if reason is Reason.LIMIT and words else of_set_up(reason)
+    return str(words) % {"most": limits.app_passwords} if reason is RejectReason.LIMIT and words else of_set_up(reason)
 
 
-def of_set_up(reason: Reason) -> str:
+def of_set_up(reason: RejectReason) -> str:
     """Return why a method, a password or an app password can't be set up so."""
     return str(_SET_UP.get(reason) or _("That didn't work. Check what you have entered."))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from watchword.core.policy import Way
+from watchword.core.policy import Channel
 from watchword.signin.flow import MethodChoice
 from watchword.signin.otp.challenges import CodeOnTheWay
 
@@ -15,7 +15,7 @@ class Choice:
     """One button: a telephone, and how it gets the code. ``method`` is empty where there is only one telephone."""
 
     method: str
-    way: Way
+    channel: Channel
     ends: str
 
 
@@ -30,7 +30,9 @@ class Offer:
 
 def of_methods(methods: Iterable[MethodChoice]) -> list[Choice]:
     """Return every way of every method that may be chosen."""
-    return [Choice(str(method.credential_id), way, method.ends) for method in methods for way in method.ways]
+    return [
+        Choice(str(method.credential_id), channel, method.ends) for method in methods for channel in method.channels
+    ]
 
 
 def offer(choices: Iterable[Choice], code: CodeOnTheWay | None) -> Offer:
@@ -42,7 +44,7 @@ def offer(choices: Iterable[Choice], code: CodeOnTheWay | None) -> Offer:
     def place(choice: Choice) -> int:
         if choice.method != method:
             return 1
-        return 2 if choice.way is code.way else 0
+        return 2 if choice.channel is code.channel else 0
 
     ordered = tuple(sorted(choices, key=place))
     is_other = bool(ordered) and place(ordered[0]) == 0

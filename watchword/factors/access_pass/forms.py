@@ -7,7 +7,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from watchword.core.codes import LONGEST_TYPED
-from watchword.core.factors import Surroundings
+from watchword.core.factors import SetupContext
 
 LIFETIMES = (
     (600, _("10 minutes")),
@@ -52,12 +52,12 @@ class SetUpForm(forms.Form):
         self,
         data: Mapping[str, Any] | None = None,
         *,
-        surroundings: Surroundings,  # noqa: ARG002  (every set-up form takes them)
+        setup_context: SetupContext,  # noqa: ARG002  (every set-up form takes them)
         initial: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(data, initial=dict(initial or {}))
 
-    def wish(self) -> dict[str, str]:
+    def options(self) -> dict[str, str]:
         """Return what was chosen."""
         return {
             "seconds": str(self.cleaned_data["seconds"]),

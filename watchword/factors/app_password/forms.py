@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from watchword.core.factors import Surroundings
+from watchword.core.factors import SetupContext
 
 SUGGESTIONS = (
     _("Outlook on my laptop"),
@@ -31,13 +31,13 @@ class SetUpForm(forms.Form):
         self,
         data: Mapping[str, Any] | None = None,
         *,
-        surroundings: Surroundings,  # noqa: ARG002  (every set-up form takes them)
+        setup_context: SetupContext,  # noqa: ARG002  (every set-up form takes them)
         initial: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(data, initial=dict(initial or {}))
 
     suggestions = SUGGESTIONS
 
-    def wish(self) -> dict[str, str]:
+    def options(self) -> dict[str, str]:
         """Return what the factor needs."""
         return {"name": str(self.cleaned_data["name"])}

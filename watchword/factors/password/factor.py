@@ -15,8 +15,17 @@ from django.conf import settings
 from django.contrib.auth.password_validation import CommonPasswordValidator
 from django.core.exceptions import ValidationError
 
-from watchword.core.codes import Chance, normal_app_password
-from watchword.core.factors import Accepted, Challenge, Held, Keyed, Reason, Rejected, Surroundings, Verdict
+from watchword.core.codes import RandomSource, normal_app_password
+from watchword.core.factors import (
+    Accepted,
+    Challenge,
+    CredentialData,
+    Keyed,
+    Rejected,
+    RejectReason,
+    SetupContext,
+    Verdict,
+)
 from watchword.core.policy import FactorKind
 from watchword.factors.password.breach_file import is_breached
 from watchword.factors.password.quality import is_mostly_context, is_too_common
@@ -39,78 +48,86 @@ class PasswordFactor:
     kind = FactorKind.PASSWORD
 
     def challenge(
-        self, held: Held, wish: Mapping[str, str], surroundings: Surroundings, *, chance: Chance, keyed: Keyed
+        self,
+        held: CredentialData,
+        options: Mapping[str, str],
+        setup_context: SetupContext,
+        *,
+        random_source: RandomSource,
+        keyed: Keyed,
     ) -> Challenge | Rejected:
         """Nothing has to be prepared."""
         return Challenge()
 
-    def verify(self, held: Held, kept: Mapping[str, str], answer: str, *, keyed: Keyed, now: datetime) -> Verdict:
+    def verify(
+        self, held: CredentialData, stored: Mapping[str, str], answer: str, *, keyed: Keyed, now: datetime
+    ) -> Verdict:
         """Hash the answer once and compare; a right one comes with a better hash where the parameters have grown.
 
         ``held`` with an empty secret stands for nobody: the same work is done and the answer is no.
         """
         if len(answer) > LONGEST:
-            return Rejected(Reason.TOO_LONG)
+            return Rejected(RejectReason.TOO_LONG)
         hasher = _hasher()
-        stored = bytes(held.secret).decode("ascii") or _hash_of_nobody()
+        encoded = bytes(held.secret).decode("ascii") or _hash_of_nobody()
         try:
-            hasher.verify(stored, _octets(answer))
+            hasher.verify(encoded, _octets(answer))
         except (VerificationError, InvalidHashError):
-            return Rejected(Reason.WRONG)
+            return Rejected(RejectReason.WRONG)
         if not held.secret:
-            return Rejected(Reason.NOT_HELD)
-        renewed = hasher.hash(_octets(answer)).encode("ascii") if hasher.check_needs_rehash(stored) else None
+            return Rejected(RejectReason.NOT_HELD)
+        renewed = hasher.hash(_octets(answer)).encode("ascii") if hasher.check_needs_rehash(encoded) else None
         return Accepted(renewed=renewed, is_short=_is_short(answer))
 
     def start_setup(
-        self, wish: Mapping[str, str], surroundings: Surroundings, *, chance: Chance, keyed: Keyed
+        self, options: Mapping[str, str], setup_context: SetupContext, *, random_source: RandomSource, keyed: Keyed
     ) -> Challenge | Rejected:
         """Judge a wished password; ``keep`` holds its hash."""
-        password = wish.get("password", "")
-        refusal = why_not_good_enough(password, surroundings)
+        password = options.get("password", "")
+        refusal = why_not_good_enough(password, setup_context)
         if refusal is not None:
             return Rejected(refusal)
-        stored = _hasher().hash(_octets(password), salt=chance.octets(16))
+        stored = _hasher().hash(_octets(password), salt=random_source.octets(16))
         return Challenge(
             keep={
                 "hash": stored,
-                "initial": wish.get("initial", ""),
+                "initial": options.get("initial", ""),
                 "short": "yes" if _is_short(password) else "",
             }
         )
 
     def finish_setup(
-        self, kept: Mapping[str, str], answer: str, *, chance: Chance, keyed: Keyed, now: datetime
-    ) -> Held | Rejected:
+        self, stored: Mapping[str, str], answer: str, *, random_source: RandomSource, keyed: Keyed, now: datetime
+    ) -> CredentialData | Rejected:
         """Return the hash to be held."""
-        public = {mark: "yes" for mark in ("initial", "short") if kept.get(mark)}
-        return Held(FactorKind.PASSWORD, slot="account", public=public, secret=kept["hash"].encode("ascii"))
+        public = {mark: "yes" for mark in ("initial", "short") if stored.get(mark)}
+        return CredentialData(FactorKind.PASSWORD, slot="account", public=public, secret=stored["hash"].encode("ascii"))
 
 
-def shortest(surroundings: Surroundings) -> int:
+def shortest(setup_context: SetupContext) -> int:
     """Return how many characters a new password needs at least."""
-    return SHORTEST_WITH_SECOND if surroundings.has_second_factor else SHORTEST_ALONE
+    return SHORTEST_WITH_SECOND if setup_context.has_second_factor else SHORTEST_ALONE
 
 
 def _is_short(password: str) -> bool:
     return len(password) < SHORTEST_ALONE
 
 
-def why_not_good_enough(password: str, surroundings: Surroundings) -> Reason | None:
+def why_not_good_enough(password: str, setup_context: SetupContext) -> RejectReason | None:
     """Return why a new password is refused, or None. There are no rules of composition (ASVS 5.0, 6.2.5)."""
     if len(password) > LONGEST:
-        return Reason.TOO_LONG
-    if len(password) < shortest(surroundings):
-        return Reason.TOO_SHORT
+        return RejectReason.TOO_LONG
+    if len(password) < shortest(setup_context):
+        return RejectReason.TOO_SHORT
     if normal_app_password(password) is not None:
         # Mail programs would look it up as an app password and never find it.
-        return Reason.SHAPED_LIKE_APP_PASSWORD
-    if is_mostly_context(password, surroundings.context_words):
-        return Reason.CONTAINS_CONTEXT
-    stands_alone = not surroundings.has_second_factor
-    if is_too_common(password, surroundings.context_words, stands_alone=stands_alone) or _is_common(password):
-        return Reason.TOO_COMMON
-    return Reason.BREACHED if _is_breached(password) else None
+        return RejectReason.SHAPED_LIKE_APP_PASSWORD
+    if is_mostly_context(password, setup_context.context_words):
+        return RejectReason.CONTAINS_CONTEXT
+    stands_alone = not setup_context.has_second_factor
+    if is_too_common(password, setup_context.context_words, stands_alone=stands_alone) or _is_common(password):
+        return RejectReason.TOO_COMMON
+    return RejectReason.BREACHED if _is_breached(password) else None
 
 
 def _is_breached(password: str) -> bool:

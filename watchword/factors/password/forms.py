@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from watchword.core.factors import Surroundings
+from watchword.core.factors import SetupContext
 from watchword.factors.password.factor import LONGEST, shortest
 
 
@@ -46,16 +46,16 @@ class SetUpForm(forms.Form):
         self,
         data: Mapping[str, Any] | None = None,
         *,
-        surroundings: Surroundings,
+        setup_context: SetupContext,
         initial: Mapping[str, str] | None = None,  # noqa: ARG002  (a password is never filled in beforehand)
     ) -> None:
         super().__init__(data)
-        if not surroundings.asks_current:
+        if not setup_context.asks_current:
             del self.fields["current"]
         self.fields["password"].help_text = _(
             "At least %(number)d characters. A few words in a row are good; any characters will do."
-        ) % {"number": shortest(surroundings)}
+        ) % {"number": shortest(setup_context)}
 
-    def wish(self) -> dict[str, str]:
+    def options(self) -> dict[str, str]:
         """Return what the factor needs."""
         return {name: str(self.cleaned_data[name]) for name in self.fields}

@@ -10,10 +10,20 @@ from enum import StrEnum
 
 from phonenumbers import PhoneNumberType
 
-from watchword.core.codes import Chance, new_code, normal_code, same
-from watchword.core.factors import Accepted, Challenge, Held, Keyed, Message, Reason, Rejected, Surroundings, Verdict
+from watchword.core.codes import RandomSource, new_code, normal_code, same
+from watchword.core.factors import (
+    Accepted,
+    Challenge,
+    CredentialData,
+    Keyed,
+    Message,
+    Rejected,
+    RejectReason,
+    SetupContext,
+    Verdict,
+)
 from watchword.core.phone_numbers import NumberProblem, Unreadable, parse_typed
-from watchword.core.policy import FactorKind, Way
+from watchword.core.policy import Channel, FactorKind
 
 LONGEST_EXTENSION, MOST_DIGITS = 10, 6
 """Signs of an extension, and digits among them."""
@@ -38,8 +48,8 @@ _NEVER = frozenset(
     }
 )
 _PROBLEMS = {
-    NumberProblem.NOT_A_NUMBER: Reason.NOT_A_NUMBER,
-    NumberProblem.AMBIGUOUS: Reason.AMBIGUOUS_NUMBER,
+    NumberProblem.NOT_A_NUMBER: RejectReason.NOT_A_NUMBER,
+    NumberProblem.AMBIGUOUS: RejectReason.AMBIGUOUS_NUMBER,
 }
 _NO_TEXT = frozenset({PhoneNumberType.FIXED_LINE, PhoneNumberType.TOLL_FREE})
 
@@ -66,7 +76,7 @@ def read_number(typed: str, region: str) -> Number | Rejected:
     if isinstance(number, Unreadable):
         return Rejected(_PROBLEMS[number.problem])
     if number.number_type in _NEVER:
-        return Rejected(Reason.NUMBER_NOT_ALLOWED)
+        return Rejected(RejectReason.NUMBER_NOT_ALLOWED)
     takes_texts = number.number_type not in _NO_TEXT
     return Number(
         number.e164,
@@ -83,42 +93,50 @@ class PhoneFactor:
     kind = FactorKind.PHONE
 
     def challenge(
-        self, held: Held, wish: Mapping[str, str], surroundings: Surroundings, *, chance: Chance, keyed: Keyed
+        self,
+        held: CredentialData,
+        options: Mapping[str, str],
+        setup_context: SetupContext,
+        *,
+        random_source: RandomSource,
+        keyed: Keyed,
     ) -> Challenge | Rejected:
         """Make a code for a held telephone; ``wish`` may name another way than the preferred one."""
-        asked = wish.get("way") or held.public.get("way", Way.TEXT)
-        if asked not in ways_of(held, surroundings):
-            return Rejected(Reason.WAY_NOT_ALLOWED)
+        asked = options.get("channel") or held.public.get("channel", Channel.TEXT)
+        if asked not in channels_of(held, setup_context):
+            return Rejected(RejectReason.CHANNEL_NOT_ALLOWED)
         line = json.loads(held.secret)
-        return _send(Way(asked), line["number"], line["extension"], {}, chance=chance, keyed=keyed)
+        return _send(Channel(asked), line["number"], line["extension"], {}, random_source=random_source, keyed=keyed)
 
-    def verify(self, held: Held, kept: Mapping[str, str], answer: str, *, keyed: Keyed, now: datetime) -> Verdict:
+    def verify(
+        self, held: CredentialData, stored: Mapping[str, str], answer: str, *, keyed: Keyed, now: datetime
+    ) -> Verdict:
         """Compare a typed code with the keyed hash of the one that was sent."""
         code = normal_code(answer)
         if code is None:
-            return Rejected(Reason.NOT_SHAPED)
-        if not same(bytes.fromhex(kept["mac"]), _mac(kept["salt"], code, keyed)):
-            return Rejected(Reason.WRONG)
-        return Accepted(way=Way(kept["way"]))
+            return Rejected(RejectReason.NOT_SHAPED)
+        if not same(bytes.fromhex(stored["mac"]), _mac(stored["salt"], code, keyed)):
+            return Rejected(RejectReason.WRONG)
+        return Accepted(channel=Channel(stored["channel"]))
 
     def start_setup(
-        self, wish: Mapping[str, str], surroundings: Surroundings, *, chance: Chance, keyed: Keyed
+        self, options: Mapping[str, str], setup_context: SetupContext, *, random_source: RandomSource, keyed: Keyed
     ) -> Challenge | Rejected:
         """Send a code to a number that somebody wants to register: ``slot``, ``number``, ``extension``, ``way``."""
-        slot = Slot(wish.get("slot") or Slot.MOBILE)
-        number = read_number(wish.get("number", ""), wish.get("country") or surroundings.region)
+        slot = Slot(options.get("slot") or Slot.MOBILE)
+        number = read_number(options.get("number", ""), options.get("country") or setup_context.region)
         if isinstance(number, Rejected):
             return number
-        if number.is_voip and not surroundings.policy.voip_allowed:
-            return Rejected(Reason.VOIP_NOT_ALLOWED)
-        extension = wish.get("extension", "").strip()
+        if number.is_voip and not setup_context.policy.voip_allowed:
+            return Rejected(RejectReason.VOIP_NOT_ALLOWED)
+        extension = options.get("extension", "").strip()
         if extension and (slot is not Slot.OFFICE or not _is_extension(extension)):
-            return Rejected(Reason.EXTENSION)
-        way = Way(wish.get("way") or Way.TEXT)
-        if way not in surroundings.policy.ways or (slot is Slot.OFFICE and way is Way.TEXT):
-            return Rejected(Reason.WAY_NOT_ALLOWED)
-        if way is Way.TEXT and not number.takes_texts:
-            return Rejected(Reason.MOBILE_WITHOUT_9 if number.lacks_9 else Reason.NO_TEXT_TO_THIS_NUMBER)
+            return Rejected(RejectReason.EXTENSION)
+        channel = Channel(options.get("channel") or Channel.TEXT)
+        if channel not in setup_context.policy.channels or (slot is Slot.OFFICE and channel is Channel.TEXT):
+            return Rejected(RejectReason.CHANNEL_NOT_ALLOWED)
+        if channel is Channel.TEXT and not number.takes_texts:
+            return Rejected(RejectReason.MOBILE_WITHOUT_9 if number.lacks_9 else RejectReason.NO_TEXT_TO_THIS_NUMBER)
         public = {
             "slot": slot.value,
             "number": number.e164,
@@ -126,42 +144,48 @@ class PhoneFactor:
             "country": number.country,
             "texts": "yes" if number.takes_texts and slot is not Slot.OFFICE else "",
         }
-        return _send(way, number.e164, extension, public, chance=chance, keyed=keyed)
+        return _send(channel, number.e164, extension, public, random_source=random_source, keyed=keyed)
 
     def finish_setup(
-        self, kept: Mapping[str, str], answer: str, *, chance: Chance, keyed: Keyed, now: datetime
-    ) -> Held | Rejected:
+        self, stored: Mapping[str, str], answer: str, *, random_source: RandomSource, keyed: Keyed, now: datetime
+    ) -> CredentialData | Rejected:
         """Return the telephone to be held, once its code was typed."""
-        verdict = self.verify(Held(FactorKind.PHONE), kept, answer, keyed=keyed, now=now)
+        verdict = self.verify(CredentialData(FactorKind.PHONE), stored, answer, keyed=keyed, now=now)
         if isinstance(verdict, Rejected):
             return verdict
-        return Held(
+        return CredentialData(
             FactorKind.PHONE,
-            slot=kept["slot"],
+            slot=stored["slot"],
             public={
-                "way": kept["way"],
-                "ends": kept["number"][-2:],
-                "country": kept["country"],
-                "extension": "yes" if kept["extension"] else "",
-                "texts": kept["texts"],
+                "channel": stored["channel"],
+                "ends": stored["number"][-2:],
+                "country": stored["country"],
+                "extension": "yes" if stored["extension"] else "",
+                "texts": stored["texts"],
             },
-            secret=json.dumps({"number": kept["number"], "extension": kept["extension"]}).encode(),
+            secret=json.dumps({"number": stored["number"], "extension": stored["extension"]}).encode(),
         )
 
 
-def ways_of(held: Held, surroundings: Surroundings) -> list[Way]:
+def channels_of(held: CredentialData, setup_context: SetupContext) -> list[Channel]:
     """Return the ways by which a held telephone can get a code today, the preferred one first."""
-    ways = [way for way in Way if way in surroundings.policy.ways and (way is Way.CALL or held.public.get("texts"))]
-    return sorted(ways, key=lambda way: way != held.public.get("way"))
+    channels = [
+        channel
+        for channel in Channel
+        if channel in setup_context.policy.channels and (channel is Channel.CALL or held.public.get("texts"))
+    ]
+    return sorted(channels, key=lambda channel: channel != held.public.get("channel"))
 
 
-def _send(way: Way, number: str, extension: str, keep: Mapping[str, str], *, chance: Chance, keyed: Keyed) -> Challenge:
-    code = new_code(chance)
-    salt = chance.octets(16).hex()
+def _send(
+    channel: Channel, number: str, extension: str, keep: Mapping[str, str], *, random_source: RandomSource, keyed: Keyed
+) -> Challenge:
+    code = new_code(random_source)
+    salt = random_source.octets(16).hex()
     return Challenge(
-        show={"ends": number[-2:], "way": way.value},
-        keep={**keep, "way": way.value, "salt": salt, "mac": _mac(salt, code, keyed).hex()},
-        send=Message(way, number, extension, code),
+        show={"ends": number[-2:], "channel": channel.value},
+        keep={**keep, "channel": channel.value, "salt": salt, "mac": _mac(salt, code, keyed).hex()},
+        send=Message(channel, number, extension, code),
     )
 
 

@@ -11,8 +11,8 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from watchword.core.countries import alphabetical, country_name
-from watchword.core.factors import Surroundings
-from watchword.core.policy import Way
+from watchword.core.factors import SetupContext
+from watchword.core.policy import Channel
 from watchword.factors.phone.factor import Slot
 
 SLOTS = (
@@ -20,7 +20,7 @@ SLOTS = (
     (Slot.ALTERNATE.value, _("Another phone")),
     (Slot.OFFICE.value, _("Office phone")),
 )
-_WAYS = {Way.TEXT: _("Text me a code"), Way.CALL: _("Call me with a code")}
+_CHANNELS = {Channel.TEXT: _("Text me a code"), Channel.CALL: _("Call me with a code")}
 
 
 @cache
@@ -53,7 +53,7 @@ class SetUpForm(forms.Form):
         help_text=_("For an office phone only, if it has one."),
         widget=forms.TextInput(attrs={"inputmode": "tel", "autocomplete": "tel-extension", "class": "short-input"}),
     )
-    way = forms.ChoiceField(
+    channel = forms.ChoiceField(
         label=_("How should the code come?"),
         widget=forms.RadioSelect,
         error_messages={"required": _("Choose how the code should come.")},
@@ -63,22 +63,29 @@ class SetUpForm(forms.Form):
         self,
         data: Mapping[str, Any] | None = None,
         *,
-        surroundings: Surroundings,
+        setup_context: SetupContext,
         initial: Mapping[str, str] | None = None,
     ) -> None:
-        first = next((way.value for way in Way if way in surroundings.policy.ways), "")
-        super().__init__(data, initial={"country": surroundings.region, "way": first, **(initial or {})})
+        first = next((channel.value for channel in Channel if channel in setup_context.policy.channels), "")
+        super().__init__(data, initial={"country": setup_context.region, "channel": first, **(initial or {})})
         for name, choices in (
             ("country", countries()),
-            ("way", [(way.value, _WAYS[way]) for way in Way if way in surroundings.policy.ways]),
+            (
+                "channel",
+                [
+                    (channel.value, _CHANNELS[channel])
+                    for channel in Channel
+                    if channel in setup_context.policy.channels
+                ],
+            ),
         ):
             field = self.fields[name]
             assert isinstance(field, forms.ChoiceField)
             field.choices = choices
 
-    def wish(self) -> dict[str, str]:
+    def options(self) -> dict[str, str]:
         """Return what the factor needs."""
-        return {name: str(self.cleaned_data[name]) for name in ("slot", "country", "number", "extension", "way")}
+        return {name: str(self.cleaned_data[name]) for name in ("slot", "country", "number", "extension", "channel")}
 
 
 class AnswerForm(forms.Form):

@@ -10,7 +10,7 @@ from watchword.factors.vault.rekeying import (
     revoke_app_passwords_under,
 )
 from watchword.factors.vault.store import (
-    Kept,
+    StoredCredential,
     call_only,
     count_alive,
     counts,
@@ -37,7 +37,7 @@ from watchword.factors.vault.store import (
 __all__ = [
     "SEALED",
     "Found",
-    "Kept",
+    "StoredCredential",
     "Use",
     "app_passwords_under",
     "call_only",

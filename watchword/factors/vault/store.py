@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db.models import Count, QuerySet
 
 from watchword.core.codes import normal_app_password
-from watchword.core.factors import Held, Keyed
+from watchword.core.factors import CredentialData, Keyed
 from watchword.core.keyring import KeyRing
 from watchword.core.policy import FactorKind
 from watchword.core.restrictions import NO_RESTRICTIONS, Restrictions
@@ -25,12 +25,12 @@ _SEALED = frozenset({FactorKind.PHONE})
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredCredential:
     """One row of the table as a plain value."""
 
     id: UUID
     user_id: UUID
-    held: Held
+    held: CredentialData
     created_at: datetime
     last_used_at: datetime | None = None
     last_used_address: str = ""
@@ -68,33 +68,35 @@ def keyed_under_each() -> list[Keyed]:
     return [under(number) for number in range(len(key_ring().keys))]
 
 
-def holdings(user: User, *, kinds: Collection[FactorKind] | None = None, with_revoked: bool = False) -> list[Kept]:
+def holdings(
+    user: User, *, kinds: Collection[FactorKind] | None = None, with_revoked: bool = False
+) -> list[StoredCredential]:
     """Return what a person holds, oldest first; revoked rows only when asked for."""
     rows = Credential.objects.filter(user=user)
     if kinds is not None:
         rows = rows.filter(kind__in=kinds)
     if not with_revoked:
         rows = rows.filter(revoked_at=None)
-    return [_kept(row) for row in rows.order_by("created_at", "id")]
+    return [_stored(row) for row in rows.order_by("created_at", "id")]
 
 
-def find(user: User, credential_id: UUID | str) -> Kept | None:
+def find(user: User, credential_id: UUID | str) -> StoredCredential | None:
     """Return one thing that this person holds and that is not revoked; None for anybody else's."""
     try:
         pk = credential_id if isinstance(credential_id, UUID) else UUID(credential_id)
     except ValueError:
         return None
     row = Credential.objects.filter(user=user, pk=pk, revoked_at=None).first()
-    return _kept(row) if row is not None else None
+    return _stored(row) if row is not None else None
 
 
-def find_by_digest(kind: FactorKind, digests: Collection[bytes]) -> Kept | None:
+def find_by_digest(kind: FactorKind, digests: Collection[bytes]) -> StoredCredential | None:
     """Return the live thing of one kind that lies under one of these keyed hashes, whoever holds it."""
     row = Credential.objects.filter(kind=kind, lookup__in=digests, revoked_at=None, suspended_at=None).first()
-    return _kept(row) if row is not None else None
+    return _stored(row) if row is not None else None
 
 
-def store(user: User, held: Held, *, now: datetime, sign_in_id: UUID | None = None) -> Kept:
+def store(user: User, held: CredentialData, *, now: datetime, sign_in_id: UUID | None = None) -> StoredCredential:
     """Write down something new, and which sign-in made it; what stood in the same slot becomes a tombstone."""
     if held.slot:
         _live(user).filter(kind=held.kind, slot=held.slot).update(revoked_at=now, revoked_because="replaced")
@@ -113,7 +115,7 @@ def store(user: User, held: Held, *, now: datetime, sign_in_id: UUID | None = No
         created_at=now,
         sign_in_id=sign_in_id,
     )
-    return _kept(row)
+    return _stored(row)
 
 
 def mark_short(credential_id: UUID) -> None:
@@ -221,16 +223,16 @@ def _purpose(kind: FactorKind) -> str:
     return f"factors.{kind}"
 
 
-def _kept(row: Credential) -> Kept:
+def _stored(row: Credential) -> StoredCredential:
     kind = FactorKind(row.kind)
     secret = bytes(row.secret)
     if kind in _SEALED and secret:
         secret = key_ring().open(_purpose(kind), secret)
     public: Mapping[str, str] = row.public if isinstance(row.public, dict) else json.loads(row.public)
-    return Kept(
+    return StoredCredential(
         id=row.id,
         user_id=row.user_id,
-        held=Held(
+        held=CredentialData(
             kind=kind,
             label=row.label,
             slot=row.slot,

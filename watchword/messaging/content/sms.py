@@ -59,12 +59,12 @@ def text_of(outgoing: Outgoing) -> str:
 
 def name_in_text(name: str) -> str:
     """Return the name of an organisation as it may stand in a text: short, and never a line, a code or a link."""
-    kept = _one_line(name).translate(_NEVER_IN_NAMES)
+    stored = _one_line(name).translate(_NEVER_IN_NAMES)
     # Telephones make links of what has dots between letters.
-    kept = re.sub(r"(?<=\w)\.(?=\w)", " ", kept)
-    if sum(letter.isdigit() for letter in kept) > MOST_DIGITS:
-        kept = re.sub(r"\d", "", kept)
-    return " ".join(kept.split())[:LONGEST_ORGANISATION].strip()
+    stored = re.sub(r"(?<=\w)\.(?=\w)", " ", stored)
+    if sum(letter.isdigit() for letter in stored) > MOST_DIGITS:
+        stored = re.sub(r"\d", "", stored)
+    return " ".join(stored.split())[:LONGEST_ORGANISATION].strip()
 
 
 def _one_line(text: str) -> str:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
-from watchword.messaging.gateway import Claimed
-from watchword.messaging.gateways.http.client import NoAnswer, NotAllowed, SafeClient
+from watchword.messaging.gateway import LeasedMessage
+from watchword.messaging.gateways.http.client import AddressNotAllowed, NoAnswer, SafeClient
 from watchword.messaging.gateways.http.config import check_address, check_headers
 from watchword.messaging.gateways.http.request_templates import look_up
 
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SimWishes:
+class SimSwapConfig:
     """Where to ask, and how long a change is a reason not to send."""
 
     url: str
@@ -49,47 +49,47 @@ class SimWishes:
             raise ValueError("hours is not from 1 to 2160")
 
 
-class SimCheck:
+class SimSwapCheck:
     """Asks. Who does not answer in time is not waited for: a code that comes is worth more than a doubt."""
 
-    def __init__(self, wishes: SimWishes, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self._wishes = wishes
+    def __init__(self, config: SimSwapConfig, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._config = config
         self._clock = clock
-        self._client = SafeClient(private_networks_allowed=wishes.private_networks_allowed)
+        self._client = SafeClient(private_networks_allowed=config.private_networks_allowed)
 
-    async def has_moved(self, claimed: Claimed) -> bool:
+    async def has_moved(self, claimed: LeasedMessage) -> bool:
         """Whether the number of a message moved lately. A number that is being registered has no past here."""
         if claimed.purpose not in {"sign_in", "confirm", "recover"}:
             return False
-        wishes = self._wishes
+        config = self._config
         number = claimed.outgoing.number
-        url = wishes.url.replace("{number}", quote(number, safe="")).replace("{digits}", number.removeprefix("+"))
-        headers = {"Accept": "application/json", **wishes.headers}
+        url = config.url.replace("{number}", quote(number, safe="")).replace("{digits}", number.removeprefix("+"))
+        headers = {"Accept": "application/json", **config.headers}
         content = b""
-        if wishes.json:
+        if config.json:
             headers["Content-Type"] = "application/json"
             filled = {
                 name: text.replace("{number}", number).replace("{digits}", number.removeprefix("+"))
-                for name, text in wishes.json.items()
+                for name, text in config.json.items()
             }
             content = json.dumps(filled).encode()
-        method = "POST" if wishes.json else "GET"
-        if wishes.user:
-            headers["Authorization"] = "Basic " + b64encode(f"{wishes.user}:{wishes.password}".encode()).decode()
+        method = "POST" if config.json else "GET"
+        if config.user:
+            headers["Authorization"] = "Basic " + b64encode(f"{config.user}:{config.password}".encode()).decode()
         try:
             answer = await self._client.ask(
-                method, url, headers=headers, content=content, seconds=wishes.timeout_seconds
+                method, url, headers=headers, content=content, seconds=config.timeout_seconds
             )
             if not 200 <= answer.status < 300:  # RFC 9110, successful
                 logger.warning("the carrier does not say when a number moved: it answers %d", answer.status)
                 return False
-            moved_at = datetime.fromisoformat(look_up(json.loads(answer.body), wishes.date_path))
-        except (NoAnswer, NotAllowed, ValueError, RecursionError) as error:
+            moved_at = datetime.fromisoformat(look_up(json.loads(answer.body), config.date_path))
+        except (NoAnswer, AddressNotAllowed, ValueError, RecursionError) as error:
             logger.warning("the carrier does not say when a number moved: %s", type(error).__name__)
             return False
         if moved_at.tzinfo is None:
             moved_at = moved_at.replace(tzinfo=UTC)
-        return self._clock() - moved_at < timedelta(hours=wishes.hours)
+        return self._clock() - moved_at < timedelta(hours=config.hours)
 
     async def close(self) -> None:
         """Let the connections go."""

@@ -12,18 +12,18 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import Count
 
-from watchword.core.policy import Limits, Way
+from watchword.core.policy import Channel, Limits
 from watchword.directory.models import Organisation, User
 from watchword.messaging.gateway import Result
 from watchword.messaging.limits import daily_totals, number_types, pumping, rules
-from watchword.messaging.limits.rules import DAY, HOUR, Asked, Budget, Free, NotBefore, Rule
+from watchword.messaging.limits.rules import DAY, HOUR, Asked, Budget, Permitted, Rule, SendThrottled
 from watchword.messaging.models import Delivery, Refusal, SharedNumber
 
-__all__ = ["Free", "NotBefore", "Rule", "Telephone", "budget_of", "may_send", "may_warn", "telephone_of"]
+__all__ = ["Permitted", "Rule", "SendThrottled", "Telephone", "budget_of", "may_send", "may_warn", "telephone_of"]
 
 REFUSALS_EACH_HOUR = 30
 """Explained to the administrator for each person; the tally counts them all."""
-_NUMBER = "delivery.number"
+_NUMBER = "messaging.number"
 CODES = ("sign_in", "confirm", "register", "recover")
 """Purposes of deliveries that carry a code; the others are warnings and tests."""
 _OF_NUMBER = frozenset({Rule.NUMBER_DAY, Rule.NUMBER_PEOPLE})
@@ -68,7 +68,7 @@ def telephone_of(e164: str, extension: str = "") -> Telephone:
     block = f"{number};ext" if is_extension else number_types.block_of(number)
     return Telephone(
         number_keys=number_keys(e164, extension),
-        range_keys=settings.WATCHWORD_KEY_RING.macs("delivery.range", block.encode()),
+        range_keys=settings.WATCHWORD_KEY_RING.macs("messaging.range", block.encode()),
         country=seen.country,
         kind=seen.kind,
         ends=e164[-2:],
@@ -87,22 +87,22 @@ def budget_of(organisation: Organisation) -> Budget:
 
 
 def may_send(
-    user: User, telephone: Telephone, way: Way, *, sends_in_attempt: int, is_new: bool, now: datetime
-) -> Free | NotBefore:
+    user: User, telephone: Telephone, channel: Channel, *, sends_in_attempt: int, is_new: bool, now: datetime
+) -> Permitted | SendThrottled:
     """Judge one more code to one number and count it if it may leave. The caller holds the lock on the person's row.
 
     ``is_new``: nobody has proven yet that this number is theirs.
     """
     _take_turns(user, telephone, is_new=is_new)
-    asked = _count(user, telephone, way, sends_in_attempt=sends_in_attempt, is_new=is_new, now=now)
-    return _decide(user, telephone, way, asked, rules.judge)
+    asked = _count(user, telephone, channel, sends_in_attempt=sends_in_attempt, is_new=is_new, now=now)
+    return _decide(user, telephone, channel, asked, rules.judge)
 
 
-def may_warn(user: User, telephone: Telephone, *, now: datetime) -> Free | NotBefore:
+def may_warn(user: User, telephone: Telephone, *, now: datetime) -> Permitted | SendThrottled:
     """Judge one text without a code, and count it if it may leave. Call it in a transaction."""
     _take_turns(user, telephone, is_new=False)
-    asked = _count(user, telephone, Way.TEXT, sends_in_attempt=0, is_new=False, now=now)
-    return _decide(user, telephone, Way.TEXT, asked, rules.judge_warning)
+    asked = _count(user, telephone, Channel.TEXT, sends_in_attempt=0, is_new=False, now=now)
+    return _decide(user, telephone, Channel.TEXT, asked, rules.judge_warning)
 
 
 def _take_turns(user: User, telephone: Telephone, *, is_new: bool) -> None:
@@ -118,7 +118,7 @@ def _take_turns(user: User, telephone: Telephone, *, is_new: bool) -> None:
     shared = [telephone.number_keys[-1]]
     if is_new or telephone.is_extension:
         shared.append(telephone.range_keys[-1])
-    shared.append(settings.WATCHWORD_KEY_RING.macs("delivery.organisation", str(user.organisation_id).encode())[-1])
+    shared.append(settings.WATCHWORD_KEY_RING.macs("messaging.organisation", str(user.organisation_id).encode())[-1])
     with connection.cursor() as cursor:
         for key in shared:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [int.from_bytes(key[:8], signed=True)])
@@ -127,31 +127,34 @@ def _take_turns(user: User, telephone: Telephone, *, is_new: bool) -> None:
 def _decide(
     user: User,
     telephone: Telephone,
-    way: Way,
+    channel: Channel,
     asked: Asked,
-    judge: Callable[[Asked, Limits, Budget], Free | NotBefore],
-) -> Free | NotBefore:
+    judge: Callable[[Asked, Limits, Budget], Permitted | SendThrottled],
+) -> Permitted | SendThrottled:
     organisation, now = user.organisation, asked.now
     limits = organisation.policy.limits
     verdict = _judge(organisation, asked, limits, judge)
-    if isinstance(verdict, NotBefore) and verdict.rule in _OF_NUMBER:
+    if isinstance(verdict, SendThrottled) and verdict.rule in _OF_NUMBER:
         named = _limits_at(organisation, telephone, limits)
         if named is not None:
             verdict = _judge(organisation, asked, named, judge)
     is_new = asked.is_new
-    if isinstance(verdict, Free):
-        daily_totals.add(organisation.pk, now, telephone.country, way, is_new=is_new, asked=1)
+    if isinstance(verdict, Permitted):
+        daily_totals.add(organisation.pk, now, telephone.country, channel, is_new=is_new, asked=1)
     elif verdict.rule not in {Rule.ATTEMPT, Rule.PAUSE}:
-        note_refusal(user, telephone, way, verdict, is_new=is_new, now=now)
+        note_refusal(user, telephone, channel, verdict, is_new=is_new, now=now)
     return verdict
 
 
 def _judge(
-    organisation: Organisation, asked: Asked, limits: Limits, judge: Callable[[Asked, Limits, Budget], Free | NotBefore]
-) -> Free | NotBefore:
+    organisation: Organisation,
+    asked: Asked,
+    limits: Limits,
+    judge: Callable[[Asked, Limits, Budget], Permitted | SendThrottled],
+) -> Permitted | SendThrottled:
     # Counting people costs milliseconds in a large organisation: they are counted when it turns on them.
     verdict = judge(asked, limits, _budget(organisation, people=0))
-    if isinstance(verdict, NotBefore) and verdict.rule.grows_with_people:
+    if isinstance(verdict, SendThrottled) and verdict.rule.grows_with_people:
         verdict = judge(asked, limits, _budget(organisation, people=_enough_people(organisation, asked)))
     return verdict
 
@@ -173,7 +176,7 @@ def _budget(organisation: Organisation, *, people: int) -> Budget:
         region=organisation.region,
         people=people,
         countries=list(organisation.phone_countries),
-        wishes=organisation.phone_budget,
+        config=organisation.phone_budget,
         price_micros=price_at_home(organisation),
     )
 
@@ -194,20 +197,20 @@ def _enough_people(organisation: Organisation, asked: Asked) -> int:
 
 
 def note_refusal(
-    user: User, telephone: Telephone, way: Way, verdict: NotBefore, *, is_new: bool, now: datetime
+    user: User, telephone: Telephone, channel: Channel, verdict: SendThrottled, *, is_new: bool, now: datetime
 ) -> None:
     """Count that a message did not leave, and write down which rule decided, for the administrator.
 
     Somebody who goes on asking all the same fills neither the database nor the administrator's page.
     """
-    daily_totals.add(user.organisation_id, now, telephone.country, way, is_new=is_new, refused=1)
+    daily_totals.add(user.organisation_id, now, telephone.country, channel, is_new=is_new, refused=1)
     if Refusal.objects.filter(user=user, at__gt=now - HOUR).count() >= REFUSALS_EACH_HOUR:
         return
     Refusal.objects.create(
         organisation_id=user.organisation_id,
         user=user,
         at=now,
-        way=way,
+        channel=channel,
         country=telephone.country,
         ends=telephone.ends,
         rule=verdict.rule,
@@ -215,7 +218,9 @@ def note_refusal(
     )
 
 
-def _count(user: User, telephone: Telephone, way: Way, *, sends_in_attempt: int, is_new: bool, now: datetime) -> Asked:
+def _count(
+    user: User, telephone: Telephone, channel: Channel, *, sends_in_attempt: int, is_new: bool, now: datetime
+) -> Asked:
     if is_new:
         pumping.tell_of_untyped(user, now)
     day = Delivery.objects.filter(created_at__gt=now - DAY).order_by("-created_at")
@@ -245,7 +250,7 @@ def _count(user: User, telephone: Telephone, way: Way, *, sends_in_attempt: int,
         proven_in_range=_proven_in_range(user, telephone) if is_new or telephone.is_extension else 0,
         untyped_at_switchboard=_untyped_at_switchboard(telephone, now) if telephone.is_extension else (),
         closed_until=pumping.closed_until(user, telephone.country, now) if is_new else None,
-        price_micros=_price_of(way, telephone.country),
+        price_micros=_price_of(channel, telephone.country),
         **_today(user.organisation, telephone.country, now),
     )
 
@@ -284,15 +289,15 @@ def _proven_in_range(user: User, telephone: Telephone) -> int:
     return len(set(rows.order_by("-created_at").values_list("user_id", flat=True)[:PROVEN_LOOKED_AT]))
 
 
-def _price_of(way: Way, country: str) -> int:
+def _price_of(channel: Channel, country: str) -> int:
     """Return what a message costs at most, by the carriers that could take it."""
-    routes = [planned.route for planned in settings.WATCHWORD_PHONES.carriers if way in planned.route.ways]
+    routes = [planned.route for planned in settings.WATCHWORD_PHONES.gateways if channel in planned.route.channels]
     return max((route.price_micros(country) for route in routes), default=0)
 
 
 def price_at_home(organisation: Organisation) -> int:
     """Return what a message costs at most in the organisation's own country; 0 without prices."""
-    return max(_price_of(way, organisation.region) for way in Way)
+    return max(_price_of(channel, organisation.region) for channel in Channel)
 
 
 def _on_its_way(organisation: Organisation, now: datetime) -> int:
@@ -300,8 +305,8 @@ def _on_its_way(organisation: Organisation, now: datetime) -> int:
     waiting = Delivery.objects.filter(
         organisation=organisation, created_at__gt=now - rules.SETTLED_AFTER, result=Result.WAITING
     )
-    rows = waiting.order_by().values_list("way", "country").annotate(Count("pk"))
-    return sum(_price_of(Way(way), country) * number for way, country, number in rows)
+    rows = waiting.order_by().values_list("channel", "country").annotate(Count("pk"))
+    return sum(_price_of(Channel(channel), country) * number for channel, country, number in rows)
 
 
 def _today(organisation: Organisation, country: str, now: datetime) -> dict[str, int]:

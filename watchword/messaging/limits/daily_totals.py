@@ -7,13 +7,13 @@ from uuid import UUID
 
 from django.db.models import F
 
-from watchword.core.policy import Way
-from watchword.messaging.models import Delivery, Tally
+from watchword.core.policy import Channel
+from watchword.messaging.models import DailyTotal, Delivery
 
 
 def today(organisation_id: int, country: str, now: datetime) -> dict[str, int]:
     """Return what an organisation asked for and spent on the day (UTC) of ``now``, as the guard names it."""
-    rows = Tally.objects.filter(organisation_id=organisation_id, day=now.astimezone(UTC).date())
+    rows = DailyTotal.objects.filter(organisation_id=organisation_id, day=now.astimezone(UTC).date())
     # A few rows, one for each country and way: adding them up here is quicker than saying so to the database.
     today = list(rows.values_list("country", "is_new", "asked", "cost_micros"))
     return {
@@ -38,14 +38,21 @@ def note_typed_late(delivery_id: UUID, *, now: datetime) -> None:
 def count(delivery: Delivery, **more: int) -> None:
     """Add to the numbers of the day on which a delivery was asked for, and of the country that it went to."""
     is_new = delivery.purpose == "register"
-    add(delivery.organisation_id, delivery.created_at, delivery.country, Way(delivery.way), is_new=is_new, **more)
+    add(
+        delivery.organisation_id,
+        delivery.created_at,
+        delivery.country,
+        Channel(delivery.channel),
+        is_new=is_new,
+        **more,
+    )
 
 
-def add(organisation_id: int, at: datetime, country: str, way: Way, /, *, is_new: bool, **more: int) -> None:
+def add(organisation_id: int, at: datetime, country: str, channel: Channel, /, *, is_new: bool, **more: int) -> None:
     """Add to the numbers of one day (UTC), country and way."""
     day = at.astimezone(UTC).date()
-    key = {"organisation_id": organisation_id, "day": day, "country": country, "way": way, "is_new": is_new}
+    key = {"organisation_id": organisation_id, "day": day, "country": country, "channel": channel, "is_new": is_new}
     added = {name: F(name) + number for name, number in more.items()}
-    if not Tally.objects.filter(**key).update(**added):
-        Tally.objects.bulk_create([Tally(**key)], ignore_conflicts=True)
-        Tally.objects.filter(**key).update(**added)
+    if not DailyTotal.objects.filter(**key).update(**added):
+        DailyTotal.objects.bulk_create([DailyTotal(**key)], ignore_conflicts=True)
+        DailyTotal.objects.filter(**key).update(**added)

@@ -34,7 +34,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class NumberType:
     """One number as the guard sees it."""
 
     country: str
@@ -60,26 +60,26 @@ _ONE_SPELLING = {"+549": "+54"}
 """The same telephone under two numbers: Argentina's mobile lines with and without the 9."""
 
 
-def look_at(e164: str) -> Seen:
+def look_at(e164: str) -> NumberType:
     """Return what a number (E.164) is; anything that isn't one is of unknown kind."""
     try:
         number = phonenumbers.parse(e164)
     except phonenumbers.NumberParseException:
-        return Seen("", Kind.UNKNOWN)
+        return NumberType("", Kind.UNKNOWN)
     calling_code = number.country_code
     if calling_code in _SATELLITES or e164.startswith(_NATIONAL_SATELLITES):
-        return Seen(NO_COUNTRY, Kind.SATELLITE)
+        return NumberType(NO_COUNTRY, Kind.SATELLITE)
     if calling_code in _PREMIUM:
-        return Seen(NO_COUNTRY, Kind.PREMIUM)
+        return NumberType(NO_COUNTRY, Kind.PREMIUM)
     if calling_code in _SHARED_COST:
-        return Seen(NO_COUNTRY, Kind.SHARED_COST)
+        return NumberType(NO_COUNTRY, Kind.SHARED_COST)
     country = phonenumbers.region_code_for_number(number) or ""
     if not phonenumbers.is_valid_number(number) or not country:
-        return Seen(country, Kind.UNKNOWN)
+        return NumberType(country, Kind.UNKNOWN)
     kind = _KINDS.get(phonenumbers.number_type(number), Kind.ORDINARY)
     if country == NO_COUNTRY and kind is Kind.ORDINARY:
         kind = Kind.SERVICE
-    return Seen(country, kind)
+    return NumberType(country, kind)
 
 
 def counted_as(e164: str) -> str:

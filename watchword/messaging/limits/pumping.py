@@ -13,7 +13,7 @@ from watchword.directory.models import User
 from watchword.messaging.gateway import Result
 from watchword.messaging.limits import rules
 from watchword.messaging.limits.rules import DAY, HOUR, SETTLED_AFTER, Budget
-from watchword.messaging.models import Closure, Delivery, Tally
+from watchword.messaging.models import CountryBlock, DailyTotal, Delivery
 
 LOOKED_AT = 200
 """So many of the newest codes to new numbers in a country tell whether somebody pumps: what was typed in the morning
@@ -32,12 +32,14 @@ two accounts can't excuse what they do to new numbers."""
 
 def closed_until(user: User, country: str, now: datetime) -> datetime | None:
     """Return until when codes to new numbers in a country are stopped, and stop them if they have to be."""
-    closures = Closure.objects.filter(organisation_id=user.organisation_id, country=country, until__gt=now - DAY)
-    still = closures.filter(until__gt=now, reopened_at=None).order_by("-until").first()
+    country_blocks = CountryBlock.objects.filter(
+        organisation_id=user.organisation_id, country=country, until__gt=now - DAY
+    )
+    still = country_blocks.filter(until__gt=now, reopened_at=None).order_by("-until").first()
     if still is not None:
         return still.until
     # What an administrator has seen and let pass is not held against the country again, nor what closed it before.
-    ends = closures.aggregate(reopened=Max("reopened_at"), over=Max("until", filter=Q(until__lte=now)))
+    ends = country_blocks.aggregate(reopened=Max("reopened_at"), over=Max("until", filter=Q(until__lte=now)))
     since = max(at for at in (ends["reopened"], ends["over"], now - DAY) if at is not None)
     return _close_if_pumped(user, country, since=since, now=now)
 
@@ -57,17 +59,17 @@ def _close_if_pumped(user: User, country: str, *, since: datetime, now: datetime
     if not rules.is_pumping(len(newest), entered, budget):
         return None
     lives = timedelta(seconds=user.organisation.policy.limits.code_seconds)
-    receipted = channels_with_receipts(user.organisation_id, country, now)
-    untyped = [row for row in untyped if had_its_time(row, lives) or row.channel not in receipted]
+    receipted = gateways_with_receipts(user.organisation_id, country, now)
+    untyped = [row for row in untyped if had_its_time(row, lives) or row.gateway not in receipted]
     sent = entered + len(untyped)
     if not rules.is_pumping(sent, entered, budget):
         return None
     is_home = country == user.organisation.region
     if is_home and len({bytes(row.number_key) for row in untyped}) < _needed_at_home(user):
         return None
-    if is_home and _is_carrier_late(user, country, now):
+    if is_home and _is_gateway_late(user, country, now):
         return None
-    closure = Closure.objects.create(
+    country_block = CountryBlock.objects.create(
         organisation_id=user.organisation_id,
         country=country,
         at=now,
@@ -77,7 +79,7 @@ def _close_if_pumped(user: User, country: str, *, since: datetime, now: datetime
     )
     details = {"country": country, "sent": sent, "entered": entered}
     record(EventKind.COUNTRY_CLOSED, now=now, subject=user, details=details)
-    return closure.until
+    return country_block.until
 
 
 def tell_of_untyped(user: User, now: datetime) -> None:
@@ -107,7 +109,7 @@ def had_its_time(row: Delivery, lives: timedelta) -> bool:
     return Result(row.result).has_arrived and row.changed_at - row.created_at < lives
 
 
-def channels_with_receipts(organisation_id: int, country: str, now: datetime) -> frozenset[str]:
+def gateways_with_receipts(organisation_id: int, country: str, now: datetime) -> frozenset[str]:
     """Return the channels that reported of anything in a country, within a day, that it arrived.
 
     What such a channel took and never reported as arrived says nothing about who should have read it.
@@ -115,10 +117,10 @@ def channels_with_receipts(organisation_id: int, country: str, now: datetime) ->
     rows = Delivery.objects.filter(
         organisation_id=organisation_id, country=country, created_at__gt=now - DAY, result__in=_ARRIVED
     )
-    return frozenset(rows.order_by().values_list("channel", flat=True).distinct())
+    return frozenset(rows.order_by().values_list("gateway", flat=True).distinct())
 
 
-def _is_carrier_late(user: User, country: str, now: datetime) -> bool:
+def _is_gateway_late(user: User, country: str, now: datetime) -> bool:
     """Whether people with proven numbers don't type their codes either: then it is not the new numbers' fault."""
     rows = _newest(user.organisation_id, "sign_in", since=now - HOUR, now=now, country=country)
     newest = list(rows.values_list("user_id", "entered_at")[:LOOKED_AT])
@@ -143,7 +145,7 @@ def _newest(organisation_id: int, purpose: str, *, since: datetime, now: datetim
 def _asked_of_new_numbers(organisation_id: int, now: datetime, **only: str) -> int:
     """Return how many codes to new numbers were asked for today and yesterday: cheap, before rows are read."""
     days = [now.astimezone(UTC).date(), (now - DAY).astimezone(UTC).date()]
-    asked = Tally.objects.filter(organisation_id=organisation_id, is_new=True, day__in=days, **only)
+    asked = DailyTotal.objects.filter(organisation_id=organisation_id, is_new=True, day__in=days, **only)
     return int(asked.aggregate(total=Sum("asked", default=0))["total"])
 
 

@@ -55,9 +55,9 @@ class Rule(StrEnum):
     COST_DAY = "cost_each_day"
 
     @property
-    def is_of_the_purse(self) -> bool:
+    def is_of_the_quota(self) -> bool:
         """Whether it protects the organisation's money: administrators at proven numbers pass."""
-        return self in _PURSE
+        return self in _QUOTA
 
     @property
     def grows_with_people(self) -> bool:
@@ -65,7 +65,7 @@ class Rule(StrEnum):
         return self in _OF_SIZE
 
 
-_PURSE = frozenset({Rule.ORGANISATION_DAY, Rule.COST_DAY})
+_QUOTA = frozenset({Rule.ORGANISATION_DAY, Rule.COST_DAY})
 _OF_SIZE = frozenset({Rule.ORGANISATION_DAY, Rule.NEW_DAY, Rule.NEW_COUNTRY_DAY, Rule.RANGE_HOUR, Rule.COST_DAY})
 ORGANISATION_BASE, ORGANISATION_EACH = 200, 6
 NEW_BASE = 50
@@ -103,7 +103,7 @@ class Budget:
         region: str,
         people: int,
         countries: list[str],
-        wishes: Mapping[str, object],
+        config: Mapping[str, object],
         price_micros: int = 0,
     ) -> Budget:
         """Return the budget of an organisation: its own country and enough for its people, or what it wishes.
@@ -118,14 +118,14 @@ class Budget:
             "new_numbers_each_day": 3,
         }
         for name in known:
-            wish = wishes.get(name)
-            if isinstance(wish, int) and not isinstance(wish, bool) and wish >= 0:
-                known[name] = wish
+            options = config.get(name)
+            if isinstance(options, int) and not isinstance(options, bool) and options >= 0:
+                known[name] = options
         # Whatever was wished: half of the organisation's day is kept for people who sign in.
         half = -(-known["organisation_sends_each_day"] // 2)
         for name in ("new_sends_each_day", "new_sends_each_country_and_day"):
             known[name] = min(known[name], half)
-        cost = wishes.get("cost_each_day")
+        cost = config.get("cost_each_day")
         is_amount = isinstance(cost, int | float) and not isinstance(cost, bool) and 0 < cost < _MOST_MONEY
         micros: int | None = round(float(cost) * 1_000_000) if is_amount else None  # type: ignore[arg-type]  # a number
         if micros is None and price_micros > 0:
@@ -182,12 +182,12 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Free:
+class Permitted:
     """One more may be sent now."""
 
 
 @dataclass(frozen=True, slots=True)
-class NotBefore:
+class SendThrottled:
     """One more may be sent at that time, or never in this attempt where ``until`` is None."""
 
     until: datetime | None
@@ -196,16 +196,16 @@ class NotBefore:
     """The numbers behind it, for the administrator: ``limit`` and ``count``, a country, a kind."""
 
 
-def judge(asked: Asked, limits: Limits, budget: Budget) -> Free | NotBefore:
+def judge(asked: Asked, limits: Limits, budget: Budget) -> Permitted | SendThrottled:
     """Return whether one more code may leave, or the rule that forbids it and until when."""
-    for look in (_never, _person, _telephone, _neighbours, _purse):
+    for look in (_never, _person, _telephone, _neighbours, _quota):
         verdict = look(asked, limits, budget)
         if verdict is not None:
             return verdict
-    return Free()
+    return Permitted()
 
 
-def judge_warning(asked: Asked, limits: Limits, budget: Budget) -> Free | NotBefore:
+def judge_warning(asked: Asked, limits: Limits, budget: Budget) -> Permitted | SendThrottled:
     """Return whether a text without a code may leave: never more than a mail that was sent anyway is worth.
 
     It uses up no codes of the person, half of the number's day at most, and nobody's warning passes the purse.
@@ -216,7 +216,7 @@ def judge_warning(asked: Asked, limits: Limits, budget: Budget) -> Free | NotBef
         or _too_many(asked.to_number, limits.sends_each_number_and_day, DAY, Rule.NUMBER_DAY)
         or _too_many(asked.warnings_to_number, half_of(limits), DAY, Rule.NUMBER_DAY)
         or _spent(asked, budget)
-        or Free()
+        or Permitted()
     )
 
 
@@ -225,18 +225,18 @@ def half_of(limits: Limits) -> int:
     return -(-limits.sends_each_number_and_day // 2)
 
 
-def _never(asked: Asked, _limits: Limits, budget: Budget) -> NotBefore | None:
+def _never(asked: Asked, _limits: Limits, budget: Budget) -> SendThrottled | None:
     if not asked.kind.may_be_sent_to:
-        return NotBefore(None, Rule.RANGE_KIND, {"kind": asked.kind.value, "country": asked.country})
+        return SendThrottled(None, Rule.RANGE_KIND, {"kind": asked.kind.value, "country": asked.country})
     if asked.country not in budget.countries:
-        return NotBefore(None, Rule.COUNTRY, {"country": asked.country})
+        return SendThrottled(None, Rule.COUNTRY, {"country": asked.country})
     return None
 
 
-def _person(asked: Asked, limits: Limits, budget: Budget) -> NotBefore | None:
+def _person(asked: Asked, limits: Limits, budget: Budget) -> SendThrottled | None:
     now, mine = asked.now, asked.mine
     if asked.sends_in_attempt >= limits.sends_each_attempt:
-        return NotBefore(None, Rule.ATTEMPT, _numbers(limits.sends_each_attempt, asked.sends_in_attempt))
+        return SendThrottled(None, Rule.ATTEMPT, _numbers(limits.sends_each_attempt, asked.sends_in_attempt))
     lately = [at for at in mine if now - at < QUARTER]
     verdict = _too_many(mine, limits.sends_each_day, DAY, Rule.DAY) or _too_many(
         lately, limits.sends_each_quarter_hour, QUARTER, Rule.QUARTER_HOUR
@@ -246,13 +246,13 @@ def _person(asked: Asked, limits: Limits, budget: Budget) -> NotBefore | None:
     pause = timedelta(seconds=limits.resend_seconds)
     # What did not get through needs no patience: another way may be tried at once.
     if asked.sends_in_attempt and mine and not asked.last_was_trouble and now - mine[0] < pause:
-        return NotBefore(mine[0] + pause, Rule.PAUSE, {"limit": str(limits.resend_seconds)})
+        return SendThrottled(mine[0] + pause, Rule.PAUSE, {"limit": str(limits.resend_seconds)})
     if asked.is_new:
         return _too_many(asked.other_new_numbers, budget.new_numbers_each_day, DAY, Rule.NEW_NUMBERS, now=now)
     return None
 
 
-def _telephone(asked: Asked, limits: Limits, _budget: Budget) -> NotBefore | None:
+def _telephone(asked: Asked, limits: Limits, _budget: Budget) -> SendThrottled | None:
     verdict = _too_many(asked.to_number, limits.sends_each_number_and_day, DAY, Rule.NUMBER_DAY)
     if verdict is None and asked.is_new:
         verdict = _too_many(asked.new_to_number, half_of(limits), DAY, Rule.NUMBER_DAY)
@@ -264,12 +264,12 @@ def _telephone(asked: Asked, limits: Limits, _budget: Budget) -> NotBefore | Non
     )
 
 
-def _neighbours(asked: Asked, _limits: Limits, budget: Budget) -> NotBefore | None:
+def _neighbours(asked: Asked, _limits: Limits, budget: Budget) -> SendThrottled | None:
     if not asked.is_new:
         return None
     country = {"country": asked.country}
     if asked.closed_until is not None and asked.closed_until > asked.now:
-        return NotBefore(asked.closed_until, Rule.COUNTRY_CLOSED, country)
+        return SendThrottled(asked.closed_until, Rule.COUNTRY_CLOSED, country)
     # A code that left a moment ago can't have been typed by anybody: only so many at once are a burst.
     settled = [at for at in asked.unproven_in_range if asked.now - at >= SETTLED_AFTER]
     fresh = [at for at in asked.unproven_in_range if asked.now - at < SETTLED_AFTER]
@@ -284,13 +284,13 @@ def _neighbours(asked: Asked, _limits: Limits, budget: Budget) -> NotBefore | No
     )
 
 
-def _purse(asked: Asked, _limits: Limits, budget: Budget) -> NotBefore | None:
+def _quota(asked: Asked, _limits: Limits, budget: Budget) -> SendThrottled | None:
     if asked.is_administrator and not asked.is_new:
         return None
     return _spent(asked, budget)
 
 
-def _spent(asked: Asked, budget: Budget) -> NotBefore | None:
+def _spent(asked: Asked, budget: Budget) -> SendThrottled | None:
     verdict = _too_many_today(
         asked, asked.organisation_today, budget.organisation_sends_each_day, Rule.ORGANISATION_DAY, {}
     )
@@ -302,7 +302,7 @@ def _spent(asked: Asked, budget: Budget) -> NotBefore | None:
     if spent < ceiling and spent + asked.price_micros <= ceiling:
         return None
     numbers = {"limit": _money(ceiling), "count": _money(spent), "price": _money(asked.price_micros)}
-    return NotBefore(_tomorrow(asked.now), Rule.COST_DAY, numbers)
+    return SendThrottled(_tomorrow(asked.now), Rule.COST_DAY, numbers)
 
 
 def is_pumping(sent: int, entered: int, budget: Budget) -> bool:
@@ -312,7 +312,7 @@ def is_pumping(sent: int, entered: int, budget: Budget) -> bool:
 
 def _too_many(
     times: Sequence[datetime], limit: int, lasts: timedelta, rule: Rule, *, now: datetime | None = None
-) -> NotBefore | None:
+) -> SendThrottled | None:
     """Return a no if ``times`` (newest first) are ``limit`` or more, until one of them is old enough.
 
     ``now`` is needed where the limit can be nothing at all: then there is none to wait for.
@@ -321,13 +321,15 @@ def _too_many(
         return None
     since = times[limit - 1] if limit > 0 else now
     assert since is not None
-    return NotBefore(since + lasts, rule, _numbers(limit, len(times)))
+    return SendThrottled(since + lasts, rule, _numbers(limit, len(times)))
 
 
-def _too_many_today(asked: Asked, count: int, limit: int, rule: Rule, details: Mapping[str, str]) -> NotBefore | None:
+def _too_many_today(
+    asked: Asked, count: int, limit: int, rule: Rule, details: Mapping[str, str]
+) -> SendThrottled | None:
     if count < limit:
         return None
-    return NotBefore(_tomorrow(asked.now), rule, {**_numbers(limit, count), **details})
+    return SendThrottled(_tomorrow(asked.now), rule, {**_numbers(limit, count), **details})
 
 
 def _numbers(limit: int, count: int) -> Mapping[str, str]:

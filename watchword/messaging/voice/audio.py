@@ -30,16 +30,16 @@ def from_wav(content: bytes) -> bytes:
     """Return a WAV file of any rate, depth and number of channels as telephone sound; raises NotSound."""
     try:
         with wave.open(io.BytesIO(content)) as file:
-            channels, depth, rate = file.getnchannels(), file.getsampwidth(), file.getframerate()
+            gateways, depth, rate = file.getnchannels(), file.getsampwidth(), file.getframerate()
             octets = file.readframes(rate * _LONGEST_SECONDS)
     except (wave.Error, EOFError, ValueError, RuntimeError):
         raise NotSound("is not a WAV file with uncompressed sound") from None
-    if channels not in {1, 2} or depth not in _DEPTHS or not RATE <= rate <= 192_000:
+    if gateways not in {1, 2} or depth not in _DEPTHS or not RATE <= rate <= 192_000:
         raise NotSound("has more than two channels, or a rate below 8,000 or above 192,000 samples a second")
-    octets = octets[: len(octets) // (channels * depth) * channels * depth]
+    octets = octets[: len(octets) // (gateways * depth) * gateways * depth]
     if depth == 1:
         octets = audioop.bias(octets, 1, -128)  # WAV files of 8 bit have no sign
-    if channels > 1:
+    if gateways > 1:
         octets = audioop.tomono(octets, depth, 0.5, 0.5)
     return resampled(audioop.lin2lin(octets, depth, 2), rate)
 

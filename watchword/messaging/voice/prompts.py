@@ -15,7 +15,7 @@ AFTER_DIGIT = 0.55
 AFTER_THIRD_DIGIT = 0.95
 """Six digits are heard, kept in mind and typed in two groups of three."""
 _GROUP = 3
-KEPT = 500
+STORED = 500
 """Sentences that are kept; digits are few, and names of organisations in sentences of theirs too."""
 
 
@@ -25,7 +25,7 @@ class Prompts:
     def __init__(self, recordings: Path | None = None) -> None:
         """``recordings`` is a folder with a folder for each language: ``en/greeting.wav``, ``en/7.wav`` and so on."""
         self._recordings = recordings
-        self._kept: dict[tuple[str, str, str], bytes] = {}
+        self._stored: dict[tuple[str, str, str], bytes] = {}
         self._lock = Lock()
         self._making = Lock()
 
@@ -45,21 +45,21 @@ class Prompts:
     def _one(self, said: Said, language: str) -> bytes:
         key = (language, said.name, said.words)
         with self._lock:
-            found = self._kept.get(key)
+            found = self._stored.get(key)
         if found is not None:
             return found
         # Calls that begin together want the same words: they are made once, and one after the other, so that
         # synthesisers take no time from the sound of other calls.
         with self._making:
             with self._lock:
-                found = self._kept.get(key)
+                found = self._stored.get(key)
             if found is not None:
                 return found
             made = self._recorded(said.name, language) or audio.from_wav(tts.speak(said.words, language))
             with self._lock:
-                if len(self._kept) >= KEPT:
-                    self._kept.clear()
-                self._kept[key] = made
+                if len(self._stored) >= STORED:
+                    self._stored.clear()
+                self._stored[key] = made
         return made
 
     def _recorded(self, name: str, language: str) -> bytes:

@@ -19,7 +19,7 @@ TRIAL_SECONDS = 30.0
 
 
 @dataclass(slots=True)
-class Breaker:
+class CircuitBreaker:
     """The breaker of one carrier; ``now`` is monotonic, in seconds."""
 
     failures: int = 0
@@ -28,7 +28,7 @@ class Breaker:
     trial_until: float = 0.0
     """Until then one message is out to see whether the carrier is well again; nobody else has to find out."""
 
-    def lets_through(self, now: float) -> bool:
+    def allows(self, now: float) -> bool:
         """Whether a message may be tried: always when closed, one at a time after the pause. Changes nothing."""
         return self.open_until is None or (now >= self.open_until and now >= self.trial_until)
 

@@ -13,12 +13,12 @@ from django.db.models import Q, QuerySet
 
 from watchword.messaging.gateway import Report, Result
 from watchword.messaging.limits.counters import number_keys
-from watchword.messaging.models import Delivery, Handover, Receipt
+from watchword.messaging.models import Delivery, DeliveryAttempt, Receipt
 from watchword.messaging.send import Noted, note_results
 from watchword.messaging.worker import outbox
 from watchword.messaging.worker.message_ids import as_stored, key_of, keys_of
 
-KEPT = timedelta(days=1)
+STORED = timedelta(days=1)
 LOOKED_FOR = timedelta(minutes=10)
 PORTION = 200
 _NOT_SETTLED = [Result.SENT.value, Result.UNREACHABLE.value]
@@ -31,7 +31,7 @@ class Outcome:
     """One try to hand a delivery to one carrier."""
 
     delivery_id: UUID
-    channel: str
+    gateway: str
     result: Result
     country: str
     reference: str = ""
@@ -48,10 +48,10 @@ class Changed:
 
 def note_outcomes(outcomes: Sequence[Outcome], *, now: datetime) -> list[Noted]:
     """Write down handovers and return the receipts that were quicker than this note. The caller has a transaction."""
-    Handover.objects.bulk_create(
-        Handover(
+    DeliveryAttempt.objects.bulk_create(
+        DeliveryAttempt(
             delivery_id=outcome.delivery_id,
-            channel=outcome.channel,
+            gateway=outcome.gateway,
             reference=as_stored(outcome.reference),
             reference_key=key_of(outcome.reference),
             result=outcome.result,
@@ -65,10 +65,10 @@ def note_outcomes(outcomes: Sequence[Outcome], *, now: datetime) -> list[Noted]:
     early = _early([outcome for outcome in outcomes if outcome.result is Result.SENT and outcome.reference])
     Receipt.objects.filter(pk__in=[receipt.pk for receipt, _one in early]).update(is_applied=True)
     quick = [
-        _Settled(one.delivery_id, receipt.channel, as_stored(one.reference), Result(receipt.result))
+        _Settled(one.delivery_id, receipt.gateway, as_stored(one.reference), Result(receipt.result))
         for receipt, one in early
     ]
-    _settle_handovers(quick, now)
+    _settle_delivery_attempts(quick, now)
     return [Noted(one.delivery_id, one.result) for one in quick]
 
 
@@ -78,11 +78,11 @@ def note_reports(reports: Sequence[Report], *, now: datetime) -> list[Changed]:
         return []
     with transaction.atomic():
         sought = [_sought_by(report) for report in reports]
-        found = _handovers_of(sought)
+        found = _delivery_attempts_of(sought)
         noted = _noted({report.delivery_id for report in reports if report.delivery_id is not None})
         first = _written_first(sought, found, [report.result for report in reports], noted, now)
         settled = [
-            _Settled(one.delivery_id, report.channel, one.reference, report.result)
+            _Settled(one.delivery_id, report.gateway, one.reference, report.result)
             for report, one, is_first in zip(reports, found, first, strict=True)
             if is_first and one is not None
         ]
@@ -93,17 +93,17 @@ def apply_strays(*, now: datetime) -> int:
     """Apply receipts that were written by another process at the moment at which their handover was; how many."""
     with transaction.atomic():
         rows = list(Receipt.objects.filter(is_applied=False, at__gt=now - LOOKED_FOR).order_by("at")[:PORTION])
-        handovers = _handovers_of([_sought_again(row) for row in rows])
-        found = [(row, one) for row, one in zip(rows, handovers, strict=True) if one is not None]
+        delivery_attempts = _delivery_attempts_of([_sought_again(row) for row in rows])
+        found = [(row, one) for row, one in zip(rows, delivery_attempts, strict=True) if one is not None]
         Receipt.objects.filter(pk__in=[row.pk for row, _one in found]).update(is_applied=True)
-        settled = [_Settled(one.delivery_id, row.channel, one.reference, Result(row.result)) for row, one in found]
+        settled = [_Settled(one.delivery_id, row.gateway, one.reference, Result(row.result)) for row, one in found]
         _apply(settled, now)
     return len(settled)
 
 
 def forget_old(*, now: datetime) -> int:
     """Delete receipts that nobody will ask for any more; returns how many."""
-    return Receipt.objects.filter(at__lt=now - KEPT).delete()[0]
+    return Receipt.objects.filter(at__lt=now - STORED).delete()[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class _Settled:
     """What a carrier says about a message of which we know which one it is."""
 
     delivery_id: UUID
-    channel: str
+    gateway: str
     reference: str
     result: Result
 
@@ -129,24 +129,24 @@ class _Found:
 def _early(taken: Sequence[Outcome]) -> list[tuple[Receipt, Outcome]]:
     """Return receipts that came before the note of the handover that they are about."""
     # By the carrier's name, or by ours where the receipt came by an address of ours.
-    named = {(one.channel, name): one for one in taken for name in (str(one.delivery_id), as_stored(one.reference))}
+    named = {(one.gateway, name): one for one in taken for name in (str(one.delivery_id), as_stored(one.reference))}
     if not named:
         return []
     spelled: dict[tuple[str, str], list[Outcome]] = {}
     for one in taken:
         for key in keys_of(one.reference):
-            spelled.setdefault((one.channel, key), []).append(one)
+            spelled.setdefault((one.gateway, key), []).append(one)
     waiting = Receipt.objects.filter(
-        Q(channel__in={one.channel for one in taken}, reference__in={name for _channel, name in named})
-        | Q(reference_key__in={key for _channel, key in spelled}),
+        Q(gateway__in={one.gateway for one in taken}, reference__in={name for _gateway, name in named})
+        | Q(reference_key__in={key for _gateway, key in spelled}),
         is_applied=False,
     )
     early, loose = [], []
     for receipt in sorted(waiting, key=lambda row: (row.at, row.pk)):
-        if (mine := named.get((receipt.channel, receipt.reference))) is not None:
+        if (mine := named.get((receipt.gateway, receipt.reference))) is not None:
             early.append((receipt, mine))
         elif receipt.number_key is not None:
-            loose += [(receipt, one) for one in spelled.get((receipt.channel, receipt.reference_key), ())]
+            loose += [(receipt, one) for one in spelled.get((receipt.gateway, receipt.reference_key), ())]
     if loose:
         rows = Delivery.objects.filter(pk__in={one.delivery_id for _receipt, one in loose})
         numbers = {pk: bytes(key) for pk, key in rows.values_list("pk", "number_key")}
@@ -160,7 +160,7 @@ def _early(taken: Sequence[Outcome]) -> list[tuple[Receipt, Outcome]]:
 class _Sought:
     """What a report, or one that was kept, says about which message it means."""
 
-    channel: str
+    gateway: str
     names: tuple[str, ...]
     """As they stand; what carriers refused has no name, and no name is no name."""
     number_keys: tuple[bytes, ...]
@@ -177,7 +177,7 @@ class _Sought:
 def _sought_by(report: Report) -> _Sought:
     names = (as_stored(name) for name in (report.reference, *report.other_references))
     return _Sought(
-        report.channel,
+        report.gateway,
         tuple(name for name in names if name),
         number_keys(report.number) if report.number and report.delivery_id is None else (),
         report.is_certain,
@@ -188,14 +188,14 @@ def _sought_by(report: Report) -> _Sought:
 
 def _sought_again(row: Receipt) -> _Sought:
     keys = (bytes(row.number_key),) if row.number_key is not None else ()
-    return _Sought(row.channel, (row.reference,), keys, is_spelled_freely=bool(row.reference_key))
+    return _Sought(row.gateway, (row.reference,), keys, is_spelled_freely=bool(row.reference_key))
 
 
 type _Handovers = dict[tuple[str, str], list[_Found]]
 """By channel and name, the newest first: some carriers begin anew with their names."""
 
 
-def _handovers_of(sought: Sequence[_Sought]) -> list[_Found | None]:
+def _delivery_attempts_of(sought: Sequence[_Sought]) -> list[_Found | None]:
     """Return which handover is meant each time: it is named, or the reference is the carrier's name or ours for it.
 
     A reference as it stands comes first, that of the receipt's optional parameter before that of its text. One in
@@ -205,10 +205,10 @@ def _handovers_of(sought: Sequence[_Sought]) -> list[_Found | None]:
     exact = _by_reference([one for one in sought if one.delivery_id is None])
     freely = [one for one in sought if one.is_spelled_freely and _fitting(one, one.names, exact) is None]
     loose = _by_key(freely)
-    return [_handover_of(one, exact, loose) for one in sought]
+    return [_delivery_attempt_of(one, exact, loose) for one in sought]
 
 
-def _handover_of(sought: _Sought, exact: _Handovers, loose: _Handovers) -> _Found | None:
+def _delivery_attempt_of(sought: _Sought, exact: _Handovers, loose: _Handovers) -> _Found | None:
     if sought.delivery_id is not None:
         return _Found(sought.delivery_id, sought.names[0] if sought.names else "")
     fitting = _fitting(sought, sought.names, exact)
@@ -216,13 +216,13 @@ def _handover_of(sought: _Sought, exact: _Handovers, loose: _Handovers) -> _Foun
         fitting = _fitting(sought, sought.spellings, loose)
     if fitting is not None:
         return fitting
-    as_it_stands = [found for name in sought.names for found in exact.get((sought.channel, name), ())[:1]]
+    as_it_stands = [found for name in sought.names for found in exact.get((sought.gateway, name), ())[:1]]
     return as_it_stands[0] if as_it_stands and sought.is_certain else None
 
 
-def _fitting(sought: _Sought, names: Iterable[str], handovers: _Handovers) -> _Found | None:
+def _fitting(sought: _Sought, names: Iterable[str], delivery_attempts: _Handovers) -> _Found | None:
     """Return the first handover of one of these names that went to the number that is meant."""
-    found = (one for name in names for one in handovers.get((sought.channel, name), ()))
+    found = (one for name in names for one in delivery_attempts.get((sought.gateway, name), ()))
     return next((one for one in found if one.number_key in sought.number_keys), None)
 
 
@@ -235,10 +235,10 @@ def _by_reference(sought: Sequence[_Sought]) -> _Handovers:
     found: _Handovers = {}
     if names:
         # Each half by an index of its own: handovers are many, and receipts come all day.
-        named = Q(channel__in={one.channel for one in sought}, reference__in=names)
-        for channel, one in _newest_first(Handover.objects.filter(named | Q(delivery_id__in=ours))):
-            found.setdefault((channel, one.reference), []).append(one)
-            found.setdefault((channel, str(one.delivery_id)), []).append(one)
+        named = Q(gateway__in={one.gateway for one in sought}, reference__in=names)
+        for gateway, one in _newest_first(DeliveryAttempt.objects.filter(named | Q(delivery_id__in=ours))):
+            found.setdefault((gateway, one.reference), []).append(one)
+            found.setdefault((gateway, str(one.delivery_id)), []).append(one)
     return found
 
 
@@ -246,27 +246,27 @@ def _by_key(sought: Sequence[_Sought]) -> _Handovers:
     keys = {key for one in sought if one.number_keys for key in one.spellings}
     found: _Handovers = {}
     if keys:
-        rows = Handover.objects.filter(reference_key__in=keys, channel__in={one.channel for one in sought})
-        for channel, one in _newest_first(rows):
-            found.setdefault((channel, key_of(one.reference)), []).append(one)
+        rows = DeliveryAttempt.objects.filter(reference_key__in=keys, gateway__in={one.gateway for one in sought})
+        for gateway, one in _newest_first(rows):
+            found.setdefault((gateway, key_of(one.reference)), []).append(one)
     return found
 
 
-def _newest_first(handovers: QuerySet[Handover]) -> Iterator[tuple[str, _Found]]:
-    columns = ("at", "pk", "channel", "reference", "delivery_id", "delivery__number_key")
+def _newest_first(delivery_attempts: QuerySet[DeliveryAttempt]) -> Iterator[tuple[str, _Found]]:
+    columns = ("at", "pk", "gateway", "reference", "delivery_id", "delivery__number_key")
     # Sorted here: asked to sort, SQLite reads all handovers of a channel by their time.
-    for _at, _pk, channel, reference, delivery_id, number_key in sorted(
-        handovers.values_list(*columns), key=lambda row: row[:2], reverse=True
+    for _at, _pk, gateway, reference, delivery_id, number_key in sorted(
+        delivery_attempts.values_list(*columns), key=lambda row: row[:2], reverse=True
     ):
-        yield channel, _Found(delivery_id, reference, bytes(number_key))
+        yield gateway, _Found(delivery_id, reference, bytes(number_key))
 
 
 def _noted(delivery_ids: Collection[UUID]) -> set[tuple[UUID, str]]:
     """Return of which deliveries we wrote down already that a carrier took them; a receipt may be quicker."""
     if not delivery_ids:
         return set()
-    taken = Handover.objects.filter(delivery_id__in=delivery_ids).exclude(result=Result.FAILED)
-    return set(taken.values_list("delivery_id", "channel"))
+    taken = DeliveryAttempt.objects.filter(delivery_id__in=delivery_ids).exclude(result=Result.FAILED)
+    return set(taken.values_list("delivery_id", "gateway"))
 
 
 def _written_first(
@@ -277,22 +277,22 @@ def _written_first(
     now: datetime,
 ) -> list[bool]:
     """Keep receipts that could not be placed otherwise, each once; return which reports are not there already."""
-    kept = [
-        [(one.channel, name, result.value) for name in _kept_under(one, handover, noted)]
-        for one, handover, result in zip(sought, found, results, strict=True)
+    stored = [
+        [(one.gateway, name, result.value) for name in _stored_under(one, delivery_attempt, noted)]
+        for one, delivery_attempt, result in zip(sought, found, results, strict=True)
     ]
-    asked = {key[1] for keys in kept for key in keys}
-    rows_known = Receipt.objects.filter(channel__in={one.channel for one in sought}, reference__in=asked)
-    known = set(rows_known.values_list("channel", "reference", "result"))
+    asked = {key[1] for keys in stored for key in keys}
+    rows_known = Receipt.objects.filter(gateway__in={one.gateway for one in sought}, reference__in=asked)
+    known = set(rows_known.values_list("gateway", "reference", "result"))
     first, rows = [], []
-    for one, handover, keys in zip(sought, found, kept, strict=True):
+    for one, delivery_attempt, keys in zip(sought, found, stored, strict=True):
         first.append(not keys or keys[0] not in known)
         for key in keys:
             if key in known:
                 continue
             known.add(key)
-            is_applied = one.delivery_id is None and handover is not None
-            row = Receipt(channel=key[0], reference=key[1], result=key[2], at=now, is_applied=is_applied)
+            is_applied = one.delivery_id is None and delivery_attempt is not None
+            row = Receipt(gateway=key[0], reference=key[1], result=key[2], at=now, is_applied=is_applied)
             if one.is_spelled_freely and one.number_keys:
                 row.reference_key, row.number_key = key_of(key[1]), one.number_keys[0]
             rows.append(row)
@@ -300,10 +300,10 @@ def _written_first(
     return first
 
 
-def _kept_under(sought: _Sought, found: _Found | None, noted: Collection[tuple[UUID, str]]) -> Sequence[str]:
+def _stored_under(sought: _Sought, found: _Found | None, noted: Collection[tuple[UUID, str]]) -> Sequence[str]:
     """Return under which names a report is kept; none where it need not or must not be."""
     if sought.delivery_id is not None:
-        if (sought.delivery_id, sought.channel) in noted:
+        if (sought.delivery_id, sought.gateway) in noted:
             return ()
         # The name is the carrier's, or ours where the receipt came by an address of ours.
         return sought.names[:1] or (str(sought.delivery_id),)
@@ -314,21 +314,21 @@ def _kept_under(sought: _Sought, found: _Found | None, noted: Collection[tuple[U
 
 
 def _apply(settled: Sequence[_Settled], now: datetime) -> list[Changed]:
-    _settle_handovers(settled, now)
+    _settle_delivery_attempts(settled, now)
     news = note_results([Noted(one.delivery_id, one.result) for one in settled], now=now)
     changed = [Changed(one.delivery_id, one.result) for one, is_news in zip(settled, news, strict=True) if is_news]
     outbox.have_arrived({one.delivery_id for one in changed if one.result.has_arrived})
     return changed
 
 
-def _settle_handovers(settled: Sequence[_Settled], now: datetime) -> None:
+def _settle_delivery_attempts(settled: Sequence[_Settled], now: datetime) -> None:
     together: dict[tuple[str, Result, bool], list[_Settled]] = {}
     for one in settled:
-        together.setdefault((one.channel, one.result, bool(one.reference)), []).append(one)
-    for (channel, result, is_named), ones in together.items():
+        together.setdefault((one.gateway, one.result, bool(one.reference)), []).append(one)
+    for (gateway, result, is_named), ones in together.items():
         before = _MAY_GO_ON if result.has_arrived else _NOT_SETTLED
-        rows = Handover.objects.filter(
-            channel=channel, result__in=before, delivery_id__in=[one.delivery_id for one in ones]
+        rows = DeliveryAttempt.objects.filter(
+            gateway=gateway, result__in=before, delivery_id__in=[one.delivery_id for one in ones]
         )
         if is_named:
             rows = rows.filter(reference__in=[one.reference for one in ones])

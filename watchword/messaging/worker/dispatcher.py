@@ -1,9 +1,9 @@
 """Carries what waits in the queue to the carriers, keeps them open, and writes down what they report.
 
 One event loop per process; every question to the database is asked in one thread of its own, so that neither a slow
-carrier nor a slow database holds up the other. Any number of couriers may run: a message belongs to whoever claimed it,
-for the time of the lease. A courier that dies between "a carrier took it" and "we wrote that down" leads to a second
-copy of the same text with the same code, never to another code (ADR 0035).
+gateway nor a slow database holds up the other. Any number of dispatchers may run: a message belongs to the one that
+claimed it, for the time of the lease. A dispatcher that dies after a gateway accepted a message and before that was
+written causes a second copy of the same text with the same code, never another code (ADR 0035).
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from functools import partial
 from uuid import UUID
 
 from watchword.audit.outbox import cause_of
-from watchword.messaging.gateway import Carrier, Claimed, Condition, DeliveryFailed, Result
+from watchword.messaging.gateway import Condition, DeliveryFailed, Gateway, LeasedMessage, Result
 from watchword.messaging.worker import persistence, route_selection
-from watchword.messaging.worker.circuit_breaker import Breaker
+from watchword.messaging.worker.circuit_breaker import CircuitBreaker
 from watchword.messaging.worker.delivery_receipts import Changed
 from watchword.messaging.worker.outbox import PORTION
-from watchword.messaging.worker.pending_results import Ledger
+from watchword.messaging.worker.pending_results import PendingResults
 from watchword.messaging.worker.route_selection import Measured, Route
 
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5
-"""How long a message waits at most that was written on another machine; on this one the courier is woken."""
+"""How long a message waits at most that was written on another machine; on this one the dispatcher is woken."""
 GATHER_SECONDS = 0.1
 """What comes so soon after the last look is taken, and written, together: on SQLite a transaction locks all others."""
 MEASURE_SECONDS = 10.0
@@ -48,26 +48,26 @@ CARRY_SECONDS = 25.0
 UNSURE_SECONDS = 10.0
 """A carrier that did not answer may have taken a message: for so long its receipt may come and show that it has."""
 
-type SimChanged = Callable[[Claimed], Awaitable[bool]]
+type SimChanged = Callable[[LeasedMessage], Awaitable[bool]]
 """Asks whether the number moved to another SIM lately; may take a second, and says False when nobody knows."""
 
 
 @dataclass(slots=True)
-class Line:
+class GatewayRoute:
     """One carrier with its route and what this process knows of it."""
 
-    carrier: Carrier
+    gateway: Gateway
     route: Route
-    breaker: Breaker = field(default_factory=Breaker)
+    breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
     carried_today: int = 0
 
 
-class Courier:
+class Dispatcher:
     """Carries until it is told to stop."""
 
     def __init__(
         self,
-        lines: Sequence[Line],
+        lines: Sequence[GatewayRoute],
         *,
         bell: socket.socket | None = None,
         decided: Callable[[Changed], None] = lambda _changed: None,
@@ -75,16 +75,16 @@ class Courier:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """``decided`` is told, in the thread of the database, of every delivery of which something new is known."""
-        self._lines = {line.carrier.name: line for line in lines}
+        self._lines = {line.gateway.name: line for line in lines}
         self._bell = bell
         self._decided = decided
         self._sim_changed = sim_changed
         self._clock = clock
         self._database = ThreadPoolExecutor(1, thread_name_prefix="phones-database")
-        self._ledger = Ledger()
+        self._ledger = PendingResults()
         self._measured: Mapping[tuple[str, str], Measured] = {}
         self._wake = asyncio.Event()
-        self._under_way: dict[asyncio.Task[None], Claimed] = {}
+        self._under_way: dict[asyncio.Task[None], LeasedMessage] = {}
 
     async def run(self, stop: asyncio.Event, *, ready: Callable[[], None] = lambda: None) -> None:
         """Open the carriers and carry until ``stop`` is set; then hang up, and give back what was not carried."""
@@ -116,9 +116,9 @@ class Courier:
             await self._ask(persistence.close)
             self._database.shutdown()
 
-    async def _start(self, line: Line) -> None:
+    async def _start(self, line: GatewayRoute) -> None:
         try:
-            await line.carrier.start(self._ledger.reported)
+            await line.gateway.start(self._ledger.reported)
         except Exception as error:  # noqa: BLE001  (one carrier that can't begin must not take the others with it)
             logger.error("%s could not be started and stays down: %s", line.route.name, cause_of(error))
 
@@ -128,7 +128,7 @@ class Courier:
         left = [item.outgoing.delivery_id for item in self._under_way.values()]
         for task in list(self._under_way):
             task.cancel()
-        await asyncio.gather(*(line.carrier.stop() for line in self._lines.values()), return_exceptions=True)
+        await asyncio.gather(*(line.gateway.stop() for line in self._lines.values()), return_exceptions=True)
         # A carrier may have taken them: a receipt gets as much time as if we went on.
         await self._ask(lambda: persistence.give_back(left, self._clock() + timedelta(seconds=UNSURE_SECONDS)))
 
@@ -162,7 +162,7 @@ class Courier:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
 
-    async def _claim(self, room: int) -> tuple[float, list[Claimed]]:
+    async def _claim(self, room: int) -> tuple[float, list[LeasedMessage]]:
         """Claim messages, and return until when (monotonic) they are ours: a database can let us wait for them."""
         claim = self._ask(lambda: (time.monotonic() + CARRY_SECONDS, persistence.claim(self._clock, room)))
         asking = asyncio.ensure_future(claim)
@@ -184,12 +184,12 @@ class Courier:
         if not task.cancelled() and (error := task.exception()) is not None:
             # Its text may hold a number; its kind and the delivery say where to look.
             logger.error("delivery %s: %s", item.outgoing.delivery_id, cause_of(error))
-            self._give_up_or_wait(item, [DeliveryFailed(Result.FAILED, permanent=False)], channel="")
+            self._give_up_or_wait(item, [DeliveryFailed(Result.FAILED, permanent=False)], gateway="")
         if len(self._under_way) >= AT_ONCE - 1:
             # There was no room, so that others may be waiting.
             self._wake.set()
 
-    async def _carry(self, item: Claimed, *, until: float) -> None:
+    async def _carry(self, item: LeasedMessage, *, until: float) -> None:
         outgoing = item.outgoing
         if outgoing.not_after is not None and outgoing.not_after <= self._clock():
             self._ledger.given_up(outgoing, Result.EXPIRED)
@@ -218,21 +218,21 @@ class Courier:
                 self._ledger.refused(outgoing, asked, Result.FAILED, country=item.country)
         if not asked:
             logger.warning("delivery %s: no carrier takes it", outgoing.delivery_id)
-        self._give_up_or_wait(item, failures or [DeliveryFailed(Result.FAILED, permanent=False)], channel=asked)
+        self._give_up_or_wait(item, failures or [DeliveryFailed(Result.FAILED, permanent=False)], gateway=asked)
 
-    def _give_up_or_wait(self, item: Claimed, failures: Sequence[DeliveryFailed], *, channel: str) -> None:
+    def _give_up_or_wait(self, item: LeasedMessage, failures: Sequence[DeliveryFailed], *, gateway: str) -> None:
         last = failures[-1]
         is_hopeless = last.permanent or all(failure.is_useless_again for failure in failures)
         if is_hopeless or item.tries > len(PAUSES):
-            self._ledger.given_up(item.outgoing, last.result, channel=channel)
+            self._ledger.given_up(item.outgoing, last.result, gateway=gateway)
             return
         pause = max(PAUSES[item.tries - 1], min(failure.retry_after_seconds for failure in failures))
         self._ledger.waits(item.outgoing, max(pause, UNSURE_SECONDS) if last.maybe_taken else pause)
 
-    def _order(self, item: Claimed) -> list[Line]:
+    def _order(self, item: LeasedMessage) -> list[GatewayRoute]:
         def is_usable(name: str) -> bool:
             line = self._lines[name]
-            return line.carrier.condition.is_up and line.breaker.lets_through(time.monotonic())
+            return line.gateway.condition.is_up and line.breaker.allows(time.monotonic())
 
         measured = {
             name: self._measured.get((name, item.country), self._measured.get((name, ""), Measured()))
@@ -240,20 +240,20 @@ class Courier:
         }
         routes = route_selection.order(
             [line.route for line in self._lines.values() if _may_carry(line, item)],
-            way=item.outgoing.way,
+            channel=item.outgoing.channel,
             number=item.outgoing.number,
             is_usable=is_usable,
             measured=measured,
-            chance=random.random,
+            random_source=random.random,
         )
         return [self._lines[route.name] for route in routes]
 
-    async def _hand(self, item: Claimed, line: Line) -> None:
+    async def _hand(self, item: LeasedMessage, line: GatewayRoute) -> None:
         """Hand a message to one carrier; raises DeliveryFailed."""
         outgoing, name = item.outgoing, line.route.name
         line.breaker.tries(time.monotonic())
         try:
-            handed = await line.carrier.send(outgoing)
+            handed = await line.gateway.send(outgoing)
         except Exception as error:  # noqa: BLE001  (a carrier's mistake must not cost the message)
             failure = error if isinstance(error, DeliveryFailed) else None
             if failure is None:
@@ -269,7 +269,7 @@ class Courier:
             raise failure from None
         line.breaker.succeeded()
         line.carried_today += 1
-        price, spoken = line.route.price_micros(item.country), line.carrier.asks_what_to_say
+        price, spoken = line.route.price_micros(item.country), line.gateway.fetches_voice_script
         self._ledger.handed(outgoing, name, handed, country=item.country, price=price, spoken=spoken)
 
     async def _write(self) -> None:
@@ -293,7 +293,7 @@ class Courier:
             self._measured = seen.measured
             for name, carried in seen.carried_today.items():
                 self._lines[name].carried_today = carried
-            states = {name: (line.carrier.condition, line.breaker.is_closed) for name, line in self._lines.items()}
+            states = {name: (line.gateway.condition, line.breaker.is_closed) for name, line in self._lines.items()}
             await self._ask(partial(persistence.note_states, states, self._clock()))
             await self._until_something_changes({name: condition for name, (condition, _closed) in states.items()})
 
@@ -301,7 +301,7 @@ class Courier:
         deadline = time.monotonic() + MEASURE_SECONDS
         while time.monotonic() < deadline:
             await asyncio.sleep(0.25)
-            if any(self._lines[name].carrier.condition != condition for name, condition in before.items()):
+            if any(self._lines[name].gateway.condition != condition for name, condition in before.items()):
                 return
 
 
@@ -315,7 +315,7 @@ async def _go_on(work: Callable[[], Awaitable[None]]) -> None:
             await asyncio.sleep(TROUBLE_SECONDS)
 
 
-def _may_carry(line: Line, item: Claimed) -> bool:
-    if item.outgoing.channel not in {"", line.route.name}:
+def _may_carry(line: GatewayRoute, item: LeasedMessage) -> bool:
+    if item.outgoing.gateway not in {"", line.route.name}:
         return False
     return item.is_urgent or line.route.each_day is None or line.carried_today < line.route.each_day

@@ -6,7 +6,7 @@ import asyncio
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from watchword.messaging.gateway import Handed, Outgoing, Report, Result
+from watchword.messaging.gateway import Outgoing, Report, Result, Submitted
 from watchword.messaging.worker.delivery_receipts import Outcome
 from watchword.messaging.worker.message_ids import as_stored
 from watchword.messaging.worker.persistence import Batch, Finished
@@ -15,7 +15,7 @@ REPORTS_AT_ONCE = 25
 """Receipts wait for each other, and not what leaves the queue for them: until it has, a kill would send it again."""
 
 
-class Ledger:
+class PendingResults:
     """Grows while the last batch is being written."""
 
     def __init__(self) -> None:
@@ -41,7 +41,9 @@ class Ledger:
         self._reports.append(report)
         self.dirty.set()
 
-    def handed(self, outgoing: Outgoing, name: str, handed: Handed, *, country: str, price: int, spoken: bool) -> None:
+    def handed(
+        self, outgoing: Outgoing, name: str, handed: Submitted, *, country: str, price: int, spoken: bool
+    ) -> None:
         """A carrier took a message; ``spoken``: its provider comes back and asks what to say."""
         reference = as_stored(handed.reference)
         self._outcomes.append(Outcome(outgoing.delivery_id, name, Result.SENT, country, reference, price))
@@ -51,9 +53,9 @@ class Ledger:
         """A carrier did not take a message; what is done then is said apart."""
         self._outcomes.append(Outcome(outgoing.delivery_id, name, result, country))
 
-    def given_up(self, outgoing: Outgoing, result: Result, *, channel: str = "") -> None:
+    def given_up(self, outgoing: Outgoing, result: Result, *, gateway: str = "") -> None:
         """Nobody will carry a message any more."""
-        self._finish(Finished(outgoing.delivery_id, result, channel, "", 0))
+        self._finish(Finished(outgoing.delivery_id, result, gateway, "", 0))
 
     def waits(self, outgoing: Outgoing, seconds: float) -> None:
         """A message is tried again after a pause."""

@@ -1,4 +1,4 @@
-"""The courier's questions to the database. All of them run in the one thread that has its connection."""
+"""The dispatcher's questions to the database. All of them run in the one thread that has its connection."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from django.db.models import Count, Q
 
 from watchword.audit.outbox import UNAVAILABLE, cause_of
 from watchword.core.database_errors import name_of_trouble
-from watchword.messaging.gateway import Claimed, Condition, Report, Result
-from watchword.messaging.models import ChannelState, Handover
+from watchword.messaging.gateway import Condition, LeasedMessage, Report, Result
+from watchword.messaging.models import DeliveryAttempt, GatewayState
 from watchword.messaging.send import Noted, note_results
 from watchword.messaging.worker import outbox
 from watchword.messaging.worker.delivery_receipts import (
@@ -51,10 +51,10 @@ class Finished:
 
     delivery_id: UUID
     result: Result
-    channel: str
+    gateway: str
     reference: str
     cost_micros: int
-    is_spoken: bool = False
+    fetches_voice_script: bool = False
     """The provider comes back and asks what to say."""
 
 
@@ -69,15 +69,15 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class RecentResults:
     """What became of messages, by carrier and country (``""``: all countries), and how many each carried today."""
 
     measured: Mapping[tuple[str, str], Measured] = field(default_factory=dict)
     carried_today: Mapping[str, int] = field(default_factory=dict)
 
 
-def claim(clock: Callable[[], datetime], at_most: int) -> list[Claimed]:
-    """Take messages out of the queue for a while, which begins now and not when the courier asked for this.
+def claim(clock: Callable[[], datetime], at_most: int) -> list[LeasedMessage]:
+    """Take messages out of the queue for a while, which begins now and not when the dispatcher asked for this.
 
     None when the database doesn't answer.
     """
@@ -123,12 +123,12 @@ def _write(batch: Batch, now: datetime) -> list[Changed]:
     with transaction.atomic():
         early = note_outcomes(batch.outcomes, now=now)
         finished = [
-            Noted(one.delivery_id, one.result, one.channel or None, as_stored(one.reference), one.cost_micros)
+            Noted(one.delivery_id, one.result, one.gateway or None, as_stored(one.reference), one.cost_micros)
             for one in batch.finished
         ]
         news = note_results([*finished, *early], now=now)
-        outbox.done(one.delivery_id for one in batch.finished if not one.is_spoken)
-        outbox.keep_for_speaking(one.delivery_id for one in batch.finished if one.is_spoken)
+        outbox.done(one.delivery_id for one in batch.finished if not one.fetches_voice_script)
+        outbox.keep_for_speaking(one.delivery_id for one in batch.finished if one.fetches_voice_script)
         outbox.have_arrived({one.delivery_id for one in early if one.result.has_arrived})
         for delivery_id, at in batch.again:
             outbox.later(delivery_id, at=at)
@@ -156,7 +156,7 @@ def _parts(batch: Batch) -> Iterator[Batch]:
 
 
 def give_back(delivery_ids: Sequence[UUID], at: datetime) -> None:
-    """Put messages back that will not be carried by this courier: from that time on they are anybody's."""
+    """Put messages back that will not be carried by this dispatcher: from that time on they are anybody's."""
     try:
         outbox.release(delivery_ids, at=at)
     except (DatabaseError, InterfaceError) as error:
@@ -164,38 +164,38 @@ def give_back(delivery_ids: Sequence[UUID], at: datetime) -> None:
         logger.warning("messages could not be given back: %s", name_of_trouble(error))
 
 
-def measure(names: Sequence[str], now: datetime) -> Seen:
+def measure(names: Sequence[str], now: datetime) -> RecentResults:
     """Count what became of each carrier's messages."""
     try:
         apply_strays(now=now)
         forget_old(now=now)
         outbox.forget_spoken(now=now)
-        rows = Handover.objects.filter(channel__in=names, at__gt=now - MEASURED_OVER, at__lte=now - HAS_HAD_TIME)
-        counted = rows.exclude(reference="", result=Result.BAD_NUMBER).values("channel", "country")
+        rows = DeliveryAttempt.objects.filter(gateway__in=names, at__gt=now - MEASURED_OVER, at__lte=now - HAS_HAD_TIME)
+        counted = rows.exclude(reference="", result=Result.BAD_NUMBER).values("gateway", "country")
         measured: dict[tuple[str, str], Measured] = {}
         arrived = Count("pk", filter=Q(result__in=_ARRIVED) | Q(delivery__entered_at__isnull=False))
         for row in counted.annotate(taken=Count("pk"), arrived=arrived):
-            measured[row["channel"], row["country"]] = Measured(row["taken"], row["arrived"])
+            measured[row["gateway"], row["country"]] = Measured(row["taken"], row["arrived"])
         for name in names:
-            mine = [value for (channel, _country), value in measured.items() if channel == name]
+            mine = [value for (gateway, _country), value in measured.items() if gateway == name]
             measured[name, ""] = Measured(sum(one.taken for one in mine), sum(one.arrived for one in mine))
         today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        sent = Handover.objects.filter(channel__in=names, at__gte=today).exclude(reference="")
-        carried = dict(sent.values_list("channel").annotate(Count("pk")))
-        return Seen(measured, {name: carried.get(name, 0) for name in names})
+        sent = DeliveryAttempt.objects.filter(gateway__in=names, at__gte=today).exclude(reference="")
+        carried = dict(sent.values_list("gateway").annotate(Count("pk")))
+        return RecentResults(measured, {name: carried.get(name, 0) for name in names})
     except (DatabaseError, InterfaceError) as error:
         logger.warning("carriers can't be measured: %s", name_of_trouble(error))
         connection.close()
-        return Seen()
+        return RecentResults()
 
 
 def note_states(states: Mapping[str, tuple[Condition, bool]], now: datetime) -> None:
     """Write down how the carriers stand, for the administrator's page."""
     try:
         for name, (condition, is_closed) in states.items():
-            before = ChannelState.objects.filter(pk=name).first()
+            before = GatewayState.objects.filter(pk=name).first()
             same = before is not None and (before.is_up, before.is_open) == (condition.is_up, is_closed)
-            ChannelState.objects.update_or_create(
+            GatewayState.objects.update_or_create(
                 name=name,
                 defaults={
                     "is_up": condition.is_up,

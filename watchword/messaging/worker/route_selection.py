@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from watchword.core.policy import Way
+from watchword.core.policy import Channel
 
 LEAST_SHARE = 0.05
 """A carrier that does badly keeps a trickle, by which its recovery is seen."""
@@ -18,7 +18,7 @@ class Route:
     """What the operator says about one carrier."""
 
     name: str
-    ways: frozenset[Way]
+    channels: frozenset[Channel]
     weight: int = 1
     prefixes: tuple[str, ...] = ()
     """Beginnings of numbers (E.164) that it carries; none: all of them."""
@@ -47,11 +47,11 @@ class Measured:
 def order(
     routes: Sequence[Route],
     *,
-    way: Way,
+    channel: Channel,
     number: str,
     is_usable: Callable[[str], bool],
     measured: Mapping[str, Measured],
-    chance: Callable[[], float],
+    random_source: Callable[[], float],
 ) -> list[Route]:
     """Return the carriers for a message in the order in which they are asked.
 
@@ -59,14 +59,14 @@ def order(
     the share that arrived, so that traffic moves to the healthier. Those that can't be used now come last: when
     nothing else is left, even a carrier that failed a moment ago is better than nobody. ``chance`` gives 0 <= x < 1.
     """
-    fitting = [(_fit(route, number), route) for route in routes if way in route.ways]
+    fitting = [(_fit(route, number), route) for route in routes if channel in route.channels]
     groups: dict[tuple[bool, int], list[Route]] = {}
     for fit, route in fitting:
         if fit >= 0:
             groups.setdefault((is_usable(route.name), fit), []).append(route)
     ordered: list[Route] = []
     for key in sorted(groups, reverse=True):
-        ordered += _drawn(groups[key], measured, chance)
+        ordered += _drawn(groups[key], measured, random_source)
     return ordered
 
 
@@ -77,12 +77,12 @@ def _fit(route: Route, number: str) -> int:
     return max((len(prefix) for prefix in route.prefixes if number.startswith(prefix)), default=-1)
 
 
-def _drawn(routes: list[Route], measured: Mapping[str, Measured], chance: Callable[[], float]) -> list[Route]:
+def _drawn(routes: list[Route], measured: Mapping[str, Measured], random_source: Callable[[], float]) -> list[Route]:
     left = list(routes)
     drawn = []
     while left:
         weights = [_weight(route, measured.get(route.name, Measured())) for route in left]
-        point = chance() * sum(weights)
+        point = random_source() * sum(weights)
         for position, weight in enumerate(weights):
             point -= weight
             if point < 0 or position == len(left) - 1:

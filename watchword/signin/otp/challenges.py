@@ -17,19 +17,19 @@ from watchword.audit import geoip
 from watchword.audit.events import EventKind
 from watchword.audit.record import Origin, record
 from watchword.audit.sealed_columns import SealedColumn
-from watchword.core.factors import Challenge, Reason
-from watchword.core.policy import FactorKind, Way
+from watchword.core.factors import Challenge, RejectReason
+from watchword.core.policy import Channel, FactorKind
 from watchword.directory.models import User
 from watchword.factors import vault
 from watchword.messaging import send
 from watchword.messaging.gateway import Outgoing, Result
-from watchword.messaging.limits.counters import Free, NotBefore, Rule, may_send, telephone_of
+from watchword.messaging.limits.counters import Permitted, Rule, SendThrottled, may_send, telephone_of
 from watchword.messaging.limits.daily_totals import note_entered
 from watchword.messaging.models import Delivery
 from watchword.messaging.worker import outbox
 from watchword.signin.compromise_detection import note_not_sent
 from watchword.signin.models import CodeChallenge, Purpose, Session, SignInAttempt
-from watchword.signin.tokens import CHANCE
+from watchword.signin.tokens import RANDOM_SOURCE
 
 type Holder = SignInAttempt | Session
 """Whoever waits for a code: an attempt to sign in, or a session that adds a method."""
@@ -38,7 +38,7 @@ _SEAL = "signin.challenge"
 SEALED = SealedColumn(
     words="codes on their way",
     model=CodeChallenge,
-    field="kept",
+    field="stored",
     purpose=_SEAL,
     void=lambda rows, now: rows.filter(void_at=None).update(void_at=now),
     rows=CodeChallenge.objects.all,
@@ -55,7 +55,7 @@ LATE = timedelta(seconds=20)
 class CodeSent:
     """A code left, or should have: ``result`` tells."""
 
-    way: Way
+    channel: Channel
     ends: str
     result: Result
     next_send_at: datetime | None
@@ -67,7 +67,7 @@ class NotSent:
     """No code left. ``until`` is when one may; None: not in this attempt, or never in this manner."""
 
     until: datetime | None
-    reason: Rule | Reason
+    reason: Rule | RejectReason
     country: str = ""
     """Where a country is the reason: its ISO 3166-1 code."""
 
@@ -77,7 +77,7 @@ class CodeOnTheWay:
     """The newest code of an attempt or session, as the page needs it."""
 
     kind: FactorKind
-    way: Way
+    channel: Channel
     ends: str
     credential_id: UUID | None
     result: Result
@@ -108,24 +108,24 @@ def issue(
     assert challenge.send is not None
     limits = user.organisation.policy.limits
     message = challenge.send
-    if message.way not in send.ways_carried():
+    if message.channel not in send.channels_carried():
         # Nothing is there that could carry it: better said at once than "did not get through" for ever.
-        note_not_sent(user, Reason.NOT_CARRIED, is_new=purpose == Purpose.REGISTER, origin=origin, now=now)
-        return NotSent(None, Reason.NOT_CARRIED)
+        note_not_sent(user, RejectReason.NOT_CARRIED, is_new=purpose == Purpose.REGISTER, origin=origin, now=now)
+        return NotSent(None, RejectReason.NOT_CARRIED)
     telephone = telephone_of(message.number, message.extension)
     sends = sends_of(holder, purpose, now)
     is_new = purpose == Purpose.REGISTER
-    verdict = may_send(user, telephone, message.way, sends_in_attempt=sends, is_new=is_new, now=now)
-    if isinstance(verdict, NotBefore):
+    verdict = may_send(user, telephone, message.channel, sends_in_attempt=sends, is_new=is_new, now=now)
+    if isinstance(verdict, SendThrottled):
         note_not_sent(user, verdict.rule, is_new=is_new, origin=origin, now=now)
         return NotSent(verdict.until, verdict.rule, verdict.details.get("country", ""))
-    assert isinstance(verdict, Free)
+    assert isinstance(verdict, Permitted)
     void(_alive(user, purpose), now=now)
-    match = _two_digits(user, message.way, purpose)
+    match = _two_digits(user, message.channel, purpose)
     delivery = Delivery.objects.create(
         organisation_id=user.organisation_id,
         user=user,
-        way=message.way,
+        channel=message.channel,
         purpose=purpose,
         **telephone.row(),
         created_at=now,
@@ -138,19 +138,19 @@ def issue(
         purpose=purpose,
         kind=kind,
         credential_id=credential_id,
-        kept=vault.key_ring().seal(_SEAL, json.dumps(dict(challenge.keep)).encode()),
-        way=message.way,
+        stored=vault.key_ring().seal(_SEAL, json.dumps(dict(challenge.keep)).encode()),
+        channel=message.channel,
         ends=message.number[-2:],
         created_at=now,
         expires_at=now + timedelta(seconds=limits.code_seconds),
         match=match,
         delivery=delivery,
     )
-    details = {"way": message.way.value, "ends": message.number[-2:], "purpose": str(purpose)}
+    details = {"channel": message.channel.value, "ends": message.number[-2:], "purpose": str(purpose)}
     record(EventKind.CODE_SENT, now=now, subject=user, origin=origin, details=details)
     outgoing = Outgoing(
         delivery_id=delivery.id,
-        way=message.way,
+        channel=message.channel,
         number=message.number,
         extension=message.extension,
         code=message.code,
@@ -170,10 +170,10 @@ def dispatch(outgoing: Outgoing | NotSent, user: User, *, now: datetime) -> Code
     """Hand a written code to its channel. Call this after the commit."""
     if isinstance(outgoing, NotSent):
         return outgoing
-    result = send.hand_over(outgoing, now=now, was_kept=True)
+    result = send.hand_over(outgoing, now=now, was_stored=True)
     limits = user.organisation.policy.limits
     return CodeSent(
-        way=outgoing.way,
+        channel=outgoing.channel,
         ends=outgoing.number[-2:],
         result=result,
         next_send_at=now + timedelta(seconds=limits.resend_seconds),
@@ -200,7 +200,7 @@ def on_the_way(holder: Holder, purpose: Purpose, *, now: datetime) -> CodeOnTheW
     pause = timedelta(0) if result.is_trouble else timedelta(seconds=limits.resend_seconds)
     return CodeOnTheWay(
         kind=FactorKind(row.kind),
-        way=Way(row.way),
+        channel=Channel(row.channel),
         ends=row.ends,
         credential_id=row.credential_id,
         result=result,
@@ -238,9 +238,9 @@ def approve(delivery_id: UUID, *, now: datetime) -> bool:
     return alive.exclude(match="").filter(approved_at=None).update(approved_at=now) == 1
 
 
-def kept_of(row: CodeChallenge) -> Mapping[str, str]:
+def state_of(row: CodeChallenge) -> Mapping[str, str]:
     """Return what the factor kept about a code."""
-    opened: dict[str, str] = json.loads(vault.key_ring().open(_SEAL, bytes(row.kept)))
+    opened: dict[str, str] = json.loads(vault.key_ring().open(_SEAL, bytes(row.stored)))
     return opened
 
 
@@ -251,7 +251,7 @@ def void(codes: QuerySet[CodeChallenge], *, now: datetime) -> None:
         return
     waiting = Delivery.objects.filter(pk__in=found.values(), result=Result.WAITING)
     if connection.features.has_select_for_update_skip_locked:
-        # What the courier is writing down at this moment is out of the queue anyway: neither waits for the other.
+        # What the dispatcher is writing down at this moment is out of the queue anyway: neither waits for the other.
         waiting = waiting.select_for_update(of=("self",), skip_locked=True)
     withdrawn = [delivery.pk for delivery in waiting]
     codes.filter(pk__in=found).update(void_at=now)
@@ -321,8 +321,8 @@ def _alive(user: User, purpose: Purpose) -> QuerySet[CodeChallenge]:
     return CodeChallenge.objects.filter(user=user, purpose=purpose, spent_at=None, void_at=None)
 
 
-def _two_digits(user: User, way: Way, purpose: Purpose) -> str:
+def _two_digits(user: User, channel: Channel, purpose: Purpose) -> str:
     """Return the digits that the browser shows, where the organisation wants that in calls; never for a new phone."""
-    if way is not Way.CALL or purpose == Purpose.REGISTER or not user.organisation.policy.number_match:
+    if channel is not Channel.CALL or purpose == Purpose.REGISTER or not user.organisation.policy.number_match:
         return ""
-    return str(10 + CHANCE.below(90))
+    return str(10 + RANDOM_SOURCE.below(90))

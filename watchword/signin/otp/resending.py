@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from watchword.audit.record import Origin
-from watchword.core.factors import Reason, Rejected
-from watchword.core.policy import FactorKind, Way
+from watchword.core.factors import Rejected, RejectReason
+from watchword.core.policy import Channel, FactorKind
 from watchword.factors.phone.factor import Slot
 from watchword.messaging.limits.rules import Rule
 from watchword.signin import enrolment
@@ -16,28 +16,32 @@ from watchword.signin.otp import challenges
 from watchword.signin.otp.challenges import CodeSent, Holder, NotSent
 
 
-def ways_again(subject: Holder, *, now: datetime) -> list[Way]:
+def channels_again(subject: Holder, *, now: datetime) -> list[Channel]:
     """Return the ways by which the telephone that is being added can get another code; none if it can't now."""
-    kept = _kept(subject)
-    if kept is None or subject.user is None or challenges.is_spent(subject, Purpose.REGISTER, now=now):
+    stored = _stored(subject)
+    if stored is None or subject.user is None or challenges.is_spent(subject, Purpose.REGISTER, now=now):
         return []
-    takes_texts = bool(kept["texts"]) and kept["slot"] != Slot.OFFICE
-    return [way for way in Way if way in subject.user.organisation.policy.ways and (way is Way.CALL or takes_texts)]
+    takes_texts = bool(stored["texts"]) and stored["slot"] != Slot.OFFICE
+    return [
+        channel
+        for channel in Channel
+        if channel in subject.user.organisation.policy.channels and (channel is Channel.CALL or takes_texts)
+    ]
 
 
-def send_again(subject: Holder, way: str, *, origin: Origin, now: datetime) -> CodeSent | NotSent | Rejected:
+def send_again(subject: Holder, channel: str, *, origin: Origin, now: datetime) -> CodeSent | NotSent | Rejected:
     """Send another code to the telephone that is being added; raises ProofNeeded as ``enrolment.start`` does."""
-    kept = _kept(subject)
+    stored = _stored(subject)
     if challenges.is_spent(subject, Purpose.REGISTER, now=now):
         return NotSent(None, Rule.ATTEMPT)
-    if kept is None or way not in ways_again(subject, now=now):
-        return Rejected(Reason.WAY_NOT_ALLOWED)
-    wish = {**{name: kept[name] for name in ("slot", "number", "extension", "country")}, "way": way}
-    return enrolment.start(subject, FactorKind.PHONE, wish, origin=origin, now=now)
+    if stored is None or channel not in channels_again(subject, now=now):
+        return Rejected(RejectReason.CHANNEL_NOT_ALLOWED)
+    options = {**{name: stored[name] for name in ("slot", "number", "extension", "country")}, "channel": channel}
+    return enrolment.start(subject, FactorKind.PHONE, options, origin=origin, now=now)
 
 
-def _kept(subject: Holder) -> Mapping[str, str] | None:
+def _stored(subject: Holder) -> Mapping[str, str] | None:
     row = challenges.newest(subject, Purpose.REGISTER)
     if row is None or row.spent_at is not None or row.kind != FactorKind.PHONE:
         return None
-    return challenges.kept_of(row)
+    return challenges.state_of(row)

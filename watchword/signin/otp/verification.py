@@ -9,8 +9,8 @@ from django.db.models import F, Sum
 from watchword.audit.events import EventKind
 from watchword.audit.record import Origin, record
 from watchword.core.codes import normal_code
-from watchword.core.factors import Accepted, Held, Reason, Rejected
-from watchword.core.policy import FactorKind, Way
+from watchword.core.factors import Accepted, CredentialData, Rejected, RejectReason
+from watchword.core.policy import Channel, FactorKind
 from watchword.directory.models import User
 from watchword.factors import vault
 from watchword.factors.registry import factor_of
@@ -30,10 +30,10 @@ def check_code(
     """
     row = challenges.newest(holder, purpose)
     if row is not None and row.match and row.approved_at is None and challenges.is_alive(row, now):
-        return Refused(Reason.NOT_APPROVED_YET)
+        return Refused(RejectReason.NOT_APPROVED_YET)
     if (row is None or not row.match) and normal_code(typed) is None:
         # Five digits are a slip of the finger and no guess: nothing is counted, and nobody is told.
-        return Refused(Reason.NOT_SHAPED)
+        return Refused(RejectReason.NOT_SHAPED)
     verdict = _look_at(row, typed, now)
     credential_gone = row is not None and row.credential_id and vault.find(user, row.credential_id) is None
     tries = user.organisation.policy.limits.code_tries
@@ -42,13 +42,13 @@ def check_code(
         was = _what_it_was(user, row, verdict, purpose, typed, now)
         if was is not None:
             # Who has read a code that was sent guesses nothing; it opens nothing all the same.
-            return Refused(why_dead(row, now) if is_dead and was is Reason.EARLIER_CODE else was)
+            return Refused(why_dead(row, now) if is_dead and was is RejectReason.EARLIER_CODE else was)
     if row is None or is_dead or not challenges.reserve_try(row, tries, now=now):
         return _count_wrong(user, holder, purpose, why_dead(row, now), origin=origin, now=now)
     if isinstance(verdict, Rejected):
         return _count_wrong(user, holder, purpose, verdict.reason, origin=origin, now=now)
     if not challenges.spend(row, now=now):
-        return _count_wrong(user, holder, purpose, Reason.USED, origin=origin, now=now)
+        return _count_wrong(user, holder, purpose, RejectReason.USED, origin=origin, now=now)
     if purpose != Purpose.REGISTER:
         # A telephone that was registered a moment ago says nothing about who typed the wrong codes.
         throttling.note_right_code(user, now=now)
@@ -65,24 +65,26 @@ def check_code(
     return verdict
 
 
-def why_dead(row: CodeChallenge | None, now: datetime) -> Reason:
+def why_dead(row: CodeChallenge | None, now: datetime) -> RejectReason:
     """Return why a code can't be tried any more."""
     if row is None or row.void_at is not None:
-        return Reason.EXPIRED
+        return RejectReason.EXPIRED
     if row.spent_at is not None:
-        return Reason.USED
-    return Reason.EXPIRED if row.expires_at <= now else Reason.TOO_MANY_TRIES
+        return RejectReason.USED
+    return RejectReason.EXPIRED if row.expires_at <= now else RejectReason.TOO_MANY_TRIES
 
 
 def _look_at(row: CodeChallenge | None, typed: str, now: datetime) -> Accepted | Rejected:
     """Return what the newest code says of a typed one, whether or not it is alive; changes and tells nothing."""
     if row is None:
-        return Rejected(Reason.WRONG)
+        return Rejected(RejectReason.WRONG)
     if row.match:
         # Nothing was spoken that could be typed: the digits had to be keyed at the telephone.
-        return Accepted(way=Way(row.way))
+        return Accepted(channel=Channel(row.channel))
     factor = factor_of(FactorKind(row.kind))
-    return factor.verify(Held(FactorKind(row.kind)), challenges.kept_of(row), typed, keyed=vault.keyed, now=now)
+    return factor.verify(
+        CredentialData(FactorKind(row.kind)), challenges.state_of(row), typed, keyed=vault.keyed, now=now
+    )
 
 
 def _what_it_was(
@@ -92,7 +94,7 @@ def _what_it_was(
     purpose: Purpose,
     typed: str,
     now: datetime,
-) -> Reason | None:
+) -> RejectReason | None:
     """Return what a typed code was that was sent and opens nothing; None for one that was not.
 
     The newest of this attempt, which is dead; an earlier one of it; or one of another sign-in within the hour, whose
@@ -101,17 +103,17 @@ def _what_it_was(
     if row is not None and isinstance(verdict, Accepted) and not row.match:
         _note_read(row, now)
         is_late = row.expires_at <= now and row.void_at is None and row.spent_at is None
-        return Reason.TOO_LATE if is_late else why_dead(row, now)
+        return RejectReason.TOO_LATE if is_late else why_dead(row, now)
     earlier = challenges.earlier_ones(row, now) if row is not None else []
     for one in earlier:
         if _look_at(one, typed, now):
             _note_read(one, now)
-            return Reason.EARLIER_CODE
+            return RejectReason.EARLIER_CODE
     seen = {one.pk for one in earlier}
     for one in challenges.dead_ones(user, purpose, now=now):
         if one.pk not in seen and _look_at(one, typed, now):
             _note_read(one, now)
-            return Reason.TOO_LATE
+            return RejectReason.TOO_LATE
     return None
 
 
@@ -121,7 +123,7 @@ def _note_read(row: CodeChallenge, now: datetime) -> None:
 
 
 def _count_wrong(
-    user: User, holder: challenges.Holder, purpose: Purpose, reason: Reason, *, origin: Origin, now: datetime
+    user: User, holder: challenges.Holder, purpose: Purpose, reason: RejectReason, *, origin: Origin, now: datetime
 ) -> Refused:
     """Count a wrong code against its person, and in its attempt; the warnings go by the latter."""
     lock = throttling.count_wrong_code(user, origin=origin, now=now)

@@ -16,7 +16,7 @@ class Command(BaseCommand):
 
     def handle(self, *_arguments: Any, **_options: Any) -> None:
         """Serve until told to stop."""
-        if not settings.WATCHWORD_PHONES.carriers:
+        if not settings.WATCHWORD_PHONES.gateways:
             raise CommandError("WATCHWORD_PHONES_FILE is not set: there is no carrier to keep open.")
         asyncio.run(serve_phones(settings.WATCHWORD_PHONES, settings.WATCHWORD_HOME, ready=self._say_ready))
 

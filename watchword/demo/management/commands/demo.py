@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
+from django.db.migrations.loader import MigrationLoader
 from django.utils import timezone
 
 from watchword import __version__
@@ -96,11 +97,14 @@ class Command(BaseCommand):
         return made
 
     def _made(self, home: Path) -> sample.Made:
+        loader = MigrationLoader(connection)
+        if set(loader.applied_migrations) - set(loader.disk_migrations):
+            raise CommandError(f"{home} holds the demo of another version of Watchword; begin anew: make demo RESET=1")
         call_command("migrate", verbosity=0, interactive=False)
         if installation.missing_keys(settings.WATCHWORD_KEY_RING):
             raise CommandError(f"the keys in {home} don't open its database; begin anew: make demo RESET=1")
         installation.note_release(__version__, now=timezone.now())
-        made = card.kept(home)
+        made = card.stored(home)
         if made is not None and Organisation.objects.exists():
             return made
         if Organisation.objects.exists():
@@ -150,7 +154,7 @@ def _children(wanted: Ports) -> list[Child]:
         ),
         *(
             [Child("the way to phones", python(*command, *serve, "phones"))]
-            if settings.WATCHWORD_PHONES.carriers
+            if settings.WATCHWORD_PHONES.gateways
             else []
         ),
     ]

@@ -13,12 +13,12 @@ from django.views.decorators.debug import sensitive_post_parameters
 from watchword.core.decision import AskFor
 from watchword.core.policy import FactorKind
 from watchword.doors.web import reasons
-from watchword.doors.web.navigation import attempt_of, come_in, go_on, start_again, to_stage
+from watchword.doors.web.navigation import advance, attempt_of, complete, redirect_to_stage, start_again
 from watchword.factors.registry import forms_of
 from watchword.signin import access_passes, cookies, flow
-from watchword.signin.flow import ComeIn, Continue, Refused
 from watchword.signin.middleware import origin_of
 from watchword.signin.models import SignInAttempt
+from watchword.signin.results import Continue, Refused, SignedIn
 
 OVER = 410
 
@@ -34,15 +34,15 @@ def access_pass(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
     decision = flow.stage(attempt, now=now)
     if not isinstance(decision, AskFor) or FactorKind.ACCESS_PASS not in decision.methods:
-        return to_stage(attempt)
+        return redirect_to_stage(attempt)
     form = forms_of(FactorKind.ACCESS_PASS).AnswerForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         outcome = access_passes.answer(attempt, form.cleaned_data["answer"], now=now)
         match outcome:
-            case ComeIn():
-                return come_in(outcome)
+            case SignedIn():
+                return complete(outcome)
             case Continue(next_decision):
-                return go_on(attempt, next_decision)
+                return advance(attempt, next_decision)
             case Refused():
                 form.add_error("answer", reasons.of_pass(outcome))
     context = {"form": form, "name": attempt.typed_name, "has_phone": FactorKind.PHONE in decision.methods}
@@ -80,10 +80,10 @@ def use_link(request: HttpRequest, attempt: SignInAttempt, decision: AskFor) -> 
         return None
     outcome = access_passes.answer(attempt, token, now=timezone.now())
     match outcome:
-        case ComeIn():
-            response = come_in(outcome)
+        case SignedIn():
+            response = complete(outcome)
         case Continue(next_decision):
-            response = go_on(attempt, next_decision)
+            response = advance(attempt, next_decision)
         case _:
             return None
     cookies.clear_link(response)

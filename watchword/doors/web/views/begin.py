@@ -16,9 +16,9 @@ from django.views.decorators.http import require_GET, require_POST
 from watchword.core.usernames import NotASignInName
 from watchword.doors.web import reasons
 from watchword.doors.web.next_address import safe_next
-from watchword.signin import cookies, flow, sessions
+from watchword.signin import attempts, cookies, flow, sessions
 from watchword.signin.attempt_limits import TooManyBegun
-from watchword.signin.middleware import origin_of, session_of, session_or_none
+from watchword.signin.middleware import origin_of, request_session, session_or_none
 
 TOO_MANY_REQUESTS = 429
 """RFC 6585 section 4."""
@@ -51,7 +51,7 @@ def name(request: HttpRequest) -> HttpResponse:
     if request.method == "GET" and request.user.is_authenticated:
         return HttpResponseRedirect(next_url)
     is_over = "over" in request.GET
-    typed = flow.typed_name(cookies.attempt_token(request)) if is_over else ""
+    typed = attempts.typed_name(cookies.attempt_token(request)) if is_over else ""
     form = NameForm(request.POST or None, initial={"name": typed})
     status = 200
     if request.method == "POST" and form.is_valid():
@@ -86,7 +86,7 @@ def set_up(request: HttpRequest) -> HttpResponse:
 @require_POST
 def sign_out(request: HttpRequest) -> HttpResponse:
     """End the session of this browser."""
-    session = session_of(request)
+    session = request_session(request)
     sessions.end(session.user, session.pk, by=session.user, because="signed_out", now=timezone.now())
     response = HttpResponseRedirect(reverse("web:sign_in"))
     cookies.clear(response)

@@ -20,8 +20,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from watchword.messaging.gateway import Report, Result
 from watchword.messaging.gateways.http import voice_markup, webhooks
-from watchword.messaging.gateways.http.callback_urls import addresses_of, delivery_of, is_channel_token, is_token
-from watchword.messaging.gateways.http.config import HttpWishes, ReceiptWishes
+from watchword.messaging.gateways.http.callback_urls import addresses_of, delivery_of, is_gateway_token, is_token
+from watchword.messaging.gateways.http.config import HttpConfig, ReceiptConfig
 from watchword.messaging.voice.ivr import Call, CallState
 from watchword.messaging.worker import outbox
 from watchword.messaging.worker.delivery_receipts import note_reports
@@ -39,33 +39,33 @@ _MEANS = {
 @login_not_required
 @never_cache
 @require_http_methods(["GET", "POST"])
-def receipt(request: HttpRequest, channel: str, delivery_id: str, token: str) -> HttpResponse:
+def receipt(request: HttpRequest, gateway: str, delivery_id: str, token: str) -> HttpResponse:
     """Take a receipt. What is not the provider's own is answered like an address that does not exist."""
-    message, wishes = _genuine(request, channel, delivery_id, token)
-    result = webhooks.result_of(wishes, url=_url(request), body=request.body, is_form=_is_form(request))
+    message, config = _genuine(request, gateway, delivery_id, token)
+    result = webhooks.result_of(config, url=_url(request), body=request.body, is_form=_is_form(request))
     if result is not None:
-        _note([Report(channel, "", result, message)])
-    return _taken(wishes)
+        _note([Report(gateway, "", result, message)])
+    return _taken(config)
 
 
 @csrf_exempt
 @login_not_required
 @never_cache
 @require_http_methods(["GET", "POST"])
-def receipts_of_channel(request: HttpRequest, channel: str, token: str) -> HttpResponse:
+def receipts_of_gateway(request: HttpRequest, gateway: str, token: str) -> HttpResponse:
     """Take receipts of any messages of a channel, for providers that are told one address for the account."""
-    wishes = _wishes_of(channel)
-    if wishes is None or not wishes.reference or not is_channel_token(channel, token):
+    config = _config_of(gateway)
+    if config is None or not config.reference or not is_gateway_token(gateway, token):
         raise Http404
-    _check_proof(request, wishes, longest=webhooks.LONGEST_LIST_BODY)
-    found = webhooks.results_of(wishes, url=_url(request), body=request.body, is_form=_is_form(request))
-    _note([Report(channel, reference, result) for reference, result in found])
-    return _taken(wishes)
+    _check_proof(request, config, longest=webhooks.LONGEST_LIST_BODY)
+    found = webhooks.results_of(config, url=_url(request), body=request.body, is_form=_is_form(request))
+    _note([Report(gateway, reference, result) for reference, result in found])
+    return _taken(config)
 
 
-def _taken(wishes: ReceiptWishes) -> HttpResponse:
-    if wishes.answer:
-        return HttpResponse(wishes.answer, content_type="text/plain; charset=utf-8")
+def _taken(config: ReceiptConfig) -> HttpResponse:
+    if config.answer:
+        return HttpResponse(config.answer, content_type="text/plain; charset=utf-8")
     return HttpResponse(status=204)
 
 
@@ -73,9 +73,9 @@ def _taken(wishes: ReceiptWishes) -> HttpResponse:
 @login_not_required
 @never_cache
 @require_POST
-def voice(request: HttpRequest, channel: str, delivery_id: str, token: str) -> HttpResponse:
+def voice(request: HttpRequest, gateway: str, delivery_id: str, token: str) -> HttpResponse:
     """Say what a call says next, by the keys that were pressed in it."""
-    message, _wishes = _genuine(request, channel, delivery_id, token)
+    message, _config = _genuine(request, gateway, delivery_id, token)
     now = timezone.now()
     found = outbox.read_call(message, now=now)
     if found is None:
@@ -90,11 +90,11 @@ def voice(request: HttpRequest, channel: str, delivery_id: str, token: str) -> H
                 delivery_events.hold_person(message)
             # Both or neither: a provider that asks again after trouble is heard again.
             if outbox.move_call(message, before, after):
-                _tell(channel, message, before, after)
+                _tell(gateway, message, before, after)
     if after.state is CallState.CODE and not delivery_events.may_be_spoken(message, now=now):
         # Keys are heard until the end: who reports fraud may do so of a code that was replaced.
         return _hang_up()
-    _receipts, action = addresses_of(channel, message)
+    _receipts, action = addresses_of(gateway, message)
     return HttpResponse(voice_markup.answer_for(outgoing, after, action=action), content_type="text/xml")
 
 
@@ -102,26 +102,26 @@ def _hang_up() -> HttpResponse:
     return HttpResponse("<Response><Hangup/></Response>", content_type="text/xml")
 
 
-def _genuine(request: HttpRequest, channel: str, name: str, token: str) -> tuple[UUID, ReceiptWishes]:
+def _genuine(request: HttpRequest, gateway: str, name: str, token: str) -> tuple[UUID, ReceiptConfig]:
     """Return which message a request is about, if it is the provider's own; raises Http404."""
-    wishes, message = _wishes_of(channel), delivery_of(name)
-    if wishes is None or message is None or not is_token(channel, message, token):
+    config, message = _config_of(gateway), delivery_of(name)
+    if config is None or message is None or not is_token(gateway, message, token):
         raise Http404
-    _check_proof(request, wishes, longest=webhooks.LONGEST_BODY)
-    return message, wishes
+    _check_proof(request, config, longest=webhooks.LONGEST_BODY)
+    return message, config
 
 
-def _wishes_of(channel: str) -> ReceiptWishes | None:
-    planned = settings.WATCHWORD_PHONES.find(channel)
-    return planned.wishes.receipts if planned is not None and isinstance(planned.wishes, HttpWishes) else None
+def _config_of(gateway: str) -> ReceiptConfig | None:
+    planned = settings.WATCHWORD_PHONES.find(gateway)
+    return planned.config.receipts if planned is not None and isinstance(planned.config, HttpConfig) else None
 
 
-def _check_proof(request: HttpRequest, wishes: ReceiptWishes, *, longest: int) -> None:
+def _check_proof(request: HttpRequest, config: ReceiptConfig, *, longest: int) -> None:
     """Raise Http404 unless a request is as long as a provider's, and signed by it where it signs."""
     if len(request.body) > longest:
         raise Http404
     is_genuine = webhooks.is_genuine(
-        wishes,
+        config,
         url=_url(request),
         headers=request.headers,
         body=request.body,
@@ -141,11 +141,11 @@ def _is_form(request: HttpRequest) -> bool:
     return (request.content_type or "") == FORM
 
 
-def _tell(channel: str, delivery_id: UUID, before: Call, after: Call) -> None:
+def _tell(gateway: str, delivery_id: UUID, before: Call, after: Call) -> None:
     if before.state is CallState.RINGING:
-        _note([Report(channel, "", Result.DELIVERED, delivery_id)])
+        _note([Report(gateway, "", Result.DELIVERED, delivery_id)])
     if after.state in _MEANS:
-        _note([Report(channel, "", _MEANS[after.state], delivery_id)])
+        _note([Report(gateway, "", _MEANS[after.state], delivery_id)])
 
 
 def _note(reports: Sequence[Report]) -> None:

@@ -19,24 +19,24 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 
-from watchword.core.decision import Because, SetUpFirst
-from watchword.core.factors import Reason, Rejected, Surroundings
+from watchword.core.decision import DenyReason, SetUpFirst
+from watchword.core.factors import Rejected, RejectReason, SetupContext
 from watchword.core.policy import FactorKind
 from watchword.directory.models import User
 from watchword.doors.web import reasons, resend_options
-from watchword.doors.web.navigation import attempt_of, come_in, go_on, start_again, to_stage
+from watchword.doors.web.navigation import advance, attempt_of, complete, redirect_to_stage, start_again
 from watchword.doors.web.next_address import safe_next
 from watchword.factors.registry import all_factors, forms_of
 from watchword.messaging.limits.rules import Rule
 from watchword.signin import cookies, enrolment, enrolment_evidence, flow, password_change, queries
 from watchword.signin.enrolment import LastMethod, ProofNeeded, Registered, ShownOnce
-from watchword.signin.facts import surroundings_of
-from watchword.signin.flow import ComeIn, Refused
-from watchword.signin.middleware import origin_of, prove_again, session_of
+from watchword.signin.facts import setup_context_of
+from watchword.signin.middleware import origin_of, prove_again, request_session
 from watchword.signin.models import Session, SignInAttempt
 from watchword.signin.otp import resending
 from watchword.signin.otp.challenges import NotSent
 from watchword.signin.password_change import PasswordChosen
+from watchword.signin.results import Refused, SignedIn
 from watchword.signin.sessions import Opened
 
 
@@ -49,7 +49,7 @@ def register(request: HttpRequest) -> HttpResponse:
         return start_again()
     decision = flow.stage(attempt, now=timezone.now())
     if not isinstance(decision, SetUpFirst) or decision.kind is FactorKind.PASSWORD:
-        return to_stage(attempt)
+        return redirect_to_stage(attempt)
     return render(request, "web/register.html", {"kind": decision.kind.value, "name": attempt.typed_name})
 
 
@@ -66,13 +66,13 @@ def add(request: HttpRequest, kind: str) -> HttpResponse:
     if isinstance(subject, Session) and enrolment.needs_proof(subject, now=timezone.now()):
         return prove_again(request.get_full_path())
     form = forms_of(factor_kind).SetUpForm(
-        request.POST or None, surroundings=_surroundings(subject), initial=_initial(request, user)
+        request.POST or None, setup_context=_setup_context(subject), initial=_initial(request, user)
     )
     if request.method == "POST" and form.is_valid():
         try:
             answer = _start(request, subject, factor_kind, form)
         except ProofNeeded:
-            return prove_again(request.get_full_path()) if isinstance(subject, Session) else to_stage(subject)
+            return prove_again(request.get_full_path()) if isinstance(subject, Session) else redirect_to_stage(subject)
         if answer is not None:
             return answer
     context = {
@@ -98,7 +98,7 @@ def add_code(request: HttpRequest, kind: str) -> HttpResponse:
     code = enrolment.on_the_way(subject, now=now)
     if code is None or code.kind is not factor_kind:
         return HttpResponseRedirect(reverse("web:add", args=[kind]))
-    if request.method == "POST" and "way" in request.POST:
+    if request.method == "POST" and "channel" in request.POST:
         return _send_again(request, subject)
     form = forms_of(factor_kind).AnswerForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
@@ -107,12 +107,12 @@ def add_code(request: HttpRequest, kind: str) -> HttpResponse:
                 subject, factor_kind, form.cleaned_data["answer"], origin=origin_of(request), now=now
             )
         except ProofNeeded:
-            return prove_again(request.get_full_path()) if isinstance(subject, Session) else to_stage(subject)
+            return prove_again(request.get_full_path()) if isinstance(subject, Session) else redirect_to_stage(subject)
         if isinstance(outcome, Registered):
             return _registered(request, outcome)
         form.add_error("answer", reasons.of_code(outcome))
     here = reverse("web:add_code", args=[kind])
-    again = resending.ways_again(subject, now=now)
+    again = resending.channels_again(subject, now=now)
     context = {
         "form": form,
         "kind": kind,
@@ -120,7 +120,7 @@ def add_code(request: HttpRequest, kind: str) -> HttpResponse:
         "progress": reasons.of_progress(code),
         "trouble": reasons.of_trouble(code),
         "can_send_at": code.next_send_at if code.next_send_at > now else None,
-        "offer": resend_options.offer([resend_options.Choice("", way, code.ends) for way in again], code),
+        "offer": resend_options.offer([resend_options.Choice("", channel, code.ends) for channel in again], code),
         "no_more": "" if again else reasons.of_not_sent(NotSent(None, Rule.ATTEMPT), is_adding=True),
         "send_to": here,
         "here": here,
@@ -135,9 +135,9 @@ def _send_again(request: HttpRequest, subject: SignInAttempt | Session) -> HttpR
     """Send another code to the telephone that is being added, the way that the person chose."""
     here = reverse("web:add_code", args=[FactorKind.PHONE.value])
     try:
-        sent = resending.send_again(subject, request.POST["way"], origin=origin_of(request), now=timezone.now())
+        sent = resending.send_again(subject, request.POST["channel"], origin=origin_of(request), now=timezone.now())
     except ProofNeeded:
-        return prove_again(here) if isinstance(subject, Session) else to_stage(subject)
+        return prove_again(here) if isinstance(subject, Session) else redirect_to_stage(subject)
     if isinstance(sent, NotSent):
         messages.warning(request, reasons.of_not_sent(sent, is_adding=True))
     elif isinstance(sent, Rejected):
@@ -148,7 +148,7 @@ def _send_again(request: HttpRequest, subject: SignInAttempt | Session) -> HttpR
 @never_cache
 def remove(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     """Ask before a method or an app password is removed, and say what follows."""
-    session = session_of(request)
+    session = request_session(request)
     rows: list[queries.Method | queries.AppPasswordRow] = [
         *queries.methods_of(session.user),
         *queries.app_passwords_of(session.user),
@@ -199,13 +199,13 @@ def _subject(request: HttpRequest, kind: FactorKind) -> SignInAttempt | Session 
         decision = flow.stage(attempt, now=timezone.now())
         if isinstance(decision, SetUpFirst) and decision.kind is kind:
             return attempt
-    return session_of(request) if request.user.is_authenticated else None
+    return request_session(request) if request.user.is_authenticated else None
 
 
-def _surroundings(subject: SignInAttempt | Session) -> Surroundings:
+def _setup_context(subject: SignInAttempt | Session) -> SetupContext:
     user = _user(subject)
     asks = isinstance(subject, Session) and queries.password_of(user) is not None
-    return replace(surroundings_of(user), asks_current=asks)
+    return replace(setup_context_of(user), asks_current=asks)
 
 
 def _because(subject: SignInAttempt | Session) -> str:
@@ -227,7 +227,7 @@ def _initial(request: HttpRequest, user: User) -> dict[str, str]:
 
 def _why_not(user: User, kind: FactorKind) -> str:
     reason = enrolment.why_cannot_create(user, now=timezone.now()) if kind is FactorKind.APP_PASSWORD else None
-    return reasons.of_app_password(Reason(reason), user.organisation.policy.limits) if reason is not None else ""
+    return reasons.of_app_password(RejectReason(reason), user.organisation.policy.limits) if reason is not None else ""
 
 
 def _start(request: HttpRequest, subject: SignInAttempt | Session, kind: FactorKind, form: Any) -> HttpResponse | None:
@@ -236,26 +236,26 @@ def _start(request: HttpRequest, subject: SignInAttempt | Session, kind: FactorK
         case FactorKind.APP_PASSWORD:
             if not isinstance(subject, Session):
                 raise ProofNeeded
-            made = enrolment.create_app_password(subject, form.wish()["name"], origin=origin, now=now)
+            made = enrolment.create_app_password(subject, form.options()["name"], origin=origin, now=now)
             if isinstance(made, ShownOnce):
                 return _show_once(request, made, next_url=reverse("portal:app_passwords"))
             said = reasons.of_app_password(made.reason, subject.user.organisation.policy.limits)
             form.add_error("name" if made.reason.startswith("name") else None, said)
         case FactorKind.PASSWORD:
             chosen = password_change.choose_password(
-                subject, form.wish()["password"], current=form.wish().get("current", ""), origin=origin, now=now
+                subject, form.options()["password"], current=form.options().get("current", ""), origin=origin, now=now
             )
             if isinstance(chosen, PasswordChosen):
                 return _password_chosen(request, subject, chosen)
             reason = chosen.reason
             form.add_error(
-                "password" if reason not in {Reason.NOT_CURRENT, Because.PASSWORD_WAITS} else "current",
+                "password" if reason not in {RejectReason.NOT_CURRENT, DenyReason.PASSWORD_WAITS} else "current",
                 reasons.of_set_up(reason)
-                if isinstance(reason, Reason)
+                if isinstance(reason, RejectReason)
                 else reasons.of_name_or_password(Refused(reason)),
             )
         case _:
-            started = enrolment.start(subject, kind, form.wish(), origin=origin, now=now)
+            started = enrolment.start(subject, kind, form.options(), origin=origin, now=now)
             if isinstance(started, Rejected):
                 form.add_error(_field_of(started.reason), reasons.of_set_up(started.reason))
             elif isinstance(started, NotSent):
@@ -265,21 +265,21 @@ def _start(request: HttpRequest, subject: SignInAttempt | Session, kind: FactorK
     return None
 
 
-def _field_of(reason: Reason) -> str:
+def _field_of(reason: RejectReason) -> str:
     match reason:
-        case Reason.EXTENSION:
+        case RejectReason.EXTENSION:
             return "extension"
-        case Reason.WAY_NOT_ALLOWED | Reason.NO_TEXT_TO_THIS_NUMBER | Reason.MOBILE_WITHOUT_9:
-            return "way"
+        case RejectReason.CHANNEL_NOT_ALLOWED | RejectReason.NO_TEXT_TO_THIS_NUMBER | RejectReason.MOBILE_WITHOUT_9:
+            return "channel"
         case _:
             return "number"
 
 
 def _password_chosen(request: HttpRequest, subject: SignInAttempt | Session, chosen: PasswordChosen) -> HttpResponse:
-    if chosen.come_in is not None:
-        return come_in(chosen.come_in)
+    if chosen.complete is not None:
+        return complete(chosen.complete)
     if chosen.next is not None and isinstance(subject, SignInAttempt):
-        return go_on(subject, chosen.next.decision)
+        return advance(subject, chosen.next.decision)
     if isinstance(subject, SignInAttempt):
         messages.success(request, _("Your password is set. Sign in with it now."))
         answer = HttpResponseRedirect(reverse("web:sign_in"))
@@ -290,16 +290,16 @@ def _password_chosen(request: HttpRequest, subject: SignInAttempt | Session, cho
 
 
 def _registered(request: HttpRequest, registered: Registered) -> HttpResponse:
-    arrival: ComeIn | None = registered.come_in
+    arrival: SignedIn | None = registered.complete
     next_url = safe_next(arrival.next_url) if arrival is not None else reverse("portal:security")
     if registered.first_app_password is not None:
         page = _show_once(request, registered.first_app_password, next_url=next_url, registered=registered)
-        return come_in(arrival, page) if arrival is not None else _renewed(registered.renewed, page)
+        return complete(arrival, page) if arrival is not None else _renewed(registered.renewed, page)
     if registered.waits_until is not None:
         page = render(request, "web/registered_waits.html", {"registered": registered, "next": next_url})
-        return come_in(arrival, page) if arrival is not None else _renewed(registered.renewed, page)
+        return complete(arrival, page) if arrival is not None else _renewed(registered.renewed, page)
     messages.success(request, _("Your phone is registered."))
-    return come_in(arrival) if arrival is not None else _renewed(registered.renewed, HttpResponseRedirect(next_url))
+    return complete(arrival) if arrival is not None else _renewed(registered.renewed, HttpResponseRedirect(next_url))
 
 
 def _renewed(renewed: Opened | None, answer: HttpResponse) -> HttpResponse:

@@ -16,7 +16,7 @@ from watchword.core.policy import FactorKind
 from watchword.doors.web import reasons
 from watchword.factors.registry import forms_of
 from watchword.signin import invitations
-from watchword.signin.facts import surroundings_of
+from watchword.signin.facts import setup_context_of
 from watchword.signin.invitations import InvitationIsOver
 from watchword.signin.middleware import origin_of
 
@@ -37,10 +37,10 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
     found = invitations.find(token, now=now)
     if found is None:
         return render(request, "web/invitation_over.html", status=OVER)
-    form = forms_of(FactorKind.PASSWORD).SetUpForm(request.POST or None, surroundings=surroundings_of(found.user))
+    form = forms_of(FactorKind.PASSWORD).SetUpForm(request.POST or None, setup_context=setup_context_of(found.user))
     if request.method == "POST" and form.is_valid():
         try:
-            refusal = invitations.accept(found, form.wish()["password"], origin=origin_of(request), now=now)
+            refusal = invitations.accept(found, form.options()["password"], origin=origin_of(request), now=now)
         except InvitationIsOver:
             return render(request, "web/invitation_over.html", status=OVER)
         if refusal is None:

@@ -13,7 +13,7 @@ from watchword.doors.web.next_address import safe_next
 from watchword.doors.web.views.stages import try_password
 from watchword.factors.registry import forms_of
 from watchword.signin import flow, sessions
-from watchword.signin.middleware import origin_of, session_of
+from watchword.signin.middleware import origin_of, request_session
 
 
 @never_cache
@@ -25,7 +25,7 @@ def confirm(request: HttpRequest) -> HttpResponse:
     none in the place of the sign-in that is under way in this browser.
     """
     next_url = safe_next(request.GET.get("next", ""))
-    session = session_of(request)
+    session = request_session(request)
     now = timezone.now()
     if not sessions.needs_proof(session, now=now):
         return HttpResponseRedirect(next_url)

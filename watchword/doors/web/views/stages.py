@@ -16,20 +16,20 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
-from watchword.core.decision import AskFor, Because, Deny
-from watchword.core.policy import FactorKind, Way
+from watchword.core.decision import AskFor, Deny, DenyReason
+from watchword.core.policy import Channel, FactorKind
 from watchword.doors.web import reasons, resend_options
-from watchword.doors.web.navigation import attempt_of, come_in, go_on, start_again, to_stage
+from watchword.doors.web.navigation import advance, attempt_of, complete, redirect_to_stage, start_again
 from watchword.doors.web.views.access_passes import use_link
 from watchword.factors.registry import forms_of
 from watchword.messaging.gateway import Result
 from watchword.messaging.limits.rules import Rule
 from watchword.signin import enrolment, flow
-from watchword.signin.flow import ComeIn, Continue, Refused
 from watchword.signin.middleware import session_or_none
 from watchword.signin.models import Purpose, SignInAttempt
 from watchword.signin.otp import challenges
 from watchword.signin.otp.challenges import CodeOnTheWay, NotSent
+from watchword.signin.results import Continue, Refused, SignedIn
 
 
 @login_not_required
@@ -42,7 +42,7 @@ def password(request: HttpRequest) -> HttpResponse:
         return start_again()
     decision = flow.stage(attempt, now=timezone.now())
     if not (isinstance(decision, AskFor) and FactorKind.PASSWORD in decision.methods):
-        return to_stage(attempt)
+        return redirect_to_stage(attempt)
     form = forms_of(FactorKind.PASSWORD).AnswerForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         answer = try_password(request, attempt, form)
@@ -56,15 +56,15 @@ def try_password(request: HttpRequest, attempt: SignInAttempt, form: Any) -> Htt
     """Try the password of a valid form and go on, with a code on its way; None where the form says why not."""
     outcome = flow.answer(attempt, FactorKind.PASSWORD, form.cleaned_data["answer"], now=timezone.now())
     match outcome:
-        case ComeIn():
-            return come_in(outcome)
+        case SignedIn():
+            return complete(outcome)
         case Continue(next_decision):
             if isinstance(next_decision, AskFor):
                 if answer := use_link(request, attempt, next_decision):
                     return answer
                 _send_first(request, attempt)
-            return go_on(attempt, next_decision)
-        case Refused(Because.NO_METHOD_LEFT):
+            return advance(attempt, next_decision)
+        case Refused(DenyReason.NO_METHOD_LEFT):
             return ask_administrator(request, attempt)
         case Refused():
             form.add_error("answer", reasons.of_name_or_password(outcome))
@@ -83,7 +83,7 @@ def prove(request: HttpRequest) -> HttpResponse:
     if isinstance(decision, Deny):
         return _show_closed(request, attempt, decision)
     if not isinstance(decision, AskFor) or FactorKind.PASSWORD in decision.methods:
-        return to_stage(attempt)
+        return redirect_to_stage(attempt)
     code = flow.current_code(attempt, now=now)
     # Where two digits are pressed in the call there is nothing to type.
     is_match = code is not None and bool(code.match)
@@ -95,10 +95,10 @@ def prove(request: HttpRequest) -> HttpResponse:
         typed = "" if is_match else form.cleaned_data["answer"]
         outcome = flow.answer(attempt, FactorKind.PHONE, typed, now=now)
         match outcome:
-            case ComeIn():
-                return come_in(outcome)
+            case SignedIn():
+                return complete(outcome)
             case Continue(next_decision):
-                return go_on(attempt, next_decision)
+                return advance(attempt, next_decision)
             case Refused():
                 form.add_error(None if is_match else "answer", reasons.of_code(outcome))
                 code = flow.current_code(attempt, now=now)
@@ -140,7 +140,7 @@ def state(request: HttpRequest) -> HttpResponse:
             "approved": code.is_approved,
             "over": not code.tries_left,
             # A text that arrived has nothing more to tell.
-            "done": code.way is Way.TEXT and code.result is Result.DELIVERED,
+            "done": code.channel is Channel.TEXT and code.result is Result.DELIVERED,
         }
     )
 
@@ -163,10 +163,10 @@ def send(request: HttpRequest) -> HttpResponse:
     attempt = attempt_of(request)
     if attempt is None:
         return start_again()
-    sent = flow.send_code(attempt, request.POST.get("method", ""), request.POST.get("way", ""), now=timezone.now())
+    sent = flow.send_code(attempt, request.POST.get("method", ""), request.POST.get("channel", ""), now=timezone.now())
     if isinstance(sent, NotSent):
         messages.warning(request, reasons.of_not_sent(sent))
-        return to_stage(attempt)
+        return redirect_to_stage(attempt)
     return HttpResponseRedirect(reverse("web:prove"))
 
 
@@ -179,7 +179,7 @@ def _send_first(request: HttpRequest, attempt: SignInAttempt) -> None:
     first = next(iter(flow.methods(attempt, now=now, seen=(decision, held))), None)
     if first is None:
         return
-    sent = flow.send_code(attempt, first.credential_id, first.ways[0], now=now)
+    sent = flow.send_code(attempt, first.credential_id, first.channels[0], now=now)
     if isinstance(sent, NotSent):
         messages.warning(request, reasons.of_not_sent(sent))
 
@@ -192,7 +192,7 @@ def ask_administrator(request: HttpRequest, attempt: SignInAttempt) -> HttpRespo
 
 
 def _show_closed(request: HttpRequest, attempt: SignInAttempt, decision: Deny) -> HttpResponse:
-    if decision.because is Because.NO_METHOD_LEFT:
+    if decision.because is DenyReason.NO_METHOD_LEFT:
         return ask_administrator(request, attempt)
     now = timezone.now()
     refused = Refused(decision.because, flow.closed_until(attempt, now=now))

@@ -15,7 +15,7 @@ from django.conf import settings
 from watchword.core.keyring import KeyRing
 
 _MESSAGE = "receipts.address"
-_CHANNEL = "receipts.channel"
+_GATEWAY = "receipts.channel"
 _OCTETS = 16
 """Of a token: 128 bits."""
 
@@ -35,32 +35,32 @@ def delivery_of(name: str) -> UUID | None:
     return delivery_id if name_of(delivery_id) == name else None
 
 
-def token_of(channel: str, delivery_id: UUID) -> str:
+def token_of(gateway: str, delivery_id: UUID) -> str:
     """Return what makes the address of one message unguessable."""
-    mac: bytes = settings.WATCHWORD_KEY_RING.mac(_MESSAGE, f"{channel}:{delivery_id}".encode())
+    mac: bytes = settings.WATCHWORD_KEY_RING.mac(_MESSAGE, f"{gateway}:{delivery_id}".encode())
     return _letters(mac[:_OCTETS])
 
 
-def is_token(channel: str, delivery_id: UUID, token: str) -> bool:
+def is_token(gateway: str, delivery_id: UUID, token: str) -> bool:
     """Whether an address was made by us, under any key that is still known."""
-    return _is_ours(_MESSAGE, f"{channel}:{delivery_id}", token)
+    return _is_ours(_MESSAGE, f"{gateway}:{delivery_id}", token)
 
 
-def addresses_of(channel: str, delivery_id: UUID) -> tuple[str, str]:
+def addresses_of(gateway: str, delivery_id: UUID) -> tuple[str, str]:
     """Return where receipts of a message go, and where a call asks what to say."""
-    path = f"{channel}/{name_of(delivery_id)}/{token_of(channel, delivery_id)}"
-    base = f"{settings.WATCHWORD_PUBLIC_URL}/carriers/{path}/"
+    path = f"{gateway}/{name_of(delivery_id)}/{token_of(gateway, delivery_id)}"
+    base = f"{settings.WATCHWORD_PUBLIC_URL}/gateways/{path}/"
     return base, f"{base}voice/"
 
 
-def channel_path(channel: str, ring: KeyRing) -> str:
+def gateway_path(gateway: str, ring: KeyRing) -> str:
     """Return the path of the one address to which all receipts of a channel may come. It does not change."""
-    return f"/carriers/{channel}/{_letters(ring.mac(_CHANNEL, channel.encode())[:_OCTETS])}/"
+    return f"/gateways/{gateway}/{_letters(ring.mac(_GATEWAY, gateway.encode())[:_OCTETS])}/"
 
 
-def is_channel_token(channel: str, token: str) -> bool:
+def is_gateway_token(gateway: str, token: str) -> bool:
     """Whether the address of a channel was made by us, under any key that is still known."""
-    return _is_ours(_CHANNEL, channel, token)
+    return _is_ours(_GATEWAY, gateway, token)
 
 
 def _is_ours(purpose: str, about: str, token: str) -> bool:

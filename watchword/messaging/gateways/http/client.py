@@ -37,7 +37,7 @@ for _name in ("httpcore", "hpack"):
     logging.getLogger(_name).setLevel(logging.WARNING)
 
 
-class NotAllowed(Exception):
+class AddressNotAllowed(Exception):
     """The address leads to where no provider is."""
 
 
@@ -101,7 +101,7 @@ class _CheckedBackend(httpcore.AsyncNetworkBackend):
             async with asyncio.timeout(timeout):
                 addresses = await resolve(host, port)
                 if not self._private_networks_allowed and not all(is_public(address) for address in addresses):
-                    raise NotAllowed("the address is not a public one")
+                    raise AddressNotAllowed("the address is not a public one")
                 # A firewall that swallows what goes to one address must leave time for the next.
                 share = None if timeout is None else max(timeout / len(addresses), LEAST_SECONDS)
                 for address in addresses:
@@ -118,7 +118,7 @@ class _CheckedBackend(httpcore.AsyncNetworkBackend):
 
     async def connect_unix_socket(self, *_arguments: Any, **_options: Any) -> httpcore.AsyncNetworkStream:
         """Never."""
-        raise NotAllowed("no sockets of this machine")
+        raise AddressNotAllowed("no sockets of this machine")
 
     async def sleep(self, seconds: float) -> None:
         """As httpcore wants it."""

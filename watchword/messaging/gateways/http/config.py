@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
-from watchword.core.policy import Way
+from watchword.core.policy import Channel
 from watchword.messaging.certificates import check_certificates
 from watchword.messaging.gateways.http.patterns import check_pattern
 
@@ -41,7 +41,7 @@ PUBLIC_KEY_OCTETS = 32
 """RFC 8032 section 5.1.5."""
 LONGEST_ANSWER = 100
 LONGEST_SECONDS = 20.0
-"""A message belongs to one courier for half a minute: within that the provider has answered or is given up."""
+"""A message belongs to one dispatcher for half a minute: within that the provider has answered or is given up."""
 
 
 class Scheme(StrEnum):
@@ -58,7 +58,7 @@ class Scheme(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReceiptWishes:
+class ReceiptConfig:
     """How receipts of one provider are read."""
 
     scheme: Scheme = Scheme.ADDRESS
@@ -98,10 +98,10 @@ class ReceiptWishes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HttpWishes:
+class HttpConfig:
     """One provider."""
 
-    way: Way = Way.TEXT
+    channel: Channel = Channel.TEXT
     method: str = "POST"
     url: str
     query: Mapping[str, str] = field(default_factory=dict)
@@ -131,7 +131,7 @@ class HttpWishes:
     """Whether the provider may be reached on this machine or in private networks, and without TLS."""
     ca_file: Path | None = None
     """Certificates of the authority that signed the provider's, where that is none of the well-known ones."""
-    receipts: ReceiptWishes | None = None
+    receipts: ReceiptConfig | None = None
 
     def __post_init__(self) -> None:
         """Refuse what can't be asked; raises ValueError."""
@@ -155,7 +155,7 @@ class HttpWishes:
         for name in sorted(named - FIELDS - {f"secret.{secret}" for secret in self.secrets}):
             known = ", ".join(f"{{{one}}}" for one in sorted(FIELDS))
             raise ValueError(f"{{{name}}} means nothing in a template; expected: one of {known}, or a secret")
-        if self.way is Way.CALL and (self.receipts is None or "voice" not in named):
+        if self.channel is Channel.CALL and (self.receipts is None or "voice" not in named):
             raise ValueError("a call needs {voice}, where the provider asks what to say, and receipts: how we know it")
         if self.ca_file is not None:
             check_certificates(self.ca_file)

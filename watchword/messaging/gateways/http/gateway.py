@@ -13,11 +13,11 @@ from uuid import UUID
 
 import gsm0338  # noqa: F401  (registers the codec)
 
-from watchword.core.policy import Way
+from watchword.core.policy import Channel
 from watchword.messaging.content import sms
-from watchword.messaging.gateway import Condition, DeliveryFailed, Handed, Outgoing, Report, Result
-from watchword.messaging.gateways.http.client import Answer, NoAnswer, NotAllowed, SafeClient
-from watchword.messaging.gateways.http.config import HttpWishes
+from watchword.messaging.gateway import Condition, DeliveryFailed, Outgoing, Report, Result, Submitted
+from watchword.messaging.gateways.http.client import AddressNotAllowed, Answer, NoAnswer, SafeClient
+from watchword.messaging.gateways.http.config import HttpConfig
 from watchword.messaging.gateways.http.patterns import first_group, matches
 from watchword.messaging.gateways.http.request_templates import fill, look_up
 
@@ -51,13 +51,13 @@ class _Said:
     """A line of text came where JSON was expected."""
 
 
-class HttpCarrier:
+class HttpGateway:
     """One provider."""
 
     def __init__(
         self,
         name: str,
-        wishes: HttpWishes,
+        config: HttpConfig,
         *,
         addresses: Callable[[str, UUID], tuple[str, str]],
         client: SafeClient | None = None,
@@ -65,7 +65,7 @@ class HttpCarrier:
     ) -> None:
         """``addresses`` gives the addresses of our webhooks for one message: for receipts, and for what is spoken."""
         self.name = name
-        self._wishes = wishes
+        self._config = config
         self._addresses = addresses
         self._client = client
         self._clock = clock
@@ -75,14 +75,14 @@ class HttpCarrier:
         self._note = ""
 
     @property
-    def ways(self) -> frozenset[Way]:
+    def channels(self) -> frozenset[Channel]:
         """What this provider carries by this template."""
-        return frozenset({self._wishes.way})
+        return frozenset({self._config.channel})
 
     @property
-    def asks_what_to_say(self) -> bool:
+    def fetches_voice_script(self) -> bool:
         """Whether a call is made, which asks our webhook what to say."""
-        return self._wishes.way is Way.CALL
+        return self._config.channel is Channel.CALL
 
     @property
     def condition(self) -> Condition:
@@ -96,8 +96,8 @@ class HttpCarrier:
         """There is nothing to keep open."""
         if self._client is None:
             self._client = SafeClient(
-                private_networks_allowed=self._wishes.private_networks_allowed,
-                ssl_context=ssl.create_default_context(cafile=self._wishes.ca_file) if self._wishes.ca_file else None,
+                private_networks_allowed=self._config.private_networks_allowed,
+                ssl_context=ssl.create_default_context(cafile=self._config.ca_file) if self._config.ca_file else None,
             )
 
     async def stop(self) -> None:
@@ -105,19 +105,19 @@ class HttpCarrier:
         if self._client is not None:
             await self._client.close()
 
-    async def send(self, outgoing: Outgoing) -> Handed:
+    async def send(self, outgoing: Outgoing) -> Submitted:
         """Ask the provider to take one message; raises DeliveryFailed."""
         assert self._client is not None
-        request = fill(self._wishes, self._values(outgoing))
+        request = fill(self._config, self._values(outgoing))
         try:
             answer = await self._client.ask(
                 request.method,
                 request.url,
                 headers=request.headers,
                 content=request.content,
-                seconds=self._wishes.timeout_seconds,
+                seconds=self._config.timeout_seconds,
             )
-        except NotAllowed:
+        except AddressNotAllowed:
             self._failed("the address of the provider is not a public one")
             raise DeliveryFailed(Result.FAILED, permanent=False) from None
         except NoAnswer as none:
@@ -126,21 +126,21 @@ class HttpCarrier:
             raise DeliveryFailed(Result.FAILED, permanent=False, maybe_taken=none.maybe_taken) from None
         return self._judge(answer, outgoing)
 
-    def _judge(self, answer: Answer, outgoing: Outgoing) -> Handed:
-        wishes = self._wishes
+    def _judge(self, answer: Answer, outgoing: Outgoing) -> Submitted:
+        config = self._config
         said = self._read(answer.body)
-        is_accepted = 200 <= answer.status < 300  # RFC 9110, successful
-        is_text = is_accepted and bool(wishes.success_path) and said.is_line
+        is_accepted = 200 <= answer.status < 300
+        is_text = is_accepted and bool(config.success_path) and said.is_line
         # With a path where the answer is a line of text, nobody knows whether it is a yes. It was answered: sending
         # the same again would be paid twice, and the page says what is wrong.
         self._note = TEXT_FOR_JSON if is_text else ""
         if is_accepted and (said.is_success or is_text):
             self._failures = 0
             # Where a provider has no name for it, ours is as good: it stands in the address of the receipts.
-            return Handed(said.reference or str(outgoing.delivery_id))
-        if said.code and said.code in wishes.bad_number:
+            return Submitted(said.reference or str(outgoing.delivery_id))
+        if said.code and said.code in config.bad_number:
             raise DeliveryFailed(Result.BAD_NUMBER, permanent=True)
-        if said.code and said.code in wishes.blocked:
+        if said.code and said.code in config.blocked:
             raise DeliveryFailed(Result.BLOCKED, permanent=False)
         refused = answer.status in _REFUSES_US
         words = f"the provider answers {answer.status}"
@@ -154,12 +154,12 @@ class HttpCarrier:
 
     def _read(self, body: bytes) -> _Said:
         """Return what an answer says, by patterns where it is text and by paths where it is JSON."""
-        wishes, text = self._wishes, body.decode("utf-8", "replace")
-        if wishes.success_pattern:
+        config, text = self._config, body.decode("utf-8", "replace")
+        if config.success_pattern:
             return _Said(
-                is_success=matches(wishes.success_pattern, text),
-                reference=first_group(wishes.reference_pattern, text) if wishes.reference_pattern else "",
-                code=first_group(wishes.code_pattern, text) if wishes.code_pattern else "",
+                is_success=matches(config.success_pattern, text),
+                reference=first_group(config.reference_pattern, text) if config.reference_pattern else "",
+                code=first_group(config.code_pattern, text) if config.code_pattern else "",
                 is_readable=bool(text.strip()),
             )
         try:
@@ -167,9 +167,9 @@ class HttpCarrier:
         except (ValueError, RecursionError):
             read = None
         return _Said(
-            is_success=not wishes.success_path or look_up(read, wishes.success_path) in wishes.success_values,
-            reference=look_up(read, wishes.reference_path) if wishes.reference_path else "",
-            code=look_up(read, wishes.code_path) if wishes.code_path else "",
+            is_success=not config.success_path or look_up(read, config.success_path) in config.success_values,
+            reference=look_up(read, config.reference_path) if config.reference_path else "",
+            code=look_up(read, config.code_path) if config.code_path else "",
             is_readable=read is not None,
             is_line=read is None and _LINE.fullmatch(text.strip()) is not None,
         )
@@ -184,13 +184,13 @@ class HttpCarrier:
     def _values(self, outgoing: Outgoing) -> dict[str, str]:
         webhook, voice = self._addresses(self.name, outgoing.delivery_id)
         left = 300 if outgoing.not_after is None else int((outgoing.not_after - self._clock()).total_seconds())
-        text = sms.text_of(outgoing) if outgoing.way is Way.TEXT else ""
+        text = sms.text_of(outgoing) if outgoing.channel is Channel.TEXT else ""
         return {
             "number": outgoing.number,
             "digits": outgoing.number.removeprefix("+"),
             "text": text,
             "coding": coding_of(text),
-            "sender": self._wishes.sender,
+            "sender": self._config.sender,
             "reference": str(outgoing.delivery_id),
             "webhook": webhook,
             "voice": voice,

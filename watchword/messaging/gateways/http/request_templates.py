@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlencode
 
-from watchword.messaging.gateways.http.config import FIELD, HttpWishes
+from watchword.messaging.gateways.http.config import FIELD, HttpConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,30 +21,30 @@ class Request:
     content: bytes = field(repr=False)
 
 
-def fill(wishes: HttpWishes, values: Mapping[str, str]) -> Request:
+def fill(config: HttpConfig, values: Mapping[str, str]) -> Request:
     """Return the request for these values; ``values`` has every name of ``wishes.FIELDS``."""
-    known = {**values, **{f"secret.{name}": secret for name, secret in wishes.secrets.items()}}
-    url = _text(wishes.url, known, lambda value: quote(value, safe=""))
-    if wishes.query:
+    known = {**values, **{f"secret.{name}": secret for name, secret in config.secrets.items()}}
+    url = _text(config.url, known, lambda value: quote(value, safe=""))
+    if config.query:
         url += ("&" if "?" in url else "?") + urlencode(
-            {name: _text(text, known) for name, text in wishes.query.items()}
+            {name: _text(text, known) for name, text in config.query.items()}
         )
-    accepts = "*/*" if wishes.success_pattern else "application/json"
+    accepts = "*/*" if config.success_pattern else "application/json"
     headers = {"Accept": accepts, "Idempotency-Key": values["reference"]}
-    if wishes.user:
-        headers["Authorization"] = "Basic " + b64encode(f"{wishes.user}:{wishes.password}".encode()).decode()
+    if config.user:
+        headers["Authorization"] = "Basic " + b64encode(f"{config.user}:{config.password}".encode()).decode()
     content = b""
-    if wishes.json is not None:
-        content = json.dumps(_json(wishes.json, known)).encode()
+    if config.json is not None:
+        content = json.dumps(_json(config.json, known)).encode()
         headers["Content-Type"] = "application/json"
-    elif wishes.form:
-        content = urlencode({name: _text(text, known) for name, text in wishes.form.items()}).encode()
+    elif config.form:
+        content = urlencode({name: _text(text, known) for name, text in config.form.items()}).encode()
         headers["Content-Type"] = "application/x-www-form-urlencoded"
-    for name, text in wishes.headers.items():
+    for name, text in config.headers.items():
         # The operator's count more than ours; a line break in one would begin another.
         headers = {ours: value for ours, value in headers.items() if ours.lower() != name.lower()}
         headers[name] = " ".join(_text(text, known).split())
-    return Request(wishes.method, url, headers, content)
+    return Request(config.method, url, headers, content)
 
 
 def _text(text: str, values: Mapping[str, str], quoted: Callable[[str], str] = str) -> str:

@@ -16,7 +16,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from watchword.messaging.gateway import Result
-from watchword.messaging.gateways.http.config import ReceiptWishes, Scheme
+from watchword.messaging.gateways.http.config import ReceiptConfig, Scheme
 from watchword.messaging.gateways.http.request_templates import find, look_up
 
 LONGEST_BODY = 16 * 1024
@@ -30,24 +30,24 @@ _PORTS = {"https": 443, "http": 80}
 
 
 def is_genuine(
-    wishes: ReceiptWishes, *, url: str, headers: Mapping[str, str], body: bytes, is_form: bool, now: datetime
+    config: ReceiptConfig, *, url: str, headers: Mapping[str, str], body: bytes, is_form: bool, now: datetime
 ) -> bool:
     """Whether the provider signed this request; ``headers`` are looked up without regard to case."""
     lower = {name.lower(): value for name, value in headers.items()}
-    match wishes.scheme:
+    match config.scheme:
         case Scheme.ADDRESS:
             # The token in the address was looked at before we came here.
             return True
         case Scheme.TWILIO:
             signature = lower.get("x-twilio-signature", "")
-            return _twilio(wishes.secret, url, body, signature, is_form=is_form)
+            return _twilio(config.secret, url, body, signature, is_form=is_form)
         case Scheme.HMAC:
-            given = lower.get(wishes.header.lower(), "").rpartition("=")[2].strip().lower()
-            right = hmac.new(wishes.secret.encode(), body, hashlib.sha256).hexdigest()
+            given = lower.get(config.header.lower(), "").rpartition("=")[2].strip().lower()
+            right = hmac.new(config.secret.encode(), body, hashlib.sha256).hexdigest()
             return hmac.compare_digest(given.encode("utf-8", "replace"), right.encode())
         case Scheme.TELNYX:
             signature = lower.get("telnyx-signature-ed25519", "")
-            return _telnyx(wishes.public_key, lower.get("telnyx-timestamp", ""), body, signature, now)
+            return _telnyx(config.public_key, lower.get("telnyx-timestamp", ""), body, signature, now)
 
 
 def fields_of(body: bytes) -> dict[str, str]:
@@ -109,23 +109,23 @@ def _with_and_without_port(url: str) -> Iterable[str]:
         yield urlunsplit(parts._replace(netloc=host))
 
 
-def result_of(wishes: ReceiptWishes, *, url: str, body: bytes, is_form: bool) -> Result | None:
+def result_of(config: ReceiptConfig, *, url: str, body: bytes, is_form: bool) -> Result | None:
     """Return what a receipt says became of the message; None for steps on the way and for rubbish."""
-    return _meaning(wishes, _word(wishes, url, body, is_form=is_form))
+    return _meaning(config, _word(config, url, body, is_form=is_form))
 
 
-def results_of(wishes: ReceiptWishes, *, url: str, body: bytes, is_form: bool) -> list[tuple[str, Result]]:
+def results_of(config: ReceiptConfig, *, url: str, body: bytes, is_form: bool) -> list[tuple[str, Result]]:
     """Return which messages one request is about, by the provider's names, and what became of each."""
     results = []
-    for one in _said(wishes, url, body, is_form=is_form)[:MOST_RECEIPTS]:
-        reference, result = look_up(one, wishes.reference), _meaning(wishes, look_up(one, wishes.status))
+    for one in _said(config, url, body, is_form=is_form)[:MOST_RECEIPTS]:
+        reference, result = look_up(one, config.reference), _meaning(config, look_up(one, config.status))
         if reference and result is not None:
             results.append((reference, result))
     return results
 
 
-def _said(wishes: ReceiptWishes, url: str, body: bytes, *, is_form: bool) -> list[object]:
-    if wishes.scheme is Scheme.ADDRESS and wishes.reference in (query := dict(_query_of(url))):
+def _said(config: ReceiptConfig, url: str, body: bytes, *, is_form: bool) -> list[object]:
+    if config.scheme is Scheme.ADDRESS and config.reference in (query := dict(_query_of(url))):
         return [query]
     if is_form:
         return [fields_of(body)]
@@ -133,36 +133,36 @@ def _said(wishes: ReceiptWishes, url: str, body: bytes, *, is_form: bool) -> lis
         read: object = json.loads(body) if body else None
     except (ValueError, RecursionError):
         return []
-    if wishes.list:
-        read = find(read, wishes.list)
+    if config.list:
+        read = find(read, config.list)
     return read if isinstance(read, list) else [read]
 
 
-def _meaning(wishes: ReceiptWishes, said: str) -> Result | None:
+def _meaning(config: ReceiptConfig, said: str) -> Result | None:
     word = said.lower()
     for words, result in (
-        (wishes.arrived, Result.DELIVERED),
-        (wishes.unreachable, Result.UNREACHABLE),
-        (wishes.failed, Result.FAILED),
-        (wishes.blocked, Result.BLOCKED),
-        (wishes.busy, Result.BUSY),
-        (wishes.no_answer, Result.NO_ANSWER),
+        (config.arrived, Result.DELIVERED),
+        (config.unreachable, Result.UNREACHABLE),
+        (config.failed, Result.FAILED),
+        (config.blocked, Result.BLOCKED),
+        (config.busy, Result.BUSY),
+        (config.no_answer, Result.NO_ANSWER),
     ):
         if word and word in words:
             return result
     return None
 
 
-def _word(wishes: ReceiptWishes, url: str, body: bytes, *, is_form: bool) -> str:
+def _word(config: ReceiptConfig, url: str, body: bytes, *, is_form: bool) -> str:
     # What a signature does not cover says nothing: else a signed receipt would change its meaning by a query.
-    if wishes.scheme is Scheme.ADDRESS:
+    if config.scheme is Scheme.ADDRESS:
         query = dict(_query_of(url))
-        if wishes.status in query:
-            return query[wishes.status]
+        if config.status in query:
+            return query[config.status]
     if is_form:
-        return fields_of(body).get(wishes.status, "")
+        return fields_of(body).get(config.status, "")
     try:
-        return look_up(json.loads(body), wishes.status) if body else ""
+        return look_up(json.loads(body), config.status) if body else ""
     except (ValueError, RecursionError):
         return ""
 

@@ -8,19 +8,19 @@ from datetime import datetime, timedelta
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from watchword.core.policy import Way
+from watchword.core.policy import Channel
 from watchword.messaging.content import sms
-from watchword.messaging.gateway import DeliveryFailed, Handed, Outgoing, Result
+from watchword.messaging.gateway import DeliveryFailed, Outgoing, Result, Submitted
 from watchword.messaging.gateways.simulator.models import Arrival
 from watchword.messaging.models import Delivery
 from watchword.messaging.send import note_result
 from watchword.messaging.voice import ivr
 
-TROUBLE: Mapping[tuple[str, Way], Result] = {
-    ("97", Way.CALL): Result.NO_ANSWER,
-    ("98", Way.CALL): Result.BUSY,
-    ("99", Way.CALL): Result.UNREACHABLE,
-    ("99", Way.TEXT): Result.UNREACHABLE,
+TROUBLE: Mapping[tuple[str, Channel], Result] = {
+    ("97", Channel.CALL): Result.NO_ANSWER,
+    ("98", Channel.CALL): Result.BUSY,
+    ("99", Channel.CALL): Result.UNREACHABLE,
+    ("99", Channel.TEXT): Result.UNREACHABLE,
 }
 """What happens at numbers that end so, so that the way on can be seen."""
 LATE = "96"
@@ -32,22 +32,22 @@ LASTS_FOR = timedelta(minutes=2)
 """After these times nobody answers any more, or the attendant hangs up."""
 
 
-class SimulatorChannel:
+class SimulatorGateway:
     """Texts arrive and calls ring on a page. For the demo and for tests; a system check refuses it elsewhere."""
 
     name = "simulator"
-    ways = frozenset(Way)
+    channels = frozenset(Channel)
 
-    def send(self, outgoing: Outgoing, *, timeout_seconds: float) -> Handed:  # noqa: ARG002  (nothing here can be slow)
+    def send(self, outgoing: Outgoing, *, timeout_seconds: float) -> Submitted:  # noqa: ARG002  (nothing here can be slow)
         """Put a text or a call onto the telephone, or fail as the number's ending says."""
-        trouble = TROUBLE.get((outgoing.number[-2:], outgoing.way))
+        trouble = TROUBLE.get((outgoing.number[-2:], outgoing.channel))
         if trouble is not None:
             raise DeliveryFailed(trouble, permanent=True)
         now = timezone.now()
-        is_late = outgoing.way is Way.TEXT and outgoing.number.endswith(LATE)
+        is_late = outgoing.channel is Channel.TEXT and outgoing.number.endswith(LATE)
         arrival = Arrival.objects.create(
             delivery_id=outgoing.delivery_id,
-            way=outgoing.way,
+            channel=outgoing.channel,
             number=outgoing.number,
             extension=outgoing.extension,
             organisation=outgoing.organisation,
@@ -55,18 +55,18 @@ class SimulatorChannel:
             language=outgoing.language,
             code=outgoing.code,
             match=outgoing.match,
-            text=sms.text_of(outgoing) if outgoing.way is Way.TEXT else outgoing.words,
+            text=sms.text_of(outgoing) if outgoing.channel is Channel.TEXT else outgoing.words,
             at=now + LATE_BY if is_late else now,
         )
-        if outgoing.way is Way.TEXT and not is_late:
+        if outgoing.channel is Channel.TEXT and not is_late:
             note_result(outgoing.delivery_id, Result.DELIVERED, now=now)
-        return Handed(str(arrival.pk))
+        return Submitted(str(arrival.pk))
 
 
 def arrived(now: datetime) -> QuerySet[Arrival]:
     """Return what has come to the telephones, and report the late texts whose time has come."""
     come = Arrival.objects.filter(at__lte=now)
-    late = come.filter(way=Way.TEXT, number__endswith=LATE).values_list("delivery_id", flat=True)
+    late = come.filter(channel=Channel.TEXT, number__endswith=LATE).values_list("delivery_id", flat=True)
     for delivery_id in Delivery.objects.filter(pk__in=late, result=Result.SENT).values_list("pk", flat=True):
         note_result(delivery_id, Result.DELIVERED, now=now)
     return come
@@ -95,7 +95,7 @@ def move(arrival: Arrival, call: ivr.Call, *, nobody_is_there: bool = False) -> 
 def end_what_took_too_long(now: datetime) -> None:
     """Stop ringing at telephones that nobody answers, and end calls that nobody listens to."""
     talking = (ivr.CallState.GREETING, ivr.CallState.CODE)
-    calls = Arrival.objects.filter(way=Way.CALL)
+    calls = Arrival.objects.filter(channel=Channel.CALL)
     for arrival in (
         *calls.filter(state=ivr.CallState.RINGING, at__lt=now - RINGS_FOR),
         *calls.filter(state__in=talking, at__lt=now - LASTS_FOR),
@@ -129,7 +129,7 @@ def spoken(arrival: Arrival) -> str:
     purpose = Delivery.objects.filter(pk=arrival.delivery_id).values_list("purpose", flat=True).first()
     outgoing = Outgoing(
         delivery_id=arrival.delivery_id,
-        way=Way.CALL,
+        channel=Channel.CALL,
         number=arrival.number,
         extension=arrival.extension,
         code=arrival.code,
@@ -138,7 +138,7 @@ def spoken(arrival: Arrival) -> str:
         language=arrival.language,
         match=arrival.match,
         purpose=purpose or "",
-        words=arrival.text if arrival.way == Way.CALL else "",
+        words=arrival.text if arrival.channel == Channel.CALL else "",
     )
     return " ".join(_as_read(said) for said in sms.spoken_at(outgoing, arrival.call))
 

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from django.db import models
 
-from watchword.core.policy import Way
+from watchword.core.policy import Channel
 from watchword.messaging.voice.ivr import Call, CallState
 
 
@@ -14,7 +14,7 @@ class Arrival(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     delivery_id = models.UUIDField(unique=True)
-    way = models.CharField(max_length=8, choices=[(way.value, way.value) for way in Way])
+    channel = models.CharField(max_length=8, choices=[(channel.value, channel.value) for channel in Channel])
     number = models.CharField(max_length=20)
     extension = models.CharField(max_length=10, blank=True)
     organisation = models.CharField(max_length=100)
@@ -34,7 +34,7 @@ class Arrival(models.Model):
         indexes: ClassVar[list[models.Index]] = [models.Index(fields=["number", "-at"], name="arrival_by_number")]
 
     def __str__(self) -> str:
-        return f"{self.way} to a number ending {self.number[-2:]}"
+        return f"{self.channel} to a number ending {self.number[-2:]}"
 
     @property
     def call(self) -> Call:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from watchword.messaging.content.sms import said_at
 from watchword.messaging.gateway import Outgoing, Result
-from watchword.messaging.gateways.sip.media import Line
+from watchword.messaging.gateways.sip.media import RtpSession
 from watchword.messaging.voice import audio, ivr
 from watchword.messaging.voice.ivr import Call, CallState
 from watchword.messaging.voice.prompts import Prompts
@@ -27,10 +27,12 @@ _MEANS = {
 }
 
 
-class Conversation:
+class CallFlow:
     """One call that was answered."""
 
-    def __init__(self, outgoing: Outgoing, line: Line, prompts: Prompts, report: Callable[[Result], None]) -> None:
+    def __init__(
+        self, outgoing: Outgoing, line: RtpSession, prompts: Prompts, report: Callable[[Result], None]
+    ) -> None:
         """``report`` hears what the conversation means for the delivery, as soon as that is known."""
         self._outgoing = outgoing
         self._line = line

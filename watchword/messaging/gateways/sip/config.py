@@ -27,7 +27,7 @@ class Keys(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SipWishes:
+class SipConfig:
     """One PBX or trunk: where it is, who we are there, and how it likes numbers."""
 
     host: str

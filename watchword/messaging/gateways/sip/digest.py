@@ -52,16 +52,16 @@ def answer(auth: SipDigestAuth, request: SipRequest, response: SipResponse) -> t
     challenge = known[0]
     realm = challenge.params.get("realm", "")
     _asks, name = HEADERS[response.status_code]
-    kept = []
+    stored = []
     for text in request.headers.get(name.lower()):
         given = parse_auth(text, credentials=True)
         if given.params.get("realm", "") != realm:
-            kept.append(text)
+            stored.append(text)
             continue
         is_stale = challenge.params.get("stale", "").lower() == "true"
         if not is_stale or given.params.get("nonce") == challenge.params.get("nonce"):
             return None
-    return name, [*kept, stringify_auth(_credentials(auth, challenge, request))]
+    return name, [*stored, stringify_auth(_credentials(auth, challenge, request))]
 
 
 def _credentials(auth: SipDigestAuth, challenge: AuthChallenge, request: SipRequest) -> AuthCredentials:

@@ -13,13 +13,13 @@ from typing import Any
 
 from aiosipua import IncomingCall, OutgoingCall, SdpNegotiationError
 
-from watchword.core.policy import Way
-from watchword.messaging.gateway import Condition, DeliveryFailed, Handed, Outgoing, Report, Result
+from watchword.core.policy import Channel
+from watchword.messaging.gateway import Condition, DeliveryFailed, Outgoing, Report, Result, Submitted
 from watchword.messaging.gateways.sip import rtp_ports
-from watchword.messaging.gateways.sip.call_flow import Conversation
-from watchword.messaging.gateways.sip.config import SipWishes
-from watchword.messaging.gateways.sip.media import Line, NoCommonSound, NoKeys
-from watchword.messaging.gateways.sip.registration import Presence
+from watchword.messaging.gateways.sip.call_flow import CallFlow
+from watchword.messaging.gateways.sip.config import SipConfig
+from watchword.messaging.gateways.sip.media import NoCommonSound, NoKeys, RtpSession
+from watchword.messaging.gateways.sip.registration import SipRegistration
 from watchword.messaging.voice import tts
 from watchword.messaging.voice.prompts import Prompts, problems_of
 
@@ -67,31 +67,31 @@ class _Ringing:
     """One call under way."""
 
     outgoing: Outgoing
-    taken: asyncio.Future[Handed]
+    taken: asyncio.Future[Submitted]
     report: Callable[[Result], None]
-    line: Line
+    line: RtpSession
     sip: OutgoingCall | None = field(default=None, repr=False)
     hung_up: asyncio.Event = field(default_factory=asyncio.Event)
     rings: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-class SipCarrier:
+class SipGateway:
     """One telephone system or trunk."""
 
-    ways = frozenset({Way.CALL})
-    asks_what_to_say = False
+    channels = frozenset({Channel.CALL})
+    fetches_voice_script = False
 
     def __init__(
-        self, name: str, wishes: SipWishes, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self, name: str, config: SipConfig, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
         self.name = name
-        self._wishes = wishes
+        self._config = config
         self._clock = clock
-        self._prompts = Prompts(wishes.recordings)
-        self._presence = Presence(name, wishes, moved=self._move, pressed=self._press)
+        self._prompts = Prompts(config.recordings)
+        self._presence = SipRegistration(name, config, moved=self._move, pressed=self._press)
         self._keeper: asyncio.Task[None] | None = None
         self._report: Callable[[Report], None] = lambda _report: None
-        self._free = asyncio.Semaphore(wishes.calls_at_once)
+        self._free = asyncio.Semaphore(config.calls_at_once)
         self._calls: dict[str, _Ringing] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._trouble = ""
@@ -106,17 +106,17 @@ class SipCarrier:
         condition = self._presence.condition
         if condition.is_up and self._call_trouble and time.monotonic() < self._call_trouble_until:
             return Condition(is_up=False, words=self._call_trouble)
-        if condition.is_up and len(self._tasks) >= self._wishes.calls_at_once:
+        if condition.is_up and len(self._tasks) >= self._config.calls_at_once:
             return Condition(is_up=True, words="every line is in use")
         return condition
 
     async def start(self, report: Callable[[Report], None]) -> None:
         """Open the way to the telephone system, and keep it open."""
         self._report = report
-        problems = await asyncio.to_thread(problems_of, self._wishes.recordings)
+        problems = await asyncio.to_thread(problems_of, self._config.recordings)
         if problems:
             logger.warning("%s: %s", self.name, "; ".join(problems))
-        if not tts.is_available() and self._wishes.recordings is None:
+        if not tts.is_available() and self._config.recordings is None:
             self._trouble = problems[0]
         self._keeper = asyncio.get_running_loop().create_task(self._presence.keep(self._was_hung_up))
 
@@ -133,7 +133,7 @@ class SipCarrier:
             self._keeper.cancel()
         await self._presence.close()
 
-    async def send(self, outgoing: Outgoing) -> Handed:
+    async def send(self, outgoing: Outgoing) -> Submitted:
         """Dial, and return when it rings; how the call goes on comes as reports. Raises DeliveryFailed."""
         if not self._presence.is_up.is_set():
             try:
@@ -145,7 +145,7 @@ class SipCarrier:
         except TimeoutError:
             raise DeliveryFailed(Result.FAILED, permanent=False, is_full=True) from None
         loop = asyncio.get_running_loop()
-        taken: asyncio.Future[Handed] = loop.create_future()
+        taken: asyncio.Future[Submitted] = loop.create_future()
         # Whoever asked may have gone: then nobody looks at what went wrong.
         taken.add_done_callback(lambda future: future.exception())
         task = loop.create_task(self._lead(outgoing, taken))
@@ -154,13 +154,13 @@ class SipCarrier:
         task.add_done_callback(lambda _task: self._free.release())
         return await asyncio.shield(taken)
 
-    async def _lead(self, outgoing: Outgoing, taken: asyncio.Future[Handed]) -> None:
-        wishes = self._wishes
-        pair = rtp_ports.reserve(self._presence.local_host, wishes.first_rtp_port, wishes.last_rtp_port)
+    async def _lead(self, outgoing: Outgoing, taken: asyncio.Future[Submitted]) -> None:
+        config = self._config
+        pair = rtp_ports.reserve(self._presence.local_host, config.first_rtp_port, config.last_rtp_port)
         if pair is None:
             taken.set_exception(DeliveryFailed(Result.FAILED, permanent=False, is_full=True))
             return
-        line = Line(self._presence.told_host, pair)
+        line = RtpSession(self._presence.told_host, pair)
         ringing = _Ringing(outgoing, taken, lambda result: self._tell(ringing, result), line)
         try:
             await self._call(ringing)
@@ -179,14 +179,14 @@ class SipCarrier:
             await line.close()
 
     async def _call(self, ringing: _Ringing) -> None:
-        agent, wishes = self._presence.agent, self._wishes
+        agent, config = self._presence.agent, self._config
         assert agent is not None
-        conversation = Conversation(ringing.outgoing, ringing.line, self._prompts, ringing.report)
+        conversation = CallFlow(ringing.outgoing, ringing.line, self._prompts, ringing.report)
         preparing = asyncio.create_task(conversation.prepare())
         try:
-            number = wishes.dial.replace("{digits}", ringing.outgoing.number.removeprefix("+"))
-            caller = wishes.caller_id or wishes.user
-            sip = agent.dial(f"sip:{caller}@{wishes.realm}", f"sip:{number}@{wishes.realm}", ringing.line.offer())
+            number = config.dial.replace("{digits}", ringing.outgoing.number.removeprefix("+"))
+            caller = config.caller_id or config.user
+            sip = agent.dial(f"sip:{caller}@{config.realm}", f"sip:{number}@{config.realm}", ringing.line.offer())
             ringing.sip = sip
             self._calls[sip.call_id] = ringing
             sip.on_ringing = lambda _call: self._rings(ringing)
@@ -194,7 +194,7 @@ class SipCarrier:
                 return
             try:
                 # First of all: the telephone system may move the sound in the next moment.
-                await ringing.line.open(sip.sdp_answer, wishes.keys)
+                await ringing.line.open(sip.sdp_answer, config.keys)
                 self._note_call_trouble("")
                 self._rings(ringing)
                 # The synthesiser must not take the time of sound that flows already.
@@ -260,9 +260,9 @@ class SipCarrier:
 
     def _rings_for(self, outgoing: Outgoing) -> float:
         if outgoing.not_after is None:
-            return self._wishes.ring_seconds
+            return self._config.ring_seconds
         left = (outgoing.not_after - self._clock()).total_seconds()
-        return max(min(self._wishes.ring_seconds, left), 1)
+        return max(min(self._config.ring_seconds, left), 1)
 
     def _note_sign(self, ringing: _Ringing, sip: OutgoingCall, say: Callable[[int], None]) -> None:
         agent = self._presence.agent
@@ -271,7 +271,7 @@ class SipCarrier:
         else:
             say(0)
 
-    async def _talk(self, ringing: _Ringing, conversation: Conversation) -> None:
+    async def _talk(self, ringing: _Ringing, conversation: CallFlow) -> None:
         talking = asyncio.create_task(conversation.lead())
         ended = asyncio.create_task(ringing.hung_up.wait())
         try:
@@ -291,10 +291,10 @@ class SipCarrier:
 
     def _take(self, ringing: _Ringing) -> None:
         if not ringing.taken.done():
-            ringing.taken.set_result(Handed(_reference(ringing)))
+            ringing.taken.set_result(Submitted(_reference(ringing)))
 
     def _settle(self, ringing: _Ringing, result: Result, **why: Any) -> None:
-        """Say how a call ended that nobody answered: to the courier while it waits, as a report afterwards."""
+        """Say how a call ended that nobody answered: to the dispatcher while it waits, as a report afterwards."""
         if ringing.taken.done():
             ringing.report(result)
         else:

@@ -90,7 +90,7 @@ class _Session(RTPSession):
             super()._handle_rtcp(data, addr)
 
 
-class Line:
+class RtpSession:
     """What is said and heard in one call."""
 
     def __init__(self, host: str, pair: PortPair) -> None:
@@ -214,10 +214,10 @@ class Line:
             await self._session.close()
         self._pair.close()
 
-    def press(self, key: str, way: str) -> None:
+    def press(self, key: str, channel: str) -> None:
         """A key comes, by RTP or by SIP INFO. Who sends each key by both ways is heard by the first one alone."""
-        self._keys_come_by = self._keys_come_by or way
-        if way == self._keys_come_by and not self._keys.full():
+        self._keys_come_by = self._keys_come_by or channel
+        if channel == self._keys_come_by and not self._keys.full():
             self._keys.put_nowait(key)
 
     def _tick(self) -> None:

@@ -15,9 +15,9 @@ from aiosipua.utils import format_addr
 
 from watchword.messaging.gateway import Condition
 from watchword.messaging.gateways.sip import info_dtmf
-from watchword.messaging.gateways.sip.config import Keepalive, SipWishes
-from watchword.messaging.gateways.sip.transactions import Wire
-from watchword.messaging.gateways.sip.user_agent import Agent
+from watchword.messaging.gateways.sip.config import Keepalive, SipConfig
+from watchword.messaging.gateways.sip.transactions import TransactionLayer
+from watchword.messaging.gateways.sip.user_agent import UserAgent
 
 logger = logging.getLogger(__name__)
 
@@ -31,13 +31,13 @@ LOOKED_FOR_EVERY_SECONDS = 300.0
 _REFUSES_US = frozenset({401, 403, 407})
 
 
-class Presence:
+class SipRegistration:
     """One telephone system and how we stand with it."""
 
     def __init__(
         self,
         name: str,
-        wishes: SipWishes,
+        config: SipConfig,
         *,
         moved: Callable[[IncomingCall], None],
         pressed: Callable[[str, str], None] = lambda _call_id, _key: None,
@@ -47,14 +47,14 @@ class Presence:
         ``pressed`` is told of keys that come by SIP INFO, with the Call-ID.
         """
         self._name = name
-        self._wishes = wishes
+        self._config = config
         self._moved = moved
         self._pressed = pressed
         self._server: SipUAS | None = None
         self._registration: Registration | None = None
         self._ended: Callable[[str], None] = lambda _call_id: None
         self._peers: frozenset[str] = frozenset()
-        self.agent: Agent | None = None
+        self.agent: UserAgent | None = None
         self.local_host = ""
         self.condition = Condition(is_up=False, words="connecting")
         self._refused = asyncio.Event()
@@ -65,14 +65,14 @@ class Presence:
     @property
     def auth(self) -> SipDigestAuth | None:
         """What proves who we are, where the telephone system wants proof."""
-        wishes = self._wishes
-        return SipDigestAuth(wishes.auth_user or wishes.user, wishes.password) if wishes.password else None
+        config = self._config
+        return SipDigestAuth(config.auth_user or config.user, config.password) if config.password else None
 
     @property
     def told_host(self) -> str:
         """Our own address as the telephone system is told it: behind NAT it is another one than ours here."""
         seen = self.agent.seen_as if self.agent is not None else None
-        return self._wishes.public_host or (seen[0] if seen is not None else "") or self.local_host
+        return self._config.public_host or (seen[0] if seen is not None else "") or self.local_host
 
     async def keep(self, ended: Callable[[str], None]) -> None:
         """Come up, and again whenever the way is lost; ``ended`` is told of calls (Call-ID) that they hang up."""
@@ -119,11 +119,11 @@ class Presence:
 
     async def _open(self) -> None:
         """Find the telephone system; it may have another address than last time, and we as well."""
-        wishes = self._wishes
+        config = self._config
         try:
-            found = await asyncio.get_running_loop().getaddrinfo(wishes.host, wishes.port, type=socket.SOCK_DGRAM)
+            found = await asyncio.get_running_loop().getaddrinfo(config.host, config.port, type=socket.SOCK_DGRAM)
             peers = [str(entry[4][0]) for entry in found]
-            local_host = wishes.local_host or _local_host(peers[0], wishes.port)
+            local_host = config.local_host or _local_host(peers[0], config.port)
         except OSError:
             if self.agent is None:
                 raise
@@ -134,10 +134,10 @@ class Presence:
             if is_as_before or not self.agent.is_idle:
                 return
             await self._leave()
-        wire = Wire((local_host, wishes.local_port or _free_port(local_host)), frozenset(peers))
-        agent = Agent(wire, (peers[0], wishes.port), identity=f"sip:{wishes.user}@{wishes.realm}", auth=self.auth)
-        if wishes.public_host:
-            agent.advertised_addr = wishes.public_host, wire.local_addr[1]
+        wire = TransactionLayer((local_host, config.local_port or _free_port(local_host)), frozenset(peers))
+        agent = UserAgent(wire, (peers[0], config.port), identity=f"sip:{config.user}@{config.realm}", auth=self.auth)
+        if config.public_host:
+            agent.advertised_addr = config.public_host, wire.local_addr[1]
         server = SipUAS(wire, uac=agent, user_agent="Watchword", advertised_addr=agent.advertised_addr)
         server.on_reinvite = self._moved
         server.on_bye = lambda call, _request: self._ended(call.call_id)
@@ -158,29 +158,29 @@ class Presence:
         seen = self.agent.seen_as
         local_port = self.agent.transport.local_addr[1]
         # Who names a port has it forwarded.
-        port = seen[1] if seen is not None and not self._wishes.local_port else local_port
+        port = seen[1] if seen is not None and not self._config.local_port else local_port
         told = self.told_host, port
         if told == (self.agent.advertised_addr or self.agent.transport.local_addr):
             return False
         logger.info("%s: the telephone system is told another address than our own", self._name)
         self.agent.advertised_addr = self._server.advertised_addr = told
         if self._registration is not None:
-            self._registration.contact_uri = f"sip:{self._wishes.user}@{format_addr(*told)}"
+            self._registration.contact_uri = f"sip:{self._config.user}@{format_addr(*told)}"
         return True
 
     async def _register(self) -> None:
-        if not self._wishes.register:
-            if self._wishes.keepalive is Keepalive.OPTIONS:
+        if not self._config.register:
+            if self._config.keepalive is Keepalive.OPTIONS:
                 await self._ask()
             return
         assert self.agent is not None
         if self._registration is None:
             self._registration = Registration(
                 self.agent,
-                f"sip:{self._wishes.user}@{self._wishes.realm}",
+                f"sip:{self._config.user}@{self._config.realm}",
                 self.agent.address,
                 expires=REGISTERED_FOR,
-                registrar_uri=f"sip:{self._wishes.realm}",
+                registrar_uri=f"sip:{self._config.realm}",
                 user_agent="Watchword",
             )
         said: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -207,7 +207,7 @@ class Presence:
         if self._registration is not None:
             self._registration.on_failed = lambda *_why: lost.set()
             self._registration.on_expired = lambda _one: lost.set()
-        asks = self._wishes.keepalive is Keepalive.OPTIONS
+        asks = self._config.keepalive is Keepalive.OPTIONS
         while True:
             try:
                 await asyncio.wait_for(lost.wait(), ASK_EVERY_SECONDS if asks else LOOKED_FOR_EVERY_SECONDS)
@@ -227,7 +227,7 @@ class Presence:
         if await self.agent.ask("OPTIONS", seconds=ANSWER_SECONDS) is None:
             raise _Trouble('the telephone system does not answer; if it only ignores OPTIONS, say keepalive = "none"')
 
-    def _listening(self, wire: Wire, agent: Agent) -> MessageCallback:
+    def _listening(self, wire: TransactionLayer, agent: UserAgent) -> MessageCallback:
         """Nobody calls us. The library would keep each call that is declined until an ACK comes, or for ever."""
         inner = wire.on_message
         assert inner is not None
@@ -243,7 +243,7 @@ class Presence:
 
         return take
 
-    def _take_info(self, wire: Wire, agent: Agent, info: SipRequest) -> None:
+    def _take_info(self, wire: TransactionLayer, agent: UserAgent, info: SipRequest) -> None:
         """Hear a key that comes by SIP INFO; the library knows of none."""
         call = agent.get_call(info.call_id or "")
         if call is None or not dialog_matches(call.dialog, info):

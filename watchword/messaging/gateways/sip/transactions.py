@@ -33,7 +33,7 @@ LONGEST_RINGING_SECONDS = 300.0
 
 STOP_SECONDS = 0.5
 """So long the last answers are waited for: a goodbye may have to be said again, with proof of who we are."""
-ANSWERS_KEPT = 200
+ANSWERS_STORED = 200
 """So many of our last answers are kept, for requests that come again since the answer was lost."""
 
 type Key = tuple[str, str]
@@ -63,7 +63,7 @@ class Transaction:
         return self.final.done()
 
 
-class Wire(UdpSipTransport):
+class TransactionLayer(UdpSipTransport):
     """A socket at which one telephone system is spoken to."""
 
     def __init__(self, local: tuple[str, int], peers: frozenset[str]) -> None:
@@ -84,7 +84,7 @@ class Wire(UdpSipTransport):
         """Send, and a request again until it is answered; an ACK has no answer."""
         if isinstance(message, SipResponse) and message.status_code >= FINAL:
             self._answers[_asked(message)] = message, addr
-            if len(self._answers) > ANSWERS_KEPT:
+            if len(self._answers) > ANSWERS_STORED:
                 del self._answers[next(iter(self._answers))]
         if isinstance(message, SipRequest) and message.method != "ACK":
             key = key_of(message)

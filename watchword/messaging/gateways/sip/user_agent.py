@@ -17,7 +17,7 @@ from aiosipua.utils import format_addr, generate_branch, generate_call_id, gener
 
 from watchword.messaging.gateways.sip import digest
 from watchword.messaging.gateways.sip.config import is_address
-from watchword.messaging.gateways.sip.transactions import Transaction, Wire
+from watchword.messaging.gateways.sip.transactions import Transaction, TransactionLayer
 
 logger = logging.getLogger(__name__)
 
@@ -31,10 +31,12 @@ ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO"
 REFUSES_US = "the telephone system refuses the user name or password"
 
 
-class Agent(SipUAC):
+class UserAgent(SipUAC):
     """Places calls at one telephone system."""
 
-    def __init__(self, wire: Wire, address: tuple[str, int], *, identity: str, auth: SipDigestAuth | None) -> None:
+    def __init__(
+        self, wire: TransactionLayer, address: tuple[str, int], *, identity: str, auth: SipDigestAuth | None
+    ) -> None:
         """``address`` is the telephone system's, ``identity`` our own SIP URI there."""
         super().__init__(wire)
         self._wire = wire
@@ -111,7 +113,7 @@ class Agent(SipUAC):
                 return
             _learn_route(call.dialog, response)
             _take_early_description(transaction, response)
-            _leave_out_what_is_not_kept(response)
+            _leave_out_what_is_not_stored(response)
             super().handle_response(response, addr)
         else:
             self._hear_ringing(transaction, response)
@@ -280,7 +282,7 @@ def _take_early_description(transaction: Transaction, response: SipResponse) -> 
         response.headers.set_single("Content-Type", "application/sdp")
 
 
-def _leave_out_what_is_not_kept(response: SipResponse) -> None:
+def _leave_out_what_is_not_stored(response: SipResponse) -> None:
     """Take out of a success what would end badly: a timer of the session, and a description that can't be read."""
     # Our calls are over before a session has to be refreshed; the library's timer would go on after they hang up.
     response.headers.remove("Session-Expires")
@@ -293,5 +295,5 @@ def _leave_out_what_is_not_kept(response: SipResponse) -> None:
 def _leave_out_others(request: SipRequest, response: SipResponse) -> None:
     """Take out of what a registrar says who else is registered so: the library takes the first one's time for ours."""
     ours = {(contact.uri.host, contact.uri.port) for contact in request.contact}
-    if kept := [contact for contact in response.contact if (contact.uri.host, contact.uri.port) in ours]:
-        response.contact = kept
+    if stored := [contact for contact in response.contact if (contact.uri.host, contact.uri.port) in ours]:
+        response.contact = stored

@@ -43,7 +43,7 @@ class Validity(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SmppWishes:
+class SmppConfig:
     """One SMSC: where it is, who we are there, and how it likes things written.
 
     ``tls``: the carrier's certificate is verified, against the authorities of the operating system and for the very

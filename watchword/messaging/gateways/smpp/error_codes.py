@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 
-from watchword.messaging.gateways.smpp.config import SmppWishes
+from watchword.messaging.gateways.smpp.config import SmppConfig
 from watchword.messaging.gateways.smpp.pdu import Status
 from watchword.messaging.gateways.smpp.session import BindRefusedError, ConnectionLostError
 
@@ -36,21 +36,21 @@ def bind_words(error: Exception) -> str:
             return "no connection"
 
 
-def submission_words(status: int, wishes: SmppWishes) -> str:
+def submission_words(status: int, config: SmppConfig) -> str:
     """Return why a text was refused, and what cures it."""
     match status:
         case Status.INVALID_SOURCE:
-            sender = f"the sender {wishes.sender}" if wishes.sender else "texts without a sender"
+            sender = f"the sender {config.sender}" if config.sender else "texts without a sender"
             return f"the carrier refuses {sender}; have it registered there, or name another one"
         case Status.INVALID_SOURCE_TON | Status.INVALID_SOURCE_NPI:
             return "the carrier refuses the kind of sender; write a number with +, a short code, or a name"
         case Status.INVALID_EXPIRY:
-            return f'the carrier refuses the validity period; say validity = "{_other(wishes)}"'
+            return f'the carrier refuses the validity period; say validity = "{_other(config)}"'
         case Status.SUBMIT_FAILED:
             return "the carrier refuses our texts (submission failed); ask it about credit, sender and destination"
         case _:
             return f"the carrier refuses our texts with status {status:#010x}; ask it what that means there"
 
 
-def _other(wishes: SmppWishes) -> str:
-    return "absolute" if wishes.validity == "relative" else "none"
+def _other(config: SmppConfig) -> str:
+    return "absolute" if config.validity == "relative" else "none"

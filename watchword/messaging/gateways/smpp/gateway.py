@@ -10,11 +10,11 @@ import ssl
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from watchword.core.policy import Way
+from watchword.core.policy import Channel
 from watchword.messaging.content import sms
-from watchword.messaging.gateway import Condition, DeliveryFailed, Handed, Outgoing, Report, Result
+from watchword.messaging.gateway import Condition, DeliveryFailed, Outgoing, Report, Result, Submitted
 from watchword.messaging.gateways.smpp import pdu
-from watchword.messaging.gateways.smpp.config import SmppWishes
+from watchword.messaging.gateways.smpp.config import SmppConfig
 from watchword.messaging.gateways.smpp.encoding import Segment, e164_of, receipt_of, segments_of, validity
 from watchword.messaging.gateways.smpp.error_codes import bind_words, submission_words
 from watchword.messaging.gateways.smpp.pdu import Command, Delivered, Status, Submission
@@ -41,21 +41,21 @@ _SLOW_DOWN = frozenset({Status.QUEUE_FULL, Status.THROTTLED})
 """It works, and can't take more just now."""
 
 
-class SmppCarrier:
+class SmppGateway:
     """One SMSC."""
 
-    ways = frozenset({Way.TEXT})
-    asks_what_to_say = False
+    channels = frozenset({Channel.TEXT})
+    fetches_voice_script = False
 
     def __init__(
-        self, name: str, wishes: SmppWishes, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self, name: str, config: SmppConfig, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
         self.name = name
-        self._wishes = wishes
+        self._config = config
         self._clock = clock
         self._smsc: Session | None = None
         self._bound = asyncio.Event()
-        self._window = asyncio.Semaphore(wishes.window_size)
+        self._window = asyncio.Semaphore(config.window_size)
         self._condition = Condition(is_up=False, words="connecting")
         self._report: Callable[[Report], None] = lambda _report: None
         self._keeper: asyncio.Task[None] | None = None
@@ -91,14 +91,14 @@ class SmppCarrier:
             await asyncio.gather(self._keeper, return_exceptions=True)
         self._condition = Condition(is_up=False, words="stopped")
 
-    async def send(self, outgoing: Outgoing) -> Handed:
+    async def send(self, outgoing: Outgoing) -> Submitted:
         """Submit a text and wait until the SMSC has accepted it; raises DeliveryFailed."""
         if not self._bound.is_set():
             try:
                 await asyncio.wait_for(self._bound.wait(), BOUND_SECONDS)
             except TimeoutError:
                 raise DeliveryFailed(Result.FAILED, permanent=False) from None
-        segments = segments_of(sms.text_of(outgoing), self._wishes.alphabet, reference=next(self._references))
+        segments = segments_of(sms.text_of(outgoing), self._config.alphabet, reference=next(self._references))
         try:
             await asyncio.wait_for(self._window.acquire(), FULL_SECONDS)
         except TimeoutError:
@@ -108,7 +108,7 @@ class SmppCarrier:
             references = [await self._submit(outgoing, segment) for segment in segments]
         finally:
             self._window.release()
-        return Handed(references[0])
+        return Submitted(references[0])
 
     async def _submit(self, outgoing: Outgoing, segment: Segment) -> str:
         """Submit one segment, slower where the SMSC asks for that."""
@@ -126,7 +126,7 @@ class SmppCarrier:
                 raise DeliveryFailed(Result.BAD_NUMBER, permanent=True)
             if status not in _SLOW_DOWN:
                 # Only an operator cures most of these, so they read it where they look for why nothing arrives.
-                self._say(submission_words(status, self._wishes))
+                self._say(submission_words(status, self._config))
                 logger.warning("%s refused a submission with status %#010x", self.name, status)
                 raise DeliveryFailed(Result.FAILED, permanent=False, is_useless_again=True)
             self._hold(clock())
@@ -151,12 +151,12 @@ class SmppCarrier:
         if smsc is None:
             raise DeliveryFailed(Result.FAILED, permanent=False)
         submission = Submission(
-            source=self._wishes.source,
+            source=self._config.source,
             destination=outgoing.number.removeprefix("+"),
             short_message=segment.octets,
             esm_class=segment.esm_class,
             data_coding=segment.data_coding,
-            validity_period=validity(outgoing.not_after, self._clock(), self._wishes.validity),
+            validity_period=validity(outgoing.not_after, self._clock(), self._config.validity),
         )
         try:
             answer = await asyncio.wait_for(smsc.ask(Command.SUBMIT_SM, submission.body()), ANSWER_SECONDS)
@@ -204,13 +204,13 @@ class SmppCarrier:
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
     async def _bind(self) -> Session:
-        wishes = self._wishes
+        config = self._config
         # Read anew each time: an authority may have been added since.
-        tls = ssl.create_default_context(cafile=wishes.ca_file) if wishes.tls else None
+        tls = ssl.create_default_context(cafile=config.ca_file) if config.tls else None
         return await Session.open(
-            (wishes.host, wishes.port),
+            (config.host, config.port),
             tls=tls,
-            bind=pdu.bind_body(wishes.system_id, wishes.password, wishes.system_type),
+            bind=pdu.bind_body(config.system_id, config.password, config.system_type),
             deliver=self._take,
             seconds=CONNECT_SECONDS,
         )

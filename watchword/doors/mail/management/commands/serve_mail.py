@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from watchword.doors.mail.backend import DatabaseChecks, be_impatient
+from watchword.doors.mail.backend import DatabaseBackend, use_short_timeouts
 from watchword.doors.mail.server import Plan, serve
 from watchword.doors.mail.sockets import Access, CannotListen
 
@@ -23,17 +23,17 @@ class Command(BaseCommand):
 
     def handle(self, *_arguments: Any, **_options: Any) -> None:
         """Serve until SIGTERM or SIGINT."""
-        be_impatient()
-        wishes = settings.WATCHWORD_MAIL
+        use_short_timeouts()
+        config = settings.WATCHWORD_MAIL
         plan = Plan(
             folder=settings.WATCHWORD_MAIL_SOCKET_DIRECTORY,
-            access=Access(wishes.socket_owner, wishes.socket_group, wishes.socket_mode),
-            loopback=wishes.listen,
-            kick=wishes.kick,
+            access=Access(config.socket_owner, config.socket_group, config.socket_mode),
+            loopback=config.listen,
+            kick=config.kick,
             position=settings.WATCHWORD_HOME / POSITION_FILE,
         )
         try:
-            asyncio.run(serve(plan, DatabaseChecks(), settings.WATCHWORD_KEY_RING, ready=self._ready))
+            asyncio.run(serve(plan, DatabaseBackend(), settings.WATCHWORD_KEY_RING, ready=self._ready))
         except CannotListen as error:
             raise CommandError(f"the mail door can't be opened: {error}") from None
 

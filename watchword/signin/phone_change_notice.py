@@ -8,13 +8,13 @@ from datetime import datetime
 
 from watchword.core.policy import FactorKind
 from watchword.directory.models import User
-from watchword.factors.vault import Kept
+from watchword.factors.vault import StoredCredential
 from watchword.messaging.content.sms import name_in_text
 from watchword.messaging.content.translations import words_of
 from watchword.messaging.notices import warn
 
 
-def tell_numbers(user: User, phones: Iterable[Kept], *, is_removed: bool, now: datetime) -> None:
+def tell_numbers(user: User, phones: Iterable[StoredCredential], *, is_removed: bool, now: datetime) -> None:
     """Text each telephone that takes texts. Call this after the commit: what is told must have happened.
 
     The guard may hold a text back, so that nobody is flooded by it; the mail is sent whatever becomes of the text.
@@ -22,6 +22,6 @@ def tell_numbers(user: User, phones: Iterable[Kept], *, is_removed: bool, now: d
     words = words_of(user.language or user.organisation.language)
     said = words.number_removed if is_removed else words.number_changed
     told = said.format(organisation=name_in_text(user.organisation.name))
-    for kept in phones:
-        if kept.held.kind is FactorKind.PHONE and kept.held.public.get("texts"):
-            warn(user, json.loads(kept.held.secret)["number"], told, now=now)
+    for stored in phones:
+        if stored.held.kind is FactorKind.PHONE and stored.held.public.get("texts"):
+            warn(user, json.loads(stored.held.secret)["number"], told, now=now)

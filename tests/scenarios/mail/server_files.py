@@ -1,6 +1,6 @@
 """What the test's own site says to its mail servers besides what Watchword prints."""
 
-DOVECOT_SURROUNDINGS = """\
+DOVECOT_REST = """\
 !include {folder}/dovecot/watchword.conf.ext
 base_dir = {folder}/dovecot/run
 state_dir = {folder}/dovecot/state
@@ -56,7 +56,7 @@ service anvil {{
 }}
 """
 
-POSTFIX_SURROUNDINGS = """\
+POSTFIX_REST = """\
 compatibility_level = 3.6
 queue_directory = {folder}/postfix/spool
 data_directory = {folder}/postfix/data

@@ -11,9 +11,9 @@ from watchword.audit import repeats
 from watchword.signin import attempt_limits
 from watchword.signin.models import FailureCount, KnownBrowser, Purpose, SignInAttempt
 
-KEPT = timedelta(days=2)
+STORED = timedelta(days=2)
 """Longer than any limit looks back (a day), and than any code or attempt lives."""
-UNPROVEN_KEPT = timedelta(hours=1)
+UNPROVEN_STORED = timedelta(hours=1)
 """Of a sign-in in which nobody typed a right password: it says nothing to anybody once its time is over."""
 MOST_UNPROVEN = 20_000
 """Such sign-ins at once; of more the oldest go, also those on their way, so that strangers fill no disk."""
@@ -21,12 +21,12 @@ KNOWN_FOR = timedelta(days=400)
 PORTION = 500
 
 
-def sweep(*, now: datetime) -> int:
+def clean_up(*, now: datetime) -> int:
     """Delete old attempts with their codes, counts that time has forgiven and browsers not seen for long.
 
     Returns how many rows went; at most a portion of each, so that nobody waits for it.
     """
-    old = now - KEPT
+    old = now - STORED
     attempts = SignInAttempt.objects.order_by("expires_at")
     unproven = attempts.filter(evidence=[], purpose=Purpose.SIGN_IN)
     counts = FailureCount.objects.filter(changed_at__lt=old, locked_at=None, in_a_row=0)
@@ -36,7 +36,7 @@ def sweep(*, now: datetime) -> int:
     browsers = KnownBrowser.objects.filter(last_at__lt=now - KNOWN_FOR)
     return (
         _delete(attempts.filter(expires_at__lt=old))
-        + _delete(unproven.filter(expires_at__lt=now - UNPROVEN_KEPT))
+        + _delete(unproven.filter(expires_at__lt=now - UNPROVEN_STORED))
         + _delete(unproven.reverse(), leaving=MOST_UNPROVEN)
         + _delete(counts)
         + _delete(begun)
