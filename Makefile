@@ -51,31 +51,42 @@ demo: $(VENV)/.installed ## try everything on this machine; RESET=1 begins anew
 
 # Test it --------------------------------------------------------------------------------------------------------------
 
-# Every part runs even if an earlier one failed; the last line is the summary of the last part, or says what failed.
+# Every part runs even if an earlier one failed; the last lines say what was left out, as tests/left_out.py lists it, and
+# what failed. With TEST_DEMAND_ALL=1 nothing may be left out.
 test: $(VENV)/.installed-dev ## run everything: checks, tests on SQLite and PostgreSQL, real mail servers and carriers, a real browser
 	@scripts/install-test-packages
-	@failed=; for part in check test-core test-postgresql test-scenarios test-phones test-browser; do \
+	@failed=; TEST_LEFT_OUT=$$(mktemp) || exit 1; export TEST_LEFT_OUT; \
+	for part in check test-core test-postgresql test-scenarios test-phones test-browser; do \
 	  echo; echo "=== make $$part"; $(MAKE) --no-print-directory $$part || failed="$$failed $$part"; done; \
+	echo; if [ -s "$$TEST_LEFT_OUT" ]; then echo "LEFT OUT: $$(paste -sd';' "$$TEST_LEFT_OUT" | sed 's/;/; /g')"; \
+	else echo "Nothing was left out."; fi; rm -f "$$TEST_LEFT_OUT"; \
 	if [ -n "$$failed" ]; then echo "FAILED:$$failed" >&2; exit 1; fi
 
 test-core: $(VENV)/.installed-dev ## run the tests that need nothing but Python, on SQLite
-	@$(PYTEST) -q -n $(WORKERS) -m "not browser and not scenario"
+	@$(PYTEST) -q -n $(WORKERS) --dist worksteal -m "not browser and not scenario"
 
-test-postgresql: $(VENV)/.installed-dev ## run the same tests on PostgreSQL
+test-postgresql: $(VENV)/.installed-dev ## run those of them that may use a database on PostgreSQL
 	@if ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null; then \
-	  $(PYTEST) -q -n $(WORKERS) -m "not browser and not scenario" --database postgresql; \
-	else echo "#### LEFT OUT: PostgreSQL is not installed, so nothing was tested on it. ####"; fi
+	  $(PYTEST) -q -n $(WORKERS) --dist worksteal -m "not browser and not scenario" --database postgresql; \
+	else echo "#### LEFT OUT: PostgreSQL is not installed, so nothing was tested on it. ####"; \
+	  [ -z "$$TEST_LEFT_OUT" ] || echo "the tests on PostgreSQL, which is not installed" >> "$$TEST_LEFT_OUT"; \
+	  [ -z "$$TEST_DEMAND_ALL" ]; fi
 
+# Real servers and browsers keep promises about seconds, which a test beside them can break. So these run side by side,
+# and what failed is played again alone, where nothing else takes its time or its ports; it must pass there.
+ALONE := --last-failed --last-failed-no-failures none
+
+# A worker has its own mail site, folders, ports and database; a file stays with one worker, so that each site starts once.
 test-scenarios: $(VENV)/.installed-dev ## run the tests with real mail servers
-	@$(PYTEST) -q -m scenario --ignore tests/phones
+	@$(PYTEST) -q -n $(WORKERS) --dist loadfile -m scenario --ignore tests/phones || $(PYTEST) -q -m scenario --ignore tests/phones $(ALONE)
 
-# Calls take as long as people talk and little of a machine: several at once. What failed then is played again alone,
-# where nothing else takes its time or its ports; it must pass there.
+# Calls take as long as people talk and little of a machine: several at once.
 test-phones: $(VENV)/.installed-dev ## run the tests with real carriers: SMPP, HTTP, Kannel, SIP
-	@$(PYTEST) -q -n 4 -m scenario tests/phones || $(PYTEST) -q -m scenario tests/phones --last-failed --last-failed-no-failures none
+	@$(PYTEST) -q -n 4 -m scenario tests/phones || $(PYTEST) -q -m scenario tests/phones $(ALONE)
 
+# Each file has a demo of its own, and so has each worker a browser.
 test-browser: $(VENV)/.installed-dev ## run the tests with a real browser
-	@$(PYTEST) -q -m browser
+	@$(PYTEST) -q -n $(WORKERS) --dist loadfile -m browser || $(PYTEST) -q -m browser $(ALONE)
 
 check: $(VENV)/.installed-dev ## look for mistakes without running anything: style, types, imports, migrations
 	@$(BIN)/ruff check --quiet .
@@ -92,7 +103,7 @@ faults: $(VENV)/.installed-dev ## kill every process a hundred times under load;
 
 fuzz: $(VENV)/.installed-dev ## let hypothesis look for ways in and ways to fall over; takes ten minutes
 	@TEST_FUZZ_SECONDS=600 $(PYTEST) -q --timeout 1500 tests/security/test_parsers.py
-	@TEST_MACHINE_EXAMPLES=300 TEST_CRAWL_EXAMPLES=5000 $(PYTEST) -q --timeout 1500 tests/machine tests/security -k "rac_01 or typed"
+	@TEST_MACHINE_EXAMPLES=300 TEST_CRAWL_EXAMPLES=5000 $(PYTEST) -q --timeout 1500 tests/machine tests/security -k "rac_01 or planted or typed"
 
 bench: $(VENV)/.installed-dev ## measure the hot path beside its bare limit, codes and calls under load, what pumping gets out
 	@$(BIN)/python -m benchmarks

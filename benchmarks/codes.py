@@ -184,7 +184,7 @@ def _running(
 ) -> Iterator[None]:
     """Run a process that is ready once it says so in its log or on standard output, or answers at a port."""
     with (log or Path(os.devnull)).open("wb") as errors:
-        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=errors)  # noqa: S603
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=errors)  # noqa: S603  (ours)
     try:
         if log is not None:
             while "messaging.worker.started" not in log.read_text():

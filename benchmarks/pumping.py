@@ -89,7 +89,7 @@ class Ether:
     channels = frozenset(Channel)
     last: Outgoing
 
-    def send(self, outgoing: Outgoing, *, timeout_seconds: float) -> Submitted:  # noqa: ARG002
+    def send(self, outgoing: Outgoing, *, timeout_seconds: float) -> Submitted:  # noqa: ARG002  (as a gateway)
         """Take it."""
         Ether.last = outgoing
         return Submitted("ether")

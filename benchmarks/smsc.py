@@ -16,7 +16,7 @@ async def serve(port: int, file_name: str) -> None:
     await server.start()
     esmes: dict[str, smpp34.Esme] = {}
     number = 0
-    with open(file_name, "a", buffering=1) as file:  # noqa: ASYNC230, PTH123
+    with open(file_name, "a", buffering=1) as file:  # noqa: ASYNC230, PTH123  (a line is short)
         sys.stdout.write("ready\n")
         sys.stdout.flush()
         while True:

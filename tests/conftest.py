@@ -1,5 +1,8 @@
 """What every test can ask for."""
 
+import os
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -27,6 +30,26 @@ def _lines_as_operators_read_them(caplog: pytest.LogCaptureFixture) -> None:
     from watchword.config.logs import LineFormatter
 
     caplog.handler.setFormatter(LineFormatter())
+
+
+@pytest.fixture(autouse=True)
+def no_synthesiser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What needs nothing but Python hears no real voice: it is the same where no synthesiser is installed."""
+    from watchword.messaging.voice import tts
+
+    tts.speak.cache_clear()
+    if not any(request.node.get_closest_marker(name) for name in ("scenario", "browser", "synthesiser")):
+        monkeypatch.setattr(tts, "PROGRAM", "no-synthesiser-in-tests")
+
+
+@pytest.fixture(scope="session")
+def installed_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with keys and an empty database, as `watchword migrate` makes it: made once, to be copied."""
+    home = tmp_path_factory.mktemp("installed")
+    variables = {"WATCHWORD_DEMO": "yes", "WATCHWORD_HOME": str(home), "PYTHONPATH": str(Path(__file__).parents[1])}
+    words = [sys.executable, "-m", "watchword.cli.main", "migrate", "--verbosity", "0"]
+    subprocess.run(words, env={"PATH": os.environ["PATH"], **variables}, check=True, timeout=120)
+    return home
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,8 @@
 """The environment of every test run; pytest loads it first (`-p tests.environment`), before Django's settings.
 
 The run is on SQLite, or with `--database postgresql` (or WATCHWORD_TEST_DATABASE=postgresql) on a PostgreSQL server of
-its own. Parallel workers share that server and have a database each.
+its own. Parallel workers share that server and have a database each. On PostgreSQL only those tests run that may use
+the tests' database.
 """
 
 import atexit
@@ -12,6 +13,8 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+
+from tests.left_out import ON_THE_OTHER_DATABASE
 
 KEYS = "v1:testkey1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 DATABASES = ("sqlite", "postgresql")
@@ -59,14 +62,29 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     yield
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leaves out what only PostgreSQL can show."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves to PostgreSQL what it alone can show, and to SQLite what would be the same on PostgreSQL."""
     if SERVER_URL not in os.environ:
         for item in items:
             if item.get_closest_marker("postgres"):
-                item.add_marker(pytest.mark.skip(reason="runs with --database postgresql"))
+                item.add_marker(pytest.mark.skip(reason=f"{ON_THE_OTHER_DATABASE}PostgreSQL"))
+        return
+    same = [item for item in items if not differs_by_database(item)]
+    if same:
+        config.hook.pytest_deselected(items=same)
+        items[:] = [item for item in items if differs_by_database(item)]
+
+
+def differs_by_database(item: pytest.Item) -> bool:
+    """Whether a test may use the tests' database: pytest-django keeps all others from it."""
+    if item.get_closest_marker("any_database"):
+        return False
+    named = {"db", "transactional_db", "django_db_setup"} & set(getattr(item, "fixturenames", ()))
+    return bool(named) or item.get_closest_marker("django_db") is not None
 
 
 def pytest_report_header() -> str:
     """Says what the run is on."""
-    return "database: " + ("PostgreSQL" if os.environ.get(SERVER_URL) else "SQLite")
+    if os.environ.get(SERVER_URL):
+        return "database: PostgreSQL, for the tests that may use one; the others are the same on SQLite"
+    return "database: SQLite"

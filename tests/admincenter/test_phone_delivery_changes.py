@@ -202,7 +202,7 @@ def test_a_test_goes_to_the_chosen_channel_through_the_queue(root: Client, world
 
     names = ["south", "north", "west"]
     random.shuffle(names)
-    lines: list[Any] = [GatewayRoute(Idle(name), Route(name, frozenset(Channel))) for name in names]  # type: ignore[arg-type]
+    lines: list[Any] = [GatewayRoute(Idle(name), Route(name, frozenset(Channel))) for name in names]  # type: ignore[arg-type]  # never asked to send
     dispatcher = asyncio.run(_make(Dispatcher, lines))
     assert [line.route.name for line in dispatcher._order(claimed)] == ["north"]
 

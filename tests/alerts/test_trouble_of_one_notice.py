@@ -18,7 +18,7 @@ from django.db import OperationalError
 from django.test import Client
 
 from tests.alerts.playing import work
-from tests.scenarios.mail.site import free_ports
+from tests.ports import free_ports
 from tests.world import World, make_person, sign_in
 from watchword.alerts import messages, outbox_consumer
 from watchword.alerts.models import Alert, Notice

@@ -10,10 +10,12 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LONGEST = 400
+FOLDERS = ("watchword", "tests", "scripts", "benchmarks")
+"""Where the rules on sources look; `scripts` holds shell alone today."""
 
 SOURCES = [
     path
-    for folder in ("watchword", "tests", "scripts", "benchmarks")
+    for folder in FOLDERS
     for pattern in ("*.py", "*.html", "*.css", "*.js")
     for path in (ROOT / folder).rglob(pattern)
     if "__pycache__" not in path.parts and "migrations" not in path.parts
@@ -22,6 +24,16 @@ SOURCES = [
 
 def relative(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
+
+
+def test_every_folder_that_the_rules_look_at_exists() -> None:
+    assert [folder for folder in FOLDERS if not (ROOT / folder).is_dir()] == []
+
+
+def test_no_folder_with_sources_is_overlooked() -> None:
+    folders = {path.relative_to(ROOT).parts[0] for path in tracked() if path.suffix == ".py"}
+    assert "watchword" in folders
+    assert folders - set(FOLDERS) == set()
 
 
 def test_no_file_is_long() -> None:

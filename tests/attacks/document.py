@@ -173,4 +173,4 @@ def _door(path: str, node: ast.FunctionDef) -> str:
 
 
 if __name__ == "__main__":
-    print(page(), end="")  # noqa: T201
+    print(page(), end="")  # noqa: T201  (a command)

@@ -49,7 +49,7 @@ HOSTILE = [
 
 def line_formatter() -> logging.Formatter:
     """Return the formatter that the settings name, made as logging makes it."""
-    wished: dict[str, Any] = dict(settings.LOGGING["formatters"]["text"])  # type: ignore[index]
+    wished: dict[str, Any] = dict(settings.LOGGING["formatters"]["text"])  # type: ignore[index]  # a dict of dicts
     assert wished == {"()": "watchword.config.logs.LineFormatter"}
     return LineFormatter()
 
@@ -74,7 +74,7 @@ def test_log_01_whatever_is_logged_is_one_printable_line(typed: str) -> None:
 @example("x\n2026-11-24 00:00:00,000 INFO watchword: root signed in")
 def test_log_01_no_traceback_has_a_line_that_looks_like_ours(typed: str) -> None:
     """What an error says stands behind a bar, line by line, so that it can't pass for a record."""
-    with pytest.raises(ValueError) as broken:  # noqa: PT011
+    with pytest.raises(ValueError) as broken:  # noqa: PT011  (Python's own words, whatever they are)
         int(f"no number {typed}")
     lines = written("It broke", error=broken.value).split("\n")
     assert len(lines) > 2

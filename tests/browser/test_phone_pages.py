@@ -18,6 +18,8 @@ from tests.browser.test_every_page import LOOKS
 
 pytestmark = pytest.mark.browser
 
+PAUSE = 10_000
+"""The longest pause, in milliseconds, between two looks of a page that waits."""
 LIVE = 15_000
 """Milliseconds within which a page that waits has looked again, on a busy machine."""
 
@@ -91,9 +93,17 @@ def sit_down(open_browser: Callable[..., BrowserContext], demo: Demo, picture: P
     """Somebody new sits down at a browser of their own."""
 
     def player(*, scripts: bool = True, **options: object) -> Player:
-        return Player(open_browser(java_script_enabled=scripts, **options), demo, picture, scripts=scripts)
+        context = open_browser(java_script_enabled=scripts, **options)
+        # The pages' own time: it goes on as ever, and can be put forward.
+        context.clock.install()
+        return Player(context, demo, picture, scripts=scripts)
 
     return player
+
+
+def looks_again(page: Page) -> None:
+    """Let the pause between two looks of a page be over, so that nobody waits it out."""
+    page.clock.fast_forward(PAUSE)
 
 
 def to_the_code(player: Player, name: str) -> None:
@@ -145,10 +155,12 @@ def test_a_late_text_offers_a_call_and_its_arrival_is_seen_without_loading_the_p
     button = bob.page.get_by_role("button", name="Call the number ending 96")
     before = field.bounding_box(), button.bounding_box()
     clock.pass_by(31)
+    looks_again(bob.page)
     expect(late).to_be_visible(timeout=LIVE)
     bob.see("text-is-late")
     clock.late_texts_come()
     code = bob.texted_code()
+    looks_again(bob.page)
     expect(says).to_have_text("Delivered.", timeout=LIVE)
     expect(late).to_be_hidden()
     assert bob.page.evaluate("window.stayed") is True
@@ -162,12 +174,12 @@ def test_digits_half_typed_are_left_alone_whatever_is_reported(sit_down: Callabl
     to_the_code(alice, "alice")
     alice.page.get_by_label("Security code").fill("12")
     clock.becomes("unreachable")
-    with alice.page.expect_response(lambda answer: "sign-in/state" in answer.url, timeout=LIVE):
-        pass
-    with alice.page.expect_response(lambda answer: "sign-in/state" in answer.url, timeout=LIVE):
-        pass
+    for _ in range(2):
+        with alice.page.expect_response(lambda answer: "sign-in/state" in answer.url, timeout=LIVE):
+            looks_again(alice.page)
     expect(alice.page.get_by_label("Security code")).to_have_value("12")
     alice.page.get_by_label("Security code").fill("")
+    looks_again(alice.page)
     expect(alice.page.get_by_role("alert")).to_contain_text("did not get through", timeout=LIVE)
     expect(alice.page.get_by_role("alert")).to_be_focused()
 
@@ -181,7 +193,8 @@ def test_a_page_in_the_background_asks_for_nothing(sit_down: Callable[..., Playe
     alice.page.wait_for_load_state()
     asked: list[str] = []
     alice.page.on("request", lambda request: asked.append(request.url) if "state" in request.url else None)
-    alice.page.wait_for_timeout(3_000)
+    for _ in range(5):
+        looks_again(alice.page)
     assert asked == []
     with alice.page.expect_response(lambda answer: "sign-in/state" in answer.url, timeout=LIVE):
         alice.page.evaluate(hide % "false")
@@ -229,6 +242,8 @@ def test_wrong_digits_and_fraud_are_said_and_lead_on(
     if not scripts:
         alice.page.get_by_role("link", name="Check again").click()
     says = "Wrong digits were pressed twice" if what == "mismatched" else "they are not signing in"
+    if scripts:
+        looks_again(alice.page)
     expect(alice.page.get_by_role("alert")).to_contain_text(says, timeout=LIVE)
     expect(alice.page.locator(".match")).to_have_count(0)
     alice.see(f"two-digits-{what}")
@@ -270,8 +285,10 @@ def test_a_call_that_is_declined_offers_the_text_without_loading_by_hand(
     says = alice.page.locator("[data-says]")
     expect(says).to_have_text("Ringing…")
     pick_up(alice)
+    looks_again(alice.page)
     expect(says).to_have_text("Answered.", timeout=LIVE)
     alice.telephone.get_by_role("button", name="Hang up").click()
+    looks_again(alice.page)
     expect(alice.page.get_by_role("alert")).to_contain_text("before the code was heard", timeout=LIVE)
     first = alice.page.locator("main form button").first
     expect(first).to_have_text("Text the number ending 78")
@@ -299,16 +316,21 @@ def test_every_state_can_be_seen_by_everybody(
     clock.number_match(wished=True)
     to_the_code(alice, "alice")
     look("delivered")
+    # A page that has heard that a text arrived asks no more: this one is to ask once more.
+    page.reload()
     place = page.get_by_label("Security code").bounding_box()
     clock.becomes("waiting")
+    looks_again(page)
     expect(page.locator("[data-says]")).to_have_text("Sending…", timeout=LIVE)
     assert page.get_by_label("Security code").bounding_box() == place, "nothing has moved"
     look("on-its-way")
     clock.pass_by(31)
+    looks_again(page)
     expect(page.get_by_text("It hasn't arrived yet.")).to_be_visible(timeout=LIVE)
     page.reload()
     look("late")
     clock.becomes("unreachable")
+    looks_again(page)
     expect(page.get_by_role("alert")).to_contain_text("did not get through", timeout=LIVE)
     look("text-in-trouble")
     page.get_by_role("button", name="Call the number ending 78").click()
@@ -319,12 +341,15 @@ def test_every_state_can_be_seen_by_everybody(
     look("telephone-connected", alice.telephone)
     alice.telephone.get_by_role("button", name="Hang up").click()
     clock.becomes("voicemail")
+    looks_again(page)
     expect(page.get_by_role("alert")).to_contain_text("If it was a machine", timeout=LIVE)
     look("call-in-trouble")
     page.get_by_role("button", name="Text the number ending 78").click()
     expect(page.locator("main")).to_contain_text("No more codes are sent in this sign-in.")
     look("no-more")
+    page.reload()
     clock.write("UPDATE signin_codechallenge SET expires_at = created_at")
+    looks_again(page)
     expect(page.get_by_role("heading", level=1)).to_have_text("Get a security code", timeout=LIVE)
     look("over")
     assert [problem for problem in problems if "404" not in problem] == [], "the browser complains"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -40,11 +41,11 @@ def answer(port: int, path: str) -> int | None:
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
+def start(tmp_path: Path, installed_home: Path) -> Iterator[Start]:
     """Starts `watchword serve web` on a fresh database; whatever still runs afterwards is killed."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("WATCHWORD_", "DJANGO_"))}
     environment |= {"WATCHWORD_DEMO": "yes", "WATCHWORD_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
-    subprocess.run([*PROGRAM, "migrate", "--verbosity", "0"], env=environment, check=True, timeout=60)
+    shutil.copytree(installed_home, tmp_path, dirs_exist_ok=True)
     started: list[subprocess.Popen[str]] = []
 
     def run(port: int, **more: str) -> subprocess.Popen[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -88,12 +89,12 @@ def test_how_a_process_ended_is_said_in_words(status: int, words: str) -> None:
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int, Path]]:
+def served(tmp_path: Path, installed_home: Path) -> Iterator[tuple[subprocess.Popen[bytes], int, Path]]:
     """`watchword serve` with all its processes, its port and its log."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("WATCHWORD_", "DJANGO_"))}
     environment |= {"WATCHWORD_DEMO": "yes", "WATCHWORD_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
     environment |= {"WATCHWORD_MAIL_KICK": "none"}
-    subprocess.run([*PROGRAM, "migrate", "--verbosity", "0"], env=environment, check=True, timeout=120)
+    shutil.copytree(installed_home, tmp_path, dirs_exist_ok=True)
     port, log = free_port(), tmp_path / "serve.log"
     with log.open("wb") as file:
         words = [*PROGRAM, "serve", "--listen", f"127.0.0.1:{port}"]

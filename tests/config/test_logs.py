@@ -126,7 +126,7 @@ def test_a_mistake_of_ours_keeps_its_traceback_without_the_text_of_the_error(con
         try:
             int(SECRET)
         except ValueError:
-            len(3)  # type: ignore[arg-type]
+            len(3)  # type: ignore[arg-type]  # wrong on purpose: its error is the test
     except TypeError:
         logging.getLogger("django.request").exception("Internal Server Error: %s", "/")
     line, *following = console.getvalue().splitlines()
@@ -199,7 +199,7 @@ def test_an_id_never_stands_in_the_place_of_the_time_or_the_level() -> None:
 @given(st.text(max_size=60))
 def test_log_01_a_json_line_is_one_line_of_ascii_whatever_is_logged(typed: str) -> None:
     """A break, an escape or half a character in a message, a name or an error can't end or forge an object."""
-    with pytest.raises(ValueError) as broken:  # noqa: PT011
+    with pytest.raises(ValueError) as broken:  # noqa: PT011  (Python's own words, whatever they are)
         int(f"no number {typed}")
     error = broken.value
     row = logging.LogRecord(

@@ -11,14 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from watchword.demo import auth_client
 from watchword.demo.auth_client import CannotAsk, Login, ask
 
 HELLO = b"VERSION\t1\t2\nMECH\tPLAIN\tplaintext\nSPID\t1\nDONE\n"
 
 
 @contextmanager
-def door(folder: Path, answer: bytes, hello: bytes = HELLO) -> Iterator[tuple[Path, list[bytes]]]:
-    """Play the other end of the protocol once."""
+def door(folder: Path, answer: bytes, hello: bytes = HELLO, *, hears: int = 3) -> Iterator[tuple[Path, list[bytes]]]:
+    """Play the other end of the protocol once: say hello, hear so many lines, answer, hang up."""
     path = folder / "auth"
     heard: list[bytes] = []
     with socket.socket(socket.AF_UNIX) as listener:
@@ -31,7 +32,7 @@ def door(folder: Path, answer: bytes, hello: bytes = HELLO) -> Iterator[tuple[Pa
             with connection, connection.makefile("rwb") as stream:
                 stream.write(hello)
                 stream.flush()
-                heard.extend(stream.readline() for _ in range(3))
+                heard.extend(stream.readline() for _ in range(hears))
                 stream.write(answer)
 
         player = threading.Thread(target=play)
@@ -71,6 +72,13 @@ def test_what_is_neither_is_never_a_wrong_password(tmp_path: Path, answer: bytes
 def test_a_door_that_hangs_up_or_is_not_there_is_never_a_wrong_password(tmp_path: Path) -> None:
     with pytest.raises(CannotAsk):
         ask(tmp_path / "nobody", shown())
+    with door(tmp_path, b"", hello=b"VERSION\t1\t2\n", hears=0) as (path, _heard), pytest.raises(CannotAsk):
+        ask(path, shown())
+
+
+def test_a_door_that_falls_silent_is_never_a_wrong_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auth_client, "TIMEOUT_SECONDS", 0.1)
+    # It waits for a line that never comes, as the client does.
     with door(tmp_path, b"", hello=b"VERSION\t1\t2\n") as (path, _heard), pytest.raises(CannotAsk):
         ask(path, shown())
 

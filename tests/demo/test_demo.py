@@ -17,8 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.demo import Demo, free_ports, running_demo
+from tests.browser.demo import Demo, running_demo
 from tests.browser.player import open_mailbox
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.scenario
 

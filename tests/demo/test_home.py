@@ -6,6 +6,7 @@ import socket
 from argparse import ArgumentTypeError
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -19,8 +20,8 @@ from watchword.demo.sample import Made
 
 
 @pytest.fixture
-def folder(tmp_path: Path, settings: object) -> Iterator[Path]:
-    settings.WATCHWORD_HOME = tmp_path  # type: ignore[attr-defined]
+def folder(tmp_path: Path, settings: Any) -> Iterator[Path]:
+    settings.WATCHWORD_HOME = tmp_path
     (tmp_path / home.DATABASE).write_bytes(b"rows")
     own = {**connection.settings_dict, "NAME": tmp_path / home.DATABASE}
     # The tests' own connection stays open: what is forgotten here is a folder of the test's.

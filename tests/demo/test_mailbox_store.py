@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -15,8 +16,8 @@ NAME = "alice@harbour.example"
 
 
 @pytest.fixture(autouse=True)
-def boxes(settings: object, tmp_path: Path) -> None:
-    settings.WATCHWORD_HOME = tmp_path  # type: ignore[attr-defined]
+def boxes(settings: Any, tmp_path: Path) -> None:
+    settings.WATCHWORD_HOME = tmp_path
 
 
 def read_back(content: bytes) -> mailbox_store.Mail:

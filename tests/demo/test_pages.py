@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -132,8 +133,8 @@ def test_where_nothing_can_be_heard_the_page_says_so_loudly(
     assert "press 1" in text(page.content)
 
 
-def test_the_demo_is_shut_outside_the_demo(client: Client, world: World, settings: object) -> None:
-    settings.WATCHWORD_DEMO = False  # type: ignore[attr-defined]
+def test_the_demo_is_shut_outside_the_demo(client: Client, world: World, settings: Any) -> None:
+    settings.WATCHWORD_DEMO = False
     assert client.get("/demo/telephone/").status_code == 404
     assert client.get("/demo/telephone/newest/").status_code == 404
 
@@ -176,9 +177,9 @@ def test_a_mail_with_a_forged_line_is_one_line(client: Client, world: World) -> 
 
 
 def test_the_webmail_tells_a_mail_program_where_this_demo_answers(
-    client: Client, world: World, settings: object, tmp_path: Path
+    client: Client, world: World, settings: Any, tmp_path: Path
 ) -> None:
-    settings.WATCHWORD_HOME = tmp_path  # type: ignore[attr-defined]
+    settings.WATCHWORD_HOME = tmp_path
     sign_in(client, world.alice)
     assert "IMAP, 127.0.0.1, port 1143, no encryption" in text(client.get("/demo/mail/").content)
     ports.keep(tmp_path, ports.Ports(imap=20143, submission=20587))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.utils import timezone
 
@@ -16,9 +18,9 @@ from watchword.directory.permissions import PermissionDenied
 from watchword.directory.roles import Act, Role
 
 
-def create(world: World, name: str = "dora@harbour.example", **more: object) -> User:
-    wished: dict[str, object] = {"display_name": "Dora", "by": world.root, "now": world.now, **more}
-    return actions.create_person(world.organisation, sign_in_name=name, **wished)  # type: ignore[arg-type]
+def create(world: World, name: str = "dora@harbour.example", **more: Any) -> User:
+    wished: dict[str, Any] = {"display_name": "Dora", "by": world.root, "now": world.now, **more}
+    return actions.create_person(world.organisation, sign_in_name=name, **wished)
 
 
 def test_a_person_is_created_with_names_and_roles(world: World) -> None:

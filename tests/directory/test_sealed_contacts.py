@@ -13,6 +13,7 @@ from django.db import connection
 from django.test import Client
 
 from tests.admincenter.reading import LONG_AGO
+from tests.left_out import ON_THE_OTHER_DATABASE
 from tests.world import World, sign_in
 from watchword.admincenter import drafts
 from watchword.admincenter.models import Draft
@@ -110,7 +111,7 @@ def test_somebody_whose_contacts_can_t_be_opened_is_found_and_listed_all_the_sam
 def test_sqlite_overwrites_what_was_replaced(db: None) -> None:
     """Otherwise the file goes on holding what lay in clear before."""
     if connection.vendor != "sqlite":
-        pytest.skip("secure_delete is SQLite's own")
+        pytest.skip(f"{ON_THE_OTHER_DATABASE}secure_delete is SQLite's own")
     with connection.cursor() as cursor:
         cursor.execute("PRAGMA secure_delete")
         assert cursor.fetchone() == (2,)

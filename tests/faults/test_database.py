@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from django.db import InterfaceError, OperationalError, connection
@@ -26,7 +27,7 @@ SECRET = "row of alice with a secret"
 def refusing(table: str) -> Iterator[None]:
     """Let every INSERT into one table fail, as a broken disk or a wrong migration would."""
 
-    def refuse(execute, sql, params, many, context):  # type: ignore[no-untyped-def]
+    def refuse(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
         if sql.startswith((f'INSERT INTO "{table}"', f"INSERT INTO {table} ")):
             raise OperationalError(SECRET)
         return execute(sql, params, many, context)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import sys
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.machine.machine import Machine
@@ -26,7 +27,9 @@ from watchword.signin import actions, enrolment, flow, non_interactive, sessions
 from watchword.signin.models import CodeChallenge
 from watchword.signin.otp import challenges
 
-EXAMPLES = int(os.environ.get("TEST_MACHINE_EXAMPLES", "12"))
+FEW = 12
+EXAMPLES = int(os.environ.get("TEST_MACHINE_EXAMPLES", str(FEW)))
+SEEDS = int(os.environ.get("TEST_MACHINE_SEEDS", "0"))
 QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 
 type Plant = Callable[[pytest.MonkeyPatch], None]
@@ -162,39 +165,58 @@ def revive_what_was_revoked(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(vault, "revoke", lambda *_arguments, **_named: True)
 
 
-@pytest.mark.parametrize(
-    "plant",
-    [
-        spend_nothing,
-        forgive_at_a_new_code,
-        forgive_at_a_right_code,
-        take_everybody_for_disabled,
-        leave_app_passwords_alive,
-        let_app_passwords_open_the_browser,
-        find_what_was_deleted,
-        count_one_too_few,
-        let_the_last_administrator_go,
-        take_any_code_of_the_person,
-        forget_the_row,
-        write_the_row_twice,
-        leave_sessions_open,
-        revive_what_was_revoked,
-    ],
-)
+PLANTED: dict[Plant, int] = {
+    spend_nothing: 4,
+    forgive_at_a_new_code: 14,
+    forgive_at_a_right_code: 17,
+    take_everybody_for_disabled: 3,
+    leave_app_passwords_alive: 8,
+    let_app_passwords_open_the_browser: 0,
+    find_what_was_deleted: 0,
+    count_one_too_few: 10,
+    let_the_last_administrator_go: 0,
+    take_any_code_of_the_person: 4,
+    forget_the_row: 4,
+    write_the_row_twice: 4,
+    leave_sessions_open: 32,
+    revive_what_was_revoked: 0,
+}
+"""Each planted bug, and a seed from which it is found within a few examples; from any other it is found later.
+
+When rules of the machine are added or renamed the seeds lead elsewhere, and the tests take longer until there are new
+ones: `TEST_MACHINE_SEEDS=40 pytest -s tests/machine -k planted` tries the first forty and says the first quick one.
+`make fuzz` looks for each bug from any seed.
+"""
+
+
+def is_found(machine: type[Machine], begin: int | None, examples: int) -> bool:
+    """Return whether the machine falls over something within so many examples; ``begin`` is the seed, None any."""
+    # A seed belongs to a class, so that each run has a class of its own.
+    one = type("Machine", (machine,), {})
+    try:
+        run_state_machine_as_test(
+            one if begin is None else seed(begin)(one),
+            settings=settings(
+                max_examples=examples,
+                stateful_step_count=50,
+                deadline=None,
+                database=None,
+                phases=[Phase.generate],
+                suppress_health_check=QUIET,
+                report_multiple_bugs=False,
+            ),
+        )
+    except AssertionError:
+        return True
+    return False
+
+
+@pytest.mark.any_database
+@pytest.mark.parametrize("plant", PLANTED)
 def test_a_planted_bug_is_found(machine: type[Machine], monkeypatch: pytest.MonkeyPatch, plant: Plant) -> None:
     with monkeypatch.context() as patch:
         plant(patch)
-        with pytest.raises(AssertionError):
-            run_state_machine_as_test(
-                machine,
-                settings=settings(
-                    max_examples=300,
-                    stateful_step_count=50,
-                    deadline=None,
-                    derandomize=True,
-                    database=None,
-                    phases=[Phase.generate],
-                    suppress_health_check=QUIET,
-                    report_multiple_bugs=False,
-                ),
-            )
+        if SEEDS:
+            quick = next((begin for begin in range(SEEDS) if is_found(machine, begin, 2)), "none")
+            sys.stderr.write(f"\n    {plant.__name__}: {quick},\n")
+        assert is_found(machine, PLANTED[plant] if EXAMPLES <= FEW else None, 300)

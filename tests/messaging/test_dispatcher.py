@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 
 from tests.world import ALICES_NUMBER, World
 from watchword.core.policy import Channel
-from watchword.messaging.gateway import Condition, DeliveryFailed, Outgoing, Report, Result, Submitted
+from watchword.messaging.gateway import Condition, DeliveryFailed, Gateway, Outgoing, Report, Result, Submitted
 from watchword.messaging.limits.counters import telephone_of
 from watchword.messaging.models import Delivery, DeliveryAttempt, GatewayState, OutboxMessage, Receipt
 from watchword.messaging.worker import dispatcher as module
@@ -73,7 +73,7 @@ def waiting(world: World, code: str = "493027", *, lives: timedelta = timedelta(
 
 
 def carry(
-    *gateways: FakeGateway, until: Callable[[], bool], decided: Callable[[Changed], None] = lambda _: None, **more: Any
+    *gateways: Gateway, until: Callable[[], bool], decided: Callable[[Changed], None] = lambda _: None, **more: Any
 ) -> None:
     """Run a dispatcher until something is so in the database."""
 

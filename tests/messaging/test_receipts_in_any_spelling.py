@@ -9,6 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from tests.left_out import ON_THE_OTHER_DATABASE
 from tests.phones.test_webhooks import result
 from tests.world import ALICES_NUMBER, World
 from watchword.core.policy import Channel
@@ -129,7 +130,7 @@ def test_a_receipt_without_a_name_is_about_nothing(world: World) -> None:
     assert delivery_receipts.note_reports([report("")], now=timezone.now()) == []
 
 
-@pytest.mark.skipif("connection.vendor != 'sqlite'", reason="PostgreSQL decides by what it has counted")
+@pytest.mark.skipif("connection.vendor != 'sqlite'", reason=f"{ON_THE_OTHER_DATABASE}it plans by what it counted")
 def test_a_receipt_is_looked_for_by_indexes_alone(world: World) -> None:
     """Receipts come all day, and handovers of months are kept."""
     note_taken(to_be_taken(world), "abc1231")

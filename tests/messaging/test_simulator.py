@@ -163,9 +163,10 @@ def test_a_call_declined_is_missed_and_one_hung_up_is_over() -> None:
     assert ivr.hang_up(ivr.answer(Call())).state is CallState.ENDED
 
 
+@pytest.mark.synthesiser
 def test_speech_is_really_made() -> None:
     if not tts.is_available():
-        pytest.skip("LEFT OUT: espeak-ng is not installed; `make test` installs it where it is root")
+        pytest.skip("espeak-ng is not installed; `make test` installs it where it is root")
     heard = tts.speak("Your security code is: 4. 9. 3. 0. 2. 7.")
     with wave.open(io.BytesIO(heard)) as sound:
         assert sound.getnchannels() == 1

@@ -86,8 +86,10 @@ class Baresip:
         """Press keys one after the other, and let each go."""
         for key in keys:
             for sign in (key, LET_GO):
-                token = self.do("sndcode", sign)
-                await self._until(lambda token=token: any(event.get("token") == token for event in self.events))  # type: ignore[misc]
+                await self._until_done(self.do("sndcode", sign))
+
+    async def _until_done(self, token: str) -> None:
+        await self._until(lambda: any(event.get("token") == token for event in self.events))
 
     async def wait_for(self, kind: str, number: int = 1) -> dict[str, Any]:
         """Return the so-manieth event of a kind, once it has come."""
@@ -97,8 +99,7 @@ class Baresip:
     async def wait_until_heard(self, seconds: float) -> None:
         """Wait until so many seconds of sound were recorded."""
         async with asyncio.timeout(SECONDS + seconds):
-            # A file grows, and nobody tells.
-            while self._size_heard() < 44 + seconds * 16_000:  # noqa: ASYNC110
+            while self._size_heard() < 44 + seconds * 16_000:  # noqa: ASYNC110  (a file grows, and nobody tells)
                 await asyncio.sleep(0.02)
 
     def heard(self) -> array[int]:

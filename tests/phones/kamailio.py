@@ -104,7 +104,7 @@ class Kamailio:
         """Wait until somebody is registered."""
         async with asyncio.timeout(SECONDS):
             # A file grows, and nobody tells.
-            while f"KNOWS {user}" not in self.log.read_text(errors="replace"):  # noqa: ASYNC110
+            while f"KNOWS {user}" not in self.log.read_text(errors="replace"):  # noqa: ASYNC110  (as said)
                 await asyncio.sleep(0.02)
 
 

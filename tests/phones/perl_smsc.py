@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-import gsm0338  # noqa: F401
+import gsm0338  # noqa: F401  (registers the codec)
 
 from tests.scenarios.mail.site import wait_until
 

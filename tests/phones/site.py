@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -58,7 +59,7 @@ class PhoneSite:
                     words, env=self._environment, stdout=log, stderr=log, start_new_session=True
                 )
         for name in names:
-            wait_until(lambda name=name: self._is_ready(name) or self._running[name].poll() is not None)  # type: ignore[misc]
+            wait_until(partial(self._has_begun_or_ended, name))
             assert self._running[name].poll() is None, f"{name} ended:\n{self.log_of(name)}"
 
     def kill(self, name: str) -> None:
@@ -84,6 +85,9 @@ class PhoneSite:
 
     def _log(self, name: str) -> Path:
         return self.folder / f"{name}.log"
+
+    def _has_begun_or_ended(self, name: str) -> bool:
+        return self._is_ready(name) or self._running[name].poll() is not None
 
     def _is_ready(self, name: str) -> bool:
         if name == PHONES:

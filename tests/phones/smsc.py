@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-import gsm0338  # noqa: F401
+import gsm0338  # noqa: F401  (registers the codec)
 import smpp34
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -189,5 +189,4 @@ def test_a_gateway_can_be_stopped_that_never_started_well() -> None:
     ]
     for make in makers:
         for start in (True, False):
-            work: Awaitable[None] = stopped(make(), start=start)
-            asyncio.run(work)  # type: ignore[arg-type]
+            asyncio.run(stopped(make(), start=start))

@@ -161,7 +161,7 @@ def test_who_leaves_does_not_say_that_the_connection_was_lost(caplog: pytest.Log
     async def play() -> None:
         async with Smsc() as smsc, bound(smsc) as (gateway, _reports):
             await gateway.send(outgoing())
-            gateway._smsc = Slow(gateway._smsc)  # type: ignore[assignment]
+            gateway._smsc = Slow(gateway._smsc)  # type: ignore[assignment]  # all that leaving asks of it
         assert gateway.condition.words == "stopped"
 
     run(play)

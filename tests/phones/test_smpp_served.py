@@ -93,6 +93,10 @@ password = "{seal("secret", RING)}"
             not_after = now + timedelta(minutes=5)
             outbox.put(Outgoing(delivery.pk, Channel.TEXT, f"+{to}", *words, not_after=not_after))
 
+    def wait_for(self, count: int) -> None:
+        """Wait until codes arrived at so many telephones."""
+        wait_until(lambda: len(self.arrived()) >= count)
+
     def arrived(self, *names: str) -> dict[str, Counter[str]]:
         """Return how often which code arrived at which telephone, by all carriers or by some."""
         found: dict[str, Counter[str]] = defaultdict(Counter)
@@ -166,7 +170,7 @@ def test_fld_13_codes_outlive_a_dispatcher_that_is_killed_at_random(load: Load) 
     for _ in range(4):
         before = len(load.arrived())
         goal = before + random_source.randrange(5, 50)
-        wait_until(lambda goal=goal: len(load.arrived()) >= min(goal, 300))  # type: ignore[misc]
+        load.wait_for(min(goal, 300))
         load.site.kill(PHONES)
         killed_at.append(len(load.arrived()))
         # Half a minute later: what the dead dispatcher had claimed is anybody's.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -86,8 +87,8 @@ def test_a_senseless_region_or_domain_is_explained(words: tuple[str, ...]) -> No
     assert not Organisation.objects.exists()
 
 
-def test_proofs_without_proving_exist_in_the_demo_alone(world: World, settings: object) -> None:
-    settings.WATCHWORD_DEMO = False  # type: ignore[attr-defined]
+def test_proofs_without_proving_exist_in_the_demo_alone(world: World, settings: Any) -> None:
+    settings.WATCHWORD_DEMO = False
     with pytest.raises(sample_credentials.OnlyInTheDemo):
         sample_credentials.add_phone(world.bob, "+4915112345678", Channel.TEXT, now=world.now)
     with pytest.raises(sample_credentials.OnlyInTheDemo):

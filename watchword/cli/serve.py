@@ -101,7 +101,7 @@ def serve_all(*, workers: int) -> int:
 
 def why_not_listen(host: str, port: int) -> str | None:
     """Why nothing can listen there, with the way out, or None if it can."""
-    way_out = f"choose another with --listen {host}:{port + 1 if port < 65535 else 8000}, or set WATCHWORD_LISTEN"  # noqa: PLR2004
+    way_out = f"choose another with --listen {host}:{port + 1 if port < 65535 else 8000}, or set WATCHWORD_LISTEN"  # noqa: PLR2004  (TCP)
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as probe:

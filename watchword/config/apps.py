@@ -11,4 +11,4 @@ class WatchwordConfig(AppConfig):
 
     def ready(self) -> None:
         """Loads the checks, which register themselves."""
-        from watchword.config import checks  # noqa: F401
+        from watchword.config import checks  # noqa: F401  (importing registers)

@@ -28,29 +28,29 @@ class DenyReason(StrEnum):
     MFA_REQUIRED = "mfa_required"
     NOTHING_REGISTERED = "nothing_registered"
     NO_METHOD_LEFT = "no_method_left"
-    INITIAL_PASSWORD = "initial_password"  # noqa: S105  (a reason, not a password)
-    PASSWORD_KNOWN = "password_known"  # noqa: S105  (a reason)
+    INITIAL_PASSWORD = "initial_password"
+    PASSWORD_KNOWN = "password_known"
     DISAVOWED = "disavowed"
     NO_PROOF_LEFT = "no_proof_left"
-    PASSWORD_TOO_SHORT = "password_too_short"  # noqa: S105  (a reason)
+    PASSWORD_TOO_SHORT = "password_too_short"
     UNKNOWN = "unknown"
     BLOCKED = "blocked"
     DELETED = "deleted"
     WRONG_PROOF = "wrong_proof"
-    PASSWORD_WAITS = "password_waits"  # noqa: S105  (a reason)
+    PASSWORD_WAITS = "password_waits"
     SECOND_FACTOR_WAITS = "second_factor_waits"
     SECOND_FACTOR_LOCKED = "second_factor_locked"
-    APP_PASSWORD_NEEDED = "app_password_needed"  # noqa: S105  (a reason)
-    APP_PASSWORD_SUSPENDED = "app_password_suspended"  # noqa: S105  (a reason)
-    APP_PASSWORD_REVOKED = "app_password_revoked"  # noqa: S105  (a reason)
-    APP_PASSWORD_FROZEN = "app_password_frozen"  # noqa: S105  (a reason)
-    APP_PASSWORD_OUTSIDE_LIMITS = "app_password_outside_limits"  # noqa: S105  (a reason)
-    APP_PASSWORD_EXPIRED = "app_password_expired"  # noqa: S105  (a reason)
-    APP_PASSWORD_IN_BROWSER = "app_password_in_browser"  # noqa: S105  (a reason)
+    APP_PASSWORD_NEEDED = "app_password_needed"
+    APP_PASSWORD_SUSPENDED = "app_password_suspended"
+    APP_PASSWORD_REVOKED = "app_password_revoked"
+    APP_PASSWORD_FROZEN = "app_password_frozen"
+    APP_PASSWORD_OUTSIDE_LIMITS = "app_password_outside_limits"
+    APP_PASSWORD_EXPIRED = "app_password_expired"
+    APP_PASSWORD_IN_BROWSER = "app_password_in_browser"
     NOT_FINISHED = "not_finished"
     APP_PASSWORDS_NOT_ALLOWED = "app_passwords_not_allowed"
-    ACCOUNT_PASSWORD_CLOSED = "account_password_closed"  # noqa: S105  (a reason)
-    PASSWORD_EXPIRED = "password_expired"  # noqa: S105  (a reason)
+    ACCOUNT_PASSWORD_CLOSED = "account_password_closed"
+    PASSWORD_EXPIRED = "password_expired"
 
 
 @dataclass(frozen=True, slots=True)

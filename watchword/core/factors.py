@@ -43,7 +43,7 @@ class RejectReason(StrEnum):
     BREACHED = "breached"
     CONTAINS_CONTEXT = "contains_context"
     SAME_AS_BEFORE = "same_as_before"
-    SHAPED_LIKE_APP_PASSWORD = "shaped_like_app_password"  # noqa: S105  (a reason, not a password)
+    SHAPED_LIKE_APP_PASSWORD = "shaped_like_app_password"
     NOT_ENFORCED = "not_enforced"
     NOT_ALLOWED = "not_allowed"
     NOT_CARRIED = "not_carried"

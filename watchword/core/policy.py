@@ -26,10 +26,10 @@ class MfaState(StrEnum):
 class FactorKind(StrEnum):
     """A kind of proof that a person can show."""
 
-    PASSWORD = "password"  # noqa: S105  (the name of a kind, not a password)
+    PASSWORD = "password"
     PHONE = "phone"
-    APP_PASSWORD = "app_password"  # noqa: S105  (the name of a kind, not a password)
-    ACCESS_PASS = "access_pass"  # noqa: S105  (the name of a kind, not a password)
+    APP_PASSWORD = "app_password"
+    ACCESS_PASS = "access_pass"
     """A Temporary Access Pass: what an administrator gives to somebody who has lost their phone."""
 
 

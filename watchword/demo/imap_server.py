@@ -51,7 +51,7 @@ class AskingLogin(Login):
             task.add_done_callback(self.connections[name].discard)
         return MaildirIdentity(self.config, self.tokens, name, None, frozenset())
 
-    async def authorize(self, authenticated: IdentityInterface, authzid: str) -> Identity:  # noqa: ARG002
+    async def authorize(self, authenticated: IdentityInterface, authzid: str) -> Identity:  # noqa: ARG002  (pymap's)
         """Everybody is who they are."""
         assert isinstance(authenticated, Identity)
         return authenticated

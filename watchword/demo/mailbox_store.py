@@ -144,7 +144,7 @@ class _Words(HTMLParser):
         self.found: list[str] = []
         self._hidden = 0
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002  (its signature)
         """Leave out what is not for reading."""
         self._hidden += tag in _NOT_FOR_READING
         if tag in _NEW_LINES:

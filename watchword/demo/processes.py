@@ -59,7 +59,7 @@ class Processes:
     def wait_until_ready(self, ports: Sequence[int], files: Sequence[str]) -> bool:
         """Return True once all ports answer and all files are there, False if a signal came; raises ChildDied."""
         deadline = time.monotonic() + READY_SECONDS
-        while not (all(_answers(port) for port in ports) and all(os.path.exists(path) for path in files)):  # noqa: PTH110
+        while not (all(_answers(port) for port in ports) and all(os.path.exists(path) for path in files)):  # noqa: PTH110  (text)
             self._look()
             if self._stopping:
                 return False

@@ -172,8 +172,8 @@ def _activity(people: list[User], random_source: random.Random, now: datetime) -
         browser = random_source.choice(_BROWSERS)
         for _ in range(random_source.randrange(3, 12)):
             at = now - timedelta(minutes=random_source.randrange(30, DAYS * 24 * 60))
-            web = random_source.random() < 0.5  # noqa: PLR2004
-            allowed = random_source.random() < 0.93  # noqa: PLR2004
+            web = random_source.random() < 0.5
+            allowed = random_source.random() < 0.93
             by_app_password = not web and user.state is MfaState.ENFORCED
             event_drafts.append(
                 EventDraft(

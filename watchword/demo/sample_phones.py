@@ -18,6 +18,8 @@ from watchword.messaging.models import DailyTotal, Delivery
 SEED = 1881
 DAYS = 30
 _WEEKEND = 5
+_RESTS = 0.8
+"""The share of sign-ins at weekends that wait for Monday."""
 _TROUBLE = {
     Channel.TEXT: ((Result.DELIVERED, 95), (Result.SENT, 3), (Result.UNREACHABLE, 2)),
     Channel.CALL: ((Result.DELIVERED, 88), (Result.NO_ANSWER, 7), (Result.BUSY, 3), (Result.HUNG_UP, 2)),
@@ -76,7 +78,7 @@ def _codes(holder: Holder, random_source: random.Random, now: datetime) -> Itera
 
 def _next_working_hour(at: datetime, random_source: random.Random) -> datetime:
     at = at.replace(hour=min(18, int(random_source.triangular(6, 19, 8))), minute=random_source.randrange(60))
-    return at + timedelta(days=7 - at.weekday()) if at.weekday() >= _WEEKEND and random_source.random() < 0.8 else at  # noqa: PLR2004
+    return at + timedelta(days=7 - at.weekday()) if at.weekday() >= _WEEKEND and random_source.random() < _RESTS else at
 
 
 def _add_up(rows: Sequence[Delivery]) -> None:

@@ -50,7 +50,7 @@ class Submission:
         envelope.rcpt_tos.append(mailbox)
         return "250 2.1.5 OK"
 
-    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802  (as above)
         """Put the mail into each recipient's inbox."""
         content = envelope.original_content or b""
         for name in envelope.rcpt_tos:

@@ -30,10 +30,10 @@ class Act(StrEnum):
     EDIT_PERSON = "edit_person"
     BLOCK_PERSON = "block_person"
     DELETE_PERSON = "delete_person"
-    RESET_PASSWORD = "reset_password"  # noqa: S105  (an act)
+    RESET_PASSWORD = "reset_password"
     CHANGE_MFA_STATE = "change_mfa_state"
     RESET_METHODS = "reset_methods"
-    MAKE_ACCESS_PASS = "make_access_pass"  # noqa: S105  (an act)
+    MAKE_ACCESS_PASS = "make_access_pass"
     DELETE_APP_PASSWORDS = "delete_app_passwords"
     SIGN_OUT_EVERYWHERE = "sign_out_everywhere"
     UNLOCK = "unlock"

@@ -107,7 +107,7 @@ def read_phones(
 
 def _currency(table: Mapping[str, Any], problems: list[str]) -> str:
     currency = table.get("currency", "")
-    if not isinstance(currency, str) or (currency and not (len(currency) == 3 and currency.isupper())):  # noqa: PLR2004
+    if not isinstance(currency, str) or (currency and not (len(currency) == 3 and currency.isupper())):
         problems.append("currency is not a code such as EUR (ISO 4217)")
         return ""
     return currency
@@ -117,7 +117,7 @@ def _planned(
     table: dict[str, Any], position: int, kinds: Mapping[str, Kind], open_secret: OpenSecret, problems: list[str]
 ) -> ConfiguredGateway | None:
     name = table.get("name", "")
-    is_name = isinstance(name, str) and 0 < len(name) <= 32 and name.isascii()  # noqa: PLR2004  the column
+    is_name = isinstance(name, str) and 0 < len(name) <= 32 and name.isascii()  # the column
     # What is no name is not quoted: it could be anything, a secret in the wrong line among it.
     where = f"gateway {name!r}" if is_name else f"gateway {position}"
     if not is_name or not name.replace("-", "").isalnum():

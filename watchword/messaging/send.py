@@ -177,4 +177,4 @@ def _write(rows: Sequence[Delivery]) -> None:
     ]
     if values:
         with connection.cursor() as cursor:
-            cursor.executemany(f"UPDATE {table} SET {columns} WHERE {key.column} = %s", values)  # noqa: S608
+            cursor.executemany(f"UPDATE {table} SET {columns} WHERE {key.column} = %s", values)  # noqa: S608  (names of columns)

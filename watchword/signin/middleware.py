@@ -41,8 +41,8 @@ class SignInMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer one request."""
         session = sessions.find(cookies.session_token(request), now=timezone.now())
-        request.sign_in_session = session  # type: ignore[attr-defined]
-        request.user = session.user if session is not None else NOBODY  # type: ignore[assignment]
+        request.sign_in_session = session  # type: ignore[attr-defined]  # our own name for it
+        request.user = session.user if session is not None else NOBODY  # type: ignore[assignment]  # a user to pages
         response = self.get_response(request)
         if session is not None and not response.has_header("Cache-Control"):
             add_never_cache_headers(response)

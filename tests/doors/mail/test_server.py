@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,13 +24,13 @@ COME_IN = f'O{{"password": null, "nopassword": "y", "user": "{ALICE}"}}'
 type Scene = Callable[[Path, FakeChecks], Awaitable[None]]
 
 
-def play(scene: Scene, folder: Path, **config: object) -> FakeChecks:
+def play(scene: Scene, folder: Path, **config: Any) -> FakeChecks:
     """Run the daemon, then one scene; afterwards the daemon must stop in order and leave no socket behind."""
     checks = FakeChecks()
 
     async def stage() -> None:
         ready = asyncio.Event()
-        plan = Plan(folder=folder, **config)  # type: ignore[arg-type]
+        plan = Plan(folder=folder, **config)
         daemon = asyncio.create_task(serve(plan, checks, RING, ready=lambda _places: ready.set()))
         async with asyncio.timeout(20):
             await ready.wait()

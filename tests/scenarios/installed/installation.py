@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 
+from tests.ports import free_ports
 from tests.scenarios.installed.builds import ROOT
-from tests.scenarios.mail.site import free_ports, listens_at, wait_until
+from tests.scenarios.mail.site import listens_at, wait_until
 
 ADMINISTRATOR = "root@example.org"
 STARTING_SECONDS = 120

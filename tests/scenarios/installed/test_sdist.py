@@ -7,6 +7,7 @@ import tarfile
 
 import pytest
 
+from tests.left_out import NO_PACKAGE_BRINGS_IT
 from tests.scenarios.installed.builds import ROOT, Release
 
 pytestmark = pytest.mark.scenario
@@ -17,7 +18,7 @@ def test_the_sdist_holds_every_file_of_the_tree(release: Release) -> None:
         ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )
     if listed.returncode != 0:
-        pytest.skip("the tree is no git checkout, so that nothing says which files belong to it")
+        pytest.skip(f"{NO_PACKAGE_BRINGS_IT}the tree is no git checkout, so that nothing says which files belong to it")
     with tarfile.open(release.sdist) as sdist:
         names = {name.partition("/")[2] for name in sdist.getnames()}
     wanted = {name for name in listed.stdout.split("\0") if name and (ROOT / name).exists()}

@@ -14,7 +14,8 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.scenarios.mail.site import Program, Site, free_ports, listens
+from tests.ports import free_ports
+from tests.scenarios.mail.site import Program, Site, listens
 
 USER = "Debian-exim"
 UNPACKED = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "watchword-tests/exim"

@@ -22,6 +22,7 @@ import pytest
 from django.db import connection
 
 from tests.environment import KEYS
+from tests.ports import free_ports
 from tests.scenarios.mail.server_files import DOVECOT_REST, POSTFIX_REST, POSTFIX_SERVICES
 
 DOVECOT = "/usr/sbin/dovecot"
@@ -203,17 +204,6 @@ def wait_until(is_so: Callable[[], bool], *, patience: float = PATIENCE_SECONDS)
         assert time.monotonic() - begin < patience, "it did not happen"
         time.sleep(0.01)
     return time.monotonic() - begin
-
-
-def free_ports(number: int) -> list[int]:
-    """Return ports that nobody listens on."""
-    probes = [socket.socket() for _ in range(number)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
 
 
 def listens(port: int) -> bool:

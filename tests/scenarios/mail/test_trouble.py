@@ -10,6 +10,7 @@ import sqlite3
 import pytest
 from django.db import connection
 
+from tests.left_out import ON_THE_OTHER_DATABASE
 from tests.scenarios.mail.programs import IN, LATER, PROGRAMS, REFUSED, imap, smtp
 from tests.scenarios.mail.site import Site
 from tests.world import World
@@ -30,7 +31,7 @@ def test_a_closed_door_means_later_and_then_it_opens_again(site: Site, world: Wo
     assert {program(site, ALICE, "canary of a wrong password") for program in PROGRAMS} == {REFUSED}
 
 
-@pytest.mark.skipif("connection.vendor != 'sqlite'", reason="locks the whole database, as only SQLite can be")
+@pytest.mark.skipif("connection.vendor != 'sqlite'", reason=f"{ON_THE_OTHER_DATABASE}only SQLite locks as a whole")
 def test_a_locked_database_means_later(site: Site, world: World) -> None:
     others = sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)
     others.execute("BEGIN IMMEDIATE")

@@ -10,7 +10,8 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 from tests.environment import KEYS
-from tests.scenarios.mail.site import answers, database_url, free_ports, listens_at, wait_until
+from tests.ports import free_ports
+from tests.scenarios.mail.site import answers, database_url, listens_at, wait_until
 
 WEB = ("web1", "web2")
 MAIL = "mail"

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.scenarios.mail.site import Program, free_ports, listens_at, wait_until
+from tests.ports import free_ports
+from tests.scenarios.mail.site import Program, listens_at, wait_until
 from tests.scenarios.served.processes import Served
 from watchword.signin.models import SignInAttempt
 

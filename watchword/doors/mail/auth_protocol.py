@@ -142,8 +142,8 @@ class AuthSession:
                 return Hangup("unknown command")
 
     def _version(self, fields: list[str]) -> Step | None:
-        numbers = [field for field in fields[:2] if field.isascii() and field.isdigit() and len(field) < 4]  # noqa: PLR2004
-        if len(numbers) < 2 or int(numbers[0]) != MAJOR:  # noqa: PLR2004  major and minor
+        numbers = [field for field in fields[:2] if field.isascii() and field.isdigit() and len(field) < 4]
+        if len(numbers) < 2 or int(numbers[0]) != MAJOR:  # major and minor
             return Hangup("unsupported protocol version")
         self.minor = int(numbers[1])
         self._is_introduced = True
@@ -199,7 +199,7 @@ class AuthSession:
 
 
 def _request(field: str) -> int | None:
-    if not (field.isascii() and field.isdigit()) or len(field) > 10:  # noqa: PLR2004  digits of 2**32
+    if not (field.isascii() and field.isdigit()) or len(field) > 10:  # digits of 2**32
         return None
     number = int(field)
     return number if number <= _LARGEST_ID else None
@@ -207,7 +207,7 @@ def _request(field: str) -> int | None:
 
 def _request_in(head: bytes) -> int | None:
     parts = head.split(b"\t", 2)
-    if len(parts) < 2 or parts[0] not in (b"AUTH", b"CONT"):  # noqa: PLR2004  command and id
+    if len(parts) < 2 or parts[0] not in (b"AUTH", b"CONT"):  # command and id
         return None
     return _request(parts[1].decode("ascii", "replace"))
 
@@ -240,6 +240,6 @@ def _name_and_secret(half: _Half, shown: str) -> tuple[str, Secret]:
     if half.mechanism is Mechanism.LOGIN:
         return half.name or "", Secret(shown)
     parts = shown.split("\x00")
-    if len(parts) != 3 or parts[0] not in ("", parts[1]):  # noqa: PLR2004  authzid, authcid, passwd
+    if len(parts) != 3 or parts[0] not in ("", parts[1]):  # authzid, authcid, passwd
         return "", Secret("")
     return parts[1], Secret(parts[2])

@@ -234,7 +234,7 @@ class RequestBatcher:
             logger.warning(
                 "authentication deferred", extra=log_event("mail.auth.deferred", trouble=str(error), requests=1)
             )
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001  as above
             trouble = cause_of(error)
             logger.error(
                 "account password check failed", extra=log_event("mail.auth.failed", trouble=trouble, requests=1)
@@ -246,7 +246,7 @@ class RequestBatcher:
             return find()
         except Unavailable as error:
             logger.warning("lookup deferred", extra=log_event("mail.lookup.deferred", trouble=str(error), lookup=what))
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001  as above
             logger.error("lookup failed", extra=log_event("mail.lookup.failed", trouble=cause_of(error), lookup=what))
         return DEFERRED
 

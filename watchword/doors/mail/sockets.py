@@ -92,7 +92,7 @@ def listen_on_loopback(host: str, port: int) -> socket.socket:
         raise CannotListen(
             f"the mail door carries passwords in clear and listens on this machine alone: 127.0.0.1 or ::1, not {host}"
         )
-    family = socket.AF_INET if address.version == 4 else socket.AF_INET6  # noqa: PLR2004
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -81,7 +81,7 @@ class SimSwapCheck:
             answer = await self._client.ask(
                 method, url, headers=headers, content=content, seconds=config.timeout_seconds
             )
-            if not 200 <= answer.status < 300:  # noqa: PLR2004  (RFC 9110, successful)
+            if not 200 <= answer.status < 300:  # RFC 9110, successful
                 logger.warning(
                     "SIM swap check failed: status %d",
                     answer.status,

@@ -34,7 +34,7 @@ def from_wav(content: bytes) -> bytes:
             octets = file.readframes(rate * _LONGEST_SECONDS)
     except (wave.Error, EOFError, ValueError, RuntimeError):
         raise NotSound("is not a WAV file with uncompressed sound") from None
-    if gateways not in {1, 2} or depth not in _DEPTHS or not RATE <= rate <= 192_000:  # noqa: PLR2004
+    if gateways not in {1, 2} or depth not in _DEPTHS or not RATE <= rate <= 192_000:
         raise NotSound("has more than two channels, or a rate below 8,000 or above 192,000 samples a second")
     octets = octets[: len(octets) // (gateways * depth) * gateways * depth]
     if depth == 1:

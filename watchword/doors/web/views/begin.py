@@ -18,7 +18,7 @@ from watchword.doors.web import reasons
 from watchword.doors.web.next_address import safe_next
 from watchword.signin import attempts, cookies, flow, sessions
 from watchword.signin.attempt_limits import TooManyBegun
-from watchword.signin.middleware import origin_of, session_or_none
+from watchword.signin.middleware import origin_of, request_session, session_or_none
 
 TOO_MANY_REQUESTS = 429
 """RFC 6585 section 4."""
@@ -86,7 +86,7 @@ def set_up(request: HttpRequest) -> HttpResponse:
 @require_POST
 def sign_out(request: HttpRequest) -> HttpResponse:
     """End the session of this browser."""
-    session = request.sign_in_session  # type: ignore[attr-defined]  # the middleware sets it
+    session = request_session(request)
     sessions.end(session.user, session.pk, by=session.user, because="signed_out", now=timezone.now())
     response = HttpResponseRedirect(reverse("web:sign_in"))
     cookies.clear(response)

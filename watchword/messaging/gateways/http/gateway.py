@@ -130,7 +130,7 @@ class HttpGateway:
     def _judge(self, answer: Answer, outgoing: Outgoing) -> Submitted:
         config = self._config
         said = self._read(answer.body)
-        is_accepted = 200 <= answer.status < 300  # noqa: PLR2004  (RFC 9110, successful)
+        is_accepted = 200 <= answer.status < 300
         is_text = is_accepted and bool(config.success_path) and said.is_line
         # With a path where the answer is a line of text, nobody knows whether it is a yes. It was answered: sending
         # the same again would be paid twice, and the page says what is wrong.

@@ -64,9 +64,9 @@ class SipConfig:
         """Refuse what can't work; raises ValueError."""
         if "{digits}" not in self.dial:
             raise ValueError('dial has no {digits}; expected: "+{digits}", "00{digits}" or the like')
-        if not 0 < self.port < 65_536:  # noqa: PLR2004  (UDP)
+        if not 0 < self.port < 65_536:
             raise ValueError("port is not from 1 to 65535")
-        if not 1_024 <= self.first_rtp_port < self.last_rtp_port < 65_536:  # noqa: PLR2004
+        if not 1_024 <= self.first_rtp_port < self.last_rtp_port < 65_536:
             raise ValueError("first_rtp_port and last_rtp_port are not a range of ports above 1023")
         # The first of the two is even.
         pairs = range(self.first_rtp_port + self.first_rtp_port % 2, self.last_rtp_port, 2)

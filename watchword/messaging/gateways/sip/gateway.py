@@ -264,7 +264,7 @@ class SipGateway:
             return False
         finally:
             sign.cancel()
-        if status == 200:  # noqa: PLR2004
+        if status == 200:
             return True
         # By the number an operator finds out why calls fail; the words beside it may hold whom we called.
         logger.info(

@@ -236,7 +236,7 @@ class RtpSession:
 
 
 def _can_be_sent_to(address: tuple[str, int] | None) -> bool:
-    if address is None or not 0 < address[1] < 65_536:  # noqa: PLR2004  (UDP; a socket would close for good)
+    if address is None or not 0 < address[1] < 65_536:  # UDP; a socket would close for good
         return False
     # A name would be looked up for every frame.
     return is_address(address[0])
@@ -250,7 +250,7 @@ def _keys_payload_type(described: SdpMessage) -> int:
         for codec in (media.codecs if media is not None else ())
         if codec.encoding_name.lower() == "telephone-event" and codec.clock_rate in {0, audio.RATE}
     ]
-    return numbers[0] if numbers and 0 < numbers[0] < 128 and numbers[0] not in _NAMES else 0  # noqa: PLR2004  (7 bits)
+    return numbers[0] if numbers and 0 < numbers[0] < 128 and numbers[0] not in _NAMES else 0  # 7 bits
 
 
 def _quiet(payload_type: int) -> bytes:

@@ -215,7 +215,7 @@ class SipRegistration:
             raise _Trouble("the telephone system does not answer") from None
         if status in _REFUSES_US:
             raise _Trouble(self.agent.refusal)
-        if status != 200:  # noqa: PLR2004
+        if status != 200:
             raise _Trouble(f"the telephone system refuses to register us ({status})")
 
     async def _watch(self) -> None:

@@ -146,7 +146,7 @@ def _call_id(value: str) -> str:
 
 def _cseq(value: str) -> str:
     number, _, method = value.strip().partition(" ")
-    known = number.isdecimal() and len(number) <= 5 and _METHOD.fullmatch(method.strip())  # noqa: PLR2004  (no code)
+    known = number.isdecimal() and len(number) <= 5 and _METHOD.fullmatch(method.strip())
     return f"{number} {method.strip()}" if known else HIDDEN
 
 

@@ -147,7 +147,7 @@ class TransactionLayer(UdpSipTransport):
     def _put(self, message: SipRequest | SipResponse, address: tuple[str, int]) -> None:
         # A request says where its answer goes: never to others, nor to a port that closes the socket for good.
         is_known = address[0] in self._peers or address[0] == self._answers_to
-        if self._udp_transport is not None and is_known and 0 < address[1] < 65_536:  # noqa: PLR2004  (UDP)
+        if self._udp_transport is not None and is_known and 0 < address[1] < 65_536:
             if self._trace is not None:
                 self._trace.sent(message, address)
             super().send(message, address)

@@ -150,7 +150,7 @@ class UserAgent(SipUAC):
         vias = response.via
         host = ((vias[0].received or vias[0].host) if vias else "").strip("[]")
         port = (vias[0].rport or "") if vias else ""
-        if re.fullmatch("[0-9]{1,5}", port) and 0 < int(port) < 65_536 and is_address(host):  # noqa: PLR2004  (UDP)
+        if re.fullmatch("[0-9]{1,5}", port) and 0 < int(port) < 65_536 and is_address(host):
             self.seen_as = host, int(port)
 
     def _tell_md5_once(self, proof: str) -> None:

@@ -72,9 +72,9 @@ class SmppConfig:
 
     def __post_init__(self) -> None:
         """Refuse what no SMSC would take; raises ValueError."""
-        if not 0 < self.port < 65_536:  # noqa: PLR2004  (TCP)
+        if not 0 < self.port < 65_536:
             raise ValueError("port is not from 1 to 65535")
-        if not 1 <= self.window_size <= 1000:  # noqa: PLR2004
+        if not 1 <= self.window_size <= 1000:
             raise ValueError("window_size is not from 1 to 1000")
         for name, text, most in (
             ("system_id", self.system_id, 15),

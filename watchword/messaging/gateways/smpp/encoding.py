@@ -87,7 +87,7 @@ def _cut(octets: bytes, coding: int) -> Iterable[bytes]:
         if end < len(octets):
             if coding == 0 and octets[end - 1] == _ESCAPE:
                 end -= 1
-            elif coding and 0xD8 <= octets[end - 2] <= 0xDB:  # noqa: PLR2004  (a high surrogate)
+            elif coding and 0xD8 <= octets[end - 2] <= 0xDB:  # a high surrogate
                 end -= 2
         yield octets[start:end]
         start = end
@@ -126,7 +126,7 @@ def receipt_of(delivered: Delivered) -> Receipt | None:
     tags = delivered.tags
     # Some SMSCs put the words into message_payload (SMPP 3.4 section 5.3.2.32).
     octets = delivered.short_message or tags.get(0x0424, b"")
-    is_ucs2 = delivered.data_coding == 8  # noqa: PLR2004  (3GPP TS 23.038)
+    is_ucs2 = delivered.data_coding == 8  # 3GPP TS 23.038
     text = octets.decode("utf-16-be", "replace") if is_ucs2 else octets.decode("latin-1")
     found = _ID.search(text)
     tag = tags.get(0x001E, b"").rstrip(b"\0 ").decode("latin-1")

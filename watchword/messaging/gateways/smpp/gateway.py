@@ -216,7 +216,7 @@ class SmppGateway:
                 self._condition = Condition(is_up=False, words="the connection was lost")
                 logger.warning("connection lost", extra=log_event("messaging.smpp.lost", gateway=self.name))
             # Many nodes that lost the same carrier must not all come back in the same moment.
-            await asyncio.sleep(pause * (0.5 + random.random()))  # noqa: S311
+            await asyncio.sleep(pause * (0.5 + random.random()))  # noqa: S311  (nothing secret)
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
     async def _bind(self) -> Session:
