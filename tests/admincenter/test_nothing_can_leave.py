@@ -15,19 +15,16 @@ from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.core.policy import MfaState
 from watchword.directory.models import User
-from watchword.messaging import send
+from watchword.messaging.config_file import Phones
 
 CHANGE = "/admin/multi-factor/change/"
 NO_CODES = "No code can be sent: no way to phones is set up (WATCHWORD_PHONES_FILE), so nobody can register a phone."
 
 
 @pytest.fixture
-def no_phones(settings: Any) -> Any:
+def no_phones(settings: Any) -> None:
     """No channel carries anything."""
-    settings.DELIVERY_CHANNELS = []
-    send.all_gateways.cache_clear()
-    yield
-    send.all_gateways.cache_clear()
+    settings.WATCHWORD_PHONES = Phones()
 
 
 @pytest.mark.usefixtures("no_phones")

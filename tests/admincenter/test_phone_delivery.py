@@ -15,7 +15,6 @@ from pytest_django import DjangoAssertNumQueries
 from tests.admincenter.phones import PHONES, daily_total, delivery
 from tests.admincenter.reading import as_role
 from tests.pages import text
-from tests.telephone import Telephone
 from tests.world import World, make_organisation, make_person
 from watchword.admincenter.phones import charts
 from watchword.admincenter.phones.labels import CHANNELS, GATEWAYS, PURPOSES, RANGES, RESULTS, RULES, TONES, WHY, money
@@ -23,8 +22,7 @@ from watchword.admincenter.phones.statistics import Country, Counts, figures_of
 from watchword.config import phones_file as phones_config
 from watchword.core.policy import Channel
 from watchword.directory.roles import MAY, Act, Role
-from watchword.messaging import send
-from watchword.messaging.config_file import Phones
+from watchword.messaging.config_file import Phones, simulated
 from watchword.messaging.gateway import Result
 from watchword.messaging.limits.number_types import Kind
 from watchword.messaging.limits.rules import Rule
@@ -137,26 +135,19 @@ def test_the_last_hour_counts_what_arrived_or_was_entered(root: Client, world: W
 
 
 @pytest.mark.parametrize(
-    ("gateways", "says"),
+    ("phones", "says"),
     [
-        (("simulator",), "Texts and calls go to the telephone of this demo"),
-        (("house",), "Codes are handed to: house."),
-        ((), "No carrier is configured: nobody gets a code by phone."),
+        (simulated(), "Texts and calls go to the telephone of this demo"),
+        (Phones(), "No carrier is configured: nobody gets a code by phone."),
     ],
 )
 def test_without_a_phones_file_the_page_says_where_codes_go(
-    root: Client, world: World, settings: Any, monkeypatch: pytest.MonkeyPatch, gateways: tuple[str, ...], says: str
+    root: Client, world: World, settings: Any, phones: Phones, says: str
 ) -> None:
-    settings.WATCHWORD_PHONES = Phones()
-    named = []
-    for name in gateways:
-        named.append(Telephone())
-        named[-1].name = name
-    monkeypatch.setattr(send, "all_gateways", lambda: tuple(named))
-    monkeypatch.setattr("watchword.admincenter.phones.gateways.all_gateways", lambda: tuple(named))
+    settings.WATCHWORD_PHONES = phones
     said = text(root.get(PAGE).content)
     assert says in said
-    assert gateways == ("house",) or "docs/operating/phones.md" in said
+    assert "docs/operating/phones.md" in said
 
 
 def test_plots_and_tables_have_the_numbers_of_the_daily_totals(root: Client, world: World, gateways: None) -> None:

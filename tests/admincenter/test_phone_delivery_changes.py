@@ -22,9 +22,9 @@ from watchword.admincenter.phones.forms import BUDGETS
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.core.policy import Channel
-from watchword.messaging import send
+from watchword.messaging.config_file import Phones
 from watchword.messaging.gateway import Result
-from watchword.messaging.gateways.simulator.gateway import SimulatorGateway, spoken
+from watchword.messaging.gateways.simulator.gateway import spoken
 from watchword.messaging.gateways.simulator.models import Arrival
 from watchword.messaging.limits.counters import Permitted, budget_of, may_send, telephone_of
 from watchword.messaging.models import Delivery, OutboxMessage, Refusal
@@ -178,11 +178,9 @@ def test_a_test_that_fails_says_how(root: Client, world: World, telephone: Telep
 
 def test_a_test_goes_to_the_chosen_channel_through_the_queue(root: Client, world: World, settings: Any) -> None:
     settings.WATCHWORD_PHONES = PHONES
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(send, "all_gateways", lambda: (outbox.OutboxGateway(),))
-        page = root.get(f"{TEST}?gateway=north").content.decode()
-        assert '<option value="north" selected>north (text)</option>' in page
-        done = root.post(TEST, {**TO_GERMANY, "gateway": "north"}, follow=True)
+    page = root.get(f"{TEST}?gateway=north").content.decode()
+    assert '<option value="north" selected>north (text)</option>' in page
+    done = root.post(TEST, {**TO_GERMANY, "gateway": "north"}, follow=True)
     assert "waiting for a channel" in text(done.content)
     row = OutboxMessage.objects.get()
     claimed = outbox._claimed(row)
@@ -286,18 +284,16 @@ def test_the_number_of_a_test_is_nowhere_kept_whole(client: Client, world: World
     assert "12345679" not in page.content.decode()
 
 
-def test_without_a_gateway_the_page_says_so(root: Client, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(send, "all_gateways", lambda: ())
+def test_without_a_gateway_the_page_says_so(root: Client, world: World, settings: Any) -> None:
+    settings.WATCHWORD_PHONES = Phones()
     page = root.get(TEST)
     assert "No carrier is configured, so nothing can be sent." in text(page.content)
     assert "Send the test" not in text(page.content)
     assert root.post(TEST, TO_GERMANY).status_code == 200
 
 
-def test_the_demos_telephone_speaks_a_test_at_pick_up(root: Client, world: World) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(send, "all_gateways", lambda: (SimulatorGateway(),))
-        root.post(TEST, {**TO_GERMANY, "channel": "call"})
+def test_the_demos_telephone_speaks_a_test_at_pick_up(root: Client, world: World, simulator: None) -> None:
+    root.post(TEST, {**TO_GERMANY, "channel": "call"})
     arrival = Arrival.objects.get()
     assert spoken(arrival) == ""
     arrival.state = ivr.answer(arrival.call).state

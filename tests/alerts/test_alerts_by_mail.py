@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -16,12 +17,14 @@ from tests.messaging.test_sms_content import outgoing
 from tests.pages import text
 from tests.telephone import Telephone
 from tests.world import World, give_phone, make_organisation, make_person, sign_in
+from watchword.alerts import notice_sender
 from watchword.alerts.models import Alert, By, Notice, WarningChoice
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.audit.record import record
 from watchword.directory.models import Organisation, User
 from watchword.directory.roles import Role
+from watchword.messaging import notices
 from watchword.messaging.content.sms import said_at
 from watchword.messaging.content.translations import WORDS
 from watchword.messaging.voice.ivr import Call, CallState
@@ -182,3 +185,26 @@ def test_a_call_says_that_administrators_are_told_only_where_mail_can_leave(
             expected
         ]
     assert words.thanks != words.thanks_unmailed
+
+
+def test_a_text_whose_notice_could_not_be_marked_is_not_sent_and_comes_once_later(
+    world: World, telephone: Telephone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The notice and the message in the outbox are one transaction's: neither without the other."""
+
+    def killed(*arguments: Any, **named: Any) -> Any:
+        notices.warn(*arguments, **named)
+        raise LookupError
+
+    WarningChoice.objects.create(user=world.alice, by_text=True)
+    type_wrong_codes(pass_password(world, world.alice), world.now)
+    with monkeypatch.context() as patch:
+        patch.setattr(notice_sender, "warn", killed)
+        work(world.now)
+    assert telephone.received == []
+    waiting = Notice.objects.get(by=By.TEXT)
+    assert (waiting.sent_at, waiting.trouble) == (None, "LookupError")
+    for minutes in (1, 2):
+        work(world.now + timedelta(minutes=minutes))
+    assert len(telephone.received) == 1
+    assert Notice.objects.get(by=By.TEXT).sent_at is not None

@@ -20,6 +20,9 @@ from tests.telephone import Telephone
 from tests.world import World, sign_in
 from watchword.audit.models import Event
 from watchword.config.environment import Environment, read_environment
+from watchword.core.policy import Channel
+from watchword.messaging.config_file import ConfiguredGateway, Phones
+from watchword.messaging.worker.route_selection import Route
 from watchword.signin import client_addresses
 from watchword.signin.client_addresses import Complaints, client_address
 from watchword.signin.models import Session
@@ -84,6 +87,7 @@ def test_hst_01_links_and_texts_name_the_configured_origin_whatever_a_request_sa
 ) -> None:
     """The set-up link, the invitations of a file and the code's text come from the settings, not from the request."""
     client = use_production(settings, monkeypatch)
+    settings.WATCHWORD_PHONES = Phones((ConfiguredGateway(Route("texts", frozenset({Channel.TEXT})), "smpp", None),))
     client.defaults.update({f"HTTP_{name.upper().replace('-', '_')}": value for name, value in MISLEADING.items()})
     sign_in(client, world.root)
     page = client.get("/admin/multi-factor/change/", {"do": "enable", "person": [str(world.carol.pk)]})

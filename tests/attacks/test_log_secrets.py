@@ -29,9 +29,7 @@ from tests.phones.pbx import HOST, pbx
 from tests.world import World
 from watchword.core.policy import Door
 from watchword.doors.mail.batching import RequestBatcher
-from watchword.messaging import send
 from watchword.messaging.gateway import DeliveryFailed, Result
-from watchword.messaging.gateways.simulator.gateway import SimulatorGateway
 from watchword.messaging.gateways.simulator.models import Arrival
 from watchword.messaging.voice import tts
 from watchword.signin import invitations, non_interactive
@@ -97,11 +95,11 @@ def voice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tts, "speak", lambda _words, _language: wav(b"\1\0" * 800))
 
 
+@pytest.mark.usefixtures("simulator")
 def test_log_01_no_line_of_a_sign_in_holds_its_secrets(
     world: World, output: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is typed, codes, numbers, cookies and links get into no line, also when the database or a gateway fails."""
-    monkeypatch.setattr(send, "all_gateways", lambda: (SimulatorGateway(),))
     client = Client(raise_request_exception=False)
     client.post("/sign-in/", {"name": "alice@harbour.example"})
     client.post("/sign-in/password/", {"answer": "a wrong passphrase of hers"})

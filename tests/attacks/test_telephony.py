@@ -22,12 +22,12 @@ from watchword.core.factors import RejectReason
 from watchword.core.policy import Channel, Door, FactorKind, MfaState
 from watchword.directory.models import Organisation, User
 from watchword.factors import vault
-from watchword.messaging import send as messaging_send
 from watchword.messaging.content.sms import text_of
 from watchword.messaging.gateway import Result
 from watchword.messaging.limits.counters import Rule, budget_of, telephone_of
 from watchword.messaging.limits.rules import Budget
 from watchword.messaging.models import DailyTotal, Delivery, Refusal
+from watchword.messaging.worker import outbox
 from watchword.signin import enrolment, flow, non_interactive, sessions
 from watchword.signin.models import CodeChallenge
 from watchword.signin.non_interactive import AuthRequest, Secret
@@ -54,7 +54,7 @@ def register(
 
 @pytest.fixture
 def ether(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(messaging_send, "all_gateways", lambda: (pumping.Ether(),))
+    monkeypatch.setattr(outbox, "wake", pumping.Ether.carry)
 
 
 SMALL = {

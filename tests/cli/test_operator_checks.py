@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from watchword.cli.operator_checks import NOBODY, warnings, why_no_kick, why_not_enterable
-from watchword.messaging import send
-from watchword.messaging.worker.outbox import OutboxGateway
+from watchword.core.policy import Channel
+from watchword.messaging.config_file import ConfiguredGateway, Phones
+from watchword.messaging.worker.route_selection import Route
 
 PYTHON = sys.executable
 
@@ -21,12 +22,10 @@ PYTHON = sys.executable
 @pytest.fixture
 def bare(settings: Any) -> Any:
     """An installation to which nobody has said where texts and mail go."""
-    settings.DELIVERY_CHANNELS = []
+    settings.WATCHWORD_PHONES = Phones()
     settings.WATCHWORD_CAN_MAIL = False
     settings.WATCHWORD_MAIL = replace(settings.WATCHWORD_MAIL, kick=())
-    send.all_gateways.cache_clear()
-    yield settings
-    send.all_gateways.cache_clear()
+    return settings
 
 
 def test_where_neither_codes_nor_mail_can_leave_it_is_said(bare: Any) -> None:
@@ -36,10 +35,9 @@ def test_where_neither_codes_nor_mail_can_leave_it_is_said(bare: Any) -> None:
     assert len(said) == 2
 
 
-def test_a_phones_file_without_calls_is_said_to_carry_none(bare: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_phones_file_without_calls_is_said_to_carry_none(bare: Any) -> None:
     bare.WATCHWORD_CAN_MAIL = True
-    bare.DELIVERY_CHANNELS = ["watchword.messaging.worker.outbox.OutboxGateway"]
-    monkeypatch.setattr(OutboxGateway, "channels", frozenset({"text"}))
+    bare.WATCHWORD_PHONES = Phones((ConfiguredGateway(Route("texts", frozenset({Channel.TEXT})), "smpp", None),))
     assert list(warnings()) == ["no calls can be sent: the phones file names no channel for them"]
 
 

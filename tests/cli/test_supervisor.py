@@ -100,7 +100,7 @@ def served(tmp_path: Path, installed_home: Path) -> Iterator[tuple[subprocess.Po
         words = [*PROGRAM, "serve", "--listen", f"127.0.0.1:{port}"]
         process = subprocess.Popen(words, env=environment, stdout=file, stderr=file, start_new_session=True)
     try:
-        wait_until(lambda: responds(port) and (tmp_path / "mail/auth").exists() and len(children(process.pid)) == 3)
+        wait_until(lambda: responds(port) and (tmp_path / "mail/auth").exists() and len(children(process.pid)) == 4)
         yield process, port, log
     finally:
         if process.poll() is None:
@@ -150,7 +150,7 @@ def test_a_worker_that_is_killed_comes_back_while_the_doors_go_on(
 ) -> None:
     process, port, log = served
     before = children(process.pid)
-    assert set(before) == {"web", "mail", "worker"}
+    assert set(before) == {"web", "mail", "worker", "phones"}
     os.kill(before["worker"], signal.SIGKILL)
     wait_until(lambda: children(process.pid).get("worker") not in (None, before["worker"]))
     after = children(process.pid)

@@ -8,11 +8,12 @@ from django.conf import settings
 from django.core import checks
 
 from watchword.config.checks import DEMO_PARTS
+from watchword.messaging.config_file import Phones, simulated
 
 PRODUCTION = {
     "WATCHWORD_DEMO": False,
     "DEBUG": False,
-    "DELIVERY_CHANNELS": [],
+    "WATCHWORD_PHONES": Phones(),
     "WATCHWORD_PUBLIC_URL": "https://watchword.example.org",
     "WATCHWORD_TRUSTED_PROXIES": (ip_network("127.0.0.1"),),
 }
@@ -45,11 +46,6 @@ def test_the_tests_own_settings_are_sound() -> None:
     assert found_ids() == []
 
 
-def test_a_channel_that_does_not_exist_is_refused_at_the_start(production: Change) -> None:
-    production(DELIVERY_CHANNELS=["watchword.messaging.worker.outbox.QueueChanel"])
-    assert found_ids() == ["watchword.E021"]
-
-
 def test_production_as_it_should_be_is_sound(production: Change) -> None:
     assert found_ids() == []
 
@@ -60,8 +56,8 @@ def test_demo_parts_are_refused_in_production(production: Change, part: str) -> 
     assert found_ids() == ["watchword.E001"]
 
 
-def test_the_simulator_channel_is_refused_in_production(production: Change) -> None:
-    production(DELIVERY_CHANNELS=["watchword.messaging.gateways.simulator.gateway.SimulatorGateway"])
+def test_the_simulator_is_refused_in_production(production: Change) -> None:
+    production(WATCHWORD_PHONES=simulated())
     assert found_ids() == ["watchword.E002"]
 
 

@@ -12,9 +12,8 @@ from tests.pages import text
 from tests.world import ORIGIN, World, sign_in
 from watchword.core.policy import Channel, FactorKind
 from watchword.demo import mailbox_store, ports
-from watchword.messaging import send
 from watchword.messaging.gateway import Outgoing
-from watchword.messaging.gateways.simulator.gateway import SimulatorGateway
+from watchword.messaging.gateways.simulator.gateway import take
 from watchword.messaging.gateways.simulator.models import Arrival
 from watchword.messaging.models import Delivery
 from watchword.messaging.voice import tts
@@ -22,11 +21,7 @@ from watchword.signin import flow
 from watchword.signin.models import SignInAttempt
 from watchword.signin.results import Refused
 
-
-@pytest.fixture(autouse=True)
-def simulator(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Codes go to the telephone page."""
-    monkeypatch.setattr(send, "all_gateways", lambda: (SimulatorGateway(),))
+pytestmark = pytest.mark.usefixtures("simulator")
 
 
 def call_alice(world: World) -> tuple[SignInAttempt, Arrival]:
@@ -54,7 +49,7 @@ def text_somebody(world: World) -> None:
         changed_at=world.now,
     )
     message = Outgoing(delivery.pk, Channel.TEXT, "+4915100000001", "", "493027", "Harbour & Hill", "sign-in.example")
-    SimulatorGateway().send(message, timeout_seconds=1)
+    take(message)
 
 
 def test_a_call_rings_is_answered_and_speaks_after_a_key(client: Client, world: World) -> None:

@@ -11,7 +11,7 @@ from tests.world import World, give_phone
 from watchword.core.policy import Channel, FactorKind
 from watchword.demo import real_phones
 from watchword.factors import vault
-from watchword.messaging.config_file import ConfiguredGateway, Phones
+from watchword.messaging.config_file import ConfiguredGateway, Phones, simulated
 from watchword.messaging.worker.route_selection import Route
 
 pytestmark = pytest.mark.django_db
@@ -23,7 +23,7 @@ def has_phone(world: World) -> bool:
 
 
 def test_what_was_made_up_is_forgotten_once_and_what_is_registered_then_stays(world: World, tmp_path: Path) -> None:
-    assert real_phones.forget_made_up(tmp_path, Phones(), now=world.now) == 0
+    assert real_phones.forget_made_up(tmp_path, simulated(), now=world.now) == 0
     assert has_phone(world)
     assert real_phones.forget_made_up(tmp_path, REAL, now=world.now) == 1
     assert not has_phone(world)
@@ -34,7 +34,7 @@ def test_what_was_made_up_is_forgotten_once_and_what_is_registered_then_stays(wo
 
 def test_after_a_time_without_gateways_everything_is_made_up_again(world: World, tmp_path: Path) -> None:
     real_phones.forget_made_up(tmp_path, REAL, now=world.now)
-    real_phones.forget_made_up(tmp_path, Phones(), now=world.now)
+    real_phones.forget_made_up(tmp_path, simulated(), now=world.now)
     give_phone(world.alice)
     assert real_phones.forget_made_up(tmp_path, REAL, now=world.now) == 1
 

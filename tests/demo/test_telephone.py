@@ -13,9 +13,8 @@ from tests.pages import text
 from tests.world import World
 from watchword.core.policy import Channel, FactorKind
 from watchword.directory.models import Organisation, User
-from watchword.messaging import send
 from watchword.messaging.gateway import Outgoing, Result
-from watchword.messaging.gateways.simulator.gateway import SimulatorGateway
+from watchword.messaging.gateways.simulator.gateway import take
 from watchword.messaging.gateways.simulator.models import Arrival
 from watchword.messaging.models import Delivery
 from watchword.messaging.voice import tts
@@ -25,10 +24,7 @@ from watchword.signin.results import SignedIn
 TELEPHONE = "/demo/telephone/"
 
 
-@pytest.fixture(autouse=True)
-def simulator(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Codes go to the telephone page."""
-    monkeypatch.setattr(send, "all_gateways", lambda: (SimulatorGateway(),))
+pytestmark = pytest.mark.usefixtures("simulator")
 
 
 def press(client: Client, *keys: str) -> str:
@@ -123,7 +119,7 @@ def test_a_test_call_is_spoken_at_once_takes_no_keys_and_ends_by_itself(client: 
         changed_at=world.now,
     )
     message = Outgoing(delivery.pk, Channel.CALL, "+4915112345678", "", "")
-    SimulatorGateway().send(replace(message, words="This is a test. No code is needed."), timeout_seconds=1)
+    take(replace(message, words="This is a test. No code is needed."))
     arrival = Arrival.objects.get()
     said = press(client, "answer", "1", "0", "#")
     assert "This is a test. No code is needed." in said

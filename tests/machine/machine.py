@@ -13,6 +13,7 @@ from django.db import transaction
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from tests.commits import block_of_a_test
 from tests.telephone import Telephone
 from tests.world import ORIGIN, World, give_phone, make_world
 from watchword.audit import repeats
@@ -81,7 +82,7 @@ class Machine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.undo = transaction.atomic()
+        self.undo = block_of_a_test()
         self.undo.__enter__()
         self.world: World = make_world()
         Organisation.objects.update(limits={"app_passwords": LIMIT})

@@ -1,20 +1,24 @@
-"""How much may be sent, and what happens when a channel fails."""
+"""How much may be sent, and when it leaves."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import transaction
 
 from tests.telephone import Telephone
-from tests.world import World, make_person
+from tests.world import World, make_person, make_world
 from watchword.core.policy import Channel
 from watchword.directory.models import User
 from watchword.messaging import send
+from watchword.messaging.config_file import Phones
 from watchword.messaging.gateway import Outgoing, Result
 from watchword.messaging.limits.counters import Permitted, Rule, SendThrottled, may_send, telephone_of
-from watchword.messaging.models import Delivery
+from watchword.messaging.models import Delivery, OutboxMessage
+from watchword.messaging.worker import outbox
 
 PHONE = "+4915112345678"
 
@@ -75,28 +79,60 @@ def message(world: World) -> Outgoing:
     return Outgoing(sent(world, world.alice, ago=timedelta(0)).pk, Channel.TEXT, "+4915112345678", "", "493027")
 
 
-def test_a_message_goes_to_the_first_channel_that_takes_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    broken, working = Telephone(), Telephone()
-    broken.break_down(permanent=False)
-    monkeypatch.setattr(send, "all_gateways", lambda: (broken, working))
+def test_a_message_leaves_when_its_transaction_commits_and_not_before(world: World, telephone: Telephone) -> None:
     outgoing = message(world)
-    assert send.hand_over(outgoing, now=world.now) is Result.SENT
-    assert [each.code for each in working.received] == ["493027"]
+    with transaction.atomic():
+        send.enqueue(outgoing, now=world.now)
+        assert telephone.received == []
+    assert [each.code for each in telephone.received] == ["493027"]
     row = Delivery.objects.get(pk=outgoing.delivery_id)
     assert (row.result, row.gateway, row.reference) == (Result.SENT, "telephone", "ref-1")
 
 
-def test_after_a_permanent_failure_no_other_channel_is_tried(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    broken, working = Telephone(), Telephone()
-    broken.break_down(permanent=True, result=Result.BAD_NUMBER)
-    monkeypatch.setattr(send, "all_gateways", lambda: (broken, working))
-    assert send.hand_over(message(world), now=world.now) is Result.BAD_NUMBER
-    assert working.received == []
+def test_a_message_whose_transaction_rolls_back_is_never_sent(world: World, telephone: Telephone) -> None:
+    outgoing = message(world)
+    with suppress(ZeroDivisionError), transaction.atomic():
+        send.enqueue(outgoing, now=world.now)
+        raise ZeroDivisionError
+    outbox.wake()
+    assert telephone.received == []
+    assert not OutboxMessage.objects.exists()
 
 
-def test_without_any_channel_the_message_has_failed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(send, "all_gateways", lambda: ())
-    assert send.hand_over(message(world), now=world.now) is Result.FAILED
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("ends_well", [True, False])
+def test_only_a_real_commit_wakes_the_dispatcher(
+    transactional_db: None, monkeypatch: pytest.MonkeyPatch, ends_well: bool
+) -> None:
+    """Without the help of the tests' own commits."""
+    world, woken = make_world(), list[bool]()
+    monkeypatch.setattr(outbox, "wake", lambda: woken.append(OutboxMessage.objects.exists()))
+    outgoing = message(world)
+    with suppress(ZeroDivisionError), transaction.atomic():
+        send.enqueue(outgoing, now=world.now)
+        assert woken == []
+        if not ends_well:
+            raise ZeroDivisionError
+    assert woken == ([True] if ends_well else [])
+    assert OutboxMessage.objects.exists() is ends_well
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_dispatcher_that_can_t_be_woken_costs_the_page_nothing(
+    transactional_db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_sockets() -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(outbox, "wake", no_sockets)
+    world = make_world()
+    send.enqueue(message(world), now=world.now)
+    assert OutboxMessage.objects.exists(), "a dispatcher that looks twice a second finds it"
+
+
+def test_without_any_gateway_no_way_is_carried(settings: Any) -> None:
+    settings.WATCHWORD_PHONES = Phones()
+    assert send.channels_carried() == frozenset()
 
 
 def test_a_quick_receipt_is_not_overwritten_by_our_own_note(world: World) -> None:

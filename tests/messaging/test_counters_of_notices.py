@@ -10,7 +10,6 @@ from django.db import transaction
 from tests.messaging.test_counters import ask, many, options
 from tests.telephone import Telephone
 from tests.world import ALICES_NUMBER, World
-from watchword.messaging.gateway import Result
 from watchword.messaging.limits.counters import Permitted, Rule, SendThrottled, may_warn, telephone_of
 from watchword.messaging.models import DailyTotal, Delivery, Refusal
 from watchword.messaging.notices import warn
@@ -19,7 +18,7 @@ from watchword.messaging.notices import warn
 def test_a_warning_is_counted_and_leaves_the_codes_alone(world: World, telephone: Telephone) -> None:
     for minute in range(5):
         assert (
-            warn(world.alice, ALICES_NUMBER, "Hill: careful", now=world.now + timedelta(seconds=minute)) is Result.SENT
+            warn(world.alice, ALICES_NUMBER, "Hill: careful", now=world.now + timedelta(seconds=minute)) == Permitted()
         )
     assert DailyTotal.objects.get().asked == Delivery.objects.filter(purpose="warning").count() == 5
     refused = warn(world.alice, ALICES_NUMBER, "Hill: careful", now=world.now + timedelta(minutes=9))

@@ -16,6 +16,7 @@ from watchword.core.policy import Channel
 from watchword.messaging.gateway import Condition, DeliveryFailed, Gateway, Outgoing, Report, Result, Submitted
 from watchword.messaging.limits.counters import telephone_of
 from watchword.messaging.models import Delivery, DeliveryAttempt, GatewayState, OutboxMessage, Receipt
+from watchword.messaging.send import enqueue
 from watchword.messaging.worker import dispatcher as module
 from watchword.messaging.worker import outbox
 from watchword.messaging.worker.delivery_receipts import Changed
@@ -64,11 +65,8 @@ def waiting(world: World, code: str = "493027", *, lives: timedelta = timedelta(
         created_at=now,
         changed_at=now,
     )
-    outbox.put(
-        Outgoing(
-            delivery.pk, Channel.TEXT, ALICES_NUMBER, "", code, "Harbour & Hill", "x.example", not_after=now + lives
-        )
-    )
+    words = ("", code, "Harbour & Hill", "x.example")
+    enqueue(Outgoing(delivery.pk, Channel.TEXT, ALICES_NUMBER, *words, not_after=now + lives), now=now)
     return delivery
 
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import wave
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from django.db import connections
 from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.world import World
+from tests.messaging.test_dispatcher import carry
+from tests.world import World, make_world
+from watchword.cli.messaging_worker import build
 from watchword.core.policy import Channel
-from watchword.messaging.gateway import DeliveryFailed, Outgoing, Result
+from watchword.messaging.config_file import simulated
+from watchword.messaging.gateway import DeliveryFailed, Outgoing, Result, Submitted
 from watchword.messaging.gateways.simulator.gateway import (
     LASTS_FOR,
     LATE_BY,
@@ -24,10 +30,11 @@ from watchword.messaging.gateways.simulator.gateway import (
     end_what_took_too_long,
     move,
     spoken,
+    take,
 )
 from watchword.messaging.gateways.simulator.models import Arrival
-from watchword.messaging.models import Delivery
-from watchword.messaging.send import note_result
+from watchword.messaging.models import Delivery, OutboxMessage
+from watchword.messaging.send import enqueue, note_result
 from watchword.messaging.voice import ivr, tts
 from watchword.messaging.voice.ivr import Call, CallState
 
@@ -48,13 +55,27 @@ def outgoing(world: World, channel: Channel, number: str = "+4915112345678") -> 
     return Outgoing(delivery.pk, channel, number, "", "493027", "Harbour & Hill", "sign-in.harbour.example")
 
 
+def ring(message: Outgoing) -> Submitted:
+    """Let a message come to the telephone, and note what the carrier said, as its process does."""
+    handed = take(message)
+    note_result(message.delivery_id, handed.result, now=timezone.now(), gateway=SimulatorGateway.name)
+    return handed
+
+
 def test_a_text_arrives_with_the_code_first_and_the_bound_line_last(world: World) -> None:
     message = outgoing(world, Channel.TEXT)
-    SimulatorGateway().send(message, timeout_seconds=1)
+    ring(message)
     text = Arrival.objects.get().text
     assert text.startswith("493 027 is your Harbour & Hill code. Not you?")
     assert text.endswith("\n\n@sign-in.harbour.example #493027")
     assert Delivery.objects.get(pk=message.delivery_id).result == Result.DELIVERED
+
+
+def test_what_is_sent_twice_arrives_once(world: World) -> None:
+    """A dispatcher that was killed before it wrote down that this was sent has a successor."""
+    message = outgoing(world, Channel.TEXT)
+    assert ring(message).reference == ring(message).reference
+    assert Arrival.objects.count() == 1
 
 
 @pytest.mark.parametrize(
@@ -62,7 +83,7 @@ def test_a_text_arrives_with_the_code_first_and_the_bound_line_last(world: World
 )
 def test_some_numbers_are_in_trouble(world: World, ending: str, result: Result) -> None:
     with pytest.raises(DeliveryFailed) as caught:
-        SimulatorGateway().send(outgoing(world, Channel.CALL, f"+49151123456{ending}"), timeout_seconds=1)
+        ring(outgoing(world, Channel.CALL, f"+49151123456{ending}"))
     assert caught.value.result is result
     assert not Arrival.objects.exists()
 
@@ -71,17 +92,16 @@ def test_some_numbers_are_in_trouble(world: World, ending: str, result: Result) 
 def test_a_text_reaches_a_telephone_that_is_busy_or_lies_about(world: World, ending: str, arrives: bool) -> None:
     message = outgoing(world, Channel.TEXT, f"+49151123456{ending}")
     if arrives:
-        SimulatorGateway().send(message, timeout_seconds=1)
+        ring(message)
         assert Delivery.objects.get(pk=message.delivery_id).result == Result.DELIVERED
     else:
         with pytest.raises(DeliveryFailed):
-            SimulatorGateway().send(message, timeout_seconds=1)
+            ring(message)
 
 
 def test_some_texts_come_late(world: World) -> None:
     message = outgoing(world, Channel.TEXT, "+4915112345696")
-    handed = SimulatorGateway().send(message, timeout_seconds=1)
-    note_result(message.delivery_id, handed.result, now=world.now)
+    ring(message)
     now = timezone.now()
     assert not arrived(now).exists()
     assert Delivery.objects.get(pk=message.delivery_id).result == Result.SENT
@@ -91,7 +111,7 @@ def test_some_texts_come_late(world: World) -> None:
 
 def test_a_call_that_is_declined_is_told_apart_from_one_that_nobody_hears(world: World) -> None:
     message = outgoing(world, Channel.CALL)
-    SimulatorGateway().send(message, timeout_seconds=1)
+    ring(message)
     arrival = Arrival.objects.get()
     assert move(arrival, ivr.hang_up(arrival.call)) is Result.DECLINED
     assert Delivery.objects.get(pk=message.delivery_id).result == Result.DECLINED
@@ -99,7 +119,7 @@ def test_a_call_that_is_declined_is_told_apart_from_one_that_nobody_hears(world:
 
 def test_a_call_without_a_code_says_what_it_has_to_say_and_ends_well(world: World) -> None:
     message = replace(outgoing(world, Channel.CALL), code="", words="This is a test of Harbour. No code is needed.")
-    SimulatorGateway().send(message, timeout_seconds=1)
+    ring(message)
     arrival = Arrival.objects.get()
     move(arrival, ivr.answer(arrival.call))
     assert spoken(arrival).endswith("This is a test of Harbour. No code is needed.")
@@ -109,7 +129,7 @@ def test_a_call_without_a_code_says_what_it_has_to_say_and_ends_well(world: Worl
 
 
 def test_a_call_says_what_it_is_for_and_speaks_the_persons_language(world: World) -> None:
-    SimulatorGateway().send(replace(outgoing(world, Channel.CALL), language="de"), timeout_seconds=1)
+    ring(replace(outgoing(world, Channel.CALL), language="de"))
     arrival = Arrival.objects.get()
     move(arrival, ivr.answer(arrival.call))
     assert "Jemand meldet sich gerade an Ihrem Konto an." in spoken(arrival)
@@ -117,7 +137,7 @@ def test_a_call_says_what_it_is_for_and_speaks_the_persons_language(world: World
 
 def test_a_call_says_the_code_only_after_a_key(world: World) -> None:
     message = outgoing(world, Channel.CALL)
-    SimulatorGateway().send(message, timeout_seconds=1)
+    ring(message)
     arrival = Arrival.objects.get()
     move(arrival, ivr.answer(arrival.call))
     assert "4" not in spoken(arrival)
@@ -129,7 +149,7 @@ def test_a_call_says_the_code_only_after_a_key(world: World) -> None:
 
 def test_zero_and_hash_report_fraud_and_end_the_call(world: World) -> None:
     message = outgoing(world, Channel.CALL)
-    SimulatorGateway().send(message, timeout_seconds=1)
+    ring(message)
     arrival = Arrival.objects.get()
     move(arrival, ivr.answer(arrival.call))
     assert not move(arrival, ivr.press(arrival.call, "0"))
@@ -178,7 +198,7 @@ def test_speech_is_really_made() -> None:
 
 def answered(world: World) -> tuple[Outgoing, Arrival]:
     message = outgoing(world, Channel.CALL)
-    SimulatorGateway().send(message, timeout_seconds=1)
+    ring(message)
     arrival = Arrival.objects.get()
     move(arrival, ivr.answer(arrival.call))
     return message, arrival
@@ -197,7 +217,7 @@ def test_hanging_up_before_the_code_is_noted_and_after_it_is_not(world: World) -
 
 def test_a_telephone_stops_ringing_after_a_minute(world: World) -> None:
     message = outgoing(world, Channel.CALL)
-    SimulatorGateway().send(message, timeout_seconds=1)
+    ring(message)
     arrival = Arrival.objects.get()
     end_what_took_too_long(arrival.at + RINGS_FOR)
     assert Arrival.objects.get().state == CallState.RINGING
@@ -231,3 +251,37 @@ def test_a_synthesiser_that_makes_no_sound_is_a_clear_no(monkeypatch: pytest.Mon
     monkeypatch.setattr(tts, "PROGRAM", "true")
     with pytest.raises(tts.NoSpeech, match="made no sound"):
         tts.speak("words that nobody hears")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_dispatcher_carries_to_the_simulator_as_to_any_gateway(transactional_db: None) -> None:
+    """What is asked for in a demo goes the way of every message: outbox, dispatcher, carrier, result."""
+    world = make_world()
+    text, busy = outgoing(world, Channel.TEXT), outgoing(world, Channel.CALL, "+4915112345698")
+    for message in (text, busy):
+        enqueue(message, now=world.now)
+    gateway = build(simulated().gateways[0])
+    assert isinstance(gateway, SimulatorGateway)
+
+    def is_done() -> bool:
+        return not OutboxMessage.objects.exists()
+
+    carry(gateway, until=is_done)
+    assert [arrival.code for arrival in Arrival.objects.all()] == ["493027"]
+    results = dict(Delivery.objects.values_list("pk", "result"))
+    assert results == {text.delivery_id: Result.DELIVERED, busy.delivery_id: Result.BUSY}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_simulator_that_stops_leaves_no_connection_behind(transactional_db: None) -> None:
+    message, gateway = outgoing(make_world(), Channel.TEXT), SimulatorGateway()
+
+    async def play() -> Any:
+        await gateway.start(lambda _report: None)
+        await gateway.send(message)
+        its_own = gateway._thread.submit(lambda: connections["default"]).result()
+        assert its_own.connection is not None
+        await gateway.stop()
+        return its_own
+
+    assert asyncio.run(play()).connection is None

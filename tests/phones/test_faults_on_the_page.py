@@ -30,20 +30,19 @@ from watchword.messaging.gateway import DeliveryFailed, Report, Result
 from watchword.messaging.gateways.http.callback_urls import addresses_of
 from watchword.messaging.gateways.http.gateway import HttpGateway
 from watchword.messaging.models import Delivery, DeliveryAttempt, OutboxMessage
-from watchword.messaging.worker import delivery_receipts, outbox, persistence, route_selection
+from watchword.messaging.worker import delivery_receipts, persistence, route_selection
 from watchword.messaging.worker.delivery_receipts import Outcome
 from watchword.messaging.worker.route_selection import Measured, Route
 
 
 @pytest.fixture
-def gateways(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+def gateways(settings: Any) -> Any:
     """A phones file that names a gateway that is gone and one that never answers; codes go into the queue."""
     with provider(Mood.SILENT) as silent:
         dead = phones_file("twilio-messages", f"http://127.0.0.1:{free_port()}", name="dead")
         slow = phones_file("vonage-sms", silent.base, name="slow")
         calls = phones_file("twilio-calls", silent.base, name="calls")
         settings.WATCHWORD_PHONES = phones_of(f"{dead}\n{slow}\n{calls}")
-        monkeypatch.setattr(send, "all_gateways", lambda: (outbox.OutboxGateway(),))
         yield silent
 
 

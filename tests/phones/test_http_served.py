@@ -18,7 +18,7 @@ from watchword.core.policy import Channel
 from watchword.messaging.gateway import Outgoing, Result
 from watchword.messaging.limits.counters import telephone_of
 from watchword.messaging.models import Delivery, DeliveryAttempt, OutboxMessage
-from watchword.messaging.worker import outbox
+from watchword.messaging.send import enqueue
 
 pytestmark = pytest.mark.scenario
 
@@ -56,9 +56,8 @@ def queued(world: World, channel: Channel) -> Delivery:
         changed_at=now,
     )
     not_after = outgoing().not_after
-    outbox.put(
-        Outgoing(delivery.pk, channel, ALICES_NUMBER, "", "493027", "Harbour & Hill", "x.ex", not_after=not_after)
-    )
+    words = ("", "493027", "Harbour & Hill", "x.ex")
+    enqueue(Outgoing(delivery.pk, channel, ALICES_NUMBER, *words, not_after=not_after), now=now)
     return delivery
 
 

@@ -26,7 +26,7 @@ from watchword.messaging.gateways.http.gateway import HttpGateway, coding_of
 from watchword.messaging.gateways.http.request_templates import fill
 from watchword.messaging.limits.counters import telephone_of
 from watchword.messaging.models import Delivery, DeliveryAttempt, OutboxMessage
-from watchword.messaging.worker import outbox
+from watchword.messaging.send import enqueue
 
 pytestmark = [pytest.mark.scenario, pytest.mark.skipif(bool(gateway.why_not_here()), reason=gateway.why_not_here())]
 
@@ -146,18 +146,8 @@ def queued(world: World, code: str) -> Delivery:
         changed_at=now,
     )
     message = outgoing(code)
-    outbox.put(
-        Outgoing(
-            delivery.pk,
-            Channel.TEXT,
-            ALICES_NUMBER,
-            "",
-            code,
-            "Harbour & Hill",
-            "x.example",
-            not_after=message.not_after,
-        )
-    )
+    words = ("", code, "Harbour & Hill", "x.example")
+    enqueue(Outgoing(delivery.pk, Channel.TEXT, ALICES_NUMBER, *words, not_after=message.not_after), now=now)
     return delivery
 
 

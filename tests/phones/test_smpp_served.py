@@ -24,7 +24,8 @@ from watchword.core.policy import Channel
 from watchword.messaging.gateway import Outgoing, Result
 from watchword.messaging.limits.counters import telephone_of
 from watchword.messaging.models import Delivery, DeliveryAttempt, OutboxMessage
-from watchword.messaging.worker import dispatcher, outbox
+from watchword.messaging.send import enqueue
+from watchword.messaging.worker import dispatcher
 
 pytestmark = pytest.mark.scenario
 
@@ -91,7 +92,7 @@ password = "{seal("secret", RING)}"
             self.codes[to] = code
             words = ("", code, "Harbour & Hill", "x.example")
             not_after = now + timedelta(minutes=5)
-            outbox.put(Outgoing(delivery.pk, Channel.TEXT, f"+{to}", *words, not_after=not_after))
+            enqueue(Outgoing(delivery.pk, Channel.TEXT, f"+{to}", *words, not_after=not_after), now=now)
 
     def wait_for(self, count: int) -> None:
         """Wait until codes arrived at so many telephones."""

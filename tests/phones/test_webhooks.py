@@ -304,7 +304,8 @@ def test_a_text_that_arrived_is_not_sent_again(world: World) -> None:
     now = timezone.now()
     delivery = taken(world, "texts")
     Delivery.objects.update(result=Result.WAITING)
-    outbox.put(Outgoing(delivery.pk, Channel.TEXT, ALICES_NUMBER, "", "493027", not_after=now + timedelta(minutes=5)))
+    message = Outgoing(delivery.pk, Channel.TEXT, ALICES_NUMBER, "", "493027", not_after=now + timedelta(minutes=5))
+    outbox.put(message, now=now)
     delivery_receipts.note_reports([Report("texts", "", Result.DELIVERED, delivery.pk)], now=now)
     assert not OutboxMessage.objects.exists()
 

@@ -19,7 +19,7 @@ from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.core.factors import Challenge, Message
 from watchword.core.policy import Channel, FactorKind
-from watchword.messaging.gateway import Outgoing, Result
+from watchword.messaging.gateway import Result
 from watchword.messaging.gateways.http.callback_urls import addresses_of
 from watchword.messaging.models import Delivery, OutboxMessage
 from watchword.messaging.voice.ivr import Call, CallState
@@ -28,6 +28,7 @@ from watchword.messaging.worker.delivery_receipts import Outcome
 from watchword.signin import flow
 from watchword.signin.models import CodeChallenge, Purpose, SignInAttempt
 from watchword.signin.otp import challenges, delivery_events
+from watchword.signin.otp.challenges import CodeSent
 
 
 def ringing(world: World, *, match: str = "") -> tuple[Delivery, CodeChallenge]:
@@ -37,7 +38,7 @@ def ringing(world: World, *, match: str = "") -> tuple[Delivery, CodeChallenge]:
     attempt = flow.find_attempt(token, now=now)
     assert isinstance(attempt, SignInAttempt)
     challenge = Challenge(keep={"code": "x"}, send=Message(Channel.CALL, ALICES_NUMBER, "", "493027"))
-    message = challenges.issue(
+    sent = challenges.issue(
         world.alice,
         challenge,
         purpose=Purpose.SIGN_IN,
@@ -47,9 +48,12 @@ def ringing(world: World, *, match: str = "") -> tuple[Delivery, CodeChallenge]:
         origin=ORIGIN,
         now=now,
     )
-    assert isinstance(message, Outgoing)
+    assert isinstance(sent, CodeSent)
+    row = OutboxMessage.objects.get(fetches_voice_script=False)
+    message = replace(outbox._outgoing(row), match=match)
+    row.delete()
     CodeChallenge.objects.filter(delivery_id=message.delivery_id).update(match=match)
-    outbox.put(replace(message, match=match))
+    outbox.put(message, now=now)
     outcomes = [Outcome(message.delivery_id, "calls", Result.SENT, "DE", "CA1")]
     finished = [persistence.Finished(message.delivery_id, Result.SENT, "calls", "CA1", 0, fetches_voice_script=True)]
     persistence.write(persistence.Batch(outcomes=outcomes, finished=finished), lambda _changed: None, now)

@@ -1,8 +1,8 @@
 """The worker's second half: hands notices to the mail server and to telephones.
 
 Mail is sent at least once: a notice is leased for a minute, sent, and then marked; a worker that dies between "sent"
-and "marked" makes a second copy under the same Message-ID, which mail programs show once. A text is sent at most once:
-it is marked first, because a telephone rings for every copy.
+and "marked" makes a second copy under the same Message-ID, which mail programs show once. A text goes into the outbox
+of messages in the transaction that marks its notice: neither lost nor there twice, as a telephone rings for every copy.
 
 Whatever goes wrong with one notice (an address that no mail can carry, a key that is gone, a mistake in its words) is
 that notice's trouble: it is tried again after growing pauses and at last given up, which administrators are told.
@@ -94,18 +94,17 @@ def _send_text(notice: Notice, number_of: NumberOf, now: datetime) -> None:
         return
     alert = notice.alert
     text = messages.text_of(notice, _event(notice)) if alert is None else alert_messages.text_of(alert)
-    row.update(sent_at=now)
-    verdict = warn(notice.user, number, text, now=now)
-    if isinstance(verdict, SendThrottled):
-        row.update(sent_at=None, given_up_at=now, trouble=f"guard: {verdict.rule}")
+    # Marked and put into the outbox of messages in one transaction: never lost, and never twice.
+    with transaction.atomic():
+        verdict = warn(notice.user, number, text, now=now)
+        if isinstance(verdict, SendThrottled):
+            row.update(given_up_at=now, trouble=f"guard: {verdict.rule}")
+        else:
+            row.update(sent_at=now)
 
 
 def _later(notice: Notice, trouble: str, now: datetime) -> None:
     row = Notice.objects.filter(pk=notice.pk)
-    if row.exclude(sent_at=None).exists():
-        # A text that may have left: never twice.
-        row.update(trouble=trouble[:60])
-        return
     next_try = RETRIES.next_try(notice.tries, since=notice.created_at, now=now)
     if next_try is not None:
         row.update(next_try_at=next_try, trouble=trouble[:60])

@@ -31,6 +31,11 @@ def build(planned: ConfiguredGateway) -> Gateway:
             return SmppGateway(planned.route.name, planned.config)
         case "sip":
             return SipGateway(planned.route.name, planned.config)
+        case "simulator":
+            # Its table is there in the demo alone.
+            from watchword.messaging.gateways.simulator.gateway import SimulatorGateway
+
+            return SimulatorGateway()
         case _:
             return HttpGateway(planned.route.name, planned.config, addresses=addresses_of)
 

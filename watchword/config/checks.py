@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 from django.apps import AppConfig
 from django.conf import settings
 from django.core import checks
-from django.utils.module_loading import import_string
 
 from watchword.audit import geoip
 from watchword.config.databases import SQLITE
@@ -31,24 +30,10 @@ def demo_parts_stay_in_the_demo(app_configs: Sequence[AppConfig] | None, **_opti
             found.append(
                 checks.Error(f"{part} is part of the demo, and this is no demo.", hint=hint, id="watchword.E001")
             )
-    for gateway in settings.DELIVERY_CHANNELS:
-        if gateway.startswith("watchword.messaging.gateways.simulator."):
-            hint = "Name a real channel in WATCHWORD_DELIVERY_CHANNELS."
-            words = "The channel that shows codes on a page is for the demo alone."
-            found.append(checks.Error(words, hint=hint, id="watchword.E002"))
-    return found
-
-
-@checks.register(checks.Tags.compatibility)
-def gateways_are_there(app_configs: Sequence[AppConfig] | None, **_options: Any) -> list[checks.Error]:
-    """A name that is mistyped would only be found by the first person who waits for a code."""
-    found = []
-    for gateway in settings.DELIVERY_CHANNELS:
-        try:
-            import_string(gateway)
-        except ImportError:
-            hint = "Correct WATCHWORD_DELIVERY_CHANNELS; usually it is not needed, and WATCHWORD_PHONES_FILE is."
-            found.append(checks.Error(f"There is no gateway {gateway}.", hint=hint, id="watchword.E021"))
+    if settings.WATCHWORD_PHONES.is_simulated:
+        hint = "Name real carriers in WATCHWORD_PHONES_FILE."
+        words = "The carrier that shows codes on a page is for the demo alone."
+        found.append(checks.Error(words, hint=hint, id="watchword.E002"))
     return found
 
 

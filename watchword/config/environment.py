@@ -77,7 +77,6 @@ class Environment:
     no_proxy: bool
     """Whether the operator said that no proxy's word on addresses counts."""
     phones_file: str
-    delivery_channels: tuple[str, ...]
     mail_socket_directory: Path
     mail: MailDoorConfig
     smtp: SmtpConfig
@@ -182,7 +181,6 @@ def _environment(reader: _Reader) -> Environment:
         trusted_proxies=proxies or (),
         no_proxy=proxies is None,
         phones_file=reader.value(definitions.PHONES_FILE),
-        delivery_channels=reader.value(definitions.DELIVERY_CHANNELS),
         mail_socket_directory=reader.value(definitions.MAIL_SOCKET_DIRECTORY),
         mail=MailDoorConfig(
             socket_owner=owner,

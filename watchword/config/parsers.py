@@ -115,15 +115,6 @@ def parse_domain(text: str) -> str:
         raise InvalidSetting(f"is {text!r}, which is not a domain") from None
 
 
-def parse_dotted_paths(text: str) -> tuple[str, ...]:
-    """Return the dotted Python paths of a text in which commas separate them."""
-    paths = _items(text)
-    for path in paths:
-        if "." not in path or not all(part.isidentifier() for part in path.split(".")):
-            raise InvalidSetting(f"holds {path!r}, which is not a dotted path")
-    return tuple(paths)
-
-
 def parse_key_ring(text: str) -> KeyRing | None:
     """Return the key ring that a text holds; None for an empty text."""
     try:

@@ -276,14 +276,6 @@ PHONES_FILE = Setting[str](
     example="/etc/watchword/phones.toml",
     processes=(Process.WEB, Process.WORKER, Process.PHONES, Process.COMMANDS),
 )
-DELIVERY_CHANNELS = Setting[tuple[str, ...]](
-    name="DELIVERY_CHANNELS",
-    parse=parsers.parse_dotted_paths,
-    expected="dotted paths of the channels that carry codes, separated by commas",
-    meaning="Python classes that carry codes besides the carriers of the phones file; usually not needed.",
-    example="example.channels.PagerChannel",
-    processes=(Process.WEB, Process.WORKER),
-)
 SMTP_URL = Setting[SmtpConfig](
     name="SMTP_URL",
     parse=parsers.parse_smtp_url,
@@ -329,7 +321,7 @@ SECTIONS: Mapping[str, tuple[Setting[Any], ...]] = {
     "Web": (PUBLIC_URL, LISTEN, ALLOW_PLAIN_HTTP, TRUSTED_PROXIES),
     "Sign-in": (DEFAULT_DOMAIN, BREACHED_PASSWORDS_FILE, COUNTRIES_FILE),
     "Mail servers": (MAIL_SOCKET_DIRECTORY, MAIL_SOCKET_OWNER, MAIL_SOCKET_MODE, MAIL_LISTEN, MAIL_KICK),
-    "Texts and calls": (PHONES_FILE, DELIVERY_CHANNELS),
+    "Texts and calls": (PHONES_FILE,),
     "Mails": (SMTP_URL, SENDER),
     "Development": (DEMO, DEBUG),
 }

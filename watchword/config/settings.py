@@ -10,6 +10,7 @@ from django.utils.csp import CSP
 from watchword.config import keyfile
 from watchword.config.environment import Environment, read_environment
 from watchword.config.phones_file import phones_of
+from watchword.messaging.config_file import simulated
 
 
 def _environment() -> Environment:
@@ -77,11 +78,8 @@ if WATCHWORD_PHONES.problems:
         f"Watchword can't start. Please correct {ENVIRONMENT.phones_file}:\n"
         + "\n".join(f"  - {problem}" for problem in WATCHWORD_PHONES.problems)
     )
-DELIVERY_CHANNELS = list(ENVIRONMENT.delivery_channels)
-if ENVIRONMENT.phones_file:
-    DELIVERY_CHANNELS = ["watchword.messaging.worker.outbox.OutboxGateway", *DELIVERY_CHANNELS]
-elif ENVIRONMENT.demo:
-    DELIVERY_CHANNELS = ["watchword.messaging.gateways.simulator.gateway.SimulatorGateway"]
+if ENVIRONMENT.demo and not ENVIRONMENT.phones_file:
+    WATCHWORD_PHONES = simulated()
 
 # Django --------------------------------------------------------------------------------------------------------------
 

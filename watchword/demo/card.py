@@ -57,7 +57,7 @@ def text(made: Made, ports: Ports, phones: Phones) -> str:
         f"curl --silent --user 'alice@{DOMAIN}:{made.alices_app_password}' "
         f"'imap://{HOST}:{ports.imap}/INBOX;MAILINDEX=1'"
     )
-    if phones.gateways:
+    if not phones.is_simulated:
         where, first, phone = f"Real telephones  {real_phones.names_of(phones)}", REAL, "telephone"
         roots_code = ""
     else:

@@ -99,6 +99,13 @@ class Processes:
                 raise ChildDied(f"{child.name} ended by itself (status {status}); its last words stand above")
 
 
+def process_id_of(children: Sequence[Child], name: str) -> int:
+    """Return the process number of a child that was started."""
+    process = next(child.process for child in children if child.name == name)
+    assert process is not None
+    return process.pid
+
+
 def python(*words: str) -> list[str]:
     """Return a command that this very Python runs."""
     return [sys.executable, "-m", *words]

@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 
 from watchword.core.policy import Channel, Limits
 from watchword.directory.models import User
+from watchword.messaging.config_file import SIMULATOR
 from watchword.messaging.gateway import Result
-from watchword.messaging.gateways.simulator.gateway import SimulatorGateway
 from watchword.messaging.limits import counters, rules
 from watchword.messaging.models import DailyTotal, Delivery
 
@@ -65,7 +65,7 @@ def _codes(holder: Holder, random_source: random.Random, now: datetime) -> Itera
                 user=holder.user,
                 channel=holder.channel,
                 purpose=purpose,
-                gateway=SimulatorGateway.name,
+                gateway=SIMULATOR,
                 result=result,
                 created_at=at,
                 changed_at=at + timedelta(seconds=random_source.randrange(2, 9)),

@@ -24,6 +24,8 @@ from watchword.messaging.worker.route_selection import Route
 LARGEST = 1_000_000
 DEAREST = 1_000
 """Of any currency, for one message; more is a slip of the decimal point."""
+SIMULATOR = "simulator"
+"""The kind of the demo's only carrier. No phones file can name it."""
 _COMMON = frozenset({"name", "kind", "weight", "prefixes", "each_day", "prices"})
 
 type OpenSecret = Callable[[str], str]
@@ -63,9 +65,19 @@ class Phones:
         """The ways for which there is a carrier."""
         return frozenset(channel for planned in self.gateways for channel in planned.route.channels)
 
+    @property
+    def is_simulated(self) -> bool:
+        """Whether texts and calls go to a page, where whoever opens it reads them."""
+        return any(planned.kind == SIMULATOR for planned in self.gateways)
+
     def find(self, name: str) -> ConfiguredGateway | None:
         """Return a carrier by its name."""
         return next((planned for planned in self.gateways if planned.route.name == name), None)
+
+
+def simulated() -> Phones:
+    """Return the carriers of a demo without a phones file: telephones on a page."""
+    return Phones((ConfiguredGateway(Route(SIMULATOR, frozenset(Channel)), SIMULATOR, None),))
 
 
 def read_phones(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 from uuid import UUID
 
 from watchword.core.policy import Channel
@@ -154,27 +154,6 @@ class DeliveryFailed(Exception):
         self.is_full = is_full
         self.is_useless_again = is_useless_again
         self.retry_after_seconds = retry_after_seconds
-
-
-class MessageSender(Protocol):
-    """What a page hands a code to: at once and on this machine. It carries; it never decides or counts."""
-
-    name: str
-    channels: frozenset[Channel]
-
-    def send(self, outgoing: Outgoing, *, timeout_seconds: float) -> Submitted:
-        """Take a message within the time; raises DeliveryFailed."""
-
-
-@runtime_checkable
-class OutboxSender(MessageSender, Protocol):
-    """A channel that writes a message down within the caller's transaction, and sends it after the commit."""
-
-    def keep(self, outgoing: Outgoing, *, now: datetime) -> None:
-        """Write a message down; nothing of it leaves before the commit."""
-
-    def wake(self) -> None:
-        """Say that something was committed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,18 +8,18 @@ from django.db import transaction
 
 from watchword.core.policy import Channel
 from watchword.directory.models import User
-from watchword.messaging.gateway import Outgoing, Result
-from watchword.messaging.limits.counters import SendThrottled, may_warn, telephone_of
+from watchword.messaging.gateway import Outgoing
+from watchword.messaging.limits.counters import Permitted, SendThrottled, may_warn, telephone_of
 from watchword.messaging.models import Delivery
-from watchword.messaging.send import hand_over
+from watchword.messaging.send import enqueue
 
 PURPOSE = "warning"
 
 
-def warn(user: User, number: str, words: str, *, now: datetime) -> Result | SendThrottled:
-    """Send a warning about somebody's account to a number (E.164) and return what became of it, or what forbids it.
+def warn(user: User, number: str, words: str, *, now: datetime) -> Permitted | SendThrottled:
+    """Send a warning about somebody's account to a number (E.164), or return what forbids it.
 
-    Call this outside of any transaction: what is told must have happened.
+    Within a transaction it leaves with that transaction's commit.
     """
     telephone = telephone_of(number)
     with transaction.atomic():
@@ -35,14 +35,15 @@ def warn(user: User, number: str, words: str, *, now: datetime) -> Result | Send
             created_at=now,
             changed_at=now,
         )
-    outgoing = Outgoing(
-        delivery_id=delivery.id,
-        channel=Channel.TEXT,
-        number=number,
-        extension="",
-        code="",
-        organisation=user.organisation.name,
-        words=words,
-        purpose=PURPOSE,
-    )
-    return hand_over(outgoing, now=now)
+        outgoing = Outgoing(
+            delivery_id=delivery.id,
+            channel=Channel.TEXT,
+            number=number,
+            extension="",
+            code="",
+            organisation=user.organisation.name,
+            words=words,
+            purpose=PURPOSE,
+        )
+        enqueue(outgoing, now=now)
+        return verdict

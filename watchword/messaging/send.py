@@ -1,91 +1,39 @@
-"""Where a page hands a code: at once, on this machine, never waiting for a carrier.
+"""Where a page leaves a message: in the outbox, within its own transaction, never waiting for a carrier.
 
-Either a channel of this process takes it (the telephone on a page), or it goes into the queue of `watchword serve
-phones`, whose dispatcher is woken up at once and not when a poll comes.
+The commit wakes `watchword serve phones`, which carries it. A message whose transaction rolls back was never there.
 """
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
 from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.utils.module_loading import import_string
 
-from watchword.core.log_events import log_event
 from watchword.core.policy import Channel
-from watchword.messaging.gateway import DeliveryFailed, MessageSender, OutboxSender, Outgoing, Result, may_follow
+from watchword.messaging.gateway import Outgoing, Result, may_follow
 from watchword.messaging.limits.daily_totals import add
 from watchword.messaging.models import Delivery
-
-logger = logging.getLogger(__name__)
-
-HAND_OVER_SECONDS = 5.0
-"""How long a page waits for a channel of its own process; the queue takes milliseconds."""
-
-
-@cache
-def all_gateways() -> tuple[MessageSender, ...]:
-    """Return the installed channels in the order of settings.DELIVERY_CHANNELS."""
-    return tuple(import_string(path)() for path in settings.DELIVERY_CHANNELS)
+from watchword.messaging.worker import outbox
 
 
 def channels_carried() -> frozenset[Channel]:
-    """Return the ways for which there is any channel."""
-    return frozenset(channel for gateway in all_gateways() for channel in gateway.channels)
+    """Return the ways for which there is any carrier."""
+    return frozenset(settings.WATCHWORD_PHONES.channels)
 
 
-def keep(outgoing: Outgoing, *, now: datetime) -> None:
-    """Write a message down where the channel for its way does that within the caller's transaction.
+def enqueue(outgoing: Outgoing, *, now: datetime) -> None:
+    """Write a message into the outbox within the caller's transaction; its commit wakes the dispatcher.
 
-    ``hand_over`` follows after the commit all the same.
+    The message and what belongs to it (its code, its ``Delivery``) are there together, or neither is.
     """
-    if (keeping := _keeping(outgoing.channel)) is not None:
-        keeping.keep(outgoing, now=now)
-
-
-def hand_over(outgoing: Outgoing, *, now: datetime, was_stored: bool = False) -> Result:
-    """Give a message to the first channel that takes it, note the outcome, and return it.
-
-    Call this after the transaction that made the code was committed: a code that can't be checked must not arrive.
-    ``was_kept``: ``keep`` was called within that transaction.
-    """
-    if was_stored and (keeping := _keeping(outgoing.channel)) is not None:
-        keeping.wake()
-        return Result.WAITING
-    result, name, reference = Result.FAILED, "", ""
-    for gateway in all_gateways():
-        if outgoing.channel not in gateway.channels:
-            continue
-        name = gateway.name
-        try:
-            handed = gateway.send(outgoing, timeout_seconds=HAND_OVER_SECONDS)
-            reference, result = handed.reference, handed.result
-        except DeliveryFailed as failure:
-            result = failure.result
-            logger.warning(
-                "delivery failed: %s",
-                failure.result,
-                extra=log_event("messaging.channel.failed", gateway=name, delivery=outgoing.delivery_id),
-            )
-            if failure.permanent:
-                break
-            continue
-        break
-    if result is not Result.WAITING:
-        note_result(outgoing.delivery_id, result, now=now, gateway=name, reference=reference)
-    return result
-
-
-def _keeping(channel: Channel) -> OutboxSender | None:
-    gateway = next((gateway for gateway in all_gateways() if channel in gateway.channels), None)
-    return gateway if isinstance(gateway, OutboxSender) else None
+    outbox.put(outgoing, now=now)
+    # Robust: a dispatcher that could not be woken finds the row by itself, and what was committed is no error any more.
+    transaction.on_commit(outbox.wake, robust=True)
 
 
 @dataclass(frozen=True, slots=True)

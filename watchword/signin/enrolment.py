@@ -88,7 +88,7 @@ def start(
             return challenge
         if challenge.send is None:
             return Rejected(RejectReason.NOT_ALLOWED)
-        outgoing = challenges.issue(
+        return challenges.issue(
             user,
             challenge,
             purpose=Purpose.REGISTER,
@@ -98,7 +98,6 @@ def start(
             origin=origin,
             now=now,
         )
-    return challenges.dispatch(outgoing, user, now=now)
 
 
 def on_the_way(subject: Holder, *, now: datetime) -> CodeOnTheWay | None:

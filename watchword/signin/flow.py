@@ -179,7 +179,7 @@ def send_code(
         )
         if isinstance(challenge, Rejected):
             return NotSent(None, challenge.reason)
-        outgoing = challenges.issue(
+        return challenges.issue(
             user,
             challenge,
             purpose=Purpose(attempt.purpose),
@@ -189,7 +189,6 @@ def send_code(
             origin=_origin(attempt),
             now=now,
         )
-    return challenges.dispatch(outgoing, user, now=now)
 
 
 def current_code(attempt: SignInAttempt, *, now: datetime) -> CodeOnTheWay | None:

@@ -19,7 +19,7 @@ def world(transactional_db: None) -> World:
 
 @pytest.fixture
 def served(tmp_path: Path, world: World) -> Iterator[Served]:
-    """Two web processes, the mail daemon and a worker."""
+    """Two web processes, the mail daemon, a worker and the way to phones."""
     # Sockets have short names only: pytest's folders may be too deep for them.
     running = Served(tmp_path)
     try:

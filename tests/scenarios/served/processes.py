@@ -1,4 +1,4 @@
-"""Watchword as it is served: two web processes, the mail daemon and a worker, on the test's own database."""
+"""Watchword as it is served (two web processes, mail daemon, worker, way to phones), on the test's own database."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from tests.scenarios.mail.site import answers, database_url, listens_at, wait_un
 WEB = ("web1", "web2")
 MAIL = "mail"
 WORKER = "worker"
+PHONES = "phones"
 
 
 class Served:
@@ -41,7 +42,7 @@ class Served:
 
     @property
     def names(self) -> list[str]:
-        return [*WEB, MAIL, WORKER]
+        return [*WEB, MAIL, WORKER, PHONES]
 
     def start(self, name: str) -> None:
         """Start one process; ``wait`` tells when it answers."""
@@ -100,7 +101,7 @@ class Served:
     def _answers(self, name: str) -> bool:
         if name == MAIL:
             return answers(self.door)
-        if name == WORKER:
+        if name in {WORKER, PHONES}:
             return True
         connection = HTTPConnection("127.0.0.1", self.ports[name], timeout=5)
         try:

@@ -24,6 +24,7 @@ from watchword.core.policy import MfaState
 from watchword.demo.auth_client import CannotAsk, Login, ask
 from watchword.directory.models import Organisation
 from watchword.messaging.gateways.simulator.models import Arrival
+from watchword.messaging.models import Delivery
 from watchword.signin.models import CodeChallenge, Session
 
 pytestmark = [pytest.mark.scenario, pytest.mark.django_db(transaction=True)]
@@ -76,7 +77,7 @@ class Client(threading.Thread):
         if page.location != "/sign-in/prove/":
             return
         visitor.get("/sign-in/prove/")
-        arrival = Arrival.objects.filter(number=number_of(self.number)).order_by("-at").first()
+        arrival = self._arrival()
         if arrival is None:
             return
         page = visitor.post("/sign-in/prove/", answer=arrival.code)
@@ -98,6 +99,16 @@ class Client(threading.Thread):
                 visitor.get(link[1])
                 if visitor.post(link[1]).status == 302:
                     self.told.deleted.add(name)
+
+    def _arrival(self) -> Arrival | None:
+        """Return the newest code of this person, once it has come; None where it was killed on its way."""
+        newest = Delivery.objects.filter(user__sign_in_name=self.name_).latest("created_at").pk
+        deadline = time.monotonic() + BOUND_SECONDS
+        while not self.stop.is_set() and time.monotonic() < deadline:
+            if (arrival := Arrival.objects.filter(delivery_id=newest).first()) is not None:
+                return arrival
+            self.stop.wait(0.05)
+        return None
 
 
 def number_of(person: int) -> str:

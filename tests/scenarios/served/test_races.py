@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db.models import Max
 
+from tests.scenarios.mail.site import wait_until
 from tests.scenarios.served.processes import WEB, Served
 from tests.scenarios.served.visitor import Page, Visitor
 from tests.world import World
@@ -17,6 +18,7 @@ from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.demo.auth_client import CannotAsk, Login, ask
 from watchword.messaging.gateways.simulator.models import Arrival
+from watchword.messaging.models import Delivery
 from watchword.signin.models import CodeChallenge, FailureCount, Session
 
 pytestmark = [pytest.mark.scenario, pytest.mark.django_db(transaction=True)]
@@ -39,6 +41,8 @@ def at_the_code(served: Served, world: World) -> Visitor:
     visitor = Visitor(served.ports[WEB[0]])
     assert visitor.begin("alice@harbour.example", world.passwords["alice"]).location == "/sign-in/prove/"
     visitor.get("/sign-in/prove/")
+    newest = Delivery.objects.latest("created_at").pk
+    wait_until(lambda: Arrival.objects.filter(delivery_id=newest).exists())
     return visitor
 
 

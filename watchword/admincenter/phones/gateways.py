@@ -14,7 +14,6 @@ from watchword.core.policy import Channel
 from watchword.messaging.config_file import ConfiguredGateway
 from watchword.messaging.gateway import Result
 from watchword.messaging.models import DeliveryAttempt, GatewayState
-from watchword.messaging.send import all_gateways
 from watchword.messaging.worker.persistence import HAS_HAD_TIME, MEASURED_OVER
 from watchword.messaging.worker.route_selection import Route
 
@@ -64,14 +63,9 @@ def gateway_rows(*, now: datetime) -> list[GatewayRow]:
     ]
 
 
-def other_gateways() -> list[str]:
-    """Return the names of the channels that pages hand codes to directly: the demo's telephone, or an own one."""
-    return [gateway.name for gateway in all_gateways() if gateway.name != "queue"]
-
-
 def gateway_names() -> list[str]:
     """Return the name of every channel that a delivery can have gone through."""
-    return [one.route.name for one in settings.WATCHWORD_PHONES.gateways] + other_gateways()
+    return [one.route.name for one in settings.WATCHWORD_PHONES.gateways]
 
 
 def fits(route: Route, number: str) -> bool:

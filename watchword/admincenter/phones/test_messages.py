@@ -28,7 +28,7 @@ from watchword.messaging.content.translations import words_of
 from watchword.messaging.gateway import Outgoing
 from watchword.messaging.limits.counters import SendThrottled, may_send, telephone_of
 from watchword.messaging.models import Delivery
-from watchword.messaging.send import channels_carried, hand_over
+from watchword.messaging.send import channels_carried, enqueue
 from watchword.signin.flow import lock_person
 
 PURPOSE = "test"
@@ -145,20 +145,20 @@ def send_test(
         )
         details = {"channel": channel.value, "country": telephone.country, "ends": telephone.ends, "gateway": gateway}
         record(EventKind.PHONE_TESTED, now=now, by=user, origin=origin, details=details)
-    outgoing = Outgoing(
-        delivery_id=delivery.pk,
-        channel=channel,
-        number=line.e164,
-        extension="",
-        code="",
-        organisation=organisation.name,
-        language=organisation.language,
-        words=words_of(organisation.language).test.format(organisation=organisation.name),
-        purpose=PURPOSE,
-        gateway=gateway,
-    )
-    hand_over(outgoing, now=now)
-    return outgoing
+        outgoing = Outgoing(
+            delivery_id=delivery.pk,
+            channel=channel,
+            number=line.e164,
+            extension="",
+            code="",
+            organisation=organisation.name,
+            language=organisation.language,
+            words=words_of(organisation.language).test.format(organisation=organisation.name),
+            purpose=PURPOSE,
+            gateway=gateway,
+        )
+        enqueue(outgoing, now=now)
+        return outgoing
 
 
 def newest_tests(by: User) -> list[Delivery]:

@@ -53,7 +53,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         **_frame(by, "overview"),
         "country_blocks": open_country_blocks_of(organisation, now=now),
         "gateways": gateways.gateway_rows(now=now),
-        "others": gateways.other_gateways(),
+        "is_simulated": settings.WATCHWORD_PHONES.is_simulated,
         "days": days,
         "spans": SPANS,
         "figures": figures,

@@ -21,7 +21,7 @@ from watchword.audit.sealed_columns import SealedColumn
 from watchword.core.keyring import KeyRingError
 from watchword.core.log_events import log_event
 from watchword.core.policy import Channel
-from watchword.messaging.gateway import LeasedMessage, Outgoing, Result, Submitted
+from watchword.messaging.gateway import LeasedMessage, Outgoing, Result
 from watchword.messaging.models import Delivery, OutboxMessage
 from watchword.messaging.voice.ivr import Call, CallState
 
@@ -53,34 +53,15 @@ _UNREADABLE = (KeyRingError, ValueError, KeyError, TypeError)
 """What a row raises that was sealed with a key that is gone, or written by another version."""
 
 
-class OutboxGateway:
-    """The channel of pages where real carriers are configured: takes everything at once, carries nothing itself."""
-
-    name = "queue"
-
-    @property
-    def channels(self) -> frozenset[Channel]:
-        """The ways for which the phones file names a carrier."""
-        return frozenset(settings.WATCHWORD_PHONES.channels)
-
-    def send(self, outgoing: Outgoing, *, timeout_seconds: float) -> Submitted:  # noqa: ARG002  (one row is quick)
-        """Put a message into the queue and wake the dispatcher."""
-        put(outgoing)
-        return Submitted(result=Result.WAITING)
-
-    def keep(self, outgoing: Outgoing, *, now: datetime) -> None:
-        """Put a message into the queue: a code and its row are there together, or neither is."""
-        _insert(outgoing, now)
-
-    def wake(self) -> None:
-        """Wake the dispatcher."""
-        wake()
-
-
-def put(outgoing: Outgoing) -> None:
-    """Write a message into the queue and wake the dispatcher."""
-    _insert(outgoing, Delivery.objects.only("created_at").get(pk=outgoing.delivery_id).created_at)
-    wake()
+def put(outgoing: Outgoing, *, now: datetime) -> None:
+    """Write a message into the outbox; ``send.enqueue`` also wakes the dispatcher once that is committed."""
+    payload = settings.WATCHWORD_KEY_RING.seal(_SEAL, json.dumps(_plain(outgoing)).encode())
+    OutboxMessage.objects.create(
+        delivery_id=outgoing.delivery_id,
+        payload=payload,
+        next_try_at=now,
+        expires_at=outgoing.not_after or now + LASTS,
+    )
 
 
 def withdraw(delivery_ids: Collection[UUID]) -> None:
@@ -165,9 +146,14 @@ def move_call(delivery_id: UUID, before: Call, after: Call) -> bool:
     return bool(still.update(call_state=after.state, call_pressed=after.pressed, call_wrong=after.wrong))
 
 
+def socket_path(folder: Path, process_id: int) -> Path:
+    """Return where a dispatcher's socket is while it carries."""
+    return folder / _SOCKET.format(process_id)
+
+
 def wake_socket(folder: Path) -> socket.socket:
     """Return the socket at which pages of this machine wake this process; its file is in the folder."""
-    path = folder / _SOCKET.format(os.getpid())
+    path = socket_path(folder, os.getpid())
     path.unlink(missing_ok=True)
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     listening.setblocking(False)
@@ -188,16 +174,6 @@ def wake() -> None:
             except OSError:
                 # A full socket has been rung often enough.
                 continue
-
-
-def _insert(outgoing: Outgoing, at: datetime) -> None:
-    payload = settings.WATCHWORD_KEY_RING.seal(_SEAL, json.dumps(_plain(outgoing)).encode())
-    OutboxMessage.objects.create(
-        delivery_id=outgoing.delivery_id,
-        payload=payload,
-        next_try_at=at,
-        expires_at=outgoing.not_after or at + LASTS,
-    )
 
 
 def _plain(outgoing: Outgoing) -> dict[str, Any]:

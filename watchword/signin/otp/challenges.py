@@ -53,11 +53,10 @@ LATE = timedelta(seconds=20)
 
 @dataclass(frozen=True, slots=True)
 class CodeSent:
-    """A code left, or should have: ``result`` tells."""
+    """A code is on its way once the transaction commits; ``on_the_way`` tells what becomes of it."""
 
     channel: Channel
     ends: str
-    result: Result
     next_send_at: datetime | None
     expires_at: datetime
 
@@ -100,8 +99,8 @@ def issue(
     credential_id: UUID | None,
     origin: Origin,
     now: datetime,
-) -> Outgoing | NotSent:
-    """Write down a code that may be sent now; hand what comes back to ``dispatch`` after the commit.
+) -> CodeSent | NotSent:
+    """Write down a code that may be sent now, and its message: it leaves when the caller's transaction commits.
 
     The caller holds the lock on the person's row.
     """
@@ -162,20 +161,10 @@ def issue(
         match=match,
         not_after=now + timedelta(seconds=limits.code_seconds),
     )
-    send.keep(outgoing, now=now)
-    return outgoing
-
-
-def dispatch(outgoing: Outgoing | NotSent, user: User, *, now: datetime) -> CodeSent | NotSent:
-    """Hand a written code to its channel. Call this after the commit."""
-    if isinstance(outgoing, NotSent):
-        return outgoing
-    result = send.hand_over(outgoing, now=now, was_stored=True)
-    limits = user.organisation.policy.limits
+    send.enqueue(outgoing, now=now)
     return CodeSent(
         channel=outgoing.channel,
         ends=outgoing.number[-2:],
-        result=result,
         next_send_at=now + timedelta(seconds=limits.resend_seconds),
         expires_at=now + timedelta(seconds=limits.code_seconds),
     )

@@ -20,11 +20,13 @@ from watchword.audit import installation
 from watchword.demo import card, ports, real_phones, sample
 from watchword.demo import home as folder
 from watchword.demo.ports import HOST, Ports
-from watchword.demo.processes import Child, ChildDied, Processes, python
+from watchword.demo.processes import Child, ChildDied, Processes, process_id_of, python
 from watchword.directory.models import Organisation
 from watchword.doors.mail.sockets import LONGEST_PATH
 from watchword.messaging.voice import tts
+from watchword.messaging.worker import outbox
 
+PHONES = "the way to phones"
 OTHER_HOME = "choose another by WATCHWORD_HOME"
 
 
@@ -74,10 +76,12 @@ class Command(BaseCommand):
                 self.style.WARNING("No synthesiser is installed: calls are shown, not heard. Install espeak-ng.")
             )
         ports.keep(home, wanted)
-        children = Processes(_children(wanted), _environment(wanted))
+        started = _children(wanted)
+        children = Processes(started, _environment(wanted))
         try:
             children.start()
-            if children.wait_until_ready([wanted.web, wanted.imap, wanted.submission], [str(door)]):
+            carries = outbox.socket_path(home, process_id_of(started, PHONES))
+            if children.wait_until_ready([wanted.web, wanted.imap, wanted.submission], [str(door), str(carries)]):
                 self.stdout.write(card.text(made, wanted, settings.WATCHWORD_PHONES))
                 self.stdout.flush()
                 connection.close()
@@ -152,11 +156,7 @@ def _children(wanted: Ports) -> list[Child]:
                 str(wanted.submission),
             ),
         ),
-        *(
-            [Child("the way to phones", python(*command, *serve, "phones"))]
-            if settings.WATCHWORD_PHONES.gateways
-            else []
-        ),
+        Child(PHONES, python(*command, *serve, "phones")),
     ]
 
 

@@ -1,16 +1,20 @@
-"""Hands texts and calls to the telephone on a page, instead of to a carrier."""
+"""The carrier of the demo: texts arrive and calls ring on a page."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
+from django.db import close_old_connections, connection
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from watchword.core.policy import Channel
+from watchword.messaging.config_file import SIMULATOR
 from watchword.messaging.content import sms
-from watchword.messaging.gateway import DeliveryFailed, Outgoing, Result, Submitted
+from watchword.messaging.gateway import Condition, DeliveryFailed, Outgoing, Report, Result, Submitted
 from watchword.messaging.gateways.simulator.models import Arrival
 from watchword.messaging.models import Delivery
 from watchword.messaging.send import note_result
@@ -35,32 +39,62 @@ LASTS_FOR = timedelta(minutes=2)
 class SimulatorGateway:
     """Texts arrive and calls ring on a page. For the demo and for tests; a system check refuses it elsewhere."""
 
-    name = "simulator"
+    name = SIMULATOR
     channels = frozenset(Channel)
+    condition = Condition(is_up=True)
+    fetches_voice_script = False
 
-    def send(self, outgoing: Outgoing, *, timeout_seconds: float) -> Submitted:  # noqa: ARG002  (nothing here can be slow)
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="simulator")
+
+    async def start(self, report: Callable[[Report], None]) -> None:
+        """Nothing to connect to, and nothing to report: what happens at the page is written down by the page."""
+
+    async def send(self, outgoing: Outgoing) -> Submitted:
         """Put a text or a call onto the telephone, or fail as the number's ending says."""
-        trouble = TROUBLE.get((outgoing.number[-2:], outgoing.channel))
-        if trouble is not None:
-            raise DeliveryFailed(trouble, permanent=True)
-        now = timezone.now()
-        is_late = outgoing.channel is Channel.TEXT and outgoing.number.endswith(LATE)
-        arrival = Arrival.objects.create(
-            delivery_id=outgoing.delivery_id,
-            channel=outgoing.channel,
-            number=outgoing.number,
-            extension=outgoing.extension,
-            organisation=outgoing.organisation,
-            host=outgoing.host,
-            language=outgoing.language,
-            code=outgoing.code,
-            match=outgoing.match,
-            text=sms.text_of(outgoing) if outgoing.channel is Channel.TEXT else outgoing.words,
-            at=now + LATE_BY if is_late else now,
-        )
-        if outgoing.channel is Channel.TEXT and not is_late:
-            note_result(outgoing.delivery_id, Result.DELIVERED, now=now)
-        return Submitted(str(arrival.pk))
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._take, outgoing)
+
+    async def stop(self) -> None:
+        """Close the connection to the database."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
+        self._thread.shutdown()
+
+    @staticmethod
+    def _close() -> None:
+        # Looked up in this thread, or another one's connection would be closed.
+        connection.close()
+
+    @staticmethod
+    def _take(outgoing: Outgoing) -> Submitted:
+        # This thread lives long: a connection that a database has closed meanwhile is opened anew.
+        close_old_connections()
+        return take(outgoing)
+
+
+def take(outgoing: Outgoing) -> Submitted:
+    """Put a text or a call onto the telephone, once however often it is sent; raises DeliveryFailed by the number."""
+    trouble = TROUBLE.get((outgoing.number[-2:], outgoing.channel))
+    if trouble is not None:
+        raise DeliveryFailed(trouble, permanent=True)
+    now = timezone.now()
+    is_late = outgoing.channel is Channel.TEXT and outgoing.number.endswith(LATE)
+    arrival, _is_new = Arrival.objects.get_or_create(
+        delivery_id=outgoing.delivery_id,
+        defaults={
+            "channel": outgoing.channel,
+            "number": outgoing.number,
+            "extension": outgoing.extension,
+            "organisation": outgoing.organisation,
+            "host": outgoing.host,
+            "language": outgoing.language,
+            "code": outgoing.code,
+            "match": outgoing.match,
+            "text": sms.text_of(outgoing) if outgoing.channel is Channel.TEXT else outgoing.words,
+            "at": now + LATE_BY if is_late else now,
+        },
+    )
+    is_there = outgoing.channel is Channel.TEXT and not is_late
+    return Submitted(str(arrival.pk), Result.DELIVERED if is_there else Result.SENT)
 
 
 def arrived(now: datetime) -> QuerySet[Arrival]:
