@@ -18,6 +18,7 @@ from watchword.signin import flow
 from watchword.signin.models import SignInAttempt
 from watchword.signin.queries import text_number_of
 from watchword.signin.results import SignedIn
+from watchword.signin.sign_in_view import view_of
 
 STRANGER = Origin(
     address="203.0.113.66", agent="Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/149.0.0.0", door="web"
@@ -75,7 +76,7 @@ def complete(
     """Sign in with password and code."""
     when = now if now is not None else world.now
     attempt = pass_password(world, user, origin=origin, now=when, browser=browser)
-    choice = flow.methods(attempt, now=when)[0]
+    choice = view_of(attempt, now=when).methods[0]
     flow.send_code(attempt, choice.credential_id, choice.channels[0], now=when)
     outcome = flow.answer(attempt, FactorKind.PHONE, telephone.code, now=when)
     assert isinstance(outcome, SignedIn)

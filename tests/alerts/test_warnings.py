@@ -31,6 +31,7 @@ from watchword.signin import (
     sessions,
 )
 from watchword.signin.non_interactive import AuthRequest, Secret
+from watchword.signin.sign_in_view import view_of
 
 MINUTE = timedelta(minutes=1)
 
@@ -69,7 +70,7 @@ def test_a_known_browser_may_mistype_once(world: World, telephone: Telephone) ->
     work(world.now)
     later = world.now + MINUTE
     attempt = pass_password(world, world.alice, origin=ORIGIN, now=later, browser=token)
-    choice = flow.methods(attempt, now=later)[0]
+    choice = view_of(attempt, now=later).methods[0]
     flow.send_code(attempt, choice.credential_id, choice.channels[0], now=later)
     flow.answer(attempt, FactorKind.PHONE, telephone.wrong_code(), now=later)
     assert work(later) == []

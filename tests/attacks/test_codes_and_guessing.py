@@ -23,10 +23,11 @@ from watchword.signin.facts import code_key
 from watchword.signin.models import CodeChallenge, FailureCount, Session, SignInAttempt
 from watchword.signin.otp.challenges import CodeSent
 from watchword.signin.results import Outcome, Refused, SignedIn
+from watchword.signin.sign_in_view import view_of
 
 
 def send(world: World, attempt: SignInAttempt, *, later: timedelta = timedelta(0)) -> None:
-    choice = flow.methods(attempt, now=world.now + later)[0]
+    choice = view_of(attempt, now=world.now + later).methods[0]
     assert isinstance(flow.send_code(attempt, choice.credential_id, Channel.TEXT, now=world.now + later), CodeSent)
 
 
@@ -140,7 +141,7 @@ def test_bru_03_a_new_code_after_each_wrong_one_gains_nothing(world: World, tele
     later = timedelta(0)
     for _round in range(200):
         attempt = pass_password(world, world.alice, now=world.now + later)
-        choices = flow.methods(attempt, now=world.now + later)
+        choices = view_of(attempt, now=world.now + later).methods
         if choices:
             outcome = flow.send_code(attempt, choices[0].credential_id, Channel.TEXT, now=world.now + later)
             sent += isinstance(outcome, CodeSent)
@@ -156,7 +157,7 @@ def test_bru_05_every_telephone_and_way_shares_one_count(world: World, telephone
     give_phone(world.alice, "+493012345678" if slot == "office" else "+4915199999999", slot=slot, channel=Channel.CALL)
     for number in range(12):
         attempt = pass_password(world, world.alice)
-        choices = flow.methods(attempt, now=world.now)
+        choices = view_of(attempt, now=world.now).methods
         if choices:
             choice = choices[number % 2]
             flow.send_code(attempt, choice.credential_id, choice.channels[0], now=world.now)
@@ -265,7 +266,7 @@ def test_enr_09_a_stolen_session_changes_no_password(client: Client, world: Worl
     answer = client.post("/methods/add/password/", {"password": "a wholly new passphrase"})
     assert answer["Location"].startswith("/sign-in/confirm/")
     assert isinstance(pass_password(world, world.alice), SignInAttempt)
-    assert flow.methods(pass_password(world, world.alice), now=world.now)
+    assert view_of(pass_password(world, world.alice), now=world.now).methods
 
 
 def test_bru_09_a_new_password_leaves_a_locked_second_proof_locked(world: World) -> None:

@@ -115,7 +115,7 @@ def test_log_01_no_line_of_a_sign_in_holds_its_secrets(
             raise failure(f"could not send {code} to {NUMBER}")
 
         with monkeypatch.context() as patch:
-            patch.setattr("watchword.signin.flow.look", fail)
+            patch.setattr("watchword.doors.web.views.stages.view_of", fail)
             assert client.post("/sign-in/prove/", {"answer": code}).status_code == status
     client.post("/sign-in/prove/", {"answer": code})
     session = client.cookies["watchword-session"].value

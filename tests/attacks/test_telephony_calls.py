@@ -30,6 +30,7 @@ from watchword.signin.models import CodeChallenge, Session, SignInAttempt
 from watchword.signin.otp import delivery_events
 from watchword.signin.otp.challenges import CodeSent
 from watchword.signin.results import Refused, SignedIn
+from watchword.signin.sign_in_view import view_of
 
 # FLD-07, the attendant itself; calls over SIP are in tests/phones.
 
@@ -179,7 +180,7 @@ def test_fld_09_a_number_on_another_sim_gets_no_code_and_another_phone_is_asked_
     assert note_result(stolen.delivery_id, Result.SIM_CHANGED, now=world.now)
     delivery_events.note(stolen.delivery_id, Result.SIM_CHANGED, now=world.now)
     assert isinstance(flow.answer(attempt, FactorKind.PHONE, stolen.code, now=world.now), Refused)
-    seen = flow.current_code(attempt, now=world.now)
+    seen = view_of(attempt, now=world.now).code
     assert seen is not None
     assert seen.result.is_trouble
     at_once = world.now + timedelta(seconds=1)
@@ -257,7 +258,7 @@ def test_fld_12_after_trouble_another_way_can_be_asked_for_at_once(world: World,
     telephone.break_down(permanent=False)
     sent = send(world, attempt)
     assert isinstance(sent, CodeSent)
-    seen = flow.current_code(attempt, now=world.now)
+    seen = view_of(attempt, now=world.now).code
     assert seen is not None
     assert seen.result is Result.FAILED
     assert seen.next_send_at == world.now

@@ -32,6 +32,7 @@ from watchword.signin.models import FailureCount, Session, SignInAttempt
 from watchword.signin.non_interactive import AuthRequest, Secret
 from watchword.signin.otp.challenges import CodeSent
 from watchword.signin.results import Outcome, SignedIn
+from watchword.signin.sign_in_view import view_of
 
 PEOPLE = ("alice", "bob")
 BROWSERS = (0, 1)
@@ -152,7 +153,7 @@ class Machine(RuleBasedStateMachine):
     @rule(person=people, which=browsers)
     def send_code(self, person: str, which: int) -> None:
         attempt = self.attempt(person, which)
-        choices = flow.methods(attempt, now=self.now) if attempt is not None else []
+        choices = view_of(attempt, now=self.now).methods if attempt is not None else ()
         if attempt is not None and choices:
             sent = flow.send_code(attempt, choices[0].credential_id, Channel.TEXT, now=self.now)
             if isinstance(sent, CodeSent):

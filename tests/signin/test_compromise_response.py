@@ -36,6 +36,7 @@ from watchword.signin import (
 from watchword.signin.compromise_response import Disavowed, Disowned, disavow, disowned_by
 from watchword.signin.models import Session, SignInAttempt
 from watchword.signin.results import Continue, Refused
+from watchword.signin.sign_in_view import view_of
 
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
@@ -114,7 +115,7 @@ def test_without_an_older_phone_no_new_password_can_be_chosen_and_nothing_is_sen
     sent = len(telephone.received)
     attempt = recovery_of(world.bob, now=world.now + MINUTE)
     assert flow.stage(attempt, now=world.now + MINUTE) == Deny(DenyReason.NO_PROOF_LEFT)
-    assert flow.methods(attempt, now=world.now + MINUTE) == []
+    assert view_of(attempt, now=world.now + MINUTE).methods == ()
     with pytest.raises(enrolment.ProofNeeded):
         password_change.choose_password(attempt, "a wholly new passphrase", origin=ORIGIN, now=world.now + MINUTE)
     assert len(telephone.received) == sent
@@ -223,7 +224,7 @@ def test_enr_16_a_link_sets_a_password_only_behind_a_code_and_signs_nobody_in(
         password_change.choose_password(attempt, "a wholly new passphrase", origin=ORIGIN, now=now)
     stage = flow.stage(attempt, now=now)
     assert isinstance(stage, AskFor)
-    choice = flow.methods(attempt, now=now)[0]
+    choice = view_of(attempt, now=now).methods[0]
     flow.send_code(attempt, choice.credential_id, choice.channels[0], now=now)
     wrong = flow.answer(attempt, FactorKind.PHONE, telephone.wrong_code(), now=now)
     assert isinstance(wrong, Refused)
@@ -236,7 +237,7 @@ def test_enr_16_a_link_sets_a_password_only_behind_a_code_and_signs_nobody_in(
     attempt.refresh_from_db()
     assert attempt.ended_at == now
     world.passwords["alice"] = "a wholly new passphrase"
-    assert flow.methods(pass_password(world, world.alice, now=now), now=now)
+    assert view_of(pass_password(world, world.alice, now=now), now=now).methods
 
 
 def test_a_password_that_an_administrator_gives_meanwhile_ends_the_way_to_another_one(
@@ -245,7 +246,7 @@ def test_a_password_that_an_administrator_gives_meanwhile_ends_the_way_to_anothe
     now = world.now + MINUTE
     disavow(world.alice, Disowned("new_browser", now), origin=ORIGIN, now=now)
     attempt = recovery_of(world.alice, now=now)
-    choice = flow.methods(attempt, now=now)[0]
+    choice = view_of(attempt, now=now).methods[0]
     flow.send_code(attempt, choice.credential_id, choice.channels[0], now=now)
     flow.answer(attempt, FactorKind.PHONE, telephone.code, now=now)
     actions.reset_password(world.alice, by=world.root, now=now)

@@ -24,6 +24,7 @@ from watchword.signin.models import Session
 from watchword.signin.otp import delivery_events
 from watchword.signin.otp.challenges import LATE, CodeSent
 from watchword.signin.results import Refused, SignedIn
+from watchword.signin.sign_in_view import view_of
 
 NEW = {"slot": "mobile", "number": "01512 3456789", "channel": "text", "country": "DE"}
 NEW_NUMBER = "+4915123456789"
@@ -67,7 +68,7 @@ def test_the_old_number_gets_the_codes_until_the_new_one_is_proven(world: World,
     wrong = enrolment.finish(session, FactorKind.PHONE, telephone.wrong_code(), origin=ORIGIN, now=world.now)
     assert isinstance(wrong, Refused)
     attempt = pass_password(world, world.alice)
-    (choice,) = flow.methods(attempt, now=world.now)
+    (choice,) = view_of(attempt, now=world.now).methods
     flow.send_code(attempt, choice.credential_id, Channel.TEXT, now=world.now + timedelta(minutes=1))
     assert telephone.received[-1].number == ALICES_NUMBER
     assert told(telephone, ALICES_NUMBER) == []
@@ -203,8 +204,8 @@ def test_a_text_without_a_receipt_is_late_when_a_call_can_be_had_and_not_before(
     Delivery.objects.update(result=result)
     # Not before another one may be asked for: what is offered works.
     offered = max(LATE, timedelta(seconds=world.organisation.policy.limits.resend_seconds))
-    just_before = flow.current_code(attempt, now=world.now + offered - timedelta(seconds=1))
-    late = flow.current_code(attempt, now=world.now + offered)
+    just_before = view_of(attempt, now=world.now + offered - timedelta(seconds=1)).code
+    late = view_of(attempt, now=world.now + offered).code
     assert just_before is not None
     assert late is not None
     assert (just_before.is_late, late.is_late) == (False, True)
@@ -218,7 +219,7 @@ def test_a_text_that_arrived_or_failed_is_not_called_late(world: World, telephon
     flow.send_code(attempt, world.alices_phone.id, Channel.TEXT, now=world.now)
     for result in (Result.DELIVERED, Result.UNREACHABLE):
         Delivery.objects.update(result=result)
-        code = flow.current_code(attempt, now=world.now + timedelta(minutes=2))
+        code = view_of(attempt, now=world.now + timedelta(minutes=2)).code
         assert code is not None
         assert not code.is_late
 

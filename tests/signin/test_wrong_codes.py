@@ -24,6 +24,7 @@ from watchword.messaging.models import Delivery
 from watchword.signin import enrolment, flow, housekeeping
 from watchword.signin.models import CodeChallenge, FailureCount, SignInAttempt
 from watchword.signin.results import Outcome, Refused, SignedIn
+from watchword.signin.sign_in_view import view_of
 
 PAUSE = timedelta(seconds=31)
 
@@ -35,7 +36,7 @@ def code_on_the_way(world: World, at: datetime) -> SignInAttempt:
 
 
 def send(attempt: SignInAttempt, at: datetime) -> None:
-    choice = flow.methods(attempt, now=at)[0]
+    choice = view_of(attempt, now=at).methods[0]
     flow.send_code(attempt, choice.credential_id, Channel.TEXT, now=at)
 
 

@@ -22,6 +22,7 @@ from watchword.signin.compromise_response import Disavowed, close_more, disavow,
 from watchword.signin.flow import lock_person
 from watchword.signin.middleware import origin_of
 from watchword.signin.models import Purpose, SignInAttempt
+from watchword.signin.sign_in_view import view_of
 
 OVER = 410
 
@@ -97,7 +98,7 @@ def _show(
         "organisation": attempt.user.organisation,
         "phones": left.methods,
         "app_passwords": [row for row in left.app_passwords if row.suspended_at is None and row.frozen_at is None],
-        "choices": flow.methods(attempt, now=now),
+        "choices": view_of(attempt, now=now).methods,
         "has_password": left.password is not None,
     }
     return render(request, "portal/not_me_done.html", context)

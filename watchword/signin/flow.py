@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
 from uuid import UUID
@@ -21,7 +20,6 @@ from watchword.core.policy import SECOND_FACTORS, Channel, FactorKind, MfaState
 from watchword.core.usernames import name_key, with_domain
 from watchword.directory.models import SignInName, User
 from watchword.factors import vault
-from watchword.factors.phone.factor import channels_of
 from watchword.factors.registry import factor_of
 from watchword.factors.vault import StoredCredential
 from watchword.signin import (
@@ -38,28 +36,18 @@ from watchword.signin.facts import (
     attempt_facts,
     nobody,
     policy_for,
+    second_factor_lock,
     setup_context_of,
-    usable_phones,
     write_evidence,
 )
 from watchword.signin.models import Purpose, Session, SignInAttempt
 from watchword.signin.otp import challenges
-from watchword.signin.otp.challenges import CodeOnTheWay, CodeSent, NotSent
+from watchword.signin.otp.challenges import CodeSent, NotSent
 from watchword.signin.otp.verification import check_code
 from watchword.signin.password_throttling import Reserved, Throttled, repeat_details
 from watchword.signin.results import Continue, Outcome, Refused, SignedIn
+from watchword.signin.sign_in_view import choices_of
 from watchword.signin.tokens import RANDOM_SOURCE, token_hash
-
-
-@dataclass(frozen=True, slots=True)
-class MethodChoice:
-    """A method by which a code can come, as the page offers it."""
-
-    credential_id: UUID
-    kind: FactorKind
-    slot: str
-    ends: str
-    channels: list[Channel]
 
 
 def begin(
@@ -121,79 +109,59 @@ def stage(attempt: SignInAttempt, *, now: datetime) -> Decision:
     return decide(attempt_facts(attempt, now=now))
 
 
-def look(attempt: SignInAttempt, *, now: datetime) -> tuple[Decision, list[StoredCredential]]:
-    """Return where an attempt stands, and what the person holds, for whoever draws a page from both."""
-    if attempt.user is None:
-        return stage(attempt, now=now), []
-    held = vault.holdings(attempt.user, kinds=PROVING)
-    return decide(attempt_facts(attempt, now=now, held=held)), held
-
-
-def closed_until(attempt: SignInAttempt, *, now: datetime) -> datetime | None:
-    """Return when a second proof may be tried again; None where it may now, or where only an unlock helps."""
-    return throttling.closed_until(attempt_facts(attempt, now=now).second_factor)
-
-
-def methods(
-    attempt: SignInAttempt, *, now: datetime, seen: tuple[Decision, list[StoredCredential]] | None = None
-) -> list[MethodChoice]:
-    """Return the methods that may be chosen at this stage; nothing before the password was right.
-
-    ``seen`` is what ``look`` returned, where the caller has just asked for it.
-    """
-    decision, held = seen or look(attempt, now=now)
-    if attempt.user is None or not isinstance(decision, AskFor) or FactorKind.PHONE not in decision.methods:
-        return []
-    setup_context = setup_context_of(attempt.user)
-    return [
-        MethodChoice(
-            stored.id,
-            stored.held.kind,
-            stored.held.slot,
-            stored.held.public["ends"],
-            channels_of(stored.held, setup_context),
-        )
-        for stored in usable_phones(attempt.user, held)
-    ]
-
-
 def send_code(
     attempt: SignInAttempt, credential_id: UUID | str, channel: Channel | str, *, now: datetime
 ) -> CodeSent | NotSent:
     """Send a code by one of the offered methods, within the limits."""
     with transaction.atomic():
-        user = lock_attempt(attempt, now)
-        held = vault.holdings(user, kinds=PROVING) if user is not None else []
-        decision = decide(attempt_facts(attempt, now=now, held=held))
+        user, held, decision = _locked(attempt, now)
         if user is None or not isinstance(decision, AskFor) or FactorKind.PHONE not in decision.methods:
             return NotSent(None, RejectReason.NOT_ALLOWED)
         stored = next((one for one in held if str(one.id) == str(credential_id).lower()), None)
         if stored is None or stored.held.kind not in decision.methods:
             return NotSent(None, RejectReason.NOT_HELD)
-        challenge = factor_of(stored.held.kind).challenge(
-            stored.held,
-            {"channel": str(channel)},
-            setup_context_of(user),
-            random_source=RANDOM_SOURCE,
-            keyed=vault.keyed,
-        )
-        if isinstance(challenge, Rejected):
-            return NotSent(None, challenge.reason)
-        return challenges.issue(
-            user,
-            challenge,
-            purpose=Purpose(attempt.purpose),
-            holder=attempt,
-            kind=stored.held.kind,
-            credential_id=stored.id,
-            origin=_origin(attempt),
-            now=now,
-        )
+        return _send(attempt, user, stored, channel, now)
 
 
-def current_code(attempt: SignInAttempt, *, now: datetime) -> CodeOnTheWay | None:
-    """Return the newest code of this attempt, for drawing the page again."""
-    return challenges.on_the_way(attempt, Purpose(attempt.purpose), now=now)
+def send_first_code(attempt: SignInAttempt, *, now: datetime) -> CodeSent | NotSent | None:
+    """Send a code unasked, to the first telephone and as it is usually reached; None where none is sent unasked."""
+    with transaction.atomic():
+        user, held, decision = _locked(attempt, now)
+        if isinstance(decision, AskFor) and FactorKind.ACCESS_PASS in decision.methods:
+            # Who was given a pass has lost the phone: whoever found it gets no code unasked.
+            return None
+        first = next(iter(choices_of(user, held, decision)), None)
+        if user is None or first is None:
+            return None
+        stored = next(one for one in held if one.id == first.credential_id)
+        return _send(attempt, user, stored, first.channels[0], now)
+
+
+def _locked(attempt: SignInAttempt, now: datetime) -> tuple[User | None, list[StoredCredential], Decision]:
+    """Lock the person and return them, what they hold, and where the attempt stands. In a transaction."""
+    user = lock_attempt(attempt, now)
+    held = vault.holdings(user, kinds=PROVING) if user is not None else []
+    return user, held, decide(attempt_facts(attempt, now=now, held=held))
+
+
+def _send(
+    attempt: SignInAttempt, user: User, stored: StoredCredential, channel: Channel | str, now: datetime
+) -> CodeSent | NotSent:
+    challenge = factor_of(stored.held.kind).challenge(
+        stored.held, {"channel": str(channel)}, setup_context_of(user), random_source=RANDOM_SOURCE, keyed=vault.keyed
+    )
+    if isinstance(challenge, Rejected):
+        return NotSent(None, challenge.reason)
+    return challenges.issue(
+        user,
+        challenge,
+        purpose=Purpose(attempt.purpose),
+        holder=attempt,
+        kind=stored.held.kind,
+        credential_id=stored.id,
+        origin=_origin(attempt),
+        now=now,
+    )
 
 
 def answer(attempt: SignInAttempt, kind: FactorKind, typed: str, *, now: datetime) -> Outcome:
@@ -212,12 +180,13 @@ def answer(attempt: SignInAttempt, kind: FactorKind, typed: str, *, now: datetim
             assert_never(kind)
 
 
-def conclude(attempt: SignInAttempt, user: User, *, now: datetime) -> Outcome:
+def conclude(attempt: SignInAttempt, user: User, *, now: datetime, decision: Decision | None = None) -> Outcome:
     """Decide on an attempt as it is written now, and open the door where the answer is yes.
 
-    The caller holds the lock on the person's row, inside a transaction.
+    The caller holds the lock on the person's row, inside a transaction. ``decision``: the one on just what is written
+    now, where the caller had to make it under this lock.
     """
-    decision = decide(attempt_facts(attempt, now=now))
+    decision = decision if decision is not None else stage(attempt, now=now)
     match decision:
         case AskFor() | SetUpFirst():
             return Continue(decision)
@@ -282,7 +251,7 @@ def _deny(
     )
     until = None
     if because is DenyReason.SECOND_FACTOR_WAITS and user is not None:
-        until = throttling.closed_until(attempt_facts(attempt, now=now).second_factor)
+        until = throttling.closed_until(second_factor_lock(user, now=now))
     return Refused(because, until)
 
 
@@ -329,7 +298,7 @@ def _answer_password(attempt: SignInAttempt, typed: str, now: datetime) -> Outco
         attempt.password_version = stored.id
         attempt.evidence = write_evidence([proof], address=attempt.address)
         attempt.save(update_fields=["password_version", "evidence", "address", "agent"])
-        return conclude(attempt, user, now=now)
+        return conclude(attempt, user, now=now, decision=decision)
 
 
 _TELLS_THAT_IT_WAS_RIGHT = frozenset(

@@ -42,9 +42,10 @@ def page_of(decision: Decision) -> str:
             return reverse("web:sign_in")
 
 
-def redirect_to_stage(attempt: SignInAttempt) -> HttpResponse:
-    """Go to the page where an attempt stands."""
-    return HttpResponseRedirect(page_of(flow.stage(attempt, now=timezone.now())))
+def redirect_to_stage(attempt: SignInAttempt, decision: Decision | None = None) -> HttpResponse:
+    """Go to the page where an attempt stands; ``decision`` is where that is, if the caller knows it."""
+    known = decision if decision is not None else flow.stage(attempt, now=timezone.now())
+    return HttpResponseRedirect(page_of(known))
 
 
 def advance(attempt: SignInAttempt, decision: Decision) -> HttpResponse:

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from watchword.core.policy import Channel
-from watchword.signin.flow import MethodChoice
 from watchword.signin.otp.challenges import CodeOnTheWay
+from watchword.signin.sign_in_view import MethodChoice
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,7 +180,17 @@ def on_the_way(holder: Holder, purpose: Purpose, *, now: datetime) -> CodeOnTheW
 
     It is looked for in an attempt of nobody too, so that this takes as long as in an attempt of somebody.
     """
-    row = newest(holder, purpose)
+    return _as_shown(newest(holder, purpose), holder, now)
+
+
+def sent_by(attempt: SignInAttempt, purpose: Purpose, *, now: datetime) -> tuple[CodeOnTheWay | None, bool]:
+    """Return the newest code of an attempt as ``on_the_way`` does, and whether the attempt may send another one."""
+    rows = list(_of(attempt, purpose).select_related("delivery").order_by("-created_at"))
+    most = attempt.user.organisation.policy.limits.sends_each_attempt if attempt.user is not None else 0
+    return _as_shown(next(iter(rows), None), attempt, now), len(rows) < most
+
+
+def _as_shown(row: CodeChallenge | None, holder: Holder, now: datetime) -> CodeOnTheWay | None:
     if row is None or row.spent_at is not None or holder.user is None:
         return None
     limits = holder.user.organisation.policy.limits

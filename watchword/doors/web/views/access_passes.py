@@ -34,7 +34,7 @@ def access_pass(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
     decision = flow.stage(attempt, now=now)
     if not isinstance(decision, AskFor) or FactorKind.ACCESS_PASS not in decision.methods:
-        return redirect_to_stage(attempt)
+        return redirect_to_stage(attempt, decision)
     form = forms_of(FactorKind.ACCESS_PASS).AnswerForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         outcome = access_passes.answer(attempt, form.cleaned_data["answer"], now=now)

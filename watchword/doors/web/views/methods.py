@@ -49,7 +49,7 @@ def register(request: HttpRequest) -> HttpResponse:
         return start_again()
     decision = flow.stage(attempt, now=timezone.now())
     if not isinstance(decision, SetUpFirst) or decision.kind is FactorKind.PASSWORD:
-        return redirect_to_stage(attempt)
+        return redirect_to_stage(attempt, decision)
     return render(request, "web/register.html", {"kind": decision.kind.value, "name": attempt.typed_name})
 
 
@@ -59,7 +59,7 @@ def register(request: HttpRequest) -> HttpResponse:
 def add(request: HttpRequest, kind: str) -> HttpResponse:
     """Ask what is needed to add one more of a kind."""
     factor_kind = _kind(kind)
-    subject = _subject(request, factor_kind)
+    subject, because = _subject(request, factor_kind)
     if subject is None:
         return start_again()
     user = _user(subject)
@@ -79,7 +79,7 @@ def add(request: HttpRequest, kind: str) -> HttpResponse:
         "form": form,
         "kind": factor_kind.value,
         "is_registration": isinstance(subject, SignInAttempt),
-        "because": _because(subject),
+        "because": because,
         "name": user.sign_in_name,
         "why_not": _why_not(user, factor_kind),
     }
@@ -91,7 +91,7 @@ def add(request: HttpRequest, kind: str) -> HttpResponse:
 def add_code(request: HttpRequest, kind: str) -> HttpResponse:
     """Ask for the code that proves a new method; what came of it is shown once, in this very answer."""
     factor_kind = _kind(kind)
-    subject = _subject(request, factor_kind)
+    subject, _because = _subject(request, factor_kind)
     if subject is None:
         return start_again()
     now = timezone.now()
@@ -193,24 +193,20 @@ def _kind(kind: str) -> FactorKind:
     return found
 
 
-def _subject(request: HttpRequest, kind: FactorKind) -> SignInAttempt | Session | None:
+def _subject(request: HttpRequest, kind: FactorKind) -> tuple[SignInAttempt | Session | None, str]:
+    """Return who may add a method here, and for an attempt, why it has to be set up; None for nobody."""
     attempt = attempt_of(request)
     if attempt is not None:
         decision = flow.stage(attempt, now=timezone.now())
         if isinstance(decision, SetUpFirst) and decision.kind is kind:
-            return attempt
-    return request_session(request) if request.user.is_authenticated else None
+            return attempt, decision.because.value
+    return request_session(request) if request.user.is_authenticated else None, ""
 
 
 def _setup_context(subject: SignInAttempt | Session) -> SetupContext:
     user = _user(subject)
     asks = isinstance(subject, Session) and queries.password_of(user) is not None
     return replace(setup_context_of(user), asks_current=asks)
-
-
-def _because(subject: SignInAttempt | Session) -> str:
-    decision = flow.stage(subject, now=timezone.now()) if isinstance(subject, SignInAttempt) else None
-    return decision.because.value if isinstance(decision, SetUpFirst) else ""
 
 
 def _user(subject: SignInAttempt | Session) -> User:

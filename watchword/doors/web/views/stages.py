@@ -30,6 +30,7 @@ from watchword.signin.models import Purpose, SignInAttempt
 from watchword.signin.otp import challenges
 from watchword.signin.otp.challenges import CodeOnTheWay, NotSent
 from watchword.signin.results import Continue, Refused, SignedIn
+from watchword.signin.sign_in_view import SignInView, view_of
 
 
 @login_not_required
@@ -40,9 +41,9 @@ def password(request: HttpRequest) -> HttpResponse:
     attempt = attempt_of(request)
     if attempt is None:
         return start_again()
-    decision = flow.stage(attempt, now=timezone.now())
-    if not (isinstance(decision, AskFor) and FactorKind.PASSWORD in decision.methods):
-        return redirect_to_stage(attempt)
+    view = view_of(attempt, now=timezone.now())
+    if not (isinstance(view.decision, AskFor) and FactorKind.PASSWORD in view.decision.methods):
+        return redirect_to_stage(attempt, view.decision)
     form = forms_of(FactorKind.PASSWORD).AnswerForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         answer = try_password(request, attempt, form)
@@ -62,7 +63,9 @@ def try_password(request: HttpRequest, attempt: SignInAttempt, form: Any) -> Htt
             if isinstance(next_decision, AskFor):
                 if answer := use_link(request, attempt, next_decision):
                     return answer
-                _send_first(request, attempt)
+                sent = flow.send_first_code(attempt, now=timezone.now())
+                if isinstance(sent, NotSent):
+                    messages.warning(request, reasons.of_not_sent(sent))
             return advance(attempt, next_decision)
         case Refused(DenyReason.NO_METHOD_LEFT):
             return ask_administrator(request, attempt)
@@ -79,12 +82,12 @@ def prove(request: HttpRequest) -> HttpResponse:
     if attempt is None:
         return start_again()
     now = timezone.now()
-    decision, held = flow.look(attempt, now=now)
-    if isinstance(decision, Deny):
-        return _show_closed(request, attempt, decision)
-    if not isinstance(decision, AskFor) or FactorKind.PASSWORD in decision.methods:
-        return redirect_to_stage(attempt)
-    code = flow.current_code(attempt, now=now)
+    view = view_of(attempt, now=now)
+    if isinstance(view.decision, Deny):
+        return _show_closed(request, attempt, view, view.decision)
+    if not isinstance(view.decision, AskFor) or FactorKind.PASSWORD in view.decision.methods:
+        return redirect_to_stage(attempt, view.decision)
+    code = view.code
     # Where two digits are pressed in the call there is nothing to type.
     is_match = code is not None and bool(code.match)
     asked = request.POST if request.method == "POST" else None
@@ -101,10 +104,10 @@ def prove(request: HttpRequest) -> HttpResponse:
                 return advance(attempt, next_decision)
             case Refused():
                 form.add_error(None if is_match else "answer", reasons.of_code(outcome))
-                code = flow.current_code(attempt, now=now)
-    is_spent = challenges.is_spent(attempt, Purpose(attempt.purpose), now=now)
-    seen = (decision, held) if request.method != "POST" else None
-    choices = [] if is_spent else resend_options.of_methods(flow.methods(attempt, now=now, seen=seen))
+                # A wrong code changes what may be tried and offered.
+                view = view_of(attempt, now=now)
+                code = view.code
+    choices = resend_options.of_methods(view.methods) if view.has_sends_left else []
     context = {
         "form": form,
         "name": attempt.typed_name,
@@ -113,8 +116,8 @@ def prove(request: HttpRequest) -> HttpResponse:
         "trouble": reasons.of_trouble(code) if code is not None else "",
         "can_send_at": code.next_send_at if code is not None and code.next_send_at > now else None,
         "offer": resend_options.offer(choices, code),
-        "no_more": reasons.of_not_sent(NotSent(None, Rule.ATTEMPT)) if is_spent else "",
-        "has_pass": FactorKind.ACCESS_PASS in decision.methods,
+        "no_more": "" if view.has_sends_left else reasons.of_not_sent(NotSent(None, Rule.ATTEMPT)),
+        "has_pass": isinstance(view.decision, AskFor) and FactorKind.ACCESS_PASS in view.decision.methods,
         "send_to": reverse("web:send"),
         "here": reverse("web:prove"),
         "state_at": reverse("web:code_state"),
@@ -148,7 +151,7 @@ def state(request: HttpRequest) -> HttpResponse:
 def _waited_for(request: HttpRequest, *, now: datetime) -> CodeOnTheWay | None:
     attempt = attempt_of(request)
     if "adding" not in request.GET:
-        return flow.current_code(attempt, now=now) if attempt is not None else None
+        return challenges.on_the_way(attempt, Purpose(attempt.purpose), now=now) if attempt is not None else None
     for holder in (attempt, session_or_none(request)):
         code = enrolment.on_the_way(holder, now=now) if holder is not None else None
         if code is not None:
@@ -170,20 +173,6 @@ def send(request: HttpRequest) -> HttpResponse:
     return HttpResponseRedirect(reverse("web:prove"))
 
 
-def _send_first(request: HttpRequest, attempt: SignInAttempt) -> None:
-    now = timezone.now()
-    decision, held = flow.look(attempt, now=now)
-    if isinstance(decision, AskFor) and FactorKind.ACCESS_PASS in decision.methods:
-        # Who was given a pass has lost the phone: whoever found it gets no code unasked.
-        return
-    first = next(iter(flow.methods(attempt, now=now, seen=(decision, held))), None)
-    if first is None:
-        return
-    sent = flow.send_code(attempt, first.credential_id, first.channels[0], now=now)
-    if isinstance(sent, NotSent):
-        messages.warning(request, reasons.of_not_sent(sent))
-
-
 def ask_administrator(request: HttpRequest, attempt: SignInAttempt) -> HttpResponse:
     """Say that no registered phone can be used, and whom to ask: a password alone registers no other one."""
     assert attempt.user is not None
@@ -191,17 +180,13 @@ def ask_administrator(request: HttpRequest, attempt: SignInAttempt) -> HttpRespo
     return render(request, "web/ask_administrator.html", context)
 
 
-def _show_closed(request: HttpRequest, attempt: SignInAttempt, decision: Deny) -> HttpResponse:
-    if decision.because is DenyReason.NO_METHOD_LEFT:
+def _show_closed(request: HttpRequest, attempt: SignInAttempt, view: SignInView, denied: Deny) -> HttpResponse:
+    if denied.because is DenyReason.NO_METHOD_LEFT:
         return ask_administrator(request, attempt)
-    now = timezone.now()
-    refused = Refused(decision.because, flow.closed_until(attempt, now=now))
-    code = flow.current_code(attempt, now=now)
-    trouble = reasons.of_trouble(code) if code is not None else ""
     context = {
-        "says": reasons.of_code(refused),
-        "trouble": trouble,
-        "is_locked": refused.until is None,
+        "says": reasons.of_code(Refused(denied.because, view.retry_at)),
+        "trouble": reasons.of_trouble(view.code) if view.code is not None else "",
+        "is_locked": view.retry_at is None,
         "name": attempt.typed_name,
     }
     return render(request, "web/closed.html", context)
