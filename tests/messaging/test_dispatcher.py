@@ -12,6 +12,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from tests.world import ALICES_NUMBER, World
+from watchword.audit.outbox import RetryPolicy
 from watchword.core.policy import Channel
 from watchword.messaging.gateway import Condition, DeliveryFailed, Gateway, Outgoing, Report, Result, Submitted
 from watchword.messaging.limits.counters import telephone_of
@@ -96,6 +97,11 @@ def _closing(until: Callable[[], bool]) -> bool:
         connection.close()
 
 
+def without_pauses(most_tries: int) -> RetryPolicy:
+    """Return a policy that tries again without a pause, so often at most."""
+    return RetryPolicy(timedelta(0), timedelta(0), most_tries=most_tries)
+
+
 def result_of(delivery: Delivery) -> Result:
     return Result(Delivery.objects.get(pk=delivery.pk).result)
 
@@ -138,7 +144,7 @@ def test_a_number_that_does_not_exist_is_tried_once(world: World) -> None:
 
 
 def test_fld_13_what_is_sent_again_is_the_same_code(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PAUSES", (0.0,) * 5)
+    monkeypatch.setattr(module, "RETRIES", without_pauses(6))
     monkeypatch.setattr(module, "UNSURE_SECONDS", 0.0)
     delivery, gateway = waiting(world), FakeGateway()
     gateway.fails = [DeliveryFailed(Result.FAILED, permanent=False, maybe_taken=True)] * 3
@@ -147,7 +153,7 @@ def test_fld_13_what_is_sent_again_is_the_same_code(world: World, monkeypatch: p
 
 
 def test_after_the_last_try_it_has_failed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PAUSES", (0.0,) * 2)
+    monkeypatch.setattr(module, "RETRIES", without_pauses(3))
     delivery, gateway = waiting(world), FakeGateway()
     gateway.fails = [DeliveryFailed(Result.FAILED, permanent=False)] * 9
     carry(gateway, until=lambda: result_of(delivery) is Result.FAILED)

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from tests.messaging.test_dispatcher import FakeGateway, carry, result_of, waiting
+from tests.messaging.test_dispatcher import FakeGateway, carry, result_of, waiting, without_pauses
 from tests.world import World
 from watchword.messaging.gateway import DeliveryFailed, Outgoing, Result
 from watchword.messaging.models import DeliveryAttempt, OutboxMessage
@@ -19,7 +19,7 @@ USELESS = DeliveryFailed(Result.FAILED, permanent=False, is_useless_again=True)
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PAUSES", (0.0,) * 5)
+    monkeypatch.setattr(module, "RETRIES", without_pauses(6))
     monkeypatch.setattr(random, "random", lambda: 0.0)
 
 

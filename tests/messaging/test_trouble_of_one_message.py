@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from django.db import ProgrammingError
 
-from tests.messaging.test_dispatcher import FakeGateway, carry, result_of, waiting
+from tests.messaging.test_dispatcher import FakeGateway, carry, result_of, waiting, without_pauses
 from tests.world import World
 from watchword.messaging.gateway import Condition, LeasedMessage, Outgoing, Result
 from watchword.messaging.models import OutboxMessage
@@ -62,7 +62,7 @@ def test_a_message_whose_way_cannot_be_chosen_is_given_up_and_the_next_one_leave
         return real(dispatcher, item)
 
     monkeypatch.setattr(Dispatcher, "_order", order)
-    monkeypatch.setattr(module, "PAUSES", (0.0,))
+    monkeypatch.setattr(module, "RETRIES", without_pauses(2))
     carry(gateway, until=lambda: result_of(bad) is Result.FAILED and result_of(good) is Result.SENT)
     assert [message.code for message in gateway.sent] == ["222222"]
     assert not OutboxMessage.objects.exists()

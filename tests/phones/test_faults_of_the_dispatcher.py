@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.messaging.test_dispatcher import FakeGateway, carry, result_of, waiting
+from tests.messaging.test_dispatcher import FakeGateway, carry, result_of, waiting, without_pauses
 from tests.world import World
 from watchword.cli.messaging_worker import serve_phones
 from watchword.messaging.config_file import Phones
@@ -107,7 +107,7 @@ def test_fld_12_who_may_have_taken_a_message_is_given_time_before_it_is_sent_aga
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No other carrier is asked at once, and a receipt in the meantime ends it: nothing is doubled."""
-    monkeypatch.setattr(module, "PAUSES", (0.0,) * 5)
+    monkeypatch.setattr(module, "RETRIES", without_pauses(6))
     delivery, unsure, other = waiting(world), FakeGateway("unsure"), FakeGateway("other")
     monkeypatch.setattr(random, "random", lambda: 0.0)
     unsure.fails = [DeliveryFailed(Result.FAILED, permanent=False, maybe_taken=True)]
@@ -118,7 +118,7 @@ def test_fld_12_who_may_have_taken_a_message_is_given_time_before_it_is_sent_aga
 
 
 def test_fld_12_without_a_receipt_it_is_sent_again_the_same(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PAUSES", (0.0,) * 5)
+    monkeypatch.setattr(module, "RETRIES", without_pauses(6))
     monkeypatch.setattr(module, "UNSURE_SECONDS", 0.2)
     monkeypatch.setattr(random, "random", lambda: 0.0)
     delivery, unsure, other = waiting(world), FakeGateway("unsure"), FakeGateway("other")
@@ -132,7 +132,7 @@ def test_fld_12_a_gateway_that_never_ends_is_given_up_within_the_lease(
 ) -> None:
     monkeypatch.setattr(module, "CARRY_SECONDS", 0.2)
     monkeypatch.setattr(module, "UNSURE_SECONDS", 0.1)
-    monkeypatch.setattr(module, "PAUSES", (0.0,) * 1)
+    monkeypatch.setattr(module, "RETRIES", without_pauses(2))
     delivery, endless = waiting(world), Endless()
     carry(endless, until=lambda: result_of(delivery) is Result.FAILED)
     assert {message.code for message in endless.sent} == {"493027"}
@@ -145,7 +145,7 @@ def test_a_gateway_that_never_answers_is_left_alone_as_one_that_fails(
     """Else it would be asked first for ever: who takes nothing loses nothing, so that it looks like the best."""
     monkeypatch.setattr(module, "CARRY_SECONDS", 0.2)
     monkeypatch.setattr(module, "UNSURE_SECONDS", 0.0)
-    monkeypatch.setattr(module, "PAUSES", (0.0,) * 2)
+    monkeypatch.setattr(module, "RETRIES", without_pauses(3))
     monkeypatch.setattr(random, "random", lambda: 0.0)
     deliveries = [waiting(world) for _ in range(FAILURES)]
     carry(
@@ -262,7 +262,7 @@ def test_what_was_claimed_so_late_that_its_lease_is_over_is_claimed_again_before
     assert len(gateway.sent) == 1
 
 
-def test_what_a_gateway_may_have_taken_when_we_stop_is_not_sent_again_at_once(
+def test_what_a_gateway_may_have_taken_when_we_stop_is_not_sent_again_without_pauses(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The dispatcher that starts next gives its receipt the same time as one that goes on."""
@@ -310,7 +310,7 @@ def test_a_bell_that_another_process_took_away_does_not_make_a_polite_end_a_fail
 @pytest.mark.parametrize("result", [Result.BLOCKED, Result.BUSY, Result.NO_ANSWER, Result.BAD_NUMBER])
 def test_nobody_closes_a_gateway_by_bad_numbers(world: World, monkeypatch: pytest.MonkeyPatch, result: Result) -> None:
     """What lies with the number opens no breaker, however often."""
-    monkeypatch.setattr(module, "PAUSES", ())
+    monkeypatch.setattr(module, "RETRIES", without_pauses(1))
     deliveries, gateway = [waiting(world) for _ in range(8)], FakeGateway()
     gateway.fails = [DeliveryFailed(result, permanent=False)] * 8
     lines: list[module.GatewayRoute] = []

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from tests.doors.web.test_code_on_its_way import let_pass
 from tests.doors.web.test_pages import at_password
-from tests.messaging.test_dispatcher import FakeGateway, carry, result_of, waiting
+from tests.messaging.test_dispatcher import FakeGateway, carry, result_of, waiting, without_pauses
 from tests.pages import text
 from tests.phones.http_benches import config_of, opened, outgoing, phones_file, phones_of, run
 from tests.phones.provider import Mood, Provider, provider
@@ -59,7 +59,7 @@ def no_connections(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     return made
 
 
-def test_fld_12_the_page_answers_at_once_and_asks_no_gateway(
+def test_fld_12_the_page_answers_without_pauses_and_asks_no_gateway(
     client: Client, world: World, gateways: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The request writes one row and rings a bell; it opens no connection, whatever the gateways do."""
@@ -104,7 +104,7 @@ def test_fld_12_a_gateway_in_trouble_is_followed_by_another_gateway(
     world: World, monkeypatch: pytest.MonkeyPatch, mood: Mood
 ) -> None:
     monkeypatch.setattr("watchword.messaging.worker.dispatcher.UNSURE_SECONDS", 0.1)
-    monkeypatch.setattr("watchword.messaging.worker.dispatcher.PAUSES", (0.0,) * 5)
+    monkeypatch.setattr("watchword.messaging.worker.dispatcher.RETRIES", without_pauses(6))
     with provider(mood) as one:
         http = HttpGateway("http", config_of("twilio-messages", one.base), addresses=addresses_of)
         good, delivery = FakeGateway("good"), waiting(world)

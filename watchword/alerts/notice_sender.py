@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 from django.conf import settings
@@ -23,7 +24,7 @@ from watchword.alerts import alert_messages, links, messages
 from watchword.alerts.models import By, Disavowal, Notice
 from watchword.alerts.outbox_consumer import SEAL, give_up
 from watchword.audit.models import Event
-from watchword.audit.outbox import UNAVAILABLE, RetryPolicy, cause_of, lease
+from watchword.audit.outbox import RetryPolicy, attempt_one, cause_of, lease, try_again
 from watchword.audit.sealed_columns import SealedColumn
 from watchword.core.log_events import log_event
 from watchword.directory.models import User
@@ -63,20 +64,22 @@ def send_waiting(*, now: datetime, number_of: NumberOf) -> int:
 
 def _send_one(pk: UUID, number_of: NumberOf, now: datetime) -> None:
     notice = Notice.objects.select_related("user__organisation", "alert__organisation", "alert__subject").get(pk=pk)
-    try:
-        if notice.by == By.TEXT:
-            _send_text(notice, number_of, now)
-        elif settings.WATCHWORD_CAN_MAIL:
-            _mail_of(notice).send()
-            Notice.objects.filter(pk=pk).update(sent_at=now, trouble="")
-        else:
-            _later(notice, NO_MAIL_SERVER, now)
-    except UNAVAILABLE:
-        # Nothing is wrong with the notice: its lease gives it back.
-        raise
-    except Exception as error:  # noqa: BLE001  (one notice must neither stop the others nor end the process)
+
+    def later(error: Exception) -> None:
         logger.warning("notice not sent", extra=log_event("alerts.notice.failed", trouble=cause_of(error), notice=pk))
         _later(notice, type(error).__name__, now)
+
+    attempt_one(partial(_send, notice, number_of, now), later)
+
+
+def _send(notice: Notice, number_of: NumberOf, now: datetime) -> None:
+    if notice.by == By.TEXT:
+        _send_text(notice, number_of, now)
+    elif settings.WATCHWORD_CAN_MAIL:
+        _mail_of(notice).send()
+        Notice.objects.filter(pk=notice.pk).update(sent_at=now, trouble="")
+    else:
+        _later(notice, NO_MAIL_SERVER, now)
 
 
 def _mail_of(notice: Notice) -> EmailMessage:
@@ -105,9 +108,7 @@ def _send_text(notice: Notice, number_of: NumberOf, now: datetime) -> None:
 
 def _later(notice: Notice, trouble: str, now: datetime) -> None:
     row = Notice.objects.filter(pk=notice.pk)
-    next_try = RETRIES.next_try(notice.tries, since=notice.created_at, now=now)
-    if next_try is not None:
-        row.update(next_try_at=next_try, trouble=trouble[:60])
+    if try_again(row, RETRIES, tries=notice.tries, since=notice.created_at, now=now, trouble=trouble[:60]):
         return
     with transaction.atomic():
         row.update(given_up_at=now, trouble=trouble[:60])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 from django.conf import settings
@@ -20,9 +21,8 @@ from watchword.alerts.models import Alert, By, Disavowal, Notice, WarningChoice
 from watchword.alerts.rules import HEARINGS, NotificationRule, Rule, rule_of
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event, OutboxEvent
-from watchword.audit.outbox import UNAVAILABLE, RetryPolicy, cause_of
+from watchword.audit.outbox import RetryPolicy, attempt_one, cause_of, try_again
 from watchword.audit.record import record
-from watchword.core.log_events import log_event
 from watchword.directory.contacts import earlier_contact, earlier_recipients
 from watchword.directory.models import Organisation, User
 
@@ -44,32 +44,27 @@ def consume(*, now: datetime) -> int:
     waiting = OutboxEvent.objects.filter(due, tries__lt=MOST_TRIES).order_by("event_id")
     ids = list(waiting.values_list("event_id", flat=True)[:PORTION])
     for event_id in ids:
-        try:
-            _hear_one(event_id, now)
-        except UNAVAILABLE:
-            # Nothing is wrong with the event: the worker waits for the database and comes back.
-            raise
-        except Exception as error:  # noqa: BLE001  (one event must not silence all others)
-            logger.error(
-                "audit event not turned into a notice",
-                extra=log_event("alerts.event.failed", trouble=cause_of(error), audit_event=event_id),
-            )
-            _try_later(event_id, type(error).__name__, now)
+        attempt_one(partial(_hear_one, event_id, now), partial(_try_later, event_id, now))
     return len(ids)
 
 
-def _try_later(event_id: int, trouble: str, now: datetime) -> None:
+def _try_later(event_id: int, now: datetime, error: Exception) -> None:
+    logger.error(
+        "audit event not turned into a notice",
+        extra=log_event("alerts.event.failed", trouble=cause_of(error), audit_event=event_id),
+    )
     with transaction.atomic():
         row = OutboxEvent.objects.filter(pk=event_id)
         row.update(tries=F("tries") + 1)
         outbox_event = row.first()
         if outbox_event is None:
             return
-        next_try = RETRIES.next_try(outbox_event.tries, since=now, now=now)
-        row.update(next_try_at=next_try)
+        if try_again(row, RETRIES, tries=outbox_event.tries, since=now, now=now):
+            return
+        row.update(next_try_at=None)
         event = Event.objects.filter(pk=event_id).first()
-        if next_try is None and event is not None:
-            give_up(event, trouble, now)
+        if event is not None:
+            give_up(event, type(error).__name__, now)
 
 
 def give_up(event: Event, trouble: str, now: datetime) -> None:

@@ -8,6 +8,7 @@ Only a database that can't answer is nobody's trouble: it is waited for, and no 
 from __future__ import annotations
 
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -34,12 +35,17 @@ class RetryPolicy:
 
         ``since`` is when the row was written.
         """
+        pause = self.pause(tries)
+        if pause is None or (self.longest_age is not None and now - since > self.longest_age):
+            return None
+        return now + pause
+
+    def pause(self, tries: int) -> timedelta | None:
+        """Return how long to wait after the given number of failed tries, or None to give up; whatever its age."""
         if self.most_tries is not None and tries >= self.most_tries:
             return None
-        if self.longest_age is not None and now - since > self.longest_age:
-            return None
         doubled: int = 2 ** min(max(tries - 1, 0), 20)
-        return now + min(self.first_pause * doubled, self.longest_pause)
+        return min(self.first_pause * doubled, self.longest_pause)
 
 
 def lease[Row: models.Model](
@@ -61,6 +67,33 @@ def lease[Row: models.Model](
         taken = list(rows.values_list("pk", flat=True)[:at_most])
         waiting.filter(pk__in=taken).update(next_try_at=now + lasts, tries=F("tries") + 1)
     return taken
+
+
+def attempt_one[Done](act: Callable[[], Done], note_trouble: Callable[[Exception], None]) -> Done | None:
+    """Do one row's work and return what it returns.
+
+    Whatever it raises is that row's trouble: it is handed to ``note_trouble``, and None comes back, so that one row
+    neither stops the others nor ends the process. Only a database that can't answer is nobody's trouble, and raised.
+    """
+    try:
+        return act()
+    except UNAVAILABLE:
+        # The row's lease, or its place in the outbox, gives it back.
+        raise
+    except Exception as error:  # noqa: BLE001  (as said above)
+        note_trouble(error)
+        return None
+
+
+def try_again(
+    row: models.QuerySet[Any], policy: RetryPolicy, *, tries: int, since: datetime, now: datetime, **noted: Any
+) -> bool:
+    """Write when a row is tried again, with what else is to be noted in it; False where it is to be given up."""
+    next_try = policy.next_try(tries, since=since, now=now)
+    if next_try is None:
+        return False
+    row.update(next_try_at=next_try, **noted)
+    return True
 
 
 def cause_of(error: BaseException) -> str:

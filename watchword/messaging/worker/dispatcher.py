@@ -21,7 +21,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from uuid import UUID
 
-from watchword.audit.outbox import cause_of
+from watchword.audit.outbox import RetryPolicy, cause_of
 from watchword.core.log_events import log_event
 from watchword.messaging.gateway import Condition, DeliveryFailed, Gateway, LeasedMessage, Result
 from watchword.messaging.worker import persistence, route_selection
@@ -39,8 +39,8 @@ GATHER_SECONDS = 0.1
 """What comes so soon after the last look is taken, and written, together: on SQLite a transaction locks all others."""
 MEASURE_SECONDS = 10.0
 AT_ONCE = 200
-PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0)
-"""Before a message that nobody took is tried again; after the last of them it has failed."""
+RETRIES = RetryPolicy(timedelta(seconds=1), timedelta(seconds=16), most_tries=6)
+"""When a message that nobody took is tried again; who waits at a sign-in page waits no half hour."""
 TROUBLE_SECONDS = 1.0
 """Before the work of this process goes on after a mistake in it."""
 STOP_SECONDS = 10.0
@@ -234,10 +234,11 @@ class Dispatcher:
     def _give_up_or_wait(self, item: LeasedMessage, failures: Sequence[DeliveryFailed], *, gateway: str) -> None:
         last = failures[-1]
         is_hopeless = last.permanent or all(failure.is_useless_again for failure in failures)
-        if is_hopeless or item.tries > len(PAUSES):
+        usual = RETRIES.pause(item.tries)
+        if is_hopeless or usual is None:
             self._ledger.given_up(item.outgoing, last.result, gateway=gateway)
             return
-        pause = max(PAUSES[item.tries - 1], min(failure.retry_after_seconds for failure in failures))
+        pause = max(usual.total_seconds(), min(failure.retry_after_seconds for failure in failures))
         self._ledger.waits(item.outgoing, max(pause, UNSURE_SECONDS) if last.maybe_taken else pause)
 
     def _order(self, item: LeasedMessage) -> list[GatewayRoute]:

@@ -9,6 +9,7 @@ import os
 import socket
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -16,7 +17,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db.models import QuerySet
 
-from watchword.audit.outbox import UNAVAILABLE, cause_of, lease
+from watchword.audit.outbox import attempt_one, cause_of, lease
 from watchword.audit.sealed_columns import SealedColumn
 from watchword.core.keyring import KeyRingError
 from watchword.core.log_events import log_event
@@ -193,18 +194,15 @@ def _outgoing(row: OutboxMessage) -> Outgoing:
 
 def _claimed_or_dropped(row: OutboxMessage) -> LeasedMessage | None:
     """Return what a row says; one that can't be read is taken out, or it would stop every dispatcher each time."""
-    try:
-        return _claimed(row)
-    except UNAVAILABLE:
-        raise
-    except Exception as error:  # noqa: BLE001  (one message must not stop the others)
+
+    def drop(error: Exception) -> None:
         logger.error(
             "outbox message not readable: given up",
             extra=log_event("messaging.outbox.unreadable", trouble=cause_of(error), delivery=row.pk),
         )
-        Delivery.objects.filter(pk=row.pk, result=Result.WAITING).update(result=Result.FAILED)
-        row.delete()
-        return None
+        _drop(OutboxMessage.objects.filter(pk=row.pk), row.expires_at)
+
+    return attempt_one(partial(_claimed, row), drop)
 
 
 def _claimed(row: OutboxMessage) -> LeasedMessage:
