@@ -26,7 +26,7 @@ from watchword.messaging.config_file import Phones
 from watchword.messaging.gateway import Result
 from watchword.messaging.gateways.simulator.gateway import spoken
 from watchword.messaging.gateways.simulator.models import Arrival
-from watchword.messaging.limits.counters import Permitted, budget_of, may_send, telephone_of
+from watchword.messaging.limits.counters import Permitted, budget_of, reserve_send, telephone_of
 from watchword.messaging.models import Delivery, OutboxMessage, Refusal
 from watchword.messaging.voice import ivr
 from watchword.messaging.worker import outbox
@@ -256,7 +256,7 @@ def test_tests_use_up_none_of_the_codes_that_let_an_administrator_in(world: Worl
     for number in range(10):
         delivery(world.root, world.now, purpose="test", number=f"+491511234560{number}")
     telephone = telephone_of("+4915112345678")
-    verdict = may_send(world.root, telephone, Channel.TEXT, sends_in_attempt=0, is_new=False, now=world.now)
+    verdict = reserve_send(world.root, telephone, Channel.TEXT, sends_in_attempt=0, is_new=False, now=world.now)
     assert isinstance(verdict, Permitted)
 
 

@@ -25,7 +25,7 @@ from watchword.messaging.limits.counters import (
     Rule,
     SendThrottled,
     budget_of,
-    may_send,
+    reserve_send,
     telephone_of,
 )
 from watchword.messaging.models import CountryBlock, DailyTotal, Delivery, Refusal
@@ -44,7 +44,7 @@ def ask(
     """Ask the guard and, if it lets one out, write it down as the sign-in does."""
     with transaction.atomic():
         telephone = telephone_of(to, extension)
-        verdict = may_send(user, telephone, channel, sends_in_attempt=0, is_new=is_new, now=now)
+        verdict = reserve_send(user, telephone, channel, sends_in_attempt=0, is_new=is_new, now=now)
         if isinstance(verdict, Permitted):
             Delivery.objects.create(
                 organisation=user.organisation,

@@ -16,7 +16,7 @@ from watchword.directory.models import User
 from watchword.messaging import send
 from watchword.messaging.config_file import Phones
 from watchword.messaging.gateway import Outgoing, Result
-from watchword.messaging.limits.counters import Permitted, Rule, SendThrottled, may_send, telephone_of
+from watchword.messaging.limits.counters import Permitted, Rule, SendThrottled, reserve_send, telephone_of
 from watchword.messaging.models import Delivery, OutboxMessage
 from watchword.messaging.worker import outbox
 
@@ -39,7 +39,7 @@ def sent(world: World, user: User, *, ago: timedelta, number: bytes | None = Non
 
 def judge(world: World, user: User, *, in_attempt: int = 0) -> Permitted | SendThrottled:
     with transaction.atomic():
-        return may_send(
+        return reserve_send(
             user, telephone_of(PHONE), Channel.TEXT, sends_in_attempt=in_attempt, is_new=False, now=world.now
         )
 

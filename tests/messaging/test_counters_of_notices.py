@@ -10,7 +10,7 @@ from django.db import transaction
 from tests.messaging.test_counters import ask, many, options
 from tests.telephone import Telephone
 from tests.world import ALICES_NUMBER, World
-from watchword.messaging.limits.counters import Permitted, Rule, SendThrottled, may_warn, telephone_of
+from watchword.messaging.limits.counters import Permitted, Rule, SendThrottled, reserve_warning, telephone_of
 from watchword.messaging.models import DailyTotal, Delivery, Refusal
 from watchword.messaging.notices import warn
 
@@ -47,4 +47,4 @@ def test_a_warning_stops_where_the_quota_is_empty(world: World, telephone: Telep
     assert isinstance(verdict, SendThrottled)
     assert verdict.rule is Rule.ORGANISATION_DAY
     with transaction.atomic():
-        assert isinstance(may_warn(world.root, telephone_of(ALICES_NUMBER), now=world.now), SendThrottled)
+        assert isinstance(reserve_warning(world.root, telephone_of(ALICES_NUMBER), now=world.now), SendThrottled)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from watchword.admincenter.phones.test_messages import TooMany
 from watchword.core.policy import Limits
 from watchword.messaging.limits import rules
 from watchword.messaging.limits.number_types import Kind
@@ -268,3 +269,11 @@ def test_a_warning_to_an_administrator_does_not_pass_the_quota() -> None:
 @pytest.mark.parametrize(("sent", "entered", "pumps"), [(19, 0, False), (20, 4, True), (20, 5, False), (400, 99, True)])
 def test_a_country_is_pumped_when_next_to_none_of_its_codes_are_typed(sent: int, entered: int, pumps: bool) -> None:
     assert rules.is_pumping(sent, entered, BUDGET) is pumps
+
+
+def test_every_no_is_false_and_a_yes_is_true() -> None:
+    """So that ``if not verdict`` can't let a message out."""
+    assert judge(ASKED, Limits(), BUDGET)
+    assert not judge(replace(ASKED, country="XX"), Limits(), BUDGET)
+    assert not SendThrottled(None, Rule.ATTEMPT)
+    assert not TooMany(NOW)

@@ -29,13 +29,13 @@ def network_of(address: str) -> str:
     return str(ip_network(f"{parsed}/{48 if parsed.version == 6 else 24}", strict=False))  # noqa: PLR2004  (IPv6)
 
 
-def is_new(credential_id: UUID, address: str, before: str, *, now: datetime) -> bool:
-    """Whether an app password is used from a network for the first time; remembers the network.
+def learn_network(credential_id: UUID, address: str, before: str, *, now: datetime) -> bool:
+    """Remember the network from which an app password is used; True if it is the first time.
 
     ``before`` is the address of the use before this one: it is known, though nobody wrote it down as a place yet.
     """
-    learn(credential_id, before, now=now)
-    return learn(credential_id, address, now=now)
+    _learn(credential_id, before, now=now)
+    return _learn(credential_id, address, now=now)
 
 
 def is_new_for_event(event: Event) -> bool:
@@ -57,7 +57,7 @@ def is_new_for_event(event: Event) -> bool:
     return network not in {network_of(address) for address in addresses}
 
 
-def learn(credential_id: UUID, address: str, *, now: datetime) -> bool:
+def _learn(credential_id: UUID, address: str, *, now: datetime) -> bool:
     """Remember a place; True if it was not known."""
     network = network_of(address)
     if not network:

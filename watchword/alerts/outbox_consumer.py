@@ -109,7 +109,7 @@ def _warn_about(event: Event, now: datetime) -> None:
     credential = _credential(event)
     if rule is Rule.APP_PASSWORD_ELSEWHERE:
         before = str(event.details.get("before", ""))
-        if credential is None or not known_networks.is_new(credential, event.address, before, now=now):
+        if credential is None or not known_networks.learn_network(credential, event.address, before, now=now):
             return
     notification = HEARINGS[rule]
     subject = None

@@ -9,7 +9,7 @@ from django.db import transaction
 from watchword.core.policy import Channel
 from watchword.directory.models import User
 from watchword.messaging.gateway import Outgoing
-from watchword.messaging.limits.counters import Permitted, SendThrottled, may_warn, telephone_of
+from watchword.messaging.limits.counters import Permitted, SendThrottled, reserve_warning, telephone_of
 from watchword.messaging.models import Delivery
 from watchword.messaging.send import enqueue
 
@@ -23,7 +23,7 @@ def warn(user: User, number: str, words: str, *, now: datetime) -> Permitted | S
     """
     telephone = telephone_of(number)
     with transaction.atomic():
-        verdict = may_warn(user, telephone, now=now)
+        verdict = reserve_warning(user, telephone, now=now)
         if isinstance(verdict, SendThrottled):
             return verdict
         delivery = Delivery.objects.create(

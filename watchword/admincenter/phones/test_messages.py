@@ -26,7 +26,8 @@ from watchword.factors.phone.forms import countries
 from watchword.messaging.config_file import ConfiguredGateway
 from watchword.messaging.content.translations import words_of
 from watchword.messaging.gateway import Outgoing
-from watchword.messaging.limits.counters import SendThrottled, may_send, telephone_of
+from watchword.messaging.limits.counters import SendThrottled, reserve_send, telephone_of
+from watchword.messaging.limits.rules import NotReserved
 from watchword.messaging.models import Delivery
 from watchword.messaging.send import channels_carried, enqueue
 from watchword.signin.flow import lock_person
@@ -112,7 +113,7 @@ class PhoneTestForm(forms.Form):
 
 
 @dataclass(frozen=True, slots=True)
-class TooMany:
+class TooMany(NotReserved):
     """This administrator has sent enough tests for now."""
 
     until: datetime
@@ -130,7 +131,7 @@ def send_test(
         if len(sent) == EACH_HOUR:
             return TooMany(sent[-1] + HOUR)
         telephone = telephone_of(line.e164)
-        verdict = may_send(user, telephone, channel, sends_in_attempt=0, is_new=False, now=now)
+        verdict = reserve_send(user, telephone, channel, sends_in_attempt=0, is_new=False, now=now)
         if isinstance(verdict, SendThrottled):
             return verdict
         organisation = user.organisation

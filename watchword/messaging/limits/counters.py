@@ -19,7 +19,16 @@ from watchword.messaging.limits import daily_totals, number_types, pumping, rule
 from watchword.messaging.limits.rules import DAY, HOUR, Asked, Budget, Permitted, Rule, SendThrottled
 from watchword.messaging.models import Delivery, Refusal, SharedNumber
 
-__all__ = ["Permitted", "Rule", "SendThrottled", "Telephone", "budget_of", "may_send", "may_warn", "telephone_of"]
+__all__ = [
+    "Permitted",
+    "Rule",
+    "SendThrottled",
+    "Telephone",
+    "budget_of",
+    "reserve_send",
+    "reserve_warning",
+    "telephone_of",
+]
 
 REFUSALS_EACH_HOUR = 30
 """Explained to the administrator for each person; the tally counts them all."""
@@ -86,7 +95,7 @@ def budget_of(organisation: Organisation) -> Budget:
     return _budget(organisation, people=_people(organisation).count())
 
 
-def may_send(
+def reserve_send(
     user: User, telephone: Telephone, channel: Channel, *, sends_in_attempt: int, is_new: bool, now: datetime
 ) -> Permitted | SendThrottled:
     """Judge one more code to one number and count it if it may leave. The caller holds the lock on the person's row.
@@ -98,7 +107,7 @@ def may_send(
     return _decide(user, telephone, channel, asked, rules.judge)
 
 
-def may_warn(user: User, telephone: Telephone, *, now: datetime) -> Permitted | SendThrottled:
+def reserve_warning(user: User, telephone: Telephone, *, now: datetime) -> Permitted | SendThrottled:
     """Judge one text without a code, and count it if it may leave. Call it in a transaction."""
     _take_turns(user, telephone, is_new=False)
     asked = _count(user, telephone, Channel.TEXT, sends_in_attempt=0, is_new=False, now=now)
@@ -249,7 +258,7 @@ def _count(
         unproven_in_range=_unproven_in_range(telephone, now) if is_new and not telephone.is_extension else (),
         proven_in_range=_proven_in_range(user, telephone) if is_new or telephone.is_extension else 0,
         untyped_at_switchboard=_untyped_at_switchboard(telephone, now) if telephone.is_extension else (),
-        closed_until=pumping.closed_until(user, telephone.country, now) if is_new else None,
+        closed_until=pumping.close_if_pumped(user, telephone.country, now) if is_new else None,
         price_micros=_price_of(channel, telephone.country),
         **_today(user.organisation, telephone.country, now),
     )

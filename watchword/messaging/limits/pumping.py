@@ -30,8 +30,11 @@ LATE_CODES, LATE_PEOPLE = 10, 5
 two accounts can't excuse what they do to new numbers."""
 
 
-def closed_until(user: User, country: str, now: datetime) -> datetime | None:
-    """Return until when codes to new numbers in a country are stopped, and stop them if they have to be."""
+def close_if_pumped(user: User, country: str, now: datetime) -> datetime | None:
+    """Close a country for codes to new numbers if they are pumped there; return until when it is closed, or None.
+
+    One that is closed already stays closed as long as it is.
+    """
     country_blocks = CountryBlock.objects.filter(
         organisation_id=user.organisation_id, country=country, until__gt=now - DAY
     )
@@ -41,10 +44,10 @@ def closed_until(user: User, country: str, now: datetime) -> datetime | None:
     # What an administrator has seen and let pass is not held against the country again, nor what closed it before.
     ends = country_blocks.aggregate(reopened=Max("reopened_at"), over=Max("until", filter=Q(until__lte=now)))
     since = max(at for at in (ends["reopened"], ends["over"], now - DAY) if at is not None)
-    return _close_if_pumped(user, country, since=since, now=now)
+    return _close(user, country, since=since, now=now)
 
 
-def _close_if_pumped(user: User, country: str, *, since: datetime, now: datetime) -> datetime | None:
+def _close(user: User, country: str, *, since: datetime, now: datetime) -> datetime | None:
     """Look whether next to none of the newest codes to new numbers in a country were typed, and close it then.
 
     Only codes that a carrier took and that had their time count: a carrier that is down is no attack, nor is one that

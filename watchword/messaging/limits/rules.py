@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from typing import Literal
 
 from watchword.core.policy import Limits
 from watchword.messaging.limits.number_types import Kind
@@ -186,8 +187,17 @@ class Permitted:
     """One more may be sent now."""
 
 
+class NotReserved:
+    """What every *no* to sending a message is: false, so that ``if not verdict`` means that nothing leaves."""
+
+    __slots__ = ()
+
+    def __bool__(self) -> Literal[False]:
+        return False
+
+
 @dataclass(frozen=True, slots=True)
-class SendThrottled:
+class SendThrottled(NotReserved):
     """One more may be sent at that time, or never in this attempt where ``until`` is None."""
 
     until: datetime | None
@@ -210,14 +220,19 @@ def judge_warning(asked: Asked, limits: Limits, budget: Budget) -> Permitted | S
 
     It uses up no codes of the person, half of the number's day at most, and nobody's warning passes the purse.
     """
-    return (
-        _never(asked, limits, budget)
-        or _too_many(asked.my_warnings, WARNINGS_EACH_DAY, DAY, Rule.DAY)
-        or _too_many(asked.to_number, limits.sends_each_number_and_day, DAY, Rule.NUMBER_DAY)
-        or _too_many(asked.warnings_to_number, half_of(limits), DAY, Rule.NUMBER_DAY)
-        or _spent(asked, budget)
-        or Permitted()
+    verdict = _first(
+        _never(asked, limits, budget),
+        _too_many(asked.my_warnings, WARNINGS_EACH_DAY, DAY, Rule.DAY),
+        _too_many(asked.to_number, limits.sends_each_number_and_day, DAY, Rule.NUMBER_DAY),
+        _too_many(asked.warnings_to_number, half_of(limits), DAY, Rule.NUMBER_DAY),
+        _spent(asked, budget),
     )
+    return verdict if verdict is not None else Permitted()
+
+
+def _first(*verdicts: SendThrottled | None) -> SendThrottled | None:
+    """Return the first no; ``or`` would pass over it, because every no is false."""
+    return next((verdict for verdict in verdicts if verdict is not None), None)
 
 
 def half_of(limits: Limits) -> int:
@@ -238,8 +253,9 @@ def _person(asked: Asked, limits: Limits, budget: Budget) -> SendThrottled | Non
     if asked.sends_in_attempt >= limits.sends_each_attempt:
         return SendThrottled(None, Rule.ATTEMPT, _numbers(limits.sends_each_attempt, asked.sends_in_attempt))
     lately = [at for at in mine if now - at < QUARTER]
-    verdict = _too_many(mine, limits.sends_each_day, DAY, Rule.DAY) or _too_many(
-        lately, limits.sends_each_quarter_hour, QUARTER, Rule.QUARTER_HOUR
+    verdict = _first(
+        _too_many(mine, limits.sends_each_day, DAY, Rule.DAY),
+        _too_many(lately, limits.sends_each_quarter_hour, QUARTER, Rule.QUARTER_HOUR),
     )
     if verdict is not None:
         return verdict
@@ -257,10 +273,10 @@ def _telephone(asked: Asked, limits: Limits, _budget: Budget) -> SendThrottled |
     if verdict is None and asked.is_new:
         verdict = _too_many(asked.new_to_number, half_of(limits), DAY, Rule.NUMBER_DAY)
     ceiling = SWITCHBOARD_UNTYPED + SWITCHBOARD_EACH_PROVEN * asked.proven_in_range
-    return (
-        verdict
-        or _too_many(asked.others_at_number, limits.people_each_number_and_day, DAY, Rule.NUMBER_PEOPLE)
-        or _too_many(asked.untyped_at_switchboard, ceiling, DAY, Rule.SWITCHBOARD)
+    return _first(
+        verdict,
+        _too_many(asked.others_at_number, limits.people_each_number_and_day, DAY, Rule.NUMBER_PEOPLE),
+        _too_many(asked.untyped_at_switchboard, ceiling, DAY, Rule.SWITCHBOARD),
     )
 
 
@@ -274,13 +290,13 @@ def _neighbours(asked: Asked, _limits: Limits, budget: Budget) -> SendThrottled 
     settled = [at for at in asked.unproven_in_range if asked.now - at >= SETTLED_AFTER]
     fresh = [at for at in asked.unproven_in_range if asked.now - at < SETTLED_AFTER]
     in_range = budget.sends_each_range_and_hour + RANGE_EACH_PROVEN * asked.proven_in_range
-    return (
-        _too_many(settled, in_range, HOUR, Rule.RANGE_HOUR, now=asked.now)
-        or _too_many(fresh, in_range + budget.range_burst, SETTLED_AFTER, Rule.RANGE_HOUR, now=asked.now)
-        or _too_many_today(
+    return _first(
+        _too_many(settled, in_range, HOUR, Rule.RANGE_HOUR, now=asked.now),
+        _too_many(fresh, in_range + budget.range_burst, SETTLED_AFTER, Rule.RANGE_HOUR, now=asked.now),
+        _too_many_today(
             asked, asked.new_in_country_today, budget.new_sends_each_country_and_day, Rule.NEW_COUNTRY_DAY, country
-        )
-        or _too_many_today(asked, asked.new_today, budget.new_sends_each_day, Rule.NEW_DAY, {})
+        ),
+        _too_many_today(asked, asked.new_today, budget.new_sends_each_day, Rule.NEW_DAY, {}),
     )
 
 

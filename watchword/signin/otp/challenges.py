@@ -23,7 +23,7 @@ from watchword.directory.models import User
 from watchword.factors import vault
 from watchword.messaging import send
 from watchword.messaging.gateway import Outgoing, Result
-from watchword.messaging.limits.counters import Permitted, Rule, SendThrottled, may_send, telephone_of
+from watchword.messaging.limits.counters import Permitted, Rule, SendThrottled, reserve_send, telephone_of
 from watchword.messaging.limits.daily_totals import note_entered
 from watchword.messaging.models import Delivery
 from watchword.messaging.worker import outbox
@@ -114,7 +114,7 @@ def issue(
     telephone = telephone_of(message.number, message.extension)
     sends = sends_of(holder, purpose, now)
     is_new = purpose == Purpose.REGISTER
-    verdict = may_send(user, telephone, message.channel, sends_in_attempt=sends, is_new=is_new, now=now)
+    verdict = reserve_send(user, telephone, message.channel, sends_in_attempt=sends, is_new=is_new, now=now)
     if isinstance(verdict, SendThrottled):
         note_not_sent(user, verdict.rule, is_new=is_new, origin=origin, now=now)
         return NotSent(verdict.until, verdict.rule, verdict.details.get("country", ""))
