@@ -18,12 +18,12 @@ from django.db import connection
 
 from watchword.audit.record import Origin
 from watchword.core.assurance import Evidence
+from watchword.core.phone_numbers import classify
 from watchword.core.policy import Channel, FactorKind, MfaState
 from watchword.directory.models import Organisation, SignInName, User
 from watchword.factors import vault
 from watchword.factors.models import Credential
 from watchword.messaging.gateway import Outgoing, Result
-from watchword.messaging.limits.number_types import look_at
 from watchword.messaging.models import OutboxMessage
 from watchword.messaging.send import note_result
 from watchword.messaging.worker import outbox
@@ -132,7 +132,7 @@ def simulate(attack: Attack, *, people: int, accounts: int, week: int = 0) -> Re
             report.stopped[str(outcome.reason)] += 1
             continue
         report.left += 1
-        report.by_country[look_at(number).country] += 1
+        report.by_country[classify(number).country] += 1
         report.days[f"{at:%Y-%m-%d}"] += 1
         if random_source.random() < attack.typed:
             typed = enrolment.finish(session, FactorKind.PHONE, Ether.last.code, origin=_ORIGIN, now=at)

@@ -20,11 +20,11 @@ from watchword.admincenter.phones import charts
 from watchword.admincenter.phones.labels import CHANNELS, GATEWAYS, PURPOSES, RANGES, RESULTS, RULES, TONES, WHY, money
 from watchword.admincenter.phones.statistics import Country, Counts, figures_of
 from watchword.config import phones_file as phones_config
+from watchword.core.phone_numbers import Kind
 from watchword.core.policy import Channel
 from watchword.directory.roles import MAY, Act, Role
 from watchword.messaging.config_file import Phones, simulated
 from watchword.messaging.gateway import Result
-from watchword.messaging.limits.number_types import Kind
 from watchword.messaging.limits.rules import Rule
 from watchword.messaging.models import CountryBlock, DeliveryAttempt, GatewayState
 

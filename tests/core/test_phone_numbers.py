@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
-from watchword.core.phone_numbers import NumberProblem, TypedNumber, Unreadable, parse_typed
+from watchword.core.phone_numbers import Kind, NumberProblem, TypedNumber, Unreadable, classify, parse_typed
 
 TYPES = (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE, PhoneNumberType.FIXED_LINE_OR_MOBILE)
 EXAMPLES = [
@@ -105,3 +105,19 @@ def test_a_number_shows_only_its_end_where_it_is_printed() -> None:
     assert repr(number) == "TypedNumber(ending 89)"
     assert isinstance(number, TypedNumber)
     assert number.international == "+49 1512 3456789"
+
+
+def test_the_numbering_plan_and_the_guard_agree_on_the_kind_of_a_number() -> None:
+    """Only for whole calling codes does the guard know more."""
+    looked = 0
+    for region in sorted(phonenumbers.SUPPORTED_REGIONS):
+        for number_type in phonenumbers.PhoneNumberType.values():
+            example = phonenumbers.example_number_for_type(region, number_type)
+            if example is None:
+                continue
+            number = parse_typed(phonenumbers.format_number(example, PhoneNumberFormat.E164), region)
+            assert isinstance(number, TypedNumber), region
+            seen = classify(number.e164)
+            assert seen.kind in {number.kind, Kind.SATELLITE, Kind.SERVICE}, (region, number_type)
+            looked += 1
+    assert looked > 1000

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from watchword.admincenter.phones.test_messages import TooMany
+from watchword.core.phone_numbers import Kind
 from watchword.core.policy import Limits
 from watchword.messaging.limits import rules
-from watchword.messaging.limits.number_types import Kind
 from watchword.messaging.limits.rules import (
     DAY,
     HOUR,

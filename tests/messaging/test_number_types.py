@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from watchword.core.phone_numbers import NO_COUNTRY, Kind, NumberType, block_of, classify, counted_as
 from watchword.messaging.limits.counters import telephone_of
-from watchword.messaging.limits.number_types import NO_COUNTRY, Kind, NumberType, block_of, counted_as, look_at
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from watchword.messaging.limits.number_types import NO_COUNTRY, Kind, NumberType
     ],
 )
 def test_ordinary_numbers_are_ordinary(number: str, seen: NumberType) -> None:
-    assert look_at(number) == seen
+    assert classify(number) == seen
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_islands_and_neighbours_under_a_shared_calling_code_are_countries_of_the
     number: str, country: str
 ) -> None:
     """Who allows the United Kingdom has not allowed Jersey, nor the United States Jamaica."""
-    assert look_at(number) == NumberType(country, Kind.ORDINARY)
+    assert classify(number) == NumberType(country, Kind.ORDINARY)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_islands_and_neighbours_under_a_shared_calling_code_are_countries_of_the
     ],
 )
 def test_satellites_and_what_belongs_to_no_country_are_never_sent_to(number: str, kind: Kind) -> None:
-    seen = look_at(number)
+    seen = classify(number)
     assert seen.kind is kind
     assert not seen.kind.may_be_sent_to
     assert seen.country == NO_COUNTRY
@@ -86,7 +86,7 @@ def test_dear_ranges_of_every_country_are_known(kind: int) -> None:
         example = phonenumbers.example_number_for_type(region, kind)
         if example is None:
             continue
-        seen = look_at(phonenumbers.format_number(example, phonenumbers.PhoneNumberFormat.E164))
+        seen = classify(phonenumbers.format_number(example, phonenumbers.PhoneNumberFormat.E164))
         # Some plans let one number be of two kinds; then the dearer one is what it is.
         assert not seen.kind.may_be_sent_to, region
         looked += 1
@@ -101,7 +101,7 @@ def test_mobiles_of_every_country_are_ordinary() -> None:
             continue
         looked += 1
         # The country can be a neighbour under the same calling code: Finland's mobiles serve Åland too.
-        if look_at(phonenumbers.format_number(example, phonenumbers.PhoneNumberFormat.E164)).kind is not Kind.ORDINARY:
+        if classify(phonenumbers.format_number(example, phonenumbers.PhoneNumberFormat.E164)).kind is not Kind.ORDINARY:
             refused.add(region)
     assert refused == set()
     assert looked > 200
@@ -109,12 +109,12 @@ def test_mobiles_of_every_country_are_ordinary() -> None:
 
 @pytest.mark.parametrize("text", ["", "+", "+0", "abc", "+999123456", "+491", "+" + "1" * 40, "\0", "٣"])
 def test_what_is_no_number_is_of_unknown_kind(text: str) -> None:
-    assert look_at(text).kind is Kind.UNKNOWN
+    assert classify(text).kind is Kind.UNKNOWN
 
 
 @given(st.text(max_size=30) | st.from_regex(r"\+[0-9]{1,18}", fullmatch=True))
 def test_whatever_is_looked_at_is_something(text: str) -> None:
-    seen = look_at(text)
+    seen = classify(text)
     assert seen.country or not seen.kind.may_be_sent_to
 
 

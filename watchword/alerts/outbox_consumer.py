@@ -23,6 +23,7 @@ from watchword.audit.events import EventKind
 from watchword.audit.models import Event, OutboxEvent
 from watchword.audit.outbox import RetryPolicy, attempt_one, cause_of, try_again
 from watchword.audit.record import record
+from watchword.core.log_events import log_event
 from watchword.directory.contacts import earlier_contact, earlier_recipients
 from watchword.directory.models import Organisation, User
 

@@ -10,9 +10,9 @@ from django.utils.translation import gettext_lazy
 
 from watchword.admincenter.labels import Words
 from watchword.core.countries import country_name
+from watchword.core.phone_numbers import NO_COUNTRY, Kind
 from watchword.core.policy import Channel
 from watchword.messaging.gateway import Result
-from watchword.messaging.limits.number_types import NO_COUNTRY, Kind
 from watchword.messaging.limits.rules import Rule
 
 MICROS = 1_000_000

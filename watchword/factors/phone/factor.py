@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from phonenumbers import PhoneNumberType
-
 from watchword.core.codes import RandomSource, new_code, normal_code, same
 from watchword.core.factors import (
     Accepted,
@@ -22,7 +20,7 @@ from watchword.core.factors import (
     SetupContext,
     Verdict,
 )
-from watchword.core.phone_numbers import NumberProblem, Unreadable, parse_typed
+from watchword.core.phone_numbers import Kind, NumberProblem, Unreadable, parse_typed
 from watchword.core.policy import Channel, FactorKind
 
 LONGEST_EXTENSION, MOST_DIGITS = 10, 6
@@ -37,21 +35,12 @@ class Slot(StrEnum):
     OFFICE = "office"
 
 
-_NEVER = frozenset(
-    {
-        PhoneNumberType.PREMIUM_RATE,
-        PhoneNumberType.SHARED_COST,
-        PhoneNumberType.PAGER,
-        PhoneNumberType.UAN,
-        PhoneNumberType.VOICEMAIL,
-        PhoneNumberType.UNKNOWN,
-    }
-)
+_NEVER = frozenset({Kind.PREMIUM, Kind.SHARED_COST, Kind.SERVICE, Kind.UNKNOWN})
+"""Refused where they are typed. Of the others the guard knows more, and notes for the administrator what it refuses."""
 _PROBLEMS = {
     NumberProblem.NOT_A_NUMBER: RejectReason.NOT_A_NUMBER,
     NumberProblem.AMBIGUOUS: RejectReason.AMBIGUOUS_NUMBER,
 }
-_NO_TEXT = frozenset({PhoneNumberType.FIXED_LINE, PhoneNumberType.TOLL_FREE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +64,13 @@ def read_number(typed: str, region: str) -> Number | Rejected:
     number = parse_typed(typed, region)
     if isinstance(number, Unreadable):
         return Rejected(_PROBLEMS[number.problem])
-    if number.number_type in _NEVER:
+    if number.kind in _NEVER:
         return Rejected(RejectReason.NUMBER_NOT_ALLOWED)
-    takes_texts = number.number_type not in _NO_TEXT
     return Number(
         number.e164,
         number.region,
-        takes_texts,
-        is_voip=number.number_type == PhoneNumberType.VOIP,
+        number.takes_texts,
+        is_voip=number.is_voip,
         lacks_9=number.is_argentine_mobile_without_9,
     )
 

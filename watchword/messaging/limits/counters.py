@@ -12,10 +12,11 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import Count
 
+from watchword.core import phone_numbers
 from watchword.core.policy import Channel, Limits
 from watchword.directory.models import Organisation, User
 from watchword.messaging.gateway import Result
-from watchword.messaging.limits import daily_totals, number_types, pumping, rules
+from watchword.messaging.limits import daily_totals, pumping, rules
 from watchword.messaging.limits.rules import DAY, HOUR, Asked, Budget, Permitted, Rule, SendThrottled
 from watchword.messaging.models import Delivery, Refusal, SharedNumber
 
@@ -49,7 +50,7 @@ class Telephone:
     """Keyed hashes, the newest key's first: what is written, and by which older deliveries are found."""
     range_keys: tuple[bytes, ...]
     country: str
-    kind: number_types.Kind
+    kind: phone_numbers.Kind
     ends: str
     is_extension: bool = False
     """Whether it is a desk behind a switchboard: its neighbours are then that number's other extensions."""
@@ -71,10 +72,10 @@ class Telephone:
 
 def telephone_of(e164: str, extension: str = "") -> Telephone:
     """Return what is remembered of a number with its extension: keyed hashes and its country, never the number."""
-    seen = number_types.look_at(e164)
-    number = number_types.counted_as(e164)
-    is_extension = number_types.line_of(e164, extension) != number
-    block = f"{number};ext" if is_extension else number_types.block_of(number)
+    seen = phone_numbers.classify(e164)
+    number = phone_numbers.counted_as(e164)
+    is_extension = phone_numbers.line_of(e164, extension) != number
+    block = f"{number};ext" if is_extension else phone_numbers.block_of(number)
     return Telephone(
         number_keys=number_keys(e164, extension),
         range_keys=settings.WATCHWORD_KEY_RING.macs("messaging.range", block.encode()),
@@ -87,7 +88,7 @@ def telephone_of(e164: str, extension: str = "") -> Telephone:
 
 def number_keys(e164: str, extension: str = "") -> tuple[bytes, ...]:
     """Return the keyed hashes under which deliveries to a telephone can be found, the newest key's first."""
-    return settings.WATCHWORD_KEY_RING.macs(_NUMBER, number_types.line_of(e164, extension).encode())
+    return settings.WATCHWORD_KEY_RING.macs(_NUMBER, phone_numbers.line_of(e164, extension).encode())
 
 
 def budget_of(organisation: Organisation) -> Budget:

@@ -15,8 +15,8 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 
+from watchword.core.phone_numbers import Kind
 from watchword.core.policy import Limits
-from watchword.messaging.limits.number_types import Kind
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
