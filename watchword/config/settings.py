@@ -1,5 +1,6 @@
 """Django's settings, made from the operator's environment."""
 
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -211,6 +212,9 @@ SESSION_COOKIE_SAMESITE = "Lax"
 # Logs ----------------------------------------------------------------------------------------------------------------
 
 WATCHWORD_LOG_FORMAT = ENVIRONMENT.log_format
+# A handler that can't write would print the error being logged by itself, with its text, past every formatter.
+logging.raiseExceptions = False
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
