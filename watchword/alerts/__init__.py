@@ -1,1 +1,1 @@
-"""TELLS: from what happened to who hears of it, by mail, by text, and in the administrators' Alerts."""
+"""Alerts and notices: turn events into mails, texts and entries of the administrators' Alerts page."""

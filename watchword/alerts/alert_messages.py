@@ -1,4 +1,4 @@
-"""Alerts as they travel to administrators: a mail, or a short text."""
+"""Alerts rendered for administrators: a mail, or a short text."""
 
 from __future__ import annotations
 

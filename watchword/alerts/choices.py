@@ -1,4 +1,4 @@
-"""Whether a person also wants urgent warnings as a text: changed by themselves, put back by *This wasn't me*."""
+"""The setting for urgent warnings by text: changed by the person, restored by *This wasn't me*."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from watchword.directory.models import User
 
 
 def wants_texts(user: User) -> bool:
-    """Return whether urgent warnings go out as a text as well."""
+    """Return whether urgent warnings to this person are also sent as a text."""
     return WarningChoice.objects.filter(user=user, by_text=True).exists()
 
 
 def put_back(user: User, *, since: datetime, sign_in_id: UUID | None) -> bool:
-    """Send texts again where they were switched off since then, or by this sign-in; whether that was so."""
+    """Switch texts on again if they were switched off since then or by this sign-in; return whether they were."""
     when = Q(at__gte=since)
     if sign_in_id is not None:
         when |= Q(at__gte=since - LASTS, details__sign_in=str(sign_in_id))
     changes = Event.objects.filter(when, subject_id=user.pk, kind=EventKind.WARNING_CHOICE_CHANGED).order_by("id")
     first = changes.first()
-    # The first change was made of what stood before.
+    # If the first change switched texts off, they were on before it.
     if first is None or first.details.get("by_text") is not False or wants_texts(user):
         return False
     WarningChoice.objects.update_or_create(user=user, defaults={"by_text": True})

@@ -1,7 +1,7 @@
-"""Closes alerts: by an administrator, or by the right code that followed in the same sign-in.
+"""Closes alerts: by an administrator, or by the right code in the same sign-in.
 
-What is closed gives its window free: the same thing again within it is a new alert and is told anew, so that nothing
-hides behind an alert that somebody has read already.
+A closed alert releases its window: the same event within the window raises a new alert and sends new notices, so that
+it can't hide behind an alert that has been dealt with already.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from watchword.audit.record import record
 from watchword.directory.models import User
 
 SEVERAL = "several"
-"""In place of the one sign-in that an alert is about: no single right code settles it."""
+"""Replaces the sign-in in the details of an alert that counts several: no single right code settles it."""
 
 
 def close(alert: Alert, *, by_name: str = "", note: str = "", now: datetime) -> bool:
-    """Close an alert; False if it is closed already."""
+    """Close an alert; return False if it is closed already."""
     merge_key = Concat(F("merge_key"), Value(f":{alert.pk}"))
     open_one = Alert.objects.filter(pk=alert.pk, closed_at=None)
     return bool(open_one.update(closed_at=now, closed_by_name=by_name, note=note, merge_key=merge_key))
 
 
 def close_settled(event: Event, subject: User, *, now: datetime) -> None:
-    """Close the alert about wrong codes of the very sign-in that has come in. The log keeps what was before."""
+    """Close the alert about wrong codes of the sign-in that has succeeded. The log retains the earlier events."""
     about = {"rule": Rule.CODE_MISSING, "subject": subject, "details__attempt": event.details.get("attempt")}
     for alert in Alert.objects.filter(**about, closed_at=None).select_for_update():
         if not close(alert, now=now):

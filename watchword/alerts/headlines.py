@@ -1,4 +1,4 @@
-"""What administrators read about an alert: its name, what was done already, the next step."""
+"""The texts of alerts for administrators: the name, what has been done already, the recommended next step."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from watchword.directory.roles import ROLE_NAMES, Role
 
 
 def headline_of(rule: Rule, times: int) -> str:
-    """Return what an alert is called for administrators."""
+    """Return the headline of an alert for administrators."""
     said = str(_HEADLINES.get(rule, rule))
     return _("%(said)s, %(times)d times") % {"said": said, "times": times} if times > 1 else said
 
 
 def next_step_of(rule: Rule) -> str:
-    """Return what an administrator does best next."""
+    """Return the recommended next step for an administrator."""
     return str(_NEXT_STEPS.get(rule) or _("Ask the person whether it was them."))
 
 
@@ -135,12 +135,12 @@ _VOUCHED = {
 
 
 def name_of(rule: Rule) -> str:
-    """Return what a rule is called where no event is at hand."""
+    """Return the name of a rule, for use without an event."""
     return str(_NAMES[rule])
 
 
 def done_of(rule: Rule, details: Mapping[str, object]) -> str:
-    """Return what was done already, for administrators; empty where nothing was."""
+    """Return what has been done about an event already, in words for administrators; empty if nothing has."""
     if rule is Rule.ROLE_GIVEN:
         return _role_given(details)
     if rule is Rule.NEW_NUMBERS_UNTYPED:

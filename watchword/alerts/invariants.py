@@ -1,4 +1,4 @@
-"""What must be true of *This wasn't me* links at any time."""
+"""The invariant of *This wasn't me* links."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from watchword.audit.models import Event
 
 
 def problems(*, now: datetime) -> list[str]:
-    """I10: no link outlives a reset, a block or a deletion that came after what it is about."""
+    """Return violations of I10: no link stays valid after a reset, block or deletion that followed its event."""
     open_links = Disavowal.objects.filter(used_at=None, expires_at__gt=now).select_related("user")
     closings = Event.objects.filter(kind__in=CLOSES_LINKS, subject_id__in=open_links.values("user"))
     newest = dict(closings.order_by().values_list("subject_id").annotate(at=Max("at")))

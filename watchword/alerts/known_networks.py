@@ -1,4 +1,4 @@
-"""Networks and countries: a hint about where somebody is, never the only reason for anything."""
+"""Networks and countries of sign-ins: a hint about the location, never the only reason for a decision."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 
 NEW_FOR = timedelta(days=1)
-"""A network stays new for a day after the first sign-in from it: what a thief does next is told as new, too."""
+"""A network counts as new for a day after its first sign-in, so that an attacker's next steps count as new, too."""
 SIGN_INS_LOOKED_AT = 500
 
 
 def network_of(address: str) -> str:
-    """Return the network that stands for a place: /24 of IPv4, /48 of IPv6; empty for what is no public address."""
+    """Return the network of an address: /24 of IPv4, /48 of IPv6; empty if loopback, unspecified or invalid."""
     try:
         parsed = ip_address(address)
     except ValueError:
@@ -30,25 +30,25 @@ def network_of(address: str) -> str:
 
 
 def learn_network(credential_id: UUID, address: str, before: str, *, now: datetime) -> bool:
-    """Remember the network from which an app password is used; True if it is the first time.
+    """Store the network from which an app password is used; return True for the first use from it.
 
-    ``before`` is the address of the use before this one: it is known, though nobody wrote it down as a place yet.
+    ``before`` is the address of the previous use: its network counts as known even if it was never stored.
     """
     _learn(credential_id, before, now=now)
     return _learn(credential_id, address, now=now)
 
 
 def is_new_for_event(event: Event) -> bool:
-    """Whether the network of an event's address is new for the account that acted; False where it can't be said.
+    """Return whether the network of an event's address is new for the account that acted; False if it is unknown.
 
-    New means that none of its last sign-ins, a day ago or before, came from there. One indexed query.
+    New means: none of the account's recent sign-ins that are older than a day came from it. One indexed query.
     """
     network = network_of(event.address)
     account = event.actor_id or event.subject_id
     if not network or account is None:
         return False
     if event.door == "mail" and event.kind == EventKind.SIGN_IN_ALLOWED:
-        # A warning about such an event is one of an app password that was used from its network for the first time.
+        # Warnings about this kind of event are sent only for the first use of an app password from a network.
         return True
     earlier = Event.objects.filter(
         subject_id=account, id__lt=event.pk, kind=EventKind.SIGN_IN_ALLOWED, at__lt=event.at - NEW_FOR
@@ -58,7 +58,7 @@ def is_new_for_event(event: Event) -> bool:
 
 
 def _learn(credential_id: UUID, address: str, *, now: datetime) -> bool:
-    """Remember a place; True if it was not known."""
+    """Store a network; return whether it was not stored before."""
     network = network_of(address)
     if not network:
         return False

@@ -1,4 +1,4 @@
-"""The *This wasn't me* links: made with a notice, opened by a page, used once."""
+"""The *This wasn't me* links: created with a notice, opened by a page, used once."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _ID_OCTETS = 16
 
 
 def address_of(link: Disavowal) -> str:
-    """Return the whole address of a link, always under the configured origin, whatever host somebody asked for."""
+    """Return the full URL of a link, always under the configured origin, never under the host of a request."""
     return f"{settings.WATCHWORD_PUBLIC_URL}/not-me/{token_of(link)}/"
 
 
 def token_of(link: Disavowal) -> str:
-    """Return the secret part: the id and 256 bits of it under the key ring, so that the table alone opens nothing."""
+    """Return the secret part: the id and its MAC (256 bits) by the key ring; reading the table alone gives no token."""
     octets = link.id.bytes + settings.WATCHWORD_KEY_RING.mac(_PURPOSE, link.id.bytes)
     return base64.urlsafe_b64encode(octets).decode().rstrip("=")
 
 
 def find(token: str, *, now: datetime) -> Disavowal | None:
-    """Return the link that is unused, young enough and not void, of somebody not deleted; None for other texts."""
+    """Return the link of a token if it is unused, not expired and not void, and the account not deleted; else None."""
     try:
         octets = base64.urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
     except (ValueError, binascii.Error):
@@ -50,7 +50,7 @@ def find(token: str, *, now: datetime) -> Disavowal | None:
 
 
 def is_void(link: Disavowal) -> bool:
-    """Whether the account was given a new password, reset, blocked or deleted after what the link is about."""
+    """Return whether a reset, a new password, a block or a deletion came after the event that the link is about."""
     void_at = link.user.links_void_at
     if void_at is None:
         return False
@@ -59,5 +59,5 @@ def is_void(link: Disavowal) -> bool:
 
 
 def use(link: Disavowal, *, now: datetime) -> bool:
-    """Spend a link; exactly one caller ever gets True."""
+    """Spend a link and return whether it was still unused; for concurrent requests exactly one gets True."""
     return Disavowal.objects.filter(pk=link.pk, used_at=None, expires_at__gt=now).update(used_at=now) == 1

@@ -1,4 +1,4 @@
-"""Warnings as they travel: a mail, or a short text."""
+"""Warnings rendered for delivery: a mail, or a short text."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ LONGEST_TEXT = 300
 
 
 class Envelope(TypedDict):
-    """What every mail of ours has in common."""
+    """The fields that all mails of Watchword share."""
 
     from_email: str
     headers: dict[str, str]
 
 
 def facts_of(event: Event) -> list[tuple[str, str]]:
-    """Return when, from where and by what, as pairs of a label and a value."""
+    """Return time, origin and program of an event, as pairs of a label and a value."""
     at = timezone.localtime(event.at)
     facts = [(_("When"), date_format(at, "j F Y, H:i") + f" ({at.tzname()})")]
     if event.address:
@@ -49,7 +49,7 @@ def facts_of(event: Event) -> list[tuple[str, str]]:
 
 
 def _address_in_words(event: Event) -> str:
-    """Return an address with its country or, where no file knows that, with its network if that is a new one."""
+    """Return an address with its country; without a known country, add the network if it is new for the account."""
     if country := geoip.country_of(event.address):
         return f"{event.address} ({country})"
     if known_networks.is_new_for_event(event):
@@ -90,7 +90,7 @@ def mail_of(notice: Notice, event: Event, to: str, link: str) -> EmailMessage:
 
 
 def envelope_of(notice: Notice) -> Envelope:
-    """Return from whom a mail is and its headers, the same at each try."""
+    """Return sender and headers of a mail, the same at each try."""
     host = urlsplit(settings.WATCHWORD_PUBLIC_URL).hostname or "localhost"
     return {
         "from_email": settings.WATCHWORD_MAIL_FROM,
@@ -104,7 +104,7 @@ def envelope_of(notice: Notice) -> Envelope:
 
 
 def text_of(notice: Notice, event: Event) -> str:
-    """Return the short form for a telephone; no link, because texts teach people to follow links."""
+    """Return the short form for a telephone; without a link, because links in texts teach people to follow them."""
     assert notice.user is not None, "a text goes to somebody"
     said = _("%(organisation)s: %(subject)s. Not you? See your mail, or tell your administrator.") % {
         "organisation": name_in_text(notice.user.organisation.name),
@@ -114,5 +114,5 @@ def text_of(notice: Notice, event: Event) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return a text without anything that could begin a new line or header."""
+    """Return a text without characters that could begin a new line or header."""
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())

@@ -1,4 +1,4 @@
-"""Notices to people, their one-time links, alerts for administrators, known places, and what people chose."""
+"""Notices to people, their one-time links, alerts for administrators, known networks, and notification settings."""
 
 import uuid
 from typing import ClassVar
@@ -9,14 +9,14 @@ from watchword.directory.models import Organisation, User
 
 
 class By(models.TextChoices):
-    """By what a notice travels."""
+    """The channel of a notice."""
 
     MAIL = "mail"
     TEXT = "text"
 
 
 class Notice(models.Model):
-    """One message to one address about one event. ``merge_key`` is unique: within a window nobody is told twice."""
+    """One message to one address about one event. ``merge_key`` is unique: one notice per window and recipient."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(User, null=True, on_delete=models.CASCADE, related_name="notices")
@@ -49,7 +49,7 @@ class Notice(models.Model):
 
 
 class Disavowal(models.Model):
-    """What one *This wasn't me* link stands for. The link's secret is derived from the id under the key ring."""
+    """One *This wasn't me* link. Its secret is derived from the id with the key ring and not stored."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
@@ -65,7 +65,7 @@ class Disavowal(models.Model):
 
 
 class Alert(models.Model):
-    """Something that administrators should look at; what happens again within the window is counted, not repeated."""
+    """Something that administrators should look at; repetitions within the window are counted in ``times``."""
 
     organisation = models.ForeignKey(Organisation, on_delete=models.CASCADE, related_name="alerts")
     rule = models.CharField(max_length=40)
@@ -90,7 +90,7 @@ class Alert(models.Model):
 
 
 class Place(models.Model):
-    """A network from which one app password was used before."""
+    """A network from which one app password was used."""
 
     credential_id = models.UUIDField()
     network = models.CharField(max_length=50)
@@ -107,7 +107,7 @@ class Place(models.Model):
 
 
 class WarningChoice(models.Model):
-    """How one person wants to be warned, besides mail."""
+    """A person's setting for urgent warnings by text, in addition to mail."""
 
     user = models.OneToOneField(User, primary_key=True, on_delete=models.CASCADE, related_name="warning_choice")
     by_text = models.BooleanField(default=False)

@@ -1,4 +1,4 @@
-"""One warning in words."""
+"""The text of one warning."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """One warning in words."""
+    """The text of one warning."""
 
     subject: str
     what: str

@@ -1,11 +1,11 @@
-"""The worker's second half: hands notices to the mail server and to telephones.
+"""The worker's second half: sends notices by mail and puts texts into the outbox of messages.
 
-Mail is sent at least once: a notice is leased for a minute, sent, and then marked; a worker that dies between "sent"
-and "marked" makes a second copy under the same Message-ID, which mail programs show once. A text goes into the outbox
-of messages in the transaction that marks its notice: neither lost nor there twice, as a telephone rings for every copy.
+Mail is sent at least once: a notice is leased for a minute, sent, and then marked. A worker that dies between "sent"
+and "marked" causes a second copy with the same Message-ID, which mail programs show once. A text is put into the outbox
+of messages in the transaction that marks its notice, so it is neither lost nor duplicated: a telephone shows each copy.
 
-Whatever goes wrong with one notice (an address that no mail can carry, a key that is gone, a mistake in its words) is
-that notice's trouble: it is tried again after growing pauses and at last given up, which administrators are told.
+A failure (an address that no mail can have, a missing key, an error in a text) concerns one notice only. That notice
+is retried with growing pauses and given up after the last try; then the administrators get an alert.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ SEALED = SealedColumn(
 )
 
 type NumberOf = Callable[[User], str]
-"""Returns the number (E.164) to which a person's texts go; empty for none. Only the rooms above may open the vault."""
+"""Returns the number (E.164) for a person's texts, empty for none. Only the packages above may open the vault."""
 
 
 def send_waiting(*, now: datetime, number_of: NumberOf) -> int:
-    """Send the notices whose time has come and return how many were tried."""
+    """Send the notices that are due and return how many were tried."""
     waiting = Notice.objects.filter(sent_at=None, given_up_at=None)
     tried = 0
-    # One at a time: a slow mail server must not use up the lease of what waits behind.
+    # Lease one at a time: during a slow delivery by mail the leases of the following notices would expire.
     while tried < PORTION and (leased := lease(waiting, now=now, lasts=LEASE, at_most=1)):
         tried += 1
         _send_one(leased[0], number_of, now)
@@ -97,7 +97,7 @@ def _send_text(notice: Notice, number_of: NumberOf, now: datetime) -> None:
         return
     alert = notice.alert
     text = messages.text_of(notice, _event(notice)) if alert is None else alert_messages.text_of(alert)
-    # Marked and put into the outbox of messages in one transaction: never lost, and never twice.
+    # Marked and put into the outbox of messages in one transaction: neither lost nor duplicated.
     with transaction.atomic():
         verdict = warn(notice.user, number, text, now=now)
         if isinstance(verdict, SendThrottled):

@@ -1,8 +1,8 @@
-"""The worker's first half: takes events out of the outbox and writes down who is to hear of them.
+"""The worker's first half: consumes events from the outbox and stores the notices and alerts that they cause.
 
-The outbox row, the notices and the alert change in one transaction, so that a worker that dies leaves either the event
-unheard or everything written. An event that can't be turned into a warning is tried again after growing pauses; then it
-is left in the outbox, and an event that administrators are told of says so.
+The outbox row, the notices and the alert change in one transaction: if the worker dies, either the event is not yet
+consumed or everything is stored. An event that can't be turned into a notice is retried with growing pauses. After the
+last try it stays in the outbox, and an event of its own alerts the administrators.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ PORTION = 100
 MOST_TRIES = 8
 RETRIES = RetryPolicy(timedelta(seconds=10), timedelta(hours=1), most_tries=MOST_TRIES)
 MOST_PEOPLE = 20
-"""Named in one alert that is about many."""
+"""The maximum number of people whom one merged alert names."""
 SEAL = "alerts.notice"
 
 _ABOUT_NOBODY = frozenset({Rule.SOURCE_CLOSED, Rule.WARNING_GIVEN_UP, Rule.ALERT_RECIPIENTS, Rule.NEW_NUMBERS_UNTYPED})
 
 
 def consume(*, now: datetime) -> int:
-    """Look at the oldest unheard events and return how many there were."""
+    """Consume the oldest events of the outbox and return how many were due."""
     due = Q(next_try_at=None) | Q(next_try_at__lte=now)
     waiting = OutboxEvent.objects.filter(due, tries__lt=MOST_TRIES).order_by("event_id")
     ids = list(waiting.values_list("event_id", flat=True)[:PORTION])
@@ -69,9 +69,9 @@ def _try_later(event_id: int, now: datetime, error: Exception) -> None:
 
 
 def give_up(event: Event, trouble: str, now: datetime) -> None:
-    """Remember that nobody will be warned of an event, so that administrators see it. Call inside a transaction."""
+    """Record that no notice will be sent for an event, so that administrators see it. Call inside a transaction."""
     if event.kind == EventKind.WARNING_GIVEN_UP:
-        # Its own alert failed: another event about that would fail alike, and so on.
+        # The alert about a failed notice failed itself: one more event would fail in the same manner, without end.
         return
     record(
         EventKind.WARNING_GIVEN_UP,
@@ -117,7 +117,7 @@ def _warn_about(event: Event, now: datetime) -> None:
     if event.subject_id is not None:
         subject = User.objects.select_related("organisation").filter(pk=event.subject_id).first()
     if subject is None and rule not in _ABOUT_NOBODY:
-        # A name that belongs to nobody: there is nobody to warn, and nothing that a stranger could learn from it.
+        # The event names no account: there is no person to warn, and the result tells a stranger nothing.
         return
     if subject is not None and notification.person and subject.deleted_at is None:
         _tell(event, rule, notification, subject, credential, now)
@@ -126,7 +126,7 @@ def _warn_about(event: Event, now: datetime) -> None:
 
 
 def _settle(event: Event, now: datetime) -> None:
-    """Close what the right code of a sign-in has settled."""
+    """Close the alert that a successful sign-in settles."""
     if event.kind != EventKind.SIGN_IN_ALLOWED or not event.details.get("wrong") or event.subject_id is None:
         return
     subject = User.objects.filter(pk=event.subject_id).first()
@@ -212,24 +212,24 @@ def _raise_alert(event: Event, rule: Rule, notification: NotificationRule, subje
 
 
 def _note_sign_in(alert: Alert, attempt: str) -> None:
-    """An alert that another sign-in is counted into is settled by no single right code any more."""
+    """Mark an alert that counts several sign-ins: from now on no single right code settles it."""
     if alert.details.get("attempt", "") not in (attempt, closing.SEVERAL):
         alert.refresh_from_db(fields=["details"])
         Alert.objects.filter(pk=alert.pk).update(details={**alert.details, "attempt": closing.SEVERAL})
 
 
 def _add_person(alert: Alert, name: str) -> None:
-    """Add a person to those whom a merged alert is about, the first of many only."""
+    """Add a person to the names of a merged alert, up to ``MOST_PEOPLE``."""
     people = list(alert.details.get("people", ()))
     if name and name not in people and len(people) < MOST_PEOPLE:
         Alert.objects.filter(pk=alert.pk).update(details={**alert.details, "people": [*people, name]})
 
 
 def _tell_administrators(event: Event, rule: Rule, notification: NotificationRule, alert: Alert, now: datetime) -> None:
-    """Write down who hears of a new alert; what repeats within its window is counted, not told again."""
+    """Store the notices about a new alert; a repetition within the window is only counted."""
     addresses = recipients.addresses_of(alert.organisation)
     if rule is Rule.ALERT_RECIPIENTS:
-        # Whoever shortens the list must not be the only one who hears of it.
+        # The former recipients are notified too: an attacker who shortens the list must not be the only recipient.
         addresses += earlier_recipients(event.details)
     told: list[tuple[By, User | None, str]] = [(By.MAIL, None, address) for address in dict.fromkeys(addresses)]
     if notification.loud:
@@ -260,11 +260,11 @@ def _addresses(event: Event, rule: Rule, user: User) -> list[str]:
     addresses = [user.contact_mail or user.sign_in_name]
     earlier = earlier_contact(event.details) if rule is Rule.CONTACT_CHANGED else None
     if earlier is not None:
-        # Whoever changed the address must not be the only one who hears of it.
+        # The former address is notified too: an attacker who changes it must not be the only recipient.
         addresses.append(earlier or user.sign_in_name)
     renamed = event.details.get("sign_in_name") if rule in {Rule.CONTACT_CHANGED, Rule.RENAMED} else None
     if isinstance(renamed, dict):
-        # The name before is an alias still, unless somebody took it away.
+        # The former name is still an alias, unless an administrator removed it.
         addresses += [user.sign_in_name, str(renamed.get("before", ""))]
     return list(dict.fromkeys(address for address in addresses if "@" in address))
 

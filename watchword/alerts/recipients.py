@@ -1,4 +1,4 @@
-"""To whom alerts go besides the page: a list in *Service settings*, and administrators who want texts."""
+"""The recipients of alerts besides the page: a list in *Service settings*, and administrators who want texts."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from watchword.directory.models import Organisation, RoleAssignment, User
 from watchword.directory.roles import MAY, Act, Role
 
 MOST = 20
-"""Addresses that an organisation may name."""
+"""The maximum number of addresses for alerts of one organisation."""
 
 
 def addresses_of(organisation: Organisation) -> list[str]:
-    """Return the mail addresses that get alerts: those named, or those of the Global Administrators."""
+    """Return the mail addresses for alerts: the configured ones, or those of the Global Administrators."""
     named = organisation.alert_recipients.split()
     if named:
         return named
@@ -28,7 +28,7 @@ def who_close_alerts(organisation: Organisation) -> QuerySet[User]:
 
 
 def texted_administrators(organisation: Organisation) -> list[User]:
-    """Return the administrators who may close alerts and have chosen to be sent urgent warnings as a text."""
+    """Return the administrators who may close alerts and have chosen to get urgent warnings as a text."""
     wants_texts = WarningChoice.objects.filter(by_text=True).values("user")
     return list(who_close_alerts(organisation).filter(pk__in=wants_texts))
 

@@ -1,4 +1,4 @@
-"""From an event to what is said about it: one table, pure, read by the worker, the mails, the pages and the tests."""
+"""The notification rules: one pure table from events to warnings, read by worker, mails, pages and tests."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 WEEK = timedelta(days=7)
 WRONG_CODES = 2
-"""People mistype once: the second wrong code of a sign-in is worth a warning, and a first that no right one follows."""
+"""The second wrong code of a sign-in causes a warning: one mistyped code is common. A first one causes a warning if no
+right code follows it."""
 
 
 class Rule(StrEnum):
-    """What a warning is about; stored with it."""
+    """The subject of a warning; stored with it."""
 
     CODE_MISSING = "code_missing"
     PASSWORD_IN_MAIL = "password_in_mail"
@@ -62,17 +63,17 @@ class Rule(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NotificationRule:
-    """Who hears of a rule, and how often at most."""
+    """The recipients of a rule, and its window: within it, repetitions are merged."""
 
     person: bool = False
     administrators: bool = False
     loud: bool = False
-    """Also as a text, for those who want that."""
+    """Whether it is also sent as a text, to people who chose that."""
     link: bool = False
     """Whether the mail carries *This wasn't me*."""
     window: timedelta = HOUR
     merged: bool = False
-    """One alert for the whole organisation: a mail server that is away is one trouble, not one for each person."""
+    """Whether the organisation gets one alert for all people: a mail server that is down is one problem, not many."""
 
 
 HEARINGS: Mapping[Rule, NotificationRule] = {
@@ -115,7 +116,7 @@ HEARINGS: Mapping[Rule, NotificationRule] = {
     Rule.TEXTS_OFF: NotificationRule(person=True, link=True, window=timedelta(0)),
     Rule.ALERT_RECIPIENTS: NotificationRule(administrators=True, window=timedelta(0)),
 }
-"""A window of nothing: each such event is told of. All the others could be set off by strangers, again and again."""
+"""A window of zero notifies of each event. All other rules have a window, as strangers can trigger them repeatedly."""
 
 _SIMPLE: Mapping[EventKind, Rule] = {
     EventKind.APP_PASSWORD_CREATED: Rule.APP_PASSWORD_CREATED,
@@ -157,9 +158,9 @@ _OF_REFUSALS: Mapping[str, Rule] = {
 def rule_of(
     kind: EventKind, *, door: str, reason: str, details: Mapping[str, object], by_somebody_else: bool
 ) -> Rule | None:
-    """Return which warning an event is worth, or None.
+    """Return the warning that an event causes, or None.
 
-    An app password that was used from another address is only a candidate: the worker knows the places.
+    The use of an app password from another address is only a candidate: the worker compares the known networks.
     """
     match kind:
         case EventKind.CODE_REJECTED:
@@ -173,8 +174,8 @@ def rule_of(
         case EventKind.METHOD_ADDED | EventKind.METHOD_REPLACED:
             return Rule.REGISTERED if details.get("registration") else Rule.PHONE_ADDED
         case EventKind.MFA_STATE_CHANGED:
-            # Whoever enables may choose to tell the people themselves.
-            # At the end of a wait mail programs stop, and nobody is in front of a page.
+            # An administrator who enables may choose to inform the people personally.
+            # At the end of a waiting time mail programs stop, and no page tells the person about it.
             is_news = by_somebody_else or details.get("waited") is True
             return Rule.MFA_STATE if is_news and details.get("told") is not False else None
         case EventKind.WARNING_CHOICE_CHANGED:
@@ -198,7 +199,7 @@ def _of_browser(details: Mapping[str, object]) -> Rule | None:
 
 
 def _of_wrong_code(details: Mapping[str, object]) -> Rule | None:
-    # Adding a phone, or a new password after *This wasn't me*: no right password stands before it.
+    # While adding a phone, or choosing a new password after *This wasn't me*, no right password came before the code.
     if details.get("purpose") in {"register", "recover"}:
         return None
     wrong = details.get("wrong")
@@ -210,5 +211,5 @@ def _list(value: object) -> list[object]:
 
 
 def texts_in(value: object) -> list[str]:
-    """Return the texts of a list that an event keeps; nothing for what is no list."""
+    """Return the strings of a list in an event's details; an empty list for any other value."""
     return [text for text in _list(value) if isinstance(text, str)]

@@ -1,4 +1,4 @@
-"""What a warning says of a changed multi-factor state."""
+"""The texts of warnings about a changed multi-factor state."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from watchword.ui.addresses import public_address
 
 
 def words_of_state(event: Event) -> Words:
-    """Return what the person is told of a changed state."""
+    """Return the text for the person whose state changed."""
     state = event.details.get("after", "")
     if event.details.get("waited"):
         return _wait_is_over()

@@ -1,4 +1,4 @@
-"""What a warning says: what happened, when, from where, by what, and what to do. Plain words, no secrets."""
+"""The texts of warnings: what happened, when, where, with which program, and what to do. Plain words, no secrets."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _SERVICES = {"imap": "IMAP", "pop3": "POP", "smtp": "SMTP", "submission": "SMTP"
 
 
 def words_of(rule: Rule, event: Event) -> Words:
-    """Return what a rule says about an event, to the person."""
-    # What only administrators hear of has its words in ``headlines``.
+    """Return the text of a rule about an event, for the person concerned."""
+    # The texts of rules for administrators alone are in ``headlines``.
     words = _WORDS.get(rule)
     return words(event) if words is not None else Words("", "", "")
 
