@@ -1,1 +1,1 @@
-"""What administrators and their help desk see and do."""
+"""The admin center: pages for administrators and their help desk."""

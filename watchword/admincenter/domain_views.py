@@ -32,7 +32,7 @@ _WHY_NOT = {
 
 
 class DomainForm(forms.Form):
-    """One more domain."""
+    """A domain to add."""
 
     name = forms.CharField(
         label=gettext_lazy("Domain"),
@@ -45,7 +45,7 @@ class DomainForm(forms.Form):
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires(Act.MANAGE_DOMAINS)
 def domains(request: HttpRequest) -> HttpResponse:
-    """List the domains, add one, or remove one in which nobody has a name."""
+    """List the domains, add one, or remove one that no sign-in name uses."""
     by = request_user(request)
     organisation = by.organisation
     if request.method == "POST" and (answer := require_recent_auth(request)):

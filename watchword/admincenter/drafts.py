@@ -1,4 +1,4 @@
-"""Keeps what was sent to a page, so that proving again or reading a confirmation loses nothing."""
+"""Stores submitted forms, so that re-authentication or a confirmation loses nothing."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ _NOT_STORED = ("csrfmiddlewaretoken", "draft")
 
 
 def keep(request: HttpRequest, values: Mapping[str, Sequence[str]]) -> Draft:
-    """Keep values for this page and person."""
+    """Store values for this page and person."""
     user, now = request_user(request), timezone.now()
     stored = {name: list(several) for name, several in values.items() if name not in _NOT_STORED}
     return Draft.objects.create(user=user, made_at=now, page=request.path, sealed_values=json.dumps(stored))
 
 
 def forget_old(*, now: datetime) -> int:
-    """Delete the drafts whose hour is over, whoever made them, and return how many; for the worker."""
+    """Delete the expired drafts of all people and return how many; called by the worker."""
     return Draft.objects.filter(made_at__lt=now - LASTS).delete()[0]
 
 
 def address_of(draft: Draft) -> str:
-    """Return the address at which the page shows what was kept."""
+    """Return the URL at which the page shows the stored values."""
     return f"{draft.page}?{urlencode({'draft': draft.pk})}"
 
 
 def find(request: HttpRequest) -> Draft | None:
-    """Return the draft that a request names, if it is this person's, for this page, and not too old."""
+    """Return the draft that a request names if it belongs to this person and page and has not expired."""
     named = request.POST.get("draft") or request.GET.get("draft", "")
     try:
         key = UUID(named)
@@ -50,13 +50,13 @@ def find(request: HttpRequest) -> Draft | None:
 
 
 def spend(draft: Draft) -> bool:
-    """Take a draft to carry it out; False if another request was quicker."""
+    """Delete a draft before it is carried out; return False if a concurrent request was first."""
     number, _each = Draft.objects.filter(pk=draft.pk).delete()
     return bool(number)
 
 
 def sent(request: HttpRequest) -> QueryDict | None:
-    """Return what was filled in: by this POST, or before the person proved again; None where nothing was."""
+    """Return the submitted values: of this POST, or of the draft from before re-authentication; None if none exist."""
     if request.method == "POST":
         return request.POST
     draft = find(request)
@@ -67,7 +67,7 @@ def sent(request: HttpRequest) -> QueryDict | None:
 
 
 def values_of(draft: Draft) -> QueryDict:
-    """Return the values of a draft as a form sends them."""
+    """Return the values of a draft in the form of a submitted form."""
     values = QueryDict(mutable=True)
     for name, several in draft.values.items():
         values.setlist(name, several)

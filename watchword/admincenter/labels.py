@@ -1,4 +1,4 @@
-"""Puts reasons, causes and events into the words that administrators read."""
+"""The labels of reasons, causes and events on pages for administrators."""
 
 from __future__ import annotations
 
@@ -144,5 +144,5 @@ FILES: dict[str, Words] = {
 
 
 def last_day(until: datetime | None) -> date | None:
-    """Return the last day on which something holds that ends at this moment."""
+    """Return the last day on which a thing is valid that ends at this moment."""
     return timezone.localdate(until - timedelta(seconds=1)) if until is not None else None

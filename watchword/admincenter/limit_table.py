@@ -1,4 +1,4 @@
-"""The limits of an organisation as docs/limits.md shows them: numbers from the code, words from here."""
+"""The page docs/limits.md, with numbers from the code and descriptions from here."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ADMINISTRATORS = "administrators with a proven phone still get codes"
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What a limit is, and what happens when it is reached."""
+    """The meaning of a limit, and the effect when it is reached."""
 
     meaning: str
     reached: str
@@ -102,7 +102,7 @@ MESSAGES: Mapping[Rule, Words] = {
         f"nothing is sent; {_ADMINISTRATORS}",
     ),
 }
-"""In the order in which the rules are asked; the first one that forbids a message decides."""
+"""In the order in which the rules are evaluated; the first that forbids a message decides."""
 
 type Row = tuple[str, str, str, str, str]
 """Name, meaning, default, bounds, what happens."""
@@ -180,7 +180,7 @@ def _message_row(rule: Rule, words: Words) -> Row:
 
 
 def _budget(rule: Rule) -> tuple[str, str]:
-    """Return default and bounds of a budget; the default is asked of the code, for none and for one person."""
+    """Return default and bounds of a budget; the default is computed by the code, for none and for one person."""
     if rule is Rule.COST_DAY:
         base, one = (_default_budget(people).cost_micros_each_day or 0 for people in (0, 1))
         field = forms.RulesForm.base_fields["cost_each_day"]

@@ -1,4 +1,4 @@
-"""What an administrator has ticked, typed or chosen, kept while they prove again or read what would follow."""
+"""Drafts of submitted forms, stored while an administrator re-authenticates or reads a preview."""
 
 import json
 import uuid
@@ -10,10 +10,10 @@ from watchword.directory.sealed_field import SealedTextField
 
 
 class Draft(models.Model):
-    """One form as it was sent, for the person who sent it and for the page that it belongs to.
+    """One submitted form, stored for one person and one page.
 
-    It carries what neither an address nor a hidden field can: a thousand ticks, or a file. It is worth an hour, and
-    is spent when it is carried out.
+    It stores what is too large for a URL or a hidden field: a thousand ticks, or a file. It expires after an hour, and
+    is deleted when the form is carried out.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -28,6 +28,6 @@ class Draft(models.Model):
 
     @property
     def values(self) -> dict[str, list[str]]:
-        """The fields of the form, each with its values."""
+        """Return the fields of the form, each with its values."""
         found: dict[str, list[str]] = json.loads(self.sealed_values)
         return found

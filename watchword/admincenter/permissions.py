@@ -1,4 +1,4 @@
-"""Who may open which page of the admin center, and when they must prove again."""
+"""Access to the pages of the admin center, and the requirement of a recent authentication."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from watchword.signin import sessions
 from watchword.signin.middleware import origin_of, prove_again, request_session, request_user
 
 LONGEST_ADDRESS = 1_000
-"""Characters of an address that can be carried through proving again."""
+"""The maximum length (characters) of a URL that is passed through the re-authentication."""
 
 type View = Callable[..., HttpResponse]
 
 
 def requires(*acts: Act) -> Callable[[View], View]:
-    """Open a page only to people with a role that allows one of these; the acts themselves check again, on whom."""
+    """Open a view only to people whose role allows one of these acts; each act checks again, for its target person."""
 
     def decorate(view: View) -> View:
         @wraps(view)
@@ -50,9 +50,9 @@ def requires(*acts: Act) -> Callable[[View], View]:
 
 
 def require_recent_auth(request: HttpRequest, *, keep: bool = True) -> HttpResponse | None:
-    """Return the way to prove again before something dangerous; None where the proof is fresh.
+    """Return a redirect to re-authentication before a dangerous act; None if the last one is recent.
 
-    The way leads back to this page, and what was ticked or typed is kept meanwhile, unless it must not be kept.
+    The redirect comes back to this page. Submitted values are stored as a draft meanwhile, unless ``keep`` is False.
     """
     if not sessions.needs_proof(request_session(request), now=timezone.now()):
         return None

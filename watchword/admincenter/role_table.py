@@ -1,4 +1,4 @@
-"""The table of who may do what to whom, as the page and the documentation show it."""
+"""The table of roles and their permissions, as the page and the documentation show it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ def names() -> list[str]:
 
 
 def rows() -> list[Row]:
-    """Return each act with whether each role may do it."""
+    """Return each act with the roles that may do it."""
     return [(str(ACT_NAMES[act]), [act in MAY[role] for role in Role]) for act in Act]
 
 
 def whom_rows() -> list[Row]:
-    """Return what people are to an administrator, each with whether each role may do its acts on them."""
+    """Return each relation of a person to an administrator, with the roles that may act on such people."""
     return [(str(WHOM_NAMES[whom]), [whom in MAY_TOUCH[role] for role in Role]) for whom in Whom]
 
 

@@ -1,4 +1,4 @@
-"""How many people a change of the service settings concerns: told before it is saved."""
+"""The number of people affected by a change of the service settings, shown before it is saved."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from watchword.signin import queries
 
 
 def told_before_saving(organisation: Organisation, values: Mapping[str, object]) -> list[str]:
-    """Return one sentence for each thing that these values switch off, with how many people it concerns."""
+    """Return one sentence for each feature that these values switch off, with the number of people affected."""
     people = User.objects.filter(organisation=organisation, deleted_at=None)
     protected = people.exclude(mfa_state=MfaState.DISABLED)
     said = []

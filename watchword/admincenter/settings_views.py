@@ -1,4 +1,4 @@
-"""What the organisation allows, and the table of roles."""
+"""The service settings of the organisation, and the table of roles."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ LIMITS: dict[str, Any] = {
 
 
 class SettingsForm(forms.Form):
-    """What the organisation allows."""
+    """The service settings of an organisation."""
 
     region = forms.ChoiceField(
         label=gettext_lazy("Country of the organisation"),
@@ -144,15 +144,15 @@ class SettingsForm(forms.Form):
             )
 
     def clean_trusted_networks(self) -> list[str]:
-        """Return the networks in their shortest form; say of each wrong one what is wrong with it."""
+        """Return the networks in their shortest form; report an error for each invalid one."""
         return _networks(self.cleaned_data["trusted_networks"])
 
     def clean_shared_networks(self) -> list[str]:
-        """Return the networks in their shortest form; say of each wrong one what is wrong with it."""
+        """Return the networks in their shortest form; report an error for each invalid one."""
         return _networks(self.cleaned_data["shared_networks"])
 
     def clean_banned_words(self) -> list[str]:
-        """Return each word once, in small letters."""
+        """Return the words in lower case without duplicates."""
         words = list(
             dict.fromkeys(" ".join(line.split()).casefold() for line in self.cleaned_data["banned_words"].splitlines())
         )
@@ -166,7 +166,7 @@ class SettingsForm(forms.Form):
         return words
 
     def clean_alert_recipients(self) -> str:
-        """Return the addresses, each once, one on each line."""
+        """Return the addresses without duplicates, one on each line."""
         addresses = list(dict.fromkeys(str(self.cleaned_data["alert_recipients"]).split()))
         wrong = [address for address in addresses if not is_mail_address(address)]
         if wrong:
@@ -176,7 +176,7 @@ class SettingsForm(forms.Form):
         return "\n".join(addresses)
 
     def clean(self) -> dict[str, Any]:
-        """At least one way must be left."""
+        """Reject settings that allow no sign-in method at all."""
         cleaned = super().clean() or {}
         if not (cleaned.get("text_allowed") or cleaned.get("call_allowed")):
             self.add_error("call_allowed", _("Allow text messages or calls: without both nobody could register."))
@@ -185,7 +185,7 @@ class SettingsForm(forms.Form):
 
 @requires(Act.CHANGE_SETTINGS)
 def service_settings(request: HttpRequest) -> HttpResponse:
-    """Show and change what the organisation allows; try whether an address would be trusted."""
+    """Show and change the service settings; test whether an address would be trusted."""
     by = request_user(request)
     organisation = by.organisation
     if request.method == "POST" and (answer := require_recent_auth(request)):
@@ -195,7 +195,7 @@ def service_settings(request: HttpRequest) -> HttpResponse:
         values = {name: form.cleaned_data[name] for name in SettingsForm.base_fields}
         values["limits"] = _limits(form)
         concerns = told_before_saving(organisation, values)
-        # What was read must be what holds: where the numbers have changed meanwhile they are shown again.
+        # The confirmation must match the current warnings: if their numbers have changed meanwhile, show them again.
         if concerns and request.POST.get("confirmed") != " ".join(concerns):
             return _show(request, form, concerns)
         changed = change_settings(organisation, values, by=by, origin=origin_of(request), now=timezone.now())
@@ -223,7 +223,7 @@ def _show(request: HttpRequest, form: SettingsForm, concerns: list[str]) -> Http
 
 @requires(Act.SEE_PEOPLE)
 def roles(request: HttpRequest) -> HttpResponse:
-    """Show who may do what to whom, from the very table that the code asks."""
+    """Show which role may do what, from the permission table that the code uses."""
     context = {
         # The names are long and the columns narrow: one word on each line.
         "roles": [name.split() for name in role_table.names()],

@@ -1,4 +1,4 @@
-"""The addresses of the admin center."""
+"""The URLs of the admin center."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""What can be done to many people at once, and what each of them hears of it."""
+"""The changes that can be made to many people at once, with their explanations."""
 # ruff: noqa: E501  (a sentence for translators is one string)
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from watchword.signin import actions
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What can be done to many people at once."""
+    """A change that can be made to many people at once."""
 
     act: Act
     do: Callable[..., object]
@@ -28,15 +28,15 @@ class Change:
     state: MfaState | None = None
     touches: FactorKind | None = None
     asks_identity: bool = False
-    """Whether it is asked how the administrator made sure who these people are."""
+    """Whether the form asks how the administrator verified the identity of these people."""
 
     @property
     def may_tell(self) -> bool:
-        """Whether the administrator chooses if the people are mailed: where it is switched on, not where it ends."""
+        """Return whether the administrator may choose to notify the people by mail: not when disabling."""
         return self.state in {MfaState.ENABLED, MfaState.ENFORCED}
 
     def notes(self, held: Mapping[FactorKind, int]) -> tuple[str, ...]:
-        """Say how much of what a person holds is touched by a change that sets no state."""
+        """Return in words how many credentials of a person the change removes; empty if it removes none."""
         number = held.get(self.touches, 0) if self.touches is not None else 0
         match self.touches:
             case FactorKind.PHONE:

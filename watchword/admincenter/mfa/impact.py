@@ -1,4 +1,4 @@
-"""Who is affected by a change, and how: read before it is made, so that nobody is surprised."""
+"""The preview of a change: which people it affects and how, computed before it is made."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LATELY = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True)
 class Consequence:
-    """What a change does to one person; ``skipped`` says why it does nothing."""
+    """The effect of a change on one person; ``skipped`` says why there is none."""
 
     person: User
     after: MfaState | None
@@ -35,7 +35,7 @@ class Consequence:
 
 
 def consequences(wished: Change, people: Sequence[User], by: User | None, *, now: datetime) -> list[Consequence]:
-    """Return what follows for each of these people, those first for whom most follows, with two queries.
+    """Return the effect on each of these people, the strongest effects first, with two queries.
 
     ``by`` None is the command line.
     """
@@ -46,7 +46,7 @@ def consequences(wished: Change, people: Sequence[User], by: User | None, *, now
 
 
 def summary(rows: Sequence[Consequence]) -> list[str]:
-    """Return one line for each thing that happens, with how many people it happens to."""
+    """Return one line for each kind of effect, with the number of people."""
     lines = []
     for state in MfaState:
         number = sum(1 for row in rows if not row.skipped and row.after is state)
@@ -119,8 +119,8 @@ def _notes(after: MfaState, *, jumps: bool, is_registered: bool, uses_mail: bool
 
 
 def _use_account_password_in_mail(people: Sequence[User], now: datetime) -> set[UUID]:
-    # Mail programs ask every few minutes: one event for each person is looked for, not all of them read. Nobody who is
-    # Enforced can have come in this way.
+    # Mail programs sign in every few minutes: Exists() looks for one event per person and does not read them all. No
+    # Enforced person can have signed in with the account password.
     asked = [user.pk for user in people if user.state is not MfaState.ENFORCED]
     lately = Event.objects.filter(
         subject_id=OuterRef("pk"), kind=EventKind.SIGN_IN_ALLOWED, door=Door.MAIL, at__gte=now - LATELY

@@ -1,4 +1,4 @@
-"""The multi-factor page: a list of people with their state, ticks, and what follows from a change."""
+"""The multi-factor page: a list of people with states and tick boxes, and the preview of a change."""
 
 from __future__ import annotations
 
@@ -41,18 +41,18 @@ SHOWN = 100
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one person."""
+    """The result of a change for one person."""
 
     person: User
     is_done: bool
     said: str
     link: str = field(default="", repr=False)
-    """What they need to register again, shown this once."""
+    """The personal link for registering again, shown only once."""
 
 
 @requires(Act.SEE_PEOPLE)
 def listing(request: HttpRequest, *, is_without_ticks: bool = False) -> HttpResponse:
-    """List people with their state, to tick."""
+    """List people with their states and tick boxes."""
     by = request_user(request)
     options = Wish.read(request.GET.dict()).among_the_living()
     page = page_of(by.organisation, options)
@@ -86,7 +86,7 @@ def listing(request: HttpRequest, *, is_without_ticks: bool = False) -> HttpResp
 @never_cache
 @requires(Act.SEE_PEOPLE)
 def change(request: HttpRequest) -> HttpResponse:
-    """Show who is affected by a change and how; do it when the button is pressed; show what became of each."""
+    """Show which people a change affects and how; make it when the button is pressed; show the result for each."""
     by = request_user(request)
     draft = drafts.find(request)
     if draft is None and (request.method == "POST" or "draft" in request.GET):
@@ -116,7 +116,7 @@ def change(request: HttpRequest) -> HttpResponse:
             more["tells"] = "tells" in request.POST
         return _show_results(request, wished, [_do(wished, user, request, more) for user in people], values)
     rows = consequences(wished, people, by, now=timezone.now())
-    # Exactly those who are shown are those who are changed, whatever happens to the list meanwhile.
+    # Store the people shown: exactly these are changed, even if other people match the filters by then.
     shown = {
         "do": [name],
         "person": [str(user.pk) for user in people],
@@ -169,7 +169,7 @@ def _chosen(by: User, values: QueryDict, wished: Change) -> tuple[list[User], bo
 
 
 def _without_those_done(people: QuerySet[User], wished: Change, by: User) -> QuerySet[User]:
-    # Otherwise the first thousand would stand in the way of the next ones.
+    # Otherwise people who are in the state already would fill the first batch, and the others would never follow.
     match wished.state:
         case None:
             return people
@@ -223,7 +223,7 @@ def _do(wished: Change, user: User, request: HttpRequest, more: Mapping[str, obj
 
 
 def cannot_send() -> list[str]:
-    """Return what can't leave this server, in words: without it nobody can register, or nobody is warned."""
+    """Return what this server can't send, in words: without codes no registration, without mail no warnings."""
     lines = []
     carried = send.channels_carried()
     if not carried:

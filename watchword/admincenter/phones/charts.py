@@ -1,4 +1,4 @@
-"""Plots as numbers for a template to draw: bars within bars, sent the widest, entered the narrowest. Pure."""
+"""Charts as numbers for a template: nested bars, from sent (the widest) to entered (the narrowest). Pure."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from watchword.admincenter.phones.statistics import NONE, Country, Counts
 DAY_WIDTH, HEIGHT = 12, 100
 MOST_COUNTRIES = 8
 _BARS = (("sent", 9.0), ("arrived", 5.5), ("entered", 2.6))
-"""Each kind of bar and how wide it is, of the width of a day: the kinds are told apart without any colour."""
+"""Each kind of bar and its width, of the ``DAY_WIDTH`` of a day: widths distinguish the kinds without colours."""
 _LYING = (("sent", 10.0), ("arrived", 7.0), ("entered", 3.5))
 _ROUND = (2, 4, 6, 8, 10, 12, 14, 16, 20, 24, 30, 40, 50, 60, 80, 100)
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One rectangle; places and sizes are written out, as no language may put a comma into them."""
+    """One rectangle; positions and sizes are strings, because a localised decimal comma would break the SVG."""
 
     kind: str
     x: str
@@ -29,7 +29,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class DayBars:
-    """One day."""
+    """The bars of one day."""
 
     day: date
     counts: Counts
@@ -48,13 +48,13 @@ class DayPlot:
 
     @property
     def middle(self) -> int:
-        """The number at half the height."""
+        """Return the number at half the height."""
         return self.top // 2
 
 
 @dataclass(frozen=True, slots=True)
 class CountryBars:
-    """One country; an empty code stands for all that have no bar of their own."""
+    """The bars of one country; an empty code stands for all countries without bars of their own."""
 
     country: Country
     is_rest: bool
@@ -62,7 +62,7 @@ class CountryBars:
 
 
 def plot_days(days: Mapping[date, Counts]) -> DayPlot:
-    """Return the bars of days."""
+    """Return the chart of these days."""
     top = round_up(max((_largest(counts) for counts in days.values()), default=0))
     drawn = []
     for position, (day, counts) in enumerate(sorted(days.items())):
@@ -79,7 +79,7 @@ def plot_days(days: Mapping[date, Counts]) -> DayPlot:
 
 
 def plot_countries(countries: Sequence[Country]) -> list[CountryBars]:
-    """Return the bars of the countries to which something was sent; what is too many stands in one bar."""
+    """Return the bars of the countries with messages; the smallest beyond ``MOST_COUNTRIES`` share one bar."""
     sent = [one for one in countries if _largest(one.all)]
     rest = sent[MOST_COUNTRIES:]
     shown = [(one, False) for one in sent[:MOST_COUNTRIES]]
@@ -99,7 +99,7 @@ def _lying(counts: Counts, top: int) -> list[Bar]:
 
 
 def round_up(number: int) -> int:
-    """Return the next even and round number: what stands at the upper edge of a plot."""
+    """Return the next round even number, for the upper edge of a chart."""
     scale = 1
     while number > _ROUND[-1] * scale:
         scale *= 10

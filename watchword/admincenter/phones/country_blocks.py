@@ -1,4 +1,4 @@
-"""Countries that are stopped for new numbers, because next to none of their codes are entered."""
+"""Country blocks: countries to whose new numbers no codes are sent, as too few codes were entered there."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ MOST = 20
 
 @dataclass(frozen=True, slots=True)
 class CountryBlockRow:
-    """One closure as pages show it."""
+    """One country block as pages show it."""
 
     country_block: CountryBlock
     country: str
     is_open: bool
-    """Whether it still stops codes."""
+    """Whether it still blocks codes."""
 
 
 def open_country_blocks_of(organisation: Organisation, *, now: datetime) -> list[CountryBlockRow]:
-    """Return what is stopped now."""
+    """Return the active country blocks."""
     return [row for row in country_blocks_of(organisation, now=now) if row.is_open]
 
 
 def country_blocks_of(organisation: Organisation, *, now: datetime) -> list[CountryBlockRow]:
-    """Return the newest closures, those that are over too."""
+    """Return the newest country blocks, also those that are over."""
     rows = (
         CountryBlock.objects.filter(organisation=organisation).select_related("reopened_by").order_by("-until", "-pk")
     )
@@ -42,7 +42,7 @@ def country_blocks_of(organisation: Organisation, *, now: datetime) -> list[Coun
 
 
 def find_country_block(organisation: Organisation, country_block_id: int, *, now: datetime) -> CountryBlockRow | None:
-    """Return one closure of this organisation."""
+    """Return one country block of this organisation."""
     if country_block_id > 2**63 - 1:
         return None
     country_block = CountryBlock.objects.filter(pk=country_block_id, organisation=organisation).first()
@@ -50,11 +50,11 @@ def find_country_block(organisation: Organisation, country_block_id: int, *, now
 
 
 def reopen(country_block: CountryBlock, *, by: User, origin: Origin, now: datetime) -> bool:
-    """Let codes to new numbers of a country out again; False if it was open already. Raises NotAllowed."""
+    """Allow codes to new numbers of a country again; return False if it was open already. Raise PermissionDenied."""
     with transaction.atomic():
         demand(by, Act.CHANGE_SETTINGS)
         mine = CountryBlock.objects.filter(organisation=by.organisation_id, country=country_block.country)
-        # Whoever reopens a country means the country, not one of two closures that cross.
+        # Reopening concerns the country, not one of two country blocks that overlap.
         if not mine.filter(until__gt=now, reopened_at=None).update(reopened_at=now, reopened_by=by):
             return False
         details = {"country": country_block.country, "sent": country_block.sent, "entered": country_block.entered}

@@ -1,4 +1,4 @@
-"""The log of messages and the list of blocked attempts: filtered, and paged by time."""
+"""The filters of the message log and of the blocked attempts, paged by time."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from watchword.messaging.models import Delivery, Refusal
 
 PAGE = 100
 UNKNOWN = "unknown"
-"""Stands in an address for the country of a number that has none."""
+"""The value in a query string for numbers without a country."""
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What both lists are filtered by."""
+    """The filter fields that both lists share."""
 
     moment: ClassVar[str]
 
@@ -37,7 +37,7 @@ class Filter:
 
     @classmethod
     def read(cls, values: Mapping[str, str]) -> Self:
-        """Read the filter from the address."""
+        """Read the filter from the query string."""
         return cls(**{name: printable(values.get(name, "")) for name in _names(cls)})
 
     def address(self) -> str:
@@ -46,7 +46,7 @@ class Filter:
         return urlencode({name: value for name, value in values.items() if value})
 
     def wrong(self) -> str:
-        """Return the name of a day that can't be understood, or nothing."""
+        """Return the name of the first field with an invalid day, or an empty string."""
         return next((name for name in ("since", "until") if self._is_no_day(getattr(self, name))), "")
 
     @staticmethod
@@ -54,7 +54,7 @@ class Filter:
         return bool(text) and day_of(text) is None
 
     def condition(self, by: User) -> Q:
-        """Return what this filter lets through, of the organisation of this administrator alone."""
+        """Return the condition of this filter, limited to the administrator's organisation."""
         condition = Q(organisation_id=by.organisation_id)
         if self.person:
             condition &= Q(user_id__in=people_named(self.person, by))
@@ -70,7 +70,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class MessageFilter(Filter):
-    """Which messages somebody wants to see."""
+    """The filter of the message log."""
 
     moment: ClassVar[str] = "created_at"
 
@@ -78,7 +78,7 @@ class MessageFilter(Filter):
     gateway: str = ""
 
     def rows(self, by: User) -> QuerySet[Delivery]:
-        """Return those messages, in no order."""
+        """Return the matching messages, unordered."""
         condition = self.condition(by)
         if self.result == "entered":
             condition &= Q(entered_at__isnull=False)
@@ -91,14 +91,14 @@ class MessageFilter(Filter):
 
 @dataclass(frozen=True, slots=True)
 class BlockedFilter(Filter):
-    """Which blocked attempts somebody wants to see."""
+    """The filter of the blocked attempts."""
 
     moment: ClassVar[str] = "at"
 
     rule: str = ""
 
     def rows(self, by: User) -> QuerySet[Refusal]:
-        """Return those attempts, in no order."""
+        """Return the matching attempts, unordered."""
         condition = self.condition(by)
         if self.rule in set(Rule):
             condition &= Q(rule=self.rule)
@@ -107,20 +107,20 @@ class BlockedFilter(Filter):
 
 @dataclass(frozen=True, slots=True)
 class Page[Row: Model]:
-    """One page, the newest first, and the query string at which the older ones begin."""
+    """One page, the newest rows first, and the query string of the page with older ones."""
 
     rows: list[Row]
     older: str
 
 
 def page_of[Row: Model](rows: QuerySet[Row], chosen: Filter, before: str) -> Page[Row]:
-    """Return the page before a key of a row; a key that makes no sense is the first page's."""
+    """Return the page before the key of a row; the first page if the key is invalid."""
     moment = chosen.moment
     key = _read_key(before)
     if key is not None:
         at, pk = key
         try:
-            # The first condition repeats part of the others, so that the index is entered where the page begins.
+            # The first condition is redundant, but lets the database start in the index at the beginning of the page.
             rows = rows.filter(Q(**{f"{moment}__lte": at}) & (Q(**{f"{moment}__lt": at}) | Q(pk__lt=pk)))
         except (ValueError, ValidationError):
             rows = rows.all()

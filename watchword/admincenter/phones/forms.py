@@ -1,4 +1,4 @@
-"""What an organisation allows its telephones: countries, budgets, calls and languages, as a form."""
+"""The form for an organisation's rules of phone delivery: countries, budgets, calls and languages."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ BUDGETS: dict[str, Any] = {
     "new_numbers_each_day": gettext_lazy("New numbers that one person may try in a day"),
 }
 _FOR_SIZE = {"organisation_sends_each_day", "new_sends_each_day", "new_sends_each_country_and_day"}
-"""Budgets whose default grows with the organisation."""
+"""The budgets whose default grows with the organisation."""
 
 
 @cache
 def country_codes() -> dict[str, str]:
-    """Return the code of every country that has telephone numbers, with its name."""
+    """Return the code and the name of every country that has telephone numbers."""
     return {code: country_words(code) for code in sorted(phonenumbers.SUPPORTED_REGIONS)}
 
 
 def limit_of(rule: str, details: Mapping[str, object], limits: Limits, budget: Budget) -> str:
-    """Return the limit that a message hit: as it was written down, else as it is today; empty for no number."""
+    """Return the limit that a message reached: as it was recorded, else the present one; empty if it is no number."""
     hit = details.get("limit")
     if hit is not None:
         return f"{hit} {settings.WATCHWORD_PHONES.currency}".strip() if rule == Rule.COST_DAY else str(hit)
@@ -55,7 +55,7 @@ def limit_of(rule: str, details: Mapping[str, object], limits: Limits, budget: B
 
 
 class RulesForm(forms.Form):
-    """Where codes may go, how many, and what a call asks for. An empty budget is Watchword's own."""
+    """The countries, budgets and call settings of an organisation. An empty budget means Watchword's default."""
 
     phone_countries = forms.CharField(
         label=gettext_lazy("Countries to which codes may go"),
@@ -149,7 +149,7 @@ class RulesForm(forms.Form):
         self.fields["cost_each_day"].help_text = hint
 
     def clean_phone_countries(self) -> list[str]:
-        """Return the codes; say of each line that names no country what is wrong with it."""
+        """Return the codes; report an error for each line that names no country."""
         typed = str(self.cleaned_data["phone_countries"])
         if len(typed) > LONGEST_LIST:
             raise ValidationError(_("This list is too long."))
@@ -162,7 +162,7 @@ class RulesForm(forms.Form):
         return sorted(codes, key=lambda code: country_codes()[code])
 
     def values(self) -> dict[str, object]:
-        """Return the settings to be changed."""
+        """Return the settings to save."""
         cleaned = self.cleaned_data
         budget: dict[str, object] = {name: cleaned[name] for name in BUDGETS if cleaned[name] is not None}
         if cleaned["cost_each_day"] is not None:
@@ -171,13 +171,13 @@ class RulesForm(forms.Form):
         return {**{name: cleaned[name] for name in plain}, "phone_budget": budget}
 
     def refuse_to_shut_out(self, country: str) -> None:
-        """Say that the administrator's own phone would get no codes any more."""
+        """Report that the administrator's own phone would no longer get codes."""
         words = _("Your own phone is in %(country)s: you would shut yourself out. Add that country.")
         self.add_error("phone_countries", words % {"country": country_words(country)})
 
 
 def _neighbours(region: str) -> list[str]:
-    """Return the places that share the calling code of a region: Jersey for the United Kingdom, Réunion for Mayotte."""
+    """Return the regions with the same calling code as a region: Jersey for the United Kingdom, Réunion for Mayotte."""
     code = phonenumbers.country_code_for_region(region)
     return [place for place in phonenumbers.region_codes_for_country_code(code) if place != region]
 

@@ -1,4 +1,4 @@
-"""How the channels stand: what the phones file plans, what the dispatcher saw last, what really arrived."""
+"""The state of the gateways: configuration, the dispatcher's last report, and the measured rate of arrival."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from watchword.messaging.worker.persistence import HAS_HAD_TIME, MEASURED_OVER
 from watchword.messaging.worker.route_selection import Route
 
 SEEN_WITHIN = timedelta(seconds=30)
-"""The dispatcher writes every ten seconds how each carrier stands; after this time it must be gone."""
+"""The dispatcher writes the state of each gateway every ten seconds; after this time it counts as stopped."""
 _ARRIVED = [result.value for result in Result if result.has_arrived]
 
 
 @dataclass(frozen=True, slots=True)
 class GatewayRow:
-    """One carrier as the page shows it. ``standing`` is up, down or stopped."""
+    """One gateway as the page shows it. ``standing`` is up, down or stopped."""
 
     name: str
     kind: str
@@ -44,12 +44,12 @@ class GatewayRow:
 
     @property
     def share(self) -> int | None:
-        """The share of the last hour's messages that arrived, in per cent; None where there were none."""
+        """Return the share of the last hour's messages that arrived, in per cent; None if there were none."""
         return round(100 * self.arrived / self.taken) if self.taken else None
 
 
 def gateway_rows(*, now: datetime) -> list[GatewayRow]:
-    """Return every carrier of the phones file. They belong to the installation, so all that they carry counts."""
+    """Return every gateway of the phones file. The messages of all organisations count, as they share the gateways."""
     planned = settings.WATCHWORD_PHONES.gateways
     names = [one.route.name for one in planned]
     states = {state.name: state for state in GatewayState.objects.filter(name__in=names)}
@@ -64,17 +64,17 @@ def gateway_rows(*, now: datetime) -> list[GatewayRow]:
 
 
 def gateway_names() -> list[str]:
-    """Return the name of every channel that a delivery can have gone through."""
+    """Return the name of every gateway that a delivery can have used."""
     return [one.route.name for one in settings.WATCHWORD_PHONES.gateways]
 
 
 def fits(route: Route, number: str) -> bool:
-    """Whether a carrier takes numbers that begin so."""
+    """Return whether a gateway accepts numbers with this prefix."""
     return not route.prefixes or number.startswith(route.prefixes)
 
 
 def channel_words(channels: frozenset[Channel]) -> list[str]:
-    """Return the ways in words, texts first."""
+    """Return the labels of the channels, texts first."""
     return [str(CHANNELS[channel]) for channel in Channel if channel in channels]
 
 

@@ -1,4 +1,4 @@
-"""Puts rules, results, carriers, countries and amounts of phone delivery into the words that administrators read."""
+"""The labels of rules, results, gateways, countries and amounts of phone delivery, for administrators."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ RULES: Mapping[Rule, Words] = {
     Rule.ORGANISATION_DAY: gettext_lazy("Codes of the organisation in a day"),
     Rule.COST_DAY: gettext_lazy("Cost of a day"),
 }
-"""The name of each rule, as the filter and the list show it."""
+"""The name of each rule, for filter and list."""
 
 WHY: Mapping[Rule, Words] = {
     Rule.ATTEMPT: gettext_lazy("One sign-in sends at most %(limit)s codes. Starting again allows more."),
@@ -64,7 +64,7 @@ WHY: Mapping[Rule, Words] = {
     ),
     Rule.COST_DAY: gettext_lazy("The organisation spends at most %(limit)s in a day. Administrators still get codes."),
 }
-"""What each rule says, with the limit that was hit."""
+"""The explanation of each rule, with the limit that was reached."""
 
 RESULTS: Mapping[Result, Words] = {
     Result.WAITING: gettext_lazy("waiting for a channel"),
@@ -92,7 +92,7 @@ TONES: Mapping[Result, str] = {
     Result.DELIVERED: "good",
     Result.APPROVED: "good",
 }
-"""The colour of a result; everything else is trouble."""
+"""The colours of results; all others are errors."""
 
 PURPOSES: Mapping[str, Words] = {
     "sign_in": gettext_lazy("sign-in"),
@@ -126,23 +126,23 @@ GATEWAYS: Mapping[str, str] = {
     "twilio-messages": "Twilio, texts",
     "vonage-sms": "Vonage",
 }
-"""Proper names; a preset that is not here is called as it stands in the phones file."""
+"""Proper names; any other preset is shown under its name in the phones file."""
 
 
 def gateway_words(kind: str) -> str:
-    """Return how a kind of carrier in the phones file is called."""
+    """Return the name of a kind of gateway in the phones file."""
     return GATEWAYS.get(kind, kind)
 
 
 def country_words(code: str) -> str:
-    """Return the name of a country as deliveries remember it."""
+    """Return the name of a country by the code that deliveries store."""
     if code == NO_COUNTRY:
         return _("no country")
     return country_name(code, "en") or code or _("unknown")
 
 
 def money(micros: int, currency: str) -> str:
-    """Return an amount: two decimals, four where it is less than one, as prices of texts are."""
+    """Return an amount with two decimals; with up to four below one unit, as prices of texts are that small."""
     amount = Decimal(micros) / MICROS
     shown = f"{amount:,.2f}"
     if 0 < amount < 1:
@@ -157,7 +157,7 @@ def tone_of(result: Result) -> str:
 
 
 def why(rule: str, details: Mapping[str, object], limit: str) -> str:
-    """Return what a rule says about a message that it stopped; what is no rule any more is said as it stands."""
+    """Return the explanation why a rule stopped a message; a rule that no longer exists is returned as stored."""
     try:
         words = WHY[Rule(rule)]
     except ValueError:
@@ -178,5 +178,5 @@ def rule_words(rule: str) -> str:
 
 
 def result_words(result: str) -> str:
-    """Return what became of a message."""
+    """Return the label of a result."""
     return str(RESULTS[Result(result)])

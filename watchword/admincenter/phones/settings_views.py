@@ -1,4 +1,4 @@
-"""What administrators change about phone delivery: the rules, a stopped country, and tests that they send."""
+"""Administrators' changes to phone delivery: rules, country blocks, shared telephones, and test messages."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from watchword.ui.templatetags.watchword_ui import in_words
 
 @requires(Act.CHANGE_SETTINGS)
 def rules(request: HttpRequest) -> HttpResponse:
-    """Show and change where codes may go, how many, and what a call asks for."""
+    """Show and change the countries, the budgets, and the questions in a call."""
     by = request_user(request)
     organisation = by.organisation
     if request.method == "POST" and (answer := require_recent_auth(request)):
@@ -58,9 +58,9 @@ def rules(request: HttpRequest) -> HttpResponse:
 
 @requires(Act.CHANGE_SETTINGS)
 def test(request: HttpRequest) -> HttpResponse:
-    """Send a test text or a test call, and show how the last ones went on."""
+    """Send a test text or a test call, and show the results of the latest tests."""
     by = request_user(request)
-    # Whole numbers are written down nowhere, and in no draft either.
+    # Whole numbers are never stored, not even in a draft.
     if request.method == "POST" and (answer := require_recent_auth(request, keep=False)):
         messages.info(request, _("Prove that it is you, then fill this in again: the number was not kept."))
         return answer
@@ -93,7 +93,7 @@ def test(request: HttpRequest) -> HttpResponse:
 
 @requires(Act.CHANGE_SETTINGS)
 def reopen(request: HttpRequest, country_block_id: int) -> HttpResponse:
-    """Explain what reopening a country means, and do it when the button is pressed."""
+    """Explain the effect of reopening a country, and reopen it when the button is pressed."""
     by, now = request_user(request), timezone.now()
     row = find_country_block(by.organisation, country_block_id, now=now)
     if row is None:
@@ -112,9 +112,9 @@ def reopen(request: HttpRequest, country_block_id: int) -> HttpResponse:
 
 @requires(Act.CHANGE_SETTINGS)
 def shared(request: HttpRequest) -> HttpResponse:
-    """Show the telephones that several people share, name one more, or take one off the list."""
+    """Show the telephones that several people share, add one, or remove one."""
     by, now = request_user(request), timezone.now()
-    # Whole numbers are written down nowhere in clear, and in no draft either.
+    # Whole numbers are never stored in clear, and not in a draft either.
     if request.method == "POST" and (answer := require_recent_auth(request, keep=False)):
         messages.info(request, _("Prove that it is you, then fill this in again: the number was not kept."))
         return answer

@@ -1,4 +1,4 @@
-"""Telephones that several people share: an administrator names one, and it has limits of its own."""
+"""Telephones that several people share: an administrator lists the number, with limits of its own."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from watchword.factors.phone.forms import countries
 from watchword.messaging.models import SharedNumber
 
 MOST = 50
-"""Numbers of one organisation: each is opened when a number has reached its limit."""
+"""The maximum per organisation: a send that reaches the limit of a number unseals each of them."""
 MOST_PEOPLE, MOST_CODES = 100, 300
 
 
 class SharedNumberForm(forms.Form):
-    """A number, what it is called, and how much goes to it in a day."""
+    """A number, its name, and its daily limits."""
 
     name = forms.CharField(
         label=gettext_lazy("Name"),
@@ -55,7 +55,7 @@ class SharedNumberForm(forms.Form):
         field.choices = countries()
 
     def clean(self) -> dict[str, Any]:
-        """Read the number in the country."""
+        """Parse the number as one of the country."""
         cleaned = super().clean() or {}
         if {"country", "number"} - set(cleaned):
             return cleaned
@@ -71,13 +71,13 @@ class SharedNumberForm(forms.Form):
 
 
 def shared_numbers_of(organisation: Organisation) -> list[SharedNumber]:
-    """Return the telephones that an organisation named, by their names."""
+    """Return the shared telephones of an organisation, ordered by name."""
     rows = SharedNumber.objects.filter(organisation=organisation).select_related("made_by")
     return list(rows.order_by("name", "pk"))
 
 
 def share(values: Mapping[str, Any], *, by: User, origin: Origin, now: datetime) -> SharedNumber:
-    """Give a telephone limits of its own, by the values of a valid form. Raises NotAllowed."""
+    """Give a telephone limits of its own, by the values of a valid form. Raise PermissionDenied."""
     line: Number = values["line"]
     with transaction.atomic():
         demand(by, Act.CHANGE_SETTINGS)
@@ -97,7 +97,7 @@ def share(values: Mapping[str, Any], *, by: User, origin: Origin, now: datetime)
 
 
 def stop_sharing(by: User, pk: int, *, origin: Origin, now: datetime) -> bool:
-    """Let the limits of every telephone hold for one again; False if it is not listed. Raises NotAllowed."""
+    """Apply the ordinary limits to a telephone again; return False if it is not listed. Raise PermissionDenied."""
     with transaction.atomic():
         demand(by, Act.CHANGE_SETTINGS)
         row = SharedNumber.objects.filter(pk=pk, organisation=by.organisation).first()

@@ -1,4 +1,4 @@
-"""What was sent, delivered, entered and paid, by day and country: from counters, so that it costs nothing."""
+"""Numbers of messages sent, delivered, entered and paid, by day and country, from the daily totals."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _COUNTED = ("asked", "sent", "arrived", "entered", "refused", "cost_micros")
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Some messages, and what became of them."""
+    """The counters of a group of messages."""
 
     asked: int = 0
     sent: int = 0
@@ -29,12 +29,12 @@ class Counts:
     cost_micros: int = 0
 
     def __add__(self, other: Counts) -> Counts:
-        """Return both together."""
+        """Return the sum of both."""
         return Counts(*(getattr(self, name) + getattr(other, name) for name in _COUNTED))
 
     @property
     def share(self) -> int | None:
-        """How many in a hundred of the codes that were sent were entered; None where none was sent."""
+        """Return the share of sent codes that were entered, in per cent; None if none was sent."""
         return round(100 * self.entered / self.sent) if self.sent else None
 
 
@@ -43,32 +43,32 @@ NONE = Counts()
 
 @dataclass(frozen=True, slots=True)
 class Country:
-    """One country in the time that the page shows."""
+    """One country during the period of the page."""
 
     code: str
     all: Counts = NONE
     new: Counts = NONE
-    """To numbers that nobody had proven."""
+    """To numbers that no person had proven."""
     proven: Counts = NONE
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """All numbers of the page. ``days`` has every day, those on which nothing was sent too."""
+    """All numbers of the page. ``days`` contains every day, also those without messages."""
 
     days: dict[date, Counts]
     countries: list[Country]
-    """Those with most messages first."""
+    """The countries with most messages first."""
     new: Counts
     proven: Counts
     today: Counts
     month: Counts
     month_by_country: dict[str, int] = field(default_factory=dict)
-    """What this month cost, in millionths, the dearest first."""
+    """The cost of this month, in millionths of the currency, the most expensive country first."""
 
 
 def figures_of(organisation: Organisation, *, days: int, now: datetime) -> Figures:
-    """Return the numbers of the last days (UTC, today among them), with one query."""
+    """Return the numbers of the last days (UTC, including today), with one query."""
     today = now.astimezone(UTC).date()
     since, month = today - timedelta(days=days - 1), today.replace(day=1)
     rows = DailyTotal.objects.filter(organisation=organisation, day__gte=min(since, month), day__lte=today)
@@ -98,7 +98,7 @@ def figures_of(organisation: Organisation, *, days: int, now: datetime) -> Figur
 
 
 def month_by_gateway(organisation: Organisation, *, now: datetime) -> list[tuple[str, int, int]]:
-    """Return each channel with how many messages of this month it took and what they cost, the dearest first."""
+    """Return each gateway with its number of messages this month and their cost, the most expensive first."""
     month = now.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     rows = Delivery.objects.filter(organisation=organisation, created_at__gte=month).exclude(gateway="")
     sums = rows.values_list("gateway").annotate(number=Count("pk"), cost=Sum("cost_micros")).order_by()
@@ -106,7 +106,7 @@ def month_by_gateway(organisation: Organisation, *, now: datetime) -> list[tuple
 
 
 def countries_seen(organisation: Organisation, *, now: datetime) -> list[str]:
-    """Return the code of every country to which anybody asked to send lately."""
+    """Return the code of every country for which a message was requested in the last 90 days."""
     since = now.astimezone(UTC).date() - SEEN_LATELY
     seen = DailyTotal.objects.filter(organisation=organisation, day__gte=since).order_by("country")
     return list(seen.values_list("country", flat=True).distinct())

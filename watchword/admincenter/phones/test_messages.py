@@ -1,4 +1,4 @@
-"""Test texts and test calls: no code, through the ordinary queue, within the guard's rules, and remembered."""
+"""Test texts and test calls: without a code, through the ordinary outbox, within the rate limits, and recorded."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ from watchword.signin.flow import lock_person
 
 PURPOSE = "test"
 EACH_HOUR = 10
-"""How many tests one administrator sends in an hour."""
+"""The maximum number of tests that one administrator sends in an hour."""
 HOUR = timedelta(hours=1)
 _CHANNELS = {Channel.TEXT: gettext_lazy("Text"), Channel.CALL: gettext_lazy("Call")}
 _ANY = ""
 
 
 class PhoneTestForm(forms.Form):
-    """Where a test goes, how, and by which channel."""
+    """The number, the channel and the gateway of a test."""
 
     country = forms.ChoiceField(
         label=gettext_lazy("Country"), error_messages={"invalid_choice": gettext_lazy("Choose a country.")}
@@ -87,7 +87,7 @@ class PhoneTestForm(forms.Form):
             field.choices = choices
 
     def clean(self) -> dict[str, Any]:
-        """Read the number in the country, and ask whether the channel can carry it."""
+        """Parse the number as one of the country, and check whether the gateway accepts it."""
         cleaned = super().clean() or {}
         if {"country", "number", "channel"} - set(cleaned):
             return cleaned
@@ -114,7 +114,7 @@ class PhoneTestForm(forms.Form):
 
 @dataclass(frozen=True, slots=True)
 class TooMany(NotReserved):
-    """This administrator has sent enough tests for now."""
+    """The administrator has reached the hourly limit of tests."""
 
     until: datetime
 
@@ -122,7 +122,7 @@ class TooMany(NotReserved):
 def send_test(
     by: User, line: Number, channel: Channel, *, gateway: str, origin: Origin, now: datetime
 ) -> Outgoing | SendThrottled | TooMany:
-    """Send a fixed text or call without a code, and return it; or what forbids it. Raises NotAllowed."""
+    """Send a fixed text or call without a code and return it, or the limit that forbids it. Raise PermissionDenied."""
     with transaction.atomic():
         demand(by, Act.CHANGE_SETTINGS)
         user = lock_person(by)

@@ -1,4 +1,4 @@
-"""Phone delivery as administrators see it: channels, plots, costs, messages, and what was blocked."""
+"""Phone delivery for administrators: gateways, charts, costs, messages, and blocked attempts."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ from watchword.messaging.models import Delivery
 from watchword.signin.middleware import request_user
 
 SPANS = (14, 30)
-"""How many days the plots can show."""
+"""The periods of the charts, in days."""
 
 
 @require_safe
 @requires(Act.SEE_SIGN_INS)
 def overview(request: HttpRequest) -> HttpResponse:
-    """Show how the channels stand, what was sent, delivered and entered, and what it cost."""
+    """Show the state of the gateways, the numbers of sent, delivered and entered messages, and their cost."""
     by, now = request_user(request), timezone.now()
     organisation = by.organisation
     days = SPANS[1] if request.GET.get("days") == str(SPANS[1]) else SPANS[0]
@@ -82,7 +82,7 @@ def overview(request: HttpRequest) -> HttpResponse:
 @require_safe
 @requires(Act.SEE_SIGN_INS)
 def messages(request: HttpRequest) -> HttpResponse:
-    """Show texts and calls, the newest first; never a code or a number."""
+    """Show texts and calls, the newest first, without codes and numbers."""
     by = request_user(request)
     chosen = MessageFilter.read(request.GET.dict())
     page = page_of(chosen.rows(by), chosen, request.GET.get("before", ""))
@@ -103,7 +103,7 @@ def messages(request: HttpRequest) -> HttpResponse:
 @require_safe
 @requires(Act.SEE_SIGN_INS)
 def blocked(request: HttpRequest) -> HttpResponse:
-    """Show what the guard did not let out and which rule decided, and the countries that are stopped."""
+    """Show the messages that the rate limits blocked, each with its rule, and the country blocks."""
     by, now = request_user(request), timezone.now()
     organisation = by.organisation
     chosen = BlockedFilter.read(request.GET.dict())
@@ -133,7 +133,7 @@ def blocked(request: HttpRequest) -> HttpResponse:
 
 
 def message_row(row: Delivery) -> dict[str, Any]:
-    """Return one message in words."""
+    """Return the labels of one message."""
     result = Result(row.result)
     return {
         "row": row,

@@ -1,1 +1,1 @@
-"""Pages that report: the sign-in log and alerts."""
+"""Reports: the sign-in log and the alerts."""

@@ -1,4 +1,4 @@
-"""Alerts: what administrators should look at, and what was done about it."""
+"""The Alerts page: what needs an administrator's attention, and what was done about it."""
 
 from __future__ import annotations
 
@@ -72,13 +72,13 @@ _BY_AN_ADMINISTRATOR = frozenset(
 
 
 def _about(alert: Alert) -> str:
-    """Return which warning was answered by *This wasn't me*."""
+    """Return the name of the warning that was answered by *This wasn't me*."""
     rule = alert.details.get("about")
     return headlines.name_of(Rule(rule)) if rule in set(Rule) else ""
 
 
 def _stands(alert: Alert, by: User) -> dict[str, object]:
-    """Return what the person can still come in with, and what may be done about it, where somebody else was in."""
+    """Return the credentials that still work after *This wasn't me*, and the acts by which they can be removed."""
     if alert.rule != Rule.DISAVOWED or alert.closed_at is not None or alert.subject is None:
         return {}
     left = queries.everything_of(alert.subject)
@@ -95,7 +95,7 @@ _AFTER_DISAVOWAL = ("reset-password", "reset-methods", "delete-app-passwords")
 @require_POST
 @requires(Act.CLOSE_ALERTS)
 def close(request: HttpRequest, alert_id: int) -> HttpResponse:
-    """Close an alert with a note of what was done."""
+    """Close an alert with a note about what was done."""
     by = request_user(request)
     now = timezone.now()
     note = " ".join(request.POST.get("note", "").split())
@@ -120,11 +120,11 @@ def close(request: HttpRequest, alert_id: int) -> HttpResponse:
 
 
 def _is_about_own_act(alert: Alert, by: User) -> bool:
-    """Whether the alert tells of what this administrator did, such as a reset of somebody's phones."""
+    """Return whether the alert reports an act of this administrator, such as a reset of a person's phones."""
     own = {*_BY_AN_ADMINISTRATOR, Rule.ACTS_REFUSED}
     return alert.rule in own and Event.objects.filter(pk=alert.event_id, actor_id=by.pk).exists()
 
 
 def _has_colleague(by: User) -> bool:
-    """Whether somebody else here can close alerts."""
+    """Return whether another person of the organisation can close alerts."""
     return recipients.who_close_alerts(by.organisation).exclude(pk=by.pk).exists()

@@ -1,4 +1,4 @@
-"""What the filters of all logs have in common: people, days and words that were typed into an address."""
+"""The filters that all logs share: people, days and words in a URL."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ LONGEST = 254
 
 
 def printable(text: str) -> str:
-    """Return what was typed without characters that can't be shown or stored."""
+    """Return the typed text without characters that can't be shown or stored."""
     return "".join(character for character in text if character.isprintable()).strip()[:LONGEST]
 
 
 def day_of(text: str) -> datetime | None:
-    """Return the moment at which a day (``2026-05-03``) begins here; None for what is no day."""
+    """Return the beginning of a day (``2026-05-03``) in the local time zone; None for an invalid date."""
     try:
         day = date.fromisoformat(text)
     except ValueError:
@@ -33,7 +33,7 @@ def day_of(text: str) -> datetime | None:
 
 
 def people_named(typed: str, by: User) -> list[UUID]:
-    """Return who is meant: by a whole name, in any spelling; else everybody in whose names the words occur."""
+    """Return the person with exactly this name, in any spelling; else all people whose names contain the words."""
     user = find_by_name(typed)
     if user is not None and user.organisation_id == by.organisation_id:
         return [user.pk]

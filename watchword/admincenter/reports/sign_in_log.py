@@ -1,4 +1,4 @@
-"""The sign-in log: who came in where, who was refused and why."""
+"""The sign-in log: successful and denied sign-ins, with their reasons."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which sign-ins somebody wants to see."""
+    """The filter of the sign-in log."""
 
     person: str = ""
     outcome: str = ""
@@ -48,7 +48,7 @@ class Filter:
 
     @classmethod
     def read(cls, values: Mapping[str, str]) -> Filter:
-        """Read the filter from the address."""
+        """Read the filter from the query string."""
         stored = {name: printable(values.get(name, "")) for name in cls.__dataclass_fields__}
         return cls(**stored)
 
@@ -58,7 +58,7 @@ class Filter:
         return urlencode({name: value for name, value in values.items() if value})
 
     def wrong(self) -> str:
-        """Return the name of a field that can't be understood, or nothing."""
+        """Return the name of the first invalid field, or an empty string."""
         for name in ("since", "until"):
             if getattr(self, name) and day_of(getattr(self, name)) is None:
                 return name
@@ -156,7 +156,7 @@ def _events(by: User, chosen: Filter) -> QuerySet[Event]:
 
 
 def _about(typed: str, by: User) -> Q:
-    # People, and what strangers typed.
+    # People of the organisation, and names of unknown accounts as they were typed.
     return Q(subject_id__in=people_named(typed, by)) | Q(subject_name=_plain(typed))
 
 

@@ -1,4 +1,4 @@
-"""Lets templates show only what the person in front of them may do."""
+"""Template tags that show only what the signed-in administrator is permitted to do."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ register = template.Library()
 
 @register.simple_tag(takes_context=True)
 def may(context: dict[str, Any], act: str) -> bool:
-    """Whether who has signed in may do an act at all: ``{% may "change_settings" as may_change %}``."""
+    """Return whether the signed-in person may do an act: ``{% may "change_settings" as may_change %}``."""
     request = context["request"]
     assert isinstance(request, HttpRequest)
     return request_user(request).may(Act(act))
@@ -22,7 +22,7 @@ def may(context: dict[str, Any], act: str) -> bool:
 
 @register.simple_tag(takes_context=True)
 def open_alerts(context: dict[str, Any]) -> str:
-    """Return how many alerts are open, as the navigation says it: nothing, a number, or 99+."""
+    """Return the number of open alerts for the navigation: empty for none, else a number or 99+."""
     request = context["request"]
     assert isinstance(request, HttpRequest)
     found = Alert.objects.filter(organisation_id=request_user(request).organisation_id, closed_at=None)

@@ -1,4 +1,4 @@
-"""A Temporary Access Pass for somebody who has lost their phone: made after a question, shown once."""
+"""A Temporary Access Pass for a person who has lost the phone: created after a question, shown once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from watchword.signin.middleware import origin_of, request_user
 @never_cache
 @requires(Act.MAKE_ACCESS_PASS)
 def make(request: HttpRequest, user_id: UUID) -> HttpResponse:
-    """Ask how long a pass shall work, make it, and show it in this very answer."""
+    """Ask how long a pass is to be valid, create it, and show it only in this response."""
     by = request_user(request)
     user = find_person(by, user_id)
     demand(by, Act.MAKE_ACCESS_PASS, user)

@@ -1,4 +1,4 @@
-"""One act on one person: what will happen, a button, and then what happened."""
+"""Views for one act on one person: explanation, confirmation button, result."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from watchword.ui.addresses import public_address
 
 @dataclass(frozen=True, slots=True)
 class PersonAct:
-    """An act as the page explains it."""
+    """The description of an act for its page."""
 
     act: Act
     do: Callable[..., object]
@@ -39,7 +39,7 @@ class PersonAct:
     done: str | Promise
     is_dangerous: bool = True
     asks_identity: bool = False
-    """Whether it is asked how the administrator made sure who the person is."""
+    """Whether the form asks how the administrator verified the person's identity."""
 
 
 ACTS: dict[str, PersonAct] = {
@@ -145,7 +145,7 @@ ACTS: dict[str, PersonAct] = {
 @never_cache
 @requires(Act.SEE_PEOPLE)
 def act(request: HttpRequest, user_id: UUID, name: str) -> HttpResponse:
-    """Explain an act on a person, and do it when the button is pressed."""
+    """Explain an act on a person, and perform it when the button is pressed."""
     wished = ACTS.get(name)
     if wished is None:
         raise Http404
@@ -200,5 +200,5 @@ def delete_app_password(request: HttpRequest, user_id: UUID, credential_id: UUID
 
 
 def link_of(outcome: MethodsReset) -> str:
-    """Return the personal link as it is passed on."""
+    """Return the full URL of the personal link of a reset."""
     return public_address("web:register_link", outcome.token)

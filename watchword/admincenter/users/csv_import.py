@@ -1,4 +1,4 @@
-"""Imports the rows of a file one by one: a bad row never stops the others, and never is half done."""
+"""Imports the rows of a file one by one: a bad row is rolled back alone and never stops the others."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from watchword.signin.actions import set_mfa_state
 from watchword.signin.invitations import LASTS, invite
 
 PEOPLE_AT_ONCE = 2_000
-"""How many people one query asks for: SQLite takes 32,766 values in a statement."""
+"""The maximum number of people in one query: SQLite takes 32,766 values in a statement."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one row, or would. ``display_name`` is the file's, for whoever looks at what was read."""
+    """The result of one row, real or in the preview. ``display_name`` is the file's, for comparison."""
 
     line: int
     name: str
@@ -46,14 +46,14 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What became of each row, and of states a line for each thing that happens to how many people."""
+    """The result of each row; for files of states, also one summary line for each effect with its number of people."""
 
     results: list[Result]
     summary: list[str]
 
 
 class _Refused(Exception):
-    """A row can't be taken over; the message says why."""
+    """A row can't be imported; the message says why."""
 
 
 def import_rows(
@@ -65,11 +65,11 @@ def import_rows(
     is_real: bool,
     links_last: timedelta = LASTS,
 ) -> Imported:
-    """Import every row, or only try it, and return what became of each.
+    """Import every row, or only try it, and return the result of each.
 
-    ``links_last`` is how long the links are good for by which people who are created choose a password.
+    ``links_last`` is the validity of the links with which newly created people choose a password.
 
-    ``by`` None is the command line. Raises NotAllowed for somebody who may import no file of this kind.
+    ``by`` None is the command line. Raise PermissionDenied if ``by`` may not import files of this kind.
     """
     demand(by, Act.IMPORT_PEOPLE if file.kind is FileKind.PEOPLE else Act.CHANGE_MFA_STATE)
     people = _people_named(file, organisation)
@@ -79,7 +79,7 @@ def import_rows(
     for row in file.rows:
         name = row.cells["sign_in_name"]
         key = _key(name)
-        # One person under two names is one person.
+        # Two rows with different names of one person are about one person.
         person: object = people[key].pk if key in people else key
         if person in seen:
             said = _("line %(line)d is about the same person") % {"line": seen[person]}
@@ -102,7 +102,7 @@ def import_rows(
 
 
 def _people_named(file: PeopleFile, organisation: Organisation) -> dict[str, User]:
-    """Return the people of the organisation whom the file names, by the key of the name that stands there."""
+    """Return the people of the organisation whom the file names, by the key of the name in the file."""
     keys = sorted({key for row in file.rows if (key := _key(row.cells["sign_in_name"]))})
     people: dict[str, User] = {}
     for first in range(0, len(keys), PEOPLE_AT_ONCE):
@@ -112,7 +112,7 @@ def _people_named(file: PeopleFile, organisation: Organisation) -> dict[str, Use
 
 
 def _consequences(file: PeopleFile, people: Mapping[str, User], by: User | None) -> dict[object, Consequence]:
-    """Return what follows for each person whose state the file changes, as the multi-factor page tells it."""
+    """Return the consequence for each person whose state the file changes, as the multi-factor page computes it."""
     wished: dict[MfaState, dict[UUID, User]] = {}
     for row in file.rows:
         user, state = people.get(_key(row.cells["sign_in_name"])), _STATES.get(squashed(row.cells["mfa_status"]))
@@ -129,8 +129,8 @@ def _consequences(file: PeopleFile, people: Mapping[str, User], by: User | None)
 
 
 def _wished_of(user: User, state: MfaState) -> MfaState:
-    """Return Enabled for Enforced, unless it is so: who has registered becomes Enforced by it, and nobody else's
-    mail programs stop because another system's report calls them Enforced."""
+    """Return Enabled in place of Enforced, unless the person is Enforced already: a registered person becomes Enforced
+    by it, and the report of another system does not stop the mail programs of unregistered people."""
     return MfaState.ENABLED if state is MfaState.ENFORCED and user.state is not state else state
 
 
@@ -157,7 +157,7 @@ def _one(
             else:
                 result = _state(row, organisation, by, origin, follows)
             if not is_real:
-                # Everything was really tried, and is taken back: what is shown is what would happen.
+                # The row was really imported, and is rolled back: the preview shows exactly what would happen.
                 transaction.set_rollback(True)
             return replace(result, display_name=shown, token=result.token if is_real else "")
     except BadPerson as error:
@@ -188,11 +188,11 @@ def _person(row: Row, organisation: Organisation, by: User | None, origin: Origi
         invited = invite(user, by=by, origin=origin, now=now, lasts=links_last)
         return Result(row.line, name, "created", token=invited.token)
     if user.organisation_id != organisation.pk:
-        # Said as for any other foreign name, so that nothing is told about other organisations.
+        # The same message as for any foreign name, so that it discloses nothing about other organisations.
         raise BadPerson({"sign_in_name": "other_domain"})
     if user.deleted_at is not None:
         raise _Refused(_("This person is deleted. Restore the person first."))
-    # An empty cell says nothing; it does not erase.
+    # An empty cell means no change; it does not erase the value.
     wished = {name: value for name, value in values.items() if value and name != "sign_in_name"}
     changed = actions.edit_person(user, wished, by=by, origin=origin, now=now)
     return Result(row.line, name, "changed" if changed else "unchanged", ", ".join(str(FIELDS[one]) for one in changed))
@@ -207,7 +207,7 @@ _STATES = {
     }.items()
     for name in names
 }
-"""The states as the pages of Microsoft 365 call them in four languages."""
+"""The names of the states on the pages of Microsoft 365 in four languages."""
 
 
 def _state(

@@ -1,4 +1,4 @@
-"""One person in the admin center: found for an administrator, and everything that the panel at the right shows."""
+"""One person in the admin center: the lookup for an administrator, and the content of the side panel."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ HISTORY = 10
 
 
 def find_person(by: User, user_id: UUID | str, **only: object) -> User:
-    """Return a person of the administrator's organisation, with the organisation; a deleted one as well.
+    """Return a person of the administrator's organisation, also a deleted one, with the organisation loaded.
 
-    ``only`` narrows it by fields. Raises Http404, also where the identifier is none.
+    ``only`` adds conditions on fields. Raise Http404 if no person matches or ``user_id`` is no UUID.
     """
     people = User.objects.select_related("organisation")
     try:
@@ -36,12 +36,12 @@ def find_person(by: User, user_id: UUID | str, **only: object) -> User:
 
 
 def panel_address(user: User) -> str:
-    """Return the address of Active users with this person in the panel."""
+    """Return the URL of Active users with this person in the side panel."""
     return f"{reverse('admincenter:users')}?person={user.pk}" + ("&show=deleted" if user.deleted_at else "")
 
 
 def panel_of(user: User, by: User) -> dict[str, Any]:
-    """Return what the panel shows of a person to this administrator."""
+    """Return the content of a person's side panel for this administrator."""
     now = timezone.now()
     lock = queries.lock_of(user, now=now)
     held, sharing = queries.everything_and_sharing(user)
@@ -68,7 +68,7 @@ def panel_of(user: User, by: User) -> dict[str, Any]:
 
 
 def history_of(user: User) -> list[dict[str, object]]:
-    """Return the history of a person's state, each step with why it happened, in words."""
+    """Return the history of a person's state, each change with its cause in words."""
     changes = MfaStateChange.objects.filter(user=user)[:HISTORY]
     return [
         {
@@ -81,5 +81,5 @@ def history_of(user: User) -> list[dict[str, object]]:
 
 
 def counts_of(people: list[User]) -> dict[UUID, dict[FactorKind, int]]:
-    """Return how many live things of each kind these people hold, with one query."""
+    """Return the number of active credentials of each kind for these people, with one query."""
     return queries.holdings_of([user.pk for user in people])

@@ -1,4 +1,4 @@
-"""Asks whoever requires contact methods again how they made sure that it is the right person."""
+"""The question how an administrator verified the identity of a person before a reset of contact methods."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class IdentityForm(forms.Form):
-    """How an administrator made sure who asks for help. Event and alert keep it, for whoever looks later."""
+    """How an administrator verified a person's identity. Event and alert store the answer for later reviews."""
 
     identified = forms.CharField(
         label=_("How did you make sure who it is?"),
@@ -23,11 +23,11 @@ class IdentityForm(forms.Form):
     )
 
     def clean_identified(self) -> str:
-        """Return it on one line, without what can't be shown."""
+        """Return the answer on one line, without unprintable characters."""
         text = " ".join(str(self.cleaned_data["identified"]).split())
         return "".join(letter for letter in text if letter.isprintable())
 
 
 def identity_form(data: Any, *, is_needed: bool) -> IdentityForm | None:
-    """Return the form for an act that needs the answer; None for every other one."""
+    """Return the form for an act that needs the answer; None for all others."""
     return IdentityForm(data) if is_needed else None

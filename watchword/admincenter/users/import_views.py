@@ -1,4 +1,4 @@
-"""Importing files of people or of states: first what would happen, then doing it, with a result for each row."""
+"""Import of files of people or of states: first a preview, then the import, with a result for each row."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from watchword.ui.addresses import public_address
 
 SHOWN = 500
 MOST_ROWS_HERE = 5_000
-"""As many as one request can carry out; the command line takes more."""
+"""The maximum number of rows that one request can import; the command line takes more."""
 
 
 class FileForm(forms.Form):
@@ -57,7 +57,7 @@ class FileForm(forms.Form):
 @never_cache
 @requires(Act.IMPORT_PEOPLE, Act.CHANGE_MFA_STATE)
 def import_file(request: HttpRequest) -> HttpResponse:
-    """Take a file, show what would happen, and do it once that was seen."""
+    """Accept a file, show a preview of its import, and import it after the confirmation."""
     draft = drafts.find(request)
     if draft is not None:
         return _go_on(request, draft)
@@ -77,7 +77,7 @@ def import_file(request: HttpRequest) -> HttpResponse:
             else:
                 stored = drafts.keep(request, {"file": [base64.b64encode(content).decode()]})
                 return HttpResponseRedirect(drafts.address_of(stored))
-    # From the multi-factor page, and for the role that changes states and creates nobody.
+    # Opened from the multi-factor page, or by a role that may change states but not create people.
     is_bulk = "bulk" in request.GET or not request_user(request).may(Act.IMPORT_PEOPLE)
     context = {
         "form": form,
@@ -90,7 +90,7 @@ def import_file(request: HttpRequest) -> HttpResponse:
 
 @requires(Act.IMPORT_PEOPLE, Act.CHANGE_MFA_STATE)
 def sample(_request: HttpRequest, kind: str) -> HttpResponse:
-    """Return a file to begin with."""
+    """Return a sample file."""
     samples = {"people": SAMPLE, "states": SAMPLE_OF_STATES}
     if kind not in samples:
         raise Http404
@@ -122,7 +122,7 @@ def _go_on(request: HttpRequest, draft: Draft) -> HttpResponse:
 
 def _show(request: HttpRequest, file: PeopleFile, imported: Imported, draft: Draft | None, days: int) -> HttpResponse:
     results = imported.results
-    # What needs a look stands first.
+    # Rows that need attention come first.
     order = {"refused": 0, "created": 1, "changed": 2, "unchanged": 3}
     ordered = sorted(results, key=lambda result: (order[result.outcome], result.line))
     numbers = Counter(result.outcome for result in results)

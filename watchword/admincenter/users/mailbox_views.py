@@ -1,4 +1,4 @@
-"""The mailbox of a person at the mail servers: shown, and given another name by a Global Administrator."""
+"""The name of a person's mailbox at the mail servers: shown, and changed by a Global Administrator."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _WHY_NOT = {
 
 
 class MailboxForm(forms.Form):
-    """Another mailbox, and whether it may be somebody else's."""
+    """A new mailbox name, and whether the person may take over another person's mailbox."""
 
     mailbox = forms.CharField(
         label=gettext_lazy("Name of the mailbox"),
@@ -48,7 +48,7 @@ class MailboxForm(forms.Form):
 @never_cache
 @requires(Act.CHANGE_MAILBOX)
 def mailbox(request: HttpRequest, user_id: UUID) -> HttpResponse:
-    """Show which mailbox a person has, and give them another one."""
+    """Show the mailbox of a person, and assign another one."""
     by = request_user(request)
     user = find_person(by, user_id, deleted_at=None)
     demand(by, Act.CHANGE_MAILBOX, user)

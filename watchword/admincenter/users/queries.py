@@ -1,4 +1,4 @@
-"""Lists of people: filtered, sorted and paged so that a hundred thousand of them cost no more than fifty."""
+"""Lists of people: filtered, sorted and paged by key, so that a page of 50 costs the same among 100,000 people."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SHOWS = ("everybody", "blocked", "administrators", "deleted")
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What somebody wants to see, as it stands in the address."""
+    """The list options in a URL: search text, filters, order and position."""
 
     query: str = ""
     state: str = ""
@@ -38,7 +38,7 @@ class Wish:
 
     @classmethod
     def read(cls, values: Mapping[str, str]) -> Wish:
-        """Read a wish from the address; what makes no sense is left out."""
+        """Read the options from the query string; ignore invalid values."""
         state, show, sort = values.get("state", ""), values.get("show", ""), values.get("sort", "")
         return cls(
             query=values.get("q", "").strip()[:100],
@@ -52,15 +52,15 @@ class Wish:
 
     @classmethod
     def read_form(cls, values: QueryDict) -> Wish:
-        """Read a wish that came with a form."""
+        """Read the options that were submitted with a form."""
         return cls.read({name: values.get(name, "") for name in ("q", "state", "show")})
 
     def among_the_living(self) -> Wish:
-        """Return the wish for a page on which nobody deleted is shown."""
+        """Return these options without the filter for deleted people, for pages that show none of them."""
         return dataclasses.replace(self, show="everybody") if self.show == "deleted" else self
 
     def address(self, **changes: str) -> str:
-        """Return the query string for this wish with some values changed; empty ones are left out."""
+        """Return the query string of these options with some values changed; leave out empty values."""
         values = {
             "q": self.query,
             "state": self.state,
@@ -75,21 +75,21 @@ class Wish:
         return urlencode({name: value for name, value in values.items() if value})
 
     def sorted_by(self, sort: str) -> str:
-        """Return the query string that a column's heading leads to: sorted by it, or the other way round."""
+        """Return the query string for the link in a column heading: sort by the column, or reverse its order."""
         turns = self.sort == sort and not self.is_descending
         return self.address(after="", sort=f"-{sort}" if turns else "" if sort == "name" else sort)
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of people, and where the next one begins."""
+    """One page of people, and the key after which the next page begins."""
 
     people: list[User]
     next_after: str
 
 
 def matching(organisation: Organisation, options: Wish) -> QuerySet[User]:
-    """Return the people whom a wish is about, in no order."""
+    """Return the people who match the options, unordered."""
     people = User.objects.filter(organisation=organisation, deleted_at__isnull=options.show != "deleted")
     people = found_by(people, options.query)
     if options.state:
@@ -105,12 +105,12 @@ def matching(organisation: Organisation, options: Wish) -> QuerySet[User]:
 
 
 def number_of(organisation: Organisation, options: Wish, *, at_most: int) -> int:
-    """Return how many people match, counting no further than one more than ``at_most``."""
+    """Return how many people match; stop counting at ``at_most + 1``."""
     return matching(organisation, options).order_by()[: at_most + 1].count()
 
 
 def page_of(organisation: Organisation, options: Wish) -> Page:
-    """Return one page by its first key, never by counting rows from the beginning."""
+    """Return one page by keyset pagination, without counting or skipping rows."""
     fields = (*SORTS[options.sort], "id")
     people = matching(organisation, options)
     start = _read_key(options.after, fields)
@@ -125,7 +125,7 @@ def page_of(organisation: Organisation, options: Wish) -> Page:
 
 def _beyond(fields: tuple[str, ...], start: tuple[str | UUID, ...], *, is_descending: bool) -> Q:
     beyond = "lt" if is_descending else "gt"
-    # The first condition repeats part of the others, so that the index is entered where the page begins.
+    # The first condition is redundant, but lets the database start in the index at the beginning of the page.
     condition = Q()
     for number, field in enumerate(fields):
         same = Q(**dict(zip(fields[:number], start[:number], strict=True)))

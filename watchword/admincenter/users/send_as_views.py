@@ -1,4 +1,4 @@
-"""Which addresses of others a person may write as: shown, given with a last day, taken away."""
+"""The addresses of other people that a person may send as: shown, granted with a last day, revoked."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LONGEST_LIFE = timedelta(days=3660)
 
 
 class SendAsForm(forms.Form):
-    """An address of somebody else, and a last day."""
+    """An address of another person, and a last day."""
 
     address = forms.CharField(
         label=gettext_lazy("Address of another person"),
@@ -48,7 +48,7 @@ class SendAsForm(forms.Form):
     )
 
     def clean_until(self) -> datetime | None:
-        """Return the end of the last day where the administrator is; refuse days that no calendar reaches."""
+        """Return the end of the last day in the administrator's time zone; reject days outside of the calendar."""
         day: date | None = self.cleaned_data["until"]
         if day is None:
             return None
@@ -61,7 +61,7 @@ class SendAsForm(forms.Form):
 @never_cache
 @requires(Act.GIVE_SEND_AS)
 def rights(request: HttpRequest, user_id: UUID) -> HttpResponse:
-    """Show what a person may write as, give one address more, or take one away."""
+    """Show which addresses a person may send as; grant one more, or revoke one."""
     by = request_user(request)
     user = find_person(by, user_id, deleted_at=None)
     demand(by, Act.GIVE_SEND_AS, user)
@@ -96,7 +96,7 @@ def rights(request: HttpRequest, user_id: UUID) -> HttpResponse:
 
 
 def rows_of(user: User, *, now: datetime) -> list[dict[str, object]]:
-    """Return what a person was given, with the last day of each and whether it is over."""
+    """Return the granted addresses, each with its last day and whether that day is over."""
     return [
         {
             "id": given.pk,

@@ -1,4 +1,4 @@
-"""Active users: the list, the panel, creating and editing a person."""
+"""Active users: the list, the side panel, creating and editing a person."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from watchword.signin.middleware import origin_of, request_user
 
 
 class PersonForm(forms.Form):
-    """What is known of a person."""
+    """The editable data of a person."""
 
     sign_in_name = forms.CharField(
         label=gettext_lazy("Sign-in name"), required=False, widget=forms.TextInput(attrs={"autocomplete": "off"})
@@ -68,26 +68,26 @@ class PersonForm(forms.Form):
             del self.fields["roles"]
 
     def refuse(self, reasons: dict[str, str]) -> None:
-        """Say at each field why it was refused."""
+        """Show at each field why it was rejected."""
         for field, reason in reasons.items():
             self.add_error("aliases" if field == "alias" else field, ValidationError(str(PERSON[reason])))
 
     def values(self) -> dict[str, str]:
-        """Return the plain fields."""
+        """Return the values of the plain fields."""
         return {name: self.cleaned_data[name] for name in actions.EDITABLE}
 
     def wished_roles(self) -> set[Role]:
-        """Return the ticked roles."""
+        """Return the selected roles."""
         return {Role(value) for value in self.cleaned_data.get("roles", [])}
 
     def wished_aliases(self) -> list[str]:
-        """Return the other names, each once."""
+        """Return the additional sign-in names without duplicates."""
         return list(dict.fromkeys(line.strip() for line in self.cleaned_data["aliases"].splitlines() if line.strip()))
 
 
 @requires(Act.SEE_PEOPLE)
 def active_users(request: HttpRequest) -> HttpResponse:
-    """List people, with one of them in the panel."""
+    """List people, with the selected one in the side panel."""
     by = request_user(request)
     options = Wish.read(request.GET.dict())
     page = page_of(by.organisation, options)
@@ -116,7 +116,7 @@ def active_users(request: HttpRequest) -> HttpResponse:
 
 @requires(Act.CREATE_PERSON)
 def create(request: HttpRequest) -> HttpResponse:
-    """Create a person, and show the initial password once, in this very answer."""
+    """Create a person, and show the initial password only in this response."""
     by = request_user(request)
     if answer := require_recent_auth(request):
         return answer
@@ -146,7 +146,7 @@ def create(request: HttpRequest) -> HttpResponse:
 
 @requires(Act.EDIT_PERSON)
 def edit(request: HttpRequest, user_id: UUID) -> HttpResponse:
-    """Edit a person; all of it is taken over, or nothing."""
+    """Edit a person; save all changes or none."""
     by = request_user(request)
     user = find_person(by, user_id)
     demand(by, Act.EDIT_PERSON, user)
@@ -185,7 +185,7 @@ def _take_over(request: HttpRequest, user: User, form: PersonForm, aliases: list
     for alias in set(aliases) - set(wished):
         actions.remove_alias(user, alias, by=by, now=now, origin=origin)
     for alias in wished:
-        # The name before a rename is an alias already.
+        # After a rename, the former name is an alias already.
         if alias not in aliases and not user.names.filter(name=alias, is_alias=True).exists():
             actions.add_alias(user, alias, by=by, now=now, origin=origin)
     if "roles" in form.fields:

@@ -1,4 +1,4 @@
-"""Reads people, or multi-factor states, from a CSV file; first what would happen, then with --apply for real."""
+"""Imports people, or multi-factor states, from a CSV file: a preview, or with --apply the import itself."""
 
 import csv
 from argparse import ArgumentParser
@@ -34,7 +34,7 @@ class Command(BaseCommand):
     help = "Create and change people, or set multi-factor states, from a CSV file. Without --apply nothing is changed."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Declare the command's words."""
+        """Declare the arguments of the command."""
         parser.add_argument("file", type=Path, help="CSV; the first line names the columns")
         parser.add_argument("--apply", action="store_true", help="do it; otherwise only say what would happen")
         parser.add_argument("--links", type=Path, help="a new file for the invitation links of people who are created")
@@ -44,11 +44,11 @@ class Command(BaseCommand):
         parser.add_argument("--domain", default="", help="a domain of the organisation, where there are several")
 
     def handle(self, *_arguments: Any, **options: Any) -> None:
-        """Print a line for each row that is not unchanged, and how many there were of each kind."""
+        """Print one line for each row that is not unchanged, and the number of rows for each outcome."""
         organisation = _organisation(options["domain"])
         file = _read(options["file"])
         links = options["links"] if options["apply"] else None
-        # Opened before anything is done: a link that can't be written down would be lost.
+        # Open the file before the import: a link that can't be written would be lost.
         try:
             out = links.open("x", encoding="utf-8", newline="") if links is not None else None
         except OSError as error:

@@ -14,5 +14,5 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def handle(self, *_arguments: Any, **_options: Any) -> None:
-        """Print it."""
+        """Print the page."""
         self.stdout.write(markdown(), ending="")

@@ -1,4 +1,4 @@
-"""Prints docs/admin/roles.md from the table that the code asks."""
+"""Prints docs/admin/roles.md from the permission table that the code uses."""
 
 from typing import Any
 
@@ -14,5 +14,5 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def handle(self, *_arguments: Any, **_options: Any) -> None:
-        """Print it."""
+        """Print the page."""
         self.stdout.write(markdown(), ending="")
