@@ -1,4 +1,4 @@
-"""What happened to a person, in plain words."""
+"""The events of a person's account, in plain words."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SERVICES = {"imap": "IMAP", "pop3": "POP", "smtp": "SMTP", "sieve": "Sieve", "c
 
 @dataclass(frozen=True, slots=True)
 class ActivityRow:
-    """One thing that happened."""
+    """One event."""
 
     id: int
     at: datetime
@@ -36,7 +36,7 @@ class ActivityRow:
 
 
 def lines_of(user: User, *, number: int, before: int | None = None) -> list[ActivityRow]:
-    """Return the newest things that happened to a person, at most so many, older than the line ``before``."""
+    """Return at most ``number`` of the newest events of a person, older than the event ``before``."""
     events = Event.objects.filter(subject_id=user.pk)
     if before is not None:
         events = events.filter(id__lt=before)
@@ -87,7 +87,7 @@ def _not_signed_in(event: Event) -> str:
     if event.door == "mail" and name and event.reason != "app_password_revoked":
         return _("A mail program with the app password “%(name)s” was refused") % {"name": name}
     if event.door == "mail" and name:
-        # A forgotten device that tries all day is named, so that its owner knows which one to look for.
+        # Name the app password of a forgotten device that retries all day, so that its owner can find the device.
         return _("A mail program that uses the stopped app password “%(name)s” was refused") % {"name": name}
     if event.door == "mail":
         return _("A mail program was refused (%(service)s)") % {"service": _SERVICES.get(event.service, event.service)}
@@ -124,7 +124,7 @@ def _code_sent(event: Event) -> str:
 
 
 def fate_of(code: CodeRow) -> list[str]:
-    """Return what became of a code, in a word or two each: ``delivered``, ``typed``."""
+    """Return the status of a code in a word or two each: ``delivered``, ``typed``."""
     if code.result is Result.APPROVED:
         return [_("approved on the phone")]
     fate = str(_FATES[code.result, code.channel] if (code.result, code.channel) in _FATES else _FATE[code.result])

@@ -1,4 +1,4 @@
-"""Freezing, thawing and limiting one app password."""
+"""Views that freeze, thaw and restrict one app password."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LONGEST_LIFE = timedelta(days=3650)
 
 
 class LimitsForm(forms.Form):
-    """Where, from where and until when an app password may be used; what is left empty limits nothing."""
+    """The programs, networks and last day for which an app password is valid; an empty field restricts nothing."""
 
     programs = forms.MultipleChoiceField(
         label=gettext_lazy("Only for"),
@@ -55,7 +55,7 @@ class LimitsForm(forms.Form):
     )
 
     def clean_networks(self) -> str:
-        """Say which line is no network."""
+        """Reject lines that are not a network, and too many networks."""
         text = str(self.cleaned_data["networks"])
         try:
             networks = read_networks(text.splitlines())
@@ -71,11 +71,11 @@ class LimitsForm(forms.Form):
         return text
 
     def restrictions(self) -> Restrictions:
-        """Return the checked wishes."""
+        """Return the validated restrictions."""
         day = self.cleaned_data["until"]
         until = None
         if day is not None:
-            # The whole of the last day, where the person is.
+            # Valid until the end of the last day, in the person's time zone.
             until = timezone.make_aware(datetime.combine(day, time.min)) + timedelta(days=1)
         return Restrictions(
             frozenset(Program(text) for text in self.cleaned_data["programs"]),
@@ -84,7 +84,7 @@ class LimitsForm(forms.Form):
         )
 
     def clean_until(self) -> object:
-        """Refuse days that are over or that no calendar reaches."""
+        """Reject past days, and days more than ten years ahead."""
         day = self.cleaned_data["until"]
         today = timezone.localdate()
         if day is not None and not today <= day <= today + LONGEST_LIFE:
@@ -94,7 +94,7 @@ class LimitsForm(forms.Form):
 
 @require_POST
 def freeze(request: HttpRequest, credential_id: UUID) -> HttpResponse:
-    """Put an app password on ice."""
+    """Freeze an app password until the person thaws it."""
     done = app_passwords.freeze(request_session(request), credential_id, origin=origin_of(request), now=timezone.now())
     if not done:
         raise Http404

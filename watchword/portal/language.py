@@ -1,4 +1,4 @@
-"""The language in which a person's codes come, written and spoken."""
+"""The language of a person's codes, in texts and calls."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from watchword.signin.middleware import origin_of, request_session, request_user
 
 
 class LanguageForm(forms.Form):
-    """One of the languages that texts and the voice have, or whatever the organisation has."""
+    """One of the languages of texts and calls, or the organisation's default."""
 
     language = forms.ChoiceField(
         label=gettext_lazy("Which language?"),
@@ -55,7 +55,7 @@ def language_in_words(user: User) -> str:
 
 
 def as_organisation(user: User) -> str:
-    """Return the organisation's language in words."""
+    """Return the organisation's language, in words that say so."""
     language = LANGUAGES.get(user.organisation.language, LANGUAGES["en"])
     return _("%(language)s, as in your organisation") % {"language": language}
 

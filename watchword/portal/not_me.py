@@ -1,4 +1,4 @@
-"""The *This wasn't me* pages: looking does nothing, a button closes, and then what still stands is shown."""
+"""The *This wasn't me* pages: a confirmation page, the response by a button, and the credentials that still work."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ OVER = 410
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def not_me(request: HttpRequest, token: str) -> HttpResponse:
-    """Say what happened and offer to close everything; on POST, do it once."""
+    """Show what happened and offer to close the account's access; on POST, do it once."""
     now = timezone.now()
     link = links.find(token, now=now)
     if link is None:
@@ -46,7 +46,7 @@ def not_me(request: HttpRequest, token: str) -> HttpResponse:
         return render(request, "portal/not_me.html", context)
     origin = origin_of(request)
     with transaction.atomic():
-        # A reset that has just voided the link holds this lock, so that one of the two comes second and sees the other.
+        # A reset that voids the link takes the same lock: whichever comes second sees the effect of the first.
         user = lock_person(link.user)
         if links.find(token, now=now) is None or not links.use(link, now=now):
             return render(request, "portal/not_me_over.html", status=OVER)
@@ -67,7 +67,7 @@ def not_me(request: HttpRequest, token: str) -> HttpResponse:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def close(request: HttpRequest) -> HttpResponse:
-    """Show again what still stands after *This wasn't me*; on POST, close what was ticked."""
+    """Show again which credentials still work after *This wasn't me*; on POST, close the selected ones."""
     now = timezone.now()
     attempt = flow.find_attempt(cookies.attempt_token(request), origin=origin_of(request), now=now)
     if attempt is None or attempt.purpose != Purpose.RECOVER:

@@ -1,4 +1,4 @@
-"""The search of all settings; it understands the words of older products too."""
+"""The search of all settings; it also understands the terms of older products."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LONGEST = 100
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One page that can be found, and the words by which people look for it."""
+    """One page that the search finds, and the words that people use for it."""
 
     name: str | Promise
     about: str | Promise
@@ -143,7 +143,7 @@ SETTINGS = (
 
 
 def find(query: str, *, is_administrator: bool) -> list[Setting]:
-    """Return the settings that hold the most of the words asked for, the best first."""
+    """Return the settings that match most of the query's words, the best match first."""
     asked = _words(query)
     if not asked:
         return []
@@ -162,7 +162,7 @@ def find(query: str, *, is_administrator: bool) -> list[Setting]:
 
 
 def search(request: HttpRequest) -> HttpResponse:
-    """Show what a search finds."""
+    """Show the results of a search."""
     query = request.GET.get("q", "")[:LONGEST].strip()
     found = find(query, is_administrator=request_user(request).is_administrator)
     results = [{"setting": setting, "address": reverse(setting.url)} for setting in found]

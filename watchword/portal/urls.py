@@ -1,4 +1,4 @@
-"""The addresses of a person's own pages."""
+"""The URLs of a person's own pages."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""The pages of a person."""
+"""The pages of a person's own account."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ LINES_SHORT = 5
 LINES_LONG = 50
 CODES = 3
 LONGEST_ID = 18
-"""Digits of an event's id; more of them are no id."""
+"""The maximum number of digits in an event's id."""
 
 
 def home(request: HttpRequest) -> HttpResponse:
-    """Show the apps, and what is worth doing."""
+    """Show the apps, and the recommended next steps."""
     user = request_user(request)
     methods = queries.methods_of(user)
     context = {"has_one_method": user.state is not MfaState.DISABLED and len(methods) == 1}
@@ -38,7 +38,7 @@ def home(request: HttpRequest) -> HttpResponse:
 
 
 def security(request: HttpRequest) -> HttpResponse:
-    """Show everything about how a person signs in, on one page."""
+    """Show the person's credentials, sessions and latest events on one page."""
     user = request_user(request)
     here = request_session(request)
     methods = queries.methods_of(user)
@@ -60,12 +60,12 @@ def security(request: HttpRequest) -> HttpResponse:
 
 
 def app_passwords(request: HttpRequest) -> HttpResponse:
-    """Show the app passwords alone: the short way."""
+    """Show the app passwords alone, on a page of their own."""
     return render(request, "portal/app_passwords.html", _app_passwords(request_user(request)))
 
 
 def activity(request: HttpRequest) -> HttpResponse:
-    """Show what happened, page by page."""
+    """Show the events of the account, page by page."""
     before = request.GET.get("before", "")
     is_id = before.isdecimal() and len(before) <= LONGEST_ID
     lines = lines_of(request_user(request), number=LINES_LONG + 1, before=int(before) if is_id else None)
@@ -97,7 +97,7 @@ def end_other_sessions(request: HttpRequest) -> HttpResponse:
 
 @login_not_required
 def change_password(_request: HttpRequest) -> HttpResponse:
-    """Lead password managers to the page that changes the password (W3C, a well-known URL for that)."""
+    """Redirect password managers to the change of password (W3C: A Well-Known URL for Changing Passwords)."""
     return HttpResponseRedirect(reverse("web:change_password"))
 
 

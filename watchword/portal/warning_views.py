@@ -1,4 +1,4 @@
-"""How a person wants to be warned."""
+"""The person's setting for warnings by text."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ SHOWN = 10
 
 
 class ChoiceForm(forms.Form):
-    """Text as well, or mail alone."""
+    """Warnings as a text in addition to mail, or by mail alone."""
 
     by_text = forms.BooleanField(label=gettext_lazy("Also send urgent warnings as a text message"), required=False)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def warnings(request: HttpRequest) -> HttpResponse:
-    """Show where warnings go and what was sent lately; let the person add texts."""
+    """Show the recipient addresses and the latest warnings; let the person add texts."""
     user = request_user(request)
     choice = WarningChoice.objects.filter(user=user).first()
     before = choice is not None and choice.by_text
@@ -38,7 +38,7 @@ def warnings(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         options = "by_text" in request.POST
         if before and not options and sessions.needs_proof(request_session(request), now=timezone.now()):
-            # Whoever sits down at an open browser must not silence what would give them away.
+            # An intruder at an unattended browser must not be able to switch off the warnings.
             messages.info(request, _("Prove that it is you, then change it again."))
             return prove_again(request.path)
         if options is not before:

@@ -1,4 +1,4 @@
-"""LOOKS: base templates, form rows, error summary, CSS, and the little JavaScript there is.
+"""User interface: base templates, form rows, error summary, CSS, and a little JavaScript.
 
 The gallery in ``tests/ui/templates/gallery/components.html`` shows every component in use.
 
@@ -9,12 +9,12 @@ Templates to extend:
   (left, optional), ``content``, ``panel`` (right, optional).
   Set ``{% block body_class %}with-navigation{% endblock %}`` where there is a navigation.
 
-The title is the page's heading; "Error: " comes in front of it by itself where ``form.errors`` is not empty.
+The title is the page's heading; "Error: " is prepended automatically if ``form.errors`` is not empty.
 
 Tags (``{% load watchword_ui %}``):
 
 - ``{% error_summary form %}``: at the top of the content of each page with a form.
-- ``{% form_row form.field %}``: label, hint (the field's help text), errors and input of one field of any kind.
+- ``{% form_row form.field %}``: label, hint (the field's help text), errors and input of one field of any type.
 - ``{% state_tag user.mfa_state %}``: Disabled · Enabled · Enforced; also "blocked", "deleted", "suspended".
 - ``{% person_time moment %}``: a time in short words, the full one on hover.
 - ``{% in_words moment %}``: how long until then, as in "30 seconds"; ``{% seconds_until moment %}`` for a countdown.
@@ -22,12 +22,12 @@ Tags (``{% load watchword_ui %}``):
 - ``{% icon "mail" %}``: launcher gear person people phone call mail key shield alert check search chevron external
   clock list close laptop.
 - ``{% secret_groups "abcd efgh" %}``: something to copy, in groups, with Copy and Print where JavaScript runs.
-- ``{% pagination first="" before=older after=newer %}``: the ways to other pages of a list, as query strings.
+- ``{% pagination first="" before=older after=newer %}``: the links to other pages of a list, as query strings.
 
 Classes, each with an example:
 
 - ``<a class="button">``, ``button secondary``, ``button danger``, ``link-button``, ``link-button danger``; a row of
-  them is ``<p class="actions">``.
+  these is ``<p class="actions">``.
 - ``<section class="card">``; ``<p class="muted">``; ``<p class="who">`` and ``<p class="steps">`` above a heading;
   ``<a class="back-link">`` before it; ``<div class="page-head">`` around a heading with buttons at its right.
 - ``<div class="banner">`` (+ ``banner-success``, ``banner-warning``, ``banner-error``); ``<p class="warning-text">``;
@@ -37,21 +37,21 @@ Classes, each with an example:
 - ``<dl class="facts"><div><dt>…</dt><dd>…</dd></div></dl>``: short facts in a grid.
 - ``<ul class="tiles"><li><a>{% icon "mail" %}<strong>Mail</strong><span class="muted">…</span></a></li></ul>``.
 - ``<div class="table-scroll" role="region" aria-label="People" tabindex="0"><table>``: ``scope`` on each ``th``,
-  ``aria-sort`` on the sorted one, ``is-chosen`` on a row. Where there is little room, a table of up to six columns
-  becomes a stack that names each cell by its heading; a heading that is ``visually-hidden`` names nothing.
+  ``aria-sort`` on the sorted one, ``is-chosen`` on a row. On narrow screens, a table of up to six columns
+  becomes a stack with a label from the heading at each cell; a ``visually-hidden`` heading labels nothing.
 - ``<form class="filter-bar" role="search"><div class="row wide">``; ``<div class="bulk-bar" role="group">``;
   ``<nav class="tabs">`` of links with ``aria-current``.
 - ``<nav class="navigation" id="navigation" popover>`` at the left, which ``<button class="button secondary
-  navigation-button" popovertarget="navigation">`` opens where there is little room; ``<aside class="side-panel">`` with
-  a ``side-panel-head`` and a ``side-panel-foot`` at the right; the foot stays in sight.
-- For inputs: ``code-input``, ``short-input``, ``letter`` (a readonly textarea to copy). ``stack``; ``inline``;
+  navigation-button" popovertarget="navigation">`` opens on narrow screens; ``<aside class="side-panel">`` with
+  a ``side-panel-head`` and a ``side-panel-foot`` at the right; the foot stays visible.
+- For inputs: ``code-input``, ``short-input``, ``letter`` (a read-only textarea to copy). ``stack``; ``inline``;
   ``other-ways``; ``visually-hidden``.
 
 JavaScript hooks: ``data-with-script`` beside ``hidden`` (shown when JavaScript runs); ``data-tick-all="name"`` (a tick
 box that ticks all of that name) and ``data-ticked`` (where their number stands); ``data-copy="id"`` with
-``data-copied="Copied"``; ``data-print``; ``data-countdown="30"`` and, on buttons that sleep so long,
+``data-copied="Copied"``; ``data-print``; ``data-countdown="30"`` and, on buttons that are disabled until then,
 ``data-after="id"``; ``data-focus`` (has the focus when the page opens). Menus are ``<details class="menu">``; a
-password's Show button, the sending of a form only once and the stacking of tables come by themselves.
+password's Show button, the protection against double submission and the stacking of tables need no hook.
 
-Nothing moves, so ``prefers-reduced-motion`` has nothing to reduce: keep it so, or ask for it.
+Nothing is animated, so ``prefers-reduced-motion`` changes nothing: add no animation without respecting it.
 """

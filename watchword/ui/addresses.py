@@ -1,4 +1,4 @@
-"""Addresses of our pages as they are passed on: in mails, on paper and on a console."""
+"""The URLs of pages for use outside of the browser: in mails, on paper and on a console."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from django.urls import reverse
 
 
 def public_address(name: str, *arguments: object) -> str:
-    """Return the whole address of a page, from its name and arguments, as people outside reach it."""
+    """Return the full public URL of a page, from its name and arguments."""
     return str(settings.WATCHWORD_PUBLIC_URL).rstrip("/") + reverse(name, args=arguments)

@@ -1,4 +1,4 @@
-"""What a browser says of itself, in words."""
+"""Names of browsers from their User-Agent headers."""
 
 from functools import lru_cache
 
@@ -15,7 +15,7 @@ def _family(agent: str) -> tuple[str, str]:
 
 
 def browser_in_words(agent: str) -> str:
-    """Return "Firefox on Linux" for what a browser calls itself."""
+    """Return a name such as "Firefox on Linux" for a User-Agent header."""
     browser, system = _family(agent[:300])
     if browser and system:
         return _("%(browser)s on %(system)s") % {"browser": browser, "system": system}

@@ -1,4 +1,4 @@
-"""What every page of the signed-in look needs."""
+"""The context processor of all pages for signed-in people."""
 
 from typing import Any
 
@@ -8,9 +8,9 @@ from django.urls import reverse
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
-    """Return the apps of the launcher, as settings.WATCHWORD_APP_TILES lists them.
+    """Return the apps of the launcher from settings.WATCHWORD_APP_TILES.
 
-    A tile has a ``name``, an ``icon``, a ``description`` and either the ``url`` name of a page of ours or an
+    A tile has a ``name``, an ``icon``, a ``description``, and either a ``url`` (the name of a page of Watchword) or an
     ``address``.
     """
     if not getattr(request, "user", None) or not request.user.is_authenticated:

@@ -1,4 +1,4 @@
-"""Our few icons: plain strokes on a grid of 24."""
+"""Icons as plain strokes on a grid of 24."""
 # ruff: noqa: E501  (a path is one line)
 
 import math

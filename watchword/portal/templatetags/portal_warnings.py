@@ -1,4 +1,4 @@
-"""Names of warnings on a page."""
+"""The names of warnings on a page."""
 
 from django import template
 
@@ -11,5 +11,5 @@ register = template.Library()
 
 @register.simple_tag
 def warning_subject(notice: Notice) -> str:
-    """Return what a notice was about."""
+    """Return the subject of a notice."""
     return name_of(Rule(notice.rule))

@@ -33,13 +33,13 @@ _STATES = {
 
 @register.inclusion_tag("ui/error_summary.html")
 def error_summary(form: BaseForm) -> dict[str, Any]:
-    """Show what is wrong with a form, first on the page, each line a link to its field."""
+    """Return the error summary at the top of a page: one link for each field with an error."""
     rows = [(_place_of(form[name]), form.errors[name]) for name in form.errors if name in form.fields]
     return {"rows": rows, "others": form.non_field_errors(), "is_wrong": bool(form.errors)}
 
 
 def _place_of(field: BoundField) -> str:
-    """Return the id of what a person can put right: of a group its first choice, of a hidden field nothing."""
+    """Return the id of the input to focus: the first choice of a group; empty for a hidden field."""
     if field.is_hidden:
         return ""
     if isinstance(field.field.widget, RadioSelect | CheckboxSelectMultiple):
@@ -50,7 +50,7 @@ def _place_of(field: BoundField) -> str:
 
 @register.inclusion_tag("ui/form_row.html")
 def form_row(field: BoundField) -> dict[str, Any]:
-    """Show one field with its label, hint and error; the input names both by aria-describedby."""
+    """Return one field with its label, hint and error; the input refers to both by aria-describedby."""
     widget = field.field.widget
     is_group = isinstance(widget, RadioSelect | CheckboxSelectMultiple)
     described = [
@@ -75,7 +75,7 @@ def form_row(field: BoundField) -> dict[str, Any]:
 
 @register.simple_tag
 def state_tag(state: str) -> SafeString:
-    """Show a state as a word; its colour only repeats it."""
+    """Return a state as a word; the colour adds no information."""
     names = {
         "disabled": _("Disabled"),
         "enabled": _("Enabled"),
@@ -90,7 +90,7 @@ def state_tag(state: str) -> SafeString:
 
 @register.simple_tag
 def person_time(moment: datetime | None) -> SafeString | str:
-    """Show a time in short words, the whole of it on hover; nothing for no time."""
+    """Return a time in short words with the full time on hover; "never" for None."""
     if moment is None:
         return _("never")
     local = timezone.localtime(moment)
@@ -108,7 +108,7 @@ def person_time(moment: datetime | None) -> SafeString | str:
 
 @register.simple_tag
 def in_words(moment: datetime) -> str:
-    """Say how long it is until a moment: "30 seconds", "4 minutes"."""
+    """Return the time until a moment: "30 seconds", "4 minutes"."""
     seconds = max(math.ceil((moment - timezone.now()).total_seconds()), 1)
     if seconds < _MINUTE:
         return ngettext("%(number)d second", "%(number)d seconds", seconds) % {"number": seconds}
@@ -123,7 +123,7 @@ def seconds_until(moment: datetime) -> int:
 
 @register.filter
 def initials(name: str) -> str:
-    """Return one or two letters that stand for a name."""
+    """Return one or two initials of a name."""
     words = [word for word in str(name).replace("@", " ").split() if word[:1].isalnum()]
     if not words:
         return "?"
@@ -133,7 +133,7 @@ def initials(name: str) -> str:
 
 @register.simple_tag
 def icon(name: str) -> SafeString:
-    """Draw one icon; it is decoration, the words beside it say the same."""
+    """Return one icon; it is decorative, as the words beside it say the same."""
     return format_html(
         '<svg class="icon" viewBox="0 0 24 24" width="20" height="20" aria-hidden="true" focusable="false">{}</svg>',
         ICONS[name],
@@ -142,11 +142,11 @@ def icon(name: str) -> SafeString:
 
 @register.inclusion_tag("ui/pagination.html")
 def pagination(first: str = "", before: str = "", after: str = "") -> dict[str, str]:
-    """Show the ways to other pages of a list; each is a query string, and empty where there is none."""
+    """Return the links to other pages of a list; each argument is a query string, empty for no link."""
     return {"first": first, "before": before, "after": after}
 
 
 @register.inclusion_tag("ui/secret_groups.html")
 def secret_groups(secret: str, name: str = "secret") -> dict[str, Any]:
-    """Show something to copy, in groups; each group can't break."""
+    """Return a text to copy, in groups that are not broken across lines."""
     return {"secret": secret, "groups": secret.split(" "), "name": name}
