@@ -1,10 +1,10 @@
-"""Django's configuration of this room."""
+"""Django's configuration of this app."""
 
 from django.apps import AppConfig
 
 
 class DemoConfig(AppConfig):
-    """The room as Django knows it."""
+    """The app as Django loads it."""
 
     name = "watchword.demo"
     label = "demo"

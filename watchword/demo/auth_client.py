@@ -1,4 +1,4 @@
-"""Asks the mail door as any mail server would: in Dovecot's authentication client protocol, version 1.2."""
+"""A client of the mail door: Dovecot's authentication client protocol, version 1.2, as any mail server speaks it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ TIMEOUT_SECONDS = 10
 
 
 class CannotAsk(Exception):
-    """The door is closed or says "later": no word about the password."""
+    """The door is unreachable or reports a temporary failure: the result says nothing about the password."""
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """What a mail program showed to a mail server."""
+    """The credentials that a mail program presented to a mail server."""
 
     name: str
     password: str = field(repr=False)
@@ -26,7 +26,7 @@ class Login:
 
 
 def ask(door: Path, login: Login) -> str | None:
-    """Return the canonical name of the person if the door says yes, None if it says no; raises CannotAsk."""
+    """Return the canonical name of the person if the door accepts, None if it rejects; raise CannotAsk."""
     if "\0" in login.name + login.password:
         return None
     try:

@@ -1,4 +1,4 @@
-"""The card that the demo prints: addresses, names, one-time passwords, what to try first."""
+"""The card that the demo prints: URLs, names, one-time passwords, what to try first."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ _MORE = {"root": ("Global Administrator, ", ""), "alice": ("", " and app passwor
 
 
 def begin(home: Path) -> None:
-    """Leave a sign that a demo is being made in this folder."""
+    """Create an empty card file, as a mark that a demo is being created in this folder."""
     _write(home, "")
 
 
 def keep(home: Path, made: Made) -> None:
-    """Keep what the card tells in a file of its owner's alone, so that the next start can print it again."""
+    """Store the card's data in a file that only its owner can read, for the next start."""
     _write(home, json.dumps(asdict(made)))
 
 
 def stored(home: Path) -> Made | None:
-    """Return what an earlier start kept; None where there was none."""
+    """Return the data that an earlier start stored; None if there is none."""
     try:
         return Made(**json.loads((home / FILE).read_text(encoding="utf-8")))
     except (FileNotFoundError, ValueError, TypeError):
@@ -50,7 +50,7 @@ def stored(home: Path) -> Made | None:
 
 
 def text(made: Made, ports: Ports, phones: Phones) -> str:
-    """Return the card."""
+    """Return the text of the card."""
     web = f"http://{HOST}:{ports.web}"
     names = "\n".join(f"  {_line(name, secret)}" for name, secret in made.passwords.items())
     curl = (

@@ -1,4 +1,4 @@
-"""The demo's folder: one demo at a time, and only what a demo made is ever forgotten."""
+"""The demo's folder: a lock for one demo at a time, and the removal of files that a demo created."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _FORGOTTEN = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", card.FILE, ports.F
 
 
 class CannotUse(Exception):
-    """The folder is somebody else's, or another demo runs in it; the words say which."""
+    """The folder belongs to another program, or another demo runs in it; the message says which."""
 
 
 @contextmanager
 def hold(home: Path) -> Iterator[None]:
-    """Keep other demos out of a folder, for as long as this process lives; raises CannotUse."""
+    """Lock a folder against other demos for the lifetime of this process; raise CannotUse."""
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(home / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -39,7 +39,7 @@ def hold(home: Path) -> Iterator[None]:
 
 
 def forget(home: Path) -> None:
-    """Remove what an earlier demo made in its folder; raises CannotUse if what is there is no demo's."""
+    """Remove the files of an earlier demo from its folder; raise CannotUse if no demo created them."""
     if Path(str(connection.settings_dict["NAME"])) != home / DATABASE:
         raise CannotUse(
             "only a SQLite file of its own is forgotten; empty the database of WATCHWORD_DATABASE_URL yourself"
@@ -53,7 +53,7 @@ def forget(home: Path) -> None:
 
 
 def _has_tables() -> bool:
-    """Whether there is anything to lose: the checks at the start connect, and leave a new file without tables."""
+    """Return whether data could be lost: the checks at the start connect, and leave a new file without tables."""
     try:
         return bool(connection.introspection.table_names())
     except DatabaseError:

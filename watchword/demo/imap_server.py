@@ -1,4 +1,4 @@
-"""The embedded IMAP server: pymap's maildir backend, with every login asked at the mail door."""
+"""The embedded IMAP server: pymap's maildir backend, with every login checked by the mail door."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from watchword.demo.mailbox_store import folder_of
 
 
 class AskingLogin(Login):
-    """Asks the mail door who may come in, and knows whose connections are open."""
+    """A login backend that asks the mail door, and tracks the open connections of each person."""
 
     def __init__(self, config: Config, door: Path) -> None:
         super().__init__(config)
@@ -35,7 +35,7 @@ class AskingLogin(Login):
         self.connections: dict[str, set[asyncio.Task[Any]]] = defaultdict(set)
 
     async def authenticate(self, credentials: ServerCredentials) -> Identity:
-        """Return the identity of the person if the door says yes."""
+        """Return the identity of the person if the mail door accepts the credentials."""
         secret = getattr(credentials, "_secret", "")
         peer = socket_info.get().peername
         shown = Shown(credentials.authcid, secret, "imap", str(peer[0]) if peer else "")
@@ -52,7 +52,7 @@ class AskingLogin(Login):
         return MaildirIdentity(self.config, self.tokens, name, None, frozenset())
 
     async def authorize(self, authenticated: IdentityInterface, authzid: str) -> Identity:  # noqa: ARG002  (pymap's)
-        """Everybody is who they are."""
+        """Return the authenticated identity: no person may act for another."""
         assert isinstance(authenticated, Identity)
         return authenticated
 
@@ -65,11 +65,11 @@ class AskingLogin(Login):
 
 
 class MaildirIdentity(Identity):
-    """A person whose mailbox is made when they first come."""
+    """A person whose mailbox is created at the first login."""
 
     @property
     def roles(self) -> frozenset[str]:
-        """Nobody has any powers here."""
+        """Return no roles: no person has special rights here."""
         return frozenset()
 
     @asynccontextmanager
@@ -80,7 +80,7 @@ class MaildirIdentity(Identity):
 
 
 def make_backend(base: Path, host: str, port: int, door: Path) -> tuple[MaildirBackend, AskingLogin, Config]:
-    """Return pymap's parts, put together without its command line."""
+    """Return the parts of pymap, assembled without its command line."""
     arguments = Namespace(passlib_cfg=None, proxy_protocol=None, inherited_sockets=None)
     config = Config(
         arguments,
@@ -89,9 +89,9 @@ def make_backend(base: Path, host: str, port: int, door: Path) -> tuple[MaildirB
         colon=None,
         host=host,
         port=port,
-        # Loopback only: there is nobody to listen between the mail program and us.
+        # Loopback only: no third party can read the traffic between mail program and server.
         tls_enabled=False,
-        # One loop for everything, so that the task that asked is the connection's own, and ends it when cancelled.
+        # A single event loop, so that the authenticating task is the task of the connection: cancelling it closes that.
         subsystem=Subsystem.for_executor(None),
     )
     login = AskingLogin(config, door)
@@ -99,14 +99,14 @@ def make_backend(base: Path, host: str, port: int, door: Path) -> tuple[MaildirB
 
 
 async def start(backend: MaildirBackend, config: Config, stack: AsyncExitStack) -> None:
-    """Answer IMAP until the stack is closed."""
+    """Serve IMAP until the stack is closed."""
     config.apply_context()
     await backend.start(stack)
     answer = IMAPServer(backend.login, config)
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # Awaited here and not started beside: asyncio keeps a task only as long as somebody holds it, and a
-        # connection that waits for its mail program would be collected as garbage in the middle of a session.
+        # Awaited here and not started as a task of its own: asyncio holds only weak references to tasks, and a
+        # connection that waits for its mail program would be garbage-collected in the middle of a session.
         await answer(reader, writer, SocketInfo.get(writer, None, unique_id=uuid4().bytes))
 
     server = await asyncio.start_server(connected, config.host, config.port)

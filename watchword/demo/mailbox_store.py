@@ -1,4 +1,4 @@
-"""Where the mails of the demo lie: one maildir for each person, read by the IMAP server and by the webmail."""
+"""The mails of the demo: one maildir per person, read by the IMAP server and by the webmail."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NEW_LINES = frozenset(("p", "br", "div", "tr", "li", "h1", "h2", "h3"))
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """One mail as the webmail lists it."""
+    """One mail in the list of the webmail."""
 
     key: str
     sender: str
@@ -36,7 +36,7 @@ class Mail:
 
 
 def folder_of(sign_in_name: str) -> str:
-    """Return the name of a person's maildir; a digest, because a sign-in name may hold any letter."""
+    """Return the name of a person's maildir: a digest, because a sign-in name may contain any character."""
     return hashlib.sha256(sign_in_name.encode()).hexdigest()[:32]
 
 
@@ -46,13 +46,13 @@ def base() -> Path:
 
 
 def open_box(sign_in_name: str) -> mailbox.Maildir:
-    """Return the maildir of a person, made if there is none yet."""
+    """Return the maildir of a person; create it if it is missing."""
     base().mkdir(parents=True, exist_ok=True)
     return mailbox.Maildir(base() / folder_of(sign_in_name), create=True)
 
 
 def deliver(sign_in_name: str, content: bytes) -> None:
-    """Put a mail into a person's inbox."""
+    """Add a mail to a person's inbox."""
     open_box(sign_in_name).add(content)
 
 
@@ -75,19 +75,19 @@ def read(sign_in_name: str, key: str) -> Mail | None:
 
 
 def _mark_as_read(maildir: Path, key: str) -> None:
-    """Rename the mail, as the maildir's rules want it; its content stays as it was sent, to the octet."""
+    """Rename the mail as the maildir format requires; its content stays identical to the octet."""
     names = [path for path in (maildir / "new" / key, *(maildir / "cur").iterdir()) if path.name.split(":")[0] == key]
     for path in names:
         flags = path.name.partition(":2,")[2]
         seen = "".join(sorted({*flags, "S"}))
-        # The IMAP server may have renamed it just now: then the mark waits for the next reading.
+        # If the IMAP server has just renamed the file, the mark is set at the next reading.
         with contextlib.suppress(FileNotFoundError):
             path.rename(maildir / "cur" / f"{key}:2,{seen}")
 
 
 def _mail(key: str, box: mailbox.Maildir, *, with_text: bool = False) -> Mail:
     content = box.get_bytes(key)
-    # Strangers' mails hold what no parser foresaw: one of them must not hide the others.
+    # Untrusted mails contain what no parser foresees: one such mail must not hide the others.
     headers = email.message_from_bytes(content, policy=policy.compat32)
     return Mail(
         key=key,
@@ -100,7 +100,7 @@ def _mail(key: str, box: mailbox.Maildir, *, with_text: bool = False) -> Mail:
 
 
 def _shown(value: object) -> str:
-    """Return a header on one line with its encoded words (RFC 2047) read; as it stands if they can't be."""
+    """Return a header on one line with its encoded words (RFC 2047) decoded; unchanged if they are invalid."""
     raw = str(value or "")
     with contextlib.suppress(ValueError, LookupError, HeaderParseError):
         raw = str(make_header(decode_header(raw)))
@@ -110,14 +110,14 @@ def _shown(value: object) -> str:
 def _moment(value: object) -> datetime | None:
     try:
         at = parsedate_to_datetime(str(value))
-        # Years at the ends of the calendar can't be told in other time zones.
+        # Dates at the ends of the calendar can't be converted to other time zones.
         return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, TypeError, OverflowError):
         return None
 
 
 def _text(message: Message) -> str:
-    """Return the plain text of a mail, or the words of its HTML where there is no plain text."""
+    """Return the plain text of a mail, or the text of its HTML part if it has no plain text."""
     parts = {part.get_content_type(): part for part in reversed(list(message.walk())) if not part.is_multipart()}
     if "text/plain" in parts:
         return _decoded(parts["text/plain"])
@@ -137,7 +137,7 @@ def _decoded(part: Message) -> str:
 
 
 class _Words(HTMLParser):
-    """Keeps what a person would read of a page."""
+    """A parser that collects the visible text of a page."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -145,24 +145,24 @@ class _Words(HTMLParser):
         self._hidden = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002  (its signature)
-        """Leave out what is not for reading."""
+        """Skip elements without visible text."""
         self._hidden += tag in _NOT_FOR_READING
         if tag in _NEW_LINES:
             self.found.append("\n")
 
     def handle_endtag(self, tag: str) -> None:
-        """Come back from it."""
+        """Resume after such an element."""
         self._hidden = max(0, self._hidden - (tag in _NOT_FOR_READING))
 
     def handle_data(self, data: str) -> None:
-        """Keep words."""
+        """Collect visible text."""
         if not self._hidden:
             self.found.append(data)
 
 
 def _words(page: str) -> str:
     reader = _Words()
-    # Python's parser stops so at a broken declaration; what came before it can be read.
+    # Python's parser raises AssertionError at a broken declaration; the text before it is still usable.
     with contextlib.suppress(AssertionError):
         reader.feed(page)
         reader.close()

@@ -1,4 +1,4 @@
-"""Where the demo's warnings go: into the embedded mailbox of the person whose address it is."""
+"""The mail backend of the demo: delivers into the embedded mailboxes."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from watchword.signin.non_interactive import find_mailbox
 
 
 class MailboxBackend(BaseEmailBackend):
-    """Delivers to a sign-in name, or to the one person who has this contact address: the demo has no mail elsewhere."""
+    """Delivers to a sign-in name, or to the person with this contact address: the demo sends no mail elsewhere."""
 
     def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
-        """Deliver; mail for anybody else is dropped."""
+        """Deliver the mails and return the number of deliveries; drop mail for other addresses."""
         number = 0
         for message in email_messages:
             content = message.message().as_bytes()
@@ -29,7 +29,7 @@ class MailboxBackend(BaseEmailBackend):
 
 
 def _by_contact(address: str) -> str | None:
-    # Contacts are sealed, and can't be searched; the demo has few people.
+    # Contact addresses are sealed and can't be queried; the demo has few people.
     people = User.objects.filter(deleted_at=None)
     wished = address.casefold()
     return next((person.mailbox_name for person in people if person.contact_mail.casefold() == wished), None)

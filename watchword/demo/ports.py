@@ -1,4 +1,4 @@
-"""Where the demo answers, on this machine alone."""
+"""The ports of the demo, on the loopback interface."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Ports:
 
 
 def port(typed: str) -> int:
-    """Return the port that somebody typed; raises ArgumentTypeError in words."""
+    """Return the port that was typed; raise ArgumentTypeError with a message for people."""
     try:
         number = int(typed)
     except ValueError:
@@ -35,9 +35,9 @@ def port(typed: str) -> int:
 
 
 def why_not_free(number: int) -> str:
-    """Return in words why nobody can listen at a port of this machine; nothing where one can."""
+    """Return in words why no server can listen on a port of this machine; empty if the port is free."""
     with socket.socket() as probe:
-        # Without it a port of a demo that ended a moment ago would count as taken.
+        # Without this option, a port of a demo that ended a moment ago would count as in use.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, number))
@@ -53,12 +53,12 @@ def why_not_free(number: int) -> str:
 
 
 def keep(home: Path, ports: Ports) -> None:
-    """Keep the ports, so that the webmail can tell them to people."""
+    """Store the ports, so that the webmail can show them."""
     (home / FILE).write_text(json.dumps(asdict(ports)), encoding="utf-8")
 
 
 def stored(home: Path) -> Ports:
-    """Return the ports of the demo that runs here; the usual ones where none were kept."""
+    """Return the ports of the running demo; the defaults if none are stored."""
     try:
         return Ports(**json.loads((home / FILE).read_text(encoding="utf-8")))
     except (FileNotFoundError, ValueError, TypeError):

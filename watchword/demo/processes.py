@@ -17,7 +17,7 @@ from watchword.demo.ports import HOST
 READY_SECONDS = 60
 STOP_SECONDS = 10
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Ctrl-C, a polite end, and a terminal that was closed."""
+"""Ctrl-C, a request to terminate, and a closed terminal."""
 LOOK_SECONDS = 0.05
 
 
@@ -31,11 +31,11 @@ class Child:
 
 
 class ChildDied(Exception):
-    """A process of the demo ended by itself."""
+    """A process of the demo ended unexpectedly."""
 
 
 class Processes:
-    """Starts children, watches them, and stops them in the opposite order."""
+    """Starts child processes, watches them, and stops them in reverse order."""
 
     def __init__(self, children: Sequence[Child], environment: Mapping[str, str]) -> None:
         self._children = children
@@ -43,12 +43,12 @@ class Processes:
         self._stopping = False
 
     def start(self) -> None:
-        """Start every child in a session of its own, so that Ctrl-C reaches us alone and we end them in order.
+        """Start each child in its own session, so that Ctrl-C reaches this process alone, which ends them in order.
 
-        From here on signals are only noted: one that came between two children would leave the first behind.
+        From here on signals only set a flag: a signal between two starts would otherwise leave the first child behind.
         """
         for number in ENDINGS:
-            # Whoever started us by nohup wants us to outlive the terminal.
+            # A process started by nohup is to outlive the terminal.
             if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._stop)
         for child in self._children:
@@ -57,7 +57,7 @@ class Processes:
             )
 
     def wait_until_ready(self, ports: Sequence[int], files: Sequence[str]) -> bool:
-        """Return True once all ports answer and all files are there, False if a signal came; raises ChildDied."""
+        """Return True once all ports answer and all files exist, False after a signal; raise ChildDied."""
         deadline = time.monotonic() + READY_SECONDS
         while not (all(_answers(port) for port in ports) and all(os.path.exists(path) for path in files)):  # noqa: PTH110  (text)
             self._look()
@@ -69,13 +69,13 @@ class Processes:
         return True
 
     def run(self) -> None:
-        """Stay until a signal comes; raises ChildDied if a child ends first."""
+        """Wait for a signal; raise ChildDied if a child ends first."""
         while not self._stopping:
             self._look()
             time.sleep(LOOK_SECONDS)
 
     def stop(self) -> None:
-        """End all children; one that does not listen is killed. No second signal disturbs this."""
+        """Terminate all children, and kill those that do not end in time. Further signals are ignored meanwhile."""
         for number in ENDINGS:
             signal.signal(number, signal.SIG_IGN)
         for child in reversed(self._children):
@@ -100,14 +100,14 @@ class Processes:
 
 
 def process_id_of(children: Sequence[Child], name: str) -> int:
-    """Return the process number of a child that was started."""
+    """Return the process id of a started child."""
     process = next(child.process for child in children if child.name == name)
     assert process is not None
     return process.pid
 
 
 def python(*words: str) -> list[str]:
-    """Return a command that this very Python runs."""
+    """Return a command for the Python interpreter of this process."""
     return [sys.executable, "-m", *words]
 
 

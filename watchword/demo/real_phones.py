@@ -1,4 +1,4 @@
-"""The demo with real carriers: no code may ever go to a number that somebody made up."""
+"""The demo with real gateways: no code may ever go to an invented number."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ FILE = "real-phones"
 
 
 def forget_made_up(home: Path, phones: Phones, *, now: datetime) -> int:
-    """Remove every telephone of this demo when it is started with real carriers after one without; how many.
+    """Remove every telephone of this demo when real gateways replace the simulator; return how many.
 
-    Whoever tried the demo made numbers up, and so did the sample. They belong to somebody.
+    The user of the demo and the sample have invented numbers. In reality these numbers belong to other people.
     """
     sign = home / FILE
     if phones.is_simulated:
@@ -29,7 +29,7 @@ def forget_made_up(home: Path, phones: Phones, *, now: datetime) -> int:
 
 
 def names_of(phones: Phones) -> str:
-    """Return the carriers by way, for the card."""
+    """Return the gateways of each channel, for the card."""
     return "; ".join(
         f"{channel}s by {', '.join(one.route.name for one in phones.gateways if channel in one.route.channels)}"
         for channel in sorted(phones.channels)

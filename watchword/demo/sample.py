@@ -1,4 +1,4 @@
-"""Makes the sample organisation: Root, Alice, Bob, Carol and two hundred more, with a month of activity."""
+"""Creates the sample organisation: Root, Alice, Bob, Carol and two hundred more, with a month of activity."""
 # ruff: noqa: E501, RUF001  (a browser's name for itself is one line; letters of real names)
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ NAME = "Harbour & Hill"
 DOMAIN = "harbour.example"
 OTHERS = 200
 CURIOUS = 12
-"""So many tried a number that no code is sent to."""
+"""The number of people who tried a telephone number to which no code may be sent."""
 DAYS = 30
 SEED = 1887
 ALICES_NUMBER = "+4915112345678"
@@ -44,12 +44,12 @@ _BROWSERS = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/19.0 Mobile/15E148 Safari/604.1",
 )
 _NETWORKS = ("198.51.100.", "203.0.113.", "192.0.2.")
-"""Addresses kept for documentation (RFC 5737)."""
+"""Networks reserved for documentation (RFC 5737)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What the card of the demo tells: initial passwords by name, and Alice's app password."""
+    """The data for the demo's card: initial passwords by name, and Alice's app password."""
 
     passwords: dict[str, str]
     alices_app_password: str
@@ -60,7 +60,7 @@ class Made:
 
 @transaction.atomic
 def make(*, now: datetime | None = None) -> Made:
-    """Make everything, in one transaction: a demo that was interrupted begins anew."""
+    """Create all data in one transaction, so that an interrupted demo starts again from nothing."""
     moment = now or timezone.now()
     random_source = random.Random(SEED)  # noqa: S311  (believable names, nothing secret)
     organisation = actions.create_organisation(NAME, domains=[DOMAIN], region="DE", by=None, now=moment)
@@ -85,7 +85,7 @@ def make(*, now: datetime | None = None) -> Made:
     sample_phones.make(holders, [user for user in others if user.state is MfaState.ENABLED][:CURIOUS], now=moment)
     for user in people.values():
         _welcome(user, moment)
-    # What made the sample is no news to anybody: warnings begin with what the newcomer does.
+    # The sample's own events must not cause notices: these begin with the user's actions.
     OutboxEvent.objects.all().delete()
     return Made(passwords, shown)
 

@@ -1,4 +1,4 @@
-"""A month of codes for the sample's people, so that *Phone delivery* has something to show."""
+"""A month of codes for the sample's people, as content for *Phone delivery*."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ SEED = 1881
 DAYS = 30
 _WEEKEND = 5
 _RESTS = 0.8
-"""The share of sign-ins at weekends that wait for Monday."""
+"""The share of weekend sign-ins that are moved to Monday."""
 _TROUBLE = {
     Channel.TEXT: ((Result.DELIVERED, 95), (Result.SENT, 3), (Result.UNREACHABLE, 2)),
     Channel.CALL: ((Result.DELIVERED, 88), (Result.NO_ANSWER, 7), (Result.BUSY, 3), (Result.HUNG_UP, 2)),
 }
-"""How often each result comes, in a hundred."""
+"""The percentage of each result."""
 _GIVEN_UP = 0.04
-"""The share of codes that arrived and that nobody typed."""
+"""The share of codes that arrived but were never typed."""
 _REFUSED = ("+442079460958", "+499001234567", "+33639980123", "+881612345678")
-"""Where codes are not sent: another country (numbers kept for fiction), a premium rate, a satellite."""
+"""Numbers to which no codes are sent: another country (numbers reserved for fiction), premium rate, satellite."""
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Somebody with a telephone."""
+    """A person with a telephone."""
 
     user: User
     number: str = field(repr=False)
@@ -42,7 +42,7 @@ class Holder:
 
 
 def make(holders: Sequence[Holder], curious: Sequence[User], *, now: datetime) -> None:
-    """Write down the codes of a month: those of people with telephones, and what the guard kept from the curious."""
+    """Create the deliveries of a month, and refusals by the rate limits for people who try forbidden numbers."""
     random_source = random.Random(SEED)  # noqa: S311  (believable numbers, nothing secret)
     rows = [row for holder in holders for row in _codes(holder, random_source, now)]
     Delivery.objects.bulk_create(rows)
@@ -52,7 +52,7 @@ def make(holders: Sequence[Holder], curious: Sequence[User], *, now: datetime) -
 
 
 def _codes(holder: Holder, random_source: random.Random, now: datetime) -> Iterator[Delivery]:
-    """Yield the code that proved the telephone, and those of the sign-ins after it."""
+    """Yield the delivery of the code that proved the telephone, and those of later sign-ins."""
     telephone = counters.telephone_of(holder.number)
     at, purpose = holder.since, "register"
     while at < now - timedelta(minutes=10):
@@ -103,7 +103,7 @@ def _add_up(rows: Sequence[Delivery]) -> None:
 
 
 def _refuse(user: User, random_source: random.Random, now: datetime) -> None:
-    """Let the guard itself say no to a number that somebody tried to register."""
+    """Let the real rate limits refuse a number that a person tried to register."""
     at = now - timedelta(minutes=random_source.randrange(60, DAYS * 24 * 60))
     telephone = counters.telephone_of(random_source.choice(_REFUSED))
     asked = rules.Asked(now=at, kind=telephone.kind, country=telephone.country, is_new=True)

@@ -1,4 +1,4 @@
-"""The embedded submission server: aiosmtpd, with every login asked at the mail door."""
+"""The embedded submission server: aiosmtpd, with every login checked by the mail door."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ LARGEST_MAIL = 10 * 1024 * 1024
 
 
 class Submission:
-    """Takes mails from people who have signed in, for people of the sample organisation."""
+    """Accepts mails from authenticated people, for people of the sample organisation."""
 
     async def handle_MAIL(  # noqa: N802  (aiosmtpd names it)
         self, _server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
-        """Accept a sender that the person who signed in may write as."""
+        """Accept a sender address that the authenticated person may send as."""
         try:
             senders = await asyncio.to_thread(names_that_may_send_as, address, now=timezone.now())
         except Unavailable:
@@ -40,7 +40,7 @@ class Submission:
     async def handle_RCPT(  # noqa: N802  (aiosmtpd names it)
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
-        """Accept a recipient who exists."""
+        """Accept a recipient that exists."""
         try:
             mailbox = await asyncio.to_thread(find_mailbox, address)
         except Unavailable:
@@ -51,7 +51,7 @@ class Submission:
         return "250 2.1.5 OK"
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802  (as above)
-        """Put the mail into each recipient's inbox."""
+        """Deliver the mail to the inbox of each recipient."""
         content = envelope.original_content or b""
         for name in envelope.rcpt_tos:
             await asyncio.to_thread(deliver, name, content)
@@ -59,7 +59,7 @@ class Submission:
 
 
 def make_authenticator(door: Path) -> Any:
-    """Return aiosmtpd's way of asking who may come in."""
+    """Return the authentication callback for aiosmtpd."""
 
     def authenticate(_server: SMTP, session: Session, _envelope: Envelope, _mechanism: str, shown: Any) -> AuthResult:
         if not isinstance(shown, LoginPassword):
@@ -78,11 +78,11 @@ def make_authenticator(door: Path) -> Any:
 
 
 async def start(host: str, port: int, door: Path) -> asyncio.Server:
-    """Answer SMTP submission on loopback."""
+    """Serve SMTP submission on loopback."""
     loop = asyncio.get_running_loop()
     authenticator = make_authenticator(door)
 
-    # aiosmtpd warns at each connection that passwords travel in clear; they don't leave this machine.
+    # aiosmtpd warns at each connection that passwords travel in clear text; here they do not leave the machine.
     logging.getLogger("mail.log").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", "Requiring AUTH while not requiring TLS", UserWarning)
 
@@ -93,7 +93,7 @@ async def start(host: str, port: int, door: Path) -> asyncio.Server:
             data_size_limit=LARGEST_MAIL,
             authenticator=authenticator,
             auth_required=True,
-            # Loopback only: there is nobody to listen between the mail program and us.
+            # Loopback only: no third party can read the traffic between mail program and server.
             auth_require_tls=False,
             enable_SMTPUTF8=True,
             loop=loop,

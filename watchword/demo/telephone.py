@@ -1,4 +1,4 @@
-"""The page that looks like a telephone: texts arrive, calls ring, keys are pressed. Open to everybody, demo only."""
+"""The page that simulates a telephone: texts arrive, calls ring, keys are pressed. Without sign-in, demo only."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from watchword.signin.otp import delivery_events
 
 SHOWN = 20
 ON_THE_WAY_SECONDS = 5.0
-"""How long the page waits at most for what is being carried; on an idle machine that is a fifth of a second."""
+"""The maximum time that the page waits for messages in the outbox; an idle machine needs a fifth of a second."""
 LOOKED_AT = 200
 KEYS = (
     ("1", ""), ("2", "ABC"), ("3", "DEF"),
@@ -38,7 +38,7 @@ KEYS = (
     ("*", ""), ("0", "+"), ("#", ""),
 )  # fmt: skip
 _LAST_WORDS = frozenset({CallState.APPROVED, CallState.MISMATCHED, CallState.FRAUD})
-"""Ends of a call at which the attendant says goodbye."""
+"""The final states of a call in which the voice menu says goodbye."""
 
 
 def _only_in_the_demo() -> None:
@@ -48,7 +48,7 @@ def _only_in_the_demo() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Telephone:
-    """One number that got something, and whose it is."""
+    """One number that received a message or call, and its owner."""
 
     number: str
     owner: str
@@ -58,7 +58,7 @@ class Telephone:
 @never_cache
 @require_GET
 def show(request: HttpRequest) -> HttpResponse:
-    """Show the telephone that was picked, or the one at which something happened last."""
+    """Show the selected telephone, or the one with the latest message or call."""
     _only_in_the_demo()
     _wait_for_what_is_under_way()
     now = timezone.now()
@@ -89,9 +89,9 @@ def show(request: HttpRequest) -> HttpResponse:
 
 
 def _wait_for_what_is_under_way() -> None:
-    """Give a code that was just asked for the moment in which the carrier's process puts it onto a telephone.
+    """Wait until the process of the gateway has delivered a code that was just requested.
 
-    Who turns from the page of the code to the telephone finds it there, in a browser without scripts as well.
+    A person who turns from the page of the code to the telephone finds it there, even in a browser without scripts.
     """
     under_way = OutboxMessage.objects.filter(fetches_voice_script=False).exclude(
         pk__in=Arrival.objects.values("delivery_id")
@@ -105,7 +105,7 @@ def _wait_for_what_is_under_way() -> None:
 @never_cache
 @require_GET
 def newest(request: HttpRequest) -> HttpResponse:
-    """Say whether the page that waits would look different now."""
+    """Return a stamp that changes when the page must be reloaded."""
     _only_in_the_demo()
     now = timezone.now()
     end_what_took_too_long(now)
@@ -119,7 +119,7 @@ def newest(request: HttpRequest) -> HttpResponse:
 @login_not_required
 @require_POST
 def act(request: HttpRequest, arrival_id: UUID) -> HttpResponse:
-    """Answer, hang up, or press a key."""
+    """Answer the call, hang up, or press a key."""
     _only_in_the_demo()
     arrival = get_object_or_404(Arrival, pk=arrival_id, channel=Channel.CALL)
     options = request.POST.get("do", "")
@@ -135,7 +135,7 @@ def act(request: HttpRequest, arrival_id: UUID) -> HttpResponse:
 @never_cache
 @require_GET
 def speech_of(_request: HttpRequest, arrival_id: UUID) -> HttpResponse:
-    """Return what the attendant says at this point, spoken."""
+    """Return the audio of what the voice menu says at this point."""
     _only_in_the_demo()
     arrival = get_object_or_404(Arrival, pk=arrival_id, channel=Channel.CALL)
     words = spoken(arrival)
@@ -155,14 +155,14 @@ def _after(arrival: Arrival, options: str) -> Call:
         case "hang_up":
             return ivr.hang_up(call)
         case _ if arrival.text:
-            # A call without a code says what it has to say, and waits for no key.
+            # A call without a code plays its message and waits for no key.
             return call
         case _:
             return ivr.press(call, options, match=arrival.match)
 
 
 def _voice(language: str) -> str:
-    """Return the language that is really spoken: English where there are no words in the wished one."""
+    """Return the language of the speech: English if the requested one has no translations."""
     base = language.partition("-")[0].lower()
     return base if base in LANGUAGES else "en"
 
@@ -172,12 +172,12 @@ def _says_goodbye(arrival: Arrival) -> bool:
 
 
 def _just_ended(named: str, newest_here: Arrival) -> Arrival | None:
-    """Return the call whose last words are to be heard, unless something newer came."""
+    """Return the call whose goodbye is still to be played, unless a newer message or call has arrived."""
     return newest_here if str(newest_here.pk) == named and _says_goodbye(newest_here) else None
 
 
 def _telephones(now: datetime) -> list[Telephone]:
-    """Return every number that got something, where somebody calls or wrote last first, with its owner's name."""
+    """Return every number with a message or call and its owner's name: ringing or active calls first, then by time."""
     deliveries: dict[str, UUID] = {}
     rows = list(arrived(now).order_by("-at").values_list("number", "delivery_id", "channel", "state")[:LOOKED_AT])
     for number, delivery_id, *_call in sorted(rows, key=lambda row: not _rings_or_talks(row[2], row[3])):
@@ -200,7 +200,7 @@ def _rings_or_talks(channel: str, state: str) -> bool:
 
 
 def _meanwhile(call: Arrival | None, picked: str) -> list[Arrival]:
-    """Return the texts that came during a call: on the picked telephone, or on any if none was picked."""
+    """Return the texts that arrived during a call: on the selected telephone, or on any if none was selected."""
     if call is None:
         return []
     texts = Arrival.objects.filter(channel=Channel.TEXT, at__gt=call.at, at__lte=timezone.now())
@@ -210,7 +210,7 @@ def _meanwhile(call: Arrival | None, picked: str) -> list[Arrival]:
 
 
 def _stamp(number: str, call: Arrival | None, picked: str) -> str:
-    """Return what changes when the page would: what happens elsewhere must not cut a voice short."""
+    """Return a stamp of what the page shows: other messages must not reload it, which would interrupt the speech."""
     if call is not None:
         shown: object = (call.pk, call.state, call.pressed, [text.pk for text in _meanwhile(call, picked)])
     else:

@@ -1,4 +1,4 @@
-"""The addresses of the demo."""
+"""The URLs of the demo."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""The small webmail: protected by Watchword, it reads the same mailbox as the mail programs."""
+"""A small webmail: protected by Watchword, it reads the same mailbox as the mail programs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LONGEST_MAIL = 50_000
 
 
 class MailForm(forms.Form):
-    """A mail to somebody of the sample organisation."""
+    """A mail to a person of the sample organisation."""
 
     to = forms.CharField(
         label=gettext_lazy("To"), max_length=254, help_text=gettext_lazy("Such as bob@harbour.example")
@@ -47,7 +47,7 @@ class MailForm(forms.Form):
 
 
 def inbox(request: HttpRequest) -> HttpResponse:
-    """List the mails of the person who has signed in."""
+    """List the mails of the signed-in person."""
     context = {
         "mails": mailbox_store.inbox(request_user(request).mailbox_name),
         "host": ports.HOST,
@@ -65,7 +65,7 @@ def read(request: HttpRequest, key: str) -> HttpResponse:
 
 
 def write(request: HttpRequest) -> HttpResponse:
-    """Write a mail to somebody of the demo."""
+    """Write a mail to a person of the demo."""
     me = request_user(request)
     form = MailForm(request.POST or None, initial={"to": request.GET.get("to", "")})
     if request.method == "POST" and form.is_valid():

@@ -1,4 +1,4 @@
-"""``make demo``: everything at once, without root and without any service."""
+"""``make demo``: all processes at once, without root and without external services."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ OTHER_HOME = "choose another by WATCHWORD_HOME"
 
 
 class Command(BaseCommand):
-    """Prepare the sample organisation, start web, mail door and mailbox, print the card, stay until Ctrl-C."""
+    """Prepare the sample organisation, start web, mail door and mailbox, print the card, run until Ctrl-C."""
 
     help = "Try everything: sample people, a telephone on a page, an embedded mailbox."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Declare the command's words."""
+        """Declare the arguments of the command."""
         usual = Ports()
         parser.add_argument("--web-port", type=ports.port, default=usual.web, help=f"default {usual.web}")
         parser.add_argument("--imap-port", type=ports.port, default=usual.imap, help=f"default {usual.imap}")
@@ -139,7 +139,7 @@ def _refuse_busy(wanted: Ports) -> None:
 
 def _children(wanted: Ports) -> list[Child]:
     command = ["watchword.cli.main"]
-    # They end with this process, also when it is killed.
+    # They end with this process, even if it is killed.
     serve = ["serve", "--parent", str(os.getpid())]
     return [
         Child("the web server", python(*command, *serve, "web", "--listen", f"{HOST}:{wanted.web}")),
@@ -162,13 +162,13 @@ def _children(wanted: Ports) -> list[Child]:
 
 def _environment(wanted: Ports) -> dict[str, str]:
     return {
-        # The card is to stay in sight: only what went wrong is printed below it.
+        # Log only errors, so that the card stays visible.
         "WATCHWORD_LOG_LEVEL": "ERROR",
         "WATCHWORD_SENDER": f"Watchword <watchword@{sample.DOMAIN}>",
         **os.environ,
         "WATCHWORD_DEMO": "yes",
         "WATCHWORD_HOME": str(settings.WATCHWORD_HOME),
         "WATCHWORD_PUBLIC_URL": f"http://{HOST}:{wanted.web}",
-        # The embedded mailbox closes its connections by itself; there is no Dovecot to be told.
+        # The embedded mailbox closes its connections by itself; there is no Dovecot to notify.
         "WATCHWORD_MAIL_KICK": "none",
     }

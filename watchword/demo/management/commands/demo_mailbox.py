@@ -29,7 +29,7 @@ class Command(BaseCommand):
     help = "Run the demo's embedded mailbox."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Declare the command's words."""
+        """Declare the arguments of the command."""
         parser.add_argument("--imap-port", type=int, default=1143)
         parser.add_argument("--submission-port", type=int, default=1587)
 
