@@ -1,4 +1,4 @@
-"""What every factor promises, whichever are installed."""
+"""The contract that every factor fulfils, whichever factors are installed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SETUP_CONTEXT = SetupContext(Policy(), region="DE", has_second_factor=True)
 
 @dataclass(frozen=True)
 class Case:
-    """How a person would set one kind up, and what they would answer."""
+    """A person's input for setting up one kind of factor, and the answer to its challenge."""
 
     options: dict[str, str]
     answer: Callable[[Challenge], str]

@@ -1,4 +1,4 @@
-"""Every attempt that could ever be made, for hypothesis."""
+"""Hypothesis strategies for every possible attempt."""
 
 from datetime import UTC, datetime, timedelta
 

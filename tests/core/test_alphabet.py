@@ -1,4 +1,4 @@
-"""What a sign-in name may be made of, which domains are one, and what is taken off a name that was copied."""
+"""The letters of a sign-in name, the spellings of one domain, and the characters stripped from a copied name."""
 
 import unicodedata
 
@@ -17,7 +17,7 @@ from watchword.core.usernames import (
 )
 
 ALIREZA = "\u0639\u0644\u06cc\u200c\u0631\u0636\u0627"
-"""A given name as Persian writes it, with a zero width non-joiner."""
+"""A Persian given name, spelt with a zero width non-joiner."""
 
 
 def reason(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Shapes of codes and app passwords."""
+"""The format of codes and app passwords."""
 
 import random
 from collections import Counter
@@ -18,7 +18,7 @@ from watchword.core.codes import (
 
 
 class Dice:
-    """Chance that a test can repeat."""
+    """A random source that a seed makes repeatable."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)

@@ -1,4 +1,4 @@
-"""Countries by the names that people look for."""
+"""Countries listed by the names that people search for."""
 
 from __future__ import annotations
 

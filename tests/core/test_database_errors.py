@@ -1,4 +1,4 @@
-"""Trouble with a database is named by its standard code, and nothing of what was written is told."""
+"""Database errors are reported by their standard code (SQLSTATE), and none of the written data is revealed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from watchword.core.database_errors import name_of_trouble
 
 
 class DriverError(Exception):
-    """An error as a driver raises it, with its code."""
+    """An error with its code, as a driver raises it."""
 
     def __init__(self, **codes: str) -> None:
         super().__init__("INSERT INTO secrets VALUES ('hunter2')")
@@ -17,7 +17,7 @@ class DriverError(Exception):
 
 
 class OperationalError(Exception):
-    """As Django wraps it."""
+    """The error as Django wraps it."""
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What may never happen, for every attempt that could ever be made; and what must happen, one by one."""
+"""Properties that hold for every possible attempt, and the required decision of single cases."""
 
 import dataclasses
 

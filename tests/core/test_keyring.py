@@ -1,4 +1,4 @@
-"""The key ring: what it seals stays sealed, and rotation loses nothing."""
+"""The key ring: sealed data stays confidential and intact, and rotation loses nothing."""
 
 import itertools
 from collections.abc import Callable
@@ -81,7 +81,7 @@ def test_one_purpose_tells_nothing_about_another() -> None:
 
 
 def test_the_derivation_never_changes() -> None:
-    # A change here would make every stored app password and sealed phone number worthless.
+    # A change of these values would make every stored app password and sealed phone number unreadable.
     assert ring(1).mac("app password", b"secret").hex() == PINNED_MAC
     assert ring(1).open("phone", bytes.fromhex(PINNED_SEALED)) == b"+15550100"
 

@@ -1,4 +1,4 @@
-"""Failures and time: what opens, what waits, what locks."""
+"""Failures over time: when an account is open, when it waits, when it locks."""
 
 from datetime import datetime, timedelta
 
@@ -131,7 +131,7 @@ def test_what_follows_a_burst_does_not_push_it_out() -> None:
 
 
 def slowly(count: Count, times: int, at: datetime) -> tuple[Count, datetime]:
-    """Fail 29 times a day, which no day's limit meets."""
+    """Count failures 50 minutes apart, 29 a day, which stays below every daily limit."""
     for _ in range(times):
         at += timedelta(minutes=50)
         assert isinstance(stand(count, LIMITS, at), Open)

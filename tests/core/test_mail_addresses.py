@@ -1,4 +1,4 @@
-"""What is refused as a mail address is what no mail server can be given."""
+"""Every refused mail address is one that no mail server accepts."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Telephone numbers as people, address books and spreadsheets write them: the right one, or none."""
+"""Phone numbers as people, address books and spreadsheets write them: parsed to the right number, or refused."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_a_number_shows_only_its_end_where_it_is_printed() -> None:
 
 
 def test_the_numbering_plan_and_the_guard_agree_on_the_kind_of_a_number() -> None:
-    """Only for whole calling codes does the guard know more."""
+    """Only for whole calling codes do the rate limits know a more specific kind."""
     looked = 0
     for region in sorted(phonenumbers.SUPPORTED_REGIONS):
         for number_type in phonenumbers.PhoneNumberType.values():

@@ -1,4 +1,4 @@
-"""Limits only get stricter; evidence, not a flag, says how sure we are."""
+"""Limits can only become stricter; evidence, not a flag, determines the assurance."""
 
 import dataclasses
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""One wrong password, again and again."""
+"""One wrong password, tried repeatedly."""
 
 from datetime import timedelta
 

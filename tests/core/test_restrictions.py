@@ -1,4 +1,4 @@
-"""What an app password may be narrowed to."""
+"""The restrictions of an app password."""
 
 from __future__ import annotations
 

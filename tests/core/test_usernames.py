@@ -1,4 +1,4 @@
-"""Every spelling of one name is one person; what is no name is said to be none."""
+"""Every spelling of one name is one person; an invalid name is refused as invalid."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""An organisation has as many mail domains as it wants; each belongs to one organisation on the server."""
+"""An organisation has any number of mail domains; each belongs to one organisation of the server."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_domain_is_of_one_organisation_on_a_server(world: World) -> None:
 
 
 def test_where_organisations_share_a_server_none_of_them_claims_a_domain(world: World) -> None:
-    """Whoever is first has a domain: only the operator knows whose it is."""
+    """Otherwise the first organisation to claim a domain would have it: only the operator knows its owner."""
     make_organisation("Other", "other.example")
     with pytest.raises(BadDomain, match="console"):
         domains.add_domain(world.organisation, "third.example", by=world.root, now=world.now)

@@ -1,4 +1,4 @@
-"""A mailbox has a name of its own: it moves with nobody's rename, and nobody inherits it by a name."""
+"""A mailbox has a name of its own: a rename doesn't move it, and a new person of an old name doesn't inherit it."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_a_new_person_of_an_old_name_gets_a_mailbox_of_their_own(world: World) -
     User.objects.filter(pk=new.pk).update(mfa_state=MfaState.ENFORCED)
     assert mailbox_opened(ALICE, actions_letters) == "alice.2@harbour.example"
     assert mailbox_opened(SMITH, world.alices_app_password) == ALICE
-    # By the address mail comes to the new person; by the mailbox that was told at the sign-in, to the old one.
+    # LMTP and LDA look up an address: the new person's. IMAP and doveadm look up a mailbox name: the old person's.
     assert non_interactive.find_mailbox(ALICE, "lmtp") == "alice.2@harbour.example"
     assert non_interactive.find_mailbox(ALICE, "lda") == "alice.2@harbour.example"
     assert non_interactive.find_mailbox(ALICE, "imap") == ALICE

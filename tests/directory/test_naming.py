@@ -1,4 +1,4 @@
-"""Which names and aliases somebody can be given, by whom, and what verify says of those that nobody can have."""
+"""Which names and aliases a person can be given, by whom, and what verify reports about invalid ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Administrative acts on people: what is refused, what is written, who may."""
+"""Administrative actions on people: what is refused, what is stored, and who may perform them."""
 
 from __future__ import annotations
 

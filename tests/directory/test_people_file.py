@@ -1,4 +1,4 @@
-"""Files of people as spreadsheets write them: what is read, what is refused, and what we hand out."""
+"""Files of people as spreadsheets write them: what is imported, what is refused, and what is exported."""
 # ruff: noqa: RUF001  (full-width letters on purpose)
 
 from __future__ import annotations

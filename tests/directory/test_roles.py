@@ -1,4 +1,4 @@
-"""Who may do what to whom, cell by cell: the expected answers are written out here, not derived from the table."""
+"""Which role may do what to whom, cell by cell: the expected answers are written here, not derived from the table."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_somebody_without_a_role_may_nothing(act: Act) -> None:
 
 
 def test_equal_rank_is_no_permission() -> None:
-    """Three offices of one height: none of them takes another one over."""
+    """Three roles of equal rank: none of them can take over an account of another one."""
     authentication, users, policy = (
         {Role.AUTHENTICATION_ADMINISTRATOR},
         {Role.USER_ADMINISTRATOR},
@@ -74,7 +74,7 @@ def test_the_most_powerful_role_of_the_other_person_counts(above: Role) -> None:
 
 
 def test_only_the_role_that_allows_the_act_counts() -> None:
-    """A User Administrator who is a Helpdesk Administrator too unlocks whom a Helpdesk Administrator may unlock."""
+    """A User Administrator who is also a Helpdesk Administrator unlocks only targets of a Helpdesk Administrator."""
     both = {Role.USER_ADMINISTRATOR, Role.HELPDESK_ADMINISTRATOR}
     assert may({Role.USER_ADMINISTRATOR}, Act.BLOCK_PERSON, {Role.USER_ADMINISTRATOR})
     assert not may({Role.USER_ADMINISTRATOR}, Act.UNLOCK)
@@ -83,7 +83,7 @@ def test_only_the_role_that_allows_the_act_counts() -> None:
 
 
 def test_what_two_roles_reach_is_not_added_up() -> None:
-    """Of somebody with two roles, each reached by another role of the actor, nobody but one role is asked."""
+    """A target with two roles must be within reach of one role of the actor; two roles together don't suffice."""
     both = {Role.AUTHENTICATION_ADMINISTRATOR, Role.HELPDESK_ADMINISTRATOR}
     assert may(both, Act.RESET_PASSWORD, {Role.AUTHENTICATION_ADMINISTRATOR})
     assert may(both, Act.RESET_PASSWORD, {Role.HELPDESK_ADMINISTRATOR})

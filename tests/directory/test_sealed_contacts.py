@@ -1,4 +1,4 @@
-"""Contact mails and directory phones are sealed: a copy of the database doesn't tell them."""
+"""Contact mails and directory phones are sealed: a copy of the database doesn't reveal them."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def dora(world: World) -> User:
 
 
 def octets_of(user: User) -> bytes:
-    """Return what the column of the contact mail really holds."""
+    """Return the stored octets of the contact mail's column."""
     value: object = User.objects.filter(pk=user.pk).values_list("contact_mail", flat=True).get()
     assert isinstance(value, Sealed)
     return bytes(value)
 
 
 def in_clear() -> list[str]:
-    """Return the tables in which the number or the address can be read."""
+    """Return the tables that hold the number or the address in plain text."""
     found = []
     with connection.cursor() as cursor:
         for model in apps.get_models():
@@ -94,7 +94,7 @@ def test_one_value_is_worth_nothing_in_another_column(dora: User) -> None:
     octets = User.objects.filter(pk=dora.pk).values_list("directory_phone", flat=True).get()
     User.objects.filter(pk=dora.pk).update(contact_mail=octets)
     with pytest.raises(KeyRingError):
-        User.objects.get(pk=dora.pk).contact_mail  # noqa: B018  (reading it is what is tried)
+        User.objects.get(pk=dora.pk).contact_mail  # noqa: B018  (reading it is the test)
 
 
 def test_somebody_whose_contacts_can_t_be_opened_is_found_and_listed_all_the_same(
@@ -109,7 +109,7 @@ def test_somebody_whose_contacts_can_t_be_opened_is_found_and_listed_all_the_sam
 
 
 def test_sqlite_overwrites_what_was_replaced(db: None) -> None:
-    """Otherwise the file goes on holding what lay in clear before."""
+    """Without it the file would still contain the plain text of replaced rows."""
     if connection.vendor != "sqlite":
         pytest.skip(f"{ON_THE_OTHER_DATABASE}secure_delete is SQLite's own")
     with connection.cursor() as cursor:

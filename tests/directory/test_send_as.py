@@ -1,4 +1,4 @@
-"""Who may write as whom: themselves, and as an address of another that an administrator gave."""
+"""Who may send as whom: people as themselves, and as another's address that an administrator granted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Limits, freezing and the choice of warnings, through the pages."""
+"""The pages for restricting and freezing an app password, and for choosing warnings."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_texts_are_chosen_and_refused(alice: Client, world: World) -> None:
 def test_whether_warnings_can_be_texted_is_told_as_it_is(
     client: Client, world: World, slot: str, has_text: bool
 ) -> None:
-    """A mobile phone whose owner is called at sign-in gets the texts all the same."""
+    """A mobile phone that gets calls at sign-in still gets the warnings by text."""
     vault.revoke_all(world.alice, [FactorKind.PHONE], because="test", now=world.now)
     give_phone(world.alice, slot=slot, channel=Channel.CALL)
     sign_in(client, world.alice)
@@ -122,7 +122,7 @@ def test_whether_warnings_can_be_texted_is_told_as_it_is(
 
 
 def test_urgent_texts_are_not_switched_off_by_whoever_finds_an_open_browser(client: Client, world: World) -> None:
-    """Switching them off asks for a fresh proof, and is told by mail with the link."""
+    """Switching them off requires re-authentication, and is reported by mail with the link."""
     WarningChoice.objects.create(user=world.alice, by_text=True)
     sign_in(client, world.alice, ago=timedelta(hours=2))
     assert client.post("/warnings/", {})["Location"] == "/sign-in/confirm/?next=%2Fwarnings%2F"

@@ -1,4 +1,4 @@
-"""A person's view of their codes: where each went, what became of it, and in which language they come."""
+"""A person's list of codes: the phone and the result of each, and the language of codes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from watchword.signin.queries import CodeRow
 
 
 def ask_for_a_code(world: World, channel: Channel, *, at: datetime) -> SignInAttempt:
-    """Type Alice's password and be sent a code."""
+    """Type Alice's password and send a code by a channel; return the attempt."""
     attempt = flow.find_attempt(flow.begin("alice@harbour.example", origin=ORIGIN, next_url="/", now=at), now=at)
     assert attempt is not None
     flow.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=at)

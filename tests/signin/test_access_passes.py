@@ -176,7 +176,7 @@ def test_enr_02_the_personal_link_works_once_for_its_person_and_for_a_day(world:
 
 
 def test_enr_16_the_personal_link_alone_opens_nothing(world: World) -> None:
-    """A personal link opens nothing without the password: mail that somebody else reads is never enough"""
+    """A personal link opens nothing without the password: access to a person's mail alone is never enough"""
     token = actions.reset_methods(world.alice, by=world.root, now=world.now).token
     begun = flow.begin("alice@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
     attempt = flow.find_attempt(begun, now=world.now)
@@ -187,7 +187,7 @@ def test_enr_16_the_personal_link_alone_opens_nothing(world: World) -> None:
 
 
 def test_whoever_was_required_to_register_again_needs_the_link_even_without_any_phone_before(world: World) -> None:
-    """Bob never had a phone. From now on a password alone registers none for him, also when the link is over."""
+    """Bob never had a phone. From now on his password alone registers no phone, even after the link was deleted."""
     actions.reset_methods(world.bob, by=world.root, now=world.now)
     assert after_password(world, world.bob) == Continue(
         AskFor(frozenset({FactorKind.ACCESS_PASS}), DenyReason.MFA_REQUIRED)
@@ -220,7 +220,7 @@ def code(name: str) -> str:
 
 
 def test_the_console_gives_an_administrator_a_way_in_until_a_channel_works(world: World) -> None:
-    """No code was ever typed here: Root comes in to set the channel up, and is asked again the next time."""
+    """No code was ever typed here: the pass signs Root in once, to set up a channel, and is refused the next time."""
     User.objects.filter(pk=world.root.pk).update(mfa_state=MfaState.ENABLED)
     attempt = pass_password(world, world.root)
     secret = code("ROOT@harbour.example")

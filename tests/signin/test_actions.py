@@ -1,4 +1,4 @@
-"""Administrative acts that reach proofs and sessions: what each ends, and who may."""
+"""Administrative actions on credentials and sessions: what each action ends, and which roles may perform it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every administrative act on a person asks the table of roles by itself, for every role and for everybody."""
+"""Every administrative action on a person checks the role table itself, for every role of actor and of target."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ ACTS: dict[str, tuple[Act, Callable[..., object]]] = {
 
 
 def somebody() -> User:
-    """Return a person without a role."""
+    """Return the person without a role."""
     return User.objects.get(sign_in_name="actor@harbour.example")
 
 
@@ -101,7 +101,7 @@ def test_each_act_is_done_or_refused_as_the_table_says(world: World, name: str) 
 
 
 def test_a_user_administrator_is_not_taken_over_by_an_authentication_administrator(world: World) -> None:
-    """Phones and password together are the account: this chain once ended at the Policy Administrator."""
+    """Phones and password together are the account: such resets once led up to the Policy Administrator's account."""
     helper = make_person(world.organisation, "helper", roles=(Role.AUTHENTICATION_ADMINISTRATOR,))
     keeper = make_person(world.organisation, "keeper", roles=(Role.USER_ADMINISTRATOR,))
     ruler = make_person(world.organisation, "ruler", roles=(Role.AUTHENTICATION_POLICY_ADMINISTRATOR,))

@@ -1,4 +1,4 @@
-"""Acts that touch nobody in particular ask the table of roles by themselves as well, whatever page is before them."""
+"""Administrative actions without a target person check the role table themselves as well, whichever page calls them."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ ACTS: dict[str, tuple[Act, Callable[[World, Any], object]]] = {
 
 
 def test_no_act_on_nobody_is_left_out() -> None:
-    """Seeing is the pages' own; alerts are closed by a page, which the table of every address looks at."""
+    """Pages check the right to see; a page closes alerts, and the test of every address against the table covers it."""
     done = {act for act, _do in ACTS.values()} - {Act.CHANGE_MFA_STATE}
     assert done == ACTS_ON_NOBODY - {Act.SEE_PEOPLE, Act.SEE_SIGN_INS, Act.CLOSE_ALERTS}
 

@@ -1,4 +1,4 @@
-"""Names that anybody types are limited by their source, and what nobody finished does not stay."""
+"""The number of begun sign-ins is limited for each source, and unfinished sign-in attempts are deleted."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def flood(world: World, *, address: str = STRANGER) -> None:
 
 
 def test_log_02_a_flood_of_names_is_turned_away_and_writes_nothing(world: World) -> None:
-    """From one source some hundred sign-ins are on their way at most; what comes after them leaves no row."""
+    """One source has about a hundred unfinished sign-ins at most; further ones are throttled and write no row."""
     flood(world)
     assert SignInAttempt.objects.count() == MOST
     assert len(FailureCount.objects.get().failures) == MOST
@@ -101,7 +101,7 @@ def test_what_nobody_finished_is_gone_an_hour_after_its_time(world: World) -> No
 
 
 def test_log_02_many_sources_together_fill_no_disk_either(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of sign-ins without a password so many stay, the newest; one that came past the password stays as well."""
+    """Only the newest sign-ins without a proven password are stored; one with a proven password is stored as well."""
     monkeypatch.setattr(cleanup, "MOST_UNPROVEN", 10)
     token = begin(world)
     attempt = flow.find_attempt(token, now=world.now)

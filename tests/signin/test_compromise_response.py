@@ -1,4 +1,4 @@
-"""*This wasn't me*: what it closes, what it leaves, and that a link from a mail never sets a password alone."""
+"""*This wasn't me*: what it closes, what it leaves, and that a link from a mail alone never sets a password."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ THIEFS_NUMBER = "+4915199999966"
 
 @dataclass
 class Thief:
-    """What somebody who knew Bob's password has made of it."""
+    """The session and the app password that a thief made with Bob's password."""
 
     session: Session
     app_password: str
 
 
 def register_as(world: World, telephone: Telephone, user: User, *, now: datetime, number: str = THIEFS_NUMBER) -> Thief:
-    """Sign in with the password alone, as somebody who is Enabled, and register a phone."""
+    """Sign in with the password alone, as an Enabled person, and register a phone."""
     attempt = pass_password(world, user, now=now)
     options = {"slot": "mobile", "number": number, "channel": "text"}
     enrolment.start(attempt, FactorKind.PHONE, options, origin=STRANGER, now=now)
@@ -80,7 +80,7 @@ def recovery_of(user: User, *, now: datetime) -> SignInAttempt:
 
 
 def have_had_the_phone_for_long(world: World) -> UUID:
-    """Let Alice's phone be one that she has had for more than a week."""
+    """Replace Alice's phone with one that she has had for more than a week; return its id."""
     vault.revoke(world.alice, world.alices_phone.id, because="test", now=world.now)
     return vault.store(world.alice, world.alices_phone.held, now=world.now - 8 * DAY).id
 
@@ -203,7 +203,7 @@ def test_a_contact_address_that_an_administrator_wrote_stays(world: World) -> No
 def test_enr_16_only_somebody_enforced_chooses_a_new_password_after_this_wasnt_me(
     world: World, state: MfaState
 ) -> None:
-    """A phone that was added with the password alone lets nobody turn a link from a mail into a password."""
+    """Where a phone was added with the password alone, a link from a mail can't set a password."""
     give_phone(world.carol)
     User.objects.filter(pk=world.carol.pk).update(mfa_state=state)
     world.carol.refresh_from_db()

@@ -1,4 +1,4 @@
-"""The first administrator: a one-time link, no default password, clear errors, nothing half done."""
+"""The first administrator: a one-time link, no default password, clear errors, and nothing stored after an error."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_the_country_is_asked_for_and_never_guessed(monkeypatch: pytest.MonkeyPa
 
 
 class Terminal(io.StringIO):
-    """A console at which somebody types."""
+    """Standard input that claims to be a terminal."""
 
     def isatty(self) -> bool:
         return True

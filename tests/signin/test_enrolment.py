@@ -1,4 +1,4 @@
-"""Registering telephones, choosing passwords, making app passwords; each demands its right itself."""
+"""Registering telephones, choosing passwords, creating app passwords; each checks the required evidence itself."""
 
 from __future__ import annotations
 
@@ -253,7 +253,7 @@ def test_enr_08_the_last_method_can_be_replaced_and_not_removed(world: World) ->
     session = fresh_session(world)
     with pytest.raises(LastMethod):
         enrolment.remove(session, world.alices_phone.id, origin=ORIGIN, now=world.now)
-    # A telephone that can't be used today leaves nobody a way in.
+    # A telephone that can't be used at present doesn't count as a remaining method.
     office = give_phone(world.alice, "+4930901820", slot="office", channel=Channel.CALL)
     Organisation.objects.update(call_allowed=False)
     with pytest.raises(LastMethod):

@@ -1,4 +1,4 @@
-"""Where a password is enough to register a phone, and where it is not."""
+"""Where a password is sufficient evidence to register a phone, and where it is not."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def begun(world: World, user: User) -> SignInAttempt:
 
 
 def after_password(world: World, user: User) -> object:
-    """Type the right password in a new browser, and return what follows."""
+    """Type the right password in a new browser, and return the result."""
     return flow.answer(
         begun(world, user), FactorKind.PASSWORD, world.passwords[user.display_name.lower()], now=world.now
     )
@@ -72,7 +72,7 @@ def opens_mail(world: World, user: User, password: str) -> bool:
 
 @pytest.fixture
 def dora(world: World) -> User:
-    """Dora is Enforced, with an office telephone that takes calls alone."""
+    """Return Dora, who is Enforced, with an office telephone that takes calls only."""
     dora = make_person(world.organisation, "dora", state=MfaState.ENFORCED)
     world.people["dora"], world.passwords["dora"] = dora, world.passwords["alice"]
     give_password(dora, world.passwords["dora"])
@@ -81,7 +81,7 @@ def dora(world: World) -> User:
 
 
 def test_a_phone_that_cannot_be_used_now_leads_to_an_administrator(world: World, dora: User) -> None:
-    """Calls are switched off: whoever knows the password must not register a phone of their own."""
+    """Calls are switched off: a person with the password alone must not be able to register another phone."""
     Organisation.objects.update(call_allowed=False)
     outcome = after_password(world, dora)
     assert outcome == Refused(DenyReason.NO_METHOD_LEFT)
@@ -104,7 +104,7 @@ def test_a_session_and_the_password_add_no_phone_where_the_registered_one_cannot
 
 
 def test_enabling_somebody_whose_phone_cannot_be_used_now_makes_them_enforced(world: World, dora: User) -> None:
-    """Enabled would let the account password open mail again, and send the next one to register."""
+    """Enabled would let the account password open mail again, and the next sign-in with it register a phone."""
     actions.set_mfa_state(dora, MfaState.DISABLED, by=world.root, now=world.now)
     Organisation.objects.update(call_allowed=False)
     done = actions.set_mfa_state(dora, MfaState.ENABLED, by=world.root, now=world.now)
@@ -115,7 +115,7 @@ def test_enabling_somebody_whose_phone_cannot_be_used_now_makes_them_enforced(wo
 def test_a_phone_added_with_the_password_alone_proves_nothing_when_multi_factor_begins(
     world: World, telephone: Telephone
 ) -> None:
-    """Whoever knows Carol's password while she is Disabled can add a phone; it fills in the form and no more."""
+    """A person with Carol's password can add a phone while she is Disabled; it only prefills the form later."""
     add_phone(world, carols_session(world), telephone)
     assert enrolment_evidence.number_to_confirm(world.carol) == THEIR_NUMBER
     done = actions.set_mfa_state(world.carol, MfaState.ENABLED, by=world.root, now=world.now)
@@ -146,7 +146,7 @@ def test_a_phone_that_was_registered_with_multi_factor_counts_again(world: World
 def test_a_phone_put_in_the_place_of_a_registered_one_while_disabled_registers_nothing_later(
     world: World, telephone: Telephone
 ) -> None:
-    """The owner's phone is gone, and who replaced it showed the password alone: an administrator decides."""
+    """The owner's phone is gone, and its replacement was added with the password alone: an administrator decides."""
     User.objects.filter(pk=world.alice.pk).update(had_second_factor_at=world.now)
     actions.set_mfa_state(world.alice, MfaState.DISABLED, by=world.root, now=world.now)
     proof = evidence_for(FactorKind.PASSWORD, at=world.now)
@@ -159,7 +159,7 @@ def test_a_phone_put_in_the_place_of_a_registered_one_while_disabled_registers_n
 def test_enr_01_administrators_hear_at_once_of_a_registration_that_nothing_vouched_for(
     world: World, telephone: Telephone
 ) -> None:
-    """Administrators hear at once that somebody Enabled registered a phone, and what vouched for it"""
+    """Administrators are alerted at once when an Enabled person registered a phone, with what vouched for it"""
     add_phone(world, pass_password(world, world.bob), telephone)
     work(world.now)
     alert = Alert.objects.get(rule=Rule.REGISTERED, subject=world.bob)
@@ -183,7 +183,7 @@ def test_a_phone_added_later_is_no_registration(world: World, telephone: Telepho
 def test_enr_13_another_number_than_the_directorys_is_not_vouched_for(
     world: World, telephone: Telephone, number: str, vouching: str
 ) -> None:
-    """The directory's number fills in the form; whoever types another one is told of as not vouched for"""
+    """The directory's number prefills the form; the registration of another number is recorded as not vouched for"""
     world.bob.directory_phone = THEIR_NUMBER
     world.bob.save()
     add_phone(world, pass_password(world, world.bob), telephone, number=number)
@@ -195,7 +195,7 @@ def test_enr_13_another_number_than_the_directorys_is_not_vouched_for(
     "typed", ["0151 23456789", "+49 (151) 234-567-89", "0049151 23456789", "\u202a015123456789\u202c"]
 )
 def test_enr_12_one_number_has_one_form_however_it_is_typed(typed: str) -> None:
-    """Blanks, brackets, prefixes and marks of direction come to one number in one form (E.164)"""
+    """Spaces, brackets, prefixes and directional marks are normalised to one form of the number (E.164)"""
     number = read_number(typed, "DE")
     assert not isinstance(number, Rejected)
     assert number.e164 == THEIR_NUMBER
@@ -203,12 +203,12 @@ def test_enr_12_one_number_has_one_form_however_it_is_typed(typed: str) -> None:
 
 @pytest.mark.parametrize("typed", ["0900 1234567", "0180 5123456"])
 def test_enr_12_premium_and_shared_cost_numbers_are_refused(typed: str) -> None:
-    """Premium and shared-cost numbers are not registered (to satellites nothing is sent: FLD-02)"""
+    """Premium and shared-cost numbers are not registered (satellite numbers get no messages: FLD-02)"""
     assert isinstance(read_number(typed, "DE"), Rejected)
 
 
 def test_enr_10_sessions_from_before_multi_factor_end_with_its_beginning(world: World) -> None:
-    """Sessions made before multi-factor was switched on, or a role was given, are ended at once"""
+    """Sessions from before multi-factor was switched on, or from before a role was given, end at once"""
     token = sessions.open_session(world.carol, evidence_for(FactorKind.PASSWORD), origin=ORIGIN, now=world.now).token
     actions.give_role(world.carol, Role.HELPDESK_ADMINISTRATOR, by=world.root, now=world.now)
     assert sessions.find(token, now=world.now) is None
@@ -216,7 +216,7 @@ def test_enr_10_sessions_from_before_multi_factor_end_with_its_beginning(world: 
 
 
 def test_an_administrator_who_is_written_as_disabled_is_judged_as_enabled(world: World, telephone: Telephone) -> None:
-    """Installations from before have such administrators: a password alone opens nothing for them."""
+    """Installations of an earlier release have such administrators: a password alone opens nothing for them."""
     User.objects.filter(pk=world.root.pk).update(mfa_state=MfaState.DISABLED)
     attempt = pass_password(world, world.root)
     assert flow.stage(attempt, now=world.now) == SetUpFirst(FactorKind.PHONE, DenyReason.NOTHING_REGISTERED)
@@ -226,7 +226,7 @@ def test_an_administrator_who_is_written_as_disabled_is_judged_as_enabled(world:
 
 
 def test_an_initial_password_is_refused_after_seven_days(world: World) -> None:
-    """Not only decided so: the age of the stored password is what is asked."""
+    """The age of the stored password is checked, through the whole flow and not in the decision alone."""
     secret = actions.reset_password(world.carol, by=world.root, now=world.now).secret
     late = world.now + timedelta(seconds=world.organisation.policy.limits.initial_password_seconds + 1)
     for moment, expected in ((late, Refused(DenyReason.PASSWORD_EXPIRED)), (late - timedelta(seconds=2), None)):

@@ -1,4 +1,4 @@
-"""A registration that nothing vouched for waits for its app password, where the organisation wants that."""
+"""A registration that nothing vouched for waits for its app password, where the organisation configured a wait."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ Act = Callable[[World, datetime], object]
 
 @pytest.fixture
 def waits(world: World) -> World:
-    """The organisation lets registrations wait that nothing vouched for."""
+    """Configure the organisation to delay the app password of registrations that nothing vouched for."""
     change_settings(world.organisation, {"app_password_wait_hours": HOURS}, by=world.root, now=world.now)
     world.people["bob"] = again(world.bob)
     return world
@@ -56,7 +56,7 @@ def registered(world: World, telephone: Telephone) -> Registered:
 
 
 def sign_in(world: World, telephone: Telephone, now: datetime) -> SignedIn:
-    """Let Bob sign in by password and code."""
+    """Sign Bob in with password and code."""
     return complete(world, telephone, world.bob, origin=STRANGER, now=now)
 
 
@@ -227,7 +227,7 @@ def test_what_puts_the_registration_in_doubt_or_settles_it_ends_the_wait(
 
 
 def test_this_wasnt_me_about_something_else_leaves_no_way_round_the_wait(waits: World, telephone: Telephone) -> None:
-    """Whoever registered and reads the mail could press the button; then only an administrator opens anything."""
+    """A person who registered and reads the mail could press the button; then only an administrator opens anything."""
     registered(waits, telephone)
     now = later(waits, hours=1)
     done = compromise_response.disavow(waits.bob, Disowned("password_known", now), origin=ORIGIN, now=now)

@@ -1,4 +1,4 @@
-"""What strangers begin does not stay for ever; what limits and people rest on does."""
+"""Unfinished sign-ins of strangers are deleted; sessions, and counts that limits still need, are not."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def test_old_attempts_codes_and_forgiven_counts_go_and_sessions_stay(world: Worl
     type_wrong_codes(pass_password(world, world.alice), world.now)
     for number in range(20):
         flow.begin(f"nobody{number}@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
-    # What strangers began goes soon, with the counts of two addresses; what came past the password stays two days.
+    # Unproven attempts go first, with the counts of two addresses; attempts with a proven password stay two days.
     assert clean_up(now=world.now + timedelta(hours=2)) == 20 + 2
     assert SignInAttempt.objects.count() == 2
     assert clean_up(now=world.now + timedelta(days=1, hours=23)) == 0
     assert clean_up(now=world.now + timedelta(days=2, hours=1)) > 2
     assert not SignInAttempt.objects.exists()
     assert not CodeChallenge.objects.exists()
-    # How many wrong codes came since the last right one is remembered, however long ago they were.
+    # The number of wrong codes since the last right one is stored, however old they are.
     assert FailureCount.objects.get().in_a_row == 2
     assert Session.objects.count() == 1
     assert KnownBrowser.objects.count() == 1

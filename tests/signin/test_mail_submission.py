@@ -1,4 +1,4 @@
-"""Who has signed in to send: which addresses are theirs, and how long they go on."""
+"""Submission sessions: which sender addresses a signed-in person may use, and how long the session may go on."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ALICE, CAROL = "alice@harbour.example", "carol@harbour.example"
 
 
 def sign_in(name: str, secret: str, at: datetime) -> SubmissionLogin:
-    """Sign in as a mail program does, and return what the mail door remembers of it."""
+    """Sign in as a mail program does, and return the sign-in as the mail door stores it."""
     question = AuthRequest(Door.MAIL, name, Secret(secret), "smtp", "192.0.2.1")
     if non_interactive.is_shaped_like_app_password(question):
         [answer] = non_interactive.check_many([question], now=at)
@@ -84,7 +84,7 @@ def test_whatever_ends_access_ends_sending(world: World, end: End) -> None:
 
 
 def test_what_was_committed_late_still_ends_a_sign_in_that_it_did_not_keep_out(world: World) -> None:
-    """The act carries the moment at which it began, and the program signed in between that and its commit."""
+    """The revocation carries the time at which it began; the program signed in between that time and its commit."""
     signed_in = sign_in(ALICE, world.alices_app_password, world.now)
     actions.sign_out_everywhere(world.alice, by=world.root, now=world.now - OVERLAP / 2)
     assert not may_go_on(ALICE, signed_in, now=world.now)

@@ -1,4 +1,4 @@
-"""Doors that can't hold a conversation: the table of DESIGN section 3, and what must never come in."""
+"""Doors without dialogue: the table of DESIGN section 3, and the sign-ins that must never be allowed."""
 
 from __future__ import annotations
 
@@ -222,7 +222,7 @@ def test_all_mailboxes_are_found_in_portions_without_deleted_people(
 
 
 def queries_of(world: World, name: str, secret: str, address: str) -> list[str]:
-    """Return what is asked of the database at a refusal from an address, each question without its values."""
+    """Return the SQL statements of a refused sign-in from an address, without their values."""
     with CaptureQueriesContext(connection) as captured:
         assert ask(world, f"{name}@harbour.example", secret, address=address) == NO
     asked = [re.split(" (?:WHERE|VALUES|SET) ", query["sql"])[0] for query in captured.captured_queries]
@@ -243,7 +243,7 @@ def test_enu_06_a_refusal_asks_the_same_of_the_database_whoever_is_named(world: 
     ]
     tried: list[str] = []
     for number, (name, secret) in enumerate(refusals):
-        # The second time a row is there already, of whomever.
+        # At the second refusal a name has a row already, whether it exists or not.
         expected = of_nobody[name in tried]
         assert queries_of(world, name, secret, f"192.0.2.{number + 3}") == expected, (name, number)
         tried.append(name)
@@ -253,7 +253,7 @@ def test_enu_06_a_refusal_asks_the_same_of_the_database_whoever_is_named(world: 
 def test_enu_01_the_right_password_of_somebody_blocked_or_deleted_counts_like_a_wrong_one(
     world: World, act: Callable[..., bool]
 ) -> None:
-    """Whoever tries on would learn by the missing wait that it was right; the web counts it as well."""
+    """Otherwise the missing wait would tell an attacker that the password was right; the web door counts it as well."""
     act(world.carol, by=world.root, now=world.now)
     most = world.organisation.policy.limits.burst_failures
     for number in range(most - 1):

@@ -1,4 +1,4 @@
-"""Which new passwords are taken."""
+"""Which new passwords are accepted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Wrong account passwords make callers wait; what an old device repeats is one guess, and nobody is ever locked."""
+"""Wrong account passwords throttle callers; what an old device repeats is one guess, and no account is ever locked."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ def mail(password: str, at: datetime, *, name: str = "carol", address: str = HOM
 
 
 def wait_here(world: World, *, name: str = "carol", address: str = HOME) -> None:
-    """Type ten different wrong passwords, so that the next one has to wait."""
+    """Type ten different wrong passwords, so that the next one is throttled."""
     for number in range(10):
         browser(world, f"wrong {number}", world.now, name=name, address=address)
 
 
 def test_bru_12_the_owner_comes_in_beside_a_device_that_asks_with_an_old_password_for_days(world: World) -> None:
-    """A device that asks with an old password every five minutes for six days keeps its owner out of nothing."""
+    """A device that tries an old password every five minutes for six days never prevents its owner from signing in."""
     for poll in range(6 * 288):
         at = world.now + timedelta(minutes=5 * poll)
         assert mail(OLD, at) == "refused"
@@ -92,7 +92,7 @@ def test_the_same_wrong_password_is_hashed_three_hundred_times_an_hour_at_most(
 
 
 def test_a_repeated_password_is_answered_as_a_new_one_is(world: World) -> None:
-    """Nobody learns what the owner mistypes: the same answer, after the same slow hash."""
+    """The caller can't learn which password the owner mistypes: the answer is the same, after the same slow hash."""
     first = browser(world, OLD, world.now)
     assert browser(world, OLD, world.now) == first == browser(world, "another wrong one", world.now)
 
@@ -119,7 +119,7 @@ def test_an_eleventh_different_password_waits_at_both_doors(world: World, door: 
 
 @pytest.mark.parametrize("day_failures", [30, 5])
 def test_however_many_wrong_passwords_the_right_one_comes_in_after_an_hour(world: World, day_failures: int) -> None:
-    """The limit of wrong codes in a day is none of passwords: strangers can produce those."""
+    """The daily limit of wrong codes doesn't apply to passwords, because strangers can produce wrong passwords."""
     Organisation.objects.update(limits={"day_failures": day_failures})
     at = world.now
     for number in range(200):
@@ -176,7 +176,7 @@ def test_the_panel_shows_the_wait_and_the_way_out(client: Client, world: World) 
 
 
 def test_no_digest_outlives_the_password_or_the_key(world: World) -> None:
-    """A digest of a wrong password is keyed, and of this password's time: it is no hash that can be guessed at."""
+    """The digest of a wrong password is keyed and ends with this password, so it is no hash to guess against."""
     browser(world, OLD, world.now)
     rows = FailureCount.objects.get(pk__startswith="password:").repeated
     assert OLD not in str(rows)
@@ -208,7 +208,7 @@ def test_nine_times_the_same_slip_is_no_device(world: World) -> None:
 
 
 def test_many_passwords_for_one_name_from_many_addresses_are_an_alert(world: World) -> None:
-    """Nobody waits for a stranger's guesses, and the administrators hear of them."""
+    """The owner is not throttled by a stranger's guesses, and the administrators are alerted to them."""
     for number in range(120):
         mail(f"guess {number}", world.now, address=f"203.0.{number}.9")
     work(world.now)
@@ -237,7 +237,7 @@ def office(world: World, network: str) -> None:
 
 @pytest.mark.parametrize("name", ["nobody", "bob"])
 def test_a_shared_address_bears_ten_times_as_many_wrong_passwords(world: World, name: str) -> None:
-    """For names of nobody as for others: how long an office may go on tells nobody who is here."""
+    """The same holds for unknown names, so the limit of an office doesn't reveal which names exist."""
     office(world, "198.51.100.0/24")
     for number in range(499):
         mail("Winter2026!", world.now, name=f"colleague{number}")
@@ -265,7 +265,7 @@ def test_at_a_shared_address_the_code_is_asked_as_everywhere(world: World) -> No
 def test_enu_01_a_right_password_of_somebody_who_may_not_come_in_is_counted_as_a_wrong_one(
     world: World, state: str, door: str
 ) -> None:
-    """How soon one has to wait does not tell that the password of somebody blocked or deleted was right."""
+    """The time until throttling doesn't reveal that the password of a blocked or deleted person was right."""
     setattr(world.carol, state, world.now)
     world.carol.save()
     tries = [f"wrong {number}" for number in range(9)] + [world.passwords["carol"]]
@@ -280,7 +280,7 @@ def test_enu_01_a_right_password_of_somebody_who_may_not_come_in_is_counted_as_a
 
 
 def test_names_of_nobody_meet_the_limits_of_the_organisation_whose_domain_they_name(world: World) -> None:
-    """A stricter organisation would else be told apart from nobody by how soon one has to wait."""
+    """Otherwise the time until throttling would tell a name of a stricter organisation from an unknown name."""
     Organisation.objects.update(limits={"burst_failures": 3})
     for number in range(3):
         mail(f"wrong {number}", world.now, name="nobody")

@@ -1,4 +1,4 @@
-"""A number that is changed or removed: who hears of it, from when on it counts, and what waits a day."""
+"""Changing or removing a phone number: the notices, from when the new number counts, and what waits a day."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_a_removed_number_is_told_and_a_fixed_line_is_not(world: World, telephon
 
 
 def test_the_mail_goes_out_where_the_text_is_held_back(world: World, telephone: Telephone) -> None:
-    """A number abroad, or an empty purse, stops the text and nothing else."""
+    """A number abroad, or an exhausted quota, stops the text and nothing else."""
     world.organisation.phone_budget = {"organisation_sends_each_day": 0}
     world.organisation.save()
     world.alice.refresh_from_db()
@@ -109,7 +109,7 @@ def test_the_mail_goes_out_where_the_text_is_held_back(world: World, telephone: 
 
 
 def test_nobody_floods_a_number_by_changing_to_and_fro(world: World, telephone: Telephone) -> None:
-    """Two numbers, exchanged all day: neither hears of it more than five times, nor gets more than ten messages."""
+    """Two numbers, exchanged all day: each gets five notices and ten messages at most."""
     mine, other = {**NEW, "number": ALICES_NUMBER}, NEW
     for turn in range(24):
         now = world.now + turn * timedelta(minutes=40)
@@ -192,7 +192,7 @@ def test_a_first_phone_needs_no_cooling_off(world: World, telephone: Telephone) 
     assert len(queries.app_passwords_of(world.bob)) == 1
 
 
-# How a code on its way is told, and when another way is offered.
+# How the state of a sent code is shown, and when another channel is offered.
 
 
 @pytest.mark.parametrize("result", [Result.WAITING, Result.SENT])
@@ -202,7 +202,7 @@ def test_a_text_without_a_receipt_is_late_when_a_call_can_be_had_and_not_before(
     attempt = pass_password(world, world.alice)
     flow.send_code(attempt, world.alices_phone.id, Channel.TEXT, now=world.now)
     Delivery.objects.update(result=result)
-    # Not before another one may be asked for: what is offered works.
+    # Not before the resend limit allows another code: whatever is offered must work.
     offered = max(LATE, timedelta(seconds=world.organisation.policy.limits.resend_seconds))
     just_before = view_of(attempt, now=world.now + offered - timedelta(seconds=1)).code
     late = view_of(attempt, now=world.now + offered).code

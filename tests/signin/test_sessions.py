@@ -1,4 +1,4 @@
-"""Sessions that must not survive: in the same browser, after another phone, of somebody who may not sign in."""
+"""Sessions that must end: an old one of the same browser, after a phone change, of a person who may not sign in."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_an_attempt_that_was_ended_meanwhile_registers_no_phone(world: World, te
     attempt = pass_password(world, world.bob)
     enrolment.start(attempt, FactorKind.PHONE, NEW_PHONE, origin=ORIGIN, now=world.now)
     code = telephone.code
-    # Only the attempt has ended; its code, which would die with it, is alive, as in a race.
+    # Only the attempt has ended; its code, which would be invalidated with it, is still valid, as in a race.
     SignInAttempt.objects.filter(pk=attempt.pk).update(ended_at=world.now)
     with pytest.raises(enrolment.ProofNeeded):
         enrolment.finish(attempt, FactorKind.PHONE, code, origin=ORIGIN, now=world.now)

@@ -1,4 +1,4 @@
-"""A password that is long enough beside a phone, and too short to stand alone (NIST SP 800-63B-4 section 3.1.1.2)."""
+"""A password that is long enough with a phone, and too short as the only factor (NIST SP 800-63B-4 section 3.1.1.2)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def alice_with_a_short_password(world: World) -> None:
 def test_a_short_password_opens_mail_for_nobody(world: World) -> None:
     alice_with_a_short_password(world)
     assert not opens_mail(world, world.alice, SHORT)
-    # Where the account password would do in mail programs, its length is what keeps it out.
+    # Disabled lets the account password open mail, so that its length alone is what refuses it.
     actions.set_mfa_state(world.alice, MfaState.DISABLED, by=world.root, now=world.now)
     assert not opens_mail(world, world.alice, SHORT)
 
@@ -60,7 +60,7 @@ def test_a_short_password_stays_while_a_phone_stands_behind_it(world: World) -> 
 
 
 def test_whoever_is_enabled_and_not_registered_chooses_a_password_that_can_stand_alone(world: World) -> None:
-    """Their mail programs still use it."""
+    """Mail programs of such a person still use the account password."""
     invited = invitations.invite(world.bob, by=world.root, now=world.now).invitation
     refused = invitations.accept(invited, SHORT, origin=ORIGIN, now=world.now)
     assert refused == Rejected(RejectReason.TOO_SHORT)

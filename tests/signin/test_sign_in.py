@@ -1,4 +1,4 @@
-"""The sign-in at a browser's door, step by step, through the service."""
+"""The sign-in at the web door, step by step, through the service."""
 
 from __future__ import annotations
 

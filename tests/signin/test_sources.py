@@ -1,4 +1,4 @@
-"""One address that tries many passwords has to wait, whoever it names; nobody's account is locked by it."""
+"""An address that tries many passwords is throttled for every name; no account is locked by it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def spray(world: World, number: int, address: str = SPRAYER) -> None:
 
 
 def test_bru_11_a_source_that_sprays_is_closed_and_nobody_is_locked(world: World) -> None:
-    """One password over many names from one address: the address waits, no account does."""
+    """One password over many names from one address: the address is throttled, no account is locked."""
     spray(world, 50)
     refused = type_password(world, "carol@harbour.example", world.passwords["carol"], SPRAYER)
     assert isinstance(refused, Refused)
@@ -44,7 +44,7 @@ def test_bru_11_a_source_that_sprays_is_closed_and_nobody_is_locked(world: World
 
 
 def test_log_02_a_flood_is_turned_away_before_it_fills_the_log(world: World) -> None:
-    """From a closed source nothing becomes an attempt: one row tells of the closing, whatever comes after it."""
+    """Requests from a throttled source create no attempt: one event records the throttling, however many follow."""
     spray(world, 50)
     rows = Event.objects.count()
     spray(world, 200)
@@ -107,6 +107,6 @@ def test_this_machine_and_what_is_no_address_are_no_source(world: World, address
 
 
 def test_bru_14_a_closed_source_stays_closed_for_a_new_process(world: World) -> None:
-    """Nothing is kept in a process's memory: the count is a row."""
+    """The count is a database row, so a restart of the process doesn't clear it."""
     spray(world, 50)
     assert len(FailureCount.objects.get(pk__startswith="source:").failures) == 50

@@ -1,4 +1,4 @@
-"""A trusted network counts at the request that proves, and for as long as it is trusted and its person has no role."""
+"""A trusted network counts for the request that proves the password, while it is trusted and the person has no role."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_password_typed_in_the_office_needs_no_code(world: World) -> None:
 
 
 def test_a_name_typed_in_the_office_excuses_no_password_typed_elsewhere(world: World) -> None:
-    """A visitor types the name behind the office's address and the password ten minutes later at home."""
+    """A visitor types the name in the office's network, and ten minutes later the password at home."""
     assert password(named(OFFICE), world, ELSEWHERE)["Location"] == "/sign-in/prove/"
     assert not Session.objects.exists()
 
@@ -71,7 +71,7 @@ def test_a_password_proven_elsewhere_is_not_excused_by_coming_to_the_office_afte
 
 
 def test_what_was_proven_before_the_address_was_written_down_excuses_nothing(world: World) -> None:
-    """The release before did not write it, and may be running beside this one."""
+    """The previous release stores no address in the evidence, and may be running beside this one."""
     client = named(OFFICE)
     password(client, world, ELSEWHERE)
     attempt = SignInAttempt.objects.get()
@@ -99,7 +99,7 @@ def test_the_attempt_remembers_from_where_the_password_came(world: World) -> Non
 
 
 def test_stp_12_an_administrator_is_asked_for_the_code_in_a_trusted_network(world: World, telephone: Telephone) -> None:
-    """A trusted network excuses people without a role only: an administrator there is asked for the code."""
+    """A trusted network spares only people without a role the code: an administrator there is asked for it."""
     give_phone(world.root, "+4915112345699")
     User.objects.filter(pk=world.root.pk).update(mfa_state=MfaState.ENFORCED)
     client = named(OFFICE, "root")

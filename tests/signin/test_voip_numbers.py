@@ -1,4 +1,4 @@
-"""Numbers for Internet telephony: for new phones only where the organisation allows it; proven ones go on."""
+"""VoIP numbers: allowed for new phones only where the organisation permits it; proven ones stay valid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What counts as a wrong code, who is told of it, and what settles it; on every page where a code is typed."""
+"""What counts as a wrong code, who is notified, and what settles it; on every page where a code is typed."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_an_earlier_code_of_another_sign_in_is_a_wrong_one(world: World, telepho
 
 
 def test_a_code_whose_sign_in_is_over_came_too_late_and_proves_a_reader(world: World, telephone: Telephone) -> None:
-    """Its text took half an hour: it is no failure, opens nothing, and the newest code still does."""
+    """The text took half an hour: its code is no failure and opens nothing, and the newest code still works."""
     code_on_the_way(world, world.now)
     first, later = telephone.code, world.now + timedelta(minutes=30)
     attempt = code_on_the_way(world, later)
@@ -223,7 +223,7 @@ def test_a_right_code_does_not_close_what_two_sign_ins_were_counted_in(world: Wo
 def test_who_comes_after_an_alert_was_closed_is_told_of_anew(
     client: Client, world: World, telephone: Telephone, closed_by: str
 ) -> None:
-    """Nothing hides behind an alert of the same hour that somebody has read already."""
+    """A new attack is not merged into an alert of the same hour that was closed already."""
     attempt = code_on_the_way(world, world.now)
     for _ in range(2):
         type_code(attempt, telephone.wrong_code(), world.now)
