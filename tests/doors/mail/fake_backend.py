@@ -1,4 +1,4 @@
-"""Checks that know one person and can be held up, locked or broken at will."""
+"""A fake backend that knows one person and can be held up, locked or broken at will."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CREDENTIAL = UUID(int=7)
 
 
 class FakeChecks:
-    """Alice comes in with either password; ``gate`` holds up every check while it is closed."""
+    """A backend that accepts Alice with either password; ``gate`` holds up every check while it is closed."""
 
     def __init__(self) -> None:
         self._arrived = threading.Condition()
@@ -80,7 +80,7 @@ class FakeChecks:
         return name == ALICE and signed_in is not None
 
     async def reached(self, *, turns: int = 0, account_checks: int = 0) -> None:
-        """Wait until so many checks have begun."""
+        """Wait until a number of batches and of account password checks have begun."""
 
         def wait() -> bool:
             with self._arrived:

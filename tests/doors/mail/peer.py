@@ -1,4 +1,4 @@
-"""A mail server's end of a connection to the daemon, and what it says."""
+"""The mail server's end of a connection to the daemon, and the requests that it sends."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OF_TODAY = b"VERSION\t1\t2\nCPID\t1\n"
 
 
 class Peer:
-    """A mail server's end of one connection."""
+    """The mail server's end of one connection."""
 
     everybody: ClassVar[list[Peer]] = []
 
@@ -81,7 +81,7 @@ def auth(secret: str, name: str = ALICE, request: int = 1) -> bytes:
 
 
 def free_port() -> int:
-    """Return a port that is free, with the two after it."""
+    """Return a free port whose next two ports are free as well."""
     while True:
         with contextlib.ExitStack() as probes:
             first = probes.enter_context(socket.socket())

@@ -1,4 +1,4 @@
-"""Dovecot's authentication protocol as a conversation without any connection."""
+"""Dovecot's authentication protocol as a dialogue without any connection."""
 
 import base64
 

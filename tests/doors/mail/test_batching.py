@@ -1,4 +1,4 @@
-"""Questions that come together are asked together, and whatever goes wrong is never a wrong password."""
+"""Requests that arrive together are checked in one batch, and no error is ever answered as a wrong password."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -32,7 +32,7 @@ def ask(batcher: RequestBatcher, question: AuthRequest) -> asyncio.Future[Verdic
 
 
 def play(scene: Callable[[RequestBatcher, FakeChecks], Awaitable[None]]) -> FakeChecks:
-    """Run one scene with a desk of its own, which must be able to finish afterwards."""
+    """Run one scene with a batcher of its own, which must be able to finish afterwards."""
     checks = FakeChecks()
 
     async def stage() -> None:

@@ -1,4 +1,4 @@
-"""Nobody takes all connections of the mail door: TCP leaves room to sockets, and silence to questions."""
+"""No peer takes all connections of the mail door: TCP leaves places to sockets, and idle peers to requests."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def port(monkeypatch: pytest.MonkeyPatch) -> int:
-    """The TCP port of a daemon with sixteen places."""
+    """Return the TCP port of a daemon that allows sixteen connections."""
     monkeypatch.setattr(connection_limits, "MOST_CONNECTIONS", 16)
     return free_port()
 

@@ -42,12 +42,12 @@ def look_up(key: str, ring: KeyRing = RING) -> Command:
 
 
 def field(text: str) -> str:
-    """Return a field as Dovecot's %E writes it."""
+    """Return a field as Dovecot's %E escapes it."""
     return "".join(f"\\{character}" if character in "\"'\\" else character for character in text)
 
 
 def sealed(secret: bytes, ring: KeyRing = RING) -> str:
-    """Return a password as Dovecot's %{encrypt} writes it."""
+    """Return a password as Dovecot's %{encrypt} encrypts it."""
     padder = PKCS7(128).padder()
     encryptor = Cipher(AES256(sealing_key(ring)[1]), CBC(bytes(range(16)))).encryptor()
     text = encryptor.update(padder.update(secret) + padder.finalize()) + encryptor.finalize()

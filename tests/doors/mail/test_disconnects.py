@@ -81,7 +81,7 @@ def test_rows_are_read_by_their_number() -> None:
 
 
 class Rows:
-    """Rows as the database would give them; ``fails`` makes it refuse."""
+    """Rows as the database returns them; ``fails`` makes every read raise an OperationalError."""
 
     def __init__(self) -> None:
         self.rows: list[Row] = []
@@ -117,7 +117,7 @@ def watch(
     status: int | str = 0,
     position: Path | None = None,
 ) -> list[str]:
-    """Run a watcher whose command writes the name into a file, until the file holds enough."""
+    """Run a watcher whose command appends the name to a file, until ``is_enough`` accepts the lines; return them."""
     script = f"import sys; open({str(log)!r}, 'a').write(sys.argv[1] + '\\n'); sys.exit({status})"
     log.touch()
 
@@ -254,7 +254,7 @@ def test_a_daemon_that_was_away_for_long_catches_up_from_where_it_was(tmp_path: 
     rows.rows = [Row(1, "alice@x.example", long_ago)]
     assert watch(tmp_path / "before", rows, lambda _lines: position.exists(), position=position) == ["alice@x.example"]
     assert position.read_text() == "1\n"
-    # Three days later another daemon starts; what ended meanwhile is far older than a minute.
+    # Three days later another daemon starts; the access ended far longer ago than a minute.
     rows.rows.append(Row(2, "bob@x.example", long_ago + timedelta(hours=1)))
     done = watch(tmp_path / "after", rows, lambda _lines: position.read_text() == "2\n", position=position)
     assert done == ["bob@x.example"]

@@ -1,4 +1,4 @@
-"""A mail door whose ring lacks a key says *later*: another process may have made the app password with it."""
+"""A mail door whose key ring lacks a key answers *later*: another process may have made the app password with it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_an_app_password_of_a_newer_key_is_told_later_and_not_wrong(
     ring = settings.WATCHWORD_KEY_RING
     checks = DatabaseBackend()
     assert ask(checks, world.alices_app_password).allowed
-    # Another node uses a new key, which this process was never told of.
+    # Another node uses a new key, which this process has not loaded.
     settings.WATCHWORD_KEY_RING = ring.rotated()
     installation.register_key(settings.WATCHWORD_KEY_RING, now=timezone.now())
     newer = give_app_password(world.alice, "made elsewhere")

@@ -1,4 +1,4 @@
-"""Lines of a bounded length, tab escaping, and fields that nobody can have."""
+"""Lines of a bounded length, tab escaping, and fields with impossible values."""
 
 from collections.abc import Iterable
 

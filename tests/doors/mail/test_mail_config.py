@@ -1,4 +1,4 @@
-"""What `watchword mail-config` prints and writes, and what `watchword serve mail` says where it can't start."""
+"""The output and files of `watchword mail-config`, and the errors of `watchword serve mail` where it can't start."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_dovecot_2_4_is_said_to_be_untried() -> None:
 
 
 def serve_mail(**environment: str) -> subprocess.CompletedProcess[str]:
-    """Start the daemon in a process of its own, which is expected to refuse."""
+    """Run the daemon in a process of its own, which is expected to refuse to start."""
     return subprocess.run(
         [sys.executable, "-m", "watchword.cli.main", "serve", "mail"],
         env={"PATH": os.environ["PATH"], "WATCHWORD_DEMO": "yes", "WATCHWORD_KEYS": KEYS, **environment},

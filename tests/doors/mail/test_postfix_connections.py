@@ -1,4 +1,4 @@
-"""What Postfix asks beside sign-ins, on real sockets: whose a sender is, and whether a program may go on."""
+"""Postfix's requests beside sign-ins, on real sockets: who owns a sender, and whether a session may go on."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def netstring(text: str) -> bytes:
 
 
 async def answer(peer: Peer, request: bytes) -> str:
-    """Return what a netstring says that answers a request."""
+    """Send a request and return the content of the netstring that answers it."""
     peer.write(request)
     return await hear(peer)
 
 
 async def hear(peer: Peer) -> str:
-    """Return what the next netstring says."""
+    """Return the content of the next netstring."""
     async with asyncio.timeout(20):
         length = int((await peer.reader.readuntil(b":"))[:-1])
         octets = await peer.reader.readexactly(length + 1)
@@ -113,7 +113,7 @@ def test_a_sign_in_that_was_refused_is_not_remembered(tmp_path: Path) -> None:
 
 
 def test_who_half_closes_after_asking_is_answered_and_then_hung_up_on(tmp_path: Path) -> None:
-    """Exim's readsocket does so."""
+    """Exim's readsocket half-closes its connection after the request."""
 
     async def scene(folder: Path, checks: FakeChecks) -> None:
         peer = await connect(folder, SOCKETMAP_SOCKET)

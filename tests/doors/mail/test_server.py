@@ -1,4 +1,4 @@
-"""The daemon on real sockets, with checks that can be held up."""
+"""The daemon on real sockets, with a fake backend that can be held up."""
 
 import asyncio
 import base64
@@ -25,7 +25,7 @@ type Scene = Callable[[Path, FakeChecks], Awaitable[None]]
 
 
 def play(scene: Scene, folder: Path, **config: Any) -> FakeChecks:
-    """Run the daemon, then one scene; afterwards the daemon must stop in order and leave no socket behind."""
+    """Run the daemon and one scene; afterwards the daemon must stop cleanly and leave no socket behind."""
     checks = FakeChecks()
 
     async def stage() -> None:
@@ -132,7 +132,7 @@ def test_a_cancelled_question_is_not_answered(folder: Path) -> None:
         peer.write(auth(APP_PASSWORD, request=1))
         await checks.reached(turns=1)
         peer.write(b"CANCEL\t1\n" + auth("zzzz" * 6, request=2))
-        other = await Peer.of_auth(folder)  # By now the line before is read.
+        other = await Peer.of_auth(folder)  # By now the daemon has read the lines before.
         checks.gate.set()
         assert await peer.read() == f"FAIL\t2\tuser={ALICE}"
         assert await other.ask(auth(APP_PASSWORD)) == f"OK\t1\tuser={ALICE}"

@@ -76,7 +76,7 @@ def test_an_address_is_asked_for() -> None:
 
 
 PERSIAN = "\u0639\u0644\u06cc\u200c\u0631\u0636\u0627@harbour.example"
-"""With a zero width non-joiner, where its script needs one."""
+"""A name with a zero width non-joiner where its script needs one."""
 
 
 def test_a_name_with_a_joiner_is_asked_for_and_told() -> None:

@@ -1,4 +1,4 @@
-"""Where the daemon listens, and what it says where it can't."""
+"""The addresses that the daemon listens on, and its errors where it can't."""
 
 from __future__ import annotations
 

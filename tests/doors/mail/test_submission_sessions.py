@@ -1,4 +1,4 @@
-"""A message is traced to the sign-in that it rests on."""
+"""A submitted message is traced to the sign-in that authorised it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pages while a code is on its way: how it stands, when it is late or in trouble, digits pressed in a call."""
+"""The pages while a code is on its way: its state, delays and failures, and digits pressed in a call."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ PROVE, STATE, CODE = "/sign-in/prove/", "/sign-in/state/", "/methods/add/phone/c
 
 
 def becomes(result: Result) -> None:
-    """Let the carrier report what became of the newest message, as the dispatcher would."""
+    """Report a result of the newest message as a gateway does, and store it as the dispatcher does."""
     delivery = Delivery.objects.latest("created_at")
     assert note_result(delivery.pk, result, now=timezone.now())
     delivery_events.note(delivery.pk, result, now=timezone.now())
 
 
 def let_pass(seconds: int) -> None:
-    """Make everything that was sent so many seconds older."""
+    """Make all sent codes and messages older by a number of seconds."""
     for model in (CodeChallenge, Delivery):
         for row in model._default_manager.all():
             model._default_manager.filter(pk=row.pk).update(created_at=row.created_at - timedelta(seconds=seconds))
 
 
 def called(client: Client, world: World, *, match: bool = False) -> None:
-    """Be called instead of texted."""
+    """Sign in up to the code, and request a call instead of a text."""
     Organisation.objects.update(number_match=match)
     at_code(client, world)
     let_pass(31)
@@ -49,7 +49,7 @@ def called(client: Client, world: World, *, match: bool = False) -> None:
 
 
 def buttons(page: str) -> list[str]:
-    """Return what the buttons of a page say, in their order."""
+    """Return the labels of a page's buttons in order."""
     return [text(found.encode()).strip() for found in re.findall(r"<button[^>]*>.*?</button>", page)]
 
 

@@ -1,4 +1,4 @@
-"""What somebody reads who waits for an app password, and what an administrator reads of them."""
+"""The pages of a person who waits for an app password, and the pages that show the wait to an administrator."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from watchword.signin import queries
 
 @pytest.fixture
 def registered(client: Client, world: World, telephone: Telephone) -> str:
-    """Let Bob register in the browser, where nothing vouches for him; return what the page after it says."""
+    """Register Bob in the browser, where nothing vouches for him; return the text of the page that follows."""
     Organisation.objects.update(app_password_wait_hours=2)
     registering(client, world)
     assert client.post("/methods/add/phone/", PHONE).status_code == 302

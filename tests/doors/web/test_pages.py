@@ -1,4 +1,4 @@
-"""The sign-in pages through Django's client, over the real service: what they say, keep, refuse and leak."""
+"""The sign-in pages through Django's client, over the real service: what they show, store, refuse and leak."""
 
 from __future__ import annotations
 

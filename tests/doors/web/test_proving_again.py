@@ -1,4 +1,4 @@
-"""Proving again within a session, changing the password, and signing out: what each asks for and leaves behind."""
+"""Re-authentication within a session, changing the password, and signing out: what each requires and leaves behind."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_the_form_that_asks_again_needs_the_page_that_shows_it(world: World) -> 
 
 
 def test_enr_09_a_fresh_session_alone_changes_no_password(client: Client, world: World) -> None:
-    """However fresh the session is, the current password is asked for."""
+    """However fresh the session is, the current password is required."""
     sign_in(client, world.carol)
     page = client.get("/methods/add/password/")
     assert "Current password" in text(page.content)

@@ -1,4 +1,4 @@
-"""A page of a sign-in asks once where it stands, and a request stays within its number of queries."""
+"""A sign-in page loads its decision once, and a request stays within its number of queries."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from watchword.signin import facts, throttling
 
 PASSWORD, PROVE = "/sign-in/password/", "/sign-in/prove/"
 TURNS = 2 if connection.vendor == "postgresql" else 0
-"""Where transactions run side by side, a message takes its turn at its number and at its organisation."""
+"""PostgreSQL runs transactions in parallel, so sending takes advisory locks for the number and the organisation."""
 
 
 @dataclass
 class Asked:
-    """How often a request read what a decision is made from, and how many statements it sent."""
+    """The number of times a request loaded the facts of a decision, and the number of its SQL statements."""
 
     decisions: int = 0
     queries: int = 0
@@ -33,7 +33,7 @@ class Asked:
 
 @pytest.fixture
 def asks(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
-    """Return a context that counts; what a dispatcher does afterwards is not the page's."""
+    """Return a context manager that counts; statements of a dispatcher outside it are not counted."""
     real, counted = facts.attempt_facts, Asked()
 
     def counting(*arguments: Any, **named: Any) -> Any:
@@ -89,7 +89,7 @@ def test_the_page_that_waits_for_a_code_decides_nothing(client: Client, world: W
 def test_the_right_password_is_decided_on_once_and_its_code_once(
     client: Client, world: World, asks: Callable[[], Any]
 ) -> None:
-    """The page, the answer under the lock, and the code that leaves unasked under the lock."""
+    """The decisions: one for the page; under the lock one for the answer, and one for the code that is sent at once."""
     client.post("/sign-in/", {"name": world.alice.sign_in_name})
     with asks() as asked:
         assert client.post(PASSWORD, {"answer": world.passwords["alice"]})["Location"] == PROVE

@@ -1,4 +1,4 @@
-"""Every result of a message and every rule of the guard has a sentence for the person, and tells no more than that."""
+"""Every delivery result and every rate limit rule has a sentence for the person, which reveals nothing more."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from watchword.signin.otp.challenges import CodeOnTheWay, NotSent
 NEVER_SAID = re.compile(
     r"carrier|operator|SIM|provider|gateway|channel|budget|cost|limit|range|account|people", re.IGNORECASE
 )
-"""What whoever knows the password must not learn from this page, or could not understand."""
+"""Words that a person with the password alone must not read on this page, or would not understand."""
 A_WAY_ON = re.compile(r"another (one|phone|method)|administrator|Start again|Try again|mobile")
 
 
@@ -140,7 +140,7 @@ def test_a_country_that_is_not_allowed_is_explained_and_the_form_is_kept(
 
 
 def test_nobody_is_sent_to_a_way_that_does_not_exist() -> None:
-    """Many people have one telephone: another one, or another way, is named beside the administrator or as an offer."""
+    """Many people have one phone: another phone or channel is named only beside the administrator or as an offer."""
     for rule in (*Rule, RejectReason.NOT_CARRIED, RejectReason.CHANNEL_NOT_ALLOWED, RejectReason.NOT_HELD):
         said = reasons.of_not_sent(NotSent(None, rule))
         if "nother" in said:

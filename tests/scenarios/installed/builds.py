@@ -1,4 +1,4 @@
-"""Builds the sdist and the wheel from a copy of the tree, with the pinned build tools and nothing from a network."""
+"""Builds of the sdist and the wheel from a copy of the tree, with the pinned build tools and without a network."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
 BUILD_TOOLS = Path(sys.prefix) / "build-tools"
-"""Where `make` puts setuptools: beside the environment's packages, so that only a build sees it."""
+"""The folder where `make` installs setuptools: beside the environment's packages, so that only a build sees it."""
 _LEFT_OUT = shutil.ignore_patterns(
     ".git", ".venv*", ".demo", ".*_cache", ".hypothesis", ".pictures", "__pycache__", "*.egg-info", "build", "dist",
     "test-results",
@@ -20,14 +20,14 @@ _LEFT_OUT = shutil.ignore_patterns(
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """What a release consists of."""
+    """The files of a release."""
 
     sdist: Path
     wheel: Path
 
 
 def build(folder: Path) -> Release:
-    """Build both in a folder and return their paths; the wheel is made from the sdist."""
+    """Build the sdist and the wheel in a folder and return their paths; the wheel is built from the sdist."""
     assert (BUILD_TOOLS / "setuptools").is_dir(), f"{BUILD_TOOLS} is missing; run: make .venv/.installed-dev"
     tree, made = folder / "tree", folder / "dist"
     shutil.copytree(ROOT, tree, ignore=_LEFT_OUT)

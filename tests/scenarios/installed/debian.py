@@ -1,4 +1,4 @@
-"""A Debian 13 tree, made by debootstrap once and kept in the user's cache, and Watchword in it for an ordinary user.
+"""A Debian 13 tree, made by debootstrap once and stored in the user's cache, with Watchword for an ordinary user.
 
 The tree has Debian's own Python 3.13 and no network settings: packages come in as files. Nothing is mounted in it.
 """
@@ -26,12 +26,12 @@ MAKING_SECONDS = 900
 
 
 class NotHere(Exception):
-    """This machine can't make or enter a tree; the message says why."""
+    """This machine can't create or enter the tree; the message says why."""
 
 
 @contextmanager
 def installed(release: Release, folder: Path) -> Iterator[Installation]:
-    """Install the release with all extras in the tree, as an ordinary user; raises NotHere."""
+    """Install the release with all extras in the tree, as an ordinary user. Raise NotHere where that is impossible."""
     if os.geteuid() != 0:
         raise NotHere("only root can make and enter a tree")
     if sys.version_info[:2] != PYTHON:
@@ -61,7 +61,7 @@ def installed(release: Release, folder: Path) -> Iterator[Installation]:
 
 
 def _tree() -> Path:
-    """Return the tree of the cache; make it where there is none."""
+    """Return the tree in the cache; create it if it is missing."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "watchword-tests"
     tree = cache / RELEASE
     if tree.is_dir():
@@ -69,7 +69,7 @@ def _tree() -> Path:
     if shutil.which("debootstrap") is None:
         raise NotHere("debootstrap is not installed")
     cache.mkdir(parents=True, exist_ok=True)
-    # Named at the end, so that a tree which was interrupted is never taken for a whole one.
+    # Renamed at the end, so that an interrupted tree is never taken for a complete one.
     made = Path(tempfile.mkdtemp(prefix=f"{RELEASE}-", dir=cache))
     made.chmod(0o755)
     words = ["debootstrap", "--variant=minbase", "--include=python3,python3-venv", RELEASE, str(made)]
@@ -87,7 +87,7 @@ def _tree() -> Path:
 
 
 def _remove(made: Path) -> None:
-    """Remove a tree that was not finished, but never through what debootstrap may have left mounted in it."""
+    """Remove an unfinished tree, but never through a mount that debootstrap may have left in it."""
     for name in ("sys", "proc"):
         if (made / name).is_mount():
             subprocess.run(["umount", str(made / name)], timeout=60, check=False)
@@ -96,13 +96,13 @@ def _remove(made: Path) -> None:
 
 
 def _fetch(folder: Path) -> None:
-    """Fetch the wheels of the base and all extras into a folder."""
+    """Download the wheels of the base and all extras into a folder."""
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
     _run([*pip, "--require-hashes", "--only-binary", ":all:", "--dest", str(folder), *requirements(EXTRAS)])
 
 
 def _copy_requirements(own: Path, within: Path) -> Sequence[str]:
-    """Copy the hashed files into the tree and return pip's words for them."""
+    """Copy the requirements files with hashes into the tree and return pip's arguments for them."""
     files = [Path(word) for word in requirements(EXTRAS) if word != "-r"]
     for file in files:
         shutil.copy(file, own)

@@ -17,11 +17,11 @@ from tests.scenarios.mail.site import listens_at, wait_until
 
 ADMINISTRATOR = "root@example.org"
 STARTING_SECONDS = 120
-"""The first start compiles every module, and the demo makes its organisation, on a machine that has other work."""
+"""The first start compiles every module, and the demo creates its organisation, on a machine that may be busy."""
 
 
 class Installation:
-    """One environment with Watchword in it. ``prefix`` are words before each program, such as those of chroot."""
+    """One environment with Watchword in it. ``prefix`` holds arguments before each program, such as those of chroot."""
 
     def __init__(self, environment: Path, home: Path, *, prefix: Sequence[str] = (), log: Path) -> None:
         self.environment = environment
@@ -35,18 +35,18 @@ class Installation:
         return Installation(self.environment, self.home.with_name(name), prefix=self._prefix, log=self._log)
 
     def run(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run `watchword` with these words, from outside the tree, and return what became of it."""
+        """Run `watchword` with arguments, from outside the tree, and return the completed process."""
         return self._run("watchword", *words, **variables)
 
     def python(self, program: str) -> str:
-        """Return what a program prints that the environment's Python runs."""
+        """Run a program with the environment's Python and return its output."""
         done = self._run("python", "-c", program)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
     @contextmanager
     def running(self, *words: str, ports: Sequence[int]) -> Iterator[subprocess.Popen[bytes]]:
-        """Start `watchword` with these words, wait until all ports answer, and end it as Ctrl-C does."""
+        """Start `watchword` with arguments, wait until all ports answer, and end it as Ctrl-C does."""
         with self._log.open("wb") as log:
             process = subprocess.Popen(
                 self._words("watchword", words), env=self._variables(), cwd="/", stdout=log, stderr=log,
@@ -66,7 +66,7 @@ class Installation:
 
     @property
     def said(self) -> str:
-        """What the process that ran last has printed."""
+        """Return the output of the process that ran last."""
         return self._log.read_text(errors="replace")
 
     def _run(self, program: str, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -90,10 +90,10 @@ class Installation:
 
 
 def make_environment(folder: Path, wheel: Path, *, extras: Sequence[str] = ()) -> Path:
-    """Make an environment in a folder outside the tree, from the hashed requirements and the wheel alone."""
+    """Create an environment in a folder outside the tree, from the requirements with hashes and the wheel alone."""
     assert ROOT not in folder.parents
     pip = [sys.executable, "-m", "pip", "--python", str(folder)]
-    # The files are whole, so that nothing is to be resolved; `pip check` would name what is missing.
+    # The files list every dependency, so pip resolves none; `pip check` would report a missing one.
     install = [*pip, "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-compile"]
     for words in (
         [sys.executable, "-m", "venv", "--without-pip", str(folder)],
@@ -107,13 +107,13 @@ def make_environment(folder: Path, wheel: Path, *, extras: Sequence[str] = ()) -
 
 
 def requirements(extras: Sequence[str]) -> list[str]:
-    """Return pip's words for the hashed files of the base and of some extras."""
+    """Return pip's arguments for the requirements files of the base and of some extras."""
     files = ["requirements.txt", *(f"requirements-{extra}.txt" for extra in extras)]
     return [word for file in files for word in ("-r", str(ROOT / file))]
 
 
 def first_steps(installation: Installation) -> None:
-    """Take the steps of the README, from no key to a page and an administrator's link."""
+    """Take the README's first steps, from creating the key ring to a page and an administrator's link."""
     created = installation.run("keys", "create")
     assert (created.returncode, created.stderr) == (0, "")
     assert installation.run("keys", "create").returncode == 1, "a key ring is never overwritten"
@@ -143,7 +143,7 @@ def play_demo(installation: Installation) -> None:
 
 
 def page(port: int, path: str) -> str:
-    """Return a page of the web door."""
+    """Return the text of a page of the web door."""
     connection = HTTPConnection("127.0.0.1", port, timeout=30)
     try:
         connection.request("GET", path)

@@ -1,4 +1,4 @@
-"""The wheel on Debian 13, with Debian's own Python and as a user without any rights."""
+"""The wheel on Debian 13, with Debian's own Python and as an unprivileged user."""
 
 from __future__ import annotations
 

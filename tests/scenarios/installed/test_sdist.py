@@ -1,4 +1,4 @@
-"""The sdist is the whole tree: whoever packages Watchword can read its documents and run its tests."""
+"""The sdist is the whole tree: a packager can read the documents and run the tests from it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The wheel in an empty environment outside the tree: everything that an operator does first works."""
+"""The wheel in an empty environment outside the tree: an operator's first steps all work."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A real Exim beside the site's Postfix.
 
 Debian's Exim and Postfix can't both be installed, so `scripts/install-test-packages` unpacks Exim into a folder of its
-own. It then lacks its user: Exim sees an /etc/passwd and /etc/group with one more line, by mounts that only it has.
+own. Its user is missing then: Exim runs in a mount namespace whose /etc/passwd and /etc/group have one more line.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class Exim:
 
 
 def why_no_exim() -> str | None:
-    """Return why this machine can't run Exim, or None."""
+    """Return the reason why this machine can't run Exim, or None."""
     if _root() is None:
         return f"needs Exim, installed or in {UNPACKED} (scripts/install-test-packages)"
     if (
@@ -112,7 +112,7 @@ def why_no_exim() -> str | None:
 
 
 def running_exim(site: Site) -> Iterator[Exim]:
-    """Start Exim, lend it, and stop it."""
+    """Start Exim, yield it, and stop it."""
     exim = Exim(site)
     exim.start()
     try:

@@ -1,4 +1,4 @@
-"""Mail programs as people have them, and what each hears."""
+"""Mail programs as people use them, and the servers' answers to them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LATER = "later"
 
 
 def imap(site: Site, name: str, secret: str) -> str:
-    """Sign in by IMAP and leave again."""
+    """Sign in by IMAP and log out; return the result."""
     program = imaplib.IMAP4("127.0.0.1", site.imap, timeout=60)
     try:
         program.login(name, secret)
@@ -33,7 +33,7 @@ def imap(site: Site, name: str, secret: str) -> str:
 
 @contextlib.contextmanager
 def imap_session(site: Site, name: str, secret: str) -> Iterator[imaplib.IMAP4]:
-    """Stay signed in by IMAP, with the inbox open."""
+    """Yield a session that is signed in by IMAP, with the inbox selected."""
     program = imaplib.IMAP4("127.0.0.1", site.imap, timeout=60)
     try:
         program.login(name, secret)
@@ -45,7 +45,7 @@ def imap_session(site: Site, name: str, secret: str) -> Iterator[imaplib.IMAP4]:
 
 
 def pop3(site: Site, name: str, secret: str) -> str:
-    """Sign in by POP and leave again."""
+    """Sign in by POP and log out; return the result."""
     program = poplib.POP3("127.0.0.1", site.pop3, timeout=60)
     try:
         program.user(name)
@@ -59,7 +59,7 @@ def pop3(site: Site, name: str, secret: str) -> str:
 
 
 def smtp(site: Site, name: str, secret: str) -> str:
-    """Sign in to send, without sending."""
+    """Sign in by SMTP without sending; return the result."""
     try:
         with smtplib.SMTP("127.0.0.1", site.smtp, timeout=60) as program:
             try:
@@ -67,13 +67,13 @@ def smtp(site: Site, name: str, secret: str) -> str:
             except smtplib.SMTPAuthenticationError as error:
                 return _either(str(error.smtp_code), refused="535", later="454")
     except (smtplib.SMTPNotSupportedError, smtplib.SMTPServerDisconnected, smtplib.SMTPConnectError):
-        # No AUTH offered, or hung up on: no program takes that for a wrong password.
+        # AUTH is not offered, or the connection was closed: no program takes that for a wrong password.
         return LATER
     return IN
 
 
 def send(site: Site, name: str, secret: str, *, to: str, subject: str) -> None:
-    """Send a mail with a program that signs in."""
+    """Send a mail with a program that signs in by SMTP."""
     message = EmailMessage()
     message["From"], message["To"], message["Subject"] = name, to, subject
     message.set_content("Hello from a mail program.")
@@ -83,7 +83,7 @@ def send(site: Site, name: str, secret: str, *, to: str, subject: str) -> None:
 
 
 def curl(site: Site, name: str, secret: str, path: str = "INBOX") -> subprocess.CompletedProcess[str]:
-    """Read by IMAP with curl."""
+    """Read a folder by IMAP with curl."""
     words = ["curl", "--silent", "--show-error", "--max-time", "60", "--user", f"{name}:{secret}"]
     return subprocess.run([*words, f"imap://127.0.0.1:{site.imap}/{path}"], capture_output=True, text=True, check=False)
 

@@ -1,4 +1,4 @@
-"""What the test's own site says to its mail servers besides what Watchword prints."""
+"""The test site's configuration of its mail servers, besides the files that Watchword prints."""
 
 DOVECOT_REST = """\
 !include {folder}/dovecot/watchword.conf.ext

@@ -1,7 +1,7 @@
 """A mail site on loopback: real Dovecot and Postfix in a temporary folder, and the mail door as a process of its own.
 
-What the mail servers know about Watchword is what `watchword mail-config` wrote, word for word; all else here is what
-any site has to say for itself: ports, folders, users, where mail lies.
+The mail servers' configuration for Watchword is exactly what `watchword mail-config` wrote; the rest is what every site
+configures itself: ports, folders, users, the place of mail.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PATIENCE_SECONDS = 30
 
 
 class Program:
-    """A process that is started, waited for and stopped by its id."""
+    """A process that is started, awaited and stopped by its id."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Program:
     def stop(self) -> int:
         assert self._process is not None
         if self.is_running and self._ending is not None:
-            # What was started is a script around the real thing, which alone knows how to end it.
+            # The started program is a script around the real server, and only its own stop command ends that server.
             subprocess.run(self._ending, check=True, capture_output=True, timeout=PATIENCE_SECONDS)
         elif self.is_running:
             self._process.terminate()
@@ -78,7 +78,7 @@ class Program:
 
 
 class Site:
-    """Everything that one site runs, and where."""
+    """The processes of one site, with its ports, folders and sockets."""
 
     def __init__(self, folder: Path, database_url: str) -> None:
         self.folder = folder
@@ -140,7 +140,7 @@ class Site:
         return [sys.executable, "-m", "watchword.cli.main", *words]
 
     def write_mail_config(self, server: str, folder: Path) -> None:
-        """Let `watchword mail-config` write what a mail server is told of Watchword."""
+        """Run `watchword mail-config` to write a mail server's configuration."""
         words = self._watchword("mail-config", server, "--folder", str(folder), "--write")
         subprocess.run(words, env=self.environment, check=True, capture_output=True)
 
@@ -149,7 +149,7 @@ class Site:
             (self.folder / name).mkdir(parents=True)
         shutil.chown(self.folder / "mail", "nobody", "nogroup")
         shutil.chown(self.folder / "postfix/data", "postfix")
-        # Dovecot's delivery agent writes into the same log, as the mail user.
+        # Dovecot's delivery agent writes to the same log, as the mail user.
         (self.folder / "dovecot.log").touch()
         (self.folder / "dovecot.log").chmod(0o666)
         values = {"folder": self.folder, "imap": self.imap, "pop3": self.pop3, "smtp": self.smtp, "lda": LDA}
@@ -162,7 +162,7 @@ class Site:
 
 
 def database_url() -> str:
-    """Return the address of the database that the tests write to, for another process."""
+    """Return the URL of the database that the tests write to, for another process."""
     settings = connection.settings_dict
     if connection.vendor == "sqlite":
         return f"sqlite://{settings['NAME']}"
@@ -172,10 +172,10 @@ def database_url() -> str:
 
 @contextmanager
 def started[S: Site](kind: type[S]) -> Iterator[S]:
-    """Run a mail site in a folder of its own, or skip the test where this machine can't."""
+    """Run a mail site in a folder of its own and yield it; skip the test where this machine can't."""
     if reason := why_not_here():
         pytest.skip(reason)
-    # Not pytest's own folder: the mail servers' users must be able to pass through.
+    # Not pytest's own folder, which the mail servers' users could not traverse.
     folder = Path(tempfile.mkdtemp(prefix="watchword-site-"))
     folder.chmod(0o755)
     site = kind(folder, database_url())
@@ -188,7 +188,7 @@ def started[S: Site](kind: type[S]) -> Iterator[S]:
 
 
 def why_not_here() -> str | None:
-    """Return why this machine can't run a mail site, or None."""
+    """Return the reason why this machine can't run a mail site, or None."""
     missing = [path for path in (DOVECOT, POSTFIX, LDA) if not Path(path).exists()]
     if missing:
         return f"needs {', '.join(missing)}"
@@ -198,7 +198,7 @@ def why_not_here() -> str | None:
 
 
 def wait_until(is_so: Callable[[], bool], *, patience: float = PATIENCE_SECONDS) -> float:
-    """Wait until something is so and return how many seconds that took; fails after ``patience`` seconds."""
+    """Wait until a condition holds and return the seconds that took; fail after ``patience`` seconds."""
     begin = time.monotonic()
     while not is_so():
         assert time.monotonic() - begin < patience, "it did not happen"
@@ -207,7 +207,7 @@ def wait_until(is_so: Callable[[], bool], *, patience: float = PATIENCE_SECONDS)
 
 
 def listens(port: int) -> bool:
-    """Whether somebody listens on a port of this machine and says something."""
+    """Return whether a server listens on a local port and sends its greeting."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
             return bool(connection.recv(1))
@@ -216,14 +216,14 @@ def listens(port: int) -> bool:
 
 
 def listens_at(port: int) -> bool:
-    """Whether somebody takes connections at a port of this machine, whoever has to speak first."""
+    """Return whether a server accepts connections on a local port, whether it greets first or not."""
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def answers(path: Path) -> bool:
-    """Whether somebody answers at a Unix socket."""
+    """Return whether a server accepts connections at a Unix socket."""
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(str(path))

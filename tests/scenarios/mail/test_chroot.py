@@ -1,4 +1,4 @@
-"""Postfix in a chroot, as Debian starts it: the daemon's sockets lie in it, by the paths that are printed."""
+"""Postfix in a chroot, as Debian starts it: the sockets lie in it, at the paths that the printed files name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ALICE, BOB = "alice@harbour.example", "bob@harbour.example"
 
 
 class ChrootedSite(Site):
-    """A site whose Postfix sees nothing but its queue directory."""
+    """A site whose Postfix sees nothing outside its queue directory."""
 
     def __init__(self, folder: Path, database_url: str) -> None:
         super().__init__(folder, database_url)
@@ -29,7 +29,7 @@ class ChrootedSite(Site):
     def write_configuration(self) -> None:
         super().write_configuration()
         main, services = self.folder / "postfix/etc/main.cf", self.folder / "postfix/etc/master.cf"
-        # What the comment in the printed file says to write.
+        # The change that a comment in the printed file prescribes.
         text = main.read_text()
         for printed, within in (
             (f"smtpd_sasl_path = {self.sockets}/auth", "smtpd_sasl_path = watchword/auth"),
@@ -48,7 +48,7 @@ class ChrootedSite(Site):
 
 @pytest.fixture
 def chrooted(transactional_db: None) -> Iterator[ChrootedSite]:
-    """The site, started for this file alone."""
+    """Yield a site that is started for this file alone."""
     with started(ChrootedSite) as site:
         yield site
 

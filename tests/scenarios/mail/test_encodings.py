@@ -1,4 +1,4 @@
-"""Account passwords beyond ASCII, as mail programs send them: SASL PLAIN says UTF-8, and not every program does."""
+"""Account passwords beyond ASCII, as mail programs send them: SASL PLAIN prescribes UTF-8, some programs ignore it."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ pytestmark = [pytest.mark.scenario, pytest.mark.django_db(transaction=True)]
 
 CAROL = "carol@harbour.example"
 PASSWORD = "Müllers Kühe grüßen den Fährmann"
-"""Of Carol, who is disabled and signs in to mail with it."""
+"""The password of Carol, who is Disabled and signs in to mail with it."""
 
 NO = {"imap": "[AUTHENTICATIONFAILED]", "pop": "[AUTH]", "smtp": "535"}
 
 
 def sign_in(site: Site, protocol: str, secret: bytes) -> str:
-    """Sign in by SASL PLAIN with octets of our choice; what is no known refusal is returned as it was said."""
+    """Sign in by SASL PLAIN with any octets as password; return IN, REFUSED, or the text of another answer."""
     response = b"\0" + CAROL.encode() + b"\0" + secret
     said = {"imap": _imap, "pop": _pop, "smtp": _smtp}[protocol](site, response)
     return REFUSED if NO[protocol] in said else said

@@ -1,4 +1,4 @@
-"""A real Exim asks the mail door: every way in which programs sign in, and what they hear."""
+"""A real Exim uses the mail door: every SASL mechanism of mail programs, and the answers to them."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ ALICE = "alice@harbour.example"
 
 @pytest.fixture(scope="module")
 def exim(running_site: Site) -> Iterator[Exim]:
-    """Exim, asking the site's mail door."""
+    """Yield an Exim that uses the site's mail door."""
     if reason := why_no_exim():
         pytest.skip(reason)
     yield from running_exim(running_site)
 
 
 def sign_in(exim: Exim, name: str, secret: str, mechanism: str = "PLAIN", *, at_once: bool = True) -> str:
-    """Sign in as a mail program does, with the initial response or without, and send a mail if that was allowed."""
+    """Sign in with an initial response or without, and send a mail if that was allowed; return the result."""
     with smtplib.SMTP("127.0.0.1", exim.port, timeout=60) as program:
         program.ehlo()
         assert set(program.esmtp_features["auth"].split()) == {"PLAIN", "LOGIN"}
@@ -63,7 +63,7 @@ def test_a_closed_door_means_later(site: Site, exim: Exim, world: World) -> None
 
 
 def session(exim: Exim, secret: str) -> smtplib.SMTP:
-    """Return a session in which Alice has signed in."""
+    """Return an SMTP session in which Alice has signed in."""
     program = smtplib.SMTP("127.0.0.1", exim.port, timeout=60)
     program.login(ALICE, secret)
     return program

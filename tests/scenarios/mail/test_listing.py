@@ -67,6 +67,6 @@ def test_a_closed_door_lists_nobody_and_says_so_until_it_opens_again(site: Site,
     site.open_door()
     assert ALICE not in done.stdout
     assert done.returncode != 0
-    # Dovecot does not try to connect again within the second of a failure (2.3, client-dict).
+    # Dovecot does not reconnect within a second of a failure (2.3, client-dict).
     wait_until(lambda: run_doveadm(site, "user", "*").returncode == 0)
     assert sorted(doveadm(site, "user", "*")) == [ALICE, BOB, CAROL, ROOT]

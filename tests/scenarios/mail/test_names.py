@@ -1,4 +1,4 @@
-"""Whoever can be created can read mail by IMAP and send, and be written to from outside: sign by sign."""
+"""Every name that can be created reads mail by IMAP, sends, and gets mail from outside: character by character."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PASSWORD, CONTACT = "correct horse battery", "x@elsewhere.example"
 SENT_IN = 235
 """Authentication succeeded (RFC 4954)."""
 FIRST = "'&=~^#_"
-"""The signs that may also come first."""
+"""The special characters that a name may also begin with."""
 
 LOCAL_PARTS = [
     *(f"a{sign}b" for sign in SIGNS),
@@ -45,13 +45,13 @@ OTHER_SCRIPTS = [
 
 
 def response(name: str, secret: str) -> bytes:
-    """Return what a program shows by PLAIN (RFC 4616)."""
+    """Return the response of a mail program for SASL PLAIN (RFC 4616)."""
     return f"\0{name}\0{secret}".encode()
 
 
 @contextlib.contextmanager
 def reading(site: Site, name: str, secret: str) -> Iterator[imaplib.IMAP4]:
-    """Sign in by IMAP with a name of any letters, and open the inbox."""
+    """Sign in by IMAP with a name in any script, and select the inbox."""
     program = imaplib.IMAP4("127.0.0.1", site.imap, timeout=60)
     try:
         program.authenticate("PLAIN", lambda _asked: response(name, secret))
@@ -63,7 +63,7 @@ def reading(site: Site, name: str, secret: str) -> Iterator[imaplib.IMAP4]:
 
 
 def by_imap(site: Site, name: str, secret: str) -> str:
-    """Return what a program hears by IMAP."""
+    """Sign in by IMAP and return the result."""
     try:
         with reading(site, name, secret):
             return IN
@@ -72,14 +72,14 @@ def by_imap(site: Site, name: str, secret: str) -> str:
 
 
 def sign_in_to_send(program: smtplib.SMTP, name: str, secret: str) -> int:
-    """Return the status of a sign-in to send."""
+    """Sign in by SMTP and return the status code."""
     program.ehlo()
     status, _said = program.docmd("AUTH", f"PLAIN {base64.b64encode(response(name, secret)).decode()}")
     return status
 
 
 def hand_in(program: smtplib.SMTP, sender: str, to: str, subject: str) -> None:
-    """Hand a mail in, with the extension that addresses outside ASCII need (RFC 6531)."""
+    """Send a mail, with the extension that addresses outside ASCII need (RFC 6531)."""
     options = [] if f"{sender}{to}".isascii() else ["SMTPUTF8"]
     program.ehlo()
     program.command_encoding = "utf-8"
@@ -107,7 +107,7 @@ def test_each_sign_of_the_alphabet_is_delivered_read_and_sent_with(site: Site, w
 
 
 def has(site: Site, name: str, subject: str) -> bool:
-    """Whether a mail with this subject lies in somebody's inbox."""
+    """Return whether a person's inbox contains a mail with this subject."""
     with reading(site, name, PASSWORD) as program:
         _, found = program.search(None, "SUBJECT", f'"{subject}"')
         return bool(found[0])

@@ -1,4 +1,4 @@
-"""When access ends, the next sign-in is refused and what is open is closed, within one second of the commit."""
+"""When access ends, the next sign-in is refused and open sessions are closed, within one second of the commit."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ PROMISE_SECONDS = 1.0
 
 
 def patience() -> float:
-    """Return the promise; on an overloaded machine the scheduler is measured, not the daemon, and gets ten seconds."""
+    """Return the promised time; on an overloaded machine, whose scheduler adds to it, return ten seconds."""
     return PROMISE_SECONDS if os.getloadavg()[0] <= (os.cpu_count() or 1) else 10.0
 
 
 def is_idling(program: imaplib.IMAP4) -> bool:
-    """Begin to idle; False where the second look after an earlier ending has closed the connection just now."""
+    """Send IDLE; return False where the second check after an earlier end of access has just closed the session."""
     program.send(b"a1 IDLE\r\n")
     return program.readline().startswith(b"+")
 

@@ -1,4 +1,4 @@
-"""Who has signed in at a real Postfix writes as themselves and as what they were given, while their access lasts."""
+"""A person signed in at a real Postfix sends as themselves and as granted addresses, while the access lasts."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ pytestmark = [pytest.mark.scenario, pytest.mark.django_db(transaction=True)]
 
 ALICE, BOB, CAROL = "alice@harbour.example", "bob@harbour.example", "carol@harbour.example"
 ROOT = "root@harbour.example"
-"""Who gets all mails of this file: the other files look at what is in the mailboxes of the others."""
+"""The recipient of all mails of this file, because other files check the mailboxes of the other people."""
 LONG_AGO = timedelta(hours=1)
 
 
 @contextlib.contextmanager
 def signed_in(site: Site, name: str, secret: str) -> Iterator[smtplib.SMTP]:
-    """Stay signed in to send."""
+    """Yield an SMTP session that is signed in."""
     with smtplib.SMTP("127.0.0.1", site.smtp, timeout=60) as program:
         program.login(name, secret)
         yield program
 
 
 def send(program: smtplib.SMTP, sender: str, to: str = ROOT) -> str:
-    """Send a mail by an open session and return how Postfix took it: in, refused, or ended by 421."""
+    """Send a mail in an open session and return Postfix's answer: IN, REFUSED, or "ended" for a 421."""
     try:
         program.sendmail(sender, [to], f"From: {sender}\r\nSubject: pay this\r\n\r\nnow\r\n")
     except smtplib.SMTPRecipientsRefused as error:

@@ -1,4 +1,4 @@
-"""A door that is closed, a database that is locked, and programs that send garbage: never a wrong password."""
+"""A closed door, a locked database, and programs that send garbage: never reported as a wrong password."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_garbage_in_names_and_passwords_leaves_the_door_serving(site: Site, worl
 
 
 def imap_plain(site: Site, name: bytes, secret: bytes) -> bool:
-    """Whether SASL PLAIN with any octets opens IMAP."""
+    """Return whether SASL PLAIN with any octets opens IMAP."""
     program = imaplib.IMAP4("127.0.0.1", site.imap, timeout=60)
     try:
         program.authenticate("PLAIN", lambda _challenge: b"\x00" + name + b"\x00" + secret)
@@ -107,7 +107,7 @@ def imap_plain(site: Site, name: bytes, secret: bytes) -> bool:
 
 
 def smtp_plain(site: Site, name: bytes, secret: bytes) -> bool:
-    """Whether SASL PLAIN with any octets opens SMTP."""
+    """Return whether SASL PLAIN with any octets opens SMTP."""
     response = base64.b64encode(b"\x00" + name + b"\x00" + secret)
     with (
         socket.create_connection(("127.0.0.1", site.smtp), timeout=60) as program,
@@ -124,7 +124,7 @@ def smtp_plain(site: Site, name: bytes, secret: bytes) -> bool:
 
 
 def straight_at_the_door(site: Site, protocol: str, name: bytes, secret: bytes) -> None:
-    """Send octets as no mail server would, and hear what comes until the door hangs up or has nothing to say."""
+    """Send octets that no mail server sends, read until the door hangs up, and check that no answer is a success."""
     response = base64.b64encode(b"\x00" + name + b"\x00" + secret)
     said = {
         "dict": b"H3\t2\t0\t\twatchword\nLshared/passdb/" + name + b'"' + secret + b'"imap"127.0.0.1\talice\n',

@@ -1,4 +1,4 @@
-"""Which password opens the mail door in which state, shown with real mail programs."""
+"""Which password opens the mail door in which state, tested with real mail programs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ALICE, BOB, CAROL = "alice@harbour.example", "bob@harbour.example", "carol@harbo
 
 
 def heard(site: Site, name: str, secret: str) -> set[str]:
-    """Return what the three mail programs hear, by IMAP, POP and SMTP."""
+    """Return the results of the three mail programs, by IMAP, POP and SMTP."""
     return {program(site, name, secret) for program in PROGRAMS}
 
 

@@ -1,4 +1,4 @@
-"""Served processes on a world of their own."""
+"""Processes of `watchword serve` on a world of their own."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from tests.world import World, make_world
 
 @pytest.fixture
 def world(transactional_db: None) -> World:
-    """The people of the tests, committed so that other processes see them."""
+    """Return the people of the tests, committed so that other processes see them."""
     return make_world()
 
 
 @pytest.fixture
 def served(tmp_path: Path, world: World) -> Iterator[Served]:
-    """Two web processes, the mail daemon, a worker and the way to phones."""
-    # Sockets have short names only: pytest's folders may be too deep for them.
+    """Yield two web processes, the mail daemon, the background worker and the messaging worker."""
+    # Unix sockets have a short maximum path, which pytest's folders may exceed.
     running = Served(tmp_path)
     try:
         running.start_all()

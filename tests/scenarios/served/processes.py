@@ -1,4 +1,4 @@
-"""Watchword as it is served (two web processes, mail daemon, worker, way to phones), on the test's own database."""
+"""Watchword's processes (two web, mail daemon, background worker, messaging worker) on the tests' own database."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PHONES = "phones"
 
 
 class Served:
-    """The processes, by name; each can be killed and started again."""
+    """The processes by name; each can be killed and restarted."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -37,7 +37,7 @@ class Served:
             "WATCHWORD_LOG_LEVEL": "WARNING",
         }
         self.prefix: list[str] = []
-        """Words before the program: what breaks its disk."""
+        """Arguments before the program, such as those of a fault injector for the disk."""
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     @property
@@ -45,14 +45,14 @@ class Served:
         return [*WEB, MAIL, WORKER, PHONES]
 
     def start(self, name: str) -> None:
-        """Start one process; ``wait`` tells when it answers."""
+        """Start one process; ``wait`` waits until it answers."""
         words = [*self.prefix, sys.executable, "-m", "watchword.cli.main", "serve"]
         if name in WEB:
             words += ["web", "--listen", f"127.0.0.1:{self.ports[name]}"]
         else:
             words += [name]
         with (self.folder / f"{name}.log").open("ab") as log:
-            # A group of its own: gunicorn's children are to die with it.
+            # A process group of its own, so that gunicorn's children die with it.
             self._running[name] = subprocess.Popen(
                 words, env=self.environment, stdout=log, stderr=log, start_new_session=True
             )
@@ -63,7 +63,7 @@ class Served:
         assert self._running[name].poll() is None, f"{name} ended:\n{self.log_of(name)}"
 
     def wait_for_port(self, name: str) -> None:
-        """Wait until a web process takes connections, whatever it would answer."""
+        """Wait until a web process accepts connections, whatever it would answer."""
         wait_until(lambda: listens_at(self.ports[name]) or not self.is_running(name))
         assert self.is_running(name), f"{name} ended:\n{self.log_of(name)}"
 
@@ -80,7 +80,7 @@ class Served:
             self.wait(name)
 
     def kill(self, name: str) -> None:
-        """End a process and its children without any chance to say goodbye."""
+        """Kill a process and its children with SIGKILL."""
         process = self._running[name]
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()

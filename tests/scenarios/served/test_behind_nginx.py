@@ -1,4 +1,4 @@
-"""A real nginx before the web door, with the very configuration that docs/operating/proxy.md prints."""
+"""A real nginx in front of the web door, with the very configuration that docs/operating/proxy.md prints."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
 
 
 class Site(Served):
-    """One web process at https://watchword.example.org, and nginx before it."""
+    """One web process at https://watchword.example.org, and nginx in front of it."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -71,7 +71,7 @@ class Site(Served):
         subprocess.run(words, check=True, capture_output=True, timeout=60)
 
     def ask(self, path: str, *, source: str, **headers: str) -> tuple[int, str]:
-        """Ask nginx for a page from one of this machine's addresses; return status and text."""
+        """Request a page from nginx with one of this machine's addresses as source; return status and text."""
         connection = HTTPSConnection(
             HOST, self.https, timeout=30, context=ssl._create_unverified_context(), source_address=(source, 0)
         )
@@ -103,7 +103,7 @@ def site(tmp_path: Path, transactional_db: None) -> Iterator[Site]:
 def test_browsers_behind_nginx_keep_their_own_addresses_and_links_stay_out_of_its_log(site: Site) -> None:
     status, page = site.ask("/sign-in/", source="127.0.0.5")
     assert (status, "Sign in" in page) == (200, True)
-    # What a browser claims about itself is not believed.
+    # An X-Forwarded-For header of the browser is not trusted.
     site.ask("/setup", source="127.0.0.6", X_Forwarded_For="203.0.113.1")
     site.ask(f"/invitation/{SECRET}/", source="127.0.0.6", Referer=f"https://{HOST}/invitation/{SECRET}/")
     site.ask("/sign-in/", source="127.0.0.6", Referer=f"https://{HOST}/invitation/{SECRET}/")

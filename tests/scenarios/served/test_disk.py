@@ -1,4 +1,4 @@
-"""A full disk, and a disk that fails now and then, under a web process that is served."""
+"""A full disk, and a disk that fails now and then, under a running web process."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ for name in ("root", "carol"):
 
 
 class Alone(Served):
-    """One web process on a database of its own, in a folder that the test breaks."""
+    """One web process with a database of its own, in a folder whose disk the test breaks."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.environment["WATCHWORD_DATABASE_URL"] = f"sqlite://{folder}/watchword.sqlite3"
 
     def prepare(self) -> str:
-        """Make the database and return the password of an administrator."""
+        """Create the database and return the password of an administrator."""
         environment = {**self.environment, "DJANGO_SETTINGS_MODULE": "watchword.config.settings"}
         words = [sys.executable, "-m", "watchword.cli.main", "migrate", "--verbosity", "0"]
         subprocess.run(words, env=environment, check=True, timeout=60)
@@ -58,7 +58,7 @@ class Alone(Served):
         return made.stdout.split()[0]
 
     def verify(self) -> str:
-        """Return what ``watchword verify`` says."""
+        """Return the output of ``watchword verify``."""
         words = [sys.executable, "-m", "watchword.cli.main", "verify"]
         done = subprocess.run(words, env=self.environment, capture_output=True, text=True, timeout=60, check=False)
         return done.stdout + done.stderr
@@ -66,7 +66,7 @@ class Alone(Served):
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of twelve megabytes."""
+    """Yield the folder of a disk of twelve megabytes."""
     if os.geteuid() != 0:
         pytest.skip("only root can mount a disk of a few megabytes")
     folder = tmp_path / "disk"
@@ -81,7 +81,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_flt_09_a_full_disk_is_said_plainly_and_heals_without_a_restart(
     small_disk: Path, transactional_db: None
 ) -> None:
-    """With no room left nobody comes in and nothing is half done; with room again everything works on."""
+    """On a full disk every sign-in fails cleanly; with free space again everything works without a restart."""
     served = Alone(small_disk)
     password = served.prepare()
     served.start("web1")
@@ -95,7 +95,7 @@ def test_flt_09_a_full_disk_is_said_plainly_and_heals_without_a_restart(
         seen = set()
         visitor = Visitor(served.ports["web1"])
         visitor.get("/sign-in/")
-        # The journal has some room of its own still: it is used up soon.
+        # The journal has some free space left, which is used up soon.
         for _ in range(3000):
             page = visitor.post("/sign-in/", name="root@disk.example")
             seen.add(page.status)
@@ -115,7 +115,7 @@ def test_flt_09_a_full_disk_is_said_plainly_and_heals_without_a_restart(
 def test_flt_10_a_disk_that_fails_now_and_then_loses_nothing_acknowledged(
     tmp_path: Path, transactional_db: None
 ) -> None:
-    """One read, write or sync in a hundred fails: every sign-in that was acknowledged is there, and no other way in."""
+    """One read, write or sync in a hundred fails: every acknowledged sign-in is stored, and the data are consistent."""
     if shutil.which("fiu-run") is None:
         pytest.skip("fiu-run is not installed")
     served = Alone(tmp_path)

@@ -1,4 +1,4 @@
-"""`kill -9` of web, mail daemon and worker under load: what was acknowledged is there, no code counts twice."""
+"""`kill -9` of web, mail daemon and worker under load: what was acknowledged is stored, no code counts twice."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ BOUND_SECONDS = 60
 
 @dataclass
 class Acknowledged:
-    """What one client was told has happened."""
+    """The acts that one client's responses acknowledged."""
 
     sessions: int = 0
     made: dict[str, str] = field(default_factory=dict)
@@ -49,7 +49,7 @@ class Acknowledged:
 
 
 class Client(threading.Thread):
-    """Somebody who signs in, makes app passwords, uses and deletes them, again and again."""
+    """A client that repeatedly signs in, makes app passwords, uses and deletes them."""
 
     def __init__(self, served: Served, number: int, stop: threading.Event) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class Client(threading.Thread):
         self.trouble: list[str] = []
 
     def run(self) -> None:
-        """Go on until told to stop; a process that is being killed makes an act unknown, nothing else."""
+        """Repeat rounds until stopped; the kill of a process makes the result of an act unknown, and nothing else."""
         which = 0
         while not self.stop.is_set():
             which += 1
@@ -101,7 +101,7 @@ class Client(threading.Thread):
                     self.told.deleted.add(name)
 
     def _arrival(self) -> Arrival | None:
-        """Return the newest code of this person, once it has come; None where it was killed on its way."""
+        """Return the newest code of this person once it has arrived; None if it was lost in a kill."""
         newest = Delivery.objects.filter(user__sign_in_name=self.name_).latest("created_at").pk
         deadline = time.monotonic() + BOUND_SECONDS
         while not self.stop.is_set() and time.monotonic() < deadline:
@@ -131,7 +131,7 @@ def test_flt_11_what_was_acknowledged_survives_kill_9_of_every_process(served: S
     killed = 0
     try:
         while killed < KILLS and time.monotonic() < deadline:
-            # Pacing, not waiting: the load needs a moment between two kills.
+            # Pacing, not polling: the load needs a moment between two kills.
             stop.wait(random_source.uniform(0.2, 0.8))
             name = random_source.choice([*WEB, MAIL, WORKER])
             served.kill(name)
@@ -160,7 +160,7 @@ def set_password(user: object) -> None:
 
 
 def look_at(served: Served, client: Client) -> None:
-    """Compare what one client was told with what the database and the doors say now."""
+    """Compare the acknowledged acts of one client with the database and the mail door."""
     told = client.told
     assert Session.objects.filter(user__sign_in_name=client.name_).count() >= told.sessions
     assert len(set(told.codes)) == len(told.codes), "one code opened two sessions"
@@ -177,7 +177,7 @@ def look_at(served: Served, client: Client) -> None:
 
 
 def drain(served: Served) -> None:
-    """Wait until the worker has heard everything."""
+    """Wait until the worker has consumed every event of the outbox."""
     deadline = time.monotonic() + BOUND_SECONDS
     pause = threading.Event()
     while OutboxEvent.objects.exists() and time.monotonic() < deadline:

@@ -1,4 +1,4 @@
-"""Two web processes and the mail daemon at one moment."""
+"""Two web processes and the mail daemon at the same moment."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_otp_02_fifty_posts_of_one_right_code_over_two_processes_make_one_sessio
 
 
 def test_bru_02_two_hundred_wrong_codes_over_two_processes_are_ten_guesses(served: Served, world: World) -> None:
-    """Two hundred parallel wrong codes from four sign-ins never get more than ten looked at, five for one code."""
+    """Of two hundred parallel wrong codes from three sign-ins at most ten are checked, at most five for one code."""
     visitors = [at_the_code(served, world) for _ in range(3)]
     code = Arrival.objects.latest("at").code
     wrong = f"{(int(code) + 1) % 1_000_000:06d}"
@@ -80,7 +80,7 @@ def test_bru_02_two_hundred_wrong_codes_over_two_processes_are_ten_guesses(serve
 
 
 def counted(**which: str) -> int:
-    """Return how many refusals there were: events, and what was counted under them because it repeated."""
+    """Return the number of denied sign-ins: events, and repetitions counted under them."""
     events = Event.objects.filter(kind=EventKind.SIGN_IN_DENIED, **which)
     return events.count() + sum(repeats.more_times(events).values())
 
@@ -103,12 +103,12 @@ def test_bru_07_wrong_passwords_over_the_web_and_the_mail_door_share_one_count(s
         try:
             return ask(served.door, login) is not None
         except CannotAsk:
-            # The queue of the slow hash is short: who finds it full is told to come later, and nothing is looked at.
+            # The queue of the slow hash is short: a request that finds it full must retry later, unchecked.
             return None
 
     outcomes = at_once(200, guess)
     assert not any(outcomes)
     assert counted(reason="wrong_proof") == 10
-    # In the browser a whole wait is one event; at the mail door what repeats is a number under one.
+    # In the browser a whole wait is one event; at the mail door repetitions increase the count of one event.
     assert 10 < counted() <= 200 - outcomes.count(None)
     assert ask(served.door, Login("alice@harbour.example", world.alices_app_password, "imap", "127.0.0.1"))

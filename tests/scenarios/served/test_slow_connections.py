@@ -1,4 +1,4 @@
-"""Whoever is slow, silent or endless keeps nobody else from the web door, by real connections to a real process."""
+"""Slow, silent or endless connections shut no other client out of the web door, over real sockets."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ pytestmark = [pytest.mark.scenario, pytest.mark.django_db(transaction=True)]
 
 HEAD = b"POST /sign-in/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-www-form-urlencoded\r\n"
 PATIENCE_SECONDS = 5.0
-"""An honest page takes some 5 ms on a quiet machine; the door was closed for good before."""
+"""The bound of an honest page, which takes some 5 ms on a quiet machine; the door used to be blocked for good."""
 
 
 @pytest.fixture
 def door(tmp_path: Path, world: World) -> Iterator[Served]:
-    """One web process."""
+    """Yield one web process."""
     served = Served(tmp_path)
     served.start("web1")
     try:
@@ -100,7 +100,7 @@ def test_dor_18_more_connections_than_there_is_room_for_shut_nobody_out(door: Se
         for _ in range(MOST_CONNECTIONS + 200):
             open_ones.enter_context(connect(door, b"GET /sign-in/ HTTP/1.1\r\n"))
         assert seconds_of_a_page(door) < PATIENCE_SECONDS
-        # From another address somebody slow keeps their place: the crowded one gives up its own.
+        # A slow connection from another address stays open: the address with too many connections gives up its own.
         slow = open_ones.enter_context(connect(door, b"GET /sign-in/ HTTP/1.1\r\n", source="127.0.0.9"))
         for _ in range(100):
             open_ones.enter_context(connect(door, b"GET /sign-in/ HTTP/1.1\r\n"))

@@ -1,4 +1,4 @@
-"""A browser without a screen: cookies, forms with their tokens, nothing else."""
+"""A browser without a screen: cookies, forms with their CSRF tokens, nothing else."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
 
 @dataclass
 class Page:
-    """An answer."""
+    """A response."""
 
     status: int
     location: str
@@ -23,26 +23,26 @@ class Page:
 
 @dataclass
 class Visitor:
-    """One browser at one web process."""
+    """One browser of one web process."""
 
     port: int
     cookies: dict[str, str] = field(default_factory=dict)
     token: str = ""
 
     def copy(self, port: int) -> Visitor:
-        """Return the same browser in another tab, at another process."""
+        """Return the same browser in another tab, connected to another process."""
         return Visitor(port, dict(self.cookies), self.token)
 
     def get(self, path: str) -> Page:
-        """Ask for a page and remember the token of its forms."""
+        """Request a page and store the token of its forms."""
         return self._ask("GET", path, "")
 
     def post(self, path: str, **values: str) -> Page:
-        """Send a form with the token of the last page."""
+        """Post a form with the token of the last page."""
         return self._ask("POST", path, urlencode({"csrfmiddlewaretoken": self.token, **values}))
 
     def begin(self, name: str, password: str) -> Page:
-        """Type name and password."""
+        """Type name and password; return the last response."""
         self.get("/sign-in/")
         self.post("/sign-in/", name=name)
         self.get("/sign-in/password/")
