@@ -1,4 +1,4 @@
-"""Root, signed in, and the words of a page."""
+"""A client in which Root is signed in."""
 
 import pytest
 from django.test import Client
@@ -8,6 +8,6 @@ from tests.world import World, sign_in
 
 @pytest.fixture
 def root(client: Client, world: World) -> Client:
-    """Root, signed in."""
+    """Return a client in which Root is signed in."""
     sign_in(client, world.root)
     return client

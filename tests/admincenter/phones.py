@@ -1,4 +1,4 @@
-"""Rows of phone delivery for the admin center's tests, and a phones file without any carrier behind it."""
+"""Rows of phone delivery for the admin center's tests, and a phones file without any real gateway."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PHONES = Phones(
 
 
 def delivery(user: User, at: datetime, **more: Any) -> Delivery:
-    """Return a text that was sent to a number."""
+    """Store and return the delivery of a text to a person's number."""
     number = more.pop("number", NUMBER)
     given = {"channel": Channel.TEXT, "purpose": "sign_in", "result": Result.SENT, "gateway": "north"}
     return Delivery.objects.create(
@@ -41,13 +41,13 @@ def delivery(user: User, at: datetime, **more: Any) -> Delivery:
 
 
 def daily_total(user: User, days_ago: int, **counts: Any) -> DailyTotal:
-    """Return the counters of a day."""
+    """Store and return the daily total of a day."""
     day = datetime.now(UTC).date() - timedelta(days=days_ago)
     given = {"day": day, "country": "DE", "channel": Channel.TEXT, "is_new": False}
     return DailyTotal.objects.create(organisation=user.organisation, **{**given, **counts})
 
 
 def refusal(user: User, rule: str, at: datetime, **more: Any) -> Refusal:
-    """Return an attempt that was blocked."""
+    """Store and return the refusal of a message by a rule."""
     given = {"channel": Channel.TEXT, "country": "DE", "ends": "78"}
     return Refusal.objects.create(organisation=user.organisation, user=user, at=at, rule=rule, **{**given, **more})

@@ -1,4 +1,4 @@
-"""Reads the parts of a page that the admin center's tests ask for, and signs administrators in."""
+"""Helpers that parse the admin center's pages and sign administrators in."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def hidden(response: Any, name: str) -> str:
 
 
 def rows(response: Any, *, table: int = 1) -> list[str]:
-    """Return what stands in each row of the page's first table, or of a later one."""
+    """Return the text of each row of the page's first table, or of a later one."""
     bodies = re.findall(r"<tbody>(.*?)</tbody>", response.content.decode(), flags=re.DOTALL)
     assert len(bodies) >= table, "the page has no such table"
     cells = [re.sub(r"<[^>]+>", " ", row) for row in re.findall(r"<tr.*?</tr>", bodies[table - 1], flags=re.DOTALL)]
@@ -32,13 +32,13 @@ def rows(response: Any, *, table: int = 1) -> list[str]:
 
 
 def stale_root(client: Client, world: World) -> Client:
-    """Return the browser in which Root signed in two hours ago and must prove again."""
+    """Return the browser in which Root signed in two hours ago and must re-authenticate."""
     sign_in(client, world.root, ago=LONG_AGO)
     return client
 
 
 def as_role(client: Client, world: World, role: Role) -> User:
-    """Sign somebody with one role in, and return that person."""
+    """Create a person with one role, sign that person in, and return the person."""
     person = make_person(world.organisation, f"has.{role.value}", roles=(role,))
     sign_in(client, person)
     return person

@@ -1,4 +1,4 @@
-"""The acts for a lost phone: in the panel, beside the phones, shown once."""
+"""The administrator's actions for a lost phone: in the panel, beside the phones, with a pass that is shown once."""
 
 from __future__ import annotations
 

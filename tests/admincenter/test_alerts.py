@@ -1,4 +1,4 @@
-"""The administrators' Alerts."""
+"""The page of alerts for administrators."""
 
 from __future__ import annotations
 

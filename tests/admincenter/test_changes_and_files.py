@@ -1,4 +1,4 @@
-"""Changing many people, settings, the log and files in the admin center: what is said, and what is never half done."""
+"""Changing many people, settings, the log and files in the admin center: the messages, and no partial changes."""
 # ruff: noqa: E501  (a file to import and an address are one line)
 
 from __future__ import annotations

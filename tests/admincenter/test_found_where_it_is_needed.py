@@ -1,4 +1,4 @@
-"""What administrators look for stands where they look, and pages say what really happens."""
+"""Links and settings stand where administrators look for them, and pages describe what really happens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Administrators answer for what they do for others: how they made sure, what was refused, what was too much."""
+"""Help desk accountability: how the caller was identified, which actions were refused, and which were too many."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_two_administrators_two_people_or_two_days_raise_none(world: World) -> N
 
 
 def test_adm_01_a_refused_act_is_remembered_with_who_and_on_whom(client: Client, world: World) -> None:
-    """A help desk that resets a Global Administrator is refused, and the refusal stands in the log."""
+    """A help desk that resets a Global Administrator is refused, and the refusal is logged with actor and target."""
     helper = as_role(client, world, Role.AUTHENTICATION_ADMINISTRATOR)
     give_phone(world.root, "+4915112345699")
     address = f"/admin/users/{world.root.pk}/reset-methods/"

@@ -255,7 +255,7 @@ def run(*words: object) -> str:
 
 @pytest.fixture
 def people(tmp_path: Path) -> Path:
-    """A file of two people."""
+    """Return a CSV file of two people."""
     file = tmp_path / "people.csv"
     file.write_text(PEOPLE)
     return file

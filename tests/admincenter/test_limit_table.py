@@ -1,4 +1,4 @@
-"""The page of limits is written from the numbers that the code uses, and its bounds are those of the pages."""
+"""The page of limits is generated from the numbers that the code uses, with the same bounds as the forms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Changing many at once: exactly those shown, a thousand at a time, once, with nothing lost on the way."""
+"""Bulk changes: exactly the people shown, a thousand at a time, each once, with no selection lost between pages."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def states() -> dict[str, int]:
 
 @pytest.fixture
 def at_most_three(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three people are as many as can be done at once."""
+    """Allow three people at most in one bulk change."""
     monkeypatch.setattr(views, "MOST_AT_ONCE", 3)
 
 
@@ -74,7 +74,7 @@ def test_more_people_than_can_be_done_at_once_are_done_in_turns(root: Client, wo
 def test_those_who_are_so_already_don_t_stand_in_the_way(root: Client, world: World) -> None:
     make_person(world.organisation, "walter", state=MfaState.ENFORCED)
     page = root.get(f"{CHANGE}?do=enable&all=1")
-    # Walter is Enforced without a phone, so Enable makes him Enabled; Alice has one and stays what she is.
+    # Walter is Enforced without a phone, so Enable makes him Enabled; Alice has a phone and stays Enforced.
     assert {row.split()[0] for row in rows(page)} == {"Carol", "Root", "Walter"}
 
 

@@ -1,4 +1,4 @@
-"""Where no code can leave, the administrator reads it before anybody is enabled, and the person reads what is so."""
+"""Where no code can be sent, the administrator is warned before enabling a person, and the person reads an error."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NO_CODES = "No code can be sent: no way to phones is set up (WATCHWORD_PHONES_FI
 
 @pytest.fixture
 def no_phones(settings: Any) -> None:
-    """No channel carries anything."""
+    """Configure no gateway for any channel."""
     settings.WATCHWORD_PHONES = Phones()
 
 

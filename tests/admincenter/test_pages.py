@@ -1,4 +1,4 @@
-"""The admin center through Django's client: who may open what, what is said, what is kept, what is never half done."""
+"""The admin center through Django's client: permissions, messages, forms that keep their values, no partial changes."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def test_pages_ask_few_questions_however_many_people_there_are(
         "/admin/sign-ins/",
         "/admin/sign-ins/?person=p",
     ):
-        # One of them counts the open alerts for the navigation, two look for counts of wrong codes and passwords.
+        # One query counts the open alerts for the navigation, two look for counts of wrong codes and passwords.
         with django_assert_max_num_queries(14):
             assert root.get(address).status_code == 200
 

@@ -1,4 +1,4 @@
-"""Active users: finding people, the panel, and forms that lose nothing while somebody proves again."""
+"""Active users: finding people, the panel, and forms that lose nothing while the administrator re-authenticates."""
 
 from __future__ import annotations
 

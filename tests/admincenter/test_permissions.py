@@ -1,4 +1,4 @@
-"""A refusal says who could do it, and buttons are shown only to those who can use them."""
+"""A refusal names the roles that may perform the action, and buttons are shown only to users who may use them."""
 
 from __future__ import annotations
 

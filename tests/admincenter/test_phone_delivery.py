@@ -1,4 +1,4 @@
-"""Phone delivery at a glance: how channels stand, plots with the right numbers, what it costs, who may look."""
+"""The overview of phone delivery: the state of channels, charts with the right numbers, costs, and permissions."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ CHANGES = (f"{PAGE}test/", f"{PAGE}rules/")
 
 @pytest.fixture
 def gateways(settings: Any) -> None:
-    """A phones file with two carriers."""
+    """Configure a phones file with two gateways."""
     settings.WATCHWORD_PHONES = PHONES
 
 
@@ -45,7 +45,7 @@ def state(name: str, *, seconds_ago: float = 5, **more: Any) -> GatewayState:
 
 
 def card(root: Client, name: str) -> str:
-    """Return the words of one channel's card."""
+    """Return the text of one channel's card."""
     cards = root.get(PAGE).content.split(b'<div class="card channel">')[1:]
     return next(said for said in map(text, cards) if said.strip().startswith(name))
 

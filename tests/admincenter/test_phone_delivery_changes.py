@@ -1,4 +1,4 @@
-"""The rules of phone delivery as a form, and tests that go to a real telephone, without a code and within bounds."""
+"""The form of the phone delivery rules, and test messages to a real phone, without a code and within limits."""
 
 from __future__ import annotations
 
@@ -275,7 +275,7 @@ def test_a_test_needs_a_fresh_proof(client: Client, world: World, telephone: Tel
 
 
 def test_the_number_of_a_test_is_nowhere_kept_whole(client: Client, world: World, telephone: Telephone) -> None:
-    """Not even while the administrator proves again who they are."""
+    """Not even while the administrator re-authenticates."""
     stale_root(client, world).post(TEST, TO_GERMANY)
     assert not Draft.objects.exists()
     sign_in(client, world.root)

@@ -1,4 +1,4 @@
-"""The log of messages, what was blocked and why, stopped countries, and numbers that several people have."""
+"""The log of messages, refused messages with their reasons, blocked countries, and numbers of several people."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def may(day: int, hour: int = 12) -> datetime:
 
 @pytest.fixture
 def sent(world: World, settings: Any) -> None:
-    """Some messages of May."""
+    """Store some messages of May."""
     settings.WATCHWORD_PHONES = PHONES
     delivery(world.alice, may(1), result=Result.DELIVERED, entered_at=may(1), cost_micros=70_000)
     delivery(world.alice, may(2), channel=Channel.CALL, gateway="exchange", result=Result.BUSY, purpose="confirm")

@@ -1,4 +1,4 @@
-"""The documentation of the roles is the table that the code asks."""
+"""The documentation of the roles is generated from the table that the code uses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page on which a person is given addresses of others to write as."""
+"""The page on which an administrator lets a person send as another address."""
 
 from __future__ import annotations
 

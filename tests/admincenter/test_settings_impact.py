@@ -1,4 +1,4 @@
-"""What a change of the service settings does to people is told before it is saved."""
+"""The impact of a settings change on people is shown before the change is saved."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PAGE = "/admin/service-settings/"
 
 
 def filled_in(root: Client, **changes: str) -> dict[str, str]:
-    """Return the form as the page shows it, with changes; an empty value is a box without a tick."""
+    """Return the form's values as the page shows them, with changes; ``-`` removes a field, as an unticked box does."""
     form = root.get(PAGE).context["form"]
     values = {name: form[name].value() for name in form.fields}
     as_typed = {name: "on" if value is True else str(value) for name, value in values.items() if value is not False}

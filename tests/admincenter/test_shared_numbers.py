@@ -1,4 +1,4 @@
-"""A telephone that more people share than five in a day: named by an administrator, with limits of its own."""
+"""A phone that more than five people a day share: an administrator names it, and it has limits of its own."""
 
 from __future__ import annotations
 

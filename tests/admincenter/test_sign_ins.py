@@ -1,4 +1,4 @@
-"""The sign-in log: filters, pages, words for every reason, and a table that runs nothing."""
+"""The sign-in log: filters, pages, words for every reason, and a CSV table that runs no formulas."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def remember(
 
 @pytest.fixture
 def remembered(world: World) -> None:
-    """Some sign-ins of May."""
+    """Record some sign-ins of May."""
     remember(world.alice, 1)
     remember(world.alice, 2, door="mail", service="imap", address="2001:db8::7")
     remember(world.bob, 3, door="mail", service="smtp", reason="app_password_needed")

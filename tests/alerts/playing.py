@@ -1,4 +1,4 @@
-"""A stranger who knows a password, and the worker that hears of it."""
+"""Scenes of a stranger who knows a password, and runs of the worker that sends notices and alerts."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ STRANGER = Origin(
 
 
 def work(now: datetime) -> list[EmailMessage]:
-    """Let the worker hear and send everything; return the mails that left to people about their own accounts."""
+    """Run the worker until nothing waits; return the mails to people about their own accounts."""
     return [message for message in _work(now) if not message.subject.startswith("Alert: ")]
 
 
 def alert_mails(now: datetime) -> list[EmailMessage]:
-    """Let the worker hear and send everything; return the mails that left to administrators."""
+    """Run the worker until nothing waits; return the mails to administrators."""
     return [message for message in _work(now) if message.subject.startswith("Alert: ")]
 
 
@@ -47,7 +47,7 @@ def _work(now: datetime) -> list[EmailMessage]:
 def pass_password(
     world: World, user: User, *, origin: Origin = STRANGER, now: datetime | None = None, browser: str = ""
 ) -> SignInAttempt:
-    """Begin a sign-in and type the right password; return the attempt, which now wants a code."""
+    """Begin a sign-in and type the right password; return the attempt, which then requires a code."""
     when = now if now is not None else world.now
     token = flow.begin(user.sign_in_name, origin=origin, next_url="/", browser=browser, now=when)
     attempt = flow.find_attempt(token, now=when)
@@ -59,7 +59,7 @@ def pass_password(
 
 
 def type_wrong_codes(attempt: SignInAttempt, now: datetime, *, number: int = 2) -> None:
-    """Type codes that are not the right one (none was sent): as many as are told of."""
+    """Type wrong codes (none was sent), by default as many as raise a warning."""
     for _ in range(number):
         flow.answer(attempt, FactorKind.PHONE, "000000", now=now)
 

@@ -1,4 +1,4 @@
-"""Alerts reach people who don't look at the page: by mail to a list, and by text to administrators who want that."""
+"""Alerts reach administrators who don't look at the page: by mail to a list, and by text if they chose it."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ def test_a_call_says_that_administrators_are_told_only_where_mail_can_leave(
 def test_a_text_whose_notice_could_not_be_marked_is_not_sent_and_comes_once_later(
     world: World, telephone: Telephone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The notice and the message in the outbox are one transaction's: neither without the other."""
+    """One transaction marks the notice as sent and stores the message in the outbox, so neither exists alone."""
 
     def killed(*arguments: Any, **named: Any) -> Any:
         notices.warn(*arguments, **named)

@@ -1,4 +1,4 @@
-"""*This wasn't me*: a link, a button, and nothing that a stranger holds is worth anything any more."""
+"""*This wasn't me*: a link and a button, after which no credential in a stranger's hands is valid any more."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_the_owner_chooses_a_new_password_and_still_needs_the_phone(
     assert "Your password is set. Sign in with it now." in text(chosen.content)
     assert not Session.objects.filter(user=world.alice, ended_at=None).exists()
     world.passwords["alice"] = "a wholly new passphrase"
-    # The page chose the password by the clock, so the sign-in happens after it.
+    # The page stored the new password at the real time, so the sign-in must come after it.
     attempt = pass_password(world, world.alice, now=timezone.now())
     assert view_of(attempt, now=timezone.now()).methods
 

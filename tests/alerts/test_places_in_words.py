@@ -1,4 +1,4 @@
-"""Where a sign-in came from, as a warning says it: a country where a file knows one, else a network if it is new."""
+"""The origin of a sign-in in a warning: its country where the GeoIP file knows it, otherwise its network if new."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DAY = timedelta(days=1)
 
 @pytest.fixture
 def no_countries(settings: Any) -> None:
-    """An operator who has named no file."""
+    """Configure no GeoIP file."""
     settings.WATCHWORD_COUNTRIES_FILE = ""
 
 
@@ -68,7 +68,7 @@ def test_a_network_from_which_the_person_signed_in_days_ago_is_not_new(world: Wo
 
 @pytest.mark.usefixtures("no_countries")
 def test_a_network_is_still_new_within_a_day_of_the_first_sign_in_from_it(world: World) -> None:
-    """What a thief does after coming in is told as new as well."""
+    """What a thief does after the sign-in must be reported as coming from a new network as well."""
     signed_in(world, "203.0.113.66", world.now - timedelta(hours=23))
     assert warned_from(world, "203.0.113.66") == "203.0.113.66 (a new network, 203.0.113.0/24)"
 
@@ -84,7 +84,7 @@ def test_what_an_administrator_did_is_measured_by_where_the_administrator_signs_
 
 @pytest.mark.usefixtures("no_countries")
 def test_an_app_password_used_elsewhere_is_told_with_its_new_network(world: World) -> None:
-    """Also where the person's browser is at home there: the app password was never used from it."""
+    """The network is new for the app password, which was never used from it, although the browser was."""
     signed_in(world, "203.0.113.1", world.now - 2 * DAY)
     for address in ("198.51.100.7", "203.0.113.5"):
         assert use_mail(world, world.alices_app_password, address)

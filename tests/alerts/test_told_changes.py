@@ -1,4 +1,4 @@
-"""Changes of what somebody can do or come in with are told, to the person and to administrators."""
+"""Changes to a person's rights and credentials are reported, to the person and to administrators."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trouble with one notice or event is that one's: others go on, it is tried again, and given up where it is seen."""
+"""The failure of one notice or event delays no other one: it is retried, and given up visibly."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ MINUTE = timedelta(minutes=1)
 
 
 class Inbox:
-    """What a mail server took."""
+    """The messages that a mail server received."""
 
     def __init__(self) -> None:
         self.took: list[Envelope] = []
@@ -48,7 +48,7 @@ class Inbox:
 
 @contextmanager
 def mail_server(settings: Any, *, utf8: bool) -> Iterator[Inbox]:
-    """Send through a real SMTP server, as the operator's settings would."""
+    """Configure mail to go through a real SMTP server, as the operator's settings would; yield its inbox."""
     inbox = Inbox()
     (port,) = free_ports(1)
     controller = Controller(inbox, hostname="127.0.0.1", port=port, loop=asyncio.new_event_loop(), enable_SMTPUTF8=utf8)
@@ -66,7 +66,7 @@ def mail_server(settings: Any, *, utf8: bool) -> Iterator[Inbox]:
 
 
 def with_name(world: World, name: str) -> User:
-    """A person of any name, as earlier versions let them be made, whose mail goes to the mailbox itself."""
+    """Return a person with any name, as earlier releases allowed, whose mail goes to the mailbox itself."""
     user = make_person(world.organisation, "someone")
     User.objects.filter(pk=user.pk).update(sign_in_name=name, contact_mail="")
     SignInName.objects.filter(user=user).update(key=name)

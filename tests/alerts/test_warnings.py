@@ -1,4 +1,4 @@
-"""Who is told of what, at once, and how nobody can be flooded by it."""
+"""Who is warned of which event, at once, and how floods of warnings are prevented."""
 
 from __future__ import annotations
 

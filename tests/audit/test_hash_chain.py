@@ -1,4 +1,4 @@
-"""Whoever changes what was remembered breaks the chain."""
+"""An attacker who changes stored events breaks the hash chain."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_events_are_sealed_once_and_the_chain_holds(world: World) -> None:
 @pytest.mark.breaks_invariants
 @pytest.mark.parametrize("column", ["subject_name", "reason", "address", "kind", "details"])
 def test_log_03_a_changed_event_is_found(world: World, column: str) -> None:
-    """A row of the log that somebody edits in the database breaks its seal."""
+    """A change of an event's row in the database breaks its seal."""
     happen(world)
     hash_chain.seal(now=world.now)
     event = Event.objects.order_by("id")[1]
@@ -48,7 +48,7 @@ def test_log_03_a_changed_event_is_found(world: World, column: str) -> None:
 
 @pytest.mark.breaks_invariants
 def test_log_03_a_deleted_event_is_found(world: World) -> None:
-    """A row of the log that somebody deletes is missed by its seal."""
+    """The deletion of an event's row from the database breaks its seal."""
     happen(world)
     hash_chain.seal(now=world.now)
     run("DELETE FROM audit_event WHERE id = %s", Event.objects.order_by("id")[1].pk)
@@ -57,7 +57,7 @@ def test_log_03_a_deleted_event_is_found(world: World) -> None:
 
 @pytest.mark.breaks_invariants
 def test_log_03_a_seal_made_anew_breaks_the_one_after_it(world: World) -> None:
-    """Nobody without the key can seal a changed event again, and a seal taken away breaks the next."""
+    """A changed event can't be sealed again without the key, and a removed seal breaks the next one."""
     happen(world)
     hash_chain.seal(now=world.now)
     happen(world)

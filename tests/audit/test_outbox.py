@@ -1,4 +1,4 @@
-"""What all outboxes share: the lease, the pauses that grow, the end, and whose trouble an error is."""
+"""The rules that all outboxes share: the lease, growing pauses, giving up, and whose error it is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is new is an event, what repeats is a count, and a flood of anything is a few rows."""
+"""A new denial is an event, a repetition only increases a count, and a flood of denials is a few rows."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def full_hour(world: World) -> None:
 
 
 def test_log_02_wrong_app_passwords_of_one_name_are_one_event_and_a_number(world: World) -> None:
-    """A flood of wrong app passwords for one name from one address is one row an hour, and how often it came."""
+    """A flood of wrong app passwords for one name from one address is one event an hour, with a count of repetitions"""
     try_mail(world, times=500)
     event = Event.objects.get()
     assert (event.subject_name, event.address, event.reason) == ("alice@harbour.example", SPRAYER, "wrong_proof")
@@ -70,7 +70,7 @@ def test_wrong_account_passwords_of_a_mail_program_are_merged_as_well(world: Wor
 
 
 def test_log_02_ever_new_names_of_one_source_are_bounded(world: World) -> None:
-    """After a hundred names in an hour one event stands for all further names of that source, with their number."""
+    """After a hundred names in an hour one event stands for all further names of that source, with their count."""
     for number in range(MOST_NAMES + 50):
         try_mail(world, f"name{number}@harbour.example")
     assert Event.objects.count() == MOST_NAMES + 1
@@ -78,7 +78,7 @@ def test_log_02_ever_new_names_of_one_source_are_bounded(world: World) -> None:
     assert last is not None
     assert repeats.is_about_many(last)
     assert repeats.more_times([last]) == {last.pk: 49}
-    # Known pairs go on counting under their own event.
+    # Pairs of source and name that are known still count under their own event.
     try_mail(world, "name0@harbour.example")
     first = Event.objects.order_by("id").first()
     assert first is not None
@@ -86,7 +86,7 @@ def test_log_02_ever_new_names_of_one_source_are_bounded(world: World) -> None:
 
 
 def test_log_02_ever_new_sources_are_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After some hundred sources in an hour one event stands for all further ones."""
+    """After some hundred sources in an hour one event stands for all further sources."""
     monkeypatch.setattr(repeats, "MOST_SOURCES", 5)
     for number in range(25):
         try_mail(world, address=f"198.51.100.{number}")
