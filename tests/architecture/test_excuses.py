@@ -1,4 +1,4 @@
-"""A rule that is silenced somewhere says why there, on the same line."""
+"""A comment that silences a rule states the reason on the same line."""
 
 import io
 import re
@@ -23,7 +23,7 @@ TABLES = ("[tool.ruff.lint]", "[tool.ruff.lint.per-file-ignores]", "[[tool.mypy.
 
 
 def unexplained(source: str) -> list[int]:
-    """Return the numbers of the lines that silence a rule and give no reason; a reason is at least one word."""
+    """Return the numbers of the lines that silence a rule without a reason; a reason is at least one word."""
     lines = []
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT and EXCUSE.search(token.string):
@@ -103,7 +103,7 @@ def test_every_excuse_by_file_is_for_files_that_exist() -> None:
 
 
 def alternatives(pattern: str) -> list[str]:
-    """Return a pattern without braces for each way to read its braces, the innermost first."""
+    """Return the patterns without braces that a pattern with braces stands for."""
     braces = re.search(r"\{([^{}]*)\}", pattern)
     if braces is None:
         return [pattern]

@@ -1,4 +1,4 @@
-"""The contracts between the rooms hold, and each would notice if it were broken."""
+"""The import contracts between packages hold, and each contract detects a violation."""
 
 import shutil
 import subprocess
@@ -19,7 +19,7 @@ def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """The product's source and its contracts, to be spoilt."""
+    """Return a copy of the product's source and its contracts, which tests may damage."""
     shutil.copytree(ROOT / "watchword", tmp_path / "watchword", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     return tmp_path

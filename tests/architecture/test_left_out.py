@@ -1,4 +1,4 @@
-"""What a run leaves out is listed, and is a failure where everything is demanded."""
+"""Skipped tests are listed at the end of a run, and fail where the environment demands every test."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SKIPPED_AS_A_WHOLE = "import pytest; pytest.skip('the kernel is too old', allow_
 
 
 def played(folder: Path, *options: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run pytest on two small files, with no more plugins than are looked at."""
+    """Run pytest on two small files, with only the plugins that are tested."""
     (folder / "test_played.py").write_text(PLAYED)
     (folder / "test_skipped.py").write_text(SKIPPED_AS_A_WHOLE)
     words = [sys.executable, "-m", "pytest", "-q", "-c", os.devnull, "-p", "tests.left_out", *options, str(folder)]

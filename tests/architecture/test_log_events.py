@@ -1,4 +1,4 @@
-"""Every log call says what happened by a stable code, and the operator's page lists each of them, and no other."""
+"""Every log call carries a stable event code, and the operator's page lists exactly these codes."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ CODE = re.compile(r"[a-z]+(\.[a-z_0-9]+){1,3}")
 NOT_FOR_REQUESTS = re.compile(
     r"\b(who|whom|whose|whoever|nobody|somebody|anybody|everybody|they|them|their)\b", re.IGNORECASE
 )
-"""Words for people; a line is about requests, rows, workers and gateways."""
+"""Words for people; a log line is about requests, rows, workers and gateways."""
 
 
 def calls(source: str) -> Iterator[tuple[ast.Call, str]]:
-    """Return the log calls of a module and their levels: those on anything that is named as a logger is."""
+    """Return the log calls of a module with their levels: the calls on any name that a logger usually has."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in LEVELS:
             called = node.func.value
@@ -39,14 +39,14 @@ def _is_get_logger(called: ast.expr) -> bool:
 
 
 def problems(source: str) -> list[str]:
-    """Return what is wrong with the log calls of a module."""
+    """Return the violations in the log calls of a module."""
     wrong = []
     for call, level in calls(source):
         told = _log_event(call)
         if level in {"log", "exception"}:
             wrong.append(f"{call.lineno}: {level}() hides the level, or writes the text of an error")
         if told is None:
-            # Made apart where more than ids goes into the line; the code stands at the call all the same.
+            # The extra is built elsewhere where it carries more than ids; the code must still be visible at the call.
             wrong.append(f"{call.lineno}: no extra=log_event(code, …)")
         elif not CODE.fullmatch(told):
             wrong.append(f"{call.lineno}: {told!r} is no code")
@@ -74,7 +74,7 @@ SOURCES = {path: path.read_text() for path in (ROOT / "watchword").rglob("*.py")
 
 
 def used() -> set[tuple[str, str]]:
-    """Return the codes of all log calls, with their levels."""
+    """Return the codes of all log calls with their levels."""
     return {
         (str(_log_event(call)), "warning" if level == "exception" else level)
         for source in SOURCES.values()
@@ -83,7 +83,7 @@ def used() -> set[tuple[str, str]]:
 
 
 def documented() -> dict[str, str]:
-    """Return the codes of the operator's page, with their levels; those of libraries too."""
+    """Return the codes of the operator's page with their levels, including those of libraries."""
     rows = re.findall(r"^\| `([a-z_.0-9]+)` \| ([a-z, ]+) \| (.+) \| (.+) \|$", PAGE.read_text(), re.MULTILINE)
     assert all(meaning.strip() and action.strip() for _code, _level, meaning, action in rows)
     codes = [code for code, *_rest in rows]

@@ -1,4 +1,4 @@
-"""What the package says of itself: its licence, its authors, and nothing that isn't so."""
+"""The metadata of the package: its licence and its authors are true."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def test_the_licence_is_apache_2_and_whole() -> None:
 def test_no_classifier_contradicts_the_licence_or_the_version_of_python() -> None:
     classifiers = PROJECT["classifiers"]
     assert classifiers == sorted(classifiers, key=str.casefold)
-    # PEP 639: the licence is said once, by its SPDX expression.
+    # PEP 639: the licence is stated once, by its SPDX expression.
     assert not [one for one in classifiers if one.startswith("License ::")]
     assert f"Programming Language :: Python :: {PROJECT['requires-python'].removeprefix('>=')}" in classifiers
     assert f"Programming Language :: Python :: {(ROOT / '.python-version').read_text().strip()}" in classifiers
 
 
 def test_the_changelog_keeps_its_form() -> None:
-    """As on the page of Keep a Changelog: versions newest first, in each of them sections of these names, once."""
+    """Keep a Changelog's form: the newest version first, each with sections of the fixed names, each at most once."""
     text = (ROOT / "CHANGELOG.md").read_text()
     versions = re.findall(r"^## (.*)$", text, re.MULTILINE)
     assert versions[0] == "[Unreleased]"

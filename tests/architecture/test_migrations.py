@@ -1,4 +1,4 @@
-"""Migrations: one beginning for each app, and names that say what the later ones do."""
+"""Migrations: one initial migration for each app, and descriptive names for the later ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tree looks like: small files, pages only where pages belong, and documents that tell the truth."""
+"""The shape of the tree: small files, pages only in the packages for pages, and documents that match the code."""
 
 import ast
 import re
@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 LONGEST = 400
 FOLDERS = ("watchword", "tests", "scripts", "benchmarks")
-"""Where the rules on sources look; `scripts` holds shell alone today."""
+"""The folders that the rules on sources check; `scripts` holds only shell scripts at present."""
 
 SOURCES = [
     path
@@ -45,8 +45,7 @@ def test_no_file_is_long() -> None:
 def test_factors_and_channels_own_no_pages(room: str) -> None:
     """Three generic pages serve every factor, so that none can skip throttling, re-authentication or audit.
 
-    The simulator is the exception that proves it: its page is a telephone, not a way to sign in, and it is loaded in
-    the demo alone.
+    The simulator is the exception: its page is a telephone, not a form of sign-in, and only the demo loads it.
     """
     files = [path for path in (ROOT / "watchword" / room).rglob("*") if "simulator" not in path.parts]
     assert any(path.suffix == ".py" for path in files)
@@ -106,7 +105,7 @@ def tracked() -> list[Path]:
     return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
 
 
-# Put together here, so that this file doesn't find itself.
+# Assembled from parts, so that this file doesn't match its own rule.
 FOREIGN = [
     *("/" + folder + "/" for folder in ("work", "root", "home/runner")),
     *(name + ".org" for name in ("pypi", "pythonhosted", "npmjs")),
@@ -131,7 +130,7 @@ LOCKS = ["requirements.txt", *(f"requirements-{name}.txt" for name in ("demo", "
 def test_the_requirements_are_pinned_by_hash_and_name_no_host(name: str) -> None:
     text = (ROOT / name).read_text()
     assert re.search(r"^[a-z0-9._-]+==", text, re.MULTILINE)
-    # Each requirement ends in a line with a hash, and nothing else stands in the file.
+    # Each requirement ends in a line with a hash, and the file holds nothing else.
     for line in text.splitlines():
         assert re.fullmatch(r"[a-z0-9._-]+==[\w.]+( ; [^\\]+)? \\|    --hash=sha256:[0-9a-f]{64}( \\)?", line), line
 

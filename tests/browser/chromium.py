@@ -1,4 +1,4 @@
-"""A real Chromium, axe on any page, and pictures of pages."""
+"""A real Chromium, axe accessibility checks, and screenshots of pages."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ type Picture = Callable[[Page, str], None]
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """One Chromium for all browser tests."""
+    """Yield one Chromium for all browser tests."""
     executable = next((path for path in (shutil.which("chromium") or "", *WHERE) if Path(path).is_file()), None)
     if executable is None:
         pytest.skip("Chromium is not installed; `make test` installs it where it is root")
@@ -45,7 +45,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def open_browser(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
-    """Open windows that share no cookies: ``open_browser(java_script_enabled=False)``, ``color_scheme="dark"`` …"""
+    """Yield a function that opens contexts without shared cookies: ``open_browser(java_script_enabled=False)``, …"""
     opened: list[BrowserContext] = []
 
     def open_one(**options: Any) -> BrowserContext:
@@ -62,7 +62,7 @@ def open_browser(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
 
 @pytest.fixture
 def picture(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Picture:
-    """Take a picture of a whole page; kept under ``TEST_PICTURES`` if that names a folder."""
+    """Return a function that takes a screenshot of a whole page, into ``TEST_PICTURES`` if that names a folder."""
     folder = os.environ.get("TEST_PICTURES")
     where = Path(folder) if folder else tmp_path_factory.mktemp("pictures")
     where.mkdir(parents=True, exist_ok=True)
@@ -76,7 +76,7 @@ def picture(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 def check_accessibility(page: Page) -> None:
     """Fail if axe finds anything serious on the page.
 
-    Axe comes in as a file of the test's own, so the page's policy against foreign scripts stays what it is.
+    The DevTools protocol injects axe from a local file, so the pages' content security policy needs no exception.
     """
     session = page.context.new_cdp_session(page)
     try:
@@ -112,5 +112,5 @@ def check_fits(page: Page) -> None:
 
 
 def words(page: Page) -> str:
-    """Return what the page says, blanks folded."""
+    """Return the text of the page with whitespace collapsed."""
     return re.sub(r"\s+", " ", page.inner_text("body"))

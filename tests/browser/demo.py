@@ -1,4 +1,4 @@
-"""The demo, started as a newcomer would start it, for browsers and mail programs to use."""
+"""The demo, started as a newcomer starts it, for browsers and mail programs to use."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ READY_SECONDS = 120
 
 @dataclass(frozen=True)
 class Demo:
-    """A demo that runs: where it answers, and what its card tells."""
+    """A running demo: its addresses, and the contents of its card."""
 
     web: str
     imap_port: int
@@ -33,7 +33,7 @@ class Demo:
 
 @contextmanager
 def running_demo(home: Path, *options: str, **variables: str) -> Iterator[Demo]:
-    """Start the demo in a folder of its own, with options and more environment variables; end it as Ctrl-C would."""
+    """Start the demo in a folder of its own, with options and more environment variables; end it as Ctrl-C does."""
     web, imap, submission = free_ports(3)
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("WATCHWORD_", "DJANGO_"))}
     process = subprocess.Popen(

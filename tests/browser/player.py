@@ -24,7 +24,7 @@ class Player:
         self._picture, self._scripts = picture, scripts
 
     def see(self, name: str, page: Page | None = None) -> None:
-        """Look at a page as everybody must be able to."""
+        """Check, where scripts run, that a page is accessible and fits its window, and take a screenshot."""
         shown = page or self.page
         shown.wait_for_load_state()
         if self._scripts:
@@ -47,7 +47,7 @@ class Player:
             self.page.get_by_role("button", name="Sign in").click()
 
     def begin_as_root(self) -> None:
-        """Sign in as the administrator, who has a telephone, and replace the initial password."""
+        """Sign in as the administrator, who has a phone, and replace the initial password."""
         self.begin("root", self.demo.passwords["root"])
         self.verify(self.texted_code())
         self.choose_own_password()
@@ -60,14 +60,14 @@ class Player:
         self.page.get_by_role("button", name="Save the password").click()
 
     def texted_code(self) -> str:
-        """Read the newest text on the telephone."""
+        """Return the code of the newest text on the phone."""
         self.telephone.goto(f"{self.demo.web}/demo/telephone/")
         self.see("telephone", self.telephone)
         codes: list[str] = re.findall(r"(\d{3} \d{3}) is your", self.telephone.inner_text("main"))
         return codes[-1]
 
     def spoken_code(self) -> str:
-        """Answer the call, press 1, and hear the digits."""
+        """Answer the call, press 1, and return the spoken digits."""
         self.telephone.goto(f"{self.demo.web}/demo/telephone/")
         self.see("telephone-rings", self.telephone)
         self.telephone.get_by_role("button", name="Answer").click()
@@ -90,7 +90,7 @@ class Player:
         self.page.get_by_role("button", name="Verify").click()
 
     def app_password_shown(self) -> str:
-        """Read the app password on the page that shows it once, and see that it is gone afterwards."""
+        """Return the app password of the page that shows it once, and check that it is gone afterwards."""
         expect(self.page.get_by_role("heading", level=1)).to_have_text("Your app password")
         self.see("app-password-once")
         secret = self.page.locator("#secret").inner_text().strip()
@@ -101,14 +101,14 @@ class Player:
 
 
 def open_mailbox(demo: Demo, name: str, password: str) -> imaplib.IMAP4:
-    """Sign in as a mail program does."""
+    """Sign in to the mailbox as a mail program does."""
     program = imaplib.IMAP4("127.0.0.1", demo.imap_port)
     program.login(f"{name}@harbour.example", password)
     return program
 
 
 def assert_mail_refuses(demo: Demo, name: str, password: str) -> None:
-    """See a mail program being refused."""
+    """Check that a mail program is refused."""
     program = imaplib.IMAP4("127.0.0.1", demo.imap_port)
     with pytest.raises(imaplib.IMAP4.error, match=r"(?i)authenticat|credential|login"):
         program.login(f"{name}@harbour.example", password)

@@ -25,33 +25,33 @@ NEW = "nine brave herons wait"
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """A fresh demo."""
+    """Yield a fresh demo."""
     with running_demo(tmp_path_factory.mktemp("demo")) as running:
         yield running
 
 
 @pytest.fixture
 def player(open_browser: Callable[..., BrowserContext], demo: Demo, picture: Picture) -> Callable[[], Player]:
-    """Somebody sits down at a browser of their own."""
+    """Return a function that opens a browser of its own for a person."""
     return lambda: Player(open_browser(), demo, picture, scripts=True)
 
 
 def wait_for_mail(demo: Demo, subject: str, seconds: float) -> str:
-    """Look again and again, as a mail program does, until the mail is there."""
+    """Poll the mailbox as a mail program does until a mail with the subject arrives; return its text."""
     deadline = time.monotonic() + seconds
     program = open_mailbox(demo, "alice", demo.alices_app_password)
     while time.monotonic() < deadline:
         try:
             program.select("INBOX", readonly=True)
         except imaplib.IMAP4.abort:
-            # The change of password just before closed what was open; a mail program connects again.
+            # The change of password just before closed the open session; a mail program connects again.
             program.shutdown()
             program = open_mailbox(demo, "alice", demo.alices_app_password)
             continue
         _ok, (found,) = program.search(None, "ALL")
         for number in reversed(found.split()):
             _ok, parts = program.fetch(number.decode(), "(RFC822)")
-            # What other programs did to the flags may come first, as an answer of its own (RFC 3501 section 7.4.2).
+            # Flag changes of other programs may come first, as a response of its own (RFC 3501 section 7.4.2).
             content = next(part[1] for part in parts if isinstance(part, tuple))
             message = email.message_from_bytes(content, policy=policy.default)
             if str(message["Subject"]).startswith(subject):
@@ -82,7 +82,7 @@ def test_a_stranger_with_the_right_password_is_shut_out_by_one_button(player: Ca
     stranger.begin("alice", OWN)
     code = owner.texted_code()
     wrong = f"{(int(code.replace(' ', '')) + 1) % 1_000_000:06d}"
-    # One wrong code is a slip; the second is told.
+    # One wrong code may be a slip; the second raises a warning.
     began = time.monotonic()
     for _try in range(2):
         stranger.page.get_by_label("Security code").fill(wrong)
@@ -121,7 +121,7 @@ def test_a_stranger_with_the_right_password_is_shut_out_by_one_button(player: Ca
     deadline = time.monotonic() + 10
     while not is_closed(program):
         assert time.monotonic() < deadline, "the mail connection is still open"
-    # The right code, sent by a hand that is quicker than the page.
+    # The right code, posted faster than the page learns that its attempt has ended.
     csrf = next(cookie["value"] for cookie in stranger.page.context.cookies() if cookie["name"] == "csrf")
     form: dict[str, str | float | bool] = {"answer": code, "csrfmiddlewaretoken": csrf}
     late = stranger.page.request.post(f"{demo.web}/sign-in/prove/", form=form, headers={"Origin": demo.web})

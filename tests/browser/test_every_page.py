@@ -1,4 +1,4 @@
-"""Every page, on a desktop, on a narrow telephone, in the dark: axe finds nothing serious, nothing is cut off."""
+"""Every page, on a desktop, on a narrow phone, in dark mode: axe finds nothing serious, nothing is cut off."""
 
 from __future__ import annotations
 
@@ -61,13 +61,13 @@ PAGES = {
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """One demo for all looks."""
+    """Yield one demo for all looks."""
     with running_demo(tmp_path_factory.mktemp("demo")) as running:
         yield running
 
 
 def sign_in_as_root(page: Page, demo: Demo) -> None:
-    """Sign in with the initial password, or with the own one if an earlier test has chosen it."""
+    """Sign in with the initial password, or with the new one if an earlier test has chosen it."""
     for password in (OWN, demo.passwords["root"]):
         page.goto(f"{demo.web}/sign-in/")
         page.get_by_label("Sign-in name").fill("root@harbour.example")
@@ -88,7 +88,7 @@ def sign_in_as_root(page: Page, demo: Demo) -> None:
 
 
 def look(page: Page, picture: Picture, name: str) -> None:
-    """Check one page and take its picture."""
+    """Check one page and take a screenshot of it."""
     check_accessibility(page)
     check_fits(page)
     picture(page, name)

@@ -1,4 +1,4 @@
-"""The pages while a code is on its way, in a real Chromium beside the telephone of the demo."""
+"""The pages while a code is on its way, in a real Chromium beside the demo's simulated phone."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ from tests.scenarios.mail.site import wait_until
 pytestmark = pytest.mark.browser
 
 PAUSE = 10_000
-"""The longest pause, in milliseconds, between two looks of a page that waits."""
+"""The longest pause, in milliseconds, between two polls of a page that waits."""
 LIVE = 15_000
-"""Milliseconds within which a page that waits has looked again, on a busy machine."""
+"""The time in milliseconds within which a waiting page has polled again, on a busy machine."""
 
 
 class Clock:
-    """Moves what the demo remembers into the past, so that nobody has to wait, and says what happened out there."""
+    """Shifts the demo's timestamps into the past, so that tests needn't wait, and sets delivery results."""
 
     def __init__(self, home: Path) -> None:
         self._home = home
 
     def write(self, *statements: str) -> None:
-        """Change the demo's database under its feet."""
+        """Run statements on the database of the running demo."""
         with closing(sqlite3.connect(self._home / "watchword.sqlite3", timeout=30)) as database, database:
             for statement in statements:
                 database.execute(statement)
 
     def settle(self) -> None:
-        """Wait until every message has been carried and its first result is written."""
+        """Wait until every message has been sent and its first result is stored."""
         with closing(sqlite3.connect(self._home / "watchword.sqlite3", timeout=30)) as database:
             wait_until(lambda: not database.execute("SELECT 1 FROM messaging_outboxmessage LIMIT 1").fetchone())
 
     def pass_by(self, seconds: int) -> None:
-        """Make every code so much older."""
+        """Make every code older by a number of seconds."""
         self.settle()
         older = f"strftime('%Y-%m-%d %H:%M:%f', created_at, '-{seconds} seconds')"
         self.write(
@@ -52,38 +52,38 @@ class Clock:
         )
 
     def becomes(self, result: str) -> None:
-        """Let the newest message have come to this."""
+        """Set the result of the newest message."""
         self.settle()
         newest = "(SELECT id FROM messaging_delivery ORDER BY created_at DESC LIMIT 1)"
         self.write(f"UPDATE messaging_delivery SET result = '{result}' WHERE id = {newest}")
 
     def late_texts_come(self) -> None:
-        """Let what would come late come now."""
+        """Let late texts arrive now."""
         self.settle()
         now = "strftime('%Y-%m-%d %H:%M:%f', 'now')"
         self.write(f"UPDATE simulator_arrival SET at = {now} WHERE at > {now}")
 
     def number_match(self, wished: bool) -> None:
-        """Let the organisation want two digits to be pressed in calls, or not."""
+        """Set whether the organisation requires two digits to be pressed in calls."""
         self.write(f"UPDATE directory_organisation SET number_match = {int(wished)}")
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the demo."""
+    """Return the folder of the demo."""
     return tmp_path_factory.mktemp("demo")
 
 
 @pytest.fixture(scope="module")
 def demo(home: Path) -> Iterator[Demo]:
-    """One demo for all."""
+    """Yield one demo for all tests of the module."""
     with running_demo(home) as running:
         yield running
 
 
 @pytest.fixture
 def clock(demo: Demo, home: Path) -> Clock:
-    """The clock of the demo; what earlier tests sent is long past."""
+    """Return the clock of the demo, with all codes of earlier tests far in the past."""
     clock = Clock(home)
     clock.pass_by(3 * 86_400)
     clock.number_match(wished=False)
@@ -92,18 +92,18 @@ def clock(demo: Demo, home: Path) -> Clock:
 
 @pytest.fixture(params=[True, False], ids=["with JavaScript", "without JavaScript"])
 def scripts(request: pytest.FixtureRequest) -> bool:
-    """Whether the browsers run JavaScript."""
+    """Return whether the browsers run JavaScript."""
     value: bool = request.param
     return value
 
 
 @pytest.fixture
 def sit_down(open_browser: Callable[..., BrowserContext], demo: Demo, picture: Picture) -> Callable[..., Player]:
-    """Somebody new sits down at a browser of their own."""
+    """Return a function that opens a browser of its own for a new person."""
 
     def player(*, scripts: bool = True, **options: object) -> Player:
         context = open_browser(java_script_enabled=scripts, **options)
-        # The pages' own time: it goes on as ever, and can be put forward.
+        # The pages' own clock: it runs as usual and can be fast-forwarded.
         context.clock.install()
         return Player(context, demo, picture, scripts=scripts)
 
@@ -111,12 +111,12 @@ def sit_down(open_browser: Callable[..., BrowserContext], demo: Demo, picture: P
 
 
 def looks_again(page: Page) -> None:
-    """Let the pause between two looks of a page be over, so that nobody waits it out."""
+    """Fast-forward the page's clock past the pause between two polls."""
     page.clock.fast_forward(PAUSE)
 
 
 def to_the_code(player: Player, name: str) -> None:
-    """Type name and password, the initial one at the first time; the code is sent."""
+    """Type name and password, at the first sign-in the initial one; the code is sent."""
     player.begin(name, OWN)
     if player.page.get_by_role("alert").count():
         player.begin(name, player.demo.passwords[name])
@@ -124,7 +124,7 @@ def to_the_code(player: Player, name: str) -> None:
 
 
 def signed_in(player: Player) -> None:
-    """See that the door is open; at the first time a password of one's own is chosen first."""
+    """Check that the person is signed in; at the first sign-in, replace the initial password before."""
     heading = player.page.get_by_role("heading", level=1)
     expect(heading).to_have_text(re.compile("Choose a new password|Hello, Alice"), timeout=LIVE)
     if heading.inner_text() == "Choose a new password":
@@ -133,7 +133,7 @@ def signed_in(player: Player) -> None:
 
 
 def pick_up(player: Player, *keys: str) -> None:
-    """Answer the telephone that rings, and press keys."""
+    """Answer the ringing phone, and press keys."""
     player.telephone.goto(f"{player.demo.web}/demo/telephone/")
     player.telephone.get_by_role("button", name="Answer").click()
     for key in keys:
@@ -141,7 +141,7 @@ def pick_up(player: Player, *keys: str) -> None:
 
 
 def carried(player: Player, clock: Clock, *, scripts: bool) -> None:
-    """Wait until what was asked for has been carried; without scripts a page shows that when it is loaded again."""
+    """Wait until the requested message has been sent; without scripts, reload the page to show it."""
     player.page.wait_for_load_state()
     clock.settle()
     if not scripts:
@@ -337,7 +337,7 @@ def test_every_state_can_be_seen_by_everybody(
     clock.number_match(wished=True)
     to_the_code(alice, "alice")
     look("delivered")
-    # A page that has heard that a text arrived asks no more: this one is to ask once more.
+    # A page that has learnt that the text arrived stops polling; after a reload it polls once more.
     page.reload()
     place = page.get_by_label("Security code").bounding_box()
     clock.becomes("waiting")

@@ -19,14 +19,14 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture(scope="module", params=[True, False], ids=["with JavaScript", "without JavaScript"])
 def scripts(request: pytest.FixtureRequest) -> bool:
-    """Whether the browsers run JavaScript."""
+    """Return whether the browsers run JavaScript."""
     value: bool = request.param
     return value
 
 
 @pytest.fixture(scope="module")
 def demo(scripts: bool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """A fresh demo for each way of playing."""
+    """Yield a fresh demo for the run with scripts and the run without."""
     with running_demo(tmp_path_factory.mktemp("demo")) as running:
         yield running
 
@@ -35,12 +35,12 @@ def demo(scripts: bool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[De
 def player(
     open_browser: Callable[..., BrowserContext], demo: Demo, picture: Picture, scripts: bool
 ) -> Callable[[], Player]:
-    """Somebody new sits down at a browser of their own."""
+    """Return a function that opens a browser of its own for a new person."""
     return lambda: Player(open_browser(java_script_enabled=scripts), demo, picture, scripts=scripts)
 
 
 def enable_carol(root: Player) -> None:
-    """Step 1: the administrator turns it on."""
+    """Play step 1: the administrator enables Carol."""
     root.begin_as_root()
     root.see("portal")
     root.page.locator("summary[aria-label='App launcher']").click()
@@ -90,7 +90,7 @@ def test_the_story(player: Callable[[], Player], demo: Demo) -> None:
     expect(carol.page.locator("main")).to_contain_text("Enforced")
     carol.see("security-info")
 
-    # Step 3: mail programs take the app password, and the account's own password no more.
+    # Step 3: mail programs accept the app password, and refuse the account's own password.
     program = open_mailbox(demo, "carol", first)
     assert program.select("INBOX")[0] == "OK"
     program.logout()
@@ -128,7 +128,7 @@ def test_the_story(player: Callable[[], Player], demo: Demo) -> None:
     carol.page.goto(f"{demo.web}/settings/?q=additional+security+verification")
     expect(carol.page.locator("main")).to_contain_text("App passwords")
 
-    # Step 5: every later sign-in asks for a code before the webmail opens.
+    # Step 5: every later sign-in requires a code before the webmail opens.
     again = player()
     again.page.goto(f"{demo.web}/demo/mail/")
     again.page.get_by_label("Sign-in name").fill("CAROL@harbour.example")

@@ -1,4 +1,4 @@
-"""The story with real carriers: texts by Kannel, calls by SIP to a telephone, switched by configuration alone."""
+"""The story with real gateways: texts by Kannel, calls by SIP to a phone, switched by configuration alone."""
 
 from __future__ import annotations
 
@@ -45,21 +45,21 @@ last_rtp_port = 21199
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kannel]:
-    """A gateway for texts."""
+    """Yield a gateway for texts."""
     with kannel(tmp_path_factory.mktemp("kannel")) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def phone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Handset]:
-    """A telephone on a desk."""
+    """Yield a desk phone."""
     with handset(tmp_path_factory.mktemp("phone"), LANDLINE) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def demo(gateway: Kannel, phone: Handset, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """The demo, with a phones file."""
+    """Yield the demo with a phones file."""
     folder = tmp_path_factory.mktemp("demo")
     secret, phones = folder / "secret", folder / "phones.toml"
     secret.touch(mode=0o600)
@@ -71,12 +71,12 @@ def demo(gateway: Kannel, phone: Handset, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture
 def player(open_browser: Callable[..., BrowserContext], demo: Demo, picture: Picture) -> Callable[[], Player]:
-    """Somebody new sits down at a browser of their own."""
+    """Return a function that opens a browser of its own for a new person."""
     return lambda: Player(open_browser(), demo, picture, scripts=True)
 
 
 def newest_code(gateway: Kannel, number_of_texts: int) -> str:
-    """Read the code of the text that arrived last."""
+    """Return the code of the text that arrived last."""
     text = gateway.wait_for(number_of_texts)[number_of_texts - 1]
     assert text.number == MOBILE
     found = re.match(r"(\d{3} \d{3}) is your", text.words)

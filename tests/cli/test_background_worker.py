@@ -1,4 +1,4 @@
-"""The worker, the command that verifies, and where warnings are sent."""
+"""The background worker, the command that verifies, and where warnings are sent."""
 
 from __future__ import annotations
 

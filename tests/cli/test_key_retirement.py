@@ -1,4 +1,4 @@
-"""A key that leaked is retired once nothing lies under it; a key that is lost is given up, and it is said who pays."""
+"""A leaked key is retired once no row needs it; a lost key is given up, and the command names who is affected."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from watchword.signin.non_interactive import AuthRequest, Secret
 pytestmark = pytest.mark.django_db(transaction=True)
 
 KEYED = {
-    # A keyed hash or a plain one: nothing in it can be read back, so nothing can be sealed again.
+    # A keyed hash or a plain one: no plaintext can be recovered from it, so it can't be sealed again.
     "audit.Seal.digest",
     "messaging.Delivery.number_key",
     "messaging.Delivery.range_key",
@@ -40,14 +40,14 @@ KEYED = {
     "signin.Session.token_hash",
     "signin.SignInAttempt.browser_hash",
     "signin.SignInAttempt.token_hash",
-    # What a key is recognised by.
+    # The check value by which a key is recognised.
     "audit.SealingKey.probe",
 }
 
 
 @pytest.fixture
 def path(tmp_path: Path, world: World, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A key file with the ring that made the world, as the commands find it."""
+    """Yield the path of a key file whose ring sealed the world, as the commands find it."""
     file = tmp_path / "keys"
     file.write_text(settings.WATCHWORD_KEY_RING.serialise())
     file.chmod(0o400)
@@ -61,7 +61,7 @@ def path(tmp_path: Path, world: World, settings: Any, monkeypatch: pytest.Monkey
 
 
 def use_new_key(path: Path, settings: Any) -> tuple[str, str]:
-    """Play both steps of a rotation; return the old and the new id."""
+    """Play both steps of a rotation; return the ids of the old and the new key."""
     old = keyfile.read(path).keys[0].id
     new = keyfile.add(path)
     keyfile.use(path, new)
@@ -132,7 +132,7 @@ def test_a_log_that_was_tampered_with_is_not_sealed_anew(
 
 
 def lose(path: Path, settings: Any) -> str:
-    """Put another ring into the file's place."""
+    """Replace the file's ring by a new one; return the id of the lost key."""
     lost = keyfile.read(path).keys[0].id
     path.unlink()
     settings.WATCHWORD_KEY_RING = keyfile.create(path)
@@ -168,7 +168,7 @@ def test_giving_up_names_who_must_register_again_and_leaves_a_whole_installation
     assert not log_in(world.alices_app_password)
     assert log_in(give_app_password(world.alice, "anew"))
     chain = hash_chain.look()
-    # The refusal came twice within the hour: that is one event and a number.
+    # The refusal happened twice within the hour: it is one event with a count.
     assert (chain.problems, chain.sealed, chain.unsealed) == ((), 2, 1)
     assert Event.objects.filter(kind=EventKind.KEYS_GIVEN_UP, details__keys=[lost]).count() == 1
 

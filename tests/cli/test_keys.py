@@ -1,4 +1,4 @@
-"""The key ring's file and the command that keeps it."""
+"""The file of the key ring, and the command that manages it."""
 
 import itertools
 import threading

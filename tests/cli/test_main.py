@@ -1,4 +1,4 @@
-"""The `watchword` command, as somebody types it."""
+"""The `watchword` command, called as from a shell."""
 
 import os
 import socket
@@ -22,7 +22,7 @@ def watchword(*words: str, home: Path, **variables: str) -> subprocess.Completed
 
 @pytest.fixture
 def _umask() -> object:
-    """The command narrows the umask of its process, which is the tests' own here."""
+    """Restore the umask, which the command narrows for its process, here the process of the tests."""
     before = os.umask(0o077)
     yield
     os.umask(before)

@@ -1,4 +1,4 @@
-"""`watchword check` says what will not work though everything starts: phones, mail, kicks, sockets."""
+"""`watchword check` warns of what will not work although every process starts: phones, mail, kicks, sockets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PYTHON = sys.executable
 
 @pytest.fixture
 def bare(settings: Any) -> Any:
-    """An installation to which nobody has said where texts and mail go."""
+    """Return the settings of an installation without gateways, mail and kick command."""
     settings.WATCHWORD_PHONES = Phones()
     settings.WATCHWORD_CAN_MAIL = False
     settings.WATCHWORD_MAIL = replace(settings.WATCHWORD_MAIL, kick=())

@@ -1,4 +1,4 @@
-"""`watchword phones check` and `seal`, as somebody types them."""
+"""`watchword phones check` and `seal`, called as from a shell."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_what_works_but_not_everywhere_is_noted_and_is_no_mistake(
 def test_two_channels_with_one_port_of_their_own_are_a_mistake(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], one: str, other: str, is_refused: bool
 ) -> None:
-    """Ports for sound may be the same: each call takes one that is free."""
+    """Ports for audio may be the same: each call takes a free one."""
     path = tmp_path / "phones.toml"
     path.write_text(
         "".join(

@@ -1,4 +1,4 @@
-"""A database is not served with a ring that can't open it, nor by a program that is older or newer than it."""
+"""A database is not served with a key ring that can't open it, nor by a program older or newer than its schema."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def watchword(*words: str, home: Path, **variables: str) -> subprocess.Completed
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A new installation, as two commands make it."""
+    """Return the home of a new installation, made by two commands."""
     home = tmp_path_factory.mktemp("made")
     for words in (["keys", "create"], ["migrate", "--verbosity", "0"]):
         done = watchword(*words, home=home)
@@ -56,7 +56,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def home(made: Path, tmp_path: Path) -> Path:
-    """A copy of it to spoil."""
+    """Return a copy of the installation that a test may damage."""
     return Path(shutil.copytree(made, tmp_path / "home"))
 
 
@@ -68,7 +68,7 @@ def sql(home: Path, statement: str) -> None:
 
 
 def refusals(home: Path, commands: tuple[list[str], ...] = COMMANDS, **variables: str) -> set[str]:
-    """Return what the commands say after their own name; each refuses, and none shows a traceback."""
+    """Return the error messages without the command's name; check that each command fails without a traceback."""
     said = set()
     for words in commands:
         done = watchword(*words, home=home, **variables)
@@ -153,7 +153,7 @@ def test_a_database_that_does_not_answer_is_told_without_its_address(home: Path)
 
 
 def test_a_database_that_may_not_be_written_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Root may write everything, so that the question to the system is answered here as it would be to others."""
+    """Tests may run as root, who may write every file, so ``os.access`` is replaced by the answer for another user."""
     monkeypatch.setattr(readiness, "_path", lambda: home / "watchword.sqlite3")
     monkeypatch.setattr(readiness, "is_sqlite", lambda: True)
     monkeypatch.setattr(os, "access", lambda place, _mode: place == home)

@@ -1,4 +1,4 @@
-"""When a request is whole: whatever its parts are, it is not read before, and it is never waited for in vain."""
+"""The end of a request: however it is split, it is not read before it is complete, and no wait is endless."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def answer(port: int, path: str) -> int | None:
 
 @pytest.fixture
 def start(tmp_path: Path, installed_home: Path) -> Iterator[Start]:
-    """Starts `watchword serve web` on a fresh database; whatever still runs afterwards is killed."""
+    """Yield a function that starts `watchword serve web` on a fresh database; kill running processes afterwards."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("WATCHWORD_", "DJANGO_"))}
     environment |= {"WATCHWORD_DEMO": "yes", "WATCHWORD_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
     shutil.copytree(installed_home, tmp_path, dirs_exist_ok=True)

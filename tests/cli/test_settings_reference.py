@@ -1,4 +1,4 @@
-"""`watchword settings`, as an operator types it: every value with its source, and no secret."""
+"""`watchword settings`, called as from a shell: every value with its source, and no secret."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PASSWORD = "hunter2"
 
 
 def lines(capsys: pytest.CaptureFixture[str], **changes: str) -> tuple[int, dict[str, tuple[str, ...]], str]:
-    """Return the exit status, source and value of each setting, and everything that was printed."""
+    """Return the exit status, the source and value of each setting, and the whole output."""
     status = settings([], {**GOOD, **changes})
     said = capsys.readouterr()
     rows = [[part.strip() for part in line.split("  ") if part.strip()] for line in said.out.splitlines()]

@@ -1,4 +1,4 @@
-"""`watchword serve`: a process that dies is started again, and takes no other with it."""
+"""`watchword serve`: a process that dies is restarted, and its death ends no other process."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STAYS = [sys.executable, "-c", "import time; time.sleep(600)"]
 
 
 class Clock:
-    """Time that passes only when somebody sleeps; real processes get a moment of real time."""
+    """A clock that advances only in ``sleep``; real processes get a moment of real time."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -35,7 +35,7 @@ class Clock:
 
 
 def ended(supervisor: Supervisor, child: Child) -> int:
-    """Let a child end and the supervisor see it."""
+    """Wait until a child has ended, let the supervisor notice it, and return the supervisor's result."""
     assert child.process is not None
     child.process.wait(30)
     return supervisor.look()
@@ -90,7 +90,7 @@ def test_how_a_process_ended_is_said_in_words(status: int, words: str) -> None:
 
 @pytest.fixture
 def served(tmp_path: Path, installed_home: Path) -> Iterator[tuple[subprocess.Popen[bytes], int, Path]]:
-    """`watchword serve` with all its processes, its port and its log."""
+    """Yield `watchword serve` with all its processes, its port and its log."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("WATCHWORD_", "DJANGO_"))}
     environment |= {"WATCHWORD_DEMO": "yes", "WATCHWORD_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
     environment |= {"WATCHWORD_MAIL_KICK": "none"}
@@ -123,7 +123,7 @@ def wait_until(is_so: Callable[[], bool]) -> None:
 
 
 def children(pid: int) -> dict[str, int]:
-    """The children of a process by the word that says what they serve."""
+    """Return the process ids of a process's children by the name of what they serve."""
     found = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -137,7 +137,7 @@ def children(pid: int) -> dict[str, int]:
 
 
 def is_gone(pid: int) -> bool:
-    """Whether a process has ended (a zombie nobody reaps has)."""
+    """Return whether a process has ended; a zombie counts as ended."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except FileNotFoundError:

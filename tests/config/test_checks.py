@@ -1,4 +1,4 @@
-"""What refuses to start."""
+"""System checks that refuse to start."""
 
 from collections.abc import Callable
 from ipaddress import ip_network
@@ -31,7 +31,7 @@ type Change = Callable[..., None]
 
 @pytest.fixture
 def production(monkeypatch: pytest.MonkeyPatch) -> Change:
-    """Settings as outside the demo, and a way to change one more. Nothing hears of it but the checks."""
+    """Return a function that changes settings, starting from production's, without sending ``setting_changed``."""
 
     def change(**values: object) -> None:
         for name, value in values.items():
@@ -103,7 +103,7 @@ def test_plain_http_on_this_machine_is_allowed(production: Change) -> None:
 
 
 def test_a_proxy_that_nobody_named_is_refused(production: Change) -> None:
-    """Else every browser would have the proxy's address, and one stranger could make everybody wait."""
+    """Otherwise every browser would have the proxy's address, and one stranger could throttle all of them."""
     production(WATCHWORD_TRUSTED_PROXIES=())
     assert found_ids() == ["watchword.E020"]
 

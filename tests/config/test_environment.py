@@ -1,4 +1,4 @@
-"""What the operator says, right and wrong."""
+"""Valid and invalid settings from the operator's environment."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What is not installed is asked for in one sentence, which names the extra."""
+"""A missing extra is reported in one sentence that names it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def ring() -> KeyRing:
 
 @pytest.fixture
 def only_the_base(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An environment in which no module of an extra is found."""
+    """Simulate an environment in which no module of an extra is installed."""
     away = {module for modules in extras.MODULES.values() for module in modules}
     monkeypatch.setattr(extras, "find_spec", lambda name: None if name in away else find_spec(name))
     monkeypatch.setitem(sys.modules, "psycopg", None)
@@ -46,7 +46,7 @@ def test_the_modules_asked_for_are_those_that_the_extras_bring() -> None:
     brought_by = packages_distributions()
     for extra, modules in extras.MODULES.items():
         wanted = {re.split(r"[\[~=<>; ]", line)[0] for line in asked[extra]}
-        # Before Python 3.13 the standard library has audioop itself.
+        # Before Python 3.13 the standard library contains audioop itself.
         brought = {name for module in modules for name in brought_by.get(module, ["audioop-lts"])}
         assert brought == wanted, extra
 

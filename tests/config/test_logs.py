@@ -1,4 +1,4 @@
-"""What the console writes, as text and as JSON: time, event code and ids in each line; a database that fails in one."""
+"""The console's log as text and as JSON: time, event code and ids in each line; a failing database in one line."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from django.utils.module_loading import import_string
 from hypothesis import given
 from hypothesis import strategies as st
 
-# The same library as the backend: a process does not see its own locks on a file through another one.
+# The same library as the backend's: a process does not see its own file locks through another library.
 from pysqlite3 import dbapi2 as sqlite3
 
 from tests.doors.mail.peer import free_port
@@ -35,7 +35,7 @@ SECRET = "what was being written"
 
 
 def written_by(name: str) -> Iterator[io.StringIO]:
-    """Hear the root logger with a formatter and the filters of the settings."""
+    """Attach a handler with a formatter and the filters of the settings to the root logger; yield its stream."""
     logs: Any = settings.LOGGING
     handler = logging.StreamHandler(io.StringIO())
     handler.setFormatter(import_string(logs["formatters"][name]["()"])())
@@ -48,7 +48,7 @@ def written_by(name: str) -> Iterator[io.StringIO]:
 
 @pytest.fixture
 def console() -> Iterator[io.StringIO]:
-    """What the console's handler writes if nothing else is said."""
+    """Yield the stream of the console's handler with the default format."""
     logs: Any = settings.LOGGING
     assert logs["handlers"]["console"]["formatter"] == "text"
     yield from written_by("text")
@@ -56,7 +56,7 @@ def console() -> Iterator[io.StringIO]:
 
 @pytest.fixture
 def json_console() -> Iterator[io.StringIO]:
-    """What it writes with WATCHWORD_LOG_FORMAT=json."""
+    """Yield the stream of the console's handler with WATCHWORD_LOG_FORMAT=json."""
     yield from written_by("json")
 
 
@@ -121,7 +121,7 @@ def test_a_locked_and_a_read_only_file_are_told_apart(console: io.StringIO, tmp_
 
 
 def test_a_mistake_of_ours_keeps_its_traceback_without_the_text_of_the_error(console: io.StringIO) -> None:
-    """The text may hold what was being worked on; the names that a TypeError tells are the program's own."""
+    """The text may hold data that was being processed; the names in a TypeError come from the program itself."""
     try:
         try:
             int(SECRET)
@@ -198,8 +198,8 @@ def test_an_id_never_stands_in_the_place_of_the_time_or_the_level() -> None:
 
 @given(st.text(max_size=60))
 def test_log_01_a_json_line_is_one_line_of_ascii_whatever_is_logged(typed: str) -> None:
-    """A break, an escape or half a character in a message, a name or an error can't end or forge an object."""
-    with pytest.raises(ValueError) as broken:  # noqa: PT011  (Python's own words, whatever they are)
+    """A line break, an escape or half a character in a message, a name or an error can't end or forge a JSON object."""
+    with pytest.raises(ValueError) as broken:  # noqa: PT011  (Python's own message)
         int(f"no number {typed}")
     error = broken.value
     row = logging.LogRecord(

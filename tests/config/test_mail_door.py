@@ -1,4 +1,4 @@
-"""What an operator can say about the mail door, and what is said back about mistakes."""
+"""Settings of the mail door, and the errors for mistakes in them."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The operator's guide to phones: every file in it is one that Watchword takes, and it says what Watchword says."""
+"""The operator's guide to phones: Watchword accepts every file in it, and it quotes Watchword's real output."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BLOCKS = [
 
 
 def with_secrets(block: str, folder: Path) -> str:
-    """Put a file behind each secret that the guide names."""
+    """Create a file for each secret that a block names, and return the block with the paths of these files."""
 
     def made(match: re.Match[str]) -> str:
         path = folder / Path(match[1]).name

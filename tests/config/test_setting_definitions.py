@@ -1,4 +1,4 @@
-"""Every setting is declared once, and what people read of it is what the program does."""
+"""Every setting is declared once, and its documentation matches the program's behaviour."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "settings.md"
 NAMES = [setting.name for setting in SETTINGS]
 EXISTING = {"BREACHED_PASSWORDS_FILE", "COUNTRIES_FILE", "PHONES_FILE"}
-"""Settings whose value must be a file that exists."""
+"""Settings whose value must be the path of an existing file."""
 NOT_OF_OPERATORS = {"WATCHWORD_TEST_DATABASE", "WATCHWORD_X", "WATCHWORD_X_FILE"}
 
 

@@ -1,4 +1,4 @@
-"""A voice for the telephone of the demo where no synthesiser is installed."""
+"""A voice for the demo's phone where no synthesiser is installed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ with wave.open(sys.stdout.buffer, "wb") as sound:
 
 @pytest.fixture(autouse=True)
 def synthesiser(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put a program that says one second of nothing in the place of a synthesiser that is not installed."""
+    """Replace a missing synthesiser by a program that speaks one second of silence."""
     if tts.is_available():
         return
     folder: Path = tmp_path_factory.mktemp("voice")

@@ -1,4 +1,4 @@
-"""Asking the mail door as a mail server does: yes, no, and the cases in which there is neither."""
+"""The demo's client of the mail door: yes, no, and the cases in which there is neither."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HELLO = b"VERSION\t1\t2\nMECH\tPLAIN\tplaintext\nSPID\t1\nDONE\n"
 
 @contextmanager
 def door(folder: Path, answer: bytes, hello: bytes = HELLO, *, hears: int = 3) -> Iterator[tuple[Path, list[bytes]]]:
-    """Play the other end of the protocol once: say hello, hear so many lines, answer, hang up."""
+    """Play the server's side of the protocol once: send the hello, read some lines, answer, hang up."""
     path = folder / "auth"
     heard: list[bytes] = []
     with socket.socket(socket.AF_UNIX) as listener:
@@ -78,7 +78,7 @@ def test_a_door_that_hangs_up_or_is_not_there_is_never_a_wrong_password(tmp_path
 
 def test_a_door_that_falls_silent_is_never_a_wrong_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(auth_client, "TIMEOUT_SECONDS", 0.1)
-    # It waits for a line that never comes, as the client does.
+    # The server waits for one line more than the client sends, while the client waits for its answer.
     with door(tmp_path, b"", hello=b"VERSION\t1\t2\n") as (path, _heard), pytest.raises(CannotAsk):
         ask(path, shown())
 

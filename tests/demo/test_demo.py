@@ -1,4 +1,4 @@
-"""The demo, started as a newcomer starts it: its card, its mailbox, its end, its second start."""
+"""The demo, started as a newcomer starts it: its card, its mailbox, its shutdown, its second start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demo's folder and ports: one demo at a time, nothing forgotten that no demo made, every mistake in words."""
+"""The demo's folder and ports: one demo at a time, only a demo's data is removed, every mistake has a clear message."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def folder(tmp_path: Path, settings: Any) -> Iterator[Path]:
     settings.WATCHWORD_HOME = tmp_path
     (tmp_path / home.DATABASE).write_bytes(b"rows")
     own = {**connection.settings_dict, "NAME": tmp_path / home.DATABASE}
-    # The tests' own connection stays open: what is forgotten here is a folder of the test's.
+    # The tests' own connection stays open: the removed data lie in a folder of the test.
     with mock.patch.object(connection, "settings_dict", own), mock.patch.object(connection, "close"):
         yield tmp_path
 

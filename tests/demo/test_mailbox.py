@@ -1,4 +1,4 @@
-"""The embedded mailbox through its real processes: mail programs' ways in, trouble, and access that ends."""
+"""The embedded mailbox through its real processes: sign-ins of mail programs, failures, and ended access."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_nobody_sends_in_another_persons_name(demo: Demo) -> None:
 
 
 def test_a_door_that_is_silent_means_later_and_never_a_wrong_password(tmp_path: Path) -> None:
-    """The mail door is taken away from under a mailbox that runs: its socket's file is gone."""
+    """The socket file of the mail door is removed while the mailbox runs."""
     with running_demo(tmp_path) as running:
         (tmp_path / "mail" / "auth").unlink()
         program = imaplib.IMAP4("127.0.0.1", running.imap_port, timeout=20)
@@ -166,7 +166,7 @@ def test_open_connections_end_when_access_ends(tmp_path: Path) -> None:
         open_one.login(ALICE, running.alices_app_password)
         open_one.select("INBOX")
         _run_beside(tmp_path, END_ACCESS)
-        # The server speaks first, by closing: nothing was asked.
+        # The server speaks first, by closing the session: the program sent no command.
         said = b"".join(iter(lambda: open_one.sock.recv(4096), b""))
         assert said.startswith(b"* BYE")
         open_one.shutdown()

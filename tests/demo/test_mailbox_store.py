@@ -1,4 +1,4 @@
-"""The maildirs of the demo: whatever strangers send, the inbox can be read, and nothing in it is changed."""
+"""The maildirs of the demo: the inbox stays readable whatever strangers send, and no message is changed."""
 
 from __future__ import annotations
 

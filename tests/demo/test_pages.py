@@ -1,4 +1,4 @@
-"""The telephone page and the webmail through Django's client: keys, fraud, bad input."""
+"""The phone page and the webmail through Django's client: keys, fraud reports, invalid input."""
 
 from __future__ import annotations
 

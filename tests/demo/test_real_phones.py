@@ -1,4 +1,4 @@
-"""The demo with real carriers: codes never go to numbers that were made up."""
+"""The demo with real gateways: codes are never sent to the sample's invented numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sample's month of codes: what the pages show adds up, and nothing stands in a newcomer's way."""
+"""The sample's month of messages: the statistics add up, and no sample data blocks a newcomer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def made(world: World) -> World:
-    """A month of Alice, who gets texts, and of Carol, who gets calls; Bob was curious."""
+    """Return a world with a month of texts to Alice, calls to Carol, and refused messages of Bob."""
     since = world.now - timedelta(days=80)
     holders = [
         Holder(world.alice, "+4915112345678", Channel.TEXT, since),

@@ -1,4 +1,4 @@
-"""The telephone of the demo where two digits are pressed, in other languages, and in calls without a code."""
+"""The demo's phone with number matching, in other languages, and in calls without a code."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("simulator")
 
 
 def press(client: Client, *keys: str) -> str:
-    """Press keys at Alice's telephone and return what the page says then."""
+    """Press keys at Alice's phone and return the text of the page that follows."""
     after = TELEPHONE
     for key in keys:
         after = client.post(f"{TELEPHONE}call/{call_of_alice().pk}/", {"do": key})["Location"]

@@ -1,4 +1,4 @@
-"""A page with every component, and how its pages reach a browser without a server."""
+"""A page with every component, and a server for it that answers a browser without a network."""
 
 from __future__ import annotations
 
@@ -69,13 +69,13 @@ class EveryField(forms.Form):
     stored = forms.CharField(widget=forms.HiddenInput)
 
     def clean(self) -> None:
-        """Add what belongs to no field."""
+        """Add an error that belongs to no field."""
         if self.data.get("name") != "fine":
             raise forms.ValidationError("These don't fit together")
 
 
 def signed_in_request() -> HttpRequest:
-    """Return a request of somebody who may do everything."""
+    """Return a request of a signed-in administrator."""
     request = RequestFactory().get("/", headers={"host": "localhost"})
     request.user = SimpleNamespace(  # type: ignore[assignment]  # templates read these names and no more
         is_authenticated=True,
@@ -88,14 +88,14 @@ def signed_in_request() -> HttpRequest:
 
 
 def stranger_request() -> HttpRequest:
-    """Return a request of nobody known."""
+    """Return a request without a signed-in person."""
     request = RequestFactory().get("/", headers={"host": "localhost"})
     request.user = SimpleNamespace(is_authenticated=False)  # type: ignore[assignment]  # as above
     return request
 
 
 def context(form: forms.Form | None = None, *, next_code_in: float = 90) -> dict[str, Any]:
-    """Return what the gallery's templates ask for; the form is wrong in all fields if none is given."""
+    """Return the values for the gallery's templates; without a form, every field of it is in error."""
     now = timezone.now()
     people = [
         {"name": name, "sign_in_name": f"{name.split()[0].lower()}.a.long.name@example.org", "state": state}
@@ -113,13 +113,13 @@ def context(form: forms.Form | None = None, *, next_code_in: float = 90) -> dict
 
 
 def render(template: str, values: dict[str, Any] | None = None, request: HttpRequest | None = None) -> str:
-    """Return a page of the gallery, or one of the ``ui`` room's own."""
+    """Return a page of the gallery, or one of the ``ui`` package's own."""
     return str(ENGINE.get_template(template).render(values or {}, request or signed_in_request()))
 
 
 @dataclass
 class Gallery:
-    """Answers a browser's requests: pages by their path, static files, all under the site's own policy."""
+    """Answers a browser's requests: pages by path, and static files, all with the site's content security policy."""
 
     pages: dict[str, str]
 
@@ -128,7 +128,7 @@ class Gallery:
         self.refused: list[str] = []
 
     def open(self, context: BrowserContext, path: str = "/") -> Page:
-        """Open one page; what the browser refuses to load or run is kept in ``refused``."""
+        """Open one page; everything that the browser refuses to load or run is appended to ``refused``."""
         page = context.new_page()
         page.on("console", lambda said: self.refused.append(said.text) if said.type == "error" else None)
         page.on("pageerror", lambda error: self.refused.append(str(error)))
@@ -139,7 +139,7 @@ class Gallery:
     def _answer(self, route: Route) -> None:
         path = urlsplit(route.request.url).path
         if route.request.method == "POST":
-            # 204: the browser stays on the page, as it does while an answer is slow to come.
+            # 204: the browser stays on the page, as it does while a response is slow.
             self.sent.append(path)
             route.fulfill(status=204)
         elif path.startswith("/static/"):

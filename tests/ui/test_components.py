@@ -1,4 +1,4 @@
-"""What the room of looks promises about its markup: labels, ties, escaping, plain words."""
+"""The markup of the ``ui`` package: labels, ties between elements, escaping, plain words."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ERROR_PAGES = ("400.html", "403.html", "403_csrf.html", "404.html", "500.html")
 
 
 class Elements(HTMLParser):
-    """Reads a page into its elements, each with its attributes and the tags that it stands in."""
+    """A parser of a page into its elements, each with its attributes and its enclosing tags."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -45,11 +45,11 @@ class Elements(HTMLParser):
             pass
 
     def of(self, *tags: str) -> list[dict[str, str]]:
-        """Return the attributes of each element with such a tag."""
+        """Return the attributes of each element with one of the tags."""
         return [attributes for tag, attributes in self.found if tag in tags]
 
     def controls(self) -> list[dict[str, str]]:
-        """Return what a person can fill in."""
+        """Return the attributes of the controls that a person can fill in."""
         return [one for one in self.of("input", "select", "textarea") if one.get("type") != "hidden"]
 
     def ids(self) -> list[str]:

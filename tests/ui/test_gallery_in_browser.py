@@ -29,7 +29,7 @@ LOOKS: dict[str, dict[str, Any]] = {
 
 @pytest.fixture
 def gallery() -> Gallery:
-    """The pages, in each state that matters."""
+    """Return the gallery with its pages in each relevant state."""
     return Gallery(
         {
             "/": render("gallery/components.html", context()),
@@ -305,7 +305,7 @@ def test_the_chosen_tab_is_marked_where_colours_are_forced(gallery: Gallery, ope
 
 
 def test_nothing_moves(gallery: Gallery, open_browser: Open) -> None:
-    """There is no motion to reduce, so nobody needs to ask for less."""
+    """No element moves, so the site needs no rule for *prefers-reduced-motion*."""
     page = gallery.open(open_browser(), "/calm/")
     moving = page.evaluate(
         "[...document.querySelectorAll('*')].filter(e => { const s = getComputedStyle(e);"
