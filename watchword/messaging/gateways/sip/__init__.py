@@ -1,1 +1,1 @@
-"""Calls by a telephone system or a trunk, SIP (RFC 3261)."""
+"""Voice calls through a PBX (called telephone system in messages to operators) or a SIP trunk (RFC 3261)."""

@@ -1,4 +1,4 @@
-"""What happens in a call from the pick-up to the end: the attendant's machine, with a voice and with ears."""
+"""Run an answered call from pick-up to hang-up: the IVR state machine with prompts out and keys in."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from watchword.messaging.voice.ivr import Call, CallState
 from watchword.messaging.voice.prompts import Prompts
 
 WAIT_SECONDS = 6.0
-"""So long a key is waited for after all was said."""
+"""How long the call waits for a key after a prompt ends."""
 ROUNDS = 2
-"""How often all is said to somebody who presses nothing."""
+"""How many times the greeting is played to a person who presses no key."""
 MACHINE_SECONDS = 3.0
-"""Who speaks longer than this and presses nothing is a machine; people say hello and listen."""
+"""Speech longer than this without any key pressed means voicemail; a person says hello and then listens."""
 TO_THE_EAR_SECONDS = 0.5
-"""Nobody has the telephone at the ear in the moment of the pick-up."""
+"""Silence before and after the prompts: at pick-up a person does not have the telephone at the ear yet."""
 _MEANS = {
     CallState.FRAUD: Result.FRAUD_REPORTED,
     CallState.APPROVED: Result.APPROVED,
@@ -28,12 +28,12 @@ _MEANS = {
 
 
 class CallFlow:
-    """One call that was answered."""
+    """One answered call."""
 
     def __init__(
         self, outgoing: Outgoing, line: RtpSession, prompts: Prompts, report: Callable[[Result], None]
     ) -> None:
-        """``report`` hears what the conversation means for the delivery, as soon as that is known."""
+        """``report`` is called with what the call means for the delivery, as soon as that is known."""
         self._outgoing = outgoing
         self._line = line
         self._prompts = prompts
@@ -42,12 +42,12 @@ class CallFlow:
         self._pressed = False
 
     async def prepare(self) -> None:
-        """Make what will be said while it rings: nobody waits for a synthesiser. Raises speech.NoSpeech."""
+        """Synthesise the prompts while the telephone rings, so that the person need not wait. Raises tts.NoSpeech."""
         for state in (CallState.GREETING, CallState.CODE):
             await self._sound_of(Call(state))
 
     async def lead(self) -> None:
-        """Talk until it is time to hang up; raises speech.NoSpeech."""
+        """Run the call until it is time to hang up; raises tts.NoSpeech."""
         self._call = ivr.answer(self._call)
         self._report(Result.DELIVERED)
         await self._pause(TO_THE_EAR_SECONDS)
@@ -60,7 +60,7 @@ class CallFlow:
         await self._pause(TO_THE_EAR_SECONDS)
 
     def was_hung_up(self) -> None:
-        """Say what it means that they hung up; after the code was spoken it means nothing."""
+        """Report what a hang-up by the person means; after the code was spoken it means nothing."""
         if self._call.state is CallState.GREETING and not (self._outgoing.words and not self._outgoing.code):
             is_machine = not self._pressed and self._line.heard_seconds >= MACHINE_SECONDS
             self._report(Result.VOICEMAIL if is_machine else Result.HUNG_UP)
@@ -94,7 +94,7 @@ class CallFlow:
 
 
 def _is_to_be_said(before: Call, after: Call, key: str) -> bool:
-    """Whether something new is to be said, or the same once more; a key that means nothing interrupts nobody."""
+    """Return whether a prompt is to be played, new or repeated; a key without meaning interrupts no prompt."""
     if after.state is not before.state or after.wrong != before.wrong:
         return True
     return after.state is CallState.CODE and key == "1"

@@ -1,6 +1,6 @@
-"""Proof of who we are for a SIP request: HTTP digest (RFC 7616, RFC 8760). Pure, but for the client's nonce.
+"""Authenticate SIP requests by HTTP digest (RFC 7616, RFC 8760). Pure, but for the random client nonce.
 
-The library answers MD5 and SHA-256 with qop auth, looks at the first challenge only, and at that once.
+The SIP library supports only MD5 and SHA-256 with qop auth, reads only the first challenge, and answers it only once.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from aiosipua import SipDigestAuth, SipRequest, SipResponse
 from aiosipua.headers import AuthChallenge, AuthCredentials, parse_auth, stringify_auth
 
 HEADERS = {401: ("WWW-Authenticate", "Authorization"), 407: ("Proxy-Authenticate", "Proxy-Authorization")}
-"""Where a challenge stands, and where its answer (RFC 3261 sections 22.2 and 22.3)."""
+"""Header of a challenge and header of its answer, by status (RFC 3261 sections 22.2 and 22.3)."""
 _HASHES = {"MD5": "md5", "SHA-256": "sha256", "SHA-512-256": "sha512_256"}
 _SESSION = "-SESS"
 
 
 def challenges_of(response: SipResponse) -> list[AuthChallenge]:
-    """Return what a response wants to be answered, the telephone system's favourite first."""
+    """Return the challenges of a response, the server's preferred one first."""
     asks, _answers = HEADERS[response.status_code]
     return [parse_auth(text) for text in response.headers.get(asks.lower())]
 
 
 def can_answer(challenge: AuthChallenge) -> bool:
-    """Whether we know the algorithm and the quality of protection that a challenge wants."""
+    """Return whether we support the algorithm and the quality of protection (qop) of a challenge."""
     qops = _qops(challenge)
     return (
         challenge.scheme.lower() == "digest"
@@ -35,16 +35,16 @@ def can_answer(challenge: AuthChallenge) -> bool:
 
 
 def rests_on_md5(proof: str) -> bool:
-    """Whether an answer to a challenge was worked out with MD5, so that who hears it can try passwords fast."""
+    """Return whether credentials were computed with MD5, so that an eavesdropper can try passwords fast."""
     algorithm = parse_auth(proof, credentials=True).params.get("algorithm", "MD5")
     return algorithm.upper().removesuffix(_SESSION) == "MD5"
 
 
 def answer(auth: SipDigestAuth, request: SipRequest, response: SipResponse) -> tuple[str, list[str]] | None:
-    """Return the header with which a request is to be sent once more, and its values; None if there is no answer.
+    """Return name and values of the header with which a request is to be resent; None if there is no answer.
 
-    There is none where the challenge was answered before: only a nonce that is called stale is worth another try
-    (RFC 7616 section 3.3). What other realms wanted stays.
+    There is none where the challenge was answered before: only a nonce that is marked stale is worth another try
+    (RFC 7616 section 3.3). Credentials for other realms are retained.
     """
     known = [challenge for challenge in challenges_of(response) if can_answer(challenge)]
     if not known:
@@ -78,13 +78,13 @@ def _credentials(auth: SipDigestAuth, challenge: AuthChallenge, request: SipRequ
         secret = hashed(f"{secret}:{nonce}:{cnonce}")
     asked = f"{request.method}:{request.uri}"
     params = {"username": auth.username, "realm": realm, "nonce": nonce, "uri": request.uri}
-    # A challenge without an algorithm means MD5; some that leave it out refuse to see it named.
+    # A challenge without an algorithm means MD5; some servers that omit it reject credentials that name one.
     if "algorithm" in challenge.params:
         params["algorithm"] = challenge.params["algorithm"]
     qops = _qops(challenge)
     if not qops:
         response = hashed(f"{secret}:{nonce}:{hashed(asked)}")
-        # RFC 7616 section 3.4.5: a session's secret is made of the client's nonce even without qop.
+        # RFC 7616 section 3.4.5: the session secret (A1 of -sess) includes the client nonce even without qop.
         extra = {"cnonce": cnonce} if algorithm.endswith(_SESSION) else {}
     else:
         qop = "auth" if "auth" in qops else "auth-int"

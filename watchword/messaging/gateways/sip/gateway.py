@@ -1,4 +1,4 @@
-"""Calls by a telephone system: dialled here, led by the attendant, told apart by how they end."""
+"""Place voice calls through a PBX: dial, run the IVR, and map how the call ends to a delivery result."""
 
 from __future__ import annotations
 
@@ -30,22 +30,23 @@ from watchword.messaging.voice.prompts import Prompts, problems_of
 logger = logging.getLogger(__name__)
 
 UP_SECONDS = 3.0
-"""How long a call waits for the way to the telephone system that is being made."""
+"""How long a call waits for the connection to the PBX to come up."""
 FREE_SECONDS = 5.0
-"""How long a call waits for another one to end."""
+"""How long a call waits for another one to end when all channels are in use."""
 FIRST_SIGN_SECONDS = 8.0
-"""Where the telephone system took the call and says nothing of ringing yet, it counts as taken after this."""
+"""A call that got a provisional response but no ringing counts as submitted after this time."""
 CALL_SECONDS = 150.0
-"""No call lasts longer, whatever is pressed."""
+"""Maximum length of an answered call, whatever keys are pressed."""
 
 TROUBLE_SECONDS = 600.0
-"""So long it is said, and other carriers go first, that calls were refused or could not be spoken in."""
+"""How long the gateway reports a problem with calls, and other gateways are preferred, after a call was refused or
+could not be spoken in."""
 NO_KEYS = (
     "calls are answered without telephone events (RFC 4733), so that nobody could press a key; switch them on, or say"
     ' keys = "info" where the telephone system sends keys by SIP INFO'
 )
 
-# RFC 3261 section 21, RFC 3398 (403: a gateway's word for a call that is rejected), RFC 8197 (607), RFC 8688 (608).
+# RFC 3261 section 21, RFC 3398 (403: a PSTN gateway's status for a rejected call), RFC 8197 (607), RFC 8688 (608).
 _BY_STATUS = {
     403: Result.BLOCKED,
     404: Result.BAD_NUMBER,
@@ -62,13 +63,13 @@ _BY_STATUS = {
     608: Result.BLOCKED,
 }
 _USELESS_AGAIN = frozenset({*range(300, 400), 401, 402, 403, 407, 415, 416, 420, 421, 488, 493, 505, 513, 606})
-"""In half a minute the same will be said: what they refuse is how we call, or where."""
+"""A retry in half a minute gets the same status: the PBX rejects our request itself, or its target URI."""
 _AFTER_RINGING = {**_BY_STATUS, 403: Result.DECLINED, 408: Result.NO_ANSWER}
 
 
 @dataclass(eq=False)
 class _Ringing:
-    """One call under way."""
+    """One call in progress."""
 
     outgoing: Outgoing
     taken: asyncio.Future[Submitted]
@@ -80,7 +81,7 @@ class _Ringing:
 
 
 class SipGateway:
-    """One telephone system or trunk."""
+    """A gateway for one PBX or trunk."""
 
     channels = frozenset({Channel.CALL})
     fetches_voice_script = False
@@ -108,7 +109,7 @@ class SipGateway:
 
     @property
     def condition(self) -> Condition:
-        """Whether calls can be placed, or why not."""
+        """Return whether calls can be placed, or why not."""
         if self._trouble:
             return Condition(is_up=False, words=self._trouble)
         condition = self._presence.condition
@@ -119,7 +120,7 @@ class SipGateway:
         return condition
 
     async def start(self, report: Callable[[Report], None]) -> None:
-        """Open the way to the telephone system, and keep it open."""
+        """Connect to the PBX, and reconnect whenever the connection is lost."""
         self._report = report
         problems = await asyncio.to_thread(problems_of, self._config.recordings)
         if problems:
@@ -133,7 +134,7 @@ class SipGateway:
         self._keeper = asyncio.get_running_loop().create_task(self._presence.keep(self._was_hung_up))
 
     async def stop(self) -> None:
-        """Hang up everything, and go."""
+        """Hang up all calls and disconnect."""
         for ringing in list(self._calls.values()):
             if self._presence.agent is not None and ringing.sip is not None:
                 self._presence.agent.give_up(ringing.sip)
@@ -146,7 +147,7 @@ class SipGateway:
         await self._presence.close()
 
     async def send(self, outgoing: Outgoing) -> Submitted:
-        """Dial, and return when it rings; how the call goes on comes as reports. Raises DeliveryFailed."""
+        """Dial, and return when the telephone rings; later results are sent as reports. Raises DeliveryFailed."""
         if not self._presence.is_up.is_set():
             try:
                 await asyncio.wait_for(self._presence.is_up.wait(), UP_SECONDS)
@@ -158,7 +159,7 @@ class SipGateway:
             raise DeliveryFailed(Result.FAILED, permanent=False, is_full=True) from None
         loop = asyncio.get_running_loop()
         taken: asyncio.Future[Submitted] = loop.create_future()
-        # Whoever asked may have gone: then nobody looks at what went wrong.
+        # The caller may have been cancelled: then asyncio must not warn that the exception was never retrieved.
         taken.add_done_callback(lambda future: future.exception())
         task = loop.create_task(self._lead(outgoing, taken))
         self._tasks.add(task)
@@ -177,10 +178,10 @@ class SipGateway:
         try:
             await self._call(ringing)
         except asyncio.CancelledError:
-            # We stop: what was not answered goes back into the queue, what was is over.
+            # We stop: a call that was not answered goes back to the outbox, an answered one is over.
             self._settle(ringing, Result.FAILED, permanent=False)
             raise
-        except Exception as error:  # noqa: BLE001  (one call must not take others with it, nor vanish)
+        except Exception as error:  # noqa: BLE001  (one failed call must not affect others, nor go unreported)
             logger.error(
                 "call failed",
                 extra=log_event(
@@ -217,11 +218,11 @@ class SipGateway:
             if not await self._is_answered(ringing, sip):
                 return
             try:
-                # First of all: the telephone system may move the sound in the next moment.
+                # Open the media session first: the PBX may send a re-INVITE at any moment.
                 await ringing.line.open(sip.sdp_answer, config.keys)
                 self._note_call_trouble("")
                 self._rings(ringing)
-                # The synthesiser must not take the time of sound that flows already.
+                # Synthesis must not take CPU time from a running RTP stream.
                 await preparing
                 ringing.line.start()
                 await self._talk(ringing, conversation)
@@ -235,7 +236,7 @@ class SipGateway:
                 )
                 if isinstance(trouble, NoKeys):
                     self._note_call_trouble(NO_KEYS)
-                # Where it was answered without ringing, another carrier may still have this call.
+                # A call that was answered without ringing may still be placed by another gateway.
                 self._settle(ringing, Result.FAILED, permanent=False, is_useless_again=True)
         finally:
             preparing.cancel()
@@ -243,7 +244,7 @@ class SipGateway:
                 await preparing
 
     async def _is_answered(self, ringing: _Ringing, sip: OutgoingCall) -> bool:
-        """Wait until somebody picks up; otherwise say why nobody did, and return False."""
+        """Wait for an answer; otherwise settle the call with its result, and return False."""
         agent = self._presence.agent
         assert agent is not None
         loop = asyncio.get_running_loop()
@@ -266,7 +267,7 @@ class SipGateway:
             sign.cancel()
         if status == 200:
             return True
-        # By the number an operator finds out why calls fail; the words beside it may hold whom we called.
+        # The status tells the operator why calls fail; the reason phrase is not logged, it may hold the called number.
         logger.info(
             "call ended with SIP %d",
             status,
@@ -281,7 +282,7 @@ class SipGateway:
             self._note_call_trouble(agent.refusal)
             self._presence.note_refused()
         result = (_AFTER_RINGING if ringing.rings.is_set() else _BY_STATUS).get(status)
-        # Whom one telephone system may not call, another one may.
+        # A number that one PBX may not call may be allowed at another one.
         is_permanent = result not in {None, Result.BLOCKED}
         self._settle(
             ringing,
@@ -294,7 +295,7 @@ class SipGateway:
         return False
 
     def _note_call_trouble(self, words: str) -> None:
-        """Say what is wrong with calls though the telephone system is there, until one goes well."""
+        """Report a problem with calls although the PBX is reachable, until a call succeeds or the report expires."""
         self._call_trouble, self._call_trouble_until = words, time.monotonic() + TROUBLE_SECONDS
 
     def _rings_for(self, outgoing: Outgoing) -> float:
@@ -333,7 +334,7 @@ class SipGateway:
             ringing.taken.set_result(Submitted(_reference(ringing)))
 
     def _settle(self, ringing: _Ringing, result: Result, **why: Any) -> None:
-        """Say how a call ended that nobody answered: to the dispatcher while it waits, as a report afterwards."""
+        """Report how an unanswered call ended: to the dispatcher while it waits, as a report afterwards."""
         if ringing.taken.done():
             ringing.report(result)
         else:
@@ -355,7 +356,7 @@ class SipGateway:
             ringing.line.press(key, "info")
 
     def _move(self, call: IncomingCall) -> None:
-        """The telephone system moves the sound of a call, or only asks whether we are still there."""
+        """Handle a re-INVITE: the PBX moves the media elsewhere, or only refreshes the session."""
         ringing = self._calls.get(call.call_id)
         if ringing is None:
             call.reject(481)

@@ -1,6 +1,6 @@
-"""Keys that a telephone system sends by SIP INFO, as many do in place of telephone events. Pure.
+"""Read keys that a PBX sends by SIP INFO instead of telephone events. Pure.
 
-Neither form has an RFC; both are those of RFC 2976's time and of every telephone system since.
+Neither body format has an RFC; both date from the time of RFC 2976 and are supported by nearly every PBX.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ _KEYS = frozenset("0123456789*#ABCD")
 
 
 def key_of(content_type: str, body: str) -> str | None:
-    """Return the key that a body says, empty for what is no key; None where its kind is none that we know."""
+    """Return the key in a body, empty if it holds none; None if the content type is not supported."""
     kind = content_type.partition(";")[0].strip().lower()
     if not body.strip():
-        # Some ask by an empty INFO whether the call lives.
+        # Some PBXs send an empty INFO to check that the call is alive.
         return ""
     if kind == "application/dtmf-relay":
         found = _SIGNAL.search(body)

@@ -1,4 +1,4 @@
-"""The sound of one call: RTP (RFC 3550) with G.711 there and back, and keys as telephone events (RFC 4733)."""
+"""The media of one call: RTP (RFC 3550) with G.711 in both directions, and keys as telephone events (RFC 4733)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from watchword.messaging.voice import audio
 
 KEYS_PAYLOAD_TYPE = 101
 LOUD = 500
-"""About -36 dBm0: speech is louder, the noise of a quiet room and of lines is not."""
+"""About -36 dBm0: speech is louder, the noise of a quiet room and of telephone lines is not."""
 _NAMES = {audio.PCMU: "PCMU", audio.PCMA: "PCMA"}
 _LONGEST_FRAME = 0.03
 _EXTENSION_PAUSE = 1.0
@@ -27,18 +27,18 @@ _KEY_MILLISECONDS = 160
 
 
 class NoCommonSound(Exception):
-    """The other side offers no G.711, or no way to send keys; its text says which."""
+    """The remote party offers no G.711, or no way to send keys; the message says which."""
 
 
 class NoKeys(NoCommonSound):
-    """The other side sends no keys that we could hear: nobody could ask for the code."""
+    """The remote party sends no keys that we could receive, so that a person could not request the code."""
 
 
 class _Session(RTPSession):
-    """Hears one address only: whoever could send keys from elsewhere could approve a sign-in."""
+    """An RTP session that accepts packets from one address only: keys from elsewhere could approve a sign-in."""
 
     def __init__(self, payload_type: int, keys_payload_type: int) -> None:
-        """``keys_payload_type`` is the one that the other side named; ours is heard as well."""
+        """``keys_payload_type`` is the remote party's payload type for keys; ours is accepted as well."""
         super().__init__(
             payload_type,
             get_codec(payload_type),
@@ -52,7 +52,7 @@ class _Session(RTPSession):
         self._heard_as_keys = frozenset({KEYS_PAYLOAD_TYPE, keys_payload_type})
 
     async def begin(self, pair: PortPair, address: tuple[str, int]) -> None:
-        """Speak and listen at ports that are bound already; the library would bind its own."""
+        """Send and receive on ports that are bound already; the library would bind its own."""
         self._remote_addr, self._remote_rtcp_addr = address, self._compute_rtcp_addr(address)
         self._loop = asyncio.get_running_loop()
         self._rtp_transport = await self._at(pair.rtp)
@@ -62,7 +62,7 @@ class _Session(RTPSession):
         self._rtcp_task = asyncio.create_task(self._run_rtcp())
 
     def use_keys(self, payload_type: int) -> None:
-        """Send keys under another number from now on, and hear them under it too."""
+        """Send keys with another payload type from now on, and accept that one as well."""
         self._heard_as_keys |= {payload_type}
         self._dtmf_payload_type = payload_type
         if self._sender is not None:
@@ -77,12 +77,12 @@ class _Session(RTPSession):
         if addr[0] not in self.peers:
             return
         if len(data) > 1 and data[1] & 0x7F in self._heard_as_keys:
-            # Some send keys under the number that we offered, some under the one that they named themselves.
+            # Some devices send keys with the payload type that we offered, some with the one of their own answer.
             data = data[:1] + bytes(((data[1] & 0x80) | self._dtmf_payload_type,)) + data[2:]
         try:
             super()._handle_rtp(data, addr)
         except ValueError:
-            # A telephone event that is too short to be one.
+            # The telephone event is too short to be valid.
             return
 
     def _handle_rtcp(self, data: bytes, addr: tuple[str, int]) -> None:
@@ -91,10 +91,10 @@ class _Session(RTPSession):
 
 
 class RtpSession:
-    """What is said and heard in one call."""
+    """The audio of one call, in both directions."""
 
     def __init__(self, host: str, pair: PortPair) -> None:
-        """``host`` is our address as the other side reaches it, ``pair`` where we listen."""
+        """``host`` is our address as the remote party reaches it, ``pair`` the ports that we receive on."""
         self._host = host
         self._pair = pair
         self._keys_payload_type = KEYS_PAYLOAD_TYPE
@@ -108,10 +108,10 @@ class RtpSession:
         self._silent.set()
         self._keys: asyncio.Queue[str] = asyncio.Queue(maxsize=100)
         self.heard_seconds = 0.0
-        """How long somebody spoke at the other end."""
+        """How long the remote party spoke."""
 
     def offer(self) -> SdpMessage:
-        """Return what we offer: PCMU or PCMA, once one is agreed on only that; and keys."""
+        """Return our SDP offer: PCMU or PCMA, only the agreed codec once there is one, and telephone events."""
         name = _NAMES[self._payload_type]
         offer = build_sdp(self._host, self._pair.port, self._payload_type, name, dtmf_payload_type=KEYS_PAYLOAD_TYPE)
         if self._session is None:
@@ -121,7 +121,7 @@ class RtpSession:
         return offer
 
     async def open(self, answer: SdpMessage | None, keys: Keys = Keys.RFC4733) -> None:
-        """Begin to listen, as the answer says; raises NoCommonSound, or NoKeys where ``keys`` could not be heard."""
+        """Begin to receive, as the SDP answer says; raises NoCommonSound, or NoKeys if ``keys`` can't be received."""
         address = answer.rtp_address if answer is not None else None
         media = answer.audio if answer is not None else None
         if answer is None or media is None or not _can_be_sent_to(address):
@@ -147,14 +147,14 @@ class RtpSession:
         self._session = session
 
     def start(self) -> None:
-        """Begin to send: silence, until there is something to say."""
+        """Begin to send: silence, until there is audio to play."""
         self._clock = MediaClock(audio.FRAME_SECONDS, self._tick)
         self._clock.start()
 
     def move(self, offer: SdpMessage | None) -> SdpMessage:
-        """Send to another address from now on, and return what we say to that; raises SdpNegotiationError.
+        """Send to another address from now on, and return our SDP answer; raises SdpNegotiationError.
 
-        Where the telephone system offers nothing, the offer is ours (RFC 3261 section 14.2).
+        Where a re-INVITE has no offer, return our own offer instead (RFC 3261 section 14.2).
         """
         if offer is None:
             return self.offer()
@@ -170,7 +170,7 @@ class RtpSession:
         return answer
 
     def play(self, pcm: bytes) -> None:
-        """Say this now, instead of what was being said."""
+        """Play this audio now, instead of what was playing."""
         self._waiting.clear()
         self._waiting.extend(audio.frames_of(pcm, self._payload_type))
         if self._waiting:
@@ -179,11 +179,11 @@ class RtpSession:
             self._silent.set()
 
     async def played(self) -> None:
-        """Wait until all is said."""
+        """Wait until all audio has been played."""
         await self._silent.wait()
 
     async def key(self, seconds_after_silence: float) -> str | None:
-        """Return the next key; None if none comes while something is said and so long afterwards."""
+        """Return the next key; None if none comes during playback and ``seconds_after_silence`` after its end."""
         waiting = asyncio.ensure_future(self._keys.get())
         try:
             said = asyncio.ensure_future(self._silent.wait())
@@ -197,7 +197,7 @@ class RtpSession:
             waiting.cancel()
 
     async def dial_extension(self, extension: str) -> None:
-        """Press the keys of an extension; a comma is a pause of a second."""
+        """Send the keys of an extension; a comma is a pause of one second."""
         if not self._keys_payload_type:
             raise NoKeys("the other side takes no keys (telephone-event, RFC 4733): no extension can be dialled")
         for sign in extension:
@@ -207,7 +207,7 @@ class RtpSession:
             await self.played()
 
     async def close(self) -> None:
-        """Stop sending and listening."""
+        """Stop sending and receiving."""
         if self._clock is not None:
             await self._clock.stop()
         if self._session is not None:
@@ -215,7 +215,7 @@ class RtpSession:
         self._pair.close()
 
     def press(self, key: str, channel: str) -> None:
-        """A key comes, by RTP or by SIP INFO. Who sends each key by both ways is heard by the first one alone."""
+        """Take a key from RTP or SIP INFO. A device may send each key by both: only the first one used counts."""
         self._keys_come_by = self._keys_come_by or channel
         if channel == self._keys_come_by and not self._keys.full():
             self._keys.put_nowait(key)
@@ -223,7 +223,7 @@ class RtpSession:
     def _tick(self) -> None:
         if self._session is None:
             return
-        # Silence is sent as well: boxes on the way close what is quiet, and telephones show a call that is dead.
+        # Silence is sent as well: NATs and PBXs close quiet streams, and telephones report the call as dead.
         frame = self._waiting.popleft() if self._waiting else _quiet(self._payload_type)
         self._session.send_audio(frame, self._timestamp)
         self._timestamp = (self._timestamp + audio.FRAME_SAMPLES) & 0xFFFF_FFFF
@@ -236,14 +236,14 @@ class RtpSession:
 
 
 def _can_be_sent_to(address: tuple[str, int] | None) -> bool:
-    if address is None or not 0 < address[1] < 65_536:  # UDP; a socket would close for good
+    if address is None or not 0 < address[1] < 65_536:  # for any other port, asyncio closes the socket permanently
         return False
-    # A name would be looked up for every frame.
+    # A host name would be resolved again for every frame.
     return is_address(address[0])
 
 
 def _keys_payload_type(described: SdpMessage) -> int:
-    """Return the number under which the other side wants keys (RFC 3264 section 6.1); 0 where it wants none."""
+    """Return the remote party's payload type for keys (RFC 3264 section 6.1); 0 if it accepts none."""
     media = described.audio
     numbers = [
         codec.payload_type

@@ -1,4 +1,4 @@
-"""Keeps the way to one telephone system open: finds it, registers there if it wants that, asks whether it is there."""
+"""Connect to one PBX and stay connected: resolve its address, register if required, check that it is reachable."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ ANSWER_SECONDS = 4.0
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
 LOOKED_FOR_EVERY_SECONDS = 300.0
-"""So often the address of a telephone system that is never asked anything is looked up again."""
+"""How often the address of a PBX that gets no OPTIONS is resolved again."""
 _REFUSES_US = frozenset({401, 403, 407})
 
 
 class SipRegistration:
-    """One telephone system and how we stand with it."""
+    """The connection to one PBX, and its registration there where the PBX requires one."""
 
     def __init__(
         self,
@@ -45,9 +45,9 @@ class SipRegistration:
         pressed: Callable[[str, str], None] = lambda _call_id, _key: None,
         trace: SipTrace | None = None,
     ) -> None:
-        """``moved`` is told when the telephone system wants the sound of a call elsewhere (re-INVITE).
+        """``moved`` is called when the PBX wants to move the media of a call (re-INVITE).
 
-        ``pressed`` is told of keys that come by SIP INFO, with the Call-ID.
+        ``pressed`` is called with the Call-ID and each key that comes by SIP INFO.
         """
         self._name = name
         self._config = config
@@ -68,18 +68,18 @@ class SipRegistration:
 
     @property
     def auth(self) -> SipDigestAuth | None:
-        """What proves who we are, where the telephone system wants proof."""
+        """Return the credentials for digest authentication, None where no password is configured."""
         config = self._config
         return SipDigestAuth(config.auth_user or config.user, config.password) if config.password else None
 
     @property
     def told_host(self) -> str:
-        """Our own address as the telephone system is told it: behind NAT it is another one than ours here."""
+        """Return our own address as the PBX is told it; behind NAT it differs from the local one."""
         seen = self.agent.seen_as if self.agent is not None else None
         return self._config.public_host or (seen[0] if seen is not None else "") or self.local_host
 
     async def keep(self, ended: Callable[[str], None]) -> None:
-        """Come up, and again whenever the way is lost; ``ended`` is told of calls (Call-ID) that they hang up."""
+        """Connect, and reconnect after every failure; ``ended`` is called with the Call-ID of a call that got a BYE."""
         self._ended = ended
         pause = FIRST_PAUSE_SECONDS
         while True:
@@ -93,11 +93,11 @@ class SipRegistration:
                 await self._watch()
             except (OSError, UnicodeError) as error:
                 self._note(Condition(is_up=False, words=str(error) if isinstance(error, _Trouble) else "no connection"))
-            await asyncio.sleep(pause * (0.5 + random.random()))  # noqa: S311  (many nodes, one telephone system)
+            await asyncio.sleep(pause * (0.5 + random.random()))  # noqa: S311  (jitter: many nodes, one PBX)
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
     async def close(self) -> None:
-        """Tell the telephone system that we go, and close."""
+        """Unregister and close the socket."""
         self.is_up.clear()
         if self._registration is not None and self.agent is not None:
             self._registration.unregister()
@@ -105,7 +105,7 @@ class SipRegistration:
             await self._server.stop()
 
     def note_refused(self) -> None:
-        """The telephone system did not take our word in a call: nobody can be called until it answers again."""
+        """Mark the gateway as down, as a call's credentials were rejected; it comes up when the PBX answers again."""
         assert self.agent is not None
         self._note(Condition(is_up=False, words=self.agent.refusal))
         self._refused.set()
@@ -125,7 +125,7 @@ class SipRegistration:
                 event.clear()
 
     async def _open(self) -> None:
-        """Find the telephone system; it may have another address than last time, and we as well."""
+        """Resolve the PBX and open a socket; its address or ours may have changed since last time."""
         config = self._config
         try:
             found = await asyncio.get_running_loop().getaddrinfo(config.host, config.port, type=socket.SOCK_DGRAM)
@@ -134,7 +134,7 @@ class SipRegistration:
         except OSError:
             if self.agent is None:
                 raise
-            # The addresses of last time may do.
+            # The addresses of last time may still work.
             return
         if self.agent is not None:
             is_as_before = (self._peers, self.local_host) == (frozenset(peers), local_host)
@@ -165,12 +165,12 @@ class SipRegistration:
         self._server = self.agent = self._registration = None
 
     def _tells_another_address(self) -> bool:
-        """Take over how the telephone system sees us, where something in between translates addresses (RFC 3581)."""
+        """Adopt our address as the PBX sees it behind NAT (RFC 3581); return whether it changed."""
         assert self.agent is not None
         assert self._server is not None
         seen = self.agent.seen_as
         local_port = self.agent.transport.local_addr[1]
-        # Who names a port has it forwarded.
+        # A configured local port has a port forwarding on the NAT.
         port = seen[1] if seen is not None and not self._config.local_port else local_port
         told = self.told_host, port
         if told == (self.agent.advertised_addr or self.agent.transport.local_addr):
@@ -233,19 +233,19 @@ class SipRegistration:
                     return
                 await self._ask()
                 if self._tells_another_address():
-                    # What translates addresses began anew: it is told the new one at once.
+                    # The NAT has assigned a new address: register it at once.
                     return
             else:
                 raise _Trouble(self.condition.words or "the telephone system has forgotten us")
 
     async def _ask(self) -> None:
-        """Any answer shows that somebody is there; what it says does not matter (RFC 3261 section 11)."""
+        """Send OPTIONS; any response shows that the PBX is up, whatever its status (RFC 3261 section 11)."""
         assert self.agent is not None
         if await self.agent.ask("OPTIONS", seconds=ANSWER_SECONDS) is None:
             raise _Trouble('the telephone system does not answer; if it only ignores OPTIONS, say keepalive = "none"')
 
     def _listening(self, wire: TransactionLayer, agent: UserAgent) -> MessageCallback:
-        """Nobody calls us. The library would keep each call that is declined until an ACK comes, or for ever."""
+        """Return a handler that declines incoming calls; the library would store each until its ACK, or for ever."""
         inner = wire.on_message
         assert inner is not None
 
@@ -261,7 +261,7 @@ class SipRegistration:
         return take
 
     def _take_info(self, wire: TransactionLayer, agent: UserAgent, info: SipRequest) -> None:
-        """Hear a key that comes by SIP INFO; the library knows of none."""
+        """Handle a key that comes by SIP INFO, which the library does not support."""
         call = agent.get_call(info.call_id or "")
         if call is None or not dialog_matches(call.dialog, info):
             wire.send_reply(create_dialog_from_request(info).create_response(info, 481))
@@ -279,11 +279,11 @@ class SipRegistration:
 
 
 class _Trouble(OSError):
-    """What an administrator reads about the telephone system."""
+    """A connection problem, in words for an administrator."""
 
 
 def _local_host(peer: str, port: int) -> str:
-    """Return our address as a peer sees it; nothing is sent for that."""
+    """Return our address as a peer sees it; no packet is sent for that."""
     with socket.socket(socket.AF_INET6 if ":" in peer else socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect((peer, port))
         return str(probe.getsockname()[0])

@@ -1,7 +1,7 @@
-"""UDP ports for sound: a pair is bound before it is offered, so that it can belong to nobody else.
+"""Allocate UDP port pairs for RTP: a pair is bound before it is offered, so that no other socket can take it.
 
-The operating system is the pool: two channels of one process, two processes and other programs on the machine all see
-what is bound, and skip it.
+The operating system is the pool: two gateways of one process, two processes and other programs on the machine all see
+which ports are bound, and skip them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 _LONGEST_DATAGRAM = 65_536
 _MOST_DRAINED = 2_000
 _next: dict[tuple[int, int], int] = {}
-"""By range: where the next search begins. What still comes to a port belongs to its last call: it comes back late."""
+"""Start of the next search, by port range. A port is not reused at once, as late packets of its last call may come."""
 
 
 @dataclass(eq=False)
@@ -26,20 +26,20 @@ class PortPair:
     rtcp: socket.socket = field(repr=False)
 
     def drain(self) -> None:
-        """Throw away what came before somebody listened: music while it rang is nobody who speaks."""
+        """Discard packets that came before the call was answered: music during ringing must not count as speech."""
         for one in (self.rtp, self.rtcp):
             with suppress(OSError):
                 for _ in range(_MOST_DRAINED):
                     one.recv(_LONGEST_DATAGRAM)
 
     def close(self) -> None:
-        """Let others have the ports; nothing happens where they are closed already."""
+        """Release both ports; do nothing where they are closed already."""
         self.rtp.close()
         self.rtcp.close()
 
 
 def reserve(host: str, first: int, last: int) -> PortPair | None:
-    """Return a pair of ports of a range that nobody else on this machine has; None if there is none left."""
+    """Return a free pair of ports of a range, already bound; None if no pair is free."""
     for port in _ports(first, last):
         pair = _bound(host, port)
         if pair is not None:

@@ -1,7 +1,7 @@
-"""The trace of one telephone system: start lines and headers of SIP, with numbers, credentials and digits left out.
+"""The trace log of one PBX: start lines and headers of SIP, with numbers, credentials and digits left out.
 
-What is written is chosen, not what is left out: a header that is not known here is named, and its value is not
-written. Bodies are never written: they hold addresses of sound, and keys that were pressed (INFO).
+This is an allowlist: the value of an unknown header is not written, only its name. Bodies are never written: they hold
+media addresses, and keys that were pressed (INFO).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _HEADER_NAME = re.compile(r"[A-Za-z][A-Za-z-]{0,39}")
 _HOST = re.compile(r"[A-Za-z0-9.\[\]:-]+")
 _TOKEN = re.compile(r"[A-Za-z0-9.!%*_+`'~-]{1,128}")
 _RANDOM_MARK = re.compile(r"(?=.*[a-f])(z9hG4bK)?[0-9a-f]{16}")
-"""A branch or tag as the library makes it. One without a letter is hidden, for it could be a number."""
+"""A branch or tag as the library generates it. One without a letter is hidden, for it could be a number."""
 _PARAMETER = re.compile(r';\s*([A-Za-z-]+)(?:\s*=\s*("[^"]*"|[^;,\s]+))?')
 _STORED_PARAMETERS = frozenset({"branch", "tag", "received", "rport", "lr", "transport", "expires", "cause"})
 _CHALLENGE = re.compile(r'\b(realm|algorithm|qop|stale)\s*=\s*("[^"]*"|[^,\s]+)', re.IGNORECASE)
@@ -34,20 +34,20 @@ _URI = re.compile(r"(sips?|tel):([^>\s]*)", re.IGNORECASE)
 
 
 class SipTrace:
-    """Writes a line for each message of one gateway where the operator switched that on."""
+    """The trace log of one gateway: one record for each message, if the operator has enabled it."""
 
     def __init__(self, gateway: str, *, is_on: bool) -> None:
         self._gateway = gateway
         self._is_on = is_on
         self.delivery_of: Callable[[str], UUID | None] = lambda _call_id: None
-        """Returns the delivery that a call (Call-ID) carries."""
+        """Return the delivery of a call, by Call-ID."""
 
     def sent(self, message: SipRequest | SipResponse, peer: tuple[str, int]) -> None:
-        """Note a message of ours; one that is sent again is noted again."""
+        """Log a message that we sent; a retransmission is logged again."""
         self._write("sent to", message, peer)
 
     def received(self, message: SipRequest | SipResponse, peer: tuple[str, int]) -> None:
-        """Note a message of the telephone system."""
+        """Log a message that the PBX sent."""
         self._write("received from", message, peer)
 
     def _write(self, direction: str, message: SipRequest | SipResponse, peer: tuple[str, int]) -> None:
@@ -63,12 +63,12 @@ class SipTrace:
 
 
 def redacted(message: SipRequest | SipResponse) -> str:
-    """Return start line and headers in one line; no number, name of a user, credential or body is in it."""
+    """Return start line and headers in one line; it holds no number, user name, credential or body."""
     if isinstance(message, SipRequest):
         method = message.method if _METHOD.fullmatch(message.method) else HIDDEN
         start = f"{method} {_uri(message.uri)} SIP/2.0"
     else:
-        # The reason phrase is free text, and some telephone systems write into it whom they could not reach.
+        # The reason phrase is free text, and some PBXs write the called number into it.
         start = f"SIP/2.0 {message.status_code:03d}"
     headers = [
         f"{prettify_header_name(name) if _HEADER_NAME.fullmatch(name) else HIDDEN}: {_value(name, value)}"
@@ -89,7 +89,7 @@ def _without_numbers(text: str) -> str:
 
 
 def _uri(text: str) -> str:
-    """Return a URI without the user: scheme and host, where the host is one."""
+    """Return a URI without its user part: scheme and host, where the host is valid."""
     found = _URI.search(text)
     if found is None:
         return HIDDEN
@@ -104,7 +104,7 @@ def _host(text: str) -> str:
 
 
 def _address(value: str) -> str:
-    """Return an address without name and user; of its parameters, those that join messages to a dialog."""
+    """Return an address without display name and user; of its parameters, only those that identify a dialog."""
     _before, bracket, rest = value.rpartition("<")
     uri, _, after = rest.partition(">") if bracket else (value.partition(";")[0], "", value)
     return f"<{_uri(uri)}>{_parameters(after)}"
@@ -124,21 +124,21 @@ def _parameters(text: str) -> str:
 
 
 def _token(text: str) -> str:
-    """Return a tag or the like; digits in it that could be a number are hidden, but for the random marks we make."""
+    """Return a token, with digits hidden that could be a number; random values that we generate stay."""
     if _RANDOM_MARK.fullmatch(text):
         return text
     return _without_numbers(text) if _TOKEN.fullmatch(text) or _HOST.fullmatch(text) else HIDDEN
 
 
 def _challenge(value: str) -> str:
-    """Return which proof is asked for, without the nonce; of credentials nothing but the scheme and the realm."""
+    """Return the parameters of a challenge without the nonce; of credentials only the scheme and the realm."""
     scheme = value.strip().partition(" ")[0]
     told = ", ".join(f"{name.lower()}={told}" for name, told in _CHALLENGE.findall(value))
     return _without_numbers(f"{scheme if _TOKEN.fullmatch(scheme) else HIDDEN} {told}".strip())
 
 
 def _call_id(value: str) -> str:
-    """Return a Call-ID as it is written in the lines about the call; what has another shape could hold a number."""
+    """Return a Call-ID in the format of our log records; one of another format could hold a number."""
     head, at, host = value.partition("@")
     is_ours = re.fullmatch("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", head) is not None
     return f"{head if is_ours else HIDDEN}{at}{_host(host)}" if at else HIDDEN
@@ -151,7 +151,7 @@ def _cseq(value: str) -> str:
 
 
 def _reason(value: str) -> str:
-    """Return the protocol and the cause (RFC 3326); the text beside them may hold anything."""
+    """Return the protocol and the cause (RFC 3326); the text parameter may hold anything."""
     protocol = value.partition(";")[0].strip()
     return f"{protocol}{_parameters(value)}" if protocol in {"SIP", "Q.850"} else HIDDEN
 

@@ -1,8 +1,8 @@
-"""SIP over UDP as RFC 3261 wants it of a client: requests are sent again until somebody answers.
+"""Client transactions of SIP over UDP (RFC 3261 section 17): requests are retransmitted until a response comes.
 
-The library (ADR 0036) reads and writes messages and dialogs; it sends every request once, and takes each copy of one
-for a new one. Here is the client's side of transactions (section 17.1), as much of the server's as makes copies
-harmless (17.2), and one rule more: nothing is heard that doesn't come from the telephone system, nor said to others.
+The library (ADR 0036) parses and writes messages and dialogs; it sends every request once, and takes each retransmitted
+one for a new request. This layer adds client transactions (section 17.1), as much of server transactions as makes
+retransmissions harmless (17.2), and one more rule: packets are exchanged with the PBX only.
 """
 
 from __future__ import annotations
@@ -20,71 +20,71 @@ from aiosipua.transport import UdpSipTransport
 
 from watchword.messaging.gateways.sip.trace import SipTrace
 
-# Both write whole addresses, and so the numbers that are called.
+# Both libraries log whole addresses, and so the called numbers.
 for _name in ("aiosipua", "aiortp"):
     logging.getLogger(_name).setLevel(logging.CRITICAL)
 
 FINAL = 200
-"""Responses from here on are the last ones to a request (section 7.2)."""
+"""Responses from this status on are final (RFC 3261 section 7.2)."""
 T1_SECONDS = 0.5
 T2_SECONDS = 4.0
 GIVE_UP_SECONDS = 64 * T1_SECONDS
-"""Timers B and F: after so long without any answer nobody is there."""
+"""Timers B and F: a request without any response fails after this time."""
 LONGEST_RINGING_SECONDS = 300.0
-"""So long the last answer to an INVITE may take."""
+"""How long the final response to an INVITE may take."""
 
 STOP_SECONDS = 0.5
-"""So long the last answers are waited for: a goodbye may have to be said again, with proof of who we are."""
+"""How long ``stop`` waits for final responses: an unregistration may have to be resent with credentials."""
 ANSWERS_STORED = 200
-"""So many of our last answers are kept, for requests that come again since the answer was lost."""
+"""How many of our final responses are cached, for requests that are retransmitted because a response was lost."""
 
 type Key = tuple[str, str]
 """Branch and method."""
 type Asked = tuple[str, str, str]
-"""Branch, Call-ID and CSeq of a request that came."""
+"""Branch, Call-ID and CSeq of a received request."""
 
 
 @dataclass(slots=True)
 class Transaction:
-    """One request and what came back."""
+    """One client transaction: a request and its responses."""
 
     request: SipRequest = field(repr=False)
     address: tuple[str, int]
     answered: asyncio.Event = field(default_factory=asyncio.Event)
-    """Any answer came, a provisional one too."""
+    """Set by any response, a provisional one too."""
     final: asyncio.Future[SipResponse] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     timer: asyncio.TimerHandle | None = None
     challenges: int = 0
-    """How often this request was sent before, with less proof of who we are."""
+    """How many challenges of this request were answered before, with other credentials."""
     described: dict[str, bytes] = field(default_factory=dict)
-    """Descriptions of sessions that came with provisional answers, by the tag of who sent them."""
+    """SDP of provisional responses, by the To tag of their sender."""
 
     @property
     def is_over(self) -> bool:
-        """Whether the last answer came."""
+        """Return whether the final response came."""
         return self.final.done()
 
 
 class TransactionLayer(UdpSipTransport):
-    """A socket at which one telephone system is spoken to."""
+    """The socket and the transactions with one PBX."""
 
     def __init__(self, local: tuple[str, int], peers: frozenset[str], trace: SipTrace | None = None) -> None:
-        """``peers`` are the addresses of the telephone system; what others send is dropped unread.
+        """``peers`` are the addresses of the PBX; packets from other addresses are dropped without parsing.
 
-        But for requests within a call: a trunk of several machines hangs up from another one than it was called at. Who
-        knows Call-ID and both tags of a call is one of them.
+        Requests within a dialog are the exception: a trunk with several hosts may send its BYE from another host than
+        the one that was called. Only a host of the trunk knows the Call-ID and both tags.
         """
         super().__init__(local_addr=local)
         self._peers = peers
         self._trace = trace
         self._answers_to = ""
         self.dialogs: Callable[[], Iterable[Dialog]] = tuple
-        """Returns the calls that are under way."""
+        """Return the dialogs of the calls in progress."""
         self._transactions: dict[Key, Transaction] = {}
         self._answers: dict[Asked, tuple[SipResponse, tuple[str, int]]] = {}
 
     def send(self, message: SipRequest | SipResponse, addr: tuple[str, int]) -> None:
-        """Send, and a request again until it is answered; an ACK has no answer."""
+        """Send a message, and retransmit a request until it is answered; an ACK gets no response."""
         if isinstance(message, SipResponse) and message.status_code >= FINAL:
             self._answers[_asked(message)] = message, addr
             if len(self._answers) > ANSWERS_STORED:
@@ -100,12 +100,12 @@ class TransactionLayer(UdpSipTransport):
         self._put(message, addr)
 
     def transaction_of(self, message: SipRequest | SipResponse) -> Transaction | None:
-        """Return the transaction that a request began or a response belongs to, as long as it is remembered."""
+        """Return the transaction of a request or response, as long as it is stored."""
         key = key_of(message)
         return self._transactions.get(key) if key is not None else None
 
     def listen_first(self, inner: Callable[[SipRequest | SipResponse, tuple[str, int]], None] | None) -> None:
-        """Look at everything that comes before ``inner`` does."""
+        """Process every received message before it is passed to ``inner``."""
 
         def take(message: SipRequest | SipResponse, address: tuple[str, int]) -> None:
             if self._trace is not None:
@@ -113,7 +113,7 @@ class TransactionLayer(UdpSipTransport):
             if isinstance(message, SipResponse):
                 self._note(message)
             elif (said := self._answers.get(_asked(message))) is not None:
-                # Section 17.2: a request that comes again is not a second request.
+                # RFC 3261 section 17.2: a retransmitted request gets the cached response again.
                 self._put(*said)
                 return
             if inner is not None:
@@ -145,7 +145,8 @@ class TransactionLayer(UdpSipTransport):
         transaction.timer = asyncio.get_running_loop().call_later(seconds, again)
 
     def _put(self, message: SipRequest | SipResponse, address: tuple[str, int]) -> None:
-        # A request says where its answer goes: never to others, nor to a port that closes the socket for good.
+        # A request's Via says where its response goes: never to a stranger, nor to a port for which asyncio closes the
+        # socket permanently.
         is_known = address[0] in self._peers or address[0] == self._answers_to
         if self._udp_transport is not None and is_known and 0 < address[1] < 65_536:
             if self._trace is not None:
@@ -163,9 +164,9 @@ class TransactionLayer(UdpSipTransport):
                 self._answers_to = ""
 
     def _is_within_a_call(self, data: bytes, host: str) -> bool:
-        """Whether a stranger speaks of a call that only its telephone system knows. Others are not even parsed."""
+        """Return whether a packet from an unknown address belongs to a known call. Others are not even parsed."""
         if any(said[0] == host and call_id.encode() in data for (_, call_id, _), (_, said) in self._answers.items()):
-            # It asks again what was answered to it.
+            # A retransmission of a request that was answered before.
             return True
         named = [one for one in self.dialogs() if one.remote_tag and one.call_id.encode() in data]
         if not named:
@@ -179,7 +180,7 @@ class TransactionLayer(UdpSipTransport):
         )
 
     async def stop(self) -> None:
-        """Close, once all that was asked is answered or a moment has passed; nothing is sent any more."""
+        """Close after every request got its final response, or after STOP_SECONDS; nothing is sent any more."""
         with suppress(TimeoutError):
             async with asyncio.timeout(STOP_SECONDS):
                 while waiting := [one.final for one in self._transactions.values() if not one.is_over]:
@@ -191,7 +192,7 @@ class TransactionLayer(UdpSipTransport):
 
 
 def key_of(message: SipRequest | SipResponse) -> Key | None:
-    """Return what joins a response to its request: the branch of the topmost Via, and the method of CSeq."""
+    """Return the key that matches a response to its request: branch of the topmost Via, and method of the CSeq."""
     vias, cseq = message.via, message.cseq
     branch = vias[0].branch if vias else None
     return (branch, cseq.method.upper()) if branch and cseq is not None else None

@@ -1,7 +1,7 @@
-"""A SIP client that places calls: what RFC 3261 asks beyond what the library does (ADR 0036).
+"""A SIP user agent client that places calls: what RFC 3261 requires beyond the SIP library (ADR 0036).
 
-That is: an ACK for refusals too, the way back through proxies (Record-Route), a call that is answered in the moment in
-which we give it up, proof of who we are for every request, and a word now and then whether somebody is there.
+It sends the ACK for failure responses, follows Record-Route, hangs up calls that are answered just after they were
+abandoned, authenticates every request, and sends OPTIONS to check that the PBX is reachable.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ _SUCCESS = range(200, 300)
 _REFUSAL = range(300, 700)
 _CHALLENGES = frozenset(digest.HEADERS)
 MOST_CHALLENGES = 4
-"""Of one request: a proxy's, the telephone system's behind it, and a stale nonce of each."""
+"""Most challenges answered for one request: a proxy's, those of the PBX behind it, and a stale nonce of each."""
 LONGEST_RETRY_AFTER = 3600
 ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO"
 REFUSES_US = "the telephone system refuses the user name or password"
 
 
 class UserAgent(SipUAC):
-    """Places calls at one telephone system."""
+    """A user agent client that places calls through one PBX."""
 
     def __init__(
         self, wire: TransactionLayer, address: tuple[str, int], *, identity: str, auth: SipDigestAuth | None
     ) -> None:
-        """``address`` is the telephone system's, ``identity`` our own SIP URI there."""
+        """``address`` is that of the PBX, ``identity`` our own SIP URI there."""
         super().__init__(wire)
         self._wire = wire
         self.address = address
@@ -46,18 +46,18 @@ class UserAgent(SipUAC):
         self._auth = auth
         self._given_up: set[str] = set()
         self.seen_as: tuple[str, int] | None = None
-        """Our own address as the telephone system saw it last (received and rport, RFC 3581)."""
+        """Our own address as the PBX saw it last (received and rport, RFC 3581)."""
         self.refusal = REFUSES_US
-        """Why the last challenge could not be answered, or why the answer did not help."""
+        """Why the last challenge could not be answered, or why its answer was rejected."""
         self._has_told_md5 = False
         wire.dialogs = lambda: [call.dialog for call in self._calls.values()]
 
     def dial(self, from_uri: str, to_uri: str, offer: SdpMessage) -> OutgoingCall:
-        """Begin a call."""
+        """Send the INVITE of a new call."""
         return self.send_invite(from_uri, to_uri, self.address, sdp_offer=offer, user_agent="Watchword")
 
     def retry_after(self, call: OutgoingCall) -> float:
-        """Return how many seconds a refused call is to wait before it is tried again (RFC 3261 section 20.33)."""
+        """Return how many seconds to wait before a rejected call may be retried (RFC 3261 section 20.33)."""
         transaction = self._wire.transaction_of(call.invite)
         if transaction is None or not transaction.is_over:
             return 0.0
@@ -65,7 +65,7 @@ class UserAgent(SipUAC):
         return float(min(int(found[1][:6]), LONGEST_RETRY_AFTER)) if found else 0.0
 
     def give_up(self, call: OutgoingCall) -> None:
-        """End a call in whatever state it is. What answers nevertheless is hung up at once (section 9.1)."""
+        """End a call in any state. A late 2xx gets an ACK and a BYE at once (RFC 3261 section 9.1)."""
         if call.call_id not in self._calls:
             return
         if call.hangup(self) is not None:
@@ -76,28 +76,28 @@ class UserAgent(SipUAC):
         if transaction is not None and transaction.answered.is_set():
             call.cancel(self)
         else:
-            # Nobody has said anything yet: a CANCEL would have nothing to cancel. The late answer is looked at below.
+            # No response has come yet, so a CANCEL is not allowed. A late response is handled in ``handle_response``.
             self.remove_call(call.call_id)
 
     @property
     def is_idle(self) -> bool:
-        """Whether no call is under way."""
+        """Return whether no call is in progress."""
         return not self._calls
 
     def was_heard(self, call: OutgoingCall) -> bool:
-        """Whether the telephone system has said anything about a call."""
+        """Return whether the PBX has sent any response to a call's INVITE."""
         transaction = self._wire.transaction_of(call.invite)
         return transaction is not None and transaction.answered.is_set()
 
     def handle_response(self, response: SipResponse, addr: tuple[str, int]) -> None:
-        """Do what the library leaves out, then what it does."""
+        """Handle what the SIP library leaves out, then let the library handle the response."""
         cseq = response.cseq
         transaction = self._wire.transaction_of(response)
         if cseq is None or transaction is None:
             return
         call = self.get_call(response.call_id or "")
         self._note_our_address(response)
-        # A request that was sent twice is answered twice, and a challenge that comes again is no refusal.
+        # A request that was retransmitted gets two responses, and a challenge that is repeated is no rejection.
         is_repeated = transaction.is_over and transaction.final.result() is not response
         if cseq.method.upper() != "INVITE":
             if not is_repeated and not self._is_answered(transaction, response):
@@ -121,7 +121,7 @@ class UserAgent(SipUAC):
             super().handle_response(response, addr)
 
     async def ask(self, method: str, *, seconds: float) -> SipResponse | None:
-        """Send a request outside any call (OPTIONS) and return its answer, None if none came in time."""
+        """Send a request outside any dialog (OPTIONS) and return its response, None after the timeout."""
         host, port = self._local_addr()
         request = SipRequest(method=method, uri=self._identity)
         via = Via(transport="UDP", host=host, port=port, params={"branch": generate_branch(), "rport": None})
@@ -163,7 +163,7 @@ class UserAgent(SipUAC):
             )
 
     def _is_answered(self, transaction: Transaction, response: SipResponse) -> bool:
-        """Send a request once more with the proof that was asked for; False where that is no use."""
+        """Resend a challenged request with credentials; return False where that can't help."""
         request = transaction.request
         if response.status_code not in _CHALLENGES or request.cseq is None:
             return False
@@ -195,16 +195,16 @@ class UserAgent(SipUAC):
         return True
 
     def _follow(self, again: SipRequest, seq: int) -> None:
-        """Let the library know the request that stands in the place of the one before."""
+        """Tell the library which request replaces the one that was challenged."""
         call_id = again.call_id or ""
         if again.method == "REGISTER" and (registration := self._registrations.get(call_id)) is not None:
-            registration._cseq = seq  # noqa: SLF001  (it has no other way to be told)
+            registration._cseq = seq  # noqa: SLF001  (the library has no public method for it)
         elif again.method == "INVITE" and (call := self.get_call(call_id)) is not None:
             call.invite = again
             call.dialog.local_cseq = seq
 
     def _build_invite(self, dialog: Dialog, *, sdp_offer: SdpMessage | None, user_agent: str | None) -> SipRequest:
-        """Write an INVITE that wants no reliable ringing (RFC 3262): the answer to our offer would come with it."""
+        """Return an INVITE without 100rel (RFC 3262): a reliable provisional response would carry the SDP answer."""
         invite = super()._build_invite(dialog, sdp_offer=sdp_offer, user_agent=user_agent)
         invite.headers.remove("Supported")
         invite.headers.set_single("Allow", ALLOW)
@@ -212,12 +212,12 @@ class UserAgent(SipUAC):
 
     def _acknowledge_refusal(self, transaction: Transaction, response: SipResponse) -> None:
         ack = _beside(transaction.request, "ACK")
-        # Section 17.1.1.3: the To is that of the response.
+        # RFC 3261 section 17.1.1.3: the To header is copied from the response.
         ack.headers.set_single("To", response.headers.get_first("to") or "")
         self._wire.send(ack, transaction.address)
 
     def _hang_up_stray(self, transaction: Transaction, response: SipResponse) -> None:
-        """Somebody picks up whom we had given up, or a second telephone does: they must not hold a dead line."""
+        """Send ACK and BYE for a late 2xx after a CANCEL, or a second 2xx of a forked INVITE: no call stays open."""
         invite = transaction.request
         sender, target = invite.from_addr, invite.to_addr
         dialog = Dialog(
@@ -245,7 +245,7 @@ class UserAgent(SipUAC):
 
 
 def _beside(invite: SipRequest, method: str) -> SipRequest:
-    """Return a request that goes the way of an INVITE, on its branch, under its number (sections 9.1 and 17.1.1.3)."""
+    """Return an ACK or CANCEL for an INVITE, with its branch and CSeq number (sections 9.1 and 17.1.1.3)."""
     request = SipRequest(method=method, uri=invite.uri)
     for name in ("Via", "From", "To", "Call-ID", "Max-Forwards"):
         request.headers.set_single(name, invite.headers.get_first(name) or "")
@@ -257,19 +257,19 @@ def _beside(invite: SipRequest, method: str) -> SipRequest:
 
 
 def _is_same_leg(call: OutgoingCall, response: SipResponse) -> bool:
-    """Whether a success comes from the telephone that answered, or from the first one that does."""
+    """Return whether a 2xx belongs to the dialog of the first telephone that answered, or is itself the first."""
     tag = response.to_addr.tag if response.to_addr is not None else None
     return call.sdp_answer is None or not tag or tag == call.dialog.remote_tag
 
 
 def _learn_route(dialog: Dialog, response: SipResponse) -> None:
-    """Take over where requests of this call go from now on (section 12.1.2)."""
+    """Update remote target, route set and remote tag from a response (RFC 3261 section 12.1.2)."""
     if response.contact:
         dialog.remote_target = stringify_uri(response.contact[0].uri)
     dialog.route_set = list(reversed(response.headers.get("record-route")))
     tag = response.to_addr.tag if response.to_addr is not None else None
     if tag:
-        # A proxy that rang several telephones gave us the tag of one of them before.
+        # A forking proxy may have given us the tag of another telephone before.
         dialog.remote_tag = tag
 
 
@@ -278,7 +278,7 @@ def _tag_of(response: SipResponse) -> str:
 
 
 def _take_early_description(transaction: Transaction, response: SipResponse) -> None:
-    """Take the description that came while it rang, where the success has none (RFC 3261 section 13.2.1)."""
+    """Use the SDP of a provisional response where the 2xx has none (RFC 3261 section 13.2.1)."""
     early = transaction.described
     body = early.get(_tag_of(response)) or (next(iter(early.values())) if len(early) == 1 else b"")
     if not response.body and body:
@@ -287,8 +287,8 @@ def _take_early_description(transaction: Transaction, response: SipResponse) -> 
 
 
 def _leave_out_what_is_not_stored(response: SipResponse) -> None:
-    """Take out of a success what would end badly: a timer of the session, and a description that can't be read."""
-    # Our calls are over before a session has to be refreshed; the library's timer would go on after they hang up.
+    """Remove from a 2xx what the library would handle badly: a session timer, and SDP that can't be parsed."""
+    # Our calls end before a session has to be refreshed; the library's timer would go on after the hang-up.
     response.headers.remove("Session-Expires")
     try:
         parse_sdp(response.text)
@@ -297,7 +297,7 @@ def _leave_out_what_is_not_stored(response: SipResponse) -> None:
 
 
 def _leave_out_others(request: SipRequest, response: SipResponse) -> None:
-    """Take out of what a registrar says who else is registered so: the library takes the first one's time for ours."""
+    """Remove other devices' contacts from a REGISTER response: the library takes the first one's expiry for ours."""
     ours = {(contact.uri.host, contact.uri.port) for contact in request.contact}
     if stored := [contact for contact in response.contact if (contact.uri.host, contact.uri.port) in ours]:
         response.contact = stored
