@@ -1,4 +1,4 @@
-"""Asks a carrier when a number last moved to another SIM card, before a code goes there. Optional."""
+"""Ask a provider when a number last moved to another SIM card, before a code is sent to it. Optional."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimSwapConfig:
-    """Where to ask, and how long a change is a reason not to send."""
+    """Options of the SIM swap API, and how long after a swap no code is sent."""
 
     url: str
-    """With ``{number}`` or ``{digits}``, asked by GET; without them where ``json`` names the number."""
+    """Holds ``{number}`` or ``{digits}``, for a GET request; neither of them where ``json`` holds the number."""
     json: Mapping[str, str] = field(default_factory=dict)
-    """Sent by POST, such as ``{ phoneNumber = "{number}" }`` (CAMARA's SIM Swap, "retrieve-date")."""
+    """Body of a POST request, such as ``{ phoneNumber = "{number}" }`` (CAMARA's SIM Swap, "retrieve-date")."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     user: str = ""
     password: str = field(default="", repr=False)
     date_path: str = "latestSimChange"
-    """Dotted path of the date (ISO 8601) in the JSON answer."""
+    """Dotted path of the date (ISO 8601) in the JSON response."""
     hours: int = 72
     timeout_seconds: float = 2.0
     private_networks_allowed: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what can't be asked; raises ValueError."""
+        """Raise ValueError if no request can be made with these options."""
         if not any(name in text for name in ("{number}", "{digits}") for text in (self.url, *self.json.values())):
             raise ValueError("neither url nor json names {number} or {digits}")
         check_address(self.url, private_networks_allowed=self.private_networks_allowed)
@@ -51,7 +51,7 @@ class SimSwapConfig:
 
 
 class SimSwapCheck:
-    """Asks. Who does not answer in time is not waited for: a code that comes is worth more than a doubt."""
+    """The SIM swap check. After a timeout the code is sent: an unanswered check must not prevent the sign-in."""
 
     def __init__(self, config: SimSwapConfig, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._config = config
@@ -59,7 +59,7 @@ class SimSwapCheck:
         self._client = SafeClient(private_networks_allowed=config.private_networks_allowed)
 
     async def has_moved(self, claimed: LeasedMessage) -> bool:
-        """Whether the number of a message moved lately. A number that is being registered has no past here."""
+        """Return whether the number moved recently; always False for a number that is only being registered."""
         if claimed.purpose not in {"sign_in", "confirm", "recover"}:
             return False
         config = self._config
@@ -101,5 +101,5 @@ class SimSwapCheck:
         return self._clock() - moved_at < timedelta(hours=config.hours)
 
     async def close(self) -> None:
-        """Let the connections go."""
+        """Close the connections."""
         await self._client.close()

@@ -1,1 +1,1 @@
-"""Texts and calls by any provider's HTTP interface."""
+"""Texts and calls through any provider's HTTP API."""

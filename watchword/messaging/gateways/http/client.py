@@ -1,8 +1,8 @@
-"""A small HTTP client that can't be turned against the inside of a network (SSRF).
+"""An HTTP client that can't be abused to reach an internal network (SSRF).
 
-The host is resolved here, every address that it has must be public, and the connection goes to exactly the address
-that was looked at: a name that changes its mind in between (DNS rebinding) changes nothing. No redirects, no proxies
-from the environment, a bounded answer, one limit for the whole time.
+The host is resolved here, all of its addresses must be public, and the connection goes to exactly the address that was
+checked: a name that resolves differently a moment later (DNS rebinding) has no effect. No redirects, no proxies from
+the environment, a bounded response, one timeout for the whole request.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ _HANDED_OUT = ipaddress.ip_network("2000::/3")
 _TUNNELS_AND_EXAMPLES = [
     ipaddress.ip_network(each) for each in ("2001::/23", "2002::/16", "2001:db8::/32", "3fff::/20")
 ]
-"""RFC 6890, 3056, 3849 and 9637; tunnels wrap addresses of any kind, and no provider is reached by them."""
+"""RFC 6890, 3056, 3849 and 9637; tunnels wrap addresses of any kind, and no provider needs them."""
 CONNECT_SHARE = 0.6
-"""Of the whole time: who is not connected by then has not been told anything, and another carrier is asked."""
+"""Share of the timeout for connecting: after a failed connection nothing was sent, so another gateway may be tried."""
 LEAST_SECONDS = 1.0
-"""For one address of a name that has several."""
+"""Shortest timeout in seconds for one address of a host that has several."""
 
-# Both write whole addresses, and with them what stands in their queries.
+# Both libraries log whole URLs, and so the values in their queries.
 for _name in ("httpcore", "hpack"):
     logging.getLogger(_name).setLevel(logging.WARNING)
 
 
 class AddressNotAllowed(Exception):
-    """The address leads to where no provider is."""
+    """The host has an address that is not public."""
 
 
 class NoAnswer(Exception):
-    """Nothing came back. ``maybe_taken``: the request may have arrived all the same.
+    """No response came. ``maybe_taken``: the request may have arrived all the same.
 
-    ``is_untrusted``: nobody that we know vouches for who is there.
+    ``is_untrusted``: the server's certificate could not be verified.
     """
 
     def __init__(self, *, maybe_taken: bool, is_untrusted: bool = False) -> None:
@@ -55,21 +55,21 @@ class NoAnswer(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back."""
+    """The response to a request."""
 
     status: int
     body: bytes = field(repr=False)
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address belongs to the public internet, also when it is wrapped into another one."""
+    """Return whether an IP address is public, also when it is embedded in an IPv6 address."""
     parsed = ipaddress.ip_address(address)
     if isinstance(parsed, ipaddress.IPv6Address):
         if parsed.ipv4_mapped is not None:
             return is_public(str(parsed.ipv4_mapped))
         if parsed in _NAT64:
             return is_public(str(ipaddress.IPv4Address(int(parsed) & 0xFFFF_FFFF)))
-        # What else is handed out lies in here; ::127.0.0.1 and site-local addresses, which Python calls global, don't.
+        # Everything else allocated is in 2000::/3; ::127.0.0.1 and site-local addresses, global for Python, are not.
         if parsed not in _HANDED_OUT or any(parsed in network for network in _TUNNELS_AND_EXAMPLES):
             return False
     return parsed.is_global and not parsed.is_multicast
@@ -82,7 +82,7 @@ async def resolve(host: str, port: int) -> list[str]:
 
 
 class _CheckedBackend(httpcore.AsyncNetworkBackend):
-    """Connects to the very address that was looked at."""
+    """A network backend that connects to exactly the address that was checked."""
 
     def __init__(self, *, private_networks_allowed: bool) -> None:
         self._inner = httpcore.AnyIOBackend()
@@ -96,13 +96,13 @@ class _CheckedBackend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Resolve, look, connect: to each of the addresses in turn until one answers."""
+        """Resolve, check, connect: try one address after the other until one accepts."""
         try:
             async with asyncio.timeout(timeout):
                 addresses = await resolve(host, port)
                 if not self._private_networks_allowed and not all(is_public(address) for address in addresses):
                     raise AddressNotAllowed("the address is not a public one")
-                # A firewall that swallows what goes to one address must leave time for the next.
+                # A firewall that drops packets to one address must leave time for the next.
                 share = None if timeout is None else max(timeout / len(addresses), LEAST_SECONDS)
                 for address in addresses:
                     with suppress(httpcore.ConnectError, TimeoutError):
@@ -117,16 +117,16 @@ class _CheckedBackend(httpcore.AsyncNetworkBackend):
         raise httpcore.ConnectError("nobody answers at any address")
 
     async def connect_unix_socket(self, *_arguments: Any, **_options: Any) -> httpcore.AsyncNetworkStream:
-        """Never."""
+        """Refuse sockets of this machine."""
         raise AddressNotAllowed("no sockets of this machine")
 
     async def sleep(self, seconds: float) -> None:
-        """As httpcore wants it."""
+        """Sleep; a method that httpcore requires."""
         await self._inner.sleep(seconds)
 
 
 class SafeClient:
-    """Asks one provider; connections are kept between requests."""
+    """An HTTP client for one provider; connections are reused between requests."""
 
     def __init__(self, *, private_networks_allowed: bool = False, ssl_context: ssl.SSLContext | None = None) -> None:
         self._pool = httpcore.AsyncConnectionPool(
@@ -137,7 +137,7 @@ class SafeClient:
         )
 
     async def ask(self, method: str, url: str, *, headers: Mapping[str, str], content: bytes, seconds: float) -> Answer:
-        """Ask and return the answer; raises NotAllowed, or NoAnswer when none came within the time."""
+        """Send a request and return the response; raises AddressNotAllowed, or NoAnswer if none came in time."""
         body = bytearray()
         try:
             async with (
@@ -162,12 +162,12 @@ class SafeClient:
             httpcore.LocalProtocolError,
             httpcore.UnsupportedProtocol,
         ) as error:
-            # httpcore hands on what it was told.
+            # httpcore passes the original exception as an argument.
             is_untrusted = any(isinstance(told, ssl.SSLCertVerificationError) for told in error.args)
             raise NoAnswer(maybe_taken=False, is_untrusted=is_untrusted) from None
         except (TimeoutError, httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError, OSError):
             raise NoAnswer(maybe_taken=True) from None
 
     async def close(self) -> None:
-        """Let the connections go."""
+        """Close the connections."""
         await self._pool.aclose()

@@ -1,4 +1,4 @@
-"""What an operator says about one provider with an HTTP interface: a template to ask by, a rule for the answer."""
+"""Options of one provider with an HTTP API: a template of the request, and rules for the response."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from watchword.messaging.certificates import check_certificates
 from watchword.messaging.gateways.http.patterns import check_pattern
 
 FIELD = re.compile(r"\{([\w.-]+)\}")
-"""Whatever stands in braces like a name: one that is not known is a slip, and would be sent as it stands."""
+"""Every name in braces: an unknown one is a mistake, and would otherwise be sent literally."""
 FIELDS = frozenset(
     {
         "number",
@@ -31,8 +31,8 @@ FIELDS = frozenset(
         "milliseconds",
     }
 )
-"""What a template may name: the number with and without plus, our text and its coding (0 for the GSM alphabet, 2 for
-UCS-2), the sender, our own name for the message, the addresses of our two webhooks, and how long the code lives. And
+"""Fields of a template: the number with and without plus, the text and its coding (0 for the GSM alphabet, 2 for
+UCS-2), the sender, our delivery id, the URLs of our two webhooks, and the remaining lifetime of the code. Also
 ``{secret.NAME}``."""
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """RFC 9110 section 5.1."""
@@ -41,34 +41,34 @@ PUBLIC_KEY_OCTETS = 32
 """RFC 8032 section 5.1.5."""
 LONGEST_ANSWER = 100
 LONGEST_SECONDS = 20.0
-"""A message belongs to one dispatcher for half a minute: within that the provider has answered or is given up."""
+"""Longest timeout: a dispatcher leases a message for half a minute, and within that the request must end."""
 
 
 class Scheme(StrEnum):
-    """How a provider shows that a receipt is its own."""
+    """How a receipt is authenticated."""
 
     ADDRESS = "address"
-    """By the address itself, which only the provider was told: it is signed by us for each message."""
+    """By the webhook URL alone, which only the provider knows: it holds a token that we sign for each message."""
     TWILIO = "twilio"
-    """X-Twilio-Signature: HMAC-SHA1 of the address and the sorted fields, in base64, beside the signed address."""
+    """X-Twilio-Signature: HMAC-SHA1 of the URL and the sorted fields, in base64, beside the signed URL."""
     HMAC = "hmac-sha256"
-    """A header with the HMAC-SHA256 of the body, in hexadecimal, beside the signed address."""
+    """A header with the HMAC-SHA256 of the body, in hexadecimal, beside the signed URL."""
     TELNYX = "telnyx"
-    """telnyx-signature-ed25519: Ed25519 of the time and the body, in base64, beside the signed address."""
+    """telnyx-signature-ed25519: Ed25519 of the time and the body, in base64, beside the signed URL."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceiptConfig:
-    """How receipts of one provider are read."""
+    """Rules by which receipts of one provider are authenticated and read."""
 
     scheme: Scheme = Scheme.ADDRESS
     secret: str = field(default="", repr=False)
     public_key: str = ""
-    """Of the scheme telnyx, in base64; no secret, so that it stands in clear."""
+    """For the scheme telnyx, in base64; it is no secret, so it may be written in clear."""
     header: str = "X-Signature"
-    """Of the scheme hmac-sha256; a prefix such as ``sha256=`` is ignored."""
+    """For the scheme hmac-sha256; a prefix of the value such as ``sha256=`` is ignored."""
     status: str = "status"
-    """The field, or dotted path in JSON, that says what became of the message."""
+    """Field, or dotted path in JSON, of the message's status."""
     arrived: tuple[str, ...] = ("delivered",)
     unreachable: tuple[str, ...] = ("undelivered", "expired")
     failed: tuple[str, ...] = ("failed",)
@@ -76,17 +76,17 @@ class ReceiptConfig:
     busy: tuple[str, ...] = ()
     no_answer: tuple[str, ...] = ()
     reference: str = ""
-    """The field, or dotted path in JSON, that names the message as the provider's answer did, or as ``{reference}``.
+    """Field, or dotted path in JSON, of the message id: the one of the provider's response, or ``{reference}``.
 
-    With it all receipts may come to one address of the channel, for providers that are told one for the account.
+    With it all receipts may come to one webhook of the gateway, for providers with one webhook URL for each account.
     """
     list: str = ""
-    """Dotted path of the list in which several receipts come at once; a list at the root needs none."""
+    """Dotted path of the list, where one request has several receipts; a list at the root needs none."""
     answer: str = ""
-    """What a provider wants to hear of a receipt, such as ``ACK/Jasmin``; empty: status 204 alone."""
+    """Response body that the provider expects, such as ``ACK/Jasmin``; empty: status 204 without a body."""
 
     def __post_init__(self) -> None:
-        """Refuse a scheme without its secret or key, and what no answer is; raises ValueError."""
+        """Raise ValueError for a scheme without its secret or key, and for an unusable answer."""
         if self.list and not self.reference:
             raise ValueError("receipts have a list, but no reference by which each of them finds its message")
         if len(self.answer) > LONGEST_ANSWER or not self.answer.isprintable():
@@ -99,7 +99,7 @@ class ReceiptConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpConfig:
-    """One provider."""
+    """Options of one provider."""
 
     channel: Channel = Channel.TEXT
     method: str = "POST"
@@ -113,28 +113,28 @@ class HttpConfig:
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     sender: str = ""
     success_path: str = ""
-    """Dotted path in a JSON answer; a number counts in a list. Empty: any answer from 200 to 299 is a success."""
+    """Dotted path in a JSON response; a number is a list index. Empty: any status from 200 to 299 is a success."""
     success_values: tuple[str, ...] = ()
     reference_path: str = ""
     code_path: str = ""
-    """Where an answer says why it refuses."""
+    """Dotted path of the reason of a rejection."""
     success_pattern: str = ""
-    """Where answers are no JSON: a regular expression that only a success holds."""
+    """For responses that are not JSON: a regular expression that matches a success only."""
     reference_pattern: str = ""
-    """One whose group is the provider's name for the message."""
+    """A regular expression whose group is the provider's message id."""
     code_pattern: str = ""
-    """One whose group says why it refuses."""
+    """A regular expression whose group is the reason of a rejection."""
     bad_number: tuple[str, ...] = ()
     blocked: tuple[str, ...] = ()
     timeout_seconds: float = 5.0
     private_networks_allowed: bool = False
-    """Whether the provider may be reached on this machine or in private networks, and without TLS."""
+    """Whether the provider may be on this machine or in a private network, and without TLS."""
     ca_file: Path | None = None
-    """Certificates of the authority that signed the provider's, where that is none of the well-known ones."""
+    """Certificates of the authority that signed the provider's, where it is no well-known one."""
     receipts: ReceiptConfig | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what can't be asked; raises ValueError."""
+        """Raise ValueError if no request can be made with these options."""
         if self.method not in {"GET", "POST", "PUT"}:
             raise ValueError(f"method is {self.method!r}; expected: GET, POST or PUT")
         check_address(self.url, private_networks_allowed=self.private_networks_allowed)
@@ -173,7 +173,7 @@ class HttpConfig:
 
 
 def check_public_key(text: str) -> None:
-    """Refuse what is no public key of Ed25519 in base64; raises ValueError."""
+    """Raise ValueError for anything but an Ed25519 public key in base64."""
     try:
         octets = b64decode(text, validate=True)
     except ValueError:
@@ -183,7 +183,7 @@ def check_public_key(text: str) -> None:
 
 
 def check_address(url: str, *, private_networks_allowed: bool) -> None:
-    """Refuse an address that no provider has; raises ValueError with plain words."""
+    """Raise ValueError, with plain words, for a URL that can't be a provider's."""
     if not url.isascii() or not url.isprintable() or " " in url:
         raise ValueError("url has a blank, or a sign outside ASCII; write it as it is sent, with % and xn--")
     parts = urlsplit(url)
@@ -200,14 +200,14 @@ def check_address(url: str, *, private_networks_allowed: bool) -> None:
 
 
 def check_headers(headers: Mapping[str, str]) -> None:
-    """Refuse what is no name of a header; raises ValueError."""
+    """Raise ValueError for an invalid header name."""
     for name in headers:
         if not _HEADER.fullmatch(name):
             raise ValueError(f"{name!r} is no name of a header")
 
 
 def check_no_secret(table: Mapping[str, str]) -> None:
-    """Refuse a secret that stands in a template in clear; raises ValueError without it."""
+    """Raise ValueError for a secret that is in clear in a template; the message does not show the secret."""
     for name, text in table.items():
         if text and _HOLDS_SECRET.search(name) and "{" not in text:
             raise ValueError(f"{name} is a secret in clear; put it into secrets and write {{secret.NAME}}")

@@ -1,4 +1,4 @@
-"""Texts and calls by a provider's HTTP interface."""
+"""Send texts and calls through a provider's HTTP API."""
 
 from __future__ import annotations
 
@@ -26,34 +26,34 @@ logger = logging.getLogger(__name__)
 
 FAILURES_UNTIL_DOWN = 3
 DOWN_FOR = timedelta(seconds=30)
-"""After so long a provider that failed counts as up again: that is found out by asking it only."""
+"""After this time a failed gateway counts as up again: only a new request can show whether it is."""
 LEAST_TRY = 20
 _REFUSES_US = frozenset({401, 403})
 _CODE = re.compile(r"(?!.*\d{7})[\w.-]{1,20}", re.ASCII)
-"""What a provider's reason looks like; whatever else stands there, a number for one, is not repeated."""
+"""Format of a provider's reason code; other text may hold a number, so it is not shown."""
 _GAVE_UP_WAITING = 504
-"""RFC 9110 section 15.6.5: something in between did; what stands behind it may have taken the message."""
+"""RFC 9110 section 15.6.5: a proxy timed out, and the server behind it may have taken the message."""
 
 
 TEXT_FOR_JSON = "the provider answers in text, not in JSON; say success_pattern instead of success_path"
 _LINE = re.compile(r"[^\W_][^<>{}\[\]\x00-\x08\x0e-\x1f\ufffd]{0,500}")
-"""A short answer in text such as OK: 123; a page of something in between, or half a JSON answer, is none."""
+"""A short response in plain text such as OK: 123; HTML of a proxy or truncated JSON does not match."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """What an answer says."""
+    """The content of a response."""
 
     is_success: bool
     reference: str
     code: str
     is_readable: bool
     is_line: bool = False
-    """A line of text came where JSON was expected."""
+    """Whether a line of plain text came where JSON was expected."""
 
 
 class HttpGateway:
-    """One provider."""
+    """A gateway for one provider."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class HttpGateway:
         client: SafeClient | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """``addresses`` gives the addresses of our webhooks for one message: for receipts, and for what is spoken."""
+        """``addresses`` returns our two webhook URLs for a message: for receipts, and for what its call says."""
         self.name = name
         self._config = config
         self._addresses = addresses
@@ -77,24 +77,24 @@ class HttpGateway:
 
     @property
     def channels(self) -> frozenset[Channel]:
-        """What this provider carries by this template."""
+        """Return the one channel of this template."""
         return frozenset({self._config.channel})
 
     @property
     def fetches_voice_script(self) -> bool:
-        """Whether a call is made, which asks our webhook what to say."""
+        """Return whether the template makes a call, which fetches what to say from our webhook."""
         return self._config.channel is Channel.CALL
 
     @property
     def condition(self) -> Condition:
-        """Up, unless it refuses us or the last requests all failed a moment ago."""
+        """Return up, unless the provider rejects our credentials or the last requests all failed a moment ago."""
         is_up = self._failures < FAILURES_UNTIL_DOWN
         if self._failed_at is not None and self._clock() - self._failed_at >= DOWN_FOR:
             is_up = True
         return Condition(is_up=is_up, words=self._note if is_up else self._words)
 
-    async def start(self, report: Callable[[Report], None]) -> None:  # noqa: ARG002  (receipts come to the web server)
-        """There is nothing to keep open."""
+    async def start(self, report: Callable[[Report], None]) -> None:  # noqa: ARG002  (receipts go to the web server)
+        """Create the HTTP client; no connection is held open."""
         if self._client is None:
             self._client = SafeClient(
                 private_networks_allowed=self._config.private_networks_allowed,
@@ -102,12 +102,12 @@ class HttpGateway:
             )
 
     async def stop(self) -> None:
-        """Let the connections go."""
+        """Close the connections."""
         if self._client is not None:
             await self._client.close()
 
     async def send(self, outgoing: Outgoing) -> Submitted:
-        """Ask the provider to take one message; raises DeliveryFailed."""
+        """Submit one message to the provider; raises DeliveryFailed."""
         assert self._client is not None
         request = fill(self._config, self._values(outgoing))
         try:
@@ -132,12 +132,12 @@ class HttpGateway:
         said = self._read(answer.body)
         is_accepted = 200 <= answer.status < 300
         is_text = is_accepted and bool(config.success_path) and said.is_line
-        # With a path where the answer is a line of text, nobody knows whether it is a yes. It was answered: sending
-        # the same again would be paid twice, and the page says what is wrong.
+        # If plain text came where JSON was expected, it is unknown whether it means success. The message counts as
+        # sent, because a retry could be charged twice, and *Phone delivery* shows the mistake.
         self._note = TEXT_FOR_JSON if is_text else ""
         if is_accepted and (said.is_success or is_text):
             self._failures = 0
-            # Where a provider has no name for it, ours is as good: it stands in the address of the receipts.
+            # A provider without message ids: our delivery id will do, as the webhook URL of the receipts holds it.
             return Submitted(said.reference or str(outgoing.delivery_id))
         if said.code and said.code in config.bad_number:
             raise DeliveryFailed(Result.BAD_NUMBER, permanent=True)
@@ -154,7 +154,7 @@ class HttpGateway:
         raise DeliveryFailed(Result.FAILED, permanent=False, maybe_taken=unclear)
 
     def _read(self, body: bytes) -> _Said:
-        """Return what an answer says, by patterns where it is text and by paths where it is JSON."""
+        """Parse a response, by patterns where it is plain text and by paths where it is JSON."""
         config, text = self._config, body.decode("utf-8", "replace")
         if config.success_pattern:
             return _Said(
@@ -200,9 +200,9 @@ class HttpGateway:
             "webhook": webhook,
             "voice": voice,
             "seconds": str(max(left, 1)),
-            # Nobody tries for less than some seconds.
+            # Some providers accept no shorter lifetime.
             "milliseconds": str(max(left, LEAST_TRY) * 1000),
-            # Rounded down: a minute too little is a resend, a minute too much is a dead code.
+            # Rounded down: a minute too short costs a resend, a minute too long delivers an expired code.
             "minutes": str(max(left // 60, 1)),
         }
 

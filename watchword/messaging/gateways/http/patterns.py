@@ -1,6 +1,6 @@
-"""Regular expressions of an operator, read by RE2: they take time in proportion to the text, whatever is in either.
+"""Match an operator's regular expressions by RE2, in linear time for every pattern and text.
 
-The standard library's can take hours for one line, and what a provider answers is not ours to choose.
+The standard library can take hours for one line, and a provider's response is not under our control.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ _MEMORY = 1 << 20
 
 @cache
 def compiled(pattern: str) -> re2._Regexp[str]:
-    """Return a pattern that can be searched for; raises ValueError in plain words."""
-    # Comes with the extra `phones`; the pages that take providers' reports are there without it.
+    """Return a compiled pattern; raises ValueError in plain words."""
+    # Installed by the extra `phones`; the web pages that take receipts work without it.
     import re2
 
     options = re2.Options()
@@ -33,18 +33,18 @@ def compiled(pattern: str) -> re2._Regexp[str]:
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Whether a pattern is somewhere in a text."""
+    """Return whether a pattern matches anywhere in a text."""
     return compiled(pattern).search(text) is not None
 
 
 def first_group(pattern: str, text: str) -> str:
-    """Return what the group of a pattern holds; empty where the text has none."""
+    """Return the group of a pattern's first match; empty if there is none."""
     found = compiled(pattern).search(text)
     return (found.group(1) or "") if found is not None else ""
 
 
 def check_pattern(name: str, pattern: str, *, groups: int | None = None) -> None:
-    """Refuse what is no pattern, or has another number of groups; raises ValueError."""
+    """Raise ValueError for an invalid pattern, or for a wrong number of groups."""
     try:
         read = compiled(pattern)
     except ValueError as error:

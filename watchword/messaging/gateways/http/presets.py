@@ -1,4 +1,4 @@
-"""Providers whose interfaces are published: a few words of the operator become a whole template."""
+"""Presets for providers with a published API: a few options of the operator become a whole template."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _TWILIO_BLOCKED = ["21408", "21610", "21612", "21215"]
 
 
 def preset(table: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the fields of HttpWishes that a preset stands for; raises ValueError with plain words."""
+    """Return the fields of HttpConfig for a preset; raises ValueError with plain words."""
     kind = table["kind"]
     return _PRESETS[kind](dict(table)) if kind in _PRESETS else table
 
@@ -103,10 +103,10 @@ def _twilio_calls(table: dict[str, Any]) -> Mapping[str, Any]:
 
 
 def _kannel(table: dict[str, Any]) -> Mapping[str, Any]:
-    # Kannel's user guide, "Using the HTTP interface to send SMS messages" and table 7-17. Validity keeps it from
-    # sending dead codes. Its delivery reports say 1 for delivered, 2 for not delivered, 16 for refused by the SMSC.
+    # Kannel's user guide, "Using the HTTP interface to send SMS messages" and table 7-17. The validity prevents
+    # delivery of expired codes. Status of a receipt: 1 for delivered, 2 for not delivered, 16 for rejected by the SMSC.
     url, user, password = _take(table, "url", "user", "password")
-    # An empty sender is refused; without one Kannel takes its own default-sender.
+    # An empty sender is rejected; without one Kannel uses its own default-sender.
     sender = {"from": "{sender}"} if table.get("sender") else {}
     return {
         "method": "GET",
@@ -130,8 +130,8 @@ def _kannel(table: dict[str, Any]) -> Mapping[str, Any]:
 
 
 def _vonage(table: dict[str, Any]) -> Mapping[str, Any]:
-    # Vonage's documentation: SMS API, "Send an SMS" and "Delivery Receipt"; its addresses have at most 100 characters,
-    # and it tries for at least 20 seconds. 7: the number is barred; 15: the sender is not allowed there.
+    # Vonage's documentation: SMS API, "Send an SMS" and "Delivery Receipt"; its callback URLs have at most 100
+    # characters, and its shortest ttl is 20 seconds. 7: the number is barred; 15: the sender is not allowed there.
     key, secret, sender = _take(table, "key", "secret", "sender")
     return {
         "url": "https://rest.nexmo.com/sms/json",
@@ -163,7 +163,7 @@ def _vonage(table: dict[str, Any]) -> Mapping[str, Any]:
 
 
 def _elks(table: dict[str, Any]) -> Mapping[str, Any]:
-    # 46elks' documentation: "Send an SMS" and "SMS Delivery Reports (DLRs)". dontlog keeps the code out of its log.
+    # 46elks' documentation: "Send an SMS" and "SMS Delivery Reports (DLRs)". dontlog excludes the code from its log.
     user, password, sender = _take(table, "user", "password", "sender")
     return {
         "url": "https://api.46elks.com/a1/sms",
@@ -186,8 +186,8 @@ def _elks(table: dict[str, Any]) -> Mapping[str, Any]:
 
 
 def _telnyx(table: dict[str, Any]) -> Mapping[str, Any]:
-    # Telnyx' documentation: Messaging, "Send a message" and "Receiving Webhooks for Messaging". Without the public key
-    # of the account its signature can't be checked: the address, which it alone is told, must do.
+    # Telnyx' documentation: Messaging, "Send a message" and "Receiving Webhooks for Messaging". Without the account's
+    # public key its signature can't be checked: then the secret webhook URL alone must do.
     key, sender = _take(table, "key", "sender")
     public_key = table.pop("public_key", "")
     proof = {"scheme": "telnyx", "public_key": public_key} if public_key else {}
@@ -201,7 +201,7 @@ def _telnyx(table: dict[str, Any]) -> Mapping[str, Any]:
         "success_values": ["queued", "sending", "sent", "delivered"],
         "reference_path": "data.id",
         "code_path": "errors.0.code",
-        # Its reference of errors: "The 'to' address should be a single valid number".
+        # Telnyx' list of error codes: "The 'to' address should be a single valid number".
         "bad_number": ["40310"],
         "receipts": {
             **proof,

@@ -1,4 +1,4 @@
-"""Fills the template of a provider: each value is quoted for its place, so that none can break out of it."""
+"""Fill the template of a request: each value is quoted for its context, so that no value can break out of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from watchword.messaging.gateways.http.config import FIELD, HttpConfig
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request as it is sent."""
+    """One HTTP request, ready to be sent."""
 
     method: str
     url: str = field(repr=False)
@@ -22,7 +22,7 @@ class Request:
 
 
 def fill(config: HttpConfig, values: Mapping[str, str]) -> Request:
-    """Return the request for these values; ``values`` has every name of ``wishes.FIELDS``."""
+    """Return the request for these values; ``values`` has every name of ``config.FIELDS``."""
     known = {**values, **{f"secret.{name}": secret for name, secret in config.secrets.items()}}
     url = _text(config.url, known, lambda value: quote(value, safe=""))
     if config.query:
@@ -41,14 +41,14 @@ def fill(config: HttpConfig, values: Mapping[str, str]) -> Request:
         content = urlencode({name: _text(text, known) for name, text in config.form.items()}).encode()
         headers["Content-Type"] = "application/x-www-form-urlencoded"
     for name, text in config.headers.items():
-        # The operator's count more than ours; a line break in one would begin another.
+        # The operator's headers override ours; a line break in a value would begin another header.
         headers = {ours: value for ours, value in headers.items() if ours.lower() != name.lower()}
         headers[name] = " ".join(_text(text, known).split())
     return Request(config.method, url, headers, content)
 
 
 def _text(text: str, values: Mapping[str, str], quoted: Callable[[str], str] = str) -> str:
-    # One pass: what a value says is never read as a template.
+    # One pass: fields inside a value are not filled.
     return FIELD.sub(lambda match: quoted(values[match[1]]), text)
 
 
@@ -65,7 +65,7 @@ def _json(value: object, values: Mapping[str, str]) -> object:
 
 
 def look_up(answer: object, path: str) -> str:
-    """Return what stands at a dotted path of a JSON answer as text; empty where nothing does."""
+    """Return the value at a dotted path of a JSON response as text; empty where there is none."""
     match find(answer, path):
         case bool() as yes:
             return "true" if yes else "false"
@@ -76,7 +76,7 @@ def look_up(answer: object, path: str) -> str:
 
 
 def find(answer: object, path: str) -> object:
-    """Return what stands at a dotted path of a JSON answer; None where nothing does."""
+    """Return the value at a dotted path of a JSON response; None where there is none."""
     for step in path.split("."):
         match answer:
             case Mapping():

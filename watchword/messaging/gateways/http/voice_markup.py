@@ -1,4 +1,4 @@
-"""What a provider's telephone says, in TwiML, and how a call goes on by the keys that it reports. Pure."""
+"""Answer a provider's voice webhook in TwiML, and advance the call by the keys that it reports. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WAIT_SECONDS = "8"
 
 
 def moved(call: Call, digits: str, *, match: str) -> Call:
-    """Return where a call stands after the keys that a provider reports; the first report is the pick-up."""
+    """Return the call after the keys that a provider reports; its first request means pick-up."""
     if call.state is CallState.RINGING:
         call = ivr.answer(call)
     for key in digits[:20]:
@@ -23,7 +23,7 @@ def moved(call: Call, digits: str, *, match: str) -> Call:
 
 
 def answer_for(outgoing: Outgoing, call: Call, *, action: str) -> str:
-    """Return what is said at this point and where keys are reported to; nobody's key ends it after the second time."""
+    """Return the TwiML for this state, with the URL for keys; without a key the call ends after the second prompt."""
     response = Element("Response")
     language = LANGUAGES.get(outgoing.language, "en-US")
     said = spoken_at(outgoing, call)
@@ -32,7 +32,7 @@ def answer_for(outgoing: Outgoing, call: Call, *, action: str) -> str:
         SubElement(response, "Hangup")
     else:
         for _ in range(2):
-            # An empty finishOnKey lets the hash key through as a digit; one key at a time.
+            # An empty finishOnKey passes the hash key as a digit; one key for each request.
             gather = SubElement(
                 response,
                 "Gather",

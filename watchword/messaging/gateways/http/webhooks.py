@@ -1,4 +1,4 @@
-"""Looks whether a receipt is the provider's own, and what it says. Nothing that comes in makes this fall."""
+"""Check whether a receipt comes from the provider, and parse it. No input raises an exception."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from watchword.messaging.gateways.http.request_templates import find, look_up
 
 LONGEST_BODY = 16 * 1024
 LONGEST_LIST_BODY = 512 * 1024
-"""Of many receipts at once, for a whole account."""
+"""Longest body with many receipts at once, for a whole account."""
 MOST_RECEIPTS = 2000
 FRESH_SECONDS = 300
-"""So far may the time of a signature be from ours; Telnyx' own libraries allow as much."""
+"""Most seconds between a signature's time and ours; Telnyx' own libraries allow as much."""
 _MOST_FIELDS = 200
 _PORTS = {"https": 443, "http": 80}
 
@@ -32,11 +32,11 @@ _PORTS = {"https": 443, "http": 80}
 def is_genuine(
     config: ReceiptConfig, *, url: str, headers: Mapping[str, str], body: bytes, is_form: bool, now: datetime
 ) -> bool:
-    """Whether the provider signed this request; ``headers`` are looked up without regard to case."""
+    """Return whether the provider signed this request; names of ``headers`` are case-insensitive."""
     lower = {name.lower(): value for name, value in headers.items()}
     match config.scheme:
         case Scheme.ADDRESS:
-            # The token in the address was looked at before we came here.
+            # The token in the URL was checked before.
             return True
         case Scheme.TWILIO:
             signature = lower.get("x-twilio-signature", "")
@@ -51,7 +51,7 @@ def is_genuine(
 
 
 def fields_of(body: bytes) -> dict[str, str]:
-    """Return the fields of a form; none where it is no form, or has more of them than any provider sends."""
+    """Return the fields of a form; none if the body is no form, or has more fields than any provider sends."""
     try:
         return dict(_pairs(body))
     except ValueError:
@@ -59,8 +59,8 @@ def fields_of(body: bytes) -> dict[str, str]:
 
 
 def _twilio(secret: str, url: str, body: bytes, signature: str, *, is_form: bool) -> bool:
-    # Twilio's documentation, "Validating requests": the address, then each field's name and value, sorted by name. Of a
-    # body that is no form the address holds the digest; what neither covers is not taken.
+    # Twilio's documentation, "Validating requests": the URL, then each field's name and value, sorted by name. For a
+    # body that is no form, the URL holds its digest; a body that neither covers is rejected.
     try:
         given = base64.b64decode(signature, validate=True)
         fields = sorted(set(_pairs(body))) if is_form else []
@@ -77,7 +77,7 @@ def _twilio(secret: str, url: str, body: bytes, signature: str, *, is_form: bool
 
 def _telnyx(public_key: str, at: str, body: bytes, signature: str, now: datetime) -> bool:
     # Telnyx' documentation, "Receiving Webhooks for Messaging": Ed25519 (RFC 8032) of the time in seconds since 1970, a
-    # bar and the body as it came. An old one is a replay, by whoever read it somewhere.
+    # bar and the raw body. An old signature is a replay by an attacker who read the request.
     if not re.fullmatch("[0-9]{1,12}", at) or abs(int(now.timestamp()) - int(at)) > FRESH_SECONDS:
         return False
     key = Ed25519PublicKey.from_public_bytes(base64.b64decode(public_key))
@@ -99,7 +99,7 @@ def _has_digest_of(body: bytes, url: str) -> bool:
 
 
 def _with_and_without_port(url: str) -> Iterable[str]:
-    """Return an address as a provider may write it: the port of its scheme is there or isn't."""
+    """Yield a URL with and without the default port of its scheme, as a provider may sign either."""
     parts = urlsplit(url)
     host = parts.netloc.removesuffix(f":{parts.port}") if parts.port is not None else parts.netloc
     yield url
@@ -110,12 +110,12 @@ def _with_and_without_port(url: str) -> Iterable[str]:
 
 
 def result_of(config: ReceiptConfig, *, url: str, body: bytes, is_form: bool) -> Result | None:
-    """Return what a receipt says became of the message; None for steps on the way and for rubbish."""
+    """Return the result in a receipt; None for intermediate states and for invalid input."""
     return _meaning(config, _word(config, url, body, is_form=is_form))
 
 
 def results_of(config: ReceiptConfig, *, url: str, body: bytes, is_form: bool) -> list[tuple[str, Result]]:
-    """Return which messages one request is about, by the provider's names, and what became of each."""
+    """Return the message ids in one request with many receipts, and the result of each."""
     results = []
     for one in _said(config, url, body, is_form=is_form)[:MOST_RECEIPTS]:
         reference, result = look_up(one, config.reference), _meaning(config, look_up(one, config.status))
@@ -154,7 +154,7 @@ def _meaning(config: ReceiptConfig, said: str) -> Result | None:
 
 
 def _word(config: ReceiptConfig, url: str, body: bytes, *, is_form: bool) -> str:
-    # What a signature does not cover says nothing: else a signed receipt would change its meaning by a query.
+    # Unsigned parts are ignored: otherwise a query could change the meaning of a signed receipt.
     if config.scheme is Scheme.ADDRESS:
         query = dict(_query_of(url))
         if config.status in query:

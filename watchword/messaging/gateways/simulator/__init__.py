@@ -1,1 +1,1 @@
-"""The channel of the demo and of the tests: a telephone on a page."""
+"""The gateway of the demo and of the tests: a telephone on a web page."""

@@ -1,10 +1,10 @@
-"""Django's configuration of this room."""
+"""Django configuration of the simulator package."""
 
 from django.apps import AppConfig
 
 
 class SimulatorConfig(AppConfig):
-    """The room as Django knows it."""
+    """The simulator package as a Django app."""
 
     name = "watchword.messaging.gateways.simulator"
     label = "simulator"

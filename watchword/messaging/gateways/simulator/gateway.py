@@ -1,4 +1,4 @@
-"""The carrier of the demo: texts arrive and calls ring on a page."""
+"""The gateway of the demo: texts and calls appear on a web page."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ TROUBLE: Mapping[tuple[str, Channel], Result] = {
     ("99", Channel.CALL): Result.UNREACHABLE,
     ("99", Channel.TEXT): Result.UNREACHABLE,
 }
-"""What happens at numbers that end so, so that the way on can be seen."""
+"""Results by ending of the number, so that each failure and what follows it can be tried out."""
 LATE = "96"
 LATE_BY = timedelta(seconds=45)
-"""Texts to numbers that end so come late: long enough for the page to offer a call."""
+"""Delay of texts to numbers with that ending: long enough for the sign-in page to offer a call."""
 
 RINGS_FOR = timedelta(seconds=60)
 LASTS_FOR = timedelta(minutes=2)
-"""After these times nobody answers any more, or the attendant hangs up."""
+"""After these times a ringing call ends unanswered, or the IVR hangs up."""
 
 
 class SimulatorGateway:
-    """Texts arrive and calls ring on a page. For the demo and for tests; a system check refuses it elsewhere."""
+    """Texts and calls on a web page. For the demo and for tests; a system check forbids it elsewhere."""
 
     name = SIMULATOR
     channels = frozenset(Channel)
@@ -48,31 +48,31 @@ class SimulatorGateway:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="simulator")
 
     async def start(self, report: Callable[[Report], None]) -> None:
-        """Nothing to connect to, and nothing to report: what happens at the page is written down by the page."""
+        """Do nothing: there is no connection, and the web page itself stores all results."""
 
     async def send(self, outgoing: Outgoing) -> Submitted:
-        """Put a text or a call onto the telephone, or fail as the number's ending says."""
+        """Show a text or a call on the telephone, or fail as the ending of the number requires."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._take, outgoing)
 
     async def stop(self) -> None:
-        """Close the connection to the database."""
+        """Close the database connection."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
         self._thread.shutdown()
 
     @staticmethod
     def _close() -> None:
-        # Looked up in this thread, or another one's connection would be closed.
+        # ``connection`` is thread-local, so the right one is only found in this thread.
         connection.close()
 
     @staticmethod
     def _take(outgoing: Outgoing) -> Submitted:
-        # This thread lives long: a connection that a database has closed meanwhile is opened anew.
+        # A long-lived thread must reconnect where the database has closed its connection.
         close_old_connections()
         return take(outgoing)
 
 
 def take(outgoing: Outgoing) -> Submitted:
-    """Put a text or a call onto the telephone, once however often it is sent; raises DeliveryFailed by the number."""
+    """Show a text or a call on the telephone, once even if sent twice; raises DeliveryFailed for certain endings."""
     trouble = TROUBLE.get((outgoing.number[-2:], outgoing.channel))
     if trouble is not None:
         raise DeliveryFailed(trouble, permanent=True)
@@ -98,7 +98,7 @@ def take(outgoing: Outgoing) -> Submitted:
 
 
 def arrived(now: datetime) -> QuerySet[Arrival]:
-    """Return what has come to the telephones, and report the late texts whose time has come."""
+    """Return the messages that have arrived, and report late texts as delivered that are due."""
     come = Arrival.objects.filter(at__lte=now)
     late = come.filter(channel=Channel.TEXT, number__endswith=LATE).values_list("delivery_id", flat=True)
     for delivery_id in Delivery.objects.filter(pk__in=late, result=Result.SENT).values_list("pk", flat=True):
@@ -107,10 +107,9 @@ def arrived(now: datetime) -> QuerySet[Arrival]:
 
 
 def move(arrival: Arrival, call: ivr.Call, *, nobody_is_there: bool = False) -> Result | None:
-    """Write where a call stands now and return what that means for the delivery, if anything.
+    """Store the new state of a call, and return the delivery result that it means, if any.
 
-    ``nobody_is_there``: it moves by itself, because it took too long. Of two keys pressed at once at the same point
-    of a call, one counts.
+    ``nobody_is_there``: the call ends by a timeout. Of two keys pressed at once in the same state, one counts.
     """
     before = arrival.call
     if call == before:
@@ -127,7 +126,7 @@ def move(arrival: Arrival, call: ivr.Call, *, nobody_is_there: bool = False) -> 
 
 
 def end_what_took_too_long(now: datetime) -> None:
-    """Stop ringing at telephones that nobody answers, and end calls that nobody listens to."""
+    """End calls that ring unanswered, and answered calls without input, after a timeout."""
     talking = (ivr.CallState.GREETING, ivr.CallState.CODE)
     calls = Arrival.objects.filter(channel=Channel.CALL)
     for arrival in (
@@ -146,7 +145,7 @@ def _result_of(
         case _, ivr.CallState.MISSED:
             return Result.NO_ANSWER if nobody_is_there else Result.DECLINED
         case ivr.CallState.GREETING, ivr.CallState.ENDED:
-            # A call without a code has said all that it has to say.
+            # A call without a code has nothing more to say, so a hang-up is no failure.
             return Result.HUNG_UP if not arrival.text else None
         case _, ivr.CallState.FRAUD:
             return Result.FRAUD_REPORTED
@@ -159,7 +158,7 @@ def _result_of(
 
 
 def spoken(arrival: Arrival) -> str:
-    """Return what the attendant says at this point of a call."""
+    """Return what the IVR says in this state of a call."""
     purpose = Delivery.objects.filter(pk=arrival.delivery_id).values_list("purpose", flat=True).first()
     outgoing = Outgoing(
         delivery_id=arrival.delivery_id,

@@ -1,4 +1,4 @@
-"""What arrived at the simulated telephones; it holds codes in clear and exists in the demo and in tests only."""
+"""Messages on the simulated telephones; they hold codes in clear, and exist in the demo and in tests only."""
 
 import uuid
 from typing import ClassVar
@@ -38,5 +38,5 @@ class Arrival(models.Model):
 
     @property
     def call(self) -> Call:
-        """The call as a value."""
+        """Return the state of the call."""
         return Call(CallState(self.state), self.pressed, self.wrong)

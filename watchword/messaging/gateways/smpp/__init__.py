@@ -1,1 +1,1 @@
-"""Texts by a carrier's SMSC, SMPP 3.4."""
+"""Texts through a provider's SMSC, by SMPP 3.4."""

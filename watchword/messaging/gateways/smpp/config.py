@@ -1,4 +1,4 @@
-"""What an operator says about one SMSC."""
+"""Options of one SMSC."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from pathlib import Path
 from watchword.messaging.certificates import check_certificates
 
 LONGEST_NUMBER = 20
-"""Digits of an address (SMPP 3.4 section 4.4.1), without the closing zero."""
+"""Most digits of an address (SMPP 3.4 section 4.4.1), without the terminating zero octet."""
 STANDARD_PASSWORD = 8
-"""Characters of a password (SMPP 3.4 section 4.1.5)."""
+"""Most characters of a password (SMPP 3.4 section 4.1.5)."""
 LONGEST_PASSWORD = 64
-"""Of what carriers give out all the same."""
+"""Most characters that we accept, as some providers assign longer passwords."""
 LONGEST_NAME = 11
-"""Letters of an alphanumeric sender (3GPP TS 23.040)."""
+"""Most letters of an alphanumeric sender (3GPP TS 23.040)."""
 
 
 class Alphabet(StrEnum):
-    """What data_coding 0, the SMSC's default alphabet, means on the wire."""
+    """Encoding that the SMSC uses for data_coding 0, its default alphabet."""
 
     GSM = "gsm"
     """GSM 03.38, one octet for each septet."""
@@ -27,29 +27,29 @@ class Alphabet(StrEnum):
 
 
 class Ids(StrEnum):
-    """How older files said that a carrier writes message ids; receipts are joined in every way now."""
+    """Format of message ids, an option of older files; receipts are now matched in every format."""
 
     AS_IS = "as-is"
     HEX_TO_DECIMAL = "hex-to-decimal"
 
 
 class Validity(StrEnum):
-    """How an SMSC is told until when it may try (SMPP 3.4 section 7.1.1)."""
+    """Format of the validity period for the SMSC (SMPP 3.4 section 7.1.1)."""
 
     RELATIVE = "relative"
     ABSOLUTE = "absolute"
     NONE = "none"
-    """It is not told: for one that takes neither form. A dead code may arrive."""
+    """Send no validity period, for an SMSC that accepts neither format. A code may arrive after its expiry."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmppConfig:
-    """One SMSC: where it is, who we are there, and how it likes things written.
+    """One SMSC: its address, our account there, and its formats.
 
-    ``tls``: the carrier's certificate is verified, against the authorities of the operating system and for the very
-    name or address in ``host``. An authority of one's own is added to the system's, or named by SSL_CERT_FILE in the
-    environment of `watchword serve phones`; then for every carrier over TLS. Without ``tls`` the password, the numbers
-    and the codes go in clear: only through a tunnel, or to a machine beside this one.
+    ``tls``: the provider's certificate is verified, against the authorities of the operating system and for exactly
+    the name or address in ``host``. A private authority is added to the system's, or named by SSL_CERT_FILE in the
+    environment of `watchword serve phones`; then it applies to every gateway with TLS. Without ``tls`` the password,
+    the numbers and the codes are sent in clear: use only a tunnel, or a machine beside this one.
     """
 
     host: str
@@ -59,19 +59,19 @@ class SmppConfig:
     system_type: str = ""
     tls: bool = False
     sender: str = ""
-    """A name of at most 11 letters, a number with plus, or a short code; empty: the carrier's choice."""
+    """A name of at most 11 letters, a number with plus, or a short code; empty: the provider's default."""
     window_size: int = 20
     alphabet: Alphabet = Alphabet.GSM
     validity: Validity = Validity.RELATIVE
     ca_file: Path | None = None
-    """Certificates of the authority that signed the carrier's, in place of the system's."""
+    """File with certificates of the authority that signed the provider's, instead of the system's authorities."""
     trace: bool = False
     """Whether each PDU is logged: its name, sequence number and status, never its body."""
     ids: Ids | None = None
-    """Without effect."""
+    """Ignored."""
 
     def __post_init__(self) -> None:
-        """Refuse what no SMSC would take; raises ValueError."""
+        """Raise ValueError if the options violate SMPP."""
         if not 0 < self.port < 65_536:
             raise ValueError("port is not from 1 to 65535")
         if not 1 <= self.window_size <= 1000:
@@ -93,7 +93,7 @@ class SmppConfig:
 
     @property
     def notes(self) -> list[str]:
-        """Return what `watchword phones check` says of what works, but not everywhere or not at all."""
+        """Return warnings for `watchword phones check`: options that some providers reject, or without effect."""
         notes = []
         if len(self.password) > STANDARD_PASSWORD:
             notes.append(
@@ -108,7 +108,7 @@ class SmppConfig:
 
     @property
     def source(self) -> tuple[int, int, str]:
-        """Type of number, numbering plan and address of the sender (SMPP 3.4 sections 5.2.5 and 5.2.6)."""
+        """Return type of number, numbering plan and address of the sender (SMPP 3.4 sections 5.2.5 and 5.2.6)."""
         if not self.sender:
             return 0, 0, ""
         if self.sender.startswith("+"):

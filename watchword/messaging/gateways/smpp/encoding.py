@@ -1,4 +1,4 @@
-"""Texts as SMPP submits them, and receipts as SMPP delivers them. Pure."""
+"""Encode texts for submit_sm, and parse receipts of deliver_sm. Pure."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from watchword.messaging.gateways.smpp.config import Alphabet, Validity
 from watchword.messaging.gateways.smpp.pdu import Delivered
 
 ONE_SEGMENT = {0: 160, 8: 140}
-"""Octets that one segment holds: septets written as octets, or UCS-2 (3GPP TS 23.040)."""
+"""Octets in one segment by data_coding: septets stored as octets, or UCS-2 (3GPP TS 23.040)."""
 PART = {0: 153, 8: 134}
-"""The same beside a header of six octets that says which part it is."""
+"""The same for a segment with a user data header of six octets, which holds its part number."""
 CONCATENATED = 0x40
 RECEIPT = 0x04
 _KIND = 0x3C
@@ -31,7 +31,7 @@ _BY_STATE = {
     8: Result.BLOCKED,
     9: Result.FAILED,
 }
-"""message_state, SMPP 3.4 section 5.2.28 and SMPP 5.0 section 4.7.15; ENROUTE, ACCEPTED and UNKNOWN say nothing yet."""
+"""message_state, SMPP 3.4 section 5.2.28 and SMPP 5.0 section 4.7.15; ENROUTE, ACCEPTED and UNKNOWN are no result."""
 _BY_WORD = (
     ("DELIV", Result.DELIVERED),
     ("EXPIR", Result.UNREACHABLE),
@@ -41,14 +41,14 @@ _BY_WORD = (
     ("FAIL", Result.FAILED),
     ("SKIP", Result.FAILED),
 )
-"""SMPP 3.4 appendix B has words of seven letters (DELIVRD); carriers write DELIVERED and FAILED too, or a number."""
+"""SMPP 3.4 appendix B has words of seven letters (DELIVRD); some SMSCs write DELIVERED and FAILED too, or a number."""
 _ID = re.compile(r"\bid:[ \t]*(?!(?:sub|dlvrd|submit|done|stat|err|text)\b)([!-~]{1,65})(?=\s|$)", re.IGNORECASE)
 _STAT = re.compile(r"\bstat:\s*([A-Z]{1,20}|[0-9]{1,3})\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One part of a text as it is submitted."""
+    """One part of a text, as submitted by submit_sm."""
 
     octets: bytes
     data_coding: int
@@ -56,7 +56,7 @@ class Segment:
 
 
 def segments_of(text: str, alphabet: Alphabet, *, reference: int) -> list[Segment]:
-    """Return a text as one segment, or as several that the telephone joins; ``reference`` (0 to 255) marks those."""
+    """Return a text as one segment, or as concatenated segments, which ``reference`` (0 to 255) connects."""
     octets, coding = _encoded(text, alphabet)
     if len(octets) <= ONE_SEGMENT[coding]:
         return [Segment(octets, coding)]
@@ -70,10 +70,10 @@ def segments_of(text: str, alphabet: Alphabet, *, reference: int) -> list[Segmen
 def _encoded(text: str, alphabet: Alphabet) -> tuple[bytes, int]:
     try:
         if chr(_ESCAPE) in text:
-            # The codec takes it for a letter; on a telephone it would change the next one.
+            # The codec accepts it as a letter; on a telephone it would change the next letter.
             return text.encode("utf-16-be", "replace"), 8
         gsm = text.encode("gsm03.38")
-        # What is on the wire is the carrier's matter; what fits is the GSM alphabet's.
+        # The provider's alphabet decides how letters are encoded, but only letters of the GSM alphabet fit.
         return (gsm if alphabet is Alphabet.GSM else text.encode("latin-1")), 0
     except UnicodeEncodeError:
         return text.encode("utf-16-be", "replace"), 8
@@ -94,11 +94,11 @@ def _cut(octets: bytes, coding: int) -> Iterable[bytes]:
 
 
 def validity(not_after: datetime | None, now: datetime, form: Validity = Validity.RELATIVE) -> str:
-    """Return how long the SMSC may try, in one of the two forms of SMPP 3.4 section 7.1.1; empty: as it likes."""
+    """Return the validity period in one of the two formats of SMPP 3.4 section 7.1.1; empty: the SMSC's default."""
     if not_after is None or form is Validity.NONE:
         return ""
     if form is Validity.ABSOLUTE:
-        # Tenths of a second, and quarter hours ahead of UTC.
+        # Tenths of a second, and the offset from UTC in quarter hours.
         return max(not_after, now + timedelta(seconds=1)).astimezone(UTC).strftime("%y%m%d%H%M%S000+")
     seconds = min(max(int((not_after - now).total_seconds()), 1), _LONGEST_VALIDITY)
     minutes, second = divmod(seconds, 60)
@@ -109,22 +109,22 @@ def validity(not_after: datetime | None, now: datetime, form: Validity = Validit
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What one receipt says."""
+    """The content of one receipt."""
 
     ids: tuple[str, ...]
-    """Names of the message as they came: that of the optional parameter before that of the text."""
+    """Message ids as received: that of the optional parameter before that of the text."""
     result: Result
     is_marked: bool = True
-    """Whether esm_class says that it is a receipt; else it is one only if a message of ours has that name."""
+    """Whether esm_class marks it as a receipt; otherwise it counts only if a message of ours has that id."""
 
 
 def receipt_of(delivered: Delivered) -> Receipt | None:
-    """Return what a deliver_sm or data_sm says if it is a receipt; None for everything else.
+    """Return the receipt in a deliver_sm or data_sm; None if it is no receipt.
 
-    Whatever the octets are, nothing is raised: they come from outside.
+    Never raises, whatever the octets are: they come from outside.
     """
     tags = delivered.tags
-    # Some SMSCs put the words into message_payload (SMPP 3.4 section 5.3.2.32).
+    # Some SMSCs put the receipt's text into message_payload (SMPP 3.4 section 5.3.2.32).
     octets = delivered.short_message or tags.get(0x0424, b"")
     is_ucs2 = delivered.data_coding == 8  # 3GPP TS 23.038
     text = octets.decode("utf-16-be", "replace") if is_ucs2 else octets.decode("latin-1")
@@ -149,6 +149,6 @@ def _result_of(word: str) -> Result | None:
 
 
 def e164_of(address: str) -> str:
-    """Return the number that a receipt is about in E.164, as far as its address says it; empty for a name."""
+    """Return the receipt's number in E.164, as far as its address allows; empty for an alphanumeric address."""
     digits = address.strip().removeprefix("+").removeprefix("00")
     return f"+{digits}" if digits.isascii() and digits.isdecimal() else ""

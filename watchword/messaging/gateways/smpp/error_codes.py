@@ -1,4 +1,4 @@
-"""What an SMSC refuses, in the words that an operator reads on *Phone delivery*. Pure."""
+"""Describe rejections by an SMSC in words for the operator, shown on *Phone delivery*. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BIND = {
 
 
 def bind_words(error: Exception) -> str:
-    """Return why there is no bind."""
+    """Return why the bind failed."""
     match error:
         case BindRefusedError():
             known = next((words for status, words in _BIND.items() if status == error.status), "")
@@ -37,7 +37,7 @@ def bind_words(error: Exception) -> str:
 
 
 def submission_words(status: int, config: SmppConfig) -> str:
-    """Return why a text was refused, and what cures it."""
+    """Return why a text was rejected, and what to do about it."""
     match status:
         case Status.INVALID_SOURCE:
             sender = f"the sender {config.sender}" if config.sender else "texts without a sender"

@@ -1,4 +1,4 @@
-"""Texts by an SMSC: one transceiver bind that is kept open, a window of submissions, receipts as they come."""
+"""Send texts through an SMSC: one transceiver bind held open, a window of submissions, and delivery receipts."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
 CONNECT_SECONDS = 10.0
 BOUND_SECONDS = 3.0
-"""How long a message waits for a bind that is being made."""
+"""How long a message waits for a bind in progress."""
 ANSWER_SECONDS = 5.0
 UNANSWERED_UNTIL_DEAD = 3
-"""So many submissions in a row without an answer, and the link is made anew whatever the system says of it."""
+"""Consecutive submissions without a response after which we reconnect, even if the connection looks alive."""
 QUIET_SECONDS = 60.0
-"""After so long a silence one of them is enough: firewalls forget links on which nothing goes."""
+"""After this much silence one unanswered submission is enough: firewalls drop idle connections."""
 FIRST_HOLD_SECONDS = 0.25
 LONGEST_HOLD_SECONDS = 4.0
 FULL_SECONDS = 8.0
-"""How long one text waits for a carrier that asks us to slow down, before another carrier is asked."""
+"""How long one text waits for an SMSC that throttles us, before another gateway is tried."""
 
 _SLOW_DOWN = frozenset({Status.QUEUE_FULL, Status.THROTTLED})
-"""It works, and can't take more just now."""
+"""Statuses of an SMSC that works, but can't take more just now."""
 
 
 class SmppGateway:
-    """One SMSC."""
+    """A gateway for one SMSC."""
 
     channels = frozenset({Channel.TEXT})
     fetches_voice_script = False
@@ -61,7 +61,7 @@ class SmppGateway:
         self._condition = Condition(is_up=False, words="connecting")
         self._report: Callable[[Report], None] = lambda _report: None
         self._keeper: asyncio.Task[None] | None = None
-        self._references = itertools.count(random.randrange(256))  # noqa: S311  (a mark, not a secret)
+        self._references = itertools.count(random.randrange(256))  # noqa: S311  (a reference number, not a secret)
         self._unanswered = 0
         self._heard_at = 0.0
         self._dead = asyncio.Event()
@@ -71,11 +71,11 @@ class SmppGateway:
 
     @property
     def condition(self) -> Condition:
-        """Whether we are bound, or why not."""
+        """Return whether we are bound, or why not."""
         return self._condition
 
     async def start(self, report: Callable[[Report], None]) -> None:
-        """Bind, and bind again whenever the link is lost."""
+        """Bind, and bind again whenever the connection is lost."""
         self._report = report
         self._keeper = asyncio.get_running_loop().create_task(self._keep())
 
@@ -106,7 +106,7 @@ class SmppGateway:
         try:
             await asyncio.wait_for(self._window.acquire(), FULL_SECONDS)
         except TimeoutError:
-            # Nothing was said to it yet: another carrier may have this one.
+            # Nothing was sent yet: another gateway may take this message.
             raise DeliveryFailed(Result.FAILED, permanent=False, is_full=True) from None
         try:
             references = [await self._submit(outgoing, segment) for segment in segments]
@@ -115,11 +115,11 @@ class SmppGateway:
         return Submitted(references[0])
 
     async def _submit(self, outgoing: Outgoing, segment: Segment) -> str:
-        """Submit one segment, slower where the SMSC asks for that."""
+        """Submit one segment, more slowly where the SMSC throttles us."""
         clock = asyncio.get_running_loop().time
         give_up_at = clock() + FULL_SECONDS
         while True:
-            while (left := self._held_until - clock()) > 0:  # noqa: ASYNC110  (another may hold it longer meanwhile)
+            while (left := self._held_until - clock()) > 0:  # noqa: ASYNC110  (another submission may extend the pause)
                 await asyncio.sleep(left)
             status, body = await self._ask(outgoing, segment)
             if status == Status.OK:
@@ -129,7 +129,7 @@ class SmppGateway:
             if status == Status.INVALID_DESTINATION:
                 raise DeliveryFailed(Result.BAD_NUMBER, permanent=True)
             if status not in _SLOW_DOWN:
-                # Only an operator cures most of these, so they read it where they look for why nothing arrives.
+                # The operator has to solve most of these problems, so *Phone delivery* shows the reason.
                 self._say(submission_words(status, self._config))
                 logger.warning(
                     "submit_sm rejected with status %#010x",
@@ -142,12 +142,12 @@ class SmppGateway:
                 raise DeliveryFailed(Result.FAILED, permanent=False, is_full=True)
 
     def _say(self, words: str) -> None:
-        """Note what is wrong with a link that is up."""
+        """Report a problem of a connection that is up."""
         if self._condition.is_up and self._condition.words != words:
             self._condition = Condition(is_up=True, words=words)
 
     def _hold(self, now: float) -> None:
-        """Let all submissions wait for a moment, for longer each time; those that were under way count as one."""
+        """Pause all submissions, longer each time; rejections of submissions that were already sent count as one."""
         if now >= self._held_until:
             self._hold_seconds = min(max(self._hold_seconds * 2, FIRST_HOLD_SECONDS), LONGEST_HOLD_SECONDS)
             self._held_until = now + self._hold_seconds
@@ -158,7 +158,7 @@ class SmppGateway:
             )
 
     async def _ask(self, outgoing: Outgoing, segment: Segment) -> tuple[int, bytes]:
-        """Submit one segment and return status and body of the answer; raises DeliveryFailed."""
+        """Submit one segment and return status and body of the response; raises DeliveryFailed."""
         smsc = self._smsc
         if smsc is None:
             raise DeliveryFailed(Result.FAILED, permanent=False)
@@ -215,13 +215,13 @@ class SmppGateway:
                     return
                 self._condition = Condition(is_up=False, words="the connection was lost")
                 logger.warning("connection lost", extra=log_event("messaging.smpp.lost", gateway=self.name))
-            # Many nodes that lost the same carrier must not all come back in the same moment.
+            # Jitter: many nodes that lost the same SMSC must not all reconnect at the same moment.
             await asyncio.sleep(pause * (0.5 + random.random()))  # noqa: S311  (nothing secret)
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
     async def _bind(self) -> Session:
         config = self._config
-        # Read anew each time: an authority may have been added since.
+        # Loaded anew for each bind: an authority may have been added since.
         tls = ssl.create_default_context(cafile=config.ca_file) if config.tls else None
         return await Session.open(
             (config.host, config.port),
@@ -244,7 +244,7 @@ class SmppGateway:
         self._condition = Condition(is_up=False, words=words)
 
     async def _until_gone(self, smsc: Session) -> None:
-        """Wait until the link is gone, or nothing is answered on it any more."""
+        """Wait until the connection is closed, or no longer answered."""
         waits = [asyncio.ensure_future(event.wait()) for event in (smsc.closed, self._dead)]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)

@@ -1,4 +1,4 @@
-"""SMPP 3.4 PDUs as octets: those that a client sends, and those that come to it. Pure."""
+"""Encode the SMPP 3.4 PDUs that a client sends, and decode those that it receives. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from enum import IntEnum
 HEADER = struct.Struct("!IIII")
 """command_length, command_id, command_status and sequence_number (section 3.2)."""
 LONGEST_PDU = 70_000
-"""A message_payload has at most 64 KiB; a length beyond that is no SMPP."""
+"""A message_payload has at most 64 KiB; a longer PDU is not SMPP."""
 RESPONSE = 0x8000_0000
 VERSION = 0x34
 _TLV = struct.Struct("!HH")
@@ -31,7 +31,7 @@ class Command(IntEnum):
 
 
 class Status(IntEnum):
-    """command_status, section 5.1.3: those that mean something to us."""
+    """command_status, section 5.1.3: those that we handle."""
 
     OK = 0x00
     INVALID_LENGTH = 0x02
@@ -64,7 +64,7 @@ class Submission:
     validity_period: str
 
     def body(self) -> bytes:
-        """Return the octets after the header. A receipt of the final outcome is asked for."""
+        """Return the octets after the header. They request a receipt of the final outcome."""
         ton, npi, source = self.source
         return b"".join(
             (
@@ -82,7 +82,7 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """One deliver_sm or data_sm that came: a receipt, or a text from somebody."""
+    """One received deliver_sm or data_sm: a receipt, or a text from a telephone."""
 
     source: str = field(repr=False)
     esm_class: int
@@ -97,7 +97,7 @@ def pdu(command: int, sequence: int, body: bytes = b"", *, status: int = 0) -> b
 
 
 def bind_body(system_id: str, password: str, system_type: str) -> bytes:
-    """Return the body of a bind (section 4.1.5), without a range of addresses."""
+    """Return the body of a bind (section 4.1.5), without an address range."""
     return c_string(system_id) + c_string(password) + c_string(system_type) + bytes((VERSION, 0, 0)) + b"\0"
 
 
@@ -112,7 +112,7 @@ def message_id_of(body: bytes) -> str:
 
 
 def read_deliver_sm(body: bytes) -> Delivered:
-    """Return what a deliver_sm (section 4.6.1) holds; raises ValueError."""
+    """Return the content of a deliver_sm (section 4.6.1); raises ValueError."""
     reader = _Reader(body)
     reader.c_string()
     reader.octets(2)
@@ -127,7 +127,7 @@ def read_deliver_sm(body: bytes) -> Delivered:
 
 
 def read_data_sm(body: bytes) -> Delivered:
-    """Return what a data_sm (section 4.7.1) holds; raises ValueError. Its text is in message_payload."""
+    """Return the content of a data_sm (section 4.7.1); raises ValueError. Its text is in message_payload."""
     reader = _Reader(body)
     reader.c_string()
     reader.octets(2)
@@ -139,7 +139,7 @@ def read_data_sm(body: bytes) -> Delivered:
 
 
 class _Reader:
-    """Reads a body from its beginning to its end; raises ValueError where it is too short."""
+    """A sequential reader of a PDU body; raises ValueError where the body is too short."""
 
     def __init__(self, body: bytes) -> None:
         self._body = body
@@ -158,7 +158,7 @@ class _Reader:
         return octets
 
     def tags(self) -> dict[int, bytes]:
-        """Return the optional parameters; one that is cut off ends them, since some SMSCs pad their PDUs."""
+        """Return the optional parameters; a truncated one ends the list, since some SMSCs pad their PDUs."""
         tags: dict[int, bytes] = {}
         while self._at + _TLV.size <= len(self._body):
             tag, length = _TLV.unpack(self.octets(_TLV.size))

@@ -1,7 +1,7 @@
-"""One bound connection to an SMSC (SMPP 3.4): requests and their responses, receipts, and whether it is alive.
+"""One bound connection to an SMSC (SMPP 3.4): requests and responses, receipts, and keepalive.
 
-The library that the tests' SMSC is made of has a client too. It takes no password of more than eight octets, waits in
-vain for a bind that was refused, and answers data_sm with a system error (ADR 0071).
+The library of the tests' SMSC has a client too. It allows no password of more than eight octets, waits for ever after a
+bind was rejected, and answers data_sm with a system error (ADR 0071).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from watchword.messaging.gateways.smpp.trace import SmppTrace
 logger = logging.getLogger(__name__)
 
 ENQUIRE_SECONDS = 30.0
-"""So long a silence is looked into by enquire_link, and so long its answer may take."""
+"""Silence after which enquire_link is sent, and the timeout of its response."""
 _LARGEST_SEQUENCE = 0x7FFF_FFFF
 _ANSWERED_EMPTY = {Command.DELIVER_SM: b"\0", Command.DATA_SM: b"\0", Command.UNBIND: b"", Command.ENQUIRE_LINK: b""}
 _UNANSWERED = frozenset({Command.ALERT_NOTIFICATION, Command.OUTBIND})
@@ -30,7 +30,7 @@ _UNANSWERED = frozenset({Command.ALERT_NOTIFICATION, Command.OUTBIND})
 
 
 class BindRefusedError(Exception):
-    """The SMSC answered the bind, and not with yes."""
+    """The SMSC rejected the bind."""
 
     def __init__(self, status: int) -> None:
         super().__init__(f"{status:#010x}")
@@ -38,7 +38,7 @@ class BindRefusedError(Exception):
 
 
 class ConnectionLostError(Exception):
-    """The link ended before a request was answered. ``was_sent``: the request may have arrived."""
+    """The connection ended before a request was answered. ``was_sent``: the request may have arrived."""
 
     def __init__(self, *, was_sent: bool) -> None:
         super().__init__("connection lost")
@@ -46,7 +46,7 @@ class ConnectionLostError(Exception):
 
 
 class Session:
-    """One transceiver bind. ``closed`` is set once the link is gone, whoever ended it."""
+    """One transceiver bind. ``closed`` is set once the connection has ended, on either side."""
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class Session:
     async def ask(self, command: Command, body: bytes = b"", *, delivery: UUID | None = None) -> tuple[int, bytes]:
         """Send a request and return status and body of its response. Raises ConnectionLostError.
 
-        ``delivery`` is what a submit_sm carries, for the trace.
+        ``delivery`` is the delivery of a submit_sm, for the trace.
         """
         if self.closed.is_set():
             raise ConnectionLostError(was_sent=False)
@@ -112,11 +112,11 @@ class Session:
             self._waiting.pop(sequence, None)
 
     async def unbind(self) -> None:
-        """Say good-bye and wait for the answer. Raises ConnectionLostError."""
+        """Send an unbind and wait for its response. Raises ConnectionLostError."""
         await self.ask(Command.UNBIND)
 
     async def close(self) -> None:
-        """End the connection at once."""
+        """Close the connection at once."""
         self._end()
         for task in self._tasks:
             task.cancel()
@@ -134,7 +134,7 @@ class Session:
         for answer in self._waiting.values():
             if not answer.done():
                 answer.set_exception(ConnectionLostError(was_sent=True))
-                # Whoever asked may have gone.
+                # The caller may be cancelled: then asyncio must not warn that the exception was never retrieved.
                 answer.exception()
         self._writer.close()
 
@@ -166,7 +166,7 @@ class Session:
             answer.set_result((status, body))
 
     def _take(self, command: int, sequence: int, body: bytes) -> bool:
-        """Do what the SMSC asks, and say so; False once it unbinds."""
+        """Handle and answer a request of the SMSC; return False after an unbind."""
         if command in _UNANSWERED:
             return True
         if command not in _ANSWERED_EMPTY:
@@ -188,7 +188,7 @@ class Session:
         self._writer.write(pdu.pdu(command, sequence, body, status=status))
 
     async def _watch(self) -> None:
-        """Ask now and then whether somebody is there, and end a link on which nobody is."""
+        """Send enquire_link after each silence, and close a connection on which it is not answered."""
         while not self.closed.is_set():
             quiet = self._now() - self._heard_at
             if quiet < ENQUIRE_SECONDS:

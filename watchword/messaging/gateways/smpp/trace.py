@@ -1,4 +1,4 @@
-"""The trace of one SMSC: which PDU went which way, its sequence number and its status. Never its body.
+"""The trace log of one SMSC: direction of each PDU, its sequence number and its status. Never its body.
 
 A body holds the password (bind), the number and the code (submit_sm), or the number again (deliver_sm).
 """
@@ -15,18 +15,18 @@ logger = logging.getLogger(__name__)
 
 
 class SmppTrace:
-    """Writes a line for each PDU of one gateway where the operator switched that on."""
+    """The trace log of one gateway: one record for each PDU, if the operator has enabled it."""
 
     def __init__(self, gateway: str, *, is_on: bool) -> None:
         self.gateway = gateway
         self._is_on = is_on
 
     def sent(self, command: int, sequence: int, status: int = 0, *, delivery: UUID | None = None) -> None:
-        """Note a PDU of ours; ``delivery`` is what a submit_sm carries."""
+        """Log a PDU that we sent; ``delivery`` is the delivery of a submit_sm."""
         self._write("sent", command, sequence, status, delivery)
 
     def received(self, command: int, sequence: int, status: int) -> None:
-        """Note a PDU of the SMSC."""
+        """Log a PDU that the SMSC sent."""
         self._write("received", command, sequence, status, None)
 
     def _write(self, direction: str, command: int, sequence: int, status: int, delivery: UUID | None) -> None:
@@ -42,7 +42,7 @@ class SmppTrace:
 
 
 def name_of(command: int) -> str:
-    """Return the name of a PDU as the standard writes it (SMPP 3.4 section 5.1.2.1), or its id where it has none."""
+    """Return the standard's name of a PDU (SMPP 3.4 section 5.1.2.1), or its id where it has none."""
     try:
         if command == Command.GENERIC_NACK:
             return Command(command).name.lower()
