@@ -1,4 +1,4 @@
-"""A circuit breaker: a carrier that fails again and again is left alone for a while. Pure: time is an argument.
+"""A circuit breaker: a gateway that fails repeatedly is not used for a while. Pure: time is an argument.
 
 ::
 
@@ -15,40 +15,40 @@ FAILURES = 5
 FIRST_PAUSE_SECONDS = 10.0
 LONGEST_PAUSE_SECONDS = 300.0
 TRIAL_SECONDS = 30.0
-"""A trial of which nothing is heard for so long is forgotten."""
+"""A trial without a result after this time is forgotten."""
 
 
 @dataclass(slots=True)
 class CircuitBreaker:
-    """The breaker of one carrier; ``now`` is monotonic, in seconds."""
+    """The circuit breaker of one gateway; ``now`` is monotonic, in seconds."""
 
     failures: int = 0
     pause_seconds: float = FIRST_PAUSE_SECONDS
     open_until: float | None = None
     trial_until: float = 0.0
-    """Until then one message is out to see whether the carrier is well again; nobody else has to find out."""
+    """Until then one trial message tests whether the gateway has recovered; no other message is sent to it."""
 
     def allows(self, now: float) -> bool:
-        """Whether a message may be tried: always when closed, one at a time after the pause. Changes nothing."""
+        """Return whether a message may be tried: always when closed, one at a time after the pause. No side effects."""
         return self.open_until is None or (now >= self.open_until and now >= self.trial_until)
 
     @property
     def is_closed(self) -> bool:
-        """Whether all is well."""
+        """Return whether the circuit is closed: the gateway is used normally."""
         return self.open_until is None
 
     def tries(self, now: float) -> None:
-        """A message is handed to the carrier now. Where the breaker is open, the others wait for what becomes of it."""
+        """Record that a message is being sent. While the circuit is open, other messages wait for its result."""
         if self.open_until is not None and now >= self.open_until:
             self.trial_until = now + TRIAL_SECONDS
 
     def succeeded(self) -> None:
-        """A message was taken."""
+        """Record that the gateway took a message."""
         self.failures, self.pause_seconds = 0, FIRST_PAUSE_SECONDS
         self.open_until, self.trial_until = None, 0.0
 
     def failed(self, now: float) -> None:
-        """A message was not taken, for a reason that lies with the carrier."""
+        """Record that a message was not taken, for a reason that lies with the gateway."""
         self.failures += 1
         self.trial_until = 0.0
         if self.open_until is not None and now >= self.open_until:

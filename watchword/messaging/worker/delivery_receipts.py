@@ -1,4 +1,4 @@
-"""Reports of carriers become results of deliveries: late, twice, or before our own note of the handover."""
+"""Apply reports of gateways to deliveries; they may come late, twice, or before the attempt itself was stored."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ LOOKED_FOR = timedelta(minutes=10)
 PORTION = 200
 _NOT_SETTLED = [Result.SENT.value, Result.UNREACHABLE.value]
 _MAY_GO_ON = [*_NOT_SETTLED, Result.DELIVERED.value]
-"""What arrived does not become less by a report that comes late; of a call more becomes known."""
+"""A late report does not downgrade a text that arrived; a call may get a more specific result."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One try to hand a delivery to one carrier."""
+    """The outcome of one delivery attempt through one gateway."""
 
     delivery_id: UUID
     gateway: str
@@ -40,14 +40,14 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """A delivery of which something new is known."""
+    """A delivery with a new result."""
 
     delivery_id: UUID
     result: Result
 
 
 def note_outcomes(outcomes: Sequence[Outcome], *, now: datetime) -> list[Noted]:
-    """Write down handovers and return the receipts that were quicker than this note. The caller has a transaction."""
+    """Store delivery attempts and return the receipts that came before them. Call it in a transaction."""
     DeliveryAttempt.objects.bulk_create(
         DeliveryAttempt(
             delivery_id=outcome.delivery_id,
@@ -73,7 +73,7 @@ def note_outcomes(outcomes: Sequence[Outcome], *, now: datetime) -> list[Noted]:
 
 
 def note_reports(reports: Sequence[Report], *, now: datetime) -> list[Changed]:
-    """Write down what carriers reported and return the deliveries of which something new is known by that."""
+    """Store what gateways reported, and return the deliveries that got a new result by that."""
     if not reports:
         return []
     with transaction.atomic():
@@ -90,7 +90,7 @@ def note_reports(reports: Sequence[Report], *, now: datetime) -> list[Changed]:
 
 
 def apply_strays(*, now: datetime) -> int:
-    """Apply receipts that were written by another process at the moment at which their handover was; how many."""
+    """Apply receipts that another process stored while their attempt was being stored; return how many."""
     with transaction.atomic():
         rows = list(Receipt.objects.filter(is_applied=False, at__gt=now - LOOKED_FOR).order_by("at")[:PORTION])
         delivery_attempts = _delivery_attempts_of([_sought_again(row) for row in rows])
@@ -102,13 +102,13 @@ def apply_strays(*, now: datetime) -> int:
 
 
 def forget_old(*, now: datetime) -> int:
-    """Delete receipts that nobody will ask for any more; returns how many."""
+    """Delete receipts that are no longer needed; return how many."""
     return Receipt.objects.filter(at__lt=now - STORED).delete()[0]
 
 
 @dataclass(frozen=True, slots=True)
 class _Settled:
-    """What a carrier says about a message of which we know which one it is."""
+    """A result for a delivery that has been identified."""
 
     delivery_id: UUID
     gateway: str
@@ -118,17 +118,17 @@ class _Settled:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A handover to a carrier that a report is about."""
+    """A delivery attempt that a report is about."""
 
     delivery_id: UUID
     reference: str
-    """As the carrier named the message when it took it; empty where the report names our delivery."""
+    """The gateway's message id as first given; empty where the report names our delivery."""
     number_key: bytes = b""
 
 
 def _early(taken: Sequence[Outcome]) -> list[tuple[Receipt, Outcome]]:
-    """Return receipts that came before the note of the handover that they are about."""
-    # By the carrier's name, or by ours where the receipt came by an address of ours.
+    """Return stored receipts, with their attempts, that came before the attempt was stored."""
+    # By the gateway's message id, or by our delivery id where the receipt came to a webhook URL of ours.
     named = {(one.gateway, name): one for one in taken for name in (str(one.delivery_id), as_stored(one.reference))}
     if not named:
         return []
@@ -158,11 +158,11 @@ def _early(taken: Sequence[Outcome]) -> list[tuple[Receipt, Outcome]]:
 
 @dataclass(frozen=True, slots=True)
 class _Sought:
-    """What a report, or one that was kept, says about which message it means."""
+    """How a report, or a stored receipt, identifies its message."""
 
     gateway: str
     names: tuple[str, ...]
-    """As they stand; what carriers refused has no name, and no name is no name."""
+    """Message ids as received, without empty ones: a rejected message has no id, and an empty id matches nothing."""
     number_keys: tuple[bytes, ...]
     is_certain: bool = True
     is_spelled_freely: bool = False
@@ -170,7 +170,7 @@ class _Sought:
 
     @property
     def spellings(self) -> list[str]:
-        """Return the keys of all names, in their order."""
+        """Return the keys of all message ids, in their order."""
         return [key for name in self.names for key in sorted(keys_of(name))]
 
 
@@ -192,15 +192,15 @@ def _sought_again(row: Receipt) -> _Sought:
 
 
 type _Handovers = dict[tuple[str, str], list[_Found]]
-"""By channel and name, the newest first: some carriers begin anew with their names."""
+"""By gateway and message id, the newest first: some gateways start their ids anew."""
 
 
 def _delivery_attempts_of(sought: Sequence[_Sought]) -> list[_Found | None]:
-    """Return which handover is meant each time: it is named, or the reference is the carrier's name or ours for it.
+    """Return the delivery attempt that each report is about, by our delivery id or by the gateway's message id.
 
-    A reference as it stands comes first, that of the receipt's optional parameter before that of its text. One in
-    another spelling counts only where the receipt is about the number that the message went to: short numbers mean one
-    message in hexadecimal and another in decimal.
+    An exact message id is tried first, that of the receipt's optional parameter before that of its text. Another
+    spelling counts only where the receipt is about the number of the message: a short id may mean one message in
+    hexadecimal and another in decimal.
     """
     exact = _by_reference([one for one in sought if one.delivery_id is None])
     freely = [one for one in sought if one.is_spelled_freely and _fitting(one, one.names, exact) is None]
@@ -221,7 +221,7 @@ def _delivery_attempt_of(sought: _Sought, exact: _Handovers, loose: _Handovers) 
 
 
 def _fitting(sought: _Sought, names: Iterable[str], delivery_attempts: _Handovers) -> _Found | None:
-    """Return the first handover of one of these names that went to the number that is meant."""
+    """Return the first attempt with one of these message ids that went to the number of the receipt."""
     found = (one for name in names for one in delivery_attempts.get((sought.gateway, name), ()))
     return next((one for one in found if one.number_key in sought.number_keys), None)
 
@@ -234,7 +234,7 @@ def _by_reference(sought: Sequence[_Sought]) -> _Handovers:
             ours.add(UUID(name))
     found: _Handovers = {}
     if names:
-        # Each half by an index of its own: handovers are many, and receipts come all day.
+        # Two conditions with an index each: there are many attempts, and receipts come all day.
         named = Q(gateway__in={one.gateway for one in sought}, reference__in=names)
         for gateway, one in _newest_first(DeliveryAttempt.objects.filter(named | Q(delivery_id__in=ours))):
             found.setdefault((gateway, one.reference), []).append(one)
@@ -254,7 +254,7 @@ def _by_key(sought: Sequence[_Sought]) -> _Handovers:
 
 def _newest_first(delivery_attempts: QuerySet[DeliveryAttempt]) -> Iterator[tuple[str, _Found]]:
     columns = ("at", "pk", "gateway", "reference", "delivery_id", "delivery__number_key")
-    # Sorted here: asked to sort, SQLite reads all handovers of a channel by their time.
+    # Sorted here: for ORDER BY, SQLite would read all attempts of a gateway by time.
     for _at, _pk, gateway, reference, delivery_id, number_key in sorted(
         delivery_attempts.values_list(*columns), key=lambda row: row[:2], reverse=True
     ):
@@ -262,7 +262,7 @@ def _newest_first(delivery_attempts: QuerySet[DeliveryAttempt]) -> Iterator[tupl
 
 
 def _noted(delivery_ids: Collection[UUID]) -> set[tuple[UUID, str]]:
-    """Return of which deliveries we wrote down already that a carrier took them; a receipt may be quicker."""
+    """Return which of these attempts are stored already as accepted; a receipt may come first."""
     if not delivery_ids:
         return set()
     taken = DeliveryAttempt.objects.filter(delivery_id__in=delivery_ids).exclude(result=Result.FAILED)
@@ -276,7 +276,7 @@ def _written_first(
     noted: Collection[tuple[UUID, str]],
     now: datetime,
 ) -> list[bool]:
-    """Keep receipts that could not be placed otherwise, each once; return which reports are not there already."""
+    """Store receipts, each once, so that repeated and early ones are recognised; return which reports are new."""
     stored = [
         [(one.gateway, name, result.value) for name in _stored_under(one, delivery_attempt, noted)]
         for one, delivery_attempt, result in zip(sought, found, results, strict=True)
@@ -301,15 +301,15 @@ def _written_first(
 
 
 def _stored_under(sought: _Sought, found: _Found | None, noted: Collection[tuple[UUID, str]]) -> Sequence[str]:
-    """Return under which names a report is kept; none where it need not or must not be."""
+    """Return under which message ids a report is stored; none where that is not needed or not allowed."""
     if sought.delivery_id is not None:
         if (sought.delivery_id, sought.gateway) in noted:
             return ()
-        # The name is the carrier's, or ours where the receipt came by an address of ours.
+        # The gateway's message id, or our delivery id where the receipt came to a webhook URL of ours.
         return sought.names[:1] or (str(sought.delivery_id),)
     if found is not None:
         return sought.names[:1]
-    # Looked for again by every name, until the handover that it is about is written down.
+    # Looked up again by every id, until the attempt that it is about is stored.
     return sought.names if sought.is_certain else ()
 
 

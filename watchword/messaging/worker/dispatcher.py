@@ -1,9 +1,9 @@
-"""Carries what waits in the queue to the carriers, keeps them open, and writes down what they report.
+"""Send the messages of the outbox through gateways, hold the gateways open, and store what they report.
 
-One event loop per process; every question to the database is asked in one thread of its own, so that neither a slow
-gateway nor a slow database holds up the other. Any number of dispatchers may run: a message belongs to the one that
-claimed it, for the time of the lease. A dispatcher that dies after a gateway accepted a message and before that was
-written causes a second copy of the same text with the same code, never another code (ADR 0035).
+One event loop per process; every database query runs in one thread of its own, so that neither a slow gateway nor a
+slow database holds up the other. Any number of dispatchers may run: a message belongs to the one that leased it, until
+the lease ends. A dispatcher that dies after a gateway accepted a message and before that was stored causes a second
+copy of the same text with the same code, never another code (ADR 0035).
 """
 
 from __future__ import annotations
@@ -34,28 +34,28 @@ from watchword.messaging.worker.route_selection import Measured, Route
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5
-"""How long a message waits at most that was written on another machine; on this one the dispatcher is woken."""
+"""Longest wait of a message that was written on another machine; on this machine the dispatcher is woken."""
 GATHER_SECONDS = 0.1
-"""What comes so soon after the last look is taken, and written, together: on SQLite a transaction locks all others."""
+"""Shortest time between two reads or two writes, so that both are batched: an SQLite transaction locks all others."""
 MEASURE_SECONDS = 10.0
 AT_ONCE = 200
 RETRIES = RetryPolicy(timedelta(seconds=1), timedelta(seconds=16), most_tries=6)
-"""When a message that nobody took is tried again; who waits at a sign-in page waits no half hour."""
+"""Retries of a message that no gateway took; short, because a person waits for the code at the sign-in page."""
 TROUBLE_SECONDS = 1.0
-"""Before the work of this process goes on after a mistake in it."""
+"""Pause before a failed task of this process restarts."""
 STOP_SECONDS = 10.0
 CARRY_SECONDS = 25.0
-"""How long after it was claimed a message is carried: less than the lease, so that nobody else begins meanwhile."""
+"""How long after its claim a message may be sent: less than the lease, so that no other dispatcher starts meanwhile."""
 UNSURE_SECONDS = 10.0
-"""A carrier that did not answer may have taken a message: for so long its receipt may come and show that it has."""
+"""Pause after a gateway did not answer: it may have accepted the message, and a receipt can show that meanwhile."""
 
 type SimChanged = Callable[[LeasedMessage], Awaitable[bool]]
-"""Asks whether the number moved to another SIM lately; may take a second, and says False when nobody knows."""
+"""Return whether the number moved to another SIM recently; may take a second, and returns False when it is unknown."""
 
 
 @dataclass(slots=True)
 class GatewayRoute:
-    """One carrier with its route and what this process knows of it."""
+    """One gateway with its route and its state in this process."""
 
     gateway: Gateway
     route: Route
@@ -64,7 +64,7 @@ class GatewayRoute:
 
 
 class Dispatcher:
-    """Carries until it is told to stop."""
+    """The worker that sends messages until it is stopped."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class Dispatcher:
         sim_changed: SimChanged | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """``decided`` is told, in the thread of the database, of every delivery of which something new is known."""
+        """``decided`` is called, in the database thread, for every delivery that got a new result."""
         self._lines = {line.gateway.name: line for line in lines}
         self._bell = bell
         self._decided = decided
@@ -88,7 +88,7 @@ class Dispatcher:
         self._under_way: dict[asyncio.Task[None], LeasedMessage] = {}
 
     async def run(self, stop: asyncio.Event, *, ready: Callable[[], None] = lambda: None) -> None:
-        """Open the carriers and carry until ``stop`` is set; then hang up, and give back what was not carried."""
+        """Start the gateways and send until ``stop`` is set; then disconnect, and release what was not sent."""
         loop = asyncio.get_running_loop()
         if self._bell is not None:
             loop.add_reader(self._bell, self._rung)
@@ -101,7 +101,7 @@ class Dispatcher:
             await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
             for task in tasks:
                 if task.done():
-                    # A task that ended has failed: the process must not live on half dead.
+                    # A task that ended has failed: the process must not continue without it.
                     task.result()
         finally:
             stopping.cancel()
@@ -120,7 +120,7 @@ class Dispatcher:
     async def _start(self, line: GatewayRoute) -> None:
         try:
             await line.gateway.start(self._ledger.reported)
-        except Exception as error:  # noqa: BLE001  (one carrier that can't begin must not take the others with it)
+        except Exception as error:  # noqa: BLE001  (a gateway that can't start must not affect the others)
             logger.error(
                 "gateway not started",
                 extra=log_event("messaging.gateway.start_failed", trouble=cause_of(error), gateway=line.route.name),
@@ -133,7 +133,7 @@ class Dispatcher:
         for task in list(self._under_way):
             task.cancel()
         await asyncio.gather(*(line.gateway.stop() for line in self._lines.values()), return_exceptions=True)
-        # A carrier may have taken them: a receipt gets as much time as if we went on.
+        # A gateway may have accepted them: allow as much time for a receipt as during normal work.
         await self._ask(lambda: persistence.give_back(left, self._clock() + timedelta(seconds=UNSURE_SECONDS)))
 
     def _rung(self) -> None:
@@ -145,7 +145,7 @@ class Dispatcher:
             return
 
     async def _ask[Answer](self, question: Callable[[], Answer]) -> Answer:
-        # Who asks may be cancelled; what is to be written is written all the same.
+        # The caller may be cancelled; the query must be completed all the same.
         return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._database, question))
 
     async def _fetch(self) -> None:
@@ -167,26 +167,26 @@ class Dispatcher:
                     await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
 
     async def _claim(self, room: int) -> tuple[float, list[LeasedMessage]]:
-        """Claim messages, and return until when (monotonic) they are ours: a database can let us wait for them."""
+        """Lease messages, and return until when (monotonic) we may send them: the database may answer late."""
         claim = self._ask(lambda: (time.monotonic() + CARRY_SECONDS, persistence.claim(self._clock, room)))
         asking = asyncio.ensure_future(claim)
         try:
             return await asyncio.shield(asking)
         except asyncio.CancelledError:
-            # We stop: what was claimed at this very moment is given back, or it would wait for its lease.
+            # We stop: release what was claimed in this moment, or it would be blocked until its lease ends.
             orphans = [item.outgoing.delivery_id for item in (await asking)[1]]
             await self._ask(partial(persistence.give_back, orphans, self._clock()))
             raise
 
     def _is_in_hand(self, delivery_id: UUID) -> bool:
-        """Whether we still carry a message, or have not written down yet what became of it."""
+        """Return whether a message is still being sent here, or its result is not stored yet."""
         carried = any(item.outgoing.delivery_id == delivery_id for item in self._under_way.values())
         return carried or self._ledger.holds(delivery_id)
 
     def _carried(self, task: asyncio.Task[None]) -> None:
         item = self._under_way.pop(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            # Its text may hold a number; its kind and the delivery say where to look.
+            # The message of the exception may hold a number; its type and the delivery id are enough to find the cause.
             logger.error(
                 "delivery failed by an internal error",
                 extra=log_event(
@@ -195,7 +195,7 @@ class Dispatcher:
             )
             self._give_up_or_wait(item, [DeliveryFailed(Result.FAILED, permanent=False)], gateway="")
         if len(self._under_way) >= AT_ONCE - 1:
-            # There was no room, so that others may be waiting.
+            # All slots were in use, so more messages may be due.
             self._wake.set()
 
     async def _carry(self, item: LeasedMessage, *, until: float) -> None:
@@ -261,15 +261,15 @@ class Dispatcher:
         return [self._lines[route.name] for route in routes]
 
     async def _hand(self, item: LeasedMessage, line: GatewayRoute) -> None:
-        """Hand a message to one carrier; raises DeliveryFailed."""
+        """Submit a message to one gateway; raises DeliveryFailed."""
         outgoing, name = item.outgoing, line.route.name
         line.breaker.tries(time.monotonic())
         try:
             handed = await line.gateway.send(outgoing)
-        except Exception as error:  # noqa: BLE001  (a carrier's mistake must not cost the message)
+        except Exception as error:  # noqa: BLE001  (a bug in one gateway must not lose the message)
             failure = error if isinstance(error, DeliveryFailed) else None
             if failure is None:
-                # A mistake of ours; its text may hold a number. The next carrier may do better.
+                # A bug of ours; its message may hold a number. The next gateway may succeed.
                 logger.error(
                     "gateway failed by an internal error",
                     extra=log_event(
@@ -287,7 +287,7 @@ class Dispatcher:
                     extra=log_event("messaging.delivery.failed", gateway=name, delivery=outgoing.delivery_id),
                 )
             if failure.result is Result.FAILED and not failure.is_full:
-                # What lies with a number is no fault of the carrier: nobody closes one by bad numbers.
+                # A problem with the number is no fault of the gateway: bad numbers must not open its circuit breaker.
                 line.breaker.failed(time.monotonic())
             self._ledger.refused(outgoing, name, failure.result, country=item.country)
             raise failure from None
@@ -297,7 +297,7 @@ class Dispatcher:
         self._ledger.handed(outgoing, name, handed, country=item.country, price=price, spoken=spoken)
 
     async def _write(self) -> None:
-        """Write what happened, all that gathered while the last write was on its way in one transaction."""
+        """Write results; all that gather during one write go into the next transaction."""
         while True:
             await self._ledger.dirty.wait()
             self._ledger.dirty.clear()
@@ -311,7 +311,7 @@ class Dispatcher:
         self._ledger.written(batch)
 
     async def _measure(self) -> None:
-        """Look now and then at what really arrived, and write down how the carriers stand."""
+        """Refresh the delivery statistics of the gateways now and then, and store their conditions."""
         while True:
             seen = await self._ask(partial(persistence.measure, list(self._lines), self._clock()))
             self._measured = seen.measured
@@ -330,11 +330,11 @@ class Dispatcher:
 
 
 async def _go_on(work: Callable[[], Awaitable[None]]) -> None:
-    """Do one part of the work for good; a mistake in it is logged and costs a pause, never the process."""
+    """Run one task for ever; an exception is logged and followed by a pause, and never ends the process."""
     while True:
         try:
             await work()
-        except Exception as error:  # noqa: BLE001  (the other parts, and every other message, must go on)
+        except Exception as error:  # noqa: BLE001  (the other tasks and messages must continue)
             logger.error(
                 "messaging task failed, restart in %d s",
                 TROUBLE_SECONDS,

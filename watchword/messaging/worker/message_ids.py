@@ -1,4 +1,4 @@
-"""The ways in which carriers write one message's name in their answer and in their receipt. Pure."""
+"""Compare message ids, which a gateway may write differently in its response and in its receipt. Pure."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ LONGEST = 100
 
 
 def as_stored(reference: str) -> str:
-    """Return a carrier's name for a message as it is stored: a database would choke on what a carrier can send."""
+    """Return a message id as it is stored: without unprintable characters, which a database may reject, and cut."""
     return "".join(sign for sign in reference if sign.isprintable())[:LONGEST]
 
 
 def key_of(reference: str) -> str:
-    """Return what two spellings have in common: neither letter case nor zeros in front count."""
+    """Return the form in which two spellings are equal: letter case and leading zeros are ignored."""
     return as_stored(reference).casefold().lstrip("0")[:LONGEST]
 
 
 def keys_of(reference: str) -> set[str]:
-    """Return the key of a reference, and of the same number in hexadecimal and in decimal; several SMSCs mix them."""
+    """Return the keys of a message id and of its hexadecimal or decimal equivalent; several SMSCs mix the two."""
     key = key_of(reference)
     keys = {key}
     if key.isascii() and key.isdecimal():

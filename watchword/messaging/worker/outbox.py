@@ -1,4 +1,4 @@
-"""The queue between pages and the dispatcher: sealed rows, claimed for a while by one dispatcher, gone once taken."""
+"""The outbox between web pages and the dispatcher: sealed rows, leased by one dispatcher, deleted once sent."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from watchword.messaging.voice.ivr import Call, CallState
 logger = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=30)
-"""How long a dispatcher has a message to itself; when it dies, another one then sends the same text and code."""
+"""How long one dispatcher has a message to itself; if it dies, another one then sends the same text and code."""
 LASTS = timedelta(minutes=5)
 """How long a message without a code (a warning) is worth sending."""
 PORTION = 100
@@ -51,11 +51,11 @@ SEALED = SealedColumn(
 )
 _SOCKET = "phones-{}.sock"
 _UNREADABLE = (KeyRingError, ValueError, KeyError, TypeError)
-"""What a row raises that was sealed with a key that is gone, or written by another version."""
+"""Errors of a row that was sealed with a deleted key, or written by another version."""
 
 
 def put(outgoing: Outgoing, *, now: datetime) -> None:
-    """Write a message into the outbox; ``send.enqueue`` also wakes the dispatcher once that is committed."""
+    """Write a message into the outbox; ``send.enqueue`` also wakes the dispatcher after the commit."""
     payload = settings.WATCHWORD_KEY_RING.seal(_SEAL, json.dumps(_plain(outgoing)).encode())
     OutboxMessage.objects.create(
         delivery_id=outgoing.delivery_id,
@@ -66,13 +66,13 @@ def put(outgoing: Outgoing, *, now: datetime) -> None:
 
 
 def withdraw(delivery_ids: Collection[UUID]) -> None:
-    """Take messages whose codes have died out of the queue; one that is on its way already is not stopped."""
+    """Delete messages from the outbox whose codes are void; a message that is being sent is not stopped."""
     if OutboxMessage.objects.filter(delivery_id__in=delivery_ids).delete()[0]:
         Delivery.objects.filter(pk__in=delivery_ids, result=Result.WAITING).update(result=Result.EXPIRED)
 
 
 def claim(*, now: datetime, at_most: int = PORTION) -> list[LeasedMessage]:
-    """Take messages whose time has come, the oldest first, for as long as the lease lasts."""
+    """Lease messages that are due, the oldest first."""
     claimed = lease(OutboxMessage.objects.filter(fetches_voice_script=False), now=now, lasts=LEASE, at_most=at_most)
     rows = OutboxMessage.objects.filter(pk__in=claimed).select_related("delivery__user").order_by("next_try_at", "pk")
     rows = rows.prefetch_related("delivery__user__role_assignments")
@@ -80,18 +80,18 @@ def claim(*, now: datetime, at_most: int = PORTION) -> list[LeasedMessage]:
 
 
 def keep_for_speaking(delivery_ids: Iterable[UUID]) -> None:
-    """Leave messages where a provider can ask what to say in its call, until their codes die."""
+    """Retain messages until their codes expire, so that a provider can fetch what its call says."""
     if ids := list(delivery_ids):
         OutboxMessage.objects.filter(delivery_id__in=ids).update(fetches_voice_script=True)
 
 
 def forget_spoken(*, now: datetime) -> int:
-    """Delete what calls could have said whose codes have died; returns how many."""
+    """Delete voice scripts whose codes have expired; return how many."""
     return OutboxMessage.objects.filter(fetches_voice_script=True, expires_at__lt=now).delete()[0]
 
 
 def have_arrived(delivery_ids: Collection[UUID]) -> None:
-    """Telephones have these, whatever we thought: nothing is sent again. What is being spoken stays."""
+    """Stop sending messages that reached the telephone. A call stays stored, as it may still fetch its voice script."""
     waiting = (
         OutboxMessage.objects.filter(pk__in=delivery_ids, fetches_voice_script=False)
         if delivery_ids
@@ -108,23 +108,23 @@ def have_arrived(delivery_ids: Collection[UUID]) -> None:
 
 
 def done(delivery_ids: Iterable[UUID]) -> None:
-    """Take messages out of the queue: a carrier has them, or nobody ever will."""
+    """Delete messages from the outbox: a gateway took them, or they were given up."""
     if ids := list(delivery_ids):
         OutboxMessage.objects.filter(delivery_id__in=ids).delete()
 
 
 def later(delivery_id: UUID, *, at: datetime) -> None:
-    """Try a message again at a time."""
+    """Postpone the next attempt of a message until ``at``."""
     OutboxMessage.objects.filter(delivery_id=delivery_id).update(next_try_at=at)
 
 
 def release(delivery_ids: Iterable[UUID], *, at: datetime) -> None:
-    """Give messages back that this dispatcher will not send after all, because it stops."""
+    """Release leased messages that this dispatcher will not send, because it stops."""
     OutboxMessage.objects.filter(delivery_id__in=list(delivery_ids)).update(next_try_at=at)
 
 
 def read_call(delivery_id: UUID, *, now: datetime) -> tuple[Outgoing, Call] | None:
-    """Return what a provider's call may say and where it stands; None once its code has died, or can't be read."""
+    """Return what a provider's call may say and its state; None if its code has expired or it can't be read."""
     row = OutboxMessage.objects.filter(pk=delivery_id, expires_at__gt=now).first()
     if row is None:
         return None
@@ -140,7 +140,7 @@ def read_call(delivery_id: UUID, *, now: datetime) -> tuple[Outgoing, Call] | No
 
 
 def move_call(delivery_id: UUID, before: Call, after: Call) -> bool:
-    """Write where a call stands now; False if another key was quicker."""
+    """Store the new state of a call; return False if another key changed it first."""
     state = "" if before == Call() else before.state
     still = OutboxMessage.objects.filter(pk=delivery_id, call_state=state, call_pressed=before.pressed)
     still = still.filter(call_wrong=before.wrong)
@@ -148,12 +148,12 @@ def move_call(delivery_id: UUID, before: Call, after: Call) -> bool:
 
 
 def socket_path(folder: Path, process_id: int) -> Path:
-    """Return where a dispatcher's socket is while it carries."""
+    """Return the path of a dispatcher's wake-up socket."""
     return folder / _SOCKET.format(process_id)
 
 
 def wake_socket(folder: Path) -> socket.socket:
-    """Return the socket at which pages of this machine wake this process; its file is in the folder."""
+    """Return the socket by which web processes of this machine wake this process; its file is in the folder."""
     path = socket_path(folder, os.getpid())
     path.unlink(missing_ok=True)
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -163,7 +163,7 @@ def wake_socket(folder: Path) -> socket.socket:
 
 
 def wake() -> None:
-    """Wake every dispatcher of this machine. Where none listens, one elsewhere finds the row within half a second."""
+    """Wake every dispatcher of this machine. If none listens, one elsewhere polls the row within half a second."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bell:
         bell.setblocking(False)
         for path in settings.WATCHWORD_HOME.glob(_SOCKET.format("*")):
@@ -173,7 +173,7 @@ def wake() -> None:
                 # The dispatcher that listened here was killed.
                 path.unlink(missing_ok=True)
             except OSError:
-                # A full socket has been rung often enough.
+                # A full socket already holds enough wake-ups.
                 continue
 
 
@@ -193,7 +193,7 @@ def _outgoing(row: OutboxMessage) -> Outgoing:
 
 
 def _claimed_or_dropped(row: OutboxMessage) -> LeasedMessage | None:
-    """Return what a row says; one that can't be read is taken out, or it would stop every dispatcher each time."""
+    """Return the message of a row; delete an unreadable row, or it would fail in every dispatcher each time."""
 
     def drop(error: Exception) -> None:
         logger.error(

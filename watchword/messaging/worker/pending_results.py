@@ -1,4 +1,4 @@
-"""What happened to messages and is not written down yet: gathered on the event loop, taken in batches. No database."""
+"""Buffer results that are not stored yet: collected on the event loop, taken in batches. No database."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from watchword.messaging.worker.message_ids import as_stored
 from watchword.messaging.worker.persistence import Batch, Finished
 
 REPORTS_AT_ONCE = 25
-"""Receipts wait for each other, and not what leaves the queue for them: until it has, a kill would send it again."""
+"""Most receipts in one batch: they must not delay the outbox, as a row not yet deleted is sent again after a crash."""
 
 
 class PendingResults:
-    """Grows while the last batch is being written."""
+    """A write buffer that fills while the last batch is being written."""
 
     def __init__(self) -> None:
         self.dirty = asyncio.Event()
@@ -29,42 +29,42 @@ class PendingResults:
 
     @property
     def is_empty(self) -> bool:
-        """Whether all is taken."""
+        """Return whether every result was taken for writing."""
         return not (self._finished or self._outcomes or self._again or self._reports)
 
     def holds(self, delivery_id: UUID) -> bool:
-        """Whether what became of a message is not written yet, so that the queue still has it."""
+        """Return whether a message's result is not written yet, so that its row is still in the outbox."""
         return delivery_id in self._unwritten
 
     def reported(self, report: Report) -> None:
-        """A carrier tells something about a message that it took."""
+        """Add a gateway's report about a message that it took."""
         self._reports.append(report)
         self.dirty.set()
 
     def handed(
         self, outgoing: Outgoing, name: str, handed: Submitted, *, country: str, price: int, spoken: bool
     ) -> None:
-        """A carrier took a message; ``spoken``: its provider comes back and asks what to say."""
+        """Add that a gateway took a message; ``spoken``: its provider will fetch what the call says."""
         reference = as_stored(handed.reference)
         self._outcomes.append(Outcome(outgoing.delivery_id, name, Result.SENT, country, reference, price))
         self._finish(Finished(outgoing.delivery_id, handed.result, name, reference, price, spoken))
 
     def refused(self, outgoing: Outgoing, name: str, result: Result, *, country: str) -> None:
-        """A carrier did not take a message; what is done then is said apart."""
+        """Add that a gateway did not take a message; ``given_up`` or ``waits`` says what happens next."""
         self._outcomes.append(Outcome(outgoing.delivery_id, name, result, country))
 
     def given_up(self, outgoing: Outgoing, result: Result, *, gateway: str = "") -> None:
-        """Nobody will carry a message any more."""
+        """Add that a message will not be sent any more."""
         self._finish(Finished(outgoing.delivery_id, result, gateway, "", 0))
 
     def waits(self, outgoing: Outgoing, seconds: float) -> None:
-        """A message is tried again after a pause."""
+        """Add that a message is retried after a pause."""
         self._unwritten.add(outgoing.delivery_id)
         self._again.append((outgoing.delivery_id, seconds))
         self.dirty.set()
 
     def take(self, now: datetime) -> Batch:
-        """Return what is to be written now; say ``written`` once it is."""
+        """Return the batch to write now; call ``written`` after the write."""
         finished, self._finished = self._finished, []
         outcomes, self._outcomes = self._outcomes, []
         again, self._again = self._again, []
@@ -79,7 +79,7 @@ class PendingResults:
         )
 
     def written(self, batch: Batch) -> None:
-        """A batch is in the database."""
+        """Mark a batch as stored in the database."""
         self._unwritten -= {one.delivery_id for one in batch.finished}
         self._unwritten -= {delivery_id for delivery_id, _at in batch.again}
 

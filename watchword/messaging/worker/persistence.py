@@ -1,4 +1,4 @@
-"""The dispatcher's questions to the database. All of them run in the one thread that has its connection."""
+"""The dispatcher's database queries. All of them run in the one thread that has its connection."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ logger = logging.getLogger(__name__)
 
 MEASURED_OVER = timedelta(hours=1)
 HAS_HAD_TIME = timedelta(seconds=90)
-"""A message younger than this may still arrive: it says nothing about its carrier."""
+"""A younger message may still arrive, so it says nothing about its gateway yet."""
 TROUBLE_SECONDS = 1.0
 _ARRIVED = [result.value for result in Result if result.has_arrived]
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A message that is out of the queue: a carrier took it, or nobody ever will."""
+    """A message that left the outbox: a gateway took it, or it was given up."""
 
     delivery_id: UUID
     result: Result
@@ -56,12 +56,12 @@ class Finished:
     reference: str
     cost_micros: int
     fetches_voice_script: bool = False
-    """The provider comes back and asks what to say."""
+    """The provider will fetch what the call says."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What happened since the last write."""
+    """What is written together: results since the last write."""
 
     outcomes: Sequence[Outcome] = ()
     finished: Sequence[Finished] = ()
@@ -71,16 +71,16 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class RecentResults:
-    """What became of messages, by carrier and country (``""``: all countries), and how many each carried today."""
+    """Results by gateway and country (``""``: all countries), and how many messages each gateway took today."""
 
     measured: Mapping[tuple[str, str], Measured] = field(default_factory=dict)
     carried_today: Mapping[str, int] = field(default_factory=dict)
 
 
 def claim(clock: Callable[[], datetime], at_most: int) -> list[LeasedMessage]:
-    """Take messages out of the queue for a while, which begins now and not when the dispatcher asked for this.
+    """Lease messages from the outbox; the lease begins now and not when the dispatcher asked for it.
 
-    None when the database doesn't answer.
+    Return an empty list when the database is unavailable.
     """
     close_old_connections()
     try:
@@ -93,15 +93,15 @@ def claim(clock: Callable[[], datetime], at_most: int) -> list[LeasedMessage]:
 
 
 def write(batch: Batch, decided: Callable[[Changed], None], now: datetime) -> None:
-    """Write down what happened, and again until it is written: carriers will not say it twice.
+    """Write a batch, with retries until it is written: gateways report only once.
 
-    What left the queue is committed before receipts are looked at: until then it would be sent again if we were killed.
+    What left the outbox is committed before receipts are processed: until then a killed process would send it again.
     """
     changed: list[Changed] = []
     for half in (replace(batch, reports=()), Batch(reports=batch.reports)):
         try:
             changed += _insist(partial(_write, half, now))
-        except Exception:  # noqa: BLE001  (what can't be written must not take the rest with it)
+        except Exception:  # noqa: BLE001  (a row that can't be written must not block the rest)
             changed += [change for part in _parts(half) for change in _write_if_it_fits(part, now)]
     for change in changed:
         try:
@@ -114,7 +114,7 @@ def write(batch: Batch, decided: Callable[[Changed], None], now: datetime) -> No
 
 
 def _insist[Answer](act: Callable[[], Answer]) -> Answer:
-    """Do something until the database answers; what would fail however often it is tried is raised."""
+    """Call ``act``, with retries while the database is unavailable; raise all other errors."""
     while True:
         try:
             return act()
@@ -148,7 +148,7 @@ def _write_if_it_fits(part: Batch, now: datetime) -> list[Changed]:
     try:
         return _insist(lambda: _write(part, now))
     except Exception as error:  # noqa: BLE001  (as above)
-        # A person who was deleted meanwhile, for one: what is left to say about their message is said to nobody.
+        # For example, the user was deleted meanwhile: then the result has no sign-in that it could be applied to.
         logger.warning(
             "delivery result dropped",
             extra=log_event("messaging.result.dropped", trouble=cause_of(error), **_ids(part)),
@@ -157,7 +157,7 @@ def _write_if_it_fits(part: Batch, now: datetime) -> list[Changed]:
 
 
 def _ids(part: Batch) -> dict[str, UUID]:
-    """Return the delivery that a batch of one is about, where it says so; a receipt may know only the gateway's id."""
+    """Return the delivery that a batch of one is about, where it is known; a receipt may have only the gateway's id."""
     known = [
         *(one.delivery_id for one in part.outcomes),
         *(one.delivery_id for one in part.finished),
@@ -168,7 +168,7 @@ def _ids(part: Batch) -> dict[str, UUID]:
 
 
 def _parts(batch: Batch) -> Iterator[Batch]:
-    """Return a batch in pieces of one, in the order in which they are written."""
+    """Yield a batch as batches of one, in the order in which they are written."""
     yield from (Batch(outcomes=[one]) for one in batch.outcomes)
     yield from (Batch(finished=[one]) for one in batch.finished)
     yield from (Batch(again=[one]) for one in batch.again)
@@ -176,17 +176,17 @@ def _parts(batch: Batch) -> Iterator[Batch]:
 
 
 def give_back(delivery_ids: Sequence[UUID], at: datetime) -> None:
-    """Put messages back that will not be carried by this dispatcher: from that time on they are anybody's."""
+    """Release messages that this dispatcher will not send: from ``at`` on any dispatcher may claim them."""
     try:
         outbox.release(delivery_ids, at=at)
     except (DatabaseError, InterfaceError) as error:
-        # The lease gives them back in half a minute.
+        # Otherwise the lease ends in half a minute.
         trouble = database_trouble(error)
         logger.warning("outbox leases not released", extra=log_event("messaging.outbox.not_released", trouble=trouble))
 
 
 def measure(names: Sequence[str], now: datetime) -> RecentResults:
-    """Count what became of each carrier's messages."""
+    """Return the recent results of each gateway; also apply stray receipts and delete old rows."""
     try:
         apply_strays(now=now)
         forget_old(now=now)
@@ -212,7 +212,7 @@ def measure(names: Sequence[str], now: datetime) -> RecentResults:
 
 
 def note_states(states: Mapping[str, tuple[Condition, bool]], now: datetime) -> None:
-    """Write down how the carriers stand, for the administrator's page."""
+    """Store the condition of the gateways, for the administrator's page."""
     try:
         for name, (condition, is_closed) in states.items():
             before = GatewayState.objects.filter(pk=name).first()

@@ -1,4 +1,4 @@
-"""Which carrier is asked first: the longest prefix, then weights moved by what really arrives. Pure."""
+"""Rank the gateways for a message: longest prefix first, then by weight and recent delivery rate. Pure."""
 
 from __future__ import annotations
 
@@ -8,39 +8,39 @@ from dataclasses import dataclass, field
 from watchword.core.policy import Channel
 
 LEAST_SHARE = 0.05
-"""A carrier that does badly keeps a trickle, by which its recovery is seen."""
+"""A gateway with a low delivery rate retains a little traffic, by which its recovery is noticed."""
 _DOUBT = 5
-"""So many messages that arrived are assumed of every carrier: a few losses are no verdict."""
+"""Arrived messages that are assumed for every gateway in advance: a few losses prove nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What the operator says about one carrier."""
+    """The operator's options for one gateway."""
 
     name: str
     channels: frozenset[Channel]
     weight: int = 1
     prefixes: tuple[str, ...] = ()
-    """Beginnings of numbers (E.164) that it carries; none: all of them."""
+    """Prefixes of numbers (E.164) that it accepts; empty: all numbers."""
     each_day: int | None = None
     prices_micros: Mapping[str, int] = field(default_factory=dict)
-    """Price of one message by country; ``*`` for the others."""
+    """Price of one message in millionths, by country; ``*`` for all other countries."""
 
     def price_micros(self, country: str) -> int:
-        """Return what one message costs there."""
+        """Return the price of one message to a country, in millionths of the currency."""
         return self.prices_micros.get(country, self.prices_micros.get("*", 0))
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What became of a carrier's messages in the last hour: taken by it, and known to have arrived."""
+    """A gateway's results in the last hour: accepted messages, and those known to have arrived."""
 
     taken: int = 0
     arrived: int = 0
 
     @property
     def share(self) -> float:
-        """The share that arrived, between 0 and 1, with some doubt where there is little to go by."""
+        """Return the share that arrived, between 0 and 1; it is close to 1 where there are few messages."""
         return (self.arrived + _DOUBT) / (self.taken + _DOUBT)
 
 
@@ -53,11 +53,11 @@ def order(
     measured: Mapping[str, Measured],
     random_source: Callable[[], float],
 ) -> list[Route]:
-    """Return the carriers for a message in the order in which they are asked.
+    """Return the gateways for a message in the order in which they are tried.
 
-    Those whose prefix says most about the number come first; among equals one is drawn by weight times the square of
-    the share that arrived, so that traffic moves to the healthier. Those that can't be used now come last: when
-    nothing else is left, even a carrier that failed a moment ago is better than nobody. ``chance`` gives 0 <= x < 1.
+    The longest matching prefix comes first; among equals one is drawn by weight times the square of its delivery
+    rate, so that traffic moves to the healthier. Unusable gateways come last: if no other is left, a gateway that
+    has just failed is better than none. ``random_source`` returns 0 <= x < 1.
     """
     fitting = [(_fit(route, number), route) for route in routes if channel in route.channels]
     groups: dict[tuple[bool, int], list[Route]] = {}
@@ -71,7 +71,7 @@ def order(
 
 
 def _fit(route: Route, number: str) -> int:
-    """Return how many digits of the number the carrier's prefixes name; -1 if it doesn't carry it."""
+    """Return the length of the longest matching prefix; -1 if the gateway doesn't accept the number."""
     if not route.prefixes:
         return 0
     return max((len(prefix) for prefix in route.prefixes if number.startswith(prefix)), default=-1)
