@@ -1,4 +1,4 @@
-"""Counts what the guard judges by, writes down what it let out and what it did not."""
+"""Count what the rate limits evaluate, and record which messages they permitted and denied."""
 
 from __future__ import annotations
 
@@ -32,36 +32,36 @@ __all__ = [
 ]
 
 REFUSALS_EACH_HOUR = 30
-"""Explained to the administrator for each person; the tally counts them all."""
+"""Denials with details for the administrator, for each person in an hour; the daily total counts all of them."""
 _NUMBER = "messaging.number"
 CODES = ("sign_in", "confirm", "register", "recover")
 """Purposes of deliveries that carry a code; the others are warnings and tests."""
 _OF_NUMBER = frozenset({Rule.NUMBER_DAY, Rule.NUMBER_PEOPLE})
 MOST_UNTYPED = 1_000
 PROVEN_LOOKED_AT = 200
-"""Of the newest codes that were typed in a block: a block that is all a company's costs no more than another."""
+"""How many of the newest typed codes in a block are read, so that a block with many users stays cheap."""
 
 
 @dataclass(frozen=True, slots=True)
 class Telephone:
-    """One number as deliveries remember it."""
+    """The stored form of a number: keyed hashes, country and last digits."""
 
     number_keys: tuple[bytes, ...]
-    """Keyed hashes, the newest key's first: what is written, and by which older deliveries are found."""
+    """Keyed hashes, the newest key's first: it is the one that is stored, and all of them find older deliveries."""
     range_keys: tuple[bytes, ...]
     country: str
     kind: phone_numbers.Kind
     ends: str
     is_extension: bool = False
-    """Whether it is a desk behind a switchboard: its neighbours are then that number's other extensions."""
+    """Whether it is an extension of a switchboard: its neighbours are then that number's other extensions."""
 
     @property
     def number_key(self) -> bytes:
-        """What is written of the number."""
+        """Return the hash that is stored."""
         return self.number_keys[0]
 
     def row(self) -> dict[str, Any]:
-        """Return the columns of a delivery that say where it went."""
+        """Return the columns of a delivery that identify its number."""
         return {
             "number_key": self.number_keys[0],
             "range_key": self.range_keys[0],
@@ -71,7 +71,7 @@ class Telephone:
 
 
 def telephone_of(e164: str, extension: str = "") -> Telephone:
-    """Return what is remembered of a number with its extension: keyed hashes and its country, never the number."""
+    """Return the stored form of a number with its extension: keyed hashes and its country, never the number."""
     seen = phone_numbers.classify(e164)
     number = phone_numbers.counted_as(e164)
     is_extension = phone_numbers.line_of(e164, extension) != number
@@ -87,21 +87,21 @@ def telephone_of(e164: str, extension: str = "") -> Telephone:
 
 
 def number_keys(e164: str, extension: str = "") -> tuple[bytes, ...]:
-    """Return the keyed hashes under which deliveries to a telephone can be found, the newest key's first."""
+    """Return the keyed hashes by which deliveries to a telephone are found, the newest key's first."""
     return settings.WATCHWORD_KEY_RING.macs(_NUMBER, phone_numbers.line_of(e164, extension).encode())
 
 
 def budget_of(organisation: Organisation) -> Budget:
-    """Return what an organisation may spend, by its wishes and its size."""
+    """Return the quotas and the spending cap of an organisation, by its options and its size."""
     return _budget(organisation, people=_people(organisation).count())
 
 
 def reserve_send(
     user: User, telephone: Telephone, channel: Channel, *, sends_in_attempt: int, is_new: bool, now: datetime
 ) -> Permitted | SendThrottled:
-    """Judge one more code to one number and count it if it may leave. The caller holds the lock on the person's row.
+    """Check the limits for one code to one number and count it if permitted. The caller has locked the user's row.
 
-    ``is_new``: nobody has proven yet that this number is theirs.
+    ``is_new``: no person has proven yet to own this number.
     """
     _take_turns(user, telephone, is_new=is_new)
     asked = _count(user, telephone, channel, sends_in_attempt=sends_in_attempt, is_new=is_new, now=now)
@@ -109,22 +109,22 @@ def reserve_send(
 
 
 def reserve_warning(user: User, telephone: Telephone, *, now: datetime) -> Permitted | SendThrottled:
-    """Judge one text without a code, and count it if it may leave. Call it in a transaction."""
+    """Check the limits for one text without a code and count it if permitted. Call it in a transaction."""
     _take_turns(user, telephone, is_new=False)
     asked = _count(user, telephone, Channel.TEXT, sends_in_attempt=0, is_new=False, now=now)
     return _decide(user, telephone, Channel.TEXT, asked, rules.judge_warning)
 
 
 def _take_turns(user: User, telephone: Telephone, *, is_new: bool) -> None:
-    """Let messages that share a limit be judged one after the other, on all nodes, until each has been written down.
+    """Take advisory locks until the commit: messages that share a limit are checked one after the other on all nodes.
 
-    The person's row, which the caller has locked, is not enough: a number and its neighbours are counted over all
-    people and organisations, a day's money over all of one. Always in this order, so that nobody waits for each other.
-    SQLite writes one transaction at a time anyway (BEGIN IMMEDIATE).
+    The lock on the user's row, which the caller holds, is not enough: a number and its neighbours are counted over all
+    people and organisations, a day's cost over a whole organisation. The lock order is always the same, so that no
+    deadlock can occur. SQLite has one write transaction at a time anyway (BEGIN IMMEDIATE).
     """
     if connection.vendor != "postgresql":
         return
-    # The oldest key is the one that all nodes know while a new one is handed out.
+    # The oldest key is known to all nodes even while a new one is being distributed.
     shared = [telephone.number_keys[-1]]
     if is_new or telephone.is_extension:
         shared.append(telephone.range_keys[-1])
@@ -162,7 +162,7 @@ def _judge(
     limits: Limits,
     judge: Callable[[Asked, Limits, Budget], Permitted | SendThrottled],
 ) -> Permitted | SendThrottled:
-    # Counting people costs milliseconds in a large organisation: they are counted when it turns on them.
+    # Counting people costs milliseconds in a large organisation: it is done only when the decision depends on it.
     verdict = judge(asked, limits, _budget(organisation, people=0))
     if isinstance(verdict, SendThrottled) and verdict.rule.grows_with_people:
         verdict = judge(asked, limits, _budget(organisation, people=_enough_people(organisation, asked)))
@@ -196,11 +196,11 @@ def _people(organisation: Organisation) -> Any:
 
 
 def _enough_people(organisation: Organisation, asked: Asked) -> int:
-    """Return how many people there are, or a number of them with which no limit is reached that grows with them."""
+    """Return the number of people, or a lower number that is enough to reach no limit that depends on it."""
     by_all = (asked.organisation_today - rules.ORGANISATION_BASE) // rules.ORGANISATION_EACH
     by_new = max(asked.new_today, asked.new_in_country_today) - rules.NEW_BASE
     by_range = len(asked.unproven_in_range)
-    # Registrations have half of a day's money.
+    # Registrations may spend half of a day's spending cap.
     spent, price = asked.cost_micros_today + asked.price_micros, price_at_home(organisation)
     by_cost = (2 * spent // price + 1 - rules.COST_BASE) // rules.COST_EACH + 1 if price else 0
     return int(_people(organisation)[: max(by_all, by_new, by_range, by_cost, 0) + 1].count())
@@ -209,9 +209,9 @@ def _enough_people(organisation: Organisation, asked: Asked) -> int:
 def note_refusal(
     user: User, telephone: Telephone, channel: Channel, verdict: SendThrottled, *, is_new: bool, now: datetime
 ) -> None:
-    """Count that a message did not leave, and write down which rule decided, for the administrator.
+    """Count a denied message, and record the rule that decided, for the administrator.
 
-    Somebody who goes on asking all the same fills neither the database nor the administrator's page.
+    Repeated requests by one person fill neither the database nor the administrator's page.
     """
     daily_totals.add(user.organisation_id, now, telephone.country, channel, is_new=is_new, refused=1)
     if Refusal.objects.filter(user=user, at__gt=now - HOUR).count() >= REFUSALS_EACH_HOUR:
@@ -234,7 +234,7 @@ def _count(
     if is_new:
         pumping.tell_of_untyped(user, now)
     day = Delivery.objects.filter(created_at__gt=now - DAY).order_by("-created_at")
-    # Neither the tests of an administrator nor warnings use up the codes that let people in.
+    # An administrator's tests and warnings don't count towards the limits of codes.
     sent = list(day.filter(user=user).values_list("created_at", "number_key", "purpose", "result"))
     mine = [row for row in sent if row[2] in CODES]
     tried = [(bytes(key), at) for at, key, purpose, _result in mine if purpose == "register"]
@@ -282,17 +282,17 @@ def _untyped_at_switchboard(telephone: Telephone, now: datetime) -> tuple[dateti
 
 
 def _untyped(telephone: Telephone, since: datetime, **which: str) -> tuple[datetime, ...]:
-    """Return when messages left for the neighbours of a telephone whose codes nobody has typed, in time or late."""
+    """Return times of messages to the neighbours of a telephone whose codes were not typed, in time or late."""
     rows = Delivery.objects.filter(
         range_key__in=telephone.range_keys, created_at__gt=since, entered_at=None, typed_late_at=None, **which
     )
-    # A carrier that is down is no attack.
+    # Messages that failed at the gateway are no sign of an attack.
     rows = rows.exclude(result__in=[Result.FAILED, Result.EXPIRED])
     return tuple(rows.order_by("-created_at").values_list("created_at", flat=True)[:MOST_UNTYPED])
 
 
 def _proven_in_range(user: User, telephone: Telephone) -> int:
-    """Return how many people of an organisation have typed a code that went to the neighbours of a telephone lately."""
+    """Return how many people of an organisation have recently typed a code sent to the neighbours of a telephone."""
     rows = Delivery.objects.filter(
         range_key__in=telephone.range_keys, organisation=user.organisation_id, entered_at__isnull=False
     )
@@ -300,18 +300,18 @@ def _proven_in_range(user: User, telephone: Telephone) -> int:
 
 
 def _price_of(channel: Channel, country: str) -> int:
-    """Return what a message costs at most, by the carriers that could take it."""
+    """Return the highest price of a message, over the gateways that could send it."""
     routes = [planned.route for planned in settings.WATCHWORD_PHONES.gateways if channel in planned.route.channels]
     return max((route.price_micros(country) for route in routes), default=0)
 
 
 def price_at_home(organisation: Organisation) -> int:
-    """Return what a message costs at most in the organisation's own country; 0 without prices."""
+    """Return the highest price of a message in the organisation's own country; 0 without prices."""
     return max(_price_of(channel, organisation.region) for channel in Channel)
 
 
 def _on_its_way(organisation: Organisation, now: datetime) -> int:
-    """Return what the messages will cost that no carrier has taken yet: nobody outruns the purse by being quick."""
+    """Return the cost of messages that no gateway has taken yet: fast requests can't exceed the spending cap."""
     waiting = Delivery.objects.filter(
         organisation=organisation, created_at__gt=now - rules.SETTLED_AFTER, result=Result.WAITING
     )

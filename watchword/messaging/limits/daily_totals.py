@@ -1,4 +1,4 @@
-"""The numbers of each day, by country: counted as it happens, so that limits and plots cost nothing."""
+"""Daily totals by country: counted on each send, so that limits and charts are cheap."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from watchword.messaging.models import DailyTotal, Delivery
 
 
 def today(organisation_id: int, country: str, now: datetime) -> dict[str, int]:
-    """Return what an organisation asked for and spent on the day (UTC) of ``now``, as the guard names it."""
+    """Return an organisation's totals of the day (UTC) of ``now``, under the field names of ``rules.Asked``."""
     rows = DailyTotal.objects.filter(organisation_id=organisation_id, day=now.astimezone(UTC).date())
-    # A few rows, one for each country and way: adding them up here is quicker than saying so to the database.
+    # A few rows, one for each country and channel: adding them up here is faster than by SQL.
     today = list(rows.values_list("country", "is_new", "asked", "cost_micros"))
     return {
         "organisation_today": sum(asked for _country, _is_new, asked, _cost in today),
@@ -25,18 +25,18 @@ def today(organisation_id: int, country: str, now: datetime) -> dict[str, int]:
 
 
 def note_entered(delivery_id: UUID, *, now: datetime) -> None:
-    """Write down that the code of a delivery was typed, or approved by keys: the one proof that it arrived."""
+    """Record that the code of a delivery was typed, or approved by keys: the one proof that it arrived."""
     if Delivery.objects.filter(pk=delivery_id, entered_at=None).update(entered_at=now):
         count(Delivery.objects.get(pk=delivery_id), entered=1)
 
 
 def note_typed_late(delivery_id: UUID, *, now: datetime) -> None:
-    """Write down that the code of a delivery was typed when it was dead: it opened nothing, and somebody reads it."""
+    """Record that an expired code of a delivery was typed: it was invalid, but a person reads the messages there."""
     Delivery.objects.filter(pk=delivery_id, entered_at=None, typed_late_at=None).update(typed_late_at=now)
 
 
 def count(delivery: Delivery, **more: int) -> None:
-    """Add to the numbers of the day on which a delivery was asked for, and of the country that it went to."""
+    """Add to the totals of the day and the country of a delivery."""
     is_new = delivery.purpose == "register"
     add(
         delivery.organisation_id,
@@ -49,7 +49,7 @@ def count(delivery: Delivery, **more: int) -> None:
 
 
 def add(organisation_id: int, at: datetime, country: str, channel: Channel, /, *, is_new: bool, **more: int) -> None:
-    """Add to the numbers of one day (UTC), country and way."""
+    """Add to the totals of one day (UTC), country and channel."""
     day = at.astimezone(UTC).date()
     key = {"organisation_id": organisation_id, "day": day, "country": country, "channel": channel, "is_new": is_new}
     added = {name: F(name) + number for name, number in more.items()}

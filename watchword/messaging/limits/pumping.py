@@ -1,4 +1,4 @@
-"""The alarm for pumping: where next to none of the codes to new numbers are typed, a country is closed for them."""
+"""Detect SMS pumping: where hardly any codes to new numbers are typed, block the country for new numbers."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from watchword.messaging.limits.rules import DAY, HOUR, SETTLED_AFTER, Budget
 from watchword.messaging.models import CountryBlock, DailyTotal, Delivery
 
 LOOKED_AT = 200
-"""So many of the newest codes to new numbers in a country tell whether somebody pumps: what was typed in the morning
-does not excuse the afternoon, and a busy day costs no more than a quiet one."""
+"""How many of the newest codes to new numbers in a country are evaluated: codes typed in the morning must not hide an
+attack in the afternoon, and a busy day costs no more queries than a quiet one."""
 NUMBERS_AT_HOME = 30
-"""To so many different numbers must have gone what nobody typed before the organisation's own country is closed. As a
-number gets five codes in a day to be registered, the newest LOOKED_AT never go to fewer where somebody pumps."""
+"""Untyped codes must have gone to this many different numbers before the organisation's own country is blocked. As a
+number gets at most five codes a day for its registration, the newest LOOKED_AT codes of an attack reach this limit."""
 _ARRIVED = [result for result in Result if result.has_arrived]
 _NOT_TAKEN = [Result.WAITING, Result.FAILED, Result.EXPIRED]
 UNTYPED_NUMBERS = 15
-"""So many new numbers within a day, and at least half of all, of whose codes none was typed are told of."""
+"""Report of untyped numbers: at least this many new numbers within a day, and half of all, had no code typed."""
 LATE_CODES, LATE_PEOPLE = 10, 5
-"""So many codes to proven numbers, of so many people, must have gone untyped in an hour before the carrier is to blame:
-two accounts can't excuse what they do to new numbers."""
+"""This many codes to proven numbers, of this many people, must have stayed untyped in an hour before the gateway is to
+blame: two accounts of an attacker are not enough to excuse untyped codes to new numbers."""
 
 
 def close_if_pumped(user: User, country: str, now: datetime) -> datetime | None:
-    """Close a country for codes to new numbers if they are pumped there; return until when it is closed, or None.
+    """Block a country for codes to new numbers if they are pumped there; return the end of the block, or None.
 
-    One that is closed already stays closed as long as it is.
+    An existing block is not prolonged.
     """
     country_blocks = CountryBlock.objects.filter(
         organisation_id=user.organisation_id, country=country, until__gt=now - DAY
@@ -41,17 +41,17 @@ def close_if_pumped(user: User, country: str, now: datetime) -> datetime | None:
     still = country_blocks.filter(until__gt=now, reopened_at=None).order_by("-until").first()
     if still is not None:
         return still.until
-    # What an administrator has seen and let pass is not held against the country again, nor what closed it before.
+    # Codes from before an earlier block ended, or before an administrator lifted it, don't count again.
     ends = country_blocks.aggregate(reopened=Max("reopened_at"), over=Max("until", filter=Q(until__lte=now)))
     since = max(at for at in (ends["reopened"], ends["over"], now - DAY) if at is not None)
     return _close(user, country, since=since, now=now)
 
 
 def _close(user: User, country: str, *, since: datetime, now: datetime) -> datetime | None:
-    """Look whether next to none of the newest codes to new numbers in a country were typed, and close it then.
+    """Evaluate the newest codes to new numbers in a country, and block the country if hardly any were typed.
 
-    Only codes that a carrier took and that had their time count: a carrier that is down is no attack, nor is one that
-    is late. A code that was typed when it was dead proves a reader as well as one that opened something.
+    Only codes count that a gateway took and that arrived in time: a gateway that fails or is late is no attack. A code
+    that was typed after its expiry proves a reader as well as a valid one.
     """
     budget = Budget(frozenset())
     if _asked_of_new_numbers(user.organisation_id, now, country=country) < budget.alarm_sends:
@@ -86,9 +86,9 @@ def _close(user: User, country: str, *, since: datetime, now: datetime) -> datet
 
 
 def tell_of_untyped(user: User, now: datetime) -> None:
-    """Tell administrators once a day of many new numbers whose codes nobody typed: too slow for the alarm, and paid.
+    """Notify administrators, once a day, of many untyped new numbers: too slow for the block, but they cost money.
 
-    Nothing is stopped by it: the budgets hold, and most often it is people who had trouble.
+    Nothing is blocked by it: the quotas still limit the cost, and the usual reason is that people had difficulties.
     """
     organisation_id = user.organisation_id
     if _asked_of_new_numbers(organisation_id, now) < UNTYPED_NUMBERS:
@@ -108,14 +108,14 @@ def tell_of_untyped(user: User, now: datetime) -> None:
 
 
 def had_its_time(row: Delivery, lives: timedelta) -> bool:
-    """Whether a message is known to have reached the telephone while its code lived."""
+    """Return whether a message is known to have reached the telephone during its code's lifetime."""
     return Result(row.result).has_arrived and row.changed_at - row.created_at < lives
 
 
 def gateways_with_receipts(organisation_id: int, country: str, now: datetime) -> frozenset[str]:
-    """Return the channels that reported of anything in a country, within a day, that it arrived.
+    """Return the gateways that reported any message in a country as arrived, within a day.
 
-    What such a channel took and never reported as arrived says nothing about who should have read it.
+    If such a gateway took a message and never reported its arrival, its untyped code says nothing about the recipient.
     """
     rows = Delivery.objects.filter(
         organisation_id=organisation_id, country=country, created_at__gt=now - DAY, result__in=_ARRIVED
@@ -124,7 +124,7 @@ def gateways_with_receipts(organisation_id: int, country: str, now: datetime) ->
 
 
 def _is_gateway_late(user: User, country: str, now: datetime) -> bool:
-    """Whether people with proven numbers don't type their codes either: then it is not the new numbers' fault."""
+    """Return whether people with proven numbers don't type their codes either: then new numbers are not the reason."""
     rows = _newest(user.organisation_id, "sign_in", since=now - HOUR, now=now, country=country)
     newest = list(rows.values_list("user_id", "entered_at")[:LOOKED_AT])
     waiting = [whose for whose, entered_at in newest if entered_at is None]
@@ -134,7 +134,7 @@ def _is_gateway_late(user: User, country: str, now: datetime) -> bool:
 
 
 def _newest(organisation_id: int, purpose: str, *, since: datetime, now: datetime, **only: str) -> QuerySet[Delivery]:
-    """Return what carriers took and what had its time, the newest first."""
+    """Return messages that gateways took and that are older than SETTLED_AFTER, the newest first."""
     rows = Delivery.objects.filter(
         organisation_id=organisation_id,
         purpose=purpose,
@@ -146,17 +146,18 @@ def _newest(organisation_id: int, purpose: str, *, since: datetime, now: datetim
 
 
 def _asked_of_new_numbers(organisation_id: int, now: datetime, **only: str) -> int:
-    """Return how many codes to new numbers were asked for today and yesterday: cheap, before rows are read."""
+    """Return how many codes to new numbers were requested today and yesterday: a cheap check before rows are read."""
     days = [now.astimezone(UTC).date(), (now - DAY).astimezone(UTC).date()]
     asked = DailyTotal.objects.filter(organisation_id=organisation_id, is_new=True, day__in=days, **only)
     return int(asked.aggregate(total=Sum("asked", default=0))["total"])
 
 
 def _needed_at_home(user: User) -> int:
-    """Return to how many numbers untyped codes must have gone at home: one for each person, NUMBERS_AT_HOME at most.
+    """Return how many numbers must have untyped codes to block the home country: one per person, up to a maximum.
 
-    Without its own country nearly nobody new gets in. Two people who ask for code after code must not bring that about,
-    nor a carrier that drops what it took while some people ask again; and there a text earns the least.
+    During that block hardly any new person can register. Two people who request code after code must not cause it,
+    nor a gateway that drops messages while some people retry; and an attacker earns least from texts to the home
+    country.
     """
     everybody = User.objects.filter(organisation_id=user.organisation_id, deleted_at=None).order_by()
     return int(everybody[:NUMBERS_AT_HOME].count())

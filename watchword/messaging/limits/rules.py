@@ -1,9 +1,10 @@
-"""Decides whether one more message may leave: pure rules over counted facts, the first that says no decides.
+"""Rate limits: decide whether one more message may be sent. Pure rules over counters; the first violated rule decides.
 
-Order matters: what can never be sent to comes first, then the person's own limits, then the telephone's (a victim is
-not flooded through many accounts), then the organisation's purse. The last group never stops administrators, and counts
-numbers that nobody has proven apart: who signs in must not suffer from somebody who plays with registrations. Of all
-that a number, or a day's money, can take, registrations get half at most, so that nobody else's can use it up.
+The order matters: numbers that can never be sent to come first, then the limits of the person, then those of the
+telephone (a victim is not flooded through many accounts), then the organisation's quota and spending cap. The last
+group never stops administrators, and unproven numbers are counted apart: abuse of the registration must not hinder
+people who sign in. Registrations get at most half of a number's daily limit and of a day's spending cap, so that they
+can't use up what other people need.
 """
 
 from __future__ import annotations
@@ -22,21 +23,21 @@ DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
 QUARTER = timedelta(minutes=15)
 SETTLED_AFTER = timedelta(minutes=5)
-"""So long a code has to be typed before its being missing means anything; it is what a code lives."""
+"""Codes younger than this, which is a code's lifetime, don't count as untyped yet."""
 SWITCHBOARD_UNTYPED = 10
 SWITCHBOARD_EACH_PROVEN = 3
-"""Calls in a day to all extensions of one number that nobody types, and so many more for each person who has typed one
-there: a switchboard rings at many desks, and an extension that nobody has is no way round the limit of a number."""
+"""Calls in a day to all extensions of one number whose codes are not typed, and how many more for each person who has
+typed a code there: a switchboard has many extensions, and invalid ones must not bypass the limit of a number."""
 RANGE_EACH_PROVEN = 5
-"""Untyped codes in an hour to neighbours, for each person of the organisation who has proven a number among them: a
-company's phones are bought side by side."""
+"""Additional untyped codes in an hour to neighbouring numbers, for each person of the organisation with a proven number
+among them: a company buys its numbers in one block."""
 MOST_BURST = 100
 WARNINGS_EACH_DAY = 5
-"""Texts without a code that warn one person in a day; the mail says everything anyway."""
+"""Warnings (texts without a code) to one person in a day; a mail says the same anyway."""
 
 
 class Rule(StrEnum):
-    """Which limit decided; the administrator reads it, the person hears only when to try again."""
+    """The rule that decided; the administrator sees it, the person is told only when to try again."""
 
     ATTEMPT = "sends_each_attempt"
     PAUSE = "resend_seconds"
@@ -57,12 +58,12 @@ class Rule(StrEnum):
 
     @property
     def is_of_the_quota(self) -> bool:
-        """Whether it protects the organisation's money: administrators at proven numbers pass."""
+        """Return whether it protects the organisation's money: administrators with proven numbers are exempt."""
         return self in _QUOTA
 
     @property
     def grows_with_people(self) -> bool:
-        """Whether its default depends on how many people the organisation has."""
+        """Return whether its default depends on the number of people in the organisation."""
         return self in _OF_SIZE
 
 
@@ -71,31 +72,31 @@ _OF_SIZE = frozenset({Rule.ORGANISATION_DAY, Rule.NEW_DAY, Rule.NEW_COUNTRY_DAY,
 ORGANISATION_BASE, ORGANISATION_EACH = 200, 6
 NEW_BASE = 50
 COST_BASE, COST_EACH = 50, 3
-"""Where prices are set and no ceiling of money is: a day may cost so many messages, and so many for each person."""
+"""Default spending cap, if prices but no cap are set: the price of a base number of messages, plus some per person."""
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What one organisation spends at most; made from its wishes and its size."""
+    """Quotas and spending cap of one organisation, from its options and its size."""
 
     countries: frozenset[str]
-    """ISO 3166-1 codes to which anything may be sent."""
+    """ISO 3166-1 codes of the countries to which messages may be sent."""
     organisation_sends_each_day: int = 500
     new_sends_each_day: int = 200
     new_sends_each_country_and_day: int = 200
     sends_each_range_and_hour: int = 10
-    """To new numbers that differ in their last four digits, as long as their codes are not typed."""
+    """Untyped codes to new numbers that differ only in their last four digits."""
     range_burst: int = 0
-    """So many more to such numbers within SETTLED_AFTER, in which nobody can be expected to have typed them."""
+    """Additional codes to such numbers within SETTLED_AFTER, in which people have not had time to type them."""
     new_numbers_each_day: int = 3
     """Different new numbers that one person may try in a day."""
     cost_micros_each_day: int | None = None
     alarm_sends: int = 20
     alarm_share: float = 0.25
-    """A country is closed for new numbers when of this many codes a smaller share was ever typed."""
+    """A country is blocked for new numbers if, of at least this many codes, a smaller share was ever typed."""
     alarm_closes: timedelta = DAY
     alarm_closes_home: timedelta = HOUR
-    """The organisation's own country: without it nearly nobody new gets in, so that an administrator is asked soon."""
+    """Block of the organisation's own country: short, as hardly any new person can register during the block."""
 
     @classmethod
     def of(
@@ -107,9 +108,9 @@ class Budget:
         config: Mapping[str, object],
         price_micros: int = 0,
     ) -> Budget:
-        """Return the budget of an organisation: its own country and enough for its people, or what it wishes.
+        """Return the budget of an organisation: its options, with defaults for its own country and its size.
 
-        ``price_micros``: what a message costs at most in its own country, in millionths of the phones file's currency.
+        ``price_micros``: highest price of a message in its own country, in millionths of the phones file's currency.
         """
         known = {
             "organisation_sends_each_day": ORGANISATION_BASE + ORGANISATION_EACH * people,
@@ -122,7 +123,7 @@ class Budget:
             options = config.get(name)
             if isinstance(options, int) and not isinstance(options, bool) and options >= 0:
                 known[name] = options
-        # Whatever was wished: half of the organisation's day is kept for people who sign in.
+        # Whatever is configured: half of the organisation's daily quota is reserved for people who sign in.
         half = -(-known["organisation_sends_each_day"] // 2)
         for name in ("new_sends_each_day", "new_sends_each_country_and_day"):
             known[name] = min(known[name], half)
@@ -141,54 +142,54 @@ _MOST_MONEY = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One message that wants to leave, and everything counted about it. Times are newest first."""
+    """A message to be decided on, and all counters about it. Times are newest first."""
 
     now: datetime
     kind: Kind
     country: str
     is_new: bool
-    """The number is not proven yet: somebody registers it."""
+    """Whether the number is not proven yet, because a person registers it."""
     is_administrator: bool = False
     sends_in_attempt: int = 0
     mine: tuple[datetime, ...] = ()
-    """When codes left for this person in the last day."""
+    """Times of codes to this person in the last day."""
     last_was_trouble: bool = False
-    """Whether the newest of them is known not to have got through."""
+    """Whether the newest of them is known not to have arrived."""
     other_new_numbers: tuple[datetime, ...] = ()
-    """When this person last tried each of the other numbers that they tried to register in the last day."""
+    """For each other number that this person tried to register in the last day: time of the newest code."""
     my_warnings: tuple[datetime, ...] = ()
-    """When warnings left for this person in the last day, whatever the number."""
+    """Times of warnings to this person in the last day, to any number."""
     to_number: tuple[datetime, ...] = ()
-    """When anything left for this number in the last day."""
+    """Times of all messages to this number in the last day."""
     new_to_number: tuple[datetime, ...] = ()
-    """When codes for registering it left in the last day."""
+    """Times of codes for registering it in the last day."""
     warnings_to_number: tuple[datetime, ...] = ()
     others_at_number: tuple[datetime, ...] = ()
-    """When each other person's newest code left for this number in the last day; codes for registering it only count
-    where somebody registers it, so that strangers can't use up a number that is not theirs."""
+    """For each other person: time of the newest code to this number in the last day. Codes for registering it count
+    only where this message registers it too, so that strangers can't use up the limit of another person's number."""
     unproven_in_range: tuple[datetime, ...] = ()
-    """When codes left in the last hour for new numbers of this block whose codes were not typed."""
+    """Times of codes in the last hour to new numbers of this block whose codes were not typed."""
     proven_in_range: int = 0
-    """How many people of the organisation have typed a code that went to this block, or to this switchboard."""
+    """How many people of the organisation have typed a code sent to this block, or to this switchboard."""
     untyped_at_switchboard: tuple[datetime, ...] = ()
-    """When calls left in the last day for any extension of this number that nobody typed."""
+    """Times of calls in the last day to any extension of this number whose codes were not typed."""
     organisation_today: int = 0
     new_today: int = 0
     new_in_country_today: int = 0
     cost_micros_today: int = 0
-    """What was spent today, and what is on its way."""
+    """Cost of today's messages, including those that are not sent yet."""
     price_micros: int = 0
-    """What this message costs at most."""
+    """Highest price of this message."""
     closed_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Permitted:
-    """One more may be sent now."""
+    """The message may be sent now."""
 
 
 class NotReserved:
-    """What every *no* to sending a message is: false, so that ``if not verdict`` means that nothing leaves."""
+    """Base class of all denials: false, so that ``if not verdict`` means that no message is sent."""
 
     __slots__ = ()
 
@@ -198,16 +199,16 @@ class NotReserved:
 
 @dataclass(frozen=True, slots=True)
 class SendThrottled(NotReserved):
-    """One more may be sent at that time, or never in this attempt where ``until`` is None."""
+    """The message may be sent at ``until``, or never in this sign-in attempt where ``until`` is None."""
 
     until: datetime | None
     rule: Rule
     details: Mapping[str, str] = field(default_factory=dict, compare=False)
-    """The numbers behind it, for the administrator: ``limit`` and ``count``, a country, a kind."""
+    """Values for the administrator: ``limit`` and ``count``, a country, a number type."""
 
 
 def judge(asked: Asked, limits: Limits, budget: Budget) -> Permitted | SendThrottled:
-    """Return whether one more code may leave, or the rule that forbids it and until when."""
+    """Return whether one more code may be sent, or the rule that forbids it and until when."""
     for look in (_never, _person, _telephone, _neighbours, _quota):
         verdict = look(asked, limits, budget)
         if verdict is not None:
@@ -216,9 +217,10 @@ def judge(asked: Asked, limits: Limits, budget: Budget) -> Permitted | SendThrot
 
 
 def judge_warning(asked: Asked, limits: Limits, budget: Budget) -> Permitted | SendThrottled:
-    """Return whether a text without a code may leave: never more than a mail that was sent anyway is worth.
+    """Return whether a text without a code may be sent; its limits are low, because a mail says the same.
 
-    It uses up no codes of the person, half of the number's day at most, and nobody's warning passes the purse.
+    It uses up none of the person's codes and at most half of the number's daily limit, and the organisation's quota
+    applies to administrators as well.
     """
     verdict = _first(
         _never(asked, limits, budget),
@@ -231,12 +233,12 @@ def judge_warning(asked: Asked, limits: Limits, budget: Budget) -> Permitted | S
 
 
 def _first(*verdicts: SendThrottled | None) -> SendThrottled | None:
-    """Return the first no; ``or`` would pass over it, because every no is false."""
+    """Return the first denial; ``or`` would skip it, because every denial is false."""
     return next((verdict for verdict in verdicts if verdict is not None), None)
 
 
 def half_of(limits: Limits) -> int:
-    """Return how many of a number's messages in a day may be for registering it, or warnings."""
+    """Return how many of a number's messages in a day may be registrations, or warnings."""
     return -(-limits.sends_each_number_and_day // 2)
 
 
@@ -260,7 +262,7 @@ def _person(asked: Asked, limits: Limits, budget: Budget) -> SendThrottled | Non
     if verdict is not None:
         return verdict
     pause = timedelta(seconds=limits.resend_seconds)
-    # What did not get through needs no patience: another way may be tried at once.
+    # A message that did not arrive needs no pause: the person may try another channel at once.
     if asked.sends_in_attempt and mine and not asked.last_was_trouble and now - mine[0] < pause:
         return SendThrottled(mine[0] + pause, Rule.PAUSE, {"limit": str(limits.resend_seconds)})
     if asked.is_new:
@@ -286,7 +288,7 @@ def _neighbours(asked: Asked, _limits: Limits, budget: Budget) -> SendThrottled 
     country = {"country": asked.country}
     if asked.closed_until is not None and asked.closed_until > asked.now:
         return SendThrottled(asked.closed_until, Rule.COUNTRY_CLOSED, country)
-    # A code that left a moment ago can't have been typed by anybody: only so many at once are a burst.
+    # A code sent a moment ago can't have been typed yet: such codes have a limit of their own, the burst.
     settled = [at for at in asked.unproven_in_range if asked.now - at >= SETTLED_AFTER]
     fresh = [at for at in asked.unproven_in_range if asked.now - at < SETTLED_AFTER]
     in_range = budget.sends_each_range_and_hour + RANGE_EACH_PROVEN * asked.proven_in_range
@@ -312,7 +314,7 @@ def _spent(asked: Asked, budget: Budget) -> SendThrottled | None:
     )
     if verdict is not None or budget.cost_micros_each_day is None:
         return verdict
-    # Registrations may spend half of a day's money; the other half is for people who sign in.
+    # Registrations may spend half of the daily spending cap; the other half is reserved for people who sign in.
     ceiling = budget.cost_micros_each_day // 2 if asked.is_new else budget.cost_micros_each_day
     spent = asked.cost_micros_today
     if spent < ceiling and spent + asked.price_micros <= ceiling:
@@ -322,16 +324,16 @@ def _spent(asked: Asked, budget: Budget) -> SendThrottled | None:
 
 
 def is_pumping(sent: int, entered: int, budget: Budget) -> bool:
-    """Whether so few of the codes that left for new numbers in a country were typed that nobody can be reading them."""
+    """Return whether so few codes to new numbers in a country were typed that it must be SMS pumping."""
     return sent >= budget.alarm_sends and entered < sent * budget.alarm_share
 
 
 def _too_many(
     times: Sequence[datetime], limit: int, lasts: timedelta, rule: Rule, *, now: datetime | None = None
 ) -> SendThrottled | None:
-    """Return a no if ``times`` (newest first) are ``limit`` or more, until one of them is old enough.
+    """Return a denial if there are ``limit`` or more ``times`` (newest first), until one of them is old enough.
 
-    ``now`` is needed where the limit can be nothing at all: then there is none to wait for.
+    ``now`` is needed where the limit can be 0: then there is no time to count from.
     """
     if len(times) < limit:
         return None
@@ -357,5 +359,5 @@ def _money(micros: int) -> str:
 
 
 def _tomorrow(now: datetime) -> datetime:
-    """Return when the day (UTC) that limits are counted in ends."""
+    """Return the end of the day (UTC), when daily limits start anew."""
     return (now.astimezone(UTC) + DAY).replace(hour=0, minute=0, second=0, microsecond=0)
