@@ -1,1 +1,1 @@
-"""CARRIES codes to telephones: the channel protocol, routing, limits, and one folder for each channel."""
+"""Send codes to telephones: limits, outbox worker, voice calls, and one package for each kind of gateway."""

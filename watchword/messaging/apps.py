@@ -1,10 +1,10 @@
-"""Django's configuration of this room."""
+"""Django configuration of the messaging package."""
 
 from django.apps import AppConfig
 
 
 class MessagingConfig(AppConfig):
-    """The room as Django knows it."""
+    """The messaging package as a Django app."""
 
     name = "watchword.messaging"
     label = "messaging"

@@ -1,4 +1,4 @@
-"""Certificates of authorities of an operator's own, for carriers whose certificate no well-known one signed."""
+"""Private certificate authorities, for gateways whose certificate no well-known authority signed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def check_certificates(file: Path) -> None:
-    """Refuse a file in which there are no certificates; raises ValueError."""
+    """Raise ValueError if a file holds no certificates."""
     try:
         ssl.create_default_context(cafile=file)
     except OSError:

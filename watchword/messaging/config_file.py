@@ -1,6 +1,6 @@
-"""The phones file: which carriers there are, what they cost and what they may carry. TOML, read once at the start.
+"""The phones file (TOML): gateways, their prices, and the messages that they may send. Read once at the start.
 
-A secret never stands in it in clear: it is sealed by ``watchword phones seal``, or in a file of its own.
+It never holds a secret in clear: a secret is sealed by ``watchword phones seal``, or stored in a file of its own.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ from watchword.messaging.worker.route_selection import Route
 
 LARGEST = 1_000_000
 DEAREST = 1_000
-"""Of any currency, for one message; more is a slip of the decimal point."""
+"""Highest price of one message in any currency; more is a slip of the decimal point."""
 SIMULATOR = "simulator"
-"""The kind of the demo's only carrier. No phones file can name it."""
+"""The kind of the demo's only gateway. A phones file can't use it."""
 _COMMON = frozenset({"name", "kind", "weight", "prefixes", "each_day", "prices"})
 
 type OpenSecret = Callable[[str], str]
-"""Returns the secret that a value stands for (``sealed:…`` or ``file:/…``); raises ValueError with plain words."""
+"""Return the secret that a value refers to (``sealed:…`` or ``file:/…``); raises ValueError with plain words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of carrier: the dataclass of its wishes, and the ways it carries with them."""
+    """One kind of gateway: the dataclass of its options, and the channels that it supports with them."""
 
     config: type
     channels: Callable[[Any], frozenset[Channel]]
     adapt: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda table: table
-    """Turns what the operator wrote into fields of the wishes, for presets."""
+    """Convert the operator's table into fields of ``config``, for presets."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConfiguredGateway:
-    """One carrier as the file describes it."""
+    """One gateway of the phones file."""
 
     route: Route
     kind: str
@@ -53,7 +53,7 @@ class ConfiguredGateway:
 
 @dataclass(frozen=True, slots=True)
 class Phones:
-    """All that the file says; empty where there is no file."""
+    """The content of the phones file; empty without a file."""
 
     gateways: tuple[ConfiguredGateway, ...] = ()
     currency: str = ""
@@ -62,34 +62,34 @@ class Phones:
 
     @property
     def channels(self) -> frozenset[Channel]:
-        """The ways for which there is a carrier."""
+        """Return the channels that have at least one gateway."""
         return frozenset(channel for planned in self.gateways for channel in planned.route.channels)
 
     @property
     def is_simulated(self) -> bool:
-        """Whether texts and calls go to a page, where whoever opens it reads them."""
+        """Return whether texts and calls go to a web page, where every visitor reads them."""
         return any(planned.kind == SIMULATOR for planned in self.gateways)
 
     def find(self, name: str) -> ConfiguredGateway | None:
-        """Return a carrier by its name."""
+        """Return a gateway by its name."""
         return next((planned for planned in self.gateways if planned.route.name == name), None)
 
 
 def simulated() -> Phones:
-    """Return the carriers of a demo without a phones file: telephones on a page."""
+    """Return the gateways of a demo without a phones file: simulated telephones on a web page."""
     return Phones((ConfiguredGateway(Route(SIMULATOR, frozenset(Channel)), SIMULATOR, None),))
 
 
 def read_phones(
     text: str, kinds: Mapping[str, Kind], open_secret: OpenSecret, sim_config: type | None = None
 ) -> Phones:
-    """Return what a phones file says, or every mistake in it as ``problems``. Secrets are never quoted."""
+    """Return the content of a phones file, or every mistake in it as ``problems``. Secrets are never quoted."""
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         return Phones(problems=(f"is not TOML: {error}",))
     except (ValueError, RecursionError) as error:
-        # A number of thousands of digits, or brackets within brackets without end.
+        # For example a number with thousands of digits, or endlessly nested brackets.
         return Phones(problems=(f"is not TOML that can be read: {type(error).__name__}",))
     problems: list[str] = []
     problems += [
@@ -129,8 +129,8 @@ def _planned(
     table: dict[str, Any], position: int, kinds: Mapping[str, Kind], open_secret: OpenSecret, problems: list[str]
 ) -> ConfiguredGateway | None:
     name = table.get("name", "")
-    is_name = isinstance(name, str) and 0 < len(name) <= 32 and name.isascii()  # the column
-    # What is no name is not quoted: it could be anything, a secret in the wrong line among it.
+    is_name = isinstance(name, str) and 0 < len(name) <= 32 and name.isascii()  # the length of the database column
+    # An invalid name is not quoted: it could be anything, even a secret in the wrong field.
     where = f"gateway {name!r}" if is_name else f"gateway {position}"
     if not is_name or not name.replace("-", "").isalnum():
         problems.append(f"{where}: name is missing, or is not of letters, digits and hyphens (at most 32)")
@@ -177,7 +177,7 @@ def _number(table: Mapping[str, Any], name: str, default: int | None, where: str
 
 
 def _quoted(value: object) -> str:
-    """Return a value as a mistake may show it; tables and lists are not shown, for secrets could lie in them."""
+    """Return a value as an error message may show it; tables and lists are not shown, as they may hold secrets."""
     return repr(value)[:40] if isinstance(value, str | int | float) else f"a {type(value).__name__}"
 
 
@@ -200,7 +200,7 @@ def _prices(table: object, where: str, problems: list[str]) -> dict[str, int]:
 
 
 def _fill(kind: type, table: Any, where: str, open_secret: OpenSecret, problems: list[str]) -> Any:
-    """Return a dataclass filled from a table whose names and types must be those of its fields."""
+    """Return a dataclass filled from a table whose names and types must match its fields."""
     if not isinstance(table, Mapping):
         problems.append(f"{where}: is not a table")
         return None
@@ -217,7 +217,7 @@ def _fill(kind: type, table: Any, where: str, open_secret: OpenSecret, problems:
             if one.default is dataclasses.MISSING and one.default_factory is dataclasses.MISSING:
                 problems.append(f"{where}: {name} is missing")
             continue
-        # What must not be shown is what must not stand in the file in clear.
+        # A field that is hidden from repr is a secret, which must not be in the file in clear.
         opened = open_secret if not one.repr else None
         try:
             values[name] = _value(hints[name], table[name], f"{where}: {name}", opened, open_secret, problems)
@@ -235,7 +235,7 @@ def _fill(kind: type, table: Any, where: str, open_secret: OpenSecret, problems:
 def _value(
     hint: Any, value: Any, where: str, opened: OpenSecret | None, open_secret: OpenSecret, problems: list[str]
 ) -> Any:
-    """Return one value as the type that its field has; raises ValueError with plain words."""
+    """Return one value as the type of its field; raises ValueError with plain words."""
     if isinstance(hint, types.UnionType):
         options = [option for option in typing.get_args(hint) if option is not type(None)]
         hint = options[0]
@@ -277,7 +277,7 @@ def _plain(kind: Any, value: Any, opened: OpenSecret | None) -> Any:
             raise ValueError(f"is {_quoted(value)}{expected}") from None
     if not isinstance(kind, type) or not isinstance(value, kind):
         names = {str: "text in quotes", int: "a whole number", float: "a number"}
-        raise ValueError(  # noqa: TRY004  (the file is wrong, not our call)
+        raise ValueError(  # noqa: TRY004  (the file is wrong, not the caller)
             f"is not {names.get(kind, 'of the right kind')}"
         )
     return value

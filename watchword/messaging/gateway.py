@@ -1,4 +1,4 @@
-"""What every carrier of codes can do, and the values that travel in and out of it."""
+"""The interface of gateways to the telephone network, and the values that are passed to and from them."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from watchword.core.policy import Channel
 
 
 class Result(StrEnum):
-    """What became of a text or a call; values are stored and shown in the log of deliveries."""
+    """The result of a text or a call; the values are stored, and shown in the delivery log."""
 
     WAITING = "waiting"
-    """Not handed to a channel yet."""
+    """No gateway has taken it yet."""
     SENT = "sent"
-    """A channel took it; a telephone rings."""
+    """A gateway took the text, or the telephone rings."""
     DELIVERED = "delivered"
-    """The telephone has it, or somebody answered."""
+    """The text is on the telephone, or the call was answered."""
     APPROVED = "approved"
-    """The two digits that the browser shows were keyed."""
+    """The person pressed the two digits that the browser shows."""
     FAILED = "failed"
     EXPIRED = "expired"
-    """It was not handed over before its code died."""
+    """Its code expired before a gateway took it."""
     UNREACHABLE = "unreachable"
     NO_ANSWER = "no_answer"
     BUSY = "busy"
@@ -34,20 +34,20 @@ class Result(StrEnum):
     VOICEMAIL = "voicemail"
     BAD_NUMBER = "bad_number"
     BLOCKED = "blocked"
-    """The carrier or the operator of the network does not let it through."""
+    """The gateway or the mobile network operator blocks it."""
     SIM_CHANGED = "sim_changed"
-    """The carrier says that the number moved to another SIM lately; nothing was sent."""
+    """The SIM swap check reports that the number moved to another SIM recently; nothing was sent."""
     MISMATCHED = "mismatched"
     FRAUD_REPORTED = "fraud_reported"
 
     @property
     def has_arrived(self) -> bool:
-        """Whether a telephone had it."""
+        """Return whether it reached a telephone."""
         return self in _ARRIVED
 
     @property
     def is_trouble(self) -> bool:
-        """Whether the person should be offered another way."""
+        """Return whether the person should be offered another channel."""
         return self not in {Result.WAITING, Result.SENT, Result.DELIVERED, Result.APPROVED}
 
 
@@ -66,9 +66,9 @@ _LAST_WORDS = frozenset({Result.APPROVED, Result.FRAUD_REPORTED, Result.MISMATCH
 
 
 def may_follow(before: Result, after: Result, channel: Channel) -> bool:
-    """Whether a report may change what is written: reports come late, twice and in any order.
+    """Return whether a report may replace the stored result: reports come late, twice and in any order.
 
-    A text that arrived stays arrived. Of a call more becomes known as it goes on, until somebody decided by a key.
+    A text that arrived stays arrived. A call may get a more specific result until a key that was pressed decides it.
     """
     if before == after or before in _LAST_WORDS:
         return False
@@ -81,7 +81,7 @@ def may_follow(before: Result, after: Result, channel: Channel) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One code on its way, with all that a channel may say about it."""
+    """One code to be sent, with everything that a gateway may say about it."""
 
     delivery_id: UUID
     channel: Channel
@@ -91,25 +91,25 @@ class Outgoing:
     code: str = field(repr=False)
     organisation: str = ""
     host: str = ""
-    """The host of the sign-in page, for the origin-bound last line of a text."""
+    """Host of the sign-in page, for the origin-bound last line of a text."""
     language: str = "en"
     words: str = ""
-    """What a text says that carries no code: a warning."""
+    """The content of a text or a call that carries no code, such as a warning."""
     purpose: str = ""
-    """What the code is for: sign_in, confirm, register."""
+    """The purpose of the code: sign_in, confirm, register or recover; other purposes carry no code."""
     place: str = ""
-    """The country (ISO 3166-1) of the address that asked; empty where it isn't known."""
+    """Country (ISO 3166-1) of the IP address that requested the code; empty where it is unknown."""
     match: str = field(default="", repr=False)
-    """The two digits that the browser shows and that have to be keyed in a call; empty: the code is spoken."""
+    """The two digits that the browser shows and the person presses in the call; empty: the call speaks the code."""
     not_after: datetime | None = None
-    """When the code dies: nothing is sent then any more, and carriers are told to give up."""
+    """Expiry of the code: nothing is sent after it, and gateways are told not to deliver later."""
     gateway: str = ""
-    """The one carrier that is to be tested; empty: whichever fits."""
+    """The only gateway that may send it, for a test; empty: any."""
 
 
 @dataclass(frozen=True, slots=True)
 class LeasedMessage:
-    """A message that this dispatcher may send now."""
+    """A message that this dispatcher may send until its lease ends."""
 
     outgoing: Outgoing
     tries: int
@@ -117,24 +117,24 @@ class LeasedMessage:
     purpose: str
     organisation_id: int
     is_urgent: bool
-    """Whether limits of a carrier leave it alone: administrators get in whatever happens."""
+    """Whether it may exceed a gateway's daily limit: administrators must always be able to sign in."""
 
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """A channel took the message; ``reference`` is the carrier's name for it."""
+    """A gateway took the message; ``reference`` is the gateway's message id."""
 
     reference: str = ""
     result: Result = Result.SENT
 
 
 class DeliveryFailed(Exception):
-    """A channel could not carry a message.
+    """A gateway could not send a message.
 
-    ``permanent`` tells whether trying again is useless, here or elsewhere; ``result`` says what happened in our
-    words. ``maybe_taken``: no answer came, so that the carrier may have it all the same. ``is_full``: it works, and
-    can't take more just now. ``is_useless_again``: this carrier will say the same in half a minute, another one may
-    not. ``retry_after_seconds``: it asks to be left alone for so long.
+    ``permanent``: a retry is useless, here or at another gateway. ``result``: the reason. ``maybe_taken``: no answer
+    came, so the gateway may have accepted the message. ``is_full``: the gateway works, but can't take more just now.
+    ``is_useless_again``: a retry at this gateway would fail again, another gateway may succeed.
+    ``retry_after_seconds``: how long the gateway asks us to wait.
     """
 
     def __init__(
@@ -158,56 +158,56 @@ class DeliveryFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a carrier tells about a message after it took it: a receipt, or how a call goes on."""
+    """What a gateway reports about a message that it took: a delivery receipt, or the progress of a call."""
 
     gateway: str
     reference: str
     result: Result
     delivery_id: UUID | None = None
-    """Known for calls; a receipt of a text has only the carrier's reference."""
+    """Known for calls; a receipt of a text has only the gateway's message id."""
     other_references: tuple[str, ...] = ()
-    """Where a receipt names the message twice, and not the same: looked at after ``reference``."""
+    """Further message ids in the same receipt, tried after ``reference``."""
     number: str = field(default="", repr=False)
-    """E.164: whose telephone the receipt is about, where it says so."""
+    """E.164 number of the telephone that the receipt is about, where the receipt names it."""
     is_certain: bool = True
-    """False where only a reference and a number of ours make it a receipt."""
+    """False where the report is a receipt only if both its message id and its number match a message of ours."""
     is_spelled_freely: bool = False
-    """Whether the carrier may write a reference in its receipt otherwise than in its answer (SMPP)."""
+    """Whether the gateway may spell a message id in a receipt differently than in its response (SMPP)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Whether a carrier can be used right now, and in plain words why not."""
+    """Whether a gateway can be used now, and in plain words why not."""
 
     is_up: bool
     words: str = ""
 
 
 class Gateway(Protocol):
-    """One way out to telephones, kept open by `watchword serve phones` on one event loop."""
+    """One connection to the telephone network, held open by `watchword serve phones` on one event loop."""
 
     name: str
 
     @property
     def channels(self) -> frozenset[Channel]:
-        """What it carries."""
+        """Return the channels that it supports."""
 
     @property
     def condition(self) -> Condition:
-        """How it stands now; costs nothing."""
+        """Return its condition now; without any I/O."""
 
     @property
     def fetches_voice_script(self) -> bool:
-        """Whether it comes back and asks what is to be said, so that the message must be kept."""
+        """Return whether the provider later fetches what a call says, so that the message must stay stored."""
 
     async def start(self, report: Callable[[Report], None]) -> None:
-        """Connect and keep connecting in the background; returns at once. ``report`` may be called at any time."""
+        """Connect, and reconnect in the background; return at once. ``report`` may be called at any time."""
 
     async def send(self, outgoing: Outgoing) -> Submitted:
-        """Hand one message to the carrier: a text until it is accepted, a call until it rings.
+        """Submit one message: return when a text is accepted, or a call rings.
 
-        Raises DeliveryFailed. What happens afterwards comes as reports.
+        Raises DeliveryFailed. Later results come as reports.
         """
 
     async def stop(self) -> None:
-        """Hang up and disconnect, politely where there is time."""
+        """Hang up and disconnect, with a regular goodbye where there is time."""

@@ -1,4 +1,4 @@
-"""What was sent to which telephone; never the code, and of the number only its ending and keyed hashes."""
+"""Deliveries and their state; never the code, and of the number only its last digits and keyed hashes."""
 
 import uuid
 from typing import ClassVar
@@ -15,7 +15,7 @@ _RESULTS = [(result.value, result.value) for result in Result]
 
 
 class Delivery(models.Model):
-    """One code on its way to one telephone."""
+    """One text or call to one telephone, usually with a code."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     organisation = models.ForeignKey(Organisation, on_delete=models.CASCADE, related_name="+")
@@ -51,7 +51,7 @@ class Delivery(models.Model):
 
 
 class OutboxMessage(models.Model):
-    """A message that no carrier has taken yet. The row goes when one has, or when its code has died."""
+    """A message that no gateway has taken yet. The row is deleted when one has, or when its code has expired."""
 
     delivery = models.OneToOneField(Delivery, primary_key=True, on_delete=models.CASCADE, related_name="waiting")
     payload = models.BinaryField(help_text="Number, code and words, sealed")
@@ -70,7 +70,7 @@ class OutboxMessage(models.Model):
 
 
 class DeliveryAttempt(models.Model):
-    """One try to hand a delivery to one carrier. Receipts find their delivery by the carrier's reference."""
+    """One attempt to send a delivery through one gateway. Receipts find their delivery by the gateway's message id."""
 
     delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="delivery_attempts")
     gateway = models.CharField(max_length=32)
@@ -96,7 +96,7 @@ class DeliveryAttempt(models.Model):
 
 
 class Receipt(models.Model):
-    """What a carrier reported; kept for a day, so that one that comes early or twice is understood."""
+    """A delivery receipt of a gateway; stored for a day, so that an early or repeated one is recognised."""
 
     gateway = models.CharField(max_length=32)
     reference = models.CharField(max_length=100)
@@ -118,7 +118,7 @@ class Receipt(models.Model):
 
 
 class DailyTotal(models.Model):
-    """How much went to one country on one day (UTC): counted as it happens, so that limits and plots cost nothing."""
+    """How much was sent to one country on one day (UTC): counted on each send, so that limits and charts are cheap."""
 
     organisation = models.ForeignKey(Organisation, on_delete=models.CASCADE, related_name="+")
     day = models.DateField()
@@ -145,7 +145,7 @@ class DailyTotal(models.Model):
 
 
 class Refusal(models.Model):
-    """A message that the guard did not let out, and the rule that decided."""
+    """A message that the rate limits did not permit, and the rule that decided."""
 
     organisation = models.ForeignKey(Organisation, on_delete=models.CASCADE, related_name="+")
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
@@ -164,7 +164,7 @@ class Refusal(models.Model):
 
 
 class CountryBlock(models.Model):
-    """Codes to new numbers in a country are stopped, because next to none of them are ever typed."""
+    """Codes to new numbers in a country are blocked, because next to none of them are ever typed."""
 
     organisation = models.ForeignKey(Organisation, on_delete=models.CASCADE, related_name="+")
     country = models.CharField(max_length=3)
@@ -185,7 +185,7 @@ class CountryBlock(models.Model):
 
 
 class SharedNumber(models.Model):
-    """A telephone that more people use than others, such as a shop's: an administrator named it and its own limits."""
+    """A telephone shared by more people than usual, such as a shop's: an administrator named it and set its limits."""
 
     organisation = models.ForeignKey(Organisation, on_delete=models.CASCADE, related_name="+")
     name = models.CharField(max_length=60)
@@ -202,7 +202,7 @@ class SharedNumber(models.Model):
 
 
 class GatewayState(models.Model):
-    """How a carrier stands, as the dispatcher that keeps it open saw it last."""
+    """Condition of a gateway, as last seen by the dispatcher that holds its connection open."""
 
     name = models.CharField(max_length=32, primary_key=True)
     is_up = models.BooleanField()

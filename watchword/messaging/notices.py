@@ -1,4 +1,4 @@
-"""Texts that carry no code: a warning, beside the mail that says the same. Counted and guarded like all that leaves."""
+"""Texts without a code: a warning, beside the mail that says the same. Rate limits and counters apply to them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ PURPOSE = "warning"
 
 
 def warn(user: User, number: str, words: str, *, now: datetime) -> Permitted | SendThrottled:
-    """Send a warning about somebody's account to a number (E.164), or return what forbids it.
+    """Send a warning about a user's account to a number (E.164), or return the limit that forbids it.
 
-    Within a transaction it leaves with that transaction's commit.
+    Within a transaction it is sent after that transaction's commit.
     """
     telephone = telephone_of(number)
     with transaction.atomic():

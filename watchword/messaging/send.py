@@ -1,6 +1,6 @@
-"""Where a page leaves a message: in the outbox, within its own transaction, never waiting for a carrier.
+"""Put messages into the outbox, within the caller's transaction and without waiting for a gateway.
 
-The commit wakes `watchword serve phones`, which carries it. A message whose transaction rolls back was never there.
+The commit wakes `watchword serve phones`, which sends the message. A rollback leaves no message.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from watchword.messaging.worker import outbox
 
 
 def channels_carried() -> frozenset[Channel]:
-    """Return the ways for which there is any carrier."""
+    """Return the channels that have at least one gateway."""
     return frozenset(settings.WATCHWORD_PHONES.channels)
 
 
 def enqueue(outgoing: Outgoing, *, now: datetime) -> None:
     """Write a message into the outbox within the caller's transaction; its commit wakes the dispatcher.
 
-    The message and what belongs to it (its code, its ``Delivery``) are there together, or neither is.
+    The message is committed together with its code and its ``Delivery``, or not at all.
     """
     outbox.put(outgoing, now=now)
-    # Robust: a dispatcher that could not be woken finds the row by itself, and what was committed is no error any more.
+    # Robust: a dispatcher that could not be woken polls the outbox anyway, and the commit must not end in an error.
     transaction.on_commit(outbox.wake, robust=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """Something new about one delivery. ``channel`` is who took it, with its name for it and its price."""
+    """A new result of one delivery. ``gateway`` took it, with its message id ``reference`` and its price."""
 
     delivery_id: UUID
     result: Result
@@ -56,16 +56,17 @@ def note_result(
     reference: str = "",
     cost_micros: int = 0,
 ) -> bool:
-    """Write what became of a delivery and count it; False if what is known already says more."""
+    """Store and count the result of a delivery; return False if the stored result is already more specific."""
     return note_results([Noted(delivery_id, result, gateway, reference, cost_micros)], now=now)[0]
 
 
 def note_results(noted: Sequence[Noted], *, now: datetime) -> list[bool]:
-    """Write what became of deliveries, in this order, and count it; return of each whether it was news.
+    """Store the results of deliveries in this order and count them; return for each whether it was new.
 
-    All rows are locked before the tallies are, in one order, and each is written once: PostgreSQL looks at the keys of
-    a row that one transaction changes twice, and that would wait for whoever has locked the person, who may be waiting
-    for the tally.
+    Lock order, which prevents deadlocks: first all ``Delivery`` rows by primary key, then the ``DailyTotal`` rows in
+    sorted order. Each ``Delivery`` row is updated once: PostgreSQL checks the foreign keys of a row that one
+    transaction updates twice, and that check waits for the lock on the user's row, whose holder may wait for a
+    ``DailyTotal`` row.
     """
     with transaction.atomic():
         locked = Delivery.objects.select_for_update().filter(pk__in={one.delivery_id for one in noted})
@@ -85,11 +86,11 @@ def note_results(noted: Sequence[Noted], *, now: datetime) -> list[bool]:
 
 
 type _Place = tuple[int, datetime, str, str, bool]
-"""Whose numbers of which day, country and way, and whether to new numbers."""
+"""Key of a daily total: organisation, day, country, channel, and whether to new numbers."""
 
 
 def _take_over(one: Noted, row: Delivery, counted: dict[_Place, Counter[str]], now: datetime) -> bool:
-    """Change a row by what is new, and note what is to be counted; whether it was news."""
+    """Update a row by a new result and add to the counts; return whether the result was new."""
     more: Counter[str] = Counter()
     if one.gateway is not None:
         row.gateway, row.reference = one.gateway[:32], one.reference[:100]
@@ -112,7 +113,7 @@ _WRITTEN = frozenset({"gateway", "reference", "cost_micros", "result", "changed_
 
 
 def _write(rows: Sequence[Delivery]) -> None:
-    """Write what may have changed in locked rows; plain SQL, because the dispatcher does nothing more often."""
+    """Write the changed columns of locked rows; plain SQL, because this is the dispatcher's most frequent query."""
     fields = [field for field in Delivery._meta.concrete_fields if field.name in _WRITTEN]
     key = Delivery._meta.pk
     table, columns = Delivery._meta.db_table, ", ".join(f"{field.column} = %s" for field in fields)

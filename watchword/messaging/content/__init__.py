@@ -1,1 +1,1 @@
-"""What messages say, in each language."""
+"""The content of texts and calls, in each language."""

@@ -1,4 +1,4 @@
-"""What a text message says, and what the voice attendant speaks at each point of a call."""
+"""The content of a text message, and what the IVR speaks in each state of a call."""
 
 from __future__ import annotations
 
@@ -18,19 +18,20 @@ from watchword.messaging.gateway import Outgoing
 from watchword.messaging.voice.ivr import Call, CallState
 
 SEPTETS = 160
-"""What one text message holds in the GSM alphabet (3GPP TS 23.038)."""
+"""Length of one text message in the GSM 7-bit alphabet (3GPP TS 23.038)."""
 LONGEST_ORGANISATION = 30
 MOST_DIGITS = 4
-"""In a name: Route 66 and Studio 1920 are names, what has more digits could be taken for a code."""
+"""Most digits in a name: Route 66 and Studio 1920 are names, more digits could be taken for a code."""
 _NEVER_IN_NAMES = dict.fromkeys(map(ord, "@#/\\"), " ")
 
 
 def text_of(outgoing: Outgoing) -> str:
-    """Return the text: the code first, what it is for and where it was asked for, "not you?", the bound last line.
+    """Return the text: the code first, its purpose and origin, "not you?", and the origin-bound last line.
 
-    The last line lets telephones offer the code to this host only (WICG, origin-bound one-time codes). The whole fits
-    into one text message: what there is no room for is left out, the code never, and the bound line only where the
-    host is so long (more than 141 letters) that the code alone would not fit beside it: half a host would be another's.
+    By the last line telephones offer the code to this host only (WICG, origin-bound one-time codes). The whole fits
+    into one text message: parts that don't fit are left out, but never the code. The last line is left out only where
+    the host is so long (more than 141 letters) that even the code alone would not fit beside it: a truncated host
+    would be another host.
     """
     if outgoing.words:
         return _cut(_without_codes(_one_line(outgoing.words)))
@@ -58,9 +59,9 @@ def text_of(outgoing: Outgoing) -> str:
 
 
 def name_in_text(name: str) -> str:
-    """Return the name of an organisation as it may stand in a text: short, and never a line, a code or a link."""
+    """Return an organisation's name as it may appear in a text: short, and never a line, a code or a link."""
     stored = _one_line(name).translate(_NEVER_IN_NAMES)
-    # Telephones make links of what has dots between letters.
+    # Telephones turn words with a dot between letters into links.
     stored = re.sub(r"(?<=\w)\.(?=\w)", " ", stored)
     if sum(letter.isdigit() for letter in stored) > MOST_DIGITS:
         stored = re.sub(r"\d", "", stored)
@@ -72,7 +73,7 @@ def _one_line(text: str) -> str:
 
 
 def _without_codes(line: str) -> str:
-    """Return a line that is no code, and has none for a telephone to offer."""
+    """Return a line without codes, so that a telephone offers none to type."""
     return " ".join(re.sub(r"\d(?:[ -]?\d){4,}", "", line.translate(_NEVER_IN_NAMES)).split())
 
 
@@ -96,14 +97,14 @@ def _bound_line(host: str, code: str) -> str:
 
 
 def septets(text: str) -> int:
-    """Return how many septets a text takes in the GSM alphabet, which it must be written in."""
+    """Return the length of a text in septets; the text must consist of GSM letters."""
     return len(text.encode("gsm03.38"))
 
 
 def in_gsm(text: str) -> str:
-    """Return the text in letters of the GSM alphabet: accents go where they must, what it lacks is transcribed.
+    """Return a text in letters of the GSM alphabet: accents are dropped where necessary, other letters transcribed.
 
-    What can't be transcribed letter by letter is dropped.
+    A letter that can't be transcribed is dropped.
     """
     return "".join(_letter(letter) for letter in unicodedata.normalize("NFC", text))
 
@@ -113,7 +114,7 @@ def _letter(letter: str) -> str:
     if letter in _TYPED_SO:
         return _TYPED_SO[letter]
     apart = unicodedata.normalize("NFKD", letter)
-    # Without its bar a fraction would be another number.
+    # Without its bar, a fraction would become another number.
     plain = "" if "\N{FRACTION SLASH}" in apart else apart.encode("ascii", "ignore").decode()
     is_read_so = unicodedata.name(letter, "").startswith(_TRANSCRIBED) or letter in _CURRENCIES
     transcribed = anyascii(letter) if is_read_so else ""
@@ -124,9 +125,9 @@ def _letter(letter: str) -> str:
 
 
 _TRANSCRIBED = ("LATIN ", "CYRILLIC ", "GREEK ", "GEORGIAN ", "ARMENIAN ", "VULGAR FRACTION ")
-"""Letters that anybody reads so. Of other scripts a table gets it wrong: the letter tells no vowel or no language."""
+"""Letters with one usual transcription. Other scripts are left out: their letters lack vowels or vary by language."""
 _CURRENCIES = frozenset("\u20ac\u20b9\u20ba\u20bd\u20b4")
-"""Euro, rupee, lira, rouble and hryvnia; the euro is two septets in the alphabet, and a name has none to spare."""
+"""Euro, rupee, lira, rouble and hryvnia; the euro takes two septets of the alphabet, which would make names longer."""
 _TYPED_SO = {"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u2013": "-", "\u2014": "-", "\u00a0": " "}
 
 
@@ -139,14 +140,14 @@ def _is_gsm(sign: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One thing that the attendant says: the name of its recording, and its words; a digit is its own name."""
+    """One sentence of the IVR: the name of its recording, and its words; a digit is named after itself."""
 
     name: str
     words: str = field(repr=False)
 
 
 def said_at(outgoing: Outgoing, call: Call) -> list[Said]:
-    """Return what the attendant says at this point of a call, sentence by sentence; a digit stands alone."""
+    """Return the sentences for this state of a call; each digit of the code is one item."""
     words = words_of(outgoing.language)
     digits = [Said(digit, digit) for digit in outgoing.code]
     fraud_key = Said("fraud_key", words.fraud_key)
@@ -169,7 +170,7 @@ def said_at(outgoing: Outgoing, call: Call) -> list[Said]:
         case CallState.MISMATCHED:
             return [Said("goodbye", words.goodbye)]
         case CallState.FRAUD:
-            # Administrators are told by mail, if mail can leave here at all.
+            # The sentence promises a mail to the administrators only if mail can be sent at all.
             can_mail = settings.WATCHWORD_CAN_MAIL
             return [Said("thanks", words.thanks) if can_mail else Said("thanks_unmailed", words.thanks_unmailed)]
         case _:
@@ -177,5 +178,5 @@ def said_at(outgoing: Outgoing, call: Call) -> list[Said]:
 
 
 def spoken_at(outgoing: Outgoing, call: Call) -> list[str]:
-    """Return the words of all that is said at this point of a call."""
+    """Return the words of all sentences for this state of a call."""
     return [said.words for said in said_at(outgoing, call)]

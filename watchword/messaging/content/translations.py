@@ -1,7 +1,7 @@
-"""What texts say and what the voice attendant speaks, in every language that it speaks.
+"""Texts and spoken sentences, in every language of the IVR.
 
-These are not gettext messages: the voice has more languages than the pages, and what goes to telephones must be
-complete in a language or not offered in it. Texts stay within GSM 03.38.
+These are not gettext messages: the IVR has more languages than the pages, and a language must be complete or is not
+offered. Texts stay within GSM 03.38.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ LANGUAGES: Mapping[str, str] = {"en": "English", "de": "Deutsch", "fr": "França
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """All sentences of one language. ``{}`` fields are filled by texts.py."""
+    """All sentences of one language. ``{}`` fields are filled by ``sms.py``."""
 
     text: str
-    """The code and whose it is."""
+    """The code, and the organisation that it is for."""
     text_short: str
-    """The same where there is no room for a name."""
+    """The same without a name, where space is short."""
     purposes: Mapping[str, str]
-    """What the code is for, by purpose; each is one short sentence."""
+    """The purpose of the code, each in one short sentence."""
     place: str
     not_you: str
     not_you_short: str
     greeting: str
     spoken_purposes: Mapping[str, str]
-    """What a call is for, by purpose."""
+    """The purpose of a call."""
     press_one: str
     match: str
     fraud_key: str
@@ -38,7 +38,7 @@ class Words:
     approved: str
     thanks: str
     thanks_unmailed: str
-    """The same where no mail can leave, so that administrators only see it."""
+    """The same where no mail can be sent, so that administrators only see the report."""
     goodbye: str
     number_changed: str
     number_removed: str
@@ -191,9 +191,9 @@ WORDS: Mapping[str, Words] = {
         test="Esto es una prueba de {organisation}. No hace falta ningún código.",
     ),
 }
-"""Spanish texts leave out accents that GSM 03.38 lacks (á, í, ó, ú): see ``texts.in_gsm``."""
+"""Spanish texts omit accents that GSM 03.38 lacks (á, í, ó, ú): see ``sms.in_gsm``."""
 
 
 def words_of(language: str) -> Words:
-    """Return the sentences of a language, English where there are none."""
+    """Return the sentences of a language, or the English ones where it has none."""
     return WORDS.get(language.split("-", maxsplit=1)[0].lower(), WORDS["en"])

@@ -1,1 +1,1 @@
-"""The automated voice attendant: where a call stands, what is said then, and the voice that says it."""
+"""Voice calls: the IVR state machine, its prompts, and speech synthesis."""

@@ -1,4 +1,4 @@
-"""Sound as telephones carry it: 8,000 samples a second, 16 bit, one channel; and G.711 in frames of 20 milliseconds."""
+"""Telephone audio: 8,000 samples a second, 16 bit, mono; and G.711 in frames of 20 milliseconds."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ FRAME_SAMPLES = 160
 """20 milliseconds."""
 FRAME_SECONDS = FRAME_SAMPLES / RATE
 PCMU, PCMA = 0, 8
-"""Payload types of G.711, RFC 3551 section 6."""
+"""RTP payload types of G.711, RFC 3551 section 6."""
 _CUTOFF = 3_500
-"""A telephone carries up to 3,400 Hz (G.712); what is above must go, or it comes back as noise below."""
+"""Low-pass frequency in Hz. Telephones carry up to 3,400 Hz (G.712); higher frequencies would alias into that range."""
 _LOBES = 12
 _LONGEST_SECONDS = 60
 _DEPTHS = frozenset({1, 2, 3, 4})
 
 
 class NotSound(Exception):
-    """A file is not a WAV file that can be played; its text says what is wrong with it."""
+    """A file is not a WAV file that can be played; the message says what is wrong with it."""
 
 
 def from_wav(content: bytes) -> bytes:
-    """Return a WAV file of any rate, depth and number of channels as telephone sound; raises NotSound."""
+    """Return a WAV file of any rate, depth and number of channels as telephone audio; raises NotSound."""
     try:
         with wave.open(io.BytesIO(content)) as file:
             gateways, depth, rate = file.getnchannels(), file.getsampwidth(), file.getframerate()
@@ -38,14 +38,14 @@ def from_wav(content: bytes) -> bytes:
         raise NotSound("has more than two channels, or a rate below 8,000 or above 192,000 samples a second")
     octets = octets[: len(octets) // (gateways * depth) * gateways * depth]
     if depth == 1:
-        octets = audioop.bias(octets, 1, -128)  # WAV files of 8 bit have no sign
+        octets = audioop.bias(octets, 1, -128)  # 8-bit WAV files are unsigned
     if gateways > 1:
         octets = audioop.tomono(octets, depth, 0.5, 0.5)
     return resampled(audioop.lin2lin(octets, depth, 2), rate)
 
 
 def resampled(pcm: bytes, rate: int) -> bytes:
-    """Return sound of another rate (samples a second, at least 8,000) at that of telephones, without aliases."""
+    """Return audio of another rate (samples a second, at least 8,000) at the telephone rate, without aliasing."""
     if rate == RATE:
         return pcm
     samples = array("h", pcm)
@@ -63,7 +63,7 @@ def resampled(pcm: bytes, rate: int) -> bytes:
 
 @lru_cache(maxsize=4)
 def _kernels(rate: int) -> list[list[float]]:
-    """Return a windowed sinc for each place that a sample of telephones can have between two of the source."""
+    """Return a windowed sinc for each phase that an output sample can have between two input samples."""
     phases = RATE // math.gcd(rate, RATE)
     cutoff = _CUTOFF / rate
     reach = math.ceil(_LOBES / (2 * cutoff))
@@ -81,12 +81,12 @@ def _kernels(rate: int) -> list[list[float]]:
 
 
 def silence(seconds: float) -> bytes:
-    """Return so much silence."""
+    """Return ``seconds`` of silence."""
     return bytes(2 * round(seconds * RATE))
 
 
 def frames_of(pcm: bytes, payload_type: int) -> list[bytes]:
-    """Return sound as frames of G.711, the last one filled up with silence."""
+    """Return audio as G.711 frames, the last one padded with silence."""
     octets = audioop.lin2ulaw(pcm, 2) if payload_type == PCMU else audioop.lin2alaw(pcm, 2)
     quiet = b"\xff" if payload_type == PCMU else b"\xd5"
     return [
@@ -96,5 +96,5 @@ def frames_of(pcm: bytes, payload_type: int) -> list[bytes]:
 
 
 def loudness(pcm: bytes) -> int:
-    """Return how loud sound is: the root of its mean square, 0 to 32,767."""
+    """Return the loudness of audio: its root mean square, 0 to 32,767."""
     return audioop.rms(pcm, 2)

@@ -1,4 +1,4 @@
-"""The automated voice attendant as a pure machine: where a call stands, a key, where it stands then.
+"""The IVR as a pure state machine: a call's state and a key give the next state.
 
 ::
 
@@ -12,7 +12,7 @@
     ringing --answer--> greeting --the two digits--> approved   (number match: nothing is spoken, nothing typed)
                            |  two wrong ones, twice --> mismatched
 
-Nothing is given away before a key was pressed, so that nothing is left on an answering machine.
+No code is spoken before a key was pressed, so that none is recorded by an answering machine.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from enum import StrEnum
 
 KEYS = frozenset("0123456789*#")
 MATCH_TRIES = 2
-"""How often two digits may be keyed in one call; a guess is right once in ninety."""
+"""How many pairs of digits may be pressed in one call; a guess is right once in ninety."""
 _MATCH_LENGTH = 2
 
 
 class CallState(StrEnum):
-    """Where a call stands; the values are stored."""
+    """The state of a call; the values are stored."""
 
     RINGING = "ringing"
     GREETING = "greeting"
@@ -40,13 +40,13 @@ class CallState(StrEnum):
 
     @property
     def is_over(self) -> bool:
-        """Whether nobody listens any more."""
+        """Return whether the call takes no more keys."""
         return self not in {CallState.RINGING, CallState.GREETING, CallState.CODE}
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call: its state, the keys pressed since the last one that meant something, and wrong pairs of digits."""
+    """A call: its state, the keys pressed since the last complete input, and the number of wrong pairs of digits."""
 
     state: CallState = CallState.RINGING
     pressed: str = ""
@@ -54,19 +54,19 @@ class Call:
 
 
 def answer(call: Call) -> Call:
-    """Pick up."""
+    """Return the state after pick-up."""
     return Call(CallState.GREETING) if call.state is CallState.RINGING else call
 
 
 def hang_up(call: Call) -> Call:
-    """Hang up, or decline a call that rings."""
+    """Return the state after hanging up, or after declining a call that rings."""
     if call.state is CallState.RINGING:
         return Call(CallState.MISSED)
     return call if call.state.is_over else Call(CallState.ENDED)
 
 
 def press(call: Call, key: str, *, match: str = "") -> Call:
-    """Press one key; ``match`` is the pair of digits that the browser shows, where the organisation wants that.
+    """Return the state after one key; ``match`` is the pair of digits in the browser, where the organisation uses that.
 
     Without it ``1`` speaks the code (again); with it the pair approves. ``0`` and then ``#`` always reports fraud.
     """

@@ -1,4 +1,4 @@
-"""What the attendant can say as sound: recordings of the operator first, the synthesiser where there is none."""
+"""Audio of the IVR's prompts: recordings of the operator first, the synthesiser where there is none."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from watchword.messaging.voice import audio, tts
 AFTER_SENTENCE = 0.35
 AFTER_DIGIT = 0.55
 AFTER_THIRD_DIGIT = 0.95
-"""Six digits are heard, kept in mind and typed in two groups of three."""
+"""Pauses in seconds: six digits are easier to remember and type in two groups of three."""
 _GROUP = 3
 STORED = 500
-"""Sentences that are kept; digits are few, and names of organisations in sentences of theirs too."""
+"""Size of the cache; it also holds digits, and sentences with names of organisations."""
 
 
 class Prompts:
-    """Sound for words. Blocking (a synthesiser runs), thread-safe; single digits are kept, never whole codes."""
+    """Cached prompts. Blocking (a synthesiser runs) and thread-safe; digits are cached singly, never whole codes."""
 
     def __init__(self, recordings: Path | None = None) -> None:
-        """``recordings`` is a folder with a folder for each language: ``en/greeting.wav``, ``en/7.wav`` and so on."""
+        """``recordings`` has one folder for each language: ``en/greeting.wav``, ``en/7.wav`` and so on."""
         self._recordings = recordings
         self._stored: dict[tuple[str, str, str], bytes] = {}
         self._lock = Lock()
         self._making = Lock()
 
     def sound_of(self, sentences: Sequence[Said], language: str) -> bytes:
-        """Return what is said one after the other, digits slowly, in groups of three; raises speech.NoSpeech."""
+        """Return the audio of sentences, with digits spoken slowly in groups of three; raises tts.NoSpeech."""
         language = language.split("-", maxsplit=1)[0].lower()
         language = language if language in WORDS else "en"
         parts: list[bytes] = []
@@ -48,8 +48,8 @@ class Prompts:
             found = self._stored.get(key)
         if found is not None:
             return found
-        # Calls that begin together want the same words: they are made once, and one after the other, so that
-        # synthesisers take no time from the sound of other calls.
+        # Calls that begin together need the same words: they are made once, and one after the other, so that
+        # synthesisers take no CPU time from the audio of other calls.
         with self._making:
             with self._lock:
                 found = self._stored.get(key)
@@ -72,7 +72,7 @@ class Prompts:
 
 
 def problems_of(recordings: Path | None) -> list[str]:
-    """Return what keeps calls from being spoken, in plain words; none: everything can be said."""
+    """Return the problems that prevent calls from being spoken, in plain words; empty if there are none."""
     problems = [] if tts.is_available() else ["espeak-ng is not installed, so only what is recorded can be said"]
     if recordings is None:
         return problems

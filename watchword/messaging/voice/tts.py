@@ -1,4 +1,4 @@
-"""Real synthesised speech by espeak-ng, where it is installed."""
+"""Synthesise speech by espeak-ng, where it is installed."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _WORDS_EACH_MINUTE = 130
 
 
 class NoSpeech(Exception):
-    """There is no synthesiser here, or it failed."""
+    """The synthesiser is not installed, or it failed."""
 
 
 def is_available() -> bool:
-    """Whether calls can be heard on this machine."""
+    """Return whether this machine can synthesise speech."""
     return shutil.which(PROGRAM) is not None
 
 
@@ -34,7 +34,7 @@ def speak(words: str, language: str = "en") -> bytes:
         raise NoSpeech(f"{PROGRAM} is not installed")
     voice = language if language.isalpha() else "en"
     try:
-        done = subprocess.run(  # noqa: S603  (a fixed program; the words come by standard input)
+        done = subprocess.run(  # noqa: S603  (a fixed program; the words are passed by standard input)
             [program, "-v", voice, "-s", str(_WORDS_EACH_MINUTE), "--stdin", "--stdout"],
             input=words[:_LONGEST].encode(),
             env=child_environment(os.environ),
@@ -48,7 +48,7 @@ def speak(words: str, language: str = "en") -> bytes:
 
 
 def _with_true_length(heard: bytes) -> bytes:
-    """Write the header anew: one that was streamed claims hours, and some players believe it."""
+    """Rewrite the WAV header: a streamed one claims a length of hours, which some players believe."""
     told = io.BytesIO()
     try:
         with wave.open(io.BytesIO(heard)) as streamed, wave.open(told, "wb") as whole:
