@@ -1,4 +1,4 @@
-"""Every address of the site, from its own table, filled in with what exists; and the site as it runs in production."""
+"""Every address of the URL table, filled in with existing objects; and the site configured as in production."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ENDINGS: Mapping[str, Callable[[], str]] = {
 
 
 class Address:
-    """One row of the table of addresses."""
+    """One row of the URL table."""
 
     def __init__(self, route: str, path: str, view: Callable[..., HttpResponse]) -> None:
         self.route = route
@@ -41,7 +41,7 @@ class Address:
 
 
 def every_address(world: World | None = None) -> list[Address]:
-    """Return every row; the gaps in its address hold Alice and what is hers, or what nobody has."""
+    """Return every row; its variable parts hold Alice and her objects, or ids that don't exist if there is no world."""
     known: dict[str, str] = {"kind": "phone", "name": "block"}
     if world is not None:
         known |= {"user_id": str(world.alice.pk), "credential_id": str(world.alices_phone.id)}
@@ -65,13 +65,13 @@ def _walk(rows: list[URLPattern | URLResolver], before: str, known: Mapping[str,
 
 
 def use_production(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Client:
-    """Take every setting over that an operator's environment would make, and return a browser at that site."""
+    """Apply every setting that an operator's environment would set, and return a browser at that site."""
     with monkeypatch.context() as patch:
         patch.setenv("WATCHWORD_DEMO", "no")
         patch.setenv("WATCHWORD_PUBLIC_URL", f"https://{HOST}")
         patch.setenv("WATCHWORD_KEYS", KEYS)
         made = runpy.run_path(str(SETTINGS))
-    # The rooms of the demo stay loaded: Django's apps are made once for each process.
+    # The demo's packages stay loaded: Django builds its app registry once for each process.
     stored = {"INSTALLED_APPS", "DATABASES", "WATCHWORD_HOME", "LOGGING", "WATCHWORD_ARGON2"}
     for name, value in made.items():
         if name.isupper() and name not in stored and getattr(settings, name, None) != value:
@@ -80,10 +80,10 @@ def use_production(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Client:
 
 
 class SecureClient(Client):
-    """A browser that comes by https to the site's own name."""
+    """A browser that uses HTTPS and the site's own host name."""
 
     def generic(self, *arguments: Any, **named: Any) -> Any:
-        """Ask as every method does."""
+        """Send a request of any method."""
         return super().generic(*arguments, **{"SERVER_NAME": HOST, **named, "secure": True})
 
 

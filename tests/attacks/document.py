@@ -1,6 +1,6 @@
-"""Writes docs/security/attacks.md from the tests: ``python -m tests.attacks.document > docs/security/attacks.md``.
+"""Write docs/security/attacks.md from the tests: ``python -m tests.attacks.document > docs/security/attacks.md``.
 
-A test belongs to an attack by its name, ``test_otp_01_…``. What it claims is the first line of its docstring, or the
+A test belongs to an attack by its name, ``test_otp_01_…``. Its claim is the first line of its docstring, or else the
 rest of its name in words.
 """
 
@@ -31,7 +31,7 @@ REQUIRED: dict[str, int | range | tuple[int, ...]] = {
     "INJ": 2,
     "CSV": 4,
 }
-"""The ids that must have a test or a reason: so many from 01 on, or these."""
+"""The ids that must have a test or a reason: a number means the ids from 01 up to it, a tuple exactly these ids."""
 
 DOES_NOT_APPLY = {
     "BRU-10": "Codes of eight digits are not needed: who tries one code at 5,000 accounts knows 5,000 passwords. Each "
@@ -69,7 +69,7 @@ KNOWN = {
     "A session that a trusted network excused goes on when the laptop is taken home.": "It ends after its idle hour or "
     "day, with a role, and with the network; before something dangerous the code is asked for anyway.",
 }
-"""What is known and left, each with the reason."""
+"""Known weaknesses that are accepted for now, each with the reason."""
 
 DOORS = {"mail": "mail", "admincenter": "admin center", "portal": "portal", "browser": "browser", "races": "all"}
 
@@ -84,12 +84,12 @@ ACCEPTED = {
         "People are on leave."
     ),
 }
-"""What a standard or an attacker may ask about, left as it is, and why."""
+"""Findings of a standard or a penetration test that are accepted as they are, each with the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One attack, what one test claims about it, and where."""
+    """One row of the page: an attack, the claim of one test about it, the test, and the door."""
 
     attack: str
     claim: str
@@ -98,7 +98,7 @@ class Line:
 
 
 def required() -> list[str]:
-    """Return every id that must be answered."""
+    """Return every id that needs a test or a reason."""
     found = []
     for family, which in REQUIRED.items():
         numbers = range(1, which + 1) if isinstance(which, int) else which
@@ -107,7 +107,7 @@ def required() -> list[str]:
 
 
 def lines() -> list[Line]:
-    """Return what the tests claim, in the order of the ids."""
+    """Return the claims of the tests, in the order of the ids."""
     found = []
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
         relative = path.relative_to(ROOT).as_posix()

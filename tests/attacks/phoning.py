@@ -1,4 +1,4 @@
-"""What the attacks by telephone share: another code is asked for, and an organisation allows something else."""
+"""Steps that the attacks by telephone share: request a code, change the settings of an organisation."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ MINUTE = timedelta(minutes=1)
 def send(
     world: World, attempt: SignInAttempt, *, later: timedelta = timedelta(0), channel: Channel = Channel.TEXT
 ) -> Any:
-    """Ask for a code to Alice's telephone."""
+    """Request a code for Alice's telephone."""
     return flow.send_code(attempt, world.alices_phone.id, channel, now=world.now + later)
 
 
 def allow(organisation: Organisation, *users: User, **changes: object) -> None:
-    """Change an organisation, and let these people know of it."""
+    """Change an organisation, and refresh it in these people's objects."""
     for name, value in changes.items():
         setattr(organisation, name, value)
     organisation.save()

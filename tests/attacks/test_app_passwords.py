@@ -24,7 +24,7 @@ def opens(world: World, secret: str, service: str = "imap") -> bool:
 
 
 def test_app_08_the_page_of_a_new_app_password_cannot_be_had_again(client: Client, world: World) -> None:
-    """It answers a POST, is stored nowhere, and neither its address nor any other page shows the secret again."""
+    """The page with a new app password answers one POST and can't be fetched again; no other page shows the secret."""
     sign_in(client, world.alice)
     answer = client.post("/methods/add/app_password/", {"name": "Tablet"})
     assert "no-store" in answer["Cache-Control"]
@@ -40,7 +40,7 @@ def vault_free(page: str) -> str:
 
 @pytest.mark.django_db(transaction=True)
 def test_app_09_no_file_of_the_database_holds_an_app_password(client: Client, world: World) -> None:
-    """A scan of every octet of the database files, its journal too, finds neither password nor app password."""
+    """A byte scan of the database files, the journal included, finds neither a password nor an app password."""
     sign_in(client, world.alice)
     letters = world.alices_app_password.replace(" ", "")
     assert opens(world, letters)
@@ -60,7 +60,7 @@ def test_app_09_no_file_of_the_database_holds_an_app_password(client: Client, wo
 
 
 def test_app_10_a_lost_page_is_answered_by_deleting_and_making_another(client: Client, world: World) -> None:
-    """There is no way to show an app password again; the name becomes free with its deletion."""
+    """A lost app password can't be shown again: the person deletes it, and its name is free for a new one."""
     sign_in(client, world.alice)
     client.post("/methods/add/app_password/", {"name": "Tablet"})
     stored = next(k for k in vault.holdings(world.alice, kinds=[FactorKind.APP_PASSWORD]) if k.held.label == "Tablet")
@@ -70,7 +70,7 @@ def test_app_10_a_lost_page_is_answered_by_deleting_and_making_another(client: C
 
 
 def test_app_11_an_app_password_opens_only_the_programs_that_it_is_for(world: World) -> None:
-    """One for sending mail is refused for reading it."""
+    """An app password for sending mail is refused for reading mail."""
     stored = vault.holdings(world.alice, kinds=[FactorKind.APP_PASSWORD])[0]
     vault.restrict(world.alice, stored.id, Restrictions(frozenset({Program.SUBMISSION})))
     assert opens(world, world.alices_app_password, "smtp")
@@ -79,7 +79,7 @@ def test_app_11_an_app_password_opens_only_the_programs_that_it_is_for(world: Wo
 
 
 def test_app_12_an_app_password_opens_no_page_and_changes_nothing(client: Client, world: World) -> None:
-    """Typed as password in a browser, or as HTTP Basic, it is nobody's."""
+    """An app password typed as the password in a browser, or sent as HTTP Basic, opens no page."""
     client.post("/sign-in/", {"name": "alice@harbour.example"})
     client.post("/sign-in/password/", {"answer": world.alices_app_password})
     for address in ("/security/", "/methods/add/app_password/", "/admin/users/"):
@@ -89,7 +89,7 @@ def test_app_12_an_app_password_opens_no_page_and_changes_nothing(client: Client
 
 
 def test_app_07_a_deleted_app_password_is_refused_at_the_next_login(client: Client, world: World) -> None:
-    """Deleting takes effect at once, and only for that one."""
+    """Deleting an app password takes effect at the next login, and only for that one."""
     other = give_app_password(world.alice, "Tablet")
     stored = vault.holdings(world.alice, kinds=[FactorKind.APP_PASSWORD])[0]
     sign_in(client, world.alice)
@@ -100,7 +100,7 @@ def test_app_07_a_deleted_app_password_is_refused_at_the_next_login(client: Clie
 
 @pytest.mark.parametrize("more", ["a", " a", "\0", "aaaa aaaa"])
 def test_app_21_more_letters_than_there_are_open_nothing(world: World, more: str) -> None:
-    """Nothing is cut off before it is compared."""
+    """An app password with characters appended is refused: nothing is truncated before the comparison."""
     question = AuthRequest(
         Door.MAIL, world.alice.sign_in_name, Secret(world.alices_app_password + more), "imap", "198.51.100.7"
     )

@@ -1,4 +1,4 @@
-"""One-time codes and guessing, through the sign-in itself."""
+"""One-time codes and guessing, through the sign-in flow itself."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def enforce_bob(world: World) -> None:
 
 
 def test_otp_03_an_answer_that_was_lost_gives_no_second_session(world: World, telephone: Telephone) -> None:
-    """A right code whose answer never arrived is spent: typing it again opens nothing, here or elsewhere."""
+    """A right code is spent even if its response was lost: typing it again opens no second session anywhere."""
     attempt = pass_password(world, world.alice)
     send(world, attempt)
     assert isinstance(type_code(world, attempt, telephone.code), SignedIn)
@@ -53,7 +53,7 @@ def test_otp_03_an_answer_that_was_lost_gives_no_second_session(world: World, te
 
 @pytest.mark.breaks_invariants
 def test_otp_07_a_code_for_one_person_is_worth_nothing_for_another(world: World, telephone: Telephone) -> None:
-    """Alice's code typed into Bob's sign-in is refused and counted on Bob."""
+    """Alice's code typed into Bob's sign-in is refused and counted as Bob's failure."""
     enforce_bob(world)
     send(world, pass_password(world, world.alice))
     alices = telephone.code
@@ -69,7 +69,7 @@ def test_otp_07_a_code_for_one_person_is_worth_nothing_for_another(world: World,
 def test_otp_09_what_a_form_says_about_the_person_is_not_read(
     client: Client, world: World, telephone: Telephone
 ) -> None:
-    """Ids and names added to a request change nothing: the attempt on the server knows who is signing in."""
+    """Ids and names added to a form change nothing: the person comes from the attempt stored on the server."""
     client.post("/sign-in/", {"name": "alice@harbour.example"})
     client.post("/sign-in/password/", {"answer": world.passwords["alice"], "name": "carol@harbour.example"})
     client.post(
@@ -87,7 +87,7 @@ def test_otp_09_what_a_form_says_about_the_person_is_not_read(
 
 @pytest.mark.parametrize("token", ["", "a", "A" * 43, "../../etc/passwd", "x" * 5000])
 def test_otp_10_an_attempt_that_is_guessed_is_no_attempt(client: Client, world: World, token: str) -> None:
-    """A guessed token leads to the first page, as one that is over does; a real one has 256 bits."""
+    """A guessed attempt token leads to the first page, as an expired one does; a real token has 256 bits."""
     real = flow.begin("alice@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
     assert len(real) == 43
     client.cookies[cookies._name(cookies._ATTEMPT)] = token
@@ -101,7 +101,7 @@ def test_otp_10_an_attempt_that_is_guessed_is_no_attempt(client: Client, world: 
 def test_bru_01_wrong_codes_stop_at_thirty_and_the_right_one_is_refused_as_well(
     world: World, telephone: Telephone
 ) -> None:
-    """However long somebody tries, thirty wrong codes a day are looked at, and the owner hears of it once."""
+    """Of a hundred wrong codes over days thirty are checked; then the right one fails too; the owner is warned once."""
     later, checked = timedelta(0), 0
     for _round in range(101):
         before = len(_failures(world))
@@ -125,7 +125,7 @@ def _failures(world: World) -> list[str]:
 
 
 def test_bru_02_five_hundred_sign_ins_side_by_side_share_one_count(world: World) -> None:
-    """Many sign-ins with the right password have ten tries among them, not ten each."""
+    """Five hundred parallel sign-ins with the right password share ten tries, instead of having ten each."""
     attempts = [pass_password(world, world.alice) for _ in range(500)]
     for attempt in attempts:
         type_code(world, attempt, "000000")
@@ -136,7 +136,7 @@ def test_bru_02_five_hundred_sign_ins_side_by_side_share_one_count(world: World)
 
 
 def test_bru_03_a_new_code_after_each_wrong_one_gains_nothing(world: World, telephone: Telephone) -> None:
-    """Asking for new codes neither resets the count nor goes on for ever."""
+    """Requesting a new code after each wrong one doesn't reset the count, and codes are limited as well."""
     sent = 0
     later = timedelta(0)
     for _round in range(200):
@@ -153,7 +153,7 @@ def test_bru_03_a_new_code_after_each_wrong_one_gains_nothing(world: World, tele
 
 @pytest.mark.parametrize("slot", ["alternate", "office"])
 def test_bru_05_every_telephone_and_way_shares_one_count(world: World, telephone: Telephone, slot: str) -> None:
-    """Changing from one telephone or way to another does not give new tries."""
+    """Switching to another telephone or channel gives an attacker no new tries."""
     give_phone(world.alice, "+493012345678" if slot == "office" else "+4915199999999", slot=slot, channel=Channel.CALL)
     for number in range(12):
         attempt = pass_password(world, world.alice)
@@ -166,7 +166,7 @@ def test_bru_05_every_telephone_and_way_shares_one_count(world: World, telephone
 
 
 def test_bru_08_every_spelling_of_a_name_shares_one_count(world: World) -> None:
-    """Case, full-width letters and a trailing dot lead to the same person and the same count."""
+    """Case, full-width letters and a trailing dot of a name lead to the same person and the same count of failures."""
     for name in ("ALICE@harbour.example", "alice@HARBOUR.EXAMPLE.", "\uff41lice@harbour.example"):
         token = flow.begin(name, origin=STRANGER, next_url="/", now=world.now)
         attempt = flow.find_attempt(token, now=world.now)
@@ -180,7 +180,7 @@ def test_bru_08_every_spelling_of_a_name_shares_one_count(world: World) -> None:
     "typed", ["", " ", "\0", "12345", "1234567", "1e5", "0x1e240", "true", "null", "١٢٣٤٥٦", "9" * 5000]
 )
 def test_otp_16_what_is_no_code_is_refused_without_harm(world: World, telephone: Telephone, typed: str) -> None:
-    """Blank, short, long and strange answers are refused and open nothing."""
+    """Blank, short, long and malformed answers are refused and open nothing."""
     attempt = pass_password(world, world.alice)
     send(world, attempt)
     outcome = type_code(world, attempt, typed)
@@ -190,7 +190,7 @@ def test_otp_16_what_is_no_code_is_refused_without_harm(world: World, telephone:
 
 
 def test_otp_17_a_code_in_an_address_is_not_read(client: Client, world: World, telephone: Telephone) -> None:
-    """A code given by GET opens nothing."""
+    """A code in the query string of a GET request opens nothing."""
     client.post("/sign-in/", {"name": "alice@harbour.example"})
     client.post("/sign-in/password/", {"answer": world.passwords["alice"]})
     client.get(f"/sign-in/prove/?answer={telephone.code}")
@@ -199,7 +199,7 @@ def test_otp_17_a_code_in_an_address_is_not_read(client: Client, world: World, t
 
 
 def test_otp_18_a_code_is_echoed_nowhere(client: Client, world: World, telephone: Telephone) -> None:
-    """Neither page nor header nor redirect ever holds a code that is alive."""
+    """No page, header or redirect ever contains a code that is still valid."""
     client.post("/sign-in/", {"name": "alice@harbour.example"})
     sent = client.post("/sign-in/password/", {"answer": world.passwords["alice"]})
     page = client.get("/sign-in/prove/")
@@ -213,7 +213,7 @@ def test_otp_18_a_code_is_echoed_nowhere(client: Client, world: World, telephone
 def test_stp_01_a_half_signed_in_browser_reaches_no_page_of_the_site(
     client: Client, world: World, telephone: Telephone
 ) -> None:
-    """After the password alone every address leads back to the code, or to the first page."""
+    """A browser that has proven only the password is redirected from every address to the code or the first page."""
     client.post("/sign-in/", {"name": "alice@harbour.example"})
     client.post("/sign-in/password/", {"answer": world.passwords["alice"]})
     for address in (
@@ -234,7 +234,7 @@ def test_stp_01_a_half_signed_in_browser_reaches_no_page_of_the_site(
 def test_stp_02_neither_exports_nor_static_names_open_to_a_half_signed_in_browser(
     client: Client, world: World, telephone: Telephone
 ) -> None:
-    """Files and exports are closed as the pages are."""
+    """Exports and static file names are as closed as pages to a browser that has proven only the password."""
     client.post("/sign-in/", {"name": "alice@harbour.example"})
     client.post("/sign-in/password/", {"answer": world.passwords["alice"]})
     for address in ("/admin/sign-ins.csv", "/admin/users/import/sample/people.csv", "/methods/add/app_password/"):
@@ -242,7 +242,7 @@ def test_stp_02_neither_exports_nor_static_names_open_to_a_half_signed_in_browse
 
 
 def test_stp_03_the_second_step_without_the_first_starts_again(client: Client, world: World) -> None:
-    """Posting a code before the password, or with no attempt at all, opens nothing."""
+    """Posting a code before the password, or without an attempt, opens nothing."""
     assert client.post("/sign-in/prove/", {"answer": "000000"})["Location"] == "/sign-in/?over=1"
     client.post("/sign-in/", {"name": "alice@harbour.example"})
     assert client.post("/sign-in/prove/", {"answer": "000000"})["Location"] == "/sign-in/password/"
@@ -251,7 +251,7 @@ def test_stp_03_the_second_step_without_the_first_starts_again(client: Client, w
 
 
 def test_stp_04_the_cookie_of_an_attempt_is_no_session(client: Client, world: World, telephone: Telephone) -> None:
-    """A half-signed-in token in the place of a session's is nobody."""
+    """The token of a sign-in attempt used as a session cookie opens nothing."""
     client.post("/sign-in/", {"name": "alice@harbour.example"})
     client.post("/sign-in/password/", {"answer": world.passwords["alice"]})
     token = client.cookies[cookies._name(cookies._ATTEMPT)].value
@@ -261,7 +261,7 @@ def test_stp_04_the_cookie_of_an_attempt_is_no_session(client: Client, world: Wo
 
 
 def test_enr_09_a_stolen_session_changes_no_password(client: Client, world: World) -> None:
-    """Without a fresh proof of the old one no new password is taken."""
+    """A stolen session can't change the password: without a fresh proof of the old one the change is refused."""
     sign_in(client, world.alice, ago=timedelta(minutes=11))
     answer = client.post("/methods/add/password/", {"password": "a wholly new passphrase"})
     assert answer["Location"].startswith("/sign-in/confirm/")
@@ -270,7 +270,7 @@ def test_enr_09_a_stolen_session_changes_no_password(client: Client, world: Worl
 
 
 def test_bru_09_a_new_password_leaves_a_locked_second_proof_locked(world: World) -> None:
-    """Neither a reset, nor a link for a new password, nor changing it unlocks what wrong codes have locked."""
+    """Neither a reset, nor a link for a new password, nor a password change unlocks a locked second proof."""
     FailureCount.objects.create(key=code_key(world.alice), locked_at=world.now, changed_at=world.now)
     actions.reset_password(world.alice, by=world.root, now=world.now)
     invited = invitations.invite(world.alice, by=world.root, now=world.now)

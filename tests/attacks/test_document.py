@@ -1,4 +1,4 @@
-"""The page of attacks tells the truth."""
+"""The page of attacks matches the tests."""
 
 from __future__ import annotations
 

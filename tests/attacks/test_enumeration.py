@@ -1,4 +1,4 @@
-"""Whoever asks learns nothing about who exists, and in what state: not from words, headers, queries or slow hashes."""
+"""Enumeration: words, headers, queries and slow hashes don't tell an attacker which accounts exist, or their state."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ANSWER = re.compile(r'name="csrfmiddlewaretoken" value="[^"]*"')
 
 @pytest.fixture
 def everybody(world: World) -> list[str]:
-    """One name of each kind; the first one is nobody's."""
+    """Return one name for each kind of account; the first name has no account."""
     kinds: dict[str, dict[str, Any]] = {
         "blocked": {"blocked_at": world.now},
         "deleted": {"deleted_at": world.now},
@@ -46,7 +46,7 @@ def everybody(world: World) -> list[str]:
 
 
 def seen(answer: Any, name: str) -> tuple[object, ...]:
-    """Return all that an answer shows, without what is random and without the name that was typed."""
+    """Return all that a response shows, without its random parts and without the name that was typed."""
     body = ANSWER.sub("", answer.content.decode()).replace(name, "…")
     headers = {key: value for key, value in answer.headers.items() if key not in {"Content-Length", "Expires"}}
     cookies = {
@@ -57,7 +57,7 @@ def seen(answer: Any, name: str) -> tuple[object, ...]:
 
 
 def shape_of(queries: CaptureQueriesContext) -> list[str]:
-    """Return which tables were read and written, in order; what begins and ends a transaction is left out."""
+    """Return which tables were read and written, in order, without the statements that begin and end transactions."""
     kinds = (
         re.match(r"(?:\d+ times: )?(SELECT|INSERT|UPDATE|DELETE)", query["sql"]) for query in queries.captured_queries
     )
@@ -66,7 +66,7 @@ def shape_of(queries: CaptureQueriesContext) -> list[str]:
 
 @pytest.fixture
 def hashes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What the slow hash was asked for, one entry for each time."""
+    """Record every call of the slow hash, one entry each."""
     asked: list[str] = []
     real = argon2.PasswordHasher.verify
 
@@ -82,7 +82,7 @@ def hashes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_enu_01_every_page_of_a_refused_sign_in_is_the_same_for_everybody(
     world: World, everybody: list[str], telephone: Telephone
 ) -> None:
-    """Unknown, blocked, deleted, administrator, without a password: the same body, status, headers and cookies."""
+    """Refused sign-ins for unknown, blocked, deleted, administrator or passwordless names get identical responses."""
     shown: dict[str, list[tuple[object, ...]]] = {}
     for name in everybody:
         client = Client(REMOTE_ADDR="198.51.100.9")
@@ -111,7 +111,7 @@ def test_enu_01_every_page_of_a_refused_sign_in_is_the_same_for_everybody(
 def test_enu_01_a_right_password_of_somebody_who_may_not_come_in_tells_nothing(
     world: World, everybody: list[str]
 ) -> None:
-    """The right password of somebody blocked or deleted is answered as a wrong one."""
+    """The right password of a blocked or deleted person is answered as a wrong one."""
     reference = None
     for name, password in (
         ("nobody", WRONG),
@@ -129,7 +129,7 @@ def test_enu_01_a_right_password_of_somebody_who_may_not_come_in_tells_nothing(
 def test_enu_02_a_refused_password_costs_one_slow_hash_whoever_was_named(
     world: World, everybody: list[str], hashes: list[str]
 ) -> None:
-    """Exactly one Argon2 check for each answer, with the parameters of today: there is no clock to read."""
+    """Each refused password costs exactly one Argon2 check with today's parameters, so that timing tells nothing."""
     for name in everybody:
         client = Client()
         client.post("/sign-in/", {"name": name})
@@ -143,7 +143,7 @@ def test_enu_02_a_refused_password_costs_one_slow_hash_whoever_was_named(
 
 
 def test_enu_02_beginning_costs_the_same_queries_whoever_was_named(world: World, everybody: list[str]) -> None:
-    """The page of the name reads and writes as much for nobody as for somebody."""
+    """Submitting a name costs the same queries for an unknown name as for an existing account."""
     shapes = {}
     for name in everybody:
         client = Client()
@@ -154,7 +154,7 @@ def test_enu_02_beginning_costs_the_same_queries_whoever_was_named(world: World,
 
 
 def test_enu_02_a_refused_password_costs_the_same_queries_whoever_was_named(world: World, everybody: list[str]) -> None:
-    """A wrong password reads and writes as much for nobody as for somebody, in the same order."""
+    """A wrong password costs the same queries in the same order for an unknown name as for an existing account."""
     shapes = {}
     for number, name in enumerate(everybody):
         client = Client(REMOTE_ADDR=f"198.51.100.{number + 1}")
@@ -182,7 +182,7 @@ def test_enu_02_a_refused_password_costs_the_same_queries_whoever_was_named(worl
 def test_enu_02_a_page_out_of_order_costs_the_same_queries_whoever_was_named(
     world: World, everybody: list[str], address: str, data: dict[str, str] | None
 ) -> None:
-    """Whoever has typed a name and no password reads nothing in how long the pages after the password take."""
+    """An attacker who skips the password learns nothing from the timing of later pages: the queries are the same."""
     shapes = {}
     for name in everybody:
         client = Client()
@@ -194,9 +194,9 @@ def test_enu_02_a_page_out_of_order_costs_the_same_queries_whoever_was_named(
 
 
 def test_enu_03_there_is_no_page_that_sends_something_to_whoever_is_named(world: World) -> None:
-    """Not applicable: passwords are reset by administrators alone, so no page of recovery can tell who exists.
+    """Not applicable: only administrators reset passwords, so no recovery page can tell which accounts exist.
 
-    An invitation is found by its token: wrong, used and foreign ones are over alike.
+    An invitation is found by its token: the responses for wrong, used and foreign tokens are alike.
     """
     words = ("forgot", "recover", "reset", "resend", "lost")
     open_to_all = [address for address in every_address(world) if not getattr(address.view, "login_required", True)]
@@ -211,7 +211,7 @@ def test_enu_03_there_is_no_page_that_sends_something_to_whoever_is_named(world:
 
 
 def test_enu_04_administrators_are_answered_as_everybody_else(world: World) -> None:
-    """Not applicable to recovery, which doesn't exist; the sign-in of an administrator looks like anybody's."""
+    """Not applicable to recovery, which doesn't exist; the sign-in of an administrator looks like any other."""
     pages = []
     for name in ("root", "carol", "nobody"):
         client = Client(REMOTE_ADDR="198.51.100.9")
@@ -222,7 +222,7 @@ def test_enu_04_administrators_are_answered_as_everybody_else(world: World) -> N
 
 
 def test_enu_05_no_digit_of_a_number_is_shown_before_the_right_password(world: World, telephone: Telephone) -> None:
-    """The end of the number, the ways and the methods stand on the page of the code alone, after the password."""
+    """The last digits of a number, channels and methods appear only on the code page, after the right password."""
     client = Client()
     pages = [client.post("/sign-in/", {"name": "alice@harbour.example"}), client.get("/sign-in/password/")]
     pages.append(client.post("/sign-in/password/", {"answer": WRONG}))
@@ -235,7 +235,7 @@ def test_enu_05_no_digit_of_a_number_is_shown_before_the_right_password(world: W
 
 
 def test_enu_05_with_a_wrong_password_a_locked_person_looks_like_nobody(world: World, telephone: Telephone) -> None:
-    """That the codes of somebody are locked is told only after the right password."""
+    """A locked second proof is shown only after the right password; with a wrong one the page doesn't reveal it."""
     owner = Client()
     owner.post("/sign-in/", {"name": "alice@harbour.example"})
     owner.post("/sign-in/password/", {"answer": world.passwords["alice"]})
@@ -253,7 +253,7 @@ def test_enu_05_with_a_wrong_password_a_locked_person_looks_like_nobody(world: W
 
 
 def test_enu_09_waiting_after_wrong_passwords_is_told_for_nobody_as_for_somebody(world: World) -> None:
-    """The pause after too many wrong passwords comes after as many tries, whoever was named."""
+    """The wait after too many wrong passwords begins after as many tries for an unknown name as for an existing one."""
     tries = {}
     for number, name in enumerate(("alice", "nobody", "root")):
         client = Client(REMOTE_ADDR=f"203.0.113.{number + 1}")
@@ -268,7 +268,7 @@ def test_enu_09_waiting_after_wrong_passwords_is_told_for_nobody_as_for_somebody
 
 
 def test_enu_10_nobody_without_a_role_can_look_people_up(world: World) -> None:
-    """An ordinary person finds no address that shows other people."""
+    """A person without a role finds no address that shows other people."""
     client = Client()
     sign_in(client, world.carol)
     for address in every_address():

@@ -1,4 +1,4 @@
-"""Files that come in and files that go out: formulas, sizes, disguises, bad rows, last administrators."""
+"""Imported and exported files: formulas, sizes, disguises, bad rows, last administrators."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ MEMORY = 64 * 1024 * 1024
 
 
 def is_run_by_a_spreadsheet(cell: str) -> bool:
-    """Whether some program might take a cell for a formula (OWASP, CSV injection)."""
+    """Return whether a spreadsheet program might evaluate a cell as a formula (OWASP, CSV injection)."""
     bare = "".join(letter for letter in cell if letter.isprintable() and not letter.isspace()).lstrip("\u200b\ufeff")
     return cell[:1] in {"\t", "\r", "\n", "\0"} or bare[:1] in set("=+-@\uff1d\uff0b\uff0d\uff20")
 
@@ -60,7 +60,7 @@ def upload(client: Client, content: bytes, name: str = "people.csv") -> Any:
 @example(FORMULAS)
 @example(['a","=1+1', "a\n=1+1", "a\r\n@SUM(1)", "'=1"])
 def test_csv_01_no_cell_of_a_file_that_goes_out_is_a_formula(cells: list[str]) -> None:
-    """Every cell is quoted with an apostrophe where a program might run it, and RFC 4180 keeps cells apart."""
+    """A cell that a spreadsheet could run as a formula gets an apostrophe, and RFC 4180 quoting keeps cells apart."""
     written = write_csv([cells])
     [row] = csv.reader(io.StringIO(written, newline=""))
     assert len(row) == len(cells)
@@ -70,7 +70,7 @@ def test_csv_01_no_cell_of_a_file_that_goes_out_is_a_formula(cells: list[str]) -
 
 
 def test_csv_01_the_exported_log_runs_nothing(world: World) -> None:
-    """What strangers typed as a name, an address or a program stays text in the spreadsheet of an administrator."""
+    """Names, addresses and programs typed by strangers stay text when an administrator opens the exported log."""
     for formula in FORMULAS:
         origin = Origin(address="198.51.100.7", agent=formula, door="web", service=formula[:20])
         record(
@@ -95,13 +95,13 @@ def test_csv_01_the_exported_log_runs_nothing(world: World) -> None:
 
 
 def test_csv_01_the_file_of_invitations_runs_nothing(world: World) -> None:
-    """A name that was imported as a formula doesn't leave as one."""
+    """A name that was imported as a formula isn't exported as one."""
     client = Client()
     sign_in(client, world.root)
     draft = upload(client, HEAD + b"=x@harbour.example,=1+1\n")["Location"].partition("draft=")[2]
     done = client.post("/admin/users/import/", {"draft": draft})
     assert "&#x27;=x@" in done.content.decode()
-    # A plus or a hyphen begins no name any more, nor does an at sign.
+    # A plus, a hyphen or an at sign can no longer begin a name.
     for first in "+-@":
         page = client.get(upload(client, HEAD + f"{first}x@harbour.example,=1+1\n".encode())["Location"])
         assert "1</strong> refused" in page.content.decode()
@@ -138,7 +138,7 @@ HUGE: dict[str, tuple[bytes, str]] = {
 
 @pytest.mark.parametrize("what", list(HUGE))
 def test_csv_02_a_file_that_is_none_is_refused_within_bounded_memory(what: str) -> None:
-    """Sizes, disguises and encodings are refused as a whole, for a named reason, within 64 MiB."""
+    """Oversized, disguised and wrongly encoded files are refused as a whole, with the reason, within 64 MiB of RAM."""
     content, reason = HUGE[what]
     tracemalloc.start()
     try:
@@ -153,7 +153,7 @@ def test_csv_02_a_file_that_is_none_is_refused_within_bounded_memory(what: str) 
 
 @pytest.mark.parametrize("what", list(HUGE))
 def test_csv_02_the_page_says_why_and_keeps_nothing(world: World, what: str) -> None:
-    """An administrator reads one plain sentence; nothing is stored and nobody is changed."""
+    """A refused file is explained in one plain sentence; nothing is stored and no user is changed."""
     client = Client()
     sign_in(client, world.root)
     page = upload(client, HUGE[what][0])
@@ -166,13 +166,13 @@ def test_csv_02_the_page_says_why_and_keeps_nothing(world: World, what: str) -> 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_csv_02_what_spreadsheets_really_write_is_read(encoding: str) -> None:
-    """UTF-8 with and without its mark, and UTF-16 with one, are the same file."""
+    """UTF-8 with or without a byte order mark, and UTF-16 with one, import as the same file."""
     content = "Sign-in name;Display name\r\ndora@harbour.example;Dora Ünal\r\n".encode(encoding)
     assert [row.cells["display_name"] for row in read_file(content).rows] == ["Dora Ünal"]
 
 
 def test_csv_03_a_bad_row_in_the_middle_is_reported_and_stops_no_other(world: World) -> None:
-    """Row 500 of 1,000 is bad: the others are done, it is told with its line, and a second run changes nothing."""
+    """A bad row 500 of 1,000 is reported with its line number, the others are applied, a second run changes nothing."""
     names = [f"p{number:04d}" for number in range(1_000)]
     lines = [f"{name}@harbour.example,Enabled" for name in names]
     users = [
@@ -206,7 +206,7 @@ def test_csv_03_a_bad_row_in_the_middle_is_reported_and_stops_no_other(world: Wo
 
 
 def test_csv_04_people_of_another_organisation_are_nobody_here(world: World) -> None:
-    """A file changes nobody of another organisation, creates nobody in its domain, and tells nothing about it."""
+    """An imported file changes no user of another organisation, creates none in its domain, and reveals nothing."""
     other = make_organisation("Other", "other.example")
     victim = make_person(other, "victim")
     states = read_file(b"Username,MFA Status\nvictim@other.example,Enabled\nghost@other.example,Enabled\n")
@@ -223,7 +223,7 @@ def test_csv_04_people_of_another_organisation_are_nobody_here(world: World) -> 
 
 
 def test_csv_04_no_file_takes_the_last_administrator_away(world: World) -> None:
-    """Columns of roles, blocking and deletion mean nothing in a file, and the last administrator can't be removed."""
+    """Columns for roles, blocking and deletion are ignored in a file, and the last administrator can't be removed."""
     file = read_file(b"Sign-in name,Display name,Roles,Blocked,Deleted\nroot@harbour.example,Root,,yes,yes\n")
     assert file.ignored == ("Roles", "Blocked", "Deleted")
     import_rows(file, organisation=world.organisation, by=world.root, origin=ORIGIN, is_real=True)

@@ -1,4 +1,4 @@
-"""What every answer carries, errors too; forged forms; what needs a fresh proof; caches, frames and reflections."""
+"""Headers of every response and error; forged forms; acts that need a fresh proof; caches, frames, reflection."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ STORED = {
     "factors.Credential",
     "signin.Invitation",
 }
-"""Whatever an administrator's or a person's sensitive act changes lies in one of these tables."""
+"""The tables that a sensitive act of an administrator or of a person changes."""
 FILLED_IN: dict[str, Any] = {
     "sign_in_name": "new@harbour.example",
     "display_name": "New",
@@ -73,13 +73,13 @@ def broken(*_arguments: Any, **_named: Any) -> HttpResponse:
 
 
 def close(answer: Any) -> None:
-    """Close the file of an answer that isn't read; its own close() would end the test's database as well."""
+    """Close the file of an unread response; its own close() would also close the test's database connection."""
     for closer in answer._resource_closers:
         closer()
 
 
 def answers_of_every_kind(world: World, monkeypatch: pytest.MonkeyPatch, new: Callable[..., Client]) -> Iterator[Any]:
-    """Yield answers: every address to nobody, Alice and Root, and each kind of error."""
+    """Yield responses: every address as an anonymous browser, as Alice and as Root, and each kind of error."""
     nobody, alice, root = new(), new(), new()
     sign_in(alice, world.alice)
     sign_in(root, world.root)
@@ -111,7 +111,7 @@ def answers_of_every_kind(world: World, monkeypatch: pytest.MonkeyPatch, new: Ca
 def test_ses_13_every_answer_forbids_frames_inline_scripts_sniffing_and_caches(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every answer of every address, and every error page, carries the whole set of headers."""
+    """Every response, error pages included, has the headers against framing, inline scripts, sniffing and caching."""
     seen = set()
     for answer in answers_of_every_kind(world, monkeypatch, Client):
         seen.add(answer.status_code)
@@ -135,7 +135,7 @@ def test_ses_13_every_answer_forbids_frames_inline_scripts_sniffing_and_caches(
 
 
 def test_ses_13_a_mistake_of_ours_tells_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The page of an error has neither the error's words nor where it happened."""
+    """The page of an internal error contains neither the message of the exception nor its traceback."""
     client = Client(raise_request_exception=False)
     sign_in(client, world.alice)
     monkeypatch.setattr(views, "lines_of", broken)
@@ -149,7 +149,7 @@ def test_ses_13_a_mistake_of_ours_tells_nothing(world: World, monkeypatch: pytes
 def test_ses_13_in_production_every_answer_insists_on_tls(
     world: World, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Strict-Transport-Security is on every answer, whatever the proxy says about the way here."""
+    """In production every response has Strict-Transport-Security, whatever scheme the proxy reports."""
     use_production(settings, monkeypatch)
     forgetful = Client(SERVER_NAME=HOST)
     assert forgetful.get("/sign-in/")["Strict-Transport-Security"] == "max-age=63072000; includeSubDomains"
@@ -158,13 +158,13 @@ def test_ses_13_in_production_every_answer_insists_on_tls(
 
 
 def test_ses_13_the_demo_on_this_machine_does_not_insist_on_tls(client: Client, db: None) -> None:
-    """A browser that once saw the header would refuse plain http to this machine for years."""
+    """The local demo doesn't send the HSTS header: a browser would then refuse plain HTTP to this machine for years."""
     assert "Strict-Transport-Security" not in client.get("/sign-in/")
 
 
 @pytest.mark.parametrize("name", ["ui/watchword.css", "ui/watchword.js", "ui/mark.svg"])
 def test_ses_17_only_a_name_with_the_hash_of_its_content_is_kept_for_good(client: Client, db: None, name: str) -> None:
-    """Static files are immutable under their hash, short-lived without it, and nothing under any other hash."""
+    """Static files are immutable under their hash, cached briefly without it, and not found under any other hash."""
     where = static(name)
     assert re.fullmatch(r"/static/ui/[a-z]+\.[0-9a-f]{16}\.[a-z]+", where)
     answer = client.get(where)
@@ -180,7 +180,7 @@ def test_ses_17_only_a_name_with_the_hash_of_its_content_is_kept_for_good(client
 
 
 def test_ses_17_an_ending_makes_no_page_look_like_a_file(world: World) -> None:
-    """A page behind which something like style.css is written is not found, or is somebody's own and never kept."""
+    """Web cache deception: a page address with a suffix like style.css is not found, or its response is not cached."""
     client = Client()
     sign_in(client, world.root)
     for address in every_address(world):
@@ -191,14 +191,14 @@ def test_ses_17_an_ending_makes_no_page_look_like_a_file(world: World) -> None:
 
 
 def test_ses_03_no_form_is_taken_without_the_token_of_its_page(world: World) -> None:
-    """Every address refuses a POST of another site, the sign-in form too: nobody is signed in by force."""
+    """Cross-site request forgery: every address, the sign-in form included, refuses a POST without a valid token."""
     browsers = [Client(enforce_csrf_checks=True), Client(enforce_csrf_checks=True)]
     sign_in(browsers[1], world.root)
     addresses = every_address(world)
     assert len(addresses) > 30
     for address in addresses:
         if address.route.startswith("/gateways/"):
-            # No form and no browser: a provider's machine asks, and cookies mean nothing there.
+            # No form and no browser: a provider's server sends these requests, and cookies mean nothing there.
             before = written()
             assert {client.post(address.path, FILLED_IN).status_code for client in browsers} == {404}, address
             assert written() == before, address
@@ -215,7 +215,7 @@ def test_ses_03_no_form_is_taken_without_the_token_of_its_page(world: World) -> 
 def test_ses_03_a_form_from_a_foreign_origin_is_refused_even_with_its_token(
     world: World, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The token alone is not enough: the browser's Origin, or its Referer over TLS, must be ours."""
+    """A valid CSRF token is not enough: the browser's Origin, or its Referer over TLS, must be our own."""
     use_production(settings, monkeypatch)
     client = production_client(enforce_csrf_checks=True)
     page = client.get("/sign-in/")
@@ -236,12 +236,12 @@ def test_ses_03_a_form_from_a_foreign_origin_is_refused_even_with_its_token(
 
 
 def written() -> dict[str, list[Any]]:
-    """Return what is written in the tables that sensitive acts change."""
+    """Return the rows of the tables that sensitive acts change."""
     return {name: list(apps.get_model(name)._default_manager.order_by("pk").values_list()) for name in sorted(STORED)}
 
 
 def changing(token: str, addresses: list[Address], current: str) -> set[str]:
-    """Return the addresses where a filled in form changes anything that matters; each is taken back at once."""
+    """Return the addresses where a filled in form changes one of these tables; each change is rolled back at once."""
     changed = set()
     before = written()
     for address in addresses:
@@ -266,7 +266,7 @@ def sensitive_addresses(world: World) -> list[Address]:
 
 
 def test_ses_01_without_a_fresh_proof_no_address_changes_anything_that_matters(world: World) -> None:
-    """Every POST of the whole table, by an administrator whose proof is two hours old, leaves all as it was."""
+    """Every POST address, used by an administrator whose proof is two hours old, changes nothing sensitive."""
     addresses = sensitive_addresses(world)
     stale = sign_in(Client(), world.root, ago=timedelta(hours=2))
     assert changing(stale.token, addresses, world.passwords["root"]) == set()
@@ -286,7 +286,7 @@ def test_ses_01_without_a_fresh_proof_no_address_changes_anything_that_matters(w
 
 
 def test_ses_01_without_a_fresh_proof_a_person_changes_none_of_their_own_proofs(world: World) -> None:
-    """A browser left open two hours ago adds, removes and replaces nothing."""
+    """A person's browser left open two hours ago can't add, remove or replace a proof without a fresh one."""
     give_phone(world.alice, "+4930901820", slot="office")
     addresses = sensitive_addresses(world)
     stale = sign_in(Client(), world.alice, ago=timedelta(hours=2))
@@ -297,7 +297,7 @@ def test_ses_01_without_a_fresh_proof_a_person_changes_none_of_their_own_proofs(
 
 @given(typed=st.text(min_size=1, max_size=40).map(lambda some: f"{some}{HOSTILE}{some[::-1]}"))
 def test_ses_15_what_is_typed_never_becomes_part_of_a_page(typed: str) -> None:
-    """Names, addresses to go to and searches are shown as text or not at all, whatever they are."""
+    """Names, target addresses and search terms with hostile content are shown as escaped text or not at all."""
     client = Client()
     page = client.post("/sign-in/", {"name": typed, "next": typed})
     assert page.status_code == 200
@@ -306,7 +306,7 @@ def test_ses_15_what_is_typed_never_becomes_part_of_a_page(typed: str) -> None:
 
 
 def test_ses_15_no_parameter_of_any_address_is_reflected_raw(world: World) -> None:
-    """Every page with hostile values in every parameter that our forms know stays free of them."""
+    """Hostile values in every known parameter of every page are never reflected unescaped."""
     client = Client()
     sign_in(client, world.root)
     names = ["q", "next", "name", "person", "after", "sort", "show", "state", "slot", "address", "since", "until"]
@@ -325,7 +325,7 @@ def test_ses_15_no_parameter_of_any_address_is_reflected_raw(world: World) -> No
 
 
 def test_ses_16_no_page_leads_elsewhere_or_hands_its_address_on(world: World) -> None:
-    """No foreign address, no window that could steer its opener, no token in any link: nothing is left to leak."""
+    """No page has a foreign address, a link that gives a new window its opener, or a token in a link: nothing leaks."""
     client = Client()
     sign_in(client, world.root)
     token = invitations.invite(world.bob, by=world.root, origin=ORIGIN, now=timezone.now()).token
@@ -344,7 +344,7 @@ def test_ses_16_no_page_leads_elsewhere_or_hands_its_address_on(world: World) ->
 
 
 def test_ses_17_a_page_that_was_shown_once_is_kept_nowhere(world: World) -> None:
-    """The answer with an app password in it may not be stored by anybody."""
+    """The response that shows an app password may not be stored by any cache."""
     client = Client()
     sign_in(client, world.alice)
     page = client.post("/methods/add/app_password/", {"name": "Tablet"})
@@ -355,7 +355,7 @@ def test_ses_17_a_page_that_was_shown_once_is_kept_nowhere(world: World) -> None
 
 
 def test_csv_02_a_request_too_large_for_anything_is_refused_before_it_is_read(db: None) -> None:
-    """Whoever announces more than fits is told so, and not one byte is read or kept."""
+    """A request whose declared length is too large is refused before one byte of its body is read or stored."""
 
     class Untouchable:
         def read(self, *_sizes: int) -> bytes:

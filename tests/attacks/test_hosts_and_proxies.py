@@ -1,4 +1,4 @@
-"""Foreign hosts in requests, and headers that only a proxy may set."""
+"""Foreign Host headers in requests, and headers that only a proxy may set."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def address_of(peer: str, forwarded: str | None = None) -> str:
 def test_hst_02_a_foreign_host_is_refused_everywhere_and_never_repeated(
     world: World, settings: Any, monkeypatch: pytest.MonkeyPatch, host: str
 ) -> None:
-    """Every address answers 400 to a host that isn't ours, before anything happens, and doesn't say it back."""
+    """Every address answers 400 to a foreign Host header before anything else happens, and doesn't repeat the host."""
     client = use_production(settings, monkeypatch)
     opened = sign_in(client, world.root)
     before = Event.objects.count()
@@ -85,7 +85,7 @@ def test_hst_02_a_foreign_host_is_refused_everywhere_and_never_repeated(
 def test_hst_01_links_and_texts_name_the_configured_origin_whatever_a_request_says(
     world: World, telephone: Telephone, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The set-up link, the invitations of a file and the code's text come from the settings, not from the request."""
+    """Links and texts for invitations, set-up and codes take their origin from the settings, not from the request."""
     client = use_production(settings, monkeypatch)
     settings.WATCHWORD_PHONES = Phones((ConfiguredGateway(Route("texts", frozenset({Channel.TEXT})), "smpp", None),))
     client.defaults.update({f"HTTP_{name.upper().replace('-', '_')}": value for name, value in MISLEADING.items()})
@@ -108,7 +108,7 @@ def test_hst_01_links_and_texts_name_the_configured_origin_whatever_a_request_sa
 
 
 def test_hst_01_no_line_of_the_product_builds_an_address_from_a_request() -> None:
-    """Pages, mails and texts take their origin from the settings: nothing asks a request for its host."""
+    """Pages, mails and texts take their origin from the settings: no code asks a request for its host."""
     room = Path(watchword.__file__).parent
     asking = [
         path.name
@@ -121,7 +121,7 @@ def test_hst_01_no_line_of_the_product_builds_an_address_from_a_request() -> Non
 
 @pytest.mark.parametrize("claimed", ["10.0.0.1", "198.51.100.9", "10.0.0.1, 10.0.0.2", "127.0.0.1"])
 def test_xff_01_what_a_stranger_says_about_the_own_address_is_not_read(settings: Any, claimed: str) -> None:
-    """X-Forwarded-For counts only where the peer is a listed proxy."""
+    """A client's forged X-Forwarded-For is ignored: the header counts only if the peer is a listed proxy."""
     settings.WATCHWORD_TRUSTED_PROXIES = TRUSTED
     assert address_of("203.0.113.5", claimed) == "203.0.113.5"
 
@@ -141,7 +141,7 @@ def test_xff_01_what_a_stranger_says_about_the_own_address_is_not_read(settings:
 def test_xff_01_behind_listed_proxies_the_rightmost_other_hop_counts(
     settings: Any, forwarded: str, expected: str
 ) -> None:
-    """What stands left of the first hop that isn't ours was written by somebody else, and isn't believed."""
+    """The rightmost hop that isn't a listed proxy is the client; hops left of it could be forged and are ignored."""
     settings.WATCHWORD_TRUSTED_PROXIES = TRUSTED
     assert address_of("10.0.0.1", forwarded) == expected
 
@@ -149,7 +149,7 @@ def test_xff_01_behind_listed_proxies_the_rightmost_other_hop_counts(
 def test_xff_01_a_forged_address_brings_nobody_past_the_second_proof(
     world: World, telephone: Telephone, settings: Any
 ) -> None:
-    """A stranger who claims to be in the trusted network is asked for the code, and the log has the real address."""
+    """A client that forges an address of the trusted network is asked for a code, and the log has its real address."""
     world.organisation.trusted_networks = ["192.0.2.0/24"]
     world.organisation.save()
     settings.WATCHWORD_TRUSTED_PROXIES = ()
@@ -166,7 +166,7 @@ def test_xff_01_a_forged_address_brings_nobody_past_the_second_proof(
 
 @given(peer=st.ip_addresses().map(str), claimed=st.ip_addresses().map(str))
 def test_xff_02_without_a_list_nobody_is_a_proxy(peer: str, claimed: str) -> None:
-    """An empty list trusts nobody, not everybody."""
+    """With an empty list of proxies no proxy is trusted, instead of all of them."""
     with override_settings(WATCHWORD_TRUSTED_PROXIES=()):
         seen = address_of(peer, claimed)
         assert seen == address_of(peer)
@@ -209,14 +209,14 @@ def test_xff_02_without_a_list_nobody_is_a_proxy(peer: str, claimed: str) -> Non
 def test_xff_03_every_spelling_of_a_hop_is_read_or_ends_the_reading(
     settings: Any, peer: str, forwarded: str, expected: str
 ) -> None:
-    """Mapped addresses, ports and brackets are read; anything else leaves the last hop that we know."""
+    """Mapped addresses, ports and brackets are parsed; anything else ends the parsing at the last valid hop."""
     settings.WATCHWORD_TRUSTED_PROXIES = TRUSTED
     assert address_of(peer, forwarded) == expected
 
 
 @given(forwarded=st.text(max_size=200))
 def test_xff_03_whatever_is_written_there_an_address_comes_out(forwarded: str) -> None:
-    """No text makes it fail or puts anything but an address into the log."""
+    """No X-Forwarded-For text makes parsing fail or puts anything but an IP address into the log."""
     with override_settings(WATCHWORD_TRUSTED_PROXIES=TRUSTED):
         request = RequestFactory().get("/", REMOTE_ADDR="10.0.0.1")
         request.META["HTTP_X_FORWARDED_FOR"] = forwarded
@@ -226,7 +226,7 @@ def test_xff_03_whatever_is_written_there_an_address_comes_out(forwarded: str) -
 def test_an_unlisted_proxy_is_an_error_in_the_log_that_nobody_can_flood(
     settings: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Said once in ten minutes, however many requests come, and not at all of proxies that are listed."""
+    """Log the error once in ten minutes, however many requests come, and never for proxies that are listed."""
     settings.WATCHWORD_TRUSTED_PROXIES = TRUSTED
     clock = iter([1000.0, *[1001.0] * 50, 1599.0, 1601.0, 1602.0])
     monkeypatch.setattr(client_addresses, "_COMPLAINTS", Complaints(lambda: next(clock)))
@@ -241,7 +241,7 @@ def test_an_unlisted_proxy_is_an_error_in_the_log_that_nobody_can_flood(
 
 @pytest.mark.parametrize("listed", ["0.0.0.0/0", "::/0", "10.0.0.0/8, 0.0.0.0/0", "10.0.0.1/8", "everybody", "10.0.0"])
 def test_xff_04_proxies_that_would_be_everybody_are_refused_with_the_reason(tmp_path: Path, listed: str) -> None:
-    """The operator's list may not hold the whole internet, nor an address that leaves open which network is meant."""
+    """A list of trusted proxies with the whole internet, or with an ambiguous network, is refused with the reason."""
     config = {
         "WATCHWORD_HOME": str(tmp_path),
         "WATCHWORD_KEYS": KEYS,
@@ -271,7 +271,7 @@ def test_xff_04_proxies_that_would_be_everybody_are_refused_with_the_reason(tmp_
 def test_xff_04_trusted_networks_that_would_be_everybody_are_refused_with_the_reason(
     world: World, typed: str, says: str
 ) -> None:
-    """Networks from which no code is asked are few, plain and apart."""
+    """Trusted networks, from which no code is asked, may not be huge, ambiguous or overlapping."""
     client = Client()
     sign_in(client, world.root)
     page = client.post("/admin/service-settings/", {"trusted_networks": typed, "text_allowed": "on"})

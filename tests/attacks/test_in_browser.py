@@ -1,4 +1,4 @@
-"""What only a real browser can show: frames, the way back, two tabs, and a browser that is signed out from another."""
+"""Attacks that only a real browser shows: frames, the Back button, two tabs, a session ended from another browser."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ FRAMED = ["/sign-in/", "/", "/security/", "/methods/add/app_password/", "/admin/
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """One demo for all of these."""
+    """Start one demo for all of these tests."""
     with running_demo(tmp_path_factory.mktemp("demo")) as running:
         yield running
 
 
 class Elsewhere:
-    """A foreign site on this machine, whose one page is what the test wants."""
+    """A foreign site on this machine; the test sets its only page."""
 
     def __init__(self) -> None:
         self.page = ""
@@ -42,17 +42,17 @@ class Elsewhere:
                 self.end_headers()
                 self.wfile.write(body)
 
-            def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002  (its name there)
+            def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002  (the name in the base class)
                 """Say nothing."""
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        # Another name for this machine is another site for browsers.
+        # A browser treats another host name of this machine as another site.
         self.address = f"http://localhost:{self.server.server_port}/"
 
 
 @pytest.fixture
 def elsewhere() -> Iterator[Elsewhere]:
-    """A foreign site."""
+    """Serve a foreign site."""
     site = Elsewhere()
     thread = threading.Thread(target=site.server.serve_forever)
     thread.start()
@@ -100,7 +100,7 @@ def is_signed_out(page: Page) -> bool:
 def test_ses_13_no_page_can_be_framed_by_another_site(
     open_browser: Callable[..., BrowserContext], demo: Demo, elsewhere: Elsewhere
 ) -> None:
-    """A foreign page that frames ours shows nothing of it, errors and one-time pages too."""
+    """A foreign page that frames ours shows nothing of it, error pages and one-time pages included."""
     context = open_browser()
     page = context.new_page()
     sign_in(page, demo)
@@ -121,7 +121,7 @@ def test_ses_13_no_page_can_be_framed_by_another_site(
 def test_ses_03_a_form_on_another_site_does_nothing_here(
     open_browser: Callable[..., BrowserContext], demo: Demo, elsewhere: Elsewhere
 ) -> None:
-    """A foreign page that posts to ours, with the victim's cookies, changes nothing and signs nobody in or out."""
+    """A foreign page that posts to ours with the victim's cookies changes nothing and signs nobody in or out."""
     context = open_browser()
     page = context.new_page()
     sign_in(page, demo)
@@ -141,7 +141,7 @@ def test_ses_03_a_form_on_another_site_does_nothing_here(
 def test_ses_04_the_way_back_after_signing_out_shows_nothing(
     open_browser: Callable[..., BrowserContext], demo: Demo
 ) -> None:
-    """After signing out, Back, Forward and a restored tab ask for the sign-in and show no page from before."""
+    """After signing out, Back, Forward and a restored tab lead to the sign-in and show no earlier page."""
     context = open_browser()
     page = context.new_page()
     sign_in(page, demo)
@@ -160,7 +160,7 @@ def test_ses_04_the_way_back_after_signing_out_shows_nothing(
 def test_ses_01_two_tabs_go_on_together_and_end_together(
     open_browser: Callable[..., BrowserContext], demo: Demo
 ) -> None:
-    """A new token that one tab brought serves the other; when one signs out, the other's next click asks to sign in."""
+    """A token renewed in one tab serves the other; after one tab signs out, the other is sent to the sign-in."""
     context = open_browser()
     one, other = context.new_page(), context.new_page()
     sign_in(one, demo)
@@ -182,7 +182,7 @@ def test_ses_01_two_tabs_go_on_together_and_end_together(
 
 
 def sign_in_password_is(demo: Demo, password: str, open_browser: Callable[..., BrowserContext]) -> bool:
-    """Whether this is Carol's password now."""
+    """Return whether this is Carol's current password."""
     page = open_browser().new_page()
     page.goto(f"{demo.web}/sign-in/")
     page.get_by_label("Sign-in name").fill("carol@harbour.example")
@@ -196,7 +196,7 @@ def sign_in_password_is(demo: Demo, password: str, open_browser: Callable[..., B
 def test_ses_04_a_browser_signed_out_from_another_is_out_within_a_second(
     open_browser: Callable[..., BrowserContext], demo: Demo
 ) -> None:
-    """Both browsers are listed; the one that is signed out there gets nothing a second later, the other goes on."""
+    """A browser that is signed out from another one gets no page a second later; the other one stays signed in."""
     mine, lost = open_browser().new_page(), open_browser().new_page()
     sign_in(lost, demo)
     sign_in(mine, demo)

@@ -1,4 +1,4 @@
-"""Words that mean something to a database, a template, a header, a mail, a shell or a file system stay words."""
+"""Text with a meaning for a database, template, header, mail, shell or file system is treated as plain text."""
 
 from __future__ import annotations
 
@@ -63,21 +63,21 @@ SOURCES = sorted(Path(watchword.__file__).parent.rglob("*.py"))
 
 @pytest.fixture
 def foreign(world: World) -> User:
-    """Somebody of another organisation, of whom no page here may tell."""
+    """Return a user of another organisation, whom no page here may reveal."""
     victim = make_person(make_organisation("Elsewhere", "elsewhere.example"), "foreignvictim")
     give_password(victim, "the password of a victim")
     return victim
 
 
 def test_inj_01_no_value_of_any_parameter_reaches_the_database_as_words_of_its_own(world: World, foreign: User) -> None:
-    """Every address, every parameter, every hostile value: no mistake of ours, no foreign row, no table lost."""
+    """SQL injection: hostile values in every parameter of every address cause no error, foreign row or lost table."""
     client = Client(raise_request_exception=True)
     opened = sign_in(client, world.root)
     for turn in range(0, len(QUERIES), 4):
         for number, address in enumerate(every_address(world)):
             if address.route == "/sign-out/":
                 continue
-            # Each parameter has another value, and in the next turn the next but three.
+            # Each parameter gets a different value; the next turn shifts the values by four.
             values = {name: QUERIES[(turn + number + place) % len(QUERIES)] for place, name in enumerate(PARAMETERS)}
             for ask in (client.get, client.post):
                 answer = ask(address.path, values)
@@ -90,7 +90,7 @@ def test_inj_01_no_value_of_any_parameter_reaches_the_database_as_words_of_its_o
 
 @pytest.mark.parametrize("listing", ["/admin/users/", "/admin/multi-factor/"])
 def test_inj_01_words_of_the_orm_in_an_address_change_no_list(world: World, foreign: User, listing: str) -> None:
-    """A look-up, a connector or an order in the query string is no filter: the list stays what it was."""
+    """ORM lookups, connectors and orderings in the query string don't change a list."""
     client = Client()
     sign_in(client, world.root)
     plain = rows(client.get(listing))
@@ -106,7 +106,7 @@ def test_inj_01_words_of_the_orm_in_an_address_change_no_list(world: World, fore
 @given(value=st.text(max_size=30), name=st.sampled_from(PARAMETERS))
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_inj_01_no_text_in_a_filter_is_a_mistake(world: World, name: str, value: str) -> None:
-    """Lists and the log take any text in any parameter."""
+    """Lists and the log accept any text in any filter parameter without an error."""
     client = Client()
     sign_in(client, world.root)
     for address in ("/admin/users/", "/admin/multi-factor/", "/admin/sign-ins/", "/activity/", "/settings/"):
@@ -115,7 +115,7 @@ def test_inj_01_no_text_in_a_filter_is_a_mistake(world: World, name: str, value:
 
 @pytest.mark.parametrize("value", QUERIES)
 def test_inj_01_nobody_comes_in_by_words_of_a_query(world: World, value: str) -> None:
-    """As a name, as a password, as a code: hostile text opens nothing."""
+    """Hostile text as a name, a password or a code opens nothing."""
     client = Client()
     client.post("/sign-in/", {"name": f"alice@harbour.example{value}"})
     client.post("/sign-in/", {"name": "carol@harbour.example"})
@@ -129,7 +129,7 @@ def calls(tree: ast.AST) -> list[ast.Call]:
 
 
 def test_inj_01_no_line_of_the_product_makes_a_filter_of_what_came_with_a_request() -> None:
-    """No raw(), no extra(), no filter(**request…): what people send is a value, never the name of a field."""
+    """No raw(), no extra(), no filter(**request…): request data is a value, never the name of a field."""
     found = []
     seen = 0
     for path in SOURCES:
@@ -146,7 +146,7 @@ def test_inj_01_no_line_of_the_product_makes_a_filter_of_what_came_with_a_reques
 
 
 def test_inj_02_names_are_no_templates(world: World) -> None:
-    """What is written into a name is shown as it is written, wherever it is shown."""
+    """Template syntax in a name is shown as it was typed, wherever the name appears."""
     hostile = "{{ 7|add:35 }}{% debug %}<b>"
     actions.edit_person(world.carol, {"display_name": hostile}, by=world.root, origin=ORIGIN, now=timezone.now())
     client = Client()
@@ -162,7 +162,7 @@ def test_inj_02_names_are_no_templates(world: World) -> None:
 
 @pytest.mark.parametrize("breaker", ["\r\n", "\n", "\r", "\u2028", "\x0b", "\x85", "%0d%0a"])
 def test_inj_02_no_line_break_gets_into_a_header(world: World, breaker: str) -> None:
-    """Redirects and downloads with line breaks in their parameters send one header, ours."""
+    """Line breaks in parameters of redirects and downloads add no header to the response."""
     client = Client()
     sign_in(client, world.root)
     evil = f"/security/{breaker}Set-Cookie: watchword-session=planted"
@@ -190,21 +190,21 @@ def test_inj_02_no_line_break_gets_into_a_header(world: World, breaker: str) -> 
     ],
 )
 def test_inj_02_nothing_that_could_break_a_mail_becomes_part_of_a_person(world: World, field: str, value: str) -> None:
-    """A second recipient, a line break or a mark that turns text around is refused where it is typed."""
+    """A second recipient, a line break or a bidirectional mark in a mail address or name is refused on input."""
     with pytest.raises(BadPerson) as refused:
         actions.edit_person(world.carol, {field: value}, by=world.root, origin=ORIGIN, now=timezone.now())
     assert set(refused.value.reasons) == {field}
 
 
 def test_inj_02_a_line_break_in_a_display_name_is_a_blank(world: World) -> None:
-    """Where a break is typed into a name, the name is one line."""
+    """A line break typed into a display name becomes a blank."""
     wished = {"display_name": "Carol\r\nBcc: everybody@harbour.example"}
     actions.edit_person(world.carol, wished, by=world.root, origin=ORIGIN, now=timezone.now())
     assert world.carol.display_name == "Carol Bcc: everybody@harbour.example"
 
 
 def test_inj_02_no_line_of_the_product_speaks_to_a_shell() -> None:
-    """No system(), no popen(), no shell=True: programs are started with a list of words."""
+    """No system(), no popen(), no shell=True: programs are started with an argument list."""
     found = []
     started = 0
     for path in SOURCES:
@@ -236,7 +236,7 @@ def test_inj_02_no_line_of_the_product_speaks_to_a_shell() -> None:
     ],
 )
 def test_inj_02_no_path_leads_out_of_its_folder(world: World, path: str) -> None:
-    """Dots, doubled slashes and their escapes reach no file but those that are meant."""
+    """Path traversal with dots, doubled slashes and their escapes reaches no other file."""
     client = Client()
     sign_in(client, world.root)
     answer: Any = client.get(path)

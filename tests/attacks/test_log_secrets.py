@@ -1,4 +1,4 @@
-"""Sign-ins, messages, mail logins and traces are played at the level DEBUG: no line holds what was secret in them."""
+"""Sign-ins, messages, mail logins and traces run at level DEBUG: no log line contains a secret."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ DIGITS = NUMBER.removeprefix("+")
 
 
 class Output:
-    """Everything that was logged, as text and as JSON, and what was printed."""
+    """Everything that was logged, as text and as JSON, and everything that was printed."""
 
     def __init__(self, streams: dict[str, io.StringIO], capfd: pytest.CaptureFixture[str]) -> None:
         self._streams = streams
@@ -54,7 +54,7 @@ class Output:
         return "\n".join([*(stream.getvalue() for stream in self._streams.values()), printed.out, printed.err])
 
     def lines(self) -> list[dict[str, Any]]:
-        """Return the JSON lines; each must be one."""
+        """Return the parsed JSON lines; every line must be valid."""
         return [json.loads(line) for line in self._streams["json"].getvalue().splitlines()]
 
     def events(self) -> set[str]:
@@ -69,7 +69,7 @@ class Output:
 
 @pytest.fixture
 def output(capfd: pytest.CaptureFixture[str]) -> Iterator[Output]:
-    """Hear the root logger at DEBUG with the formatters and filters of the settings."""
+    """Capture the root logger at DEBUG with the formatters and filters of the settings."""
     logs: Any = settings.LOGGING
     root, streams, handlers = logging.getLogger(), {}, []
     level = root.level
@@ -90,7 +90,7 @@ def output(capfd: pytest.CaptureFixture[str]) -> Iterator[Output]:
 
 @pytest.fixture
 def voice(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Speak without a synthesiser, and briefly."""
+    """Return short sounds without a synthesiser."""
     monkeypatch.setattr(tts, "is_available", lambda: True)
     monkeypatch.setattr(tts, "speak", lambda _words, _language: wav(b"\1\0" * 800))
 
@@ -99,7 +99,7 @@ def voice(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_log_01_no_line_of_a_sign_in_holds_its_secrets(
     world: World, output: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is typed, codes, numbers, cookies and links get into no line, also when the database or a gateway fails."""
+    """No log line has a password, code, number, cookie or link, not even when the database or a gateway fails."""
     client = Client(raise_request_exception=False)
     client.post("/sign-in/", {"name": "alice@harbour.example"})
     client.post("/sign-in/password/", {"answer": "a wrong passphrase of hers"})
@@ -137,7 +137,7 @@ def test_log_01_no_line_of_a_sign_in_holds_its_secrets(
 def test_log_01_no_line_of_a_mail_login_holds_a_password(
     world: World, output: Output, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Right, wrong, deferred and broken logins of mail programs leave no password in a line."""
+    """Right, wrong, deferred and malformed mail logins leave no password in a log line."""
     wrong = "wrong horse battery"
 
     async def scene(folder: Path, checks: FakeChecks) -> None:
@@ -168,7 +168,7 @@ def test_log_01_no_line_of_a_mail_login_holds_a_password(
 
 @pytest.mark.usefixtures("voice")
 def test_log_01_no_line_of_a_traced_call_holds_a_number_or_a_credential(output: Output) -> None:
-    """Registration, challenges, a call, keys by INFO, and refusals that name the number in their own words."""
+    """No traced registration, challenge, call, INFO key or refusal that quotes the number logs it or a credential."""
     challenge = f'Digest realm="pbx.example", nonce="{NONCE}", qop="auth", algorithm=MD5'
 
     async def registers_and_is_refused() -> None:
@@ -219,7 +219,7 @@ def test_log_01_no_line_of_a_traced_call_holds_a_number_or_a_credential(output: 
 
 
 def test_log_01_no_line_of_a_traced_text_holds_a_number_a_code_or_the_password(output: Output) -> None:
-    """Binds, submissions, receipts and a text that somebody sends are named, numbered and nothing else."""
+    """Traced binds, submissions, receipts and incoming texts are logged without a number, a code or the password."""
 
     async def play() -> None:
         receipt = deliver_sm(DIGITS, b"id:abc1 sub:001 dlvrd:001 stat:DELIVRD err:000 text:493027")
@@ -266,7 +266,7 @@ def test_a_gateway_that_is_not_traced_leaves_no_trace(output: Output) -> None:
 
 
 def test_log_01_a_mistake_in_a_check_leaves_no_password_in_a_line(output: Output) -> None:
-    """An error whose text holds the password is named by its kind and its place."""
+    """An exception whose message contains the password is logged by its type and location only."""
 
     class Broken(FakeChecks):
         def check_account_password(self, question: AuthRequest, *, now: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Lines that strangers want to write into logs, floods of them, and rows that somebody takes back."""
+"""Forged log lines, floods of log entries, and audit rows that an attacker changes or deletes."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ HOSTILE = [
 
 
 def line_formatter() -> logging.Formatter:
-    """Return the formatter that the settings name, made as logging makes it."""
+    """Return the formatter that the settings name, created as logging does it."""
     wished: dict[str, Any] = dict(settings.LOGGING["formatters"]["text"])  # type: ignore[index]  # a dict of dicts
     assert wished == {"()": "watchword.config.logs.LineFormatter"}
     return LineFormatter()
@@ -63,7 +63,7 @@ def written(message: str, *arguments: object, error: BaseException | None = None
 @given(st.text(max_size=60))
 @example("".join(HOSTILE))
 def test_log_01_whatever_is_logged_is_one_printable_line(typed: str) -> None:
-    """No break, escape, direction mark or half character gets into a line, as message, argument or name."""
+    """No line break, escape, direction mark or surrogate reaches a log line, in the message, an argument or a name."""
     for line in (written("%s", typed), written("Refused %r for %s", typed, typed), written(typed.replace("%", "%%"))):
         assert line.isprintable()
         assert len(line.splitlines()) == 1
@@ -73,8 +73,8 @@ def test_log_01_whatever_is_logged_is_one_printable_line(typed: str) -> None:
 @given(st.text(max_size=60))
 @example("x\n2026-11-24 00:00:00,000 INFO watchword: root signed in")
 def test_log_01_no_traceback_has_a_line_that_looks_like_ours(typed: str) -> None:
-    """What an error says stands behind a bar, line by line, so that it can't pass for a record."""
-    with pytest.raises(ValueError) as broken:  # noqa: PT011  (Python's own words, whatever they are)
+    """Each line of an exception text is prefixed with a bar, so that it can't pass for a log record."""
+    with pytest.raises(ValueError) as broken:  # noqa: PT011  (Python's own message, whatever it is)
         int(f"no number {typed}")
     lines = written("It broke", error=broken.value).split("\n")
     assert len(lines) > 2
@@ -86,13 +86,13 @@ def test_log_01_no_traceback_has_a_line_that_looks_like_ours(typed: str) -> None
 
 @pytest.mark.parametrize("text", ["/security/", "Zoë Ünal", "山田", "a'b\"c\\d"])
 def test_log_01_what_harms_nothing_is_written_as_it_is(text: str) -> None:
-    """Names in any script stay readable."""
+    """Harmless text, such as names in any script, is logged unchanged."""
     assert in_one_line(text) == text
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_log_01_the_access_log_keeps_its_lines(monkeypatch: pytest.MonkeyPatch, hostile: str) -> None:
-    """Paths, methods and addresses with breaks and escapes make one line of the web server's log."""
+    """Line breaks and escapes in paths, methods and addresses can't add a line to the web server's access log."""
     loggers = [logging.getLogger(name) for name in ("gunicorn.access", "gunicorn.error")]
     for log in loggers:
         monkeypatch.setattr(log, "handlers", [])
@@ -138,7 +138,7 @@ def test_log_01_the_access_log_keeps_its_lines(monkeypatch: pytest.MonkeyPatch, 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_log_01_the_audit_keeps_its_lines(world: World, hostile: str) -> None:
-    """A name, an address or a program with control characters is kept as one printable text."""
+    """Control characters in a name, an address or a program are stored in the audit log as one printable text."""
     origin = Origin(address=hostile, agent=hostile, door="web", service=hostile)
     record(EventKind.SIGN_IN_DENIED, now=timezone.now(), origin=origin, reason="unknown", name=hostile)
     event = Event.objects.get()
@@ -147,7 +147,7 @@ def test_log_01_the_audit_keeps_its_lines(world: World, hostile: str) -> None:
 
 
 def test_log_01_djangos_own_lines_are_kept_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A path that isn't found, a foreign host and a form without its token are one line each."""
+    """An unknown path, a foreign host and a form without its token are logged by Django as one line each."""
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(line_formatter())
@@ -163,7 +163,7 @@ def test_log_01_djangos_own_lines_are_kept_too(world: World, monkeypatch: pytest
 
 
 def test_log_02_a_flood_of_refused_sign_ins_fills_no_table(world: World) -> None:
-    """Many wrong passwords from one source leave no more rows than a source is heard, and few alerts."""
+    """A flood of wrong passwords from one source adds no more events than the source's limit, and few alerts."""
     origin = Origin(address="203.0.113.66", agent="flood", door="web")
     notify = world.organisation.policy.limits.source_failures
     for number in range(120):
@@ -180,7 +180,7 @@ def test_log_02_a_flood_of_refused_sign_ins_fills_no_table(world: World) -> None
 
 
 def test_log_02_what_strangers_send_is_cut_before_it_is_kept(world: World) -> None:
-    """A row has a largest size, however long the name, the program and the address are."""
+    """Long names, programs and addresses are truncated before they are stored: a row has a maximum size."""
     client = Client(headers={"user-agent": "A" * 100_000})
     client.post(
         "/sign-in/", {"name": f"{'n' * 60}@{'d' * 60}.{'e' * 60}.{'f' * 60}.example", "next": "/" + "x" * 100_000}
@@ -218,7 +218,7 @@ FORGERIES = {
 @pytest.mark.parametrize("what", list(FORGERIES))
 @pytest.mark.parametrize("which", [0, 2, 5])
 def test_log_03_a_row_changed_or_taken_away_by_sql_is_found(world: World, what: str, which: int) -> None:
-    """Whoever can write to the database, and has not the key, leaves a broken seal."""
+    """An attacker who changes or deletes a row by SQL, without the key, leaves a broken seal."""
     events = sealed(world)
     with connection.cursor() as cursor:
         cursor.execute(FORGERIES[what], [events[which].pk])
@@ -227,7 +227,7 @@ def test_log_03_a_row_changed_or_taken_away_by_sql_is_found(world: World, what: 
 
 @pytest.mark.breaks_invariants
 def test_log_03_a_row_put_in_between_a_changed_seal_or_a_missing_one_is_found(world: World) -> None:
-    """The chain holds its links: nothing is slipped in, re-sealed without the key, or cut out of the middle."""
+    """An attacker who inserts a row, re-seals without the key, or removes a link breaks the hash chain."""
     events = sealed(world)
     columns = [str(field.column) for field in Event._meta.concrete_fields if field.column != "id"]
     listed = ", ".join(columns)
@@ -242,7 +242,7 @@ def test_log_03_a_row_put_in_between_a_changed_seal_or_a_missing_one_is_found(wo
 
 @pytest.mark.breaks_invariants
 def test_log_03_a_seal_that_was_changed_or_cut_out_is_found(world: World) -> None:
-    """A seal belongs to the one before it."""
+    """A changed or deleted seal is detected, because each seal depends on the one before it."""
     sealed(world)
     first = Seal.objects.order_by("id")[0]
     Seal.objects.filter(pk=first.pk).update(digest=bytes(32))
@@ -252,7 +252,7 @@ def test_log_03_a_seal_that_was_changed_or_cut_out_is_found(world: World) -> Non
 
 
 def test_log_03_no_page_and_no_model_changes_what_was_remembered(world: World) -> None:
-    """The product itself has no way to change or delete an event, not for an administrator either."""
+    """No page and no model can change or delete an event, not even for an administrator."""
     event = sealed(world)[0]
     event.reason = "nothing"
     with pytest.raises(EventIsPermanent):

@@ -1,4 +1,4 @@
-"""What people, programs and browsers call themselves is shown as text, on every page that shows it."""
+"""The names of people, programs and browsers are escaped on every page that shows them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PEOPLE = ("a person", "help desk", "administrator")
 
 
 def test_ses_14_nobody_s_name_is_markup_on_any_page(world: World) -> None:
-    """Names of people, organisations, app passwords and browsers with markup in them are harmless everywhere."""
+    """HTML in the names of people, organisations, app passwords and browsers is escaped on every page."""
     User.objects.update(display_name=MARK)
     Organisation.objects.update(name=MARK)
     Credential.objects.exclude(label="").update(label=MARK)

@@ -1,4 +1,4 @@
-"""Names that look alike, are written in many ways, or were somebody else's before."""
+"""Names that look alike, have several spellings, or belonged to another person before."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def create(world: World, name: str, display_name: str = "Somebody New") -> Any:
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_uni_01_every_spelling_of_a_name_is_the_same_person(world: World, spelling: str) -> None:
-    """Case, width, letters of mathematics, blanks and dots: one key, one account, one count of failures."""
+    """Case, width, mathematical letters, blanks and dots in a name lead to one key, one account, one failure count."""
     assert name_key(spelling) == "alice@harbour.example"
     assert find_by_name(spelling) == world.alice
     with pytest.raises(BadPerson) as refused:
@@ -96,7 +96,7 @@ def test_uni_01_every_spelling_of_a_name_is_the_same_person(world: World, spelli
 
 @given(st.text(alphabet=st.characters(codec="utf-8"), min_size=1, max_size=12))
 def test_uni_01_composed_and_decomposed_forms_have_one_key(local: str) -> None:
-    """NFC, NFD, NFKC, NFKD, lower, upper and folded forms of a name never make two people."""
+    """NFC, NFD, NFKC, NFKD, lower, upper and case-folded forms of a name never make two people."""
     try:
         key = name_key(f"{local}@harbour.example")
     except NotASignInName:
@@ -108,7 +108,7 @@ def test_uni_01_composed_and_decomposed_forms_have_one_key(local: str) -> None:
 
 
 def test_uni_01_the_turkish_letters_are_letters_of_their_own() -> None:
-    """A dotted capital and a dotless small i are not the i of somebody else, in whatever language a server runs."""
+    """Dotted capital and dotless small i are distinct from i, whatever the language of the server."""
     assert name_key("\u0130@harbour.example") != name_key("i@harbour.example")
     assert name_key("\u0131@harbour.example") != name_key("i@harbour.example")
     assert name_key("I@harbour.example") == name_key("i@harbour.example")
@@ -118,7 +118,7 @@ def test_uni_01_the_turkish_letters_are_letters_of_their_own() -> None:
 @pytest.mark.parametrize("unseen", UNSEEN)
 @pytest.mark.parametrize("where", [0, 2, 5])
 def test_uni_01_marks_that_nobody_sees_make_no_second_person(world: World, unseen: str, where: int) -> None:
-    """A zero-width joiner, a direction mark or a blank in a name is refused, or is no difference."""
+    """A zero-width joiner, a direction mark or a blank in a name can't make a second person: the name is refused."""
     name = f"{'alice'[:where]}{unseen}{'alice'[where:]}@harbour.example"
     with pytest.raises(BadPerson) as refused:
         create(world, name)
@@ -127,7 +127,7 @@ def test_uni_01_marks_that_nobody_sees_make_no_second_person(world: World, unsee
 
 @pytest.mark.parametrize("name", LOOK_ALIKES)
 def test_uni_01_a_name_that_looks_like_an_administrators_is_refused(world: World, name: str) -> None:
-    """Nobody is made whose name can't be told from an administrator's: not new, not renamed, not as an alias."""
+    """A name confusable with an administrator's is refused for a new person, at a renaming and as an alias."""
     with pytest.raises(BadPerson) as refused:
         create(world, name)
     assert refused.value.reasons == {"sign_in_name": "looks_like"}
@@ -144,13 +144,13 @@ def test_uni_01_a_name_that_looks_like_an_administrators_is_refused(world: World
 
 
 def test_uni_01_names_that_only_resemble_each_other_are_fine(world: World) -> None:
-    """Ordinary names in any script are taken, and a look-alike of somebody who administers nothing is no danger."""
+    """Ordinary names in any script are accepted, and so is one confusable with the name of a non-administrator."""
     for name in ("rooth", "\u0430\u043d\u043d\u0430", "m\u00fcller", "\u5c71\u7530", "al1ce", "carol2"):
         assert create(world, f"{name}@harbour.example").pk
 
 
 def test_uni_02_nothing_is_ever_sent_to_what_was_typed(world: World) -> None:
-    """Whatever spelling is typed, what is stored counts: the attempt holds the stored key, no text of theirs."""
+    """Messages go to the stored address, not to the typed spelling: the attempt stores the key, no typed text."""
     for spelling in SPELLINGS:
         token = flow.begin(spelling, origin=ORIGIN, next_url="/", now=timezone.now())
         attempt = flow.find_attempt(token, now=timezone.now())
@@ -162,7 +162,7 @@ def test_uni_02_nothing_is_ever_sent_to_what_was_typed(world: World) -> None:
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
 def test_uni_03_a_password_is_the_same_on_every_keyboard_and_at_every_door(world: World, form: Any) -> None:
-    """Composed or decomposed, at the web and at the mail door: one password; full-width letters stay another one."""
+    """Composed or decomposed, at the web and the mail door: one password; full-width letters make a different one."""
     give_password(world.carol, "placeholder")
     password = "Käse überall für Zoë, 3 Mal"
     held = vault.holdings(world.carol, kinds=[FactorKind.PASSWORD])[-1]
@@ -178,7 +178,7 @@ def test_uni_03_a_password_is_the_same_on_every_keyboard_and_at_every_door(world
 
 
 def is_let_in(world: World, password: str, name: str = "carol@harbour.example") -> bool:
-    """Whether the mail door takes a password."""
+    """Return whether the mail door accepts a password."""
     question = AuthRequest(Door.MAIL, name, Secret(password), "imap", "198.51.100.9")
     if non_interactive.is_shaped_like_app_password(question):
         return non_interactive.check_many([question], now=timezone.now())[0].allowed
@@ -186,7 +186,7 @@ def is_let_in(world: World, password: str, name: str = "carol@harbour.example") 
 
 
 def test_uni_04_a_name_that_was_deleted_can_not_be_taken_by_somebody_else(world: World) -> None:
-    """While a deleted person can be restored, their name stays theirs; after its change nothing old comes with it."""
+    """A deleted person's name stays taken until an administrator frees it; its new owner inherits nothing."""
     old = make_person(world.organisation, "dora", state=MfaState.ENFORCED)
     give_password(old, "the old password of dora")
     give_phone(old, "+4915199999999")
@@ -200,7 +200,7 @@ def test_uni_04_a_name_that_was_deleted_can_not_be_taken_by_somebody_else(world:
     with pytest.raises(BadPerson) as refused:
         create(world, "dora@harbour.example")
     assert refused.value.reasons == {"sign_in_name": "taken"}
-    # The name becomes free only by an administrator's hand.
+    # The name becomes free only by an administrator's act.
     directory_actions.edit_person(old, {"sign_in_name": "dora.gone@harbour.example"}, by=world.root, now=timezone.now())
     directory_actions.remove_alias(old, "dora@harbour.example", by=world.root, now=timezone.now())
     new = create(world, "dora@harbour.example")

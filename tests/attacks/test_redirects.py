@@ -1,4 +1,4 @@
-"""Where a sign-in leads afterwards: a page of ours, whatever the address of the page before says."""
+"""The redirect after a sign-in: always to a page of our own, whatever the next parameter says."""
 
 from __future__ import annotations
 
@@ -67,14 +67,14 @@ FOREIGN = [
 
 
 def where(location: str) -> str:
-    """Return the origin that a browser would go to: backslashes are slashes, tabs are nothing (WHATWG URL)."""
+    """Return the origin that a browser would go to: backslashes count as slashes, tabs are removed (WHATWG URL)."""
     as_browsers_read = re.sub(r"[\t\n\r]", "", location.strip(" \0\x1f")).replace("\\", "/")
     return urlsplit(urljoin(OURS, as_browsers_read))._replace(path="", query="", fragment="").geturl()
 
 
 @pytest.mark.parametrize("wished", FOREIGN)
 def test_red_01_a_wish_to_go_elsewhere_leads_to_the_first_page(world: World, wished: str) -> None:
-    """Foreign addresses in every spelling that some browser reads as one lead to a local page."""
+    """A foreign next address, in every spelling that some browser accepts, is replaced by a local page."""
     client = Client()
     client.post("/sign-in/", {"name": "carol@harbour.example", "next": wished})
     arrived = client.post("/sign-in/password/", {"answer": world.passwords["carol"]})
@@ -94,7 +94,7 @@ def test_red_01_a_wish_to_go_elsewhere_leads_to_the_first_page(world: World, wis
 @example("/;//evil.example")
 @example("/a/..//evil.example")
 def test_red_01_no_text_leads_to_another_origin(wished: str) -> None:
-    """Whatever the text, a browser stays at our origin, and nothing breaks the header."""
+    """Whatever text the next parameter has, a browser stays at our origin, and the header stays intact."""
     there = safe_next(wished)
     assert where(there) == "https://watchword.example.org"
     assert there.startswith("/")
@@ -106,14 +106,14 @@ def test_red_01_no_text_leads_to_another_origin(wished: str) -> None:
     "wished", ["/security/", "/admin/users/?q=a&show=blocked", "/admin/users/?q=https://x.example"]
 )
 def test_red_01_a_page_of_ours_is_reached(world: World, wished: str) -> None:
-    """The same way leads to what was wished for where it is ours, so that the refusals above mean something."""
+    """A next address of our own is followed, so that the refusals above mean something."""
     client = Client()
     client.post("/sign-in/", {"name": "carol@harbour.example", "next": wished})
     assert client.post("/sign-in/password/", {"answer": world.passwords["carol"]})["Location"] == wished
 
 
 def test_red_01_no_address_of_the_site_redirects_elsewhere(world: World) -> None:
-    """Every address, with a foreign wish in every parameter that could carry one, redirects to ours or not at all."""
+    """A foreign target in every parameter that could hold one makes no address redirect to another origin."""
     client = Client()
     sign_in(client, world.root)
     config = dict.fromkeys(("next", "url", "redirect", "return", "back", "continue", "goto", "r"), "//evil.example")
@@ -131,7 +131,7 @@ def test_red_01_no_address_of_the_site_redirects_elsewhere(world: World) -> None
 
 
 def test_red_02_there_is_no_door_that_redirects_by_registration(world: World) -> None:
-    """Not applicable yet: without an OpenID Connect door nothing is registered; signing out leads to our page."""
+    """Not applicable yet: without an OpenID Connect door no redirect is registered; signing out leads to our page."""
     client = Client()
     sign_in(client, world.carol)
     config = {"post_logout_redirect_uri": "https://evil.example/", "next": "//evil.example", "id_token_hint": "x"}
@@ -140,7 +140,7 @@ def test_red_02_there_is_no_door_that_redirects_by_registration(world: World) ->
 
 
 def test_a_link_on_a_foreign_page_replaces_nothing_that_is_being_confirmed(world: World) -> None:
-    """Following a link begins nothing, wherever it stands: a confirmation begins with the password that is typed."""
+    """Following a link replaces no confirmation in progress: only a typed password begins a new one."""
     client = Client()
     sign_in(client, world.alice, ago=timedelta(hours=2))
     client.post("/sign-in/confirm/?next=/security/", {"answer": world.passwords["alice"]})

@@ -1,4 +1,4 @@
-"""Sessions: fixed, replayed, forged, forced upon somebody, kept alive after their end, framed, cached."""
+"""Sessions: fixation, replay, forgery, login CSRF, use after the end, framing, caching."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def session_cookie(client: Client) -> str:
 
 
 def opens(token: str, address: str = "/security/") -> bool:
-    """Whether a browser that holds nothing but this token comes in."""
+    """Return whether a browser that holds only this token is let in."""
     client = Client()
     client.cookies["watchword-session"] = token
     return client.get(address).status_code == 200
@@ -43,7 +43,7 @@ def add_phone(client: Client, telephone: Telephone) -> Any:
 
 
 def test_ses_01_a_session_cookie_planted_before_the_sign_in_is_never_the_one_that_comes_out(world: World) -> None:
-    """A planted session cookie is worth nothing after its victim has signed in."""
+    """Session fixation: a planted session cookie is worthless after its victim has signed in."""
     planted = new_token()
     client = Client()
     client.cookies["watchword-session"] = planted
@@ -55,7 +55,7 @@ def test_ses_01_a_session_cookie_planted_before_the_sign_in_is_never_the_one_tha
 
 
 def test_ses_01_every_step_of_a_sign_in_gives_the_attempt_a_new_token(world: World, telephone: Telephone) -> None:
-    """A planted or overseen attempt cookie doesn't follow its victim past the next step."""
+    """A planted or observed attempt cookie is worthless after the victim's next step."""
     mallory, victim = Client(), Client()
     mallory.post("/sign-in/", {"name": "alice@harbour.example"})
     victim.cookies["watchword-attempt"] = mallory.cookies["watchword-attempt"].value
@@ -67,7 +67,7 @@ def test_ses_01_every_step_of_a_sign_in_gives_the_attempt_a_new_token(world: Wor
 
 
 def test_ses_01_proving_again_gives_the_session_a_new_token(world: World, telephone: Telephone) -> None:
-    """What was only a session before a fresh proof opens nothing after it."""
+    """A fresh proof gives the session a new token, and the old token opens nothing."""
     client = Client()
     before = sign_in(client, world.alice, ago=timedelta(hours=2)).token
     client.post("/sign-in/confirm/?next=/methods/add/phone/", {"answer": world.passwords["alice"]})
@@ -79,7 +79,7 @@ def test_ses_01_proving_again_gives_the_session_a_new_token(world: World, teleph
 
 
 def test_ses_01_registering_a_phone_within_a_session_gives_it_a_new_token(world: World, telephone: Telephone) -> None:
-    """A token from before a second proof doesn't rise with it."""
+    """A token from before a second proof doesn't gain its privileges."""
     client = Client()
     before = sign_in(client, world.carol).token
     assert add_phone(client, telephone)["Location"] == "/security/"
@@ -91,7 +91,7 @@ def test_ses_01_registering_a_phone_within_a_session_gives_it_a_new_token(world:
 
 
 def test_ses_01_choosing_a_new_password_gives_the_session_a_new_token(world: World) -> None:
-    """Whoever copied the session of a person loses it when that person changes the password."""
+    """A copied session token is invalid after the owner changes the password."""
     client = Client()
     before = sign_in(client, world.carol).token
     typed = {"password": "seven quiet otters sail", "current": world.passwords["carol"]}
@@ -103,7 +103,7 @@ def test_ses_01_choosing_a_new_password_gives_the_session_a_new_token(world: Wor
 def test_ses_02_in_production_only_cookies_bound_to_this_very_host_are_set_and_read(
     world: World, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every cookie is __Host-, Secure, HttpOnly and SameSite; what a neighbour can plant isn't looked at."""
+    """Every cookie is __Host-, Secure, HttpOnly and SameSite; a cookie planted by a sibling host is ignored."""
     client = use_production(settings, monkeypatch)
     page = client.post("/sign-in/", {"name": "carol@harbour.example"})
     arrived = client.post("/sign-in/password/", {"answer": world.passwords["carol"]})
@@ -131,7 +131,7 @@ def test_ses_02_in_production_only_cookies_bound_to_this_very_host_are_set_and_r
 
 
 def test_ses_04_a_token_from_before_the_end_opens_nothing(world: World) -> None:
-    """Signing out, an administrator's act, or a changed password ends a session in the very next request."""
+    """Signing out, an administrator's act or a changed password ends a session at the very next request."""
     first, second = Client(), Client()
     token = sign_in(first, world.alice).token
     sign_in(second, world.alice)
@@ -163,7 +163,7 @@ def test_ses_04_a_token_from_before_the_end_opens_nothing(world: World) -> None:
 
 
 def test_ses_04_a_confirmation_begun_before_the_end_brings_nothing_back(world: World, telephone: Telephone) -> None:
-    """An attempt to prove again dies with its session."""
+    """An attempt to prove again ends with its session and can't revive it."""
     client = Client()
     opened = sign_in(client, world.alice, ago=timedelta(hours=2))
     client.post("/sign-in/confirm/?next=/security/", {"answer": world.passwords["alice"]})
@@ -176,7 +176,7 @@ def test_ses_04_a_confirmation_begun_before_the_end_brings_nothing_back(world: W
 def test_ses_05_what_is_in_flight_when_its_session_ends_neither_revives_it_nor_does_its_deed(
     world: World, telephone: Telephone
 ) -> None:
-    """A request that was let in before the end finds, under the lock, that the session is over."""
+    """A request that was authorised before its session ended notices, under the lock, that the session is over."""
     opened = sign_in(Client(), world.alice)
     in_flight = sessions.find(opened.token, now=timezone.now())
     assert in_flight is not None
@@ -201,7 +201,7 @@ def test_ses_05_what_is_in_flight_when_its_session_ends_neither_revives_it_nor_d
 
 @pytest.mark.django_db(transaction=True)
 def test_ses_05_twenty_requests_around_a_sign_out_leave_no_session(transactional_db: None) -> None:
-    """Whatever the order, after the sign-out nothing is signed in and no answer hands out a session."""
+    """In whatever order twenty requests and a sign-out run, no session is left and no response sets a session token."""
     world = make_world()
     client = Client()
     token = sign_in(client, world.alice).token
@@ -220,7 +220,7 @@ def test_ses_05_twenty_requests_around_a_sign_out_leave_no_session(transactional
 
 
 def test_ses_06_a_forged_token_opens_nothing(world: World, settings: Any) -> None:
-    """A token is 256 random bits that no key makes: ids, hashes, parts, keyed values and other cookies' tokens fail."""
+    """A token is 256 random bits: ids, hashes, fragments, keyed values and tokens of other cookies are refused."""
     client = Client()
     opened = sign_in(client, world.alice)
     session = Session.objects.get(pk=opened.session.pk)
@@ -254,7 +254,7 @@ def test_ses_06_a_forged_token_opens_nothing(world: World, settings: Any) -> Non
 
 
 def test_ses_11_a_session_ends_with_its_time_however_busy_it_is(world: World) -> None:
-    """Absolute and idle life: the last second is in, the next one is out, and use never moves the absolute end."""
+    """A session is valid to the last second of its idle and absolute lifetime; use never extends the absolute one."""
     opened = sign_in(Client(), world.alice)
     limits = world.organisation.policy.limits
     begin, moment = timedelta(0), timedelta(seconds=1)
@@ -271,7 +271,7 @@ def test_ses_11_a_session_ends_with_its_time_however_busy_it_is(world: World) ->
 
 
 def test_ses_19_of_a_doubled_parameter_the_last_one_counts_and_the_address_is_never_asked(world: World) -> None:
-    """One rule for doubled fields: one name, one password, one try; answers in the address are no answers."""
+    """Of a repeated form field only the last value counts, as one try; answers in the query string are ignored."""
     client = Client()
     client.post("/sign-in/?name=root@harbour.example", {"name": ["alice@harbour.example", "carol@harbour.example"]})
     assert SignInAttempt.objects.get().typed_name == "carol@harbour.example"
@@ -287,7 +287,7 @@ def test_ses_19_of_a_doubled_parameter_the_last_one_counts_and_the_address_is_ne
 
 
 def test_ses_19_of_two_session_cookies_one_is_read_and_both_are_checked_alike(world: World) -> None:
-    """A second cookie of the same name is no way around the first: what is read must be alive."""
+    """A second session cookie of the same name bypasses nothing: the one that is read must be valid."""
     opened = sign_in(Client(), world.alice)
     client = Client(headers={"cookie": f"watchword-session={new_token()}; watchword-session={new_token()}"})
     assert client.get(reverse("portal:security")).status_code == 302

@@ -1,4 +1,4 @@
-"""Telephony: pumping, flooding, what a call gives away, who may approve, and an empty purse."""
+"""Telephony: SMS pumping, flooding, the text of messages, passwords known to an attacker, and a spent quota."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ HOUR = timedelta(hours=1)
 def register(
     user: User, number: str, world: World, *, later: timedelta = timedelta(0), channel: Channel = Channel.TEXT
 ) -> Any:
-    """Ask for a code to a number as somebody who has just proven who they are."""
+    """Request a code for a number, as a person with a fresh proof."""
     now = world.now + later
     proof = evidence_for(FactorKind.PASSWORD, FactorKind.PHONE, at=now)
     session = sessions.open_session(user, proof, origin=ORIGIN, now=now).session
@@ -69,7 +69,7 @@ SMALL = {
 @pytest.mark.breaks_invariants
 @pytest.mark.parametrize("name", SMALL)
 def test_fld_01_pumping_through_registrations_stops_within_the_budget(db: None, ether: None, name: str) -> None:
-    """However it goes about it: no rule's number is passed, no other country gets one text, and sign-ins go on."""
+    """However SMS pumping proceeds, no rule's limit is exceeded, no other country gets a text, and sign-ins go on."""
     attack, people, accounts = SMALL[name], 60, 20
     report = pumping.simulate(attack, people=people, accounts=accounts, week=list(SMALL).index(name))
     budget = budget_of(Organisation.objects.get(name__startswith="Pumped"))
@@ -89,11 +89,11 @@ def test_fld_01_pumping_through_registrations_stops_within_the_budget(db: None, 
 
 @pytest.mark.breaks_invariants
 def test_fld_01_the_alarm_closes_a_country_that_is_pumped_and_administrators_hear_of_it(db: None, ether: None) -> None:
-    """Twenty codes of which next to none is typed close a country for new numbers, for a day."""
+    """A country for which twenty codes were sent and hardly any typed is closed for new numbers, for a day."""
     attack = pumping.Attack("scattered", 210, timedelta(hours=8), scatters=True)
     report = pumping.simulate(attack, people=100, accounts=60)
     assert report.stopped[Rule.COUNTRY_CLOSED] > 10
-    # The alarm, what was on its way while codes still lived, and honest people in between.
+    # The alarm's threshold, codes sent while earlier ones were still valid, and honest people in between.
     each_minute = attack.attempts / (attack.lasts / MINUTE) / len(pumping.BEGINNINGS)
     alarm = Budget(frozenset()).alarm_sends
     assert report.by_country["AT"] <= alarm + 5 * each_minute + 2
@@ -121,7 +121,7 @@ def test_fld_01_the_alarm_closes_a_country_that_is_pumped_and_administrators_hea
 def test_fld_02_dear_strange_and_foreign_numbers_are_refused_before_anything_is_sent(
     world: World, telephone: Telephone, number: str, rule: object
 ) -> None:
-    """Premium, shared cost, satellite, personal, unknown, and countries that nobody allowed."""
+    """Premium, shared cost, satellite, personal and unknown numbers, and countries not allowed, are refused."""
     outcome = register(world.alice, number, world, channel=Channel.CALL)
     assert outcome.reason == rule
     assert telephone.received == []
@@ -134,7 +134,7 @@ def test_fld_02_dear_strange_and_foreign_numbers_are_refused_before_anything_is_
 
 
 def test_fld_03_one_victim_gets_ten_messages_a_day_whoever_asks(world: World, telephone: Telephone) -> None:
-    """Many accounts, every spelling, texts and calls, sign-ins and registrations: ten in all."""
+    """Accounts, spellings, texts, calls, sign-ins and registrations together send ten messages a day to one number."""
     spellings = [ALICES_NUMBER, "0151 1234 5678", "+49 (0)151-12345678", "0049 151 12345678", "+٤٩15112345678"]
     strangers = [make_person(world.organisation, f"s{n}") for n in range(20)]
     for which, stranger in enumerate(strangers):
@@ -153,7 +153,7 @@ def test_fld_03_one_victim_gets_ten_messages_a_day_whoever_asks(world: World, te
 
 
 def test_fld_04_a_hundred_sign_ins_with_the_right_password_mark_it_as_known(world: World, telephone: Telephone) -> None:
-    """Ten texts at most leave, the owner and the administrators hear of it, and a new password is asked for."""
+    """A hundred sign-ins without a typed code hit the limit, warn owner and administrators and force a new password."""
     telephone.answers = Result.DELIVERED
     for which in range(100):
         now = world.now + which * 10 * MINUTE
@@ -177,7 +177,7 @@ def test_fld_04_a_hundred_sign_ins_with_the_right_password_mark_it_as_known(worl
 def test_fld_04_neither_a_typed_code_nor_a_gateway_that_is_down_marks_a_password(
     world: World, telephone: Telephone, what: str
 ) -> None:
-    """Nobody has to choose a new password because nothing arrived, or because they sign in often."""
+    """Undelivered codes and frequent sign-ins don't force a person to choose a new password."""
     for which in range(12):
         later = which * 20 * MINUTE
         attempt = pass_password(world, world.alice, now=world.now + later)
@@ -191,13 +191,13 @@ def test_fld_04_neither_a_typed_code_nor_a_gateway_that_is_down_marks_a_password
 
 
 def press_all_day(world: World) -> None:
-    """Ask for a code every 20 minutes until the number's day is over, and once more; none is typed."""
+    """Request a code every 20 minutes until the number's daily limit is reached, and once more; type none."""
     for which in range(12):
         send(world, pass_password(world, world.alice, now=world.now + which * 20 * MINUTE), later=which * 20 * MINUTE)
 
 
 def test_fld_04_a_gateway_that_is_late_marks_nobodys_password(world: World, telephone: Telephone) -> None:
-    """What came when its code was dead, and what a channel that reports arrivals never reported, arrived for nobody."""
+    """A code delivered after its expiry, or never reported delivered on a reporting channel, marks no password."""
     for which in range(12):
         at = which * 20 * MINUTE
         send(world, pass_password(world, world.alice, now=world.now + at), later=at)
@@ -247,7 +247,7 @@ def test_fld_04_a_code_that_is_typed_too_late_clears_its_reader(world: World, te
 
 
 def test_fld_04_strangers_at_a_number_do_not_mark_its_owners_password(world: World, telephone: Telephone) -> None:
-    """Whoever fills up a number by their own accounts has not shown that they know anybody's password."""
+    """Strangers who use up a number's limit with their own accounts don't mark the password of its owner as known."""
     for which in range(5):
         register(make_person(world.organisation, f"s{which}"), ALICES_NUMBER, world)
     for which in range(7):
@@ -261,7 +261,7 @@ def test_fld_04_strangers_at_a_number_do_not_mark_its_owners_password(world: Wor
 
 
 def test_fld_05_pressing_again_a_hundred_times_sends_three(world: World, telephone: Telephone) -> None:
-    """One sign-in sends three codes, with a pause between them, however often it is asked."""
+    """One sign-in sends at most three codes, with a pause between them, however often it is requested."""
     attempt = pass_password(world, world.alice)
     for second in range(100):
         send(world, attempt, later=timedelta(seconds=second))
@@ -270,7 +270,7 @@ def test_fld_05_pressing_again_a_hundred_times_sends_three(world: World, telepho
 
 
 def test_fld_05_whoever_goes_on_asking_does_not_fill_the_log(world: World, telephone: Telephone) -> None:
-    """What is refused is remembered thirty times in an hour, so that what else happened is still found beside it."""
+    """A refused request is logged at most thirty times an hour, so that other events stay visible beside it."""
     attempt = pass_password(world, world.alice)
     for second in range(100):
         send(world, attempt, later=timedelta(seconds=second))
@@ -287,7 +287,7 @@ def test_fld_05_whoever_goes_on_asking_does_not_fill_the_log(world: World, telep
 
 
 def test_fld_06_nothing_that_somebody_types_stands_in_a_text(world: World, telephone: Telephone) -> None:
-    """Names of people, of what they register and of their browser are in no text; an organisation's stays a name."""
+    """Names of people, labels and browsers never get into a text, and an organisation's name can't pass for a link."""
     evil = "A prize: evil.example 123456\n\n@evil.example #111111"
     allow(world.organisation, name=evil[:100])
     User.objects.filter(pk=world.alice.pk).update(display_name=evil[:100], directory_phone=evil[:40])
@@ -317,7 +317,7 @@ def test_fld_06_nothing_that_somebody_types_stands_in_a_text(world: World, telep
 def test_fld_06_warnings_carry_no_words_of_others_either(
     world: World, telephone: Telephone, words: tuple[bool, str]
 ) -> None:
-    """A text that an old number gets is fixed but for the organisation's name, in one line, without any code."""
+    """A warning to an old number has fixed text apart from the organisation's name, on one line, without a code."""
     allow(world.organisation, world.alice, name="Acme\n\n@evil.example #123456")
     tell_numbers(world.alice, [world.alices_phone], is_removed=not words[0], now=world.now)
     text = text_of(telephone.received[-1])
@@ -343,7 +343,7 @@ def administrator_with_phone(world: World) -> vault.StoredCredential:
 def test_fld_14_with_an_empty_quota_an_administrator_still_gets_a_code_and_comes_in(
     world: World, telephone: Telephone
 ) -> None:
-    """The one who can fill it again is never shut out by it."""
+    """A spent quota never locks out the administrator who can raise it."""
     phone = administrator_with_phone(world)
     empty_the_quota(world)
     attempt = pass_password(world, world.root)
@@ -354,7 +354,7 @@ def test_fld_14_with_an_empty_quota_an_administrator_still_gets_a_code_and_comes
 def test_fld_14_with_an_empty_quota_a_person_is_told_what_to_do(
     client: Client, world: World, telephone: Telephone
 ) -> None:
-    """No dead end: why, when, and whom to ask; and the administrator reads which rule decided, with its numbers."""
+    """A spent quota is explained: why, until when and whom to ask; the administrator sees the rule and its numbers."""
     empty_the_quota(world)
     client.post("/sign-in/", {"name": "alice@harbour.example"})
     client.post("/sign-in/password/", {"answer": world.passwords["alice"]})
@@ -368,7 +368,7 @@ def test_fld_14_with_an_empty_quota_a_person_is_told_what_to_do(
 
 
 def test_fld_14_an_empty_quota_stops_nobody_who_needs_no_code(client: Client, world: World) -> None:
-    """Sessions that are open, people without a second proof, trusted networks and app passwords go on."""
+    """With a spent quota, open sessions, people without a second proof, trusted networks and app passwords go on."""
     empty_the_quota(world)
     sign_in(client, world.alice)
     assert client.get("/security/").status_code == 200
@@ -387,7 +387,7 @@ def _answer_password(world: World, name: str) -> Outcome:
 
 
 def test_fld_14_registrations_can_not_empty_what_sign_ins_need(world: World, telephone: Telephone) -> None:
-    """Half of a day is kept for people who sign in, whatever was wished for registrations."""
+    """Half of a day's quota is reserved for sign-ins, whatever limit is set for registrations."""
     budget = {"organisation_sends_each_day": 8, "new_sends_each_day": 500, "new_sends_each_country_and_day": 500}
     allow(world.organisation, *world.people.values(), phone_budget=budget)
     for which in range(10):

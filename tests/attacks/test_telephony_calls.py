@@ -1,4 +1,4 @@
-"""Telephony: what a call gives away and who may approve by it, moved numbers, the fraud key, reports and trouble."""
+"""Telephony: codes leaked by calls, approvals by call, moved SIMs, the fraud key, receipts and failures."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from watchword.signin.otp.challenges import CodeSent
 from watchword.signin.results import Refused, SignedIn
 from watchword.signin.sign_in_view import view_of
 
-# FLD-07, the attendant itself; calls over SIP are in tests/phones.
+# FLD-07, the IVR itself; calls over SIP are in tests/phones.
 
 CALLED = Outgoing(uuid4(), Channel.CALL, ALICES_NUMBER, "", "493027", "Harbour & Hill", "id.example", purpose="sign_in")
 
@@ -42,7 +42,7 @@ def spoken(call: Call, outgoing: Outgoing = CALLED) -> str:
 
 
 def test_fld_07_an_answering_machine_hears_no_code() -> None:
-    """Whatever it says or hears: before a key is pressed no digit of the code is spoken."""
+    """An answering machine gets no code: no digit is spoken before a key is pressed."""
     call = ivr.answer(Call())
     assert not any(
         said.name.isdigit() or "4 9 3" in said.words or "493" in said.words for said in said_at(CALLED, call)
@@ -51,7 +51,7 @@ def test_fld_07_an_answering_machine_hears_no_code() -> None:
 
 
 def test_fld_07_a_code_is_spoken_twice_after_a_key_and_then_the_call_waits() -> None:
-    """Six digits, twice, and again only after another key."""
+    """After a key is pressed the six digits are spoken twice, and then the call waits."""
     call = ivr.press(ivr.answer(Call()), "1")
     assert spoken(call).count("4 9 3 0 2 7") == 2
     assert call.state is CallState.CODE
@@ -61,7 +61,7 @@ def test_fld_07_a_code_is_spoken_twice_after_a_key_and_then_the_call_waits() -> 
 
 @pytest.mark.parametrize("keys", ["2", "#", "*", "0", "99999", "*#*#"])
 def test_fld_07_tones_that_mean_nothing_give_nothing_away(keys: str) -> None:
-    """Only the key that the attendant asks for speaks the code."""
+    """Only the key that the IVR asks for makes it speak the code."""
     call = ivr.answer(Call())
     for key in keys:
         call = ivr.press(call, key)
@@ -73,7 +73,7 @@ def test_fld_07_tones_that_mean_nothing_give_nothing_away(keys: str) -> None:
 
 
 def matching(world: World, telephone: Telephone) -> SignInAttempt:
-    """Let Alice be called, by an organisation that wants the digits of the screen."""
+    """Place a call to Alice for an organisation that requires number matching."""
     allow(world.organisation, *world.people.values(), number_match=True)
     attempt = pass_password(world, world.alice)
     assert isinstance(send(world, attempt, channel=Channel.CALL), CodeSent)
@@ -81,7 +81,7 @@ def matching(world: World, telephone: Telephone) -> SignInAttempt:
 
 
 def test_fld_08_with_number_match_nothing_is_spoken_that_could_be_typed(world: World, telephone: Telephone) -> None:
-    """A recording of the call, or tones played into it, are worth nothing: the digits stand on one screen."""
+    """With number matching, a recorded call or injected tones are worthless: only one screen shows the digits."""
     attempt = matching(world, telephone)
     outgoing = telephone.received[-1]
     call = ivr.answer(Call())
@@ -100,13 +100,13 @@ def test_fld_08_with_number_match_nothing_is_spoken_that_could_be_typed(world: W
 
 
 def test_fld_08_an_approval_opens_only_the_browser_that_shows_the_digits(world: World, telephone: Telephone) -> None:
-    """Two sign-ins at the same time: the keys pressed for one say nothing about the other."""
+    """Of two sign-ins at the same time, the keys pressed for one approve nothing for the other."""
     mine = matching(world, telephone)
     call_of_mine = telephone.received[-1].delivery_id
     theirs = pass_password(world, world.alice)
     send(world, theirs, later=MINUTE, channel=Channel.CALL)
     call_of_theirs = telephone.received[-1].delivery_id
-    # Theirs replaced mine: the approval of the older call comes too late for anybody.
+    # The second sign-in replaced the first: the approval of the older call comes too late for both.
     delivery_events.note(call_of_mine, Result.APPROVED, now=world.now + MINUTE)
     for attempt in (mine, theirs):
         assert isinstance(flow.answer(attempt, FactorKind.PHONE, "", now=world.now + MINUTE), Refused)
@@ -117,7 +117,7 @@ def test_fld_08_an_approval_opens_only_the_browser_that_shows_the_digits(world: 
 
 
 def test_fld_08_the_page_of_another_browser_does_not_go_on(client: Client, world: World, telephone: Telephone) -> None:
-    """The digits stand on the page that asked; a second browser with the right password shows others, and stays."""
+    """Each browser shows its own digits: those keyed for one don't approve another, even with the right password."""
     allow(world.organisation, *world.people.values(), number_match=True)
     give_phone(world.alice, channel=Channel.CALL)
     browsers = [client, Client()]
@@ -136,7 +136,7 @@ def test_fld_08_the_page_of_another_browser_does_not_go_on(client: Client, world
 
 
 def test_fld_08_guessing_digits_at_the_telephone_ends_after_two(world: World, telephone: Telephone) -> None:
-    """Whoever keys two wrong pairs has voided the code, and the owner hears of it."""
+    """Two wrong pairs of digits at the telephone void the code, and the owner is warned."""
     attempt = matching(world, telephone)
     match = telephone.received[-1].match
     wrong = f"{(int(match) - 9) % 90 + 10}"
@@ -152,7 +152,7 @@ def test_fld_08_guessing_digits_at_the_telephone_ends_after_two(world: World, te
 
 
 def test_fld_08_an_approval_works_once_and_not_for_a_code_that_died(world: World, telephone: Telephone) -> None:
-    """Approved and used, or approved too late: neither opens anything more."""
+    """An approval that was used, or that came after the code expired, opens nothing more."""
     attempt = matching(world, telephone)
     delivery = telephone.received[-1].delivery_id
     late = world.now + timedelta(minutes=5)
@@ -172,7 +172,7 @@ def test_fld_08_an_approval_works_once_and_not_for_a_code_that_died(world: World
 def test_fld_09_a_number_on_another_sim_gets_no_code_and_another_phone_is_asked_at_once(
     world: World, telephone: Telephone
 ) -> None:
-    """The code dies, the owner and the administrators hear of it, and no pause stands before another way."""
+    """A SIM swap voids the code, warns owner and administrators, and another phone can be used without a wait."""
     other = give_phone(world.alice, "+4930901820", slot="office", channel=Channel.CALL)
     attempt = pass_password(world, world.alice)
     send(world, attempt)
@@ -198,7 +198,7 @@ def test_fld_09_a_number_on_another_sim_gets_no_code_and_another_phone_is_asked_
 def test_fld_10_the_fraud_key_voids_the_code_tells_everybody_and_locks_where_that_is_wanted(
     world: World, telephone: Telephone, locks: bool
 ) -> None:
-    """0 and # kill every code of the person; the log, the person and the administrators know."""
+    """0 and # void every code of the person; the log records it, and the person and the administrators are warned."""
     allow(world.organisation, *world.people.values(), fraud_locks=locks)
     attempt = pass_password(world, world.alice)
     send(world, attempt, channel=Channel.CALL)
@@ -222,7 +222,7 @@ def test_fld_10_the_fraud_key_voids_the_code_tells_everybody_and_locks_where_tha
 def test_fld_10_asking_for_another_code_does_not_take_the_meaning_from_the_key(
     world: World, telephone: Telephone
 ) -> None:
-    """While the telephone rings somebody asks for a text as well: the key still kills all of it."""
+    """A text requested while the telephone rings is voided too by the fraud key in the call."""
     attempt = pass_password(world, world.alice)
     send(world, attempt, channel=Channel.CALL)
     ringing = telephone.received[-1].delivery_id
@@ -233,18 +233,18 @@ def test_fld_10_asking_for_another_code_does_not_take_the_meaning_from_the_key(
     assert not Session.objects.exists()
 
 
-# FLD-11: a report is believed once and changes nothing that is decided (the signatures are in tests/phones).
+# FLD-11: a report counts once and changes nothing that is decided (the signatures are in tests/phones).
 
 
 def test_fld_11_reports_of_others_late_ones_and_second_ones_change_nothing(world: World, telephone: Telephone) -> None:
-    """A report for an unknown message, again, or against what a key decided is no news."""
+    """A report for an unknown message, a repeated one, or one that contradicts a pressed key changes nothing."""
     send(world, pass_password(world, world.alice), channel=Channel.CALL)
     delivery = telephone.received[-1].delivery_id
     assert not note_result(uuid4(), Result.APPROVED, now=world.now)
     assert note_result(delivery, Result.FRAUD_REPORTED, now=world.now)
     for result in Result:
         assert not note_result(delivery, result, now=world.now)
-    # Where nobody was shown two digits, no report approves anything.
+    # For a call without number matching no report approves anything.
     delivery_events.note(delivery, Result.APPROVED, now=world.now)
     assert not CodeChallenge.objects.exclude(approved_at=None).exists()
 
@@ -253,7 +253,7 @@ def test_fld_11_reports_of_others_late_ones_and_second_ones_change_nothing(world
 
 
 def test_fld_12_after_trouble_another_way_can_be_asked_for_at_once(world: World, telephone: Telephone) -> None:
-    """A gateway that fails is told on the page, and no pause stands before the call."""
+    """The page tells that a gateway failed, and another channel can be used without a wait."""
     attempt = pass_password(world, world.alice)
     telephone.break_down(permanent=False)
     sent = send(world, attempt)
@@ -267,7 +267,7 @@ def test_fld_12_after_trouble_another_way_can_be_asked_for_at_once(world: World,
 
 
 def test_fld_13_however_often_codes_are_asked_for_one_is_alive(world: World, telephone: Telephone) -> None:
-    """What comes late, from whichever carrier, is a dead code: the newest alone opens."""
+    """A code that arrives late, from whichever gateway, is void: only the newest one opens."""
     attempt = pass_password(world, world.alice)
     for which in range(3):
         send(world, attempt, later=which * MINUTE, channel=Channel.CALL if which == 1 else Channel.TEXT)

@@ -1,4 +1,4 @@
-"""Requests that no browser sends, byte by byte, to the real web server: two hosts, two lengths, foreign targets."""
+"""Malformed requests, byte by byte, to the real web server: two hosts, two lengths, foreign targets."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ CASES: dict[str, bytes] = {
 
 
 def ask(port: int, request: bytes) -> bytes:
-    """Send bytes and return all that comes back within the server's time."""
+    """Send bytes and return everything that comes back within the server's timeout."""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         connection.sendall(request)
         connection.shutdown(socket.SHUT_WR)
@@ -59,7 +59,7 @@ def running(start: Start) -> tuple[int, subprocess.Popen[str]]:
 
 
 def test_ses_18_a_request_that_two_servers_could_read_differently_is_refused(start: Start) -> None:
-    """Two lengths, chunks beside a length, two hosts, folded headers: 400 once, nothing reflected, nothing smuggled."""
+    """Request smuggling: two lengths, a length with chunks, two hosts or folded headers get 400 once, not reflected."""
     port, _process = running(start)
     for what, request in CASES.items():
         said = ask(port, request)
@@ -70,7 +70,7 @@ def test_ses_18_a_request_that_two_servers_could_read_differently_is_refused(sta
 
 
 def test_hst_01_an_absolute_target_and_forwarded_headers_change_no_address(start: Start) -> None:
-    """Beside our own Host a foreign target, X-Forwarded-Host or scheme from a stranger change no redirect."""
+    """A foreign absolute target, X-Forwarded-Host or scheme from an untrusted client changes no redirect."""
     port, _process = running(start)
     host = f"127.0.0.1:{port}".encode()
     for extra in (
@@ -86,7 +86,7 @@ def test_hst_01_an_absolute_target_and_forwarded_headers_change_no_address(start
 
 @pytest.mark.parametrize("path", ["/a%0d%0a2026-11-24%20INFO%20root%20signed%20in", "/a%1b[2J%c2%85b%e2%80%a8c"])
 def test_log_01_the_real_servers_log_has_one_printable_line_for_each_request(start: Start, path: str) -> None:
-    """Breaks and escapes in a path, as the server decodes it, write no line of their own."""
+    """Line breaks and escapes in a path, as the server decodes it, add no line to the log."""
     port, process = running(start)
     assert b"404" in ask(port, f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())[:20]
     process.send_signal(signal.SIGTERM)
