@@ -1,4 +1,4 @@
-"""A call that somebody picked up, at a telephone system in the test's own hands."""
+"""An answered call at a SIP system that the test controls."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from watchword.messaging.gateways.sip.gateway import SipGateway
 
 @asynccontextmanager
 async def answered(sound: str = "", **config: Any) -> AsyncIterator[tuple[Pbx, SipRequest, Peer, SipGateway, Reports]]:
-    """Place a call with two digits to press, and pick up."""
+    """Place a call with number matching (two digits to press), and answer it."""
     async with pbx() as system, caller(system.port, **config) as (gateway, reports):
         telephone = await peer()
         sending = asyncio.ensure_future(gateway.send(call(match="47")))

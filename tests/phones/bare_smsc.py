@@ -1,4 +1,4 @@
-"""An SMSC on a bare socket, for habits that no other peer of the tests has. It shares no line with the client."""
+"""An SMSC on a bare socket, for behaviour that no other peer of the tests has. It shares no code with the client."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ def tlv(tag: int, value: bytes) -> bytes:
 
 
 def data_sm(number: str, tags: bytes, sequence: int = 77) -> bytes:
-    """Return a data_sm from a telephone."""
+    """Return a data_sm as sent from a telephone."""
     return octets(0x103, sequence, b"\0\1\1" + number.encode() + b"\0\5\0Harbour\0\4\0\0" + tags)
 
 
 def deliver_sm(number: str, words: bytes, *, esm_class: int = 4, sequence: int = 78) -> bytes:
-    """Return a deliver_sm from a telephone."""
+    """Return a deliver_sm as sent from a telephone."""
     head = b"\0\1\1" + number.encode() + b"\0\5\0Harbour\0" + bytes((esm_class, 0, 0)) + b"\0\0\0\0\0\0"
     return octets(0x05, sequence, head + bytes((len(words),)) + words)
 
 
 @dataclass
 class BareSmsc:
-    """What it says, and what it saw."""
+    """An SMSC with configured responses and recorded requests."""
 
     port: int = field(default_factory=free_port)
     bind_status: int = 0
@@ -46,11 +46,11 @@ class BareSmsc:
     nacks: bool = False
     """Answer submissions with generic_nack."""
     after_submission: Callable[[], bytes] = bytes
-    """What it sends after it took a text."""
+    """Return the octets to send after a submission was accepted."""
     binds: list[bytes] = field(default_factory=list)
     submissions: list[bytes] = field(default_factory=list)
     answers: list[tuple[int, int, int]] = field(default_factory=list)
-    """Command, status and sequence of the responses that came."""
+    """Command, status and sequence number of the responses received."""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -83,7 +83,7 @@ class BareSmsc:
 
 @asynccontextmanager
 async def bare_smsc(**habits: Any) -> AsyncIterator[BareSmsc]:
-    """Open an SMSC, and close it."""
+    """Run an SMSC, and close it."""
     smsc = BareSmsc(**habits)
     server = await asyncio.start_server(smsc.serve, "127.0.0.1", smsc.port)
     try:

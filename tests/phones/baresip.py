@@ -1,4 +1,4 @@
-"""Debian's baresip as a telephone on loopback: it rings or picks up, records what it hears, and presses keys."""
+"""Debian's baresip as a telephone on loopback: it rings or answers, records the received audio, and presses keys."""
 
 from __future__ import annotations
 
@@ -71,11 +71,11 @@ class Baresip:
 
     @property
     def address(self) -> str:
-        """Where it is called."""
+        """Return the SIP address of the telephone."""
         return f"sip:{self.user}@127.0.0.1:{self.port}"
 
     def do(self, command: str, parameter: str = "") -> str:
-        """Press a key (``sndcode``), pick up (``accept``), hang up (``hangup``); return the name of its answer."""
+        """Press a key (``sndcode``), answer (``accept``) or hang up (``hangup``); return the token of its response."""
         token = f"{command}-{next(self._numbers)}"
         message = {"command": command, "token": token, **({"params": parameter} if parameter else {})}
         octets = json.dumps(message).encode()
@@ -83,7 +83,7 @@ class Baresip:
         return token
 
     async def press(self, keys: str) -> None:
-        """Press keys one after the other, and let each go."""
+        """Press keys one after the other, releasing each."""
         for key in keys:
             for sign in (key, LET_GO):
                 await self._until_done(self.do("sndcode", sign))
@@ -92,24 +92,24 @@ class Baresip:
         await self._until(lambda: any(event.get("token") == token for event in self.events))
 
     async def wait_for(self, kind: str, number: int = 1) -> dict[str, Any]:
-        """Return the so-manieth event of a kind, once it has come."""
+        """Return the event number ``number`` (from 1) of a kind, as soon as it has arrived."""
         await self._until(lambda: sum(event.get("type") == kind for event in self.events) >= number)
         return [event for event in self.events if event.get("type") == kind][number - 1]
 
     async def wait_until_heard(self, seconds: float) -> None:
-        """Wait until so many seconds of sound were recorded."""
+        """Wait until this many seconds of audio were recorded."""
         async with asyncio.timeout(SECONDS + seconds):
-            while self._size_heard() < 44 + seconds * 16_000:  # noqa: ASYNC110  (a file grows, and nobody tells)
+            while self._size_heard() < 44 + seconds * 16_000:  # noqa: ASYNC110  (a growing file sends no event)
                 await asyncio.sleep(0.02)
 
     def heard(self) -> array[int]:
-        """Return what was heard in the newest call: samples of 16 bit, 8,000 a second. Ask when the call is over."""
+        """Return the audio received in the newest call: 16 bit, 8,000 samples a second. Use it after the call's end."""
         recordings = self.recordings()
         assert recordings, "nothing was recorded"
         return samples_of(recordings[-1])
 
     def recordings(self) -> list[Path]:
-        """Return the recordings of what was heard, oldest first."""
+        """Return the recordings of the received audio, oldest first."""
         return sorted((self.folder / "heard").glob("*-dec.wav"), key=lambda path: path.stat().st_mtime_ns)
 
     async def _until(self, holds: Callable[[], bool]) -> None:
@@ -123,7 +123,7 @@ class Baresip:
         return recordings[-1].stat().st_size if recordings else 0
 
     async def listen(self) -> None:
-        """Read what the telephone tells, until it is gone."""
+        """Read the telephone's events until it ends."""
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 length = int((await self.reader.readuntil(b":"))[:-1])
@@ -143,9 +143,10 @@ async def baresip(
     codecs: str = "PCMU",
     calls: int = 4,
 ) -> AsyncIterator[Baresip]:
-    """Start a telephone that picks up by itself (``auto``) or rings (``manual``), and end it.
+    """Start a telephone that answers by itself (``auto``) or only rings (``manual``), and end it.
 
-    ``speaks`` is a WAV file that is said into it; ``account`` adds to the line of the account, for a registrar.
+    ``speaks`` is a WAV file that the telephone plays as its microphone; ``account`` replaces the account's address,
+    for a registrar.
     """
     (folder / "heard").mkdir(parents=True)
     for name in ("mouth", "ear"):
@@ -200,7 +201,7 @@ def write_wav(path: Path, pcm: bytes) -> None:
 
 
 def samples_of(path: Path) -> array[int]:
-    """Return the samples of a WAV file, also of one whose header was not finished."""
+    """Return the samples of a WAV file, even if its header was not completed."""
     octets = path.read_bytes()
     start = octets.index(b"data") + 8
     return array("h", octets[start : start + (len(octets) - start) // 2 * 2])

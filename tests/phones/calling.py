@@ -1,4 +1,4 @@
-"""What the tests of calls share: a caller at a telephone, and what it reports."""
+"""Shared helpers for tests of calls: a SIP gateway that calls a telephone, and its reports."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def call(code: str = CODE, *, number: str = NUMBER, **more: Any) -> Outgoing:
 
 
 class Reports:
-    """What was reported, with a way to wait for it."""
+    """The reports of a gateway, with a method to wait for one."""
 
     def __init__(self) -> None:
         self.all: list[Report] = []
@@ -43,7 +43,7 @@ class Reports:
 
     @property
     def results(self) -> list[Result]:
-        """What was reported, in order."""
+        """Return the reported results, in order."""
         return [report.result for report in self.all]
 
     async def wait_for(self, result: Result, seconds: float = 60) -> None:
@@ -56,7 +56,7 @@ class Reports:
 
 @asynccontextmanager
 async def caller(port: int, **config: Any) -> AsyncIterator[tuple[SipGateway, Reports]]:
-    """Start a carrier that calls by a telephone system at a port of this machine, and stop it."""
+    """Start a gateway that places calls through a SIP system at a port of this machine, and stop it."""
     first = 20_000 + (uuid4().int % 1_400) * 4
     values = {"host": "127.0.0.1", "port": port, "first_rtp_port": first, "last_rtp_port": first + 199, **config}
     gateway, reports = SipGateway("pbx", SipConfig(**values)), Reports()
@@ -68,21 +68,21 @@ async def caller(port: int, **config: Any) -> AsyncIterator[tuple[SipGateway, Re
 
 
 async def sign_off(gateway: SipGateway, system: Pbx) -> None:
-    """Stop a carrier that is registered, its last REGISTER answered."""
+    """Stop a registered gateway, and answer its last REGISTER."""
     leaving = asyncio.ensure_future(gateway.stop())
     system.say(await system.takes("REGISTER"), 200)
     await leaving
 
 
 async def is_idle(gateway: SipGateway) -> None:
-    """Wait until every call is over."""
+    """Wait until every call has ended."""
     async with asyncio.timeout(60):
         while gateway._tasks:
             await asyncio.wait(gateway._tasks)
 
 
 def run(play: Callable[[], Awaitable[None]], seconds: float = 120) -> None:
-    """Play within a time."""
+    """Run a coroutine on a new event loop with a timeout."""
 
     async def within() -> None:
         async with asyncio.timeout(seconds):

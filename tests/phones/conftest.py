@@ -1,4 +1,4 @@
-"""What tests of telephones share."""
+"""Shared fixtures for tests of telephones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from watchword.messaging.voice import tts
 
 @pytest.fixture
 def site(settings: Any, world: World) -> Client:
-    """A web server whose phones file names a provider of every scheme, and the machine of a provider."""
+    """Return a provider's HTTP client, for a web server whose phones file names providers of several schemes."""
     one = phones_file("twilio-messages", "https://api.example", name="texts")
     two = phones_file("twilio-calls", "https://api.example", name="calls")
     three = phones_file("http", "https://api.example", name="nobody")
@@ -27,6 +27,6 @@ def site(settings: Any, world: World) -> Client:
 
 @pytest.fixture
 def quick_voice(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A synthesiser that says everything in a tenth of a second, and is there on every machine."""
+    """Replace the synthesiser with one that returns a tenth of a second of sound, and is available on every machine."""
     monkeypatch.setattr(tts, "is_available", lambda: True)
     monkeypatch.setattr(tts, "speak", lambda _words, _language: wav(b"\1\0" * 800))

@@ -1,4 +1,4 @@
-"""A telephone for tests that have no event loop of their own: baresip, kept by a loop on a thread."""
+"""A telephone for tests without an event loop: baresip, run by an event loop in a thread."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SECONDS = 90
 
 
 class Handset:
-    """Somebody at a telephone who picks up and listens."""
+    """A person at a telephone who answers and listens."""
 
     def __init__(self, phone: Baresip, loop: asyncio.AbstractEventLoop) -> None:
         self._phone = phone
@@ -25,18 +25,18 @@ class Handset:
 
     @property
     def port(self) -> int:
-        """Where it is called."""
+        """Return the port of the telephone."""
         return self._phone.port
 
     def hear_code(self) -> str:
-        """Press 1 in the call that comes now, and return the six digits that were spoken, once it is over."""
+        """Press 1 in the next call, and return the six digits that were spoken, after the call has ended."""
         self._do(self._press_and_listen("1"))
         heard = digits_in(self._phone.heard())
         assert heard[:6] == heard[6:], heard
         return heard[:6]
 
     def press(self, keys: str) -> None:
-        """Press keys in the call that comes now, and wait until it is over."""
+        """Press keys in the next call, and wait until the call has ended."""
         self._do(self._press_and_listen(keys))
 
     async def _press_and_listen(self, keys: str) -> None:

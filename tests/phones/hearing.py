@@ -1,4 +1,4 @@
-"""Finds spoken digits in a recording by the digits' own samples: no ear, and no recogniser that could guess."""
+"""Find spoken digits in a recording by cross-correlation with the samples of each digit, without speech recognition."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from watchword.messaging.voice import audio
 from watchword.messaging.voice.prompts import Prompts
 
 SURE = 0.85
-"""Of a correlation of 1 for the very same samples; another digit in the same voice stays far below."""
+"""Least correlation that counts as a match; identical samples have 1, another digit in the same voice far less."""
 
 type Samples = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Heard:
-    """One thing that was said: when it began, in seconds, and how sure that is."""
+    """One recognised phrase: its start in seconds, its name, and its correlation."""
 
     at: float
     what: str
@@ -29,12 +29,12 @@ class Heard:
 
 
 def digits_in(recording: array[int], language: str = "en") -> str:
-    """Return the digits that were spoken, in their order."""
+    """Return the spoken digits, in order."""
     return "".join(heard.what for heard in all_digits_in(recording, language))
 
 
 def all_digits_in(recording: array[int], language: str = "en") -> list[Heard]:
-    """Return every spoken digit with its time."""
+    """Return every spoken digit with its start."""
     found = [heard for digit in "0123456789" for heard in places_of(Said(digit, digit), recording, language)]
     stored: list[Heard] = []
     for heard in sorted(found, key=lambda one: -one.likeness):
@@ -44,7 +44,7 @@ def all_digits_in(recording: array[int], language: str = "en") -> list[Heard]:
 
 
 def places_of(said: Said, recording: array[int], language: str = "en") -> list[Heard]:
-    """Return where something was said."""
+    """Return the places where a phrase was said."""
     likeness = _likeness(_as_it_sounds(said, language), np.asarray(recording, dtype=np.float64))
     places = []
     while likeness.size:
@@ -57,7 +57,7 @@ def places_of(said: Said, recording: array[int], language: str = "en") -> list[H
 
 
 def likeness_of(said: bytes, recording: array[int]) -> tuple[float, float]:
-    """Return how much a recording holds of some telephone sound, 0 to 1, and at which second it begins."""
+    """Return how well a recording matches some audio, 0 to 1, and at which second the audio begins."""
     likeness = _likeness(_through_the_line(said), np.asarray(recording, dtype=np.float64))
     best = int(likeness.argmax())
     return float(likeness[best]), best / audio.RATE
@@ -81,7 +81,7 @@ def _without_silence(samples: Samples) -> Samples:
 
 
 def _likeness(pattern: Samples, recording: Samples) -> Samples:
-    """Return the normalised cross-correlation at every place."""
+    """Return the normalised cross-correlation at every position."""
     size = recording.size - pattern.size + 1
     if size <= 0:
         return np.zeros(0)

@@ -1,4 +1,4 @@
-"""Carriers over HTTP to the provider of the tests, by their presets, as a phones file would make them."""
+"""HTTP gateways to the tests' provider, one for each preset, built as from a phones file."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ blocked = ["not by me"]
 
 
 def phones_file(kind: str, base: str, *, name: str = "one", more: str = "") -> str:
-    """Return a phones file with one channel of a kind, as an operator would write it."""
+    """Return a phones file with one gateway of a kind, as an operator would write it."""
     words = _OPERATOR[kind].replace("BASE", base).replace("SECRET", seal(TOKEN, RING))
     words = words.replace("KEY", seal("abcd1234", RING))
     head = f'[[gateway]]\nname = "{name}"\nkind = "{kind}"\nprivate_networks_allowed = true\n'
@@ -65,7 +65,7 @@ def phones_file(kind: str, base: str, *, name: str = "one", more: str = "") -> s
 
 
 def phones_of(text: str) -> Phones:
-    """Return what a phones file says, which must be right."""
+    """Return the parsed phones file, which must have no problems."""
     from watchword.config.phones_file import open_secret
     from watchword.messaging.gateways.sim_swap import SimSwapConfig
 
@@ -75,7 +75,7 @@ def phones_of(text: str) -> Phones:
 
 
 def config_of(kind: str, base: str, **more: Any) -> HttpConfig:
-    """Return the wishes of one channel of a kind."""
+    """Return the config of one gateway of a kind."""
     words = "\n".join(f"{key} = {value}" for key, value in more.items())
     (planned,) = phones_of(phones_file(kind, base, more=words)).gateways
     assert isinstance(planned.config, HttpConfig)
@@ -89,7 +89,7 @@ def outgoing(
     channel: Channel = Channel.TEXT,
     lives: timedelta = timedelta(minutes=5),
 ) -> Outgoing:
-    """Return a code on its way."""
+    """Return a code to be sent."""
     return Outgoing(
         uuid4(),
         channel,
@@ -105,7 +105,7 @@ def outgoing(
 
 @asynccontextmanager
 async def opened(kind: str, at: Provider, **more: Any) -> AsyncIterator[HttpGateway]:
-    """Open a carrier to the provider, and stop it."""
+    """Open a gateway to the provider, and stop it."""
     gateway = HttpGateway("one", config_of(kind, at.base, **more), addresses=addresses_of)
     await gateway.start(lambda _report: None)
     try:
@@ -115,7 +115,7 @@ async def opened(kind: str, at: Provider, **more: Any) -> AsyncIterator[HttpGate
 
 
 def run(play: Callable[[], Awaitable[None]], seconds: float = 60) -> None:
-    """Play something on an event loop, in bounded time."""
+    """Run a coroutine on an event loop with a timeout."""
 
     async def within() -> None:
         async with asyncio.timeout(seconds):
@@ -125,7 +125,7 @@ def run(play: Callable[[], Awaitable[None]], seconds: float = 60) -> None:
 
 
 async def failure_of(config: HttpConfig) -> DeliveryFailed:
-    """Return how a carrier with these wishes fails at one message."""
+    """Return how a gateway with this config fails at one message."""
     gateway = HttpGateway("one", config, addresses=addresses_of)
     await gateway.start(lambda _report: None)
     with pytest.raises(DeliveryFailed) as caught:

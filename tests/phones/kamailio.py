@@ -1,4 +1,4 @@
-"""Debian's Kamailio on loopback: a registrar and proxy that wants proof from everybody, and sees every request."""
+"""Debian's Kamailio on loopback: a registrar and proxy that challenges every request and logs it."""
 
 from __future__ import annotations
 
@@ -84,35 +84,35 @@ def why_not_here() -> str:
 
 @dataclass
 class Kamailio:
-    """A running telephone system."""
+    """A running registrar and proxy."""
 
     port: int
     log: Path
 
     def account(self, user: str) -> str:
-        """Return how a baresip registers here."""
+        """Return the account with which a baresip registers here."""
         outbound = f'outbound="sip:127.0.0.1:{self.port};transport=udp"'
         return f"<sip:{user}@{DOMAIN};transport=udp>;auth_user={user};auth_pass={PASSWORD};{outbound};regint=60"
 
     def saw(self) -> list[str]:
-        """Return the methods of all requests that came, in order; one that was sent again is one."""
+        """Return the methods of all requests received, in order; a retransmission is not counted again."""
         lines = self.log.read_text(errors="replace").splitlines()
         requests = dict.fromkeys(line.partition("SAW ")[2] for line in lines if "SAW " in line)
         return [request.split()[0] for request in requests]
 
     async def knows(self, user: str) -> None:
-        """Wait until somebody is registered."""
+        """Wait until a user is registered."""
         async with asyncio.timeout(SECONDS):
-            # A file grows, and nobody tells.
-            while f"KNOWS {user}" not in self.log.read_text(errors="replace"):  # noqa: ASYNC110  (as said)
+            # A growing file sends no event.
+            while f"KNOWS {user}" not in self.log.read_text(errors="replace"):  # noqa: ASYNC110  (see above)
                 await asyncio.sleep(0.02)
 
 
 @asynccontextmanager
 async def kamailio(folder: Path, *, port: int | None = None, asks_twice: bool = False) -> AsyncIterator[Kamailio]:
-    """Start it, at a free port if none is named, and end it.
+    """Start Kamailio, at a free port if none is given, and end it.
 
-    ``asks_twice``: it wants proof as a proxy (407), and then as the telephone system behind one (401).
+    ``asks_twice``: it challenges as a proxy (407), and then as the SIP system behind the proxy (401).
     """
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     port, log = port or free_port(), folder / "kamailio.log"

@@ -1,4 +1,4 @@
-"""Debian's Kannel on loopback: bearerbox, smsbox and its own fakesmsc, at which texts arrive."""
+"""Debian's Kannel on loopback: bearerbox, smsbox and its own fakesmsc, which receives the texts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SECONDS = 20
 _GOT = re.compile(r"Got message \d+: <(.*)>$", re.MULTILINE)
 _BEGINNING = re.compile(r"(\S+) (\S+) (text|ucs-2) (.*)")
 _OF_ITS_OWN = "1"
-"""fakesmsc must send something itself; Kannel answers to this number."""
+"""The sender of a message that fakesmsc has to send itself; Kannel's reply to it is ignored."""
 
 _CONFIGURATION = """
 group = core
@@ -97,14 +97,14 @@ class Text:
 
 @dataclass
 class Kannel:
-    """A running gateway."""
+    """A running Kannel."""
 
     sendsms_url: str
     password: str
     log: Path
 
     def received(self) -> list[Text]:
-        """Return the texts that arrived so far; fakesmsc calls each line of a text a message."""
+        """Return the texts that arrived so far; fakesmsc reports each line of a text as a message."""
         found: list[Text] = []
         for line in _GOT.findall(self.log.read_text(errors="replace")):
             begins = _BEGINNING.fullmatch(line)
@@ -118,7 +118,7 @@ class Kannel:
         return [text for text in found if text.number != _OF_ITS_OWN]
 
     def wait_for(self, number: int) -> list[Text]:
-        """Return the texts once they are so many."""
+        """Return the texts as soon as this many have arrived."""
         end = time.monotonic() + SECONDS
         while len(found := self.received()) < number:
             assert time.monotonic() < end, self.log.read_text(errors="replace")[-2000:]
@@ -128,7 +128,7 @@ class Kannel:
 
 @contextmanager
 def kannel(folder: Path, *, smpp: int | None = None) -> Iterator[Kannel]:
-    """Start Kannel and a fake SMSC behind it, or with an SMSC at a port of SMPP; stop them in the end."""
+    """Start Kannel and a fake SMSC behind it, or with the SMSC at this SMPP port; stop them at the end."""
     ports = {name: free_port() for name in ("admin", "smsbox", "fake", "sendsms")}
     smsc = _FAKE.format(**ports) if smpp is None else _SMPP.format(smpp=smpp)
     configuration = _CONFIGURATION.format(folder=folder, password="open sesame", smsc=smsc, **ports)
@@ -166,7 +166,7 @@ def kannel(folder: Path, *, smpp: int | None = None) -> Iterator[Kannel]:
 
 def _start(words: list[str], log: Path) -> subprocess.Popen[bytes]:
     with log.open("wb") as out:
-        # fakesmsc ends when its input does: the pipe stays open.
+        # fakesmsc ends at the end of its input, so the pipe stays open.
         return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=out, stderr=subprocess.STDOUT)
 
 

@@ -1,4 +1,4 @@
-"""A telephone system and its telephones in the test's own hands: every packet is heard, and anything can be said."""
+"""A SIP system and its telephones that the test controls: it sees every packet and can send anything."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HOST = "127.0.0.1"
 
 
 class Peer(asyncio.DatagramProtocol):
-    """Somebody at a UDP port."""
+    """A telephone's UDP port."""
 
     def __init__(self) -> None:
         self.got: list[bytes] = []
@@ -46,13 +46,13 @@ async def peer(host: str = "127.0.0.1") -> Peer:
 
 
 class Pbx(asyncio.DatagramProtocol):
-    """Answers OPTIONS by itself; everything else is taken and answered by the test."""
+    """A SIP system that answers OPTIONS by itself; the test takes and answers all other requests."""
 
     def __init__(self) -> None:
         self.requests: asyncio.Queue[SipRequest] = asyncio.Queue()
         self.responses: asyncio.Queue[SipResponse] = asyncio.Queue()
         self.sees_caller_as: tuple[str, int] | None = None
-        """What it says of where requests come from; None: nothing."""
+        """The address to report in received and rport (RFC 3581), or None to report none."""
         self.ignores_options = False
         self._seen: set[str] = set()
         self._last = 100
@@ -75,21 +75,21 @@ class Pbx(asyncio.DatagramProtocol):
             self.requests.put_nowait(message)
 
     async def takes(self, method: str) -> SipRequest:
-        """Return the next request, once it is there; one that was sent again is one."""
+        """Return the next request as soon as it has arrived; a retransmission is not counted again."""
         async with asyncio.timeout(SECONDS):
             request = await self.requests.get()
         assert request.method == method, request
         return request
 
     async def hears(self) -> SipResponse:
-        """Return the next answer to something that was asked, once it is there."""
+        """Return the next response to a request of this system, as soon as it has arrived."""
         async with asyncio.timeout(SECONDS):
             return await self.responses.get()
 
     def say(
         self, request: SipRequest, status: int, *, sound: str = "", tag: str = "callee", **headers: str | list[str]
     ) -> None:
-        """Answer; ``sound`` is a description of a session, and names of headers have underscores."""
+        """Answer a request; ``sound`` is a session description, and names of headers are written with underscores."""
         response = SipResponse(status_code=status, reason_phrase="Whatever")
         for name in ("Via", "From", "Call-ID", "CSeq"):
             response.headers.set_single(name, request.headers.get_first(name) or "")
@@ -111,7 +111,7 @@ class Pbx(asyncio.DatagramProtocol):
         by: asyncio.DatagramTransport | None = None,
         **headers: str | list[str],
     ) -> SipRequest:
-        """Send a request within the call that an INVITE began, from here or by another machine of the same system."""
+        """Send a request within the dialog of an INVITE, from here or from another machine of the same system."""
         self._last += 1
         request = SipRequest(method=method, uri=f"sip:{self.caller[0]}:{self.caller[1]}")
         request.headers.set_single("Via", f"SIP/2.0/UDP {HOST}:{self.port};rport;branch=z9hG4bK{uuid4().hex}")
@@ -124,7 +124,7 @@ class Pbx(asyncio.DatagramProtocol):
         return request
 
     def send(self, octets: bytes) -> None:
-        """Send anything."""
+        """Send arbitrary octets."""
         self.transport.sendto(octets, self.caller)
 
     def _send(
@@ -146,13 +146,13 @@ class Pbx(asyncio.DatagramProtocol):
 
 
 def sound_at(port: int, *, payload_type: int = 0, name: str = "PCMU", host: str = HOST) -> str:
-    """Return the description of a session: G.711 and keys, at a port."""
+    """Return a session description: G.711 and telephone events, at a port."""
     return serialize_sdp(build_sdp(host, port, payload_type, name))
 
 
 @asynccontextmanager
 async def pbx(host: str = HOST, port: int = 0) -> AsyncIterator[Pbx]:
-    """Open a telephone system at a port of its own, and close it."""
+    """Open a SIP system at a port of its own, and close it."""
     loop = asyncio.get_running_loop()
     transport, protocol = await loop.create_datagram_endpoint(Pbx, local_addr=(host, port))
     try:

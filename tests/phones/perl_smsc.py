@@ -1,4 +1,4 @@
-"""An SMSC by Perl's Net::SMPP (Debian: libnet-smpp-perl), which shares no line with the library that we use."""
+"""An SMSC by Perl's Net::SMPP (Debian: libnet-smpp-perl), which shares no code with our SMPP library."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class PerlText:
 
 
 class PerlSmsc:
-    """The running SMSC; a context manager."""
+    """A running SMSC; a context manager."""
 
     def __init__(self, port: int, log: Path, *, stat: str = "DELIVRD") -> None:
         self._words = ["perl", str(PROGRAM), str(port), str(log), stat]
@@ -61,7 +61,7 @@ class PerlSmsc:
         self._process.wait()
 
     def lines(self, first_word: str) -> list[list[str]]:
-        """Return what it wrote about one kind of request."""
+        """Return its log lines for one kind of request, split into words."""
         lines = [line.split(" ") for line in self._log.read_text().splitlines()]
         return [line[1:] for line in lines if line[0] == first_word]
 
@@ -73,6 +73,6 @@ class PerlSmsc:
         ]
 
     def wait_for_texts(self, number: int) -> list[PerlText]:
-        """Return the texts once they are so many."""
+        """Return the texts as soon as this many have arrived."""
         wait_until(lambda: len(self.texts()) >= number)
         return self.texts()

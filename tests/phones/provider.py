@@ -1,5 +1,5 @@
-"""A provider of texts and calls on loopback, in this process, which follows the published interfaces: Twilio's Messages
-and Calls, Vonage's SMS API, 46elks, Telnyx, and one that nobody has heard of. It can be slow, broken, and lie.
+"""A provider of texts and calls on loopback, in this process. It follows the published interfaces of Twilio (Messages
+and Calls), Vonage (SMS API), 46elks and Telnyx, and one made-up interface. It can be slow, broken, or lie.
 """
 
 from __future__ import annotations
@@ -24,36 +24,36 @@ TOKEN = "the token of the account"
 BAD_NUMBER = "+4915100000000"
 """A number that does not exist."""
 BLOCKED_NUMBER = "+4915100000001"
-"""A number to which the provider sends nothing."""
+"""A number that the provider blocks."""
 
 
 class Mood(StrEnum):
-    """How the provider is today."""
+    """How the provider behaves."""
 
     WELL = "well"
     SILENT = "silent"
-    """Takes the request and does not answer."""
+    """Accepts the request and does not answer."""
     FAILING = "failing"
-    """500."""
+    """Answers 500."""
     CUT = "cut"
-    """Goes away in the middle of its answer."""
+    """Closes the connection in the middle of its response."""
     BABBLING = "babbling"
-    """200, and no JSON."""
+    """Answers 200 without JSON."""
     ENDLESS = "endless"
-    """An answer without an end."""
+    """Sends an endless response."""
     MOVED = "moved"
-    """302, to somewhere inside."""
+    """Answers 302, to an internal address."""
     DROPPING = "dropping"
-    """Says yes and does nothing."""
+    """Reports success and delivers nothing."""
     DENYING = "denying"
-    """Says no and delivers all the same."""
+    """Reports failure and delivers the message all the same."""
     REFUSING = "refusing"
-    """Does not know us: 401."""
+    """Refuses our credentials: 401."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """One request as it came."""
+    """One request as received."""
 
     method: str
     path: str
@@ -64,14 +64,14 @@ class Request:
 
     @property
     def user(self) -> str:
-        """User name and password of HTTP's Basic scheme."""
+        """Return the user name and password of HTTP Basic authentication."""
         scheme, _, given = self.headers.get("authorization", "").partition(" ")
         return base64.b64decode(given).decode() if scheme == "Basic" else ""
 
 
 @dataclass(frozen=True)
 class Text:
-    """One text that the provider took."""
+    """One text that the provider accepted."""
 
     number: str
     text: str
@@ -81,19 +81,19 @@ class Text:
 
 @dataclass
 class Provider:
-    """The provider, seen from the test."""
+    """The provider as the test sees it."""
 
     mood: Mood = Mood.WELL
     requests: list[Request] = field(default_factory=list)
     texts: list[Text] = field(default_factory=list)
-    """What arrived at telephones."""
+    """The texts that reached telephones."""
     calls: list[dict[str, str]] = field(default_factory=list)
     port: int = 0
     sim_changes: dict[str, str] = field(default_factory=dict)
-    """When numbers moved to another SIM, as ISO 8601."""
+    """The time at which a number moved to another SIM, as ISO 8601, for each number."""
     changed: threading.Condition = field(default_factory=threading.Condition)
     let_go: threading.Event = field(default_factory=threading.Event)
-    """Ends silence."""
+    """Set to end the silence of ``Mood.SILENT``."""
 
     @property
     def base(self) -> str:
@@ -104,14 +104,14 @@ class Provider:
             assert self.changed.wait_for(condition, seconds), "it did not come"
 
     def signature(self, url: str, fields: dict[str, str], secret: str = TOKEN) -> str:
-        """Return Twilio's signature: the address, then names and values sorted by name, HMAC-SHA1 in base64."""
+        """Return Twilio's signature: HMAC-SHA1, in base64, of the address followed by the fields sorted by name."""
         signed = url + "".join(name + fields[name] for name in sorted(fields))
         return base64.b64encode(hmac.new(secret.encode(), signed.encode(), hashlib.sha1).digest()).decode()
 
 
 @contextmanager
 def provider(mood: Mood = Mood.WELL) -> Iterator[Provider]:
-    """Start a provider, and stop it."""
+    """Run a provider, and stop it."""
     one = Provider(mood)
     server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"provider": one}))
     server.daemon_threads = True
@@ -130,7 +130,7 @@ def provider(mood: Mood = Mood.WELL) -> Iterator[Provider]:
 def call_back(
     url: str, fields: dict[str, str], headers: dict[str, str] | None = None, *, at: str = ""
 ) -> tuple[int, str]:
-    """Post a form to a webhook as a provider does, to the server that ``at`` names instead of the public one."""
+    """Post a form to a webhook as a provider does, to the server in ``at`` instead of the public one."""
     parts = urlsplit(url)
     connection = HTTPConnection(urlsplit(at).netloc or parts.netloc, timeout=10)
     try:
@@ -145,7 +145,7 @@ def call_back(
 
 class _Server(ThreadingHTTPServer):
     request_queue_size = 200
-    """Many may come at once."""
+    """Many connections may arrive at once."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -153,7 +153,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log_message(self, *_arguments: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
     def do_GET(self) -> None:
         self._take()

@@ -1,4 +1,4 @@
-"""SIPp (Debian's sip-tester) as a telephone that does one odd thing: a scenario, written as a few steps."""
+"""SIPp (Debian's sip-tester) as a telephone with one odd behaviour: a scenario, written as a few steps."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ t=0 0
 m=audio [media_port] RTP/AVP {formats}
 {attributes}
 """
-# A telephone system is asked now and then whether it is there: each question begins the scenario anew.
+# The gateway sends OPTIONS as a keepalive now and then; a scenario that gets one starts again.
 _IS_ANYBODY_THERE = '<recv request="OPTIONS" optional="true" next="1"/>\n'
 _HERE_I_AM = '<pause milliseconds="0" next="2"/>\n<label id="1"/>\n{}<label id="2"/>\n'
 
@@ -60,12 +60,12 @@ def why_not_here() -> str:
 
 
 def takes(request: str, *, optional: bool = False) -> str:
-    """Wait for a request; another one ends the scenario with a failure."""
+    """Wait for a request; any other request fails the scenario."""
     return f'<recv request="{request}"{" optional='true'" if optional else ""} crlf="true"/>\n'
 
 
 def says(status: int, *, sound: str = "", headers: str = "", until_ack: bool = False, tag: str = "callee") -> str:
-    """Answer the request that was taken last; ``sound`` is a list of payload types with their attributes."""
+    """Answer the last request taken; ``sound`` is a list of payload types with their attributes."""
     body = ""
     if sound:
         formats, _, attributes = sound.partition("\n")
@@ -81,7 +81,7 @@ def says(status: int, *, sound: str = "", headers: str = "", until_ack: bool = F
 
 
 def waits(milliseconds: int) -> str:
-    """Do nothing for a while, as a telephone that rings does."""
+    """Pause, as a telephone that rings does."""
     return f'<pause milliseconds="{milliseconds}"/>\n'
 
 
@@ -97,20 +97,20 @@ class Sipp:
     log: Path
 
     async def has_played(self) -> bool:
-        """Whether the whole scenario went as it is written, once it is over."""
+        """Return whether the whole scenario succeeded, once it has ended."""
         async with asyncio.timeout(SECONDS):
             await self.process.wait()
         return self.process.returncode == 0
 
     def heard(self) -> str:
-        """Return every message that came and went."""
+        """Return every message sent or received, and the errors."""
         errors = self.log.with_name("errors.log")
         return "".join(path.read_text(errors="replace") for path in (self.log, errors) if path.exists())
 
 
 @asynccontextmanager
 async def sipp(folder: Path, *steps: str) -> AsyncIterator[Sipp]:
-    """Play steps at a port of their own."""
+    """Run steps as a scenario at a port of its own."""
     scenario, log = folder / "scenario.xml", folder / "messages.log"
     scenario.write_text(
         '<?xml version="1.0" encoding="us-ascii"?>\n<scenario name="odd telephone">\n'

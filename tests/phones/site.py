@@ -1,4 +1,4 @@
-"""Watchword with a phones file as it is served: the web door and the dispatcher as processes of their own."""
+"""Watchword with a phones file as deployed: the web server and the dispatcher as processes of their own."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class PhoneSite:
     """The two processes, by name; each can be killed and started again."""
 
     def __init__(self, folder: Path, phones_file: str, settings: Any) -> None:
-        """``settings`` of the test's own process become those of the site: it writes into the same queue."""
+        """Set the site's ``settings`` in the test's own process too, so that it writes into the same outbox."""
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -45,16 +45,16 @@ class PhoneSite:
         }
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self.statuses: dict[str, int] = {}
-        """How those ended that were asked to."""
+        """Exit statuses of the processes that were asked to stop."""
 
     def start(self, *names: str) -> None:
-        """Start processes and wait until they answer."""
+        """Start processes and wait until they are ready."""
         for name in names:
             words = [sys.executable, "-m", "watchword.cli.main", "serve", name]
             if name == WEB:
                 words += ["--listen", f"127.0.0.1:{self.port}"]
             with self._log(name).open("wb") as log:
-                # A group of its own: gunicorn's children are to die with it.
+                # A process group of its own, so that gunicorn's children can be killed with it.
                 self._running[name] = subprocess.Popen(
                     words, env=self._environment, stdout=log, stderr=log, start_new_session=True
                 )
@@ -63,13 +63,13 @@ class PhoneSite:
             assert self._running[name].poll() is None, f"{name} ended:\n{self.log_of(name)}"
 
     def kill(self, name: str) -> None:
-        """End a process without any chance to say goodbye."""
+        """Kill a process (SIGKILL), without a graceful shutdown."""
         process = self._running.pop(name)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
     def stop(self) -> None:
-        """Ask all of them to end, and see that they do."""
+        """Ask all processes to stop (SIGTERM), and kill those that don't."""
         for process in self._running.values():
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGTERM)

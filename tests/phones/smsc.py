@@ -1,4 +1,4 @@
-"""An SMSC for the tests: smpp34's own server, which can accept, refuse, be silent, and send receipts as it likes."""
+"""An SMSC for the tests: smpp34's own server, which can accept, refuse, be silent, and send receipts as configured."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class Got:
 
 
 def start_smsc(port: int, log: Path, *, each_second: int = 0) -> subprocess.Popen[bytes]:
-    """Start an SMSC as a process of its own, which can be killed; it writes a line for each text that it accepts.
+    """Start an SMSC as a process of its own, which can be killed; it logs a line for each text that it accepts.
 
-    It accepts so many each second, or as many as come.
+    ``each_second`` limits how many it accepts each second; 0 is no limit.
     """
     words = [sys.executable, __file__, str(port), str(log), str(each_second)]
     process = subprocess.Popen(words, stdout=subprocess.PIPE)
@@ -44,9 +44,9 @@ def start_smsc(port: int, log: Path, *, each_second: int = 0) -> subprocess.Pope
 
 
 def free_port() -> int:
-    """Return a port on loopback that nobody uses now, by TCP or by UDP.
+    """Return a port on loopback that is free now, for TCP and for UDP.
 
-    It is one of those that the system gives to nobody by chance: most programs here open theirs a moment later.
+    It lies outside the range of ephemeral ports, so that no other connection takes it before the test does.
     """
     while True:
         port = 26_000 + secrets.randbelow(6_700)
@@ -58,7 +58,7 @@ def free_port() -> int:
 
 
 def free_even_port() -> int:
-    """Return one for sound: RTP takes an even port, and the one after it."""
+    """Return a free even port for audio: RTP takes an even port, and RTCP the one after it."""
     while (port := free_port()) % 2:
         continue
     return port
@@ -66,30 +66,30 @@ def free_even_port() -> int:
 
 @dataclass
 class Smsc:
-    """The carrier at the other end; an async context manager."""
+    """The SMSC at the other end; an async context manager."""
 
     port: int = field(default_factory=free_port)
     status: int = 0
-    """Refuse with this command_status; 0 accepts, -1 never answers."""
+    """The command_status with which to refuse; 0 accepts, -1 never answers."""
     refusals: list[int] = field(default_factory=list)
-    """Refuse the first ones with these."""
+    """Values of command_status with which to refuse the first submissions."""
     answers: asyncio.Event | None = None
-    """Answers wait for this."""
+    """Set to release the responses."""
     most_at_once: int = 0
-    """How many submissions waited for their answers at the same time."""
+    """The largest number of submissions that waited for a response at the same time."""
     stat: str | None = "DELIVRD"
-    """What receipts say; None: no receipts."""
+    """The state in receipts, or None to send no receipts."""
     receipts: int = 1
     """How often each receipt is sent."""
     is_early: bool = False
-    """Send receipts before the answer to the submission."""
+    """Send receipts before the response to the submission."""
     hold: asyncio.Event | None = None
-    """Receipts wait for this."""
+    """Set to release the receipts."""
     got: list[Got] = field(default_factory=list)
     name: Callable[[int], str] = "m{}".format
     log: Path | None = None
     each_second: int = 0
-    """How many it accepts each second; 0: as many as come."""
+    """How many texts it accepts each second; 0 is no limit."""
 
     async def __aenter__(self) -> Self:
         self._server = smpp34.Server(host="127.0.0.1", port=self.port, system_id="Test SMSC")
@@ -108,7 +108,7 @@ class Smsc:
         await self._server.stop()
 
     async def wait_for(self, number: int, seconds: float = 10) -> list[Got]:
-        """Return what arrived once it is so many."""
+        """Return the texts received, as soon as there are this many."""
         async with self._changed:
             await asyncio.wait_for(self._changed.wait_for(lambda: len(self.got) >= number), seconds)
         return self.got
@@ -166,7 +166,7 @@ class Smsc:
         if self.hold is not None:
             await self.hold.wait()
         for _ in range(self.receipts):
-            with suppress(smpp34.SmppError):  # Who was killed hears nothing more.
+            with suppress(smpp34.SmppError):  # A client that was killed gets no receipt.
                 await self._esmes[event.session_id].deliver_sm(
                     event.source_addr,
                     f"id:{message_id} sub:001 dlvrd:001 submit date:2611241200 "
@@ -177,7 +177,7 @@ class Smsc:
 
 
 async def _run(port: int, log: Path, each_second: int) -> None:
-    # Of an SMSC that was killed and comes back no two messages have the same name.
+    # The process id keeps message ids unique across restarts of a killed SMSC.
     async with Smsc(port=port, log=log, each_second=each_second, name=lambda number: f"{os.getpid()}-{number}"):
         sys.stdout.write("ready\n")
         sys.stdout.flush()

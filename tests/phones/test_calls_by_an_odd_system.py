@@ -1,4 +1,4 @@
-"""Calls by telephone systems that do what the standards allow and few expect, and packets that nobody should send."""
+"""Calls by SIP systems with rare behaviour that the standards allow, and packets that no system should send."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ CHALLENGE = 'Digest realm="pbx.example", nonce="n1", qop="auth", algorithm=MD5'
 
 @pytest.fixture(autouse=True)
 def voice(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Speak without a synthesiser, and briefly."""
+    """Replace the synthesiser with a short sound."""
     monkeypatch.setattr(tts, "is_available", lambda: True)
     monkeypatch.setattr(tts, "speak", lambda _words, _language: wav(b"\1\0" * 800))
 
 
 @asynccontextmanager
 async def ringing(**config: Any) -> AsyncIterator[tuple[Pbx, SipRequest, SipGateway, Reports]]:
-    """Begin a call that rings."""
+    """Place a call that rings."""
     async with pbx() as system, caller(system.port, **config) as (gateway, reports):
         sending = asyncio.ensure_future(gateway.send(call(match="47")))
         invite = await system.takes("INVITE")
@@ -44,7 +44,7 @@ async def ringing(**config: Any) -> AsyncIterator[tuple[Pbx, SipRequest, SipGate
 
 @asynccontextmanager
 async def answered(**config: Any) -> AsyncIterator[tuple[Pbx, SipRequest, Peer, Reports]]:
-    """Begin a call that is answered, at a telephone whose sound is at a port of its own; hang up."""
+    """Place a call that is answered by a telephone with its own RTP port, and hang up at the end."""
     async with ringing(**config) as (system, invite, gateway, reports):
         telephone = await peer()
         try:
@@ -65,7 +65,7 @@ def sound_port_of(invite: SipRequest) -> int:
 
 
 def test_a_challenge_that_comes_twice_is_no_refusal() -> None:
-    """A slow telephone system hears an INVITE twice, and challenges it twice."""
+    """A slow SIP system gets an INVITE and its retransmission, and challenges both."""
 
     async def play() -> None:
         async with pbx() as system, caller(system.port, password="opensesame1") as (gateway, _reports):
@@ -99,7 +99,7 @@ def test_a_registration_that_is_challenged_twice_is_no_refusal() -> None:
 
 
 def test_who_else_is_registered_does_not_say_how_long_we_are() -> None:
-    """After a crash the registrar still has our old address, for a second or so, and names it first."""
+    """After a crash the registrar still holds our old contact for a second or so, and lists it first."""
 
     async def play() -> None:
         async with pbx() as system, caller(system.port, register=True) as (gateway, _reports):
@@ -120,7 +120,7 @@ def test_who_else_is_registered_does_not_say_how_long_we_are() -> None:
 def test_403_is_said_of_a_call_and_not_of_our_password(
     *, rings: bool, result: Result, permanent: bool | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Asterisk and gateways to ISDN (RFC 3398) answer so when somebody declines, trunks where a number is barred."""
+    """Asterisk and ISDN gateways (RFC 3398) answer 403 when the callee declines, trunks when a number is barred."""
 
     caplog.set_level("INFO")
 
@@ -146,7 +146,7 @@ def test_403_is_said_of_a_call_and_not_of_our_password(
 
 
 def test_no_ringing_is_asked_for_that_has_to_be_acknowledged() -> None:
-    """Who answers an INVITE with 100rel may send the description of the session with the ringing, and never again."""
+    """A callee that supports 100rel may send the session description with the ringing response, and never repeat it."""
 
     async def play() -> None:
         async with pbx() as system, caller(system.port, password="opensesame1") as (gateway, _reports):
@@ -176,7 +176,7 @@ def test_a_description_that_can_not_be_read_is_hung_up_at_once() -> None:
 
 
 def test_nothing_of_a_call_goes_on_after_it_ended() -> None:
-    """The telephone system names a time after which the session is to be refreshed, and hangs up before."""
+    """The SIP system names a session refresh interval (Session-Expires) and hangs up before it ends."""
 
     async def play() -> None:
         async with ringing() as (system, invite, gateway, _reports):
@@ -202,7 +202,7 @@ def test_a_caller_that_stops_proves_once_more_who_it_is_where_a_goodbye_wants_th
             await reports.wait_for(Result.DELIVERED)
             stopping = asyncio.ensure_future(gateway.stop())
             system.say(await system.takes("BYE"), 407, Proxy_Authenticate=CHALLENGE)
-            # Without it somebody would be left on a dead line.
+            # Without the second BYE the callee would stay in a dead call.
             goodbye = await system.takes("BYE")
             assert goodbye.get_header("proxy-authorization")
             system.say(goodbye, 200)
@@ -217,7 +217,7 @@ def test_a_call_that_is_moved_is_moved_once_however_often_that_is_asked() -> Non
             other = await peer()
             question = system.ask(invite, "INVITE", sound=sound_at(other.port))
             first = await system.hears()
-            # Our answer was lost.
+            # Our response was lost, so the request is retransmitted.
             system.send(bytes(question))
             second = await system.hears()
             assert [first.status_code, second.status_code] == [200, 200]
@@ -294,7 +294,7 @@ def options(via: str) -> bytes:
 
 @pytest.mark.parametrize("via", [f"SIP/2.0/UDP {HOST}:99999", f"SIP/2.0/UDP {HOST};rport=-1", "SIP/2.0/UDP [", ""])
 def test_no_packet_closes_the_way_to_the_telephone_system(via: str) -> None:
-    """The port that an answer goes to is written in the request, and a socket that is asked for port 99999 dies."""
+    """A response goes to the port in the request's Via header, and sending to port 99999 would break the socket."""
 
     async def play() -> None:
         async with ringing() as (system, invite, gateway, _reports):
@@ -377,7 +377,7 @@ def test_a_host_that_is_no_name_is_told_and_looked_for_again() -> None:
     async def play() -> None:
         async with caller(5060, host="pbx..example") as (gateway, _reports):
             async with asyncio.timeout(5):
-                while gateway.condition.words == "connecting":  # noqa: ASYNC110  (nobody tells)
+                while gateway.condition.words == "connecting":  # noqa: ASYNC110  (the condition has no event)
                     await asyncio.sleep(0.02)
             assert gateway.condition.words == "no connection"
 

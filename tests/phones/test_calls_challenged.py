@@ -1,4 +1,4 @@
-"""Challenges of telephone systems: all that can be answered are, and what is refused says why."""
+"""Challenges of SIP systems: every supported one is answered, and a refusal says why."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_a_proxy_and_the_telephone_system_behind_it_may_both_ask() -> None:
 
 
 def test_the_first_challenge_that_we_know_is_answered() -> None:
-    """RFC 8760 section 2.3: the topmost one that the client supports."""
+    """RFC 8760 section 2.3: answer the topmost challenge that the client supports."""
 
     async def play() -> None:
         async with pbx() as system, caller(system.port, password="opensesame") as (gateway, _):
@@ -118,7 +118,7 @@ def test_a_refusal_says_what_it_is_until_a_call_goes_well(asked: list[str], pass
                 await sending
             assert caught.value.is_useless_again
             assert words in gateway.condition.words
-            # The telephone system answers OPTIONS, and the channel is not up for that.
+            # The SIP system answers OPTIONS, but that does not make the gateway available.
             await until(gateway._presence.is_up.is_set)
             assert not gateway.condition.is_up
             assert words in gateway.condition.words

@@ -1,4 +1,4 @@
-"""Calls to a real telephone that records what it hears: what was said, to whom, and what a key does."""
+"""Calls to a real telephone that records the audio: the prompts, their recipient, and the effect of each key."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DIGITS = "0123456789"
 
 
 def heard_words(phone: Baresip, name: str, language: str = "en") -> int:
-    """Return how often a sentence was said."""
+    """Return how often a phrase was said."""
     words = getattr(words_of(language), name).format(organisation="Harbour & Hill")
     return len(places_of(Said(name, words), phone.heard(), language))
 
@@ -77,7 +77,7 @@ def test_key_1_says_it_again_from_the_beginning(tmp_path: Path) -> None:
 
 
 def test_fld_07_nothing_is_left_on_an_answering_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It picks up, talks, records what it hears to the end, and presses nothing."""
+    """An answering machine that picks up, talks and records to the end, without pressing a key, gets no code."""
     monkeypatch.setattr(call_flow, "WAIT_SECONDS", 0.3)
     greeting = tmp_path / "greeting.wav"
     speak("You have reached the voice mail of Alice. Please leave a message after the tone.", greeting)
@@ -227,7 +227,7 @@ def test_a_caller_that_stops_hangs_up(tmp_path: Path) -> None:
 
 
 def speak(words: str, path: Path) -> None:
-    """Say something as a voice of this machine into a file that baresip can play."""
+    """Synthesise words with this machine's voice into a file that baresip can play."""
     from watchword.messaging.voice import audio, tts
 
     pcm = audio.from_wav(tts.speak(words))
@@ -235,7 +235,7 @@ def speak(words: str, path: Path) -> None:
 
 
 def test_the_decoder_finds_no_digits_where_none_are_spoken(tmp_path: Path) -> None:
-    """The check of the check: sentences hold no digits, and another code is heard as another code."""
+    """Check the decoder itself: it finds no digits in sentences, and tells the digits of other codes apart."""
     from array import array
 
     from watchword.messaging.voice.prompts import Prompts

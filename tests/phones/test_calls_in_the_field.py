@@ -1,4 +1,4 @@
-"""Telephone systems as people report them: addresses, ports and answers that others do otherwise."""
+"""Unusual SIP systems from field reports: addresses, ports and responses that differ from most."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OTHER_HOST = "127.0.0.2"
 pytestmark = pytest.mark.usefixtures("quick_voice")
 
 
-# Sound and addresses --------------------------------------------------------------------------------------------------
+# Audio and addresses --------------------------------------------------------------------------------------------------
 
 
 def test_a_description_that_came_with_the_ringing_counts() -> None:
@@ -57,7 +57,7 @@ def test_two_channels_with_the_same_ports_for_sound_never_share_one() -> None:
             sending = [asyncio.ensure_future(gateway.send(call())) for gateway in (one, other, one, other)]
             invites = [await system.takes("INVITE") for _ in sending]
             assert sorted(rtp_port(invite) for invite in invites) == [first, first + 2, first + 4, first + 6]
-            # Bound before anybody answers: a fifth call finds none.
+            # The ports are bound before the calls are answered, so a fifth call finds none.
             with pytest.raises(DeliveryFailed) as caught:
                 await one.send(call())
             assert caught.value.is_full
@@ -86,7 +86,7 @@ def test_the_public_address_is_told_and_the_own_one_is_bound() -> None:
 
 
 def test_behind_a_translator_the_address_that_the_telephone_system_sees_is_told() -> None:
-    """RFC 3581: received and rport of the answer to the first request."""
+    """RFC 3581: the received and rport parameters of the first response give the address as seen through NAT."""
 
     async def play() -> None:
         async with pbx() as system:

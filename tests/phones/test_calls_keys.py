@@ -1,4 +1,4 @@
-"""Keys in calls: as telephone events under either side's number, by SIP INFO, both ways at once, and not at all."""
+"""Keys in calls: RTP events with either side's payload type, SIP INFO, both at once, and none at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calls to odd telephones, played by SIPp: every end of a call has its own result, and nobody is left on the line."""
+"""Calls to odd telephones, played by SIPp: every end of a call has its own result, and no call is left open."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_refusal_has_its_own_result_and_is_acknowledged(
     tmp_path: Path, status: int, result: Result, *, permanent: bool
 ) -> None:
     async def play() -> None:
-        # SIPp fails if the ACK for the refusal does not come.
+        # SIPp fails if the ACK for the refusal does not arrive.
         steps = (*ENDS_QUICKLY, says(status, until_ack=True), takes("ACK"))
         async with sipp(tmp_path, *steps) as phone, caller(phone.port) as (gateway, reports):
             with pytest.raises(DeliveryFailed) as caught:
@@ -99,7 +99,7 @@ def test_who_picks_up_in_the_moment_in_which_we_give_up_is_hung_up(tmp_path: Pat
 
 
 def test_answers_that_come_out_of_order_and_twice_are_one_call(tmp_path: Path) -> None:
-    """200 before 180, 180 again, 200 again: one conversation, an ACK for each 200."""
+    """200 before 180, 180 again, 200 again: one call, with an ACK for each 200."""
 
     async def play() -> None:
         answer = says(200, sound=G711)
@@ -136,7 +136,7 @@ def test_who_can_not_be_spoken_to_or_send_no_keys_is_hung_up(tmp_path: Path, sou
 def test_a_telephone_that_sends_no_sound_at_all_is_hung_up_in_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It answers and is silent: no RTP comes, and no key."""
+    """The telephone answers but sends neither RTP nor a key."""
     monkeypatch.setattr(call_flow, "WAIT_SECONDS", 0.2)
     monkeypatch.setattr(call_flow, "ROUNDS", 1)
 
@@ -240,7 +240,7 @@ def test_when_every_line_is_in_use_a_call_waits_and_blames_nobody(
 
 
 def says_487() -> str:
-    """Answer the INVITE that was cancelled."""
+    """Answer the INVITE that was cancelled with 487."""
     return _of_invite(says(487, until_ack=True))
 
 
@@ -254,6 +254,6 @@ _REMEMBERED_INVITE = (
 
 
 def _once_more(step: str) -> str:
-    """Answer the INVITE although its ACK came in between."""
+    """Repeat a response to the INVITE after its ACK has arrived."""
     step = _of_invite(step).replace("[last_Via:]", "Via: [$1]")
     return step.replace("[last_To:];tag=callee", "[last_To:]")

@@ -1,4 +1,4 @@
-"""Calls through a registrar and proxy: Kamailio between us and a telephone that is registered there."""
+"""Calls through a registrar and proxy: Kamailio between the gateway and a telephone that is registered there."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ US = {"user": "watchword", "domain": DOMAIN, "register": True, "password": PASSW
 
 @asynccontextmanager
 async def through_a_proxy(folder: Path, **config: Any) -> AsyncIterator[tuple[Kamailio, SipGateway, Reports]]:
-    """Start a proxy, and a caller that is to call by it."""
+    """Start a proxy, and a gateway that places its calls through it."""
     async with (
         kamailio(folder / "pbx") as pbx,
         caller(pbx.port, **(US | config)) as (gateway, reports),
@@ -37,7 +37,7 @@ async def through_a_proxy(folder: Path, **config: Any) -> AsyncIterator[tuple[Ka
 
 @asynccontextmanager
 async def registered_telephone(folder: Path, pbx: Kamailio) -> AsyncIterator[Baresip]:
-    """Start a telephone that the proxy knows."""
+    """Start a telephone that is registered at the proxy."""
     async with baresip(folder / "phone", user=NUMBER, account=pbx.account(NUMBER)) as phone:
         await pbx.knows(NUMBER)
         yield phone
@@ -58,7 +58,7 @@ def test_we_register_prove_who_we_are_and_the_code_is_heard_at_a_registered_tele
             assert digits_in(phone.heard()) == CODE * 2
             assert reports.results == [Result.DELIVERED]
             saw = pbx.saw()
-            # Ours and the telephone's, without and with proof; then the call, all of it through the proxy.
+            # Our registration and the telephone's, before and after the challenge; then the call, all by the proxy.
             assert saw.count("REGISTER") >= 4
             assert [method for method in saw if method in {"INVITE", "BYE"}] == ["INVITE", "INVITE", "BYE"]
 

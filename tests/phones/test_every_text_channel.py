@@ -1,4 +1,4 @@
-"""What every channel of texts must do, whatever is behind it: the simulator, SMPP, HTTP by each preset, Kannel."""
+"""Requirements for every gateway of texts: the simulator, SMPP, HTTP by each preset, Kannel."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from watchword.messaging.gateways.smpp.config import SmppConfig
 from watchword.messaging.gateways.smpp.gateway import SmppGateway
 
 type Arrived = Callable[[int], set[tuple[str, str]]]
-"""Waits for so many texts and returns the numbers, and what was read there."""
+"""A function that waits for this many texts and returns each number with the text received there."""
 
 
 class Bench:
-    """One channel that is open, and the telephones behind it."""
+    """One open gateway, and the telephones behind it."""
 
     def __init__(
         self,
@@ -44,14 +44,14 @@ class Bench:
         self.send = send
         self.arrived = arrived
         self.says = says
-        """What is known of a text once it is accepted; only who is the telephone itself knows that it is there."""
+        """The result once a text is accepted; only the simulator is the telephone itself and knows that it arrived."""
         self.bad_number = bad_number
-        """A number that the other end refuses at once; empty where it refuses none."""
+        """A number that the provider refuses at once; empty if it refuses none."""
 
 
 @contextmanager
 def over(gateway: Gateway, runner: asyncio.Runner, arrived: Arrived, bad_number: str = "") -> Iterator[Bench]:
-    """Open a carrier on an event loop, and stop it."""
+    """Open a gateway on an event loop, and stop it."""
     runner.run(gateway.start(lambda _report: None))
     assert gateway.channels == {Channel.TEXT}
     yield Bench(lambda message: runner.run(gateway.send(message)), arrived, bad_number)
@@ -69,7 +69,7 @@ def _is_of_smsc(task: asyncio.Task[Any]) -> bool:
 
 @contextmanager
 def simulator(_folder: Path, _runner: asyncio.Runner) -> Iterator[Bench]:
-    """The telephone on a page."""
+    """Open the simulator's telephone page."""
 
     def arrived(_number: int) -> set[tuple[str, str]]:
         return {(row.number, row.text) for row in Arrival.objects.all()}
@@ -79,7 +79,7 @@ def simulator(_folder: Path, _runner: asyncio.Runner) -> Iterator[Bench]:
 
 @contextmanager
 def smpp(_folder: Path, runner: asyncio.Runner) -> Iterator[Bench]:
-    """smpp34's own SMSC."""
+    """Open a gateway to smpp34's own SMSC."""
     smsc = Smsc(stat=None)
     runner.run(smsc.__aenter__())
     config = SmppConfig(host="127.0.0.1", port=smsc.port, system_id="ww", password="secret")
@@ -94,7 +94,7 @@ def smpp(_folder: Path, runner: asyncio.Runner) -> Iterator[Bench]:
 
 @contextmanager
 def perl(folder: Path, runner: asyncio.Runner) -> Iterator[Bench]:
-    """Perl's SMSC."""
+    """Open a gateway to Perl's SMSC."""
     if why := no_perl():
         pytest.skip(why)
     port = free_port()
@@ -109,7 +109,7 @@ def perl(folder: Path, runner: asyncio.Runner) -> Iterator[Bench]:
 
 
 def http(kind: str) -> Callable[[Path, asyncio.Runner], Any]:
-    """A provider, by one preset."""
+    """Return a function that opens a gateway to a provider, by one preset."""
 
     @contextmanager
     def opened(_folder: Path, runner: asyncio.Runner) -> Iterator[Bench]:
@@ -129,7 +129,7 @@ def http(kind: str) -> Callable[[Path, asyncio.Runner], Any]:
 
 @contextmanager
 def kannel(folder: Path, runner: asyncio.Runner) -> Iterator[Bench]:
-    """Debian's Kannel with its fake SMSC."""
+    """Open a gateway to Debian's Kannel with its fake SMSC."""
     if why := gateway.why_not_here():
         pytest.skip(why)
     with gateway.kannel(folder) as running:
@@ -152,7 +152,7 @@ ALL = [*GATEWAYS, pytest.param("kannel", marks=pytest.mark.scenario)]
 
 @pytest.fixture
 def bench(request: pytest.FixtureRequest, tmp_path: Path, db: None) -> Iterator[Bench]:
-    """A channel, open, with telephones behind it."""
+    """Open a gateway, with telephones behind it."""
     open_it = {**GATEWAYS, "kannel": kannel}[request.param]
     with asyncio.Runner() as runner, ExitStack() as stack:
         yield stack.enter_context(open_it(tmp_path, runner))
@@ -182,7 +182,7 @@ def test_a_number_that_is_refused_is_told_apart_and_the_next_one_arrives(bench: 
 
 
 def test_a_gateway_can_be_stopped_that_never_started_well() -> None:
-    """Nobody is there, or nobody was ever asked."""
+    """Stop a gateway whose peer doesn't exist, or that was never started."""
 
     async def stopped(gateway: Gateway, *, start: bool) -> None:
         if start:

@@ -1,4 +1,4 @@
-"""What goes wrong at a dispatcher costs at most one message, and never the same message twice in two forms."""
+"""A fault at the dispatcher costs at most one message, and never sends one message twice with different content."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 class Strange(FakeGateway):
-    """A carrier with a mistake in it, or with strange names for messages."""
+    """A gateway that raises an exception, or returns strange message ids."""
 
     def __init__(self, name: str = "strange", *, reference: str = "", raises: Exception | None = None) -> None:
         super().__init__(name)
@@ -43,17 +43,17 @@ class Strange(FakeGateway):
 
 
 class Endless(FakeGateway):
-    """Takes what it is given, and never says so."""
+    """A gateway that accepts messages and never answers."""
 
     async def send(self, outgoing: Outgoing) -> Submitted:
-        """Wait for ever."""
+        """Wait forever."""
         self.sent.append(outgoing)
         await asyncio.Event().wait()
         raise AssertionError
 
 
 def test_a_message_that_can_not_be_read_is_given_up_and_the_next_one_is_carried(world: World) -> None:
-    """A row that was altered, or sealed with a key that is gone, must not stop every dispatcher again and again."""
+    """A row that was altered, or sealed with a lost key, must not stop every dispatcher again and again."""
     broken, sound, gateway = waiting(world), waiting(world), FakeGateway()
     OutboxMessage.objects.filter(pk=broken.pk).update(payload=b"nothing that was sealed here")
     carry(gateway, until=lambda: result_of(sound) is Result.SENT)
@@ -70,7 +70,7 @@ def test_a_mistake_in_a_gateway_costs_no_message(world: World) -> None:
 
 
 def test_what_a_gateway_names_a_message_is_stored_whatever_it_is(world: World) -> None:
-    """PostgreSQL takes no NUL: the note of a handover would be tried again for ever, and nothing else be written."""
+    """PostgreSQL rejects NUL: recording the delivery attempt would be retried forever, and nothing else be written."""
     first, second = waiting(world), waiting(world, "111111")
     strange = Strange(reference="SM\0\n1" + "x" * 200)
     carry(strange, until=lambda: {result_of(first), result_of(second)} == {Result.SENT})
@@ -87,7 +87,7 @@ def test_a_report_with_such_a_name_finds_its_message(world: World) -> None:
 
 
 def test_a_message_of_somebody_who_was_deleted_meanwhile_holds_nothing_up(world: World) -> None:
-    """What can never be written is left out; the rest of the same batch is written."""
+    """An outcome that can never be written is skipped; the rest of the same batch is written."""
     now = datetime.now(UTC)
     stored, gone = waiting(world), waiting(world)
     gone_id = gone.pk
@@ -106,7 +106,7 @@ def test_a_message_of_somebody_who_was_deleted_meanwhile_holds_nothing_up(world:
 def test_fld_12_who_may_have_taken_a_message_is_given_time_before_it_is_sent_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No other carrier is asked at once, and a receipt in the meantime ends it: nothing is doubled."""
+    """A gateway that may have taken a message gets time: no other one is asked, and a receipt stops a duplicate."""
     monkeypatch.setattr(module, "RETRIES", without_pauses(6))
     delivery, unsure, other = waiting(world), FakeGateway("unsure"), FakeGateway("other")
     monkeypatch.setattr(random, "random", lambda: 0.0)
@@ -142,7 +142,7 @@ def test_fld_12_a_gateway_that_never_ends_is_given_up_within_the_lease(
 def test_a_gateway_that_never_answers_is_left_alone_as_one_that_fails(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else it would be asked first for ever: who takes nothing loses nothing, so that it looks like the best."""
+    """A gateway that accepts nothing loses nothing, so without failures recorded it would be ranked first forever."""
     monkeypatch.setattr(module, "CARRY_SECONDS", 0.2)
     monkeypatch.setattr(module, "UNSURE_SECONDS", 0.0)
     monkeypatch.setattr(module, "RETRIES", without_pauses(3))
@@ -157,7 +157,7 @@ def test_a_gateway_that_never_answers_is_left_alone_as_one_that_fails(
 def test_fld_13_a_dispatcher_does_not_begin_twice_with_the_same_message(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its own lease runs out while it still carries."""
+    """A dispatcher whose own lease runs out during a send claims the message again, but sends it once."""
     monkeypatch.setattr(outbox, "LEASE", timedelta(seconds=0))
     monkeypatch.setattr(module, "POLL_SECONDS", 0.02)
     claims: list[int] = []
@@ -187,7 +187,7 @@ def test_fld_13_a_dispatcher_does_not_begin_twice_with_the_same_message(
 def test_a_lease_begins_when_the_database_is_asked_and_not_while_it_is_held_up(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After a failover all questions are old: a lease that is over already gives one message to two dispatchers."""
+    """After a failover requests are stale: a lease that has already ended would give one message to two dispatchers."""
     claim, asked = persistence.claim, list[datetime]()
     leases: list[datetime] = []
 
@@ -201,7 +201,7 @@ def test_a_lease_begins_when_the_database_is_asked_and_not_while_it_is_held_up(
     class Slow(FakeGateway):
         async def send(self, outgoing: Outgoing) -> Submitted:
             async with asyncio.timeout(5):
-                while not leases:  # noqa: ASYNC110  (another thread looks)
+                while not leases:  # noqa: ASYNC110  (another thread sets it)
                     await asyncio.sleep(0.01)
             return Submitted("1")
 
@@ -215,7 +215,7 @@ def test_a_lease_begins_when_the_database_is_asked_and_not_while_it_is_held_up(
 
 
 def test_what_a_lock_took_of_the_lease_is_not_there_for_carrying(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody else may claim a message while we carry it, however long the claim itself took."""
+    """The send must end before the lease does, however much of the lease the claim itself took."""
     claim, began, ended = outbox.claim, [], []
     monkeypatch.setattr(module, "CARRY_SECONDS", 2.0)
 
@@ -243,7 +243,7 @@ def test_what_a_lock_took_of_the_lease_is_not_there_for_carrying(world: World, m
 def test_what_was_claimed_so_late_that_its_lease_is_over_is_claimed_again_before_it_is_carried(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A commit can wait for a standby longer than the lease: another dispatcher may have the message by then."""
+    """A commit can wait for a standby longer than the lease; another dispatcher may have the message by then."""
     claim, claims = outbox.claim, list[int]()
     monkeypatch.setattr(module, "CARRY_SECONDS", 1.0)
     monkeypatch.setattr(outbox, "LEASE", timedelta(seconds=1.1))
@@ -265,7 +265,7 @@ def test_what_was_claimed_so_late_that_its_lease_is_over_is_claimed_again_before
 def test_what_a_gateway_may_have_taken_when_we_stop_is_not_sent_again_without_pauses(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The dispatcher that starts next gives its receipt the same time as one that goes on."""
+    """The dispatcher that starts next waits for a receipt as long as the stopped one would have."""
     monkeypatch.setattr(module, "STOP_SECONDS", 0.1)
 
     class Endless(FakeGateway):
@@ -282,7 +282,7 @@ def test_what_a_gateway_may_have_taken_when_we_stop_is_not_sent_again_without_pa
 
 
 def test_a_report_that_names_nothing_is_about_nobodys_message(world: World) -> None:
-    """A message that one carrier refused has no name there, and still waits for another one."""
+    """A message that one gateway refused has no id there, and still waits for another gateway."""
     now, delivery = datetime.now(UTC), waiting(world)
     persistence.write(
         persistence.Batch(outcomes=[Outcome(delivery.pk, "one", Result.FAILED, "DE")], again=[(delivery.pk, now)]),
@@ -297,7 +297,7 @@ def test_a_report_that_names_nothing_is_about_nobodys_message(world: World) -> N
 def test_a_bell_that_another_process_took_away_does_not_make_a_polite_end_a_failure(
     world: World, tmp_path: Path
 ) -> None:
-    """Two containers that share a home can have the same process number: the newer one has the socket's place."""
+    """Two containers that share a home can have the same process id; the newer one replaces the socket of the older."""
 
     def taken_away() -> None:
         for socket in tmp_path.glob("phones-*.sock"):
@@ -309,7 +309,7 @@ def test_a_bell_that_another_process_took_away_does_not_make_a_polite_end_a_fail
 
 @pytest.mark.parametrize("result", [Result.BLOCKED, Result.BUSY, Result.NO_ANSWER, Result.BAD_NUMBER])
 def test_nobody_closes_a_gateway_by_bad_numbers(world: World, monkeypatch: pytest.MonkeyPatch, result: Result) -> None:
-    """What lies with the number opens no breaker, however often."""
+    """A failure caused by the number never opens the circuit breaker, however often it occurs."""
     monkeypatch.setattr(module, "RETRIES", without_pauses(1))
     deliveries, gateway = [waiting(world) for _ in range(8)], FakeGateway()
     gateway.fails = [DeliveryFailed(result, permanent=False)] * 8

@@ -1,4 +1,4 @@
-"""Whatever a gateway does: the page answers at once, traffic goes to the carrier that delivers, a call is offered."""
+"""Whatever fails at a gateway, the page answers at once, traffic moves to a working gateway, a call is offered."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from watchword.messaging.worker.route_selection import Measured, Route
 
 @pytest.fixture
 def gateways(settings: Any) -> Any:
-    """A phones file that names a gateway that is gone and one that never answers; codes go into the queue."""
+    """Configure a gateway that is down and one that never answers; codes go into the outbox."""
     with provider(Mood.SILENT) as silent:
         dead = phones_file("twilio-messages", f"http://127.0.0.1:{free_port()}", name="dead")
         slow = phones_file("vonage-sms", silent.base, name="slow")
@@ -47,7 +47,7 @@ def gateways(settings: Any) -> Any:
 
 
 def no_connections(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    """Note every connection that this process makes from now on, and refuse it."""
+    """Record every connection that this process opens from now on, and refuse it."""
     made: list[object] = []
 
     def refuse(_self: socket.socket, address: object) -> int:
@@ -62,10 +62,10 @@ def no_connections(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 def test_fld_12_the_page_answers_without_pauses_and_asks_no_gateway(
     client: Client, world: World, gateways: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The request writes one row and rings a bell; it opens no connection, whatever the gateways do."""
+    """With dead gateways the page answers at once: it writes one outbox row, wakes the worker, connects to nothing."""
     at_password(client, world.alice.sign_in_name)
     with monkeypatch.context() as patch:
-        # A PostgreSQL client is C code and not seen here.
+        # A PostgreSQL client is C code, so its connections are not seen here.
         made = no_connections(patch)
         began = time.monotonic()
         answer = client.post("/sign-in/password/", {"answer": world.passwords["alice"]})
@@ -84,7 +84,7 @@ def test_fld_12_the_page_answers_without_pauses_and_asks_no_gateway(
 def test_fld_12_after_twenty_seconds_without_a_receipt_a_call_is_offered(
     client: Client, world: World, gateways: Provider
 ) -> None:
-    """The gateway said yes and dropped it: nobody waits for a text that never comes."""
+    """A text that a gateway accepted and dropped is not waited for: the page offers a call."""
     at_password(client, world.alice.sign_in_name)
     client.post("/sign-in/password/", {"answer": world.passwords["alice"]})
     delivery = Delivery.objects.get()
@@ -114,7 +114,7 @@ def test_fld_12_a_gateway_in_trouble_is_followed_by_another_gateway(
 
 @pytest.mark.django_db(transaction=True)
 def test_fld_12_traffic_leaves_a_gateway_that_says_yes_and_drops(world: World) -> None:
-    """200 and nothing arrives: the share that arrives falls, and with it the share of the traffic; a trickle stays."""
+    """A gateway that answers 200 and drops texts loses its share of the traffic, except for a few probes."""
     now = datetime.now(UTC)
     then = now - timedelta(minutes=5)
     for gateway in ("lying", "honest"):
@@ -147,7 +147,7 @@ def test_fld_12_traffic_leaves_a_gateway_that_says_yes_and_drops(world: World) -
 
 @pytest.mark.django_db(transaction=True)
 def test_fld_12_codes_that_were_typed_count_where_receipts_never_come(world: World) -> None:
-    """A gateway without receipts is no liar: what people type has arrived."""
+    """A gateway without receipts isn't ranked down: codes that people typed count as delivered."""
     now = datetime.now(UTC)
     for number in range(10):
         delivery = waiting(world)
@@ -159,7 +159,7 @@ def test_fld_12_codes_that_were_typed_count_where_receipts_never_come(world: Wor
 
 
 def test_fld_12_a_slow_gateway_holds_up_no_other_message() -> None:
-    """Fifty wait for an answer; the one to another carrier leaves at once."""
+    """Fifty messages that wait for a slow gateway don't delay a message to another one."""
 
     async def play() -> None:
         async with opened("vonage-sms", silent, timeout_seconds=5) as slow, opened("twilio-messages", well) as quick:

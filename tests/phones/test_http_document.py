@@ -1,4 +1,4 @@
-"""What docs/operating/phones-http.md shows is a phones file, and what it lists is what there is."""
+"""The examples in docs/operating/phones-http.md are valid phones files, and its lists are complete."""
 
 from __future__ import annotations
 

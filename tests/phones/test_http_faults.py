@@ -1,4 +1,4 @@
-"""A provider that is slow, broken, lies, or leads inside: the carrier says so in time, and is usable afterwards."""
+"""A provider that is slow, broken, lies or redirects inside: the gateway reports it in time and stays usable."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_fld_12_trouble_is_told_in_time_and_says_whether_it_may_have_been_taken(
 
 
 def test_fld_12_after_a_hundred_requests_without_an_answer_the_next_one_is_asked() -> None:
-    """Given-up requests hold no place among the connections."""
+    """A hundred timed-out requests free their connections, so that the next message is sent."""
 
     async def play() -> None:
         async with opened("twilio-messages", one, timeout_seconds=0.5) as gateway:
@@ -79,7 +79,7 @@ def test_fld_12_who_is_not_there_was_certainly_told_nothing() -> None:
 
 
 def test_fld_12_who_does_not_let_us_in_was_certainly_told_nothing() -> None:
-    """A host that swallows what is sent to it, as firewalls do: here its queue of connections is full."""
+    """A host that drops packets, as firewalls do, was told nothing; here its connection backlog is full."""
 
     async def play() -> None:
         with socket.socket() as full:
@@ -103,7 +103,7 @@ def test_fld_12_who_does_not_let_us_in_was_certainly_told_nothing() -> None:
 
 
 def test_a_provider_that_failed_is_asked_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else nobody would find out that it is well again as long as another carrier takes everything."""
+    """Without a retry its recovery would go unnoticed as long as another gateway takes all messages."""
 
     async def play() -> None:
         async with opened("twilio-messages", one) as gateway:
@@ -121,7 +121,7 @@ def test_a_provider_that_failed_is_asked_again_after_a_while(monkeypatch: pytest
 
 
 def test_a_provider_that_says_no_in_a_good_answer_is_down_with_its_own_code_for_it() -> None:
-    """Vonage answers 200 whatever is wrong; "answers 200" would tell the operator nothing."""
+    """Vonage answers 200 to every request, so "answers 200" alone would tell the operator nothing."""
 
     async def play() -> None:
         form = '{ api_key = "{secret.key}", api_secret = "{secret.secret}" }'
@@ -178,7 +178,7 @@ def test_only_whom_a_known_authority_vouches_for_is_told_anything(
         assert len(one.texts) == is_told
 
 
-# What an address may be -----------------------------------------------------------------------------------------------
+# Allowed addresses ----------------------------------------------------------------------------------------------------
 
 INSIDE = [
     "127.0.0.1",
@@ -226,7 +226,7 @@ def test_addresses_of_the_internet_are_taken(address: str) -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0", "2130706433", "0x7f.1"])
 def test_no_spelling_of_this_machine_is_asked(host: str) -> None:
-    """Whatever the resolver makes of it is looked at, not how it is written."""
+    """The resolved address is checked, not its spelling."""
 
     async def play() -> None:
         client = SafeClient()
@@ -257,7 +257,7 @@ def test_a_name_with_one_address_inside_is_refused_whole(monkeypatch: pytest.Mon
 
 
 def test_a_name_that_changes_its_mind_leads_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    """DNS rebinding: the name is resolved once for each connection, and exactly what was looked at is connected to."""
+    """DNS rebinding: the name is resolved once for each connection, and the checked address is the one connected to."""
     asked: list[str] = []
 
     async def rebinding(host: str, _port: int) -> list[str]:
@@ -289,7 +289,7 @@ def test_a_name_that_changes_its_mind_leads_nowhere_else(monkeypatch: pytest.Mon
 
 
 def status_of_a_name(addresses: list[str], monkeypatch: pytest.MonkeyPatch, *, seconds: float) -> int:
-    """Return what a provider says that is asked by a name with these addresses; it listens at 127.0.0.1 only."""
+    """Return the provider's status when it is reached by a name with these addresses; it listens at 127.0.0.1 only."""
 
     async def resolved(_host: str, _port: int) -> list[str]:
         return addresses
@@ -308,12 +308,12 @@ def status_of_a_name(addresses: list[str], monkeypatch: pytest.MonkeyPatch, *, s
 
 
 def test_every_address_of_a_name_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name that has IPv6 where this machine has not is still reached."""
+    """A name with an IPv6 address is still reached from a machine without IPv6."""
     assert status_of_a_name(["::1", "127.0.0.1"], monkeypatch, seconds=2) == 404
 
 
 def test_an_address_that_swallows_what_is_sent_to_it_leaves_time_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A firewall that drops IPv6, where the name has it and this machine thinks that it has a way there."""
+    """A firewall drops IPv6, the name has an IPv6 address, and this machine assumes that it has a route there."""
     connect = httpcore.AnyIOBackend.connect_tcp
 
     async def swallowed(self: Any, host: str, port: int, **options: Any) -> Any:

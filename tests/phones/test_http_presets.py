@@ -1,4 +1,4 @@
-"""Each preset asks as its provider's documentation says, and reads the answer and the receipt as it says."""
+"""Each preset sends the requests that its provider documents, and reads its responses and receipts accordingly."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from watchword.messaging.gateways.http.callback_urls import addresses_of
 
 
 def sent(kind: str, message: Outgoing, **more: Any) -> tuple[Request, str, Provider]:
-    """Send one message by a preset; return the request, the reference and the provider."""
+    """Send one message by a preset; return the request, the provider's message id and the provider."""
     with provider() as one:
         names: list[str] = []
 
@@ -93,7 +93,7 @@ def test_vonage_is_asked_as_its_sms_api_wants() -> None:
 
 
 def test_no_address_of_ours_is_too_long_for_any_provider(settings: Any) -> None:
-    """Vonage takes at most a hundred characters."""
+    """Vonage accepts at most a hundred characters."""
     settings.WATCHWORD_PUBLIC_URL = "https://sign-in.harbour-hill.example"
     receipt, voice = addresses_of("vonage", outgoing().delivery_id)
     assert len(receipt) <= 100
@@ -215,7 +215,7 @@ def test_a_refusal_has_the_result_of_its_code(kind: str, number: str, result: Re
                     await gateway.send(outgoing(number=number, channel=next(iter(gateway.channels))))
                 assert (caught.value.result, caught.value.permanent) == (result, permanent)
                 assert not caught.value.maybe_taken
-            # It answers, so it is up: what lies with a number is no fault of the provider.
+            # The provider answers, so the gateway is available: a bad number is no fault of the provider.
             assert gateway.condition.is_up
             assert not one.texts
             assert not one.calls

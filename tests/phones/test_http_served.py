@@ -1,4 +1,4 @@
-"""A provider over real HTTP, both ways: we ask it, and it posts to the web server; a call from end to end."""
+"""A provider over real HTTP, in both directions: requests to it, and its webhooks to the web server; one whole call."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ pytestmark = pytest.mark.scenario
 
 @pytest.fixture
 def world(transactional_db: None) -> World:
-    """The people of the tests, committed so that other processes see them."""
+    """Return the people of the tests, committed so that other processes see them."""
     return make_world()
 
 
 @pytest.fixture
 def twilio(tmp_path: Any, world: World, settings: Any) -> Iterator[tuple[Provider, PhoneSite]]:
-    """A site whose texts and calls go by Twilio's interfaces."""
+    """Run a site whose texts and calls use Twilio's interfaces."""
     with provider() as one:
         texts = phones_file("twilio-messages", one.base, name="texts")
         calls = phones_file("twilio-calls", one.base, name="calls")
@@ -44,7 +44,7 @@ def twilio(tmp_path: Any, world: World, settings: Any) -> Iterator[tuple[Provide
 
 
 def queued(world: World, channel: Channel) -> Delivery:
-    """Put a code to Alice into the queue."""
+    """Put a code for Alice into the outbox."""
     now = datetime.now(UTC)
     delivery = Delivery.objects.create(
         organisation=world.organisation,
@@ -88,7 +88,7 @@ def test_a_text_and_its_receipts_twice_late_and_forged(twilio: tuple[Provider, P
 
 
 def test_a_call_is_made_spoken_and_ended_by_keys(twilio: tuple[Provider, PhoneSite], world: World) -> None:
-    """As Twilio does it: the call, its instructions after each key, and how it ended."""
+    """Play a call as Twilio does: its creation, its instructions after each key, and its end."""
     one, _site = twilio
     delivery = queued(world, Channel.CALL)
     one.wait_for(lambda: len(one.calls) == 1, 30)

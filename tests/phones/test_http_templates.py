@@ -1,4 +1,4 @@
-"""What a template may say, and that nothing breaks out of it; what is read in an answer."""
+"""Templates of requests: the allowed fields, no injection out of them, and the values read from a response."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ HOSTILE = ['"', "\r\nX-Injected: yes", "&to=+1", "#", "/../../", "{secret.key}",
 
 @pytest.mark.parametrize("value", HOSTILE)
 def test_no_value_breaks_out_of_its_place(value: str) -> None:
-    """Neither of an address, a header, a form nor JSON; and a value that looks like a template is no template."""
+    """No value breaks out of an address, a header, a form or JSON, and a template in a value is not expanded."""
     config = HttpConfig(
         url="https://api.example/{text}/x?a={text}",
         headers={"X-Text": "{text}"},
@@ -114,7 +114,7 @@ def test_letters_outside_ascii_in_a_header_arrive() -> None:
 
 
 def test_a_request_that_can_not_be_written_has_certainly_not_been_taken() -> None:
-    """A secret with an octet that no header holds, for one: the next carrier is asked at once."""
+    """A secret with an octet that no header allows fails before anything is sent: the next gateway is tried at once."""
 
     async def play() -> None:
         headers = {"X-Api-Key": "{secret.key}"}

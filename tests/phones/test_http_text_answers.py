@@ -1,4 +1,4 @@
-"""Gateways that answer in text: what they say is read by bounded patterns, and nothing is paid twice."""
+"""Providers that answer in plain text: their responses are read by bounded patterns, and no text is paid twice."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PLAIN: dict[str, Any] = {
 
 @asynccontextmanager
 async def gateway(body: str, status: int = 200, **config: Any) -> AsyncIterator[HttpGateway]:
-    """Open a carrier to a gateway that answers everything so."""
+    """Open a gateway to a provider that answers every request with this body and status."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -123,7 +123,7 @@ def test_what_is_neither_json_nor_a_line_of_text_stays_unclear(body: str) -> Non
 
 
 def test_no_pattern_takes_long_whatever_the_answer_is() -> None:
-    """The standard library would be at this for years."""
+    """The standard library's ``re`` would backtrack for years."""
     began = time.monotonic()
     assert not matches(r"^(a+)+$", "a" * 60_000 + "b")
     assert first_group(r"(x+x+)+y", "x" * 60_000) == ""

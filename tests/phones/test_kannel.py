@@ -1,4 +1,4 @@
-"""Texts by Debian's Kannel: to its fake SMSC, and by SMPP on to an SMSC; receipts come back to our web server."""
+"""Texts through Debian's Kannel to its fake SMSC, and by SMPP to an SMSC; receipts return to our web server."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ private_networks_allowed = true
 
 
 def gateway_to(running: gateway.Kannel) -> HttpGateway:
-    """Return a carrier to Kannel as the phones file makes it."""
+    """Return a gateway to Kannel as the phones file creates it."""
     (planned,) = phones_of(phones_file(running.sendsms_url)).gateways
     return HttpGateway("kannel", planned.config, addresses=addresses_of)
 
 
 async def send_words(to_gateway: HttpGateway, words: str) -> int:
-    """Send any words by the carrier's own template; returns the status of the answer."""
+    """Send any words by the gateway's own template; return the status of the response."""
     values = {**to_gateway._values(outgoing()), "text": words, "coding": coding_of(words)}
     request = fill(to_gateway._config, values)
     client = SafeClient(private_networks_allowed=True)
@@ -81,7 +81,7 @@ def test_texts_in_both_alphabets_arrive_at_the_fake_smsc_letter_by_letter(tmp_pa
 
 
 def test_by_kannel_and_smpp_a_text_arrives_whole(tmp_path: Path) -> None:
-    """Watchword, HTTP, Kannel, SMPP, an SMSC: what stands there is what was written here, both lines of it."""
+    """A text through Watchword, HTTP, Kannel and SMPP arrives at the SMSC unchanged, with both of its lines."""
 
     async def play() -> None:
         async with Smsc() as smsc:
@@ -106,7 +106,7 @@ def test_by_kannel_and_smpp_a_text_arrives_whole(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(bool(no_perl()), reason=no_perl())
 def test_fld_13_kannel_keeps_the_time_at_which_a_code_dies_while_no_gateway_is_there(tmp_path: Path) -> None:
-    """What Kannel queues it hands on with the moment that was said at first: nobody delivers a dead code later."""
+    """Kannel forwards a queued text with its original expiry, so that an expired code is not delivered later."""
     port, log = free_port(), tmp_path / "perl.log"
     with gateway.kannel(tmp_path, smpp=port) as running:
         to_gateway = gateway_to(running)
@@ -115,7 +115,7 @@ def test_fld_13_kannel_keeps_the_time_at_which_a_code_dies_while_no_gateway_is_t
 
         async def play() -> None:
             await to_gateway.start(lambda _report: None)
-            # Queued: its SMSC is not there yet.
+            # Kannel queues the text, since its SMSC is not up yet.
             await to_gateway.send(outgoing(lives=lives))
             await to_gateway.stop()
 
@@ -129,12 +129,12 @@ def test_fld_13_kannel_keeps_the_time_at_which_a_code_dies_while_no_gateway_is_t
 
 @pytest.fixture
 def world(transactional_db: None) -> World:
-    """The people of the tests, committed so that other processes see them."""
+    """Return the people of the tests, committed so that other processes see them."""
     return make_world()
 
 
 def queued(world: World, code: str) -> Delivery:
-    """Put a code to Alice into the queue."""
+    """Put a code for Alice into the outbox."""
     now = datetime.now(UTC)
     delivery = Delivery.objects.create(
         organisation=world.organisation,
@@ -160,7 +160,7 @@ def result_of(delivery: Delivery) -> Result:
 def test_a_receipt_comes_back_by_all_of_them_to_the_web_server(
     tmp_path: Path, world: World, settings: Any, stat: str, result: Result
 ) -> None:
-    """The queue, the dispatcher, Kannel, an SMSC; and back: the SMSC, Kannel, the web server, the delivery."""
+    """A code goes from the outbox through dispatcher and Kannel to an SMSC; its receipt returns by Kannel's webhook."""
     port, log = free_port(), tmp_path / "perl.log"
     with PerlSmsc(port, log, stat=stat) as smsc, gateway.kannel(tmp_path, smpp=port) as running:
         site = PhoneSite(tmp_path, phones_file(running.sendsms_url), settings)
@@ -172,7 +172,7 @@ def test_a_receipt_comes_back_by_all_of_them_to_the_web_server(
             assert text.words.startswith("493 027 ")
             assert text.words.endswith("\n\n@x.example #493027")
             wait_until(lambda: result_of(delivery) is result)
-            # The receipt may have been quicker than our own note that Kannel took it.
+            # The receipt may arrive before we have recorded that Kannel accepted the text.
             wait_until(lambda: [row.result for row in DeliveryAttempt.objects.all()] == [result])
             assert not OutboxMessage.objects.exists()
             assert "493027" not in site.log_of(WEB) + site.log_of(PHONES)

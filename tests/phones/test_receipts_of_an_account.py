@@ -1,4 +1,4 @@
-"""Providers that are told one address for the account: their receipts find messages by the provider's name for them."""
+"""Providers with one webhook for the whole account: receipts find messages by the provider's message id."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_a_receipt_that_comes_before_our_note_is_heard(site: Client, world: Worl
 
 
 def test_a_provider_is_answered_as_it_wants(site: Client, world: World) -> None:
-    """Jasmin repeats each receipt until it hears this, at the address of one message too."""
+    """Jasmin repeats each receipt until it gets this response, at the webhook of one message too."""
     mine = taken(world, "account")
     with site_with('answer = "ACK/Jasmin"\nstatus = "message_status"\narrived = ["delivrd"]'):
         receipts, _voice = addresses_of("account", mine.pk)

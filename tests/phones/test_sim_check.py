@@ -1,4 +1,4 @@
-"""Before a code leaves, the carrier is asked when the number moved to another SIM, where the operator wants that."""
+"""Before a code is sent, the operator's SIM swap check is asked when the number moved to another SIM, if configured."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def claimed(purpose: str = "sign_in") -> LeasedMessage:
 
 
 def check(one: Provider, **more: Any) -> SimSwapCheck:
-    """Return the check as a phones file makes it."""
+    """Return the check as a phones file creates it."""
     values = {"url": f"{one.base}/sim?number={{number}}", "private_networks_allowed": True, "timeout_seconds": 0.4}
     return SimSwapCheck(SimSwapConfig(**{**values, **more}), clock=lambda: NOW)
 
@@ -65,7 +65,7 @@ def test_fld_09_a_number_that_moved_in_the_last_three_days_is_found(at: str | No
 
 
 def test_fld_09_the_interface_of_camara_is_asked_as_it_wants() -> None:
-    """SIM Swap, "retrieve-date": a POST with the number in JSON."""
+    """A SIM swap check by CAMARA's "retrieve-date" is a POST with the number in JSON."""
     with provider() as one:
         one.sim_changes[NUMBER] = "2026-11-24T11:00:00Z"
         sim = check(
@@ -83,7 +83,7 @@ def test_fld_09_the_interface_of_camara_is_asked_as_it_wants() -> None:
 
 @pytest.mark.parametrize("mood", [Mood.SILENT, Mood.FAILING, Mood.BABBLING, Mood.CUT, Mood.ENDLESS, Mood.REFUSING])
 def test_fld_09_who_does_not_answer_holds_no_code_up(mood: Mood, caplog: pytest.LogCaptureFixture) -> None:
-    """A code that comes is worth more than a doubt; the operator reads of it, without the number."""
+    """A SIM swap check that fails doesn't hold a code back; the operator's log says so, without the number."""
     with provider(mood) as one:
         assert not moved(check(one), claimed())
     assert "SIM swap check failed" in caplog.text
@@ -94,7 +94,7 @@ def test_fld_09_who_does_not_answer_holds_no_code_up(mood: Mood, caplog: pytest.
 def test_the_log_says_what_a_gateway_answers_that_says_no(
     mood: Mood, words: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A token that has run out, for one: until it is renewed every code is sent unasked."""
+    """With an expired token, for example, every code is sent unchecked until it is renewed."""
     with provider(mood) as one:
         assert not moved(check(one), claimed())
     assert words in caplog.text
@@ -135,7 +135,7 @@ def test_secrets_of_the_check_are_not_shown() -> None:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("recent", [True, False])
 def test_fld_09_a_phones_file_that_names_a_check_keeps_codes_from_stolen_numbers(world: World, recent: bool) -> None:
-    """From the file to the delivery: nothing is sent and the sign-in hears of it, or the code arrives."""
+    """A code for a number on a new SIM is not sent and its sign-in is told of it; any other code arrives."""
     with provider() as one:
         at = datetime.now(UTC) - timedelta(hours=1 if recent else 1000)
         delivery = waiting(world)

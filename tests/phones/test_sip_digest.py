@@ -1,4 +1,4 @@
-"""Digest as RFC 7616 section 3.9.1 works it out, and what SIP adds."""
+"""Digest authentication as calculated in RFC 7616 section 3.9.1, and the additions of SIP."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def random_source(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def answered(more: str, *, method: str = "GET", body: bytes = b"", status: int = 401) -> dict[str, str]:
-    """Return the fields of our answer to a challenge."""
+    """Return the fields of our response to a challenge."""
     request = SipRequest(method=method, uri="/dir/index.html", body=body)
     response = SipResponse(status_code=status, reason_phrase="Unauthorized")
     text = f'Digest realm="http-auth@example.org", nonce="{NONCE}"{more}'

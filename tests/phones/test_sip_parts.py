@@ -1,4 +1,4 @@
-"""The parts of calls, each alone: the wire, the line, the conversation."""
+"""The parts of calls, each alone: transactions and the UDP socket, RTP session, call flow."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def request(method: str) -> SipRequest:
 
 
 def line_at(port: int) -> RtpSession:
-    """Return a line at a port that is bound, as it is before a call is offered."""
+    """Return an RTP session at a bound port, as it is before a call is offered."""
     pair = rtp_ports.reserve("127.0.0.1", port, port + 1)
     assert pair is not None
     return RtpSession("127.0.0.1", pair)
@@ -108,7 +108,7 @@ def test_what_others_than_the_telephone_system_send_is_dropped_unread(monkeypatc
         pbx.transport.sendto(ANSWER, ("127.0.0.1", port))
         await transaction.final
         assert heard == ["127.0.0.1"]
-        # To read 60 kilobytes of headers takes a hundredth of a second: of a stranger nothing is read at all.
+        # Parsing 60 kilobytes of headers takes a hundredth of a second, so a stranger's packets are not parsed at all.
         assert read == [ANSWER]
         await wire.stop()
         for one in (stranger, pbx):
@@ -118,7 +118,7 @@ def test_what_others_than_the_telephone_system_send_is_dropped_unread(monkeypatc
 
 
 def test_fld_08_keys_from_anywhere_else_are_not_heard() -> None:
-    """Whoever shows the two digits in a browser must not be able to send them by RTP from there."""
+    """An attacker who sees the two digits in a browser can't send them as RTP keys from another address."""
 
     async def play() -> None:
         stranger, phone, port = await peer("127.0.0.2"), await peer(), free_even_port()
@@ -132,16 +132,16 @@ def test_fld_08_keys_from_anywhere_else_are_not_heard() -> None:
             phone.transport.sendto(key_packet(9, 3), ("127.0.0.1", port))
             assert await line.key(5) == "9"
             assert await line.key(0) is None
-            # Sound goes on to the telephone, not to the stranger.
+            # Audio still goes to the telephone, not to the stranger.
             await phone.wait_for(3)
-            # Nor go reports to a stranger who sends one (RTCP).
+            # RTCP reports don't go to a stranger who sends one either.
             stranger.transport.sendto(b"\x80\xc9\x00\x01" + bytes(4), ("127.0.0.1", port + 1))
             stranger.transport.sendto(b"\x80\xc9\x00\x01" + bytes(4), ("127.0.0.1", port))
             await phone.wait_for(len(phone.got) + 3)
         finally:
             await line.close()
             await asyncio.sleep(0.05)
-            # Whoever closes says goodbye by RTCP.
+            # The session sends an RTCP BYE when it is closed.
             assert stranger.got == []
             for one in (stranger, phone):
                 one.transport.close()
@@ -234,7 +234,7 @@ def test_a_port_that_another_program_has_is_skipped() -> None:
 
 
 class FakeLine:
-    """A line at which keys come at once, and what is played is kept."""
+    """An RTP session in which keys arrive at once, and played audio is recorded."""
 
     heard_seconds = 0.0
 
@@ -260,7 +260,7 @@ class FakeLine:
 
 
 class FakePrompts(Prompts):
-    """Says names instead of sounds."""
+    """Prompts that return names instead of audio."""
 
     def sound_of(self, sentences: Sequence[Said], language: str) -> bytes:
         return " ".join(said.words if said.words.isdigit() else said.name for said in sentences).encode()
@@ -268,7 +268,7 @@ class FakePrompts(Prompts):
 
 def lead(keys: str, **more: Any) -> tuple[FakeLine, list[Result], list[str]]:
     line, results = FakeLine(keys), list[Result]()
-    conversation = CallFlow(call(**more), line, FakePrompts(), results.append)  # type: ignore[arg-type]  # as a line
+    conversation = CallFlow(call(**more), line, FakePrompts(), results.append)  # type: ignore[arg-type]  # as a session
     asyncio.run(conversation.lead())
     said = [pcm.decode() for _pressed, pcm in line.played_after if pcm.strip(b"\0")]
     return line, results, said

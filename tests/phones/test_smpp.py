@@ -38,7 +38,7 @@ def outgoing(code: str = "493027", *, words: str = "", number: str = "+491511234
 
 
 class Reports:
-    """What a carrier reported, with a way to wait for it."""
+    """The reports of a gateway, with a method to wait for them."""
 
     def __init__(self) -> None:
         self.all: list[Report] = []
@@ -96,7 +96,7 @@ def test_a_text_arrives_and_its_receipt_comes_back() -> None:
 
 
 def test_a_long_text_in_another_script_arrives_in_parts_that_belong_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Our own texts fit into one; should a longer one ever be sent, it arrives whole."""
+    """Our own texts fit into one segment; should a longer one ever be sent, it arrives whole."""
     monkeypatch.setattr(sms, "text_of", lambda one: one.words)
 
     async def play() -> None:
@@ -146,10 +146,10 @@ def test_fld_12_a_gateway_that_does_not_answer_may_have_taken_it(monkeypatch: py
 
 
 def test_who_leaves_does_not_say_that_the_connection_was_lost(caplog: pytest.LogCaptureFixture) -> None:
-    """Else every restart looks like trouble with the carrier."""
+    """Otherwise every restart would look like a failure of the SMSC."""
 
     class Slow:
-        """The link; its end is seen before its good-bye is answered."""
+        """A link whose end is noticed before its unbind is answered."""
 
         def __init__(self, link: Any) -> None:
             self._link = link
@@ -161,7 +161,7 @@ def test_who_leaves_does_not_say_that_the_connection_was_lost(caplog: pytest.Log
     async def play() -> None:
         async with Smsc() as smsc, bound(smsc) as (gateway, _reports):
             await gateway.send(outgoing())
-            gateway._smsc = Slow(gateway._smsc)  # type: ignore[assignment]  # all that leaving asks of it
+            gateway._smsc = Slow(gateway._smsc)  # type: ignore[assignment]  # all that stopping uses
         assert gateway.condition.words == "stopped"
 
     run(play)
@@ -192,7 +192,7 @@ def test_receipts_twice_and_before_the_answer_are_all_reported() -> None:
 
 
 def test_none_of_500_texts_is_lost_when_the_gateway_is_killed_and_comes_back(tmp_path: Path) -> None:
-    """Whatever was accepted has arrived; what was not is known, and sent again with the same code."""
+    """Every accepted text has arrived; a text without a response is known, and sent again with the same code."""
     port, log = free_port(), tmp_path / "got"
 
     async def play() -> None:

@@ -1,4 +1,4 @@
-"""Texts as SMPP submits them, and receipts of any shape."""
+"""Texts as submitted by SMPP, and receipts in any format."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_long_text_arrives_whole_whatever_is_in_it(text: str, reference: int) 
     headless = [part.octets[6:] if part.esm_class else part.octets for part in parts]
     assert all(len(part.octets) <= (160 if part.data_coding == 0 else 140) for part in parts)
     codec = "utf-16-be" if parts[0].data_coding else "gsm03.38"
-    # Each part can be read alone: nothing is cut within a letter.
+    # Each part can be decoded alone: no character is cut.
     assert "".join(part.decode(codec) for part in headless) == text.encode("utf-16-be", "replace").decode("utf-16-be")
 
 
@@ -160,7 +160,7 @@ def test_the_sender_says_what_kind_of_address_it_is(sender: str, source: tuple[i
         ({"system_id": "x" * 16}, "system_id has more than 15"),
         ({"password": "x" * 65}, "password has more than 64"),
         ({"system_type": "x" * 13}, "system_type has more than 12"),
-        # They are counted in octets.
+        # Their length is counted in octets.
         ({"system_id": "é" * 8}, "system_id"),
         ({"password": "é" * 8}, "password"),
         ({"password": "a\0b"}, "password"),

@@ -1,4 +1,4 @@
-"""Habits of SMSCs in the field, on a bare socket: long passwords, refusals, receipts by data_sm."""
+"""Behaviour of SMSCs in the field, on a bare socket: long passwords, refusals, receipts by data_sm."""
 
 from __future__ import annotations
 

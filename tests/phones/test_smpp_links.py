@@ -1,4 +1,4 @@
-"""How a bind is kept: TLS, a peer that dies or is frozen, one that asks for patience, the window, a second SMSC."""
+"""How a bind is maintained: TLS, a peer that dies or freezes, one that is busy, the window, a second SMSC."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ needs_perl = pytest.mark.skipif(bool(no_perl()), reason=no_perl())
 
 
 async def until(is_so: Callable[[], bool], seconds: float = 15) -> None:
-    """Wait on the event loop until something is so."""
+    """Wait on the event loop until a condition holds."""
     async with asyncio.timeout(seconds):
-        while not is_so():  # noqa: ASYNC110  (what is waited for has no event)
+        while not is_so():  # noqa: ASYNC110  (the condition has no event)
             await asyncio.sleep(0.01)
 
 
@@ -35,7 +35,7 @@ async def until(is_so: Callable[[], bool], seconds: float = 15) -> None:
 
 
 def over_tls(port: int, host: str = "localhost") -> SmppGateway:
-    """Return a carrier that binds over TLS."""
+    """Return a gateway that binds over TLS."""
     return SmppGateway("one", SmppConfig(host=host, port=port, system_id="ww", password="secret", tls=True))
 
 
@@ -43,7 +43,7 @@ def over_tls(port: int, host: str = "localhost") -> SmppGateway:
 def test_over_tls_texts_go_to_an_smsc_whose_authority_is_known(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str
 ) -> None:
-    """An authority of one's own is named by SSL_CERT_FILE, for all carriers of the process."""
+    """A private certificate authority is named by SSL_CERT_FILE, for all gateways of the process."""
     authority, port = Authority(tmp_path), free_port()
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
 
@@ -71,7 +71,7 @@ def test_over_tls_texts_go_to_an_smsc_whose_authority_is_known(
 def test_over_tls_nobody_else_learns_the_password(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool, name: str
 ) -> None:
-    """The certificate is looked at before anything is said."""
+    """The certificate is checked before anything is sent."""
     monkeypatch.setattr(module, "BOUND_SECONDS", 1.0)
     authority, other, port = Authority(tmp_path), Authority(tmp_path, "Another"), free_port()
     monkeypatch.setenv("SSL_CERT_FILE", str((authority if known else other).file))
@@ -95,7 +95,7 @@ def test_over_tls_nobody_else_learns_the_password(
 
 
 def test_a_peer_that_is_frozen_is_noticed_and_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its machine still answers TCP: only that nothing is answered any more tells that it is dead."""
+    """The frozen peer's kernel still accepts TCP data: only missing responses show that it is dead."""
     monkeypatch.setattr(module, "ANSWER_SECONDS", 0.4)
     monkeypatch.setattr(module, "CONNECT_SECONDS", 1.0)
     monkeypatch.setattr(module, "BOUND_SECONDS", 10.0)
@@ -125,7 +125,7 @@ def test_a_peer_that_is_frozen_is_noticed_and_found_again(tmp_path: Path, monkey
 def test_a_link_that_was_quiet_for_long_is_made_anew_at_the_first_silence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A firewall that forgot it drops what is sent, and says nothing."""
+    """A firewall that has lost the connection's state drops packets without a reset."""
     monkeypatch.setattr(module, "ANSWER_SECONDS", 0.3)
     monkeypatch.setattr(module, "QUIET_SECONDS", 0.0)
 
@@ -142,7 +142,7 @@ def test_a_link_that_was_quiet_for_long_is_made_anew_at_the_first_silence(
 
 
 def test_the_pauses_between_binds_grow_and_are_never_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A carrier that is away is not hammered, and many nodes do not come back in the same moment."""
+    """An SMSC that is down isn't flooded with binds, and many nodes don't reconnect at the same moment."""
     pauses: list[float] = []
     sleep = asyncio.sleep
 

@@ -1,4 +1,4 @@
-"""The real queue, the real dispatcher as a process, an SMSC as a process: each is killed in the middle of a load."""
+"""The real outbox, the dispatcher and an SMSC as processes: each is killed in the middle of a load."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ from watchword.messaging.worker import dispatcher
 pytestmark = pytest.mark.scenario
 
 EACH_SECOND = 100
-"""What the SMSC takes: so slow that a kill is in the middle of something."""
+"""The rate of the SMSC: slow enough that a kill falls into the middle of the load."""
 DONE = [Result.SENT, Result.DELIVERED]
 
 
 @pytest.fixture
 def world(transactional_db: None) -> World:
-    """The people of the tests, committed so that other processes see them."""
+    """Return the people of the tests, committed so that other processes see them."""
     return make_world()
 
 
 class Load:
-    """Codes to many telephones, SMSCs that write down what arrives, and the dispatcher between."""
+    """Codes for many telephones, SMSCs that log the texts received, and the dispatcher between them."""
 
     def __init__(self, folder: Path, world: World, settings: Any, *, each_second: int, **gateways: str) -> None:
-        """``carriers``: more lines of the phones file for each carrier, by its name."""
+        """Start the SMSCs; ``gateways`` maps each name to further lines of its table in the phones file."""
         self.world = world
         self.each_second = each_second
         self.logs = {name: folder / f"arrived-{name}" for name in gateways}
@@ -72,7 +72,7 @@ password = "{seal("secret", RING)}"
         return start_smsc(self.ports[name], self.logs[name], each_second=self.each_second)
 
     def put(self, count: int, beginning: str = "49151") -> None:
-        """Put codes into the queue, each to a telephone of its own."""
+        """Put codes into the outbox, each for a telephone of its own."""
         now = timezone.now()
         telephone = telephone_of(ALICES_NUMBER).row()
         made = Delivery.objects.bulk_create(
@@ -95,11 +95,11 @@ password = "{seal("secret", RING)}"
             enqueue(Outgoing(delivery.pk, Channel.TEXT, f"+{to}", *words, not_after=not_after), now=now)
 
     def wait_for(self, count: int) -> None:
-        """Wait until codes arrived at so many telephones."""
+        """Wait until this many telephones have received a code."""
         wait_until(lambda: len(self.arrived()) >= count)
 
     def arrived(self, *names: str) -> dict[str, Counter[str]]:
-        """Return how often which code arrived at which telephone, by all carriers or by some."""
+        """Return how often each code arrived at each telephone, through all SMSCs or the named ones."""
         found: dict[str, Counter[str]] = defaultdict(Counter)
         for name in names or self.logs:
             for line in self.logs[name].read_text().splitlines():
@@ -135,12 +135,12 @@ def load(tmp_path: Path, world: World, settings: Any) -> Iterator[Load]:
 
 
 def say(words: str) -> None:
-    """Show what was measured, where the test is asked to (pytest -s)."""
+    """Print a measurement, shown if pytest runs with -s."""
     sys.stdout.write(f"\n{words}\n")
 
 
 def check_that_all_arrived(load: Load) -> int:
-    """Every code arrived at its telephone, and no other code there; returns how many came twice."""
+    """Assert that every code arrived at its telephone, and no other code there; return how many duplicates came."""
     arrived = load.arrived()
     assert set(arrived) == set(load.codes), "some were lost"
     assert {to: set(codes) for to, codes in arrived.items()} == {to: {code} for to, code in load.codes.items()}
@@ -157,13 +157,13 @@ def test_fld_13_500_codes_outlive_a_gateway_that_is_killed_in_the_middle(load: L
     wait_until(load.all_done)
     doubled = check_that_all_arrived(load)
     say(f"killed after {at_the_kill} of 500; {doubled} came twice, each with the same code")
-    # What the SMSC had taken but not answered when it was killed: no more than the window holds.
+    # Texts that the SMSC had accepted but not answered when it was killed: no more than the window holds.
     assert doubled <= 20
     assert not DeliveryAttempt.objects.filter(result=Result.BAD_NUMBER).exists()
 
 
 def test_fld_13_codes_outlive_a_dispatcher_that_is_killed_at_random(load: Load) -> None:
-    """Between "accepted" and "recorded" too: such a text comes twice, with the same code; none is lost."""
+    """A dispatcher killed between "accepted" and "recorded" sends that text twice with the same code; none is lost."""
     random_source = random.Random(20261124)
     load.put(300)
     load.site.start(PHONES)
@@ -174,7 +174,7 @@ def test_fld_13_codes_outlive_a_dispatcher_that_is_killed_at_random(load: Load) 
         load.wait_for(min(goal, 300))
         load.site.kill(PHONES)
         killed_at.append(len(load.arrived()))
-        # Half a minute later: what the dead dispatcher had claimed is anybody's.
+        # As half a minute later: any dispatcher may claim the messages of the dead one.
         OutboxMessage.objects.update(next_try_at=timezone.now())
         load.site.start(PHONES)
     wait_until(load.all_done)
@@ -191,7 +191,7 @@ def test_a_dispatcher_that_is_told_to_stop_says_goodbye_and_gives_back_what_it_h
     assert load.site.statuses == {PHONES: 0}
     left = OutboxMessage.objects.count()
     assert left == Delivery.objects.filter(result=Result.WAITING).count()
-    # Nobody has to wait for a lease: at most for what a carrier may have taken.
+    # No message waits for a lease to end: at most for a gateway that may have accepted it.
     at_most = timezone.now() + timedelta(seconds=dispatcher.UNSURE_SECONDS)
     assert not OutboxMessage.objects.filter(next_try_at__gt=at_most).exists()
     load.site.start(PHONES)
@@ -221,7 +221,7 @@ def test_each_text_goes_by_the_gateway_for_its_number_and_the_others_share_by_we
         shares = {name: len(load.arrived(name)) for name in ("heavy", "light")}
         say(f"of 100 texts: {shares}")
         assert shares["heavy"] > shares["light"] > 0
-        # The carrier that knows the country best is gone: the others take it over.
+        # The preferred gateway of the country is down: the others take over.
         load.smscs["austria"].kill()
         load.smscs["austria"].wait()
         load.put(10, "43664")

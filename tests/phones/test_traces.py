@@ -1,4 +1,4 @@
-"""The trace of a telephone system keeps what joins messages to each other, and no number and no credential."""
+"""The trace of a SIP system retains the fields that link messages to each other, and no number or credential."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ TEXTS = st.text(st.characters(exclude_characters="\r\n\0"), max_size=30)
 
 @given(st.sampled_from([*_WRITTEN, "Warning", f"X-{NUMBER}", NUMBER]), TEXTS, TEXTS)
 def test_no_value_of_any_header_brings_a_number_into_the_line(name: str, before: str, after: str) -> None:
-    """Whatever stands around it, and wherever a careless telephone system writes it."""
+    """A number is redacted whatever surrounds it, and in whichever header a careless SIP system puts it."""
     response = SipResponse(status_code=404, reason_phrase=f"no {NUMBER}")
     for shape in (
         "{}",

@@ -1,4 +1,4 @@
-"""What providers tell and ask over HTTP: their own is heard, once; everything else finds nothing there."""
+"""Webhooks of providers: a provider's own requests are accepted, each once; any other request gets 404."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ FORM = "application/x-www-form-urlencoded"
 
 
 def taken(world: World, gateway: str, *, channel: Channel = Channel.TEXT, reference: str = "SM1") -> Delivery:
-    """Return a delivery that a provider took."""
+    """Return a delivery that a provider accepted."""
     now = timezone.now()
     delivery = Delivery.objects.create(
         organisation=world.organisation,
@@ -58,7 +58,7 @@ def result(delivery: Delivery) -> Result:
 
 
 def post(site: Client, url: str, fields: dict[str, str], *, signed: str | None = None, at: str = "") -> int:
-    """Post a form as Twilio does; by default it is signed as Twilio does."""
+    """Post a form as Twilio does; by default with Twilio's signature."""
     signature = Provider().signature(url, fields) if signed is None else signed
     path = urlsplit(at or url).path + (f"?{urlsplit(url).query}" if urlsplit(url).query else "")
     answer = site.generic("POST", path, urlencode(fields), FORM, headers={"X-Twilio-Signature": signature})
@@ -66,7 +66,7 @@ def post(site: Client, url: str, fields: dict[str, str], *, signed: str | None =
 
 
 def everything() -> list[list[dict[str, Any]]]:
-    """Return what a forgery could have changed."""
+    """Return the rows that a forged request could have changed."""
     tables: list[Any] = [Delivery, DeliveryAttempt, Receipt, DailyTotal, OutboxMessage, CodeChallenge, Event]
     return [list(table.objects.order_by("pk").values()) for table in tables]
 
@@ -102,14 +102,14 @@ def test_fld_11_a_forged_receipt_finds_nothing_and_changes_nothing(
 
 
 def test_fld_11_a_receipt_of_another_message_finds_nothing_there(site: Client, world: World) -> None:
-    """The signature covers the address, and the address is made for one message of one channel."""
+    """A receipt signed for one message is refused at another's webhook: the signature covers the address."""
     mine, other = taken(world, "texts", reference="SM1"), taken(world, "texts", reference="SM2")
     fields = {"MessageSid": "SM1", "MessageStatus": "failed"}
     receipt, _ = addresses_of("texts", mine.pk)
     signature = Provider().signature(receipt, fields)
     before = everything()
     assert post(site, addresses_of("texts", other.pk)[0], fields, signed=signature) == 404
-    # The token of one message opens no other, nor the same one of another channel, however it is signed.
+    # The token of one message is invalid for another one, or another gateway, however the request is signed.
     for gateway, name, token in (
         ("texts", name_of(other.pk), token_of("texts", mine.pk)),
         ("plain", name_of(mine.pk), token_of("texts", mine.pk)),
@@ -127,7 +127,7 @@ def test_fld_11_a_receipt_of_another_message_finds_nothing_there(site: Client, w
 def test_fld_11_a_receipt_that_is_replayed_counts_once_and_takes_nothing_back(site: Client, world: World) -> None:
     delivery = taken(world, "texts")
     receipt, _ = addresses_of("texts", delivery.pk)
-    # Reordered too: a failure that was said before it arrived comes after it.
+    # Out of order as well: a failure from before the delivery arrives after it.
     for status in ("sent", "delivered", "delivered", "failed", "undelivered", "delivered"):
         assert post(site, receipt, {"MessageStatus": status}) == 204
     assert result(delivery) is Result.DELIVERED
@@ -145,7 +145,7 @@ def test_fld_11_a_failure_that_turns_out_to_have_arrived_has_arrived(site: Clien
 
 
 def test_a_receipt_that_is_quicker_than_our_own_note_counts_for_its_gateway(site: Client, world: World) -> None:
-    """The provider posts to the web server before the dispatcher has written that the provider took it."""
+    """The provider posts to the web server before the dispatcher has recorded that the provider accepted the text."""
     now = timezone.now()
     delivery = taken(world, "texts")
     DeliveryAttempt.objects.all().delete()
@@ -168,7 +168,7 @@ def test_a_receipt_at_the_very_moment_of_our_own_note_is_found_later(world: Worl
 
 
 def test_fld_11_a_signed_receipt_does_not_change_its_meaning_by_a_query(site: Client, world: World) -> None:
-    """HMAC covers the body: what stands beside it says nothing."""
+    """A query string added to a signed receipt changes nothing: HMAC covers the body, and only the body is read."""
     delivery = taken(world, "nobody")
     receipt, _ = addresses_of("nobody", delivery.pk)
     body = json.dumps({"news": [{"state": "on its way"}]}).encode()
@@ -231,7 +231,7 @@ NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
 def test_the_signature_of_twilios_own_documentation_is_right() -> None:
-    """The example of the page "Validating requests"."""
+    """The example is on Twilio's page "Validating requests"."""
     url = "https://mycompany.com/myapp.php?foo=1&bar=2"
     body = b"CallSid=CA1234567890ABCDE&Caller=%2B12349013030&Digits=1234&From=%2B12349013030&To=%2B18005551212"
     headers = {"X-Twilio-Signature": "0/KCTR6DLpKmkAf8muzZqo1nDgQ="}
@@ -245,7 +245,7 @@ def test_the_port_of_https_may_be_written_or_not(written: str, ours: str) -> Non
     headers = {"X-Twilio-Signature": Provider().signature(written, {"a": "b"}, "12345")}
     assert is_genuine(TWILIO, url=ours, headers=headers, body=b"a=b", is_form=True, now=NOW)
     another = ours.replace("x.example", "x.example:8443").replace(":443", "")
-    # Twilio drops the port that somebody listens at; it never makes another one of it.
+    # Twilio may leave out the port of the address, but never changes it.
     is_left_out = ":443" not in written
     assert is_genuine(TWILIO, url=another, headers=headers, body=b"a=b", is_form=True, now=NOW) is is_left_out
 
@@ -300,7 +300,7 @@ def test_a_token_is_made_for_one_message_and_channel() -> None:
 
 
 def test_a_text_that_arrived_is_not_sent_again(world: World) -> None:
-    """No answer came, but a receipt: it was taken after all."""
+    """A receipt for a text whose submission got no response shows that it was accepted after all."""
     now = timezone.now()
     delivery = taken(world, "texts")
     Delivery.objects.update(result=Result.WAITING)

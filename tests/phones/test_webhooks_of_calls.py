@@ -1,4 +1,4 @@
-"""What a provider asks over HTTP in the middle of a call, and the keys that it reports."""
+"""Requests of a provider in the middle of a call, and the keys that it reports."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from watchword.signin.otp.challenges import CodeSent
 
 
 def ringing(world: World, *, match: str = "") -> tuple[Delivery, CodeChallenge]:
-    """Return a call with a code that a provider makes now."""
+    """Return a call with a code that a provider is placing now."""
     now = timezone.now()
     token = flow.begin(world.alice.sign_in_name, origin=ORIGIN, next_url="/", now=now)
     attempt = flow.find_attempt(token, now=now)
@@ -61,7 +61,7 @@ def ringing(world: World, *, match: str = "") -> tuple[Delivery, CodeChallenge]:
 
 
 def hear(site: Client, delivery: Delivery, digits: str | None = None) -> str:
-    """Ask what the call says, as Twilio does after each key."""
+    """Return the words that the call speaks, fetched as Twilio does after each key."""
     _receipt, voice = addresses_of("calls", delivery.pk)
     fields = {"CallSid": "CA1", "CallStatus": "in-progress"} | ({} if digits is None else {"Digits": digits})
     signature = Provider().signature(voice, fields)
@@ -80,7 +80,7 @@ def test_fld_07_a_call_says_nothing_of_the_code_before_a_key_and_then_twice(site
     delivery, _ = ringing(world)
     assert "4 9 3 0 2 7" not in hear(site, delivery)
     assert result(delivery) is Result.DELIVERED
-    assert hear(site, delivery, "1").count("4 9 3 0 2 7") == 4  # each time twice, and once more if nobody presses
+    assert hear(site, delivery, "1").count("4 9 3 0 2 7") == 4  # each time twice, and once more if no key is pressed
     assert not OutboxMessage.objects.get().call_pressed
 
 
@@ -127,7 +127,7 @@ def test_fld_08_the_right_two_digits_approve_once(site: Client, world: World) ->
 
 
 def test_fld_11_forged_keys_open_nothing(site: Client, world: World) -> None:
-    """Neither unsigned, nor signed for another call, nor in a kind of body that the signature does not cover."""
+    """Forged keys are refused: unsigned, signed for another call, or of a content type that the signature omits."""
     delivery, _ = ringing(world, match="42")
     other, _ = ringing(world, match="17")
     hear(site, delivery)
@@ -154,7 +154,7 @@ def test_fld_11_forged_keys_open_nothing(site: Client, world: World) -> None:
 def test_fld_11_what_is_known_and_what_it_means_are_written_together(
     site: Client, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A web server that dies between the two hears the provider again, and then does both."""
+    """A web server that dies between storing a report and acting on it does both when the provider repeats it."""
     delivery, _code = ringing(world)
     hear(site, delivery)
     hear(site, delivery, "0")
@@ -189,7 +189,7 @@ def test_a_call_whose_key_is_gone_hangs_up_and_the_log_says_so(
 
 
 def test_a_call_that_is_answered_is_not_made_again(site: Client, world: World) -> None:
-    """The provider took too long to say that it rings, so it was to be tried again; then somebody answers."""
+    """The provider took too long to confirm the call, so a retry was scheduled; then the call is answered."""
     delivery, _ = ringing(world)
     OutboxMessage.objects.update(fetches_voice_script=False)
     Delivery.objects.update(result=Result.WAITING)

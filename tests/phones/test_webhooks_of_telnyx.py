@@ -1,4 +1,4 @@
-"""Receipts signed by Ed25519, as Telnyx does it: its own are heard, whatever else comes finds nothing there."""
+"""Receipts signed with Ed25519, as Telnyx does: its own are accepted, any other request gets 404."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FAILED = ARRIVED.replace(b"delivered", b"sending_failed")
 def signed(
     body: bytes, *, key: Ed25519PrivateKey = KEY, at: datetime | None = None, bar: bytes = b"|"
 ) -> dict[str, str]:
-    """Return the headers that Telnyx sends beside a body."""
+    """Return the headers that Telnyx sends with a body."""
     seconds = str(int((at or datetime.now(UTC)).timestamp()))
     signature = base64.b64encode(key.sign(seconds.encode() + bar + body)).decode()
     return {"Telnyx-Timestamp": seconds, "Telnyx-Signature-Ed25519": signature}
@@ -39,7 +39,7 @@ def signed(
 
 @pytest.fixture
 def gateway(site: Client, settings: Any) -> str:
-    """A channel whose receipts Telnyx signs; its name."""
+    """Return the name of a gateway whose receipts Telnyx signs."""
     file = phones_file("telnyx", "https://api.example", name="signed", more=f'public_key = "{PUBLIC}"')
     settings.WATCHWORD_PHONES = phones_of(file)
     return "signed"
@@ -91,7 +91,7 @@ def test_fld_11_what_telnyx_did_not_sign_finds_nothing_and_changes_nothing(
     before = everything()
     assert post(site, receipt, FAILED, forge()) == 404
     assert everything() == before
-    # It would have been heard, had it been signed.
+    # With a signature the same receipt would have been accepted.
     assert post(site, receipt, FAILED, signed(FAILED)) == 204
     assert result(delivery) is Result.FAILED
 

@@ -29,7 +29,7 @@ _SIGNS = x509.KeyUsage(
 
 
 class Authority:
-    """Signs certificates for servers; ``file`` holds its own."""
+    """A certificate authority that signs server certificates; ``file`` holds its own certificate."""
 
     def __init__(self, folder: Path, name: str = "Test authority") -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
@@ -39,7 +39,7 @@ class Authority:
         self.file.write_bytes(self._sign(self._name, self._key, None).public_bytes(serialization.Encoding.PEM))
 
     def context_for(self, host: str) -> ssl.SSLContext:
-        """Return what a server of this name (or IPv4 address) needs."""
+        """Return the TLS context for a server of this name (or IPv4 address)."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = self._sign(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)]), key, host)
         path = self._folder / f"{host}.pem"
@@ -64,7 +64,7 @@ class Authority:
             .not_valid_before(now - timedelta(hours=1))
             .not_valid_after(now + timedelta(hours=1))
             .add_extension(x509.BasicConstraints(ca=host is None, path_length=None), critical=True)
-            # Python looks for these since 3.13 (RFC 5280 sections 4.2.1.1 to 4.2.1.3).
+            # Python requires these extensions since 3.13 (RFC 5280 sections 4.2.1.1 to 4.2.1.3).
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
         )
@@ -78,7 +78,7 @@ class Authority:
 
 @asynccontextmanager
 async def in_front_of(port: int, context: ssl.SSLContext, *, at: int) -> AsyncIterator[list[bytes]]:
-    """Terminate TLS at one port and pass on to another; yields what was said in clear behind it."""
+    """Terminate TLS at one port and forward to another; yield the octets that arrive in clear behind it."""
     heard: list[bytes] = []
     tasks: set[asyncio.Task[None]] = set()
     writers: list[asyncio.StreamWriter] = []
@@ -111,6 +111,6 @@ async def in_front_of(port: int, context: ssl.SSLContext, *, at: int) -> AsyncIt
         for task in list(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        # A pump that was cancelled has closed nothing.
+        # A cancelled pump has not closed its writer.
         for writer in writers:
             writer.close()
