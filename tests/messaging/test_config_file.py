@@ -1,4 +1,4 @@
-"""The phones file: every mistake in it is told in plain words, and no secret is ever quoted."""
+"""The phones file: every mistake in it is explained in plain words, and no secret is ever quoted."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def problems(text: str) -> str:
 
 
 def gateway(**more: str) -> str:
-    """One channel that is right but for what is given, as TOML values."""
+    """Return the TOML of one gateway that is valid apart from the given values."""
     values = {
         "name": '"one"',
         "kind": '"smpp"',
@@ -196,7 +196,7 @@ def test_a_secret_in_clear_is_refused_and_not_quoted() -> None:
     assert SECRET not in problems(gateway(password=f'"{SECRET}"'))
 
 
-# Whatever is in a file, reading it says what is wrong and never fails.
+# Whatever a file contains, reading it reports the problems and never fails.
 
 words = st.sampled_from(
     [

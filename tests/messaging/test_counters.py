@@ -1,4 +1,4 @@
-"""What is counted: over organisations and keys, newest first, cheaply; and what is written down of a refusal."""
+"""Counters of messages: over organisations and keys, newest first, with few queries; and the record of a refusal."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ from watchword.messaging.worker.route_selection import Route
 
 
 def number(which: int) -> str:
-    """Numbers that are not neighbours."""
+    """Return a number that is no neighbour of the others."""
     return f"+49151{10_000 * which:08d}"
 
 
 def ask(
     user: User, to: str, now: datetime, *, is_new: bool = True, channel: Channel = Channel.TEXT, extension: str = ""
 ) -> Permitted | SendThrottled:
-    """Ask the guard and, if it lets one out, write it down as the sign-in does."""
+    """Evaluate the limits and, if the send is permitted, record it as the sign-in does."""
     with transaction.atomic():
         telephone = telephone_of(to, extension)
         verdict = reserve_send(user, telephone, channel, sends_in_attempt=0, is_new=is_new, now=now)
@@ -132,7 +132,7 @@ def test_what_is_counted_needs_no_daily_total_that_was_there_before(world: World
 
 
 def test_fld_03_a_number_is_counted_over_organisations_and_spellings(world: World) -> None:
-    """Two organisations, and a number with and without Argentina's 9, are one telephone."""
+    """Two organisations, and a number with and without Argentina's 9, share one count."""
     there = make_organisation("Elsewhere", "elsewhere.example", region="AR")
     options(world)
     for organisation in (world.organisation, there):
@@ -157,7 +157,7 @@ def test_a_new_key_forgets_nothing(world: World, settings: Any) -> None:
 
 
 def test_strangers_who_play_with_a_number_do_not_shut_its_owner_out(world: World) -> None:
-    """Five accounts ask for codes to Alice's number as theirs; she still signs in, five times that day."""
+    """Five accounts request codes for Alice's number; she can still sign in, five times that day."""
     for which in range(9):
         ask(make_person(world.organisation, f"s{which}"), ALICES_NUMBER, world.now + timedelta(seconds=which))
     answers = [
@@ -167,7 +167,7 @@ def test_strangers_who_play_with_a_number_do_not_shut_its_owner_out(world: World
 
 
 def test_people_are_counted_only_when_it_turns_on_them(world: World, django_assert_max_num_queries: Any) -> None:
-    """A send costs a few indexed questions, in an organisation of any size."""
+    """A send costs a few indexed queries, in an organisation of any size."""
     make_person(world.organisation, "warm")
     with CaptureQueriesContext(connection) as asked, django_assert_max_num_queries(20):
         assert ask(world.bob, number(1), world.now) == Permitted()
@@ -194,7 +194,7 @@ def priced(settings: Any, price: int) -> None:
 
 
 def test_messages_on_their_way_are_paid_for_before_they_leave(world: World, settings: Any) -> None:
-    """A carrier that is slow is no way around the ceiling: what waits has its price already."""
+    """A slow gateway does not bypass the spending cap: a waiting message is counted at its price already."""
     priced(settings, 400_000)
     options(world, cost_each_day=1)
     people = many(world, 3)
@@ -211,7 +211,7 @@ def test_messages_on_their_way_are_paid_for_before_they_leave(world: World, sett
 def test_with_prices_a_day_has_a_ceiling_that_nobody_chose(
     world: World, settings: Any, is_new: bool, messages: int
 ) -> None:
-    """Fifty messages and three for each person, at the price at home; registrations have half of it."""
+    """The default cap is the price at home of fifty messages and three for each person; half for registrations."""
     priced(settings, 400_000)
     options(world)
     people = many(world, 3)
@@ -234,11 +234,11 @@ def test_an_administrator_at_a_proven_number_passes_an_empty_quota(world: World,
     assert rule_of(ask(world.root, number(3), world.now, is_new=True)) is not None
 
 
-# The alarm for pumping.
+# The detection of SMS pumping.
 
 
 def pump(world: World, codes: int, typed: int, at: datetime, *, result: Result = Result.SENT) -> None:
-    """Let so many codes have left for new numbers in Germany, the typed ones first."""
+    """Record codes sent to new numbers in Germany, of which the first ones were typed."""
     people = list(world.people.values())
     for which in range(codes):
         telephone = telephone_of(number(1000 + which))
@@ -312,7 +312,7 @@ def test_after_an_administrator_reopened_a_country_only_what_follows_counts(worl
 
 
 def fleet(count: int) -> list[str]:
-    """Numbers that differ in their last four digits."""
+    """Return numbers that differ in their last four digits."""
     return [f"+491512345{n:04d}" for n in range(1, count + 1)]
 
 
@@ -340,7 +340,7 @@ def test_a_company_registers_forty_neighbours_within_twenty_seconds(world: World
 
 
 def test_a_burst_of_neighbours_is_as_large_as_the_organisation(world: World, newcomer: User) -> None:
-    """Ten, and one for each person; then it is worth waiting five minutes and not an hour."""
+    """A burst may have ten numbers and one for each person; after that the wait is five minutes and not an hour."""
     there_are = User.objects.filter(organisation=world.organisation, deleted_at=None).count()
     people = many(world, 30)
     answers = [
@@ -363,7 +363,7 @@ def test_each_proven_neighbour_leaves_room_for_five_that_nobody_typed(world: Wor
 
 
 def test_desks_behind_one_switchboard_are_telephones_of_their_own(world: World) -> None:
-    """Twenty people register in a morning, each an extension of one number, and sign in by it on another one."""
+    """Twenty people register in a morning, each with an extension of one number, and sign in with it on another day."""
     people = many(world, 20)
     for is_new, morning in ((True, world.now), (False, world.now + timedelta(days=5))):
         for which, user in enumerate(people):
@@ -375,7 +375,7 @@ def test_desks_behind_one_switchboard_are_telephones_of_their_own(world: World) 
 
 
 def test_extensions_that_nobody_has_are_no_way_round_the_limit_of_a_number(world: World) -> None:
-    """Ten calls in a day ring in vain at a switchboard where nobody of the organisation has typed a code."""
+    """A switchboard at which no person of the organisation has typed a code gets ten calls a day at most."""
     people = many(world, 12)
     answers = [
         ask(user, "+4930123456", world.now, channel=Channel.CALL, extension=str(which))
@@ -390,7 +390,7 @@ def test_a_mobile_has_no_extensions(world: World) -> None:
 
 
 def test_enforced_people_are_many_and_still_a_send_is_quick(world: World) -> None:
-    """However much of the day was used, no more people are counted than decide."""
+    """However much of the quota was used, no more people are counted than the decision needs."""
     daily_totals.add(world.organisation.pk, world.now, "DE", Channel.TEXT, is_new=False, asked=206)
     for n in range(30):
         make_person(world.organisation, f"quick{n}", state=MfaState.ENABLED)

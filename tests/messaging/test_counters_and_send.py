@@ -1,4 +1,4 @@
-"""How much may be sent, and when it leaves."""
+"""How many messages may be sent, and when they leave."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_a_message_whose_transaction_rolls_back_is_never_sent(world: World, tele
 def test_only_a_real_commit_wakes_the_dispatcher(
     transactional_db: None, monkeypatch: pytest.MonkeyPatch, ends_well: bool
 ) -> None:
-    """Without the help of the tests' own commits."""
+    """This test commits for real, without the commits simulated by ``tests.commits``."""
     world, woken = make_world(), list[bool]()
     monkeypatch.setattr(outbox, "wake", lambda: woken.append(OutboxMessage.objects.exists()))
     outgoing = message(world)

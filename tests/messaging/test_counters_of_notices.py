@@ -1,4 +1,4 @@
-"""Warnings by text have a purse of their own, and go nowhere where no code would."""
+"""Warnings by text have a quota of their own, and are not sent to numbers that get no codes."""
 
 from __future__ import annotations
 

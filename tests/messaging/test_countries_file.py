@@ -1,4 +1,4 @@
-"""The country of an address comes from the operator's own file; a bad one is found at the start."""
+"""The country of an address comes from the operator's own file; a damaged one is reported at the start."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NETWORKS = {"192.0.2.0/24": "DE", "203.0.113.128/25": "fr", "2001:db8:7::/48": "
 
 @pytest.fixture(autouse=True)
 def _fresh_readers() -> Iterator[None]:
-    """A process reads its file once; here each test has another."""
+    """Clear the cached reader: a process reads its file once, but each test here has another."""
     countries._reader.cache_clear()
     countries._say_once.cache_clear()
     yield

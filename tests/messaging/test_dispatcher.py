@@ -1,4 +1,4 @@
-"""The dispatcher: what waits is carried, what fails goes elsewhere, and nothing that was accepted is lost."""
+"""The dispatcher: waiting messages are sent, failed ones go to another gateway, and no accepted message is lost."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 class FakeGateway:
-    """A carrier that does what the test says."""
+    """A gateway that behaves as the test sets it."""
 
     channels = frozenset(Channel)
     fetches_voice_script = False
@@ -74,7 +74,7 @@ def waiting(world: World, code: str = "493027", *, lives: timedelta = timedelta(
 def carry(
     *gateways: Gateway, until: Callable[[], bool], decided: Callable[[Changed], None] = lambda _: None, **more: Any
 ) -> None:
-    """Run a dispatcher until something is so in the database."""
+    """Run a dispatcher until a condition holds in the database."""
 
     async def play() -> None:
         stop = asyncio.Event()
@@ -98,7 +98,7 @@ def _closing(until: Callable[[], bool]) -> bool:
 
 
 def without_pauses(most_tries: int) -> RetryPolicy:
-    """Return a policy that tries again without a pause, so often at most."""
+    """Return a policy that retries without a pause, with this many tries at most."""
     return RetryPolicy(timedelta(0), timedelta(0), most_tries=most_tries)
 
 
@@ -214,7 +214,7 @@ def test_what_a_killed_dispatcher_had_in_hand_is_sent_by_the_next_one(world: Wor
 
 
 def test_twenty_messages_are_claimed_by_as_many_questions_as_one(world: World, django_assert_num_queries: Any) -> None:
-    """Whether somebody is an administrator is not asked for each: until they are claimed, nothing leaves."""
+    """Whether a user is an administrator isn't queried for each message: until the claim ends, no message leaves."""
     now = datetime.now(UTC)
     waiting(world)
     with CaptureQueriesContext(connection) as asked:

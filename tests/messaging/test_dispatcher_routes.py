@@ -1,4 +1,4 @@
-"""Where the dispatcher takes messages: away from what fails, and to what really arrives."""
+"""Route selection by the dispatcher: away from a failing gateway, and to the one that really delivers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def all_sent() -> bool:
 
 
 def after_a_first_look(world: World, names: set[str]) -> Callable[[], bool]:
-    """Put many messages in once the dispatcher has measured its carriers, and wait until they are gone."""
+    """Enqueue many messages once the dispatcher has measured its gateways, and wait until they are gone."""
     put: list[Delivery] = []
 
     def is_done() -> bool:
@@ -37,7 +37,7 @@ def after_a_first_look(world: World, names: set[str]) -> Callable[[], bool]:
 
 
 def carried_before(world: World, gateway: str, *, arrived: int, lost: int, is_entered: bool = False) -> None:
-    """Let a carrier have carried so many messages in the last hour."""
+    """Record messages that a gateway sent in the last hour."""
     at = datetime.now(UTC) - timedelta(minutes=30)
     for which in range(arrived + lost):
         is_arrived = which < arrived
@@ -65,13 +65,13 @@ def carried_before(world: World, gateway: str, *, arrived: int, lost: int, is_en
 
 
 def test_fld_12_a_gateway_that_fails_again_and_again_is_left_alone_and_all_arrives_by_the_other(world: World) -> None:
-    """Five failures, and the rest of a busy minute does not even ask it."""
+    """After five failures a gateway is not used for the rest of a busy minute, and all messages go by the other one."""
     broken, good = FakeGateway("broken"), FakeGateway("good")
     broken.fails = [DeliveryFailed(Result.FAILED, permanent=False)] * 1000
     carry(broken, good, until=after_a_first_look(world, {"broken", "good"}))
     assert len(good.sent) == MANY
     assert 1000 - len(broken.fails) == FAILURES
-    # How it stands is written down for the administrator when the dispatcher looks next, within seconds.
+    # The dispatcher stores the gateway's state for the administrator at its next poll, within seconds.
     assert DeliveryAttempt.objects.filter(gateway="broken", result=Result.FAILED).count() == FAILURES
 
 
@@ -85,13 +85,13 @@ def test_a_gateway_that_is_not_connected_is_not_asked(world: World) -> None:
 
 @pytest.mark.parametrize("is_entered", [False, True])
 def test_traffic_moves_to_the_gateway_whose_messages_arrive(world: World, is_entered: bool) -> None:
-    """Known by receipts, or where a carrier gives none by the codes that people typed."""
+    """Delivery is known by receipts, or without them by the codes that people typed."""
     carried_before(world, "good", arrived=100, lost=0, is_entered=is_entered)
     carried_before(world, "bad", arrived=0, lost=100)
     good, bad = FakeGateway("good"), FakeGateway("bad")
     carry(good, bad, until=after_a_first_look(world, {"good", "bad"}))
     assert len(good.sent) + len(bad.sent) == MANY
-    # A share of 5 in 105: each message goes to the bad one with a chance of about one in twenty.
+    # A share of 5 in 105: each message goes to the bad gateway with a probability of about one in twenty.
     assert len(bad.sent) <= MANY // 3
 
 

@@ -1,4 +1,4 @@
-"""The guard's rules as properties: the first that says no decides, and more sent never becomes freer."""
+"""Properties of the rate limits: the first rule that refuses decides, and more messages never make a limit looser."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_a_tighter_limit_never_becomes_freer(asked: Asked, limits: Limits, budge
 
 @given(asks(), all_limits, budgets)
 def test_the_time_that_is_told_is_no_lie(asked: Asked, limits: Limits, budget: Budget) -> None:
-    """At that time, if nothing left meanwhile, the same rule says yes."""
+    """At the time given, if no message left meanwhile, the same rule permits the send."""
     verdict = judge(asked, limits, budget)
     if isinstance(verdict, Permitted) or verdict.until is None:
         return
@@ -151,10 +151,10 @@ def test_the_time_that_is_told_is_no_lie(asked: Asked, limits: Limits, budget: B
     if then.date() != asked.now.date():
         later = replace(later, organisation_today=0, new_today=0, new_in_country_today=0, cost_micros_today=0)
     again = judge(later, limits, budget)
-    # A budget of nothing, or of less than one message costs, is reached on every day.
+    # A limit of zero, or below the price of one message, is reached on every day.
     if isinstance(again, SendThrottled) and again.rule is verdict.rule:
         never = again.details.get("limit") == "0" or again.rule is Rule.COST_DAY
-        # Rules with two limits: of all and of registrations, of the last minutes and of the hour.
+        # Rules with two limits: for all and for registrations, for the last minutes and for the hour.
         other = again.rule in {Rule.NUMBER_DAY, Rule.RANGE_HOUR} and again.until != verdict.until
         assert never or other
 

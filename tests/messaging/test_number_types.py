@@ -1,4 +1,4 @@
-"""What a number is to the guard: its country, its kind, its neighbours, and its one spelling."""
+"""Classification of a number for the rate limits: its country, its type, its neighbours, and its one spelling."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_ordinary_numbers_are_ordinary(number: str, seen: NumberType) -> None:
 def test_islands_and_neighbours_under_a_shared_calling_code_are_countries_of_their_own(
     number: str, country: str
 ) -> None:
-    """Who allows the United Kingdom has not allowed Jersey, nor the United States Jamaica."""
+    """Allowing the United Kingdom does not allow Jersey, nor the United States Jamaica."""
     assert classify(number) == NumberType(country, Kind.ORDINARY)
 
 
@@ -87,7 +87,7 @@ def test_dear_ranges_of_every_country_are_known(kind: int) -> None:
         if example is None:
             continue
         seen = classify(phonenumbers.format_number(example, phonenumbers.PhoneNumberFormat.E164))
-        # Some plans let one number be of two kinds; then the dearer one is what it is.
+        # Some numbering plans give one number two types; then the dearer one counts.
         assert not seen.kind.may_be_sent_to, region
         looked += 1
     assert looked > 2
@@ -100,7 +100,7 @@ def test_mobiles_of_every_country_are_ordinary() -> None:
         if example is None:
             continue
         looked += 1
-        # The country can be a neighbour under the same calling code: Finland's mobiles serve Åland too.
+        # The country can be a neighbour with the same calling code: Finland's mobiles serve Åland too.
         if classify(phonenumbers.format_number(example, phonenumbers.PhoneNumberFormat.E164)).kind is not Kind.ORDINARY:
             refused.add(region)
     assert refused == set()

@@ -1,4 +1,4 @@
-"""The organisation's own country is closed by what many people would have to do, and by nothing that a few can."""
+"""The organisation's own country is blocked only by activity that takes many people, never by what a few can do."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from watchword.messaging.models import CountryBlock, Delivery
 
 PEOPLE = 50
 EACH = rules.half_of(Limits())
-"""How many codes for registering it a number gets in a day."""
+"""How many registration codes one number gets in a day."""
 
 
 @pytest.fixture
 def people(world: World) -> list[User]:
-    """More than the alarm asks for, with room in every budget."""
+    """Return more people than the pumping detection needs, in an organisation with large quotas."""
     world.organisation.phone_countries = ["DE", "AT"]
     options(world, new_sends_each_day=5000, new_sends_each_country_and_day=5000, organisation_sends_each_day=20_000)
     return many(world, PEOPLE)
 
 
 def asked_in_vain(user: User, to: str, at: datetime, *, codes: int = 1, typed: int = 0) -> None:
-    """Let codes have left for a new number, the first ones typed."""
+    """Record codes sent to a new number, of which the first ones were typed."""
     telephone = telephone_of(to)
     Delivery.objects.bulk_create(
         Delivery(
@@ -60,7 +60,7 @@ def asked_in_vain(user: User, to: str, at: datetime, *, codes: int = 1, typed: i
 
 
 def test_two_people_who_ask_for_all_that_they_may_do_not_close_it(world: World, people: list[User]) -> None:
-    """By the guard's own rules, over a working day: fifteen codes each, to three numbers, none of them typed."""
+    """Within the limits, over a working day: fifteen codes each, to three numbers, none of them typed."""
     sent = 0
     for which, user in enumerate(people[:2]):
         for turn in range(20):
@@ -74,7 +74,7 @@ def test_two_people_who_ask_for_all_that_they_may_do_not_close_it(world: World, 
 def test_a_gateway_that_drops_texts_while_people_ask_again_and_again_does_not_close_it(
     world: World, people: list[User]
 ) -> None:
-    """The morning of a roll-out: one person in two hears nothing and presses three times."""
+    """The morning of a roll-out: every second person gets no text and requests three codes."""
     for which, user in enumerate(people[:25]):
         asked_in_vain(user, number(which), world.now - timedelta(hours=1), codes=3)
     assert ask(people[30], number(90), world.now) == Permitted()
@@ -108,7 +108,7 @@ def test_another_country_is_closed_by_twenty_codes_as_ever(world: World, people:
 
 @given(st.lists(st.integers(0, EACH), min_size=1, max_size=pumping.LOOKED_AT))
 def test_at_the_latest_all_the_codes_that_are_looked_at_close_it(typed_of_each: list[int]) -> None:
-    """However whoever pumps spreads codes over numbers and types some: no more than that is gained at home."""
+    """However an attacker spreads codes over numbers and types some, no more than this can be gained at home."""
     codes: list[tuple[int, bool]] = []
     which = 0
     while len(codes) < pumping.LOOKED_AT:
@@ -121,13 +121,13 @@ def test_at_the_latest_all_the_codes_that_are_looked_at_close_it(typed_of_each: 
         assert len(set(untyped)) >= pumping.NUMBERS_AT_HOME
 
 
-# A carrier that is late.
+# A slow gateway.
 
 LATE = timedelta(minutes=10)
 
 
 def untyped(people: list[User], at: datetime, *, purpose: str = "register", **columns: Any) -> None:
-    """Let a code have left for a number of each that was not typed while it lived."""
+    """Record for each person a code to a new number that was not typed before it expired."""
     for which, user in enumerate(people):
         asked_in_vain(user, number(which), at)
     Delivery.objects.filter(purpose="register", user__in=people).update(purpose=purpose, **columns)
@@ -142,7 +142,7 @@ def test_codes_that_are_typed_too_late_prove_readers_and_close_nothing(world: Wo
 def test_what_a_gateway_delivers_too_late_or_not_yet_closes_nothing(
     world: World, people: list[User], country: str
 ) -> None:
-    """Ten codes came after their death and thirty have not come, on a channel that reports what arrives."""
+    """Ten codes arrived after their expiry and thirty have not arrived, at a gateway that sends receipts."""
     begun = world.now - timedelta(hours=1)
     untyped(people[:40], begun, gateway="slow", country=country)
     Delivery.objects.filter(user__in=people[:10]).update(result=Result.DELIVERED, changed_at=begun + LATE)
@@ -151,7 +151,7 @@ def test_what_a_gateway_delivers_too_late_or_not_yet_closes_nothing(
 
 @pytest.mark.parametrize("gateway", ["slow", "another"])
 def test_what_arrived_in_time_and_was_not_typed_closes_it(world: World, people: list[User], gateway: str) -> None:
-    """Also what another channel took that reports nothing."""
+    """Codes sent by another gateway, which sends no receipts, count as well."""
     untyped(people[:40], world.now - timedelta(hours=1), gateway=gateway)
     arrived = people[:40] if gateway == "slow" else people[40:41]
     untyped(people[40:41], world.now - timedelta(hours=2), gateway="slow")
@@ -165,7 +165,7 @@ def test_what_arrived_in_time_and_was_not_typed_closes_it(world: World, people: 
 def test_sign_ins_that_are_not_typed_either_mean_the_gateway(
     world: World, people: list[User], signing_in: int, closes: bool
 ) -> None:
-    """A few accounts that ask for codes to proven numbers are no excuse for what goes to new ones."""
+    """A few accounts with untyped codes to proven numbers do not excuse untyped codes to new numbers."""
     for turn in range(3):
         untyped(people[:signing_in], world.now - timedelta(minutes=40 - turn), purpose="sign_in")
     untyped(people[:35], world.now - timedelta(hours=1))
@@ -182,11 +182,11 @@ def test_a_closure_at_home_ends_after_an_hour_and_one_abroad_after_a_day(world: 
         assert ask(people[41], to, world.now) == SendThrottled(world.now + lasts, Rule.COUNTRY_CLOSED)
 
 
-# Too slow for the alarm.
+# Pumping that is too slow for the detection.
 
 
 def test_slow_pumping_is_told_once_a_day_and_stops_nothing(world: World, people: list[User]) -> None:
-    """Nine accounts ask for three numbers each and type none: below what closes the country."""
+    """Nine accounts request codes for three numbers each and type none: below the threshold that blocks the country."""
     for which in range(27):
         asked_in_vain(people[which % 9], number(which), world.now - timedelta(hours=2), codes=2)
     for minute in range(3):

@@ -1,4 +1,4 @@
-"""Every purpose of a code is counted, and has its words in every language."""
+"""Every purpose of a code is counted, and has its texts in every language."""
 
 from __future__ import annotations
 

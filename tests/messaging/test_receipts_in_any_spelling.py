@@ -1,4 +1,4 @@
-"""Carriers write the name of a message in one way in their answer and in another in the receipt: it is joined."""
+"""Providers write a message id in one format in the response and in another in the receipt: the two are matched."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SPELLINGS = [
 
 
 def report(*names: str, number: str = ALICES_NUMBER, **more: Any) -> Report:
-    """Return what an SMPP carrier reports."""
+    """Return a report as an SMPP provider sends it."""
     return Report(
         "sms",
         names[0],
@@ -60,7 +60,7 @@ def to_be_taken(world: World, number: str = ALICES_NUMBER) -> Delivery:
 
 
 def note_taken(delivery: Delivery, reference: str) -> Delivery:
-    """Write down that the carrier took a message."""
+    """Record that the provider accepted a message."""
     outcomes = [Outcome(delivery.pk, "sms", Result.SENT, "DE", reference)]
     finished = [persistence.Finished(delivery.pk, Result.SENT, "sms", reference, 0)]
     persistence.write(persistence.Batch(outcomes=outcomes, finished=finished), lambda _changed: None, timezone.now())
@@ -100,7 +100,7 @@ def test_another_spelling_counts_only_for_the_number_that_it_went_to(world: Worl
 
 
 def test_a_name_that_means_two_messages_is_that_of_the_number(world: World) -> None:
-    """Decimal 16 is the hexadecimal 10: both names exist, and one receipt means one of them."""
+    """Decimal 16 is hexadecimal 10: both ids exist, and the receipt belongs to the one with the same number."""
     mine = note_taken(to_be_taken(world), "10")
     other = note_taken(to_be_taken(world, OTHER_NUMBER), "16")
     delivery_receipts.note_reports([report("16")], now=timezone.now())
@@ -108,14 +108,14 @@ def test_a_name_that_means_two_messages_is_that_of_the_number(world: World) -> N
 
 
 def test_a_name_as_it_stands_needs_no_number(world: World) -> None:
-    """Some receipts carry the sender's name where the number should stand, or the number as it is dialled at home."""
+    """Some receipts carry the sender's name in place of the number, or the number in its national format."""
     delivery = note_taken(to_be_taken(world), "abc1")
     delivery_receipts.note_reports([report("abc1", number="")], now=timezone.now())
     assert result(delivery) is Result.DELIVERED
 
 
 def test_what_is_not_marked_as_a_receipt_needs_name_and_number(world: World) -> None:
-    """Anybody can send a text of these words; the name alone can be guessed where a carrier counts."""
+    """Anyone can send a text with these words, and the id alone can be guessed if the provider numbers its messages."""
     delivery = note_taken(to_be_taken(world), "1001")
     for one in (report("1001", number=OTHER_NUMBER, is_certain=False), report("9", is_certain=False)):
         assert delivery_receipts.note_reports([one], now=timezone.now()) == []
@@ -132,7 +132,7 @@ def test_a_receipt_without_a_name_is_about_nothing(world: World) -> None:
 
 @pytest.mark.skipif("connection.vendor != 'sqlite'", reason=f"{ON_THE_OTHER_DATABASE}it plans by what it counted")
 def test_a_receipt_is_looked_for_by_indexes_alone(world: World) -> None:
-    """Receipts come all day, and handovers of months are kept."""
+    """Receipts arrive all day, and delivery attempts are retained for months."""
     note_taken(to_be_taken(world), "abc1231")
     with CaptureQueriesContext(connection) as asked:
         delivery_receipts.note_reports([report("180097585", str(world.alice.pk))], now=timezone.now())

@@ -1,4 +1,4 @@
-"""A refusal that will be the same in half a minute is not repeated; another carrier is asked all the same."""
+"""A message that was refused for good is not sent to the same gateway again, but another gateway is still tried."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which carrier is asked first, and when one is left alone for a while."""
+"""The order in which gateways are tried, and when a failing one is left out for a while."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The telephone on a page: what arrives, what is heard, what keys do."""
+"""The simulator's telephone page: the texts that arrive, the words of a call, the effect of keys."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def outgoing(world: World, channel: Channel, number: str = "+4915112345678") -> 
 
 
 def ring(message: Outgoing) -> Submitted:
-    """Let a message come to the telephone, and note what the carrier said, as its process does."""
+    """Deliver a message to the simulated telephone, and record the result as the gateway's process does."""
     handed = take(message)
     note_result(message.delivery_id, handed.result, now=timezone.now(), gateway=SimulatorGateway.name)
     return handed
@@ -72,7 +72,7 @@ def test_a_text_arrives_with_the_code_first_and_the_bound_line_last(world: World
 
 
 def test_what_is_sent_twice_arrives_once(world: World) -> None:
-    """A dispatcher that was killed before it wrote down that this was sent has a successor."""
+    """A dispatcher killed before it recorded a send is followed by one that sends again."""
     message = outgoing(world, Channel.TEXT)
     assert ring(message).reference == ring(message).reference
     assert Arrival.objects.count() == 1
@@ -255,7 +255,7 @@ def test_a_synthesiser_that_makes_no_sound_is_a_clear_no(monkeypatch: pytest.Mon
 
 @pytest.mark.django_db(transaction=True)
 def test_the_dispatcher_carries_to_the_simulator_as_to_any_gateway(transactional_db: None) -> None:
-    """What is asked for in a demo goes the way of every message: outbox, dispatcher, carrier, result."""
+    """A code in a demo takes the path of every message: outbox, dispatcher, gateway, result."""
     world = make_world()
     text, busy = outgoing(world, Channel.TEXT), outgoing(world, Channel.CALL, "+4915112345698")
     for message in (text, busy):

@@ -1,4 +1,4 @@
-"""What a text says: the code first, one message of the GSM alphabet, the bound line last; names stay names."""
+"""The content of a text: the code first, one GSM message, the origin-bound line last; names can't pass for links."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_otp_22_a_text_is_one_message_with_the_code_first_and_the_bound_line_las
     if host.isascii() and len(host) <= LONGEST_BOUND:
         assert lines[1:] == ["", f"@{host} #{code}"]
     elif host.isascii():
-        # Half a host would be somebody else's: such a long one is left out, and the person types the code.
+        # A truncated host would be another one's: such a long host is left out, and the person types the code.
         assert len(lines) == 1
 
 

@@ -1,4 +1,4 @@
-"""A mistake in one part of the phones process, or with one message, ends neither the others nor the process."""
+"""An error in one part of the phones process, or with one message, ends neither the other parts nor the process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 class FailsToStart(FakeGateway):
-    """Down from the beginning, as every real carrier is before it has started."""
+    """A gateway that is down from the beginning, as every real one is before it has started."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)

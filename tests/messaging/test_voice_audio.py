@@ -1,4 +1,4 @@
-"""Sound for telephones: every WAV file becomes it or is refused with words, and nothing above it comes back below."""
+"""Audio for telephones: a WAV file is converted or refused with a reason; frequencies above the band don't alias."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_no_octets_make_the_reader_fall(content: bytes) -> None:
 @pytest.mark.parametrize("length_at", [4, 40], ids=["of the file", "of the sound"])
 @pytest.mark.parametrize("more", [1, 2, 100, 2**31, 2**32 - 1 - 436])
 def test_a_length_in_the_header_above_what_is_there_gives_what_is_there(length_at: int, more: int) -> None:
-    """A synthesiser that streams can't know the length and claims hours."""
+    """A synthesiser that streams can't know the length, and claims hours."""
     pcm = tone(400, 8_000, 0.025)
     content = bytearray(wav(pcm))
     (length,) = struct.unpack_from("<I", content, length_at)
@@ -81,7 +81,7 @@ def test_a_broken_octet_of_the_header_is_refused_or_gives_no_more_than_there_is(
 
 
 def test_a_header_whose_marks_or_format_are_broken_is_refused() -> None:
-    """The marks of the file, of its kind, of the format and of the sound; then the format itself."""
+    """Break the marks of the file, of its type, of the format and of the data; then the format itself."""
     for at in (0, 8, 12, 20, 22, 26, 34, 36):
         broken = bytearray(wav(bytes(400)))
         broken[at] ^= 0xFF

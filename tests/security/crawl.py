@@ -1,4 +1,4 @@
-"""Every address of the site, asked by everybody: who gets what."""
+"""Request every address of the site as every kind of visitor, and note the result."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from watchword.signin import cookies, flow
 
 WHO = ("nobody", "half signed in", "a person", "help desk", "administrator")
 NOT_OURS = {"demo"}
-"""Rooms that exist in the demo alone have tests of their own."""
+"""Packages that exist in the demo only and have tests of their own."""
 
 
 def names() -> list[str]:
-    """Return the name of every address, with its room: ``portal:home``."""
+    """Return the name of every address, with its namespace: ``portal:home``."""
     return sorted(_names(get_resolver().url_patterns, ""))
 
 
@@ -53,7 +53,7 @@ def parameters(name: str) -> list[str]:
 
 
 class Site:
-    """A world with something behind every address, and a browser for everybody."""
+    """A world with an existing object for every address, and a browser for each kind of visitor."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -75,7 +75,7 @@ class Site:
         self.country_block = CountryBlock.objects.create(**about, at=world.now, until=world.now + timedelta(days=1)).pk
 
     def address(self, name: str, *, unknown: bool = False) -> str:
-        """Return an address with Alice's things in its variable parts, or with nobody's."""
+        """Return an address with Alice's objects in its variable parts, or with ids that don't exist."""
         values: dict[str, UUID | str | int] = {
             "user_id": self.world.bob.pk,
             "credential_id": self.credential,
@@ -101,7 +101,7 @@ class Site:
 
 
 def outcome(client: Client, method: str, address: str) -> str:
-    """Return what somebody gets, in a word."""
+    """Return the result of a request in a word."""
     answer = getattr(client, method)(address)
     match answer.status_code:
         case 200:
@@ -123,7 +123,7 @@ def outcome(client: Client, method: str, address: str) -> str:
 
 
 def fields(page: str) -> set[str]:
-    """Return the names of what can be filled in on a page, and of what its links carry."""
+    """Return the names of the fields on a page, and of the parameters in its links."""
     return set(re.findall(r'name="([\w-]+)"', page)) | set(re.findall(r"[?&;]([\w-]+)=", page))
 
 

@@ -1,7 +1,7 @@
-"""Makes docs/security/standards.md; ``tests.security.write_standards`` prints it.
+"""Build docs/security/standards.md; ``tests.security.write_standards`` prints it.
 
-What the code knows (kinds of events, purposes of keys, tables, dependencies) is read from the code; what only
-people know stands here beside it. A test says what is missing here, and whether the page is current.
+Facts of the code (kinds of events, purposes of keys, tables, dependencies) are read from the code; the rest is
+written in ``standards_words``. A test reports missing entries, and whether the page is current.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ TEMPLATE = Path(__file__).parent / "standards.template.md"
 DEPENDENCIES = ROOT / "docs" / "adr" / "0004-dependencies.md"
 
 NO_WORDS = ("", "")
-"""Of a purpose that is not described yet: the page is made all the same, and a test names what is missing."""
+"""Placeholder for a purpose without a description: the page is built all the same, and a test names the purpose."""
 
 _KEYED = frozenset({"seal", "open", "mac", "macs", "keyed"})
 _RING = re.compile(r"ring|vault|keyed", re.IGNORECASE)
@@ -74,12 +74,12 @@ def markdown() -> str:
 
 
 def tables() -> set[str]:
-    """Return the tables that Watchword's own models make, as ``app.Model``."""
+    """Return the tables of Watchword's own models, as ``app.Model``."""
     return {model._meta.label for model in apps.get_models()}
 
 
 def purposes() -> set[str]:
-    """Return every purpose for which a key is derived, as the calls in the source name them."""
+    """Return every purpose for which a key is derived, taken from the calls in the source."""
     found: set[str] = set()
     for path in sorted(SOURCES.rglob("*.py")):
         if "migrations" in path.parts:
@@ -92,12 +92,12 @@ def purposes() -> set[str]:
                 found |= {_text(word.value, known) for word in call.keywords if word.arg == "purpose"}
             elif name in _KEYED and call.args and _RING.search(ast.unparse(call.func)):
                 found.add(_text(call.args[0], known))
-    # The vault seals what the phone factor holds under a purpose made of the kind.
+    # The vault seals the phone factor's data under a purpose built from the factor's kind.
     return (found | {"factors.phone"}) - {""}
 
 
 def dependencies() -> list[str]:
-    """Return what runs beside Watchword's own code."""
+    """Return the dependencies that run beside Watchword's own code."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     asked = [*project["dependencies"], *itertools.chain(*project["optional-dependencies"].values())]
     return sorted((re.split(r"[\[~=<>; ]", line)[0] for line in asked), key=str.casefold)
@@ -125,7 +125,7 @@ def _last_name(node: ast.expr) -> str:
 
 
 def _written_by() -> dict[str, list[str]]:
-    """Return the packages that record each kind of event: modules move too often to be named."""
+    """Return the packages that record each kind of event; modules are not named, because they move too often."""
     found: dict[str, set[str]] = {}
     for path in sorted(SOURCES.rglob("*.py")):
         room = path.relative_to(SOURCES).with_suffix("").as_posix()

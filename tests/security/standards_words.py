@@ -1,4 +1,4 @@
-"""What only people know of docs/security/standards.md: what is what, and why."""
+"""The descriptions in docs/security/standards.md that can't be read from the code."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from watchword.signin import cleanup
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What one table holds: its class, in words, and how long a row stays."""
+    """One table: its class, a description of its contents, and how long a row stays."""
 
     level: str
     holds: str

@@ -1,4 +1,4 @@
-"""Every address is asked by everybody: nothing is open that should be closed, nothing makes the server fall over."""
+"""Request every address as every kind of visitor: no address is open that should be closed, and none fails."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ OPEN = {
     "portal:not_me_close",
     "portal:well_known_change_password",
 }
-"""What nobody may open: the sign-in itself, one-time links, and where password managers ask."""
+"""Addresses open without a session: the sign-in itself, one-time links, webhooks, a URL for password managers."""
 
 HOSTILE = [
     "",
@@ -67,7 +67,7 @@ HOSTILE = [
 
 @pytest.fixture
 def site(world: World) -> Site:
-    """A world with something behind every address."""
+    """Return a world with an existing object for every address."""
     return Site(world)
 
 
@@ -97,7 +97,7 @@ def test_the_table_of_who_may_open_what_is_current(site: Site) -> None:
 
 
 def table(site: Site) -> str:
-    """Return the page, from what everybody really gets by GET."""
+    """Return the page of access rights, built from the real response to every GET request."""
     lines = [
         "# Who may open what",
         "",
@@ -134,7 +134,7 @@ def test_nothing_typed_anywhere_makes_the_server_fall_over(site: Site, data: st.
     page = client.get(address)
     found = sorted(fields(page.content.decode()) | {"before", "q", "page", "next", "person", "state", "answer", "name"})
     text = st.sampled_from(HOSTILE) | st.text(max_size=40)
-    # What is drawn must not depend on what the page happens to hold: hypothesis plays the same draws again.
+    # The drawn values must not depend on the content of the page, because hypothesis replays the draws.
     drawn = data.draw(st.lists(st.tuples(st.integers(0, 9_999), st.lists(text, max_size=3)), max_size=6))
     values = {found[position % len(found)]: typed for position, typed in drawn}
     assert client.get(address, values).status_code < 500

@@ -1,4 +1,4 @@
-"""Whatever strangers write into a socket, a header, a form or a file, the parsers answer and never fall over."""
+"""Whatever a client sends in a socket, a header, a form or a file, the parsers answer and never crash."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from watchword.doors.web.next_address import safe_next
 from watchword.factors.phone.factor import read_number
 
 SECONDS = float(os.environ.get("TEST_FUZZ_SECONDS", "0"))
-"""How long all parsers together are tried; each is given its 500 examples once however long that takes."""
+"""Total time for all parsers together; each gets its 500 examples once, however long that takes."""
 
 WORDS = (
     b"AUTH CONT CANCEL VERSION CPID PLAIN LOGIN service=imap rip= resp= H3 L I 1 0 = / AGEAYg== shared/ priv/".split()
@@ -96,5 +96,5 @@ def test_no_octets_make_a_parser_fall_over[T](parser: Callable[[T], None], strat
         once()
         if time.monotonic() > until:
             break
-    print(f"{parser.__name__}: {tried:,} examples")  # noqa: T201  (what the long run is read for)
+    print(f"{parser.__name__}: {tried:,} examples")  # noqa: T201  (the output of the long run)
     assert tried >= 400

@@ -1,4 +1,4 @@
-"""The page of what standards ask for is current, and names everything that it must."""
+"""The page about security standards is current and has an entry for everything required."""
 
 from __future__ import annotations
 

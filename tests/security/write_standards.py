@@ -1,4 +1,4 @@
-"""Prints docs/security/standards.md: ``python -m tests.security.write_standards > docs/security/standards.md``."""
+"""Print docs/security/standards.md: ``python -m tests.security.write_standards > docs/security/standards.md``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import django
 
 
 def main() -> None:
-    """Print the page; the models are there only once Django is set up."""
+    """Print the page; its models can be imported only after Django is set up."""
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings_for_types"
     django.setup()
     from tests.security.standards import markdown
