@@ -1,8 +1,8 @@
-"""Runs what waits for a commit, in tests whose transaction never commits.
+"""Run ``on_commit`` callbacks in tests whose transaction never commits.
 
 pytest-django's ``db`` holds a test in transactions that are rolled back, so that ``transaction.on_commit`` would never
 call anything there. Here it does, at the moment at which the code under test would have committed: when its outermost
-block ends, or at once where it has none. What a block rolled back is forgotten, as in real life. With
+block ends, or at once where it has none. Callbacks of a block that was rolled back are dropped, as in production. With
 ``transactional_db`` nothing is changed: commits are real there.
 """
 
@@ -18,7 +18,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 @pytest.fixture(scope="session", autouse=True)
 def commits_call_what_waits_for_them() -> Iterator[None]:
-    """Let the outermost block of the code under test count as a commit."""
+    """Treat the end of the outermost block of the code under test as a commit."""
     with pytest.MonkeyPatch.context() as patch:
         leave, on_commit = transaction.Atomic.__exit__, BaseDatabaseWrapper.on_commit
 
@@ -36,7 +36,7 @@ def commits_call_what_waits_for_them() -> Iterator[None]:
 
 
 def block_of_a_test() -> transaction.Atomic:
-    """Return a block that a test opens to roll back what it plays: it counts as the test's, and not as a commit."""
+    """Return a block that a test opens to roll back its changes: it belongs to the test and its end is no commit."""
     block: Any = transaction.atomic()
     block._from_testcase = True
     opened: transaction.Atomic = block

@@ -1,4 +1,4 @@
-"""What every test can ask for."""
+"""Fixtures and settings for every test."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 
 from tests import environment
 
-# How quick a busy machine is says nothing about the code: nothing here is a timed test.
+# The speed of a busy machine says nothing about the code, so no test here has a deadline.
 settings.register_profile("watchword", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("watchword")
 
@@ -20,13 +20,13 @@ pytest_plugins = ["tests.world", "tests.commits", "tests.telephone", "tests.brow
 
 @pytest.fixture(scope="session", autouse=True)
 def every_address() -> None:
-    """Work the addresses out now: within a test that plays a site without the demo they would stay without it."""
+    """Build the URL table now: if a test without the demo built it first, the demo's URLs would stay missing."""
     import_module("watchword.config.urls")
 
 
 @pytest.fixture(autouse=True)
 def _lines_as_operators_read_them(caplog: pytest.LogCaptureFixture) -> None:
-    """``caplog.text`` is what the console would show: with event code, trouble and ids."""
+    """Format ``caplog.text`` as the console does: with event code, exception and ids."""
     from watchword.config.logs import LineFormatter
 
     caplog.handler.setFormatter(LineFormatter())
@@ -34,7 +34,7 @@ def _lines_as_operators_read_them(caplog: pytest.LogCaptureFixture) -> None:
 
 @pytest.fixture(autouse=True)
 def no_synthesiser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What needs nothing but Python hears no real voice: it is the same where no synthesiser is installed."""
+    """Disable the synthesiser for unit tests, so that they run the same on machines without one."""
     from watchword.messaging.voice import tts
 
     tts.speak.cache_clear()
@@ -44,7 +44,7 @@ def no_synthesiser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
 
 @pytest.fixture(scope="session")
 def installed_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with keys and an empty database, as `watchword migrate` makes it: made once, to be copied."""
+    """Return a home with keys and an empty database, as made by `watchword migrate`: created once, to be copied."""
     home = tmp_path_factory.mktemp("installed")
     variables = {"WATCHWORD_DEMO": "yes", "WATCHWORD_HOME": str(home), "PYTHONPATH": str(Path(__file__).parents[1])}
     words = [sys.executable, "-m", "watchword.cli.main", "migrate", "--verbosity", "0"]
@@ -54,7 +54,7 @@ def installed_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
-    """The tests' SQLite database is a file, as in real life: threads and processes can open it too."""
+    """Put the tests' SQLite database into a file, as in production, so that threads and processes can open it too."""
     from django.conf import settings
 
     database = settings.DATABASES["default"]

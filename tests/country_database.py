@@ -20,9 +20,9 @@ DEMO_NETWORKS = {
     "2001:db8::/33": "DE",
     "2001:db8:8000::/33": "FR",
 }
-"""Networks that are kept for documentation (RFC 5737, RFC 3849): no real address has a made-up country."""
+"""Networks reserved for documentation (RFC 5737, RFC 3849), so that no real address has a made-up country."""
 BUILT_AT = 1_767_225_600
-"""2026-01-01T00:00:00Z in every file, so that the same networks make the same octets."""
+"""2026-01-01T00:00:00Z in every file, so that the same networks produce the same octets."""
 
 
 class _Writer(MMDBWriter):
@@ -31,7 +31,7 @@ class _Writer(MMDBWriter):
 
 
 def write(file: Path, networks: Mapping[str, str], *, record: Mapping[str, Any] | None = None) -> Path:
-    """Write a database with GeoLite2's layout and return its path; ``record`` takes the place of each country."""
+    """Write a database with GeoLite2's layout and return its path; ``record`` replaces the record of each country."""
     writer = _Writer(
         ip_version=6,
         ipv4_compatible=True,

@@ -1,4 +1,4 @@
-"""The environment of every test run; pytest loads it first (`-p tests.environment`), before Django's settings.
+"""Set the environment of every test run; pytest loads it first (`-p tests.environment`), before Django's settings.
 
 The run is on SQLite, or with `--database postgresql` (or WATCHWORD_TEST_DATABASE=postgresql) on a PostgreSQL server of
 its own. Parallel workers share that server and have a database each. On PostgreSQL only those tests run that may use
@@ -19,10 +19,10 @@ from tests.left_out import ON_THE_OTHER_DATABASE
 KEYS = "v1:testkey1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 DATABASES = ("sqlite", "postgresql")
 
-# How the first process tells parallel workers where its server is.
+# The first process passes the server's address to the parallel workers in this variable.
 SERVER_URL = "TEST_POSTGRESQL_URL"
 
-# Parallel workers have a folder each inside the first process's, which clears up for all.
+# Parallel workers have a folder each inside the first process's folder, which that process removes at its end.
 PARENT_FOLDER = "TEST_PARENT_FOLDER"
 
 home = Path(tempfile.mkdtemp(prefix="watchword-tests-", dir=os.environ.get(PARENT_FOLDER)))
@@ -38,13 +38,13 @@ os.environ.update(WATCHWORD_DEMO="yes", WATCHWORD_HOME=str(home), WATCHWORD_KEYS
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Declares the option."""
+    """Declare the option."""
     parser.addoption("--database", choices=DATABASES, default=None, help="what the tests' database is on")
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None]:
-    """Starts the server before Django's settings are read."""
+    """Start the server before Django's settings are read."""
     wished = early_config.known_args_namespace.database or _wished
     if wished not in DATABASES:
         raise pytest.UsageError(f"WATCHWORD_TEST_DATABASE is {wished!r}; expected one of {', '.join(DATABASES)}")
@@ -63,7 +63,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves to PostgreSQL what it alone can show, and to SQLite what would be the same on PostgreSQL."""
+    """Skip on SQLite the tests that need PostgreSQL; deselect on PostgreSQL those that don't use a database."""
     if SERVER_URL not in os.environ:
         for item in items:
             if item.get_closest_marker("postgres"):
@@ -76,7 +76,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def differs_by_database(item: pytest.Item) -> bool:
-    """Whether a test may use the tests' database: pytest-django keeps all others from it."""
+    """Return whether a test may use the tests' database: pytest-django denies it to all others."""
     if item.get_closest_marker("any_database"):
         return False
     named = {"db", "transactional_db", "django_db_setup"} & set(getattr(item, "fixturenames", ()))
@@ -84,7 +84,7 @@ def differs_by_database(item: pytest.Item) -> bool:
 
 
 def pytest_report_header() -> str:
-    """Says what the run is on."""
+    """Return the line that names the database of the run."""
     if os.environ.get(SERVER_URL):
         return "database: PostgreSQL, for the tests that may use one; the others are the same on SQLite"
     return "database: SQLite"

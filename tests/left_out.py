@@ -1,8 +1,8 @@
-"""What a run leaves out is listed at its end, and is a failure where everything is demanded.
+"""List the skipped tests at the end of a run, and fail them where every test is demanded.
 
-A skipped test is left out, unless the same test runs on the other database: then its reason begins with
-ON_THE_OTHER_DATABASE. ``TEST_DEMAND_ALL=1``, as in continuous integration, makes each test that is left out a failure,
-but for what no package of a distribution brings: a whole Debian from the network, or git's own list of files.
+A skipped test is listed, unless the same test runs on the other database: then its reason begins with
+ON_THE_OTHER_DATABASE. ``TEST_DEMAND_ALL=1``, as in continuous integration, turns each skip into a failure, except for
+what no package of a distribution can install: a whole Debian from the network, or git's own list of files.
 ``TEST_LEFT_OUT`` names a file for the list, so that several runs can be summed up.
 """
 
@@ -19,11 +19,11 @@ DEMAND = "TEST_DEMAND_ALL"
 LIST = "TEST_LEFT_OUT"
 ON_THE_OTHER_DATABASE = "runs on the other database: "
 NO_PACKAGE_BRINGS_IT = "can't be installed here: "
-"""How the reason begins where a machine can't be told to be otherwise; it is listed, and no failure."""
+"""The beginning of the reason of a skip that no installation can avoid; it is listed, but is no failure."""
 
 
 def left_out_because(report: pytest.TestReport | pytest.CollectReport) -> str | None:
-    """Return why a report tells of something that was left out, or None if it doesn't."""
+    """Return why a report's test was skipped, or None if it ran or runs on the other database."""
     if not report.skipped or hasattr(report, "wasxfail"):
         return None
     said = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
@@ -32,7 +32,7 @@ def left_out_because(report: pytest.TestReport | pytest.CollectReport) -> str | 
 
 
 def demand[R: (pytest.TestReport, pytest.CollectReport)](report: R) -> R:
-    """Return the report, as a failure if it tells of something left out where everything is demanded."""
+    """Return the report, changed to a failure if its test was skipped where every test is demanded."""
     reason = left_out_because(report)
     if reason is not None and os.environ.get(DEMAND) and not reason.startswith(NO_PACKAGE_BRINGS_IT):
         report.outcome = "failed"
@@ -42,18 +42,18 @@ def demand[R: (pytest.TestReport, pytest.CollectReport)](report: R) -> R:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Judges a test that was skipped."""
+    """Fail a skipped test where every test is demanded."""
     return demand((yield))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """Judges a file that was skipped as a whole."""
+    """Fail a file skipped as a whole where every test is demanded."""
     return demand((yield))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Lists what was left out; parallel workers leave that to the process that started them."""
+    """List the skipped tests; parallel workers leave this to the process that started them."""
     reasons = Counter(filter(None, map(left_out_because, terminalreporter.stats.get("skipped", ()))))
     if not reasons or hasattr(config, "workerinput"):
         return

@@ -1,4 +1,4 @@
-"""What a page says to a person, without its marks."""
+"""The visible text of a page, without its markup."""
 
 import html
 import re

@@ -1,4 +1,4 @@
-"""Ports for servers that a test starts, of which no two tests get the same one."""
+"""Ports for servers started by tests; no two tests get the same one."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import secrets
 import socket
 
 FIRST, EACH, WORKERS = 12_000, 1_750, 8
-"""Each parallel worker has a range of its own, below the ports that the system gives to connections by chance."""
+"""Each parallel worker has a range of its own, below the system's range of ephemeral ports."""
 
 _given: set[int] = set()
 
 
 def free_ports(number: int) -> list[int]:
-    """Return so many ports of 127.0.0.1 on which nothing listens and which this process has given to nobody yet."""
+    """Return free ports of 127.0.0.1 that this process has not given out before."""
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % WORKERS
     found: list[int] = []
     while len(found) < number:

@@ -1,4 +1,4 @@
-"""A PostgreSQL server for the tests alone: in a temporary folder, on a Unix socket, gone when they end."""
+"""A PostgreSQL server for the tests alone: in a temporary folder, on a Unix socket, removed when they end."""
 
 import os
 import shutil
@@ -13,16 +13,16 @@ import psycopg
 
 SUPERUSER = "postgres"
 START_SECONDS = 60
-# Nothing here outlives the run, so nothing is worth waiting for the disk.
+# Nothing here outlives the run, so no write needs to wait for the disk.
 FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "listen_addresses=", "max_connections=100")
 
 
 class NoPostgres(Exception):
-    """There is no PostgreSQL that could be started here; the message says what is missing."""
+    """No PostgreSQL could be started here; the message names what is missing."""
 
 
 def binaries() -> Path:
-    """The folder with `initdb` and `postgres`, the newest version first. Raises NoPostgres."""
+    """Return the folder with `initdb` and `postgres`, the newest version first. Raise NoPostgres if there is none."""
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name), reverse=True)
     on_path = [Path(found).parent for name in ("initdb",) if (found := shutil.which(name))]
     for folder in [*debian, *on_path]:
@@ -39,11 +39,11 @@ class Cluster:
     _server: subprocess.Popen[bytes] = field(repr=False)
 
     def url(self, name: str) -> str:
-        """A libpq address."""
+        """Return the libpq address of a database."""
         return f"postgresql://{SUPERUSER}@/{name}?host={self.folder}"
 
     def stop(self) -> None:
-        """Ends the server at once (its "fast" shutdown) and removes its folder."""
+        """Stop the server at once (its "fast" shutdown) and remove its folder."""
         if self._server.poll() is None:
             self._server.send_signal(signal.SIGINT)
             try:
@@ -55,7 +55,7 @@ class Cluster:
 
 
 def start() -> Cluster:
-    """Makes a cluster and starts it. Raises NoPostgres if that can't be done here."""
+    """Create a cluster and start it. Raise NoPostgres if that can't be done here."""
     programs = binaries()
     folder = Path(tempfile.mkdtemp(prefix="watchword-postgres-"))
     as_somebody = _not_as_root(folder)
@@ -84,7 +84,7 @@ def start() -> Cluster:
 
 
 def _not_as_root(folder: Path) -> list[str]:
-    """What to put before a command: PostgreSQL refuses root. Even a killed test run takes its server along."""
+    """Return the prefix of a command, since PostgreSQL refuses root; a killed test run also ends the server by it."""
     if os.geteuid() != 0:
         return ["setpriv", "--pdeathsig", "QUIT"] if shutil.which("setpriv") else []
     try:

@@ -8,4 +8,4 @@ os.environ.update(
     WATCHWORD_KEYS="v1:typekey1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
 )
 
-from watchword.config.settings import *  # noqa: F403  (all of them)
+from watchword.config.settings import *  # noqa: F403  (all names)

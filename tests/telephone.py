@@ -1,8 +1,8 @@
-"""A carrier that keeps what it is given, so that a test can be the person at the telephone.
+"""A gateway that stores the messages it gets, so that a test can act as the person at the telephone.
 
-Here every commit carries what waits in the outbox, in the thread that committed (``outbox.wake`` does it instead of
-waking a process): the same rows, seals and notes as in real life, and nothing to wait for. In tests whose transaction
-never commits, ``tests.commits`` says when that is.
+Here every commit sends the messages waiting in the outbox, in the thread that committed (``outbox.wake`` does it
+instead of waking a process): with the same rows, sealing and results as in production, and no waiting. In tests whose
+transaction never commits, ``tests.commits`` defines that moment.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from watchword.messaging.worker.persistence import Batch, Finished
 
 
 def carry(take: Callable[[Outgoing], Submitted], name: str) -> None:
-    """Hand what waits to one carrier, once, and write down what became of it at the time at which it was sent."""
-    # By the time of the rows: tests live at hours of their own.
+    """Send the waiting messages through one gateway, once, and record the results at the time of each delivery."""
+    # The lease uses the time of the rows, because tests set their own clock.
     fresh = OutboxMessage.objects.filter(fetches_voice_script=False, tries=0)
     latest = fresh.aggregate(latest=Max("next_try_at"))["latest"]
     if latest is None:
@@ -42,7 +42,7 @@ def carry(take: Callable[[Outgoing], Submitted], name: str) -> None:
 
 
 class Telephone:
-    """All telephones of the world at once."""
+    """All telephones of the world together."""
 
     name = "telephone"
     channels = frozenset(Channel)
@@ -53,7 +53,7 @@ class Telephone:
         self.answers = Result.SENT
 
     def take(self, outgoing: Outgoing) -> Submitted:
-        """Keep the message, or fail as the test wishes."""
+        """Store the message, or fail as the test has set."""
         if self.broken is not None:
             raise self.broken
         self.received.append(outgoing)
@@ -61,21 +61,21 @@ class Telephone:
 
     @property
     def code(self) -> str:
-        """The newest code."""
+        """Return the newest code."""
         return self.received[-1].code
 
     def wrong_code(self) -> str:
-        """A code that was not sent."""
+        """Return a code that was not sent."""
         return f"{(int(self.code) + 1) % 1_000_000:06d}"
 
     def break_down(self, *, permanent: bool, result: Result = Result.FAILED) -> None:
-        """From now on nothing gets through."""
+        """Let every further message fail."""
         self.broken = DeliveryFailed(result, permanent=permanent)
 
 
 @pytest.fixture
 def telephone(monkeypatch: pytest.MonkeyPatch) -> Telephone:
-    """Codes arrive here, and nowhere else."""
+    """Send codes to this telephone only."""
     telephone = Telephone()
     monkeypatch.setattr(outbox, "wake", lambda: carry(telephone.take, telephone.name))
     return telephone
@@ -83,5 +83,5 @@ def telephone(monkeypatch: pytest.MonkeyPatch) -> Telephone:
 
 @pytest.fixture
 def simulator(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Codes go to the telephone page."""
+    """Send codes to the simulator's telephone page."""
     monkeypatch.setattr(outbox, "wake", lambda: carry(simulator_gateway.take, simulator_gateway.SimulatorGateway.name))

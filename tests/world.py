@@ -31,7 +31,7 @@ ALICES_NUMBER = "+4915112345678"
 
 @dataclass
 class World:
-    """The people, what they know, and what they hold."""
+    """The people, their passwords, and their credentials."""
 
     organisation: Organisation
     people: dict[str, User]
@@ -59,7 +59,7 @@ class World:
 
 @pytest.fixture(autouse=True)
 def cheap_hashes(settings: Any) -> None:
-    """Account passwords are hashed as cheaply as Argon2 allows, so that the suite is quick."""
+    """Hash account passwords as cheaply as Argon2 allows, so that the suite is quick."""
     settings.WATCHWORD_ARGON2 = {"time_cost": 1, "memory_kibibytes": 8, "parallelism": 1}
     password_factor._hasher.cache_clear()
     password_factor._hash_of_nobody.cache_clear()
@@ -77,7 +77,7 @@ def make_organisation(
 def make_person(
     organisation: Organisation, name: str, *, state: MfaState | None = None, roles: tuple[Role, ...] = ()
 ) -> User:
-    """Return a new person without any proof, Disabled if nothing else is said; administrators are Enforced."""
+    """Return a new person without any proof, Disabled by default; administrators are Enforced."""
     domain = organisation.domains.get(is_primary=True).name
     sign_in_name = f"{name}@{domain}"
     user = User.objects.create(
@@ -96,7 +96,7 @@ def make_person(
 
 
 def give_password(user: User, password: str, *, initial: bool = False) -> vault.StoredCredential:
-    """Give somebody an account password, good or bad."""
+    """Give a user an account password, good or bad."""
     stored = password_factor._hasher().hash(password_factor._octets(password)).encode()
     public = {"initial": "yes"} if initial else {}
     held = CredentialData(FactorKind.PASSWORD, slot="account", public=public, secret=stored)
@@ -106,7 +106,7 @@ def give_password(user: User, password: str, *, initial: bool = False) -> vault.
 def give_phone(
     user: User, number: str = ALICES_NUMBER, *, slot: str = "mobile", channel: Channel = Channel.TEXT
 ) -> vault.StoredCredential:
-    """Give somebody a registered telephone."""
+    """Give a user a registered telephone."""
     held = CredentialData(
         FactorKind.PHONE,
         slot=slot,
@@ -123,7 +123,7 @@ def give_phone(
 
 
 def give_app_password(user: User, name: str = "Laptop") -> str:
-    """Give somebody an app password and return it as it was shown."""
+    """Give a user an app password and return it as it was shown."""
     letters = new_app_password(RANDOM_SOURCE)
     lookup = vault.keyed("factors.app_password", letters.encode())
     vault.store(user, CredentialData(FactorKind.APP_PASSWORD, label=name, lookup=lookup), now=timezone.now())
@@ -137,7 +137,7 @@ def evidence_for(*kinds: FactorKind, at: datetime | None = None) -> tuple[Eviden
 
 
 def sign_in(client: Client, user: User, *kinds: FactorKind, ago: timedelta = timedelta(0)) -> sessions.Opened:
-    """Put a session of this person into a browser; by default it rests on all that the person could have proven."""
+    """Open a session for a person in a browser; by default it rests on every factor that the person could prove."""
     proofs = kinds or (
         (FactorKind.PASSWORD, FactorKind.PHONE) if user.state is MfaState.ENFORCED else (FactorKind.PASSWORD,)
     )
@@ -149,10 +149,10 @@ def sign_in(client: Client, user: User, *kinds: FactorKind, ago: timedelta = tim
 
 @pytest.fixture(autouse=True)
 def everything_is_as_it_must_be(request: pytest.FixtureRequest) -> Iterator[None]:
-    """After every test that had a database, ask for every invariant; a test may break one on purpose and say so."""
+    """Check every invariant after each test with a database; a test that breaks one on purpose has a marker."""
     database = next((name for name in ("transactional_db", "db") if name in request.fixturenames), None)
     if database is not None:
-        # Asked for here, so that it is still open when this fixture looks.
+        # Request the database here, so that it is still open when this fixture checks.
         request.getfixturevalue(database)
     yield
     if database is not None and request.node.get_closest_marker("breaks_invariants") is None:
@@ -163,12 +163,12 @@ def everything_is_as_it_must_be(request: pytest.FixtureRequest) -> Iterator[None
 
 @pytest.fixture
 def world(db: None) -> World:
-    """The people of the tests."""
+    """Return the people of the tests."""
     return make_world()
 
 
 def make_world() -> World:
-    """Return the people of the tests, freshly made."""
+    """Return the people of the tests, newly created."""
     organisation = make_organisation()
     people = {
         "root": make_person(organisation, "root", roles=(Role.GLOBAL_ADMINISTRATOR,)),

@@ -1,4 +1,4 @@
-"""When the database fails, nobody comes in by it, nothing is half done, and the page says what to do."""
+"""When the database fails, no person is let in, no act is left half done, and the page says what to do."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SECRET = "row of alice with a secret"
 
 @contextmanager
 def refusing(table: str) -> Iterator[None]:
-    """Let every INSERT into one table fail, as a broken disk or a wrong migration would."""
+    """Let every INSERT into one table fail, as with a broken disk or a wrong migration."""
 
     def refuse(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
         if sql.startswith((f'INSERT INTO "{table}"', f"INSERT INTO {table} ")):
@@ -45,7 +45,7 @@ def at_the_code(client: Client, world: World) -> None:
 def test_flt_15_an_insert_that_fails_lets_nobody_in_and_spends_nothing(
     world: World, telephone: Telephone, table: str
 ) -> None:
-    """Whatever row of a sign-in can't be written: 503, no session, and the code is as good as before."""
+    """Whichever row of a sign-in can't be written: 503, no session, and the code is still unspent."""
     client = Client(raise_request_exception=False)
     at_the_code(client, world)
     with refusing(table):
@@ -65,7 +65,7 @@ def test_flt_15_an_insert_that_fails_lets_nobody_in_and_spends_nothing(
 def test_flt_05_a_database_that_does_not_answer_is_said_in_plain_words(
     world: World, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ) -> None:
-    """Locked or away: 503 with Retry-After on every page, a temporary failure at the mail door, never a yes."""
+    """With a locked or missing database every page is 503 with Retry-After, mail logins defer, and access is denied."""
 
     def fail(*_arguments: object, **_named: object) -> None:
         raise error(SECRET)

@@ -1,7 +1,7 @@
-"""A machine that does what people, administrators, mail programs and strangers do, in any order, with a moved clock.
+"""A state machine of people, administrators, mail programs and attackers who act in any order, with a simulated clock.
 
-It keeps a small truth of its own (who is in which state, which app password should open) and after every step asks the
-database for every invariant. It works through the services, as the pages do.
+It has its own small model (the state of each person, which app password should open) and checks every invariant in
+the database after each step. It calls the services, as the pages do.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ browsers = st.sampled_from(BROWSERS)
 
 
 def attempts() -> int:
-    """Return how many events there are, with what was counted under them because it repeated within the hour."""
+    """Return the number of events, including repetitions within the hour that are only counted."""
     return Event.objects.count() + sum(repeats.more_times(Event.objects.all()).values())
 
 
 @dataclass
 class Browser:
-    """What one browser holds: the tokens of an attempt and of a session."""
+    """The state of one browser: the tokens of an attempt and of a session."""
 
     attempt: str = ""
     session: str = ""
@@ -58,7 +58,7 @@ class Browser:
 
 @dataclass
 class AppPassword:
-    """An app password that somebody wrote down; ``dead`` once it must never open again."""
+    """An app password that a person stored on a device; ``dead`` once it must never open again."""
 
     person: str
     secret: str
@@ -67,7 +67,7 @@ class AppPassword:
 
 @dataclass
 class Truth:
-    """What the machine knows without asking the product."""
+    """The machine's own model, independent of the product."""
 
     codes: list[str] = field(default_factory=list)
     app_passwords: list[AppPassword] = field(default_factory=list)
@@ -92,11 +92,11 @@ class Machine(RuleBasedStateMachine):
         self.truth = Truth(app_passwords=[AppPassword("alice", self.world.alices_app_password)])
 
     def teardown(self) -> None:
-        """Leave nothing behind for the next example."""
+        """Roll everything back before the next example."""
         transaction.set_rollback(True)
         self.undo.__exit__(None, None, None)
 
-    # What everybody reads --------------------------------------------------------------------------------------------
+    # Shared readers --------------------------------------------------------------------------------------------------
 
     def user(self, person: str) -> User:
         return User.objects.select_related("organisation").get(pk=self.world.people[person].pk)
@@ -108,7 +108,7 @@ class Machine(RuleBasedStateMachine):
         return sessions.find(self.browsers[person, which].session, now=self.now)
 
     def arrived(self, person: str, which: int, outcome: Outcome | None) -> None:
-        """Look at somebody who came in: the proof must be what the policy of this very moment asks for."""
+        """Check a person who was let in: the proof must be the one that the policy requires at this moment."""
         if not isinstance(outcome, SignedIn):
             return
         self.browsers[person, which] = Browser(session=outcome.token)
@@ -161,7 +161,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(person=people, which=browsers, back=st.integers(0, 3))
     def type_code(self, person: str, which: int, back: int) -> None:
-        """Type one of the newest codes, whoever it was for, or none of them."""
+        """Type one of the newest codes, whichever person it was for, or a wrong one."""
         attempt = self.attempt(person, which)
         if attempt is not None:
             code = self.truth.codes[-back] if 0 < back <= len(self.truth.codes) else "000000"
@@ -169,7 +169,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(person=people, which=browsers)
     def sign_in(self, person: str, which: int) -> None:
-        """The whole way at once, as most sign-ins go."""
+        """Run a whole sign-in at once, as most sign-ins go."""
         self.begin(person, which)
         self.type_password(person, which, "right")
         before = len(self.truth.codes)
@@ -179,13 +179,13 @@ class Machine(RuleBasedStateMachine):
 
     @rule(person=people, which=browsers)
     def type_an_app_password(self, person: str, which: int) -> None:
-        """Whoever found a device tries what was stored in it at the web door."""
+        """Try a device's stored app password at the web door, as its thief would."""
         self.begin(person, which)
         self.type_password(person, which, "app password")
 
     @rule(person=people, which=browsers)
     def fail_at_the_code(self, person: str, which: int) -> None:
-        """A stranger with the right password, and a new code for every try."""
+        """Type wrong codes as an attacker with the right password, with a new code for every try."""
         for _ in range(2):
             self.begin(person, which)
             self.type_password(person, which, "right")
@@ -253,7 +253,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def lose_a_device(self, data: st.DataObject) -> None:
-        """Its app password is deleted, and whoever found it tries on."""
+        """Delete the app password of a lost device, and let its finder try it again."""
         self.delete_app_password(data)
         for row in self.truth.app_passwords:
             if row.dead:
@@ -264,7 +264,7 @@ class Machine(RuleBasedStateMachine):
         self.mail(data.draw(st.sampled_from(self.truth.app_passwords)), person)
 
     def mail(self, row: AppPassword, person: str) -> None:
-        """Log in at the mail door and compare with what is known."""
+        """Log in at the mail door and compare the result with the model."""
         user = self.user(person)
         before = attempts()
         question = AuthRequest(Door.MAIL, user.sign_in_name, Secret(row.secret), "imap", "198.51.100.7")
@@ -331,7 +331,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(person=people)
     def another_telephone(self, person: str) -> None:
-        """Somebody's telephone comes back by other means, so that long ways are found soon."""
+        """Let a person's telephone come back by other means, so that long sequences of steps are reached soon."""
         if not vault.holdings(self.user(person), kinds=[FactorKind.PHONE]):
             give_phone(self.user(person))
 
@@ -340,7 +340,7 @@ class Machine(RuleBasedStateMachine):
     def wait(self, seconds: int) -> None:
         self.now += timedelta(seconds=seconds)
 
-    # What must hold after every step ---------------------------------------------------------------------------------
+    # Invariants after every step -------------------------------------------------------------------------------------
 
     @invariant()
     def everything_is_as_it_must_be(self) -> None:

@@ -1,4 +1,4 @@
-"""The machine finds no way in, and every planted bug: it would find one."""
+"""The state machine finds no way into an account, but it does find every planted bug."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ type Plant = Callable[[pytest.MonkeyPatch], None]
 
 @pytest.fixture
 def machine(db: None, telephone: Telephone, monkeypatch: pytest.MonkeyPatch) -> type[Machine]:
-    """The machine with a telephone beside it."""
+    """Return the machine's class with a telephone."""
     monkeypatch.setattr(Machine, "telephone", telephone, raising=False)
     return Machine
 
 
 def test_rac_01_in_any_order_nobody_comes_in_with_less_than_was_asked(machine: type[Machine]) -> None:
-    """Administration, registration, sign-in, app passwords and mail in any order: every invariant always holds."""
+    """Whatever the order of administration, registration, sign-in, app passwords and mail, every invariant holds."""
     run_state_machine_as_test(
         machine,
         settings=settings(
@@ -125,7 +125,7 @@ def take_any_code_of_the_person(patch: pytest.MonkeyPatch) -> None:
         return rows.select_related("delivery").order_by("-created_at").first()
 
     patch.setattr(challenges, "newest", newest)
-    # Whose code it was is what the machine must notice: a code typed into an attempt that it was not sent to.
+    # The machine must detect a code typed into an attempt that it was not sent to.
     answer = flow.answer
 
     def watched(attempt: Any, kind: Any, typed: str, *, now: datetime) -> Any:
@@ -181,17 +181,17 @@ PLANTED: dict[Plant, int] = {
     leave_sessions_open: 32,
     revive_what_was_revoked: 0,
 }
-"""Each planted bug, and a seed from which it is found within a few examples; from any other it is found later.
+"""Each planted bug, and a seed that finds it within a few examples; with any other seed it is found later.
 
-When rules of the machine are added or renamed the seeds lead elsewhere, and the tests take longer until there are new
-ones: `TEST_MACHINE_SEEDS=40 pytest -s tests/machine -k planted` tries the first forty and says the first quick one.
-`make fuzz` looks for each bug from any seed.
+When rules of the machine are added or renamed the seeds change their meaning, and the tests take longer until there are
+new ones: `TEST_MACHINE_SEEDS=40 pytest -s tests/machine -k planted` tries the first forty and prints the first quick
+one. `make fuzz` looks for each bug from any seed.
 """
 
 
 def is_found(machine: type[Machine], begin: int | None, examples: int) -> bool:
-    """Return whether the machine falls over something within so many examples; ``begin`` is the seed, None any."""
-    # A seed belongs to a class, so that each run has a class of its own.
+    """Return whether the machine fails within this many examples; ``begin`` is the seed, or None for any."""
+    # A seed is stored on the class, so that each run needs a class of its own.
     one = type("Machine", (machine,), {})
     try:
         run_state_machine_as_test(

@@ -1,4 +1,4 @@
-"""Runs one act many times at the same moment, in threads or in processes, each with its own database connection."""
+"""Run one act many times at the same moment, in threads or in processes, each with its own database connection."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BOUND_SECONDS = 60
 
 
 def in_threads[T](number: int, act: Callable[[int], T]) -> list[T]:
-    """Return what ``act(0) … act(number - 1)`` return when all begin at one moment."""
+    """Return the results of ``act(0) … act(number - 1)``, all started at one moment."""
     barrier = threading.Barrier(number)
 
     def run(which: int) -> T:
@@ -30,9 +30,9 @@ def in_threads[T](number: int, act: Callable[[int], T]) -> list[T]:
 
 
 def in_processes[T](processes: int, threads: int, act: Callable[[int], T]) -> list[T]:
-    """Return what the acts return when they run in several processes with several threads each.
+    """Return the results of the acts, run in several processes with several threads each.
 
-    Results must be picklable. The processes are forked, so that they work on the test's own database.
+    Results must be picklable. The processes are forked, so that they use the test's own database.
     """
     connections.close_all()
     context = multiprocessing.get_context("fork")

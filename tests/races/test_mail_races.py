@@ -1,4 +1,4 @@
-"""A mail program's sign-in and an act that ends access at one moment, each on its own connection."""
+"""A mail program's sign-in races with an act that ends its access, each on its own connection."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ CAROL = "carol@harbour.example"
 
 @pytest.fixture
 def world(transactional_db: None) -> World:
-    """The people of the tests, committed so that other connections see them."""
+    """Return the people of the tests, committed so that other connections see them."""
     return make_world()
 
 
 class HeldUp(PasswordHasher):
-    """Argon2 that stops after it has found a password right, until it is let go on."""
+    """Argon2 that blocks after it has found a password right, until the test releases it."""
 
     def __init__(self) -> None:
         super().__init__(time_cost=1, memory_cost=8, parallelism=1)

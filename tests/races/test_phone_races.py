@@ -1,4 +1,4 @@
-"""Many requests for codes at one moment, on one node or several: what people share is never sent more often."""
+"""Many requests for codes at one moment, on one or several nodes: no shared limit is ever exceeded."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ type Parallel = Callable[[Callable[[int], str]], list[str]]
 
 @pytest.fixture(params=["threads", "processes"])
 def parallel(request: pytest.FixtureRequest) -> Parallel:
-    """Twenty acts at once, in one process or in two."""
+    """Run twenty acts at once, in one process or in two."""
     if request.param == "threads":
         return lambda act: in_threads(PEOPLE, act)
     return lambda act: in_processes(2, PEOPLE // 2, act)
@@ -48,7 +48,7 @@ def parallel(request: pytest.FixtureRequest) -> Parallel:
 
 @pytest.fixture
 def world(transactional_db: None, telephone: Telephone) -> World:
-    """The people of the tests, committed so that other connections see them."""
+    """Return the people of the tests, committed so that other connections see them."""
     return make_world()
 
 
@@ -61,7 +61,7 @@ def past_the_password(world: World) -> SignInAttempt:
 
 
 def strangers(*organisations: Organisation) -> list[Session]:
-    """Twenty people, of these organisations in turn, each with a session that has just been proven."""
+    """Return a newly proven session for each of twenty people, from these organisations in turn."""
     opened = []
     for which in range(PEOPLE):
         user = make_person(organisations[which % len(organisations)], f"stranger{which}")
@@ -86,7 +86,7 @@ def daily_totals_agree() -> bool:
 def test_fld_05_again_pressed_a_hundred_times_at_once_sends_three_at_most(
     world: World, parallel: Parallel, apart: timedelta
 ) -> None:
-    """A hundred requests of one sign-in, at one moment or so far apart that no pause holds them back."""
+    """A hundred parallel requests of one sign-in, at once or beyond the resend pause, send three codes at most."""
     attempt = past_the_password(world)
     SignInAttempt.objects.update(expires_at=world.now + timedelta(days=1))
 
@@ -105,7 +105,7 @@ def test_fld_05_again_pressed_a_hundred_times_at_once_sends_three_at_most(
 
 
 def test_fld_03_a_victim_is_not_flooded_by_two_organisations_at_one_moment(world: World, parallel: Parallel) -> None:
-    """Twenty accounts of two organisations ask for codes to one number at once: half of its day leaves, no more."""
+    """Twenty accounts of two organisations flood one number at once: only half of its daily limit is sent."""
     there = make_organisation("Elsewhere", "elsewhere.example")
     opened = strangers(world.organisation, there)
     outcomes = parallel(lambda which: registers(opened[which], ALICES_NUMBER, world))
@@ -116,7 +116,7 @@ def test_fld_03_a_victim_is_not_flooded_by_two_organisations_at_one_moment(world
 def test_fld_01_neighbours_are_counted_over_organisations_at_one_moment(
     world: World, parallel: Parallel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Twenty consecutive numbers at once, where a burst is no larger than the limit: ten leave."""
+    """Twenty consecutive numbers at once, where bursts are off, get ten codes over all organisations together."""
     monkeypatch.setattr(rules, "MOST_BURST", 0)
     there = make_organisation("Elsewhere", "elsewhere.example")
     opened = strangers(world.organisation, there)
@@ -129,7 +129,7 @@ def test_fld_01_neighbours_are_counted_over_organisations_at_one_moment(
 def test_fld_14_a_budget_is_never_passed_by_texts_and_calls_to_two_countries_at_once(
     world: World, parallel: Parallel
 ) -> None:
-    """What has a row of its own for each country and way is one budget all the same."""
+    """Counter rows for each country and channel don't multiply the quota: parallel sends share one."""
     world.organisation.phone_budget = {"organisation_sends_each_day": 14}
     world.organisation.phone_countries = ["DE", "AT"]
     world.organisation.save()
@@ -178,7 +178,7 @@ def test_a_country_is_closed_once_however_many_ask_at_that_moment(world: World, 
 def test_fld_10_the_fraud_key_against_the_code_typed_at_one_moment_ends_in_one_of_both(
     world: World, telephone: Telephone, parallel: Parallel
 ) -> None:
-    """Reported and typed at once, again and again: it is remembered once, and at most one session is open."""
+    """The fraud key and the code at one moment, repeatedly: no code stays valid, and at most one session is open."""
     attempt = past_the_password(world)
     flow.send_code(attempt, world.alices_phone.id, Channel.CALL, now=world.now)
     code, delivery = telephone.code, telephone.received[-1].delivery_id
@@ -198,7 +198,7 @@ def test_fld_10_the_fraud_key_against_the_code_typed_at_one_moment_ends_in_one_o
 
 
 def test_dispatchers_that_look_at_one_moment_share_what_waits(world: World, parallel: Parallel) -> None:
-    """Each message is one dispatcher's, however many look, and none is left for the end of a lease."""
+    """Dispatchers that poll at once never claim the same message twice, and leave none until a lease ends."""
     messages = [
         Delivery.objects.create(
             organisation=world.organisation,
@@ -229,7 +229,7 @@ def test_dispatchers_that_look_at_one_moment_share_what_waits(world: World, para
 def test_fld_10_a_report_is_not_lost_because_the_code_is_typed_at_that_moment(
     world: World, telephone: Telephone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who writes a report down and who checks a code take the same locks in the same order."""
+    """A fraud report parallel to its code isn't lost: both transactions take the same locks in the same order."""
     attempt = past_the_password(world)
     flow.send_code(attempt, world.alices_phone.id, Channel.CALL, now=world.now)
     code, delivery = telephone.code, telephone.received[-1].delivery_id
@@ -260,7 +260,7 @@ def test_fld_10_a_report_is_not_lost_because_the_code_is_typed_at_that_moment(
 def test_a_code_that_is_asked_for_again_and_its_receipt_do_not_wait_for_each_other(
     world: World, telephone: Telephone, parallel: Parallel
 ) -> None:
-    """The dispatcher writes down what became of messages while their people ask for new ones: all of it is written."""
+    """The dispatcher records results while the same people request new codes: without a deadlock, all is written."""
     now = world.now
     opened = strangers(world.organisation)
     for which, session in enumerate(opened):

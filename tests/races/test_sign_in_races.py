@@ -1,4 +1,4 @@
-"""Many browsers at one moment: a code opens one session, tries are never exceeded, forty stay forty."""
+"""Many browsers at one moment: a code opens one session, the limit of tries holds, app passwords stay at forty."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ type Parallel = Callable[[Callable[[int], str]], list[str]]
 
 @pytest.fixture(params=["threads", "processes"])
 def parallel(request: pytest.FixtureRequest) -> Parallel:
-    """Twenty acts at once, in one process or in two."""
+    """Run twenty acts at once, in one process or in two."""
     if request.param == "threads":
         return lambda act: in_threads(20, act)
     return lambda act: in_processes(2, 10, act)
@@ -38,7 +38,7 @@ def parallel(request: pytest.FixtureRequest) -> Parallel:
 
 @pytest.fixture
 def world(transactional_db: None) -> World:
-    """The people of the tests, committed so that other connections see them."""
+    """Return the people of the tests, committed so that other connections see them."""
     return make_world()
 
 
@@ -164,7 +164,7 @@ def test_a_session_that_was_ended_is_not_brought_back_by_a_request_in_flight(wor
 def test_rac_01_disabling_while_somebody_signs_in_never_leaves_more_than_both_states_allow(
     world: World, telephone: Telephone, parallel: Parallel
 ) -> None:
-    """Right codes, Disable and Enable at one moment: every session that is left rests on what its state asks for."""
+    """Right codes race with Disable and Enable: each remaining session has the proof that its state requires."""
     token = with_code(world)
     states = [MfaState.DISABLED, MfaState.ENABLED]
 
@@ -188,7 +188,7 @@ def test_rac_01_disabling_while_somebody_signs_in_never_leaves_more_than_both_st
 
 
 def test_rac_02_two_administrators_who_block_each_other_leave_one(world: World, parallel: Parallel) -> None:
-    """However many try at once, somebody can administer the organisation afterwards."""
+    """However many administrators block each other at once, one who can administer the organisation is left."""
     make_person(world.organisation, "second", roles=(Role.GLOBAL_ADMINISTRATOR,))
     names = ["root", "second"]
 
