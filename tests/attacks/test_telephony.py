@@ -213,6 +213,7 @@ def test_fld_04_a_gateway_that_is_late_marks_nobodys_password(world: World, tele
 def test_fld_04_without_receipts_a_text_arrived_if_others_typed_theirs_at_that_time(
     world: World, telephone: Telephone, typed: int, is_marked: bool
 ) -> None:
+    """Without receipts, untyped codes mark a password only if other people typed their codes at that time."""
     bob = world.bob
     for which in range(12):
         at = world.now + which * 20 * MINUTE
@@ -236,6 +237,7 @@ def test_fld_04_without_receipts_a_text_arrived_if_others_typed_theirs_at_that_t
 
 
 def test_fld_04_a_code_that_is_typed_too_late_clears_its_reader(world: World, telephone: Telephone) -> None:
+    """A code typed after its expiry shows that its owner reads the texts, so the password isn't marked as known."""
     telephone.answers = Result.DELIVERED
     attempt = pass_password(world, world.alice, now=world.now)
     send(world, attempt)

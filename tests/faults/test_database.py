@@ -65,7 +65,7 @@ def test_flt_15_an_insert_that_fails_lets_nobody_in_and_spends_nothing(
 def test_flt_05_a_database_that_does_not_answer_is_said_in_plain_words(
     world: World, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ) -> None:
-    """With a locked or missing database every page is 503 with Retry-After, mail logins defer, and access is denied."""
+    """With a locked or missing database every page is 503 with Retry-After, mail logins defer, and none is accepted."""
 
     def fail(*_arguments: object, **_named: object) -> None:
         raise error(SECRET)

@@ -128,6 +128,7 @@ def test_the_queue_holds_neither_number_nor_code_in_clear(world: World) -> None:
 
 
 def test_fld_12_a_gateway_that_fails_is_followed_by_another(world: World) -> None:
+    """A message that one gateway failed to send is sent by the next one."""
     delivery, broken, good = waiting(world), FakeGateway("broken"), FakeGateway("good")
     broken.fails = [DeliveryFailed(Result.FAILED, permanent=False)] * 9
     carry(broken, good, until=lambda: result_of(delivery) is Result.SENT)
@@ -144,6 +145,7 @@ def test_a_number_that_does_not_exist_is_tried_once(world: World) -> None:
 
 
 def test_fld_13_what_is_sent_again_is_the_same_code(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message that a gateway may have taken already is sent again with the same code."""
     monkeypatch.setattr(module, "RETRIES", without_pauses(6))
     monkeypatch.setattr(module, "UNSURE_SECONDS", 0.0)
     delivery, gateway = waiting(world), FakeGateway()
@@ -168,6 +170,7 @@ def test_a_dead_code_is_not_sent(world: World) -> None:
 
 
 def test_fld_13_a_code_that_was_replaced_leaves_the_queue(world: World) -> None:
+    """A code replaced by a newer one is withdrawn from the outbox and never sent."""
     delivery = waiting(world)
     outbox.withdraw([delivery.pk])
     assert not OutboxMessage.objects.exists()
@@ -182,6 +185,7 @@ def test_a_receipt_that_comes_before_our_own_note_counts(world: World) -> None:
 
 
 def test_fld_11_a_receipt_that_comes_twice_counts_once(world: World) -> None:
+    """Repeated, contradicting and foreign receipts change nothing after the first receipt of a message."""
     changes: list[Changed] = []
     delivery, gateway = waiting(world), FakeGateway()
     carry(gateway, until=lambda: result_of(delivery) is Result.SENT)
@@ -226,6 +230,8 @@ def test_twenty_messages_are_claimed_by_as_many_questions_as_one(world: World, d
 
 
 def test_fld_09_nothing_is_sent_to_a_number_that_moved_to_another_sim(world: World) -> None:
+    """No message is sent to a number that moved to another SIM, and its sign-in is told."""
+
     async def moved(_claimed: object) -> bool:
         return True
 

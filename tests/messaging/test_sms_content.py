@@ -52,6 +52,7 @@ def outgoing(
 def test_otp_22_a_text_is_one_message_with_the_code_first_and_the_bound_line_last(
     code: str, organisation: str, host: str, language: str, purpose: str, place: str
 ) -> None:
+    """Whatever the names are, a text is one GSM message with the code first and the origin-bound line last."""
     text = text_of(outgoing(code, organisation, host, language, purpose=purpose, place=place))
     assert text.encode("gsm03.38").decode("gsm03.38") == text
     assert septets(text) <= SEPTETS

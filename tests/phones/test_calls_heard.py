@@ -122,6 +122,8 @@ def test_a_person_who_hangs_up_and_a_machine_that_does_are_told_apart(
 
 
 def test_fld_10_zero_hash_reports_fraud_and_the_code_is_never_said(tmp_path: Path) -> None:
+    """The keys 0 and # in a call report fraud, and the code is never spoken."""
+
     async def play() -> None:
         async with baresip(tmp_path, user=NUMBER) as phone, caller(phone.port) as (gateway, reports):
             await gateway.send(call())
@@ -140,6 +142,8 @@ def test_fld_10_zero_hash_reports_fraud_and_the_code_is_never_said(tmp_path: Pat
 def test_fld_08_two_digits_approve_and_nothing_is_said_that_could_be_typed(
     tmp_path: Path, keys: str, result: Result
 ) -> None:
+    """With number matching the two digits approve, wrong ones don't, and the call speaks no digit."""
+
     async def play() -> None:
         async with baresip(tmp_path, user=NUMBER) as phone, caller(phone.port) as (gateway, reports):
             await gateway.send(call(match="47"))

@@ -118,6 +118,7 @@ def test_fld_12_who_may_have_taken_a_message_is_given_time_before_it_is_sent_aga
 
 
 def test_fld_12_without_a_receipt_it_is_sent_again_the_same(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message that a gateway may have taken is sent again, with the same code, if no receipt arrives."""
     monkeypatch.setattr(module, "RETRIES", without_pauses(6))
     monkeypatch.setattr(module, "UNSURE_SECONDS", 0.2)
     monkeypatch.setattr(random, "random", lambda: 0.0)
@@ -130,6 +131,7 @@ def test_fld_12_without_a_receipt_it_is_sent_again_the_same(world: World, monkey
 def test_fld_12_a_gateway_that_never_ends_is_given_up_within_the_lease(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A gateway that never answers is timed out before the message's lease ends."""
     monkeypatch.setattr(module, "CARRY_SECONDS", 0.2)
     monkeypatch.setattr(module, "UNSURE_SECONDS", 0.1)
     monkeypatch.setattr(module, "RETRIES", without_pauses(2))

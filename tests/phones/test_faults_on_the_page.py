@@ -103,6 +103,7 @@ def test_fld_12_after_twenty_seconds_without_a_receipt_a_call_is_offered(
 def test_fld_12_a_gateway_in_trouble_is_followed_by_another_gateway(
     world: World, monkeypatch: pytest.MonkeyPatch, mood: Mood
 ) -> None:
+    """If a provider answers with an error, nonsense or a cut connection, the next gateway sends the same code."""
     monkeypatch.setattr("watchword.messaging.worker.dispatcher.UNSURE_SECONDS", 0.1)
     monkeypatch.setattr("watchword.messaging.worker.dispatcher.RETRIES", without_pauses(6))
     with provider(mood) as one:

@@ -39,6 +39,8 @@ from watchword.messaging.gateways.http.gateway import HttpGateway
     ],
 )
 def test_fld_12_trouble_is_told_in_time_and_says_whether_it_may_have_been_taken(mood: Mood, maybe_taken: bool) -> None:
+    """A faulty provider's error is reported within the timeout, and whether it may have taken the message."""
+
     async def play() -> None:
         async with opened("twilio-messages", one, timeout_seconds=0.5) as gateway:
             began = time.monotonic()
@@ -71,6 +73,8 @@ def test_fld_12_after_a_hundred_requests_without_an_answer_the_next_one_is_asked
 
 
 def test_fld_12_who_is_not_there_was_certainly_told_nothing() -> None:
+    """A provider that refuses the connection has certainly not taken the message."""
+
     async def play() -> None:
         config = config_of("twilio-messages", f"http://127.0.0.1:{free_port()}")
         assert not (await failure_of(config)).maybe_taken

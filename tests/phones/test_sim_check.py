@@ -56,6 +56,7 @@ def moved(sim: SimSwapCheck, message: LeasedMessage) -> bool:
     ],
 )
 def test_fld_09_a_number_that_moved_in_the_last_three_days_is_found(at: str | None, has_moved: bool) -> None:
+    """A SIM swap in the last three days is detected, in each time format that a provider may send."""
     with provider() as one:
         if at is not None:
             one.sim_changes[NUMBER] = at
@@ -101,6 +102,7 @@ def test_the_log_says_what_a_gateway_answers_that_says_no(
 
 
 def test_fld_09_a_number_that_is_being_registered_has_no_past_here() -> None:
+    """A number that is being registered isn't checked for a SIM swap, since it has no history here yet."""
     with provider() as one:
         one.sim_changes[NUMBER] = "2026-11-24T11:00:00Z"
         assert not moved(check(one), claimed("register"))

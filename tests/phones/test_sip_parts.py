@@ -276,6 +276,7 @@ def lead(keys: str, **more: Any) -> tuple[FakeLine, list[Result], list[str]]:
 
 @given(st.text("0123456789*#", max_size=12))
 def test_fld_07_whatever_is_pressed_no_digit_is_said_before_key_1(keys: str) -> None:
+    """Whatever keys are pressed, no digit of the code is spoken before key 1."""
     line, _results, _said = lead(keys)
     for pressed, pcm in line.played_after:
         if any(word.isdigit() for word in pcm.strip(b"\0").decode().split()):
@@ -285,6 +286,7 @@ def test_fld_07_whatever_is_pressed_no_digit_is_said_before_key_1(keys: str) -> 
 
 @given(st.text("0123456789*#", max_size=12))
 def test_fld_08_with_two_digits_to_press_no_digit_is_ever_said(keys: str) -> None:
+    """With number matching no digit is ever spoken, and only the right two digits approve."""
     _line, results, said = lead(keys, match="47")
     assert not any(word.isdigit() for sentence in said for word in sentence.split())
     if Result.APPROVED in results:
@@ -299,6 +301,7 @@ def test_every_call_ends_with_one_meaning_at_most(keys: str) -> None:
 
 
 def test_fld_07_somebody_who_presses_nothing_hears_it_twice_and_no_more() -> None:
+    """Without a key the greeting is played twice and the call ends as voicemail, without the code."""
     _line, results, said = lead("")
     assert [sentence.split()[0] for sentence in said] == ["greeting", "greeting"]
     assert results == [Result.DELIVERED, Result.VOICEMAIL]

@@ -134,6 +134,7 @@ def test_a_refusal_says_whether_trying_again_helps(
 
 
 def test_fld_12_a_gateway_that_does_not_answer_may_have_taken_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A text without a response from the SMSC counts as possibly taken."""
     monkeypatch.setattr(module, "ANSWER_SECONDS", 0.3)
 
     async def play() -> None:

@@ -148,6 +148,7 @@ def check_that_all_arrived(load: Load) -> int:
 
 
 def test_fld_13_500_codes_outlive_a_gateway_that_is_killed_in_the_middle(load: Load) -> None:
+    """If the SMSC is killed in the middle of 500 codes, each arrives; duplicates have the same code and are few."""
     load.put(500)
     load.site.start(PHONES)
     wait_until(lambda: len(load.arrived()) >= 150)

@@ -94,6 +94,7 @@ def test_a_signed_receipt_is_heard(site: Client, world: World) -> None:
 def test_fld_11_a_forged_receipt_finds_nothing_and_changes_nothing(
     site: Client, world: World, forge: Callable[[str, dict[str, str]], str]
 ) -> None:
+    """A receipt with a missing, broken or foreign signature gets 404 and changes nothing."""
     delivery = taken(world, "texts")
     receipt, _voice = addresses_of("texts", delivery.pk)
     fields, before = {"MessageStatus": "failed"}, everything()
@@ -125,6 +126,7 @@ def test_fld_11_a_receipt_of_another_message_finds_nothing_there(site: Client, w
 
 
 def test_fld_11_a_receipt_that_is_replayed_counts_once_and_takes_nothing_back(site: Client, world: World) -> None:
+    """Replayed and reordered receipts count once and don't revert a delivery."""
     delivery = taken(world, "texts")
     receipt, _ = addresses_of("texts", delivery.pk)
     # Out of order as well: a failure from before the delivery arrives after it.
@@ -136,6 +138,7 @@ def test_fld_11_a_receipt_that_is_replayed_counts_once_and_takes_nothing_back(si
 
 
 def test_fld_11_a_failure_that_turns_out_to_have_arrived_has_arrived(site: Client, world: World) -> None:
+    """A receipt of delivery after one of failure counts: the text has arrived."""
     delivery = taken(world, "texts")
     receipt, _ = addresses_of("texts", delivery.pk)
     for status in ("undelivered", "delivered"):

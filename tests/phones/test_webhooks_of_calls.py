@@ -77,6 +77,7 @@ def hear(site: Client, delivery: Delivery, digits: str | None = None) -> str:
 
 
 def test_fld_07_a_call_says_nothing_of_the_code_before_a_key_and_then_twice(site: Client, world: World) -> None:
+    """A provider's call contains no code before a key is pressed, and speaks it twice afterwards."""
     delivery, _ = ringing(world)
     assert "4 9 3 0 2 7" not in hear(site, delivery)
     assert result(delivery) is Result.DELIVERED
@@ -85,6 +86,7 @@ def test_fld_07_a_call_says_nothing_of_the_code_before_a_key_and_then_twice(site
 
 
 def test_fld_10_zero_and_hash_report_fraud_once(site: Client, world: World) -> None:
+    """The keys 0 and # void the code and record one fraud report, even if # is pressed again."""
     delivery, code = ringing(world)
     said = [hear(site, delivery, digits) for digits in (None, "0", "#", "#")]
     assert "4 9 3" not in " ".join(said)
@@ -97,6 +99,7 @@ def test_fld_10_zero_and_hash_report_fraud_once(site: Client, world: World) -> N
 def test_fld_10_a_report_takes_the_lock_on_the_person_before_it_writes(
     site: Client, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A fraud report locks the person before it writes, so that it can't deadlock with a sign-in."""
     delivery, _ = ringing(world)
     order: list[str] = []
     hold, move = delivery_events.hold_person, outbox.move_call
@@ -118,6 +121,7 @@ def test_fld_10_a_report_takes_the_lock_on_the_person_before_it_writes(
 
 
 def test_fld_08_the_right_two_digits_approve_once(site: Client, world: World) -> None:
+    """The right two digits approve a call once, even if they are keyed again."""
     delivery, code = ringing(world, match="42")
     for digits in (None, "4", "2", "4", "2"):
         hear(site, delivery, digits)

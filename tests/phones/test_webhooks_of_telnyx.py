@@ -86,6 +86,7 @@ def without(name: str) -> dict[str, str]:
 def test_fld_11_what_telnyx_did_not_sign_finds_nothing_and_changes_nothing(
     site: Client, world: World, gateway: str, forge: Callable[[], dict[str, str]]
 ) -> None:
+    """A receipt with a missing, forged, old or altered Telnyx signature gets 404 and changes nothing."""
     delivery = taken(world, gateway)
     receipt, _voice = addresses_of(gateway, delivery.pk)
     before = everything()

@@ -59,6 +59,7 @@ def attempt_of(token: str) -> SignInAttempt:
 def test_otp_02_one_right_code_posted_by_many_makes_one_session(
     world: World, telephone: Telephone, parallel: Parallel
 ) -> None:
+    """A right code posted by twenty parallel requests opens exactly one session."""
     token = with_code(world)
 
     def post(_which: int) -> str:
@@ -77,6 +78,7 @@ def test_otp_02_one_right_code_posted_by_many_makes_one_session(
 def test_bru_04_parallel_wrong_codes_never_get_more_tries_than_one_after_another(
     world: World, telephone: Telephone, parallel: Parallel
 ) -> None:
+    """Twenty parallel wrong codes get no more tries than sequential ones: five for the code, ten in all."""
     token, wrong = with_code(world), telephone.wrong_code()
 
     def post(_which: int) -> str:
@@ -91,6 +93,7 @@ def test_bru_04_parallel_wrong_codes_never_get_more_tries_than_one_after_another
 
 
 def test_app_06_twenty_creations_at_thirty_nine_app_passwords_make_forty(world: World, parallel: Parallel) -> None:
+    """Twenty parallel creations at thirty-nine app passwords make one more: the limit of forty holds."""
     for number in range(38):
         give_app_password(world.alice, f"Device {number}")
     evidence = evidence_for(FactorKind.PASSWORD, FactorKind.PHONE)
@@ -110,6 +113,7 @@ def test_app_06_twenty_creations_at_thirty_nine_app_passwords_make_forty(world: 
 def test_enr_03_registration_finished_by_many_at_once_is_finished_once(
     world: World, telephone: Telephone, parallel: Parallel
 ) -> None:
+    """A registration finished by twenty parallel requests makes one phone, one app password and one session."""
     token = flow.begin("bob@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
     flow.answer(attempt_of(token), FactorKind.PASSWORD, world.passwords["bob"], now=world.now)
     options = {"slot": "mobile", "number": "+4915123456789", "channel": "text"}
