@@ -253,7 +253,7 @@ def test_fld_10_a_report_is_not_lost_because_the_code_is_typed_at_that_moment(
             delivery_events.note(delivery, Result.FRAUD_REPORTED, now=world.now)
         return "reported"
 
-    assert in_threads(2, act) == ["reported", "ComeIn"]
+    assert in_threads(2, act) == ["reported", "SignedIn"]
     assert Event.objects.filter(kind=EventKind.FRAUD_REPORTED, subject_id=world.alice.pk).count() == 1
 
 

@@ -132,7 +132,7 @@ def _written_by() -> dict[str, list[str]]:
         if "migrations" in path.parts or room == "audit/events":
             continue
         text = path.read_text()
-        if re.search(r"\brecord(_all)?\(|Happening\(|note_both\(|_act\(", text):
+        if re.search(r"\brecord(_all)?\(|EventDraft\(|note_both\(|_act\(", text):
             for kind in sorted(set(re.findall(r"EventKind\.([A-Z_]+)", text))):
                 found.setdefault(kind, set()).add(f"`{room.split('/')[0]}`")
     return {kind: sorted(rooms) for kind, rooms in found.items()}
