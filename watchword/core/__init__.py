@@ -1,1 +1,1 @@
-"""Decides who may come in: pure Python, without Django, clock, randomness, database or request."""
+"""The decision about a sign-in: pure Python, without Django, clock, randomness, database or request."""

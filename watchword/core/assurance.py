@@ -1,4 +1,4 @@
-"""From evidence (what was proven, and when) to how sure we are; the words of RFC 8176 for it."""
+"""From evidence (what was proven, and when) to assurance, and its terms in RFC 8176."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from watchword.core.policy import SECOND_FACTORS, Channel, FactorKind
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One proof that was accepted; ``way`` says how a code travelled, if one did."""
+    """One accepted proof; ``channel`` is how its code was sent, if it was a code."""
 
     kind: FactorKind
     at: datetime
@@ -20,7 +20,7 @@ class Evidence:
 
 
 class Assurance(StrEnum):
-    """How sure the evidence makes us."""
+    """The assurance that evidence gives: how many factors it proves."""
 
     NONE = "none"
     ONE = "one"
@@ -28,7 +28,7 @@ class Assurance(StrEnum):
 
 
 def assurance(evidence: Iterable[Evidence]) -> Assurance:
-    """Return how sure the evidence makes us; an app password never makes it more than one."""
+    """Return the assurance that the evidence gives; an app password never gives more than one factor."""
     kinds = {proof.kind for proof in evidence}
     if FactorKind.PASSWORD in kinds and kinds & SECOND_FACTORS:
         return Assurance.TWO
@@ -53,7 +53,7 @@ def amr(evidence: Iterable[Evidence]) -> list[str]:
 
 
 def acr(evidence: Iterable[Evidence]) -> str:
-    """Return the authentication context class: how many factors stand behind a sign-in."""
+    """Return the authentication context class: the number of factors of a sign-in."""
     return {
         Assurance.NONE: "urn:watchword:acr:none",
         Assurance.ONE: "urn:watchword:acr:one",
@@ -62,7 +62,7 @@ def acr(evidence: Iterable[Evidence]) -> str:
 
 
 def is_recent(evidence: Iterable[Evidence], needed: Assurance, now: datetime, within: timedelta) -> bool:
-    """Whether the proofs of the last ``within`` alone reach the assurance that is needed."""
+    """Return whether the proofs of the last ``within`` reach the needed assurance without any older ones."""
     fresh = [proof for proof in evidence if timedelta(0) <= now - proof.at <= within]
     order = list(Assurance)
     return order.index(assurance(fresh)) >= order.index(needed)

@@ -1,4 +1,4 @@
-"""What programs that Watchword runs inherit from its environment: how to work, and no secret."""
+"""The environment of child processes: what they need to work, and no secret."""
 
 from collections.abc import Mapping
 
@@ -6,8 +6,8 @@ _INHERITED = frozenset({"PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "
 
 
 def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that say where programs are, who runs them and which language they speak; no others.
+    """Return the variables for programs' locations, the user and the language, and no others.
 
-    Keys, the database's password and the mail server's stand in the same environment.
+    The environment also holds keys and the passwords of the database and the mail server.
     """
     return {name: value for name, value in environment.items() if name in _INHERITED or name.startswith("LC_")}

@@ -1,4 +1,4 @@
-"""How security codes and app passwords are shaped, shown, normalised and compared."""
+"""The format of security codes and app passwords, and how they are made, shown, normalised and compared."""
 
 from __future__ import annotations
 
@@ -9,46 +9,46 @@ import unicodedata
 from typing import Protocol
 
 CODE_DIGITS = 6
-"""Digits of a security code: 19.9 bits, of which only a handful of tries are ever allowed."""
+"""Digits of a security code: 19.9 bits, for which only a few tries are ever allowed."""
 
 APP_PASSWORD_LETTERS = 24
 """Letters of an app password: 24 x log2(26) = 112.8 bits, so that a fast keyed hash may store it (ASVS 5.0, 6.5.2)."""
 
 ACCESS_PASS_LETTERS = 12
-"""Signs of a Temporary Access Pass: 12 x log2(30) = 58.9 bits, of which a handful of tries are allowed."""
+"""Characters of a Temporary Access Pass: 12 x log2(30) = 58.9 bits, for which a few tries are allowed."""
 
 ACCESS_LINK_LETTERS = 32
-"""Signs of one that travels in a link, and that nobody has to type: 157 bits."""
+"""Characters of a pass in a link, which does not have to be typed: 157 bits."""
 
 LONGEST_TYPED = 1024
-"""Characters; what is longer was not typed by a person and is refused before any work is done."""
+"""Characters; a longer text was not typed by a person and is refused before any work is done."""
 
 _LETTERS = frozenset(string.ascii_lowercase)
 _UNMISTAKABLE = "abcdefghjkmnpqrstuvwxyz2345678"
-"""What nobody takes for another sign when it is read out or written down."""
+"""Characters that are not confused with one another when read out or written down."""
 
 
 class RandomSource(Protocol):
-    """Where unpredictable values come from: the system's generator, or a fixed list in a test."""
+    """A source of unpredictable values: the system's generator, or a fixed list in a test."""
 
     def below(self, bound: int) -> int:
         """Return a uniform number from 0 to ``bound`` - 1."""
 
     def octets(self, length: int) -> bytes:
-        """Return so many unpredictable octets."""
+        """Return ``length`` unpredictable octets."""
 
 
 def new_code(random_source: RandomSource, digits: int = CODE_DIGITS) -> str:
-    """Return a security code; leading zeros are kept and every value is equally likely."""
+    """Return a security code; leading zeros are retained, and every value is equally likely."""
     return f"{random_source.below(10**digits):0{digits}d}"
 
 
 def normal_code(typed: str) -> str | None:
-    """Return the digits of a typed code, or None if it is not shaped like one.
+    """Return the digits of a typed code, or None if it doesn't have the form of a code.
 
-    Blanks and dashes are forgiven, and so are the digits of other scripts: there is one normal form, made before any
-    comparison or record, so that no second spelling of a used code is left (PyPI audit 2026, TOTP replay). Of a whole
-    message that was pasted it is the only run of six digits, with a letter and a dash before it or not (``G-123456``).
+    Blanks, dashes and the digits of other scripts are accepted: there is one normal form, made before any comparison or
+    record, so that a used code has no second spelling (PyPI audit 2026, TOTP replay). If a whole message was pasted,
+    the code is its only run of six digits, optionally after a letter and a dash (``G-123456``).
     """
     if len(typed) > LONGEST_TYPED:
         return None
@@ -61,15 +61,15 @@ def normal_code(typed: str) -> str | None:
     return digits if len(digits) == CODE_DIGITS else None
 
 
-# Digits, perhaps with single blanks or dashes between them, apart from other words and from what makes them another
-# number (+49…, 1/2, 3.5); messages end with the code behind "#", for telephones to find (origin-bound codes).
+# Digits, optionally with single blanks or dashes between them, separate from other words and from what makes them
+# another number (+49…, 1/2, 3.5); messages end with the code after "#", which phones recognise (origin-bound codes).
 _RUNS = re.compile(
     r"""(?<![^\s#:("'„“«\u2018>\[])(?:[A-Za-z]-)?(\d(?:[ \-\u2010-\u2014]?\d)*)(?![^\s.,;:!?)"'“”»\u2019<\]])"""
 )
 
 
 def _digits(text: str) -> str | None:
-    """Return the digits of a text that has nothing else but blanks and dashes; None for every other one."""
+    """Return the digits of a text that otherwise has only blanks and dashes; None for any other text."""
     digits = []
     for character in text:
         if character.isspace() or unicodedata.category(character) == "Pd":
@@ -82,7 +82,7 @@ def _digits(text: str) -> str | None:
 
 
 def shown_code(code: str) -> str:
-    """Return a code as people read it: ``123 456``."""
+    """Return a code in the form for display: ``123 456``."""
     return f"{code[:3]} {code[3:]}"
 
 
@@ -92,10 +92,10 @@ def new_app_password(random_source: RandomSource) -> str:
 
 
 def normal_app_password(typed: str) -> str | None:
-    """Return the letters of a typed app password, or None if it is not shaped like one.
+    """Return the letters of a typed app password, or None if it doesn't have the form of one.
 
-    Case, blanks and hyphens are ignored; nothing else is. Whatever has this shape is looked up and never reaches the
-    slow hash of account passwords.
+    Only case, blanks and hyphens are ignored. A text of this form is looked up and never reaches the slow hash of
+    account passwords.
     """
     if len(typed) > LONGEST_TYPED:
         return None
@@ -116,7 +116,7 @@ def new_access_pass(random_source: RandomSource, length: int = ACCESS_PASS_LETTE
 
 
 def normal_access_pass(typed: str) -> str | None:
-    """Return the signs of a typed Temporary Access Pass, or None if it is not shaped like one.
+    """Return the characters of a typed Temporary Access Pass, or None if it doesn't have the form of one.
 
     Case, blanks and hyphens are ignored, as in app passwords.
     """
@@ -133,5 +133,5 @@ def shown_access_pass(signs: str) -> str:
 
 
 def same(known: bytes, shown: bytes) -> bool:
-    """Compare two values in a time that says nothing about where they differ."""
+    """Compare two values in constant time."""
     return hmac.compare_digest(known, shown)

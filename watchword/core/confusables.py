@@ -1,8 +1,8 @@
-"""Which names can't be told apart by eye, so that nobody is taken for an administrator.
+"""Names that look alike, so that no person can pass for an administrator.
 
 Our own short table: the letters and digits of other scripts that look like small Latin letters in the fonts of mail
-programs. It is meant for comparing with the few names that matter, not for judging names by themselves (Unicode
-Technical Standard 39 has the long story).
+programs. It serves to compare names with the few that matter, not to assess a name by itself (Unicode Technical
+Standard 39 covers that).
 """
 
 _ALIKE = {
@@ -37,5 +37,5 @@ _TABLE = {ord(other): letter for letter, others in _ALIKE.items() for other in o
 
 
 def looks(key: str) -> str:
-    """Return what a normalised name looks like: two names that look alike have the same look."""
+    """Return the skeleton of a normalised name: names that look alike have the same one."""
     return key.translate(_TABLE)

@@ -1,4 +1,4 @@
-"""Names of countries, as people read them."""
+"""Names of countries for display."""
 
 from __future__ import annotations
 
@@ -28,5 +28,5 @@ def country_name(code: str, language: str) -> str:
 
 
 def alphabetical(name: str) -> str:
-    """Return what to sort a name by: Åland Islands stand at A."""
+    """Return the sort key of a name, in which Åland Islands sort under A."""
     return unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().casefold()

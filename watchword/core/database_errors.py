@@ -1,4 +1,4 @@
-"""Names trouble with a database by its standard code, which holds no value of any statement."""
+"""Names a database error by its standard code, which contains no value from any statement."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SQLSTATES = {
     "57P": "server stopping or starting",
     "XX": "internal error",
 }
-"""PostgreSQL's documentation, appendix A; a whole code or the beginning of one."""
+"""PostgreSQL's documentation, appendix A; a whole code or its first characters."""
 
 _SQLITE = {
     "SQLITE_BUSY": "locked",
@@ -36,10 +36,10 @@ _SQLITE = {
 
 
 def name_of_trouble(error: BaseException) -> str:
-    """Return what is wrong and its code, such as ``locked (SQLITE_BUSY)`` or ``disk full (SQLSTATE 53100)``.
+    """Return the kind of an error and its code, such as ``locked (SQLITE_BUSY)`` or ``disk full (SQLSTATE 53100)``.
 
-    The text of the error is never repeated: it can hold what was being written. Where no driver's code is found, it is
-    the name of the error's class.
+    The text of the error is never included, because it can contain the written values. Without a driver's code, the
+    name of the error's class is returned.
     """
     cause: BaseException | None = error
     while cause is not None:
@@ -49,13 +49,13 @@ def name_of_trouble(error: BaseException) -> str:
             return _told(_SQLITE, str(code), str(code))
         cause = cause.__cause__
     if type(error).__name__ in {"OperationalError", "InterfaceError"}:
-        # libpq gives no SQLSTATE where it never reached a server.
+        # libpq gives no SQLSTATE if it never reached a server.
         return f"unreachable ({type(error).__name__})"
     return type(error).__name__
 
 
 def database_trouble(error: BaseException) -> str:
-    """Return the same for a line of the log, such as ``database locked (SQLITE_BUSY)``."""
+    """Return the same for a log line, such as ``database locked (SQLITE_BUSY)``."""
     return f"database {name_of_trouble(error)}"
 
 

@@ -1,4 +1,4 @@
-"""The whole sign-in on one screen: may this person come in here, now, with what they have shown?"""
+"""The whole decision on one screen: may this person sign in here, now, with this evidence?"""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from watchword.core.policy import (
 
 
 class DenyReason(StrEnum):
-    """Why something is asked or refused. Pages and logs put it into words; outsiders see one refusal for all."""
+    """Why a proof is required or access denied. Pages and logs word it; outsiders see the same refusal for all."""
 
     WHO_ARE_YOU = "who_are_you"
     MFA_REQUIRED = "mfa_required"
@@ -59,33 +59,32 @@ class Account:
 
     standing: AccountStatus
     state: MfaState
-    """As it is written; see ``effective_state`` for administrators."""
+    """The stored state; see ``effective_state`` for administrators."""
     methods: frozenset[FactorKind] = frozenset()
-    """What can be used today."""
+    """The kinds that can be used today."""
     is_registered: bool = False
     """Whether there is a registered method, usable today or not."""
     had_second_factor: bool = False
-    """Whether there ever was one, or an administrator ever gave out a way to one: then a password alone registers none.
-    """
+    """Whether there ever was one, or an administrator ever offered one: then a password alone can't register one."""
     is_administrator: bool = False
     waits_for_app_password: bool = False
-    """Registered with nothing but the password to vouch for it: still Enabled, and mail takes the account password."""
+    """Registered with only the password as evidence: still Enabled, and mail accepts the account password."""
     password_is_initial: bool = False
     password_has_expired: bool = False
     password_is_known: bool = False
-    """Somebody else seems to know it: it must be replaced, behind the second proof."""
+    """An attacker seems to know it: it must be replaced, after the second factor was proven."""
     password_is_short: bool = False
-    """Too short to stand alone: it was chosen while a second proof stood behind it (NIST SP 800-63B-4, 3.1.1.2)."""
+    """Too short without a second factor: it was chosen while there was one (NIST SP 800-63B-4, 3.1.1.2)."""
 
     @property
     def judged_as(self) -> MfaState:
-        """The state by which the account is judged."""
+        """Return the state by which the account is evaluated."""
         return effective_state(self.state, is_administrator=self.is_administrator)
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """Everything that is known about one attempt to come in at one moment."""
+    """The facts about one attempt to sign in, at one moment."""
 
     account: Account
     door: Door
@@ -94,15 +93,15 @@ class Attempt:
     from_trusted_network: bool = False
     second_factor: Lock = field(default_factory=lambda: Open(1))
     is_recovery: bool = False
-    """After *This wasn't me*: a link from a mail stands where the password stood, and proves nothing."""
+    """After *This wasn't me*: a link from a mail replaces the password, and proves nothing."""
     can_register: bool = True
-    """Whether a code could leave at all, so that a phone can be registered now."""
+    """Whether a code could be sent at all, so that a phone can be registered now."""
     is_confirmation: bool = False
-    """Proving again, within a session."""
+    """Whether a signed-in person proves their identity again."""
 
     @property
     def kinds(self) -> frozenset[FactorKind]:
-        """The kinds of proof that were accepted so far."""
+        """Return the kinds of proof that were accepted so far."""
         return frozenset(proof.kind for proof in self.proven)
 
 
@@ -124,14 +123,14 @@ class SetUpFirst:
 
 @dataclass(frozen=True, slots=True)
 class Allow:
-    """Come in; ``evidence`` is what the session will rest on."""
+    """The sign-in is allowed; ``evidence`` is what the session will rest on."""
 
     evidence: tuple[Evidence, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Deny:
-    """No; ``because`` is for the log, never for the outside."""
+    """The sign-in is denied; ``because`` is for the log, never for the outside."""
 
     because: DenyReason
 
@@ -140,7 +139,7 @@ type Decision = AskFor | SetUpFirst | Allow | Deny
 
 
 def decide(attempt: Attempt) -> Decision:
-    """Return what must happen next. Every door asks here and nowhere else."""
+    """Return the next step. This is the only function that decides, for every door."""
     match attempt.account.standing:
         case AccountStatus.UNKNOWN:
             return _refuse_after_asking(attempt, DenyReason.UNKNOWN)
@@ -157,7 +156,7 @@ def decide(attempt: Attempt) -> Decision:
 
 
 def _refuse_after_asking(attempt: Attempt, because: DenyReason) -> Decision:
-    # Unknown, blocked and deleted people are asked for a password like everybody else: nobody learns who is here.
+    # Unknown, blocked and deleted people must enter a password like all others, so that no one can probe for accounts.
     if attempt.door.is_interactive and not attempt.proven:
         return AskFor(frozenset({FactorKind.PASSWORD}), DenyReason.WHO_ARE_YOU)
     return Deny(because)
@@ -181,7 +180,7 @@ def _decide_interactive(attempt: Attempt) -> Decision:
 
 
 def _second_proof_missing(attempt: Attempt) -> AskFor | Deny | None:
-    """Return what stands between the right password and whoever needs a second proof; None if nothing does."""
+    """Return what a person who needs a second factor lacks after the right password; None if nothing."""
     if attempt.kinds & SECOND_FACTORS or _is_excused(attempt):
         return None
     methods = usable(attempt.account.methods, attempt.policy) & SECOND_FACTORS
@@ -189,12 +188,12 @@ def _second_proof_missing(attempt: Attempt) -> AskFor | Deny | None:
         return AskFor(methods, DenyReason.MFA_REQUIRED)
     if methods:
         return Deny(_why_not_open(attempt.second_factor))
-    # What was taken away or switched off is no reason to trust whoever knows the password.
+    # A removed or disabled second factor is no reason to trust a person who knows only the password.
     return Deny(DenyReason.NO_METHOD_LEFT) if attempt.account.had_second_factor else None
 
 
 def _is_excused(attempt: Attempt) -> bool:
-    """Whether a trusted network stands in for the code of a registered phone; never for an administrator's."""
+    """Return whether a trusted network replaces the code of a registered phone; never for an administrator."""
     phones = usable(attempt.account.methods, attempt.policy) & REGISTRABLE
     return attempt.from_trusted_network and not attempt.account.is_administrator and bool(phones)
 
@@ -209,15 +208,16 @@ def _why_another_password(account: Account) -> DenyReason | None:
 
 
 def _pass_is_enough(attempt: Attempt) -> bool:
-    """Whether a pass opens the door itself: it leads to registering a phone, where that is possible."""
+    """Return whether a pass alone completes the sign-in, instead of requiring a phone to be registered with it."""
     if FactorKind.ACCESS_PASS not in attempt.kinds:
         return False
     return attempt.is_confirmation or not attempt.can_register
 
 
 def _decide_recovery(attempt: Attempt) -> Decision:
-    # A link from a mail never sets a password alone (NIST SP 800-63B section 4.2.2): a code to a phone that was there
-    # before, then a new password; coming in is another sign-in. Where no phone is left, an administrator helps.
+    # A link from a mail alone never sets a password (NIST SP 800-63B section 4.2.2): it takes a code to a phone that
+    # was registered before, then a new password; signing in is separate. Where no phone is left, an administrator has
+    # to help.
     methods = usable(attempt.account.methods, attempt.policy) & REGISTRABLE
     if attempt.account.state is not MfaState.ENFORCED or not methods:
         return Deny(DenyReason.NO_PROOF_LEFT)

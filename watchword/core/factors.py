@@ -1,4 +1,4 @@
-"""The factor protocol: what every kind of proof can do, and the values that travel in and out of it."""
+"""The factor protocol: what every kind of factor can do, and its parameters and results."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from watchword.core.codes import RandomSource
 from watchword.core.policy import Channel, FactorKind, Policy
 
 type Keyed = Callable[[str, bytes], bytes]
-"""A keyed hash whose key lies outside the database: (purpose, data) -> digest."""
+"""A keyed hash whose key is stored outside the database: (purpose, data) -> digest."""
 
 
 class RejectReason(StrEnum):
-    """Why a proof or a set-up was not accepted; pages translate it, outsiders hear one sentence for all."""
+    """Why a proof or a set-up was rejected; pages translate it, outsiders see one sentence for all reasons."""
 
     WRONG = "wrong"
     NOT_CURRENT = "not_current"
@@ -60,7 +60,7 @@ class RejectReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CredentialData:
-    """What a person holds of one kind: the public part as a mapping, the secret part as octets."""
+    """A person's credential of one kind: the public part as a mapping, the secret part as octets."""
 
     kind: FactorKind
     label: str = ""
@@ -72,7 +72,7 @@ class CredentialData:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A code on its way to a telephone; the code itself is apart, so that each channel can say it in its manner."""
+    """A code to be sent to a phone; the code is a field of its own, so that each channel can word its message."""
 
     channel: Channel
     number: str = field(repr=False)
@@ -82,7 +82,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """What a factor wants next: ``show`` for the page, ``keep`` for the attempt, ``send`` for a carrier.
+    """The next step of a factor: ``show`` for the page, ``keep`` for the attempt, ``send`` for a gateway.
 
     ``keep`` never holds a code in clear, only its keyed hash.
     """
@@ -99,12 +99,12 @@ class Accepted:
     channel: Channel | None = None
     renewed: bytes | None = field(default=None, repr=False)
     is_short: bool = False
-    """A password that is right and too short to stand alone."""
+    """Whether the password is right, but too short to be used without a second factor."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The proof or set-up was refused, and why."""
+    """The proof or set-up was rejected, with the reason."""
 
     reason: RejectReason
 
@@ -117,18 +117,18 @@ type Verdict = Accepted | Rejected
 
 @dataclass(frozen=True, slots=True)
 class SetupContext:
-    """What a set-up may have to know: the policy, where numbers without a country code are from, words to avoid."""
+    """The context of a set-up: the policy, the region of numbers without a country code, and words to avoid."""
 
     policy: Policy
     region: str = ""
     context_words: tuple[str, ...] = ()
     has_second_factor: bool = False
     asks_current: bool = False
-    """Whether the secret that is replaced must be shown first: an open session alone changes no password."""
+    """Whether the replaced secret must be presented first: a session alone must not change a password."""
 
 
 class Factor(Protocol):
-    """One kind of proof. It checks; it never stores, sends, counts or draws a page of its own."""
+    """One kind of proof. It only checks; it doesn't store, send, count or draw pages."""
 
     kind: FactorKind
 
@@ -141,19 +141,19 @@ class Factor(Protocol):
         random_source: RandomSource,
         keyed: Keyed,
     ) -> Challenge | Rejected:
-        """Prepare a proof; ``wish`` is what the person chose (for a phone, the way)."""
+        """Prepare a proof; ``options`` are the person's choices (for a phone, the channel)."""
 
     def verify(
         self, held: CredentialData, stored: Mapping[str, str], answer: str, *, keyed: Keyed, now: datetime
     ) -> Verdict:
-        """Check an answer against what is held and what the challenge kept."""
+        """Check an answer against the credential and the state that the challenge stored."""
 
     def start_setup(
         self, options: Mapping[str, str], setup_context: SetupContext, *, random_source: RandomSource, keyed: Keyed
     ) -> Challenge | Rejected:
-        """Begin to add a new one from what the person filled in."""
+        """Begin to add a credential from the data that the person entered."""
 
     def finish_setup(
         self, stored: Mapping[str, str], answer: str, *, random_source: RandomSource, keyed: Keyed, now: datetime
     ) -> CredentialData | Rejected:
-        """Return what is to be held from now on, if the answer proves it."""
+        """Return the credential to store, if the answer proves it."""

@@ -1,8 +1,8 @@
-"""One ring of keys outside the database: it seals what must be read again and keys what must only be compared.
+"""The keyring outside the database: it seals what must be read again and hashes what must only be compared.
 
-Each key is 32 random bytes with a short public id. The newest comes first and does the work; older ones stay so that
-what they made can still be read and found. From each key a separate key is derived for every purpose (HKDF-SHA-256,
-RFC 5869), so that a value made for one purpose is worthless for another.
+Each key is 32 random bytes with a short public id. The newest comes first and is used for new values; older ones stay,
+so that their values can still be read and found. From each key a separate key is derived for every purpose
+(HKDF-SHA-256, RFC 5869), so that a value made for one purpose is worthless for another.
 """
 
 import base64
@@ -27,11 +27,11 @@ _TEXT_VERSION = "v1"
 _ID = re.compile(r"[a-z0-9]{1,32}")
 
 type RandomBytes = Callable[[int], bytes]
-"""Gives that many random bytes; `os.urandom` everywhere but in tests."""
+"""A function that returns that many random bytes; `os.urandom` everywhere except in tests."""
 
 
 class KeyRingError(ValueError):
-    """The text of a key ring, or a sealed value, cannot be used; the message never holds a secret."""
+    """The text of a keyring, or a sealed value, cannot be used; the message never contains a secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +51,13 @@ class Key:
         return f"Key({self.id})"
 
     def derive(self, use: str, purpose: str) -> bytes:
-        """32 bytes for one use ("mac" or "seal") and one purpose."""
+        """Return 32 bytes for one use ("mac" or "seal") and one purpose."""
         info = b"\x00".join((b"watchword", use.encode(), purpose.encode()))
         return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info).derive(self.secret)
 
 
 class KeyRing:
-    """Keys, newest first, and the chance that makes nonces."""
+    """The keys, newest first, and the random source for nonces."""
 
     __slots__ = ("_derived", "_random_source", "keys")
 
@@ -76,12 +76,12 @@ class KeyRing:
 
     @classmethod
     def create(cls, *, random_source: RandomBytes) -> "KeyRing":
-        """A ring with one new key."""
+        """Return a ring with one new key."""
         return cls((_new_key(random_source, taken=frozenset()),), random_source=random_source)
 
     @classmethod
     def parse(cls, text: str, *, random_source: RandomBytes) -> "KeyRing":
-        """Reads `v1:<id>:<base64 of 32 bytes>`, one key a line, newest first; empty lines and `#` lines are skipped.
+        """Parse `v1:<id>:<base64 of 32 bytes>`, one key a line, newest first; empty lines and `#` lines are skipped.
 
         Raises KeyRingError naming the line, never its contents.
         """
@@ -90,24 +90,24 @@ class KeyRing:
         return cls(keys, random_source=random_source)
 
     def serialise(self) -> str:
-        """The text that `parse` reads. It is the secret itself: only for the file that holds it."""
+        """Return the text that `parse` reads. It is the secret itself: only for the keyring file."""
         lines = (f"{_TEXT_VERSION}:{key.id}:{base64.b64encode(key.secret).decode()}" for key in self.keys)
         return "\n".join(lines) + "\n"
 
     def with_new_key(self) -> "KeyRing":
-        """Return this ring with a new key behind the others: it opens, and seals nothing before `using` it."""
+        """Return this ring with a new key at the end, which opens values; it seals only after ``using``."""
         taken = frozenset(key.id for key in self.keys)
         return KeyRing((*self.keys, _new_key(self._random_source, taken=taken)), random_source=self._random_source)
 
     def using(self, key_id: str) -> "KeyRing":
-        """Return this ring with one of its keys in front; raises KeyRingError if it is not on it."""
+        """Return this ring with one of its keys in front; raise KeyRingError if the key is not on the ring."""
         chosen = [key for key in self.keys if key.id == key_id]
         if not chosen:
             raise KeyRingError(f"there is no key {key_id} on the ring")
         return KeyRing((*chosen, *(key for key in self.keys if key.id != key_id)), random_source=self._random_source)
 
     def without(self, key_id: str) -> "KeyRing":
-        """Return this ring without a key that is not in front; raises KeyRingError."""
+        """Return this ring without one key; raise KeyRingError if it is in front or not on the ring."""
         if self.keys[0].id == key_id:
             raise KeyRingError(f"the key {key_id} is in use; use another one first")
         if key_id not in {key.id for key in self.keys}:
@@ -115,20 +115,23 @@ class KeyRing:
         return KeyRing(tuple(key for key in self.keys if key.id != key_id), random_source=self._random_source)
 
     def rotated(self) -> "KeyRing":
-        """Return this ring with a new key in front: what adding one and then using it comes to."""
+        """Return this ring with a new key in front: ``with_new_key`` and then ``using`` it."""
         added = self.with_new_key()
         return added.using(added.keys[-1].id)
 
     def mac(self, purpose: str, data: bytes) -> bytes:
-        """HMAC-SHA-256 of data under the newest key, 32 bytes."""
+        """Return the HMAC-SHA-256 of data under the newest key, 32 bytes."""
         return self._mac(self.keys[0], purpose, data)
 
     def macs(self, purpose: str, data: bytes) -> tuple[bytes, ...]:
-        """The same under every key, newest first: a look-up by any of them survives a rotation."""
+        """Return the HMAC under every key, newest first, so that look-ups survive a rotation."""
         return tuple(self._mac(key, purpose, data) for key in self.keys)
 
     def seal(self, purpose: str, plaintext: bytes) -> bytes:
-        """AES-256-GCM under the newest key: version, key id, nonce, ciphertext, tag; header and purpose are bound."""
+        """Seal with AES-256-GCM under the newest key and return version, key id, nonce, ciphertext, tag.
+
+        The header (version and key id) is authenticated, and the derived key binds the purpose.
+        """
         key = self.keys[0]
         nonce = self._random_source(NONCE_BYTES)
         if len(nonce) != NONCE_BYTES:
@@ -137,7 +140,7 @@ class KeyRing:
         return header + nonce + AESGCM(self._key_for(key, "seal", purpose)).encrypt(nonce, plaintext, header)
 
     def open(self, purpose: str, sealed: bytes) -> bytes:
-        """What was sealed for this purpose. Raises KeyRingError if it is damaged, foreign, or its key is gone."""
+        """Return what was sealed for this purpose; raise KeyRingError if it is damaged, foreign, or its key is gone."""
         key_id, header, nonce, ciphertext = _unpack(sealed)
         key = next((key for key in self.keys if key.id == key_id), None)
         if key is None:
@@ -148,14 +151,14 @@ class KeyRing:
             raise KeyRingError(f"the value sealed with key {key_id} was altered or is for another purpose") from None
 
     def needs_reseal(self, sealed: bytes) -> bool:
-        """Whether an older key than the newest sealed this."""
+        """Return whether a key older than the newest sealed this."""
         return _unpack(sealed)[0] != self.keys[0].id
 
     def _mac(self, key: Key, purpose: str, data: bytes) -> bytes:
         return hmac.digest(self._key_for(key, "mac", purpose), data, sha256)
 
     def _key_for(self, key: Key, use: str, purpose: str) -> bytes:
-        # Derived once: the mail door makes an HMAC for every login.
+        # Cached, because the mail door computes an HMAC for every login.
         place = (key.id, use, purpose)
         derived = self._derived.get(place)
         if derived is None:
@@ -181,7 +184,7 @@ def _parse_key(number: int, line: str) -> Key:
     try:
         return Key(id=parts[1], secret=secret)
     except KeyRingError as error:
-        # The id may be a secret pasted into the wrong place: say what is expected, not what stood there.
+        # The id may be a secret pasted into the wrong place: report the expected form, not the given text.
         reason = str(error) if _ID.fullmatch(parts[1]) else "a key's id is 1 to 32 lower-case letters and digits"
         raise KeyRingError(f"line {number}: {reason}") from None
 

@@ -1,4 +1,4 @@
-"""Failures and time decide whether a proof may be tried: open, wait, locked.
+"""Lockout: failures and time decide whether a proof may be tried (open, wait, locked).
 
 ::
 
@@ -7,13 +7,13 @@
       |                                               |
       +--- 24 h without the burst <-------------------+--- the 30th failure within 24 h ---> locked
       ^                                                                                        |
-      +------------------------------- an unlock by somebody who may ---------------------------+
+      +------------------------------- an unlock by an administrator ---------------------------+
 
-Only time and an unlock make the count smaller: a new code, a right password, a right code, another browser
-or another method do not. Besides, the wrong codes since the last right one are counted, however slowly they come: the
-100th locks as well (NIST SP 800-63B-4 section 3.2.2).
+Only time and an unlock reduce the count: a new code, a right password, a right code, another browser or another method
+do not. The wrong codes since the last right one are counted too, however slowly they come: the 100th also locks
+(NIST SP 800-63B-4 section 3.2.2).
 
-Account passwords wait by the same rule and are never locked: strangers can produce wrong ones.
+Account passwords wait by the same rule and are never locked, because any stranger can produce wrong ones.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ from watchword.core.policy import Limits
 DAY = timedelta(days=1)
 
 _MOST_AFTER_A_BURST = 300
-"""A day of waits of five minutes, the shortest longest wait, holds 288."""
+"""A day of waits of five minutes, the strictest value of the longest wait, has 288."""
 
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """A try is allowed; ``left`` is how many failures the burst still bears."""
+    """A try is allowed; ``left`` is how many failures are left before the burst is full."""
 
     left: int
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """No try before ``until``."""
+    """No try is allowed before ``until``."""
 
     until: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Locked:
-    """No try until somebody unlocks."""
+    """No try is allowed until an administrator unlocks."""
 
     since: datetime
 
@@ -56,9 +56,9 @@ type Lock = Open | Wait | Locked
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """What is kept of the failures of one account: their times, oldest first, and since when it is locked.
+    """The stored failures of one account: their times, oldest first, and since when it is locked.
 
-    ``in_a_row`` is how many there were since the last success, whenever.
+    ``in_a_row`` is the number of failures since the last success, at any time.
     """
 
     failures: tuple[datetime, ...] = ()
@@ -67,13 +67,13 @@ class Count:
 
 
 def stand(count: Count, limits: Limits, now: datetime) -> Lock:
-    """Return what the failures so far mean at this moment."""
+    """Return the lock state that follows from the failures so far."""
     return Locked(count.locked_at) if count.locked_at is not None else wait_or_open(count, limits, now)
 
 
 def wait_or_open(count: Count, limits: Limits, now: datetime) -> Open | Wait:
-    """Return what the failures so far mean at this moment for what is never locked."""
-    # A clock that was set back must not forgive: times in the future count as now.
+    """Return the same for a count that is never locked."""
+    # Setting a clock back must not forgive failures: times in the future count as now.
     failures = [min(failure, now) for failure in count.failures if now - failure < DAY]
     beyond = _failures_since_burst(failures, limits)
     if beyond:
@@ -88,7 +88,7 @@ def wait_or_open(count: Count, limits: Limits, now: datetime) -> Open | Wait:
 
 
 def after_failure(count: Count, limits: Limits, now: datetime) -> Count:
-    """Return the count with one more failure in it."""
+    """Return the count with one more failure."""
     stored = (*(failure for failure in count.failures if now - failure < DAY), now)
     in_a_row = count.in_a_row + 1
     locked_at = count.locked_at
@@ -98,19 +98,19 @@ def after_failure(count: Count, limits: Limits, now: datetime) -> Count:
 
 
 def after_success(count: Count) -> Count:
-    """Return the count after a right code: failures in a row begin anew, those of the day stay."""
+    """Return the count after a right code: the failures in a row start again at 0, those of the day stay."""
     return replace(count, in_a_row=0)
 
 
 def after_waiting_failure(count: Count, limits: Limits, now: datetime) -> Count:
-    """Return the count of something that is never locked with one more failure in it."""
+    """Return the count with one more failure, for a count that is never locked."""
     stored = (*(failure for failure in count.failures if now - failure < DAY), now)
-    # As many as a burst and a day of waits can be, so that a burst is never pushed out by what follows it.
+    # As many as a burst and a day of waits can have, so that later failures never push a burst out.
     return Count(stored[-limits.burst_failures - _MOST_AFTER_A_BURST :])
 
 
 def _failures_since_burst(failures: Sequence[datetime], limits: Limits) -> int:
-    """Count the failures from the one on that filled a burst; 0 while there was no burst."""
+    """Return the number of failures from the one that completed a burst; 0 if there was no burst."""
     size = limits.burst_failures
     window = timedelta(seconds=limits.burst_seconds)
     for last in range(size - 1, len(failures)):

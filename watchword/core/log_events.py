@@ -1,4 +1,4 @@
-"""The event code of a log line, and the ids that lead from the line to a sign-in, a message or a gateway.
+"""The event code of a log line, and the ids that link the line to a sign-in, a message or a gateway.
 
 Every log call of the program has one, and `docs/operating/logs.md` lists them all::
 
@@ -14,18 +14,19 @@ from uuid import UUID
 type FieldValue = UUID | str | int
 
 RESERVED = frozenset({"time", "level", "logger", "event", "message", "trouble", "traceback"})
-"""Names that a JSON line has anyway."""
+"""Names that every JSON line already uses."""
 
 ATTEMPT_KEY = "watchword.attempt"
-"""Where a page leaves the id of its sign-in attempt in the WSGI environment, for the lines about its request."""
+"""The key under which a page stores the id of its sign-in attempt in the WSGI environment, for its request's log lines.
+"""
 
 
 def log_event(code: str, /, *, trouble: str = "", **fields: FieldValue) -> dict[str, object]:
-    """Return the ``extra`` of a log call: its stable code, and what the line is about.
+    """Return the ``extra`` of a log call: its stable code and its details.
 
-    ``trouble`` names an error without its text, as `cause_of` and `database_trouble` do: the text may hold a number, a
-    code or a password. ``fields`` are ids and small facts such as ``attempt``, ``delivery`` or ``gateway``; an empty
-    one is left out.
+    ``trouble`` names an error without its text, as `cause_of` and `database_trouble` do: the text may contain a number,
+    a code or a password. ``fields`` are ids and small facts such as ``attempt``, ``delivery`` or ``gateway``; empty
+    ones are left out.
     """
     assert not fields.keys() & RESERVED, "a field would stand in the place of another part of the line"
     return {

@@ -1,4 +1,4 @@
-"""Which addresses a mail can be sent to: those of RFC 5321, and those outside ASCII of RFC 6531 (SMTPUTF8)."""
+"""Mail addresses to which a mail can be sent: those of RFC 5321, and those outside ASCII of RFC 6531 (SMTPUTF8)."""
 
 import re
 
@@ -14,11 +14,11 @@ _LOCAL_PART = re.compile(rf"{_ATOM}(?:\.{_ATOM})*|{_QUOTED}")
 
 
 def is_mail_address(text: str) -> bool:
-    """Whether some mail server can be given this address; one outside ASCII needs a server that offers SMTPUTF8."""
+    """Return whether some mail server can accept this address; one outside ASCII needs a server with SMTPUTF8."""
     local, at, domain = text.rpartition("@")
     if not at or not _LOCAL_PART.fullmatch(local) or len(local.encode("utf-8", "replace")) > LONGEST_LOCAL_PART:
         return False
-    # A quoted blank could be carried (RFC 5321 section 4.1.2), and comes from a mistake or from somebody who tries.
+    # RFC 5321 section 4.1.2 allows a quoted blank, but such an address is a mistake or an attack.
     if not text.isprintable() or any(character.isspace() for character in local):
         return False
     try:
@@ -29,5 +29,5 @@ def is_mail_address(text: str) -> bool:
 
 
 def needs_smtputf8(address: str) -> bool:
-    """Whether the local part lies outside ASCII; a domain has its ASCII form always (RFC 5891)."""
+    """Return whether the local part is outside ASCII; a domain always has an ASCII form (RFC 5891)."""
     return not address.rpartition("@")[0].isascii()

@@ -1,6 +1,6 @@
-"""Telephone numbers: read as people and spreadsheets write them into E.164 (ITU-T), their kinds, their neighbours.
+"""Phone numbers: parses what people and spreadsheets write into E.164 (ITU-T), and classifies and groups numbers.
 
-What libphonenumber calls a type becomes one of our kinds here and nowhere else.
+Only this module maps libphonenumber's types to our kinds.
 """
 
 from __future__ import annotations
@@ -12,37 +12,38 @@ import phonenumbers
 from phonenumbers import CountryCodeSource, PhoneMetadata, PhoneNumber, PhoneNumberFormat, PhoneNumberType
 
 LONGEST_TYPED_NUMBER = 60
-"""Characters; what is longer is no number."""
+"""Characters; a longer text is not a number."""
 
 NO_COUNTRY = "001"
-"""What ITU-T E.164 numbers outside all countries carry: satellites, international networks, world-wide services."""
+"""The region of E.164 numbers (ITU-T) outside all countries: satellites, international networks, world-wide services.
+"""
 NEIGHBOURS_DIGITS = 4
-"""Numbers that differ in their last four digits only are neighbours: one operator owns such a block of 10,000."""
+"""Numbers that differ only in their last four digits are neighbours: one operator has such a block of 10,000."""
 
 _MEXICO, _ARGENTINA = 52, 54
 
 
 class Kind(StrEnum):
-    """What a number is, as far as that decides whether anything is ever sent to it."""
+    """The kind of a number, as far as it decides whether anything is ever sent to it."""
 
     ORDINARY = "ordinary"
     PREMIUM = "premium"
     SHARED_COST = "shared_cost"
     SATELLITE = "satellite"
     PERSONAL = "personal"
-    """Follow-me numbers (British 070, Swiss 0878): who calls them pays what their holder likes."""
+    """Follow-me numbers (British 070, Swiss 0878): the caller pays a price that the holder sets."""
     SERVICE = "service"
-    """Pagers, universal access numbers, voice mail boxes, and what belongs to no country."""
+    """Pagers, universal access numbers, voice mail boxes, and numbers of no country."""
     UNKNOWN = "unknown"
 
     @property
     def may_be_sent_to(self) -> bool:
-        """Whether codes may ever go there."""
+        """Return whether codes may ever be sent to such a number."""
         return self is Kind.ORDINARY
 
 
 class NumberProblem(StrEnum):
-    """Why a text can't be read as one telephone number."""
+    """Why a text can't be read as one phone number."""
 
     NOT_A_NUMBER = "not_a_number"
     AMBIGUOUS = "ambiguous_number"
@@ -50,7 +51,7 @@ class NumberProblem(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """The text is no telephone number, or could be two of them."""
+    """The text is not a phone number, or could be two of them."""
 
     problem: NumberProblem
 
@@ -60,30 +61,30 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class TypedNumber:
-    """A valid number: ``e164``, the region it belongs to (ISO 3166-1), and what its numbering plan says of it."""
+    """A valid number: ``e164``, its region (ISO 3166-1), and what its numbering plan says about it."""
 
     e164: str
     region: str
     kind: Kind
-    """By its range in the plan alone; ``classify`` adds what whole calling codes are for."""
+    """From its range in the plan alone; ``classify`` also knows the calling codes with one purpose."""
     takes_texts: bool
     is_voip: bool = False
-    """Whether it lies in a range for Internet telephony: an account stands behind it, no SIM card and no line."""
+    """Whether it is in a range for Internet telephony: behind it is an account, neither a SIM card nor a fixed line."""
     is_argentine_mobile_without_9: bool = False
-    """Whether it is a fixed line that is a mobile's number but for the 9 after +54."""
+    """Whether it is a fixed line that would be a mobile number with a 9 after +54."""
 
     def __repr__(self) -> str:
         return f"TypedNumber(ending {self.e164[-2:]})"
 
     @property
     def international(self) -> str:
-        """The number as it is printed: ``+49 1512 3456789``."""
+        """Return the number in international format: ``+49 1512 3456789``."""
         return phonenumbers.format_number(phonenumbers.parse(self.e164), PhoneNumberFormat.INTERNATIONAL)
 
 
 @dataclass(frozen=True, slots=True)
 class NumberType:
-    """One number as the guard sees it."""
+    """The country and the kind of a number, for the rate limits."""
 
     country: str
     kind: Kind
@@ -99,23 +100,23 @@ _KINDS = {
     PhoneNumberType.UNKNOWN: Kind.UNKNOWN,
 }
 _SATELLITES = frozenset({870, 881, 882, 883})
-"""Inmarsat; the global mobile satellite system; international networks, which hold satellite and premium ranges."""
+"""Inmarsat; the global mobile satellite system; international networks, which contain satellite and premium ranges."""
 _PREMIUM = frozenset({979})
 _SHARED_COST = frozenset({808})
 _NATIONAL_SATELLITES = ("+6114",)
-"""Within national plans: Australia's 014."""
+"""Satellite numbers within national plans: Australia's 014."""
 _ONE_SPELLING = {"+549": "+54"}
-"""The same telephone under two numbers: Argentina's mobile lines with and without the 9."""
+"""Prefixes of one phone with two numbers: Argentina's mobile numbers with and without the 9."""
 _NO_TEXTS = frozenset({PhoneNumberType.FIXED_LINE, PhoneNumberType.TOLL_FREE})
 
 
 def parse_typed(typed: str, region: str) -> TypedNumber | Unreadable:
-    """Return the number that somebody typed or a file holds; ``region`` (ISO 3166-1) is meant where no + or 00 stands.
+    """Return the number that a person typed or a file contains; ``region`` (ISO 3166-1) applies without + or 00.
 
-    Spreadsheets take the + away, and the 0 too: in Germany ``4915123456789`` is a valid fixed line in the area 04915,
-    and it is the mobile +49 151 23456789. Where both readings are valid, the mobile with its country's code is meant if
-    the country writes a 0 before national numbers (a fixed line is hardly written without it); else the answer is
-    ``AMBIGUOUS``, and the person is asked.
+    Spreadsheets drop the +, and the 0 too: in Germany ``4915123456789`` is a valid fixed line in the area 04915, and it
+    is the mobile +49 151 23456789. Where both readings are valid, the mobile with its country code is chosen if the
+    country writes a 0 before national numbers (a fixed line is hardly ever written without it); otherwise the result is
+    ``AMBIGUOUS``, and the person has to choose.
     """
     if len(typed) > LONGEST_TYPED_NUMBER:
         return Unreadable(NumberProblem.NOT_A_NUMBER)
@@ -144,7 +145,7 @@ def parse_typed(typed: str, region: str) -> TypedNumber | Unreadable:
 
 
 def _with_lost_plus(number: PhoneNumber) -> PhoneNumber | None:
-    """Return the other reading of the same digits: the first ones are the country's code."""
+    """Return the other reading of the same digits, as beginning with the country code; None if there is none."""
     digits = phonenumbers.normalize_digits_only(number.raw_input or "")
     if not digits.startswith(str(number.country_code)):
         return None
@@ -184,7 +185,7 @@ def _is_argentine_mobile_with_9(number: PhoneNumber) -> bool:
 
 
 def classify(e164: str) -> NumberType:
-    """Return what a number (E.164) is; anything that isn't one is of unknown kind."""
+    """Return the country and kind of a number (E.164); the kind of any other text is unknown."""
     try:
         number = phonenumbers.parse(e164)
     except phonenumbers.NumberParseException:
@@ -206,7 +207,7 @@ def classify(e164: str) -> NumberType:
 
 
 def counted_as(e164: str) -> str:
-    """Return the number under which a telephone is counted: one, however many numbers lead to it."""
+    """Return the number under which a phone is counted: the same one for all numbers of that phone."""
     for one, other in _ONE_SPELLING.items():
         if e164.startswith(one):
             return other + e164.removeprefix(one)
@@ -214,9 +215,9 @@ def counted_as(e164: str) -> str:
 
 
 def line_of(e164: str, extension: str) -> str:
-    """Return under what a telephone is counted: a desk behind a switchboard apart from the others (RFC 3966's form).
+    """Return the key under which a phone is counted: its number, behind a switchboard with the extension (RFC 3966).
 
-    Nobody has an extension behind a mobile: what somebody types there is no way round the limits of that number.
+    A mobile has no extension: one typed for a mobile must not bypass the limits of its number.
     """
     number = counted_as(e164)
     digits = "".join(sign for sign in extension if sign.isdecimal())
@@ -231,7 +232,7 @@ def _may_be_switchboard(e164: str) -> bool:
 
 
 def block_of(e164: str) -> str:
-    """Return the block of neighbours that a number belongs to."""
+    """Return the block of neighbours to which a number belongs."""
     return e164[:-NEIGHBOURS_DIGITS]
 
 

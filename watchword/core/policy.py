@@ -1,4 +1,4 @@
-"""The three states, the doors, the limits and what an organisation allows."""
+"""The multi-factor states, the doors, the limits and the policy of an organisation."""
 
 from __future__ import annotations
 
@@ -14,53 +14,53 @@ type Network = IPv4Network | IPv6Network
 
 
 class MfaState(StrEnum):
-    """The state that an administrator sets for one person."""
+    """The multi-factor state that an administrator sets for one person."""
 
     DISABLED = "disabled"
     ENABLED = "enabled"
-    """Must register a sign-in method at the next sign-in in a browser."""
+    """The person must register a sign-in method at the next sign-in in a browser."""
     ENFORCED = "enforced"
-    """Has registered; a second proof at every sign-in, and app passwords alone in mail programs."""
+    """The person has registered: a second factor at every sign-in, and only app passwords in mail programs."""
 
 
 class FactorKind(StrEnum):
-    """A kind of proof that a person can show."""
+    """A kind of credential with which a person can prove their identity."""
 
     PASSWORD = "password"
     PHONE = "phone"
     APP_PASSWORD = "app_password"
     ACCESS_PASS = "access_pass"
-    """A Temporary Access Pass: what an administrator gives to somebody who has lost their phone."""
+    """A Temporary Access Pass, which an administrator gives to a person who has lost their phone."""
 
 
 def kind_choices() -> list[tuple[str, str]]:
-    """Return the values that a column of kinds may hold: asked by the model, so that a new kind needs no migration."""
+    """Return the choices of a model's column; a function, so that a new kind needs no migration."""
     return [(kind.value, kind.value) for kind in FactorKind]
 
 
 SECOND_FACTORS: frozenset[FactorKind] = frozenset({FactorKind.PHONE, FactorKind.ACCESS_PASS})
-"""The kinds that can stand behind an account password in a browser; an app password never can."""
+"""The kinds that can be the second factor in a browser; an app password never can."""
 
 REGISTRABLE: frozenset[FactorKind] = frozenset({FactorKind.PHONE})
-"""Those of them that people register themselves. The others help to get there, and stand for nothing afterwards."""
+"""The second factors that people register themselves. The others only help to register one."""
 
 
 class Channel(StrEnum):
-    """How a code travels to a telephone."""
+    """The channel by which a code is sent to a phone."""
 
     TEXT = "text"
     CALL = "call"
 
 
 class Door(StrEnum):
-    """Where somebody asks to come in."""
+    """Where a person or program signs in."""
 
     WEB = "web"
     MAIL = "mail"
 
     @property
     def is_interactive(self) -> bool:
-        """Whether the door can hold a conversation, and so ask for a second proof."""
+        """Return whether the door can ask for a second factor."""
         return self is Door.WEB
 
 
@@ -75,9 +75,9 @@ class AccountStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The constants of guessing, sending and lasting; times in seconds.
+    """The limits on guessing, sending and lifetimes; times in seconds.
 
-    The defaults are the weakest values allowed. An organisation can tighten each of them, as far as ``STRICTEST``, and
+    The defaults are the laxest values allowed. An organisation can tighten each of them, as far as ``STRICTEST``, and
     never loosen one.
     """
 
@@ -109,7 +109,7 @@ class Limits:
 
     @property
     def of_sources(self) -> Limits:
-        """The limits of one network address over all names: it has to wait, it is never locked."""
+        """Return the limits of one network address over all names: it is throttled, but never locked."""
         return dataclasses.replace(
             self,
             burst_failures=self.source_failures,
@@ -119,13 +119,14 @@ class Limits:
 
     @property
     def of_shared_sources(self) -> Limits:
-        """The limits of an address that a whole office shares: ten times as many failures."""
+        """Return the limits of an address that a whole office shares: ten times as many failures."""
         return dataclasses.replace(self.of_sources, burst_failures=SHARED_TIMES * self.source_failures)
 
     def tightened(self, config: Mapping[str, object]) -> Limits:
-        """Return the limits with every stricter wish taken over; a laxer or senseless one changes nothing.
+        """Return the limits with every stricter value of ``config`` applied; a laxer or senseless one is ignored.
 
-        What is stricter than STRICTEST becomes that: nobody, administrators included, could sign in any more.
+        A value stricter than STRICTEST becomes STRICTEST, because otherwise no person, not even an administrator, could
+        sign in any more.
         """
         changes: dict[str, int] = {}
         for field in dataclasses.fields(self):
@@ -139,13 +140,13 @@ class Limits:
         return dataclasses.replace(self, **changes)
 
     def senseless(self, config: Mapping[str, object]) -> list[str]:
-        """Return the names of the wishes that can't be taken over as they are: unknown, too lax, or too strict."""
+        """Return the names of the values that can't be applied as they are: unknown, too lax, or too strict."""
         taken = self.tightened(config)
         return sorted(name for name, options in config.items() if getattr(taken, name, None) != options)
 
 
 SHARED_TIMES = 10
-"""How many times more wrong passwords a shared address bears."""
+"""How many times more wrong passwords a shared address may send."""
 
 STRICTEST = Limits(
     code_seconds=60,
@@ -174,13 +175,12 @@ STRICTEST = Limits(
     initial_password_seconds=3_600,
     cooling_off_seconds=30 * 86_400,
 )
-"""Each limit as strict as an organisation can make it: so strict still lets a person with a telephone in hand come in.
-
-Where this is more than the default, longer is stricter.
-"""
+"""Each limit at its strictest: even so, a person with a phone at hand can sign in. Where a value is above the default,
+longer is stricter."""
 
 LONGEST_APP_PASSWORD_WAIT_HOURS = 72
-"""Three days: a weekend passes, and a person who registered on Friday is not without app passwords for a week."""
+"""Three days: long enough for a weekend, and a person who registered on Friday is not without app passwords for a week.
+"""
 
 _PRIVATE_NETWORKS = tuple(
     ip_network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
@@ -188,9 +188,9 @@ _PRIVATE_NETWORKS = tuple(
 
 
 def cover_too_much(networks: Iterable[Network]) -> frozenset[int]:
-    """Return the IP versions (4, 6) of which these networks together are more of the Internet than a /8 or a /16.
+    """Return the IP versions (4, 6) of which these networks together cover more than a /8 or a /16 of the Internet.
 
-    Nobody's own networks are as large. Private addresses don't count: they are not of the Internet.
+    No organisation's own networks are as large. Private addresses don't count: they are not part of the Internet.
     """
     sums = {4: 0, 6: 0}
     for network in networks:
@@ -202,7 +202,7 @@ def cover_too_much(networks: Iterable[Network]) -> frozenset[int]:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What one organisation allows."""
+    """The policy of one organisation."""
 
     app_passwords_allowed: bool = True
     text_allowed: bool = True
@@ -210,31 +210,31 @@ class Policy:
     account_password_in_mail_while_enabled: bool = True
     trusted_networks: tuple[Network, ...] = ()
     shared_networks: tuple[Network, ...] = ()
-    """The organisation's own offices: many people behind one address. Codes are asked there as everywhere."""
+    """The organisation's own offices: many people behind one address. Codes are required there as everywhere."""
     banned_words: tuple[str, ...] = ()
-    """The organisation's own words, which add nothing to a password."""
+    """The organisation's own words, which add no strength to a password."""
     limits: Limits = dataclasses.field(default_factory=Limits)
     app_password_wait_hours: int = 0
-    """How long a registration that nothing vouched for waits for its app password."""
+    """How long a registration that rests on the password alone waits for its app password."""
     number_match: bool = False
-    """In calls people key two digits that the browser shows, instead of hearing a code."""
+    """Whether a call asks for two digits that the browser shows, instead of speaking a code."""
     fraud_locks: bool = False
-    """Whoever reports fraud by keys locks their second proof until an administrator unlocks it."""
+    """Whether a fraud report by phone keys locks the person's second factor until an administrator unlocks it."""
     voip_allowed: bool = False
-    """Numbers from ranges for Internet telephony (VoIP) can be registered."""
+    """Whether numbers from ranges for Internet telephony (VoIP) can be registered."""
 
     @property
     def channels(self) -> frozenset[Channel]:
-        """The ways by which a code may travel."""
+        """Return the channels by which codes may be sent."""
         allowed = {Channel.TEXT: self.text_allowed, Channel.CALL: self.call_allowed}
         return frozenset(channel for channel, is_allowed in allowed.items() if is_allowed)
 
     def trusts(self, address: str) -> bool:
-        """Whether an address as text lies in a trusted network; what is no address is never trusted."""
+        """Return whether an address as text is in a trusted network; False for a text that is not an address."""
         return _is_in(address, self.trusted_networks)
 
     def shares(self, address: str) -> bool:
-        """Whether an address as text lies in a shared network; what is no address is never shared."""
+        """Return whether an address as text is in a shared network; False for a text that is not an address."""
         return _is_in(address, self.shared_networks)
 
 
@@ -249,12 +249,12 @@ def _is_in(address: str, networks: Iterable[Network]) -> bool:
 
 
 def effective_state(state: MfaState, *, is_administrator: bool) -> MfaState:
-    """Return the state by which somebody is judged: administrators are at least Enabled, whatever is written."""
+    """Return the state by which a person is evaluated: administrators are at least Enabled, whatever is stored."""
     return MfaState.ENABLED if is_administrator and state is MfaState.DISABLED else state
 
 
 def usable(methods: Iterable[FactorKind], policy: Policy) -> frozenset[FactorKind]:
-    """Return those of the registered methods that the organisation has not switched off."""
+    """Return those registered methods that the organisation has not switched off."""
     switched_off = set()
     if not policy.channels:
         switched_off.add(FactorKind.PHONE)
@@ -269,10 +269,10 @@ type WhyNoAppPassword = Literal["not_enforced", "not_allowed", "limit", "cooling
 def why_no_app_password(
     state: MfaState, policy: Policy, alive: int, *, is_cooling_off: bool = False, waits: bool = False
 ) -> WhyNoAppPassword | None:
-    """Return why somebody with so many live app passwords cannot have another one, or None.
+    """Return why a person with ``alive`` active app passwords cannot have another one, or None.
 
-    ``is_cooling_off``: their phone was replaced lately, and whoever did that could be somebody else.
-    ``waits``: nothing vouched for their registration, and the organisation makes such wait.
+    ``is_cooling_off``: the person's phone was replaced lately, possibly by an attacker. ``waits``: the registration
+    rests on the password alone, and the organisation makes such registrations wait.
     """
     if waits:
         return "waits"

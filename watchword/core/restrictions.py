@@ -1,4 +1,4 @@
-"""What an app password may be narrowed to: kinds of programs, networks, a last moment."""
+"""The restrictions of an app password: kinds of programs, networks, an expiry time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MOST_NETWORKS = 20
 
 
 class Program(StrEnum):
-    """A kind of program; its services are the names by which mail servers call it."""
+    """A kind of program; ``_SERVICES`` maps the mail servers' service names to it."""
 
     IMAP = "imap"
     POP = "pop3"
@@ -37,7 +37,7 @@ _SERVICES: Mapping[str, Program] = {
 
 
 class Misfit(StrEnum):
-    """Why a restricted app password can't be used here and now."""
+    """Why a restricted app password can't be used in this request."""
 
     PROGRAM = "program"
     NETWORK = "network"
@@ -54,7 +54,7 @@ class NotANetwork(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Restrictions:
-    """The limits of one app password; an empty part limits nothing."""
+    """The restrictions of one app password; an empty field restricts nothing."""
 
     programs: frozenset[Program] = frozenset()
     networks: tuple[Network, ...] = ()
@@ -62,11 +62,11 @@ class Restrictions:
 
     @property
     def limit_anything(self) -> bool:
-        """Whether anything is limited at all."""
+        """Return whether anything is restricted."""
         return bool(self.programs or self.networks or self.until)
 
     def misfit(self, service: str, address: str, now: datetime) -> Misfit | None:
-        """Return why this use is outside the limits, or None. What can't be told apart is outside."""
+        """Return why this use is outside the restrictions, or None. An unknown service or address is outside."""
         if self.until is not None and now >= self.until:
             return Misfit.EXPIRED
         if self.programs and _SERVICES.get(service.lower()) not in self.programs:
@@ -76,7 +76,7 @@ class Restrictions:
         return None
 
     def as_json(self) -> dict[str, object] | None:
-        """Return the form in which a row keeps this; None where nothing is limited."""
+        """Return the form in which a row stores this; None where nothing is restricted."""
         if not self.limit_anything:
             return None
         return {
@@ -87,7 +87,7 @@ class Restrictions:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, object] | None) -> Restrictions:
-        """Return what a row keeps."""
+        """Return the restrictions that a row stores."""
         if not stored:
             return NO_RESTRICTIONS
         programs, networks, until = stored.get("programs"), stored.get("networks"), stored.get("until")
@@ -102,9 +102,9 @@ NO_RESTRICTIONS = Restrictions()
 
 
 def read_networks(lines: Iterable[str]) -> tuple[Network, ...]:
-    """Return the networks that a person typed, one in each line; raises NotANetwork.
+    """Return the networks that a person typed, one on each line; raise NotANetwork.
 
-    A single address is a network of its own, and bits behind the mask are taken off rather than argued about.
+    A single address is a network of its own, and host bits are cleared rather than refused.
     """
     networks = []
     for line in lines:

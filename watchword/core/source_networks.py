@@ -1,10 +1,10 @@
-"""Which addresses count as one source: whoever has one of them has the others as well."""
+"""Which addresses count as one source, because one client can use all of them."""
 
 from ipaddress import IPv6Address, ip_address
 
 
 def source_of(address: str) -> str:
-    """Return the source of an address: itself, or its /64 for IPv6; what is no address is its own source."""
+    """Return the source of an address: itself, or its /64 for IPv6; any other text is its own source."""
     try:
         parsed = ip_address(address)
     except ValueError:
