@@ -1,1 +1,1 @@
-"""PROOFS: what people hold, behind one guarded hand, and one folder for each kind."""
+"""Credentials: one vault that alone accesses their table, and one folder for each kind of factor."""

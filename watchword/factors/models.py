@@ -1,4 +1,4 @@
-"""The one table of what people hold. Only the vault opens it."""
+"""The only table of credentials. Only the vault accesses it."""
 
 import uuid
 from typing import ClassVar
@@ -10,10 +10,10 @@ from watchword.directory.models import User
 
 
 class Credential(models.Model):
-    """Something that a person holds and can prove with.
+    """A person's credential, of any kind.
 
-    ``secret`` is a slow hash, a sealed value or empty; ``lookup`` is a keyed hash by which the row is found.
-    Rows are never deleted while the person exists: what was revoked stays as a tombstone.
+    ``secret`` is a slow hash, a sealed value or empty; ``lookup`` is a keyed hash by which the row is found. Rows are
+    never deleted while the person exists: a revoked credential stays as a tombstone.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

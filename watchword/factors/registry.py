@@ -1,4 +1,4 @@
-"""The table of kinds: which factors there are, as listed in settings.FACTORS."""
+"""The registry of factors: those listed in settings.FACTORS."""
 
 from functools import cache
 from importlib import import_module
@@ -19,15 +19,15 @@ def all_factors() -> dict[FactorKind, Factor]:
 
 
 def factor_of(kind: FactorKind) -> Factor:
-    """Return the factor of one kind; raises KeyError where it is not installed."""
+    """Return the factor of one kind; raise KeyError if it is not installed."""
     return all_factors()[kind]
 
 
 def forms_of(kind: FactorKind) -> ModuleType:
     """Return the ``forms`` module beside a factor.
 
-    It has a ``SetUpForm(data, surroundings=…, initial=…)`` with a ``wish()``, and, where people type a proof, an
-    ``AnswerForm(data)`` with the field ``answer``.
+    It has a ``SetUpForm(data, setup_context=…, initial=…)`` with an ``options()`` method, and, for a proof that people
+    type, an ``AnswerForm(data)`` with the field ``answer``.
     """
     room = type(factor_of(kind)).__module__.rpartition(".")[0]
     return import_module(f"{room}.forms")

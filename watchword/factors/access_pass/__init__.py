@@ -1,1 +1,1 @@
-"""The Temporary Access Pass: what an administrator gives to somebody who has lost their phone."""
+"""The Temporary Access Pass, which an administrator gives to a person who has lost their phone."""

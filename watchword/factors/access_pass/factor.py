@@ -1,4 +1,4 @@
-"""Makes Temporary Access Passes and recognises them."""
+"""Makes and verifies Temporary Access Passes."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ SHORTEST, LONGEST, USUAL = timedelta(minutes=10), timedelta(days=30), timedelta(
 
 
 class AccessPassFactor:
-    """Twelve signs for a limited time that stand in for a phone, until a phone is registered.
+    """Twelve characters that replace a phone for a limited time, until a phone is registered.
 
-    What is kept is a keyed hash: 58.9 bits with a few tries, or 157 bits where it travels in a link.
+    Only a keyed hash is stored: 58.9 bits with a few tries, or 157 bits for a pass in a link.
     """
 
     kind = FactorKind.ACCESS_PASS
@@ -49,13 +49,13 @@ class AccessPassFactor:
         random_source: RandomSource,
         keyed: Keyed,
     ) -> Challenge | Rejected:
-        """Nothing has to be prepared."""
+        """Return an empty challenge: nothing has to be prepared."""
         return Challenge()
 
     def verify(
         self, held: CredentialData, stored: Mapping[str, str], answer: str, *, keyed: Keyed, now: datetime
     ) -> Verdict:
-        """Compare an answer with the keyed hash of the pass that is held."""
+        """Compare an answer with the keyed hash of the stored pass."""
         signs = normal_access_pass(answer)
         if signs is None:
             return Rejected(RejectReason.NOT_SHAPED)
@@ -66,7 +66,7 @@ class AccessPassFactor:
     def start_setup(
         self, options: Mapping[str, str], setup_context: SetupContext, *, random_source: RandomSource, keyed: Keyed
     ) -> Challenge | Rejected:
-        """Make one: ``expires`` (ISO 8601), ``once``, ``link`` if nobody types it; ``show`` holds it, this once."""
+        """Make one: ``expires`` (ISO 8601), ``once``, ``link`` if it isn't typed; only ``show`` has the pass itself."""
         if not options.get("expires"):
             return Rejected(RejectReason.NOT_ALLOWED)
         is_link = bool(options.get("link"))
@@ -84,16 +84,16 @@ class AccessPassFactor:
     def finish_setup(
         self, stored: Mapping[str, str], answer: str, *, random_source: RandomSource, keyed: Keyed, now: datetime
     ) -> CredentialData | Rejected:
-        """Return what is to be held: until when, how often, and the keyed hash."""
+        """Return the credential to store: expiry, single use or not, and the keyed hash."""
         public = {"expires": stored["expires"], "once": stored["once"], "link": stored["link"]}
         return CredentialData(FactorKind.ACCESS_PASS, slot=SLOT, public=public, lookup=bytes.fromhex(stored["lookup"]))
 
 
 def expires_at(held: CredentialData) -> datetime:
-    """Return when a pass stops working."""
+    """Return when a pass expires."""
     return datetime.fromisoformat(held.public["expires"])
 
 
 def is_open(held: CredentialData, now: datetime) -> bool:
-    """Whether the time of a pass is not over."""
+    """Return whether a pass has not expired."""
     return now < expires_at(held)

@@ -1,4 +1,4 @@
-"""What is filled in about a Temporary Access Pass: by whoever uses one, and by the administrator who makes one."""
+"""Forms about a Temporary Access Pass: for the person who uses one, and for the administrator who makes one."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,7 +21,7 @@ LIFETIMES = (
 
 
 class AnswerForm(forms.Form):
-    """The pass, to prove who somebody is."""
+    """The pass as a proof."""
 
     answer = forms.CharField(
         label=_("Temporary Access Pass"),
@@ -36,7 +36,7 @@ class AnswerForm(forms.Form):
 
 
 class SetUpForm(forms.Form):
-    """How long a new pass works, and how often."""
+    """How long a new pass is valid, and whether it can be used more than once."""
 
     seconds = forms.TypedChoiceField(
         label=_("It works for"), choices=LIFETIMES, coerce=int, initial=3_600, widget=forms.Select
@@ -58,7 +58,7 @@ class SetUpForm(forms.Form):
         super().__init__(data, initial=dict(initial or {}))
 
     def options(self) -> dict[str, str]:
-        """Return what was chosen."""
+        """Return the chosen options."""
         return {
             "seconds": str(self.cleaned_data["seconds"]),
             "once": "yes" if self.cleaned_data["is_once"] else "",

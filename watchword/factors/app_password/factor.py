@@ -1,4 +1,4 @@
-"""Makes app passwords and recognises them; DESIGN section 3 describes them exactly."""
+"""Makes and verifies app passwords; section 3 of DESIGN specifies them exactly."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LOOKUP_PURPOSE = "factors.app_password"
 
 
 class AppPasswordFactor:
-    """Twenty-four letters that a mail program shows instead of the account password."""
+    """Twenty-four letters that a mail program presents instead of the account password."""
 
     kind = FactorKind.APP_PASSWORD
 
@@ -37,13 +37,13 @@ class AppPasswordFactor:
         random_source: RandomSource,
         keyed: Keyed,
     ) -> Challenge | Rejected:
-        """A program cannot be asked anything."""
+        """Return a rejection: a mail program can't be asked anything."""
         return Rejected(RejectReason.NOT_ALLOWED)
 
     def verify(
         self, held: CredentialData, stored: Mapping[str, str], answer: str, *, keyed: Keyed, now: datetime
     ) -> Verdict:
-        """Compare an answer with the keyed hash of one held app password."""
+        """Compare an answer with the keyed hash of one stored app password."""
         letters = normal_app_password(answer)
         if letters is None:
             return Rejected(RejectReason.NOT_SHAPED)
@@ -54,7 +54,7 @@ class AppPasswordFactor:
     def start_setup(
         self, options: Mapping[str, str], setup_context: SetupContext, *, random_source: RandomSource, keyed: Keyed
     ) -> Challenge | Rejected:
-        """Make one under a name of the person's choice; ``show`` holds it, this once."""
+        """Make one under a name that the person chose; only the returned ``show`` contains it."""
         name = normal_name(options.get("name", ""))
         if isinstance(name, Rejected):
             return name
@@ -67,12 +67,12 @@ class AppPasswordFactor:
     def finish_setup(
         self, stored: Mapping[str, str], answer: str, *, random_source: RandomSource, keyed: Keyed, now: datetime
     ) -> CredentialData | Rejected:
-        """Return what is to be held: the name and the keyed hash."""
+        """Return the credential to store: the name and the keyed hash."""
         return CredentialData(FactorKind.APP_PASSWORD, label=stored["name"], lookup=bytes.fromhex(stored["lookup"]))
 
 
 def normal_name(typed: str) -> str | Rejected:
-    """Return the name of an app password with single blanks, or why it cannot be one."""
+    """Return the name of an app password with single blanks, or the reason why it is not a valid name."""
     name = unicodedata.normalize("NFC", " ".join(typed.split()))
     if not name:
         return Rejected(RejectReason.NAME_MISSING)

@@ -1,4 +1,4 @@
-"""What a person fills in to get an app password."""
+"""The form for making an app password."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -39,5 +39,5 @@ class SetUpForm(forms.Form):
     suggestions = SUGGESTIONS
 
     def options(self) -> dict[str, str]:
-        """Return what the factor needs."""
+        """Return the factor's options."""
         return {"name": str(self.cleaned_data["name"])}

@@ -1,7 +1,7 @@
-"""Looks a password up in a file of known ones, without asking anybody else: SHA-1 in hexadecimal, one a line, sorted.
+"""Looks a password up in a local file of breached ones: SHA-1 hashes in hexadecimal, one on each line, sorted.
 
-That is the form in which Pwned Passwords can be downloaded (``HASH:count``, ordered by hash; 40 GB for all of them). A
-shorter file of the most frequent ones does as well.
+This is the format of the Pwned Passwords download (``HASH:count``, ordered by hash; 40 GB for all of them). A shorter
+file of the most frequent ones works too.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ _HEX_DIGITS = 40
 
 
 def is_breached(password: str, file: Path) -> bool:
-    """Whether the file has the password; about 40 reads, found by bisection. Raises OSError where it can't be read."""
-    # Not to keep a secret: it is the form of the file.
+    """Return whether the file contains the password: by binary search, about 40 reads. Raises OSError if it fails."""
+    # SHA-1 protects no secret here: it is the format of the file.
     wanted = hashlib.sha1(password.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest().upper().encode()
     with file.open("rb") as lines:
         low, high = 0, file.stat().st_size
-        # The line that begins at or behind low is the first that may be the one; none that begins behind high is.
+        # The wanted line, if it exists, begins after low (or at 0), and is at the latest the first that begins after
+        # high.
         while low < high:
             middle = (low + high) // 2
             lines.seek(middle)
@@ -36,7 +37,7 @@ def is_breached(password: str, file: Path) -> bool:
 
 
 def why_not_usable(file: Path) -> str:
-    """Return what is wrong with the form of a file; empty where nothing is, as far as its beginning shows."""
+    """Return what is wrong with the format of a file; empty if nothing is, as far as its first 100 lines show."""
     try:
         with file.open("rb") as lines:
             first = [lines.readline()[:_HEX_DIGITS].upper() for _ in range(100)]

@@ -1,4 +1,4 @@
-"""Checks an account password, and decides which new ones are good enough."""
+"""Verifies account passwords, and decides which new ones are good enough."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ from watchword.factors.password.breach_file import is_breached
 from watchword.factors.password.quality import is_mostly_context, is_too_common
 
 SHORTEST_ALONE = 15
-"""Characters where no second proof stands behind the password (NIST SP 800-63B-4 section 3.1.1.2)."""
+"""Characters of a password that is not combined with a second factor (NIST SP 800-63B-4 section 3.1.1.2)."""
 
 SHORTEST_WITH_SECOND = 8
-"""Characters where a second proof does."""
+"""Characters of a password that is combined with a second factor."""
 
 LONGEST = 1024
-"""Characters; more is refused before it is hashed."""
+"""Characters; a longer password is refused before it is hashed."""
 
 logger = logging.getLogger(__name__)
 
@@ -57,15 +57,15 @@ class PasswordFactor:
         random_source: RandomSource,
         keyed: Keyed,
     ) -> Challenge | Rejected:
-        """Nothing has to be prepared."""
+        """Return an empty challenge: nothing has to be prepared."""
         return Challenge()
 
     def verify(
         self, held: CredentialData, stored: Mapping[str, str], answer: str, *, keyed: Keyed, now: datetime
     ) -> Verdict:
-        """Hash the answer once and compare; a right one comes with a better hash where the parameters have grown.
+        """Hash the answer once and compare; a right answer includes a better hash where the parameters have changed.
 
-        ``held`` with an empty secret stands for nobody: the same work is done and the answer is no.
+        ``held`` with an empty secret is the dummy user's: the same work is done, and the answer is rejected.
         """
         if len(answer) > LONGEST:
             return Rejected(RejectReason.TOO_LONG)
@@ -83,7 +83,7 @@ class PasswordFactor:
     def start_setup(
         self, options: Mapping[str, str], setup_context: SetupContext, *, random_source: RandomSource, keyed: Keyed
     ) -> Challenge | Rejected:
-        """Judge a wished password; ``keep`` holds its hash."""
+        """Check a requested new password; ``keep`` holds its hash."""
         password = options.get("password", "")
         refusal = why_not_good_enough(password, setup_context)
         if refusal is not None:
@@ -100,13 +100,13 @@ class PasswordFactor:
     def finish_setup(
         self, stored: Mapping[str, str], answer: str, *, random_source: RandomSource, keyed: Keyed, now: datetime
     ) -> CredentialData | Rejected:
-        """Return the hash to be held."""
+        """Return the credential to store: the hash."""
         public = {mark: "yes" for mark in ("initial", "short") if stored.get(mark)}
         return CredentialData(FactorKind.PASSWORD, slot="account", public=public, secret=stored["hash"].encode("ascii"))
 
 
 def shortest(setup_context: SetupContext) -> int:
-    """Return how many characters a new password needs at least."""
+    """Return the minimum length of a new password in characters."""
     return SHORTEST_WITH_SECOND if setup_context.has_second_factor else SHORTEST_ALONE
 
 
@@ -115,13 +115,13 @@ def _is_short(password: str) -> bool:
 
 
 def why_not_good_enough(password: str, setup_context: SetupContext) -> RejectReason | None:
-    """Return why a new password is refused, or None. There are no rules of composition (ASVS 5.0, 6.2.5)."""
+    """Return why a new password is refused, or None. There are no composition rules (ASVS 5.0, 6.2.5)."""
     if len(password) > LONGEST:
         return RejectReason.TOO_LONG
     if len(password) < shortest(setup_context):
         return RejectReason.TOO_SHORT
     if normal_app_password(password) is not None:
-        # Mail programs would look it up as an app password and never find it.
+        # The mail door would look it up as an app password and never find it.
         return RejectReason.SHAPED_LIKE_APP_PASSWORD
     if is_mostly_context(password, setup_context.context_words):
         return RejectReason.CONTAINS_CONTEXT
@@ -136,7 +136,7 @@ def _is_breached(password: str) -> bool:
     try:
         return bool(file) and is_breached(password, Path(file))
     except OSError as error:
-        # A disk that fails keeps nobody from a new password, which the other rules have judged.
+        # A failing disk must not prevent a new password, which has passed all other rules.
         trouble = type(error).__name__
         logger.error(
             "breached password file not readable", extra=log_event("password.breach_file.failed", trouble=trouble)
@@ -170,10 +170,10 @@ def _hasher() -> PasswordHasher:
 
 @cache
 def _hash_of_nobody() -> str:
-    # Any hash with today's parameters will do: nothing that anybody types is compared with it in earnest.
+    # Any hash with the current parameters will do: no answer is ever accepted because of it.
     return _hasher().hash(b"nobody", salt=bytes(16))
 
 
 def _octets(password: str) -> bytes:
-    # Canonically equal spellings of one text are one password on every keyboard; nothing else is folded (ASVS 6.2.8).
+    # Canonically equivalent spellings are one password on every keyboard; nothing else is folded (ASVS 6.2.8).
     return unicodedata.normalize("NFC", password).encode("utf-8", "surrogatepass")

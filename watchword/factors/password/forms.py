@@ -1,4 +1,4 @@
-"""What a person fills in about an account password."""
+"""The forms about an account password."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from watchword.factors.password.factor import LONGEST, shortest
 
 
 class AnswerForm(forms.Form):
-    """The account password, to prove who somebody is."""
+    """The account password as a proof."""
 
     answer = forms.CharField(
         label=_("Password"),
@@ -23,7 +23,7 @@ class AnswerForm(forms.Form):
 
 
 class SetUpForm(forms.Form):
-    """A new account password. It is typed once: it can be shown, and pasted."""
+    """A new account password. It is typed only once, because it can be shown and pasted."""
 
     current = forms.CharField(
         label=_("Current password"),
@@ -57,5 +57,5 @@ class SetUpForm(forms.Form):
         ) % {"number": shortest(setup_context)}
 
     def options(self) -> dict[str, str]:
-        """Return what the factor needs."""
+        """Return the factor's options."""
         return {name: str(self.cleaned_data[name]) for name in self.fields}

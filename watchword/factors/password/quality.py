@@ -1,7 +1,7 @@
-"""How easily a new password is guessed: what is left of it after the words that everybody tries.
+"""Estimates how easily a new password is guessed, also without the words that an attacker would try first.
 
-zxcvbn takes a text apart into common passwords and words, names, keyboard rows, repeats, sequences, dates and
-substitutions (``P@ssw0rd1``), and estimates how many guesses the cheapest way to it takes.
+zxcvbn splits a text into common passwords and words, names, keyboard rows, repeats, sequences, dates and substitutions
+(``P@ssw0rd1``), and estimates how many guesses the cheapest attack needs.
 """
 
 from __future__ import annotations
@@ -11,22 +11,22 @@ from collections.abc import Sequence
 from zxcvbn_rs_py import zxcvbn
 
 FEWEST_GUESSES = 10**8
-"""Eight characters without any pattern are worth that much; sources are stopped after some ten guesses."""
+"""As many as eight characters without any pattern need; sources are throttled after some ten guesses."""
 
 FEWEST_GUESSES_ALONE = 10**10
-"""Where no second proof stands behind the password: a weak one does not get strong by being typed twice."""
+"""For a password that is not combined with a second factor: typing a weak one twice doesn't make it strong."""
 
 FEWEST_GUESSES_WITHOUT_CONTEXT = 10**6
-"""What is left after the words of person and organisation must be worth that much by itself."""
+"""For what remains of a password without the words of person and organisation."""
 
 PRODUCT = "watchword"
 
 _LONGEST_LOOKED_AT = 128
-"""Characters that are taken apart; repeats show long before."""
+"""Characters that are analysed; repeats show long before."""
 
 _SHORTEST_WORD = 4
 
-# Signs by which letters are dressed up; i, l and their substitutes are one, as 1 stands for either.
+# Characters that replace letters; i, l and their substitutes are one, as 1 stands for either.
 _DRESSED = {
     "0": "o", "1": "i", "3": "e", "4": "a", "5": "s", "7": "t", "8": "b", "@": "a", "$": "s", "!": "i", "|": "i",
     "l": "i", "€": "e", "ä": "a", "ö": "o", "ü": "u",
@@ -34,12 +34,12 @@ _DRESSED = {
 
 
 def is_too_common(password: str, context_words: Sequence[str], *, stands_alone: bool) -> bool:
-    """Whether a password is among the first that others would try."""
+    """Return whether a password is among the first that an attacker would try."""
     return _guesses(password, context_words) < (FEWEST_GUESSES_ALONE if stands_alone else FEWEST_GUESSES)
 
 
 def is_mostly_context(password: str, context_words: Sequence[str]) -> bool:
-    """Whether little is left without the words of person, organisation and product, however they are dressed up."""
+    """Return whether little remains without the words of person, organisation and product, substitutions included."""
     rest = password
     for word in sorted({PRODUCT, *context_words}, key=len, reverse=True):
         if len(word) >= _SHORTEST_WORD:
@@ -62,5 +62,5 @@ def _without(password: str, word: str) -> str:
 
 
 def _undressed(text: str) -> str:
-    """Return a text with one plain small letter for each of its characters."""
+    """Return a text with one plain lower-case letter for each of its characters."""
     return "".join(_DRESSED.get(letter, letter) for letter in (character.lower()[:1] for character in text))

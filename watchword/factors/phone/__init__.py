@@ -1,1 +1,1 @@
-"""A telephone that gets a security code by text message or call."""
+"""A phone that gets a security code by text message or call."""

@@ -1,4 +1,4 @@
-"""Registers telephones and checks the codes that were sent to them."""
+"""Registers phones and checks the codes that were sent to them."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from watchword.core.phone_numbers import Kind, NumberProblem, Unreadable, parse_
 from watchword.core.policy import Channel, FactorKind
 
 LONGEST_EXTENSION, MOST_DIGITS = 10, 6
-"""Signs of an extension, and digits among them."""
+"""The longest extension in characters, and the most digits in it."""
 
 
 class Slot(StrEnum):
-    """Which of a person's telephones; one of each."""
+    """The kind of a person's phone; a person has at most one of each."""
 
     MOBILE = "mobile"
     ALTERNATE = "alternate"
@@ -36,7 +36,8 @@ class Slot(StrEnum):
 
 
 _NEVER = frozenset({Kind.PREMIUM, Kind.SHARED_COST, Kind.SERVICE, Kind.UNKNOWN})
-"""Refused where they are typed. Of the others the guard knows more, and notes for the administrator what it refuses."""
+"""Kinds refused when typed. The rate limits know more about the others, and record for the administrator what they
+refuse."""
 _PROBLEMS = {
     NumberProblem.NOT_A_NUMBER: RejectReason.NOT_A_NUMBER,
     NumberProblem.AMBIGUOUS: RejectReason.AMBIGUOUS_NUMBER,
@@ -45,22 +46,22 @@ _PROBLEMS = {
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A telephone number in its one form (E.164, ITU-T) and the country it belongs to."""
+    """A phone number in normal form (E.164, ITU-T) and its country."""
 
     e164: str
     country: str
     takes_texts: bool
     is_voip: bool = False
-    """Whether it lies in a range for Internet telephony: an account stands behind it, no SIM card and no line."""
+    """Whether it is in a range for Internet telephony: behind it is an account, neither a SIM card nor a fixed line."""
     lacks_9: bool = False
-    """Whether it is a fixed line in Argentina that with a 9 after +54 would be a mobile."""
+    """Whether it is an Argentine fixed line that would be a mobile number with a 9 after +54."""
 
     def __repr__(self) -> str:
         return f"Number(ending {self.e164[-2:]})"
 
 
 def read_number(typed: str, region: str) -> Number | Rejected:
-    """Return the number that somebody typed; ``region`` (ISO 3166-1) is meant where no country code stands."""
+    """Return the number that a person typed; ``region`` (ISO 3166-1) applies if it has no country code."""
     number = parse_typed(typed, region)
     if isinstance(number, Unreadable):
         return Rejected(_PROBLEMS[number.problem])
@@ -76,7 +77,7 @@ def read_number(typed: str, region: str) -> Number | Rejected:
 
 
 class PhoneFactor:
-    """A telephone that gets six digits and whose owner types them."""
+    """A phone that gets six digits, which its owner types."""
 
     kind = FactorKind.PHONE
 
@@ -89,7 +90,7 @@ class PhoneFactor:
         random_source: RandomSource,
         keyed: Keyed,
     ) -> Challenge | Rejected:
-        """Make a code for a held telephone; ``wish`` may name another way than the preferred one."""
+        """Make a code for a stored phone; ``options`` may name another channel than the preferred one."""
         asked = options.get("channel") or held.public.get("channel", Channel.TEXT)
         if asked not in channels_of(held, setup_context):
             return Rejected(RejectReason.CHANNEL_NOT_ALLOWED)
@@ -110,7 +111,7 @@ class PhoneFactor:
     def start_setup(
         self, options: Mapping[str, str], setup_context: SetupContext, *, random_source: RandomSource, keyed: Keyed
     ) -> Challenge | Rejected:
-        """Send a code to a number that somebody wants to register: ``slot``, ``number``, ``extension``, ``way``."""
+        """Make a code for a new number from ``slot``, ``number``, ``extension``, ``country`` and ``channel``."""
         slot = Slot(options.get("slot") or Slot.MOBILE)
         number = read_number(options.get("number", ""), options.get("country") or setup_context.region)
         if isinstance(number, Rejected):
@@ -137,7 +138,7 @@ class PhoneFactor:
     def finish_setup(
         self, stored: Mapping[str, str], answer: str, *, random_source: RandomSource, keyed: Keyed, now: datetime
     ) -> CredentialData | Rejected:
-        """Return the telephone to be held, once its code was typed."""
+        """Return the phone to store, if its code was typed."""
         verdict = self.verify(CredentialData(FactorKind.PHONE), stored, answer, keyed=keyed, now=now)
         if isinstance(verdict, Rejected):
             return verdict
@@ -156,7 +157,7 @@ class PhoneFactor:
 
 
 def channels_of(held: CredentialData, setup_context: SetupContext) -> list[Channel]:
-    """Return the ways by which a held telephone can get a code today, the preferred one first."""
+    """Return the channels by which a stored phone can get a code today, the preferred one first."""
     channels = [
         channel
         for channel in Channel
@@ -182,10 +183,10 @@ def _mac(salt: str, code: str, keyed: Keyed) -> bytes:
 
 
 def _is_extension(text: str) -> bool:
-    """Whether a telephone system can be dialled on so: digits, and commas for pauses.
+    """Return whether a phone system can dial this extension: digits, and commas for pauses.
 
-    Somebody could name a system that lets callers dial out (DISA), and have calls made at the owner's cost that no rule
-    of ours sees. That needs a star or a hash sign, or the digits of a whole number.
+    Otherwise an attacker could name a system that lets callers dial out (DISA), and cause calls at the owner's cost
+    that no rule of ours sees. That needs a star or a hash sign, or the digits of a whole number.
     """
     digits = text.replace(",", "")
     return len(text) <= LONGEST_EXTENSION and digits.isascii() and digits.isdigit() and len(digits) <= MOST_DIGITS

@@ -1,4 +1,4 @@
-"""What a person fills in to register a telephone, and to prove that they hold it."""
+"""The forms for registering a phone, and for proving possession of it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def countries() -> list[tuple[str, str]]:
 
 
 class SetUpForm(forms.Form):
-    """A telephone to register."""
+    """A phone to register."""
 
     slot = forms.ChoiceField(
         label=_("Which phone?"), choices=SLOTS, widget=forms.RadioSelect, initial=Slot.MOBILE.value
@@ -84,12 +84,12 @@ class SetUpForm(forms.Form):
             field.choices = choices
 
     def options(self) -> dict[str, str]:
-        """Return what the factor needs."""
+        """Return the factor's options."""
         return {name: str(self.cleaned_data[name]) for name in ("slot", "country", "number", "extension", "channel")}
 
 
 class AnswerForm(forms.Form):
-    """The six digits."""
+    """The six digits of a code."""
 
     answer = forms.CharField(
         label=_("Security code"),

@@ -1,4 +1,4 @@
-"""The one hand in the table of what people hold: it seals, opens and hands out plain values."""
+"""The only code that accesses the table of credentials: it seals, opens and returns plain values."""
 
 from watchword.factors.vault.invariants import problems
 from watchword.factors.vault.lookups import Found, Use, find_by_lookups, lookups, note_use

@@ -1,4 +1,4 @@
-"""What must be true of what people hold at any time."""
+"""The invariants of credentials."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from watchword.factors.models import Credential
 
 
 def problems() -> list[str]:
-    """Return what is not as it must be."""
+    """Return a description of each violated invariant."""
     return [*_too_many(), *_revived(), *_impossible_times()]
 
 
@@ -19,7 +19,7 @@ def _too_many() -> list[str]:
     found = []
     for row in alive.values("user").annotate(number=Count("id")).filter(number__gt=1):
         user = User.objects.select_related("organisation").get(pk=row["user"])
-        # The limit may have been tightened since they were made; it never was more than the default.
+        # The limit may have been tightened after they were made; it was never above the default.
         if row["number"] > max(user.organisation.policy.limits.app_passwords, 40):
             found.append(f"I6 person {user.pk} has {row['number']} app passwords")
     return found

@@ -1,7 +1,7 @@
-"""The hot path: which app passwords lie under these keyed hashes, in one indexed query and without the ORM's objects.
+"""The hot path: finds app passwords by their keyed hashes, with one indexed query and without ORM objects.
 
-Plain SQL, because it is asked thousands of times a second; it names the tables through the models, so that a migration
-that renames one breaks the tests and not the mail.
+Plain SQL, because it runs thousands of times per second; the table names come from the models, so that a migration that
+renames a table breaks the tests and not the mail.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _UPDATE = (
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One use of a credential, to be written with the log row of the sign-in."""
+    """One use of a credential, written together with the event of the sign-in."""
 
     credential_id: UUID
     at: datetime
@@ -49,7 +49,7 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What one look-up of an app password brings: the facts for a decision and nothing more.
+    """The result of one look-up of an app password: the facts for a decision and nothing more.
 
     ``id``, ``sign_in_name`` and ``organisation_id`` are the person's.
     """
@@ -73,12 +73,12 @@ class Found:
 
 
 def lookups(letters: str) -> tuple[bytes, ...]:
-    """Return the keyed hashes under which an app password can lie, the newest key first."""
+    """Return the keyed hashes under which an app password may be stored, the newest key first."""
     return key_ring().macs(APP_PASSWORD_PURPOSE, letters.encode("ascii"))
 
 
 def find_by_lookups(asked: Collection[bytes]) -> dict[bytes, Found]:
-    """Return the app passwords that lie under keyed hashes, with one query; tombstones are found as well."""
+    """Return the app passwords stored under these keyed hashes, revoked ones included, with one query."""
     if not asked:
         return {}
     with connection.cursor() as cursor:
@@ -96,7 +96,7 @@ def find_by_lookups(asked: Collection[bytes]) -> dict[bytes, Found]:
             is_suspended=bool(suspended),
             is_revoked=bool(revoked),
             is_frozen=bool(frozen),
-            # SQLite hands out JSON as text; so does a plain cursor on PostgreSQL, where Django asks it to.
+            # SQLite returns JSON as text; so does a plain cursor on PostgreSQL, because Django configures it so.
             restrictions=json.loads(limits) if isinstance(limits, str) else limits,
             last_used_address=last_address,
             id=_uuid(user),
@@ -113,7 +113,7 @@ def find_by_lookups(asked: Collection[bytes]) -> dict[bytes, Found]:
 
 
 def note_use(uses: Iterable[Use]) -> None:
-    """Write when and from where credentials were last used."""
+    """Store when and from where credentials were last used."""
     native = connection.features.has_native_uuid_field
     moment = adapted_moment(connection.ops.adapt_datetimefield_value)
     rows = [
@@ -132,5 +132,6 @@ def note_use(uses: Iterable[Use]) -> None:
 
 @lru_cache(maxsize=65_536)
 def _uuid(value: UUID | str) -> UUID:
-    # SQLite keeps UUIDs as 32 hexadecimal digits, PostgreSQL as what they are. The same people come all day.
+    # SQLite stores UUIDs as 32 hexadecimal digits, PostgreSQL natively. Cached, because the same people sign in all
+    # day.
     return value if isinstance(value, UUID) else UUID(hex=value)

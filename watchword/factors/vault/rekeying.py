@@ -1,4 +1,4 @@
-"""What happens to what people hold when a key of the ring goes: sealed again, moved, or revoked."""
+"""What happens to credentials when a key is removed from the ring: resealed, moved, or revoked."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from watchword.factors.models import Credential
 from watchword.factors.vault.store import key_ring
 
 UNKNOWN_KEY = ""
-"""The key of a look-up that was made before keys were noted."""
+"""The key id of a look-up that was made before key ids were stored."""
 
 
 def _void_phones(rows: QuerySet[Any], now: datetime) -> None:
@@ -34,20 +34,20 @@ SEALED = SealedColumn(
 
 
 def move_lookups(moves: Iterable[tuple[UUID, bytes]]) -> None:
-    """Let app passwords be found by the newest key from now on: their letters were just shown."""
+    """Store app passwords under the newest key; this is possible because their letters were just presented."""
     for credential_id, lookup in moves:
         Credential.objects.filter(pk=credential_id).update(lookup=lookup, lookup_key=key_ring().keys[0].id)
 
 
 def app_passwords_under(key_id: str) -> int:
-    """Return how many app passwords that work can only be found by this key, or by one that is not known."""
+    """Return how many working app passwords can be found only under this key, or under an unknown one."""
     return _app_passwords([key_id, UNKNOWN_KEY]).count()
 
 
 def revoke_app_passwords_under(key_ids: Collection[str], *, because: str, now: datetime) -> set[UUID]:
-    """Revoke the app passwords that only these keys find, and return their people's ids.
+    """Revoke the app passwords that can be found only under these keys, and return their owners' ids.
 
-    Those of an unknown key go too: on a ring that lost one they may be anybody's.
+    Those under an unknown key are revoked too: on a ring that lost a key they may belong to the lost one.
     """
     rows = _app_passwords([*key_ids, UNKNOWN_KEY])
     people = set(rows.values_list("user_id", flat=True))
@@ -56,7 +56,7 @@ def revoke_app_passwords_under(key_ids: Collection[str], *, because: str, now: d
 
 
 def people_with(pks: Collection[object]) -> set[UUID]:
-    """Return the ids of the people who hold these rows."""
+    """Return the ids of the owners of these rows."""
     return set(Credential.objects.filter(pk__in=list(pks)).values_list("user_id", flat=True))
 
 

@@ -1,4 +1,4 @@
-"""Seals, opens, lists, revokes: everything about what people hold but the hot path."""
+"""Stores, lists and revokes credentials: everything except the hot path."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from watchword.factors.models import Credential
 
 APP_PASSWORD_PURPOSE = "factors.app_password"  # noqa: S105  (what a key is used for)
 _SEALED = frozenset({FactorKind.PHONE})
-"""Kinds whose secret can be read back (a telephone number); the others keep a hash."""
+"""Kinds whose secret can be decrypted (a phone number); the others store a hash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +41,11 @@ class StoredCredential:
     frozen_at: datetime | None = None
     restrictions: Restrictions = NO_RESTRICTIONS
     sign_in_id: UUID | None = None
-    """The sign-in that made it; None where no sign-in did, or nobody wrote down which."""
+    """The sign-in that made it; None where no sign-in did, or where it wasn't recorded."""
 
     @property
     def is_alive(self) -> bool:
-        """Whether it takes up a place: neither suspended nor revoked; what is frozen is alive."""
+        """Return whether it counts towards the limit: neither suspended nor revoked; a frozen one counts."""
         return self.suspended_at is None and self.revoked_at is None
 
 
@@ -60,7 +60,7 @@ def keyed(purpose: str, data: bytes) -> bytes:
 
 
 def keyed_under_each() -> list[Keyed]:
-    """Return a keyed hash for each key of the ring, the newest first: what is compared may be older than a rotation."""
+    """Return one keyed hash for each key of the ring, newest first: a stored value may be older than a rotation."""
 
     def under(number: int) -> Keyed:
         return lambda purpose, data: key_ring().macs(purpose, data)[number]
@@ -71,7 +71,7 @@ def keyed_under_each() -> list[Keyed]:
 def holdings(
     user: User, *, kinds: Collection[FactorKind] | None = None, with_revoked: bool = False
 ) -> list[StoredCredential]:
-    """Return what a person holds, oldest first; revoked rows only when asked for."""
+    """Return a person's credentials, oldest first; revoked ones only if requested."""
     rows = Credential.objects.filter(user=user)
     if kinds is not None:
         rows = rows.filter(kind__in=kinds)
@@ -81,7 +81,7 @@ def holdings(
 
 
 def find(user: User, credential_id: UUID | str) -> StoredCredential | None:
-    """Return one thing that this person holds and that is not revoked; None for anybody else's."""
+    """Return one unrevoked credential of this person; None if it is another person's."""
     try:
         pk = credential_id if isinstance(credential_id, UUID) else UUID(credential_id)
     except ValueError:
@@ -91,13 +91,13 @@ def find(user: User, credential_id: UUID | str) -> StoredCredential | None:
 
 
 def find_by_digest(kind: FactorKind, digests: Collection[bytes]) -> StoredCredential | None:
-    """Return the live thing of one kind that lies under one of these keyed hashes, whoever holds it."""
+    """Return the active credential of one kind stored under one of these keyed hashes, whichever person has it."""
     row = Credential.objects.filter(kind=kind, lookup__in=digests, revoked_at=None, suspended_at=None).first()
     return _stored(row) if row is not None else None
 
 
 def store(user: User, held: CredentialData, *, now: datetime, sign_in_id: UUID | None = None) -> StoredCredential:
-    """Write down something new, and which sign-in made it; what stood in the same slot becomes a tombstone."""
+    """Store a new credential and the sign-in that made it; the earlier one in the same slot becomes a tombstone."""
     if held.slot:
         _live(user).filter(kind=held.kind, slot=held.slot).update(revoked_at=now, revoked_because="replaced")
     secret = held.secret
@@ -119,13 +119,13 @@ def store(user: User, held: CredentialData, *, now: datetime, sign_in_id: UUID |
 
 
 def mark_short(credential_id: UUID) -> None:
-    """Remember of an account password that it is too short to stand alone."""
+    """Record that an account password is too short to be used without a second factor."""
     row = Credential.objects.get(pk=credential_id)
     Credential.objects.filter(pk=row.pk).update(public={**row.public, "short": "yes"})
 
 
 def mark_known(user: User) -> bool:
-    """Mark the account password as known to somebody else; False if it is marked already, or there is none."""
+    """Mark the account password as known to an attacker; return False if it is marked already or there is none."""
     row = _live(user).filter(kind=FactorKind.PASSWORD).first()
     if row is None or row.public.get("known"):
         return False
@@ -139,12 +139,12 @@ def renew(credential_id: UUID, secret: bytes) -> None:
 
 
 def count_alive(user: User, kind: FactorKind) -> int:
-    """Return how many live things of one kind a person holds."""
+    """Return how many active credentials of one kind a person has."""
     return Credential.objects.filter(user=user, kind=kind, revoked_at=None, suspended_at=None).count()
 
 
 def is_app_password_of(user: User, typed: str) -> bool:
-    """Whether a typed text is an app password of this person, alive or not."""
+    """Return whether a typed text is an app password of this person, active or not."""
     letters = normal_app_password(typed)
     if letters is None:
         return False
@@ -153,37 +153,37 @@ def is_app_password_of(user: User, typed: str) -> bool:
 
 
 def revoke(user: User, credential_id: UUID, *, because: str, now: datetime) -> bool:
-    """Turn one thing that a person holds into a tombstone; False if there was nothing to revoke."""
+    """Turn one credential of a person into a tombstone; return False if there was nothing to revoke."""
     return bool(_live(user).filter(pk=credential_id).update(revoked_at=now, revoked_because=because))
 
 
 def revoke_all(user: User, kinds: Collection[FactorKind], *, because: str, now: datetime) -> int:
-    """Turn everything of these kinds into tombstones and return how many there were."""
+    """Turn all credentials of these kinds into tombstones and return how many there were."""
     return _live(user).filter(kind__in=kinds).update(revoked_at=now, revoked_because=because)
 
 
 def suspend_all(user: User, kind: FactorKind, *, now: datetime) -> int:
-    """Suspend everything of one kind for good: it stays listed, proves nothing and can only be deleted."""
+    """Suspend all credentials of one kind for good: they stay listed, prove nothing and can only be deleted."""
     return _live(user).filter(kind=kind, suspended_at=None).update(suspended_at=now)
 
 
 def freeze(user: User, credential_id: UUID, *, now: datetime) -> bool:
-    """Put one live thing on ice: it proves nothing until it is thawed; False if it was frozen or is not alive."""
+    """Freeze one credential, so that it proves nothing until thawed; return False if it was frozen or revoked."""
     return bool(_live(user).filter(pk=credential_id, frozen_at=None).update(frozen_at=now))
 
 
 def thaw(user: User, credential_id: UUID) -> bool:
-    """Make a frozen thing usable again; False if it was not frozen."""
+    """Make a frozen credential usable again; return False if it was not frozen."""
     return bool(_live(user).filter(pk=credential_id).exclude(frozen_at=None).update(frozen_at=None))
 
 
 def restrict(user: User, credential_id: UUID, restrictions: Restrictions) -> bool:
-    """Narrow where, from where and until when one thing may be used; False if it is not alive."""
+    """Set where, from where and until when one credential may be used; return False if it is revoked or missing."""
     return bool(_live(user).filter(pk=credential_id).update(restrictions=restrictions.as_json()))
 
 
 def counts(users: Sequence[UUID]) -> dict[UUID, dict[FactorKind, int]]:
-    """Return how many live things of each kind these people hold, with one query."""
+    """Return how many active credentials of each kind these people have, with one query."""
     alive = _proven(Credential.objects.filter(user__in=users, revoked_at=None, suspended_at=None))
     result: dict[UUID, dict[FactorKind, int]] = {user_id: {} for user_id in users}
     for row in alive.values("user", "kind").annotate(number=Count("id")):
@@ -192,7 +192,7 @@ def counts(users: Sequence[UUID]) -> dict[UUID, dict[FactorKind, int]]:
 
 
 def holders(organisation_id: int, kind: FactorKind) -> QuerySet[Credential, UUID]:
-    """Return the ids of the people of an organisation who hold something live of one kind, as a subquery."""
+    """Return the ids of the people of an organisation with an active credential of one kind, as a subquery."""
     alive = _proven(
         Credential.objects.filter(user__organisation=organisation_id, kind=kind, revoked_at=None, suspended_at=None)
     )
@@ -211,7 +211,7 @@ def call_only(organisation_id: int) -> QuerySet[Credential, UUID]:
 
 
 def _proven(rows: QuerySet[Credential]) -> QuerySet[Credential]:
-    """Leave out phones that were added with the password alone: they prove nothing."""
+    """Exclude phones that were added with the password alone: they prove nothing."""
     return rows.exclude(kind=FactorKind.PHONE, public__has_key="unproven")
 
 
