@@ -1,1 +1,1 @@
-"""DOES: the one place that says yes; load, decide, apply, record, in one transaction."""
+"""The only package that completes a sign-in: load, decide, apply, record, in one transaction."""

@@ -1,7 +1,7 @@
-"""Temporary Access Passes: made by an administrator, never for oneself, or on the console; shown once, then typed.
+"""Temporary Access Passes: made by an administrator (never for oneself) or on the console; shown once, then typed.
 
-A pass stands beside the account password for somebody who has lost their phone, and leads to registering another one.
-The personal link that comes with *Require contact methods again* is a pass that nobody has to type.
+A pass is used beside the account password by a person who has lost their phone, and leads to registering another one.
+The personal link that comes with *Require contact methods again* is a pass that doesn't have to be typed.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ CONSOLE_LASTS = timedelta(minutes=10)
 
 
 class NoUseForAPass(Exception):
-    """The person may not sign in at all, or needs no second proof."""
+    """The person may not sign in at all, or needs no second factor."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShownPass:
-    """A pass at the only moment at which anybody sees it."""
+    """A pass at the only moment at which it is shown."""
 
     expires_at: datetime
     is_once: bool
@@ -52,7 +52,7 @@ class ShownPass:
 
 @dataclass(frozen=True, slots=True)
 class OpenPass:
-    """A pass that works now, as pages show it."""
+    """A currently valid pass, as pages show it."""
 
     expires_at: datetime
     is_once: bool
@@ -69,10 +69,10 @@ def make(
     origin: Origin = NOWHERE,
     now: datetime,
 ) -> ShownPass:
-    """Make a pass for somebody else; an older one of theirs is void. ``by`` is None on the server's console.
+    """Make a pass for another person and void that person's older one. ``by`` is None on the server's console.
 
-    ``identified`` is how the administrator made sure who it is; the page asks for it, event and alert keep it.
-    Raises NotAllowed, NotForYourself, NoUseForAPass, or ValueError for a lifetime out of bounds.
+    ``identified`` is how the administrator verified the person's identity; the page asks for it, and the event and the
+    alert include it. Raises NotAllowed, NotForYourself, NoUseForAPass, or ValueError for a lifetime out of bounds.
     """
     if not SHORTEST <= lifetime <= LONGEST:
         raise ValueError(lifetime)
@@ -93,7 +93,7 @@ def make(
 
 
 def make_link(user: User, *, now: datetime) -> str:
-    """Return the token of a personal one-time link with which registering begins; the caller records why.
+    """Return the token of a personal one-time link for registering a phone; the caller records why it was made.
 
     The caller holds the lock on the person's row.
     """
@@ -101,7 +101,7 @@ def make_link(user: User, *, now: datetime) -> str:
 
 
 def delete(user: User, *, by: User | None, origin: Origin = NOWHERE, now: datetime) -> bool:
-    """Make the pass of a person worthless; False if they have none."""
+    """Revoke a person's pass; return False if there is none."""
     with transaction.atomic():
         user = lock_person(user)
         demand(by, Act.MAKE_ACCESS_PASS, user)
@@ -112,12 +112,12 @@ def delete(user: User, *, by: User | None, origin: Origin = NOWHERE, now: dateti
 
 
 def open_pass_of(user: User, *, now: datetime) -> OpenPass | None:
-    """Return the pass of a person that works now."""
+    """Return a person's currently valid pass, or None."""
     return if_open(next(iter(vault.holdings(user, kinds=[FactorKind.ACCESS_PASS])), None), now=now)
 
 
 def if_open(stored: StoredCredential | None, *, now: datetime) -> OpenPass | None:
-    """Return a pass as pages show it; None where its time is over."""
+    """Return a pass as pages show it; None where it has expired."""
     if stored is None or not is_open(stored.held, now):
         return None
     public = stored.held.public
@@ -125,7 +125,7 @@ def if_open(stored: StoredCredential | None, *, now: datetime) -> OpenPass | Non
 
 
 def owner_of_link(token: str, *, now: datetime) -> User | None:
-    """Return whose personal link this is, if it works still; None for every other text."""
+    """Return the person for whom this personal link was made, if it is still valid; None for every other text."""
     signs = normal_access_pass(token)
     if signs is None or len(signs) != ACCESS_LINK_LETTERS:
         return None
@@ -138,7 +138,7 @@ def owner_of_link(token: str, *, now: datetime) -> User | None:
 
 
 def answer(attempt: SignInAttempt, typed: str, *, now: datetime) -> Outcome:
-    """Check a typed pass and say what follows; wrong ones are counted together with the person's wrong codes."""
+    """Check a typed pass and return what follows; wrong passes are counted together with the person's wrong codes."""
     if attempt.user is None:
         return Refused(DenyReason.WRONG_PROOF)
     with transaction.atomic():
@@ -172,7 +172,7 @@ def answer(attempt: SignInAttempt, typed: str, *, now: datetime) -> Outcome:
 
 
 def _check(user: User, stored: StoredCredential | None, typed: str, *, now: datetime) -> Verdict:
-    """Return the verdict on a typed pass; one that works once is spent by it, and exactly one caller gets the yes."""
+    """Return the verdict on a typed pass and spend a single-use pass, which exactly one concurrent request can do."""
     if stored is None:
         return Rejected(RejectReason.NOT_HELD)
     factor = factor_of(FactorKind.ACCESS_PASS)

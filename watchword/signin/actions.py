@@ -1,4 +1,4 @@
-"""Administrative acts that reach proofs or sessions: each is one permission, one transaction, one event."""
+"""Administrative actions on credentials and sessions: each is one permission, one transaction, one event."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _SYLLABLE_LETTERS = "abcdefghjkmnpqrstuvwxyz"
 
 @dataclass(frozen=True, slots=True)
 class StateSet:
-    """What became of a person's state; ``because_registered`` where Enabled became Enforced at once."""
+    """A person's multi-factor state before and after; ``because_registered`` where Enabled became Enforced at once."""
 
     before: MfaState
     after: MfaState
@@ -46,7 +46,7 @@ class StateSet:
 
 @dataclass(frozen=True, slots=True)
 class MethodsReset:
-    """What requiring contact methods again came to: how many phones went, and the token of the personal link."""
+    """The result of ``reset_methods``: how many phones were removed, and the token of the personal link."""
 
     number: int
     token: str = field(repr=False)
@@ -71,11 +71,12 @@ def set_mfa_state(
 ) -> StateSet:
     """Set a person's multi-factor state.
 
-    Enabled becomes Enforced at once for somebody who has a phone that was registered with more than a password, usable
-    today or not, unless that registration still waits for its app password. Whoever leaves Disabled is signed out of
-    browsers, because no session of theirs rests on a second proof; whoever enters it has their app passwords suspended
-    for good. Raises NotAllowed, or StaysEnabled where an administrator would be Disabled.
-    ``tells``: whether the person is mailed; that it was switched off they are told in any case.
+    Enabled becomes Enforced at once for a person with a phone that was registered with more than a password (usable
+    today or not), unless that registration still waits for its app password. Leaving Disabled ends the person's browser
+    sessions, because none of them rests on a second proof; entering Disabled suspends the person's app passwords for
+    good. Raises NotAllowed, or StaysEnabled where an administrator would be Disabled.
+
+    ``tells``: whether the person gets a mail about it; a change to Disabled is mailed in any case.
     """
     with transaction.atomic():
         user = lock_person(user)
@@ -84,7 +85,7 @@ def set_mfa_state(
 
 
 def give_role(user: User, role: Role, *, by: User | None, origin: Origin = NOWHERE, now: datetime) -> bool:
-    """Give a role to a person, who is at least Enabled from that moment on; False if they have it.
+    """Give a role to a person, who is at least Enabled from then on; return False if the person already has the role.
 
     Raises NotAllowed, also for a role above the giver's own.
     """
@@ -108,7 +109,7 @@ def _set_mfa_state(
     origin: Origin,
     now: datetime,
 ) -> StateSet:
-    """Do it. The caller holds the lock on the person's row, inside a transaction, and has asked whether ``by`` may."""
+    """Set the state. The caller holds the lock on the person's row and has checked that ``by`` is permitted."""
     if state is MfaState.DISABLED and user.is_administrator:
         raise StaysEnabled(Act.CHANGE_MFA_STATE)
     before = user.state
@@ -135,7 +136,7 @@ def _set_mfa_state(
 
 
 def block(user: User, *, by: User | None, origin: Origin = NOWHERE, now: datetime) -> bool:
-    """Block a person on every door at once; False if they were blocked already."""
+    """Block a person at every door at once; return False if the person was already blocked."""
     with transaction.atomic():
         lock_administrators()
         user = lock_person(user)
@@ -146,7 +147,7 @@ def block(user: User, *, by: User | None, origin: Origin = NOWHERE, now: datetim
         user.blocked_at = now
         user.save(update_fields=["blocked_at"])
         enrolment_wait.end(user)
-        # A pass that lies about must not wait for the day on which the person is unblocked.
+        # An unused access pass must not become valid again when the person is unblocked.
         vault.revoke_all(user, [FactorKind.ACCESS_PASS], because="blocked", now=now)
         end_access(user, because="blocked", now=now)
         record(EventKind.PERSON_BLOCKED, now=now, subject=user, by=by, origin=origin)
@@ -154,7 +155,7 @@ def block(user: User, *, by: User | None, origin: Origin = NOWHERE, now: datetim
 
 
 def unblock(user: User, *, by: User | None, origin: Origin = NOWHERE, now: datetime) -> bool:
-    """Let a blocked person sign in again; False if they were not blocked."""
+    """Unblock a person; return False if the person wasn't blocked."""
     with transaction.atomic():
         user = lock_person(user)
         demand(by, Act.BLOCK_PERSON, user)
@@ -167,7 +168,7 @@ def unblock(user: User, *, by: User | None, origin: Origin = NOWHERE, now: datet
 
 
 def delete(user: User, *, by: User | None, origin: Origin = NOWHERE, now: datetime) -> bool:
-    """Delete a person so that they can be restored; app passwords are gone for good."""
+    """Mark a person as deleted, so that ``restore`` can undo it; app passwords are revoked for good."""
     with transaction.atomic():
         lock_administrators()
         user = lock_person(user)
@@ -185,7 +186,7 @@ def delete(user: User, *, by: User | None, origin: Origin = NOWHERE, now: dateti
 
 
 def restore(user: User, *, by: User | None, origin: Origin = NOWHERE, now: datetime) -> bool:
-    """Bring a deleted person back, with their state and telephones; False if they were not deleted."""
+    """Restore a deleted person with multi-factor state and phones; return False if the person wasn't deleted."""
     with transaction.atomic():
         user = lock_person(user)
         demand(by, Act.DELETE_PERSON, user)
@@ -200,9 +201,9 @@ def restore(user: User, *, by: User | None, origin: Origin = NOWHERE, now: datet
 def reset_password(
     user: User, *, by: User | None, keep_app_passwords: bool = False, origin: Origin = NOWHERE, now: datetime
 ) -> InitialPassword:
-    """Give a person an initial password; sessions end and app passwords are revoked unless they are to be kept.
+    """Give a person an initial password; end sessions, and revoke app passwords unless ``keep_app_passwords``.
 
-    Also the way by which somebody gets a password for the first time.
+    This is also how a person gets a first password.
     """
     demand(by, Act.RESET_PASSWORD, user)
     secret = new_initial_password(RANDOM_SOURCE)
@@ -228,7 +229,7 @@ def reset_password(
 
 
 def new_initial_password(random_source: RandomSource) -> str:
-    """Return an initial password that can be read out on a telephone: 65 bits, for seven days and one change."""
+    """Return an initial password that is easy to read out on the phone: 65 bits, for seven days and one change."""
 
     def group(length: int, letters: str) -> str:
         return "".join(letters[random_source.below(len(letters))] for _ in range(length))
@@ -241,11 +242,11 @@ def new_initial_password(random_source: RandomSource) -> str:
 def reset_methods(
     user: User, *, by: User | None, identified: str = "", origin: Origin = NOWHERE, now: datetime
 ) -> MethodsReset:
-    """Require contact methods again: telephones are removed, browsers signed out; the state stays what it is.
+    """Require contact methods again: remove phones and end browser sessions; the multi-factor state stays the same.
 
-    ``identified`` is how the administrator made sure who it is; the pages ask for it, event and alert keep it. From now
-    on registering needs the personal one-time link whose token is returned, besides the password. Nobody does this for
-    themselves: raises NotForYourself.
+    ``identified`` is how the administrator verified the person's identity; the pages ask for it, and the event and the
+    alert include it. From now on registering needs, besides the password, the personal one-time link whose token is
+    returned. Raises NotForYourself for an administrator's own account.
     """
     with transaction.atomic():
         user = lock_person(user)
@@ -269,7 +270,7 @@ def reset_methods(
 def delete_app_passwords(
     user: User, ids: Collection[UUID | str] | None = None, *, by: User | None, origin: Origin = NOWHERE, now: datetime
 ) -> int:
-    """Delete app passwords of a person, all or those named; mail programs that use them stop at once."""
+    """Delete a person's app passwords, all or those with these ids; mail programs that use them stop at once."""
     with transaction.atomic():
         user = lock_person(user)
         demand(by, Act.DELETE_APP_PASSWORDS, user)
@@ -291,7 +292,7 @@ def delete_app_passwords(
 
 
 def sign_out_everywhere(user: User, *, by: User | None, origin: Origin = NOWHERE, now: datetime) -> int:
-    """End every session of a person and close their mail connections; returns how many sessions there were."""
+    """End every session of a person and close the mail connections; return how many sessions there were."""
     with transaction.atomic():
         user = lock_person(user)
         demand(by, Act.SIGN_OUT_EVERYWHERE, user)
@@ -303,7 +304,7 @@ def sign_out_everywhere(user: User, *, by: User | None, origin: Origin = NOWHERE
 def sign_out_own_sessions(
     user: User, *, except_session: Session | None, origin: Origin = NOWHERE, now: datetime
 ) -> int:
-    """End a person's own sessions at their wish, but for the browser in front of them."""
+    """End a person's sessions at that person's request, except the one of the present browser; return their number."""
     with transaction.atomic():
         user = lock_person(user)
         number = sessions.end_all(user, because="signed_out_everywhere", now=now, except_session=except_session)
@@ -314,9 +315,9 @@ def sign_out_own_sessions(
 def change_mailbox(
     user: User, name: str, *, by: User | None, takes_over: bool, origin: Origin = NOWHERE, now: datetime
 ) -> None:
-    """Give a person another mailbox and close what is open; see ``directory.mailboxes.set_mailbox`` for what it raises.
+    """Give a person another mailbox and close open connections; for errors see ``directory.mailboxes.set_mailbox``.
 
-    Open connections are closed under the name that they were opened with.
+    Open connections are closed under the mailbox name with which they were opened.
     """
     with transaction.atomic():
         user = lock_person(user)
@@ -328,7 +329,7 @@ def change_mailbox(
 
 
 def unlock_second_factor(user: User, *, by: User | None, origin: Origin = NOWHERE, now: datetime) -> bool:
-    """Forget a person's wrong codes and passwords, so that they can try again; False if there were none."""
+    """Forget a person's wrong codes and passwords, so that new tries are possible; return False if there were none."""
     with transaction.atomic():
         user = lock_person(user)
         demand(by, Act.UNLOCK, user)

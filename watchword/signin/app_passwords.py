@@ -26,9 +26,9 @@ def find(user: User, credential_id: UUID | str) -> StoredCredential | None:
 
 
 def freeze(session: Session, credential_id: UUID, *, origin: Origin, now: datetime) -> bool:
-    """Put an app password on ice; mail programs that use it stop at once. False if there was nothing to freeze.
+    """Freeze an app password; mail programs that use it stop at once. Return False if there was nothing to freeze.
 
-    It takes something away from whoever holds it, so that a session is enough and nothing has to be proven again.
+    This only takes access away, so a session is enough and no new proof is needed.
     """
     with transaction.atomic():
         user = lock_person(session.user)
@@ -48,7 +48,7 @@ def freeze(session: Session, credential_id: UUID, *, origin: Origin, now: dateti
 
 
 def thaw(session: Session, credential_id: UUID, *, origin: Origin, now: datetime) -> bool:
-    """Make a frozen app password usable again; raises ProofNeeded. False if it was not frozen."""
+    """Make a frozen app password usable again and return True; False if it wasn't frozen. Raises ProofNeeded."""
     with transaction.atomic():
         user = enrolment.permitted(session, FactorKind.APP_PASSWORD, now)
         stored = find(user, credential_id)
@@ -66,13 +66,13 @@ def thaw(session: Session, credential_id: UUID, *, origin: Origin, now: datetime
 
 
 def limit(session: Session, credential_id: UUID, restrictions: Restrictions, *, origin: Origin, now: datetime) -> bool:
-    """Narrow or widen where an app password may be used; raises ProofNeeded. False if it is not the person's."""
+    """Change where an app password may be used and return True; False if it isn't the person's. Raises ProofNeeded."""
     with transaction.atomic():
         user = enrolment.permitted(session, FactorKind.APP_PASSWORD, now)
         stored = find(user, credential_id)
         if stored is None or not vault.restrict(user, stored.id, restrictions):
             return False
-        # Whoever is connected from outside the new limits has to sign in again.
+        # Connections from outside the new limits have to sign in again.
         sessions.close_mail(user, because="app_password_limited", now=now)
         details = {**enrolment.describe(stored, session), "limits": restrictions.as_json() or {}}
         record(EventKind.APP_PASSWORD_LIMITED, now=now, subject=user, by=user, origin=origin, details=details)

@@ -1,10 +1,10 @@
-"""Django's configuration of this room."""
+"""Django's configuration of this package."""
 
 from django.apps import AppConfig
 
 
 class SignInConfig(AppConfig):
-    """The room as Django knows it."""
+    """This package as a Django app."""
 
     name = "watchword.signin"
     label = "signin"

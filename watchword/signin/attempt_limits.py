@@ -1,7 +1,7 @@
-"""How many sign-ins of one source may be on their way with nothing but a name: anybody can write such rows.
+"""Limits how many open sign-in attempts of one source have only a name: any client can create such rows.
 
-Those that came past the password don't count, and whoever is in a browser of theirs is not asked: a stranger in the
-same house keeps nobody out who has been there before.
+Attempts with a right password don't count, and known browsers are exempt, so that a stranger behind the same address
+can't lock out a person who has signed in there before.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from watchword.signin.models import FailureCount, KnownBrowser
 from watchword.signin.tokens import token_hash
 
 MOST = 300
-"""Sign-ins without a right password, of one source within the window: an office on a Monday morning has some dozens."""
+"""Attempts without a right password, of one source within the window: an office on a Monday morning has some dozens."""
 WINDOW = timedelta(minutes=10)
-"""So long an attempt lives."""
+"""The lifetime of an attempt."""
 PREFIX = "begun:"
 
 
 class TooManyBegun(Exception):
-    """Too many sign-ins of one source were begun and not finished; ``until`` is when the next one may begin."""
+    """One source has begun too many attempts without finishing them; ``until`` is when it may begin the next one."""
 
     def __init__(self, until: datetime) -> None:
         super().__init__("too many sign-ins were begun")
@@ -31,14 +31,14 @@ class TooManyBegun(Exception):
 
 
 def count(address: str, *, browser: str, now: datetime) -> None:
-    """Count one more beginning of a source; raises TooManyBegun where there are too many."""
+    """Count one more attempt of a source; raise TooManyBegun where there are too many."""
     if not _is_counted(address) or _is_known(browser):
         return
     with transaction.atomic():
         row = FailureCount.locked(_key(address), now)
         begun = [text for text in row.failures if now - datetime.fromisoformat(text) < WINDOW]
         if len(begun) >= MOST:
-            # Nothing is written: whoever is turned away costs no disk.
+            # Write nothing, so that a refused request costs no disk space.
             raise TooManyBegun(datetime.fromisoformat(begun[0]) + WINDOW)
         row.failures = [*begun, now.isoformat()]
         row.changed_at = now
@@ -46,7 +46,7 @@ def count(address: str, *, browser: str, now: datetime) -> None:
 
 
 def finished(address: str, begun_at: datetime) -> None:
-    """Take back what was counted, because the right password came. Call inside a transaction."""
+    """Take back what was counted, because the password was right. Call inside a transaction."""
     if not _is_counted(address):
         return
     row = FailureCount.objects.select_for_update().filter(pk=_key(address)).first()
@@ -60,7 +60,7 @@ def _key(address: str) -> str:
 
 
 def _is_counted(address: str) -> bool:
-    """Whether this is an address of somebody's: not this machine, where a webmail or an app signs people in."""
+    """Return whether attempts from this address count: not from this machine, which a webmail or an app may use."""
     try:
         return not ip_address(address).is_loopback
     except ValueError:

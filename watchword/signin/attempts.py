@@ -1,4 +1,4 @@
-"""Sign-ins on their way: how each kind of them is written down."""
+"""Open sign-in attempts: how each kind of them is stored."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from watchword.signin.models import Purpose, Session, SignInAttempt
 from watchword.signin.tokens import new_token, token_hash
 
 RECOVERY_SECONDS = 3_600
-"""Longer than a sign-in: whoever runs out of time here has no password any more and must ask an administrator."""
+"""Longer than a sign-in: a person who runs out of time here has no password left and must ask an administrator."""
 
 
 def begin_recovery(user: User, *, origin: Origin, now: datetime) -> str:
-    """Begin what follows *This wasn't me*; the caller has spent the link, under the lock on the person's row.
+    """Begin the recovery after *This wasn't me*; the caller has spent the link, under the lock on the person's row.
 
-    Nobody is signed in by it: it lets the person close more and, behind a code, choose a new password.
+    This opens no session: it lets the person close more and, after a code, choose a new password.
     """
     lasts = timedelta(seconds=RECOVERY_SECONDS)
     return new_attempt(
@@ -38,7 +38,7 @@ def new_attempt(
     expires_at: datetime | None = None,
     replaces: Session | None = None,
 ) -> str:
-    """Write an attempt down and return the token for the browser's cookie, which is kept nowhere."""
+    """Store an attempt and return the token for the browser's cookie; only the token's hash is stored."""
     token = new_token()
     limits = user.organisation.policy.limits if user is not None else Limits()
     SignInAttempt.objects.create(
@@ -60,7 +60,7 @@ def new_attempt(
 
 
 def typed_name(token: str) -> str:
-    """Return the name that was typed in this browser, also when its attempt is over; for filling it in again."""
+    """Return the name that was typed in this browser, to fill it in again, even if its attempt is over."""
     if not token:
         return ""
     names = SignInAttempt.objects.filter(token_hash=token_hash(token)).values_list("typed_name", flat=True)

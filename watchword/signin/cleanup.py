@@ -1,4 +1,4 @@
-"""Takes away what nobody will ask for again, so that strangers can't fill the database by beginning sign-ins."""
+"""Garbage collection of expired rows, so that strangers can't fill the database by beginning sign-ins."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from watchword.signin import attempt_limits
 from watchword.signin.models import FailureCount, KnownBrowser, Purpose, SignInAttempt
 
 STORED = timedelta(days=2)
-"""Longer than any limit looks back (a day), and than any code or attempt lives."""
+"""How long rows are retained: longer than any limit looks back (a day), and than any code or attempt lives."""
 UNPROVEN_STORED = timedelta(hours=1)
-"""Of a sign-in in which nobody typed a right password: it says nothing to anybody once its time is over."""
+"""How long an expired sign-in without a right password is retained: it is of no further use."""
 MOST_UNPROVEN = 20_000
-"""Such sign-ins at once; of more the oldest go, also those on their way, so that strangers fill no disk."""
+"""How many such sign-ins are stored at once; beyond that the oldest are deleted, even open ones, so that strangers
+can't fill the disk."""
 KNOWN_FOR = timedelta(days=400)
 PORTION = 500
 
 
 def clean_up(*, now: datetime) -> int:
-    """Delete old attempts with their codes, counts that time has forgiven and browsers not seen for long.
+    """Delete old attempts with their codes, expired counts and browsers not seen for long.
 
-    Returns how many rows went; at most a portion of each, so that nobody waits for it.
+    Returns how many rows were deleted; at most one batch of each kind, so that the run stays short.
     """
     old = now - STORED
     attempts = SignInAttempt.objects.order_by("expires_at")

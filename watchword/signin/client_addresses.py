@@ -1,4 +1,4 @@
-"""Which address a request of a browser came from, directly or through the proxies that the operator named."""
+"""The address from which a browser's request came, directly or through the proxies that the operator listed."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from watchword.core.log_events import log_event
 logger = logging.getLogger(__name__)
 
 MOST_HOPS = 20
-"""Proxies behind one another that are looked through; more of them is no real site."""
+"""How many chained proxies are followed; no real site has more."""
 
 SAY_AGAIN_SECONDS = 600
-"""How often at most the log says that an unlisted peer forwards addresses: whoever reaches the port can cause it."""
+"""The least time between two log lines about an unlisted peer: any client that reaches the port can cause them."""
 
 
 def client_address(request: HttpRequest) -> str:
@@ -32,7 +32,7 @@ def address_of(environ: Mapping[str, Any]) -> str:
     """Return the address of the browser from a WSGI environment (PEP 3333).
 
     X-Forwarded-For is read only where the peer is a listed proxy, and then from the right: the first address that is
-    not a listed proxy itself. Anything unreadable in it ends the reading, so that nothing forged gets further.
+    not itself a listed proxy. Reading stops at an unreadable entry, so that a forged one has no effect.
     """
     peer: str = environ.get("REMOTE_ADDR") or ""
     address = _address(peer)
@@ -51,7 +51,7 @@ def address_of(environ: Mapping[str, Any]) -> str:
 
 
 class Complaints:
-    """Says in the log that a proxy in front is not named, now and then."""
+    """The log message that an unlisted proxy forwards addresses, limited in rate."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -59,7 +59,7 @@ class Complaints:
         self._not_before = 0.0
 
     def about(self, peer: IPv4Address | IPv6Address) -> None:
-        """Log that a peer which is not listed says whom it asks for, unless that was said lately."""
+        """Log that an unlisted peer forwards an address, unless this was logged lately."""
         with self._lock:
             now = self._clock()
             if now < self._not_before:
@@ -88,7 +88,7 @@ def _address(hop: str) -> IPv4Address | IPv6Address | None:
     except ValueError:
         return None
     if isinstance(address, IPv6Address):
-        # A zone is free text, and names an interface of the proxy: of no use here.
+        # A zone is free text that names an interface of the proxy, so it is no use here.
         return None if address.scope_id is not None else address.ipv4_mapped or address
     return address
 

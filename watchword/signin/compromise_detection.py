@@ -1,4 +1,4 @@
-"""What codes that nobody types, or that may not be sent, say about whoever asks for them."""
+"""Compromise detection: what unused or refused codes reveal about the person who requests them."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ from watchword.messaging.models import Delivery
 from watchword.signin.models import Purpose
 
 _TYPED_SHARE = 0.5
-"""Of the codes to other people's proven numbers in the same hour, where no receipt says that anything arrived."""
+"""The share of codes to other people that must have been typed within the same hour, so that a code without a delivery
+receipt counts as arrived."""
 _TYPED_OF = 5
-"""Of fewer codes nothing can be said."""
+"""The smallest number of codes from which that share is computed."""
 _LOOKED_THROUGH = 100
-"""Newest events of a person among which refusals are counted."""
+"""How many of the person's newest events are searched for refusals."""
 
 
 def note_not_sent(user: User, rule: Rule | RejectReason, *, is_new: bool, origin: Origin, now: datetime) -> None:
-    """A code was asked for and may not leave: remembered, but whoever goes on asking does not fill the log by it."""
+    """Record that a requested code may not be sent, a limited number of times per hour, so that the log can't fill."""
     if rule in {Rule.DAY, Rule.NUMBER_DAY} and not is_new:
         suspect_password(user, origin=origin, now=now)
     events = Event.objects.filter(subject_id=user.pk).order_by("-id").values_list("kind", "at")[:_LOOKED_THROUGH]
@@ -37,11 +38,12 @@ def note_not_sent(user: User, rule: Rule | RejectReason, *, is_new: bool, origin
 
 
 def suspect_password(user: User, *, origin: Origin, now: datetime) -> None:
-    """A day's codes were sent and none was typed: whoever asked knows the password and does not hold the phone.
+    """Mark the password as known to an attacker after a day of codes that were sent and never typed.
 
-    Only codes that arrived while they lived count, and only this person's: neither a carrier that is down or late nor a
-    stranger who plays with the number makes anybody choose a new password. Where a carrier reports nothing, a text is
-    taken for arrived if other people of the organisation typed theirs at about that time.
+    A person who requests so many codes knows the password and doesn't have the phone. Only codes that arrived while
+    they were valid count, and only this person's: neither a gateway that is down or late, nor a stranger who misuses
+    the number, forces a new password on anyone. Where a gateway reports nothing, a text counts as arrived if other
+    people of the organisation typed theirs at about that time.
     """
     limits = user.organisation.policy.limits
     day = Delivery.objects.filter(user=user, purpose=Purpose.SIGN_IN, created_at__gt=now - timedelta(days=1))
@@ -57,7 +59,7 @@ def suspect_password(user: User, *, origin: Origin, now: datetime) -> None:
 
 
 def _arrived(row: Delivery, lives: timedelta, now: datetime) -> bool:
-    """Whether a code reached its telephone while it lived, as far as that can be known."""
+    """Return whether a code reached its phone while it was valid, as far as that can be known."""
     if row.result != Result.SENT:
         return pumping.had_its_time(row, lives)
     if row.gateway in pumping.gateways_with_receipts(row.organisation_id, row.country, now):

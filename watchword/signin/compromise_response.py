@@ -1,7 +1,7 @@
-"""*This wasn't me*: what somebody else could hold is closed at once, and what they have added is worth nothing.
+"""*This wasn't me*: closes at once what an attacker could hold, and invalidates what the attacker has added.
 
-Whoever presses the button has shown a link from a mail and nothing else, and mail may be what the other one reads. So
-everything here takes away. A new password follows only behind a code to a phone that was there before (ADR 0054).
+The person who presses the button has only presented a link from a mail, and the attacker may be reading that mail. So
+everything here takes access away. A new password needs a code to a phone that was registered before (ADR 0054).
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from watchword.signin.phone_change_notice import tell_numbers
 
 BECAUSE = "disavowed"
 YOUNG = timedelta(days=7)
-"""As long as the notice of a new phone can be answered. A phone of that age, by whose code somebody came in who is
-disowned now, is theirs as well; an older one is the owner's, who was made to pass a code on."""
+"""How long the notice of a new phone can be answered. A phone younger than this whose code proved the disowned sign-in
+counts as the attacker's; an older one is the owner's, who was tricked into passing the code on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Disowned:
-    """What somebody says was not them: what the warning was about, when it happened, by which sign-in, with what."""
+    """What a person disowned: the notice's rule, when the event happened, in which sign-in, with which credential."""
 
     rule: str
     at: datetime
@@ -47,42 +47,42 @@ class Disowned:
 
 @dataclass(frozen=True, slots=True)
 class Disavowed:
-    """What was closed. Pages, warnings and alerts say this and nothing more."""
+    """What was closed. Pages, notices and alerts say this and nothing more."""
 
     sessions: int
     had_password: bool
     phones: tuple[str, ...]
-    """The endings of the numbers that were removed."""
+    """The last digits of the removed numbers."""
     app_passwords: tuple[str, ...]
     """The names of the app passwords that were frozen."""
     undone: tuple[str, ...]
-    """The settings (``language``, ``contact_mail``) that are again what they were."""
+    """The settings (``language``, ``contact_mail``) that were restored to their earlier values."""
     became_enabled: bool
     can_choose: bool
-    """Whether a phone is left to which a code for a new password can go."""
+    """Whether a phone is left to which a code for a new password can be sent."""
     removed: tuple[StoredCredential, ...] = field(default=(), repr=False)
 
 
 def disowned_by(event: Event, *, rule: str, credential_id: UUID | None) -> Disowned:
-    """Return what is disowned with an event."""
+    """Return what disowning this event disowns."""
     named = (event.details.get(key) for key in ("sign_in", "session", "attempt"))
     sign_in = next((UUID(text) for text in named if isinstance(text, str)), None)
     return Disowned(rule, event.at, sign_in, credential_id)
 
 
 def disavow(user: User, disowned: Disowned, *, origin: Origin, now: datetime) -> Disavowed:
-    """Close everything that the disowned event and what came of it have opened.
+    """Close everything that the disowned event and its consequences have opened.
 
-    Sessions, sign-ins on their way, links, known browsers and the account password end for everybody. What was added
-    by the same sign-in or since is closed: telephones are removed, app passwords frozen, settings put back. Without
-    any telephone left the person is Enabled again, and an administrator lets them register.
+    Sessions, open sign-in attempts, links, known browsers and the account password end for every user of them. What was
+    added by the same sign-in or later is closed: phones are removed, app passwords frozen, settings restored. Without
+    any phone left the person is Enabled again, and needs an administrator to register another one.
     """
     with transaction.atomic():
         user = lock_person(user)
         held = vault.holdings(user)
         in_question = _in_question(user, held, disowned)
         number = end_access(user, because=BECAUSE, now=now)
-        # A pass or personal link may have gone the same way as the mail; an administrator makes another one.
+        # The attacker may have read a pass or personal link in the same mailbox; an administrator makes another one.
         vault.revoke_all(user, [FactorKind.ACCESS_PASS], because=BECAUSE, now=now)
         remembered_browsers.forget_all(user)
         had_password = bool(vault.revoke_all(user, [FactorKind.PASSWORD], because=BECAUSE, now=now))
@@ -120,17 +120,17 @@ def disavow(user: User, disowned: Disowned, *, origin: Origin, now: datetime) ->
 
 
 def tell_removed(user: User, done: Disavowed, *, now: datetime) -> None:
-    """Text the telephones that were removed; call this after the commit.
+    """Send a text to the phones that were removed. Call this after the commit.
 
-    Who has such a telephone may be the owner, and the button pressed by somebody who reads their mail.
+    The owner may hold such a phone, and an attacker who reads the owner's mail may have pressed the button.
     """
     tell_numbers(user, done.removed, is_removed=True, now=now)
 
 
 def close_more(attempt: SignInAttempt, ids: Collection[str], *, origin: Origin, now: datetime) -> int | None:
-    """Close some of what still stands, after *This wasn't me*; return how much that was, None if the time is over.
+    """Close the chosen credentials after *This wasn't me*; return how many, or None if the attempt has expired.
 
-    Telephones are removed and app passwords frozen, each with an event of its own.
+    Phones are removed and app passwords frozen, each with an event of its own.
     """
     if attempt.user is None:
         return None
@@ -155,7 +155,7 @@ def close_more(attempt: SignInAttempt, ids: Collection[str], *, origin: Origin, 
 def _take_away(
     user: User, wished: Iterable[StoredCredential], *, now: datetime
 ) -> tuple[list[StoredCredential], list[StoredCredential]]:
-    """Remove telephones and freeze app passwords; return those that were open until now."""
+    """Remove phones and freeze app passwords; return those that were active until now."""
     phones, app_passwords = [], []
     for stored in wished:
         if stored.held.kind is FactorKind.PHONE and vault.revoke(user, stored.id, because=BECAUSE, now=now):
@@ -166,18 +166,18 @@ def _take_away(
 
 
 def _after(user: User, *, origin: Origin, now: datetime) -> tuple[bool, bool]:
-    """Set the state that fits the telephones that are left: (whether it changed, whether one can get a code)."""
+    """Set the state that fits the remaining phones; return whether it changed, and whether one can get a code."""
     phones = proven_phones(vault.holdings(user, kinds=[FactorKind.PHONE]))
     if user.state is MfaState.ENFORCED and not phones:
         mfa_state.reopen(user, origin=origin, now=now)
         return True, False
-    # A registration in doubt earns no app password by waiting: an administrator helps (ADR 0083).
+    # A registration in doubt must not earn an app password by waiting: an administrator helps (ADR 0083).
     enrolment_wait.end(user)
     return False, user.state is MfaState.ENFORCED and bool(usable_phones(user, phones))
 
 
 def _in_question(user: User, held: list[StoredCredential], disowned: Disowned) -> list[StoredCredential]:
-    """Return what the disowned sign-in has added, and all that is younger than the event."""
+    """Return what the disowned sign-in has added, and everything that is younger than the event."""
     sign_ins = _sign_ins_in_question(held, disowned)
     proven_by = _phones_of(sign_ins)
     touched = {
@@ -198,7 +198,7 @@ def _in_question(user: User, held: list[StoredCredential], disowned: Disowned) -
 def _sign_ins_in_question(held: list[StoredCredential], disowned: Disowned) -> set[UUID]:
     """Return the disowned sign-in and, where it was proven by a young phone, the one that registered that phone.
 
-    A thief who registers a phone and comes again with it would otherwise be found by half.
+    Otherwise an attacker who registers a phone and later signs in with it would be removed only in part.
     """
     found = {disowned.sign_in_id} - {None}
     proven_by = _phones_of(found)
@@ -214,10 +214,10 @@ def _phones_of(sign_ins: Collection[UUID | None]) -> set[UUID | None]:
 
 
 def _put_back(user: User, disowned: Disowned) -> tuple[str, ...]:
-    """Set the language and the contact address to what they were, where the person's own sign-in changed them.
+    """Restore the language and the contact address, where the person's own sign-in changed them.
 
-    What another administrator wrote stays: they are asked by the alert, and an owner who has moved to another address
-    because the old one is read by somebody must not be moved back by a link that went there.
+    Changes by another administrator stay: the alert asks about those. And an owner who has moved to another address,
+    because an attacker reads the old one, must not be moved back by a link that was sent to the old one.
     """
     before: dict[str, str] = {}
     for event in _changes(user, disowned, EventKind.PERSON_EDITED):
@@ -235,7 +235,7 @@ def _put_back(user: User, disowned: Disowned) -> tuple[str, ...]:
 
 
 def _changes(user: User, disowned: Disowned, *kinds: EventKind) -> QuerySet[Event]:
-    """Return what the person's own sign-ins changed since the event, or the disowned one before it; oldest first."""
+    """Return, oldest first, what the person's sign-ins changed since the event, or the disowned one before it."""
     when = Q(at__gte=disowned.at)
     if disowned.sign_in_id is not None:
         when |= Q(at__gte=disowned.at - YOUNG, details__sign_in=str(disowned.sign_in_id))

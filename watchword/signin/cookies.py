@@ -1,7 +1,7 @@
-"""The cookies: for an attempt to sign in, for a session, and for a browser that was here before.
+"""The cookies: of a sign-in attempt, of a session, and of a known browser.
 
-Each holds nothing but a random token. The third opens nothing: it only tells a browser that its owner knows. A fourth
-is there between opening a personal link and typing the password.
+Each holds only a random token. The third grants no access: it only marks a browser as known to the person. A fourth
+exists between opening a personal link and typing the password.
 """
 
 from django.conf import settings
@@ -16,7 +16,8 @@ BROWSER_SECONDS = 400 * 86_400
 
 
 def _name(bare: str) -> str:
-    # The prefix binds a cookie to this very host over TLS: no neighbouring host can plant one (RFC 6265bis, 4.1.3.2).
+    # The prefix binds a cookie to this very host over TLS, so that no neighbouring host can plant one (RFC 6265bis,
+    # 4.1.3.2).
     return f"__Host-{bare}" if settings.SESSION_COOKIE_SECURE else bare
 
 
@@ -32,13 +33,13 @@ def set_attempt(response: HttpResponse, token: str) -> None:
 
 
 def set_session(response: HttpResponse, token: str) -> None:
-    """Bind a session to this browser; the attempt that led to it is over."""
+    """Bind a session to this browser, and remove the cookie of the attempt that led to it."""
     _set(response, _SESSION, token)
     clear_attempt(response)
 
 
 def set_browser(response: HttpResponse, token: str) -> None:
-    """Let this browser be known again at later sign-ins."""
+    """Let later sign-ins recognise this browser."""
     response.set_cookie(
         _name(_BROWSER),
         token,
@@ -51,46 +52,46 @@ def set_browser(response: HttpResponse, token: str) -> None:
 
 
 def browser_token(request: HttpRequest) -> str:
-    """Return the token by which this browser is known, or nothing."""
+    """Return the token by which this browser is recognised, or an empty string."""
     return request.COOKIES.get(_name(_BROWSER), "")
 
 
 def set_link(response: HttpResponse, token: str) -> None:
-    """Let the personal link that was opened in this browser count once the password is right."""
+    """Store the personal link that was opened in this browser until the password is right."""
     _set(response, _LINK, token)
 
 
 def link_token(request: HttpRequest) -> str:
-    """Return the token of the personal link that was opened in this browser, or nothing."""
+    """Return the token of the personal link that was opened in this browser, or an empty string."""
     return request.COOKIES.get(_name(_LINK), "")
 
 
 def clear_link(response: HttpResponse) -> None:
-    """Forget the personal link."""
+    """Remove the cookie of the personal link."""
     response.delete_cookie(_name(_LINK), path="/", samesite="Lax")
 
 
 def clear_attempt(response: HttpResponse) -> None:
-    """Forget the attempt."""
+    """Remove the attempt's cookie."""
     response.delete_cookie(_name(_ATTEMPT), path="/", samesite="Lax")
 
 
 def clear_session(response: HttpResponse) -> None:
-    """Forget the session."""
+    """Remove the session's cookie."""
     response.delete_cookie(_name(_SESSION), path="/", samesite="Lax")
 
 
 def clear(response: HttpResponse) -> None:
-    """Forget attempt and session."""
+    """Remove the cookies of attempt and session."""
     clear_attempt(response)
     clear_session(response)
 
 
 def attempt_token(request: HttpRequest) -> str:
-    """Return the token of the attempt in this browser, or nothing."""
+    """Return the token of the attempt in this browser, or an empty string."""
     return request.COOKIES.get(_name(_ATTEMPT), "")
 
 
 def session_token(request: HttpRequest) -> str:
-    """Return the token of the session in this browser, or nothing."""
+    """Return the token of the session in this browser, or an empty string."""
     return request.COOKIES.get(_name(_SESSION), "")

@@ -1,7 +1,7 @@
-"""Adds and removes sign-in methods. The right to do so is checked here, not in the page.
+"""Adds and removes sign-in methods, and checks the right to do so here rather than in the pages.
 
-Either an attempt to sign in has come to the point where ``decide`` wants this set up first, or a session holds proof
-that is recent enough; anything else raises ProofNeeded.
+Either ``decide`` requires a sign-in attempt to set up this method first, or a session holds recent enough proof; in all
+other cases ProofNeeded is raised.
 """
 
 from __future__ import annotations
@@ -43,16 +43,16 @@ REMOVED_BY_OWNER = "removed_by_owner"
 
 
 class ProofNeeded(Exception):
-    """The person must prove again who they are before this."""
+    """The person must prove their identity again first."""
 
 
 class LastMethod(Exception):
-    """Without this phone the person could not sign in any more, and a password alone would register no other one."""
+    """Without this phone the person could no longer sign in, and a password alone could not register another phone."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShownOnce:
-    """An app password at the only moment at which anybody sees it."""
+    """An app password at the only moment at which it is shown."""
 
     name: str
     secret: str = field(repr=False)
@@ -60,22 +60,22 @@ class ShownOnce:
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """A method was added, and what came of it."""
+    """A method was added; the fields say what followed from it."""
 
     stored: StoredCredential
     became_enforced: bool
     waits_until: datetime | None
-    """Until when no app password can be made, where nothing vouched for the registration."""
+    """Until when no app password can be made, where the registration rests on the password alone."""
     first_app_password: ShownOnce | None
     complete: SignedIn | None
     renewed: Opened | None = None
-    """The session in which it was added, under its new token."""
+    """The session in which the method was added, with its new token."""
 
 
 def start(
     subject: Holder, kind: FactorKind, options: Mapping[str, str], *, origin: Origin, now: datetime
 ) -> CodeSent | NotSent | Rejected:
-    """Begin to add a method that has to be proven; its code leaves at once."""
+    """Begin to add a method that has to be proven, and send its code."""
     with transaction.atomic():
         user = permitted(subject, kind, now)
         lock = second_factor_lock(user, now=now)
@@ -101,16 +101,16 @@ def start(
 
 
 def on_the_way(subject: Holder, *, now: datetime) -> CodeOnTheWay | None:
-    """Return the newest code for adding a method, for drawing the page again."""
+    """Return the newest code for adding a method, so that the page can be drawn again."""
     return challenges.on_the_way(subject, Purpose.REGISTER, now=now)
 
 
 def finish(subject: Holder, kind: FactorKind, typed: str, *, origin: Origin, now: datetime) -> Registered | Refused:
-    """Add the method if the typed code is right; registering makes Enabled people Enforced in the same transaction.
+    """Add the method if the typed code is right; this makes Enabled people Enforced in the same transaction.
 
-    Where nothing vouched for them they may have to wait for that; see ``registration_wait``.
+    A registration that rests on the password alone may first have to wait; see ``enrolment_wait``.
 
-    A number that is replaced by another one is told by text. Until this moment it stays the one that codes go to.
+    A number that is replaced gets a text that says so. Until this moment codes still go to that number.
     """
     before: list[StoredCredential] = []
     outcome = _finish(subject, kind, typed, before, origin=origin, now=now)
@@ -154,7 +154,7 @@ def _finish(
         proof = Evidence(kind, now, verdict.channel)
         if isinstance(subject, Session):
             if any(_is_replaced(earlier, stored) for earlier in before):
-                # Who was signed in with the old telephone has to sign in with the new one.
+                # Sessions that were opened with the old phone must be opened again with the new one.
                 sessions.end_all(user, because="phone_replaced", now=now, except_session=subject)
             renewed = sessions.raise_assurance(subject, proof, now=now)
             if renewed is None:
@@ -171,10 +171,10 @@ def _finish(
 def _register(
     user: User, held: CredentialData, subject: Holder, *, origin: Origin, now: datetime
 ) -> tuple[StoredCredential, datetime | None]:
-    """Keep the phone of somebody Enabled; return it, and until when they wait where they don't become Enforced."""
+    """Store the phone of an Enabled person; return it, and until when becoming Enforced has to wait (None: not)."""
     vouched_by = enrolment_evidence.vouching(subject, user, held)
     waits_until = enrolment_wait.new_end(user, vouched_by, now=now)
-    # Another phone while the first one waits is no second registration.
+    # Adding another phone while the first one waits isn't a second registration.
     is_another = waits_until is not None and user.waits_for_app_password(now)
     stored = _store(user, held, subject, {} if is_another else {"registration": vouched_by}, origin=origin, now=now)
     if waits_until is None:
@@ -186,7 +186,7 @@ def _register(
 
 
 def create_app_password(session: Session, name: str, *, origin: Origin, now: datetime) -> ShownOnce | Rejected:
-    """Make an app password under a name of the person's choice; the limit is taken under the lock on their row."""
+    """Make an app password under a name that the person chose; checks the limit under the lock on the person's row."""
     with transaction.atomic():
         user = permitted(session, FactorKind.APP_PASSWORD, now)
         return _create_app_password(user, name, session, origin=origin, now=now)
@@ -209,9 +209,9 @@ def _refusal(user: User, alive: int, now: datetime) -> WhyNoAppPassword | None:
 
 
 def _is_cooling_off(user: User, now: datetime) -> bool:
-    """Whether lately a number of theirs went and another one came: at once, or in two steps, whichever was first.
+    """Return whether the person lately lost one number and registered a different one, in either order or in one step.
 
-    What an administrator takes away for a new start does not count, nor the same number registered again.
+    Numbers that an administrator removed for a new start don't count, nor does the same number registered again.
     """
     since = now - timedelta(seconds=user.organisation.policy.limits.cooling_off_seconds)
     phones = vault.holdings(user, kinds=[FactorKind.PHONE], with_revoked=True)
@@ -226,7 +226,7 @@ def _went(stored: StoredCredential, since: datetime) -> bool:
 
 
 def remove(session: Session, credential_id: UUID | str, *, origin: Origin, now: datetime) -> bool:
-    """Remove a method or delete an app password of the person; False if they hold nothing by that id.
+    """Remove a phone or delete an app password of the person; return False if the person has none with this id.
 
     Raises ProofNeeded, or LastMethod.
     """
@@ -253,13 +253,13 @@ def remove(session: Session, credential_id: UUID | str, *, origin: Origin, now: 
 
 
 def is_last_method(user: User, credential_id: UUID) -> bool:
-    """Whether ``remove`` would raise LastMethod for this one."""
+    """Return whether ``remove`` would raise LastMethod for this credential."""
     stored = vault.find(user, credential_id)
     return stored is not None and enrolment_evidence.is_last_method(user, stored)
 
 
 def permitted(subject: Holder, kind: FactorKind, now: datetime) -> User:
-    """Lock and return the person where this subject may change methods of this kind now; raises ProofNeeded."""
+    """Lock and return the person if this subject may change methods of this kind now; raise ProofNeeded otherwise."""
     if subject.user is None:
         raise ProofNeeded
     user = lock_person(subject.user)
@@ -321,7 +321,7 @@ def _create_app_password(
 
 
 def describe(stored: StoredCredential, subject: Holder) -> dict[str, str]:
-    """Return what an event tells of one thing that a person holds, and by which sign-in it happened."""
+    """Return the event details about one credential and the sign-in in which it was changed."""
     held = stored.held
     which = {"credential": str(stored.id), "sign_in": str(subject.sign_in_id)}
     if held.kind is FactorKind.APP_PASSWORD:

@@ -1,4 +1,4 @@
-"""What registering a phone rests on, and what of it counts as a second proof."""
+"""What the registration of a phone rests on, and which phones count as a second factor."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from watchword.signin.facts import proven_phones, read_evidence, usable_phones
 from watchword.signin.otp.challenges import Holder
 
 BY_PASS, BY_DIRECTORY, BY_NOTHING = "by_pass", "by_directory", "by_nothing"
-"""What vouches for somebody who registers: a pass or a personal link, the directory's phone, or the password alone."""
+"""The evidence behind a registration: a pass or a personal link, the phone in the directory, or the password alone."""
 
 
 def vouching(subject: Holder, user: User, held: CredentialData) -> str:
-    """Return what vouches for somebody who registers this phone, besides the account password."""
+    """Return the evidence behind the registration of this phone, besides the account password."""
     if any(proof.kind is FactorKind.ACCESS_PASS for proof in read_evidence(subject.evidence)):
         return BY_PASS
     known = read_number(user.directory_phone, user.organisation.region) if user.directory_phone else None
@@ -30,9 +30,9 @@ def vouching(subject: Holder, user: User, held: CredentialData) -> str:
 
 
 def marked(user: User, held: CredentialData) -> CredentialData:
-    """Return a new phone as it is to be kept: one that somebody Disabled adds rests on the password alone.
+    """Return a new phone as it is to be stored: marked as resting on the password alone if the person is Disabled.
 
-    Even if their session saw another code before: that went to a phone of the same kind.
+    Even if a code was typed earlier in the session: that code went to a phone of the same kind.
     """
     if user.judged_as is not MfaState.DISABLED:
         return held
@@ -40,7 +40,7 @@ def marked(user: User, held: CredentialData) -> CredentialData:
 
 
 def remember_second_factor(user: User, *, now: datetime) -> None:
-    """Remember that this person had a second proof, or was given a way to one: a password alone registers no other.
+    """Record that this person had, or was offered, a second factor: a password alone can't register another.
 
     The caller holds the lock on the person's row.
     """
@@ -50,7 +50,7 @@ def remember_second_factor(user: User, *, now: datetime) -> None:
 
 
 def drop_unproven(user: User, *, now: datetime) -> None:
-    """Remove the phones that were added while a password was enough, now that one was registered for good."""
+    """Remove the phones that were added while a password was enough, after a phone was properly registered."""
     phones = vault.holdings(user, kinds=[FactorKind.PHONE])
     proven = {stored.id for stored in proven_phones(phones)}
     for stored in phones:
@@ -59,7 +59,7 @@ def drop_unproven(user: User, *, now: datetime) -> None:
 
 
 def is_last_method(user: User, stored: StoredCredential) -> bool:
-    """Whether somebody who needs a second proof would be left without one that can be used today."""
+    """Return whether removing this would leave a person who needs a second factor without a usable one."""
     if stored.held.kind is not FactorKind.PHONE or user.judged_as is MfaState.DISABLED:
         return False
     phones = vault.holdings(user, kinds=[FactorKind.PHONE])
@@ -69,7 +69,7 @@ def is_last_method(user: User, stored: StoredCredential) -> bool:
 
 
 def number_to_confirm(user: User) -> str:
-    """Return the number of a phone that was added while a password was enough; empty for none. It fills in the form."""
+    """Return the number of a phone that was added while a password was enough, to fill in the form; empty for none."""
     phones = vault.holdings(user, kinds=[FactorKind.PHONE])
     proven = {stored.id for stored in proven_phones(phones)}
     numbers = [json.loads(stored.held.secret)["number"] for stored in phones if stored.id not in proven]

@@ -1,7 +1,7 @@
-"""A registration that nothing vouched for waits for its app password, where the organisation wants that.
+"""A registration that rests on the password alone waits for its app password, where the organisation requires it.
 
-While it runs the person stays Enabled: codes go to the phone at every sign-in in a browser, the account password goes
-on in mail programs, and no app password can be made. When it is over they become Enforced (ADR 0083).
+During the wait the person stays Enabled: codes go to the phone at every sign-in in a browser, the account password
+still works in mail programs, and no app password can be made. Afterwards the person becomes Enforced (ADR 0083).
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ PORTION = 100
 
 
 def new_end(user: User, vouched_by: str, *, now: datetime) -> datetime | None:
-    """Return until when somebody who registers a phone now waits for an app password; None where they don't.
+    """Return until when a person who registers a phone now waits for an app password; None without a wait.
 
-    Another phone that nothing vouches for neither shortens a wait that runs nor begins it anew.
+    Another phone registered with the password alone neither shortens a running wait nor restarts it.
     """
     if vouched_by != BY_NOTHING or user.state is not MfaState.ENABLED:
         return None
@@ -37,13 +37,13 @@ def new_end(user: User, vouched_by: str, *, now: datetime) -> datetime | None:
 
 
 def begin(user: User, until: datetime) -> None:
-    """Write until when this person waits. The caller holds the lock on the person's row."""
+    """Store until when this person waits. The caller holds the lock on the person's row."""
     user.app_password_waits_until = until
     user.save(update_fields=["app_password_waits_until"])
 
 
 def end(user: User) -> None:
-    """End a wait without its outcome: an act has put the registration in doubt, or has settled it otherwise.
+    """End a wait without making the person Enforced: an action made the registration doubtful or settled it.
 
     The caller holds the lock on the person's row.
     """
@@ -53,7 +53,7 @@ def end(user: User) -> None:
 
 
 def settle(user: User, evidence: Iterable[Evidence], *, now: datetime) -> None:
-    """Make somebody Enforced who comes in by the code of a registered phone, once no wait keeps them Enabled.
+    """Make an Enabled person Enforced who signs in with the code of a registered phone, unless a wait is still running.
 
     The caller holds the lock on the person's row.
     """
@@ -62,7 +62,7 @@ def settle(user: User, evidence: Iterable[Evidence], *, now: datetime) -> None:
 
 
 def finish_due(*, now: datetime) -> int:
-    """Make people Enforced whose wait is over; return how many waits ended, a portion at most."""
+    """Make people Enforced whose wait is over; return how many waits ended, one batch at most."""
     over = User.objects.filter(app_password_waits_until__lte=now).order_by("app_password_waits_until")
     due = list(over.values_list("pk", flat=True)[:PORTION])
     for pk in due:
@@ -80,5 +80,5 @@ def _finish(user: User, *, now: datetime) -> None:
         end(user)
         return
     mfa_state.finish_wait(user, origin=NOWHERE, now=now)
-    # What came in with the account password signs in anew, and needs an app password.
+    # Connections opened with the account password must sign in again, now with an app password.
     sessions.close_mail(user, because="mfa_state_changed", now=now)

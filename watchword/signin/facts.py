@@ -1,4 +1,4 @@
-"""Copies rows into the small frozen values that decisions are made from, and evidence back into rows."""
+"""Copies rows into the small frozen values on which decisions are based, and evidence back into rows."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from watchword.messaging.models import Delivery
 from watchword.signin.models import FailureCount, Purpose, SignInAttempt
 
 PROVING = (FactorKind.PASSWORD, FactorKind.PHONE, FactorKind.ACCESS_PASS)
-"""What somebody can show at a browser's door."""
+"""The kinds of credentials that can be presented in a browser."""
 LATELY = timedelta(days=1)
 NOBODY_HERE = Account(standing=AccountStatus.UNKNOWN, state=MfaState.DISABLED)
 
 
 def read_evidence(rows: Iterable[dict[str, Any]]) -> tuple[Evidence, ...]:
-    """Return the evidence that a row keeps as JSON."""
+    """Return the evidence that a row stores as JSON."""
     return tuple(
         Evidence(
             FactorKind(row["kind"]),
@@ -40,7 +40,7 @@ def read_evidence(rows: Iterable[dict[str, Any]]) -> tuple[Evidence, ...]:
 
 
 def write_evidence(evidence: Iterable[Evidence], *, address: str = "") -> list[dict[str, str]]:
-    """Return evidence as the JSON that a row keeps, with the address from which it was shown where that matters."""
+    """Return evidence as the JSON that a row stores, with the address that presented it where that matters."""
     shown_from = {"address": address} if address else {}
     return [
         {
@@ -54,7 +54,7 @@ def write_evidence(evidence: Iterable[Evidence], *, address: str = "") -> list[d
 
 
 def setup_context_of(user: User) -> SetupContext:
-    """Return what setting something up for this person has to know."""
+    """Return the setup context of this person: what a factor needs to know to set up a method."""
     local, _, domain = user.sign_in_name.partition("@")
     words = (local, domain.split(".", maxsplit=1)[0], user.organisation.name, *user.display_name.split())
     return SetupContext(
@@ -66,19 +66,19 @@ def setup_context_of(user: User) -> SetupContext:
 
 
 def proven_phones(held: Sequence[StoredCredential]) -> list[StoredCredential]:
-    """Return the telephones that prove something: not those that were added with the password alone."""
+    """Return the phones that count as a second factor: those that were not added with the password alone."""
     return [
         stored for stored in held if stored.held.kind is FactorKind.PHONE and not stored.held.public.get("unproven")
     ]
 
 
 def usable_phones(user: User, held: Sequence[StoredCredential]) -> list[StoredCredential]:
-    """Return the proven telephones that can get a code today, in the order mobile, alternate, office."""
+    """Return the proven phones that can get a code today, in the order mobile, alternate, office."""
     return reachable(user, proven_phones(held))
 
 
 def reachable(user: User, held: Sequence[StoredCredential]) -> list[StoredCredential]:
-    """Return those of these telephones that can get a text or call today, in the order mobile, alternate, office."""
+    """Return the phones among these that can get a text or call today, in the order mobile, alternate, office."""
     setup_context = setup_context_of(user)
     phones = [
         stored for stored in held if stored.held.kind is FactorKind.PHONE and channels_of(stored.held, setup_context)
@@ -130,7 +130,7 @@ def attempt_facts(
     held: Sequence[StoredCredential] | None = None,
     more: tuple[Evidence, ...] = (),
 ) -> Attempt:
-    """Return an attempt as a value, with ``more`` evidence that isn't written yet."""
+    """Return the facts about an attempt that a decision needs, with ``more`` evidence that isn't stored yet."""
     user = attempt.user
     if user is None:
         attempt.stand_in = attempt.stand_in or nobody()
@@ -155,18 +155,19 @@ def attempt_facts(
 
 
 def _is_from_trusted_network(attempt: SignInAttempt, policy: Policy) -> bool:
-    """Whether this request came from a trusted network, and so did every one that has proven something before it.
+    """Return whether this request, and each one that proved something in this attempt, came from a trusted network.
 
-    Where the name was typed says nothing. Before something dangerous a network never stands in for a proof.
+    The request that typed the name doesn't matter. Before a dangerous action a network never replaces a proof.
     """
     addresses = [attempt.address, *(str(row.get("address", "")) for row in attempt.evidence)]
     return attempt.purpose == Purpose.SIGN_IN and all(policy.trusts(address) for address in addresses)
 
 
 def _can_register(user: User, now: datetime) -> bool:
-    """Whether a code to a new phone could leave and arrive.
+    """Return whether a code could be sent to a new phone and arrive.
 
-    An administrator must be able to mend what carries codes: where lately none was typed, theirs are not relied on.
+    Administrators must be able to repair the gateways: where no code was typed lately, their sign-in doesn't depend on
+    one.
     """
     if not user.organisation.policy.channels & send.channels_carried():
         return False
@@ -175,9 +176,9 @@ def _can_register(user: User, now: datetime) -> bool:
 
 
 def nobody() -> User:
-    """Return somebody who isn't in the database, for whom it is asked all that it is asked for somebody who is.
+    """Return a dummy user that isn't in the database, for running the same queries as for a real one.
 
-    However long its answers take, they take as long for a name that belongs to nobody.
+    However long the queries take, they take equally long for an unknown name.
     """
     return User(pk=UUID(int=0), organisation=Organisation())
 
@@ -188,9 +189,9 @@ def _ask_about(user: User, now: datetime) -> None:
 
 
 def policy_for(user: User | None, key: str) -> Policy:
-    """Return the policy for a typed name: of the person, or of whose domain it is, so that both meet the same limits.
+    """Return the policy for a typed name: the person's, or the one of its domain, so that both meet the same limits.
 
-    The domain is asked for in either case: it takes as long.
+    The domain is queried in either case, so that both take equally long.
     """
     domain = Domain.objects.select_related("organisation").filter(name=key.rpartition("@")[2]).first()
     if user is not None:
@@ -199,9 +200,9 @@ def policy_for(user: User | None, key: str) -> Policy:
 
 
 def still_proven(attempt: SignInAttempt, held: Sequence[StoredCredential]) -> tuple[Evidence, ...]:
-    """Return the evidence of an attempt; all of it is void once the password that it rests on was replaced.
+    """Return the evidence of an attempt; it is void once the password on which it rests was replaced.
 
-    Setting a password anew rests on there being none.
+    An attempt to recover an account rests on the account having no password.
     """
     password = next((stored.id for stored in held if stored.held.kind is FactorKind.PASSWORD), None)
     if attempt.purpose == Purpose.RECOVER:
@@ -212,12 +213,12 @@ def still_proven(attempt: SignInAttempt, held: Sequence[StoredCredential]) -> tu
 
 
 def code_key(user: User) -> str:
-    """Return the key under which the failed codes of a person are counted."""
+    """Return the key under which a person's failed codes are counted."""
     return f"code:{user.pk}"
 
 
 def second_factor_lock(user: User, *, now: datetime) -> Lock:
-    """Return whether this person's second proof may be tried now."""
+    """Return whether this person's second factor may be tried now."""
     row = FailureCount.objects.filter(pk=code_key(user)).first()
     return stand(read_count(row), user.organisation.policy.limits, now)
 

@@ -1,4 +1,4 @@
-"""The sign-in at a browser's door: load the facts, decide, apply, record; the one place that says yes."""
+"""Interactive sign-in in a browser: load the facts, decide, apply, record; the only module that completes a sign-in."""
 
 from __future__ import annotations
 
@@ -61,10 +61,11 @@ def begin(
 ) -> str:
     """Begin a sign-in under a typed name and return the token for the browser's attempt cookie.
 
-    ``browser`` is the token by which the browser is known, if it has one. ``replaces`` is the session that it has, of
-    whomever: it ends when this sign-in comes in.
-    The same for known, blocked and unknown names. Raises NotASignInName where the text can't be a name at all, and
-    TooManyBegun where its source has begun too many.
+    ``browser`` is the token of the known-browser cookie, if there is one. ``replaces`` is the browser's present
+    session, whichever user it belongs to: it ends when this sign-in completes.
+
+    Known, blocked and unknown names are treated alike. Raises NotASignInName where the text can't be a name at all, and
+    TooManyBegun where the source address has begun too many attempts.
     """
     key = name_key(with_domain(name, settings.WATCHWORD_DEFAULT_DOMAIN))
     attempt_limits.count(origin.address, browser=browser, now=now)
@@ -82,15 +83,15 @@ def begin(
 
 
 def begin_confirmation(session: Session, *, origin: Origin, next_url: str, now: datetime) -> str:
-    """Begin to prove again within a session; it ends in the same session under a new token."""
+    """Begin to prove one's identity again within a session; success gives the same session a new token."""
     name = session.user.sign_in_name
     return new_attempt(Purpose.CONFIRM, origin, next_url, now, typed_name=name, user=session.user, session=session)
 
 
 def find_attempt(token: str, *, origin: Origin | None = None, now: datetime) -> SignInAttempt | None:
-    """Return the attempt of this browser if it is on its way still.
+    """Return the browser's attempt if it has neither ended nor expired.
 
-    ``origin`` is where this request came from, which is what counts from now on, not where the name was typed.
+    ``origin`` is where this request came from; it replaces the origin of the request that began the attempt.
     """
     if not token:
         return None
@@ -105,14 +106,14 @@ def find_attempt(token: str, *, origin: Origin | None = None, now: datetime) -> 
 
 
 def stage(attempt: SignInAttempt, *, now: datetime) -> Decision:
-    """Return where an attempt stands. Reads only."""
+    """Return the next step of an attempt, without changing anything."""
     return decide(attempt_facts(attempt, now=now))
 
 
 def send_code(
     attempt: SignInAttempt, credential_id: UUID | str, channel: Channel | str, *, now: datetime
 ) -> CodeSent | NotSent:
-    """Send a code by one of the offered methods, within the limits."""
+    """Send a code by one of the offered methods, within the rate limits."""
     with transaction.atomic():
         user, held, decision = _locked(attempt, now)
         if user is None or not isinstance(decision, AskFor) or FactorKind.PHONE not in decision.methods:
@@ -124,11 +125,12 @@ def send_code(
 
 
 def send_first_code(attempt: SignInAttempt, *, now: datetime) -> CodeSent | NotSent | None:
-    """Send a code unasked, to the first telephone and as it is usually reached; None where none is sent unasked."""
+    """Send a code without being asked, to the first phone by its first channel; None where none is sent unasked."""
     with transaction.atomic():
         user, held, decision = _locked(attempt, now)
         if isinstance(decision, AskFor) and FactorKind.ACCESS_PASS in decision.methods:
-            # Who was given a pass has lost the phone: whoever found it gets no code unasked.
+            # A person with an access pass has lost the phone, and a finder of the phone must not get a code without
+            # asking.
             return None
         first = next(iter(choices_of(user, held, decision)), None)
         if user is None or first is None:
@@ -138,7 +140,7 @@ def send_first_code(attempt: SignInAttempt, *, now: datetime) -> CodeSent | NotS
 
 
 def _locked(attempt: SignInAttempt, now: datetime) -> tuple[User | None, list[StoredCredential], Decision]:
-    """Lock the person and return them, what they hold, and where the attempt stands. In a transaction."""
+    """Lock the person's row; return it, the person's credentials and the decision. Call inside a transaction."""
     user = lock_attempt(attempt, now)
     held = vault.holdings(user, kinds=PROVING) if user is not None else []
     return user, held, decide(attempt_facts(attempt, now=now, held=held))
@@ -165,7 +167,7 @@ def _send(
 
 
 def answer(attempt: SignInAttempt, kind: FactorKind, typed: str, *, now: datetime) -> Outcome:
-    """Check one answer and say what follows. Only what ``decide`` asks for at this moment is looked at."""
+    """Check one answer and return what follows. Only a proof that ``decide`` asks for at this moment is accepted."""
     if len(typed) > LONGEST_TYPED:
         typed = ""
     match kind:
@@ -174,17 +176,17 @@ def answer(attempt: SignInAttempt, kind: FactorKind, typed: str, *, now: datetim
         case FactorKind.PHONE:
             return _answer_code(attempt, typed, now)
         case FactorKind.APP_PASSWORD | FactorKind.ACCESS_PASS:
-            # A pass is shown to ``signin.access_passes``.
+            # Access passes are checked by ``signin.access_passes``.
             return Refused(DenyReason.WRONG_PROOF)
         case _:
             assert_never(kind)
 
 
 def conclude(attempt: SignInAttempt, user: User, *, now: datetime, decision: Decision | None = None) -> Outcome:
-    """Decide on an attempt as it is written now, and open the door where the answer is yes.
+    """Decide on an attempt as it is stored now, and open a session where the decision is to allow.
 
-    The caller holds the lock on the person's row, inside a transaction. ``decision``: the one on just what is written
-    now, where the caller had to make it under this lock.
+    The caller holds the lock on the person's row, inside a transaction. ``decision`` is the decision on the attempt as
+    it is stored now, if the caller has already made it under this lock.
     """
     decision = decision if decision is not None else stage(attempt, now=now)
     match decision:
@@ -217,7 +219,7 @@ def conclude(attempt: SignInAttempt, user: User, *, now: datetime, decision: Dec
                     **({} if seen.is_new else {"browser": "known"}),
                     **({"wrong": attempt.wrong_codes} if attempt.wrong_codes else {}),
                 },
-                # What was said of wrong codes in this attempt is settled by the right one.
+                # The right code settles the notices about earlier wrong codes of this attempt.
                 notify=seen.is_new or attempt.wrong_codes > 0,
             )
             return SignedIn(opened.token, attempt.next_url, opened.session, seen.token)
@@ -228,7 +230,7 @@ def conclude(attempt: SignInAttempt, user: User, *, now: datetime, decision: Dec
 def _open(attempt: SignInAttempt, user: User, evidence: tuple[Evidence, ...], now: datetime) -> sessions.Opened | None:
     if attempt.session is not None:
         return sessions.rotate(attempt.session, evidence, now=now)
-    # Whoever is not Disabled comes in without a second proof only from a trusted network.
+    # Unless the person is Disabled, only a trusted network excuses from the second proof.
     excused = user.judged_as is not MfaState.DISABLED and not any(proof.kind in SECOND_FACTORS for proof in evidence)
     return sessions.open_session(
         user, evidence, origin=_origin(attempt), now=now, excused=excused, sign_in_id=attempt.sign_in_id
@@ -265,7 +267,7 @@ def _answer_password(attempt: SignInAttempt, typed: str, now: datetime) -> Outco
         if reserved.is_worth_an_event:
             _deny(attempt, attempt.user, DenyReason.PASSWORD_WAITS, now)
         return Refused(DenyReason.PASSWORD_WAITS, reserved.until)
-    # The slow hash is worked out outside any transaction, once, and for nobody as for somebody.
+    # Compute the slow hash outside any transaction, exactly once, and for unknown names too.
     held = stored.held if stored is not None else CredentialData(FactorKind.PASSWORD)
     verdict = factor_of(FactorKind.PASSWORD).verify(held, {}, typed, keyed=vault.keyed, now=now)
     with transaction.atomic():
@@ -277,10 +279,10 @@ def _answer_password(attempt: SignInAttempt, typed: str, now: datetime) -> Outco
             password_throttling.note_wrong(reserved, now=now)
             if reserved.is_worth_an_event:
                 _deny(attempt, user, because, now, reserved=reserved)
-            # Outside, both are the same refusal.
+            # The browser gets the same refusal for both.
             return Refused(DenyReason.WRONG_PROOF)
         if verdict.is_short and not stored.held.public.get("short"):
-            # It was chosen before that was remembered.
+            # The password was chosen before the vault recorded whether a password is short.
             vault.mark_short(stored.id)
         proof = Evidence(FactorKind.PASSWORD, now)
         decision = decide(attempt_facts(_with(attempt, stored.id), now=now, more=(proof,)))
@@ -304,7 +306,7 @@ def _answer_password(attempt: SignInAttempt, typed: str, now: datetime) -> Outco
 _TELLS_THAT_IT_WAS_RIGHT = frozenset(
     {DenyReason.SECOND_FACTOR_WAITS, DenyReason.SECOND_FACTOR_LOCKED, DenyReason.NO_METHOD_LEFT}
 )
-"""Refusals that say so anyway. The others look like a wrong password from outside, and so they count like one."""
+"""Reasons to deny whose pages reveal that the password was right; all others look and count like a wrong password."""
 
 
 def _answer_code(attempt: SignInAttempt, typed: str, now: datetime) -> Outcome:
@@ -324,14 +326,17 @@ def _answer_code(attempt: SignInAttempt, typed: str, now: datetime) -> Outcome:
 
 
 def lock_person(user: User) -> User:
-    """Take the lock under which everything about one person changes; returns the row as it is now."""
+    """Lock the person's row, the lock for every change to that person, and return the row as it is now."""
     return User.objects.select_for_update(of=("self",)).select_related("organisation").get(pk=user.pk)
 
 
 def lock_attempt(attempt: SignInAttempt, now: datetime) -> User | None:
-    """Lock the person and read the attempt anew; None for nobody's and for one that is over. In a transaction."""
+    """Lock the person's row, reload the attempt and return the person. Call inside a transaction.
+
+    Returns None where the attempt names no known user or is over.
+    """
     if attempt.user is None:
-        # Nobody is looked for as somebody is, and anew.
+        # The same queries for an unknown name as for a known one, uncached, so that both take equally long.
         attempt.stand_in = None
         list(User.objects.select_for_update(of=("self",)).select_related("organisation").filter(pk=nobody().pk))
         list(_living(attempt, now))
@@ -339,7 +344,7 @@ def lock_attempt(attempt: SignInAttempt, now: datetime) -> User | None:
     user = lock_person(attempt.user)
     fresh = next(iter(_living(attempt, now).values_list("evidence", "password_version", "wrong_codes")), None)
     if fresh is None:
-        # Another tab finished it, or an administrator ended it: nothing that was proven counts any more.
+        # Another tab finished the attempt, or an administrator ended it: its evidence no longer counts.
         attempt.evidence, attempt.password_version, attempt.user = [], None, None
         return None
     attempt.evidence, attempt.password_version, attempt.wrong_codes = fresh

@@ -1,4 +1,4 @@
-"""What an administrator who helps somebody may not do unseen: take the password and the second proof of one person."""
+"""Detects an administrator who resets both the password and the second factor of one person."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ GIVES_SECOND_PROOF = frozenset({EventKind.METHODS_RESET, EventKind.ACCESS_PASS_M
 
 
 def note_both(user: User, done: EventKind, *, by: User | None, origin: Origin, now: datetime) -> None:
-    """Record it where one administrator has within a day given a person a password and made the second proof anew.
+    """Record an event if one administrator has, within a day, given a person a password and reset the second factor.
 
-    Together they are the account. Call it inside the transaction of the act, after its own event.
+    Both together give control of the account. Call it inside the transaction of the action, after its own event.
     """
     if by is None:
         return

@@ -1,4 +1,4 @@
-"""Sign-ins that stopped after the right password: somebody knows it, and did not have the code."""
+"""Sign-ins abandoned after the right password: an attacker may know it and not have had the code."""
 
 from __future__ import annotations
 
@@ -21,10 +21,7 @@ PORTION = 100
 
 
 def close_abandoned(*, now: datetime) -> int:
-    """End the attempts whose time is over and remember those that came past the password.
-
-    Returns how many those were.
-    """
+    """End expired attempts and record those in which the password was right; return the number of the latter."""
     over = SignInAttempt.objects.filter(ended_at=None, expires_at__lte=now).order_by("expires_at")
     number = 0
     for attempt in over.select_related("user__organisation")[:PORTION]:
@@ -55,7 +52,7 @@ def _close(attempt: SignInAttempt, now: datetime) -> bool:
             origin=Origin(address=attempt.address, agent=attempt.agent, door=attempt.door),
             reason=DenyReason.NOT_FINISHED,
             details={"purpose": attempt.purpose, "attempt": str(attempt.pk), "wrong": attempt.wrong_codes},
-            # Whoever uses their own browser knows that they did not finish; not so who typed a wrong code there.
+            # In a known browser the person knows about the unfinished sign-in; not so if a wrong code was typed there.
             notify=attempt.wrong_codes > 0 or not remembered_browsers.is_known(attempt),
         )
         return True

@@ -1,4 +1,4 @@
-"""What must be true of sessions, codes and attempts at any time."""
+"""The invariants of sessions, codes and attempts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from watchword.signin.service_settings import SenselessSettings, refuse_senseles
 
 
 def problems(*, now: datetime) -> list[str]:
-    """Return what is not as it must be."""
+    """Return a description of each violated invariant."""
     return [
         *vault.problems(),
         *_weak_sessions(now),
@@ -31,7 +31,7 @@ def problems(*, now: datetime) -> list[str]:
 
 
 def _weak_sessions(now: datetime) -> list[str]:
-    """I1: no session that rests on less than the policy at its birth asked for."""
+    """Check I1: no session rests on less evidence than the policy required when it was opened."""
     history: dict[UUID, list[tuple[datetime, str, str]]] = defaultdict(list)
     for user, at, before, after in MfaStateChange.objects.order_by("at", "id").values_list(
         "user", "at", "before", "after"
@@ -53,7 +53,7 @@ def _weak_sessions(now: datetime) -> list[str]:
 
 
 def _states_at(changes: list[tuple[datetime, str, str]], at: datetime, state_now: str) -> set[str]:
-    """Return the states that a person may have been in at a moment: several where one changed at that very moment."""
+    """Return the states that a person may have had at a moment: several where the state changed at that very moment."""
     if not changes:
         return {state_now}
     states = {changes[0][1]}
@@ -66,7 +66,7 @@ def _states_at(changes: list[tuple[datetime, str, str]], at: datetime, state_now
 
 
 def _codes() -> list[str]:
-    """I2 and I5: each code is spent once and tried no more often than anybody may."""
+    """Check I2 and I5: each code is spent once, and tried no more often than allowed."""
     rows = CodeChallenge.objects.filter(
         Q(tries__gt=Limits().code_tries)
         | Q(spent_at__gt=F("expires_at"))
@@ -82,7 +82,7 @@ def _codes() -> list[str]:
 
 
 def _settings() -> list[str]:
-    """I9: no limit and no trusted network that could not be saved."""
+    """Check I9: every stored limit and trusted network is one that could be saved."""
     found = []
     for organisation in Organisation.objects.order_by("pk"):
         try:
@@ -93,7 +93,7 @@ def _settings() -> list[str]:
 
 
 def _invitations(now: datetime) -> list[str]:
-    """I10: no invitation outlives a reset, a block or a deletion."""
+    """Check I10: no invitation outlives a reset, a block or a deletion."""
     living = Invitation.objects.filter(used_at=None, void_at=None, expires_at__gt=now)
     closings = Event.objects.filter(kind__in=CLOSES_LINKS, subject_id__in=living.values("user"))
     newest = dict(closings.order_by().values_list("subject_id").annotate(at=Max("at")))
@@ -105,7 +105,7 @@ def _invitations(now: datetime) -> list[str]:
 
 
 def _events() -> list[str]:
-    """I8: exactly one row for each sign-in that led somewhere."""
+    """Check I8: there is exactly one event for each completed sign-in."""
     rows = Event.objects.filter(kind=EventKind.SIGN_IN_ALLOWED, door="web").values_list(
         "details__attempt", "details__session"
     )

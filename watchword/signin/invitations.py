@@ -1,4 +1,4 @@
-"""One-time links by which somebody chooses the first password of an account."""
+"""One-time links with which a person chooses the first password of an account."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ from watchword.signin.models import Invitation
 from watchword.signin.tokens import RANDOM_SOURCE, new_token, token_hash
 
 LASTS = timedelta(days=1)
-"""As long as a code by mail may be good (NIST SP 800-63B section 4.2.2.2). Longer is a choice that the page names."""
+"""The longest life of a code sent by mail (NIST SP 800-63B section 4.2.2.2). The page says so where more is chosen."""
 DAYS = (1, 3, 7)
-"""How many days may be chosen; an organisation's own limit of initial passwords holds as well."""
+"""The choices in days; the organisation's limit for initial passwords also applies."""
 
 
 @dataclass(frozen=True, slots=True)
 class Invited:
-    """A new invitation; the token is part of the link and is kept nowhere."""
+    """A new invitation; the token is part of the link and is not stored."""
 
     invitation: Invitation
     token: str = field(repr=False)
 
 
 class InvitationIsOver(Exception):
-    """The link was used, replaced or is too old."""
+    """The link was used or replaced, or has expired."""
 
 
 def invite(
     user: User, *, by: User | None, lasts: timedelta = LASTS, origin: Origin = NOWHERE, now: datetime
 ) -> Invited:
-    """Make a one-time link for somebody, good for ``lasts``; an older link of theirs is void from now on."""
+    """Make a one-time link for a person, valid for ``lasts``, and void the person's older link."""
     with transaction.atomic():
         user = lock_person(user)
         demand(by, Act.RESET_PASSWORD, user)
@@ -57,7 +57,7 @@ def invite(
 
 
 def make(user: User, *, lasts: timedelta = LASTS, now: datetime) -> Invited:
-    """Make a one-time link without asking whether anybody may; the caller holds the lock and records why."""
+    """Make a one-time link without checking a permission; the caller holds the lock and records why."""
     Invitation.objects.filter(user=user, used_at=None, void_at=None).update(void_at=now)
     token = new_token()
     longest = timedelta(seconds=user.organisation.policy.limits.initial_password_seconds)
@@ -68,7 +68,7 @@ def make(user: User, *, lasts: timedelta = LASTS, now: datetime) -> Invited:
 
 
 def find(token: str, *, now: datetime) -> Invitation | None:
-    """Return the living invitation of a link; None for every other link."""
+    """Return the open invitation of a link; None for every other link."""
     invitation = (
         Invitation.objects.select_related("user__organisation")
         .filter(token_hash=token_hash(token), used_at=None, void_at=None, expires_at__gt=now)
@@ -80,9 +80,9 @@ def find(token: str, *, now: datetime) -> Invitation | None:
 
 
 def accept(invitation: Invitation, password: str, *, origin: Origin, now: datetime) -> Rejected | None:
-    """Choose the password and spend the link, both or neither; raises InvitationIsOver.
+    """Store the password and spend the link, both or neither; raise InvitationIsOver.
 
-    Nobody is signed in by it: the person signs in with the password next, and meets every other rule there.
+    This opens no session: the person signs in with the password next, and every other rule applies there.
     """
     factor = factor_of(FactorKind.PASSWORD)
     challenge = factor.start_setup(

@@ -1,4 +1,4 @@
-"""What people hold, as the command that retires or gives up a key needs it: only this room opens the vault."""
+"""Access to credentials for the commands that retire or give up a key: only this package may use the vault."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ PHONES = vault.SEALED
 
 
 def app_passwords_under(key_id: str) -> int:
-    """Return how many working app passwords can only be found by a key."""
+    """Return how many working app passwords can be found only under one key."""
     return vault.app_passwords_under(key_id)
 
 
 def revoke_app_passwords_under(key_ids: Collection[str], *, because: str, now: datetime) -> set[UUID]:
-    """Revoke the app passwords that only these keys find; return their people's ids."""
+    """Revoke the app passwords that can be found only under these keys; return their owners' ids."""
     return vault.revoke_app_passwords_under(key_ids, because=because, now=now)
 
 
 def people_with(pks: Collection[object]) -> set[UUID]:
-    """Return the ids of the people who hold these things."""
+    """Return the ids of the owners of these credentials."""
     return vault.people_with(pks)

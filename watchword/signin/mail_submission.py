@@ -1,7 +1,7 @@
-"""What a mail server asks of a program that has signed in to send: whose is this sender, and may the program go on?
+"""Mail submission (RFC 6409): which names may use a sender address, and may a signed-in program send another message?
 
-A mail server that takes mail (RFC 6409, submission) checks the password once and then talks for as long as the program
-likes. So whatever the sign-in rested on is judged again at each message, as it was judged then.
+A submission server checks the password once and then serves the connection for as long as the program likes. So
+everything on which the sign-in rested is evaluated again for each message, by the same rules.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from watchword.signin.models import Revocation
 from watchword.signin.non_interactive import trying
 
 OVERLAP = timedelta(seconds=5)
-"""An act that ends access carries the moment at which it began, and may be committed a little after a sign-in that
-it did not keep out. Whoever signed in so shortly after one signs in once more."""
+"""A revocation has the time at which its action began, and may be committed shortly after a sign-in that it didn't
+stop. A sign-in this soon after a revocation has to be repeated."""
 
 
 @dataclass(frozen=True, slots=True)
 class SubmissionLogin:
-    """A sign-in at a mail server that goes on: when it was asked for, what it rested on, and from where."""
+    """A sign-in at a mail server whose connection is still open: its time, credential, service and address."""
 
     mailbox: str
     credential_id: UUID
@@ -39,22 +39,22 @@ class SubmissionLogin:
 
 
 def names_that_may_send_as(address: str, *, now: datetime) -> list[str]:
-    """Return the names that the mail server knows those by who may write as an address; none for nobody's address.
+    """Return the names by which the mail server knows who may send as an address; empty if unknown.
 
-    Raises TryLater where the database can't be read now.
+    Raises Unavailable where the database can't be read now.
     """
     with trying():
         return [user.mailbox_name for user in send_as.senders_of(address, now=now)]
 
 
 def may_go_on(name: str, signed_in: SubmissionLogin | None, *, now: datetime) -> bool:
-    """Whether somebody who signed in under this name may send one message more.
+    """Return whether a program that signed in under this name may send another message.
 
-    Where it is not known when they signed in (``None``), anything that ever ended their access ends this as well: a
-    new sign-in is known. Raises TryLater where the database can't be read now.
+    Where the time of the sign-in isn't known (``None``), any revocation of the person's access, ever, makes the answer
+    no, because the time of a new sign-in would be known. Raises Unavailable where the database can't be read now.
     """
     with trying():
-        # What the mail server knows somebody by is the mailbox that it was told.
+        # The mail server knows users by the mailbox name that it was given at sign-in.
         user = holder_of(name) or find_by_name(name)
         if user is None or user.standing is not AccountStatus.ACTIVE:
             return False

@@ -1,4 +1,4 @@
-"""The steps of the multi-factor state that no administrator takes: registration, and *This wasn't me*."""
+"""Changes of the multi-factor state that no administrator makes: registration, and *This wasn't me*."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from watchword.directory.models import MfaCause, User
 
 
 def enforce(user: User, *, origin: Origin, now: datetime) -> None:
-    """Write that registration was finished. The caller holds the lock on the person's row."""
+    """Make a person Enforced whose registration is finished. The caller holds the lock on the person's row."""
     _change(user, MfaState.ENFORCED, MfaCause.REGISTRATION_FINISHED, by=user, origin=origin, now=now)
 
 
 def finish_wait(user: User, *, origin: Origin, now: datetime) -> None:
-    """Write that the wait after a registration is over: time did it, and the person is told.
+    """Make a person Enforced because the wait after the registration is over; the person gets a notice.
 
     The caller holds the lock on the person's row.
     """
@@ -25,7 +25,7 @@ def finish_wait(user: User, *, origin: Origin, now: datetime) -> None:
 
 
 def reopen(user: User, *, origin: Origin, now: datetime) -> None:
-    """Write that no phone is left after *This wasn't me*: the person must register again."""
+    """Make a person Enabled because no phone is left after *This wasn't me*: the person must register again."""
     _change(user, MfaState.ENABLED, MfaCause.DISAVOWED, by=user, origin=origin, now=now)
 
 

@@ -1,4 +1,4 @@
-"""Finds out who asks, and keeps every page closed that isn't opened on purpose."""
+"""Authenticates each request by its session cookie, and closes every page that isn't explicitly open."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from watchword.signin.models import Session
 
 
 class Nobody:
-    """Who asks when nobody has signed in."""
+    """The user of a request without a session."""
 
     is_authenticated = False
     is_administrator = False
@@ -33,13 +33,13 @@ NOBODY = Nobody()
 
 
 class SignInMiddleware:
-    """Sets ``request.user`` and ``request.sign_in_session``; views are closed unless ``login_not_required``."""
+    """The setter of ``request.user`` and ``request.sign_in_session``; closes views without ``login_not_required``."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Answer one request."""
+        """Authenticate and answer one request."""
         session = sessions.find(cookies.session_token(request), now=timezone.now())
         request.sign_in_session = session  # type: ignore[attr-defined]  # our own name for it
         request.user = session.user if session is not None else NOBODY  # type: ignore[assignment]  # a user to pages
@@ -51,7 +51,7 @@ class SignInMiddleware:
     def process_view(
         self, request: HttpRequest, view: Callable[..., Any], _arguments: tuple[Any, ...], _named: dict[str, Any]
     ) -> HttpResponse | None:
-        """Send nobody to the sign-in page, wherever a view isn't open to everybody."""
+        """Redirect a request without a session to the sign-in page, unless the view is open to everyone."""
         if request.user.is_authenticated or not getattr(view, "login_required", True):
             return None
         address = reverse("web:sign_in")
@@ -63,30 +63,30 @@ class SignInMiddleware:
 
 
 def request_user(request: HttpRequest) -> User:
-    """Return who has signed in; only for views that are closed to nobody."""
+    """Return the signed-in user; only for views that require a session."""
     user: object = request.user
     assert isinstance(user, User), "the view is open to everybody"
     return user
 
 
 def session_or_none(request: HttpRequest) -> Session | None:
-    """Return the session of whoever asks, if they have signed in."""
+    """Return the session of the request, or None."""
     session: object = getattr(request, "sign_in_session", None)
     return session if isinstance(session, Session) else None
 
 
 def request_session(request: HttpRequest) -> Session:
-    """Return the session of who has signed in; only for views that are closed to nobody."""
+    """Return the session of the request; only for views that require one."""
     session = session_or_none(request)
     assert session is not None, "the view is open to everybody"
     return session
 
 
 def origin_of(request: HttpRequest) -> Origin:
-    """Return where a request of a browser came from."""
+    """Return the origin of a browser's request."""
     return Origin(address=client_address(request), agent=request.headers.get("User-Agent", ""), door=Door.WEB.value)
 
 
 def prove_again(next_url: str) -> HttpResponse:
-    """Send somebody who is signed in to prove again that it is them, and back to this address."""
+    """Redirect a signed-in person to the page that asks for a new proof, and from there back to this address."""
     return HttpResponseRedirect(f"{reverse('web:confirm')}?{urlencode({'next': next_url})}")

@@ -1,4 +1,4 @@
-"""Sign-in attempts, codes on their way, sessions, failures and revocations."""
+"""Sign-in attempts, pending codes, sessions, failures and revocations."""
 
 import uuid
 from datetime import datetime
@@ -12,19 +12,19 @@ from watchword.messaging.models import Delivery
 
 
 class Purpose(models.TextChoices):
-    """What an attempt or a code is for; a code for one purpose is worth nothing for another."""
+    """What an attempt or a code is for; a code for one purpose is invalid for every other."""
 
     SIGN_IN = "sign_in"
     CONFIRM = "confirm"
-    """Proving again, within a session, before something dangerous."""
+    """Proving one's identity again, within a session, before a dangerous action."""
     REGISTER = "register"
     """Adding a sign-in method."""
     RECOVER = "recover"
-    """After *This wasn't me*: closing what still stands, and a new password behind a code. It never signs in."""
+    """After *This wasn't me*: closing what is still open, and a new password after a code. It never signs in."""
 
 
 class Session(models.Model):
-    """A browser that has come in. The cookie holds a token of which only the keyed hash is kept."""
+    """A signed-in browser. The cookie holds a token, of which only a hash is stored."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="sessions")
@@ -51,12 +51,12 @@ class Session(models.Model):
 
     @property
     def sign_in_id(self) -> uuid.UUID:
-        """The sign-in that this belongs to: a session bears the id of the attempt that opened it."""
+        """Return the id of the sign-in to which this session belongs: that of the attempt that opened it."""
         return self.pk
 
 
 class SignInAttempt(models.Model):
-    """One sign-in on its way, bound to one browser. Its stage is derived by ``decide``, never stored."""
+    """One pending sign-in, bound to one browser. Its stage is derived by ``decide``, never stored."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     token_hash = models.BinaryField(max_length=32, unique=True)
@@ -77,7 +77,7 @@ class SignInAttempt(models.Model):
     replaces = models.UUIDField(null=True, help_text="The session that this browser had, which ends with this sign-in")
     wrong_codes = models.PositiveSmallIntegerField(default=0, db_default=0, help_text="Typed to prove, not to register")
     stand_in: User | None = None
-    """Nobody, about whom all is asked that is asked about somebody; not in the database."""
+    """The dummy user for an attempt without a known user, which gets the same queries; not in the database."""
 
     class Meta:
         indexes: ClassVar[list[models.Index]] = [models.Index(fields=["expires_at"], name="attempt_by_expiry")]
@@ -87,12 +87,12 @@ class SignInAttempt(models.Model):
 
     @property
     def sign_in_id(self) -> uuid.UUID:
-        """The sign-in that this belongs to: its own, or that of the session within which it proves again."""
+        """Return the id of the sign-in to which this belongs: its own, or that of the session being confirmed."""
         return self.session_id or self.pk
 
 
 class KnownBrowser(models.Model):
-    """A browser in which a person has signed in before. It proves nothing; it only spares its owner a warning."""
+    """A browser in which a person has signed in before. It proves nothing; it only spares the person a notice."""
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="known_browsers")
     token_hash = models.BinaryField(max_length=32)
@@ -109,7 +109,7 @@ class KnownBrowser(models.Model):
 
 
 class CodeChallenge(models.Model):
-    """One code on its way. It is spent by one conditional UPDATE and dies with its attempt or session."""
+    """One code that was sent. It is spent by one conditional UPDATE and dies with its attempt or session."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
@@ -142,10 +142,10 @@ class CodeChallenge(models.Model):
 
 
 class FailureCount(models.Model):
-    """The failures that one key has gathered.
+    """The failures counted under one key.
 
-    Keys: ``code:<user>``, ``password:<hash of name and source>``, ``source:<hash>``, ``guesses:<user>`` or, of a name
-    that belongs to nobody, its hash.
+    Keys: ``code:<user>``, ``password:<hash of name and source>``, ``source:<hash>``, ``guesses:<user>`` or, for a name
+    that belongs to no user, its hash.
     """
 
     key = models.CharField(max_length=120, primary_key=True)
@@ -155,7 +155,8 @@ class FailureCount(models.Model):
     in_a_row = models.PositiveIntegerField(default=0, db_default=0, help_text="Wrong codes since the last right one")
     repeated = models.JSONField(null=True, help_text="Keyed digests of the last few wrong passwords, and how often")
     noted_until = models.DateTimeField(null=True, help_text="The wait that the log has already")
-    # No foreign key: checking it would wait for whoever holds the person's lock, who may be waiting for this row.
+    # No foreign key: the check of one would wait for a transaction that holds the person's lock, which may be waiting
+    # for this row (deadlock).
     subject_id = models.UUIDField(null=True, db_index=True, help_text="The person whose counts these are, if known")
 
     def __str__(self) -> str:
@@ -163,13 +164,13 @@ class FailureCount(models.Model):
 
     @classmethod
     def locked(cls, key: str, now: datetime) -> Self:
-        """Return the row of a key under its lock, made where there was none. Call inside a transaction."""
+        """Lock and return the row of a key, creating it if there is none. Call inside a transaction."""
         cls.objects.get_or_create(pk=key, defaults={"changed_at": now})
         return cls.objects.select_for_update().get(pk=key)
 
 
 class Invitation(models.Model):
-    """A one-time link by which somebody chooses the first password of an account."""
+    """A one-time link with which a person chooses the first password of an account."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="invitations")
@@ -184,7 +185,7 @@ class Invitation(models.Model):
 
 
 class Revocation(models.Model):
-    """Something that a person could come in with has ended; mail daemons read these rows and close connections."""
+    """A person's access has ended in some respect; mail daemons read these rows and close connections."""
 
     user_id = models.UUIDField()
     mailbox = models.CharField(max_length=254)
@@ -192,7 +193,7 @@ class Revocation(models.Model):
     because = models.CharField(max_length=40)
 
     class Meta:
-        # Asked with each message that somebody sends.
+        # Queried for each message that a person sends.
         indexes: ClassVar[list[models.Index]] = [models.Index(fields=["user_id", "at"], name="revocation_of_person")]
 
     def __str__(self) -> str:

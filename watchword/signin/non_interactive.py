@@ -1,7 +1,7 @@
-"""Doors that can't hold a conversation: one name, one secret, yes or no.
+"""Non-interactive authentication: a request holds a name and a secret, and the answer is yes or no.
 
-What has the shape of an app password is looked up: one indexed read and one commit for all that came together.
-Everything else is an account password and costs one slow hash, so that callers keep it in a queue of its own.
+A secret shaped like an app password is looked up: one indexed read and one commit for a whole batch of requests. Any
+other secret is checked as an account password and costs one slow hash, so callers queue such requests separately.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ logger = logging.getLogger(__name__)
 
 
 class Unavailable(Exception):
-    """The question can't be answered now; it says nothing about the secret."""
+    """A request can't be answered now; this says nothing about whether its secret is right."""
 
 
 class Secret:
-    """What a program showed. It hides itself wherever it is printed."""
+    """The secret that a program presented; its ``repr`` hides the text, so that no log or traceback prints it."""
 
     __slots__ = ("_text",)
 
@@ -59,13 +59,13 @@ class Secret:
         return "Secret(…)"
 
     def reveal(self) -> str:
-        """Return the text."""
+        """Return the secret's text."""
         return self._text
 
 
 @dataclass(frozen=True, slots=True)
 class AuthRequest:
-    """May the program that shows this come in?"""
+    """A request to authenticate: the name and the secret that a program presented, and at which door."""
 
     door: Door
     name: str
@@ -76,13 +76,13 @@ class AuthRequest:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Yes, with the name of the mailbox and the credential that opened; or no, and the log knows why."""
+    """The result: allowed, with the mailbox and the credential that matched; or denied (the log has the reason)."""
 
     allowed: bool
     mailbox: str = ""
     credential_id: UUID | None = None
     is_later: bool = False
-    """Whether neither can be said now."""
+    """Whether the request can't be decided now, so that the program has to try again later."""
 
 
 NO = Answer(allowed=False)
@@ -90,7 +90,7 @@ LATER = Answer(allowed=False, is_later=True)
 
 
 def _yes(mailbox: str, credential_id: UUID) -> Answer:
-    """Return the yes for a mailbox that can be one; another name is never handed out, whatever is stored."""
+    """Return an allowing answer if the stored mailbox name is valid; otherwise log an error and return a denial."""
     if can_be_name(mailbox):
         return Answer(True, mailbox, credential_id)
     logger.error("mailbox name not valid", extra=log_event("mail.auth.invalid_mailbox", mailbox=mailbox))
@@ -98,34 +98,34 @@ def _yes(mailbox: str, credential_id: UUID) -> Answer:
 
 
 PORTION = 1000
-"""Mailboxes that are listed at a time."""
+"""How many mailboxes one page of the list holds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mailbox:
-    """One mailbox of a list: whose it is, and its name."""
+    """One entry of the list of mailboxes: the id of its owner and its name."""
 
     id: UUID
     name: str
 
 
 def is_shaped_like_app_password(question: AuthRequest) -> bool:
-    """Whether the fast path answers this question."""
+    """Return whether ``check_many`` answers this request, because its secret is shaped like an app password."""
     return normal_app_password(question.secret.reveal()) is not None
 
 
 def check_many(questions: Sequence[AuthRequest], *, now: datetime, lacks_a_key: bool = False) -> list[Answer]:
-    """Answer questions whose secrets are shaped like app passwords; their log rows are committed before this returns.
+    """Answer requests whose secrets are shaped like app passwords; their events are committed before this returns.
 
-    Where the ring lacks a key (``lacks_a_key``), what is not found may lie under it: programs are told *later*, because
-    one that is told *wrong* forgets a good password. Raises TryLater where the database can't be read or written now.
+    Where the keyring lacks a key (``lacks_a_key``), a secret not found may be stored under it: the answer is *later*,
+    as a program told *wrong* forgets a good password. Raises Unavailable if the database can't be read or written.
     """
     with trying(), transaction.atomic():
         letters = [normal_app_password(question.secret.reveal()) or "" for question in questions]
         lookups = [vault.lookups(word) for word in letters]
         found = vault.find_by_lookups({lookup for word in lookups for lookup in word})
         hits = [_hit(question, word, found) for question, word in zip(questions, lookups, strict=True)]
-        # Who was named by what failed; what succeeded is never looked up twice.
+        # Load the users named by failed requests, for their events; successful requests already have theirs.
         named = _people([question.name for question, hit in zip(questions, hits, strict=True) if hit is None])
         answers, uses, moves = [], [], []
         event_drafts: list[EventDraft] = []
@@ -150,9 +150,9 @@ def check_many(questions: Sequence[AuthRequest], *, now: datetime, lacks_a_key: 
 
 
 def check_account_password(question: AuthRequest, *, now: datetime) -> Answer:
-    """Answer a question whose secret is an account password, or anything else; costs one slow hash whoever is named.
+    """Answer a request by checking its secret as an account password; costs one slow hash for every name, known or not.
 
-    Raises TryLater where the database can't be read or written now, and where the source has to wait.
+    Raises Unavailable where the database can't be read or written now, and where the source address is throttled.
     """
     key = _key(question.name)
     name = key or question.name
@@ -176,10 +176,10 @@ def check_account_password(question: AuthRequest, *, now: datetime) -> Answer:
         held = held_before[0].held if held_before else CredentialData(FactorKind.PASSWORD)
         verdict = factor_of(FactorKind.PASSWORD).verify(held, {}, typed, keyed=vault.keyed, now=now)
         with transaction.atomic():
-            # The same is asked of everybody, be they unknown, blocked or wrong, so that no refusal is quicker.
+            # The same queries for unknown names, blocked users and wrong passwords, so that timing reveals nothing.
             asked = User.objects.select_related("organisation").filter(pk=asked.pk).first() or nobody()
             if isinstance(verdict, Accepted) and verdict.is_short and not held.public.get("short"):
-                # It was chosen before that was remembered.
+                # The password was chosen before the vault recorded whether a password is short.
                 vault.mark_short(held_before[0].id)
             decision = _judge_account_password(asked, version, question.door, now)
             if user is None or isinstance(verdict, Rejected):
@@ -203,29 +203,29 @@ def check_account_password(question: AuthRequest, *, now: datetime) -> Answer:
 
 
 def _judge_account_password(user: User, version: UUID | None, door: Door, now: datetime) -> Decision:
-    """Decide on a password that was right a moment ago, by what the person holds and may now."""
+    """Decide on a password that was just verified, by the credentials and the account status as they are now."""
     holdings = vault.holdings(user, kinds=[FactorKind.PASSWORD, FactorKind.PHONE])
     account = account_of(user, holdings, now)
-    # What was hashed must still be the password: it may have been replaced meanwhile.
+    # The hashed password must still be the current one: it may have been replaced during the slow hash.
     if [stored.id for stored in holdings if stored.held.kind is FactorKind.PASSWORD] != [version]:
         return Deny(DenyReason.WRONG_PROOF)
     return decide(Attempt(account, door, user.organisation.policy, proven=(Evidence(FactorKind.PASSWORD, now),)))
 
 
 _LOOKS_LIKE_A_WRONG_PASSWORD = frozenset({DenyReason.BLOCKED, DenyReason.DELETED, DenyReason.WRONG_PROOF})
-"""A right password that counts as a wrong one does: how soon one has to wait tells nobody that it was right."""
+"""Denials that count as a wrong password even if it was right, so that throttling doesn't reveal that it was right."""
 
 
 DELIVERING = frozenset({"", "lda", "lmtp"})
-"""Services that ask by an address. All others ask by the mailbox that they were told at a sign-in; the two can differ,
-and an address can be somebody's today whose mailbox is another's."""
+"""Services that look users up by mail address; all others do so by the mailbox name returned at sign-in. The two can
+differ: one person's address can be the name of another person's mailbox."""
 
 
 def find_mailbox(name: str, service: str = "") -> str | None:
-    """Return the mailbox of this name; None for nobody's, or a deleted person's.
+    """Return the mailbox for this name; None where no user has it or the user is deleted.
 
-    Where mail is delivered the name is an address, elsewhere a mailbox, or else a name (``doveadm -u``). Raises
-    TryLater where the database can't be read now.
+    For mail delivery the name is an address; for other services it is a mailbox name, or else a sign-in name (as in
+    ``doveadm -u``). Raises Unavailable where the database can't be read now.
     """
     with trying():
         user = None if service in DELIVERING else holder_of(name)
@@ -237,10 +237,10 @@ def find_mailbox(name: str, service: str = "") -> str | None:
 
 
 def find_ascii_address(address: str) -> str | None:
-    """Return the ASCII form of somebody's address that isn't ASCII, detail included; None for all others.
+    """Return the ASCII form of a user's non-ASCII address, detail included; None for every other address.
 
-    It is the same address, and no mailbox: ``find_mailbox`` finds the same person by either. Raises TryLater where
-    the database can't be read now.
+    Both forms are the same address, not a mailbox: ``find_mailbox`` finds the same person by either. Raises Unavailable
+    where the database can't be read now.
     """
     key = None if address.isascii() else _key(address)
     if key is None:
@@ -255,9 +255,9 @@ _MAILBOX = Coalesce("mailbox", "sign_in_name")
 
 
 def find_mailboxes(after: UUID | None) -> list[Mailbox]:
-    """Return the next portion of all mailboxes, those after the one with this id, in the order of their ids.
+    """Return the next page of mailboxes, ordered by id: those after the one with this id, or the first page for None.
 
-    An empty one is the last. Raises TryLater where the database can't be read now.
+    An empty page ends the list. Raises Unavailable where the database can't be read now.
     """
     people = User.objects.filter(deleted_at=None)
     if after is not None:
@@ -296,8 +296,8 @@ def _judge(hit: Found | None, question: AuthRequest, now: datetime) -> Decision:
 
 @lru_cache(maxsize=256)
 def _decide(standing: AccountStatus, state: str, door: Door, *, are_allowed: bool) -> Decision:
-    # The decision is pure and these are all its facts but the moment, which it hands through: a few dozen cases, each
-    # decided once, for thousands of logins a second.
+    # The decision is pure and depends on these arguments only (the time of the evidence is merely passed through): a
+    # few dozen cases, each decided once and cached, for thousands of logins per second.
     return decide(
         Attempt(
             account=Account(standing=standing, state=MfaState(state), methods=frozenset({FactorKind.APP_PASSWORD})),
@@ -310,7 +310,7 @@ def _decide(standing: AccountStatus, state: str, door: Door, *, are_allowed: boo
 
 _HEARD = frozenset(
     {
-        # The account password was right, and nobody can be asked for a second proof here.
+        # The account password was right, and this door can't ask for a second factor.
         DenyReason.APP_PASSWORD_NEEDED,
         DenyReason.ACCOUNT_PASSWORD_CLOSED,
         DenyReason.APP_PASSWORD_REVOKED,
@@ -335,7 +335,7 @@ def _event_draft(
     moved = False
     if hit is not None:
         details = {"app_password": hit.label}
-        # Only a change of address is worth a look of the warnings: the same one again is by far the most frequent.
+        # Notify only of a changed address: an unchanged one is by far the most frequent case.
         moved = allowed and hit.last_used_address not in ("", question.address)
         if moved or because in _HEARD:
             details["credential"] = str(hit.credential_id)
@@ -354,9 +354,9 @@ def _event_draft(
 
 
 def _worth_an_event(refused: Sequence[EventDraft], tried: str, now: datetime) -> list[EventDraft]:
-    """Return the refusals that are new in this hour; the others are counted. A flood must not fill the log.
+    """Return the denials that are new in this hour; repeats are only counted: a flood must not fill the log.
 
-    ``tried``: what kind of password it was.
+    ``tried`` names the kind of password that was tried.
     """
     noted = repeats.note(
         [
@@ -392,9 +392,9 @@ def _key(name: str) -> str | None:
 
 @contextmanager
 def trying() -> Iterator[None]:
-    """Raise TryLater where the database can't be read or written within."""
+    """Raise Unavailable where the database can't be read or written inside the block."""
     try:
         yield
     except (OperationalError, InterfaceError) as error:
-        # The text of a database error can hold parameters; it goes no further.
+        # The text of a database error can hold query parameters, so it isn't passed on.
         raise Unavailable(database_trouble(error)) from None

@@ -1,4 +1,4 @@
-"""Chooses account passwords: at first sign-in, after a warning, or because somebody wants another one."""
+"""Changes account passwords: at first sign-in, after a warning, or at the person's request."""
 
 from __future__ import annotations
 
@@ -31,26 +31,26 @@ from watchword.signin.tokens import RANDOM_SOURCE
 
 @dataclass(frozen=True, slots=True)
 class PasswordChosen:
-    """A password was chosen; for an attempt, where that leads: nowhere yet after *This wasn't me*."""
+    """A password was chosen. For an attempt, ``complete`` or ``next`` is set; neither after *This wasn't me*."""
 
     complete: SignedIn | None
     next: Continue | None
     renewed: Opened | None = None
-    """The session in which it was chosen, under its new token."""
+    """The session in which the password was chosen, with its new token."""
 
 
 def choose_password(
     subject: Holder, password: str, *, current: str = "", origin: Origin, now: datetime
 ) -> PasswordChosen | Rejected | Refused:
-    """Replace the account password. Other sessions end; app passwords stay, because the owner did this.
+    """Replace the account password. Other sessions end; app passwords stay valid, because the owner did this.
 
-    Within a session the current one is asked for, however fresh the session's proof is (ASVS 6.2.3).
+    A session has to present the current password, however recent its proof is (ASVS 6.2.3).
     """
     if subject.user is None:
         raise ProofNeeded
     factor = factor_of(FactorKind.PASSWORD)
     old = next(iter(vault.holdings(subject.user, kinds=[FactorKind.PASSWORD])), None)
-    # Hashing is slow: it happens before the transaction begins.
+    # Hashing is slow, so it is done before the transaction begins.
     if old is not None and isinstance(subject, Session):
         refused = _why_not_current(subject, old, current, origin=origin, now=now)
         if refused is not None:
@@ -78,7 +78,8 @@ def choose_password(
             return PasswordChosen(None, None, renewed)
         end_access(user, because="password_changed", now=now)
         if subject.purpose == Purpose.RECOVER:
-            # It is over (all sign-ins on their way are), and signs nobody in: that asks for password and code.
+            # The attempt has ended with all the person's other ones, and opens no session: that needs password and
+            # code.
             return PasswordChosen(None, None)
         subject.password_version = stored.id
         SignInAttempt.objects.filter(pk=subject.pk).update(password_version=stored.id, ended_at=None)
@@ -93,10 +94,10 @@ def choose_password(
 def _why_not_current(
     session: Session, old: StoredCredential, typed: str, *, origin: Origin, now: datetime
 ) -> Rejected | Refused | None:
-    """Check the current password; wrong ones count like wrong ones at sign-in from the same source."""
+    """Check the current password; a wrong one counts like a wrong one at sign-in from the same source."""
     session.refresh_from_db(fields=["ended_at", "evidence", "last_seen_at"])
     if not sessions.is_alive(session, now=now) or sessions.needs_proof(session, now=now):
-        # Asked first: a session without fresh proof must not learn whether a guess is right.
+        # Checked first: a session without recent proof must not learn whether a guess is right.
         raise ProofNeeded
     user = session.user
     guess = Guess(name_key(user.sign_in_name), typed, origin, user, old.id, user.organisation.policy)

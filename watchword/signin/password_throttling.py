@@ -1,10 +1,10 @@
-"""Limits wrong account passwords: they make callers wait, and lock nobody.
+"""Limits wrong account passwords: further tries have to wait, and no account is locked.
 
 A try is counted against the name at its source and against the network address before the slow hash, so that parallel
-guesses are counted like those one after another; ``refund`` takes it back. The same wrong password again is one guess
-(``core.repeats``): it is looked at and refused as any other, and counts nowhere.
+guesses count like sequential ones; ``refund`` takes it back. The same wrong password again is one guess
+(``core.repeated_guesses``): it is checked and refused like any other, and not counted.
 
-Rows are locked in one order, here as in ``refund``: the person, the name at its source, the address.
+Rows are locked in one order, here and in ``refund``: the person, the name at its source, the address.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ _DIGEST_OCTETS = 16
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """One account password as somebody types it: under which name, from where, and which password is the right one.
+    """One typed account password: the name, the source, and which password is the right one.
 
-    ``version`` is the id of the present password (None: there is none); with the next one all digests are worthless.
+    ``version`` is the id of the present password (None: there is none); a new password invalidates all digests.
     """
 
     name: str
@@ -51,12 +51,12 @@ class Guess:
 
     @property
     def key(self) -> str:
-        """The key of its count: one name from one source, known or not; an IPv6 source is its /64."""
+        """Return the key of its count: one name (known or not) from one source; an IPv6 source is its /64."""
         return f"password:{token_hash(self.name + '|' + source_of(self.origin.address)).hex()}"
 
     @property
     def digest(self) -> str:
-        """A keyed hash by which the same password is known again, and by nobody without the key ring."""
+        """Return a keyed hash that identifies a repeated password, and is useless without the keyring."""
         typed = unicodedata.normalize("NFC", self.typed).encode("utf-8", "surrogatepass")
         owner = self.version.bytes if self.version is not None else self.name.encode("utf-8", "surrogatepass")
         return vault.keyed(_DIGEST_PURPOSE, token_hash(self.name) + owner + b"|" + typed)[:_DIGEST_OCTETS].hex()
@@ -64,7 +64,7 @@ class Guess:
 
 @dataclass(frozen=True, slots=True)
 class Reserved:
-    """The password may be looked at. What was counted for it, and whether it was typed here before."""
+    """Permission to check the password; holds what was counted for it, and whether it was typed here before."""
 
     guess: Guess
     at: datetime
@@ -72,39 +72,43 @@ class Reserved:
 
     @property
     def is_worth_an_event(self) -> bool:
-        """What is new is an event, what repeats a count: once an hour, and when it is clear that a device does it."""
+        """Return whether this try is recorded as an event: a new password is, a repeated one only counts.
+
+        A repeated one is recorded once an hour, and when it becomes clear that a device repeats it.
+        """
         return self.repeated.begins_an_hour or self.has_just_become_a_device
 
     @property
     def is_a_device(self) -> bool:
-        """Whether it was repeated so often that a device does it, and not a person."""
+        """Return whether the password was repeated so often that a device must be doing it, not a person."""
         return self.repeated.altogether >= self.guess.policy.limits.burst_failures
 
     @property
     def has_just_become_a_device(self) -> bool:
-        """Whether this try is the one by which that is clear."""
+        """Return whether with this try it has become clear that a device repeats the password."""
         return self.repeated.altogether == self.guess.policy.limits.burst_failures
 
 
 @dataclass(frozen=True, slots=True)
 class Throttled:
-    """The password may not be looked at before ``until``."""
+    """The password may not be checked before ``until``."""
 
     until: datetime
     by_address: bool = False
-    """Whether it is the network address that waits, whoever is named."""
+    """Whether the network address is throttled, for every name."""
     is_worth_an_event: bool = False
-    """The first refusal of each wait; of an address only its closing is an event."""
+    """Whether to record an event: for the first refusal of each wait; for an address only its closing is recorded."""
 
 
 def reserve(guess: Guess, *, now: datetime) -> Reserved | Throttled:
-    """Count a failure before the password is even looked at, if it may be; ``refund`` takes it back.
+    """Count a failure before the password is checked, if it may be checked; ``refund`` takes the count back.
 
     Opens transactions of its own.
     """
     limits = guess.policy.limits
     if isinstance(closed := _look_at_source(guess, now), Wait):
-        # Before any row is written: a flood must not fill the database, which has the event of the address' closing.
+        # Return before any row is written: a flood must not fill the database, and the closing of the address is
+        # recorded.
         return Throttled(closed.until, by_address=True)
     with transaction.atomic():
         row = FailureCount.locked(guess.key, now)
@@ -140,9 +144,9 @@ def refund(reserved: Reserved, *, now: datetime) -> None:
 
 
 def note_wrong(reserved: Reserved, *, now: datetime) -> None:
-    """Count a wrong password against the person over all sources; many are an alert, and make nobody wait.
+    """Count a wrong password against the person over all sources; many raise an alert, but throttle no sign-in.
 
-    The same password from many addresses (a device that travels) is one. Call inside a transaction.
+    The same password from many addresses (a travelling device) counts once. Call inside a transaction.
     """
     guess = reserved.guess
     if not reserved.repeated.is_new:
@@ -164,19 +168,19 @@ def note_wrong(reserved: Reserved, *, now: datetime) -> None:
 
 
 def repeat_details(reserved: Reserved | None) -> dict[str, object]:
-    """Return what an event tells of a repeated password: how often it came, once it is clear that a device sends it."""
+    """Return the event details about a repeated password: how often it came, once a device is clearly sending it."""
     if reserved is None or not reserved.is_a_device:
         return {}
     return {"same_password": reserved.repeated.altogether}
 
 
 def forget(user: User) -> bool:
-    """Forget all wrong passwords of a person, at every source; True if there were any."""
+    """Forget all wrong passwords of a person, at every source; return whether there were any."""
     return FailureCount.objects.filter(subject_id=user.pk).delete()[0] > 0
 
 
 def waits_until(user: User, *, now: datetime) -> datetime | None:
-    """Return when passwords of a person may be tried again at the source that waits longest; None where none waits."""
+    """Return when the person's passwords may be tried at the most throttled source; None where none is throttled."""
     rows = FailureCount.objects.filter(subject_id=user.pk, key__startswith="password:")
     limits = user.organisation.policy.limits
     locks = [wait_or_open(_count_of(row), limits, now) for row in rows]
@@ -192,7 +196,7 @@ def _look_at_source(guess: Guess, now: datetime) -> Open | Wait:
 
 
 def _reserve_source(guess: Guess, now: datetime) -> Open | Wait:
-    """Count a wrong password against its network address, whoever is named."""
+    """Count a wrong password against its network address, whichever name was typed."""
     limits = _limits_of_source(guess)
     if limits is None:
         return Open(1)
@@ -229,7 +233,7 @@ def _throttle(row: FailureCount, until: datetime, now: datetime) -> Throttled:
 
 
 def _count_of(row: FailureCount) -> Count:
-    # Earlier releases locked passwords as well; what they wrote is not read.
+    # Earlier releases also locked passwords; their locks are ignored.
     return Count(read_count(row).failures)
 
 

@@ -1,4 +1,4 @@
-"""Tells a telephone number that it no longer is, or no longer alone is, the one that codes go to."""
+"""Notices to phone numbers to which codes are no longer sent, or no longer exclusively."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from watchword.messaging.notices import warn
 
 
 def tell_numbers(user: User, phones: Iterable[StoredCredential], *, is_removed: bool, now: datetime) -> None:
-    """Text each telephone that takes texts. Call this after the commit: what is told must have happened.
+    """Send a notice to each phone that takes texts. Call this after the commit, so that the notice is true.
 
-    The guard may hold a text back, so that nobody is flooded by it; the mail is sent whatever becomes of the text.
+    The rate limits may hold a text back, so that no phone is flooded; the mail is sent in any case.
     """
     words = words_of(user.language or user.organisation.language)
     said = words.number_removed if is_removed else words.number_changed

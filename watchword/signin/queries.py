@@ -1,4 +1,4 @@
-"""What pages show of proofs and sessions: plain rows without any secret."""
+"""What pages show of credentials and sessions: plain rows without any secret."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from watchword.signin.facts import second_factor_lock, setup_context_of, usable_
 from watchword.signin.models import Purpose
 
 STALE_AFTER = timedelta(days=90)
-"""An app password that was not used for so long may have been forgotten."""
+"""How long an app password has to be unused before it may have been forgotten."""
 MOST_CANDIDATES = 50
-"""How many people's telephones are opened to find out who shares a number."""
+"""How many people's phone numbers are decrypted to find out who shares a number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class AppPasswordRow:
     restrictions: Restrictions = NO_RESTRICTIONS
 
     def is_stale(self, now: datetime) -> bool:
-        """Whether it was not used for so long that its owner may have forgotten it."""
+        """Return whether it has been unused for so long that its owner may have forgotten it."""
         return now - (self.last_used_at or self.created_at) > STALE_AFTER
 
 
@@ -75,7 +75,7 @@ class PasswordRow:
 
 @dataclass(frozen=True, slots=True)
 class CodeRow:
-    """A code that was sent to a person, as they see it: never the code, and of the number its ending."""
+    """A code that was sent to a person, as pages show it: never the code, and only the number's last digits."""
 
     at: datetime
     channel: Channel
@@ -86,22 +86,22 @@ class CodeRow:
 
 @dataclass(frozen=True, slots=True)
 class Everything:
-    """All that a person holds, as pages show it."""
+    """All credentials of a person, as pages show them."""
 
     password: PasswordRow | None
     methods: list[Method]
     app_passwords: list[AppPasswordRow]
     access_pass: StoredCredential | None = None
-    """A Temporary Access Pass, whether its time is over or not."""
+    """A Temporary Access Pass, expired or not."""
 
 
 def everything_of(user: User) -> Everything:
-    """Return all that a person holds, with one query."""
+    """Return all credentials of a person, with one query."""
     return _everything(user, vault.holdings(user))
 
 
 def everything_and_sharing(user: User) -> tuple[Everything, dict[UUID, list[User]]]:
-    """Return all that a person holds and, by telephone, who else in the organisation registered the same number."""
+    """Return all credentials of a person and, by phone, the others in the organisation who registered its number."""
     held = vault.holdings(user)
     return _everything(user, held), _sharing(user, [stored for stored in held if stored.held.kind is FactorKind.PHONE])
 
@@ -118,7 +118,7 @@ def _everything(user: User, held: Sequence[StoredCredential]) -> Everything:
 
 
 def methods_of(user: User) -> list[Method]:
-    """Return the telephones of a person, usable today or not."""
+    """Return the phones of a person, usable today or not."""
     setup_context = setup_context_of(user)
     return [_method(stored, setup_context) for stored in vault.holdings(user, kinds=[FactorKind.PHONE])]
 
@@ -138,7 +138,7 @@ def _method(stored: StoredCredential, setup_context: SetupContext) -> Method:
 
 
 def app_passwords_of(user: User) -> list[AppPasswordRow]:
-    """Return the app passwords of a person that are not deleted, suspended ones among them."""
+    """Return the app passwords of a person that are not deleted, including suspended ones."""
     return [app_password_row(stored) for stored in vault.holdings(user, kinds=[FactorKind.APP_PASSWORD])]
 
 
@@ -158,22 +158,22 @@ def app_password_row(stored: StoredCredential) -> AppPasswordRow:
 
 
 def phone_countries_of(user: User) -> set[str]:
-    """Return the countries (ISO 3166-1) of the telephones of a person."""
+    """Return the countries (ISO 3166-1) of a person's phones."""
     return {str(stored.held.public.get("country", "")) for stored in vault.holdings(user, kinds=[FactorKind.PHONE])} - {
         ""
     }
 
 
 def _sharing(user: User, phones: Sequence[StoredCredential]) -> dict[UUID, list[User]]:
-    """Return who else has these numbers.
+    """Return the other people who have registered these numbers.
 
-    Numbers lie sealed. Who was ever sent a code to a number is known by its keyed hash in the deliveries, and a
-    telephone is registered by a code alone: of those few people the telephones are opened and compared.
+    Numbers are stored encrypted. The deliveries hold a keyed hash of each number to which a code was sent, and no phone
+    is registered without a code; so only the phones of the few people found there are decrypted and compared.
     """
     if not phones:
         return {}
     lines_of_mine = [json.loads(stored.held.secret) for stored in phones]
-    # Deliveries of earlier releases are found by the number alone.
+    # Deliveries of earlier releases are found by the number without its extension.
     keys = {
         key for line in lines_of_mine for part in ("", line["extension"]) for key in number_keys(line["number"], part)
     }
@@ -183,7 +183,7 @@ def _sharing(user: User, phones: Sequence[StoredCredential]) -> dict[UUID, list[
         (other, [stored.held.secret for stored in vault.holdings(other, kinds=[FactorKind.PHONE])])
         for other in others.filter(deleted_at=None).order_by("display_name")
     ]
-    # An extension is part of it: a switchboard's number alone is shared by a whole office.
+    # The extension is compared too: a whole office shares the number of its switchboard.
     found = {stored.id: [other for other, theirs in lines if _is_among(stored, theirs)] for stored in phones}
     return {phone: sharing for phone, sharing in found.items() if sharing}
 
@@ -194,7 +194,7 @@ def _is_among(wanted: StoredCredential, secrets: Sequence[bytes]) -> bool:
 
 
 def text_number_of(user: User) -> str:
-    """Return the number (E.164) to which texts of this person go, the first that takes them; empty for none."""
+    """Return the number (E.164) to which texts of this person go, the first that takes them; empty if there is none."""
     for stored in usable_phones(user, vault.holdings(user, kinds=[FactorKind.PHONE])):
         if stored.held.public.get("texts"):
             number: str = json.loads(stored.held.secret)["number"]
@@ -203,7 +203,7 @@ def text_number_of(user: User) -> str:
 
 
 def password_of(user: User) -> PasswordRow | None:
-    """Return when the account password was chosen; None for somebody who has none yet."""
+    """Return when the account password was chosen; None for a person without one."""
     for stored in vault.holdings(user, kinds=[FactorKind.PASSWORD]):
         return _password_row(stored)
     return None
@@ -214,32 +214,32 @@ def _password_row(stored: StoredCredential) -> PasswordRow:
 
 
 def registered_users(organisation_id: int) -> QuerySet[Any, UUID]:
-    """Return the ids of the people who have registered a telephone, as a subquery."""
+    """Return the ids of the people who have registered a phone, as a subquery."""
     return vault.holders(organisation_id, FactorKind.PHONE)
 
 
 def call_only_users(organisation_id: int) -> QuerySet[Any, UUID]:
-    """Return the ids of the people whose registered phones take calls alone, as a subquery."""
+    """Return the ids of the people whose registered phones take only calls, as a subquery."""
     return vault.call_only(organisation_id)
 
 
 def app_password_users(organisation_id: int) -> QuerySet[Any, UUID]:
-    """Return the ids of the people who have an app password that works, as a subquery."""
+    """Return the ids of the people who have a working app password, as a subquery."""
     return vault.holders(organisation_id, FactorKind.APP_PASSWORD)
 
 
 def holdings_of(user_ids: Sequence[UUID]) -> dict[UUID, dict[FactorKind, int]]:
-    """Return how many live things of each kind these people hold, with one query."""
+    """Return how many active credentials of each kind these people have, with one query."""
     return vault.counts(user_ids)
 
 
 def last_codes(user: User, *, number: int) -> list[CodeRow]:
-    """Return the newest codes that were sent to a person, and what became of each."""
+    """Return the newest codes that were sent to a person, with their delivery results."""
     return [_code_row(row) for row in _codes_of(user).order_by("-created_at")[:number]]
 
 
 def codes_sent_at(user: User, moments: Iterable[datetime]) -> dict[tuple[datetime, str], CodeRow]:
-    """Return the codes that were sent to a person at these moments, by moment and ending of the number."""
+    """Return the codes that were sent to a person at these moments, by moment and last digits of the number."""
     rows = _codes_of(user).filter(created_at__in=list(moments))
     return {(row.created_at, row.ends): _code_row(row) for row in rows}
 
@@ -253,5 +253,5 @@ def _code_row(row: Delivery) -> CodeRow:
 
 
 def lock_of(user: User, *, now: datetime) -> Lock:
-    """Return whether the person's second proof may be tried now."""
+    """Return whether the person's second factor may be tried now."""
     return second_factor_lock(user, now=now)

@@ -1,4 +1,4 @@
-"""Browsers in which somebody has signed in before: they spare their owner warnings and prove nothing."""
+"""Browsers in which a person has signed in before: they spare the person notices and prove nothing."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from watchword.signin.tokens import new_token, token_hash
 
 @dataclass(frozen=True, slots=True)
 class BrowserSighting:
-    """What a sign-in says of its browser; ``token`` is for the cookie of one that had none."""
+    """What a sign-in found out about its browser; ``token`` is the new cookie's, if the browser had none."""
 
     is_new: bool
-    """Whether the person has not come in by it before. The first one is new as well: who uses mail programs alone would
-    never hear of a thief's, and *This wasn't me* makes every browser the first."""
+    """Whether the person has not signed in with it before. This includes the person's first browser: otherwise a person
+    who uses only mail programs would get no notice of a thief's browser. *This wasn't me* makes every browser the
+    first."""
     token: str = field(default="", repr=False)
 
 
 def is_known(attempt: SignInAttempt) -> bool:
-    """Whether this person has come in by this browser before; within a session they have."""
+    """Return whether this person has signed in with this browser before; always true within a session."""
     if attempt.purpose == Purpose.CONFIRM:
         return True
     if attempt.user is None or attempt.browser_hash is None:
@@ -30,7 +31,7 @@ def is_known(attempt: SignInAttempt) -> bool:
 
 
 def note(attempt: SignInAttempt, user: User, *, now: datetime) -> BrowserSighting:
-    """Remember the browser of somebody who has just come in."""
+    """Remember the browser of a person who has just signed in."""
     token = ""
     digest = bytes(attempt.browser_hash) if attempt.browser_hash is not None else b""
     if not digest:
@@ -43,5 +44,5 @@ def note(attempt: SignInAttempt, user: User, *, now: datetime) -> BrowserSightin
 
 
 def forget_all(user: User) -> None:
-    """Know no browser of this person any more."""
+    """Forget all known browsers of this person."""
     KnownBrowser.objects.filter(user=user).delete()

@@ -1,4 +1,4 @@
-"""What an answer at a browser's door can come to."""
+"""The results of an answer in an interactive sign-in."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from watchword.signin.models import Session
 
 @dataclass(frozen=True, slots=True)
 class Continue:
-    """Accepted so far; the decision says what is next."""
+    """The answer was accepted; the decision says what is needed next."""
 
     decision: AskFor | SetUpFirst
 
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """The person is in: put the token into the session cookie and go to ``next_url`` (checked by the door)."""
+    """The sign-in is complete: set the session cookie to the token and go to ``next_url`` (the door checks it)."""
 
     token: str = field(repr=False)
     next_url: str
     session: Session
     browser_token: str = field(default="", repr=False)
-    """For the cookie by which this browser is known from now on; empty where it has one."""
+    """The token for the known-browser cookie; empty where the browser already has one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """No. The page says one sentence; only ``until`` may be told besides."""
+    """The answer was refused. The page shows one sentence, and besides that only ``until``."""
 
     reason: RejectReason | DenyReason
     until: datetime | None = None

@@ -1,4 +1,4 @@
-"""Gives sample people what they hold, and takes it back; for the demo and for load tests, refused elsewhere."""
+"""Creates and removes sample credentials, for the demo and for load tests; refuses to anywhere else."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from watchword.signin.tokens import RANDOM_SOURCE
 
 
 class OnlyInTheDemo(Exception):
-    """Proofs without proving exist in the demo and in tests alone."""
+    """Only the demo and tests may create credentials without a proof."""
 
 
 def add_phone(user: User, number: str, channel: Channel, *, now: datetime) -> UUID:
-    """Register a telephone without a code, and return its id."""
+    """Register a phone without a code, and return its id."""
     _demand_demo()
     public = {"channel": channel.value, "ends": number[-2:], "country": "DE", "extension": "", "texts": "yes"}
     secret = json.dumps({"number": number, "extension": ""}).encode()
@@ -31,9 +31,10 @@ def add_phone(user: User, number: str, channel: Channel, *, now: datetime) -> UU
 
 
 def forget_phones(organisation: Organisation, *, now: datetime) -> int:
-    """Remove every telephone in an organisation and tell none of them; returns how many people had one.
+    """Remove every phone in an organisation without a notice; return how many people had one.
 
-    Codes that were typed lately were made up as well, so that an administrator can come in by the console's code.
+    Codes typed lately are sample data too and are reset, so that an administrator can sign in with a code from the
+    console.
     """
     _demand_demo()
     Delivery.objects.filter(organisation_id=organisation.pk, entered_at__gt=now - LATELY).update(entered_at=None)
@@ -42,7 +43,7 @@ def forget_phones(organisation: Organisation, *, now: datetime) -> int:
 
 
 def add_app_password(user: User, name: str, *, now: datetime) -> str:
-    """Make an app password and return it as it would have been shown."""
+    """Make an app password and return it in the form in which pages show it."""
     _demand_demo()
     letters = new_app_password(RANDOM_SOURCE)
     lookup = vault.lookups(letters)[0]

@@ -1,4 +1,4 @@
-"""Changes what an organisation allows, and ends at once what it no longer allows."""
+"""Changes the settings of an organisation, and ends at once what they no longer allow."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ CHANGEABLE = (
 
 
 class SenselessSettings(ValueError):
-    """A limit is laxer or stricter than may be, or the trusted networks are a great part of the Internet."""
+    """A limit is outside its bounds, or the trusted networks cover a great part of the Internet."""
 
 
 class NoChannelLeft(ValueError):
-    """Neither texts nor calls would be allowed: nobody could register or prove anything."""
+    """Neither texts nor calls would be allowed, so that no phone could be registered or used for a proof."""
 
 
 def change_settings(
@@ -57,9 +57,9 @@ def change_settings(
     origin: Origin = NOWHERE,
     now: datetime,
 ) -> dict[str, tuple[object, object]]:
-    """Take over checked values and return what changed, as (before, after) by name.
+    """Store validated values and return what changed, as (before, after) by name.
 
-    Raises NotAllowed, NoWayLeft, SenselessSettings, or KeyError for what can't be changed here.
+    Raises NotAllowed, NoChannelLeft, SenselessSettings, or KeyError for a setting that can't be changed here.
     """
     with transaction.atomic():
         demand(by, Act.CHANGE_SETTINGS)
@@ -101,7 +101,7 @@ def change_settings(
 
 
 def _remembered(changed: Mapping[str, tuple[object, object]]) -> dict[str, object]:
-    """Return what an event tells of a change; of addresses only how many there were, and the earlier ones sealed."""
+    """Return the event details of a change; of alert addresses only their number, and the earlier addresses sealed."""
     details: dict[str, object] = {
         name: {"before": before, "after": after}
         for name, (before, after) in changed.items()
@@ -115,7 +115,7 @@ def _remembered(changed: Mapping[str, tuple[object, object]]) -> dict[str, objec
 
 
 def refuse_senseless(organisation: Organisation) -> None:
-    """Raise SenselessSettings unless the limits and the trusted networks of an organisation are such as may be."""
+    """Raise SenselessSettings unless the limits and trusted networks of an organisation are within their bounds."""
     senseless = Limits().senseless(organisation.limits)
     if senseless:
         raise SenselessSettings(f"limits: {', '.join(senseless)}")

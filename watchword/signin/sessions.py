@@ -1,4 +1,4 @@
-"""Sessions of browsers: opened, found, rotated, listed and ended."""
+"""Sessions of browsers: open, find, rotate, list and end them."""
 
 from __future__ import annotations
 
@@ -56,9 +56,10 @@ def open_session(
     excused: bool = False,
     sign_in_id: UUID | None = None,
 ) -> Opened:
-    """Open a session that rests on this evidence; ``excused`` where a trusted network stood in for the second proof.
+    """Open a session that rests on this evidence; ``excused`` where a trusted network replaced the second proof.
 
-    It bears the id of the sign-in that led to it, so that all that came of one sign-in can be found and closed.
+    The session has the id of the sign-in that opened it, so that everything that came of one sign-in can be found and
+    closed.
     """
     token = new_token()
     session = Session.objects.create(
@@ -77,7 +78,7 @@ def open_session(
 
 
 def find(token: str, *, now: datetime) -> Session | None:
-    """Return the living session of a cookie, with its person and organisation; None for any other cookie."""
+    """Return the active session of a cookie, with its person and organisation; None for any other cookie."""
     if not token:
         return None
     session = (
@@ -94,7 +95,7 @@ def find(token: str, *, now: datetime) -> Session | None:
 
 
 def is_alive(session: Session, *, now: datetime) -> bool:
-    """Whether a session still stands: not ended, not too old, not idle for too long, and its person may sign in."""
+    """Return whether a session is active: not ended, not expired, not idle for too long, and its person may sign in."""
     idle = timedelta(seconds=session.user.organisation.policy.limits.session_idle_seconds)
     return (
         session.ended_at is None
@@ -106,16 +107,16 @@ def is_alive(session: Session, *, now: datetime) -> bool:
 
 
 def is_excused_still(session: Session) -> bool:
-    """Whether a trusted network could stand in for the second proof today as it did when the session began.
+    """Return whether a trusted network would still replace the second proof, as it did when the session began.
 
-    Not for somebody who was given a role meanwhile, nor where the network is no longer trusted.
+    It doesn't for a person who was given a role meanwhile, nor where the network is no longer trusted.
     """
     user = session.user
     return not user.is_administrator and user.organisation.policy.trusts(session.address)
 
 
 def end_no_longer_excused(found: Iterable[Session], *, now: datetime) -> int:
-    """End those living sessions that a trusted network excused and would not excuse today; return their number."""
+    """End those sessions that a trusted network excused and would not excuse today; return their number."""
     over = [session for session in found if session.ended_at is None and not is_excused_still(session)]
     Session.objects.filter(pk__in=[session.pk for session in over], ended_at=None).update(
         ended_at=now, ended_because="no_longer_excused"
@@ -126,7 +127,7 @@ def end_no_longer_excused(found: Iterable[Session], *, now: datetime) -> int:
 
 
 def rotate(session: Session, evidence: tuple[Evidence, ...], *, now: datetime) -> Opened | None:
-    """Give a session a new token and fresh evidence, because more was proven; None if it ended meanwhile."""
+    """Give a session a new token and new evidence, because more was proven; return None if it ended meanwhile."""
     token = new_token()
     changed = Session.objects.filter(pk=session.pk, ended_at=None).update(
         token_hash=token_hash(token), evidence=write_evidence(evidence), last_seen_at=now
@@ -138,25 +139,25 @@ def rotate(session: Session, evidence: tuple[Evidence, ...], *, now: datetime) -
 
 
 def raise_assurance(session: Session, proof: Evidence, *, now: datetime) -> Opened | None:
-    """Note one more proof within a session (a method that was just registered), under a new token.
+    """Add one more proof to a session (a method that was just registered) and give it a new token.
 
-    A token that was known to somebody before must not open what the new proof opens.
+    A token that an attacker knew before must not open what the new proof opens.
     """
     return rotate(session, (*read_evidence(session.evidence), proof), now=now)
 
 
 def rotate_attempt(attempt: SignInAttempt) -> str:
-    """Give an attempt a new token, because more was proven in it; whoever planted or saw the old one has nothing."""
+    """Give an attempt a new token, because more was proven in it; a planted or stolen old token is then worthless."""
     token = new_token()
     SignInAttempt.objects.filter(pk=attempt.pk, ended_at=None).update(token_hash=token_hash(token))
     return token
 
 
 def needs_proof(session: Session, *, now: datetime) -> bool:
-    """Whether the person must prove again before something dangerous.
+    """Return whether the person must prove their identity again before a dangerous action.
 
-    Everything that the person can prove is asked: a password alone does for those who never had anything else. What
-    can't be used today is not made up for by the password.
+    All the person's factors are needed: a password alone is enough only for a person who never had a second factor. A
+    second factor that can't be used today isn't replaced by the password.
     """
     user = session.user
     held = vault.holdings(user, kinds=[FactorKind.PHONE])
@@ -168,7 +169,7 @@ def needs_proof(session: Session, *, now: datetime) -> bool:
 
 
 def sessions_of(user: User, *, now: datetime) -> list[SessionRow]:
-    """Return the living sessions of a person, the one seen last first."""
+    """Return the active sessions of a person, the one last seen first."""
     idle = timedelta(seconds=user.organisation.policy.limits.session_idle_seconds)
     rows = _living(user).filter(expires_at__gt=now, last_seen_at__gt=now - idle).order_by("-last_seen_at")
     return [
@@ -179,7 +180,7 @@ def sessions_of(user: User, *, now: datetime) -> list[SessionRow]:
 
 
 def end(user: User, session_id: UUID | str, *, by: User, because: str, now: datetime, origin: Origin = NOWHERE) -> bool:
-    """End one session of a person; False if there is no such living session of theirs."""
+    """End one session of a person; return False if the person has no such active session."""
     with transaction.atomic():
         if not _living(user).filter(pk=session_id).update(ended_at=now, ended_because=because):
             return False
@@ -188,7 +189,7 @@ def end(user: User, session_id: UUID | str, *, by: User, because: str, now: date
 
 
 def end_replaced(attempt: SignInAttempt, *, origin: Origin, now: datetime) -> None:
-    """End the session that a browser had before this sign-in: its token must open nothing any more (ASVS 7.2.4)."""
+    """End the session that a browser had before this sign-in, so that its token opens nothing any more (ASVS 7.2.4)."""
     if attempt.replaces is None:
         return
     old = Session.objects.select_related("user").filter(pk=attempt.replaces, ended_at=None).first()
@@ -197,9 +198,9 @@ def end_replaced(attempt: SignInAttempt, *, origin: Origin, now: datetime) -> No
 
 
 def end_all(user: User, *, because: str, now: datetime, except_session: Session | None = None) -> int:
-    """End all sessions and every sign-in on its way of a person, and return how many sessions there were.
+    """End all sessions and open sign-in attempts of a person, and return how many sessions there were.
 
-    Also asks the mail daemons to close open connections. Call inside the transaction of the act that is the reason.
+    Also asks the mail daemons to close open connections. Call inside the transaction of the action that causes it.
     """
     living = _living(user)
     if except_session is not None:
@@ -211,12 +212,12 @@ def end_all(user: User, *, because: str, now: datetime, except_session: Session 
 
 
 def close_mail(user: User, *, because: str, now: datetime, mailbox: str = "") -> None:
-    """Ask the mail daemons to close this person's open connections, to a mailbox that they had if one is named."""
+    """Ask the mail daemons to close this person's open connections, or those to an earlier mailbox if it is named."""
     Revocation.objects.create(user_id=user.pk, mailbox=mailbox or user.mailbox_name, at=now, because=because)
 
 
 def has_second_proof(session: Session) -> bool:
-    """Whether the session rests on a second proof."""
+    """Return whether the session rests on a second proof."""
     return any(proof.kind in SECOND_FACTORS for proof in read_evidence(session.evidence))
 
 

@@ -1,4 +1,4 @@
-"""What a page of a sign-in is drawn from: where the attempt stands at one moment, read once. Changes nothing."""
+"""The read model of a sign-in page: the state of the attempt at one moment, read once. Changes nothing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from watchword.signin.otp.challenges import CodeOnTheWay
 
 @dataclass(frozen=True, slots=True)
 class MethodChoice:
-    """A method by which a code can come, as the page offers it."""
+    """A method to which a code can be sent, as the page offers it."""
 
     credential_id: UUID
     kind: FactorKind
@@ -33,30 +33,31 @@ class MethodChoice:
 
 @dataclass(frozen=True, slots=True)
 class SignInView:
-    """A sign-in as its page shows it. What it says holds until something is answered: then it is asked for anew."""
+    """A sign-in as its page shows it. It is valid until the next answer; then it has to be read again."""
 
     decision: Decision
     methods: tuple[MethodChoice, ...]
-    """What may be chosen at this stage, the telephone that is tried first in front; none before the right password."""
+    """The methods that may be chosen at this stage, the phone that is tried first in front; none before the right
+    password."""
     code: CodeOnTheWay | None
     """The newest code; None where none was sent, or where it was spent."""
     has_sends_left: bool
     """Whether the attempt may send another code at all."""
     retry_at: datetime | None
-    """When a second proof may be tried again; None where it may now, or where only an unlock helps."""
+    """When a second factor may be tried again; None where it may now, or where only an unlock helps."""
 
 
 def view_of(attempt: SignInAttempt, *, now: datetime) -> SignInView:
-    """Return where an attempt stands.
+    """Return the view of an attempt.
 
-    For an attempt of nobody the same is read as for somebody's that is at the same stage.
+    An attempt of an unknown name runs the same queries as one of a known person at the same stage.
     """
     held = vault.holdings(attempt.user, kinds=PROVING) if attempt.user is not None else []
     facts = attempt_facts(attempt, now=now, held=held)
     decision = decide(facts)
     code, has_sends_left = None, True
     if not (isinstance(decision, AskFor) and FactorKind.PASSWORD in decision.methods):
-        # Nothing was sent before the password was right.
+        # No code is sent before the password is right.
         code, has_sends_left = challenges.sent_by(attempt, Purpose(attempt.purpose), now=now)
     return SignInView(
         decision=decision,
@@ -68,7 +69,7 @@ def view_of(attempt: SignInAttempt, *, now: datetime) -> SignInView:
 
 
 def choices_of(user: User | None, held: Sequence[StoredCredential], decision: Decision) -> tuple[MethodChoice, ...]:
-    """Return the methods by which a person who holds this may be sent a code, where the decision asks for one."""
+    """Return the methods to which a code may be sent, where the decision asks for one."""
     if user is None or not isinstance(decision, AskFor) or FactorKind.PHONE not in decision.methods:
         return ()
     setup_context = setup_context_of(user)

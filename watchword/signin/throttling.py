@@ -1,6 +1,6 @@
-"""Counts wrong codes under a lock, so that parallel guesses are counted like those one after another.
+"""Counts wrong codes under a lock, so that parallel guesses are counted like sequential ones.
 
-Wrong account passwords are limited in ``password_throttling``: those wait and are never locked.
+Wrong account passwords are limited in ``password_throttling``: they have to wait and never lock an account.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from watchword.signin.models import FailureCount
 
 
 def count_wrong_code(user: User, *, origin: Origin, now: datetime) -> Lock:
-    """Count one wrong code of a person, over all methods, doors and browsers, and say what follows.
+    """Count one wrong code of a person, over all methods, doors and browsers, and return the resulting lock state.
 
     The caller holds the lock on the person's row.
     """
@@ -33,14 +33,17 @@ def count_wrong_code(user: User, *, origin: Origin, now: datetime) -> Lock:
 
 
 def note_right_code(user: User, *, now: datetime) -> None:
-    """Begin anew to count the wrong codes in a row; those of the last day stay counted. Same lock as above."""
+    """Reset the count of consecutive wrong codes; those of the last day stay counted.
+
+    The caller holds the lock on the person's row.
+    """
     row = FailureCount.objects.filter(pk=code_key(user), in_a_row__gt=0).first()
     if row is not None:
         _write(row, after_success(read_count(row)), now)
 
 
 def lock(user: User, *, origin: Origin, now: datetime) -> None:
-    """Lock the second proof of a person until somebody unlocks it: they said themselves that it isn't them."""
+    """Lock a person's second factor until an administrator unlocks it, because the person reported fraud."""
     row = FailureCount.locked(code_key(user), now)
     before = read_count(row)
     if before.locked_at is None:
@@ -49,7 +52,7 @@ def lock(user: User, *, origin: Origin, now: datetime) -> None:
 
 
 def unlock(user: User, *, now: datetime) -> bool:
-    """Forget the wrong codes of a person, and their wrong passwords at every source; True if that changed anything."""
+    """Forget a person's wrong codes, and wrong passwords at every source; return whether that changed anything."""
     row = FailureCount.locked(code_key(user), now)
     had_any = bool(row.failures) or row.locked_at is not None or row.in_a_row > 0
     _write(row, Count(), now)
@@ -57,12 +60,12 @@ def unlock(user: User, *, now: datetime) -> bool:
 
 
 def is_closed(lock: Lock) -> bool:
-    """Whether nothing may be tried now."""
+    """Return whether no try is allowed now."""
     return not isinstance(lock, Open)
 
 
 def closed_until(lock: Lock) -> datetime | None:
-    """Return when trying is possible again; None where only an unlock helps."""
+    """Return when the next try is possible; None where one is possible now, or where only an unlock helps."""
     if isinstance(lock, Open | Locked):
         return None
     return lock.until

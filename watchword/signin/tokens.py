@@ -1,4 +1,4 @@
-"""Chance as the running server has it: the system's generator."""
+"""The random source of the running server: the operating system's generator."""
 
 import hashlib
 import secrets
@@ -12,7 +12,7 @@ class SystemRandomSource:
         return secrets.randbelow(bound)
 
     def octets(self, length: int) -> bytes:
-        """Return so many unpredictable octets."""
+        """Return ``length`` unpredictable octets."""
         return secrets.token_bytes(length)
 
 
@@ -25,5 +25,5 @@ def new_token() -> str:
 
 
 def token_hash(token: str) -> bytes:
-    """Return what is kept of a token. It has 256 bits of its own, so that a plain hash reveals nothing."""
+    """Return the stored form of a token. A token has 256 random bits, so a plain hash reveals nothing."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

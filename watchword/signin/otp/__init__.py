@@ -1,1 +1,1 @@
-"""One-time codes by phone: challenges, their check, and what became of their delivery."""
+"""One-time codes by phone: challenges, their verification, and the results of their delivery."""

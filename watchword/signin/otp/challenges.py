@@ -1,4 +1,4 @@
-"""Codes on their way: made once, sent once, tried a few times, spent by one conditional UPDATE."""
+"""Codes that were sent: made once, sent once, tried a few times, spent by one conditional UPDATE."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from watchword.signin.models import CodeChallenge, Purpose, Session, SignInAttem
 from watchword.signin.tokens import RANDOM_SOURCE
 
 type Holder = SignInAttempt | Session
-"""Whoever waits for a code: an attempt to sign in, or a session that adds a method."""
+"""What a code belongs to: a sign-in attempt, or a session that adds a method."""
 
 _SEAL = "signin.challenge"
 SEALED = SealedColumn(
@@ -46,14 +46,14 @@ SEALED = SealedColumn(
 _MOST_EARLIER = 10
 _MOST_DEAD = 20
 READ_FOR = timedelta(hours=1)
-"""So long the keyed hash of a dead code tells that somebody reads what is sent."""
+"""How long a dead code is still recognised by its keyed hash: typing it shows that the person reads the messages."""
 LATE = timedelta(seconds=20)
-"""A text that is not known to have arrived by then is late: the page offers a call."""
+"""A text without a known arrival after this time is late, and the page offers a call."""
 
 
 @dataclass(frozen=True, slots=True)
 class CodeSent:
-    """A code is on its way once the transaction commits; ``on_the_way`` tells what becomes of it."""
+    """A code that leaves once the transaction commits; ``on_the_way`` reports the state of its delivery."""
 
     channel: Channel
     ends: str
@@ -63,12 +63,12 @@ class CodeSent:
 
 @dataclass(frozen=True, slots=True)
 class NotSent:
-    """No code left. ``until`` is when one may; None: not in this attempt, or never in this manner."""
+    """No code was sent. ``until`` is when one may be; None: not in this attempt, or never by this channel."""
 
     until: datetime | None
     reason: Rule | RejectReason
     country: str = ""
-    """Where a country is the reason: its ISO 3166-1 code."""
+    """The ISO 3166-1 code of the country, where a country is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class CodeOnTheWay:
     """The two digits to be keyed in the call; empty where a code is typed."""
     is_approved: bool = False
     is_late: bool = False
-    """Whether it should have arrived by now: time to offer another way."""
+    """Whether the code should have arrived by now, so that the page offers another channel."""
 
 
 def issue(
@@ -100,7 +100,7 @@ def issue(
     origin: Origin,
     now: datetime,
 ) -> CodeSent | NotSent:
-    """Write down a code that may be sent now, and its message: it leaves when the caller's transaction commits.
+    """Store a code that may be sent now, and its message, which leaves when the caller's transaction commits.
 
     The caller holds the lock on the person's row.
     """
@@ -108,7 +108,7 @@ def issue(
     limits = user.organisation.policy.limits
     message = challenge.send
     if message.channel not in send.channels_carried():
-        # Nothing is there that could carry it: better said at once than "did not get through" for ever.
+        # No gateway serves this channel: an error at once is better than a delivery that always fails.
         note_not_sent(user, RejectReason.NOT_CARRIED, is_new=purpose == Purpose.REGISTER, origin=origin, now=now)
         return NotSent(None, RejectReason.NOT_CARRIED)
     telephone = telephone_of(message.number, message.extension)
@@ -171,14 +171,14 @@ def issue(
 
 
 def newest(holder: Holder, purpose: Purpose) -> CodeChallenge | None:
-    """Return the newest code of an attempt or session, whatever became of it."""
+    """Return the newest code of an attempt or session, in whatever state it is."""
     return _of(holder, purpose).select_related("delivery").order_by("-created_at").first()
 
 
 def on_the_way(holder: Holder, purpose: Purpose, *, now: datetime) -> CodeOnTheWay | None:
     """Return the newest code as the page needs it; None where none was sent or it was spent.
 
-    It is looked for in an attempt of nobody too, so that this takes as long as in an attempt of somebody.
+    An attempt of an unknown name runs the same query, so that it takes as long as one of a known person.
     """
     return _as_shown(newest(holder, purpose), holder, now)
 
@@ -207,19 +207,19 @@ def _as_shown(row: CodeChallenge | None, holder: Holder, now: datetime) -> CodeO
         tries_left=0 if is_dead else max(limits.code_tries - row.tries, 0),
         match=row.match,
         is_approved=row.approved_at is not None,
-        # Not before another one may be asked for: what is offered must work.
+        # Not before another code may be requested: an offered channel must work.
         is_late=result in {Result.WAITING, Result.SENT} and now - row.created_at >= max(LATE, pause),
     )
 
 
 def reserve_try(row: CodeChallenge, tries: int, *, now: datetime) -> bool:
-    """Take one of the tries of a code that is alive; False if it is dead or has none left."""
+    """Use one of the tries of a valid code; return False if it is no longer valid or has no tries left."""
     alive = CodeChallenge.objects.filter(pk=row.pk, spent_at=None, void_at=None, expires_at__gt=now, tries__lt=tries)
     return alive.update(tries=F("tries") + 1) == 1
 
 
 def spend(row: CodeChallenge, *, now: datetime) -> bool:
-    """Spend a code; exactly one caller ever gets True."""
+    """Spend a code; return True to exactly one caller, and False to every other."""
     is_first = CodeChallenge.objects.filter(pk=row.pk, spent_at=None, void_at=None).update(spent_at=now) == 1
     if is_first and row.delivery_id is not None:
         note_entered(row.delivery_id, now=now)
@@ -227,30 +227,31 @@ def spend(row: CodeChallenge, *, now: datetime) -> bool:
 
 
 def is_alive(row: CodeChallenge, now: datetime) -> bool:
-    """Whether a code is neither spent nor void nor too old."""
+    """Return whether a code is neither spent nor void nor expired."""
     return row.spent_at is None and row.void_at is None and row.expires_at > now
 
 
 def approve(delivery_id: UUID, *, now: datetime) -> bool:
-    """The right two digits were keyed at the telephone: the browser that shows them may go on, once."""
+    """Approve a code after its two digits were keyed on the phone; the browser that shows them may go on, once."""
     alive = CodeChallenge.objects.filter(delivery_id=delivery_id, spent_at=None, void_at=None, expires_at__gt=now)
     return alive.exclude(match="").filter(approved_at=None).update(approved_at=now) == 1
 
 
 def state_of(row: CodeChallenge) -> Mapping[str, str]:
-    """Return what the factor kept about a code."""
+    """Return the state that the factor stored with a code."""
     opened: dict[str, str] = json.loads(vault.key_ring().open(_SEAL, bytes(row.stored)))
     return opened
 
 
 def void(codes: QuerySet[CodeChallenge], *, now: datetime) -> None:
-    """Make codes worthless, and take those that wait for a carrier out of the queue."""
+    """Void codes, and withdraw their messages from the outbox where they still wait for a gateway."""
     found = dict(codes.values_list("pk", "delivery_id"))
     if not found:
         return
     waiting = Delivery.objects.filter(pk__in=found.values(), result=Result.WAITING)
     if connection.features.has_select_for_update_skip_locked:
-        # What the dispatcher is writing down at this moment is out of the queue anyway: neither waits for the other.
+        # A delivery that the dispatcher is updating now has left the outbox anyway; skipping it, neither waits for the
+        # other.
         waiting = waiting.select_for_update(of=("self",), skip_locked=True)
     withdrawn = [delivery.pk for delivery in waiting]
     codes.filter(pk__in=found).update(void_at=now)
@@ -259,18 +260,18 @@ def void(codes: QuerySet[CodeChallenge], *, now: datetime) -> None:
 
 
 def void_all(user: User, *, now: datetime) -> None:
-    """Make every code of a person worthless."""
+    """Void every code of a person."""
     void(CodeChallenge.objects.filter(user=user, spent_at=None, void_at=None), now=now)
 
 
 def owner_of(delivery_id: UUID) -> User | None:
-    """Return whose code a delivery carried, whatever became of the code."""
+    """Return the person whose code a delivery contained, in whatever state the code is."""
     row = CodeChallenge.objects.filter(delivery_id=delivery_id).select_related("user__organisation").first()
     return row.user if row is not None else None
 
 
 def void_by_delivery(delivery_id: UUID, *, now: datetime) -> User | None:
-    """Make the code of one delivery worthless and return whose it was; None if it was dead already."""
+    """Void the code of one delivery and return its person; None if it was dead already."""
     row = CodeChallenge.objects.filter(delivery_id=delivery_id).select_related("user__organisation").first()
     if row is None or not CodeChallenge.objects.filter(pk=row.pk, void_at=None, spent_at=None).update(void_at=now):
         return None
@@ -278,9 +279,10 @@ def void_by_delivery(delivery_id: UUID, *, now: datetime) -> User | None:
 
 
 def dead_ones(user: User, purpose: Purpose, *, now: datetime) -> list[CodeChallenge]:
-    """Return the codes of the last hour that are too old, of whichever sign-in, and were not spent.
+    """Return the expired, unspent codes of the last hour, of all the person's sign-ins.
 
-    A text that comes when its sign-in is over proves a reader all the same.
+    A text that arrives after its sign-in ended still proves, when its code is typed, that the person reads the
+    messages.
     """
     rows = CodeChallenge.objects.filter(user=user, purpose=purpose, match="", spent_at=None, expires_at__lte=now)
     return list(rows.filter(created_at__gt=now - READ_FOR).order_by("-created_at")[:_MOST_DEAD])
@@ -296,7 +298,7 @@ def earlier_ones(row: CodeChallenge, now: datetime) -> list[CodeChallenge]:
 
 
 def sends_of(holder: Holder, purpose: Purpose, now: datetime) -> int:
-    """Return how many codes an attempt has sent, or a session for this purpose in the time an attempt lasts."""
+    """Return how many codes an attempt has sent, or a session for this purpose within the lifetime of an attempt."""
     rows = _of(holder, purpose)
     if isinstance(holder, Session):
         lasts = timedelta(seconds=holder.user.organisation.policy.limits.attempt_seconds)
@@ -305,7 +307,7 @@ def sends_of(holder: Holder, purpose: Purpose, now: datetime) -> int:
 
 
 def is_spent(holder: Holder, purpose: Purpose, *, now: datetime) -> bool:
-    """Whether an attempt or session has sent as many codes as it may, so that no way is worth offering."""
+    """Return whether an attempt or session has sent as many codes as it may, so that no channel is worth offering."""
     if holder.user is None:
         return True
     return sends_of(holder, purpose, now) >= holder.user.organisation.policy.limits.sends_each_attempt
@@ -321,7 +323,7 @@ def _alive(user: User, purpose: Purpose) -> QuerySet[CodeChallenge]:
 
 
 def _two_digits(user: User, channel: Channel, purpose: Purpose) -> str:
-    """Return the digits that the browser shows, where the organisation wants that in calls; never for a new phone."""
+    """Return the digits that the browser shows, where the organisation wants this in calls; never for a new phone."""
     if channel is not Channel.CALL or purpose == Purpose.REGISTER or not user.organisation.policy.number_match:
         return ""
     return str(10 + RANDOM_SOURCE.below(90))

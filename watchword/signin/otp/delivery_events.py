@@ -1,4 +1,4 @@
-"""What happens at a telephone and means something for a sign-in: digits keyed, fraud reported, a number that moved."""
+"""What a sign-in does about events on the phone: digits keyed, fraud reported, a SIM changed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from watchword.signin.otp import challenges
 
 
 def note(delivery_id: UUID, result: Result, *, now: datetime) -> None:
-    """Do what a delivery's new result asks for; most ask for nothing."""
+    """Apply a delivery's new result to its code; most results change nothing."""
     match result:
         case Result.APPROVED:
             challenges.approve(delivery_id, now=now)
@@ -33,9 +33,9 @@ def note(delivery_id: UUID, result: Result, *, now: datetime) -> None:
 
 
 def hold_person(delivery_id: UUID) -> None:
-    """Take the lock on whose code a delivery carried, before anything of a report is written down.
+    """Lock the person whose code a delivery contained, before anything about its report is written.
 
-    Who checks a code has it too, and then locks the code and its delivery, in the other order than a report does.
+    The check of a code takes this lock too, and then locks the code and its delivery in the opposite order to a report.
     """
     user = challenges.owner_of(delivery_id)
     if user is not None:
@@ -43,17 +43,17 @@ def hold_person(delivery_id: UUID) -> None:
 
 
 def may_be_spoken(delivery_id: UUID, *, now: datetime) -> bool:
-    """Whether a call may say its code: not once another one took its place. What has no code may always be said."""
+    """Return whether a call may speak: not after a newer code replaced its code; always if it has no code."""
     row = CodeChallenge.objects.filter(delivery_id=delivery_id).first()
     return row is None or challenges.is_alive(row, now)
 
 
 def report_fraud(delivery_id: UUID, *, now: datetime) -> bool:
-    """Somebody at the telephone says that they are not signing in: every code of the person dies, and it is remembered.
+    """Void every code of a person who reports from the phone that the sign-in isn't theirs, and record it.
 
-    Also where the code of this call was replaced already: whoever asks for another one while the telephone rings must
-    not take its meaning from the key. Where the organisation wants that, the second proof is locked until an
-    administrator unlocks it.
+    Also where the code of this call was replaced already: an attacker who requests another code while the phone rings
+    must not disable the key. Where the organisation requires it, the second factor is locked until an administrator
+    unlocks it. Returns False where the delivery is unknown or was reported before.
     """
     with transaction.atomic():
         user = challenges.owner_of(delivery_id)

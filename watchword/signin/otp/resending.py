@@ -1,4 +1,4 @@
-"""Sends the code for a new telephone once more, or by the other way, without its number being typed again."""
+"""Resends the code for a new phone, by the same or the other channel, without the number being typed again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from watchword.signin.otp.challenges import CodeSent, Holder, NotSent
 
 
 def channels_again(subject: Holder, *, now: datetime) -> list[Channel]:
-    """Return the ways by which the telephone that is being added can get another code; none if it can't now."""
+    """Return the channels by which the phone being added can get another code; empty if it can't now."""
     stored = _stored(subject)
     if stored is None or subject.user is None or challenges.is_spent(subject, Purpose.REGISTER, now=now):
         return []
@@ -30,7 +30,7 @@ def channels_again(subject: Holder, *, now: datetime) -> list[Channel]:
 
 
 def send_again(subject: Holder, channel: str, *, origin: Origin, now: datetime) -> CodeSent | NotSent | Rejected:
-    """Send another code to the telephone that is being added; raises ProofNeeded as ``enrolment.start`` does."""
+    """Send another code to the phone being added; raise ProofNeeded as ``enrolment.start`` does."""
     stored = _stored(subject)
     if challenges.is_spent(subject, Purpose.REGISTER, now=now):
         return NotSent(None, Rule.ATTEMPT)

@@ -1,4 +1,4 @@
-"""Tries typed codes: every try is counted, a right code is spent."""
+"""Checks typed codes: every try is counted, and a right code is spent."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from watchword.signin.results import Refused
 def check_code(
     user: User, holder: challenges.Holder, purpose: Purpose, typed: str, *, origin: Origin, now: datetime
 ) -> Accepted | Refused:
-    """Try one typed code against the newest one of an attempt; count what is wrong, spend what is right.
+    """Check a typed code against the newest code of an attempt; count a wrong one, spend a right one.
 
-    The caller holds the lock on the person's row and has seen that the second proof may be tried.
+    The caller holds the lock on the person's row and has checked that the second factor may be tried.
     """
     row = challenges.newest(holder, purpose)
     if row is not None and row.match and row.approved_at is None and challenges.is_alive(row, now):
         return Refused(RejectReason.NOT_APPROVED_YET)
     if (row is None or not row.match) and normal_code(typed) is None:
-        # Five digits are a slip of the finger and no guess: nothing is counted, and nobody is told.
+        # Five digits are a typing error, not a guess: nothing is counted, and no notice is sent.
         return Refused(RejectReason.NOT_SHAPED)
     verdict = _look_at(row, typed, now)
     credential_gone = row is not None and row.credential_id and vault.find(user, row.credential_id) is None
@@ -41,7 +41,7 @@ def check_code(
     if is_dead or not verdict:
         was = _what_it_was(user, row, verdict, purpose, typed, now)
         if was is not None:
-            # Who has read a code that was sent guesses nothing; it opens nothing all the same.
+            # A person who has read a code that was sent isn't guessing; the code still opens nothing.
             return Refused(why_dead(row, now) if is_dead and was is RejectReason.EARLIER_CODE else was)
     if row is None or is_dead or not challenges.reserve_try(row, tries, now=now):
         return _count_wrong(user, holder, purpose, why_dead(row, now), origin=origin, now=now)
@@ -50,7 +50,7 @@ def check_code(
     if not challenges.spend(row, now=now):
         return _count_wrong(user, holder, purpose, RejectReason.USED, origin=origin, now=now)
     if purpose != Purpose.REGISTER:
-        # A telephone that was registered a moment ago says nothing about who typed the wrong codes.
+        # A phone that was registered a moment ago says nothing about who typed the wrong codes.
         throttling.note_right_code(user, now=now)
     if row.credential_id is not None:
         vault.note_use([vault.Use(row.credential_id, now, origin.address)])
@@ -66,7 +66,7 @@ def check_code(
 
 
 def why_dead(row: CodeChallenge | None, now: datetime) -> RejectReason:
-    """Return why a code can't be tried any more."""
+    """Return why a code can no longer be used."""
     if row is None or row.void_at is not None:
         return RejectReason.EXPIRED
     if row.spent_at is not None:
@@ -75,11 +75,11 @@ def why_dead(row: CodeChallenge | None, now: datetime) -> RejectReason:
 
 
 def _look_at(row: CodeChallenge | None, typed: str, now: datetime) -> Accepted | Rejected:
-    """Return what the newest code says of a typed one, whether or not it is alive; changes and tells nothing."""
+    """Compare the typed code with this one, whether it is still valid or not; change and record nothing."""
     if row is None:
         return Rejected(RejectReason.WRONG)
     if row.match:
-        # Nothing was spoken that could be typed: the digits had to be keyed at the telephone.
+        # No code was spoken that could be typed: the digits had to be keyed on the phone.
         return Accepted(channel=Channel(row.channel))
     factor = factor_of(FactorKind(row.kind))
     return factor.verify(
@@ -95,10 +95,11 @@ def _what_it_was(
     typed: str,
     now: datetime,
 ) -> RejectReason | None:
-    """Return what a typed code was that was sent and opens nothing; None for one that was not.
+    """Return which invalid but once sent code was typed; None where the typed code was never sent.
 
-    The newest of this attempt, which is dead; an earlier one of it; or one of another sign-in within the hour, whose
-    text came when that was over. That it was read is written down: a carrier that is late is no attack.
+    It can be the newest of this attempt, which is dead; an earlier one of this attempt; or one of another sign-in
+    within the last hour, whose text arrived after that sign-in was over. Such a code is recorded as read: a gateway
+    that delivers late is no attack.
     """
     if row is not None and isinstance(verdict, Accepted) and not row.match:
         _note_read(row, now)
@@ -125,12 +126,12 @@ def _note_read(row: CodeChallenge, now: datetime) -> None:
 def _count_wrong(
     user: User, holder: challenges.Holder, purpose: Purpose, reason: RejectReason, *, origin: Origin, now: datetime
 ) -> Refused:
-    """Count a wrong code against its person, and in its attempt; the warnings go by the latter."""
+    """Count a wrong code for its person and for its attempt; the notification rules use the attempt's count."""
     lock = throttling.count_wrong_code(user, origin=origin, now=now)
     details: dict[str, object] = {"purpose": str(purpose), "sign_in": str(holder.sign_in_id)}
     if isinstance(holder, SignInAttempt) and purpose == holder.purpose:
         SignInAttempt.objects.filter(pk=holder.pk).update(wrong_codes=F("wrong_codes") + 1)
-        # Over all of the person's sign-ins that are on their way: one wrong code in each is no way to stay unseen.
+        # Sum over all the person's open sign-ins: one wrong code in each of many sign-ins must not go unnoticed.
         open_ones = SignInAttempt.objects.filter(user=user, ended_at=None)
         wrong = open_ones.aggregate(number=Sum("wrong_codes"))["number"]
         details |= {"wrong": wrong, "attempt": str(holder.pk)}

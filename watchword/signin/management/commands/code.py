@@ -1,4 +1,4 @@
-"""Prints a code for an administrator on the server's console, where no text and no call can leave yet, or any more."""
+"""Prints a code for an administrator on the server's console, for times when no text and no call can be sent."""
 
 import getpass
 from argparse import ArgumentParser
@@ -14,12 +14,12 @@ from watchword.signin.access_passes import NoUseForAPass
 
 
 class Command(BaseCommand):
-    """``watchword code NAME``: a Temporary Access Pass for ten minutes and one use, made by the server's user."""
+    """``watchword code NAME``: a single-use Temporary Access Pass for ten minutes, made by the server's operator."""
 
     help = "Print a code that stands in for an administrator's phone, once, for ten minutes."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Declare the command's words."""
+        """Declare the command's arguments."""
         parser.add_argument("name", help="sign-in name of an administrator, such as root@example.org")
 
     def handle(self, *_arguments: Any, **options: Any) -> None:

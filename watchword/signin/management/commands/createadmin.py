@@ -1,4 +1,4 @@
-"""Makes the first administrator, or another one, and prints a one-time link; there is no default password."""
+"""Creates or promotes a Global Administrator and prints a one-time link; there is no default password."""
 
 import sys
 from argparse import ArgumentParser
@@ -22,12 +22,12 @@ from watchword.ui.addresses import public_address
 
 
 class Command(BaseCommand):
-    """``watchword createadmin NAME@DOMAIN``: works on the server's console, whoever is locked out."""
+    """``watchword createadmin NAME@DOMAIN``: works on the console, even if every administrator is locked out."""
 
     help = "Create a Global Administrator and print a one-time link by which they choose their password."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Declare the command's words."""
+        """Declare the command's arguments."""
         parser.add_argument("name", help="sign-in name, such as root@example.org")
         parser.add_argument("--display-name", default="", help="how pages show the person (default: the name)")
         parser.add_argument("--organisation", default="", help="name of the organisation, if this is the first one")
@@ -94,7 +94,7 @@ class Command(BaseCommand):
 
 
 def _region(given: str) -> str:
-    """Return the country that is meant, asked for where nobody said it: a wrong one would reach strangers' phones."""
+    """Return the country, asking for it if none is given: with a wrong one, codes would go to strangers' phones."""
     region = given
     if not region and sys.stdin.isatty():
         region = input("In which country is the organisation (two letters, such as DE, US, FR)? ")
