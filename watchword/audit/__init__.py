@@ -1,1 +1,1 @@
-"""REMEMBERS: one vocabulary of events, kept in a table that is only ever added to."""
+"""REMEMBERS: one vocabulary of events, stored in an append-only table."""

@@ -1,4 +1,4 @@
-"""Who works on the server's console: nobody of the directory, so the event names the system's user and the host."""
+"""The origin of acts on the server's console: no person of the directory, but the system's user and the host."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ DOOR = "console"
 
 
 def console_origin() -> Origin:
-    """Return where an act of the command line comes from; ``agent`` is ``user@host``, as the system knows them."""
+    """Return the origin of an act on the command line; ``agent`` is ``user@host``, from the operating system."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):

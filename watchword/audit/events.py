@@ -1,15 +1,15 @@
-"""The one vocabulary of events: ``subject.what_happened``; grep a name and find every writer."""
+"""The vocabulary of all events: ``subject.what_happened``; grep a name to find every writer."""
 
 from enum import StrEnum
 
 
 class EventKind(StrEnum):
-    """Everything that is remembered. Values are stored: never change one, only add."""
+    """Every kind of event. The values are stored in the database: never change one, only add."""
 
-    # One row for each attempt at any door.
+    # One row for each sign-in attempt at any door.
     SIGN_IN_ALLOWED = "sign_in.allowed"
     SIGN_IN_DENIED = "sign_in.denied"
-    # Steps on the way.
+    # Steps of a sign-in, and limits.
     CODE_SENT = "code.sent"
     CODE_NOT_SENT = "code.not_sent"
     CODE_ACCEPTED = "code.accepted"
@@ -28,7 +28,7 @@ class EventKind(StrEnum):
     PHONE_TESTED = "phone.tested"
     PASSWORD_MARKED_KNOWN = "password.marked_known"
     PASSWORD_GUESSED = "password.guessed"
-    # What a person holds.
+    # A person's sign-in methods and passwords.
     METHOD_ADDED = "method.added"
     METHOD_REPLACED = "method.replaced"
     METHOD_REMOVED = "method.removed"
@@ -48,7 +48,7 @@ class EventKind(StrEnum):
     # Sessions.
     SESSION_ENDED = "session.ended"
     SESSIONS_ENDED = "session.all_ended"
-    # People, by administrators.
+    # Administrators' acts on people.
     MFA_STATE_CHANGED = "mfa.state_changed"
     PERSON_CREATED = "person.created"
     PERSON_EDITED = "person.edited"
@@ -86,7 +86,7 @@ class EventKind(StrEnum):
 CLOSES_LINKS: frozenset[EventKind] = frozenset(
     {EventKind.PASSWORD_RESET, EventKind.PERSON_BLOCKED, EventKind.PERSON_DELETED, EventKind.DISAVOWED}
 )
-"""After these no link that was made for something earlier is worth anything; ``verify`` looks."""
+"""Kinds after which every one-time link made for an earlier event is invalid; ``watchword verify`` checks that."""
 
 NOTIFIED_KINDS: frozenset[EventKind] = frozenset(
     {
@@ -120,10 +120,10 @@ NOTIFIED_KINDS: frozenset[EventKind] = frozenset(
         EventKind.ACTS_REFUSED_OFTEN,
     }
 )
-"""Kinds that may be worth a warning: they are put into the outbox in the same transaction. Of the others only those
-events are that their writer marks, such as a refusal after the right password."""
+"""Kinds that may need a warning: their events are put into the outbox in the same transaction. An event of any other
+kind is put there only if its writer sets ``notify``, such as a denied sign-in after the right password."""
 
 
 def kind_choices() -> list[tuple[str, str]]:
-    """Return the values that the column may hold: asked by the model, so that a new kind needs no migration."""
+    """Return the choices of the column; the model gets them from this function, so a new kind needs no migration."""
     return [(kind.value, kind.value) for kind in EventKind]

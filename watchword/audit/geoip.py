@@ -1,4 +1,4 @@
-"""The country of an address, from the operator's own file in MaxMind's format; nothing is asked over the network.
+"""Looks up the country of an IP address in the operator's own file in MaxMind's format, without network access.
 
 GeoLite2 Country and DB-IP Country Lite have this layout. Without a file no address has a country.
 """
@@ -18,15 +18,15 @@ from maxminddb import InvalidDatabaseError, Reader
 from watchword.core.log_events import log_event
 
 RECORDS_LOOKED_AT = 1000
-"""How many records of a file are read at the start: what holds cities, networks or names shows it in the first."""
+"""How many records are read to check a file: the first records show whether it holds countries or something else."""
 _DAMAGED = (InvalidDatabaseError, ValueError, TypeError, KeyError, RecursionError)
-"""What the reader raises for octets that are no database."""
+"""The exceptions that the reader raises for a damaged database."""
 
 logger = logging.getLogger(__name__)
 
 
 def country_of(address: str) -> str:
-    """Return the ISO 3166-1 code of the country of an address; empty where the file does not know it."""
+    """Return the ISO 3166-1 code of the country of an address; empty if it is unknown."""
     try:
         parsed = ip_address(address)
     except ValueError:
@@ -38,13 +38,13 @@ def country_of(address: str) -> str:
     try:
         return _country_in(reader.get(str(mapped or parsed)))
     except _DAMAGED as error:
-        # A hint must never cost a sign-in or a warning: the file was sound at the start as far as it was read.
+        # The country is only a hint: a file whose damage the check at the start missed must not fail a sign-in.
         _say_once(type(error).__name__)
         return ""
 
 
 def why_not_usable(file: Path) -> str:
-    """Return what is wrong with a countries file, in words for the operator; empty where nothing is."""
+    """Return what is wrong with a countries file, as text for the operator; empty if nothing is wrong."""
     try:
         with _opened(file) as reader:
             found = any(_country_in(record) for _network, record in islice(reader, RECORDS_LOOKED_AT))
@@ -56,13 +56,13 @@ def why_not_usable(file: Path) -> str:
 
 
 def _opened(file: Path) -> Reader:
-    # In memory: a mapped file that is overwritten in place ends the process (SIGBUS), and the file has only 10 MB.
+    # In memory: overwriting a mapped file in place would kill the process (SIGBUS), and the file has only 10 MB.
     return maxminddb.open_database(file, maxminddb.MODE_MEMORY)
 
 
 @cache
 def _reader(file: str) -> Reader | None:
-    """Return the reader of a file, once for each process; None where no file is set or it has become unusable."""
+    """Return the reader of a file, opened once for each process; None if no file is set or it is unusable."""
     if not file:
         return None
     try:

@@ -1,9 +1,9 @@
-"""Seals events in a chain, so that a row that was changed or taken away later is found.
+"""Seals events in a hash chain, so that a row that is changed or deleted later is detected.
 
-A seal covers the events since the seal before it and that seal's own digest, under a key that is not in the database.
-Events younger than the last seal (a second or so, while a worker runs) are not protected yet. Whoever can cut off the
-newest seals together with their events is found only by somebody who kept the last digest: ``watchword verify`` prints
-it, and ``--expect`` compares.
+A seal is a MAC over the events since the previous seal and that seal's digest, with a key that is not in the database.
+Events younger than the last seal (a second or so, while a worker runs) are not protected yet. An attacker who deletes
+the newest seals together with their events is detected only by comparison with a digest stored elsewhere:
+``watchword verify`` prints the last digest, and ``--expect`` compares it.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from watchword.core.codes import same
 
 PURPOSE = "audit.seal"
 LONGEST_RUN = 10_000
-"""The most events under one seal, so that sealing after a long pause stays short."""
+"""The most events under one seal, so that each transaction stays short after a long pause too."""
 
 _FIELDS = tuple(field.attname for field in Event._meta.concrete_fields)
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """What a look at the whole chain brought."""
+    """The result of checking the whole chain."""
 
     problems: tuple[str, ...]
     sealed: int
@@ -40,7 +40,10 @@ class Chain:
 
 
 def seal(*, now: datetime) -> int:
-    """Seal what happened since the last seal and return how many events that were. Call it outside a transaction."""
+    """Seal the events since the last seal, at most LONGEST_RUN, and return their number.
+
+    Call it outside a transaction.
+    """
     number = 0
     with transaction.atomic():
         newest = _newest_committed()
@@ -60,10 +63,10 @@ def seal(*, now: datetime) -> int:
 
 
 def start_anew(*, now: datetime) -> str:
-    """Seal every event again, from the first one, under the newest key; return the last digest of the chain before.
+    """Seal every event again, from the first one, with the newest key; return the last digest of the previous chain.
 
-    For a key that goes: who knows it could forge its seals. Call it outside a transaction. If it is interrupted, what
-    is missing is sealed by the worker.
+    For a key that is retired, because an attacker who knows it could forge its seals. Call it outside a transaction.
+    If it is interrupted, the worker seals the remaining events.
     """
     last = Seal.objects.order_by("-id").first()
     Seal.objects.all().delete()
@@ -73,7 +76,7 @@ def start_anew(*, now: datetime) -> str:
 
 
 def look() -> Chain:
-    """Read every event under every seal and say what does not fit."""
+    """Check every seal against its events, and return the problems found."""
     problems: list[str] = []
     before: Seal | None = None
     sealed = 0
@@ -94,9 +97,9 @@ def look() -> Chain:
 
 
 def _newest_committed() -> int:
-    """Return an id up to which every event is committed or will never be."""
+    """Return the newest id for which every event up to it is committed or was rolled back."""
     if connection.vendor == "postgresql":
-        # Numbers are given out before the commit: an older one can appear later. Whoever is writing now is waited for.
+        # Ids are assigned before the commit, so a lower id can appear later: the lock waits for running writers.
         with connection.cursor() as cursor:
             cursor.execute(f"LOCK TABLE {Event._meta.db_table} IN SHARE MODE")
     return Event.objects.aggregate(newest=Max("id"))["newest"] or 0

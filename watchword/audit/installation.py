@@ -1,4 +1,4 @@
-"""Remembers which keys seal this database and which releases may serve it, so that neither is served wrongly."""
+"""Records the keys that seal this database and the releases that may serve it, so that a wrong one is noticed."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from watchword.core.keyring import KeyRing, KeyRingError
 from watchword.core.log_events import log_event
 
 LOWEST_RELEASE = "0.1.0"
-"""The lowest release that may serve a database of this release. A migration that takes away what an older release reads
-(a contracting one) raises it to the release that holds it; an expanding migration leaves it, so that the previous
-release goes on serving during an upgrade."""
+"""The lowest release that may serve a database of this release. A contracting migration, which removes what an older
+release reads, raises it to the release that contains the migration; an expanding migration leaves it, so that the
+previous release can continue to serve during an upgrade."""
 
 WATCHED_EVERY = timedelta(seconds=5)
 
@@ -25,7 +25,7 @@ _ONLY = 1
 
 
 def register_key(ring: KeyRing, *, now: datetime) -> bool:
-    """Remember the key that seals from now on; False if it is known. Call it when a process starts to serve."""
+    """Record the key that seals from now on, and return whether it is new. Call it when a process starts to serve."""
     key_id = ring.keys[0].id
     if SealingKey.objects.filter(key_id=key_id).exists():
         return False
@@ -36,9 +36,9 @@ def register_key(ring: KeyRing, *, now: datetime) -> bool:
 
 
 def missing_keys(ring: KeyRing) -> list[str]:
-    """Return the ids of keys that sealed this database and are not on the ring, or are others of the same id.
+    """Return the ids of keys that sealed this database and are not on the ring, or have another value there.
 
-    A key that was retired is not missed: nothing lies under it any more.
+    A retired key is never missing, because no value is sealed with it any more.
     """
     missing = []
     for row in SealingKey.objects.filter(retired_at=None).order_by("first_used_at"):
@@ -52,7 +52,7 @@ def missing_keys(ring: KeyRing) -> list[str]:
 
 
 class KeyWatch:
-    """Whether a running process lacks a key that another one seals with by now; asks every few seconds at most."""
+    """A cached check whether this process lacks a key that another process seals with, read every few seconds."""
 
     def __init__(self, ring: KeyRing) -> None:
         self._ring = ring
@@ -60,7 +60,7 @@ class KeyWatch:
         self._lacks = False
 
     def lacks_a_key(self, *, now: datetime) -> bool:
-        """Return whether something may lie under a key that this process does not have."""
+        """Return whether a value may be sealed with a key that this process does not have."""
         if self._asked_at is None or abs(now - self._asked_at) >= WATCHED_EVERY:
             missing = missing_keys(self._ring)
             if missing and not self._lacks:
@@ -74,12 +74,12 @@ class KeyWatch:
 
 
 def forget_keys(key_ids: list[str], *, now: datetime) -> None:
-    """Note that nothing lies under these keys any more."""
+    """Record that no value is sealed with these keys any more."""
     SealingKey.objects.filter(key_id__in=key_ids).update(retired_at=now)
 
 
 def note_release(release: str, *, now: datetime) -> None:
-    """Note after a migration that this release made it; neither number ever falls."""
+    """Record after a migration the release that made it and the lowest release; neither is ever lowered."""
     with transaction.atomic():
         row = Release.objects.select_for_update().filter(pk=_ONLY).first()
         before = row or Release(pk=_ONLY, migrated_by=release, lowest=LOWEST_RELEASE)
@@ -90,17 +90,17 @@ def note_release(release: str, *, now: datetime) -> None:
 
 
 def noted_release() -> Release | None:
-    """Return what the database says of itself; None where no release has noted anything."""
+    """Return the release recorded in the database; None if no release has recorded one."""
     return Release.objects.filter(pk=_ONLY).first()
 
 
 def may_serve(release: str, row: Release | None) -> bool:
-    """Whether a release may serve a database with migrations that it does not know."""
+    """Return whether a release may serve a database that has migrations unknown to it."""
     return row is not None and _as_numbers(release) >= _as_numbers(row.lowest)
 
 
 def _as_numbers(release: str) -> tuple[int, ...]:
-    """Return ``(0, 12, 1)`` for ``0.12.1``; what follows the numbers (``rc1``, ``+local``) does not count."""
+    """Return ``(0, 12, 1)`` for ``0.12.1``; suffixes (``rc1``, ``+local``) are ignored."""
     numbers: list[int] = []
     for part in release.split("."):
         digits = part[: len(part) - len(part.lstrip("0123456789"))]

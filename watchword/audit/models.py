@@ -1,4 +1,4 @@
-"""The table of events. Rows are added, never changed, never removed."""
+"""The tables of events, of their outbox and of their seals. Events are added, and never changed or deleted."""
 
 from typing import Any, ClassVar, NoReturn
 
@@ -8,23 +8,23 @@ from watchword.audit.events import kind_choices
 
 
 class EventIsPermanent(Exception):
-    """Somebody tried to change or delete what was remembered."""
+    """The attempt to change or delete an event."""
 
 
 class EventQuerySet(models.QuerySet["Event"]):
-    """Events can be read and added."""
+    """A query set of events, which can be read and added only."""
 
     def update(self, **_changes: Any) -> NoReturn:
-        """Refuse: an event is never changed."""
+        """Raise EventIsPermanent: an event is never changed."""
         raise EventIsPermanent("events are never changed")
 
     def delete(self) -> NoReturn:
-        """Refuse: an event is never deleted."""
+        """Raise EventIsPermanent: an event is never deleted."""
         raise EventIsPermanent("events are never deleted")
 
 
 class Event(models.Model):
-    """One thing that happened. People are kept by id and by name as it was then, so that the row outlives them."""
+    """One event. It stores people by id and by their name at that time, so that the row outlives their accounts."""
 
     organisation_id = models.BigIntegerField(null=True)
     at = models.DateTimeField()
@@ -54,18 +54,18 @@ class Event(models.Model):
         return f"{self.at:%Y-%m-%d %H:%M:%S} {self.kind} {self.subject_name}"
 
     def save(self, **options: Any) -> None:
-        """Add the event; refuse to change one."""
+        """Insert the event; raise EventIsPermanent if it is stored already."""
         if not self._state.adding:
             raise EventIsPermanent("events are never changed")
         super().save(**options)
 
     def delete(self, using: str | None = None, keep_parents: bool = False) -> NoReturn:  # noqa: ARG002  (Django's signature)
-        """Refuse: an event is never deleted."""
+        """Raise EventIsPermanent: an event is never deleted."""
         raise EventIsPermanent("events are never deleted")
 
 
 class OutboxEvent(models.Model):
-    """An event that the warnings have not looked at yet: the outbox, written in the transaction of the event itself."""
+    """An outbox row: an event not yet consumed by the warnings, written in the transaction of the event itself."""
 
     event = models.OneToOneField(Event, primary_key=True, db_constraint=False, on_delete=models.DO_NOTHING)
     tries = models.PositiveSmallIntegerField(default=0, db_default=0)
@@ -76,7 +76,7 @@ class OutboxEvent(models.Model):
 
 
 class Repeat(models.Model):
-    """How often something happened within one hour; only the first time is an event, which holds this key."""
+    """The count of a repeated refusal within one hour; only the first one is an event, whose details hold this key."""
 
     key = models.CharField(max_length=32, primary_key=True)
     hour = models.DateTimeField(db_index=True)
@@ -88,7 +88,7 @@ class Repeat(models.Model):
 
 
 class Seal(models.Model):
-    """A keyed hash over a run of events and the seal before it: whoever changes an event breaks the chain."""
+    """A keyed hash over a range of events and the previous seal: changing one of these events breaks the chain."""
 
     first_id = models.BigIntegerField()
     last_id = models.BigIntegerField(unique=True)
@@ -104,7 +104,7 @@ class Seal(models.Model):
 
 
 class SealingKey(models.Model):
-    """A key of the ring that has sealed something in this database. The probe is its id, sealed by it."""
+    """A key of the ring that has sealed values in this database. The probe is the key's id, sealed with the key."""
 
     key_id = models.CharField(primary_key=True, max_length=32)
     probe = models.BinaryField()
@@ -116,7 +116,7 @@ class SealingKey(models.Model):
 
 
 class Release(models.Model):
-    """One row: which release migrated this database last, and the lowest release that may serve it."""
+    """The only row: the newest release that migrated this database, and the lowest release that may serve it."""
 
     migrated_by = models.CharField(max_length=32)
     lowest = models.CharField(max_length=32)

@@ -1,8 +1,9 @@
-"""Outbox rows: work that is written down in the transaction it belongs to, and done afterwards by any worker.
+"""Outbox rows: work that is stored in the transaction that causes it, and done afterwards by any worker.
 
-One row's trouble is that row's alone. A worker leases a row, so that no other takes it and so that it comes back if the
-worker dies; what fails is tried again after growing pauses, and at last given up, in the log that administrators read.
-Only a database that can't answer is nobody's trouble: it is waited for, and no row loses a try by it.
+A worker leases a row, so that no other worker takes it, and so that it becomes due again if the worker dies. Work that
+fails is retried after growing pauses and finally given up, in the log that administrators read; one row's failure does
+not affect other rows. An unavailable database is not a row's failure: the worker waits for it, and no failure is
+recorded for the row.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from django.db import InterfaceError, InternalError, OperationalError, connectio
 from django.db.models import F
 
 UNAVAILABLE = (OperationalError, InterfaceError, InternalError)
-"""What the database raises when it is locked, full, away or broken, whatever was asked."""
+"""The exceptions of a database that is locked, full, unreachable or broken, whatever the query."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """When work that failed is tried again, and when it is given up."""
+    """The pauses between retries of failed work, and the limits after which it is given up."""
 
     first_pause: timedelta
     longest_pause: timedelta
@@ -31,9 +32,9 @@ class RetryPolicy:
     longest_age: timedelta | None = None
 
     def next_try(self, tries: int, *, since: datetime, now: datetime) -> datetime | None:
-        """Return when to try again after the given number of failed tries, or None to give up.
+        """Return the time of the next try after this number of failed tries, or None to give up.
 
-        ``since`` is when the row was written.
+        ``since`` is the time when the row was written.
         """
         pause = self.pause(tries)
         if pause is None or (self.longest_age is not None and now - since > self.longest_age):
@@ -41,7 +42,7 @@ class RetryPolicy:
         return now + pause
 
     def pause(self, tries: int) -> timedelta | None:
-        """Return how long to wait after the given number of failed tries, or None to give up; whatever its age."""
+        """Return the pause after this number of failed tries, or None to give up; the row's age is not considered."""
         if self.most_tries is not None and tries >= self.most_tries:
             return None
         doubled: int = 2 ** min(max(tries - 1, 0), 20)
@@ -51,18 +52,18 @@ class RetryPolicy:
 def lease[Row: models.Model](
     waiting: models.QuerySet[Row], *, now: datetime, lasts: timedelta, at_most: int
 ) -> list[Any]:
-    """Take rows (with ``next_try_at`` and ``tries``) whose time has come, oldest first, and return their keys.
+    """Lease due rows (with ``next_try_at`` and ``tries``), oldest first, and return their primary keys.
 
-    They are nobody else's until the lease is over; then they come back by themselves.
+    No other worker takes these rows until the lease expires; then they are due again.
     """
     due = waiting.filter(next_try_at__lte=now)
     if not due.exists():
-        # On SQLite a transaction locks everybody else, also one that finds nothing.
+        # On SQLite a transaction blocks all other writers, also a transaction that finds nothing.
         return []
     with transaction.atomic():
         rows = due.order_by("next_try_at", "pk")
         if connection.features.has_select_for_update_skip_locked:
-            # Two workers take different ones; on SQLite one of them waits for the other's transaction.
+            # Two workers lease different rows; on SQLite one worker waits for the other's transaction.
             rows = rows.select_for_update(skip_locked=True)
         taken = list(rows.values_list("pk", flat=True)[:at_most])
         waiting.filter(pk__in=taken).update(next_try_at=now + lasts, tries=F("tries") + 1)
@@ -70,17 +71,17 @@ def lease[Row: models.Model](
 
 
 def attempt_one[Done](act: Callable[[], Done], note_trouble: Callable[[Exception], None]) -> Done | None:
-    """Do one row's work and return what it returns.
+    """Do one row's work and return its result.
 
-    Whatever it raises is that row's trouble: it is handed to ``note_trouble``, and None comes back, so that one row
-    neither stops the others nor ends the process. Only a database that can't answer is nobody's trouble, and raised.
+    An exception is passed to ``note_trouble`` and None is returned, so that one row neither stops the others nor ends
+    the process. Only the exceptions in UNAVAILABLE are raised, because they are not the row's failure.
     """
     try:
         return act()
     except UNAVAILABLE:
-        # The row's lease, or its place in the outbox, gives it back.
+        # The row stays in the outbox, and is due again when its lease expires.
         raise
-    except Exception as error:  # noqa: BLE001  (as said above)
+    except Exception as error:  # noqa: BLE001  (see the docstring)
         note_trouble(error)
         return None
 
@@ -88,7 +89,7 @@ def attempt_one[Done](act: Callable[[], Done], note_trouble: Callable[[Exception
 def try_again(
     row: models.QuerySet[Any], policy: RetryPolicy, *, tries: int, since: datetime, now: datetime, **noted: Any
 ) -> bool:
-    """Write when a row is tried again, with what else is to be noted in it; False where it is to be given up."""
+    """Store the time of the row's next try and the fields in ``noted``; return False if the row is to be given up."""
     next_try = policy.next_try(tries, since=since, now=now)
     if next_try is None:
         return False
@@ -97,7 +98,10 @@ def try_again(
 
 
 def cause_of(error: BaseException) -> str:
-    """Return the kind of an error and the line that raised it. Its text may hold an address, a number or a secret."""
+    """Return the class of an error and the place that raised it.
+
+    The error's text is left out, because it may hold an address, a number or a secret.
+    """
     frames = traceback.extract_tb(error.__traceback__)
     return (
         f"{type(error).__name__} ({Path(frames[-1].filename).name}:{frames[-1].lineno})"

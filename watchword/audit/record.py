@@ -1,4 +1,4 @@
-"""record(): the one way by which something is remembered."""
+"""record(): the only function that writes events."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from watchword.core.usernames import JOINERS
 
 
 class Named(Protocol):
-    """A person, as far as remembering goes."""
+    """The part of a person that events need."""
 
     @property
     def id(self) -> UUID:
@@ -25,7 +25,7 @@ class Named(Protocol):
 
     @property
     def sign_in_name(self) -> str:
-        """The name under which the person is remembered."""
+        """The name stored in the event."""
 
     @property
     def organisation_id(self) -> int:
@@ -34,7 +34,7 @@ class Named(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a question came from: the address, the program, the door and, for mail, the service."""
+    """The origin of a request: the IP address, the program, the door and, for mail, the service."""
 
     address: str = ""
     agent: str = ""
@@ -47,9 +47,9 @@ NOWHERE = Origin()
 
 @dataclass(frozen=True, slots=True)
 class EventDraft:
-    """An event before it is written. ``name`` is what was typed where no account belongs to it.
+    """An event before it is written. ``name`` is the typed name if no account belongs to it.
 
-    ``heard`` puts the event into the outbox of the warnings, as the kinds in HEARD always are.
+    ``notify`` puts the event into the outbox of the warnings; events of the kinds in NOTIFIED_KINDS always go there.
     """
 
     kind: EventKind
@@ -77,16 +77,19 @@ def record(
     details: Mapping[str, object] | None = None,
     notify: bool = False,
 ) -> None:
-    """Write one event within the caller's transaction. ``details`` must hold no secret."""
+    """Write one event within the caller's transaction. ``details`` must contain no secret."""
     about = details if details is not None else {}
     record_all([EventDraft(kind, now, subject, by, origin, reason, name, organisation_id, about, notify)])
 
 
 def record_all(event_drafts: Iterable[EventDraft]) -> None:
-    """Write many events with one statement; plain SQL, because every login of every mail program passes here."""
+    """Write many events; with plain SQL, because every login of every mail program is recorded here.
+
+    Events that need no outbox row are written with one ``executemany``.
+    """
     outbox_event: list[tuple[Any, ...]] = []
     others: list[tuple[Any, ...]] = []
-    # Asked of the connection once: reaching it through Django's proxy for every value costs more than the values.
+    # Read from the connection once: access through Django's proxy for every value costs more than the values.
     ops, native = connection.ops, connection.features.has_native_uuid_field
     moment = adapted_moment(ops.adapt_datetimefield_value)
     for event_draft in event_drafts:
@@ -129,7 +132,7 @@ def _insert() -> str:
 
 
 def adapted_moment(adapt: Callable[[datetime], Any]) -> Callable[[datetime], Any]:
-    """Return an adapter that works a moment out once: all rows of one batch mostly have the same."""
+    """Return a caching adapter for times, because most rows of one batch have the same time."""
     known: dict[datetime, Any] = {}
 
     def moment(at: datetime) -> Any:
@@ -172,7 +175,7 @@ def _id_of(person: Named | None, native_uuid: bool) -> UUID | str | None:
 
 
 def _storable(text: str, length: int) -> str:
-    # What strangers type must neither break a column (NUL, lone surrogates) nor a line of a log (control characters).
+    # Text typed by an attacker must break neither a column (NUL, lone surrogates) nor a log line (control characters).
     if text.isprintable():
         return text[:length]
     printable = "".join(

@@ -1,8 +1,8 @@
-"""What is new is an event, what repeats within the hour is a count: a flood of refusals fills no log.
+"""Aggregates refusals: the first of a kind in an hour is an event, repeats are counted, so no flood fills the log.
 
 ::
 
-    the first refusal of a name from a source, for a reason, in this hour ---> an event, and a row that counts the rest
+    the first refusal of a name from a source, for a reason, in this hour ---> an event, and a row that counts repeats
     the 101st name from one source in this hour, and all after it ----------> one event, and one row, for the source
     the 201st source in this hour, and all after it ------------------------> one event, and one row, for all of them
 
@@ -22,9 +22,9 @@ from django.db import connection
 from watchword.audit.models import Event, Repeat
 
 MOST_NAMES = 100
-"""Of one source in an hour that have events of their own."""
+"""Names of one source in an hour that get events of their own."""
 MOST_SOURCES = 200
-"""In an hour whose names have events of their own; what comes from others is counted together."""
+"""Sources in an hour whose names get events of their own; refusals from further sources are counted together."""
 STORED = timedelta(days=400)
 PORTION = 500
 
@@ -34,7 +34,7 @@ _MANY = "many"
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Somebody was not let in: under which name, from which source, and why."""
+    """One refused sign-in: the name, the source and the reason."""
 
     name: str
     source: str
@@ -42,9 +42,9 @@ class Refusal:
 
 
 def note(refusals: Sequence[Refusal], *, now: datetime) -> list[dict[str, object] | None]:
-    """Count refusals; return for each the details of the event to write, or None where a count is all.
+    """Count refusals; return for each one the details of the event to write, or None if it is only counted.
 
-    Call inside a transaction, and write those events in it.
+    Call it inside a transaction, and write the events in the same transaction.
     """
     if not refusals:
         return []
@@ -65,7 +65,7 @@ def note(refusals: Sequence[Refusal], *, now: datetime) -> list[dict[str, object
 
 
 def more_times(events: Iterable[Event]) -> dict[int, int]:
-    """Return, by the ids of events, how often the same happened again within the hour; only where it did."""
+    """Return by event id how often its refusal was repeated within the hour; events without repeats are left out."""
     ids = {str(event.details["repeat"]): event.pk for event in events if "repeat" in event.details}
     keys, found = list(ids), {}
     for first in range(0, len(keys), PORTION):
@@ -75,18 +75,18 @@ def more_times(events: Iterable[Event]) -> dict[int, int]:
 
 
 def is_about_many(event: Event) -> bool:
-    """Whether an event stands for further names too, of its source or of everywhere."""
+    """Return whether an event stands for further names too, from its source or from any source."""
     return bool(event.details.get("others") == _MANY)
 
 
 def forget_old(*, now: datetime) -> int:
-    """Delete counts that are older than anybody looks back; return how many went."""
+    """Delete up to PORTION counts older than STORED; return the number deleted."""
     old = list(Repeat.objects.filter(hour__lt=now - STORED).values_list("pk", flat=True)[:PORTION])
     return Repeat.objects.filter(pk__in=old).delete()[0] if old else 0
 
 
 def _read(hour: datetime, refusals: Sequence[Refusal]) -> dict[str, int]:
-    """Return the counts so far of everything that these refusals may fall under, by key."""
+    """Return by key the current counts of all rows to which these refusals may be added."""
     asked = {_names_key(hour, _EVERYTHING), _rest_key(hour, _EVERYTHING)}
     for refusal in refusals:
         asked |= {_names_key(hour, refusal.source), _rest_key(hour, refusal.source)}
@@ -95,7 +95,7 @@ def _read(hour: datetime, refusals: Sequence[Refusal]) -> dict[str, int]:
 
 
 def _place(hour: datetime, refusal: Refusal, key: str, known: dict[str, int], added: Counter[str]) -> str:
-    """Return the key under which something new counts: its own, its source's or everybody's."""
+    """Return the key under which a new refusal is counted: its own, its source's or that of all sources."""
     everything, source = _names_key(hour, _EVERYTHING), _names_key(hour, refusal.source)
     if source not in known:
         if known.setdefault(everything, 0) >= MOST_SOURCES:
@@ -133,7 +133,7 @@ def _rest_key(hour: datetime, source: str) -> str:
 
 
 def _add(added: Mapping[str, int], hour: datetime, now: datetime) -> None:
-    """Add to the counts with one statement, in one order: two processes that write the same rows never deadlock."""
+    """Add to the counts with one statement, sorted by key: a fixed lock order, so that two processes never deadlock."""
     if not added:
         return
     moments = [connection.ops.adapt_datetimefield_value(moment) for moment in (hour, now)]

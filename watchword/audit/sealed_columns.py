@@ -1,6 +1,6 @@
-"""Columns that hold values sealed with the key ring: each can be sealed anew, or voided where it is unreadable.
+"""Columns whose values are sealed with the key ring: they can be resealed, or voided if no key opens them.
 
-Every room lists its own columns as a ``SealedColumn``; a test finds a binary column that is on no list.
+Every package lists its own columns as a ``SealedColumn``; a test finds a binary column that is not listed.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ AT_ONCE = 500
 
 @dataclass(frozen=True, slots=True)
 class SealedColumn:
-    """One column. ``words`` name its values to an operator, in the plural.
+    """One column. ``words`` is the plural name of its values for the operator.
 
-    ``rows`` returns the rows of this purpose; ``void`` is told which of them can't be opened any more, and makes them
-    harmless to whoever reads them next.
+    ``rows`` returns the rows of this purpose; ``void`` gets those that no key opens any more, and changes them so that
+    later reads do not fail.
     """
 
     words: str
@@ -33,9 +33,9 @@ class SealedColumn:
     rows: Callable[[], models.QuerySet[Any]]
 
     def reseal(self, ring: KeyRing) -> int:
-        """Seal every value again that lies under another key than the first, and return how many those were.
+        """Reseal with the first key every value sealed with another one, and return their number.
 
-        What no key can open stays as it is.
+        A value that no key opens stays as it is.
         """
         number = 0
         for pk, sealed in self._values():
@@ -45,12 +45,12 @@ class SealedColumn:
                 again = ring.seal(self.purpose, ring.open(self.purpose, sealed))
             except KeyRingError:
                 continue
-            # A value that was changed meanwhile was sealed with the newest key already.
+            # Only if it is unchanged: a value that was changed meanwhile is sealed with the newest key already.
             number += self.rows().filter(pk=pk, **{self.field: sealed}).update(**{self.field: again})
         return number
 
     def unreadable(self, ring: KeyRing) -> list[object]:
-        """Return the keys of the rows whose value no key of the ring opens."""
+        """Return the primary keys of the rows whose value no key of the ring opens."""
         found = []
         for pk, sealed in self._values():
             try:
@@ -60,7 +60,7 @@ class SealedColumn:
         return found
 
     def void_rows(self, pks: list[object], *, now: datetime) -> None:
-        """Void these rows."""
+        """Void the rows with these primary keys, AT_ONCE in one query."""
         for first in range(0, len(pks), AT_ONCE):
             self.void(self.rows().filter(pk__in=pks[first : first + AT_ONCE]), now)
 
