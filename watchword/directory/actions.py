@@ -1,4 +1,4 @@
-"""Administrative acts on people that touch no proof and no session: one permission, one transaction, one event each."""
+"""Administrative acts on people, without credentials and sessions: one permission, transaction and event for each."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ from watchword.directory.roles import Act, Role, may
 from watchword.directory.search import search_key
 
 LONGEST_DISPLAY_NAME, LONGEST_MAIL = 100, 254
-"""Characters, as many as their columns hold."""
+"""The longest values in characters; the columns hold as many."""
 EDITABLE = ("sign_in_name", "display_name", "contact_mail", "directory_phone")
 _REMEMBERED = ("sign_in_name", "display_name")
-"""Whose values an event tells; of the others it says only that they were changed."""
+"""Fields whose values an event contains; for the others it says only that they were changed."""
 
 
 class BadPerson(ValueError):
-    """What was filled in can't be a person; ``reasons`` says why, one word for each field that is wrong."""
+    """Entered fields that are not valid for a person; ``reasons`` maps each invalid field to one word."""
 
     def __init__(self, reasons: Mapping[str, str]) -> None:
         super().__init__(", ".join(f"{field}: {reason}" for field, reason in reasons.items()))
@@ -48,7 +48,7 @@ class BadPerson(ValueError):
 
 
 def find_by_name(name: str) -> User | None:
-    """Return the person to whom any spelling of a sign-in name or alias belongs, deleted or not."""
+    """Return the person with this sign-in name or alias, in any spelling, deleted people included; otherwise None."""
     try:
         key = name_key(name)
     except NotASignInName:
@@ -60,7 +60,7 @@ def find_by_name(name: str) -> User | None:
 def create_organisation(
     name: str, *, domains: Iterable[str], region: str, by: None, now: datetime, origin: Origin = NOWHERE
 ) -> Organisation:
-    """Create an organisation with its domains, the first of which is the primary one. Only the system does this.
+    """Create an organisation with its domains; the first one is the primary domain. Only the system may do this.
 
     Raises BadPerson with the field ``domains`` or ``region``.
     """
@@ -94,9 +94,9 @@ def create_person(
     now: datetime,
     origin: Origin = NOWHERE,
 ) -> User:
-    """Create a person who can't sign in yet: a password or an invitation is another act.
+    """Create a person, who can't sign in yet: a password or an invitation is a separate act.
 
-    Somebody with a role is Enabled from the beginning. Raises NotAllowed, or BadPerson with every field that is wrong.
+    A person with a role is Enabled from the beginning. Raises PermissionDenied, or BadPerson with every invalid field.
     """
     demand(by, Act.CREATE_PERSON)
     wished = set(roles)
@@ -133,11 +133,11 @@ def create_person(
                 by=by,
                 origin=origin,
                 details={"roles": sorted(role.value for role in wished)},
-                # What the system makes has nobody who did it; what a person makes with a role is told like a role.
+                # A new person with a role is notified like a given role, unless the system itself created the person.
                 notify=bool(wished) and by is not None,
             )
     except IntegrityError:
-        # Somebody else took the name between our look and our write.
+        # Another transaction took the name between the check and the insert.
         raise BadPerson({"sign_in_name": "taken"}) from None
     return user
 
@@ -145,7 +145,7 @@ def create_person(
 def edit_person(
     user: User, changes: Mapping[str, str], *, by: User | None, now: datetime, origin: Origin = NOWHERE
 ) -> list[str]:
-    """Change some of the fields in EDITABLE and return which really changed; raises NotAllowed or BadPerson."""
+    """Change fields of EDITABLE and return the names of those that changed; raises PermissionDenied or BadPerson."""
     demand(by, Act.EDIT_PERSON, user)
     unknown = set(changes) - set(EDITABLE)
     if unknown:
@@ -161,12 +161,12 @@ def edit_person(
                 setattr(user, field, values[field])
             user.search_key = _search_key(values)
             if "sign_in_name" in changed and user.mailbox is None:
-                # The mail stays where it is.
+                # The mailbox retains its name, so that the stored mail stays reachable.
                 user.mailbox = before["sign_in_name"]
             user.save(update_fields=[*changed, "search_key", "mailbox"])
             if "sign_in_name" in changed:
                 _rename(user, values["sign_in_name"])
-            # The warning goes to the address before as well.
+            # The warning is sent to the previous address as well.
             contact = {"earlier_contact": sealed_contact(before["contact_mail"])} if "contact_mail" in changed else {}
             harmless = {
                 name: {"before": before[name], "after": values[name]} for name in _REMEMBERED if name in changed
@@ -186,14 +186,14 @@ def edit_person(
 
 
 def _rename(user: User, name: str) -> None:
-    """Make a name the person's own; the one before stays theirs as an alias, unless it is only spelt otherwise."""
+    """Set a person's sign-in name; the previous one becomes an alias, unless only its spelling differs."""
     key = name_key(name)
     SignInName.objects.filter(user=user, is_alias=False).exclude(key=key).update(is_alias=True)
     SignInName.objects.update_or_create(user=user, key=key, defaults={"name": name, "is_alias": False})
 
 
 def add_alias(user: User, name: str, *, by: User | None, now: datetime, origin: Origin = NOWHERE) -> None:
-    """Let a person sign in under another name as well; raises NotAllowed or BadPerson with the field ``alias``."""
+    """Add an alias to a person's sign-in names; raises PermissionDenied, or BadPerson with the field ``alias``."""
     demand(by, Act.EDIT_PERSON, user)
     name = shown_name(name)
     reason = why_not_a_name(user.organisation, name, user, by=by, is_alias=True)
@@ -209,10 +209,10 @@ def add_alias(user: User, name: str, *, by: User | None, now: datetime, origin: 
 
 
 def remove_alias(user: User, name: str, *, by: User | None, now: datetime, origin: Origin = NOWHERE) -> bool:
-    """Take an alias away; False if the person has no such alias."""
+    """Remove an alias; return False if the person has no such alias. Raises PermissionDenied."""
     demand(by, Act.EDIT_PERSON, user)
     with transaction.atomic():
-        # By the stored spelling as well: names from before the alphabet have no key, and must be removable.
+        # Also by the stored spelling: names older than the closed alphabet have no valid key, and must be removable.
         same = Q(name=name) | Q(key=_key(name))
         number, _each = SignInName.objects.filter(same, user=user, is_alias=True).delete()
         if number:
@@ -222,9 +222,10 @@ def remove_alias(user: User, name: str, *, by: User | None, now: datetime, origi
 
 
 def give_role(user: User, role: Role, *, by: User | None, now: datetime, origin: Origin = NOWHERE) -> bool:
-    """Give a role; False if the person has it. Raises NotAllowed, also for a role that the giver doesn't reach.
+    """Give a role; return False if the person has it already.
 
-    Raises BadPerson for somebody Disabled: ``signin.actions.give_role`` enables them in the same act.
+    Raises PermissionDenied, also for a role that the administrator may not give, and BadPerson if the person is
+    Disabled: ``signin.actions.give_role`` enables the person in the same act.
     """
     demand(by, Act.GIVE_ROLES, user)
     _may_hand_out(by, {role})
@@ -239,7 +240,7 @@ def give_role(user: User, role: Role, *, by: User | None, now: datetime, origin:
 
 
 def take_role(user: User, role: Role, *, by: User | None, now: datetime, origin: Origin = NOWHERE) -> bool:
-    """Take a role from a person; False if they had it not. Raises NotAllowed or LastGlobalAdministrator."""
+    """Remove a role; return False if the person did not have it. Raises PermissionDenied or LastGlobalAdministrator."""
     demand(by, Act.GIVE_ROLES, user)
     _may_hand_out(by, {role})
     with transaction.atomic():
@@ -266,11 +267,12 @@ def _checked(
     values["sign_in_name"] = shown_name(values["sign_in_name"])
     reasons: dict[str, str] = {}
     name_reason = why_not_a_name(organisation, values["sign_in_name"], user, by=by)
-    # A name from before the alphabet stays until somebody changes it, so that all else can be edited: verify names it.
+    # A name older than the closed alphabet is accepted while unchanged, so that other fields can be edited; ``verify``
+    # reports it.
     if name_reason and (user is None or values["sign_in_name"] != user.sign_in_name):
         reasons["sign_in_name"] = name_reason
     elif not (values["contact_mail"] or is_mail_address(values["sign_in_name"])):
-        # Warnings go to the mailbox itself where there is no other address.
+        # Without a contact address, warnings are sent to the sign-in name, which then must be a mail address.
         reasons["contact_mail"] = "needed"
     if not values["display_name"]:
         reasons["display_name"] = "missing"
@@ -285,7 +287,7 @@ def _checked(
 
 
 def _checked_contacts(organisation: Organisation, values: dict[str, str], user: User | None) -> dict[str, str]:
-    """Return what is wrong with mail and phone; the phone is put into its international form in ``values``."""
+    """Return what is wrong with mail and phone; replace the phone in ``values`` by its international form."""
     reasons: dict[str, str] = {}
     mail = values["contact_mail"]
     if len(mail) > LONGEST_MAIL:
@@ -297,7 +299,7 @@ def _checked_contacts(organisation: Organisation, values: dict[str, str], user: 
         if isinstance(number, Unreadable):
             reasons["directory_phone"] = number.problem.value
         else:
-            # What is meant today is meant when the organisation's country changes.
+            # The international form stays the same number when the organisation's country changes.
             values["directory_phone"] = number.international
     return reasons
 

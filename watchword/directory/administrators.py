@@ -1,4 +1,4 @@
-"""An organisation always has somebody who can administer it."""
+"""Ensures that an organisation always has a working Global Administrator, neither blocked nor deleted."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from watchword.directory.roles import Role
 
 
 class LastGlobalAdministrator(Exception):
-    """The act would leave the organisation without anybody who can administer it."""
+    """An act that would leave the organisation without a working Global Administrator."""
 
 
 def is_last_global_administrator(user: User) -> bool:
-    """Whether nobody else could administer everything if this person could not."""
+    """Return whether this person is the only working Global Administrator of the organisation."""
     if Role.GLOBAL_ADMINISTRATOR not in user.roles:
         return False
     others = User.objects.filter(
@@ -24,17 +24,17 @@ def is_last_global_administrator(user: User) -> bool:
 
 
 def lock_administrators() -> None:
-    """Lock all Global Administrators, so that two who shut each other out can't both succeed.
+    """Lock the rows of all Global Administrators, so that two who remove each other can't both succeed.
 
-    Take it before the lock on any one person: two acts that took them the other way round would wait for each other.
+    Lock order: take this lock before the lock on any one person; the opposite order could deadlock.
     """
     list(User.objects.select_for_update().filter(role_assignments__role=Role.GLOBAL_ADMINISTRATOR).order_by("pk"))
 
 
 def keep_an_administrator(user: User) -> None:
-    """Raise LastGlobalAdministrator if nobody else could administer everything without this person.
+    """Raise LastGlobalAdministrator if this person is the only working Global Administrator.
 
-    Call it inside the transaction of the act, under ``lock_administrators``.
+    Call it inside the transaction of the act; it takes the lock of ``lock_administrators`` first.
     """
     lock_administrators()
     if is_last_global_administrator(user):

@@ -1,4 +1,4 @@
-"""Keeps names apart from those of administrators."""
+"""Detects sign-in names that look like an administrator's."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from watchword.directory.models import Organisation, SignInName, User
 
 
 def looks_like_an_administrator(organisation: Organisation, key: str, user: User | None) -> bool:
-    """Whether a normalised name can't be told by eye from that of an administrator other than this person."""
+    """Return whether a normalised name looks the same as the name of an administrator other than this person."""
     theirs = SignInName.objects.filter(user__organisation=organisation, user__role_assignments__isnull=False)
     if user is not None:
         theirs = theirs.exclude(user=user)

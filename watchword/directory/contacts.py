@@ -1,4 +1,4 @@
-"""Contact addresses in events: sealed, because events are kept for ever and read by many."""
+"""Contact addresses in events: sealed, because events are stored for ever and read by many people."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _RECIPIENTS = "earlier_recipients"
 
 
 def sealed_contact(address: str) -> str:
-    """Return an address as an event keeps it, for the one warning that goes to it."""
+    """Return an address in the sealed form that an event stores, for the one warning that is sent to it."""
     sealed: bytes = settings.WATCHWORD_KEY_RING.seal(_PURPOSE, address.encode())
     return sealed.hex()
 
 
 def earlier_contact(details: Mapping[str, object]) -> str | None:
-    """Return the contact address before an edit, from the event that remembers it; None where it did not change."""
+    """Return the contact address before an edit, from the details of its event; None if it did not change."""
     sealed = details.get("earlier_contact")
     if not isinstance(sealed, str):
         return None
@@ -26,12 +26,12 @@ def earlier_contact(details: Mapping[str, object]) -> str | None:
 
 
 def remembered_recipients(addresses: str) -> dict[str, str]:
-    """Return the list of who got alerts as an event keeps it, for the mail that tells them of the change."""
+    """Return an event's details with the previous recipients of alerts, for the mail that tells them of the change."""
     return {_RECIPIENTS: sealed_contact(addresses)}
 
 
 def earlier_recipients(details: Mapping[str, object]) -> list[str]:
-    """Return who got alerts before the list was changed, from the event that remembers it."""
+    """Return the recipients of alerts before a change, from the details of its event; empty if they did not change."""
     sealed = details.get(_RECIPIENTS)
     if not isinstance(sealed, str):
         return []

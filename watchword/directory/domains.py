@@ -1,4 +1,4 @@
-"""The mail domains of an organisation: as many as it wants, each of one organisation on a server."""
+"""The mail domains of an organisation: any number, each belonging to one organisation on a server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ type WhyNot = Literal["domain", "taken", "console", "unknown", "primary", "in_us
 
 
 class BadDomain(ValueError):
-    """A domain can't be added or removed; ``reason`` says why, in one word."""
+    """A domain that can't be added or removed; ``reason`` is one word."""
 
     def __init__(self, reason: WhyNot) -> None:
         super().__init__(reason)
@@ -28,10 +28,10 @@ class BadDomain(ValueError):
 def add_domain(
     organisation: Organisation, name: str, *, by: User | None, now: datetime, origin: Origin = NOWHERE
 ) -> Domain:
-    """Let people of an organisation have names in one more domain.
+    """Add a domain, in which the organisation's people can then have names.
 
-    On a server with several organisations only its operator does that (``by`` is None), who knows whose a domain is:
-    whoever is first has it. Raises NotAllowed or BadDomain.
+    On a server with several organisations only the operator may do that (``by`` is None), who knows the owner of a
+    domain: the first organisation to add it gets it. Raises PermissionDenied or BadDomain.
     """
     demand(by, Act.MANAGE_DOMAINS)
     if by is not None and Organisation.objects.exclude(pk=organisation.pk).exists():
@@ -53,7 +53,7 @@ def add_domain(
 def remove_domain(
     organisation: Organisation, name: str, *, by: User | None, now: datetime, origin: Origin = NOWHERE
 ) -> None:
-    """Take away a domain in which nobody has a name; raises NotAllowed or BadDomain."""
+    """Remove a domain that contains no sign-in name or alias; raises PermissionDenied or BadDomain."""
     demand(by, Act.MANAGE_DOMAINS)
     with transaction.atomic():
         domain = organisation.domains.select_for_update().filter(name=name).first()
@@ -68,7 +68,7 @@ def remove_domain(
 
 
 def number_of_names(domain: Domain) -> int:
-    """Return how many sign-in names and aliases lie in a domain, also those of deleted people."""
+    """Return the number of sign-in names and aliases in a domain, those of deleted people included."""
     return SignInName.objects.filter(key__endswith=f"@{domain.name}").count()
 
 

@@ -1,4 +1,4 @@
-"""What must be true of people at any time."""
+"""Checks of the rules about people that must hold at any time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from watchword.directory.roles import Role
 
 
 def problems() -> list[str]:
-    """Return what is not as it must be."""
+    """Return every violated rule, one text for each."""
     return [
         *_administrators(),
         *_disabled_administrators(),
@@ -23,7 +23,7 @@ def problems() -> list[str]:
 
 
 def _administrators() -> list[str]:
-    # An organisation that never had one is being set up; one that has a blocked one alone is locked out.
+    # An organisation without any Global Administrator is still being set up; one with only blocked ones is locked out.
     holds = Q(users__role_assignments__role=Role.GLOBAL_ADMINISTRATOR)
     working = holds & Q(users__blocked_at=None, users__deleted_at=None)
     rows = Organisation.objects.annotate(
@@ -43,7 +43,7 @@ def _names() -> list[str]:
 
 
 def _alphabet() -> list[str]:
-    # Made before the alphabet was closed, or written past the product: whoever has such a name can't sign in with it.
+    # Created before the alphabet was closed, or written outside Watchword: a person can't sign in with such a name.
     names = SignInName.objects.order_by("pk").values_list("user_id", "key").iterator()
     return [
         f"I3 person {pk} has the name {key!r}, which no sign-in name can be"
@@ -53,7 +53,7 @@ def _alphabet() -> list[str]:
 
 
 def _mailboxes() -> list[str]:
-    # Who has none yet has the sign-in name's, which then must be nobody else's.
+    # A person without a mailbox has the one of the sign-in name, which must then not be another person's.
     shared = User.objects.filter(mailbox=None, sign_in_name__in=User.objects.exclude(mailbox=None).values("mailbox"))
     names = User.objects.exclude(mailbox=None).values_list("pk", "mailbox").iterator()
     return [
@@ -67,7 +67,7 @@ def _mailboxes() -> list[str]:
 
 
 def _send_as() -> list[str]:
-    # Within one organisation, and never as oneself, which nobody needs to be given.
+    # The right is valid only within one organisation, and never for a person's own address, which needs no right.
     strange = SendAs.objects.filter(
         ~Q(user__organisation=F("address__user__organisation")) | Q(user=F("address__user"))
     ).values_list("pk", flat=True)

@@ -1,4 +1,4 @@
-"""The name of a person's mailbox at the mail servers: set once, its own, and never somebody else's after them."""
+"""The name of a person's mailbox at the mail servers: set once, unique, and not passed on with a sign-in name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MOST_TRIES = 1_000
 
 
 class BadMailbox(ValueError):
-    """A mailbox can't have this name; ``reason`` is a machine word for the page to translate."""
+    """A name that a mailbox can't have; ``reason`` is a word that the page translates."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -26,16 +26,16 @@ class BadMailbox(ValueError):
 
 
 def new_mailbox(sign_in_name: str) -> str:
-    """Return the name of a mailbox for a new person: their sign-in name, or with a number where it is in use.
+    """Return the name of a mailbox for a new person: the sign-in name, with a number added if it is in use.
 
-    A mailbox outlives its name's owner: whoever gets the sign-in name later does not get the mail.
+    A mailbox outlives its owner: another person who gets the same sign-in name later does not get the mail.
     """
     key = name_key(sign_in_name)
     local, _at, domain = key.rpartition("@")
     for number in range(1, MOST_TRIES):
         name = key if number == 1 else f"{local}.{number}@{domain}"
         if number > 1 and SignInName.objects.filter(key=name).exists():
-            # Mail for that name is somebody's already.
+            # Mail for that name belongs to another person already.
             continue
         if holder_of(name) is None:
             return name
@@ -43,7 +43,7 @@ def new_mailbox(sign_in_name: str) -> str:
 
 
 def holder_of(mailbox: str) -> User | None:
-    """Return whose mailbox this is, deleted people included."""
+    """Return the person to whom a mailbox belongs, deleted people included; None if it is free."""
     unset = Q(mailbox=None, sign_in_name__iexact=mailbox)
     return User.objects.filter(Q(mailbox=mailbox) | unset).select_related("organisation").first()
 
@@ -51,10 +51,10 @@ def holder_of(mailbox: str) -> User | None:
 def set_mailbox(
     user: User, name: str, *, by: User | None, takes_over: bool, now: datetime, origin: Origin = NOWHERE
 ) -> User | None:
-    """Give a person another mailbox, and return who had it before, if anybody.
+    """Give a person another mailbox, and return its previous holder or None.
 
-    ``takes_over`` confirms that it may be somebody else's: they get a new, empty one in its place. The caller closes
-    the open connections of both. Raises NotAllowed, or BadMailbox.
+    ``takes_over`` confirms that the mailbox may belong to another person, who then gets a new, empty one. The caller
+    closes the open mail connections of both people. Raises PermissionDenied or BadMailbox.
     """
     demand(by, Act.CHANGE_MAILBOX, user)
     try:
@@ -73,7 +73,7 @@ def set_mailbox(
         with transaction.atomic():
             if holder is not None:
                 demand(by, Act.CHANGE_MAILBOX, holder)
-                # Out of the way first: the name is unique.
+                # Cleared first, because the name is unique.
                 _set(holder, None)
             _set(user, key)
             if holder is not None:

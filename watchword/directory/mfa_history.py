@@ -1,4 +1,4 @@
-"""The multi-factor state of a person, and the history of its steps: the two are always written together."""
+"""The multi-factor state of a person and the history of its changes, which are always written together."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from watchword.directory.models import MfaCause, MfaStateChange, User
 
 
 def write_state(user: User, after: MfaState, cause: MfaCause, *, by: User | None, now: datetime) -> MfaState:
-    """Set the state, end a wait for an app password, keep the step, and return the state before.
+    """Set the state, end a wait for an app password, add the change to the history, and return the previous state.
 
     The caller holds the lock on the person's row, and writes the event.
     """

@@ -1,4 +1,4 @@
-"""Organisations, their domains, the people in them, and the history of each person's state."""
+"""The tables of organisations, domains, people, and the history of each person's multi-factor state."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from watchword.directory.sealed_field import SealedTextField
 
 
 class Organisation(models.Model):
-    """One organisation and what it allows."""
+    """One organisation and its settings."""
 
     name = models.CharField(max_length=100)
     created_at = models.DateTimeField()
@@ -64,7 +64,7 @@ class Organisation(models.Model):
 
     @cached_property
     def policy(self) -> Policy:
-        """The settings as the frozen value that decisions are made from."""
+        """The settings as an immutable value for decisions."""
         return Policy(
             app_passwords_allowed=self.app_passwords_allowed,
             text_allowed=self.text_allowed,
@@ -100,12 +100,12 @@ class Domain(models.Model):
 
 
 class User(models.Model):
-    """A person. Nothing that proves who they are is kept here."""
+    """A person. This table contains no credentials."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="users")
     sign_in_name = models.CharField(_("sign-in name"), max_length=254)
-    mailbox = models.CharField(  # noqa: DJ001  (unique: of no mailbox there are many, of an empty name one)
+    mailbox = models.CharField(  # noqa: DJ001  (unique: many rows may hold NULL, but only one the empty text)
         max_length=254, null=True, unique=True, help_text="Its name at the mail servers; set once, see mailboxes.py"
     )
     display_name = models.CharField(_("display name"), max_length=100)
@@ -156,13 +156,13 @@ class User(models.Model):
         return self.sign_in_name
 
     is_authenticated = True
-    """Django's word for somebody who has signed in; see signin.middleware for nobody."""
+    """Django's attribute for a signed-in user; for a request without one see ``signin.middleware``."""
 
     @property
     def mailbox_name(self) -> str:
-        """The name of the mailbox: what mail servers are told, whatever name was typed.
+        """The name of the mailbox, which mail servers get whatever name was typed.
 
-        A person whom a release without mailboxes created has the sign-in name's until they are renamed.
+        A person created by a release without mailboxes has the sign-in name's mailbox until the person is renamed.
         """
         return self.mailbox or self.sign_in_name
 
@@ -175,25 +175,25 @@ class User(models.Model):
 
     @property
     def state(self) -> MfaState:
-        """The multi-factor state as the value that decisions are made from."""
+        """The multi-factor state as an enum value for decisions."""
         return MfaState(self.mfa_state)
 
     @property
     def judged_as(self) -> MfaState:
-        """The state by which sign-ins are judged: administrators are at least Enabled."""
+        """The state by which sign-ins are evaluated: administrators are at least Enabled."""
         state = self.state
-        # Who administers is asked for those alone for whom it makes a difference.
+        # The roles are read only if the state is Disabled, because they make no difference otherwise.
         is_disabled = state is MfaState.DISABLED
         return effective_state(state, is_administrator=is_disabled and self.is_administrator)
 
     def waits_for_app_password(self, now: datetime) -> bool:
-        """Whether the person has registered, is still Enabled, and can't make an app password before a moment."""
+        """Return whether the person is registered and Enabled, and can't create an app password at ``now`` yet."""
         until = self.app_password_waits_until
         return self.state is MfaState.ENABLED and until is not None and now < until
 
     @cached_property
     def roles(self) -> frozenset[Role]:
-        """The administrative roles of this person (one query, then kept for as long as the object lives)."""
+        """The administrative roles of this person (one query, cached for the lifetime of the object)."""
         return frozenset(Role(assignment.role) for assignment in self.role_assignments.all())
 
     @property
@@ -202,19 +202,19 @@ class User(models.Model):
         return bool(self.roles)
 
     def may(self, act: Act, on: User | None = None) -> bool:
-        """Whether this person may do an act, to another person of the same organisation if one is named."""
+        """Return whether this person may do an act, on another person of the same organisation if ``on`` is given."""
         if on is not None and on.organisation_id != self.organisation_id:
             return False
         return may(self.roles, act, on.roles if on is not None else None)
 
     def refresh_from_db(self, *arguments: Any, **options: Any) -> None:
-        """Read the row again, and forget the roles that were read before."""
+        """Read the row again, and drop the cached roles."""
         self.__dict__.pop("roles", None)
         super().refresh_from_db(*arguments, **options)
 
 
 class SignInName(models.Model):
-    """A name under which a person can sign in: the sign-in name itself and each alias, in its normal form."""
+    """A name with which a person can sign in, the sign-in name itself or an alias; ``key`` is its normalised form."""
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="names")
     name = models.CharField(max_length=254)
@@ -226,11 +226,11 @@ class SignInName(models.Model):
 
 
 class SendAs(models.Model):
-    """An address of one person as which another may write, until a moment or for good."""
+    """The right of one person to send mail as an address of another, until a time or without an end."""
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="send_as")
-    # Without a constraint, because the release before this one deletes aliases and knows nothing of these rows; one
-    # whose address is gone is found by nobody.
+    # Without a constraint, because the previous release deletes aliases and does not know these rows; a row whose
+    # address is deleted is never found.
     address = models.ForeignKey(SignInName, on_delete=models.CASCADE, related_name="senders", db_constraint=False)
     until = models.DateTimeField(null=True, blank=True)
     given_at = models.DateTimeField()
@@ -245,7 +245,7 @@ class SendAs(models.Model):
 
 
 class RoleAssignment(models.Model):
-    """One role that one person has."""
+    """One role of one person."""
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="role_assignments")
     role = models.CharField(max_length=40, choices=[(role.value, ROLE_NAMES[role]) for role in Role])
@@ -260,7 +260,7 @@ class RoleAssignment(models.Model):
 
 
 class MfaCause(models.TextChoices):
-    """By what a multi-factor state was changed."""
+    """The cause of a change of a multi-factor state."""
 
     PERSON = "person", _("an administrator changed it")
     BULK_FILE = "bulk_file", _("a file was imported")
@@ -272,7 +272,7 @@ class MfaCause(models.TextChoices):
 
 
 class MfaStateChange(models.Model):
-    """One step in the history of a person's multi-factor state."""
+    """One change in the history of a person's multi-factor state."""
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="mfa_history")
     at = models.DateTimeField()

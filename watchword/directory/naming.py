@@ -1,4 +1,4 @@
-"""Whether a sign-in name or alias may be given to somebody: the alphabet, the domains, and the names of others."""
+"""Checks whether a person may get a sign-in name or alias: alphabet, domain, and conflicts with other names."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from watchword.directory.roles import Role
 def why_not_a_name(
     organisation: Organisation, name: str, user: User | None, *, by: User | None, is_alias: bool = False
 ) -> str:
-    """Return the reason, in one word, why a person can't have a name; empty if they can.
+    """Return the reason, in one word, why a person can't have a name; empty if the person can.
 
-    ``user`` None is somebody new; ``by`` None is the system. A name that the person has already is free as a sign-in
-    name (an alias becomes it) and not as an alias.
+    ``user`` is None for a new person, ``by`` is None for the system. A name that the person has already is free as a
+    sign-in name (an alias is promoted to it), but taken as an alias.
     """
     try:
         key = name_key(name)
@@ -44,8 +44,8 @@ def why_not_a_name(
 
 
 def _is_detail_of_somebody_else(key: str, user: User | None) -> bool:
-    # Mail for alice+news is Alice's wherever a mail server knows the delimiter: it must be nobody else's, and who comes
-    # later must not become the owner of what stands before the delimiter of a name that is in use.
+    # A mail server that knows the delimiter delivers mail for alice+news to Alice. So no other person may have that
+    # name; and no person may get a name that is the part before the delimiter of another person's name.
     local, _, domain = key.rpartition("@")
     before = without_detail(key)
     theirs = SignInName.objects.all() if user is None else SignInName.objects.exclude(user=user)

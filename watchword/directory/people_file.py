@@ -1,4 +1,4 @@
-"""Reads files of people and of multi-factor states as spreadsheets write them, row by row, and changes nothing."""
+"""Parses CSV files of people and of multi-factor states as spreadsheets write them; does not change the database."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ MOST_ROWS = 50_000
 LONGEST_LINE = 64 * 1024
 LONGEST_CELL = 1_000
 BYTE_ORDER_MARK = "\ufeff"
-"""Before a file that we hand out: by it Excel knows UTF-8."""
+"""The start of a file for download, by which Excel recognises UTF-8."""
 
 
 def squashed(header: str) -> str:
-    """Return a header or a state without capitals, accents, blanks and signs."""
+    """Return a header or a state in lower case, without accents, blanks and punctuation."""
     folded = unicodedata.normalize("NFKD", header.strip("\ufeff")).casefold()
     return "".join(letter for letter in folded if letter.isalnum())
 
@@ -61,8 +61,8 @@ _HEADERS: Mapping[str, tuple[frozenset[str], ...]] = {
         _names("mehrstufigeAuthentifizierung multiFaktorAuthentifizierung mfaZustand"),
     ),
 }
-"""What each of our columns is called elsewhere, the best name first: as exports of Microsoft 365, Entra, its PowerShell
-modules and Exchange call it in English, German, French and Spanish, and as people do."""
+"""The headers recognised for each column, the preferred ones first: those in exports of Microsoft 365, Entra, its
+PowerShell modules and Exchange in English, German, French and Spanish, and those that people commonly write."""
 _NEEDED = {"people": ("sign_in_name", "display_name"), "states": ("sign_in_name", "mfa_status")}
 
 SAMPLE = (
@@ -73,23 +73,23 @@ SAMPLE_OF_STATES = "Username,MFA Status\r\ndora@harbour.example,Enabled\r\n"
 
 
 _SPREADSHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
-"""How files of Excel and LibreOffice begin."""
+"""The first octets of files of Excel and LibreOffice."""
 
 _LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")
 
 _TOLD_SEPARATOR = re.compile(r"sep=([,;\t])", re.IGNORECASE)
-"""A first line by which Excel is told the separator."""
+"""The first line that declares the separator for Excel."""
 
 
 class FileKind(StrEnum):
-    """What a file is about; its first line tells."""
+    """The content of a file, recognised by its headers."""
 
     PEOPLE = "people"
     STATES = "states"
 
 
 class UnreadableFile(ValueError):
-    """The file can't be read as a whole; ``reason`` is a machine word for the page to translate."""
+    """A file that is rejected as a whole; ``reason`` is a word that the page translates."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
@@ -99,7 +99,7 @@ class UnreadableFile(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of the file: its line number, its cells under our names, and how many cells there are too many."""
+    """One row of the file: its line number, its cells by column name, and the number of surplus cells."""
 
     line: int
     cells: Mapping[str, str]
@@ -108,11 +108,11 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class PeopleFile:
-    """A file that could be read.
+    """A file that was parsed.
 
-    ``ignored`` are the headers of columns that are not used. ``doubled`` are pairs of headers with one meaning: the one
-    that is left out, and the one that is used. ``is_windows_1252`` tells a file that is no UTF-8: its letters are
-    Windows-1252 as far as anybody can know, and a person should look at the names.
+    ``ignored`` are the headers of columns that are not used. ``doubled`` are pairs of headers with one meaning: the
+    unused one and the used one. ``is_windows_1252`` is True for a file that is not UTF-8: it was decoded as
+    Windows-1252, which is a guess, so a person should check the names.
     """
 
     kind: FileKind
@@ -123,10 +123,10 @@ class PeopleFile:
 
 
 def read_file(content: bytes, *, most_rows: int = MOST_ROWS) -> PeopleFile:
-    """Read a whole file, or refuse it.
+    """Parse a whole file, or raise UnreadableFile.
 
-    A file with a column of multi-factor states is a file of states whatever else it has, and never one of people: the
-    reports that administrators keep hold names beside the states.
+    A file with a column of multi-factor states is always a file of states, whatever other columns it has, because
+    reports that administrators store contain display names beside the states.
 
     Raises UnreadableFile with ``too_large``, ``empty``, ``spreadsheet``, ``encoding``, ``headers``, ``columns``,
     ``too_many_rows`` or ``not_csv``.
@@ -160,7 +160,7 @@ def read_file(content: bytes, *, most_rows: int = MOST_ROWS) -> PeopleFile:
 
 
 def write_csv(lines: Iterable[Sequence[object]]) -> str:
-    """Return lines as CSV that a spreadsheet opens without running anything in it (OWASP, CSV injection)."""
+    """Return rows as CSV in which a spreadsheet finds no formula to execute (OWASP, CSV injection)."""
     out = io.StringIO(newline="")
     writer = csv.writer(out)
     for line in lines:
@@ -169,12 +169,12 @@ def write_csv(lines: Iterable[Sequence[object]]) -> str:
 
 
 def harmless(cell: str) -> str:
-    """Return a cell that no spreadsheet takes for a formula."""
+    """Return a cell escaped so that no spreadsheet takes it for a formula."""
     return f"'{cell}" if _is_formula(cell) else cell
 
 
 def _is_formula(cell: str) -> bool:
-    # Some programs take full-width signs for the plain ones, and skip blanks and marks that nobody sees before them.
+    # Some programs accept full-width forms of these characters, and skip leading blanks and invisible characters.
     seen = (letter for letter in cell if letter.isprintable() and not letter.isspace())
     first = unicodedata.normalize("NFKC", next(seen, ""))
     return first in {"=", "+", "-", "@"} or cell[:1] in {"\t", "\r", "\n", "\0"}
@@ -195,7 +195,7 @@ def _text(content: bytes) -> tuple[str, bool]:
 
 
 def _lines(text: str) -> Iterator[str]:
-    # One at a time, so that a file never stands in memory a second time; and none so long that its cells would.
+    # One line at a time and of limited length, so that the file is never in memory twice.
     for found in _LINE.finditer(text):
         if found.end() - found.start() > LONGEST_LINE:
             raise csv.Error(f"longer than {LONGEST_LINE} characters")
@@ -207,12 +207,12 @@ def _separated(text: str) -> tuple[str, str]:
     told = _TOLD_SEPARATOR.fullmatch(first.strip())
     if told is None:
         return text, max(",;\t", key=first.count)
-    # The line that only tells the separator becomes a blank one, so that line numbers stay those of the file.
+    # The line that declares the separator is replaced by a blank one, so that line numbers match the file.
     return text.replace(first, "", 1), told[1]
 
 
 def _decode(content: bytes) -> tuple[str, bool]:
-    """Return the text, and whether it is Windows-1252, which is what Excel writes where nobody chose UTF-8."""
+    """Return the text and whether it is Windows-1252, which Excel writes unless UTF-8 is chosen."""
     is_utf_16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))
     encodings = ["utf-16"] if is_utf_16 else ["utf-8-sig", "windows-1252"]
     for encoding in encodings:
@@ -226,7 +226,7 @@ def _decode(content: bytes) -> tuple[str, bool]:
 def _choose_columns(
     headers: Sequence[str], lines: Sequence[Sequence[str]]
 ) -> tuple[dict[str, int], list[tuple[str, str]]]:
-    """Return where each of our columns stands, and the pairs of headers of which only the second is used."""
+    """Return the position of each known column, and the pairs of headers of which only the second is used."""
     plain = [squashed(header) for header in headers]
     columns, doubled = {}, []
     for ours, tiers in _HEADERS.items():
@@ -239,7 +239,7 @@ def _choose_columns(
             raise UnreadableFile("columns", ", ".join(f"“{header}”" for header in equals))
         chosen = places[0]
         if ours == "sign_in_name":
-            # Whatever it is called: a sign-in name looks like an address. A login such as "joerg" beside one is not it.
+            # The values decide, not the header: a sign-in name is an address, and a login such as "joerg" is not.
             chosen = next((place for place in places if _holds_addresses(lines, place)), chosen)
         columns[ours] = chosen
         doubled += [(headers[place][:60], headers[chosen][:60]) for place in places if place != chosen]
@@ -260,12 +260,12 @@ def _kind(columns: Mapping[str, int]) -> FileKind:
 
 def _row(line: int, columns: Mapping[str, int], cells: Sequence[str], width: int) -> Row:
     found = {ours: _plain(cells[place]) if place < len(cells) else "" for ours, place in columns.items()}
-    # A name with a comma that is not in quotation marks moves all cells after it: better refused than believed.
+    # An unquoted name with a comma shifts all cells after it: such a row must be refused.
     too_many = sum(1 for cell in cells[width:] if cell.strip())
     return Row(line, found, too_many)
 
 
 def _plain(cell: str) -> str:
-    # A cell that we or a spreadsheet defused with an apostrophe is read as what it was; "'t Hooft" stays a name.
+    # An apostrophe that ``harmless`` or a spreadsheet put before a formula is removed; "'t Hooft" stays a name.
     text = cell.strip()[:LONGEST_CELL]
     return text[1:] if text.startswith("'") and _is_formula(text[1:]) else text

@@ -1,4 +1,4 @@
-"""Asks the table of roles before an administrative act."""
+"""Checks the table of roles before an administrative act."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from watchword.directory.roles import Act
 
 
 class PermissionDenied(Exception):
-    """Somebody tried an act that none of their roles allows, or on somebody whom none of them reaches."""
+    """An act that none of the administrator's roles allows, or none allows on this person."""
 
     def __init__(self, act: Act, on: User | None = None) -> None:
         super().__init__(act.value)
@@ -16,14 +16,14 @@ class PermissionDenied(Exception):
 
 
 class NotForYourself(PermissionDenied):
-    """Somebody tried for themselves what another administrator must do for them."""
+    """An act on the administrator's own account, which another administrator must do."""
 
 
 class StaysEnabled(PermissionDenied):
-    """An administrator can't be Disabled, whoever asks for it."""
+    """The act to set an administrator to Disabled, which no role may do."""
 
 
 def demand(by: User | None, act: Act, on: User | None = None) -> None:
-    """Raise NotAllowed unless ``by`` may do the act; None is the system itself (command line, demo)."""
+    """Raise PermissionDenied unless ``by`` may do the act; None is the system itself (command line, demo)."""
     if by is not None and not by.may(act, on):
         raise PermissionDenied(act, on)

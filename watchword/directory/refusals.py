@@ -1,4 +1,4 @@
-"""Administrative acts that were refused are remembered, and administrators are told of whoever goes on trying."""
+"""Records refused administrative acts, and notifies administrators of a person who repeats such attempts."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from watchword.directory.roles import Act
 
 WITHIN = timedelta(hours=1)
 OFTEN = 5
-"""So many refusals within an hour are no mistake any more."""
+"""The number of refusals within an hour after which they no longer look like a mistake."""
 MOST = 20
-"""So many are remembered of one person in an hour: nobody fills the log by pressing a button again and again."""
+"""The most refusals recorded for one person in an hour, so that repeated clicks can't fill the log."""
 
 
 def note_refusal(by: User, act: Act, on: User | None, *, origin: Origin, now: datetime) -> None:
-    """Remember that somebody was refused an act, on somebody where it was one on a person."""
+    """Record that an administrator was refused an act, on a person if ``on`` is given."""
     before = Event.objects.filter(
         organisation_id=by.organisation_id, kind=EventKind.ACT_REFUSED, actor_id=by.pk, at__gt=now - WITHIN
     )[:MOST].count()

@@ -1,4 +1,4 @@
-"""Who may do what to whom: one table that code, tests and documentation share."""
+"""The permissions of the administrative roles: one table that code, tests and documentation share."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Role(StrEnum):
 
 
 class Act(StrEnum):
-    """Something that an administrator can do."""
+    """An act of an administrator that needs a permission; the values are stored in events."""
 
     SEE_PEOPLE = "see_people"
     SEE_SIGN_INS = "see_sign_ins"
@@ -84,11 +84,11 @@ MAY: dict[Role, frozenset[Act]] = {
     Role.HELPDESK_ADMINISTRATOR: _SEE | {Act.RESET_PASSWORD, Act.SIGN_OUT_EVERYWHERE, Act.UNLOCK, Act.CLOSE_ALERTS},
     Role.GLOBAL_READER: _SEE,
 }
-"""What each role may do at all."""
+"""The acts that each role allows; MAY_TOUCH limits the people on whom they are allowed."""
 
 
 class Whom(StrEnum):
-    """What a person is to an administrator: without any role, with one of the roles, or in a group that gives some."""
+    """The kind of person an act is done on: without a role, with one of the roles, or in a group that gives roles."""
 
     NO_ROLE = "no_role"
     GLOBAL_ADMINISTRATOR = Role.GLOBAL_ADMINISTRATOR.value
@@ -109,13 +109,13 @@ WHOM_NAMES: dict[Whom, str | Promise] = {
 MAY_TOUCH: dict[Role, frozenset[Whom]] = {
     Role.GLOBAL_ADMINISTRATOR: frozenset(Whom),
     Role.AUTHENTICATION_ADMINISTRATOR: frozenset({Whom.NO_ROLE, Whom.AUTHENTICATION_ADMINISTRATOR}),
-    # The state takes no account over, and roll-outs begin with the administrators; Global Administrators stay out.
+    # Changing the state can't take over an account, and roll-outs begin with administrators; but not Global ones.
     Role.AUTHENTICATION_POLICY_ADMINISTRATOR: frozenset(Whom) - {Whom.GLOBAL_ADMINISTRATOR, Whom.ROLE_GROUP},
     Role.USER_ADMINISTRATOR: frozenset({Whom.NO_ROLE, Whom.HELPDESK_ADMINISTRATOR, Whom.USER_ADMINISTRATOR}),
     Role.HELPDESK_ADMINISTRATOR: frozenset({Whom.NO_ROLE, Whom.HELPDESK_ADMINISTRATOR}),
     Role.GLOBAL_READER: frozenset(),
 }
-"""To whom each role may do what it may do at all, as in Microsoft Entra (ADR 0063); there are no groups yet."""
+"""The kinds of people on whom each role may do its acts, as in Microsoft Entra (ADR 0063); groups don't exist yet."""
 
 ACTS_ON_NOBODY = frozenset(
     {
@@ -128,19 +128,19 @@ ACTS_ON_NOBODY = frozenset(
         Act.CLOSE_ALERTS,
     }
 )
-"""Acts that touch no particular person, so that it does not matter whom."""
+"""Acts for which MAY_TOUCH is not consulted, because they change no particular person."""
 
 
 def what_somebody_is(roles: Collection[Role]) -> frozenset[Whom]:
-    """Return what a person with these roles is to an administrator."""
+    """Return the kinds of person that apply to a person with these roles."""
     return frozenset(Whom(role.value) for role in roles) or frozenset({Whom.NO_ROLE})
 
 
 def may(roles: Collection[Role], act: Act, on: Collection[Role] | None = None) -> bool:
-    """Whether somebody with these roles may do an act, to somebody who has the roles ``on``.
+    """Return whether a person with these roles may do an act on a person with the roles ``on``.
 
-    ``on`` is None for an act on nobody in particular. One role must allow the act and reach every role of the other
-    person: what two roles allow is not added up, and the most powerful of the other's roles is among those reached.
+    ``on`` is None for an act on no particular person. A single role must allow the act and reach every role of the
+    other person: permissions of two roles are not combined, and the other's most powerful role must be reached too.
     """
     granting = [role for role in roles if act in MAY[role]]
     if on is None or act in ACTS_ON_NOBODY:

@@ -1,4 +1,4 @@
-"""A text column that is sealed with the key ring: what a copy of the database doesn't tell."""
+"""A text column sealed with the key ring, so that a copy of the database does not reveal it."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ else:
 
 
 class Sealed(bytes):
-    """A value as it came from the database, not opened yet."""
+    """A value as read from the database, not opened yet."""
 
     def __repr__(self) -> str:
         return "Sealed()"
 
 
 class OpensWhenAsked(DeferredAttribute):
-    """Opens the column when the attribute is read, so that rows that are only listed cost nothing."""
+    """A descriptor that opens the value when the attribute is read, so that unread values cost nothing."""
 
     def __get__(self, instance: models.Model | None, cls: type[models.Model] | None = None) -> Any:
-        """Return the text in clear; raises KeyRingError where its key is not on the ring."""
+        """Return the plain text; raises KeyRingError if its key is not on the ring."""
         value = super().__get__(instance, cls)
         if isinstance(value, Sealed):
             assert instance is not None
@@ -39,14 +39,14 @@ class OpensWhenAsked(DeferredAttribute):
         return value
 
     def __set__(self, instance: models.Model, value: object) -> None:
-        """Keep what a caller or the database gives."""
+        """Store the value from the caller or the database as it is."""
         instance.__dict__[self.field.attname] = value
 
 
 class SealedTextField(Base):
-    """Text in clear for the code, sealed for ``purpose`` in the database; empty text is stored as no octets.
+    """A field with plain text in Python and text sealed for ``purpose`` in the database; empty text is stored as b"".
 
-    It can't be searched: each value is sealed with a nonce of its own.
+    It can't be searched, because each value is sealed with its own nonce.
     """
 
     descriptor_class = OpensWhenAsked
@@ -56,7 +56,7 @@ class SealedTextField(Base):
         super().__init__(*arguments, **options)
 
     def deconstruct(self) -> Any:
-        """Return the field as migrations write it."""
+        """Return the field's definition for migrations."""
         name, path, arguments, options = super().deconstruct()
         return name, path, arguments, {**options, "purpose": self.purpose}
 
@@ -65,7 +65,7 @@ class SealedTextField(Base):
         return "BinaryField"
 
     def pre_save(self, model_instance: models.Model, add: bool) -> Any:  # noqa: ARG002  (Django's signature)
-        """Return what is to be saved; what was never opened stays sealed as it is."""
+        """Return the value to save; a value that was never opened stays sealed as it is."""
         return model_instance.__dict__[self.attname]
 
     def get_prep_value(self, value: Any) -> Any:
@@ -73,22 +73,22 @@ class SealedTextField(Base):
         return self.sealed(value) if isinstance(value, str) else super().get_prep_value(value)
 
     def get_db_prep_value(self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False) -> Any:
-        """Return the octets as the database's own type."""
+        """Return the octets in the database driver's own type."""
         value = value if prepared else self.get_prep_value(value)
         if value is None or hasattr(value, "as_sql"):
             return value
         return connection.Database.Binary(value)  # type: ignore[attr-defined]  # each database's own module
 
     def from_db_value(self, value: Any, _expression: object, _connection: BaseDatabaseWrapper) -> Sealed | None:
-        """Return what the database holds, still sealed."""
+        """Return the value from the database, still sealed."""
         return None if value is None else Sealed(value)
 
     def sealed(self, text: str) -> bytes:
-        """Return text as the column keeps it."""
+        """Return text in the sealed form that the column stores."""
         return key_ring().seal(self.purpose, text.encode()) if text else b""
 
     def opened(self, octets: bytes) -> str:
-        """Return the text that the column keeps."""
+        """Return the plain text of a sealed value."""
         return key_ring().open(self.purpose, octets).decode() if octets else ""
 
 
@@ -98,7 +98,7 @@ def key_ring() -> KeyRing:
 
 
 def sealed_columns() -> list[SealedColumn]:
-    """Return every column of this kind in any room; one that can't be opened any more is emptied."""
+    """Return every column of this field class in all apps; voiding a value replaces it by empty text."""
     return [
         _column(model, field)
         for model in apps.get_models()

@@ -1,4 +1,4 @@
-"""How people are found by what is typed: any part of a name, without case, accents or full-width letters."""
+"""Search for people by any part of a name, ignoring case, accents and full-width forms."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ LONGEST_KEY = 400
 
 
 def folded(text: str) -> str:
-    """Return text as search compares it: "Björn" and "BJORN" and full-width spellings are the same.
+    """Return text folded for comparison: "Björn", "BJORN" and full-width spellings become the same.
 
-    Characters that no name has (NUL, control) become blanks, because PostgreSQL takes no NUL.
+    Characters that no name has (NUL, control) become blanks, because PostgreSQL accepts no NUL.
     """
     apart = unicodedata.normalize("NFKD", text)
     bare = "".join(character for character in apart if not unicodedata.combining(character))
@@ -26,15 +26,15 @@ def folded(text: str) -> str:
 
 
 def search_key(display_name: str, sign_in_name: str) -> str:
-    """Return what a person's row keeps for search."""
+    """Return the value of a person's ``search_key`` column."""
     return folded(f"{display_name} {sign_in_name}")[:LONGEST_KEY]
 
 
 def found_by(people: QuerySet[User], typed: str) -> QuerySet[User]:
-    """Return those of the people in whose names every typed word occurs, in any order.
+    """Return the people whose names contain every typed word, in any order.
 
-    The rows are read in the order of the page's index and reading stops when the page is full; a word that occurs
-    nowhere reads the short key of every person of the organisation once (some 30 ms for 100,000).
+    The database reads rows in the order of the page's index and stops when the page is full; a word that occurs
+    nowhere makes it read the short key of every person of the organisation once (some 30 ms for 100,000).
     """
     for word in folded(typed).split()[:MOST_WORDS]:
         people = people.filter(search_key__contains=word)

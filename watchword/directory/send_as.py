@@ -1,7 +1,7 @@
-"""Who may write as whom: the addresses that a person may put into the envelope of a mail (RFC 5321 MAIL FROM).
+"""The addresses that a person may use as the envelope sender of a mail (RFC 5321 MAIL FROM).
 
-Everybody writes as themselves, by each of their names and with a subaddress (RFC 5233: alice+news@). More than that is
-given by an administrator: one address of one person to another person, until a moment or for good.
+Every person may use each of the person's own names, also with a subaddress (RFC 5233: alice+news@). An administrator
+can give a person the right to one address of another person, until a time or without an end.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from watchword.directory.permissions import demand
 from watchword.directory.roles import Act
 
 MOST_SENDERS = 50
-"""People to whom one address may be given: a mail server is told all of them in one answer."""
+"""The most people to whom one address may be given, because a mail server gets all of them in one answer."""
 
 
 def give_send_as(
     user: User, address: str, *, until: datetime | None, by: User | None, now: datetime, origin: Origin = NOWHERE
 ) -> SendAs:
-    """Let a person write as an address of somebody else; given again, it gets the new end.
+    """Give a person the right to send as another person's address; giving it again replaces its end.
 
-    Raises NotAllowed, also where the administrator may not touch the address's owner, or BadPerson with the field
-    ``address`` or ``until``.
+    Raises PermissionDenied, also if the administrator may not do this to the owner of the address, or BadPerson with
+    the field ``address`` or ``until``.
     """
     demand(by, Act.GIVE_SEND_AS, user)
     if until is not None and until <= now:
@@ -38,7 +38,7 @@ def give_send_as(
     with transaction.atomic():
         name = _address_in(user, address)
         demand(by, Act.GIVE_SEND_AS, name.user)
-        # One at a time for each owner, so that the limit holds.
+        # Locks the owner's row, so that concurrent acts can't exceed the limit.
         User.objects.select_for_update().get(pk=name.user_id)
         if name.senders.exclude(user=user).count() >= MOST_SENDERS:
             raise BadPerson({"address": "too_many_senders"})
@@ -51,14 +51,14 @@ def give_send_as(
             "until": until.isoformat() if until is not None else "",
         }
         record(EventKind.SEND_AS_GIVEN, now=now, subject=user, by=by, origin=origin, details=details)
-        # One of its own for the owner, who is told.
+        # A second event for the owner of the address, who is notified.
         shared = {"address": name.name, "writer": user.sign_in_name}
         record(EventKind.ADDRESS_SHARED, now=now, subject=name.user, by=by, origin=origin, details=shared)
     return given
 
 
 def take_send_as(user: User, given_id: int, *, by: User | None, now: datetime, origin: Origin = NOWHERE) -> bool:
-    """Take the right to write as an address from a person; False if they don't have it. Raises NotAllowed."""
+    """Remove a right to send as an address; return False if the person does not have it. Raises PermissionDenied."""
     demand(by, Act.GIVE_SEND_AS, user)
     with transaction.atomic():
         given = SendAs.objects.select_related("address__user").filter(pk=given_id, user=user).first()
@@ -70,21 +70,21 @@ def take_send_as(user: User, given_id: int, *, by: User | None, now: datetime, o
 
 
 def given_to(user: User) -> Sequence[SendAs]:
-    """Return which addresses of others a person was given, those whose time is over included."""
+    """Return the rights that a person was given to other people's addresses, expired ones included."""
     return list(SendAs.objects.filter(user=user).select_related("address__user").order_by("address__key"))
 
 
 def valid_around(user: User, *, now: datetime) -> tuple[list[SendAs], list[SendAs]]:
-    """Return which addresses of others a person may write as now, and who may write as theirs; with one query."""
+    """Return the valid rights of a person to other addresses, and of others to the person's addresses; in one query."""
     rows = SendAs.objects.filter(Q(user=user) | Q(address__user=user), _valid(now))
     both = list(rows.select_related("address", "user").order_by("address__key", "user__display_name"))
     return [row for row in both if row.user_id == user.pk], [row for row in both if row.user_id != user.pk]
 
 
 def senders_of(address: str, *, now: datetime) -> list[User]:
-    """Return the people who may write as an address, its owner first; nobody for one that is no person's.
+    """Return the people who may send as an address, its owner first; empty if the address belongs to no person.
 
-    An address with a subaddress is its owner's unless somebody has it as a name of their own.
+    An address with a subaddress belongs to the owner of the base address, unless it is itself a person's name.
     """
     keys = _keys_of(address)
     if not keys:
@@ -119,7 +119,7 @@ def _valid(now: datetime) -> Q:
 
 
 def _keys_of(address: str) -> list[str]:
-    """Return the names that an address may belong to, the longest first."""
+    """Return the names to which an address may belong, the longest first."""
     try:
         local, _, domain = name_key(address).rpartition("@")
     except NotASignInName:

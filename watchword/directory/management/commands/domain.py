@@ -1,4 +1,4 @@
-"""The mail domains of organisations, and a further organisation: on the server's console alone."""
+"""The console command that lists, adds and removes mail domains, and creates a further organisation."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -21,12 +21,12 @@ _WHY_NOT = {
 
 
 class Command(BaseCommand):
-    """``watchword domain add|remove|list``: which mail domains belong to whom."""
+    """The command ``watchword domain add|remove|list``, for the mail domains of organisations."""
 
     help = "List, add or remove mail domains; with --new-organisation make a further organisation."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Declare the command's words."""
+        """Declare the command's arguments."""
         parser.add_argument("what", choices=("list", "add", "remove"))
         parser.add_argument("name", nargs="?", default="", help="a domain, such as example.org")
         parser.add_argument("--beside", default="", help="a domain of the organisation, where there are several")
@@ -34,7 +34,7 @@ class Command(BaseCommand):
         parser.add_argument("--region", default="", help="its country, for numbers without a country code (ISO 3166-1)")
 
     def handle(self, *_arguments: Any, **options: Any) -> None:
-        """Do it, or say why not."""
+        """List, add or remove; raise CommandError with the reason if that is impossible."""
         try:
             match options["what"]:
                 case "list":
