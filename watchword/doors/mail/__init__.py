@@ -1,1 +1,1 @@
-"""The mail door: mail servers ask here whether a mail program may come in."""
+"""The mail door: mail servers ask here whether a mail program may sign in."""

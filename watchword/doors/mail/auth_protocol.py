@@ -1,11 +1,11 @@
 """Dovecot's authentication protocol 1.2 (server side), which Postfix, Exim and others speak as clients.
 
     S: VERSION 1 2 / MECH … / SPID / CUID / COOKIE / DONE       C: VERSION 1 0 / CPID pid
-    C: AUTH id mechanism service=… [rip=…] [resp=base64]         fields are divided by TABs
+    C: AUTH id mechanism service=… [rip=…] [resp=base64]         fields are separated by TABs
     S: CONT id base64      C: CONT id base64      C: CANCEL id
     S: OK id user=…   |   FAIL id [user=…] [temp] [code=temp_fail]
 
-``Conversation`` is pure: lines go in, steps come out. Source: Dovecot's documentation, developers/design/auth_protocol;
+``AuthSession`` is pure: lines go in, steps come out. Source: Dovecot's documentation, developers/design/auth_protocol;
 mechanisms by RFC 4616 (PLAIN) and draft-murchison-sasl-login (LOGIN).
 """
 
@@ -22,13 +22,13 @@ from watchword.signin.non_interactive import AuthRequest, Secret
 
 MAJOR, MINOR = 1, 2
 MOST_CONVERSATIONS = 64
-"""Half-asked and unanswered requests of one connection; a mail server's process has one at a time."""
+"""Incomplete and unanswered requests of one connection; a mail server's process has one at a time."""
 
 _LARGEST_ID = 2**32 - 1
 
 
 class Mechanism(StrEnum):
-    """The ways to show a name and a secret that both need nothing but the two."""
+    """The SASL mechanisms that need nothing but a name and a password."""
 
     PLAIN = "PLAIN"
     LOGIN = "LOGIN"
@@ -36,14 +36,14 @@ class Mechanism(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send these octets."""
+    """The step: send these octets."""
 
     octets: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Find the answer to a question, then send ``allowed``, ``refused`` or ``later``."""
+    """The step: have a request answered, then send ``allowed``, ``refused`` or ``later``."""
 
     request: int
     question: AuthRequest
@@ -55,7 +55,7 @@ type Step = Send | Ask | Hangup
 
 @dataclass(frozen=True, slots=True)
 class _Half:
-    """A request whose name or secret is still to come."""
+    """A request whose name or secret has not arrived yet."""
 
     mechanism: Mechanism
     service: str
@@ -64,7 +64,7 @@ class _Half:
 
 
 def greeting(process_id: int, connection: int, cookie: bytes) -> bytes:
-    """Return what a client hears first; ``cookie`` is 16 random octets."""
+    """Return the server's handshake, sent first on each connection; ``cookie`` is 16 random octets."""
     mechanisms = "".join(f"MECH\t{mechanism}\tplaintext\n" for mechanism in Mechanism)
     return (
         f"VERSION\t{MAJOR}\t{MINOR}\n{mechanisms}SPID\t{process_id}\nCUID\t{connection}\nCOOKIE\t{cookie.hex()}\nDONE\n"
@@ -72,22 +72,22 @@ def greeting(process_id: int, connection: int, cookie: bytes) -> bytes:
 
 
 def allowed(request: int, mailbox: str) -> bytes:
-    """Return the answer for somebody who may come in; mail servers go on with this name."""
+    """Return the answer for an allowed sign-in; the mail server continues with this name."""
     return f"OK\t{request}\tuser={tab_escape(mailbox)}\n".encode()
 
 
 def refused(request: int, name: str = "") -> bytes:
-    """Return the answer for everybody else: the same whatever the reason."""
+    """Return the answer for a denied sign-in; it is the same whatever the reason."""
     return f"FAIL\t{request}{f'\tuser={tab_escape(name)}' if name else ''}\n".encode()
 
 
 def later(request: int) -> bytes:
-    """Return the answer that says nothing about the secret, for clients that know the difference."""
+    """Return the answer "temporary failure", which says nothing about the secret, for clients that understand it."""
     return f"FAIL\t{request}\ttemp\tcode=temp_fail\n".encode()
 
 
 class AuthSession:
-    """One connection: what was said so far."""
+    """The protocol state of one connection."""
 
     __slots__ = ("_asked", "_halves", "_is_introduced", "minor", "process")
 
@@ -95,25 +95,25 @@ class AuthSession:
         self.minor = 0
         """The client's minor version. Postfix and Exim say 0, and Postfix then reads every FAIL as a wrong password."""
         self.process = 0
-        """The client's process id, or 0 as long as it hasn't told it."""
+        """The client's process id, or 0 until the client has sent it."""
         self._is_introduced = False
         self._halves: dict[int, _Half] = {}
         self._asked: set[int] = set()
 
     @property
     def understands_later(self) -> bool:
-        """Whether FAIL with a temporary code is understood; if not, only the end of the connection is."""
+        """Whether the client understands FAIL with a temporary code; if not, only closing the connection means that."""
         return self.minor > 0
 
     def answered(self, request: int) -> bool:
-        """Take note that an answer is there; False if the client has cancelled and wants none."""
+        """Mark a request as answered; return False if the client has cancelled it and expects no answer."""
         if request not in self._asked:
             return False
         self._asked.discard(request)
         return True
 
     def receive(self, line: Line | TooLong) -> Step | None:
-        """Return what a line leads to. Never raises, whatever the line holds."""
+        """Return the next step after a line, or None. Never raises, whatever the line holds."""
         if isinstance(line, TooLong):
             return self._give_up(_request_in(line.head)) or Hangup("line too long")
         try:
@@ -217,8 +217,8 @@ def _parameters(fields: Iterable[str]) -> tuple[dict[str, str], str | None]:
     for field in fields:
         name, _, value = field.partition("=")
         if name == "resp":
-            # By the protocol the last one: whatever a client lets follow it may be forged. Exim always sends it, empty
-            # where the program sent no initial response (RFC 4954 section 4); Dovecot's own server takes it so as well.
+            # The protocol makes resp the last parameter; fields after it may be forged. Exim always sends it, empty if
+            # the program sent no initial response (RFC 4954 section 4); Dovecot's own server reads it the same way.
             return parameters, value or None
         parameters.setdefault(name, tab_unescape(value))
     return parameters, None
@@ -236,7 +236,7 @@ def _decode(response: str) -> Secret | None:
 
 
 def _name_and_secret(half: _Half, shown: str) -> tuple[str, Secret]:
-    """Return both, or an empty name where the message is malformed or asks to act for somebody else (RFC 4616)."""
+    """Return both; the name is empty if the message is malformed or its authzid is another person's (RFC 4616)."""
     if half.mechanism is Mechanism.LOGIN:
         return half.name or "", Secret(shown)
     parts = shown.split("\x00")

@@ -1,4 +1,4 @@
-"""The desk's questions, put to the one place that says yes, with database connections fit for a daemon's threads."""
+"""The request batcher's backend: calls ``signin`` with database connections suited to a daemon's threads."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from watchword.signin.mail_submission import SubmissionLogin
 from watchword.signin.non_interactive import Answer, AuthRequest, Mailbox
 
 PATIENCE_SECONDS = 3
-"""How long a check waits for a database that others have locked, before the asker hears "later".
+"""How long a check waits for a database lock before the mail server gets a temporary failure.
 
-Less than the 5 seconds after which Dovecot writes a look-up into its log as slow.
+Shorter than the 5 seconds after which Dovecot logs a look-up as slow.
 """
 
 STORED_SECONDS = 60
 
 
 def use_short_timeouts() -> None:
-    """Change the database settings of this process, before its threads connect: short waits, connections kept open."""
+    """Set short database timeouts and persistent connections for this process; call it before its threads connect."""
     database: dict[str, Any] = connections.settings["default"]
     database["CONN_MAX_AGE"] = STORED_SECONDS
     database["CONN_HEALTH_CHECKS"] = True
@@ -40,34 +40,34 @@ def use_short_timeouts() -> None:
 
 
 class DatabaseBackend:
-    """Answers from the database; every method but the first is called in a thread."""
+    """The backend that answers from the database; every method but ``is_shaped_like_app_password`` runs in a thread."""
 
     def __init__(self) -> None:
         self._keys = KeyWatch(settings.WATCHWORD_KEY_RING)
 
     def is_shaped_like_app_password(self, question: AuthRequest) -> bool:
-        """Whether ``check_many`` answers this."""
+        """Return whether ``check_many`` answers this request."""
         return non_interactive.is_shaped_like_app_password(question)
 
     def check_many(self, questions: Sequence[AuthRequest], *, now: datetime) -> list[Answer]:
-        """Answer questions with app passwords."""
+        """Check requests whose secrets are shaped like app passwords, and return the answers in the same order."""
         close_old_connections()
         with non_interactive.trying():
             lacks_a_key = self._keys.lacks_a_key(now=now)
         return non_interactive.check_many(questions, now=now, lacks_a_key=lacks_a_key)
 
     def check_account_password(self, question: AuthRequest, *, now: datetime) -> Answer:
-        """Answer one question with anything else."""
+        """Check one request with any other secret."""
         close_old_connections()
         return non_interactive.check_account_password(question, now=now)
 
     def find_mailbox(self, name: str, service: str) -> str | None:
-        """Return the mailbox of a name, as the service that asks means it."""
+        """Return the mailbox of a name; which names count depends on the service that looks it up."""
         close_old_connections()
         return non_interactive.find_mailbox(name, service)
 
     def find_mailboxes(self, after: UUID | None) -> Sequence[Mailbox]:
-        """Return a portion of all mailboxes, those after the one with this id."""
+        """Return the next batch of mailboxes, in order of id, after the one with this id."""
         close_old_connections()
         return non_interactive.find_mailboxes(after)
 
@@ -77,11 +77,11 @@ class DatabaseBackend:
         return mail_submission.names_that_may_send_as(address, now=now)
 
     def find_ascii_address(self, address: str) -> str | None:
-        """Return the ASCII form of somebody's address, or None."""
+        """Return the ASCII form of a person's address, or None."""
         close_old_connections()
         return non_interactive.find_ascii_address(address)
 
     def may_go_on(self, name: str, signed_in: SubmissionLogin | None, *, now: datetime) -> bool:
-        """Whether somebody who has signed in may send one message more."""
+        """Return whether a signed-in mail program may send another message."""
         close_old_connections()
         return mail_submission.may_go_on(name, signed_in, now=now)

@@ -1,10 +1,10 @@
-"""Gathers questions, asks them in as few turns as possible, and gives each asker its answer.
+"""Collects authentication requests into batches, checks each batch in a thread, and returns each caller its answer.
 
-    app passwords      all that came while the last turn was being answered go into the next one: one read, one commit
+    app passwords      requests that arrive during one batch form the next batch: one read and one commit per batch
     account passwords  one slow hash each, in a few threads with a short queue, so that they cannot starve the others
-    look-ups           mailboxes, senders, messages of sign-ins that go on: a cheap read each, in a thread of their own
+    look-ups           mailboxes, senders, whether a signed-in program may still send: a cheap read each, in one thread
 
-Everything here runs in the event loop but the checks themselves. Whatever goes wrong means "try later".
+Everything except the checks themselves runs in the event loop. Every error is answered with a temporary failure.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ MOST_LOOK_UPS_WAITING = 256
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """Yes; the canonical sign-in name, which is also the name of the mailbox, and what the sign-in rested on."""
+    """The request is allowed: the name of the mailbox, and the id of the credential that the sign-in used."""
 
     mailbox: str
     credential_id: UUID | None = None
 
 
 class Refused:
-    """No, and nobody outside learns why."""
+    """The request is denied; the client does not learn why."""
 
 
 class Deferred:
-    """Not known now; ask again."""
+    """The request can't be answered now; the client should retry."""
 
 
 REFUSED = Refused()
@@ -57,31 +57,31 @@ type Tell = Callable[[Verdict], None]
 
 
 class Backend(Protocol):
-    """Who knows the answers. Each is called in a thread and may raise TryLater."""
+    """The source of the answers. Every method but the first is called in a thread and may raise Unavailable."""
 
     def is_shaped_like_app_password(self, question: AuthRequest) -> bool:
-        """Whether a question belongs to ``check_many``. Called in the event loop: pure and fast."""
+        """Return whether ``check_many`` answers this request. Called in the event loop, so it is pure and fast."""
 
     def check_many(self, questions: Sequence[AuthRequest], *, now: datetime) -> list[Answer]:
-        """Answer questions with app passwords, in their order."""
+        """Check requests whose secrets are shaped like app passwords, and return the answers in the same order."""
 
     def check_account_password(self, question: AuthRequest, *, now: datetime) -> Answer:
-        """Answer one question with anything else."""
+        """Check one request with any other secret."""
 
     def find_mailbox(self, name: str, service: str) -> str | None:
-        """Return the sign-in name to whom a mail address belongs."""
+        """Return the mailbox of a name or mail address, or None."""
 
     def find_mailboxes(self, after: UUID | None) -> Sequence[Mailbox]:
-        """Return a portion of all mailboxes, those after the one with this id."""
+        """Return the next batch of mailboxes, in order of id, after the one with this id."""
 
     def find_senders(self, address: str, *, now: datetime) -> list[str]:
         """Return the sign-in names that may send as an address."""
 
     def find_ascii_address(self, address: str) -> str | None:
-        """Return the ASCII form of somebody's address, or None."""
+        """Return the ASCII form of a person's address, or None."""
 
     def may_go_on(self, name: str, signed_in: SubmissionLogin | None, *, now: datetime) -> bool:
-        """Whether somebody who has signed in may send one message more."""
+        """Return whether a signed-in mail program may send another message."""
 
 
 def _clock() -> datetime:
@@ -89,7 +89,7 @@ def _clock() -> datetime:
 
 
 class RequestBatcher:
-    """The one place in the daemon where questions are put."""
+    """The only caller of the backend within the daemon; it limits the requests that wait in each queue."""
 
     def __init__(self, checks: Backend, *, clock: Callable[[], datetime] = _clock) -> None:
         self._checks = checks
@@ -105,7 +105,7 @@ class RequestBatcher:
         self._recently: dict[str, datetime] = {}
 
     def ask(self, question: AuthRequest, tell: Tell) -> None:
-        """Have a question answered; ``tell`` is called once, in the event loop."""
+        """Queue an authentication request; ``tell`` is called once with the verdict, in the event loop."""
         if self._checks.is_shaped_like_app_password(question):
             if len(self._waiting) >= MOST_WAITING:
                 tell(DEFERRED)
@@ -120,7 +120,7 @@ class RequestBatcher:
             self._start(self._check_account_password(question, tell))
 
     def ask_mailbox(self, name: str, service: str, tell: Tell) -> None:
-        """Have a mailbox found; ``tell`` is called once, in the event loop."""
+        """Queue the look-up of a mailbox; ``tell`` is called once, in the event loop."""
 
         def find() -> Verdict:
             found = self._checks.find_mailbox(name, service)
@@ -129,30 +129,33 @@ class RequestBatcher:
         self._look_up(find, tell, "mailbox")
 
     def ask_mailboxes(self, after: UUID | None, tell: Callable[[Sequence[Mailbox] | Deferred], None]) -> None:
-        """Have a portion of all mailboxes found, those after the one with this id; none are left after an empty one."""
+        """Queue the look-up of the next batch of mailboxes, after this id; an empty batch is the end of the list."""
         self._look_up(lambda: self._checks.find_mailboxes(after), tell, "mailbox list")
 
     def ask_senders(self, address: str, tell: Callable[[list[str] | Deferred], None]) -> None:
-        """Have those found who may send as an address; ``tell`` is called once, in the event loop."""
+        """Queue the look-up of the names that may send as an address; ``tell`` is called once, in the event loop."""
         self._look_up(lambda: self._checks.find_senders(address, now=self._clock()), tell, "senders")
 
     def ask_ascii_address(self, address: str, tell: Callable[[str | Deferred | None], None]) -> None:
-        """Have the ASCII form of an address found; ``tell`` is called once, in the event loop."""
+        """Queue the look-up of an address's ASCII form; ``tell`` is called once, in the event loop."""
         self._look_up(lambda: self._checks.find_ascii_address(address), tell, "ASCII address")
 
     def ask_to_go_on(
         self, name: str, signed_in: SubmissionLogin | None, tell: Callable[[bool | Deferred], None]
     ) -> None:
-        """Ask whether one message more may be sent; ``tell`` is called once, in the event loop."""
+        """Queue the check whether a program may send another message; ``tell`` is called once, in the event loop."""
         self._look_up(lambda: self._checks.may_go_on(name, signed_in, now=self._clock()), tell, "submission")
 
     def was_let_in_since(self, mailbox: str, moment: datetime) -> bool:
-        """Whether a person was let in after a moment of the last minute."""
+        """Return whether a sign-in to this mailbox was allowed at or after a recent moment.
+
+        Only the MOST_WAITING mailboxes that signed in last are remembered.
+        """
         last = self._recently.get(mailbox)
         return last is not None and last >= moment
 
     async def finish(self) -> None:
-        """Wait until everything that was asked is answered, and end the threads."""
+        """Wait until every queued request is answered, and end the threads."""
         while pending := [task for task in (*self._tasks, self._turn) if task is not None and not task.done()]:
             await asyncio.wait(pending)
         for threads in (self._app_thread, self._account_threads, self._look_up_thread):
@@ -216,14 +219,14 @@ class RequestBatcher:
             logger.warning(
                 "authentication deferred", extra=log_event("mail.auth.deferred", trouble=trouble, requests=number)
             )
-        except Exception as error:  # noqa: BLE001  whatever it is, the askers hear "later" and the daemon lives
-            # Its text and the values in a traceback may hold what was typed: only its kind and place are logged.
+        except Exception as error:  # noqa: BLE001  any error is answered "later", and the daemon goes on
+            # The error's text and a traceback's values may hold a typed password: only its kind and place are logged.
             trouble, number = cause_of(error), len(questions)
             logger.error(
                 "app password check failed", extra=log_event("mail.auth.failed", trouble=trouble, requests=number)
             )
             if len(questions) > 1:
-                # One question that breaks something must not keep the others out.
+                # One request that causes an error must not fail the rest of the batch: check each alone.
                 return [verdict for question in questions for verdict in self._many([question])]
         return [DEFERRED] * len(questions)
 
@@ -254,7 +257,7 @@ class RequestBatcher:
 def _pass_on[T](tell: Callable[[T], None], answer: T) -> None:
     try:
         tell(answer)
-    except Exception as error:  # noqa: BLE001  (the other answers must go out)
+    except Exception as error:  # noqa: BLE001  (the other answers must still be sent)
         logger.error("answer not sent", extra=log_event("mail.answer.failed", trouble=cause_of(error)))
 
 

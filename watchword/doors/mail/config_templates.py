@@ -1,4 +1,4 @@
-"""The words of the configuration files; ``configuration`` puts paths and keys in for the names between at signs."""
+"""Templates of the mail servers' configuration; ``server_config`` replaces the names between at signs."""
 
 DOVECOT_2_3 = """\
 # Watchword answers for passwords and mailboxes. For Dovecot 2.3.

@@ -1,6 +1,6 @@
-"""How many connections the daemon holds, and of whom: none of its peers can take all places from the others.
+"""Limits for the number of open connections, in total and for each peer, so that no peer can use up all of them.
 
-Pure: peers come in and go, numbers come out.
+Pure: counts peers, and does no input or output.
 """
 
 from __future__ import annotations
@@ -11,23 +11,23 @@ from enum import Enum
 
 MOST_CONNECTIONS = 1024
 TCP_SHARE = 0.5
-"""Of the places for all TCP connections together; the rest is kept for the sockets of mail servers."""
+"""The share of MOST_CONNECTIONS for all TCP connections together; the rest is reserved for Unix sockets."""
 TCP_PEER_SHARE = 0.25
-"""Of the places for one TCP address."""
+"""The share of MOST_CONNECTIONS for one TCP address."""
 UNIX_PEER_SHARE = 0.75
-"""Of the places for one user of the system: a Postfix that runs wild leaves some to Dovecot."""
+"""The share of MOST_CONNECTIONS for one user of the system: a Postfix that runs wild leaves the rest to Dovecot."""
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Who is connected: an address by TCP, or a user of the system by a Unix socket."""
+    """The other end of a connection: an IP address (TCP), or a user of the system (Unix socket)."""
 
     is_tcp: bool
     name: str
 
 
 class Full(Enum):
-    """Which limit leaves no place."""
+    """The limit that is reached."""
 
     PEER = "peer"
     TCP = "tcp"
@@ -35,13 +35,13 @@ class Full(Enum):
 
 
 class ConnectionLimits:
-    """Counts the places that are taken."""
+    """The counts of open connections by peer, checked against the limits."""
 
     def __init__(self) -> None:
         self._taken: Counter[Peer] = Counter()
 
     def full(self, peer: Peer) -> Full | None:
-        """Return which limit leaves no place for one more connection of a peer, or None if there is one."""
+        """Return the limit that forbids one more connection of a peer, or None if the connection is permitted."""
         share = TCP_PEER_SHARE if peer.is_tcp else UNIX_PEER_SHARE
         if self._taken[peer] >= max(int(MOST_CONNECTIONS * share), 1):
             return Full.PEER
@@ -51,11 +51,11 @@ class ConnectionLimits:
         return Full.ALL if self._taken.total() >= MOST_CONNECTIONS else None
 
     def take(self, peer: Peer) -> None:
-        """Take a place."""
+        """Count a connection that was opened."""
         self._taken[peer] += 1
 
     def give_back(self, peer: Peer) -> None:
-        """Give a place back."""
+        """Stop counting a connection that was closed."""
         self._taken[peer] -= 1
         if self._taken[peer] <= 0:
             del self._taken[peer]

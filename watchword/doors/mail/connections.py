@@ -1,4 +1,4 @@
-"""Connections of mail servers: octets in, questions to the desk, answers out; bounded in every direction."""
+"""Connections of mail servers: read octets, hand requests to the batcher, write answers, with limits for each step."""
 
 from __future__ import annotations
 
@@ -29,29 +29,29 @@ from watchword.signin.non_interactive import AuthRequest
 logger = logging.getLogger(__name__)
 
 MOST_PENDING = 64
-"""Questions of one connection that wait for answers; nothing more is read until one is answered."""
+"""Unanswered requests of one connection; at this number reading stops until one is answered."""
 
 IDLE_SECONDS = 600
-"""Longer than Postfix keeps an idle smtpd (max_idle, 100 s), so that none finds its connection gone."""
+"""Longer than Postfix lets an smtpd idle (max_idle, 100 s), so that no smtpd finds its connection closed."""
 
 GREETING_SECONDS = 30
-"""How long somebody may be connected without having said what they speak."""
+"""How long a connection may stay open without a completed handshake."""
 
 SAY_AGAIN_SECONDS = 60
-"""How often at most the log says that connections were refused."""
+"""The shortest time between two log entries about refused connections."""
 
 _numbers = itertools.count(1)
 
 
 class Cutter(Protocol):
-    """Cuts a stream of octets into whole requests, and keeps little of what is still to come."""
+    """A parser that splits a stream of octets into whole requests, with a bounded buffer for the incomplete one."""
 
     def feed(self, octets: bytes) -> list[Line | TooLong]:
-        """Take what arrived and return what it completed, in order."""
+        """Add received octets and return the requests that they completed, in order."""
 
 
 class Door:
-    """All connections of the daemon."""
+    """The open connections of the daemon, and what they share."""
 
     def __init__(self, batcher: RequestBatcher, ring: KeyRing) -> None:
         self.batcher = batcher
@@ -64,23 +64,23 @@ class Door:
         self._say_again_at = 0.0
 
     def auth_connection(self) -> asyncio.Protocol:
-        """Return what answers one new connection that speaks the authentication protocol."""
+        """Return the protocol object for a new connection that speaks the authentication protocol."""
         return AuthConnection(self)
 
     def end_idle(self, now: float) -> None:
-        """End the connections on which nothing has happened for too long (``now`` in seconds of the event loop)."""
+        """Close connections that received nothing for too long (``now``: the event loop's time in seconds)."""
         for connection in list(self.connections):
             patience = IDLE_SECONDS if connection.is_greeted else GREETING_SECONDS
             if not connection.pending and now - connection.last_heard > patience:
                 connection.end("idle timeout")
 
     def end_all(self) -> None:
-        """End every connection after what is already answered has left."""
+        """Close every connection, each after its pending answers were sent."""
         for connection in list(self.connections):
             connection.end("server stopping")
 
     def admit(self, connection: Connection) -> bool:
-        """Take a connection in, if need be in the place of one that has never asked anything."""
+        """Admit a connection and return whether it was; at a limit, close one that never sent a request instead."""
         peer = connection.peer
         if (full := self._limits.full(peer)) is not None:
             silent = self._longest_silent(peer, full)
@@ -96,26 +96,29 @@ class Door:
     def note_sign_in(
         self, mailbox: str, credential_id: UUID | None, question: AuthRequest, at: datetime, process: int = 0
     ) -> None:
-        """Remember an allowed sign-in to send, so that its messages can be traced to it."""
+        """Remember an allowed sign-in for mail submission, so that its messages can be traced to it."""
         if credential_id is not None and question.service == "smtp":
             signed_in = SubmissionLogin(mailbox, credential_id, at, question.service, question.address)
             self.submissions.note(process, signed_in)
 
     def forget(self, connection: Connection) -> None:
-        """Take note that a connection is gone."""
+        """Remove a closed connection from the set and the counts."""
         if connection in self.connections:
             self.connections.discard(connection)
             self._limits.give_back(connection.peer)
         self._one_left.set()
 
     def _longest_silent(self, peer: Peer, full: Full) -> Connection | None:
-        """Return the connection whose end makes room under a limit, if there is one that nobody would miss."""
+        """Return the connection to close when this limit is reached: the longest silent one that never sent a request.
+
+        None where each connection under the limit has sent a request.
+        """
         silent = [one for one in self.connections if not one.has_asked]
         if full is Full.PEER:
             silent = [one for one in silent if one.peer == peer]
         elif full is Full.TCP:
             silent = [one for one in silent if one.peer.is_tcp]
-        # Of the same peer first: nobody is put out by somebody who can be put out themselves.
+        # One of the same peer first: a peer that has such a connection never costs another peer one.
         return min(silent, key=lambda one: (one.peer != peer, one.last_heard), default=None)
 
     def _note_refused(self, peer: Peer) -> None:
@@ -130,7 +133,7 @@ class Door:
             )
 
     async def emptied(self, seconds: float) -> None:
-        """Wait until no connection is left, at most so long."""
+        """Wait until no connection is left, for at most this many seconds."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while self.connections:
@@ -139,7 +142,7 @@ class Door:
 
 
 class Connection(asyncio.Protocol):
-    """One connection; subclasses know a protocol."""
+    """The base class of connections; each subclass implements one protocol."""
 
     def __init__(self, door: Door) -> None:
         self.door = door
@@ -147,7 +150,7 @@ class Connection(asyncio.Protocol):
         self.pending = 0
         self.is_greeted = False
         self.has_asked = False
-        """Whether it has ever put a question: one that never did loses nothing when it has to make room."""
+        """Whether it has ever sent a request; one that never did may be closed to admit another connection."""
         self.peer = Peer(is_tcp=False, name="")
         self.last_heard = 0.0
         self._lines = self.cut()
@@ -158,7 +161,7 @@ class Connection(asyncio.Protocol):
         self._outgoing: list[bytes] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take part, unless there are too many already."""
+        """Start the connection, or abort it if a limit is reached."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self.last_heard = asyncio.get_running_loop().time()
@@ -169,38 +172,38 @@ class Connection(asyncio.Protocol):
             transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  the name is asyncio's
-        """Forget the connection; answers still on their way go nowhere."""
+        """Forget the connection; answers to its pending requests are dropped."""
         self.door.forget(self)
         self._unread.clear()
         self._transport = None
 
     def data_received(self, data: bytes) -> None:
-        """Take octets as they come."""
+        """Parse received octets and handle the requests in them."""
         self.last_heard = asyncio.get_running_loop().time()
         self._unread.extend(self._lines.feed(data))
         self._work()
 
     def eof_received(self) -> bool:
-        """The client asks nothing more (Exim's readsocket says so at once): answer what was asked, then close."""
+        """Answer the pending requests, then close: the client sends no more (Exim's readsocket half-closes at once)."""
         self.end("end of file from the client")
         return True
 
     def pause_writing(self) -> None:
-        """The client doesn't read its answers: ask nothing more for it."""
+        """Stop handling requests: the client does not read its answers."""
         self._can_write = False
 
     def resume_writing(self) -> None:
-        """The client reads again."""
+        """Continue handling requests: the client reads again."""
         self._can_write = True
         self._work()
 
     @property
     def is_gone(self) -> bool:
-        """Whether nobody is there any more to hear an answer."""
+        """Whether the connection is lost, so that no answer can be sent any more."""
         return self._transport is None
 
     def end(self, why: str) -> None:
-        """End the connection in order; nothing more is read."""
+        """Close the connection once its pending requests are answered; read nothing more."""
         if self._transport is not None and not self._is_ending:
             logger.debug(
                 "connection closed: %s", why, extra=log_event("mail.connection.closed", connection=self.number)
@@ -212,12 +215,12 @@ class Connection(asyncio.Protocol):
                 self._close()
 
     def abort(self) -> None:
-        """End the connection at once."""
+        """Abort the connection at once, without sending what is still in its buffer."""
         if self._transport is not None:
             self._transport.abort()
 
     def hang_up(self, why: str) -> None:
-        """End the connection of somebody who speaks something else."""
+        """Log a protocol error and close the connection."""
         logger.warning(
             "connection closed after a protocol error: %s",
             why,
@@ -226,35 +229,35 @@ class Connection(asyncio.Protocol):
         self.end(why)
 
     def send(self, octets: bytes) -> None:
-        """Send octets, if anybody is left to read them; what is sent in one turn of the loop leaves together."""
+        """Send octets unless the connection is lost; writes within one iteration of the event loop are combined."""
         if self._transport is not None:
             if not self._outgoing:
                 asyncio.get_running_loop().call_soon(self._flush)
             self._outgoing.append(octets)
 
     def asked(self) -> None:
-        """A question went to the desk."""
+        """Count a request that was handed to the batcher."""
         self.has_asked = True
         self.pending += 1
 
     def told(self) -> None:
-        """An answer came back from the desk."""
+        """Count an answer that came back from the batcher, and continue with unread requests."""
         self.pending -= 1
         if self._is_ending and not self.pending and self._transport is not None:
             self._close()
         elif self._unread:
-            # Not at once: the desk has others to tell, and this might answer at once again and again.
+            # In the next iteration: the batcher has other answers to deliver, and immediate answers would recurse.
             asyncio.get_running_loop().call_soon(self._work)
 
     def cut(self) -> Cutter:
-        """Return what cuts the octets that arrive into what ``take`` acts on."""
+        """Return the parser that splits received octets into the requests for ``take``."""
         return Lines()
 
     def begin(self) -> None:
-        """Say what a server says first."""
+        """Send the server's greeting, if the protocol has one."""
 
     def take(self, line: Line | TooLong) -> None:
-        """Act on one line."""
+        """Handle one line."""
         raise NotImplementedError
 
     def _flush(self) -> None:
@@ -280,18 +283,18 @@ class Connection(asyncio.Protocol):
 
 
 class AuthConnection(Connection):
-    """Speaks the authentication protocol."""
+    """A connection that speaks Dovecot's authentication protocol."""
 
     def __init__(self, door: Door) -> None:
         super().__init__(door)
         self._conversation = auth_protocol.AuthSession()
 
     def begin(self) -> None:
-        """Say which mechanisms there are."""
+        """Send the handshake with the supported mechanisms."""
         self.send(auth_protocol.greeting(os.getpid(), self.number, secrets.token_bytes(16)))
 
     def take(self, line: Line | TooLong) -> None:
-        """Act on one line."""
+        """Handle one line."""
         step = self._conversation.receive(line)
         match step:
             case None:
@@ -300,7 +303,7 @@ class AuthConnection(Connection):
                 self.send(octets)
             case auth_protocol.Ask(request, question, name):
                 self.asked()
-                # From before it is looked at, so that whatever ends access from now on is later.
+                # Taken before the check, so that any later end of access has a later time than this sign-in.
                 at = datetime.now(UTC)
                 self.door.batcher.ask(question, functools.partial(self._tell, request, name, question, at))
             case Hangup(why):
@@ -319,8 +322,8 @@ class AuthConnection(Connection):
                 case Deferred() if self._conversation.understands_later:
                     self.send(auth_protocol.later(request))
                 case Deferred():
-                    # To this client every FAIL is a wrong password. What it understands as "later" is a connection
-                    # that ends without an answer.
+                    # This client takes every FAIL for a wrong password. It treats a connection that closes without an
+                    # answer as a temporary failure.
                     self.end("authentication deferred, and the client knows no answer for that")
                 case _:
                     assert_never(verdict)
@@ -328,7 +331,7 @@ class AuthConnection(Connection):
 
 
 def peer_of(transport: asyncio.Transport) -> Peer:
-    """Return who is at the other end: an address, or the user of the system that opened a Unix socket."""
+    """Return the peer: an IP address, or the user id of the process that opened a Unix socket."""
     connected = transport.get_extra_info("socket")
     if connected is not None and connected.family != socket.AF_UNIX:
         address = transport.get_extra_info("peername")

@@ -20,14 +20,14 @@ logger = logging.getLogger(__name__)
 
 
 class DictConnection(Connection):
-    """Speaks the dict protocol. Answers carry no number there, so they leave in the order of the questions."""
+    """A connection that speaks the dict protocol. Its answers have no id, so they are sent in the order of requests."""
 
     def __init__(self, door: Door) -> None:
         super().__init__(door)
         self._answers: deque[list[bytes]] = deque()
 
     def take(self, line: Line | TooLong) -> None:
-        """Act on one line."""
+        """Handle one line."""
         command = dict_protocol.parse(line, self.door.ring)
         if not self.is_greeted and not isinstance(command, dict_protocol.Hello | Hangup):
             self.hang_up("command before the version handshake")
@@ -72,7 +72,7 @@ class DictConnection(Connection):
         wanted = found if most is None else found[: most - len(rows)]
         rows += [dict_protocol.mailboxes([mailbox.name]) for mailbox in wanted]
         if found and len(rows) != most:
-            # One portion after another, so that a long list keeps nobody else waiting.
+            # One batch after another, so that a long list does not delay other look-ups.
             self.door.batcher.ask_mailboxes(found[-1].id, functools.partial(self._tell_all, place, rows, most))
             return
         self._fill(place, b"".join(rows) + dict_protocol.END_OF_ROWS)
@@ -93,7 +93,7 @@ class DictConnection(Connection):
 
     def _tell_password(self, place: list[bytes], question: AuthRequest, at: datetime, verdict: Verdict) -> None:
         if isinstance(verdict, Allowed):
-            # A Postfix that asks Dovecot for sign-ins, and Dovecot's own submission service, come this way.
+            # Sign-ins of Dovecot's submission service, and of a Postfix that authenticates through Dovecot.
             self.door.note_sign_in(verdict.mailbox, verdict.credential_id, question, at)
         self._tell(place, dict_protocol.let_in, verdict)
 

@@ -4,14 +4,14 @@
     Lshared/KEY TAB user                             answered by  O value  |  N  not found  |  F  failed, try later
     IFLAGS TAB ROWS TAB shared/userdb/ TAB user      answered by  O key TAB value  for each person, then an empty line
 
-The keys are ours, written by ``configuration``; a double quote divides them, and Dovecot's %E puts a backslash before
-a quote or backslash within a field:
+The keys are Watchword's own, defined by ``server_config``; a double quote separates fields, and Dovecot's %E puts a
+backslash before a quote or backslash within a field:
 
     sealed/KEY-ID/NAME"SEALED PASSWORD"SERVICE"ADDRESS
-    passdb/NAME"PASSWORD"SERVICE"ADDRESS             the same in clear, for a Dovecot without its encrypting plug-in
+    passdb/NAME"PASSWORD"SERVICE"ADDRESS             the same unencrypted, for a Dovecot without its encryption plug-in
     userdb/SERVICE/NAME
 
-Dovecot 2.4 has protocol 4, which differs in nothing that we use, but no longer asks a dict for passwords.
+Dovecot 2.4 has protocol 4, which does not differ in anything used here, but no longer asks a dict for passwords.
 Source: Dovecot's documentation, developers/design/dict_protocol.
 """
 
@@ -37,13 +37,13 @@ from watchword.doors.mail.line_protocol import (
 from watchword.signin.non_interactive import AuthRequest
 
 VERSIONS = frozenset({3, 4})
-"""Major versions; minor ones add nothing that a server must know."""
+"""Supported major versions; minor versions add nothing that a server must know."""
 
 NOT_FOUND = b"N\n"
 DEFERRED = b"Ftry again later\n"
 
 END_OF_ROWS = b"\n"
-"""What Dovecot hears after the last row of an iteration."""
+"""The empty line after the last row of an iteration."""
 
 _MAILBOXES = "shared/userdb/"
 _ITERATE_FIELDS = 3
@@ -56,19 +56,19 @@ _BACKSLASHED = re.compile(r"\\(.)", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """The client's first line, of a version that we speak."""
+    """The client's handshake, with a supported version."""
 
 
 @dataclass(frozen=True, slots=True)
 class AskPassword:
-    """May they come in?"""
+    """The check of a name and password."""
 
     question: AuthRequest
 
 
 @dataclass(frozen=True, slots=True)
 class AskMailbox:
-    """Whose mailbox is this name? ``service`` is Dovecot's word for who asks; empty in a configuration of before."""
+    """The look-up of a mailbox by name. ``service`` is Dovecot's; empty if its configuration is an older one."""
 
     name: str
     service: str = ""
@@ -76,36 +76,36 @@ class AskMailbox:
 
 @dataclass(frozen=True, slots=True)
 class AskAll:
-    """Which mailboxes are there? (`doveadm -A`); ``most`` is how many are wished for, or None for all."""
+    """The list of all mailboxes (`doveadm -A`); ``most`` is the number of rows requested, or None for all."""
 
     most: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """A look-up of something that nobody can have; answered like a wrong password."""
+    """A look-up that can match no person; answered like a wrong password."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unanswerable:
-    """A look-up that says nothing about the person; answered with a temporary failure. ``why`` is for our log."""
+    """A look-up that can't be evaluated; answered with a temporary failure. ``why`` is for the daemon's log."""
 
     why: str
 
 
 @dataclass(frozen=True, slots=True)
 class Ignore:
-    """A command of a transaction, to which no answer is expected; nothing is ever changed here."""
+    """A command of a transaction, which expects no answer; the dict is read-only, so it has no effect."""
 
 
 type Found = Callable[[str], bytes]
-"""Makes the answer from a sign-in name: ``let_in`` or ``mailbox_of``."""
+"""A function that makes the answer from the name of a mailbox: ``let_in`` or ``mailbox_of``."""
 
 type Command = Hello | AskPassword | AskMailbox | AskAll | Refuse | Unanswerable | Ignore | Hangup
 
 
 def parse(line: Line | TooLong, ring: KeyRing) -> Command:
-    """Return what a line asks. Never raises, whatever the line holds."""
+    """Return the command in a line. Never raises, whatever the line holds."""
     if isinstance(line, TooLong):
         return Refuse() if line.head[:1] == b"L" else Hangup("line too long")
     letter, octets = line.octets[:1], line.octets[1:]
@@ -133,12 +133,12 @@ def found(fields: dict[str, str | None]) -> bytes:
 
 
 def let_in(mailbox: str) -> bytes:
-    """Return the answer for a right password: Dovecot has nothing left to compare, and takes over the name."""
+    """Return the answer for a right password: Dovecot compares no password itself, and takes over the name."""
     return found({"password": None, "nopassword": "y", "user": mailbox})
 
 
 def mailbox_of(mailbox: str) -> bytes:
-    """Return the answer for a name with a mailbox; user id, group id and home stand in Dovecot's configuration."""
+    """Return the answer for a name with a mailbox; user id, group id and home are set in Dovecot's configuration."""
     return found({"user": mailbox})
 
 
@@ -176,7 +176,7 @@ def _look_up(key: str, ring: KeyRing) -> Command:
         case "passdb":
             return _password(rest, None, "")
         case "userdb":
-            # Neither a service nor a name holds a slash, except what nobody can be called.
+            # No service and no valid name contains a slash.
             service, _, name = rest.partition("/") if "/" in rest else ("", "", rest)
             return AskMailbox(name, service) if 0 < len(name) <= LONGEST_NAME and not is_harmful(name) else Refuse()
         case _:
@@ -196,7 +196,8 @@ def _password(rest: str, ring: KeyRing | None, key_id: str) -> Command:
         try:
             secret = octets.decode()
         except UnicodeDecodeError:
-            # A program that writes Latin-1 has a wrong password: told to try later, it would never ask for another.
+            # A program that sends Latin-1 has a wrong password. After a temporary failure it would retry for ever and
+            # never ask the person for another password.
             return Refuse()
     asked = question(name, secret, service, address)
     return AskPassword(asked) if asked is not None else Refuse()

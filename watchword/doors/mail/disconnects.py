@@ -1,8 +1,8 @@
 """Closes the open mail connections of people whose access has ended.
 
-New logins are refused from the moment of the commit, for every one is asked anew. A connection that is open already
-has to be closed by the mail server: the daemon reads the rows that every ending of access leaves behind, a few times
-a second, and runs Dovecot's `doveadm kick` for each person.
+New logins are refused from the moment of the commit, because each login is checked in the database. Only the mail
+server can close a connection that is already open: the daemon polls, a few times a second, for the revocation rows
+that are written whenever access ends, and runs Dovecot's `doveadm kick` for each person.
 """
 
 from __future__ import annotations
@@ -31,24 +31,24 @@ logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.3
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 1.0, 60.0
-"""Pauses before a command that failed is tried again; each is twice as long as the one before."""
+"""The first and the longest pause before a failed command is retried; each pause is twice the one before."""
 TROUBLE_SECONDS = 2.0
 OVERLAP = timedelta(seconds=60)
-"""How far back rows are looked at again: one can be committed after another that has a higher number."""
+"""How far back rows are read again, because a row can be committed after another row with a higher id."""
 
 MOST_AT_ONCE = 1000
 MOST_COMMANDS_AT_ONCE = 4
 COMMAND_SECONDS = 10
 SECOND_LOOK_SECONDS = 1.5
-"""A login that was allowed just before may reach the mail server's list of connections just after the first look."""
+"""The pause before the second kick: a login allowed just before the first kick may enter Dovecot's list after it."""
 
 NOBODY_CONNECTED = 68
-"""What `doveadm kick` returns where there was no connection (EX_NOHOST of sysexits.h)."""
+"""The exit status of `doveadm kick` if the person had no connection (EX_NOHOST of sysexits.h)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One ending of access."""
+    """One revocation: the access of one mailbox ended at this time."""
 
     id: int
     mailbox: str
@@ -56,7 +56,7 @@ class Row:
 
 
 def rows_after(number: int) -> list[Row]:
-    """Return the rows with higher numbers, oldest first, at most MOST_AT_ONCE; raises DatabaseError."""
+    """Return the rows with higher ids, oldest first, at most MOST_AT_ONCE; raises DatabaseError."""
     close_old_connections()
     return _rows(Revocation.objects.filter(id__gt=number).order_by("id")[:MOST_AT_ONCE])
 
@@ -66,20 +66,20 @@ def _rows(found: Iterable[Revocation]) -> list[Row]:
 
 
 class RevocationCursor:
-    """Which rows are still to be acted on. Pure: rows and the time go in, new rows come out."""
+    """The cursor that separates new rows from known rows. Pure: rows and the time go in, new rows come out."""
 
     def __init__(self, position: int = 0) -> None:
         self.floor = position
-        """Everything up to this number is done with; a query asks for what is above."""
+        """The id up to which all rows are known; a query reads the rows above it."""
         self._seen: set[int] = set()
 
     def take(self, rows: Sequence[Row], *, now: datetime) -> list[Row]:
-        """Return the rows that were not there before, and forget the numbers that can't come any more."""
+        """Return the rows not seen before, and forget the ids that no query returns any more."""
         new = [row for row in rows if row.id not in self._seen]
         self._seen.update(row.id for row in new)
         done = [row.id for row in rows if row.at < now - OVERLAP]
         if len(rows) >= MOST_AT_ONCE:
-            # A full window hides what lies above it: move on, even if a late row should be missed.
+            # A full result hides the rows above it: move on, even at the risk of missing a row committed late.
             done.append(rows[-1].id)
         self.floor = max([self.floor, *done])
         self._seen = {number for number in self._seen if number > self.floor}
@@ -87,15 +87,15 @@ class RevocationCursor:
 
 
 def command_for(template: Sequence[str], mailbox: str) -> list[str]:
-    """Return the command that closes one person's connections; the name is one argument.
+    """Return the command that closes one person's connections; the name stays one argument.
 
-    For ``doveadm kick`` it is a mask: whoever calls makes sure that nothing in it is one.
+    ``doveadm kick`` reads the name as a mask: the caller makes sure that it contains no wildcard.
     """
     return [word.replace("{user}", mailbox) for word in template]
 
 
 class Position:
-    """How far a daemon has come, kept in a file: after a night without it, it goes on from there."""
+    """The id up to which revocations are handled, stored in a file, so that the daemon resumes there after a stop."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
@@ -107,11 +107,11 @@ class Position:
         try:
             return int(self._path.read_text(encoding="ascii"))
         except (OSError, ValueError):
-            # None yet, or not to be read: everybody's endings are looked at once more, which harms nobody.
+            # No file yet, or an unreadable one: handle all revocations once more, which does no harm.
             return 0
 
     def move_to(self, value: int) -> None:
-        """Remember a position that lies further on."""
+        """Store a higher position; ignore a lower one."""
         if value <= self.value:
             return
         self.value = value
@@ -130,10 +130,10 @@ class Position:
 
 
 class Watcher:
-    """Polls for rows and closes connections until it is cancelled.
+    """The task that polls for revocations and closes connections until it is cancelled.
 
-    A row is done with once its command worked, or nobody was connected; what fails is tried again after growing pauses,
-    and after a restart, for as long as it takes.
+    A row is done once its command succeeded or the person had no connection. A failed command is retried after growing
+    pauses, also after a restart, without a limit.
     """
 
     def __init__(
@@ -150,14 +150,14 @@ class Watcher:
         self._position = Position(position)
         self._ledger = RevocationCursor(self._position.value)
         self._open: set[int] = set()
-        """The numbers of rows whose command has not worked yet."""
+        """The ids of rows whose command has not succeeded yet."""
         self._thread = ThreadPoolExecutor(1, "revocations")
         self._places = asyncio.Semaphore(MOST_COMMANDS_AT_ONCE)
         self._kicks: set[asyncio.Task[None]] = set()
         self._has_failed = False
 
     async def run(self) -> None:
-        """Watch until cancelled; a database that fails is asked again."""
+        """Poll until cancelled; after a database error, poll again."""
         loop = asyncio.get_running_loop()
         try:
             while True:
@@ -174,7 +174,7 @@ class Watcher:
                             extra=log_event("mail.disconnect.deferred", trouble=database_trouble(error)),
                         )
                     self._has_failed = True
-                except Exception as error:  # noqa: BLE001  (whoever loses access next must be put out all the same)
+                except Exception as error:  # noqa: BLE001  (the next revocations must still be handled)
                     logger.error(
                         "disconnects skipped", extra=log_event("mail.disconnect.error", trouble=cause_of(error))
                     )
@@ -206,7 +206,7 @@ class Watcher:
 
     async def _try_to_close(self, mailbox: str) -> bool:
         if not can_be_name(mailbox):
-            # The command takes a mask, and this name may be one: it would put others out.
+            # The command takes a mask, and this name may contain a wildcard: it would disconnect other people.
             logger.error(
                 "connections left open: not a valid mailbox name, run `watchword verify`",
                 extra=log_event("mail.disconnect.invalid_mailbox", mailbox=mailbox),
@@ -214,7 +214,7 @@ class Watcher:
             return True
         try:
             return await self._kick_twice(mailbox)
-        except Exception as error:  # noqa: BLE001  (one person's trouble is that one's)
+        except Exception as error:  # noqa: BLE001  (an error for one person must not affect others)
             trouble = cause_of(error)
             logger.error(
                 "connections not closed", extra=log_event("mail.disconnect.failed", trouble=trouble, mailbox=mailbox)
@@ -262,7 +262,7 @@ class Watcher:
                 if process.returncode is None:
                     with contextlib.suppress(ProcessLookupError):
                         process.kill()
-                    # Reads what is left and reaps the process, so that nothing of it outlives this task.
+                    # Reads the remaining output and reaps the process, so that no zombie outlives this task.
                     await process.communicate()
         if process.returncode not in (0, NOBODY_CONNECTED):
             logger.error(

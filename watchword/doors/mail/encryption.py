@@ -1,9 +1,9 @@
-"""Opens the passwords that Dovecot seals before it puts them into a look-up key.
+"""Decrypts the passwords that Dovecot encrypts before it puts them into a look-up key.
 
 Dovecot's dict protocol has no other place for a password than the key, and Dovecot writes the key into its log
-whenever a look-up fails or is slow. So the configuration that we print lets Dovecot encrypt the password first
-(`%{encrypt;...:password}`, AES-256-CBC, a fresh IV each time) with a key that is made from Watchword's key ring.
-The seal hides; it need not prove: whoever may write to the socket may ask any question anyway.
+whenever a look-up fails or is slow. So the printed configuration makes Dovecot encrypt the password first
+(`%{encrypt;...:password}`, AES-256-CBC, a fresh IV each time) with a key derived from Watchword's key ring.
+The encryption needs no authentication: a process that may write to the socket may send any request anyway.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from cryptography.hazmat.primitives.padding import PKCS7
 from watchword.core.keyring import KeyRing
 
 ALGORITHM = "aes-256-cbc"
-"""As OpenSSL and Dovecot name it."""
+"""The cipher's name in OpenSSL and Dovecot."""
 
 _PURPOSE = "doors.mail.dovecot"
 _SEALED = re.compile(r"([0-9a-f]{32})\$((?:[0-9a-f]{32})+)\$")
 
 
 class CannotOpen(Exception):
-    """The seal was made with a key that is not on the ring, or is damaged; the message holds no secret."""
+    """A password that can't be decrypted: its key is not on the ring, or it is damaged; the message has no secret."""
 
 
 def sealing_key(ring: KeyRing) -> tuple[str, bytes]:
-    """Return the id and the 32 octets of the key for Dovecot's configuration, made from the newest key of the ring."""
+    """Return the key for Dovecot's configuration, derived from the newest key of the ring: its id and 32 octets."""
     return ring.keys[0].id, ring.mac(_PURPOSE, b"")
 
 
 def open_sealed(ring: KeyRing, key_id: str, sealed: str) -> bytes:
     """Return the octets of the password in `IV$ciphertext$` (hexadecimal); raises CannotOpen.
 
-    Which octets they are is the program's choice, not the key's: whether they are UTF-8 says nothing about the seal.
+    The mail program chose the octets: octets that are not UTF-8 do not mean that the key was wrong.
     """
     keys = {key.id: mac for key, mac in zip(ring.keys, ring.macs(_PURPOSE, b""), strict=True)}
     if key_id not in keys:

@@ -1,4 +1,4 @@
-"""What both of Dovecot's line protocols share: lines of a bounded length, tab escaping, and what a field may hold."""
+"""The common part of Dovecot's two line protocols: lines of limited length, tab escaping, and checks of fields."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from watchword.core.policy import Door
 from watchword.signin.non_interactive import AuthRequest, Secret
 
 LONGEST_LINE = 16 * 1024
-"""Octets without the LF: what Dovecot's own auth server reads (AUTH_CLIENT_MAX_LINE_LENGTH since 2.3).
+"""Octets without the LF, as in Dovecot's own auth server (AUTH_CLIENT_MAX_LINE_LENGTH since 2.3).
 
-Dovecot allows 64 KiB in the dict protocol, but no name and secret that we would accept need a quarter of it.
+Dovecot allows 64 KiB in the dict protocol, but no acceptable name and secret need a quarter of that.
 """
 
 LONGEST_NAME = 320
 """Characters: 64 for the local part, 255 for the domain (RFC 5321 section 4.5.3.1) and the at sign."""
 
 HEAD_OF_A_LONG_LINE = 256
-"""Octets kept of a line that is too long: enough for its command and request id."""
+"""Octets retained of a line that is too long: enough for its command and request id."""
 
 _HARMFUL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _SERVICE = re.compile(r"[a-z][a-z0-9-]{0,31}")
@@ -34,14 +34,14 @@ _ESCAPED = re.compile("\x01(.?)", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Send these octets."""
+    """The step: send these octets."""
 
     octets: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Hangup:
-    """Not our protocol; the connection has to end. ``why`` is for our log."""
+    """The step after a protocol error: close the connection. ``why`` is for the daemon's log."""
 
     why: str
 
@@ -55,13 +55,13 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class TooLong:
-    """A line of more than LONGEST_LINE octets; only its head was kept."""
+    """A line of more than LONGEST_LINE octets, of which only the head was retained."""
 
     head: bytes
 
 
 class Lines:
-    """Cuts a stream of octets into lines and never keeps more than one line's worth of them."""
+    """A parser that splits a stream of octets into lines and never buffers more than one line."""
 
     __slots__ = ("_head", "_rest")
 
@@ -70,7 +70,7 @@ class Lines:
         self._head: bytes | None = None
 
     def feed(self, octets: bytes) -> list[Line | TooLong]:
-        """Take what arrived and return the lines that it completed, in order."""
+        """Add received octets and return the lines that they completed, in order."""
         *whole, rest = (self._rest + octets).split(b"\n")
         lines: list[Line | TooLong] = []
         for line in whole:
@@ -88,22 +88,22 @@ class Lines:
 
 
 def tab_escape(text: str) -> str:
-    """Return text without NUL, TAB, CR and LF, as Dovecot escapes them (str_tabescape)."""
-    # Nearly every text: nothing printable is ever escaped.
+    """Return text with NUL, SOH, TAB, CR and LF escaped as Dovecot does (str_tabescape)."""
+    # The fast path for nearly every text: printable characters are never escaped.
     if text.isprintable():
         return text
     return "".join(_ESCAPES.get(character, character) for character in text)
 
 
 def tab_unescape(text: str) -> str:
-    """Return what was escaped; an unknown escape stands for its own character, a lone one at the end for nothing."""
+    """Return the unescaped text; an unknown escape becomes its second character, a lone SOH at the end is dropped."""
     if "\x01" not in text:
         return text
     return _ESCAPED.sub(lambda match: _UNESCAPES.get(match[1], match[1]), text)
 
 
 def question(name: str, secret: str, service: str, address: str) -> AuthRequest | None:
-    """Return the question, or None for a name or secret that nobody can have.
+    """Return the authentication request, or None for a name or secret that no person can have.
 
     A name with control characters could forge fields and log lines further on, and a NUL cannot be stored.
     """
@@ -121,22 +121,22 @@ def question(name: str, secret: str, service: str, address: str) -> AuthRequest 
 
 
 def is_harmful(name: str) -> bool:
-    """Whether a name holds what could forge a field or a line further on: control characters and ends of lines.
+    """Return whether a name contains characters that could forge a field or a line: controls and line separators.
 
-    Other unseen signs are let through: they come round a name that was copied, and are taken off with the blanks.
+    Other invisible characters pass: they surround names that were copied, and are stripped with the blanks later.
     """
     return not name.isprintable() and _HARMFUL.search(name) is not None
 
 
 def known_service(service: str) -> str:
-    """Return the service by its one name; nothing for what is no name of a service."""
+    """Return the canonical name of a service, such as smtp for submission; empty if it is not a service's name."""
     service = service.lower()
     return _SAME_SERVICE.get(service, service) if _SERVICE.fullmatch(service) else ""
 
 
 @lru_cache(maxsize=4096)
 def known_address(address: str) -> str:
-    """Return an IP address in its usual form; nothing for what is none."""
+    """Return an IP address in its canonical form; empty if it is not an IP address."""
     try:
         return str(ipaddress.ip_address(address))
     except ValueError:

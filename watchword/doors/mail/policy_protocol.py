@@ -1,9 +1,9 @@
-"""Postfix's policy delegation protocol (SMTPD_POLICY_README): may this message be taken?
+"""Postfix's policy delegation protocol (SMTPD_POLICY_README): whether a message is accepted.
 
     C: name=value, one in each line, then an empty line
     S: action=…, then an empty line
 
-Asked at each message of a program that has signed in. ``PolicyConversation`` is pure: lines go in, steps come out.
+Postfix asks at each message of a program that has signed in. ``PolicySession`` is pure: lines go in, steps come out.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _INSTANCE = re.compile(r"([0-9a-f]{1,8})\.[0-9a-f.]+")
 
 @dataclass(frozen=True, slots=True)
 class AskGoOn:
-    """May somebody who signed in under this name send one message more?
+    """The check whether a program that signed in under this name may send another message.
 
-    ``process`` is the process id of the smtpd, or 0 where it is not known; ``address`` is the program's.
+    ``process`` is the process id of the smtpd, or 0 if it is unknown; ``address`` is the mail program's IP address.
     """
 
     name: str
@@ -39,7 +39,7 @@ type Step = AskGoOn | Reply | Hangup
 
 
 class PolicySession:
-    """One connection: the attributes of the request that is coming in."""
+    """The protocol state of one connection: the attributes received so far of the current request."""
 
     __slots__ = ("_attributes", "_number")
 
@@ -48,7 +48,7 @@ class PolicySession:
         self._number = 0
 
     def receive(self, line: Line | TooLong) -> Step | None:
-        """Return what a line leads to. Never raises, whatever the line holds."""
+        """Return the next step after a line, or None. Never raises, whatever the line holds."""
         if isinstance(line, TooLong):
             return Hangup("line too long")
         if not line.octets:
@@ -61,7 +61,7 @@ class PolicySession:
         if not equals:
             return Hangup("attribute without an equals sign")
         if name in _STORED:
-            # The first word counts: a later line can't take another's place.
+            # The first value counts: a later line of the same name can't replace it.
             self._attributes.setdefault(name, value)
         return None
 
@@ -88,17 +88,17 @@ def _step(attributes: dict[str, str]) -> Step:
     if not name:
         return Reply(no_opinion())
     if len(name) > LONGEST_NAME or not is_printable(name) or "\ufffd" in name:
-        # Nobody was ever let in under such a name.
+        # No sign-in under such a name was ever allowed.
         return Reply(ended())
     return AskGoOn(name, _process(attributes), known_address(attributes.get("client_address", "")))
 
 
 def _process(attributes: dict[str, str]) -> int:
-    """Return the id of the process that asks, by which it also asked for the sign-in, or 0."""
+    """Return the id of the smtpd process, the same as in its authentication request, or 0 if it is unknown."""
     told = attributes.get("process", "")
     if told.isascii() and told.isdigit() and len(told) <= _PROCESS_DIGITS:
-        # Our own attribute, for mail servers that can tell their process and nothing like Postfix's instance.
+        # Watchword's own attribute, for mail servers that can send a process id but no instance as Postfix does.
         return int(told)
-    # Postfix makes it from its process id and the moment and number of the message.
+    # Postfix builds the instance from its process id and the time and number of the message.
     instance = _INSTANCE.fullmatch(attributes.get("instance", ""))
     return int(instance[1], 16) if instance is not None else 0

@@ -1,4 +1,4 @@
-"""Connections of Postfix beside its sign-ins: whose is a sender, and may a program that has signed in go on?"""
+"""Postfix's connections other than sign-ins: look-ups of senders, and the policy check at each message."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from watchword.doors.mail.line_protocol import Hangup, Line, Reply, TooLong
 
 
 class SocketmapConnection(Connection):
-    """Speaks the socketmap protocol. Postfix waits for each answer before it asks again."""
+    """A connection that speaks the socketmap protocol. Postfix sends one request at a time and waits for the answer."""
 
     def cut(self) -> Cutter:
-        """Return what cuts the octets that arrive into netstrings."""
+        """Return the parser that splits received octets into netstrings."""
         return socketmap.Netstrings()
 
     def take(self, line: Line | TooLong) -> None:
-        """Act on one request."""
+        """Handle one request."""
         step = socketmap.parse(line)
         match step:
             case socketmap.AskSenders(address):
@@ -47,14 +47,14 @@ class SocketmapConnection(Connection):
 
 
 class PolicyConnection(Connection):
-    """Speaks the policy protocol. Postfix waits for each answer before it asks again."""
+    """A connection that speaks the policy protocol. Postfix sends one request at a time and waits for the answer."""
 
     def __init__(self, door: Door) -> None:
         super().__init__(door)
         self._conversation = policy_protocol.PolicySession()
 
     def take(self, line: Line | TooLong) -> None:
-        """Act on one line."""
+        """Handle one line."""
         step = self._conversation.receive(line)
         match step:
             case None:

@@ -1,4 +1,4 @@
-"""The daemon: opens its sockets, answers until it is told to stop, finishes what was asked, removes its sockets."""
+"""The daemon: opens its sockets, serves until a signal stops it, answers pending requests, removes its sockets."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from watchword.doors.open_files import SPARE_FILES, raise_open_files
 logger = logging.getLogger(__name__)
 
 DICT_SOCKET = "dict"
-"""The file that Dovecot's dict protocol is spoken at."""
+"""The socket's file for Dovecot's dict protocol."""
 
 AUTH_SOCKET = "auth"
-"""The file that Dovecot's authentication protocol is spoken at."""
+"""The socket's file for Dovecot's authentication protocol."""
 
 SOCKETMAP_SOCKET = "socketmap"
-"""The file that Postfix's socketmap protocol is spoken at."""
+"""The socket's file for Postfix's socketmap protocol."""
 
 POLICY_SOCKET = "policy"
-"""The file that Postfix's policy protocol is spoken at."""
+"""The socket's file for Postfix's policy protocol."""
 
 type Spoken = tuple[str, Callable[[], asyncio.Protocol]]
-"""The file of a socket, and what answers each connection to it."""
+"""A socket's file, and the factory of the protocol object for each connection to it."""
 
 SWEEP_SECONDS = 5
 STOP_SECONDS = 15
@@ -47,23 +47,23 @@ FLUSH_SECONDS = 2
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Where to listen, for whom, and how to close connections."""
+    """The daemon's settings: where to listen, who may connect, and how to close connections."""
 
     folder: Path
     access: Access = field(default_factory=Access)
     loopback: tuple[str, int] | None = None
-    """An additional address for programs that can't reach the folder: the authentication protocol is spoken at this
-    port, socketmap at the next one, the policy protocol at the one after."""
+    """An additional TCP address for mail servers that can't reach the folder: this port is for the authentication
+    protocol, the next one for socketmap, the one after for the policy protocol."""
     kick: tuple[str, ...] = ()
-    """The command that closes a person's connections; none: they stay open."""
+    """The command that closes a person's connections; if empty, connections stay open."""
     position: Path | None = None
-    """The file that remembers which ended accesses were acted on; none: all are, again at each start."""
+    """The file that stores which revocations were handled; without one, all are handled again at each start."""
 
 
 async def serve(
     plan: Plan, checks: Backend, ring: KeyRing, *, ready: Callable[[Sequence[str]], None] = lambda _places: None
 ) -> None:
-    """Serve until SIGTERM or SIGINT; ``ready`` is told the places once they answer. Raises CannotListen."""
+    """Serve until SIGTERM or SIGINT; ``ready`` is called with the addresses once they listen. Raises CannotListen."""
     raise_open_files(MOST_CONNECTIONS + SPARE_FILES)
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
@@ -117,7 +117,7 @@ async def _sweep(door: Door) -> None:
         await asyncio.sleep(SWEEP_SECONDS)
         try:
             door.end_idle(asyncio.get_running_loop().time())
-        except Exception as error:  # noqa: BLE001  (idle connections must go on ending)
+        except Exception as error:  # noqa: BLE001  (later sweeps must still run)
             logger.error("idle connections not closed", extra=log_event("mail.sweep.failed", trouble=cause_of(error)))
 
 

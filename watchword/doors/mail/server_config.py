@@ -1,4 +1,4 @@
-"""The configuration that mail servers need to ask this door, as text to paste; the scenario tests use the same text."""
+"""The configuration with which mail servers use this door, as text to paste; the scenario tests use the same text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from watchword.doors.mail.socketmap import ASCII_MAP, MAP
 
 
 class DovecotVersion(StrEnum):
-    """Lines of Dovecot, whose configuration differs."""
+    """The release series of Dovecot, whose configuration formats differ."""
 
     V2_3 = "2.3"
     V2_4 = "2.4"
@@ -29,7 +29,7 @@ class ConfigurationFile:
     path: Path
     text: str
     is_secret: bool = False
-    """Whether it holds a key, so that nobody but its owner may read it."""
+    """Whether it holds a key, so that only its owner may read it."""
 
 
 NAME_CHARACTERS = (
@@ -39,8 +39,8 @@ NAME_CHARACTERS = (
     + "".join(bytes((first, 0xA4, 0x95)).decode() for first in (*range(0xE0, 0xED), 0xEF))
     + "\ud2aa\N{LINEAR B SYLLABLE B008 A}"
 )
-"""What a sign-in name can be typed with, for a list that Dovecot compares octet by octet: the alphabet of names, the
-blank that a copied name brings, and letters that hold every octet of UTF-8 of which a letter can be made."""
+"""The characters that a typed sign-in name may contain, for a list that Dovecot compares octet by octet: the alphabet
+of names, the blank that surrounds a copied name, and letters that together contain every octet a UTF-8 letter has."""
 
 DOVECOT_FOLDER = Path("/etc/dovecot")
 POSTFIX_FOLDER = Path("/etc/postfix")
@@ -48,7 +48,7 @@ EXIM_FOLDER = Path("/etc/exim4")
 
 
 def for_dovecot(version: DovecotVersion, *, sockets: Path, folder: Path, ring: KeyRing) -> list[ConfigurationFile]:
-    """Return the files for Dovecot, to lie in ``folder``; ``sockets`` is where the daemon listens."""
+    """Return the files for Dovecot, to be stored in ``folder``; ``sockets`` is the folder of the daemon's sockets."""
     match version:
         case DovecotVersion.V2_3:
             dict_file = folder / "watchword-dict.conf.ext"
@@ -76,7 +76,7 @@ def for_dovecot(version: DovecotVersion, *, sockets: Path, folder: Path, ring: K
 
 
 def for_postfix(*, sockets: Path, folder: Path, loopback: tuple[str, int] | None = None) -> list[ConfigurationFile]:
-    """Return the lines for Postfix; through TCP where the daemon listens there, which a chroot doesn't hide."""
+    """Return the file for Postfix; it uses TCP if the daemon listens there, because a chroot does not hide TCP."""
     if loopback is not None:
         host, port = _bracketed(loopback[0]), loopback[1]
         auth, senders, policy = (f"inet:{host}:{port + offset}" for offset in range(3))
@@ -88,7 +88,7 @@ def for_postfix(*, sockets: Path, folder: Path, loopback: tuple[str, int] | None
 
 
 def for_exim(*, sockets: Path, folder: Path) -> list[ConfigurationFile]:
-    """Return the authenticators and ACLs for Exim, which reaches the daemon by its Unix sockets alone."""
+    """Return the authenticators and ACLs for Exim, which connects to the daemon only through Unix sockets."""
     authenticators, acl = folder / "watchword-auth.conf", folder / "watchword-acl.conf"
     asked = {"socketmap": str(sockets / SOCKETMAP_SOCKET), "policy": str(sockets / POLICY_SOCKET), "map": MAP}
     return [
@@ -104,7 +104,7 @@ def _bracketed(host: str) -> str:
 
 
 def _fill(template: str, values: dict[str, str]) -> str:
-    # Not format(): both Dovecot's and Lua's syntax are full of braces.
+    # Not format(), because the syntax of both Dovecot and Lua is full of braces.
     for name, value in values.items():
         template = template.replace(f"@{name.upper()}@", value)
     return template

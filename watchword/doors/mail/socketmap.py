@@ -1,4 +1,4 @@
-"""Postfix's socketmap protocol (socketmap_table(5)): which names may send as an address, and its ASCII form.
+"""Postfix's socketmap protocol (socketmap_table(5)): the names that may send as an address, and its ASCII form.
 
     C: netstring of  sender_logins ADDRESS  |  ascii_addresses ADDRESS
     S: netstring of  OK name,name…  |  OK address  |  NOTFOUND  |  TEMP reason  |  PERM reason
@@ -16,7 +16,7 @@ from watchword.core.usernames import is_printable
 from watchword.doors.mail.line_protocol import LONGEST_LINE, LONGEST_NAME, Hangup, Line, Reply, TooLong
 
 MAP = "sender_logins"
-"""The map from an envelope sender to the names of those who may use it (Postfix: smtpd_sender_login_maps)."""
+"""The map from an envelope sender to the sign-in names that may use it (Postfix: smtpd_sender_login_maps)."""
 
 ASCII_MAP = "ascii_addresses"
 """The map from an address with letters outside ASCII to its ASCII form (Postfix: virtual_alias_maps)."""
@@ -25,25 +25,28 @@ LONGEST_REQUEST = LONGEST_LINE
 
 _DIGITS = len(str(LONGEST_REQUEST))
 _BETWEEN_NAMES = frozenset(", \t\r\n")
-"""What divides the names of an answer for Postfix: a name that holds one of them would be two."""
+"""The separators of names in an answer for Postfix, which would read a name that contains one as two names."""
 
 
 @dataclass(frozen=True, slots=True)
 class AskSenders:
-    """Who may send as this address?"""
+    """The look-up of the names that may send as this address."""
 
     address: str
 
 
 @dataclass(frozen=True, slots=True)
 class AskAscii:
-    """As what is this address carried to the mailbox?"""
+    """The look-up of this address's ASCII form."""
 
     address: str
 
 
 class Netstrings:
-    """Cuts a stream of octets into netstrings and never keeps more than one of them; what is none ends it all."""
+    """A parser that splits a stream of octets into netstrings and never buffers more than one.
+
+    After malformed or too long input it stays in its error state and reads nothing more.
+    """
 
     __slots__ = ("_is_lost", "_rest")
 
@@ -52,7 +55,7 @@ class Netstrings:
         self._is_lost = False
 
     def feed(self, octets: bytes) -> list[Line | TooLong]:
-        """Take what arrived and return what it completed, in order; ``TooLong`` for what is no netstring of ours."""
+        """Add received octets and return the requests that they completed, in order; ``TooLong`` for invalid input."""
         self._rest += octets
         whole: list[Line | TooLong] = []
         start = 0
@@ -79,7 +82,7 @@ class Netstrings:
 
 
 def parse(request: Line | TooLong) -> AskSenders | AskAscii | Reply | Hangup:
-    """Return what a request asks. Never raises, whatever it holds."""
+    """Return the step for a request. Never raises, whatever it holds."""
     if isinstance(request, TooLong):
         return Hangup("no netstring, or too long a one")
     name, _, key = request.octets.partition(b" ")
@@ -95,28 +98,28 @@ def parse(request: Line | TooLong) -> AskSenders | AskAscii | Reply | Hangup:
 
 
 def senders(names: Sequence[str]) -> bytes:
-    """Return the answer that lists the names of those who may send as an address."""
+    """Return the answer that lists the names that may send as an address."""
     listed = [name for name in names if not _BETWEEN_NAMES & set(name) and is_printable(name)]
     return _netstring(f"OK {','.join(listed)}") if listed else nobody()
 
 
 def ascii_address(address: str | None) -> bytes:
-    """Return the answer with the ASCII form of an address; Postfix leaves one without it as it is."""
+    """Return the answer with the ASCII form of an address; Postfix leaves an address without one as it is."""
     return nobody() if address is None else _netstring(f"OK {address}")
 
 
 def nobody() -> bytes:
-    """Return the answer for an address that the map doesn't hold."""
+    """Return the answer for an address that is not in the map."""
     return _netstring("NOTFOUND ")
 
 
 def later() -> bytes:
-    """Return the answer that lets Postfix refuse the sender for now (451)."""
+    """Return the answer that makes Postfix refuse the sender temporarily (451)."""
     return _netstring("TEMP try again later")
 
 
 def unknown_map() -> bytes:
-    """Return the answer to a question about a map that isn't here: Postfix was configured for something else."""
+    """Return the answer for an unknown map, which means that Postfix is configured wrongly."""
     return _netstring(f"PERM only {MAP} and {ASCII_MAP} are answered here")
 
 

@@ -1,4 +1,4 @@
-"""Where the daemon listens: Unix sockets for the mail server's users alone, and TCP on this machine alone."""
+"""The daemon's listening sockets: Unix sockets for the mail servers' users only, and TCP on loopback only."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from pathlib import Path
 
 BACKLOG = 256
 LONGEST_PATH = 107
-"""Octets of a Unix socket's path (sun_path of Linux, less the NUL)."""
+"""The longest path of a Unix socket in octets (sun_path of Linux, less the NUL)."""
 
 
 class CannotListen(Exception):
-    """The daemon can't listen where it was told to; the message says why and what to do."""
+    """A configured place where the daemon can't listen; the message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who may ask: the owner and group of the sockets (names; empty for the daemon's own) and their mode."""
+    """The owner and group of the sockets (names; empty for the daemon's own) and their mode, which limit access."""
 
     owner: str = ""
     group: str = ""
@@ -41,14 +41,14 @@ class UnixListener:
     identity: tuple[int, int, int]
 
     def remove(self) -> None:
-        """Remove the socket's file, unless another daemon has put its own there since."""
+        """Remove the socket's file, unless another daemon has replaced it since."""
         with contextlib.suppress(OSError):
             if _identity(self.path) == self.identity:
                 self.path.unlink()
 
 
 def listen_on_path(path: Path, access: Access) -> UnixListener:
-    """Listen on a Unix socket; a stale one is replaced. Raises CannotListen."""
+    """Listen on a Unix socket, replacing a stale one. Raises CannotListen."""
     if len(os.fsencode(path)) > LONGEST_PATH:
         raise CannotListen(f"{path} is too long for a socket (at most {LONGEST_PATH} octets): choose a shorter folder")
     user_id = _id_of(access.owner, "user", lambda name: pwd.getpwnam(name).pw_uid)
@@ -57,7 +57,7 @@ def listen_on_path(path: Path, access: Access) -> UnixListener:
     _make_way(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        # Nobody may connect before owner and mode are right, so the socket is born closed to others.
+        # No other user may connect before owner and mode are set, so the socket is created without their access.
         earlier = os.umask(0o177)
         try:
             listener.bind(str(path))
@@ -82,7 +82,7 @@ def listen_on_path(path: Path, access: Access) -> UnixListener:
 def listen_on_loopback(host: str, port: int) -> socket.socket:
     """Return a listening TCP socket on a loopback address. Raises CannotListen, also for any other address.
 
-    The protocol carries passwords in clear and asks nobody who they are: it must not leave the machine.
+    The protocol transports passwords unencrypted and authenticates no client: it must not leave the machine.
     """
     try:
         address = ipaddress.ip_address(host)
@@ -107,13 +107,13 @@ def listen_on_loopback(host: str, port: int) -> socket.socket:
 
 
 def _identity(path: Path) -> tuple[int, int, int]:
-    # With the time, because a file system may give the number of a removed file to the next one.
+    # Includes the time, because a file system may reuse the inode number of a removed file.
     found = path.lstat()
     return found.st_dev, found.st_ino, found.st_mtime_ns
 
 
 def _make_folder(folder: Path, access: Access, user_id: int, group_id: int) -> None:
-    # A folder that is there already belongs to whoever made it; a new one lets in those who may use the sockets.
+    # An existing folder is left as it is; a new one is accessible to the users that may use the sockets.
     mode = 0o700 | (0o050 if access.mode & 0o070 else 0) | (0o005 if access.mode & 0o007 else 0)
     try:
         folder.parent.mkdir(mode=0o755, parents=True, exist_ok=True)

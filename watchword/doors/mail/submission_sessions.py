@@ -1,8 +1,8 @@
-"""Remembers who has signed in at which process of a mail server, so that a message can be traced to its sign-in.
+"""Remembers the last sign-in at each process of a mail server, so that a message can be traced to its sign-in.
 
-Postfix's smtpd tells its process id when it asks for a sign-in (CPID) and again with each message (instance), and talks
-to one program at a time: the last sign-in at a process is the one that its message rests on. Where the process is not
-known (another mail server, a container), it is the last one of that name from that address.
+Postfix's smtpd sends its process id with each authentication request (CPID) and with each message (instance), and
+serves one mail program at a time: a message belongs to the last sign-in at its process. If the process is unknown
+(another mail server, a container), it belongs to the last sign-in of that name from that address.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 from watchword.signin.mail_submission import SubmissionLogin
 
 MOST_STORED = 16_384
-"""Sign-ins remembered; many times the smtpd processes of a busy server. What is forgotten has to sign in again."""
+"""Sign-ins remembered, many times the smtpd processes of a busy server. A program whose sign-in was forgotten has to
+sign in again."""
 
 
 class Submissions:
@@ -21,13 +22,13 @@ class Submissions:
         self._by_address: dict[tuple[str, str], SubmissionLogin] = {}
 
     def note(self, process: int, signed_in: SubmissionLogin) -> None:
-        """Take note of an allowed sign-in; ``process`` is 0 where the client didn't tell its own."""
+        """Remember an allowed sign-in; ``process`` is 0 if the client sent no process id."""
         if process:
             _put(self._by_process, process, signed_in)
         _put(self._by_address, (signed_in.mailbox, signed_in.address), signed_in)
 
     def find(self, name: str, process: int, address: str) -> SubmissionLogin | None:
-        """Return the sign-in that a message under this name rests on, or None if it isn't known."""
+        """Return the sign-in that a message under this name belongs to, or None if it is unknown."""
         found = self._by_process.get(process)
         if found is not None and found.mailbox == name:
             return found

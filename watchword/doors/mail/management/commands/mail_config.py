@@ -1,4 +1,4 @@
-"""Prints what to paste into a mail server's configuration, or writes it."""
+"""Prints or writes the configuration files that connect a mail server to Watchword."""
 
 import os
 from argparse import ArgumentParser
@@ -21,17 +21,17 @@ from watchword.doors.mail.server_config import (
 
 
 class Command(BaseCommand):
-    """``watchword mail-config dovecot|postfix|exim``."""
+    """The command ``watchword mail-config dovecot|postfix|exim``."""
 
     help = "Print the configuration by which Dovecot, Postfix or Exim asks Watchword."
     requires_system_checks = ()
 
     def create_parser(self, prog_name: str, subcommand: str, **options: Any) -> CommandParser:
-        """Make a parser in which ``--version`` is Dovecot's, not Django's."""
+        """Return a parser in which ``--version`` is Dovecot's version, not Django's option."""
         return super().create_parser(prog_name, subcommand, conflict_handler="resolve", **options)
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Declare the command's words."""
+        """Declare the command's arguments."""
         parser.add_argument("server", choices=["dovecot", "postfix", "exim"])
         parser.add_argument(
             "--version",
@@ -66,7 +66,7 @@ class Command(BaseCommand):
 
     def _write(self, file: ConfigurationFile) -> None:
         try:
-            # Born with its final mode: at no moment may others read a key.
+            # Created with its final mode: other users must not be able to read a key at any time.
             descriptor = os.open(
                 file.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode=0o600 if file.is_secret else 0o644
             )
@@ -76,6 +76,6 @@ class Command(BaseCommand):
             raise CommandError(f"{file.path} can't be written: {error.strerror}") from None
         with os.fdopen(descriptor, "w") as stream:
             stream.write(file.text)
-            # The command line's mask (077) would keep a mail server's own user from reading what is no secret.
+            # The command's umask (077) would stop the mail server's own user from reading files without a secret.
             os.fchmod(stream.fileno(), 0o600 if file.is_secret else 0o644)
         self.stdout.write(f"wrote {file.path}")

@@ -1,4 +1,4 @@
-"""Answers mail servers until it is told to stop."""
+"""Runs the mail door's daemon until it receives a signal to stop."""
 
 import asyncio
 from typing import Any
@@ -11,11 +11,11 @@ from watchword.doors.mail.server import Plan, serve
 from watchword.doors.mail.sockets import Access, CannotListen
 
 POSITION_FILE = "mail-door.position"
-"""In Watchword's own folder: that of the sockets may be emptied at each boot."""
+"""Stored in Watchword's home folder, because the sockets' folder may be emptied at each boot."""
 
 
 class Command(BaseCommand):
-    """``watchword serve mail``."""
+    """The command ``watchword serve mail``."""
 
     help = "Answer mail servers: Dovecot by its dict protocol, Postfix, Exim and others by Dovecot's auth protocol."
 
