@@ -1,1 +1,1 @@
-"""ASK: each door turns a protocol into questions and answers into that protocol; nothing else."""
+"""ASK: each door translates one protocol into calls of ``signin`` and the results back; it decides nothing itself."""

@@ -1,4 +1,4 @@
-"""How many files and sockets this process may have open (RLIMIT_NOFILE of setrlimit(2))."""
+"""The limit of open files and sockets of this process (RLIMIT_NOFILE of setrlimit(2))."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import resource
 from contextlib import suppress
 
 SPARE_FILES = 100
-"""Descriptors that are left for everything but connections."""
+"""Descriptors reserved for everything except connections."""
 
 
 def raise_open_files(wished: int) -> int | None:
-    """Ask the system for as many descriptors as wished, and return how many there are; None for no limit.
+    """Raise the soft limit to ``wished`` descriptors and return the resulting limit; None means no limit.
 
-    Many systems give 1,024 unless they are asked, and no process gets more than its hard limit.
+    Many systems set a soft limit of 1,024 by default, and no process can go above its hard limit.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:

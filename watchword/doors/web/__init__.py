@@ -1,1 +1,1 @@
-"""The browser's door: turns pages into questions for ``signin``, and its answers into pages."""
+"""The browser's door: turns submitted pages into calls of ``signin``, and the results into pages."""

@@ -1,10 +1,10 @@
-"""Django's configuration of this room."""
+"""Django's configuration of this package."""
 
 from django.apps import AppConfig
 
 
 class WebConfig(AppConfig):
-    """The room as Django knows it."""
+    """The Django app of this package."""
 
     name = "watchword.doors.web"
     label = "web"

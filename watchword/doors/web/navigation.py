@@ -1,4 +1,4 @@
-"""Which page belongs to which stage of a sign-in; every page out of order leads here."""
+"""Maps each stage of a sign-in to its page; a page that is requested out of order redirects there."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from watchword.signin.results import SignedIn
 
 
 def attempt_of(request: HttpRequest) -> SignInAttempt | None:
-    """Return the attempt of this browser if it is on its way still."""
+    """Return the sign-in attempt of this browser, or None if it has none that is still open."""
     attempt = flow.find_attempt(cookies.attempt_token(request), origin=origin_of(request), now=timezone.now())
     if attempt is not None:
         request.META[ATTEMPT_KEY] = str(attempt.pk)
@@ -26,7 +26,7 @@ def attempt_of(request: HttpRequest) -> SignInAttempt | None:
 
 
 def page_of(decision: Decision) -> str:
-    """Return the address of the page where a decision is acted on."""
+    """Return the URL of the page for a decision."""
     match decision:
         case AskFor(methods) if FactorKind.PASSWORD in methods:
             return reverse("web:password")
@@ -43,25 +43,25 @@ def page_of(decision: Decision) -> str:
 
 
 def redirect_to_stage(attempt: SignInAttempt, decision: Decision | None = None) -> HttpResponse:
-    """Go to the page where an attempt stands; ``decision`` is where that is, if the caller knows it."""
+    """Redirect to the page of an attempt's current stage; pass ``decision`` if the caller knows it already."""
     known = decision if decision is not None else flow.stage(attempt, now=timezone.now())
     return HttpResponseRedirect(page_of(known))
 
 
 def advance(attempt: SignInAttempt, decision: Decision) -> HttpResponse:
-    """Go to the page of what is asked next, with a new token for the attempt: something was just proven."""
+    """Redirect to the page of the next stage, with a new token for the attempt, because a proof was just accepted."""
     response = HttpResponseRedirect(page_of(decision))
     cookies.set_attempt(response, sessions.rotate_attempt(attempt))
     return response
 
 
 def start_again() -> HttpResponse:
-    """Go to the first page, which says why and keeps the typed name."""
+    """Redirect to the first page, which explains why and shows the typed name again."""
     return HttpResponseRedirect(reverse("web:sign_in") + "?over=1")
 
 
 def complete(arrival: SignedIn, response: HttpResponse | None = None) -> HttpResponse:
-    """Put the session into the browser and go where the person wanted to go, or show ``response`` first."""
+    """Set the session's cookie and redirect to the page that the person wanted, or return ``response`` first."""
     answer = response if response is not None else HttpResponseRedirect(safe_next(arrival.next_url))
     cookies.set_session(answer, arrival.token)
     if arrival.browser_token:

@@ -1,4 +1,4 @@
-"""Where to go after a sign-in: a page of ours, whatever the address of the page before says."""
+"""Checks the page to go to after a sign-in, so that it is always a local one (no open redirect)."""
 
 import unicodedata
 from urllib.parse import unquote
@@ -9,10 +9,10 @@ LONGEST = 1_500
 
 
 def safe_next(wished: str) -> str:
-    """Return a local path with its query; the portal's first page for everything else.
+    """Return ``wished`` if it is a safe local path with its query, otherwise the portal's first page.
 
-    Browsers read more as an address of another host than RFC 3986 does: backslashes, doubled slashes, control
-    characters and blanks, all of them also once decoded.
+    Browsers take more texts for the URL of another host than RFC 3986 does: with backslashes, doubled slashes, control
+    characters or blanks, all of them also percent-encoded.
     """
     home = reverse("portal:home")
     if not wished or len(wished) > LONGEST:

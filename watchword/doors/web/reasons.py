@@ -1,4 +1,4 @@
-"""Puts reasons into the words that a person reads; every refusal of a name or password is one sentence."""
+"""Translates reasons into text for a person; a wrong name and a wrong password get the same sentence."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from watchword.ui.templatetags.watchword_ui import in_words
 
 
 def of_name_or_password(refused: Refused) -> str:
-    """Return the one sentence for a name or password; a wait is told, whoever was named."""
+    """Return the sentence for a refused name or password; a wait is shown for unknown names too."""
     if refused.reason is DenyReason.PASSWORD_WAITS and refused.until is not None:
         return _("Too many passwords were wrong. Try again in %(wait)s.") % {"wait": in_words(refused.until)}
     if refused.reason in {DenyReason.SECOND_FACTOR_WAITS, DenyReason.SECOND_FACTOR_LOCKED}:
@@ -31,14 +31,14 @@ def of_name_or_password(refused: Refused) -> str:
 
 
 def of_too_many_begun(until: datetime) -> str:
-    """Say that too many sign-ins of one network are on their way."""
+    """Return the text for too many unfinished sign-ins from one network."""
     return _("Too many sign-ins were begun from your network and not finished. Try again in %(wait)s.") % {
         "wait": in_words(until)
     }
 
 
 def of_code(refused: Refused) -> str:
-    """Return why a code was not taken, without blame and without a count."""
+    """Return why a code was not accepted, without blame and without a number of tries."""
     if refused.until is not None:
         return _("Too many codes were wrong. Try again in %(wait)s.") % {"wait": in_words(refused.until)}
     match refused.reason:
@@ -61,7 +61,7 @@ def of_code(refused: Refused) -> str:
 
 
 def of_pass(refused: Refused) -> str:
-    """Return why a Temporary Access Pass was not taken."""
+    """Return why a Temporary Access Pass was not accepted."""
     if refused.until is not None or refused.reason is DenyReason.SECOND_FACTOR_LOCKED:
         return of_code(refused)
     match refused.reason:
@@ -74,7 +74,10 @@ def of_pass(refused: Refused) -> str:
 
 
 def of_not_sent(refusal: NotSent, *, is_adding: bool = False) -> str:
-    """Return why no code was sent, when one may be, and the way on; ``is_adding``: a phone, not in a sign-in."""
+    """Return why no code was sent, when one may be sent, and what to do now.
+
+    ``is_adding`` is True if a phone is being added, outside a sign-in.
+    """
     reason = refusal.reason
     if reason is Rule.ATTEMPT and is_adding:
         return _("No more codes are sent for now. Try again in a few minutes, or ask your administrator.")
@@ -83,7 +86,7 @@ def of_not_sent(refusal: NotSent, *, is_adding: bool = False) -> str:
     why: str | Promise
     why, way_on = _NOT_SENT.get(reason, _BY_ANOTHER)
     if is_adding and reason in {Rule.COUNTRY, Rule.COUNTRY_CLOSED}:
-        # Only to whoever has just typed the number: many a +44 is in Jersey, and its owner does not think of it.
+        # Only for a person who has just typed the number: many +44 numbers are in Jersey, which surprises their owners.
         place = country_name(refusal.country, get_language() or "en")
         why = _("Your organisation does not send codes to %(place)s.") % {"place": place} if place else why
     when = ""
@@ -94,7 +97,7 @@ def of_not_sent(refusal: NotSent, *, is_adding: bool = False) -> str:
     return " ".join(part for part in (str(why), when, str(way_on)) if part)
 
 
-# Nobody is sent to a way that does not exist: many have one telephone, and there is no other kind of method yet.
+# "If one is offered", because many people have only one telephone, and there is no other kind of method yet.
 _IF_OFFERED = gettext_lazy("Choose another way if one is offered, or ask your administrator.")
 _BY_ANOTHER = (gettext_lazy("No code could be sent by this method."), _IF_OFFERED)
 _ASK = gettext_lazy("If you can't wait, ask your administrator.")
@@ -103,7 +106,7 @@ _ENOUGH = (gettext_lazy("Your organisation has sent as many codes as it allows f
 _COUNTRY = (gettext_lazy("Your organisation does not send codes to this country."), _OTHER_PHONE)
 _NUMBER = (gettext_lazy("No more codes can be sent to this number today."), _OTHER_PHONE)
 _SOON = frozenset({Rule.PAUSE, Rule.QUARTER_HOUR})
-"""Rules that only ask for a little patience."""
+"""Rules whose wait is short."""
 _NOT_SENT: dict[Rule | RejectReason, tuple[Promise, Promise]] = {
     Rule.PAUSE: (gettext_lazy("A code is on its way already."), _IF_OFFERED),
     Rule.QUARTER_HOUR: (gettext_lazy("Several codes were sent already."), _IF_OFFERED),
@@ -143,11 +146,11 @@ _NOT_SENT: dict[Rule | RejectReason, tuple[Promise, Promise]] = {
         gettext_lazy("Ask your administrator to unlock it."),
     ),
 }
-"""Why, and the way on. Of numbers, countries and budgets it says no more than what to do now."""
+"""The reason and what to do now. For numbers, countries and budgets the text reveals no more than what to do."""
 
 
 def of_progress(code: CodeOnTheWay) -> str:
-    """Return how a code on its way stands, in a few words beside where it went; nothing where it is in trouble."""
+    """Return the delivery state of a code in a few words, shown beside its destination; empty if delivery failed."""
     match code.result, code.channel:
         case Result.WAITING, Channel.CALL:
             return _("Dialling…")
@@ -168,10 +171,10 @@ def of_progress(code: CodeOnTheWay) -> str:
 
 
 def of_trouble(code: CodeOnTheWay) -> str:
-    """Return what went wrong with a code on its way; nothing where nothing did.
+    """Return why the delivery of a code failed; empty if it did not.
 
-    Which carrier refused and why is the administrator's to read, and so is that a number moved to another SIM card:
-    whoever looks at this page knows the password, and perhaps no more.
+    Only administrators see which gateway refused and why, or that a number moved to another SIM card: an attacker who
+    knows only the password can see this page.
     """
     if not code.result.is_trouble:
         return ""
@@ -266,11 +269,11 @@ _SET_UP = {
 
 
 def of_app_password(reason: RejectReason, limits: Limits) -> str:
-    """Return why an app password can't be made, with the organisation's own numbers."""
+    """Return why an app password can't be created, with the organisation's own limit."""
     words = _SET_UP.get(reason)
     return str(words) % {"most": limits.app_passwords} if reason is RejectReason.LIMIT and words else of_set_up(reason)
 
 
 def of_set_up(reason: RejectReason) -> str:
-    """Return why a method, a password or an app password can't be set up so."""
+    """Return why a method, a password or an app password can't be set up with the entered values."""
     return str(_SET_UP.get(reason) or _("That didn't work. Check what you have entered."))

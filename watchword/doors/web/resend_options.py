@@ -1,4 +1,4 @@
-"""The ways by which another code can come, as a page offers them: the one most worth trying first."""
+"""The options to send another code, in the order in which a page offers them: the most promising first."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from watchword.signin.sign_in_view import MethodChoice
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One button: a telephone, and how it gets the code. ``method`` is empty where there is only one telephone."""
+    """One button: a telephone and a channel. ``method`` is empty if there is only one telephone."""
 
     method: str
     channel: Channel
@@ -21,22 +21,22 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """All buttons in their order, and what is said instead of a code that does not come."""
+    """All buttons in their order, and the option to suggest if a code does not arrive."""
 
     choices: tuple[Choice, ...]
     instead: Choice | None
-    """Another way to the same telephone; None where there is none."""
+    """Another channel to the same telephone; None if there is none."""
 
 
 def of_methods(methods: Iterable[MethodChoice]) -> list[Choice]:
-    """Return every way of every method that may be chosen."""
+    """Return a choice for every channel of every method."""
     return [
         Choice(str(method.credential_id), channel, method.ends) for method in methods for channel in method.channels
     ]
 
 
 def offer(choices: Iterable[Choice], code: CodeOnTheWay | None) -> Offer:
-    """Put what was not tried just now first: the other way to the same telephone, then other telephones."""
+    """Return the choices in order: another channel to the last telephone, other telephones, the last one tried."""
     if code is None:
         return Offer(tuple(choices), None)
     method = str(code.credential_id) if code.credential_id is not None else ""

@@ -1,4 +1,4 @@
-"""The addresses of the browser's door."""
+"""The URLs of the browser's door."""
 
 from django.urls import path
 

@@ -1,1 +1,1 @@
-"""The pages of the browser's door, one decision on each."""
+"""The views of the browser's door; each page asks the person for one decision."""

@@ -1,4 +1,4 @@
-"""The Temporary Access Pass in a browser: typed beside the password, or brought by a personal link."""
+"""The pages for a Temporary Access Pass: typed in addition to the password, or contained in a personal link."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OVER = 410
 @never_cache
 @sensitive_post_parameters("answer")
 def access_pass(request: HttpRequest) -> HttpResponse:
-    """Ask for the pass that an administrator gave."""
+    """Ask for the Temporary Access Pass from the administrator."""
     attempt = attempt_of(request)
     if attempt is None:
         return start_again()
@@ -52,13 +52,13 @@ def access_pass(request: HttpRequest) -> HttpResponse:
 @login_not_required
 @never_cache
 def link(request: HttpRequest, token: str) -> HttpResponse:
-    """Begin to register with a personal link. Looking at the page does nothing; the password is asked next."""
+    """Begin a registration with a personal link. GET changes nothing; POST begins an attempt at the password page."""
     now = timezone.now()
     user = access_passes.owner_of_link(token, now=now)
     if user is None:
         return render(request, "web/register_link_over.html", status=OVER)
     if request.method != "POST":
-        # The address holds the token; the site's referrer policy (same-origin) keeps it from everybody else.
+        # The URL contains the token; the site's referrer policy (same-origin) hides it from other sites.
         return render(request, "web/register_link.html", {"person": user})
     attempt = flow.begin(
         user.sign_in_name,
@@ -74,7 +74,7 @@ def link(request: HttpRequest, token: str) -> HttpResponse:
 
 
 def use_link(request: HttpRequest, attempt: SignInAttempt, decision: AskFor) -> HttpResponse | None:
-    """Show the pass of the personal link that was opened in this browser; None where there is none that counts."""
+    """Answer with the pass of the personal link opened in this browser; return None if there is no accepted one."""
     token = cookies.link_token(request)
     if not token or FactorKind.ACCESS_PASS not in decision.methods:
         return None

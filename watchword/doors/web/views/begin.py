@@ -1,4 +1,4 @@
-"""The first page and the last: the name, the set-up link, signing out."""
+"""The first and last pages of a session: the sign-in name, the set-up link, signing out."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TOO_MANY_REQUESTS = 429
 
 
 class NameForm(forms.Form):
-    """Who are you?"""
+    """The form for the sign-in name."""
 
     name = forms.CharField(
         label=gettext_lazy("Sign-in name"),
@@ -46,7 +46,7 @@ class NameForm(forms.Form):
 @login_not_required
 @never_cache
 def name(request: HttpRequest) -> HttpResponse:
-    """Ask who somebody is; known and unknown names go on alike."""
+    """Ask for the sign-in name; known and unknown names continue in the same manner."""
     next_url = safe_next(request.POST.get("next") or request.GET.get("next", ""))
     if request.method == "GET" and request.user.is_authenticated:
         return HttpResponseRedirect(next_url)
@@ -79,7 +79,7 @@ def name(request: HttpRequest) -> HttpResponse:
 @login_not_required
 @require_GET
 def set_up(request: HttpRequest) -> HttpResponse:
-    """The stable link that administrators send: says what will happen, and begins."""
+    """Show the page behind the permanent link that administrators send: it explains the set-up and leads to it."""
     return render(request, "web/set_up.html", {"next": reverse("portal:security")})
 
 
@@ -90,6 +90,6 @@ def sign_out(request: HttpRequest) -> HttpResponse:
     sessions.end(session.user, session.pk, by=session.user, because="signed_out", now=timezone.now())
     response = HttpResponseRedirect(reverse("web:sign_in"))
     cookies.clear(response)
-    # What the browser has kept of our pages goes; not "cookies", by which it would be a new browser the next time.
+    # Clears cached pages and storage, but not "cookies": without its cookie the browser would count as a new one.
     response["Clear-Site-Data"] = '"cache", "storage"'
     return response

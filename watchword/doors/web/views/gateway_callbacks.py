@@ -1,7 +1,7 @@
-"""What carriers tell and ask over HTTP: receipts of texts and calls, and what a call is to say.
+"""HTTP callbacks of providers: delivery receipts of texts and calls, and requests for the script of a call.
 
-No page, no person: a request is the provider's own if its address is one that only the provider was told, and where
-the provider signs what it sends, if the signature is right.
+No person uses these URLs. A request is genuine if its URL contains the secret token given only to the provider and, if
+the provider signs its requests, the signature is valid.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _MEANS = {
 @never_cache
 @require_http_methods(["GET", "POST"])
 def receipt(request: HttpRequest, gateway: str, delivery_id: str, token: str) -> HttpResponse:
-    """Take a receipt. What is not the provider's own is answered like an address that does not exist."""
+    """Record the delivery receipt of one message. A request that is not genuine gets 404."""
     message, config = _genuine(request, gateway, delivery_id, token)
     result = webhooks.result_of(config, url=_url(request), body=request.body, is_form=_is_form(request))
     if result is not None:
@@ -53,7 +53,7 @@ def receipt(request: HttpRequest, gateway: str, delivery_id: str, token: str) ->
 @never_cache
 @require_http_methods(["GET", "POST"])
 def receipts_of_gateway(request: HttpRequest, gateway: str, token: str) -> HttpResponse:
-    """Take receipts of any messages of a channel, for providers that are told one address for the account."""
+    """Record delivery receipts of any messages of a gateway, for providers with one callback URL for each account."""
     config = _config_of(gateway)
     if config is None or not config.reference or not is_gateway_token(gateway, token):
         raise Http404
@@ -74,25 +74,25 @@ def _taken(config: ReceiptConfig) -> HttpResponse:
 @never_cache
 @require_POST
 def voice(request: HttpRequest, gateway: str, delivery_id: str, token: str) -> HttpResponse:
-    """Say what a call says next, by the keys that were pressed in it."""
+    """Return the next part of a call's script, according to the keys pressed in the call."""
     message, _config = _genuine(request, gateway, delivery_id, token)
     now = timezone.now()
     found = outbox.read_call(message, now=now)
     if found is None:
         return _hang_up()
     outgoing, before = found
-    # Only what is signed counts: other kinds of bodies are not read as fields.
+    # Only signed fields count, so a body of another content type is not read as fields.
     digits = webhooks.fields_of(request.body).get("Digits", "") if _is_form(request) else ""
     after = voice_markup.moved(before, digits, match=outgoing.match)
     if after != before:
         with transaction.atomic():
             if after.state in _MEANS:
                 delivery_events.hold_person(message)
-            # Both or neither: a provider that asks again after trouble is heard again.
+            # In one transaction: if it fails and the provider retries, the keys are handled again.
             if outbox.move_call(message, before, after):
                 _tell(gateway, message, before, after)
     if after.state is CallState.CODE and not delivery_events.may_be_spoken(message, now=now):
-        # Keys are heard until the end: who reports fraud may do so of a code that was replaced.
+        # Keys are handled before this check, so that fraud can be reported for a replaced code too.
         return _hang_up()
     _receipts, action = addresses_of(gateway, message)
     return HttpResponse(voice_markup.answer_for(outgoing, after, action=action), content_type="text/xml")
@@ -103,7 +103,7 @@ def _hang_up() -> HttpResponse:
 
 
 def _genuine(request: HttpRequest, gateway: str, name: str, token: str) -> tuple[UUID, ReceiptConfig]:
-    """Return which message a request is about, if it is the provider's own; raises Http404."""
+    """Return the message and receipt settings of a genuine request; raise Http404 for any other."""
     config, message = _config_of(gateway), delivery_of(name)
     if config is None or message is None or not is_token(gateway, message, token):
         raise Http404
@@ -117,7 +117,7 @@ def _config_of(gateway: str) -> ReceiptConfig | None:
 
 
 def _check_proof(request: HttpRequest, config: ReceiptConfig, *, longest: int) -> None:
-    """Raise Http404 unless a request is as long as a provider's, and signed by it where it signs."""
+    """Raise Http404 if a body is longer than ``longest`` octets, or lacks the signature of a provider that signs."""
     if len(request.body) > longest:
         raise Http404
     is_genuine = webhooks.is_genuine(
@@ -133,7 +133,7 @@ def _check_proof(request: HttpRequest, config: ReceiptConfig, *, longest: int) -
 
 
 def _url(request: HttpRequest) -> str:
-    # As the provider was told it: behind a proxy the request itself names another scheme and host.
+    # The URL as given to the provider: behind a proxy the request itself has another scheme and host.
     return f"{settings.WATCHWORD_PUBLIC_URL}{request.get_full_path()}"
 
 
@@ -151,6 +151,6 @@ def _tell(gateway: str, delivery_id: UUID, before: Call, after: Call) -> None:
 def _note(reports: Sequence[Report]) -> None:
     now = timezone.now()
     with transaction.atomic():
-        # Both or neither: what a provider says again after trouble must still be news.
+        # In one transaction: if it fails and the provider retries, the receipts must still count as new.
         for changed in note_reports(reports, now=now):
             delivery_events.note(changed.delivery_id, changed.result, now=now)

@@ -1,6 +1,7 @@
-"""The generic pages that add and remove what people prove with, whatever kind it is.
+"""The generic pages that add and remove credentials of any kind.
 
-They serve a person who must register at sign-in and one who has signed in alike; ``signin.enrolment`` checks the right.
+They serve both a person who must register during a sign-in and a person who has signed in; ``signin.enrolment`` checks
+the permission.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ from watchword.signin.sessions import Opened
 @login_not_required
 @never_cache
 def register(request: HttpRequest) -> HttpResponse:
-    """Say that the organisation needs more information, and lead to setting it up."""
+    """Tell the person that the organisation requires another method, and lead to its set-up."""
     attempt = attempt_of(request)
     if attempt is None:
         return start_again()
@@ -57,7 +58,7 @@ def register(request: HttpRequest) -> HttpResponse:
 @never_cache
 @sensitive_post_parameters("password")
 def add(request: HttpRequest, kind: str) -> HttpResponse:
-    """Ask what is needed to add one more of a kind."""
+    """Ask for what is needed to add a credential of one kind."""
     factor_kind = _kind(kind)
     subject, because = _subject(request, factor_kind)
     if subject is None:
@@ -89,7 +90,7 @@ def add(request: HttpRequest, kind: str) -> HttpResponse:
 @login_not_required
 @never_cache
 def add_code(request: HttpRequest, kind: str) -> HttpResponse:
-    """Ask for the code that proves a new method; what came of it is shown once, in this very answer."""
+    """Ask for the code that proves a new method; a first app password is shown once, in this response."""
     factor_kind = _kind(kind)
     subject, _because = _subject(request, factor_kind)
     if subject is None:
@@ -132,7 +133,7 @@ def add_code(request: HttpRequest, kind: str) -> HttpResponse:
 
 
 def _send_again(request: HttpRequest, subject: SignInAttempt | Session) -> HttpResponse:
-    """Send another code to the telephone that is being added, the way that the person chose."""
+    """Send another code to the telephone being added, through the channel that the person chose."""
     here = reverse("web:add_code", args=[FactorKind.PHONE.value])
     try:
         sent = resending.send_again(subject, request.POST["channel"], origin=origin_of(request), now=timezone.now())
@@ -147,7 +148,7 @@ def _send_again(request: HttpRequest, subject: SignInAttempt | Session) -> HttpR
 
 @never_cache
 def remove(request: HttpRequest, credential_id: UUID) -> HttpResponse:
-    """Ask before a method or an app password is removed, and say what follows."""
+    """Ask for confirmation before a method or an app password is removed, and show the consequences."""
     session = request_session(request)
     rows: list[queries.Method | queries.AppPasswordRow] = [
         *queries.methods_of(session.user),
@@ -180,7 +181,7 @@ def remove(request: HttpRequest, credential_id: UUID) -> HttpResponse:
 
 
 _ADDABLE = frozenset({FactorKind.PASSWORD, FactorKind.PHONE, FactorKind.APP_PASSWORD})
-"""What people set up themselves; a pass is made for them."""
+"""The kinds that people set up themselves; an administrator makes a Temporary Access Pass."""
 
 
 def _kind(kind: str) -> FactorKind:
@@ -194,7 +195,7 @@ def _kind(kind: str) -> FactorKind:
 
 
 def _subject(request: HttpRequest, kind: FactorKind) -> tuple[SignInAttempt | Session | None, str]:
-    """Return who may add a method here, and for an attempt, why it has to be set up; None for nobody."""
+    """Return the attempt or session that may add a method, and for an attempt the reason for the set-up; or None."""
     attempt = attempt_of(request)
     if attempt is not None:
         decision = flow.stage(attempt, now=timezone.now())

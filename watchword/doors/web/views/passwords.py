@@ -1,4 +1,4 @@
-"""Choosing an account password: by an invitation, or by its owner."""
+"""The pages on which a person chooses an account password: with an invitation, or to change it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OVER = 410
 
 
 def change(_request: HttpRequest) -> HttpResponse:
-    """Lead to the generic page that sets a password up."""
+    """Redirect to the generic page that sets up a password."""
     return HttpResponseRedirect(reverse("web:add", args=[FactorKind.PASSWORD.value]))
 
 
@@ -32,7 +32,7 @@ def change(_request: HttpRequest) -> HttpResponse:
 @never_cache
 @sensitive_post_parameters("password")
 def invitation(request: HttpRequest, token: str) -> HttpResponse:
-    """Let somebody who was invited choose a password. Looking at the page does nothing."""
+    """Let an invited person choose a password. GET changes nothing."""
     now = timezone.now()
     found = invitations.find(token, now=now)
     if found is None:
@@ -47,5 +47,5 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
             messages.success(request, _("Your password is set. Sign in with it now."))
             return HttpResponseRedirect(reverse("web:sign_in"))
         form.add_error("password", reasons.of_set_up(refusal.reason))
-    # The address holds the token; the site's referrer policy (same-origin) keeps it from everybody else.
+    # The URL contains the token; the site's referrer policy (same-origin) hides it from other sites.
     return render(request, "web/invitation.html", {"form": form, "person": found.user})

@@ -1,4 +1,4 @@
-"""Proving again, within a session, before something dangerous."""
+"""Reauthentication within a session, before a dangerous act."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from watchword.signin.middleware import origin_of, request_session
 @never_cache
 @sensitive_post_parameters("answer")
 def confirm(request: HttpRequest) -> HttpResponse:
-    """Ask for the password again, and come back to ``next``; at once where the proof is fresh enough.
+    """Ask for the password again, then redirect to ``next``; redirect at once if the last proof is recent enough.
 
-    The attempt begins with the password that is posted. A link from elsewhere that leads here begins none, and so puts
-    none in the place of the sign-in that is under way in this browser.
+    The attempt begins when the password is posted. A link from another site that leads here begins no attempt, and so
+    does not replace the sign-in that is in progress in this browser.
     """
     next_url = safe_next(request.GET.get("next", ""))
     session = request_session(request)

@@ -1,4 +1,4 @@
-"""The conversation after the name: the password, then the code."""
+"""The stages of a sign-in after the name: the password, then the code."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from watchword.signin.sign_in_view import SignInView, view_of
 @never_cache
 @sensitive_post_parameters("answer")
 def password(request: HttpRequest) -> HttpResponse:
-    """Ask for the password; once it is right, the code is sent at once."""
+    """Ask for the password; when it is right, send the code at once."""
     attempt = attempt_of(request)
     if attempt is None:
         return start_again()
@@ -54,7 +54,7 @@ def password(request: HttpRequest) -> HttpResponse:
 
 
 def try_password(request: HttpRequest, attempt: SignInAttempt, form: Any) -> HttpResponse | None:
-    """Try the password of a valid form and go on, with a code on its way; None where the form says why not."""
+    """Check the password of a valid form, send the code and redirect; return None if the form now shows an error."""
     outcome = flow.answer(attempt, FactorKind.PASSWORD, form.cleaned_data["answer"], now=timezone.now())
     match outcome:
         case SignedIn():
@@ -77,7 +77,7 @@ def try_password(request: HttpRequest, attempt: SignInAttempt, form: Any) -> Htt
 @login_not_required
 @never_cache
 def prove(request: HttpRequest) -> HttpResponse:
-    """Ask for the code, say where it went, and offer every other way."""
+    """Ask for the code, show where it was sent, and offer every other method and channel."""
     attempt = attempt_of(request)
     if attempt is None:
         return start_again()
@@ -88,11 +88,11 @@ def prove(request: HttpRequest) -> HttpResponse:
     if not isinstance(view.decision, AskFor) or FactorKind.PASSWORD in view.decision.methods:
         return redirect_to_stage(attempt, view.decision)
     code = view.code
-    # Where two digits are pressed in the call there is nothing to type.
+    # With number matching the person presses two digits in the call, and types nothing here.
     is_match = code is not None and bool(code.match)
     asked = request.POST if request.method == "POST" else None
     form = forms.Form(asked) if is_match else forms_of(FactorKind.PHONE).AnswerForm(asked)
-    # A call that failed is no wrong answer: the page says what became of it.
+    # A failed call is not a wrong answer: the page shows the result of the call instead.
     may_answer = not is_match or (code is not None and code.tries_left > 0)
     if request.method == "POST" and may_answer and form.is_valid():
         typed = "" if is_match else form.cleaned_data["answer"]
@@ -104,7 +104,7 @@ def prove(request: HttpRequest) -> HttpResponse:
                 return advance(attempt, next_decision)
             case Refused():
                 form.add_error(None if is_match else "answer", reasons.of_code(outcome))
-                # A wrong code changes what may be tried and offered.
+                # A wrong code changes the tries left and the options offered.
                 view = view_of(attempt, now=now)
                 code = view.code
     choices = resend_options.of_methods(view.methods) if view.has_sends_left else []
@@ -131,7 +131,7 @@ def prove(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def state(request: HttpRequest) -> HttpResponse:
-    """Say how the code on its way stands, for the page that waits: to sign in, or (``?adding``) to add a phone."""
+    """Return the code's delivery state as JSON for the waiting page of a sign-in or (``?adding``) of a new phone."""
     code = _waited_for(request, now=timezone.now())
     if code is None:
         raise Http404
@@ -142,7 +142,7 @@ def state(request: HttpRequest) -> HttpResponse:
             "late": code.is_late,
             "approved": code.is_approved,
             "over": not code.tries_left,
-            # A text that arrived has nothing more to tell.
+            # The state of a delivered text does not change any more.
             "done": code.channel is Channel.TEXT and code.result is Result.DELIVERED,
         }
     )
@@ -162,7 +162,7 @@ def _waited_for(request: HttpRequest, *, now: datetime) -> CodeOnTheWay | None:
 @login_not_required
 @require_POST
 def send(request: HttpRequest) -> HttpResponse:
-    """Send a code by the method that the person chose."""
+    """Send a code to the method and through the channel that the person chose."""
     attempt = attempt_of(request)
     if attempt is None:
         return start_again()
@@ -174,7 +174,7 @@ def send(request: HttpRequest) -> HttpResponse:
 
 
 def ask_administrator(request: HttpRequest, attempt: SignInAttempt) -> HttpResponse:
-    """Say that no registered phone can be used, and whom to ask: a password alone registers no other one."""
+    """Show that no registered phone can be used, and refer to the administrator: a password alone can't add a phone."""
     assert attempt.user is not None
     context = {"name": attempt.typed_name, "organisation": attempt.user.organisation.name}
     return render(request, "web/ask_administrator.html", context)
