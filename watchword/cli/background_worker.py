@@ -1,6 +1,6 @@
-"""`watchword serve worker`: what happens behind the pages: warnings, seals, sign-ins whose time is over.
+"""`watchword serve worker`: the background jobs: notices, seals of the audit log, expired sign-ins, cleanup.
 
-Any number of workers may run. What one of them leaves undone when it dies, the next one finds in the database.
+Any number of workers may run. Work that a worker leaves unfinished when it dies stays in the database for the next one.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ logger = logging.getLogger(__name__)
 LOOK_SECONDS = 0.25
 TROUBLE_SECONDS = 2.0
 LONGEST_PAUSE_SECONDS = 300.0
-"""Between two tries of a job that fails by a mistake of ours; the others go on as ever."""
+"""The longest pause before a job is retried that failed because of a bug; the other jobs go on."""
 
 
 @dataclass(slots=True)
 class Job:
-    """Something done again and again; ``run`` returns how much there was to do."""
+    """A job that runs periodically; ``run`` returns how many rows it handled."""
 
     name: str
     every_seconds: float
     run: Callable[[], int]
     next_at: float = 0.0
     failures: int = 0
-    """How often it failed in a row."""
+    """Consecutive failures."""
 
 
 def jobs() -> list[Job]:
@@ -62,12 +62,12 @@ def jobs() -> list[Job]:
 
 
 def work_once() -> int:
-    """Do every job once and return how much there was to do."""
+    """Run every job once and return how many rows they handled."""
     return sum(job.run() for job in jobs())
 
 
 def work(stop: threading.Event) -> None:
-    """Work until told to stop. A database that does not answer is waited for; a job that fails waits alone."""
+    """Run the jobs until ``stop`` is set. Without a database all jobs pause; a job that fails pauses alone."""
     todo = jobs()
     while not stop.is_set():
         pause = LOOK_SECONDS
@@ -77,7 +77,7 @@ def work(stop: threading.Event) -> None:
             job.next_at = time.monotonic() + job.every_seconds
             try:
                 if job.run():
-                    # Where there was something there may be more.
+                    # A job that found rows may have more of them waiting.
                     job.next_at = pause = 0.0
                 job.failures = 0
             except UNAVAILABLE as error:
@@ -101,7 +101,7 @@ def work(stop: threading.Event) -> None:
 
 
 def run_until_signal() -> None:
-    """Work in this process until a polite signal comes."""
+    """Work in this process until SIGTERM or SIGINT."""
     stop = threading.Event()
 
     def end(_number: int, _frame: FrameType | None) -> None:

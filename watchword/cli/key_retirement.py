@@ -1,4 +1,4 @@
-"""`watchword keys retire ID` and `watchword keys give-up`: what is done when a key leaked, and when one is lost."""
+"""`watchword keys retire ID` and `watchword keys give-up`: for a key that leaked, and for a key that is lost."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 def retire(path: Path, key_id: str, *, drop: bool) -> int:
-    """Seal anew what lies under a key, and take it off the ring once nothing does.
+    """Re-encrypt everything sealed with a key, and remove the key from the ring once nothing depends on it.
 
-    App passwords move to the newest key at their next login, for only then are their letters there; ``drop`` revokes
-    those that have not moved. Return 0 where the key is off the ring, 1 where it is not.
+    The lookup hash of an app password moves to the newest key at its next login, because its clear text is known only
+    then; ``drop`` revokes those that have not moved. Return 0 if the key was removed, 1 if it was not.
     """
     from django.utils import timezone
 
@@ -67,11 +67,11 @@ def retire(path: Path, key_id: str, *, drop: bool) -> int:
 
 
 def give_up(path: Path, *, is_real: bool) -> int:
-    """Void what no key of the ring opens, start the chain of seals anew, and name who must register again."""
+    """Void the values that no key of the ring opens, restart the hash chain, and list who must register again."""
     if not path.exists() and is_real:
         keyfile.create(path)
     elif not path.exists():
-        # Only to look: what it would seal is never written.
+        # A temporary ring, only to read: nothing sealed with it is ever written.
         os.environ["WATCHWORD_KEYS"] = KeyRing.create(random_source=os.urandom).serialise()
     if (status := _set_up(path)) != 0:
         return status
@@ -133,7 +133,7 @@ def _list(words: str, people: set[UUID]) -> None:
 
 
 def _columns() -> list[SealedColumn]:
-    """Return every column that holds sealed values; a test compares it with the tables."""
+    """Return every column that holds sealed values; a test compares the list with the tables."""
     from watchword.alerts import notice_sender
     from watchword.directory.sealed_field import sealed_columns
     from watchword.messaging.worker import outbox

@@ -1,4 +1,4 @@
-"""`watchword keys create|list|rotate|use`: works before anything else does, so it needs no settings."""
+"""`watchword keys create|list|rotate|use|retire|give-up`. To create a ring it needs no other setting."""
 
 import argparse
 import sys
@@ -23,7 +23,7 @@ _WITH_ID = frozenset({"use", "retire"})
 
 
 def keys(arguments: Sequence[str], variables: Mapping[str, str]) -> int:
-    """Carry out the command; 0 if it was done, 1 if it couldn't be, 2 for wrong usage."""
+    """Run the command; return 0 if it succeeded, 1 if it failed, 2 for wrong usage."""
     parser = argparse.ArgumentParser(
         prog="watchword keys",
         description="The key ring seals what the database must not reveal. Keep a copy of its file, apart from the "
@@ -77,7 +77,7 @@ def _create(path: Path, variables: Mapping[str, str]) -> int:
 
 
 def _database(variables: Mapping[str, str]) -> Mapping[str, object]:
-    """Return Django's entry for the database, without a key ring; empty where the setting is wrong."""
+    """Return Django's entry for the database, read without a key ring; empty if the setting is wrong."""
     try:
         return read_setting(variables, DATABASE_URL)
     except InvalidSetting:

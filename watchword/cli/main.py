@@ -1,4 +1,4 @@
-"""The `watchword` command: a few words of its own over Django's management commands."""
+"""The `watchword` command: its own subcommands, and Django's management commands below them."""
 
 import difflib
 import os
@@ -18,7 +18,7 @@ USAGE_ERROR = 2
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One word after `watchword`: what it does, and who does it: a function here, or a command of Django's."""
+    """One subcommand: its summary, and the function or the management command that runs it."""
 
     summary: str
     run: Callable[[Sequence[str]], int] | None = None
@@ -50,7 +50,7 @@ def _migrate(arguments: Sequence[str]) -> int:
         return status
     if not readiness.why_not_ready():
         readiness.note_migrated()
-    # A change of the tables is the moment at which something could have been lost.
+    # A migration is the moment at which data could be lost.
     return run_management_command("verify", [])
 
 
@@ -100,9 +100,9 @@ WORDS: Mapping[str, Word] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line (without the program's own name) and returns the exit status, 2 for wrong usage."""
+    """Run a command line (without the program's own name) and return the exit status, 2 for wrong usage."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    # What this process writes (database, sockets, key file) is its owner's alone.
+    # Files that this process creates (database, sockets, key file) are private to its user.
     os.umask(0o077)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", SETTINGS)
     match words:
@@ -124,7 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(name: str, arguments: Sequence[str]) -> int:
-    """Runs one word with its arguments."""
+    """Run one subcommand with its arguments, and return the exit status."""
     word = WORDS.get(name)
     if word is None:
         return run_management_command(name, arguments)
@@ -134,7 +134,7 @@ def run(name: str, arguments: Sequence[str]) -> int:
 
 
 def usage() -> str:
-    """What `watchword --help` prints."""
+    """Return the text that `watchword --help` prints."""
     width = max(map(len, WORDS))
     lines = "\n".join(f"  {name:<{width}}  {word.summary}" for name, word in WORDS.items())
     return (
@@ -145,7 +145,7 @@ def usage() -> str:
 
 
 def run_management_command(name: str, arguments: Sequence[str]) -> int:
-    """Hands over to Django. A mistake in the environment, or an unknown word, is said in plain words."""
+    """Run a management command of Django. Print errors of the environment and unknown commands without a traceback."""
     if (status := set_up_django()) != 0:
         return status
     from django.core.management import ManagementUtility, get_commands
@@ -166,7 +166,7 @@ def run_management_command(name: str, arguments: Sequence[str]) -> int:
 
 
 def set_up_django() -> int:
-    """Loads the settings and rooms. Returns 0, or 1 after saying what is wrong with the environment."""
+    """Load the settings and apps. Return 0, or 1 after printing what is wrong with the environment."""
     import django
     from django.core.exceptions import ImproperlyConfigured
 
@@ -179,7 +179,7 @@ def set_up_django() -> int:
 
 
 def _reads_the_database(name: str, owner: object) -> bool:
-    """Whether a command is one of ours that serves, changes or shows what is in the database."""
+    """Return whether a command belongs to Watchword and reads or writes the database."""
     is_djangos = str(getattr(owner, "__module__", owner)).startswith("django.")
     return not is_djangos and name not in _NEED_NO_DATABASE
 

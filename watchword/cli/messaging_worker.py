@@ -1,4 +1,4 @@
-"""`watchword serve phones`: the process that keeps carriers open and brings codes to them."""
+"""`watchword serve phones`: the process that keeps the gateways connected and sends messages through them."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from watchword.signin.otp import delivery_events
 
 
 def build(planned: ConfiguredGateway) -> Gateway:
-    """Return the carrier that a part of the phones file describes."""
+    """Return the gateway that a table of the phones file describes."""
     match planned.kind:
         case "smpp":
             return SmppGateway(planned.route.name, planned.config)
         case "sip":
             return SipGateway(planned.route.name, planned.config)
         case "simulator":
-            # Its table is there in the demo alone.
+            # Its database table exists only in the demo.
             from watchword.messaging.gateways.simulator.gateway import SimulatorGateway
 
             return SimulatorGateway()
@@ -41,7 +41,7 @@ def build(planned: ConfiguredGateway) -> Gateway:
 
 
 async def serve_phones(phones: Phones, folder: Path, *, ready: Callable[[], None] = lambda: None) -> None:
-    """Keep the carriers open and carry what waits, until SIGTERM or SIGINT."""
+    """Keep the gateways connected and send what is in the outbox, until SIGTERM or SIGINT."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -56,7 +56,7 @@ async def serve_phones(phones: Phones, folder: Path, *, ready: Callable[[], None
             if check is not None:
                 await check.close()
             with suppress(FileNotFoundError):
-                # A process of the same number in another container that shares the home has taken its place.
+                # A process with the same id in another container that shares the home folder has replaced the socket.
                 os.unlink(bell.getsockname())  # noqa: PTH108  (a path object would warn of blocking; this blocks as little)
 
 

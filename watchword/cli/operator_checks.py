@@ -1,4 +1,4 @@
-"""`watchword check`: what Django's checks don't see: the database, the keys, and what is round the program."""
+"""`watchword check`: the checks that Django does not make: of the database, the keys, and the services around."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pathlib import Path
 from watchword.core.child_environment import child_environment
 
 NOBODY = "watchword-check@watchword.invalid"
-"""A mailbox that nobody can have (RFC 2606), so that trying the command closes nobody's connection."""
+"""A mailbox that can't exist (RFC 2606), so that trying the disconnect command closes no connection."""
 
 
 def check(arguments: Sequence[str]) -> int:
-    """Print every mistake and every warning; 1 where anything must be mended before Watchword can serve."""
+    """Print every error and every warning; return 1 if an error keeps Watchword from serving."""
     from watchword.cli.main import run_management_command, set_up_django
 
     if (status := set_up_django()) != 0:
@@ -27,7 +27,7 @@ def check(arguments: Sequence[str]) -> int:
         return run_management_command("check", arguments)
     if reason := readiness.why_unusable():
         print(f"watchword check: {reason}", file=sys.stderr)
-        # Django's checks of the models connect, which would make a file, or fail with a page of traceback.
+        # Django's checks of the models connect, which would create a SQLite file, or fail with a traceback.
         print("Nothing else was looked at.", file=sys.stderr)
         return 1
     if reason := readiness.why_not_ready():
@@ -36,7 +36,7 @@ def check(arguments: Sequence[str]) -> int:
     for warning in warnings():
         print(f"warning: {warning}", file=sys.stderr)
     try:
-        # Django's own checks of the database ask it, and would only say the same again.
+        # Django's own checks of the database would only fail with the same error.
         asked = [] if status else ["--database", "default"]
         status = run_management_command("check", [*asked, *arguments]) or status
     except SystemExit as end:
@@ -45,7 +45,7 @@ def check(arguments: Sequence[str]) -> int:
 
 
 def warnings() -> Iterator[str]:
-    """Return what will not work as people expect, though Watchword starts; Django is set up."""
+    """Yield what does not work although Watchword starts. Django must be set up."""
     from django.conf import settings
 
     from watchword.core.policy import Channel
@@ -72,8 +72,8 @@ def warnings() -> Iterator[str]:
 
 
 def why_no_kick(template: Sequence[str]) -> str | None:
-    """Return why the command that closes connections can't run, or None. It is tried, for a name that nobody has."""
-    # Django is set up only by now.
+    """Return why the disconnect command can't run, or None. Runs it for a mailbox that can't exist."""
+    # Only now Django is set up.
     from watchword.doors.mail.disconnects import COMMAND_SECONDS, NOBODY_CONNECTED, command_for
 
     command = command_for(template, NOBODY)
@@ -97,7 +97,7 @@ def why_no_kick(template: Sequence[str]) -> str | None:
 
 
 def why_not_enterable(folder: Path, group: str) -> str | None:
-    """Return why the members of a group can't enter a folder, or None; one that is not there yet is made rightly."""
+    """Return why the members of a group can't enter a folder, or None. The mail door itself creates a missing one."""
     import grp
 
     try:

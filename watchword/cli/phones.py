@@ -1,4 +1,4 @@
-"""`watchword phones check|seal`: looks at the phones file, and seals a secret for it."""
+"""`watchword phones check|seal`: validates the phones file, and seals a secret for it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from watchword.messaging.gateways.sip.config import SipConfig
 
 
 def phones(arguments: Sequence[str], variables: Mapping[str, str]) -> int:
-    """Carries out the command; 0 if all is well, 1 if something is wrong, 2 for wrong usage."""
+    """Run the command; return 0 if all is valid, 1 if something is wrong, 2 for wrong usage."""
     parser = argparse.ArgumentParser(
         prog="watchword phones",
         description="The phones file says which carriers bring texts and calls to phones (WATCHWORD_PHONES_FILE).",
@@ -48,7 +48,7 @@ def phones(arguments: Sequence[str], variables: Mapping[str, str]) -> int:
 
 
 def _public_url(variables: Mapping[str, str]) -> str:
-    """Return the address that providers call; empty where it is missing, for the file can be checked without."""
+    """Return the public URL that providers call; empty if it is not set, because the file can be checked without it."""
     try:
         return read_setting(variables, PUBLIC_URL)
     except InvalidSetting:
@@ -89,7 +89,7 @@ def _check(path: str, ring: KeyRing, public_url: str) -> int:
 
 
 def _notes(planned: ConfiguredGateway, ring: KeyRing, public_url: str) -> list[str]:
-    """Return what an operator should know of a channel that works, or does not work everywhere."""
+    """Return notes on a valid gateway for the operator: what it lacks, or what the provider must be told."""
     from watchword.messaging.gateways.http.callback_urls import gateway_path
     from watchword.messaging.gateways.http.config import HttpConfig
     from watchword.messaging.gateways.smpp.config import SmppConfig
@@ -101,7 +101,7 @@ def _notes(planned: ConfiguredGateway, ring: KeyRing, public_url: str) -> list[s
         case SmppConfig() as config:
             return config.notes
         case HttpConfig(receipts=receipts) if receipts is not None and receipts.reference:
-            # Who knows it can say that texts arrived: as secret as the provider's own account.
+            # Anyone who knows this URL can report texts as delivered: it is as secret as the account at the provider.
             address = public_url + gateway_path(planned.route.name, ring)
             return [f"tell the provider where its receipts go, and nobody else: {address}"]
         case _:

@@ -1,4 +1,4 @@
-"""Whether the database can be served by this program with this key ring; each refusal is one sentence."""
+"""Checks whether this release can serve the database with its key ring; each reason why not is one sentence."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from watchword.config.environment import has_key_ring_in_variable
 from watchword.core.database_errors import name_of_trouble
 
 PAUSES = (0.1, 0.3, 0.6)
-"""Seconds between the tries of a question to the database."""
+"""Seconds between the retries of a query."""
 
 
 def why_not_ready() -> str | None:
-    """Return why nothing may be served, or None. It writes nothing and makes no file.
+    """Return why the database can't be served, or None. Writes nothing and creates no file.
 
-    Looks in this order: is the database there and writable, does it answer, is it neither older nor newer than this
-    program, can the key ring open what it holds.
+    Checks in this order: the database exists and is writable, it answers, its migrations are neither older nor newer
+    than this release, the key ring can open its sealed values.
     """
     return why_unusable() or _asked(lambda: _why_wrong_release() or why_wrong_keys())
 
 
 def why_not_migratable() -> str | None:
-    """Return why the database must not be migrated, or None: one that is not there yet is made by migrating."""
+    """Return why the database must not be migrated, or None. A SQLite file that does not exist yet is created by it."""
     if is_sqlite() and not _path().exists():
         return None
     return why_unusable() or _asked(
@@ -43,19 +43,19 @@ def why_not_migratable() -> str | None:
 
 
 def note_keys() -> None:
-    """Remember which key seals from now on. Called by what is about to write."""
+    """Record which key seals from now on. Called by every process before it writes."""
     installation.register_key(settings.WATCHWORD_KEY_RING, now=timezone.now())
     connections[DEFAULT_DB_ALIAS].close()
 
 
 def note_migrated() -> None:
-    """Remember which release migrated the database, and which key seals it."""
+    """Record which release migrated the database, and which key seals it."""
     installation.note_release(__version__, now=timezone.now())
     note_keys()
 
 
 def why_unusable() -> str | None:
-    """Return why the database can't be opened for reading and writing; for SQLite that is asked of its file first."""
+    """Return why the database can't be opened for reading and writing, or None; for SQLite check its file first."""
     if is_sqlite():
         path = _path()
         if not path.parent.is_dir():
@@ -72,7 +72,7 @@ def why_unusable() -> str | None:
 
 
 def why_wrong_keys() -> str | None:
-    """Return which keys of the database the ring lacks; None also where the database knows of no keys yet."""
+    """Return which keys that sealed the database the ring lacks; None if it lacks none, or if none is recorded yet."""
     if SealingKey._meta.db_table not in connections[DEFAULT_DB_ALIAS].introspection.table_names():
         return None
     missing = installation.missing_keys(settings.WATCHWORD_KEY_RING)
@@ -86,7 +86,7 @@ def why_wrong_keys() -> str | None:
 
 
 def is_sqlite() -> bool:
-    """Whether the database is a file."""
+    """Return whether the database is a SQLite file."""
     return bool(connections[DEFAULT_DB_ALIAS].settings_dict["ENGINE"] == SQLITE)
 
 
@@ -99,9 +99,9 @@ def _place_of_ring() -> str:
 
 
 def _asked(question: Callable[[], str | None]) -> str | None:
-    """Ask the database; an error is the answer, unless it passes by itself.
+    """Run a check on the database, with retries; an error that stays is the result.
 
-    The connection is closed: it must not go through a fork.
+    Close the connection: it must not be shared across a fork.
     """
     trouble = ""
     for pause in (*PAUSES, None):
@@ -112,7 +112,7 @@ def _asked(question: Callable[[], str | None]) -> str | None:
         finally:
             connections[DEFAULT_DB_ALIAS].close()
         if pause is not None:
-            # A lock or a disk that fails once is no reason not to start.
+            # A lock, or a disk that fails once, is no reason not to start.
             time.sleep(pause)
     return trouble
 
@@ -121,7 +121,7 @@ def _connect() -> str | None:
     connection = connections[DEFAULT_DB_ALIAS]
     connection.ensure_connection()
     with connection.cursor() as cursor:
-        # Opening a file proves nothing: SQLite reads it with the first question.
+        # Opening a file proves nothing: SQLite reads it with the first query.
         cursor.execute("PRAGMA schema_version" if is_sqlite() else "SELECT 1")
         cursor.fetchone()
         if is_sqlite():

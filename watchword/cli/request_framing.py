@@ -1,6 +1,6 @@
-"""How far an HTTP/1.1 request (RFC 9112) has arrived: only counts octets, so that a server knows when to read it.
+"""Finds the end of an HTTP/1.1 request (RFC 9112): it only counts octets, so that a server knows when to parse it.
 
-Nothing is judged here. What is malformed counts as whole: the parser then refuses it, and reads no octet more.
+It validates nothing. A malformed request counts as complete: the parser then rejects it, and reads no octet more.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 LARGEST_HEAD = 64 * 1024
-"""Octets; more than the parser takes (100 fields of 8,190 octets would be, and no browser comes near)."""
+"""Octets; no browser comes near it (the parser itself would take 100 fields of 8,190 octets)."""
 _DIGITS = 18
 
 
@@ -17,13 +17,13 @@ class Framing:
     """One request as it arrives."""
 
     largest_body: int
-    """Octets; a request that announces or sends more is handed over without its body."""
+    """Octets; a request that announces or sends more is passed on without its body."""
     octets: bytearray = field(default_factory=bytearray)
     is_whole: bool = False
     is_cut: bool = False
-    """Whether the body was left out, so that the connection can't be used again."""
+    """Whether the body was dropped, so that the connection can't be reused."""
     announced: int = 0
-    """Octets that head and body will have, as far as that is known."""
+    """Octets of head and body together, as far as they are known."""
     wants_continue: bool = False
     """Whether the client waits for ``100 Continue`` (RFC 9110 section 10.1.1)."""
     _body_at: int = 0
@@ -32,7 +32,7 @@ class Framing:
     _next_chunk_at: int = 0
 
     def feed(self, data: bytes) -> bool:
-        """Take octets and return whether the request is whole now."""
+        """Add octets and return whether the request is complete now."""
         self.octets += data
         if not self._body_at:
             self._find_body()
@@ -90,7 +90,7 @@ class Framing:
 
 
 def _length(lengths: list[bytes], codings: list[bytes]) -> int | None:
-    """Return how long a body is by its head (0 where its chunks say it); None if that can be read in two ways."""
+    """Return the length of a body by its header fields (0 if it is chunked); None if they are ambiguous (smuggling)."""
     if not lengths and codings in ([], [b"chunked"]):
         return 0
     if codings or len(lengths) != 1 or not lengths[0].isdigit() or len(lengths[0]) > _DIGITS:

@@ -35,14 +35,14 @@ ACCESS_LOG = '%(h)s "%(m)s %(U)s %(H)s" %(s)s %(B)s %(M)sms'
 
 
 def serve(arguments: Sequence[str]) -> int:
-    """Serves until it is told to stop; returns the exit status."""
+    """Serve until SIGTERM or SIGINT, and return the exit status."""
     parser = argparse.ArgumentParser(
         prog="watchword serve",
         description="Answer people (web) and mail servers (mail), send warnings (worker), reach phones (phones).",
     )
     parser.add_argument("what", nargs="?", choices=["web", "mail", "worker", "phones", "all"], default="all")
     parser.add_argument("--listen", metavar="HOST:PORT", help="where the web door listens (WATCHWORD_LISTEN)")
-    # Told by `serve all` to its children, which are to end with it.
+    # `serve all` passes its process id to its children, which end together with it.
     parser.add_argument("--parent", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--workers", type=int, default=1, help="processes of the web door (1)")
     config = parser.parse_args(arguments)
@@ -66,7 +66,7 @@ def serve(arguments: Sequence[str]) -> int:
 
 
 def serve_web(*, workers: int) -> int:
-    """Runs the web door in this process."""
+    """Run the web door in this process, and return the exit status."""
     if (status := set_up_django() or _refuse_unready()) != 0:
         return status
     from django.conf import settings
@@ -80,7 +80,7 @@ def serve_web(*, workers: int) -> int:
 
 
 def serve_all(*, workers: int) -> int:
-    """Runs doors, worker and phones as children; whichever ends is started again, and none takes another with it."""
+    """Run the doors, the worker and the phones process as children; restart a child that ends, and no other."""
     if (status := set_up_django() or _refuse_unready()) != 0:
         return status
     from django.conf import settings
@@ -100,7 +100,7 @@ def serve_all(*, workers: int) -> int:
 
 
 def why_not_listen(host: str, port: int) -> str | None:
-    """Why nothing can listen there, with the way out, or None if it can."""
+    """Return why the port can't be listened on, with a remedy; None if it can."""
     way_out = f"choose another with --listen {host}:{port + 1 if port < 65535 else 8000}, or set WATCHWORD_LISTEN"  # noqa: PLR2004  (TCP)
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -122,10 +122,10 @@ def why_not_listen(host: str, port: int) -> str | None:
 
 
 class AccessLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
-    """Writes who asked for which page, never a query or the secret part of a one-time link."""
+    """Writes the access log: address and path of each request, never its query or the secret of a one-time link."""
 
     def setup(self, cfg: Any) -> None:
-        """Gunicorn's handlers, each with our way of writing a line."""
+        """Set up gunicorn's handlers with the log format of Watchword."""
         from django.conf import settings
 
         super().setup(cfg)
@@ -134,18 +134,18 @@ class AccessLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
                 handler.setFormatter(FORMATTERS[settings.WATCHWORD_LOG_FORMAT]())
 
     def access(self, resp: Any, req: Any, environ: Any, request_time: timedelta) -> None:
-        """Write one line for one answer, with the id of the sign-in attempt that it belongs to."""
+        """Write one line for one response, with the id of the sign-in attempt that it belongs to."""
         if not self.access_log_enabled:
             return
         atoms = self.atoms(resp, req, environ, request_time)
-        # The text says these in its own short form.
+        # The text format has the same values in ``ACCESS_LOG``.
         details = {name: atoms[letter] for name, letter in _ACCESS_FIELDS.items()}
         details["status"] = int(atoms["s"]) if str(atoms["s"]).isdecimal() else atoms["s"]
         attempt = str(environ.get(ATTEMPT_KEY, ""))
         self.access_log.info(ACCESS_LOG, atoms, extra={**log_event("web.access", attempt=attempt), "details": details})
 
     def atoms(self, resp: Any, req: Any, environ: Any, request_time: timedelta) -> dict[str, Any]:
-        """Gunicorn's values for one line: the browser's address, no query, no long opaque part of a path."""
+        """Return gunicorn's values for one line: the browser's address, no query, and no secret in the path."""
         from watchword.signin.client_addresses import address_of
 
         atoms: dict[str, Any] = super().atoms(resp, req, environ, request_time)
@@ -160,7 +160,7 @@ class AccessLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
 
 
 def _settle_memory(_worker: object) -> None:
-    """Let the collector of garbage leave alone what stays: the numbering plans of the world are much to look at."""
+    """Exclude what is loaded so far from garbage collection: the metadata of phonenumbers is large and stays."""
     gc.collect()
     gc.freeze()
 
@@ -171,7 +171,7 @@ def _log_listening(server: Any) -> None:
 
 
 class WebServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
-    """Gunicorn with threads, told everything here: no configuration file, no control socket."""
+    """Gunicorn with threads, configured here alone: no configuration file, no control socket."""
 
     def __init__(self, host: str, port: int, *, workers: int, proxies: Sequence[object]) -> None:
         self._config = {
@@ -187,7 +187,7 @@ class WebServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "loglevel": "warning",
             "logger_class": "watchword.cli.serve.AccessLogger",
             "control_socket_disable": True,
-            # Only these may say that the browser came by https.
+            # Only from these addresses X-Forwarded-Proto counts.
             "forwarded_allow_ips": ",".join(map(str, proxies)),
             "graceful_timeout": int(GRACE_SECONDS),
             "proc_name": "watchword-web",
@@ -195,19 +195,19 @@ class WebServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         super().__init__()
 
     def load_config(self) -> None:
-        """Takes the wishes instead of a file or the command line."""
+        """Load the options of this class instead of a file or the command line."""
         for name, value in self._config.items():
             self.cfg.set(name, value)
 
     def load(self) -> Any:
-        """The application itself."""
+        """Return the WSGI application."""
         from watchword.config.wsgi import application
 
         return application
 
 
 def _refuse_unready() -> int:
-    """Ask whether the database can be served, and run the checks; 0 if all is well, else 1 after saying what isn't."""
+    """Run the readiness and system checks; return 0, or 1 after printing what failed."""
     from django.core.management.base import BaseCommand, SystemCheckError
     from django.db import DEFAULT_DB_ALIAS, connections
 
@@ -222,7 +222,7 @@ def _refuse_unready() -> int:
         print(error, file=sys.stderr)
         return 1
     finally:
-        # A connection must not be carried through a fork.
+        # A connection must not be shared across a fork.
         connections[DEFAULT_DB_ALIAS].close()
     readiness.note_keys()
     return 0

@@ -1,4 +1,4 @@
-"""`watchword settings`: prints what holds of every setting now, or the page docs/settings.md. It needs no database."""
+"""`watchword settings`: prints the current value of every setting, or the page docs/settings.md; needs no database."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ The processes in which a setting has an effect are:
 
 
 def settings(arguments: Sequence[str], variables: Mapping[str, str]) -> int:
-    """Carry out the command; return 0 if all settings are right, 1 if one is wrong, 2 for wrong usage."""
+    """Run the command; return 0 if all settings are valid, 1 if one is not, 2 for wrong usage."""
     parser = argparse.ArgumentParser(
         prog="watchword settings",
         description="Print every setting, where it comes from and its value. Secrets are hidden.",
@@ -87,7 +87,7 @@ def _report(values: Sequence[SettingValue], problems: Sequence[Problem]) -> str:
 
 
 def _printable(line: str) -> str:
-    """Return a line without control characters, which a terminal would obey, and without bytes that are no text."""
+    """Return a line without control characters, which a terminal would execute, and without undecodable bytes."""
     return "".join(character if character.isprintable() else "�" for character in line)
 
 

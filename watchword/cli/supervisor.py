@@ -1,13 +1,14 @@
-"""Keeps the processes of `watchword serve` running: one that ends is started again, and takes no other with it.
+"""Keeps the processes of `watchword serve` running: a process that ends is restarted, and the others go on.
 
 ::
 
     start --- it ends ---> log which, why, how often ---> pause (1 s, doubling to 60 s) ---> start again
                  |
-                 +--- a door that ends by itself right after the very first start: a mistake of the operator's;
-                      everything ends, so that it is seen
+                 +--- a door that ends by itself right after its first start: a configuration error;
+                      all processes end, so that the operator notices
 
-A process that ran for a while begins with the shortest pause again. Children end with this process, however it ends.
+After a process ran for a while, its next pause is the shortest one again. Children end when this process ends, even if
+it is killed.
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ logger = logging.getLogger(__name__)
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
 SETTLED_SECONDS = 60.0
-"""Who ran as long has recovered: the next end begins with the shortest pause."""
+"""A process that ran for this long has recovered: its next restart waits for the shortest pause."""
 START_SECONDS = 15.0
-"""A door that ends by itself sooner after its first start will not do better the second time."""
+"""A door that ends by itself within this time of its first start is not restarted: its configuration is wrong."""
 LOOK_SECONDS = 0.2
 GRACE_SECONDS = 20.0
 
@@ -41,22 +42,22 @@ _PR_SET_PDEATHSIG = 1
 
 @dataclass(slots=True)
 class Child:
-    """One process, and how it has fared."""
+    """One process, and its starts and failures."""
 
     name: str
     command: Sequence[str]
     is_door: bool = False
-    """Whether people or mail servers wait for it, so that a door that can't even begin is an error of the start."""
+    """Whether browsers or mail servers connect to it. If a door can't start, `watchword serve` ends."""
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
     started_at: float = 0.0
     start_at: float = 0.0
     starts: int = 0
     failures: int = 0
-    """How often in a row it ended soon."""
+    """Consecutive ends that came before SETTLED_SECONDS."""
 
 
 class Supervisor:
-    """Runs children until it is told to stop."""
+    """Runs children until SIGTERM or SIGINT."""
 
     def __init__(
         self,
@@ -82,7 +83,7 @@ class Supervisor:
         return status
 
     def look(self) -> int:
-        """Start what is due and note what has ended; return the status to end with, or 0 to go on."""
+        """Start the children that are due and handle those that ended; return the exit status, or 0 to go on."""
         for child in self._children:
             now = self._clock()
             if child.process is None:
@@ -135,7 +136,7 @@ class Supervisor:
 
 
 def why_ended(status: int) -> str:
-    """Return in words how a process ended; a negative status is a signal's."""
+    """Return in words how a process ended; a negative status is the number of a signal."""
     if status >= 0:
         return f"exit status {status}"
     try:
@@ -145,9 +146,9 @@ def why_ended(status: int) -> str:
 
 
 def end_with_parent(parent: int) -> None:
-    """Ask the system to end this process by SIGTERM when the process that started it ends, however that happens.
+    """Ask the kernel to send SIGTERM to this process when its parent ends, even if the parent is killed.
 
-    Linux alone can do that (prctl(2), PR_SET_PDEATHSIG); elsewhere a supervisor that is killed leaves its children.
+    Only Linux can do that (prctl(2), PR_SET_PDEATHSIG); elsewhere the children of a killed supervisor go on running.
     """
     try:
         prctl = ctypes.CDLL(None, use_errno=True).prctl
@@ -155,5 +156,5 @@ def end_with_parent(parent: int) -> None:
         return
     prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     if os.getppid() != parent:
-        # It ended before we had asked.
+        # The parent ended before the call.
         os.kill(os.getpid(), signal.SIGTERM)

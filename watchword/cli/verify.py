@@ -1,4 +1,4 @@
-"""Every invariant that the database can show, asked of every room."""
+"""Checks every invariant of the database: those of each package, and the hash chain of the audit log."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from watchword.signin import invariants as of_sign_ins
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What a look at everything brought; no problems, and everything is as it must be."""
+    """The result of all checks; without problems the database is consistent."""
 
     problems: tuple[str, ...]
     sealed: int
@@ -22,7 +22,7 @@ class Verified:
 
 
 def verify(*, now: datetime) -> Verified:
-    """Look at everything; reads only."""
+    """Check every invariant. Only reads."""
     chain = hash_chain.look()
     problems = [
         *of_people.problems(),

@@ -1,9 +1,9 @@
-"""The web door's gunicorn worker: a thread sees a request only when it has arrived whole.
+"""The web door's gunicorn worker: a thread gets a request only when it has arrived completely.
 
-Gunicorn's own threads read from the socket, and whoever sends one octet now and then keeps a thread for ever: eight
-such connections were the end of the door. Here the event loop gathers what arrives. A slow, silent or endless request
-costs a socket and a little memory, both bounded, and its time is over after a while. An answer that nobody reads costs
-a thread for a bounded time.
+Gunicorn's own threads read from the socket, so a client that sends one octet now and then blocks a thread for ever:
+eight such connections made the door unavailable (slowloris). Here the event loop buffers what arrives. A slow, silent
+or endless request costs a socket and a little memory, both bounded, and is ended after a timeout. A response that the
+client does not read blocks a thread for a bounded time.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from watchword.config.middleware import LARGEST_BODY
 from watchword.doors.open_files import SPARE_FILES, raise_open_files
 
 MOST_CONNECTIONS = 900
-"""Of one process. One more makes room for itself: the oldest unfinished of the peer that has most of them goes."""
+"""Limit for one process. Beyond it an idle connection, or the oldest unfinished one of the busiest peer, is closed."""
 MOST_OCTETS = 64 * 1024 * 1024
-"""Of all unfinished requests together."""
+"""Limit for the buffers of all unfinished requests together."""
 WHOLE_SECONDS = 15.0
-"""From the first octet, or from the connection, to a request that is whole; a larger one gets more."""
+"""Timeout for a complete request, from its first octet or from the connection; a larger request gets more."""
 OCTETS_A_SECOND = 16 * 1024
-"""How fast at least the body of a large request has to come."""
+"""The minimum rate at which the body of a large request has to arrive."""
 SEND_SECONDS = 30.0
-"""How long a thread waits, over one whole request, for somebody who does not read the answer."""
+"""How long a thread waits, over one response, for a client that does not read it."""
 STOP_SECONDS = 2.0
-"""For what is unfinished when the worker is told to stop."""
+"""Timeout for unfinished requests once the worker is told to stop."""
 LOOK_SECONDS = 0.5
 _READ_AT_ONCE = 256 * 1024
 _TOO_LATE = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
@@ -46,7 +46,7 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class PatientSocket(socket.socket):
-    """A connection whose peer has so long, and no longer, to read the answer to one request."""
+    """A connection whose peer has a limited time to read the response to one request."""
 
     _patience = SEND_SECONDS
 
@@ -56,12 +56,12 @@ class PatientSocket(socket.socket):
         self.settimeout(SEND_SECONDS if flag else 0.0)
 
     def sendall(self, data: Any, flags: int = 0) -> None:
-        """Send everything; raises BrokenPipeError where nobody reads."""
+        """Send everything; raises BrokenPipeError if the peer does not read in time."""
         with self._waiting():
             super().sendall(data, flags)
 
     def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
-        """Send a file; raises BrokenPipeError where nobody reads."""
+        """Send a file; raises BrokenPipeError if the peer does not read in time."""
         with self._waiting():
             return super().sendfile(file, offset, count)
 
@@ -82,7 +82,7 @@ class PatientSocket(socket.socket):
 
 @dataclass(eq=False, slots=True)
 class Unfinished:
-    """A connection whose next request has not arrived yet."""
+    """A connection whose next request has not arrived completely."""
 
     conn: Any
     framing: Framing
@@ -93,17 +93,17 @@ class Unfinished:
 
     @property
     def peer(self) -> object:
-        """The address that it comes from, or nothing for a Unix socket."""
+        """The address of the client; None for a Unix socket."""
         return self.conn.client[0] if isinstance(self.conn.client, tuple) else None
 
     @property
     def deadline(self) -> float:
-        """When it is too late (monotonic)."""
+        """When its timeout ends (monotonic)."""
         return self.since + WHOLE_SECONDS + max(self.framing.announced, len(self.framing.octets)) / OCTETS_A_SECOND
 
 
 class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
-    """Gunicorn's threaded worker with the reading taken out of the threads."""
+    """Gunicorn's threaded worker, which reads requests in the event loop instead of in the threads."""
 
     sockets: list[Any]
 
@@ -114,11 +114,11 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         self._next_look = 0.0
         self._stop_at: float | None = None
         self._most = most_connections()
-        # We make room ourselves: refusing to accept would let the slow ones keep everybody else waiting.
+        # This class makes room itself: if gunicorn stopped accepting, slow clients would block all others.
         self.worker_connections = self._most + SPARE_FILES
 
     def accept(self, listener: Any) -> None:
-        """Take a connection, and wait for its first request."""
+        """Accept a connection, and wait for its first request."""
         try:
             accepted, client = listener.accept()
         except OSError as error:
@@ -134,13 +134,13 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         self._gather(TConn(self.cfg, patient, client, listener.getsockname()), b"")
 
     def on_client_socket_readable(self, conn: Any, client: Any) -> None:
-        """Gather the next request of a connection that was kept open."""
+        """Read the next request of a connection that was held open (keep-alive)."""
         self.poller.unregister(client)
         self.keepalived_conns.remove(conn)
         self._gather(conn, b"")
 
     def finish_request(self, conn: Any, fs: Future[Any]) -> None:
-        """Close or keep the connection; what was sent ahead begins the next request."""
+        """Close the connection or hold it open; octets sent ahead (pipelining) begin the next request."""
         keeps = not fs.cancelled() and fs.exception() is None and fs.result()
         rest = conn.parser.unreader.take_buffered() if keeps and self.alive else b""
         if rest:
@@ -149,7 +149,7 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
             super().finish_request(conn, fs)
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
-        """Wait for events, and end now and then what came too late."""
+        """Wait for events, and periodically end requests whose timeout is over."""
         super().wait_for_and_dispatch_events(min(timeout, LOOK_SECONDS))
         if not self.alive and self._stop_at is None:
             self._stop_at = time.monotonic() + STOP_SECONDS
@@ -158,18 +158,18 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
             self._end_late(now)
 
     def set_accept_enabled(self, enabled: bool) -> None:
-        """Before the worker stops for good, take what the system has accepted for us: it would be reset."""
+        """Before the worker stops, accept the connections in the kernel's backlog: they would be reset otherwise."""
         if not enabled and not self.alive and self._accepting:
             self._accept_all_that_wait()
         super().set_accept_enabled(enabled)
         if not enabled and not self.alive:
             for listener in self.sockets:
-                # From here on the next one is refused, which a proxy understands, and not accepted to be reset later.
+                # From here on a new connection is refused, which a proxy understands, and not accepted and reset later.
                 listener.close()
             self.sockets = []
 
     def _keepalive_after(self, conn: Any, keepalive: bool) -> bool:
-        # What is left of a request whose body was not taken must never be read as the next request.
+        # The rest of a request whose body was dropped must never be read as the next request.
         return not conn.is_cut and bool(super()._keepalive_after(conn, keepalive))
 
     def _accept_all_that_wait(self) -> None:
@@ -186,7 +186,7 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         self._unfinished[unfinished] = None
         if octets and self._take(unfinished, octets):
             return
-        # Mostly it is there already, and a turn of the loop is saved that would wait for the threads' lock.
+        # Mostly the data is there already, and reading it now saves a turn of the loop and its wait for the GIL.
         self._on_readable(unfinished, conn.sock)
         if unfinished in self._unfinished:
             self.poller.register(conn.sock, EVENT_READ, partial(self._on_readable, unfinished))
@@ -194,7 +194,7 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
 
     def _on_readable(self, unfinished: Unfinished, client: Any) -> None:
         if unfinished not in self._unfinished:
-            # It made room for another one within this very turn.
+            # It was closed within this turn of the loop to make room for another connection.
             return
         try:
             data = client.recv(_READ_AT_ONCE)
@@ -208,7 +208,7 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
             self._end(unfinished)
 
     def _take(self, unfinished: Unfinished, data: bytes) -> bool:
-        """Add what came to an unfinished request; hand it over and return True if it is whole now."""
+        """Add data to an unfinished request; if it is complete now, pass it to a thread and return True."""
         framing = unfinished.framing
         before = len(framing.octets)
         is_whole = framing.feed(data)
@@ -226,7 +226,7 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         return False
 
     def _hand_over(self, unfinished: Unfinished) -> None:
-        """Let a thread answer a request that is whole; it can read no octet more than those."""
+        """Enqueue a complete request for a thread, whose parser can read no octet beyond it."""
         conn = unfinished.conn
         if conn.parser is None:
             no_more: Iterable[bytes] = iter(())
@@ -273,6 +273,6 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
 
 
 def most_connections() -> int:
-    """Return how many connections this process can hold; asks the system for as many descriptors as it may have."""
+    """Raise the limit of open files as far as allowed, and return how many connections this process can hold open."""
     files = raise_open_files(MOST_CONNECTIONS + SPARE_FILES)
     return MOST_CONNECTIONS if files is None else max(min(MOST_CONNECTIONS, files - SPARE_FILES), 16)

@@ -1,14 +1,14 @@
-"""Django's configuration of this room."""
+"""Django's configuration of this package."""
 
 from django.apps import AppConfig
 
 
 class WatchwordConfig(AppConfig):
-    """The room as Django knows it; it registers the system checks."""
+    """The package as Django knows it; it registers the system checks."""
 
     name = "watchword.config"
     label = "config"
 
     def ready(self) -> None:
-        """Loads the checks, which register themselves."""
+        """Import the checks, which register themselves."""
         from watchword.config import checks  # noqa: F401  (importing registers)

@@ -1,4 +1,4 @@
-"""System checks: what must not be started at all, whatever settings module is in use."""
+"""System checks: configurations with which Watchword must not start, whatever settings module is used."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ DEMO_PARTS = ("watchword.demo", "watchword.messaging.gateways.simulator")
 
 @checks.register(checks.Tags.security)
 def demo_parts_stay_in_the_demo(app_configs: Sequence[AppConfig] | None, **_options: Any) -> list[checks.Error]:
-    """The sample people have known telephones: whoever can open the page has everybody's codes."""
+    """Return an error for each part of the demo outside it: its telephone page shows all codes to every visitor."""
     if settings.WATCHWORD_DEMO:
         return []
     found = []
@@ -39,7 +39,7 @@ def demo_parts_stay_in_the_demo(app_configs: Sequence[AppConfig] | None, **_opti
 
 @checks.register(checks.Tags.security)
 def debug_stays_in_the_demo(app_configs: Sequence[AppConfig] | None, **_options: Any) -> list[checks.Error]:
-    """Django's error pages show what a request carried, codes and passwords included."""
+    """Return an error if DEBUG is on outside the demo: Django's error pages show requests with codes and passwords."""
     if settings.DEBUG and not settings.WATCHWORD_DEMO:
         hint = "Unset WATCHWORD_DEBUG, or set WATCHWORD_DEMO=yes while you develop."
         return [checks.Error("DEBUG is on, and this is no demo.", hint=hint, id="watchword.E003")]
@@ -48,7 +48,7 @@ def debug_stays_in_the_demo(app_configs: Sequence[AppConfig] | None, **_options:
 
 @checks.register(checks.Tags.security)
 def there_is_a_key_ring(app_configs: Sequence[AppConfig] | None, **_options: Any) -> list[checks.Error]:
-    """Without a ring nothing can be sealed, and nothing looked up."""
+    """Return an error if there is no key ring: without it nothing can be sealed or looked up."""
     if isinstance(getattr(settings, "WATCHWORD_KEY_RING", None), KeyRing):
         return []
     hint = "Run `watchword keys create`, and name its file in WATCHWORD_KEYS_FILE."
@@ -57,7 +57,7 @@ def there_is_a_key_ring(app_configs: Sequence[AppConfig] | None, **_options: Any
 
 @checks.register(checks.Tags.database)
 def the_sqlite_library_is_sound(app_configs: Sequence[AppConfig] | None, **_options: Any) -> list[checks.Error]:
-    """Django's own SQLite backend uses the system's library and none of the settings that keep what was committed."""
+    """Return an error for an unsound SQLite library, or for Django's own backend: it lacks our durability settings."""
     found = []
     for alias, database in settings.DATABASES.items():
         if database["ENGINE"] == "django.db.backends.sqlite3":
@@ -74,7 +74,7 @@ def the_sqlite_library_is_sound(app_configs: Sequence[AppConfig] | None, **_opti
 
 @checks.register(checks.Tags.security)
 def the_public_address_is_safe(app_configs: Sequence[AppConfig] | None, **_options: Any) -> list[checks.Error]:
-    """Passwords and codes travel to it."""
+    """Return an error if passwords and codes would travel to the public URL in clear."""
     url = urlsplit(settings.WATCHWORD_PUBLIC_URL)
     if url.scheme == "https" or (url.scheme == "http" and is_loopback(url.hostname or "")):
         return []
@@ -85,9 +85,9 @@ def the_public_address_is_safe(app_configs: Sequence[AppConfig] | None, **_optio
 
 @checks.register(checks.Tags.security)
 def the_proxy_in_front_is_named(app_configs: Sequence[AppConfig] | None, **_options: Any) -> list[checks.Error]:
-    """The web door speaks no TLS, so that a proxy stands before every https address.
+    """Return an error if the public URL is https and no proxy is configured. The web door itself has no TLS.
 
-    Unless it is named, every browser has its address: whoever types wrong passwords makes everybody wait.
+    Without it every browser has the proxy's address, and one person's wrong passwords throttle everybody.
     """
     is_https = urlsplit(settings.WATCHWORD_PUBLIC_URL).scheme == "https"
     if not is_https or settings.WATCHWORD_TRUSTED_PROXIES or settings.WATCHWORD_NO_PROXY:
@@ -104,7 +104,7 @@ def the_proxy_in_front_is_named(app_configs: Sequence[AppConfig] | None, **_opti
 def the_file_of_breached_passwords_is_sorted(
     app_configs: Sequence[AppConfig] | None, **_options: Any
 ) -> list[checks.Error]:
-    """What is not sorted is found by no bisection, and every password would seem to be good."""
+    """Return an error if the file can't be used: bisection in an unsorted file would find no breached password."""
     file = settings.WATCHWORD_BREACHED_PASSWORDS_FILE
     reason = why_not_usable(Path(file)) if file else ""
     if not reason:
@@ -117,7 +117,7 @@ def the_file_of_breached_passwords_is_sorted(
 def the_countries_file_is_a_country_database(
     app_configs: Sequence[AppConfig] | None, **_options: Any
 ) -> list[checks.Error]:
-    """Otherwise the first warning would find that the file is damaged, or names no countries."""
+    """Return an error if the file can't be used, which would be noticed only by the first notice otherwise."""
     file = settings.WATCHWORD_COUNTRIES_FILE
     reason = geoip.why_not_usable(Path(file)) if file else ""
     if not reason:

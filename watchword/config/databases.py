@@ -1,4 +1,4 @@
-"""From the address of a database to the settings that Django wants."""
+"""Turns the URL of a database into Django's settings for it."""
 
 import os
 from collections.abc import Mapping
@@ -8,11 +8,11 @@ from watchword.config.extras import how_to_install
 from watchword.config.parsers import InvalidSetting, is_loopback
 
 SQLITE = "watchword.config.sqlite"
-"""Our backend, as Django names it."""
+"""Watchword's backend for SQLite, as Django imports it."""
 _CONNECTION_SECONDS = 5
 _STORED_SECONDS = 60
 _LIBPQ_KNOWS_SYSTEM = 160_000
-"""From this release on libpq can trust the certificates that the system trusts (sslrootcert=system)."""
+"""The first version of libpq that can use the system's certificate authorities (sslrootcert=system)."""
 _SHOWN = frozenset(("connect_timeout", "sslmode", "sslrootcert", "sslcert", "target_session_attrs", "application_name"))
 """The parameters whose values may be shown; the others may be secrets, such as sslpassword."""
 
@@ -20,7 +20,7 @@ _SHOWN = frozenset(("connect_timeout", "sslmode", "sslrootcert", "sslcert", "tar
 def database_settings(url: str) -> Mapping[str, object]:
     """Return Django's entry for one database: `sqlite:///absolute/path` or any URI that libpq understands.
 
-    Raises InvalidSetting, which never repeats the address: it may hold a password.
+    Raises InvalidSetting, which never repeats the URL: it may hold a password.
     """
     scheme = url.partition(":")[0]
     match scheme:
@@ -33,7 +33,7 @@ def database_settings(url: str) -> Mapping[str, object]:
 
 
 def url_without_password(database: Mapping[str, object]) -> str:
-    """Return the address of a database, made from Django's entry for it, as it may be shown."""
+    """Return the URL of a database, made from Django's entry for it, without secrets."""
     name, host, port, user = (str(database.get(key, "")) for key in ("NAME", "HOST", "PORT", "USER"))
     if database["ENGINE"] == SQLITE:
         return f"sqlite://{name}"
@@ -59,7 +59,7 @@ def _sqlite(url: str) -> Mapping[str, object]:
     path = "/" + unquote(parts.path).lstrip("/")
     if parts.netloc or parts.query or parts.fragment or path == "/" or path.endswith("/"):
         raise InvalidSetting("is not of the form sqlite:///absolute/path")
-    # Opening one anew for each request costs more than the questions: SQLite reads the whole schema then.
+    # A new connection for each request costs more than its queries, because SQLite then reads the whole schema.
     return {"ENGINE": SQLITE, "NAME": path, "CONN_MAX_AGE": _STORED_SECONDS}
 
 
@@ -78,10 +78,10 @@ def _postgresql(url: str) -> Mapping[str, object]:
     if not config.get("dbname"):
         raise InvalidSetting("names no database (postgresql://host/NAME)")
     if not all(port.isdigit() for port in config.get("port", "").split(",") if port):
-        # A slash in a password ends the host, and libpq takes what stands before it for a port.
+        # A slash in a password ends the host, and libpq takes the part before it for a port.
         raise InvalidSetting("has a port that is no number (in a password, write %2F for / and %40 for @)")
     if _is_elsewhere(config) and "sslmode" not in config and "PGSSLMODE" not in os.environ:
-        # Everything that Watchword knows travels there, and whoever answers must be who is meant.
+        # All data of Watchword travels over this connection, so the server must prove its identity.
         config["sslmode"] = "verify-full"
         if psycopg.pq.version() >= _LIBPQ_KNOWS_SYSTEM and "PGSSLROOTCERT" not in os.environ:
             config.setdefault("sslrootcert", "system")
@@ -99,6 +99,6 @@ def _postgresql(url: str) -> Mapping[str, object]:
 
 
 def _is_elsewhere(config: Mapping[str, str]) -> bool:
-    """Whether a connection leaves this machine; libpq takes a list of hosts, and a path is a socket's folder."""
+    """Return whether a connection leaves this machine. libpq takes a list of hosts; a path is a socket's folder."""
     hosts = (config.get("hostaddr") or config.get("host") or os.environ.get("PGHOST", "")).split(",")
     return any(host and not host.startswith(("/", "@")) and not is_loopback(host) for host in hosts)

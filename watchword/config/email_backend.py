@@ -1,4 +1,4 @@
-"""Sends mail by SMTP, also to addresses outside ASCII where the server offers SMTPUTF8 (RFC 6531)."""
+"""Sends mail by SMTP, also to non-ASCII addresses if the server offers SMTPUTF8 (RFC 6531)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from watchword.core.mail_addresses import needs_smtputf8
 
 
 class EmailBackend(smtp.EmailBackend):
-    """Django's backend, which refuses every local part outside ASCII, with SMTPUTF8."""
+    """Django's backend with SMTPUTF8; Django itself refuses every non-ASCII local part."""
 
     def _send(self, email_message: EmailMessage) -> bool:
         recipients = email_message.recipients()

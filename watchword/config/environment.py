@@ -1,4 +1,4 @@
-"""The one reader of settings: environment variables and the files that they name, read and checked in one go."""
+"""The only reader of settings: reads and checks all environment variables, and the files that they name, at once."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _NO_KEYS = "that file, restored from its copy; only for a new database, run `wat
 
 
 class SecretFileError(Exception):
-    """A file that holds the value of a setting, or a secret, can't be used; the message says why."""
+    """A file with the value of a setting, or with a secret, can't be used; the message says why."""
 
 
 class SecretFileMissing(SecretFileError):
-    """There is no such file."""
+    """The file does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +47,12 @@ class SettingValue:
     setting: Setting[Any]
     shown: str
     source: str
-    """`environment`, `file` with its path, `default`, `not set`, or `unreadable` where its file is."""
+    """`environment`, `file` with its path, `default`, `not set`, or `unreadable` if its file can't be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailDoorConfig:
-    """How mail servers reach the mail door. ``kick`` is empty where connections are to stay open."""
+    """How mail servers reach the mail door. ``kick`` is empty if open connections shall not be closed."""
 
     socket_owner: str
     socket_group: str
@@ -75,7 +75,7 @@ class Environment:
     listen_port: int
     trusted_proxies: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
     no_proxy: bool
-    """Whether the operator said that no proxy's word on addresses counts."""
+    """Whether the operator set that no proxy is trusted (``none``)."""
     phones_file: str
     mail_socket_directory: Path
     mail: MailDoorConfig
@@ -98,7 +98,7 @@ class Environment:
 
     @property
     def https(self) -> bool:
-        """Whether people reach the pages over TLS, so that cookies can insist on it."""
+        """Whether browsers reach the pages over TLS, so that cookies are marked ``Secure``."""
         return self.public_url.startswith("https://")
 
 
@@ -134,7 +134,7 @@ def read_environment(
 def inspect_environment(
     variables: Mapping[str, str], *, read_secret: ReadSecret = read_secret_file
 ) -> tuple[list[SettingValue], list[Problem]]:
-    """Return what holds of every setting, in the order of their sections, and every mistake; no secret is in either."""
+    """Return the current value of every setting, in the order of the sections, and every mistake; without secrets."""
     reader = _Reader(variables, read_secret)
     _environment(reader)
     return [reader.shown(setting) for setting in SETTINGS], reader.problems
@@ -156,12 +156,12 @@ def key_file_path(variables: Mapping[str, str]) -> Path:
 
 
 def has_key_ring_in_variable(variables: Mapping[str, str]) -> bool:
-    """Whether the key ring stands in the environment itself, so that no command can change it."""
+    """Return whether the key ring is in the environment variable itself, so that no command can change it."""
     return bool(variables.get(definitions.KEYS.variable, "").strip())
 
 
 def _environment(reader: _Reader) -> Environment:
-    """Return all settings; those that are wrong have their default, and a problem each with the reader."""
+    """Return all settings; an invalid one has its default, and the reader has a problem for it."""
     for setting in SETTINGS:
         # Mistakes are reported in the order of the documentation.
         reader.value(setting)
@@ -205,10 +205,10 @@ def _environment(reader: _Reader) -> Environment:
 
 
 def _check_together(reader: _Reader, environment: Environment) -> None:
-    """Add the problems of settings that are right alone, and wrong beside another one."""
+    """Add the problems of settings that are valid alone, but not together with another one."""
     host = environment.listen_host
     if not is_loopback(host) and not reader.value(definitions.ALLOW_PLAIN_HTTP):
-        # The web server speaks no TLS: passwords and codes would travel there in clear.
+        # The web server has no TLS: passwords and codes would travel in clear.
         reader.wrong(
             definitions.LISTEN,
             f"names {host}, which others than this machine can reach over plain http",
@@ -234,7 +234,7 @@ class _Text:
 
 
 class _Reader:
-    """Reads one setting at a time, each once, and remembers what was wrong."""
+    """Reads each setting once, when it is first used, and collects the problems."""
 
     def __init__(self, variables: Mapping[str, str], read_secret: ReadSecret) -> None:
         self._variables = variables
@@ -245,22 +245,22 @@ class _Reader:
         self.problems: list[Problem] = []
 
     def wrong(self, setting: Setting[Any], wrong: str, expected: str = "") -> None:
-        """Remember a mistake in the value of a setting."""
+        """Add a problem with the value of a setting."""
         self._wrong.add(setting.name)
         self.problems.append(Problem(setting.variable, wrong, expected or setting.expected))
 
     def is_set(self, setting: Setting[Any]) -> bool:
-        """Whether a setting has a text other than its default, be it right or wrong."""
+        """Return whether a setting is given, be its value valid or not."""
         text = self._text(setting)
         return text.is_given or text.is_unreadable
 
     def file_path(self, setting: Setting[Any]) -> Path:
-        """Return the path of the file that a setting is read from if it is not in a variable itself."""
+        """Return the path of the file from which a setting is read if its variable is not set."""
         named = self._variables.get(setting.file_variable, "").strip()
         return Path(named or self._expand(setting.default_file))
 
     def value[T](self, setting: Setting[T]) -> T:
-        """Return the value of a setting; the default's if it isn't set, or wrong."""
+        """Return the value of a setting; the default if it is not set or invalid."""
         if setting.name not in self._values:
             self._values[setting.name] = self._parsed(setting)
         value: T = self._values[setting.name]
@@ -275,13 +275,13 @@ class _Reader:
         if not text.is_given and not text.text:
             return SettingValue(setting, "", "not set")
         if setting.name in self._wrong:
-            # Of a secret that can't be parsed it is not known which part of it is one.
+            # If a value can't be parsed, it is unknown which part of it is the secret.
             is_hidden = setting.is_secret or "@" in text.text
             return SettingValue(setting, "(hidden)" if is_hidden else text.text, f"{source}, wrong")
         return SettingValue(setting, setting.show(value) if setting.show else text.text, source)
 
     def report_unknown(self) -> None:
-        """Add a problem for each variable that begins as ours do and is none."""
+        """Add a problem for each variable with the prefix of Watchword that is not a setting."""
         known = {variable for setting in SETTINGS for variable in (setting.variable, setting.file_variable)}
         for variable in sorted(self._variables):
             if variable.startswith(PREFIX) and variable not in known:
@@ -298,7 +298,7 @@ class _Reader:
                 return setting.parse(text.text)
             except InvalidSetting as error:
                 self.wrong(setting, f"{error} (read from {text.file})" if text.file else str(error))
-        # Other settings go on being read, so that all mistakes are reported at once.
+        # The default lets the other settings be read, so that all mistakes are reported at once.
         return setting.parse(self._expand(setting.default or setting.demo_default))
 
     def _text(self, setting: Setting[Any]) -> _Text:
@@ -337,7 +337,7 @@ class _Reader:
         self.problems.append(Problem(setting.file_variable, wrong, expected))
 
     def _expand(self, default: str) -> str:
-        """Return a default with what it takes from elsewhere in the environment; see ``Setting.default``."""
+        """Return a default with its placeholders replaced; see ``Setting.default``."""
         if "{STATE}" in default:
             state, home = (self._variables.get(name, "") for name in ("XDG_STATE_HOME", "HOME"))
             # A path that is not absolute is to be ignored (XDG Base Directory Specification).

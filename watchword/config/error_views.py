@@ -1,4 +1,4 @@
-"""When something fails behind a page: plain words, the right status, nothing about the inside."""
+"""The page for an unhandled exception: plain words, the right status, no internals."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ RETRY_SECONDS = 5
 
 
 def server_error(request: HttpRequest) -> HttpResponse:  # noqa: ARG001  (Django hands it over)
-    """Answer for a failure: 503 where trying again is sensible, 500 for a mistake of ours. Asks no database."""
+    """Return the error page: 503 if the database is unavailable and a retry makes sense, 500 for a bug. No query."""
     if isinstance(sys.exception(), UNAVAILABLE):
-        # Whatever was asked for has not happened: its transaction is undone.
+        # The request changed nothing: its transaction was rolled back.
         page = HttpResponse(render_to_string("503.html"), status=HTTPStatus.SERVICE_UNAVAILABLE)
         page["Retry-After"] = str(RETRY_SECONDS)
         return page

@@ -1,4 +1,4 @@
-"""What needs more than the base installation, and the sentence that names the extra to install."""
+"""The extras of the installation, and the sentence that names a missing one."""
 
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -8,11 +8,11 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "phones": ("aiortp", "aiosipua", "audioop", "httpcore", "re2"),
     "postgres": ("psycopg",),
 }
-"""The modules that each extra of pyproject.toml brings."""
+"""The modules that each extra of pyproject.toml installs."""
 
 
 def why_not_installed(extra: str) -> str:
-    """Return which modules of an extra are missing and how to install them; empty where all are there."""
+    """Return which modules of an extra are missing and how to install them; empty if none is."""
     missing = [module for module in MODULES[extra] if find_spec(module) is None]
     return f"needs the extra {extra} ({', '.join(missing)}): {how_to_install(extra)}" if missing else ""
 

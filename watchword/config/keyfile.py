@@ -1,4 +1,4 @@
-"""The file that holds the key ring: made once, added to, never overwritten, readable by its owner alone."""
+"""The file that holds the key ring: created once, never overwritten by a new ring, readable by its owner alone."""
 
 import os
 import tempfile
@@ -18,7 +18,7 @@ class KeyFileError(Exception):
 
 
 def read(path: Path) -> KeyRing:
-    """The ring in that file."""
+    """Return the ring in a file; raises KeyFileError."""
     try:
         return KeyRing.parse(read_secret_file(path), random_source=os.urandom)
     except SecretFileError as error:
@@ -28,7 +28,10 @@ def read(path: Path) -> KeyRing:
 
 
 def create(path: Path) -> KeyRing:
-    """Writes a ring with one new key. Refuses if there is a file already: all that it sealed would be lost."""
+    """Write a ring with one new key and return it.
+
+    Raises KeyFileError if the file exists: everything sealed with its keys would be lost.
+    """
     ring = KeyRing.create(random_source=os.urandom)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -45,15 +48,18 @@ def create(path: Path) -> KeyRing:
 
 
 def add(path: Path) -> str:
-    """Add a new key behind the ring in that file and return its id: every process must be able to read what it makes
-    before the first one makes something with it, else good passwords are refused meanwhile."""
+    """Append a new key to the ring in a file and return its id.
+
+    It only opens at first: every process must have it before one process seals with it, otherwise the others reject
+    valid passwords meanwhile.
+    """
     ring = read(path).with_new_key()
     replace(path, ring)
     return ring.keys[-1].id
 
 
 def use(path: Path, key_id: str) -> None:
-    """Put a key of the ring in that file in front."""
+    """Make a key of the ring in a file the first one, which seals."""
     try:
         replace(path, read(path).using(key_id))
     except KeyRingError as error:
@@ -61,7 +67,7 @@ def use(path: Path, key_id: str) -> None:
 
 
 def without(path: Path, ring: KeyRing, key_id: str) -> KeyRing:
-    """Return the ring of that file without one of its keys; raises KeyFileError where it is in use or not there."""
+    """Return the ring of a file without one of its keys; raises KeyFileError if it is in use or not on the ring."""
     try:
         return ring.without(key_id)
     except KeyRingError as error:
@@ -69,7 +75,7 @@ def without(path: Path, ring: KeyRing, key_id: str) -> KeyRing:
 
 
 def replace(path: Path, ring: KeyRing) -> None:
-    """Write another ring into a file that is there, in one step."""
+    """Replace the ring in an existing file atomically."""
     try:
         _write(path, ring, lambda written: written.replace(path))
     except OSError as error:
@@ -77,7 +83,7 @@ def replace(path: Path, ring: KeyRing) -> None:
 
 
 def read_or_create(path: Path) -> KeyRing:
-    """For the demo: the ring in that file, made if this is the first start."""
+    """Return the ring in a file, creating it if the file does not exist. For the demo."""
     try:
         return create(path)
     except KeyFileError:
@@ -104,9 +110,9 @@ def _write(path: Path, ring: KeyRing, put: Callable[[Path], object]) -> None:
 
 
 def what_database_holds(database: Mapping[str, object]) -> tuple[str, str]:
-    """Return the database in words if it holds anything of Watchword's, and why that can't be told if it can't.
+    """Return a description of the database if it holds data of Watchword, and the reason if that can't be determined.
 
-    Asks without Django, which can't start without a ring. Nothing is made where nothing is.
+    Query it without Django, which can't start without a ring. Create nothing.
     """
     if database.get("ENGINE") == SQLITE:
         path = Path(str(database["NAME"]))

@@ -1,4 +1,4 @@
-"""How log lines are written: as text or as JSON, one printable line per record, without paths that hold a secret."""
+"""Formatters and filters of the log: text or JSON, one printable line per record, without secrets in paths."""
 
 import json
 import logging
@@ -11,7 +11,7 @@ from watchword.audit.outbox import UNAVAILABLE, cause_of
 from watchword.core.database_errors import database_trouble
 from watchword.core.log_events import ATTEMPT_KEY
 
-# One-time links carry their secret as a part of the path.
+# A one-time link has its secret as a part of its path.
 _SECRET_PART = re.compile(r"[A-Za-z0-9_:=-]{20,}")
 _PLAIN_VALUE = re.compile(r"[A-Za-z0-9._:/@+\[\]-]+")
 
@@ -25,13 +25,13 @@ LIBRARIES = (
 )
 _NAMES = {"gunicorn.access": "watchword.access", "gunicorn.error": "watchword.web"}
 _NAMES_ONLY = frozenset({AttributeError, ImportError, ModuleNotFoundError, NameError, NotImplementedError, TypeError})
-"""Errors whose text is made of the program's own names."""
+"""Exceptions whose text holds only names from the source code."""
 OTHER_LIBRARY = "library.other"
 SERVER_ERROR = 500
 
 
 def event_of(record: logging.LogRecord) -> str:
-    """Return the event code of a record; those of libraries have one by their logger's name."""
+    """Return the event code of a record; a library's record has one by the name of its logger."""
     if code := getattr(record, "event", ""):
         return str(code)
     if record.name == "django.request" and getattr(record, "status_code", SERVER_ERROR) >= SERVER_ERROR:
@@ -51,7 +51,7 @@ def fields_of(record: logging.LogRecord) -> dict[str, str | int]:
 
 
 def trouble_of(record: logging.LogRecord) -> str:
-    """Return the kind of the error that a record is about and the line that raised it, without its text."""
+    """Return the type of a record's exception and the line that raised it, without its text."""
     if trouble := getattr(record, "trouble", ""):
         return str(trouble)
     error = record.exc_info[1] if record.exc_info else None
@@ -59,9 +59,9 @@ def trouble_of(record: logging.LogRecord) -> str:
 
 
 def traceback_of(record: logging.LogRecord) -> str:
-    """Return the traceback of a record and of what led to its error; the text of an error only where it holds no value.
+    """Return the traceback of a record's exception and of its causes, with their texts only if they hold no values.
 
-    Most texts may hold what was being worked on: a number, a code, a password.
+    Most texts may hold the data that was processed: a number, a code, a password.
     """
     error = record.exc_info[1] if record.exc_info else None
     chain: list[BaseException] = []
@@ -77,22 +77,22 @@ def traceback_of(record: logging.LogRecord) -> str:
 
 
 def path_for_log(path: str) -> str:
-    """The path, with each part that could be a secret replaced by three dots."""
+    """Return a path with three dots for each part that could be a secret."""
     return "/".join("..." if _SECRET_PART.fullmatch(part) else part for part in path.split("/"))
 
 
 class LineFormatter(logging.Formatter):
-    """Writes each record as one line of text; what follows it, such as a traceback, stands behind a bar.
+    """Writes each record as one line of text; further lines, such as a traceback, begin with a bar.
 
     A line is time, level, event code, logger, message, trouble and ids, such as
     ``… WARNING mail.auth.deferred watchword.doors.mail.batching: authentication deferred: database locked requests=3``.
 
-    A line break, a terminal's escape or a bidirectional mark in a name, an address or a header could otherwise forge
-    lines that look like ours.
+    Otherwise a line break, a terminal escape or a bidirectional mark in a name, an address or a header could forge log
+    lines.
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line, with every character that isn't printable written as an escape, and what follows it."""
+        """Return the line and its further lines, with every character that isn't printable written as an escape."""
         head = f"{_time_of(record)} {record.levelname} {event_of(record)} {_name_of(record)}: {record.getMessage()}"
         trouble = trouble_of(record)
         fields = "".join(f" {name}={_plain(value)}" for name, value in fields_of(record).items())
@@ -110,7 +110,7 @@ class JsonFormatter(logging.Formatter):
     """Writes each record as one JSON object (RFC 8259) in one line of ASCII, with the ids beside the message."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the object: time, level, logger, event, message, then ids, trouble and traceback where there are."""
+        """Return the object: time, level, logger, event, message, then ids, trouble and traceback if there are any."""
         line: dict[str, object] = {
             "time": _time_of(record),
             "level": record.levelname,
@@ -128,7 +128,7 @@ class JsonFormatter(logging.Formatter):
 
 
 FORMATTERS: Mapping[str, type[logging.Formatter]] = {"text": LineFormatter, "json": JsonFormatter}
-"""By the value of WATCHWORD_LOG_FORMAT."""
+"""The formatters by the value of WATCHWORD_LOG_FORMAT."""
 
 
 def in_one_line(text: str) -> str:
@@ -141,27 +141,27 @@ def in_one_line(text: str) -> str:
 
 
 class PathFilter(logging.Filter):
-    """Cleans the paths in lines of Django, such as "Not Found: /invitation/..."; drops nothing.
+    """Removes secrets from the paths in Django's records, such as "Not Found: /invitation/..."; drops no record.
 
-    Paths in Watchword's own lines are those of files.
+    Paths in Watchword's own records are paths of files.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Changes the record's arguments in place, and lets it pass."""
+        """Change the record's arguments in place, and return True."""
         if isinstance(record.args, tuple) and not record.name.startswith("watchword."):
             record.args = tuple(_clean(argument) for argument in record.args)
         return True
 
 
 class TroubleFilter(logging.Filter):
-    """Writes trouble with the database as one line with its code, instead of a traceback for each page.
+    """Turns an error of the database into one line with its code, instead of a traceback for each request.
 
-    A traceback of a stopped or locked database tells nothing about the program, and the text of the error may hold what
-    was being written. Drops nothing.
+    A traceback of a stopped or locked database says nothing about the program, and the text of the error may hold the
+    values that were written. Drops no record.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Puts the name of the trouble into the record in place, and lets it pass."""
+        """Set the name of the trouble on the record in place, and return True."""
         error = record.exc_info[1] if record.exc_info else None
         if isinstance(error, UNAVAILABLE):
             record.trouble = database_trouble(error)
@@ -176,12 +176,12 @@ def _name_of(record: logging.LogRecord) -> str:
 
 
 def _time_of(record: logging.LogRecord) -> str:
-    # With the offset from UTC (RFC 3339), so that lines of several machines can be joined.
+    # With the offset from UTC (RFC 3339), so that logs of several machines can be merged.
     return datetime.fromtimestamp(record.created).astimezone().isoformat(timespec="milliseconds")
 
 
 def _plain(value: object) -> str:
-    """Return a value that ends where it seems to end: in quotes where it has spaces or the like."""
+    """Return a value as text, in quotes if it has spaces or other special characters, so that its end is clear."""
     text = str(value)
     return text if _PLAIN_VALUE.fullmatch(text) else json.dumps(text, ensure_ascii=False)
 

@@ -1,4 +1,4 @@
-"""What every answer to a browser carries, and what is refused before anybody looks at it."""
+"""The headers of every response, and the limit on the size of requests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from watchword.core.log_events import log_event
 from watchword.directory.people_file import LARGEST_FILE
 
 LARGEST_BODY = LARGEST_FILE + 64 * 1024
-"""Bytes: the largest file that any page takes, and the fields around it."""
+"""Bytes: the largest file that a page accepts, and the form fields around it."""
 TOO_LARGE = 413
 
 HEADERS: Mapping[str, str] = {
@@ -36,7 +36,7 @@ HEADERS: Mapping[str, str] = {
             "usb",
         )
     ),
-    # What says nothing about itself is somebody's own: names, numbers, what was shown once.
+    # The default, because most pages hold personal data: names, numbers, secrets that are shown once.
     "Cache-Control": "no-store",
 }
 
@@ -44,18 +44,18 @@ logger = logging.getLogger(__name__)
 
 
 class FrontMiddleware:
-    """The outermost room: answers of every kind pass here, those to bad requests and to our own mistakes too."""
+    """The outermost middleware: every response passes it, also error pages for bad requests and exceptions."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Answer one request."""
+        """Return the response with the headers added."""
         response = self.get_response(request)
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
         if settings.SECURE_HSTS_SECONDS:
-            # Whatever the proxy says about the way here: people reach this address over TLS alone.
+            # Whatever the proxy says about this request: browsers reach the public URL over TLS alone.
             response.headers.setdefault(
                 "Strict-Transport-Security", f"max-age={settings.SECURE_HSTS_SECONDS}; includeSubDomains"
             )
@@ -63,13 +63,13 @@ class FrontMiddleware:
 
 
 class SizeMiddleware:
-    """Refuses what is too large before its form is parsed: nothing of it is read, kept in memory or in a file."""
+    """Refuses a request that is too large before its form is parsed: its body is neither read nor stored."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Answer one request."""
+        """Return the response, or 413 if the request is too large."""
         announced = request.META.get("CONTENT_LENGTH") or "0"
         if not announced.isdecimal() or int(announced) <= LARGEST_BODY:
             return self.get_response(request)
@@ -79,7 +79,7 @@ class SizeMiddleware:
 
 
 class MessageCookie(CookieStorage):
-    """Messages between two pages, in a cookie that no neighbouring host can plant."""
+    """Storage of Django's messages in a cookie that no other host of the domain can set (``__Host-``)."""
 
     def __init__(self, request: HttpRequest, *arguments: Any, **named: Any) -> None:
         super().__init__(request, *arguments, **named)

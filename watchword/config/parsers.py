@@ -1,4 +1,4 @@
-"""Parsers of settings: each turns the text of one setting into its value, and knows no other setting."""
+"""Parsers of settings: each parses the text of one setting, and depends on no other setting."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NO = frozenset(("no", "false", "off", "0"))
 NONE = "none"
 SMTP_TIMEOUT_SECONDS = 10
 LAST_MAIL_PORT = 65535 - 2
-"""The mail door takes the two ports after the one that is named as well, for Postfix."""
+"""The mail door also listens on the two ports after the configured one, for Postfix."""
 
 _SMTP_PORTS = {"smtp": 587, "smtps": 465}
 _SOCKET_MODES = {"0600": 0o600, "0660": 0o660, "600": 0o600, "660": 0o660}
@@ -34,7 +34,7 @@ class InvalidSetting(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class SmtpConfig:
-    """How to reach the mail server; ``host`` is empty where none is named."""
+    """How to connect to the mail server; ``host`` is empty if none is configured."""
 
     host: str = ""
     port: int = 0
@@ -56,7 +56,7 @@ class SmtpConfig:
         }
 
     def url_without_password(self) -> str:
-        """Return the server's address as it may be shown; empty where none is named."""
+        """Return the server's address without its password; empty if none is configured."""
         if not self.host:
             return ""
         user = quote(self.user, safe="") + (":***" if self.password else "")
@@ -151,7 +151,7 @@ def parse_host_and_port(text: str) -> tuple[str, int]:
 
 
 def parse_proxies(text: str) -> tuple[Network, ...] | None:
-    """Return the networks that proxies answer from; None where the text says that there is no proxy."""
+    """Return the networks in which the trusted proxies are; None if the text is ``none``."""
     if text.lower() == NONE:
         return None
     networks, wrong = [], []
@@ -162,7 +162,7 @@ def parse_proxies(text: str) -> tuple[Network, ...] | None:
             wrong.append(f"holds {item!r}, which is neither an address nor a network")
             continue
         if network.prefixlen == 0:
-            # Every client could then choose the address that it is counted under.
+            # Every client could then choose the address by which it is rate-limited.
             wrong.append(f"holds {item!r}, which is the whole internet")
         networks.append(network)
     if wrong:
@@ -177,7 +177,7 @@ def parse_socket_owner(text: str) -> tuple[str, str]:
 
 
 def parse_socket_mode(text: str) -> int:
-    """Return the mode of a Unix socket, which never lets every user of the machine in."""
+    """Return the mode of a Unix socket; a mode that lets every local user connect is invalid."""
     if text not in _SOCKET_MODES:
         raise InvalidSetting(f"is {text!r}")
     return _SOCKET_MODES[text]
@@ -201,7 +201,7 @@ def parse_mail_listen(text: str) -> tuple[str, int] | None:
 
 
 def parse_kick(text: str) -> tuple[str, ...]:
-    """Return the words of a command with ``{user}`` in one of its arguments; no words for ``none``."""
+    """Return the arguments of a command with ``{user}`` in one of them; an empty tuple for ``none``."""
     if text.lower() == NONE:
         return ()
     try:
@@ -214,7 +214,7 @@ def parse_kick(text: str) -> tuple[str, ...]:
 
 
 def parse_smtp_url(text: str) -> SmtpConfig:
-    """Return the mail server that an ``smtp://`` or ``smtps://`` address names; none for an empty text."""
+    """Return the mail server of an ``smtp://`` or ``smtps://`` URL; one without a host for an empty text."""
     if not text:
         return SmtpConfig()
     try:
@@ -225,7 +225,7 @@ def parse_smtp_url(text: str) -> SmtpConfig:
     if parts.scheme not in _SMTP_PORTS or not parts.hostname:
         raise InvalidSetting("is not smtp://… or smtps://… with a host")
     if parts.path.strip("/") or parts.query or parts.fragment:
-        # A password that holds one of these characters ends the host, and would stand in what looks like a path.
+        # One of these characters in a password ends the host, and the rest of the password would be parsed as a path.
         raise InvalidSetting(
             "has something after the host and port (in a password, write %2F for /, %3F for ?, %23 for #)"
         )
@@ -235,7 +235,7 @@ def parse_smtp_url(text: str) -> SmtpConfig:
         user=unquote(parts.username or ""),
         password=unquote(parts.password or ""),
         tls=parts.scheme == "smtps",
-        # Traffic within this machine can't be overheard; elsewhere a warning is never sent in clear.
+        # Traffic within this machine can't be intercepted; to other machines mail is never sent in clear.
         starttls=parts.scheme == "smtp" and not is_loopback(parts.hostname),
     )
 
@@ -248,7 +248,7 @@ def parse_sender(text: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address can only mean this machine (RFC 6761 section 6.3 for names)."""
+    """Return whether a host name or address can only mean this machine (RFC 6761 section 6.3 for names)."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

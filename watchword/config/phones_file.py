@@ -1,4 +1,4 @@
-"""The kinds of carriers that a phones file may name, and how secrets stand in it. Read before Django is ready."""
+"""The kinds of gateways that a phones file may have, and the form of its secrets. Used before Django is ready."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PURPOSE = "phones.secret"
 
 
 def kinds() -> Mapping[str, Kind]:
-    """Return every kind of carrier that a phones file may name."""
+    """Return every kind of gateway that a phones file may have."""
     from watchword.messaging.gateways.http import presets
     from watchword.messaging.gateways.http.config import HttpConfig
     from watchword.messaging.gateways.sip.config import SipConfig
@@ -37,12 +37,12 @@ def kinds() -> Mapping[str, Kind]:
 
 
 def seal(secret: str, ring: KeyRing) -> str:
-    """Return a secret as it may stand in a phones file."""
+    """Return a secret, sealed, in the form for a phones file."""
     return SEALED + base64.urlsafe_b64encode(ring.seal(_PURPOSE, secret.encode())).decode()
 
 
 def open_secret(text: str, ring: KeyRing) -> str:
-    """Return the secret that a value of a phones file stands for; raises ValueError in plain words, never with it."""
+    """Return the secret for a value of a phones file; raises ValueError in plain words, without the secret."""
     if text.startswith(SEALED):
         try:
             return ring.open(_PURPOSE, base64.urlsafe_b64decode(text.removeprefix(SEALED))).decode()
@@ -57,7 +57,7 @@ def open_secret(text: str, ring: KeyRing) -> str:
 
 
 def phones_of(path: str, ring: KeyRing) -> Phones:
-    """Return what a phones file says, or what is wrong with it; empty where there is none."""
+    """Return the content of a phones file, or the problems in it; empty if no file is configured."""
     if not path:
         return Phones()
     if reason := why_not_installed("phones"):
@@ -73,7 +73,7 @@ def phones_of(path: str, ring: KeyRing) -> Phones:
 
 
 def _shared_ports(read: Phones) -> list[str]:
-    """Return which channels want one port for themselves; those for sound are found one by one and may be shared."""
+    """Return the problems of a file, with those of two gateways that use the same SIP port; RTP ports may be shared."""
     from watchword.messaging.gateways.sip.config import SipConfig
 
     problems, taken = list(read.problems), dict[int, tuple[str, str]]()

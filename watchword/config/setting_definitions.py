@@ -1,6 +1,6 @@
-"""Every setting, declared once: reading, checking, `watchword settings` and docs/settings.md are made from this.
+"""Every setting, declared once: the reader, the checks, `watchword settings` and docs/settings.md use this.
 
-To add one: declare it here and in SECTIONS, give `Environment` a field, and run the command that a test then names.
+To add one: declare it here and in SECTIONS, add a field to `Environment`, and run the command that a test then names.
 """
 
 from __future__ import annotations
@@ -42,24 +42,24 @@ class Setting[T]:
 
     name: str
     parse: Callable[[str], T]
-    """Returns the value of a text; raises InvalidSetting. It takes the default as well, an empty one included."""
+    """Returns the value of a text; raises InvalidSetting. The default, even an empty one, is parsed as well."""
     expected: str
-    """What it may hold, in one line: said after what is wrong with it."""
+    """Valid values, in one line; printed after the problem with a value."""
     meaning: str
     example: str
     processes: tuple[Process, ...]
     default: str = ""
     """{STATE} is the user's folder for state, {HOME} the setting of that name, {MODE} follows the sockets' group."""
     demo_default: str = ""
-    """The default of the demo, where it is another one."""
+    """The default in the demo, if it differs."""
     default_file: str = ""
-    """A file like one that is named, read where nothing is named and it exists."""
+    """The file that is read, if it exists, when neither of the two variables is set."""
     default_note: str = ""
-    """The default in words, where the text alone doesn't say it."""
+    """The default in words, if ``default`` alone does not explain it."""
     is_required: bool = False
     """Whether it must be set outside the demo."""
     show: Callable[[T], str] | None = None
-    """Returns a value as it may be shown. Secrets have it; of the others the text is shown."""
+    """Returns a value without its secrets. Only settings with secrets have it; the text of the others is shown."""
 
     @property
     def variable(self) -> str:
@@ -73,7 +73,7 @@ class Setting[T]:
 
     @property
     def is_secret(self) -> bool:
-        """Whether the text must never be shown as it is."""
+        """Whether the text holds a secret and must never be shown."""
         return self.show is not None
 
 

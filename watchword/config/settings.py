@@ -29,7 +29,7 @@ ENVIRONMENT = _environment()
 WATCHWORD_DEMO = ENVIRONMENT.demo
 WATCHWORD_HOME = ENVIRONMENT.home
 WATCHWORD_KEY_FILE = ENVIRONMENT.key_file
-# Outside the demo a missing ring was reported above; the demo makes its own in its own folder.
+# Outside the demo a missing ring was reported above; the demo creates one in its own folder.
 WATCHWORD_KEY_RING = ENVIRONMENT.key_ring or keyfile.read_or_create(ENVIRONMENT.key_file)
 WATCHWORD_DEFAULT_DOMAIN = ENVIRONMENT.default_domain
 WATCHWORD_PUBLIC_URL = ENVIRONMENT.public_url
@@ -40,7 +40,7 @@ WATCHWORD_MAIL_SOCKET_DIRECTORY = ENVIRONMENT.mail_socket_directory
 WATCHWORD_MAIL = ENVIRONMENT.mail
 WATCHWORD_MAIL_FROM = ENVIRONMENT.sender
 WATCHWORD_CAN_MAIL = ENVIRONMENT.demo or bool(ENVIRONMENT.smtp.host)
-# The demo's own knows nothing but networks for documentation.
+# The demo's own file has only networks reserved for documentation.
 WATCHWORD_COUNTRIES_FILE = ENVIRONMENT.countries_file or (
     str(Path(__file__).parents[1] / "demo/data/countries.mmdb") if ENVIRONMENT.demo else ""
 )
@@ -122,7 +122,7 @@ MIDDLEWARE = [
     "watchword.config.middleware.FrontMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
-    # The host is looked at here, before anything is answered.
+    # This one checks the host, before any view runs.
     "django.middleware.common.CommonMiddleware",
     "watchword.config.middleware.SizeMiddleware",
     "watchword.config.static_files.StaticFilesMiddleware",
@@ -151,12 +151,12 @@ DATABASES: dict[str, dict[str, Any]] = {"default": dict(ENVIRONMENT.database)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 LANGUAGE_CODE = ENVIRONMENT.language
-# Only what is translated whole: a page half in another language helps nobody.
+# Only languages that are translated completely.
 LANGUAGES = [("en", "English")]
 TIME_ZONE = ENVIRONMENT.time_zone
 USE_TZ = True
 
-# In the demo warnings land in the embedded mailboxes.
+# In the demo mail is delivered to the embedded mailboxes.
 MAILERS: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "watchword.demo.outgoing_mail.MailboxBackend"}
     if ENVIRONMENT.demo
@@ -167,7 +167,7 @@ MAILERS: dict[str, dict[str, Any]] = {
 }
 
 STATIC_URL = "static/"
-# Served from where the rooms keep them: nothing to collect, nothing to build.
+# Served from the folders of the packages: no collectstatic, no build.
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_ALLOW_ALL_ORIGINS = False
 STORAGES = {
@@ -204,7 +204,7 @@ CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_TRUSTED_ORIGINS = [ENVIRONMENT.public_url]
 
 MESSAGE_STORAGE = "watchword.config.middleware.MessageCookie"
-# The cookie of the messages takes its attributes from these; there are no sessions of Django's.
+# The cookie of the messages takes its attributes from these; Django's own sessions are not used.
 SESSION_COOKIE_SECURE = WATCHWORD_SECURE_COOKIES
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
@@ -212,7 +212,7 @@ SESSION_COOKIE_SAMESITE = "Lax"
 # Logs ----------------------------------------------------------------------------------------------------------------
 
 WATCHWORD_LOG_FORMAT = ENVIRONMENT.log_format
-# A handler that can't write would print the error being logged by itself, with its text, past every formatter.
+# Otherwise a handler that can't write prints the logged exception itself, with its text, past every formatter.
 logging.raiseExceptions = False
 
 LOGGING = {

@@ -1,4 +1,4 @@
-"""Static files under names that hold their content's hash, so that browsers keep them for good; nothing to collect."""
+"""Static files under names with a hash of their content, so that browsers cache them for good; no collectstatic."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ DIGITS = 16
 
 
 class HashedStorage(StaticFilesStorage):
-    """Gives out the addresses: ``ui/watchword.css`` is ``ui/watchword.0f1e2d3c4b5a6978.css``."""
+    """Storage that returns the URLs with hashes: ``ui/watchword.css`` is ``ui/watchword.0f1e2d3c4b5a6978.css``."""
 
     def url(self, name: str | None) -> str:
-        """Return the address under which a file never changes; the plain one while developing."""
+        """Return the immutable URL of a file; the plain one with DEBUG."""
         return super().url(name if settings.DEBUG or not name else _hashed_name(name))
 
 
 class StaticFilesMiddleware(WhiteNoiseMiddleware):  # type: ignore[misc]  # whitenoise has no types
-    """Serves each file under its plain name for a minute, and under the name with the hash for good."""
+    """Serves each file under its plain name, cached for a minute, and under the name with the hash, cached for good."""
 
     def add_file_to_dictionary(self, url: str, path: str, stat_cache: Any = None) -> None:
-        """Take a file up under both names."""
+        """Register a file under both names."""
         super().add_file_to_dictionary(url, path, stat_cache)
         super().add_file_to_dictionary(hashed(url, path), path, stat_cache)
 
     def immutable_file_test(self, path: str, url: str) -> bool:
-        """Whether this address will never mean anything else."""
+        """Return whether the content at a URL never changes."""
         return url.endswith(PurePosixPath(hashed(PurePosixPath(path).name, path)).name)
 
 
 def hashed(name: str, path: str) -> str:
-    """Return a name or address with the hash of the file in it."""
+    """Return a name or URL with the hash of the file in it."""
     plain = PurePosixPath(name)
     return str(plain.with_name(f"{plain.stem}.{_digest(path)}{plain.suffix}"))
 

@@ -1,4 +1,4 @@
-"""Which room answers which address."""
+"""The URL configuration: which package serves which path."""
 
 from django.conf import settings
 from django.urls import URLPattern, URLResolver, include, path
@@ -10,7 +10,7 @@ _ADDRESSES = {
     "admin/": "watchword.admincenter",
     "demo/": "watchword.demo",
 }
-# Two rooms share the top: the browser's door has its own words there (sign-in, methods, setup), the portal the rest.
+# Two packages share the root: the web door has its own paths there (sign-in, methods, setup), the portal the rest.
 for _address, _room in (*_ADDRESSES.items(), ("", "watchword.doors.web"), ("", "watchword.portal")):
     if _room in settings.INSTALLED_APPS:
         urlpatterns.append(path(_address, include(f"{_room}.urls")))

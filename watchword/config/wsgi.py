@@ -1,4 +1,4 @@
-"""What a WSGI server loads."""
+"""The WSGI application, as a WSGI server imports it."""
 
 import os
 

@@ -9,7 +9,7 @@ from pysqlite3 import dbapi2
 
 from watchword.config.sqlite import library_version, unsound_library
 
-# SQLite's own limits as the wheel compiles it; its connections can't be asked (they lack `getlimit`).
+# SQLite's own limits as the wheel compiles it; its connections can't be queried (they lack `getlimit`).
 MOST_PARAMETERS = 250_000
 MOST_COLUMNS = 2_000
 
@@ -18,13 +18,13 @@ PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA trusted_schema = OFF",
-    # What was replaced or deleted is overwritten on each page that is written anyway.
+    # Deleted content is overwritten with zeros on every page that is written anyway.
     "PRAGMA secure_delete = FAST",
 )
 
 
 class DatabaseFeatures(features.DatabaseFeatures):
-    """What this build can do."""
+    """Features of this build of SQLite."""
 
     max_query_params = MOST_PARAMETERS
 
@@ -45,13 +45,13 @@ class DatabaseOperations(operations.DatabaseOperations):
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """A connection that is durable after each commit, waits its turn to write, and keeps foreign keys."""
+    """A connection that is durable after each commit, waits for the write lock, and enforces foreign keys."""
 
     features_class = DatabaseFeatures
     ops_class = DatabaseOperations
 
     def get_connection_params(self) -> dict[str, Any]:
-        """Django's parameters; writers take their lock at BEGIN, so that a transaction never fails half way."""
+        """Return Django's parameters, with BEGIN IMMEDIATE, so that no transaction fails on the write lock later."""
         if reason := unsound_library(library_version()):
             raise ImproperlyConfigured(reason)
         options = {"timeout": BUSY_SECONDS, "transaction_mode": "IMMEDIATE", **self.settings_dict["OPTIONS"]}
@@ -59,7 +59,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return super().get_connection_params()
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> dbapi2.Connection:
-        """A connection with the pragmas set (Django itself turns foreign keys on)."""
+        """Return a connection with the pragmas set (Django itself turns foreign keys on)."""
         connection = super().get_new_connection(conn_params)
         for pragma in PRAGMAS:
             connection.execute(pragma).close()

@@ -1,4 +1,4 @@
-"""Runs the process that reaches phones; `watchword serve phones` calls it."""
+"""Runs the messaging worker; `watchword serve phones` calls it."""
 
 import asyncio
 import logging
@@ -13,15 +13,15 @@ logger = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
-    """Keeps carriers open until a polite signal comes."""
+    """Keeps the gateways connected until SIGTERM or SIGINT."""
 
     help = "Keep the carriers of the phones file open, and bring codes to them."
 
     def handle(self, *_arguments: Any, **_options: Any) -> None:
-        """Serve until told to stop."""
+        """Run the messaging worker until SIGTERM or SIGINT."""
         if not settings.WATCHWORD_PHONES.gateways:
             raise CommandError("WATCHWORD_PHONES_FILE is not set: there is no carrier to keep open.")
-        # It imports what the extra `phones` brings, and carriers are there only where that is installed.
+        # It imports the libraries of the extra `phones`; gateways can be configured only where that is installed.
         from watchword.cli.messaging_worker import serve_phones
 
         asyncio.run(serve_phones(settings.WATCHWORD_PHONES, settings.WATCHWORD_HOME, ready=_log_ready))

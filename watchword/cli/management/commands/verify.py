@@ -11,12 +11,12 @@ from watchword.cli.verify import verify
 
 
 class Command(BaseCommand):
-    """Look whether everything in the database is as it must be."""
+    """Checks every invariant of the database."""
 
     help = "Look whether everything in the database is as it must be; ends with status 1 where it is not."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Declare the command's words."""
+        """Declare the command's options."""
         parser.add_argument(
             "--expect",
             metavar="DIGEST",
@@ -24,7 +24,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *_arguments: Any, **options: Any) -> None:
-        """Run."""
+        """Print the problems found; raise CommandError if there are any."""
         found = verify(now=timezone.now())
         problems = list(found.problems)
         if options["expect"] and not _stands(options["expect"]):
