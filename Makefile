@@ -29,7 +29,7 @@ $(BIN)/python:
 	@echo "Making $(VENV) with $$($(PY) --version)."
 	@$(PY) -m venv $(VENV)
 
-# The build tools lie in a folder that only the build sees: what runs has none.
+# The build tools are in a folder that only the build uses: the runtime environment has none.
 $(VENV)/.installed: $(RUNS_ON) requirements-build.txt pyproject.toml | $(BIN)/python
 	@echo "Installing what Watchword runs on."
 	@$(PIP_INSTALL) --require-hashes --only-binary :all: $(addprefix -r ,$(RUNS_ON))
@@ -51,8 +51,8 @@ demo: $(VENV)/.installed ## try everything on this machine; RESET=1 begins anew
 
 # Test it --------------------------------------------------------------------------------------------------------------
 
-# Every part runs even if an earlier one failed; the last lines say what was left out, as tests/left_out.py lists it, and
-# what failed. With TEST_DEMAND_ALL=1 nothing may be left out.
+# Every part runs even if an earlier one failed; the last lines say which tests were left out, as tests/left_out.py lists
+# them, and which parts failed. With TEST_DEMAND_ALL=1 no test may be left out.
 test: $(VENV)/.installed-dev ## run everything: checks, tests on SQLite and PostgreSQL, real mail servers and carriers, a real browser
 	@scripts/install-test-packages
 	@failed=; TEST_LEFT_OUT=$$(mktemp) || exit 1; export TEST_LEFT_OUT; \
@@ -72,19 +72,19 @@ test-postgresql: $(VENV)/.installed-dev ## run those of them that may use a data
 	  [ -z "$$TEST_LEFT_OUT" ] || echo "the tests on PostgreSQL, which is not installed" >> "$$TEST_LEFT_OUT"; \
 	  [ -z "$$TEST_DEMAND_ALL" ]; fi
 
-# Real servers and browsers keep promises about seconds, which a test beside them can break. So these run side by side,
-# and what failed is played again alone, where nothing else takes its time or its ports; it must pass there.
+# Tests with real servers and browsers depend on timeouts, which tests in parallel can break. So they run in parallel, and
+# those that failed are repeated one by one, where no other test takes their CPU or ports; they must pass there.
 ALONE := --last-failed --last-failed-no-failures none
 
-# A worker has its own mail site, folders, ports and database; a file stays with one worker, so that each site starts once.
+# Each pytest worker has its own mail site, folders, ports and database; a file runs in one worker, so each site starts once.
 test-scenarios: $(VENV)/.installed-dev ## run the tests with real mail servers
 	@$(PYTEST) -q -n $(WORKERS) --dist loadfile -m scenario --ignore tests/phones || $(PYTEST) -q -m scenario --ignore tests/phones $(ALONE)
 
-# Calls take as long as people talk and little of a machine: several at once.
+# Calls last as long as people talk and need little CPU: several run in parallel.
 test-phones: $(VENV)/.installed-dev ## run the tests with real carriers: SMPP, HTTP, Kannel, SIP
 	@$(PYTEST) -q -n 4 -m scenario tests/phones || $(PYTEST) -q -m scenario tests/phones $(ALONE)
 
-# Each file has a demo of its own, and so has each worker a browser.
+# Each test file has a demo of its own, and each worker a browser.
 test-browser: $(VENV)/.installed-dev ## run the tests with a real browser
 	@$(PYTEST) -q -n $(WORKERS) --dist loadfile -m browser || $(PYTEST) -q -m browser $(ALONE)
 
@@ -121,7 +121,7 @@ pictures: $(VENV)/.installed-dev ## take the pictures of the documentation anew,
 
 # Look after it --------------------------------------------------------------------------------------------------------
 
-# One resolution for all, so that tests run on what is shipped; each file by itself is enough for its extra.
+# One resolution for all files, so that tests run on the shipped versions; each file alone is enough for its extra.
 requirements: ## pin what pyproject.toml and requirements-*.in ask for, with hashes (needs uv)
 	@command -v uv >/dev/null || { echo "This needs uv: pip install uv" >&2; exit 1; }
 	@pin="uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-annotate --no-header --no-emit-index-url"; \
@@ -131,7 +131,7 @@ requirements: ## pin what pyproject.toml and requirements-*.in ask for, with has
 	for extra in $(EXTRAS); do \
 	  $$pin --upgrade -c requirements-dev.txt pyproject.toml --extra $$extra -o requirements-$$extra.txt || exit 1; done
 
-# The wheel is made from the sdist, so that whoever builds from the sdist gets the same.
+# The wheel is built from the sdist, so that a build from the sdist gives the same wheel.
 dist: $(VENV)/.installed ## build sdist and wheel into dist; docs/release.md says what follows
 	@rm -rf build dist && mkdir dist
 	@export PYTHONPATH=$(BUILD_TOOLS) SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null || date +%s) && \

@@ -1,1 +1,1 @@
-"""Measures what Watchword does many times a second, always beside something bare in the same run."""
+"""Measures the frequent operations of Watchword, always beside a bare reference implementation in the same run."""

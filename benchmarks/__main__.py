@@ -10,8 +10,8 @@ from benchmarks import hot_path, pages, people, report, schemes, socket_rates, s
 
 
 def main() -> None:
-    """Measure and write; ``--dry`` only prints. ``pumping`` plays the attacks on the budget of texts instead,
-    ``limits`` honest people and slow attackers, ``phones`` measures codes and calls under load.
+    """Measure and write; ``--dry`` only prints. ``pumping`` simulates SMS pumping instead, ``limits`` honest people and
+    slow attackers, and ``phones`` measures codes and calls under load.
     """
     if "pumping" in sys.argv:
         with people.scratch():

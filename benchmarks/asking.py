@@ -1,4 +1,4 @@
-"""A mail server's end of the socket: keeps so many questions in flight over several connections and counts answers."""
+"""A mail server as a client of the mail door: holds requests in flight over several connections, counts answers."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from collections.abc import Sequence
 CONNECTIONS = 8
 IN_FLIGHT = 8
 PROCESS_IDS = itertools.count(100_000)
-"""Dovecot wants another number from every connection."""
+"""Every connection to Dovecot needs a process id of its own."""
 
 
 def line_of(name: str, secret: str) -> bytes:
-    """Return one question of Dovecot's authentication protocol but for its number."""
+    """Return one AUTH request of Dovecot's authentication protocol without its id."""
     response = base64.b64encode(f"\0{name}\0{secret}".encode())
     return b"\tPLAIN\tservice=imap\trip=192.0.2.1\tresp=" + response + b"\n"
 
 
 class Asker(asyncio.Protocol):
-    """One connection that always has so many questions open."""
+    """One connection that always has a fixed number of requests in flight."""
 
     def __init__(self, lines: itertools.cycle[bytes], in_flight: int) -> None:
         self.lines, self.in_flight = lines, in_flight
@@ -32,13 +32,13 @@ class Asker(asyncio.Protocol):
         self.is_done = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Introduce itself."""
+        """Send the handshake."""
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         transport.write(b"VERSION\t1\t2\nCPID\t%d\n" % (next(PROCESS_IDS)))
 
     def data_received(self, data: bytes) -> None:
-        """Count answers and ask as many new questions."""
+        """Count answers and send as many new requests."""
         *lines, self.rest = (self.rest + data).split(b"\n")
         answered = 0
         for line in lines:
@@ -83,6 +83,6 @@ def rate(
     connections: int = CONNECTIONS,
     in_flight: int = IN_FLIGHT,
 ) -> tuple[float, float]:
-    """Return answers a second, and the share of them that said yes."""
+    """Return the answers per second, and the share of them that were OK."""
     yes, no, took = asyncio.run(_measure(path, lines, seconds, connections, in_flight))
     return (yes + no) / took, yes / max(yes + no, 1)

@@ -1,4 +1,4 @@
-"""The bare limit: the same socket loop as the mail daemon's, doing one HMAC and one raw indexed query for a question.
+"""The bare limit: the socket loop of the mail daemon with one HMAC and one raw indexed query for each request.
 
 ``python -m benchmarks.bare_daemon SOCKET DATABASE``: no decision, no log, nothing written, no commit.
 """
@@ -17,20 +17,20 @@ KEY = b"k" * 32
 
 
 class Bare(asyncio.Protocol):
-    """Answers AUTH lines as they come."""
+    """Answers AUTH lines as they arrive."""
 
     def __init__(self, database: pysqlite3.Connection) -> None:
         self.database = database
         self.rest = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Greet."""
+        """Send the greeting."""
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         transport.write(b"VERSION\t1\t2\nMECH\tPLAIN\tplaintext\nDONE\n")
 
     def data_received(self, data: bytes) -> None:
-        """Look every question up and answer it."""
+        """Look up and answer every request."""
         *lines, self.rest = (self.rest + data).split(b"\n")
         answers = []
         for line in lines:

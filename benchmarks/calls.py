@@ -1,4 +1,4 @@
-"""Twenty calls at once through SIP: are there gaps in what the telephones hear? Measured in their recordings."""
+"""Twenty calls at once through SIP: measures gaps in the audio by the recordings of the telephones."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from benchmarks.codes import _free_port, _running
 CALLS = 20
 FRAME = 0.02
 BUFFER = 0.06
-"""What telephones hold back at least before they play; a packet that is later than that is a gap to the ear."""
+"""Seconds of the smallest jitter buffer of telephones; a packet later than that is an audible gap."""
 
 
 def measure(home: Path, *, calls: int = CALLS) -> dict[str, Any]:
-    """Place so many calls at once and return what was wrong with their sound."""
+    """Place calls at once and return the faults of their audio."""
     import sys
 
     folder = home / "heard"
@@ -60,7 +60,7 @@ def measure(home: Path, *, calls: int = CALLS) -> dict[str, Any]:
 
 
 async def _place(port: int, codes: list[str]) -> dict[str, str]:
-    """Return the code that each call was to speak, by its Call-ID."""
+    """Return the code that each call has to speak, by its Call-ID."""
     from watchword.core.policy import Channel
     from watchword.messaging.gateway import Outgoing
     from watchword.messaging.gateways.sip.config import SipConfig
@@ -96,14 +96,14 @@ def _wait_for_files(folder: Path, number: int) -> None:
 
 
 class _Recording:
-    """What one telephone heard."""
+    """The recording of one telephone."""
 
     def __init__(self, rows: list[tuple[float, int, int, str]]) -> None:
         assert rows, "nothing was heard"
         first_at, first_number, first_stamp, _sound = rows[0]
         numbers = {(number - first_number) & 0xFFFF for _at, number, _stamp, _sound in rows}
         self.lost = max(numbers) + 1 - len(numbers)
-        # Against the earliest possible clock: the packet that was the least late defines when playing may begin.
+        # The packet with the least delay defines the clock by which playing begins.
         delays = [at - first_at - (stamp - first_stamp) / 8000 for at, _number, stamp, _sound in rows]
         self.lateness = [delay - min(delays) for delay in delays]
         self._played = sorted(
@@ -115,7 +115,7 @@ class _Recording:
         )
 
     def digits(self) -> str:
-        """Return the digits in what was played: what came too late is silence there."""
+        """Return the digits in the audio as played: a packet that came too late is silence."""
         import audioop
 
         from tests.phones.notification import digits_in

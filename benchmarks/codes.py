@@ -1,4 +1,4 @@
-"""Codes through SMPP while people wait at the page: the web server, the dispatcher and an SMSC, each a process."""
+"""Codes through SMPP under load, with the web server, the dispatcher and an SMSC as processes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ window_size = 50
 
 
 def measure(home: Path, *, each_second: int = EACH_SECOND, seconds: int = SECONDS) -> dict[str, Any]:
-    """Return how long pages took and when codes arrived, at so many codes a second."""
+    """Return the response times of the pages and the delays of the codes at a rate of codes per second."""
     home.mkdir(exist_ok=True)
     waiting = _people_at_the_page(each_second * seconds + each_second)
     port, web_port = _free_port(), _free_port()
@@ -86,7 +86,7 @@ class _Times:
 
 
 def _people_at_the_page(number: int) -> list[tuple[str, str, str]]:
-    """Return the attempt's cookie, the method and the telephone of so many people whose password was right a moment ago."""
+    """Return the attempt's cookie, the method and the number of people who have just entered the right password."""
     from django.utils import timezone
 
     from watchword.audit.record import Origin
@@ -117,7 +117,7 @@ def _people_at_the_page(number: int) -> list[tuple[str, str, str]]:
 
 
 async def _load(port: int, waiting: list[tuple[str, str, str]], each_second: int, times: _Times | None) -> None:
-    """Let people ask for their codes at an even pace, whether or not earlier ones are served."""
+    """Request codes at an even rate, whether or not earlier requests are answered (open loop)."""
     loop = asyncio.get_running_loop()
     began = loop.time()
     async with asyncio.TaskGroup() as group:
@@ -128,7 +128,7 @@ async def _load(port: int, waiting: list[tuple[str, str, str]], each_second: int
 
 
 async def _ask(port: int, who: tuple[str, str, str], due: float, times: _Times | None) -> None:
-    """Be one browser: ask for a code, and look at the page that follows, over one connection."""
+    """Act as one browser: request a code and load the next page, over one connection."""
     from watchword.signin import cookies
 
     token, method, telephone = who
@@ -157,7 +157,7 @@ async def _ask(port: int, who: tuple[str, str, str], due: float, times: _Times |
 
 
 async def _exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: str) -> tuple[int, bytes]:
-    """Send a request and return status and body; a client of its own, because a library's costs as much as the page."""
+    """Send a request and return status and body; a client library would cost as much CPU as the page."""
     writer.write(request.encode())
     head = await reader.readuntil(b"\r\n\r\n")
     length = re.search(rb"(?i)content-length: (\d+)", head)
@@ -182,7 +182,7 @@ def _free_port() -> int:
 def _running(
     command: list[str], environment: dict[str, str], port: int | None = None, *, log: Path | None = None
 ) -> Iterator[None]:
-    """Run a process that is ready once it says so in its log or on standard output, or answers at a port."""
+    """Run a process; it is ready once its log or standard output says so, or its port accepts connections."""
     with (log or Path(os.devnull)).open("wb") as errors:
         process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=errors)  # noqa: S603  (ours)
     try:

@@ -12,7 +12,7 @@ TOGETHER = 64
 
 
 def measure() -> float:
-    """Return how many questions a second are answered when 64 come together: decided, logged, committed."""
+    """Return the requests per second in batches of 64: decided, logged and committed."""
     from django.utils import timezone
 
     from watchword.core.policy import Door

@@ -1,7 +1,7 @@
-"""Honest people and slow attackers beside each other: whom the limits stop, and what leaves all the same.
+"""Honest people and slow attackers: whom the rate limits stop, and how many texts leave nevertheless.
 
-Played through the real registration and sign-in, on a real database, with a clock of its own. A telephone that is late
-is played by typing when the text would have come.
+Simulated through the real registration and sign-in, on a real database, with a simulated clock. A late text is
+simulated by typing the code at the time at which the text would have arrived.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from watchword.signin.otp.challenges import CodeSent
 from watchword.signin.results import Refused
 
 PRICE = 0.075
-"""Of one text, in euros."""
+"""The price of one text in euros."""
 PAGE = Path(__file__).parents[1] / "docs" / "performance" / "pumping.md"
 HEADING = "## Honest people and slow attackers"
 MINUTE = timedelta(minutes=1)
@@ -35,7 +35,7 @@ MINUTE = timedelta(minutes=1)
 
 @dataclass(slots=True)
 class Play:
-    """One scenario in an organisation of its own, and what came of it."""
+    """One scenario in an organisation of its own, and its results."""
 
     name: str
     people: int
@@ -55,7 +55,7 @@ class Play:
     def register(
         self, who: User, number: str, at: datetime, *, typed_after: timedelta | None, extension: str = ""
     ) -> bool:
-        """Ask for a code to a new number, and type it so much later, or never."""
+        """Request a code to a new number, and type it after a delay, or never."""
         session = _session(who, at)
         options = {"slot": "mobile", "number": number, "channel": "text", "country": "DE"}
         if extension:
@@ -72,7 +72,7 @@ class Play:
         return True
 
     def sign_in(self, who: User, at: datetime, *, number: str, is_typed: bool) -> bool:
-        """Ask for a code to a proven number, and type it or not."""
+        """Request a code to a proven number, and type it or not."""
         phone = self._phone(who, number)
         attempt = _attempt(who, at)
         sent = flow.send_code(attempt, phone, Channel.TEXT, now=at)
@@ -93,7 +93,7 @@ class Play:
 
     @property
     def stopped(self) -> str:
-        """What honest people or administrators noticed of it."""
+        """The effects of the rate limits that honest people or administrators noticed."""
         mine = Event.objects.filter(organisation_id=self.organisation.pk)
         marked = mine.filter(kind=EventKind.PASSWORD_MARKED_KNOWN).count()
         told = [
@@ -108,12 +108,12 @@ class Play:
 
 
 def scattered(which: int) -> str:
-    """Return the numbers of people who have nothing to do with each other."""
+    """Return the number of one of many unrelated people: no two are consecutive."""
     return f"+49171{1_000_000 + 7_919 * which % 9_000_000:07d}"
 
 
 def honest() -> list[Play]:
-    """Play what honest people do on their busiest days."""
+    """Simulate honest people on their busiest days."""
     onboarding = Play("200 people register within 30 minutes", 200)
     for which, user in enumerate(onboarding.users):
         at = onboarding.begins + which * timedelta(seconds=9)
@@ -140,7 +140,7 @@ def honest() -> list[Play]:
 
 
 def attackers() -> list[Play]:
-    """Play a day of people who want texts to be paid for, in organisations of 200."""
+    """Simulate a day of attackers who earn on texts, in organisations of 200 people."""
     plays = []
     for accounts, share in ((9, 0.0), (20, 0.0), (20, 0.26), (60, 0.26)):
         random_source = random.Random(accounts)  # noqa: S311  (a simulation must be repeatable)
@@ -160,7 +160,7 @@ def attackers() -> list[Play]:
 
 
 def as_section() -> str:
-    """Play everything and return the table."""
+    """Run all simulations and return the table."""
     lines = [
         HEADING,
         "",
@@ -182,7 +182,7 @@ def main(*, write: bool = True) -> None:
     """Print the table, and put it under the figures of pumping."""
     outbox.wake = Ether.carry
     with connection.cursor() as cursor:
-        # How long a disk takes is not what is measured here.
+        # The speed of the disk is not measured here.
         cursor.execute("PRAGMA synchronous = OFF")
     section = as_section()
     print(section)

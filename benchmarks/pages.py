@@ -13,7 +13,7 @@ TIMES = 15
 
 
 def measure() -> list[dict[str, Any]]:
-    """Return a row for each page, and first one for a view that does nothing."""
+    """Return a row for each page, the first one for a view that does nothing."""
     from django.db import connection
     from django.test import Client
     from django.test.utils import CaptureQueriesContext, setup_test_environment
@@ -84,7 +84,7 @@ def measure() -> list[dict[str, Any]]:
 
 
 def sign_ins() -> dict[str, float]:
-    """Return CPU seconds of a whole sign-in in a browser beside those of its one Argon2id hash."""
+    """Return the CPU seconds of a whole sign-in in a browser and those of its one Argon2id hash."""
     from django.test import Client
     from django.utils import timezone
 
@@ -116,7 +116,7 @@ def sign_ins() -> dict[str, float]:
         client.post("/sign-in/password/", {"answer": secret})
         client.get("/sign-in/prove/")
         spent = time.process_time() - began
-        # Carrying it is another process's work.
+        # Another process sends it.
         code = outbox._outgoing(OutboxMessage.objects.get()).code
         began = time.process_time() - spent
         arrived = client.post("/sign-in/prove/", {"answer": code})

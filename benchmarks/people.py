@@ -1,4 +1,4 @@
-"""An organisation of any size, made by bulk inserts; and the scratch home in which it lives."""
+"""An organisation of any size, created by bulk inserts, and the temporary home folder for it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SECRET_LETTERS = "abcdefghijklmnopqrstuvwx"
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """Set Django up on a fresh database in a folder that goes away."""
+    """Set Django up with a new database in a temporary folder."""
     with tempfile.TemporaryDirectory(prefix="watchword-bench-") as home:
         os.environ.update(WATCHWORD_DEMO="yes", WATCHWORD_HOME=home, DJANGO_SETTINGS_MODULE="watchword.config.settings")
         os.environ["WATCHWORD_LOG_LEVEL"] = "ERROR"
@@ -28,7 +28,7 @@ def scratch() -> Iterator[Path]:
 
 
 def secret_of(person: int, device: int) -> str:
-    """Return an app password of 24 letters that belongs to nobody else."""
+    """Return an app password of 24 letters that is unique."""
     number, letters = person * 64 + device, []
     for _ in range(24):
         letters.append("abcdefghijklmnopqrstuvwxyz"[number % 26])
@@ -37,7 +37,7 @@ def secret_of(person: int, device: int) -> str:
 
 
 def make(people: int, each: int, now: datetime) -> list[str]:
-    """Make so many Enforced people with so many app passwords each, and return their sign-in names."""
+    """Create Enforced people with app passwords, and return their sign-in names."""
     from django.db import transaction
 
     from watchword.core.policy import FactorKind, MfaState

@@ -1,4 +1,4 @@
-"""``python -m benchmarks phones``: codes through SMPP while people wait, and many calls at once; writes a page."""
+"""``python -m benchmarks phones``: codes through SMPP under load, and many calls at once; writes a page."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""10,000 attempts to pump texts through the registration of phones: how many leave, by which rule the others don't.
+"""10,000 attempts at SMS pumping by registering phones: how many texts leave, and which rule stops the others.
 
-Whoever has accounts of an organisation registers one number after the other of blocks that earn them money, by the real
-`enrolment.start`, on a real database, with a clock of its own. Beside them honest people register and sign in.
+Attackers with accounts of an organisation register one number after the other, of blocks that earn them money, by the
+real `enrolment.start`, on a real database, with a simulated clock. Meanwhile honest people register and sign in.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ from watchword.signin.otp.challenges import CodeSent
 from watchword.signin.results import Refused
 
 PRICE = 0.10
-"""Of one text, in euros: about what carriers take in Europe."""
+"""The price of one text in euros, about that of providers in Europe."""
 COUNTRIES = ("DE", "AT", "GB")
-"""To which the organisation allows codes."""
+"""The countries to which the organisation allows codes."""
 BEGINNINGS = {"+49152": 8, "+43660": 7, "+447410": 6, "+7705": 7, "+447797": 6, "+1876555": 4, "+88161": 7}
-"""Of the attackers' numbers, and how many digits follow: three allowed countries, then Kazakhstan, Jersey, Jamaica and
-a satellite. All of them are real plans; nothing is sent anywhere."""
+"""Prefixes of the attackers' numbers, and how many digits follow: three allowed countries, then Kazakhstan, Jersey,
+Jamaica and a satellite. All are real numbering plans; nothing is sent."""
 _ORIGIN = Origin(address="203.0.113.66", door="web")
 BEGINS = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """How they go about it."""
+    """The strategy of one attack."""
 
     name: str
     attempts: int
@@ -54,7 +54,7 @@ class Attack:
     scatters: bool = False
     """Whether each number is of another block of 10,000 than the one before."""
     typed: float = 0.0
-    """The share of codes that they type, to look like people."""
+    """The share of codes that the attackers type, to look like honest people."""
 
 
 ATTACKS = (
@@ -67,7 +67,7 @@ ATTACKS = (
 
 @dataclass(slots=True)
 class Report:
-    """What came of one attack, and what honest people noticed of it."""
+    """The results of one attack, and its effects on honest people."""
 
     attack: Attack
     accounts: int
@@ -84,13 +84,13 @@ class Report:
 
 
 class Ether:
-    """Takes every text and keeps the last one: nobody is there."""
+    """A gateway that accepts every text and stores the last one."""
 
     last: Outgoing
 
     @staticmethod
     def carry() -> None:
-        """Take what waits, as the dispatcher would that a commit wakes."""
+        """Claim the waiting messages, as the dispatcher does when a commit wakes it."""
         for row in OutboxMessage.objects.select_related("delivery__user"):
             Ether.last = outbox._claimed(row).outgoing
             note_result(row.pk, Result.SENT, now=row.delivery.created_at, gateway="ether", reference="ether")
@@ -98,10 +98,10 @@ class Ether:
 
 
 def main(*, write: bool = True) -> None:
-    """Run every attack against an organisation of its own, print what came of it, and write it down."""
+    """Run every attack against an organisation of its own, and print and write the results."""
     outbox.wake = Ether.carry
     with connection.cursor() as cursor:
-        # How long a disk takes is not what is measured here.
+        # The speed of the disk is not measured here.
         cursor.execute("PRAGMA synchronous = OFF")
     reports = [simulate(attack, people=1_000, accounts=150, week=week) for week, attack in enumerate(ATTACKS)]
     page = as_page(reports)
@@ -111,7 +111,7 @@ def main(*, write: bool = True) -> None:
 
 
 def simulate(attack: Attack, *, people: int, accounts: int, week: int = 0) -> Report:
-    """Let one attack happen to a new organisation, among people who register and sign in, in a week of its own."""
+    """Run one attack on a new organisation in which people register and sign in, in a week of its own."""
     random_source = random.Random(week)  # noqa: S311  (a simulation must be repeatable)
     begins = BEGINS + timedelta(weeks=week)
     organisation = Organisation.objects.create(
@@ -141,7 +141,7 @@ def simulate(attack: Attack, *, people: int, accounts: int, week: int = 0) -> Re
 
 
 def _number(attack: Attack, which: int) -> str:
-    """Return the attackers' next number: consecutive ones, or each in another block than the one before."""
+    """Return the attackers' next number: the consecutive one, or one of another block."""
     beginning, digits = list(BEGINNINGS.items())[which % len(BEGINNINGS)]
     place = which // len(BEGINNINGS)
     if attack.scatters:
@@ -152,7 +152,7 @@ def _number(attack: Attack, which: int) -> str:
 def _times(
     attack: Attack, begins: datetime, *, honest: int, random_source: random.Random
 ) -> Iterator[tuple[datetime, int | None]]:
-    """Yield what happens when: the attack's numbered attempts, and each day a quarter of the others doing something."""
+    """Yield times with an attempt of the attack by number, or None for an honest person: a quarter of them each day."""
     days = max(1, round(attack.lasts / timedelta(days=1)))
     moments: list[tuple[datetime, int | None]] = [
         (begins + attack.lasts * (number / attack.attempts), number) for number in range(attack.attempts)
@@ -162,7 +162,7 @@ def _times(
 
 
 def _honest(report: Report, honest: list[User], at: datetime, random_source: random.Random) -> None:
-    """Let one honest person register a new phone, or sign in by the one that they have."""
+    """Let one honest person register a new phone, or sign in with the registered one."""
 
     which = random_source.randrange(len(honest))
     user, number = honest[which], f"+49171{1_000_000 + 7_919 * which:07d}"
@@ -197,7 +197,7 @@ def _session(user: User, at: datetime) -> Session:
 
 
 def _attempt(user: User, at: datetime) -> SignInAttempt:
-    """Return an attempt that has come past the password, whose slow hash says nothing here."""
+    """Return an attempt with the password already proven, because the slow hash is not measured here."""
 
     token = flow.begin(user.sign_in_name, origin=_ORIGIN, next_url="/", now=at)
     attempt = flow.find_attempt(token, now=at)
@@ -236,7 +236,7 @@ def _people(organisation: Organisation, number: int) -> list[User]:
 
 
 def as_page(reports: list[Report]) -> str:
-    """Return what came of the attacks, as a page."""
+    """Return the page with the results of the attacks."""
     attempts, left = sum(one.attack.attempts for one in reports), sum(one.left for one in reports)
     lines = [
         "# Texts that pumping got out",

@@ -26,7 +26,7 @@ def bars(name: str, title: str, values: Sequence[tuple[str, float, str]]) -> Non
 
 
 def write(results: dict[str, Any]) -> None:
-    """Write everything about one run."""
+    """Write the figures, the bars and the page of one run."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     (FOLDER / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     ours = results["socket"]

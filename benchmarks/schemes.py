@@ -1,4 +1,4 @@
-"""How other products decide an app password, as functions written anew from their published schemes.
+"""How other products verify an app password, as functions reimplemented from their published schemes.
 
 Mailu      all tokens of the person are read, each is PBKDF2-SHA-256 with one round, tried in turn
 mailcow    all rows of the mailbox are read, each is bcrypt at PHP's default cost, tried in turn
@@ -23,7 +23,7 @@ PERSON = "p7@bench.example"
 
 
 def measure() -> list[dict[str, Any]]:
-    """Return checks a second for each scheme with 1, 10 and 40 passwords, the middle one being shown."""
+    """Return the checks per second of each scheme with 1, 10 and 40 passwords, of which the middle one is shown."""
     rows = []
     for each in (1, 10, 40):
         secrets = [hashlib.sha256(str(device).encode()).hexdigest()[:24] for device in range(each)]
@@ -54,7 +54,7 @@ def _table(values: list[bytes]) -> pysqlite3.Connection:
 
 
 def mailu(secrets: list[str]) -> Callable[[str], bool]:
-    """PBKDF2 with one round for each token."""
+    """Return a check by PBKDF2 with one round for each token."""
     base = _table(
         [b"salt%02d" % n + hashlib.pbkdf2_hmac("sha256", s.encode(), b"salt%02d" % n, 1) for n, s in enumerate(secrets)]
     )
@@ -67,7 +67,7 @@ def mailu(secrets: list[str]) -> Callable[[str], bool]:
 
 
 def mailcow(secrets: list[str]) -> Callable[[str], bool] | None:
-    """Bcrypt at cost 10 for each password, by the system's libcrypt."""
+    """Return a check by bcrypt at cost 10 for each password, with the system's libcrypt; None without it."""
     found = ctypes.util.find_library("crypt")
     if found is None:
         return None
@@ -86,7 +86,7 @@ def mailcow(secrets: list[str]) -> Callable[[str], bool] | None:
 
 
 def nextcloud(secrets: list[str]) -> Callable[[str], bool]:
-    """SHA-512 and one indexed row."""
+    """Return a check by SHA-512 and one indexed row."""
     base = _table([hashlib.sha512(secret.encode() + b"server").digest() for secret in secrets])
 
     def check(shown: str) -> bool:

@@ -1,4 +1,4 @@
-"""An SMSC that writes down when which code arrived: ``python benchmarks/smsc.py PORT FILE``."""
+"""An SMSC that logs each code with its time of arrival: ``python benchmarks/smsc.py PORT FILE``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import smpp34
 
 
 async def serve(port: int, file_name: str) -> None:
-    """Accept everything, send a receipt for each."""
+    """Accept every message and send a delivery receipt for it."""
     server = smpp34.Server(host="127.0.0.1", port=port, system_id="Bench")
     await server.start()
     esmes: dict[str, smpp34.Esme] = {}

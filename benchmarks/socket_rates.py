@@ -22,7 +22,7 @@ DOVECOT = "/usr/sbin/dovecot"
 
 @contextmanager
 def running(words: list[str], socket: Path, environment: dict[str, str] | None = None) -> Iterator[None]:
-    """Run a program until the block ends; it is ready once somebody listens."""
+    """Run a program until the block ends; it is ready once its socket accepts connections."""
     process = subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603  (our own)
     try:
         deadline = time.monotonic() + 60
@@ -80,7 +80,7 @@ def measure(home: Path) -> list[dict[str, Any]]:
 
 
 def dovecot(home: Path) -> list[dict[str, Any]]:
-    """Return what Dovecot's own passwd-file and SQL passdbs reach with their default hash; nothing without Dovecot."""
+    """Return the rates of Dovecot's own passwd-file and SQL passdbs with their default hash; [] without Dovecot or root."""
     if not Path(DOVECOT).exists() or os.geteuid() != 0:
         return []
     folder = home / "dovecot"

@@ -1,4 +1,4 @@
-"""From `watchword serve web` to the first answer."""
+"""The time from `watchword serve web` to the first response."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from http.client import HTTPConnection
 
 
 def measure() -> float:
-    """Return the median of three starts in seconds."""
+    """Return the median of three starts, in seconds."""
     spent = []
     for _ in range(3):
         with socket.socket() as probe:

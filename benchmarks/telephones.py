@@ -1,4 +1,4 @@
-"""Many telephones in one process: they pick up, press 1, and record every packet with the moment at which it came.
+"""Many telephones in one process: they answer, press 1, and record every packet with its time of arrival.
 
 ``python benchmarks/telephones.py PORT FOLDER``: SIP at the port; for each call that ends, FOLDER/N.json.
 """
@@ -22,19 +22,19 @@ PRESSES_AFTER = 1.0
 
 
 class Ear(asyncio.DatagramProtocol):
-    """One RTP port: notes what comes."""
+    """One RTP port, which records its packets."""
 
     def __init__(self) -> None:
         self.packets: list[tuple[float, int, int, bytes]] = []
         self.hears = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the socket."""
+        """Store the transport."""
         assert isinstance(transport, asyncio.DatagramTransport)
         self.transport = transport
 
     def datagram_received(self, data: bytes, addr: tuple[str | Any, int]) -> None:  # noqa: ARG002  (its signature)
-        """Note one packet: when it came, its number, its timestamp, its sound."""
+        """Record one packet: its time of arrival, sequence number, timestamp and payload."""
         at = time.monotonic()
         _flags, kind, sequence, timestamp = struct.unpack("!BBHI", data[:8])
         if kind & 0x7F == 0:
