@@ -13,11 +13,6 @@ from django.utils import timezone
 
 from watchword.messaging.config_file import ConfiguredGateway, Phones
 from watchword.messaging.gateway import Gateway
-from watchword.messaging.gateways.http.callback_urls import addresses_of
-from watchword.messaging.gateways.http.gateway import HttpGateway
-from watchword.messaging.gateways.sim_swap import SimSwapCheck
-from watchword.messaging.gateways.sip.gateway import SipGateway
-from watchword.messaging.gateways.smpp.gateway import SmppGateway
 from watchword.messaging.worker.delivery_receipts import Changed
 from watchword.messaging.worker.dispatcher import Dispatcher, GatewayRoute
 from watchword.messaging.worker.outbox import wake_socket
@@ -25,11 +20,18 @@ from watchword.signin.otp import delivery_events
 
 
 def build(planned: ConfiguredGateway) -> Gateway:
-    """Return the gateway that a table of the phones file describes."""
+    """Return the gateway that a table of the phones file describes.
+
+    Each kind is imported here: most need what the extra `phones` installs, and the demo's simulator does not.
+    """
     match planned.kind:
         case "smpp":
+            from watchword.messaging.gateways.smpp.gateway import SmppGateway
+
             return SmppGateway(planned.route.name, planned.config)
         case "sip":
+            from watchword.messaging.gateways.sip.gateway import SipGateway
+
             return SipGateway(planned.route.name, planned.config)
         case "simulator":
             # Its database table exists only in the demo.
@@ -37,6 +39,9 @@ def build(planned: ConfiguredGateway) -> Gateway:
 
             return SimulatorGateway()
         case _:
+            from watchword.messaging.gateways.http.callback_urls import addresses_of
+            from watchword.messaging.gateways.http.gateway import HttpGateway
+
             return HttpGateway(planned.route.name, planned.config, addresses=addresses_of)
 
 
@@ -48,7 +53,11 @@ async def serve_phones(phones: Phones, folder: Path, *, ready: Callable[[], None
         loop.add_signal_handler(number, stop.set)
     with wake_socket(folder) as bell:
         lines = [GatewayRoute(build(planned), planned.route) for planned in phones.gateways]
-        check = SimSwapCheck(phones.sim_check) if phones.sim_check is not None else None
+        check = None
+        if phones.sim_check is not None:
+            from watchword.messaging.gateways.sim_swap import SimSwapCheck
+
+            check = SimSwapCheck(phones.sim_check)
         dispatcher = Dispatcher(lines, bell=bell, decided=_decided, sim_changed=check.has_moved if check else None)
         try:
             await dispatcher.run(stop, ready=ready)

@@ -21,7 +21,7 @@ class Command(BaseCommand):
         """Run the messaging worker until SIGTERM or SIGINT."""
         if not settings.WATCHWORD_PHONES.gateways:
             raise CommandError("WATCHWORD_PHONES_FILE is not set: there is no carrier to keep open.")
-        # It imports the libraries of the extra `phones`; gateways can be configured only where that is installed.
+        # Imported when it runs, so that listing the commands loads no gateway.
         from watchword.cli.messaging_worker import serve_phones
 
         asyncio.run(serve_phones(settings.WATCHWORD_PHONES, settings.WATCHWORD_HOME, ready=_log_ready))
