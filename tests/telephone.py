@@ -12,13 +12,13 @@ from collections.abc import Callable
 import pytest
 from django.db.models import Max
 
-from watchword.audit.outbox import lease
+from watchword.audit.retries import lease
 from watchword.core.policy import Channel
 from watchword.messaging.gateway import DeliveryFailed, Outgoing, Result, Submitted
 from watchword.messaging.gateways.simulator import gateway as simulator_gateway
 from watchword.messaging.models import OutboxMessage
 from watchword.messaging.worker import outbox, persistence
-from watchword.messaging.worker.delivery_receipts import Outcome
+from watchword.messaging.worker.delivery_receipts import DeliveryOutcome
 from watchword.messaging.worker.persistence import Batch, Finished
 
 
@@ -34,9 +34,9 @@ def carry(take: Callable[[Outgoing], Submitted], name: str) -> None:
         claimed = outbox._claimed(row)
         try:
             handed = take(claimed.outgoing)
-            result, tried = handed.result, Outcome(pk, name, Result.SENT, claimed.country, handed.reference)
+            result, tried = handed.result, DeliveryOutcome(pk, name, Result.SENT, claimed.country, handed.reference)
         except DeliveryFailed as failed:
-            result, tried = failed.result, Outcome(pk, name, failed.result, claimed.country)
+            result, tried = failed.result, DeliveryOutcome(pk, name, failed.result, claimed.country)
         batch = Batch([tried], [Finished(pk, result, name, tried.reference, 0)])
         persistence.write(batch, lambda _changed: None, row.delivery.created_at)
 

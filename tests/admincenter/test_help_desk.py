@@ -13,7 +13,7 @@ from tests.alerts.playing import work
 from tests.pages import text
 from tests.world import World, give_phone, make_person, sign_in
 from watchword.alerts.models import Alert
-from watchword.alerts.rules import Rule
+from watchword.alerts.rules import AlertRule
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.directory.refusals import MOST, OFTEN
@@ -28,7 +28,7 @@ def act(world: World, name: str = "reset-methods") -> str:
     return f"/admin/users/{world.alice.pk}/{name}/"
 
 
-def alerts(rule: Rule) -> int:
+def alerts(rule: AlertRule) -> int:
     return Alert.objects.filter(rule=rule).count()
 
 
@@ -58,7 +58,7 @@ def test_many_people_s_methods_are_not_reset_without_it_either(root: Client, wor
 def test_administrators_are_told_of_a_reset_with_who_did_it_and_how_they_made_sure(root: Client, world: World) -> None:
     root.post(act(world), {"identified": SURE})
     work(world.now)
-    assert alerts(Rule.METHODS_RESET) == 1
+    assert alerts(AlertRule.METHODS_RESET) == 1
     page = text(root.get("/admin/alerts/").content)
     assert f"How it was made sure who it is {SURE}" in page
     assert "Done by root@harbour.example" in page
@@ -77,11 +77,11 @@ def test_password_and_methods_by_one_administrator_within_a_day_raise_an_alert(
         steps.reverse()
     steps[0](world.alice, by=world.root, now=world.now)
     work(world.now)
-    assert alerts(Rule.PASSWORD_AND_METHODS_RESET) == 0
+    assert alerts(AlertRule.PASSWORD_AND_METHODS_RESET) == 0
     later = world.now + timedelta(hours=23)
     steps[1](world.alice, by=world.root, now=later)
     work(later)
-    assert alerts(Rule.PASSWORD_AND_METHODS_RESET) == 1
+    assert alerts(AlertRule.PASSWORD_AND_METHODS_RESET) == 1
 
 
 def test_two_administrators_two_people_or_two_days_raise_none(world: World) -> None:
@@ -92,7 +92,7 @@ def test_two_administrators_two_people_or_two_days_raise_none(world: World) -> N
     actions.reset_methods(world.alice, by=world.root, now=world.now + timedelta(hours=25))
     actions.reset_methods(world.alice, by=None, now=world.now)
     work(world.now)
-    assert alerts(Rule.PASSWORD_AND_METHODS_RESET) == 0
+    assert alerts(AlertRule.PASSWORD_AND_METHODS_RESET) == 0
 
 
 def test_adm_01_a_refused_act_is_remembered_with_who_and_on_whom(client: Client, world: World) -> None:
@@ -119,10 +119,10 @@ def test_whoever_goes_on_trying_is_told_of_once_and_fills_no_log(client: Client,
         client.post(f"/admin/users/{world.root.pk}/block/")
         if number == OFTEN - 1:
             work(world.now)
-            assert alerts(Rule.ACTS_REFUSED) == 0
+            assert alerts(AlertRule.ACTS_REFUSED) == 0
     work(world.now)
     assert Event.objects.filter(kind=EventKind.ACT_REFUSED).count() == MOST
-    alert = Alert.objects.get(rule=Rule.ACTS_REFUSED)
+    alert = Alert.objects.get(rule=AlertRule.ACTS_REFUSED)
     assert alert.subject is not None
     assert alert.subject.sign_in_name.startswith("has.helpdesk")
     assert alert.times == 1
@@ -132,7 +132,7 @@ def test_an_alert_about_one_s_own_act_is_closed_by_somebody_else(client: Client,
     helper = as_role(client, world, Role.AUTHENTICATION_ADMINISTRATOR)
     client.post(act(world), {"identified": SURE})
     work(world.now)
-    alert = Alert.objects.get(rule=Rule.METHODS_RESET)
+    alert = Alert.objects.get(rule=AlertRule.METHODS_RESET)
     said = text(client.post(f"/admin/alerts/{alert.pk}/close/", {"note": "fine"}, follow=True).content)
     assert "somebody else closes it" in said
     alert.refresh_from_db()
@@ -146,7 +146,7 @@ def test_an_alert_about_one_s_own_act_is_closed_by_somebody_else(client: Client,
 def test_whoever_administers_alone_closes_alerts_about_themselves(root: Client, world: World) -> None:
     root.post(act(world), {"identified": SURE})
     work(world.now)
-    alert = Alert.objects.get(rule=Rule.METHODS_RESET)
+    alert = Alert.objects.get(rule=AlertRule.METHODS_RESET)
     root.post(f"/admin/alerts/{alert.pk}/close/", {"note": ""})
     alert.refresh_from_db()
     assert alert.closed_at is not None

@@ -17,7 +17,7 @@ from watchword.admincenter import limit_table, settings_views
 from watchword.admincenter.limit_table import GUESSING, MESSAGES, SIGN_IN
 from watchword.admincenter.phones.forms import BUDGETS, RulesForm
 from watchword.core.policy import STRICTEST, Limits, cover_too_much
-from watchword.messaging.limits.rules import Budget, Rule
+from watchword.messaging.limits.rules import Budget, LimitRule
 from watchword.signin.service_settings import CHANGEABLE
 
 ROOT = Path(__file__).parents[2]
@@ -41,7 +41,7 @@ def test_every_limit_and_every_rule_is_explained_once() -> None:
     named = [*SIGN_IN, *GUESSING, *(rule.value for rule in MESSAGES)]
     assert len(set(named)) == len(named)
     assert set(named) >= {field.name for field in dataclasses.fields(Limits)}
-    assert set(MESSAGES) == set(Rule)
+    assert set(MESSAGES) == set(LimitRule)
     for words in (*SIGN_IN.values(), *GUESSING.values(), *MESSAGES.values()):
         assert words.meaning
         assert words.reached

@@ -14,7 +14,7 @@ from pytest_django.fixtures import DjangoAssertNumQueries
 from tests.pages import text
 from tests.world import World, give_app_password, make_organisation, make_person, sign_in
 from watchword.admincenter.users.action_views import ACTS
-from watchword.admincenter.users.queries import Wish, page_of
+from watchword.admincenter.users.queries import PeopleFilter, page_of
 from watchword.audit.models import Event
 from watchword.core.policy import MfaState
 from watchword.directory.actions import find_by_name
@@ -128,7 +128,7 @@ def test_paging_shows_everybody_once_in_either_order(world: World) -> None:
     for sort in ("name", "-name", "sign-in", "-sign-in", "state", "-state"):
         seen, after = [], ""
         while True:
-            page = page_of(world.organisation, Wish.read({"sort": sort, "after": after}))
+            page = page_of(world.organisation, PeopleFilter.read({"sort": sort, "after": after}))
             seen += [user.pk for user in page.people]
             after = page.next_after
             if not after:

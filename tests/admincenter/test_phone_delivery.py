@@ -20,12 +20,12 @@ from watchword.admincenter.phones import charts
 from watchword.admincenter.phones.labels import CHANNELS, GATEWAYS, PURPOSES, RANGES, RESULTS, RULES, TONES, WHY, money
 from watchword.admincenter.phones.statistics import Country, Counts, figures_of
 from watchword.config import phones_file as phones_config
-from watchword.core.phone_numbers import Kind
+from watchword.core.phone_numbers import NumberKind
 from watchword.core.policy import Channel
 from watchword.directory.roles import MAY, Act, Role
 from watchword.messaging.config_file import Phones, simulated
 from watchword.messaging.gateway import Result
-from watchword.messaging.limits.rules import Rule
+from watchword.messaging.limits.rules import LimitRule
 from watchword.messaging.models import CountryBlock, DeliveryAttempt, GatewayState
 
 PAGE = "/admin/phone-delivery/"
@@ -240,9 +240,9 @@ def test_the_page_asks_few_questions(
 
 
 def test_everything_has_words() -> None:
-    assert set(RULES) == set(WHY) == set(Rule)
+    assert set(RULES) == set(WHY) == set(LimitRule)
     assert set(RESULTS) == set(Result)
-    assert set(RANGES) == set(Kind)
+    assert set(RANGES) == set(NumberKind)
     assert set(CHANNELS) == set(Channel)
     assert {"sign_in", "confirm", "register", "recover", "warning", "test"} <= set(PURPOSES)
     assert set(TONES) == {result for result in Result if not result.is_trouble}

@@ -25,7 +25,7 @@ from watchword.directory.models import User
 from watchword.directory.roles import Role
 from watchword.factors.models import Credential
 from watchword.messaging.gateway import Result
-from watchword.messaging.limits.rules import Rule
+from watchword.messaging.limits.rules import LimitRule
 from watchword.messaging.models import CountryBlock
 
 LOG = "/admin/phone-delivery/messages/"
@@ -118,9 +118,9 @@ def test_pages_show_each_row_once_even_of_one_moment(
     monkeypatch.setattr(filters, "PAGE", 2)
     for number in range(5):
         delivery(world.alice, may(1), reference=str(number), number=f"+491511234567{number}")
-        refusal(world.alice, Rule.DAY, may(1), ends=f"7{number}")
+        refusal(world.alice, LimitRule.DAY, may(1), ends=f"7{number}")
     delivery(world.alice, may(2), number="+4915112345669")
-    refusal(world.alice, Rule.DAY, may(2), ends="69")
+    refusal(world.alice, LimitRule.DAY, may(2), ends="69")
     where, seen = f"{address}?person=alice", []
     while where:
         page = root.get(where).content.decode()
@@ -136,7 +136,7 @@ def test_lists_cost_the_same_few_questions_however_long_they_are(
 ) -> None:
     for number in range(150):
         delivery(world.alice, may(1, number % 24))
-        refusal(world.bob, Rule.COUNTRY, may(1, number % 24))
+        refusal(world.bob, LimitRule.COUNTRY, may(1, number % 24))
     for address in (LOG, BLOCKED, f"{LOG}?person=alice&result=sent", f"{BLOCKED}?rule=country_not_allowed"):
         with django_assert_max_num_queries(11):
             assert "Older" in root.get(address).content.decode()
@@ -145,7 +145,7 @@ def test_lists_cost_the_same_few_questions_however_long_they_are(
 def test_other_organisations_messages_and_attempts_are_not_shown(root: Client, world: World) -> None:
     stranger = make_person(make_organisation("Other", "other.example"), "stranger")
     delivery(stranger, may(1))
-    refusal(stranger, Rule.DAY, may(1))
+    refusal(stranger, LimitRule.DAY, may(1))
     for address in (LOG, BLOCKED):
         for options in ("", "?person=stranger@other.example", "?person=stranger", "?country=DE"):
             page = root.get(address + options).content.decode()
@@ -165,8 +165,8 @@ def test_what_gateways_and_people_are_called_stays_words(root: Client, world: Wo
         assert not re.search(r"<(b|i|x)>", page)
 
 
-@pytest.mark.parametrize("rule", list(Rule))
-def test_every_rule_is_explained_without_a_gap(root: Client, world: World, rule: Rule) -> None:
+@pytest.mark.parametrize("rule", list(LimitRule))
+def test_every_rule_is_explained_without_a_gap(root: Client, world: World, rule: LimitRule) -> None:
     refusal(world.alice, rule, may(1), details={"kind": "premium"})
     (said,) = rows(root.get(BLOCKED))
     assert rule.value not in said
@@ -175,16 +175,16 @@ def test_every_rule_is_explained_without_a_gap(root: Client, world: World, rule:
 
 
 def test_the_limit_that_was_hit_is_told_not_the_one_of_today(root: Client, world: World) -> None:
-    refusal(world.alice, Rule.NEW_DAY, may(1), details={"limit": "77", "count": "77"})
+    refusal(world.alice, LimitRule.NEW_DAY, may(1), details={"limit": "77", "count": "77"})
     assert "New numbers are sent at most 77 codes in a day." in rows(root.get(BLOCKED))[0]
-    refusal(world.alice, Rule.DAY, may(2))
+    refusal(world.alice, LimitRule.DAY, may(2))
     assert "One person is sent at most 20 codes in a day." in rows(root.get(BLOCKED))[0]
 
 
 def test_blocked_attempts_tell_who_where_and_by_which_way(root: Client, world: World) -> None:
     refusal(
         world.bob,
-        Rule.RANGE_KIND,
+        LimitRule.RANGE_KIND,
         may(1),
         channel=Channel.CALL,
         country="001",
@@ -206,9 +206,9 @@ def test_blocked_attempts_tell_who_where_and_by_which_way(root: Client, world: W
     ],
 )
 def test_blocked_attempts_are_filtered(root: Client, world: World, options: str, endings: list[str]) -> None:
-    refusal(world.alice, Rule.COUNTRY, may(1), ends="01")
-    refusal(world.bob, Rule.DAY, may(2), ends="02")
-    refusal(world.bob, Rule.COUNTRY, may(3), ends="03", country="FR")
+    refusal(world.alice, LimitRule.COUNTRY, may(1), ends="01")
+    refusal(world.bob, LimitRule.DAY, may(2), ends="02")
+    refusal(world.bob, LimitRule.COUNTRY, may(3), ends="03", country="FR")
     assert re.findall(r"number ending (\d\d)", root.get(f"{BLOCKED}?{options}").content.decode()) == endings
 
 

@@ -15,7 +15,7 @@ from tests.world import World, make_organisation, make_person, sign_in
 from watchword.admincenter.phones import shared_numbers
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
-from watchword.messaging.limits.counters import Permitted, Rule
+from watchword.messaging.limits.counters import LimitRule, Permitted
 from watchword.messaging.models import SharedNumber
 
 SHARED = "/admin/phone-delivery/shared/"
@@ -26,10 +26,10 @@ FILLED_IN = {"name": "Shop", "country": "DE", "number": "0151 12345670", "people
 def test_eight_people_sign_in_by_the_telephone_of_a_shop(root: Client, world: World) -> None:
     people = many(world, 9)
     before = [ask(user, SHOP, world.now, is_new=False) for user in people]
-    assert [rule_of(verdict) for verdict in before] == [None] * 5 + [Rule.NUMBER_PEOPLE] * 4
+    assert [rule_of(verdict) for verdict in before] == [None] * 5 + [LimitRule.NUMBER_PEOPLE] * 4
     assert root.post(SHARED, FILLED_IN).status_code == 302
     after = [ask(user, SHOP, world.now + timedelta(minutes=1), is_new=False) for user in people[5:]]
-    assert [rule_of(verdict) for verdict in after] == [None] * 3 + [Rule.NUMBER_PEOPLE]
+    assert [rule_of(verdict) for verdict in after] == [None] * 3 + [LimitRule.NUMBER_PEOPLE]
 
 
 def test_a_named_number_gets_its_own_number_of_codes(root: Client, world: World) -> None:
@@ -38,7 +38,7 @@ def test_a_named_number_gets_its_own_number_of_codes(root: Client, world: World)
     verdicts = [
         ask(people[which % 3], SHOP, world.now + timedelta(minutes=6 * which), is_new=False) for which in range(21)
     ]
-    assert [rule_of(verdict) for verdict in verdicts] == [None] * 20 + [Rule.NUMBER_DAY]
+    assert [rule_of(verdict) for verdict in verdicts] == [None] * 20 + [LimitRule.NUMBER_DAY]
 
 
 def test_only_the_organisation_that_named_it_has_more(root: Client, world: World) -> None:
@@ -46,7 +46,7 @@ def test_only_the_organisation_that_named_it_has_more(root: Client, world: World
     elsewhere = make_organisation("Elsewhere", "elsewhere.example")
     people = [make_person(elsewhere, f"there{n}") for n in range(6)]
     verdicts = [ask(user, SHOP, world.now, is_new=False) for user in people]
-    assert [rule_of(verdict) for verdict in verdicts] == [None] * 5 + [Rule.NUMBER_PEOPLE]
+    assert [rule_of(verdict) for verdict in verdicts] == [None] * 5 + [LimitRule.NUMBER_PEOPLE]
 
 
 def test_a_named_number_is_sealed_and_never_shown_again(root: Client, world: World) -> None:
@@ -67,7 +67,7 @@ def test_removing_it_brings_the_ordinary_limits_back(root: Client, world: World)
     people = many(world, 7)
     assert [ask(user, SHOP, world.now, is_new=False) for user in people[:6]] == [Permitted()] * 6
     assert root.post(SHARED, {"remove": str(SharedNumber.objects.get().pk)}).status_code == 302
-    assert rule_of(ask(people[6], SHOP, world.now, is_new=False)) is Rule.NUMBER_PEOPLE
+    assert rule_of(ask(people[6], SHOP, world.now, is_new=False)) is LimitRule.NUMBER_PEOPLE
     assert Event.objects.filter(kind=EventKind.NUMBER_NOT_SHARED).count() == 1
 
 

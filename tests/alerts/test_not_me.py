@@ -16,7 +16,7 @@ from tests.telephone import Telephone
 from tests.world import ORIGIN, World, evidence_for, sign_in
 from watchword.alerts import links
 from watchword.alerts.models import Alert, Disavowal
-from watchword.alerts.rules import Rule
+from watchword.alerts.rules import AlertRule
 from watchword.audit.events import EventKind
 from watchword.audit.record import record
 from watchword.cli.verify import verify
@@ -69,7 +69,7 @@ def test_the_button_leaves_sessions_mail_and_the_old_password_useless(
     )
     assert not non_interactive.check_account_password(question, now=world.now).allowed
     work(world.now)
-    alert = Alert.objects.get(rule=Rule.DISAVOWED)
+    alert = Alert.objects.get(rule=AlertRule.DISAVOWED)
     assert alert.details["sessions"] == 1
 
 
@@ -116,7 +116,7 @@ def test_the_page_lists_what_still_stands_and_closes_what_is_ticked(
     assert "No phone and no app password" in last
     assert "Ask an administrator of Harbour & Hill. They let you register a phone again" in last
     work(timezone.now())
-    assert Alert.objects.filter(rule=Rule.DISAVOWED).count() == 1
+    assert Alert.objects.filter(rule=AlertRule.DISAVOWED).count() == 1
 
 
 def test_without_the_button_nothing_can_be_ticked(client: Client, world: World) -> None:

@@ -15,7 +15,7 @@ from tests.alerts.playing import work
 from tests.pages import text
 from tests.world import ORIGIN, World, sign_in
 from watchword.alerts.models import Alert, Notice
-from watchword.alerts.rules import Rule
+from watchword.alerts.rules import AlertRule
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.directory import actions
@@ -45,8 +45,8 @@ def test_a_password_set_by_an_invitation_is_told_with_a_link(world: World) -> No
 def test_a_role_is_told_to_the_person_and_to_administrators(world: World) -> None:
     actions.give_role(world.alice, Role.USER_ADMINISTRATOR, by=world.root, now=world.now)
     work(world.now)
-    assert [notice.rule for notice in Notice.objects.filter(user=world.alice)] == [Rule.ROLE_GIVEN]
-    assert Alert.objects.get().rule == Rule.ROLE_GIVEN
+    assert [notice.rule for notice in Notice.objects.filter(user=world.alice)] == [AlertRule.ROLE_GIVEN]
+    assert Alert.objects.get().rule == AlertRule.ROLE_GIVEN
     said = alerts(world)
     assert "An administrative role was given: Alice" in said
     assert "User Administrator" in said
@@ -73,7 +73,7 @@ def test_somebody_made_with_a_role_is_told_like_a_role(world: World, roles: tupl
         now=world.now,
     )
     work(world.now)
-    assert Alert.objects.filter(rule=Rule.ROLE_GIVEN).count() == len(roles)
+    assert Alert.objects.filter(rule=AlertRule.ROLE_GIVEN).count() == len(roles)
 
 
 def test_an_administrator_made_on_the_console_names_the_systems_user_and_the_host(world: World) -> None:

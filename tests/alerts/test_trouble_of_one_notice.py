@@ -24,7 +24,7 @@ from watchword.alerts import messages, outbox_consumer
 from watchword.alerts.models import Alert, Notice
 from watchword.alerts.notice_sender import send_waiting
 from watchword.alerts.outbox_consumer import consume
-from watchword.alerts.rules import Rule
+from watchword.alerts.rules import AlertRule
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event, OutboxEvent
 from watchword.audit.record import record
@@ -131,7 +131,7 @@ def test_a_notice_under_a_lost_key_stops_no_other_and_is_given_up_where_administ
     assert (given_up.subject_name, given_up.reason) == (world.carol.sign_in_name, "KeyRingError")
     assert given_up.details["kind"] == EventKind.PASSWORD_CHANGED
     assert work(later + timedelta(days=1)) == []
-    assert Alert.objects.get().rule == Rule.WARNING_GIVEN_UP
+    assert Alert.objects.get().rule == AlertRule.WARNING_GIVEN_UP
 
 
 def test_many_warnings_given_up_are_one_alert(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,7 +225,7 @@ def test_an_event_that_cannot_be_turned_into_a_warning_is_tried_with_pauses_and_
     pauses = [(after - before).total_seconds() for before, after in pairwise(tried_at)]
     assert pauses == [10, 20, 40, 80, 160, 320, 640]
     consume(now=now)
-    assert Alert.objects.get().rule == Rule.WARNING_GIVEN_UP
+    assert Alert.objects.get().rule == AlertRule.WARNING_GIVEN_UP
     assert mail.outbox == []
 
 

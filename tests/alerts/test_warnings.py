@@ -13,7 +13,7 @@ from tests.alerts.playing import STRANGER, complete, pass_password, type_wrong_c
 from tests.telephone import Telephone
 from tests.world import ORIGIN, World, evidence_for, give_app_password, give_phone, make_person
 from watchword.alerts.models import Alert, By, Notice, WarningChoice
-from watchword.alerts.rules import Rule
+from watchword.alerts.rules import AlertRule
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event, OutboxEvent
 from watchword.audit.record import record
@@ -62,7 +62,7 @@ def test_a_stranger_with_the_right_password_is_told_of_at_the_second_wrong_code(
     assert "/not-me/" in str(message.body)
     assert message.extra_headers["Auto-Submitted"] == "auto-generated"
     alert = Alert.objects.get()
-    assert (alert.rule, alert.subject) == (Rule.CODE_MISSING, world.alice)
+    assert (alert.rule, alert.subject) == (AlertRule.CODE_MISSING, world.alice)
 
 
 def test_a_known_browser_may_mistype_once(world: World, telephone: Telephone) -> None:
@@ -75,7 +75,7 @@ def test_a_known_browser_may_mistype_once(world: World, telephone: Telephone) ->
     flow.answer(attempt, FactorKind.PHONE, telephone.wrong_code(), now=later)
     assert work(later) == []
     flow.answer(attempt, FactorKind.PHONE, telephone.wrong_code(), now=later)
-    assert rules(work(later)) == [Rule.CODE_MISSING]
+    assert rules(work(later)) == [AlertRule.CODE_MISSING]
 
 
 def test_a_password_without_any_code_is_told_of_when_the_time_is_over(world: World) -> None:
@@ -84,7 +84,7 @@ def test_a_password_without_any_code_is_told_of_when_the_time_is_over(world: Wor
     later = world.now + timedelta(minutes=11)
     assert housekeeping.close_abandoned(now=later) == 1
     assert housekeeping.close_abandoned(now=later) == 0
-    assert rules(work(later)) == [Rule.CODE_MISSING]
+    assert rules(work(later)) == [AlertRule.CODE_MISSING]
     assert Event.objects.filter(kind=EventKind.SIGN_IN_DENIED, reason="not_finished").count() == 1
 
 
@@ -109,7 +109,7 @@ def test_wrong_passwords_warn_nobody_and_unknown_names_leave_no_trace(world: Wor
 def test_a_hundred_wrong_codes_make_one_mail_and_one_alert(world: World) -> None:
     for number in range(100):
         record(EventKind.CODE_REJECTED, now=world.now, subject=world.alice, details={"wrong": number + 2})
-    assert rules(work(world.now)) == [Rule.CODE_MISSING]
+    assert rules(work(world.now)) == [AlertRule.CODE_MISSING]
     assert Alert.objects.get().times == 100
 
 
@@ -117,17 +117,17 @@ def test_the_next_hour_is_told_of_again(world: World) -> None:
     later = world.now + timedelta(hours=1)
     for at in (world.now, later):
         type_wrong_codes(pass_password(world, world.alice, now=at), at)
-    assert rules(work(later)) == [Rule.CODE_MISSING] * 2
+    assert rules(work(later)) == [AlertRule.CODE_MISSING] * 2
 
 
 def test_every_browser_is_told_of_once_the_first_one_too(world: World, telephone: Telephone) -> None:
     first = complete(world, telephone, world.alice)
-    assert rules(work(world.now)) == [Rule.NEW_BROWSER]
+    assert rules(work(world.now)) == [AlertRule.NEW_BROWSER]
     later = world.now + MINUTE
     complete(world, telephone, world.alice, now=later, browser=first.browser_token)
     assert work(later) == []
     complete(world, telephone, world.alice, now=later + MINUTE, origin=STRANGER)
-    assert rules(work(later + MINUTE)) == [Rule.NEW_BROWSER]
+    assert rules(work(later + MINUTE)) == [AlertRule.NEW_BROWSER]
 
 
 def test_after_this_wasnt_me_the_next_browser_is_told_of(world: World, telephone: Telephone) -> None:
@@ -136,13 +136,13 @@ def test_after_this_wasnt_me_the_next_browser_is_told_of(world: World, telephone
     remembered_browsers.forget_all(world.alice)
     later = world.now + MINUTE
     complete(world, telephone, world.alice, now=later, browser=known)
-    assert rules(work(later)) == [Rule.NEW_BROWSER]
+    assert rules(work(later)) == [AlertRule.NEW_BROWSER]
 
 
 def test_the_account_password_in_a_mail_program_is_told_of_once_a_day(world: World) -> None:
     for _ in range(5):
         assert not use_mail(world, world.passwords["alice"], "203.0.113.9")
-    assert rules(work(world.now)) == [Rule.PASSWORD_IN_MAIL]
+    assert rules(work(world.now)) == [AlertRule.PASSWORD_IN_MAIL]
 
 
 def test_an_app_password_typed_in_a_browser_is_told_of(world: World) -> None:
@@ -152,7 +152,7 @@ def test_an_app_password_typed_in_a_browser_is_told_of(world: World) -> None:
     refused = flow.answer(attempt, FactorKind.PASSWORD, world.alices_app_password, now=world.now)
     wrong = flow.answer(attempt, FactorKind.PASSWORD, "wrong", now=world.now)
     assert refused == wrong
-    assert rules(work(world.now)) == [Rule.APP_PASSWORD_IN_BROWSER]
+    assert rules(work(world.now)) == [AlertRule.APP_PASSWORD_IN_BROWSER]
 
 
 def test_app_19_an_app_password_from_a_new_network_is_told_of_and_from_a_known_one_not(world: World) -> None:
@@ -186,7 +186,7 @@ def test_changes_to_the_account_are_told_of(world: World) -> None:
     enrolment.remove(opened.session, world.alices_phone.id, origin=ORIGIN, now=world.now)
     actions.reset_password(world.alice, by=world.root, now=world.now)
     actions.set_mfa_state(world.alice, MfaState.DISABLED, by=world.root, now=world.now)
-    told = [Rule.APP_PASSWORD_CREATED, Rule.PHONE_REMOVED, Rule.PASSWORD_RESET, Rule.MFA_STATE]
+    told = [AlertRule.APP_PASSWORD_CREATED, AlertRule.PHONE_REMOVED, AlertRule.PASSWORD_RESET, AlertRule.MFA_STATE]
     assert sorted(rules(work(world.now))) == sorted(told)
 
 

@@ -12,7 +12,7 @@ from tests.alerts.playing import STRANGER, pass_password, work
 from tests.telephone import Telephone
 from tests.world import ORIGIN, World, give_phone, sign_in
 from watchword.alerts.models import Notice
-from watchword.alerts.rules import Rule
+from watchword.alerts.rules import AlertRule
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.core.decision import DenyReason
@@ -116,7 +116,7 @@ def test_bru_01_wrong_codes_stop_at_thirty_and_the_right_one_is_refused_as_well(
     right = flow.answer(locked, FactorKind.PASSWORD, world.passwords["alice"], now=world.now + later)
     assert right == Refused(DenyReason.SECOND_FACTOR_LOCKED)
     work(world.now + later)
-    assert Notice.objects.filter(rule=Rule.LOCKED, user=world.alice).count() == 1
+    assert Notice.objects.filter(rule=AlertRule.LOCKED, user=world.alice).count() == 1
 
 
 def _failures(world: World) -> list[str]:
@@ -132,7 +132,7 @@ def test_bru_02_five_hundred_sign_ins_side_by_side_share_one_count(world: World)
     assert len(_failures(world)) == 10
     assert Event.objects.filter(kind=EventKind.CODE_REJECTED).count() == 10
     work(world.now)
-    assert Notice.objects.filter(rule=Rule.CODE_MISSING, user=world.alice).count() == 1
+    assert Notice.objects.filter(rule=AlertRule.CODE_MISSING, user=world.alice).count() == 1
 
 
 def test_bru_03_a_new_code_after_each_wrong_one_gains_nothing(world: World, telephone: Telephone) -> None:

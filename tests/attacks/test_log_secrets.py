@@ -273,11 +273,11 @@ def test_log_01_a_mistake_in_a_check_leaves_no_password_in_a_line(output: Output
             raise ValueError(question.secret.reveal())
 
     async def ask() -> None:
-        desk = RequestBatcher(Broken())
+        batcher = RequestBatcher(Broken())
         answers: asyncio.Queue[object] = asyncio.Queue()
-        desk.ask(AuthRequest(Door.MAIL, ALICE, Secret(ACCOUNT_PASSWORD)), answers.put_nowait)
+        batcher.ask(AuthRequest(Door.MAIL, ALICE, Secret(ACCOUNT_PASSWORD)), answers.put_nowait)
         await answers.get()
-        await desk.finish()
+        await batcher.finish()
 
     asyncio.run(ask())
     [line] = [line for line in output.lines() if line["event"] == "mail.auth.failed"]

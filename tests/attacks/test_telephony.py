@@ -14,7 +14,7 @@ from tests.attacks.phoning import MINUTE, allow, send
 from tests.telephone import Telephone
 from tests.world import ALICES_NUMBER, ORIGIN, World, evidence_for, give_phone, make_person, sign_in
 from watchword.alerts.models import Alert, Notice
-from watchword.alerts.rules import Rule as Warning_
+from watchword.alerts.rules import AlertRule as Warning_
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.core.decision import DenyReason, SetUpFirst
@@ -24,7 +24,7 @@ from watchword.directory.models import Organisation, User
 from watchword.factors import vault
 from watchword.messaging.content.sms import text_of
 from watchword.messaging.gateway import Result
-from watchword.messaging.limits.counters import Rule, budget_of, telephone_of
+from watchword.messaging.limits.counters import LimitRule, budget_of, telephone_of
 from watchword.messaging.limits.rules import Budget
 from watchword.messaging.models import DailyTotal, Delivery, Refusal
 from watchword.messaging.worker import outbox
@@ -92,7 +92,7 @@ def test_fld_01_the_alarm_closes_a_country_that_is_pumped_and_administrators_hea
     """A country for which twenty codes were sent and hardly any typed is closed for new numbers, for a day."""
     attack = pumping.Attack("scattered", 210, timedelta(hours=8), scatters=True)
     report = pumping.simulate(attack, people=100, accounts=60)
-    assert report.stopped[Rule.COUNTRY_CLOSED] > 10
+    assert report.stopped[LimitRule.COUNTRY_CLOSED] > 10
     # The alarm's threshold, codes sent while earlier ones were still valid, and honest people in between.
     each_minute = attack.attempts / (attack.lasts / MINUTE) / len(pumping.BEGINNINGS)
     alarm = Budget(frozenset()).alarm_sends
@@ -108,13 +108,13 @@ def test_fld_01_the_alarm_closes_a_country_that_is_pumped_and_administrators_hea
     [
         ("+499001234567", RejectReason.NUMBER_NOT_ALLOWED),
         ("+4918051234567", RejectReason.NUMBER_NOT_ALLOWED),
-        ("+870773111632", Rule.RANGE_KIND),
-        ("+881612345678", Rule.RANGE_KIND),
-        ("+80012345678", Rule.RANGE_KIND),
-        ("+447012345678", Rule.RANGE_KIND),
-        ("+33612345678", Rule.COUNTRY),
-        ("+447797123456", Rule.COUNTRY),
-        ("+77011234567", Rule.COUNTRY),
+        ("+870773111632", LimitRule.RANGE_KIND),
+        ("+881612345678", LimitRule.RANGE_KIND),
+        ("+80012345678", LimitRule.RANGE_KIND),
+        ("+447012345678", LimitRule.RANGE_KIND),
+        ("+33612345678", LimitRule.COUNTRY),
+        ("+447797123456", LimitRule.COUNTRY),
+        ("+77011234567", LimitRule.COUNTRY),
         ("+999123456789", RejectReason.NOT_A_NUMBER),
     ],
 )
@@ -126,7 +126,7 @@ def test_fld_02_dear_strange_and_foreign_numbers_are_refused_before_anything_is_
     assert outcome.reason == rule
     assert telephone.received == []
     assert not Delivery.objects.exists()
-    if isinstance(rule, Rule):
+    if isinstance(rule, LimitRule):
         assert Refusal.objects.get().rule == rule
 
 
@@ -186,7 +186,7 @@ def test_fld_04_neither_a_typed_code_nor_a_gateway_that_is_down_marks_a_password
         send(world, attempt, later=later)
         if what == "a code was typed" and which == 3:
             flow.answer(attempt, FactorKind.PHONE, telephone.code, now=world.now + later)
-    assert Refusal.objects.filter(rule=Rule.NUMBER_DAY).exists()
+    assert Refusal.objects.filter(rule=LimitRule.NUMBER_DAY).exists()
     assert not Event.objects.filter(kind=EventKind.PASSWORD_MARKED_KNOWN).exists()
 
 
@@ -205,7 +205,7 @@ def test_fld_04_a_gateway_that_is_late_marks_nobodys_password(world: World, tele
             newest = Delivery.objects.order_by("-created_at")[:1].values("pk")
             late = world.now + at + 10 * MINUTE
             Delivery.objects.filter(pk__in=newest).update(result=Result.DELIVERED, changed_at=late)
-    assert Refusal.objects.filter(rule=Rule.NUMBER_DAY, user=world.alice).exists()
+    assert Refusal.objects.filter(rule=LimitRule.NUMBER_DAY, user=world.alice).exists()
     assert not Event.objects.filter(kind=EventKind.PASSWORD_MARKED_KNOWN).exists()
 
 
@@ -244,7 +244,7 @@ def test_fld_04_a_code_that_is_typed_too_late_clears_its_reader(world: World, te
     late = flow.answer(attempt, FactorKind.PHONE, telephone.code, now=world.now + 6 * MINUTE)
     assert late == Refused(RejectReason.TOO_LATE)
     press_all_day(world)
-    assert Refusal.objects.filter(rule=Rule.NUMBER_DAY, user=world.alice).exists()
+    assert Refusal.objects.filter(rule=LimitRule.NUMBER_DAY, user=world.alice).exists()
     assert not Event.objects.filter(kind=EventKind.PASSWORD_MARKED_KNOWN).exists()
 
 
@@ -255,7 +255,7 @@ def test_fld_04_strangers_at_a_number_do_not_mark_its_owners_password(world: Wor
     for which in range(7):
         later = (which + 1) * 20 * MINUTE
         send(world, pass_password(world, world.alice, now=world.now + later), later=later)
-    assert Refusal.objects.filter(rule=Rule.NUMBER_DAY, user=world.alice).exists()
+    assert Refusal.objects.filter(rule=LimitRule.NUMBER_DAY, user=world.alice).exists()
     assert not Event.objects.filter(kind=EventKind.PASSWORD_MARKED_KNOWN).exists()
 
 
@@ -365,7 +365,7 @@ def test_fld_14_with_an_empty_quota_a_person_is_told_what_to_do(
     assert "Your organisation has sent as many codes as it allows for now." in page
     assert "ask your administrator" in page
     refusal = Refusal.objects.get()
-    assert refusal.rule == Rule.ORGANISATION_DAY
+    assert refusal.rule == LimitRule.ORGANISATION_DAY
     assert refusal.details == {"limit": "0", "count": "0"}
 
 

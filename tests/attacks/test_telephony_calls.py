@@ -14,7 +14,7 @@ from tests.attacks.phoning import MINUTE, allow, send
 from tests.telephone import Telephone
 from tests.world import ALICES_NUMBER, World, give_phone
 from watchword.alerts.models import Alert, Notice
-from watchword.alerts.rules import Rule as Warning_
+from watchword.alerts.rules import AlertRule as Warning_
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.core.decision import DenyReason

@@ -9,8 +9,8 @@ from django.db import InterfaceError, InternalError, OperationalError
 
 from tests.world import World
 from watchword.alerts.models import Notice
-from watchword.alerts.rules import Rule
-from watchword.audit.outbox import RetryPolicy, attempt_one, lease, try_again
+from watchword.alerts.rules import AlertRule
+from watchword.audit.retries import RetryPolicy, attempt_one, lease, try_again
 from watchword.messaging.worker import dispatcher
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
@@ -56,7 +56,7 @@ def notice(world: World, number: int) -> Notice:
     return Notice.objects.create(
         merge_key=str(number),
         user=world.alice,
-        rule=Rule.NEW_BROWSER,
+        rule=AlertRule.NEW_BROWSER,
         event_id=number,
         by="mail",
         to=b"sealed",

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.test_serve import PROGRAM, ROOT, answer, free_port
-from watchword.cli.supervisor import Child, Supervisor, why_ended
+from watchword.cli.supervisor import SupervisedProcess, Supervisor, why_ended
 
 DIES = [sys.executable, "-c", "raise SystemExit(3)"]
 STAYS = [sys.executable, "-c", "import time; time.sleep(600)"]
@@ -34,14 +34,14 @@ class Clock:
         self.now += seconds
 
 
-def ended(supervisor: Supervisor, child: Child) -> int:
+def ended(supervisor: Supervisor, child: SupervisedProcess) -> int:
     """Wait until a child has ended, let the supervisor notice it, and return the supervisor's result."""
     assert child.process is not None
     child.process.wait(30)
     return supervisor.look()
 
 
-def pause_after_end(supervisor: Supervisor, child: Child, clock: Clock) -> float:
+def pause_after_end(supervisor: Supervisor, child: SupervisedProcess, clock: Clock) -> float:
     supervisor.look()
     ended(supervisor, child)
     pause = child.start_at - clock.now
@@ -50,7 +50,7 @@ def pause_after_end(supervisor: Supervisor, child: Child, clock: Clock) -> float
 
 
 def test_pauses_between_starts_grow_and_are_logged_with_the_reason(caplog: pytest.LogCaptureFixture) -> None:
-    clock, worker = Clock(), Child("worker", DIES)
+    clock, worker = Clock(), SupervisedProcess("worker", DIES)
     supervisor = Supervisor([worker], clock=clock, sleep=clock.sleep)
     assert [pause_after_end(supervisor, worker, clock) for _ in range(8)] == [1, 2, 4, 8, 16, 32, 60, 60]
     assert "worker ended (exit status 3) after 0 s; start 2 follows in 1 s" in caplog.text
@@ -58,7 +58,7 @@ def test_pauses_between_starts_grow_and_are_logged_with_the_reason(caplog: pytes
 
 
 def test_a_process_that_ran_for_a_while_begins_with_the_shortest_pause_again() -> None:
-    clock, worker = Clock(), Child("worker", DIES, failures=7)
+    clock, worker = Clock(), SupervisedProcess("worker", DIES, failures=7)
     supervisor = Supervisor([worker], clock=clock, sleep=clock.sleep)
     supervisor.look()
     clock.now += 61
@@ -67,14 +67,14 @@ def test_a_process_that_ran_for_a_while_begins_with_the_shortest_pause_again() -
 
 
 def test_a_door_that_cannot_even_start_ends_the_start_with_its_status() -> None:
-    clock, door = Clock(), Child("web", DIES, is_door=True)
+    clock, door = Clock(), SupervisedProcess("web", DIES, is_door=True)
     supervisor = Supervisor([door], clock=clock, sleep=clock.sleep)
     assert supervisor.look() == 0
     assert ended(supervisor, door) == 3
 
 
 def test_a_door_that_has_been_open_is_started_again(caplog: pytest.LogCaptureFixture) -> None:
-    clock, door = Clock(), Child("web", STAYS, is_door=True)
+    clock, door = Clock(), SupervisedProcess("web", STAYS, is_door=True)
     supervisor = Supervisor([door], clock=clock, sleep=clock.sleep)
     supervisor.look()
     assert door.process is not None
@@ -170,7 +170,7 @@ def test_no_process_outlives_the_one_that_started_it(served: tuple[subprocess.Po
 
 
 def test_it_is_quiet_about_what_went_well(caplog: pytest.LogCaptureFixture) -> None:
-    clock, worker = Clock(), Child("worker", STAYS)
+    clock, worker = Clock(), SupervisedProcess("worker", STAYS)
     supervisor = Supervisor([worker], clock=clock, sleep=clock.sleep)
     with caplog.at_level(logging.INFO):
         supervisor.look()

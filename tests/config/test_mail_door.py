@@ -3,14 +3,14 @@
 import pytest
 
 from tests.config.test_environment import good, problems
-from watchword.config.environment import MailDoorConfig
+from watchword.config.environment import MailDoorSettings
 
-DEFAULTS = MailDoorConfig(
+DEFAULTS = MailDoorSettings(
     socket_owner="", socket_group="", socket_mode=0o600, listen=None, kick=("doveadm", "kick", "--", "{user}")
 )
 
 
-def read(**variables: str) -> MailDoorConfig:
+def read(**variables: str) -> MailDoorSettings:
     return good(**{f"WATCHWORD_{name}": value for name, value in variables.items()}).mail
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
-from watchword.core.phone_numbers import Kind, NumberProblem, TypedNumber, Unreadable, classify, parse_typed
+from watchword.core.phone_numbers import NumberKind, NumberProblem, TypedNumber, Unreadable, classify, parse_typed
 
 TYPES = (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE, PhoneNumberType.FIXED_LINE_OR_MOBILE)
 EXAMPLES = [
@@ -118,6 +118,6 @@ def test_the_numbering_plan_and_the_guard_agree_on_the_kind_of_a_number() -> Non
             number = parse_typed(phonenumbers.format_number(example, PhoneNumberFormat.E164), region)
             assert isinstance(number, TypedNumber), region
             seen = classify(number.e164)
-            assert seen.kind in {number.kind, Kind.SATELLITE, Kind.SERVICE}, (region, number_type)
+            assert seen.kind in {number.kind, NumberKind.SATELLITE, NumberKind.SERVICE}, (region, number_type)
             looked += 1
     assert looked > 1000

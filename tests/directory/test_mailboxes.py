@@ -11,7 +11,7 @@ from tests.pages import text
 from tests.world import ORIGIN, World, give_app_password, make_organisation, make_person, sign_in
 from watchword.alerts.models import Alert, Notice
 from watchword.alerts.outbox_consumer import consume
-from watchword.alerts.rules import Rule
+from watchword.alerts.rules import AlertRule
 from watchword.core.policy import Door, MfaState
 from watchword.directory import actions, mailboxes
 from watchword.directory.mailboxes import BadMailbox
@@ -101,8 +101,10 @@ def test_connections_are_closed_under_the_name_that_opened_them(world: World) ->
 def test_a_rename_is_told_to_both_addresses_and_to_administrators(world: World) -> None:
     rename(world, world.alice, SMITH)
     consume(now=timezone.now())
-    assert Notice.objects.filter(user=world.alice, rule=Rule.RENAMED).count() == 3, "contact, new name, name before"
-    assert Alert.objects.filter(rule=Rule.RENAMED, subject=world.alice).count() == 1
+    assert Notice.objects.filter(user=world.alice, rule=AlertRule.RENAMED).count() == 3, (
+        "contact, new name, name before"
+    )
+    assert Alert.objects.filter(rule=AlertRule.RENAMED, subject=world.alice).count() == 1
 
 
 def test_an_alias_becomes_the_name_and_back_and_each_stays_the_person_s(world: World) -> None:
@@ -141,7 +143,7 @@ def test_a_mailbox_is_taken_over_only_by_a_confirmed_act_and_both_are_told(world
         "carol@harbour.example",
     }
     consume(now=timezone.now())
-    assert {notice.user for notice in Notice.objects.filter(rule=Rule.MAILBOX_CHANGED, user__isnull=False)} == {
+    assert {notice.user for notice in Notice.objects.filter(rule=AlertRule.MAILBOX_CHANGED, user__isnull=False)} == {
         bob,
         carol,
     }

@@ -21,8 +21,8 @@ from watchword.messaging.gateway import Result
 from watchword.messaging.limits import daily_totals, pumping
 from watchword.messaging.limits.counters import (
     REFUSALS_EACH_HOUR,
+    LimitRule,
     Permitted,
-    Rule,
     SendThrottled,
     budget_of,
     reserve_send,
@@ -59,7 +59,7 @@ def ask(
         return verdict
 
 
-def rule_of(verdict: Permitted | SendThrottled) -> Rule | None:
+def rule_of(verdict: Permitted | SendThrottled) -> LimitRule | None:
     return verdict.rule if isinstance(verdict, SendThrottled) else None
 
 
@@ -77,7 +77,7 @@ def many(world: World, people: int) -> list[User]:
 def test_every_refusal_is_written_with_its_rule_and_numbers(world: World) -> None:
     options(world, new_sends_each_day=1)
     assert ask(world.bob, number(1), world.now) == Permitted()
-    assert rule_of(ask(world.carol, number(2), world.now)) is Rule.NEW_DAY
+    assert rule_of(ask(world.carol, number(2), world.now)) is LimitRule.NEW_DAY
     row = Refusal.objects.get()
     assert (row.rule, row.country, row.ends, row.user) == ("new_sends_each_day", "DE", "00", world.carol)
     assert row.details == {"limit": "1", "count": "1"}
@@ -153,7 +153,7 @@ def test_a_new_key_forgets_nothing(world: World, settings: Any) -> None:
     ring: KeyRing = settings.WATCHWORD_KEY_RING
     settings.WATCHWORD_KEY_RING = ring.rotated()
     assert telephone_of(ALICES_NUMBER).number_keys[0] != telephone_of(ALICES_NUMBER).number_keys[1]
-    assert rule_of(ask(world.carol, ALICES_NUMBER, now)) is Rule.NUMBER_DAY
+    assert rule_of(ask(world.carol, ALICES_NUMBER, now)) is LimitRule.NUMBER_DAY
 
 
 def test_strangers_who_play_with_a_number_do_not_shut_its_owner_out(world: World) -> None:
@@ -163,7 +163,7 @@ def test_strangers_who_play_with_a_number_do_not_shut_its_owner_out(world: World
     answers = [
         ask(world.alice, ALICES_NUMBER, world.now + timedelta(minutes=20 * n), is_new=False) for n in range(1, 7)
     ]
-    assert [rule_of(answer) for answer in answers] == [None] * 5 + [Rule.NUMBER_DAY]
+    assert [rule_of(answer) for answer in answers] == [None] * 5 + [LimitRule.NUMBER_DAY]
 
 
 def test_people_are_counted_only_when_it_turns_on_them(world: World, django_assert_max_num_queries: Any) -> None:
@@ -182,7 +182,7 @@ def test_a_budget_grows_with_people_to_the_last_message(world: World, already: i
     assert ask(people[0], number(1), world.now, is_new=is_new) == Permitted()
     verdict = ask(people[1], number(2), world.now, is_new=is_new)
     assert isinstance(verdict, SendThrottled)
-    assert verdict.rule is (Rule.NEW_COUNTRY_DAY if is_new else Rule.ORGANISATION_DAY)
+    assert verdict.rule is (LimitRule.NEW_COUNTRY_DAY if is_new else LimitRule.ORGANISATION_DAY)
     assert verdict.details["limit"] == verdict.details["count"] == str(already)
     User.objects.filter(pk=people[2].pk).update(deleted_at=world.now)
     assert verdict.rule is rule_of(ask(people[1], number(3), world.now, is_new=is_new))
@@ -203,7 +203,7 @@ def test_messages_on_their_way_are_paid_for_before_they_leave(world: World, sett
     Delivery.objects.update(result=Result.WAITING)
     verdict = ask(people[2], number(9), world.now, is_new=False)
     assert isinstance(verdict, SendThrottled)
-    assert verdict.rule is Rule.COST_DAY
+    assert verdict.rule is LimitRule.COST_DAY
     assert verdict.details == {"limit": "1.00", "count": "0.80", "price": "0.40"}
 
 
@@ -221,7 +221,7 @@ def test_with_prices_a_day_has_a_ceiling_that_nobody_chose(
     )
     assert ask(people[0], number(1), world.now, is_new=is_new) == Permitted()
     daily_totals.add(world.organisation.pk, world.now, "DE", Channel.TEXT, is_new=False, cost_micros=400_000)
-    assert rule_of(ask(people[1], number(2), world.now, is_new=is_new)) is Rule.COST_DAY
+    assert rule_of(ask(people[1], number(2), world.now, is_new=is_new)) is LimitRule.COST_DAY
     options(world, cost_each_day=1_000)
     assert ask(people[2], number(3), world.now, is_new=is_new) == Permitted()
 
@@ -229,7 +229,7 @@ def test_with_prices_a_day_has_a_ceiling_that_nobody_chose(
 def test_an_administrator_at_a_proven_number_passes_an_empty_quota(world: World, settings: Any) -> None:
     priced(settings, 400_000)
     options(world, cost_each_day=0.01, organisation_sends_each_day=0)
-    assert rule_of(ask(world.alice, number(1), world.now, is_new=False)) is Rule.ORGANISATION_DAY
+    assert rule_of(ask(world.alice, number(1), world.now, is_new=False)) is LimitRule.ORGANISATION_DAY
     assert ask(world.root, number(2), world.now, is_new=False) == Permitted()
     assert rule_of(ask(world.root, number(3), world.now, is_new=True)) is not None
 
@@ -265,17 +265,17 @@ def newcomer(world: World) -> User:
 def test_a_country_is_closed_for_new_numbers_and_the_administrators_hear_of_it(world: World, newcomer: User) -> None:
     pump(world, 20, 4, world.now - timedelta(minutes=30))
     verdict = ask(newcomer, number(1), world.now)
-    assert verdict == SendThrottled(world.now + timedelta(hours=1), Rule.COUNTRY_CLOSED)
+    assert verdict == SendThrottled(world.now + timedelta(hours=1), LimitRule.COUNTRY_CLOSED)
     country_block = CountryBlock.objects.get()
     assert (country_block.country, country_block.sent, country_block.entered) == ("DE", 20, 4)
     assert Event.objects.filter(kind=EventKind.COUNTRY_CLOSED).count() == 1
     assert ask(newcomer, number(1), world.now, is_new=False) == Permitted(), "proven numbers go on"
-    assert rule_of(ask(newcomer, number(1), world.now + timedelta(minutes=59))) is Rule.COUNTRY_CLOSED
+    assert rule_of(ask(newcomer, number(1), world.now + timedelta(minutes=59))) is LimitRule.COUNTRY_CLOSED
     assert CountryBlock.objects.count() == 1
     after = world.now + timedelta(hours=1, minutes=1)
     assert ask(newcomer, number(1), after) == Permitted(), "what closed it is not held against it twice"
     pump(world, 20, 4, after + timedelta(minutes=1))
-    assert rule_of(ask(newcomer, number(2), after + timedelta(minutes=30))) is Rule.COUNTRY_CLOSED
+    assert rule_of(ask(newcomer, number(2), after + timedelta(minutes=30))) is LimitRule.COUNTRY_CLOSED
 
 
 @pytest.mark.parametrize(
@@ -298,16 +298,16 @@ def test_a_gateway_that_is_down_is_no_attack(world: World, newcomer: User, resul
 def test_what_was_typed_in_the_morning_does_not_excuse_the_afternoon(world: World, newcomer: User) -> None:
     pump(world, 300, 300, world.now - timedelta(hours=8))
     pump(world, pumping.LOOKED_AT, 0, world.now - timedelta(hours=1))
-    assert rule_of(ask(newcomer, number(1), world.now)) is Rule.COUNTRY_CLOSED
+    assert rule_of(ask(newcomer, number(1), world.now)) is LimitRule.COUNTRY_CLOSED
 
 
 def test_after_an_administrator_reopened_a_country_only_what_follows_counts(world: World, newcomer: User) -> None:
     pump(world, 40, 0, world.now - timedelta(hours=1))
-    assert rule_of(ask(newcomer, number(1), world.now)) is Rule.COUNTRY_CLOSED
+    assert rule_of(ask(newcomer, number(1), world.now)) is LimitRule.COUNTRY_CLOSED
     CountryBlock.objects.update(reopened_at=world.now, reopened_by=world.root)
     assert ask(newcomer, number(1), world.now + timedelta(minutes=1)) == Permitted()
     pump(world, 40, 0, world.now + timedelta(minutes=2))
-    assert rule_of(ask(newcomer, number(2), world.now + timedelta(minutes=30))) is Rule.COUNTRY_CLOSED
+    assert rule_of(ask(newcomer, number(2), world.now + timedelta(minutes=30))) is LimitRule.COUNTRY_CLOSED
     assert CountryBlock.objects.count() == 2
 
 
@@ -321,12 +321,12 @@ def test_neighbours_are_refused_after_ten_that_nobody_typed_in_time(world: World
     answers = [ask(user, to, world.now) for user, to in zip(people[:10], block, strict=False)]
     assert answers == [Permitted()] * 10
     later = world.now + timedelta(minutes=5)
-    assert rule_of(ask(people[10], block[10], later)) is Rule.RANGE_HOUR
+    assert rule_of(ask(people[10], block[10], later)) is LimitRule.RANGE_HOUR
     Delivery.objects.filter(user=people[0]).update(typed_late_at=later)
     Delivery.objects.filter(user=people[1]).update(result=Result.FAILED)
     assert ask(people[10], block[10], later) == Permitted()
     assert ask(people[11], block[11], later) == Permitted(), "one that just left is not held against the next"
-    assert rule_of(ask(newcomer, "+4915123450099", later + timedelta(minutes=5))) is Rule.RANGE_HOUR
+    assert rule_of(ask(newcomer, "+4915123450099", later + timedelta(minutes=5))) is LimitRule.RANGE_HOUR
     assert ask(newcomer, "+4915123450099", later + timedelta(hours=1, seconds=1)) == Permitted()
 
 
@@ -348,7 +348,7 @@ def test_a_burst_of_neighbours_is_as_large_as_the_organisation(world: World, new
         for which, to in enumerate(fleet(10 + there_are + 30 + 1))
     ]
     assert [rule_of(answer) for answer in answers[:-1]] == [None] * (len(answers) - 1)
-    assert answers[-1] == SendThrottled(world.now + timedelta(minutes=5), Rule.RANGE_HOUR)
+    assert answers[-1] == SendThrottled(world.now + timedelta(minutes=5), LimitRule.RANGE_HOUR)
 
 
 def test_each_proven_neighbour_leaves_room_for_five_that_nobody_typed(world: World, newcomer: User) -> None:
@@ -357,7 +357,7 @@ def test_each_proven_neighbour_leaves_room_for_five_that_nobody_typed(world: Wor
         assert ask(user, to, world.now) == Permitted()
     Delivery.objects.filter(user__in=people[:1]).update(entered_at=world.now, created_at=world.now - timedelta(days=30))
     later = world.now + timedelta(minutes=6)
-    assert rule_of(ask(people[17], block[17], later)) is Rule.RANGE_HOUR, "16 untyped beside one that was"
+    assert rule_of(ask(people[17], block[17], later)) is LimitRule.RANGE_HOUR, "16 untyped beside one that was"
     Delivery.objects.filter(user__in=people[:2]).update(entered_at=world.now)
     assert ask(people[17], block[17], later) == Permitted()
 
@@ -381,7 +381,7 @@ def test_extensions_that_nobody_has_are_no_way_round_the_limit_of_a_number(world
         ask(user, "+4930123456", world.now, channel=Channel.CALL, extension=str(which))
         for which, user in enumerate(people)
     ]
-    assert [rule_of(answer) for answer in answers] == [None] * 10 + [Rule.SWITCHBOARD] * 2
+    assert [rule_of(answer) for answer in answers] == [None] * 10 + [LimitRule.SWITCHBOARD] * 2
 
 
 def test_a_mobile_has_no_extensions(world: World) -> None:

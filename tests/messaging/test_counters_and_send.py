@@ -16,7 +16,7 @@ from watchword.directory.models import User
 from watchword.messaging import send
 from watchword.messaging.config_file import Phones
 from watchword.messaging.gateway import Outgoing, Result
-from watchword.messaging.limits.counters import Permitted, Rule, SendThrottled, reserve_send, telephone_of
+from watchword.messaging.limits.counters import LimitRule, Permitted, SendThrottled, reserve_send, telephone_of
 from watchword.messaging.models import Delivery, OutboxMessage
 from watchword.messaging.worker import outbox
 
@@ -47,19 +47,19 @@ def judge(world: World, user: User, *, in_attempt: int = 0) -> Permitted | SendT
 def test_the_sixth_code_in_a_quarter_hour_waits(world: World) -> None:
     for minute in range(5):
         sent(world, world.alice, ago=timedelta(minutes=minute + 1))
-    assert judge(world, world.alice) == SendThrottled(world.now + timedelta(minutes=10), Rule.QUARTER_HOUR)
+    assert judge(world, world.alice) == SendThrottled(world.now + timedelta(minutes=10), LimitRule.QUARTER_HOUR)
 
 
 def test_the_twenty_first_code_in_a_day_waits(world: World) -> None:
     for hour in range(20):
         sent(world, world.alice, ago=timedelta(hours=hour + 1), number=b"another")
-    assert judge(world, world.alice) == SendThrottled(world.now + timedelta(hours=4), Rule.DAY)
+    assert judge(world, world.alice) == SendThrottled(world.now + timedelta(hours=4), LimitRule.DAY)
 
 
 def test_a_number_gets_ten_codes_a_day_over_all_people(world: World) -> None:
     for hour in range(10):
         sent(world, world.bob, ago=timedelta(hours=hour + 1))
-    assert judge(world, world.alice) == SendThrottled(world.now + timedelta(hours=14), Rule.NUMBER_DAY)
+    assert judge(world, world.alice) == SendThrottled(world.now + timedelta(hours=14), LimitRule.NUMBER_DAY)
 
 
 def test_a_number_serves_five_people_a_day(world: World) -> None:
@@ -67,12 +67,12 @@ def test_a_number_serves_five_people_a_day(world: World) -> None:
         sent(world, make_person(world.organisation, f"person{number}"), ago=timedelta(hours=1))
     verdict = judge(world, world.alice)
     assert isinstance(verdict, SendThrottled)
-    assert verdict.rule is Rule.NUMBER_PEOPLE
+    assert verdict.rule is LimitRule.NUMBER_PEOPLE
 
 
 def test_the_fourth_code_of_one_attempt_is_refused(world: World) -> None:
     assert judge(world, world.alice, in_attempt=2) == Permitted()
-    assert judge(world, world.alice, in_attempt=3) == SendThrottled(None, Rule.ATTEMPT)
+    assert judge(world, world.alice, in_attempt=3) == SendThrottled(None, LimitRule.ATTEMPT)
 
 
 def message(world: World) -> Outgoing:

@@ -10,7 +10,7 @@ from django.db import transaction
 from tests.messaging.test_counters import ask, many, options
 from tests.telephone import Telephone
 from tests.world import ALICES_NUMBER, World
-from watchword.messaging.limits.counters import Permitted, Rule, SendThrottled, reserve_warning, telephone_of
+from watchword.messaging.limits.counters import LimitRule, Permitted, SendThrottled, reserve_warning, telephone_of
 from watchword.messaging.models import DailyTotal, Delivery, Refusal
 from watchword.messaging.notices import warn
 
@@ -23,7 +23,7 @@ def test_a_warning_is_counted_and_leaves_the_codes_alone(world: World, telephone
     assert DailyTotal.objects.get().asked == Delivery.objects.filter(purpose="warning").count() == 5
     refused = warn(world.alice, ALICES_NUMBER, "Hill: careful", now=world.now + timedelta(minutes=9))
     assert isinstance(refused, SendThrottled)
-    assert refused.rule is Rule.DAY
+    assert refused.rule is LimitRule.DAY
     assert len(telephone.received) == 5
     assert ask(world.alice, ALICES_NUMBER, world.now + timedelta(minutes=10), is_new=False) == Permitted()
 
@@ -45,6 +45,6 @@ def test_a_warning_stops_where_the_quota_is_empty(world: World, telephone: Telep
     options(world, organisation_sends_each_day=0)
     verdict = warn(world.root, ALICES_NUMBER, "careful", now=world.now)
     assert isinstance(verdict, SendThrottled)
-    assert verdict.rule is Rule.ORGANISATION_DAY
+    assert verdict.rule is LimitRule.ORGANISATION_DAY
     with transaction.atomic():
         assert isinstance(reserve_warning(world.root, telephone_of(ALICES_NUMBER), now=world.now), SendThrottled)

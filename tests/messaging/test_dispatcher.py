@@ -12,7 +12,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from tests.world import ALICES_NUMBER, World
-from watchword.audit.outbox import RetryPolicy
+from watchword.audit.retries import RetryPolicy
 from watchword.core.policy import Channel
 from watchword.messaging.gateway import Condition, DeliveryFailed, Gateway, Outgoing, Report, Result, Submitted
 from watchword.messaging.limits.counters import telephone_of

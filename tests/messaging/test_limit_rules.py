@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from watchword.admincenter.phones.test_messages import TooMany
-from watchword.core.phone_numbers import Kind
+from watchword.core.phone_numbers import NumberKind
 from watchword.core.policy import Limits
 from watchword.messaging.limits import rules
 from watchword.messaging.limits.rules import (
@@ -20,8 +20,8 @@ from watchword.messaging.limits.rules import (
     HOUR,
     Asked,
     Budget,
+    LimitRule,
     Permitted,
-    Rule,
     SendThrottled,
     judge,
     judge_warning,
@@ -41,7 +41,7 @@ TIMES = {
     "untyped_at_switchboard": DAY,
 }
 NUMBERS = ("sends_in_attempt", "organisation_today", "new_today", "new_in_country_today", "cost_micros_today")
-SIZED = [Rule.ORGANISATION_DAY, Rule.NEW_DAY, Rule.NEW_COUNTRY_DAY]
+SIZED = [LimitRule.ORGANISATION_DAY, LimitRule.NEW_DAY, LimitRule.NEW_COUNTRY_DAY]
 
 budgets = st.builds(
     Budget,
@@ -81,7 +81,7 @@ def asks(draw: st.DrawFn) -> Asked:
     }
     return Asked(
         now=NOW,
-        kind=draw(st.sampled_from(Kind)),
+        kind=draw(st.sampled_from(NumberKind)),
         country=draw(st.sampled_from((*COUNTRIES, "FR", ""))),
         is_new=draw(st.booleans()),
         is_administrator=draw(st.booleans()),
@@ -113,7 +113,7 @@ def test_nothing_goes_to_a_country_or_a_kind_that_is_not_allowed(asked: Asked, l
     for decide in (judge, judge_warning):
         if isinstance(decide(asked, limits, budget), Permitted):
             assert asked.country in budget.countries
-            assert asked.kind is Kind.ORDINARY
+            assert asked.kind is NumberKind.ORDINARY
 
 
 @given(asks(), all_limits, budgets, st.data())
@@ -153,9 +153,9 @@ def test_the_time_that_is_told_is_no_lie(asked: Asked, limits: Limits, budget: B
     again = judge(later, limits, budget)
     # A limit of zero, or below the price of one message, is reached on every day.
     if isinstance(again, SendThrottled) and again.rule is verdict.rule:
-        never = again.details.get("limit") == "0" or again.rule is Rule.COST_DAY
+        never = again.details.get("limit") == "0" or again.rule is LimitRule.COST_DAY
         # Rules with two limits: for all and for registrations, for the last minutes and for the hour.
-        other = again.rule in {Rule.NUMBER_DAY, Rule.RANGE_HOUR} and again.until != verdict.until
+        other = again.rule in {LimitRule.NUMBER_DAY, LimitRule.RANGE_HOUR} and again.until != verdict.until
         assert never or other
 
 
@@ -165,20 +165,20 @@ def test_every_no_tells_the_administrator_its_numbers(asked: Asked, limits: Limi
     if isinstance(verdict, Permitted):
         return
     match verdict.rule:
-        case Rule.RANGE_KIND:
+        case LimitRule.RANGE_KIND:
             assert verdict.details["kind"] == asked.kind
-        case Rule.COUNTRY | Rule.COUNTRY_CLOSED:
+        case LimitRule.COUNTRY | LimitRule.COUNTRY_CLOSED:
             assert verdict.details["country"] == asked.country
-        case Rule.PAUSE:
+        case LimitRule.PAUSE:
             assert int(verdict.details["limit"]) == limits.resend_seconds
-        case Rule.COST_DAY:
+        case LimitRule.COST_DAY:
             assert set(verdict.details) == {"limit", "count", "price"}
         case _:
             assert int(verdict.details["count"]) >= int(verdict.details["limit"])
 
 
 @given(st.integers(0, 60_000), st.integers(0, 60_000), st.dictionaries(st.sampled_from(SIZED), st.integers(0, 900)))
-def test_more_people_never_make_a_smaller_budget(some: int, more: int, config: dict[Rule, int]) -> None:
+def test_more_people_never_make_a_smaller_budget(some: int, more: int, config: dict[LimitRule, int]) -> None:
     named = {str(rule): options for rule, options in config.items()}
     small, large = (
         Budget.of(region="DE", people=people, countries=[], config=named) for people in sorted((some, some + more))
@@ -188,7 +188,7 @@ def test_more_people_never_make_a_smaller_budget(some: int, more: int, config: d
 
 
 @given(st.integers(0, 60_000), st.dictionaries(st.sampled_from(SIZED), st.integers(0, 900)))
-def test_registrations_never_get_more_than_half_of_a_day(people: int, config: dict[Rule, int]) -> None:
+def test_registrations_never_get_more_than_half_of_a_day(people: int, config: dict[LimitRule, int]) -> None:
     budget = Budget.of(region="DE", people=people, countries=[], config={str(rule): n for rule, n in config.items()})
     assert budget.new_sends_each_day <= (budget.organisation_sends_each_day + 1) // 2
     assert budget.new_sends_each_country_and_day <= (budget.organisation_sends_each_day + 1) // 2
@@ -209,13 +209,13 @@ def test_a_senseless_amount_is_no_ceiling(options: float) -> None:
 
 
 BUDGET = Budget(frozenset({"DE"}), cost_micros_each_day=1_000_000)
-ASKED = Asked(now=NOW, kind=Kind.ORDINARY, country="DE", is_new=False, price_micros=100_000)
+ASKED = Asked(now=NOW, kind=NumberKind.ORDINARY, country="DE", is_new=False, price_micros=100_000)
 
 
 def test_the_last_message_that_a_ceiling_has_room_for_leaves_and_the_next_one_does_not() -> None:
     assert judge(replace(ASKED, cost_micros_today=900_000), Limits(), BUDGET) == Permitted()
     verdict = judge(replace(ASKED, cost_micros_today=900_001), Limits(), BUDGET)
-    assert verdict == SendThrottled(datetime(2026, 11, 25, tzinfo=UTC), Rule.COST_DAY)
+    assert verdict == SendThrottled(datetime(2026, 11, 25, tzinfo=UTC), LimitRule.COST_DAY)
 
 
 def test_registrations_spend_half_of_a_days_money_at_most() -> None:
@@ -230,7 +230,7 @@ def test_registrations_take_half_of_a_number_and_leave_the_other_half_to_its_own
     five = tuple(NOW - timedelta(minutes=20 * n) for n in range(1, 6))
     by_strangers = replace(ASKED, to_number=five, new_to_number=five)
     verdict = judge(replace(by_strangers, is_new=True), Limits(), BUDGET)
-    assert verdict == SendThrottled(five[4] + DAY, Rule.NUMBER_DAY)
+    assert verdict == SendThrottled(five[4] + DAY, LimitRule.NUMBER_DAY)
     assert judge(by_strangers, Limits(), BUDGET) == Permitted()
 
 
@@ -242,28 +242,28 @@ def test_a_day_ends_at_midnight_utc_wherever_the_clock_stands() -> None:
         (datetime.fromisoformat("2026-11-25T00:30:00+01:00"), datetime(2026, 11, 25, tzinfo=UTC)),
         (datetime.fromisoformat("2026-12-31T20:00:00-05:00"), datetime(2027, 1, 2, tzinfo=UTC)),
     ):
-        assert judge(replace(full, now=now), Limits(), BUDGET) == SendThrottled(until, Rule.ORGANISATION_DAY)
+        assert judge(replace(full, now=now), Limits(), BUDGET) == SendThrottled(until, LimitRule.ORGANISATION_DAY)
 
 
 def test_a_clock_that_is_set_back_frees_nothing() -> None:
     ahead = tuple(NOW + timedelta(minutes=n) for n in (5, 4, 3, 2, 1))
     verdict = judge(replace(ASKED, mine=ahead), Limits(), BUDGET)
     assert isinstance(verdict, SendThrottled)
-    assert verdict.rule is Rule.QUARTER_HOUR
+    assert verdict.rule is LimitRule.QUARTER_HOUR
 
 
 def test_a_warning_takes_no_codes_and_stops_at_five() -> None:
     warnings = tuple(NOW - timedelta(minutes=n) for n in range(1, 6))
     assert judge(replace(ASKED, my_warnings=warnings), Limits(), BUDGET) == Permitted()
     verdict = judge_warning(replace(ASKED, my_warnings=warnings), Limits(), BUDGET)
-    assert verdict == SendThrottled(warnings[4] + DAY, Rule.DAY)
+    assert verdict == SendThrottled(warnings[4] + DAY, LimitRule.DAY)
     assert judge_warning(replace(ASKED, my_warnings=warnings[:4]), Limits(), BUDGET) == Permitted()
 
 
 def test_a_warning_to_an_administrator_does_not_pass_the_quota() -> None:
     verdict = judge_warning(replace(ASKED, is_administrator=True, organisation_today=500), Limits(), BUDGET)
     assert isinstance(verdict, SendThrottled)
-    assert verdict.rule is Rule.ORGANISATION_DAY
+    assert verdict.rule is LimitRule.ORGANISATION_DAY
 
 
 @pytest.mark.parametrize(("sent", "entered", "pumps"), [(19, 0, False), (20, 4, True), (20, 5, False), (400, 99, True)])
@@ -275,5 +275,5 @@ def test_every_no_is_false_and_a_yes_is_true() -> None:
     """So that ``if not verdict`` can't let a message out."""
     assert judge(ASKED, Limits(), BUDGET)
     assert not judge(replace(ASKED, country="XX"), Limits(), BUDGET)
-    assert not SendThrottled(None, Rule.ATTEMPT)
+    assert not SendThrottled(None, LimitRule.ATTEMPT)
     assert not TooMany(NOW)

@@ -7,17 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watchword.core.phone_numbers import NO_COUNTRY, Kind, NumberType, block_of, classify, counted_as
+from watchword.core.phone_numbers import NO_COUNTRY, NumberKind, NumberType, block_of, classify, counted_as
 from watchword.messaging.limits.counters import telephone_of
 
 
 @pytest.mark.parametrize(
     ("number", "seen"),
     [
-        ("+4915112345678", NumberType("DE", Kind.ORDINARY)),
-        ("+4930901820", NumberType("DE", Kind.ORDINARY)),
-        ("+12025550123", NumberType("US", Kind.ORDINARY)),
-        ("+18005551234", NumberType("US", Kind.ORDINARY)),
+        ("+4915112345678", NumberType("DE", NumberKind.ORDINARY)),
+        ("+4930901820", NumberType("DE", NumberKind.ORDINARY)),
+        ("+12025550123", NumberType("US", NumberKind.ORDINARY)),
+        ("+18005551234", NumberType("US", NumberKind.ORDINARY)),
     ],
 )
 def test_ordinary_numbers_are_ordinary(number: str, seen: NumberType) -> None:
@@ -45,24 +45,24 @@ def test_islands_and_neighbours_under_a_shared_calling_code_are_countries_of_the
     number: str, country: str
 ) -> None:
     """Allowing the United Kingdom does not allow Jersey, nor the United States Jamaica."""
-    assert classify(number) == NumberType(country, Kind.ORDINARY)
+    assert classify(number) == NumberType(country, NumberKind.ORDINARY)
 
 
 @pytest.mark.parametrize(
     ("number", "kind"),
     [
-        ("+870773111632", Kind.SATELLITE),
-        ("+881612345678", Kind.SATELLITE),
-        ("+88216123456", Kind.SATELLITE),
-        ("+8835100123456", Kind.SATELLITE),
-        ("+61147100000", Kind.SATELLITE),
-        ("+979123456789", Kind.PREMIUM),
-        ("+80812345678", Kind.SHARED_COST),
-        ("+80012345678", Kind.SERVICE),
-        ("+878101234567890", Kind.SERVICE),
+        ("+870773111632", NumberKind.SATELLITE),
+        ("+881612345678", NumberKind.SATELLITE),
+        ("+88216123456", NumberKind.SATELLITE),
+        ("+8835100123456", NumberKind.SATELLITE),
+        ("+61147100000", NumberKind.SATELLITE),
+        ("+979123456789", NumberKind.PREMIUM),
+        ("+80812345678", NumberKind.SHARED_COST),
+        ("+80012345678", NumberKind.SERVICE),
+        ("+878101234567890", NumberKind.SERVICE),
     ],
 )
-def test_satellites_and_what_belongs_to_no_country_are_never_sent_to(number: str, kind: Kind) -> None:
+def test_satellites_and_what_belongs_to_no_country_are_never_sent_to(number: str, kind: NumberKind) -> None:
     seen = classify(number)
     assert seen.kind is kind
     assert not seen.kind.may_be_sent_to
@@ -70,12 +70,12 @@ def test_satellites_and_what_belongs_to_no_country_are_never_sent_to(number: str
 
 
 _EXAMPLES = {
-    phonenumbers.PhoneNumberType.PREMIUM_RATE: Kind.PREMIUM,
-    phonenumbers.PhoneNumberType.SHARED_COST: Kind.SHARED_COST,
-    phonenumbers.PhoneNumberType.PERSONAL_NUMBER: Kind.PERSONAL,
-    phonenumbers.PhoneNumberType.PAGER: Kind.SERVICE,
-    phonenumbers.PhoneNumberType.UAN: Kind.SERVICE,
-    phonenumbers.PhoneNumberType.VOICEMAIL: Kind.SERVICE,
+    phonenumbers.PhoneNumberType.PREMIUM_RATE: NumberKind.PREMIUM,
+    phonenumbers.PhoneNumberType.SHARED_COST: NumberKind.SHARED_COST,
+    phonenumbers.PhoneNumberType.PERSONAL_NUMBER: NumberKind.PERSONAL,
+    phonenumbers.PhoneNumberType.PAGER: NumberKind.SERVICE,
+    phonenumbers.PhoneNumberType.UAN: NumberKind.SERVICE,
+    phonenumbers.PhoneNumberType.VOICEMAIL: NumberKind.SERVICE,
 }
 
 
@@ -101,7 +101,10 @@ def test_mobiles_of_every_country_are_ordinary() -> None:
             continue
         looked += 1
         # The country can be a neighbour with the same calling code: Finland's mobiles serve Åland too.
-        if classify(phonenumbers.format_number(example, phonenumbers.PhoneNumberFormat.E164)).kind is not Kind.ORDINARY:
+        if (
+            classify(phonenumbers.format_number(example, phonenumbers.PhoneNumberFormat.E164)).kind
+            is not NumberKind.ORDINARY
+        ):
             refused.add(region)
     assert refused == set()
     assert looked > 200
@@ -109,7 +112,7 @@ def test_mobiles_of_every_country_are_ordinary() -> None:
 
 @pytest.mark.parametrize("text", ["", "+", "+0", "abc", "+999123456", "+491", "+" + "1" * 40, "\0", "٣"])
 def test_what_is_no_number_is_of_unknown_kind(text: str) -> None:
-    assert classify(text).kind is Kind.UNKNOWN
+    assert classify(text).kind is NumberKind.UNKNOWN
 
 
 @given(st.text(max_size=30) | st.from_regex(r"\+[0-9]{1,18}", fullmatch=True))

@@ -15,14 +15,14 @@ from tests.messaging.test_counters import ask, many, number, options, rule_of
 from tests.world import World
 from watchword.alerts.headlines import done_of
 from watchword.alerts.models import Alert
-from watchword.alerts.rules import Rule as AlertRule
+from watchword.alerts.rules import AlertRule
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.core.policy import Channel, Limits
 from watchword.directory.models import User
 from watchword.messaging.gateway import Result
 from watchword.messaging.limits import daily_totals, pumping, rules
-from watchword.messaging.limits.counters import Permitted, Rule, SendThrottled, telephone_of
+from watchword.messaging.limits.counters import LimitRule, Permitted, SendThrottled, telephone_of
 from watchword.messaging.limits.rules import Budget
 from watchword.messaging.models import CountryBlock, Delivery
 
@@ -85,7 +85,7 @@ def test_codes_to_as_many_numbers_as_are_asked_for_close_it(world: World, people
         asked_in_vain(people[which % 10], number(which), world.now - timedelta(hours=1))
     assert ask(people[11], number(90), world.now) == Permitted()
     asked_in_vain(people[9], number(91), world.now - timedelta(hours=1))
-    assert rule_of(ask(people[12], number(92), world.now)) is Rule.COUNTRY_CLOSED
+    assert rule_of(ask(people[12], number(92), world.now)) is LimitRule.COUNTRY_CLOSED
 
 
 def test_a_small_organisation_asks_for_a_number_for_each_person(world: World) -> None:
@@ -96,13 +96,13 @@ def test_a_small_organisation_asks_for_a_number_for_each_person(world: World) ->
     assert Delivery.objects.count() >= Budget(frozenset()).alarm_sends
     assert ask(world.carol, number(90), world.now) == Permitted()
     asked_in_vain(bob, number(91), world.now - timedelta(hours=1))
-    assert rule_of(ask(world.alice, number(92), world.now)) is Rule.COUNTRY_CLOSED
+    assert rule_of(ask(world.alice, number(92), world.now)) is LimitRule.COUNTRY_CLOSED
 
 
 def test_another_country_is_closed_by_twenty_codes_as_ever(world: World, people: list[User]) -> None:
     for which in range(4):
         asked_in_vain(people[which], f"+4366012{which}0000", world.now - timedelta(hours=1), codes=EACH)
-    assert rule_of(ask(people[5], "+43660990000", world.now)) is Rule.COUNTRY_CLOSED
+    assert rule_of(ask(people[5], "+43660990000", world.now)) is LimitRule.COUNTRY_CLOSED
     assert ask(people[6], number(90), world.now) == Permitted()
 
 
@@ -158,7 +158,7 @@ def test_what_arrived_in_time_and_was_not_typed_closes_it(world: World, people: 
     Delivery.objects.filter(user__in=arrived).update(
         result=Result.DELIVERED, changed_at=F("created_at") + timedelta(seconds=9)
     )
-    assert rule_of(ask(people[41], number(90), world.now)) is Rule.COUNTRY_CLOSED
+    assert rule_of(ask(people[41], number(90), world.now)) is LimitRule.COUNTRY_CLOSED
 
 
 @pytest.mark.parametrize(("signing_in", "closes"), [(12, False), (4, True)])
@@ -170,7 +170,7 @@ def test_sign_ins_that_are_not_typed_either_mean_the_gateway(
         untyped(people[:signing_in], world.now - timedelta(minutes=40 - turn), purpose="sign_in")
     untyped(people[:35], world.now - timedelta(hours=1))
     verdict = ask(people[41], number(90), world.now)
-    assert (rule_of(verdict) is Rule.COUNTRY_CLOSED) is closes
+    assert (rule_of(verdict) is LimitRule.COUNTRY_CLOSED) is closes
 
 
 def test_a_closure_at_home_ends_after_an_hour_and_one_abroad_after_a_day(world: World, people: list[User]) -> None:
@@ -179,7 +179,7 @@ def test_a_closure_at_home_ends_after_an_hour_and_one_abroad_after_a_day(world: 
         untyped(people[:35], world.now - timedelta(hours=1), country=country)
         daily_totals.add(world.organisation.pk, world.now, country, Channel.TEXT, is_new=True, asked=35)
         lasts = timedelta(hours=1) if country == "DE" else timedelta(days=1)
-        assert ask(people[41], to, world.now) == SendThrottled(world.now + lasts, Rule.COUNTRY_CLOSED)
+        assert ask(people[41], to, world.now) == SendThrottled(world.now + lasts, LimitRule.COUNTRY_CLOSED)
 
 
 # Pumping that is too slow for the detection.

@@ -17,7 +17,7 @@ from watchword.messaging.gateway import Report, Result
 from watchword.messaging.limits.counters import telephone_of
 from watchword.messaging.models import Delivery, DeliveryAttempt, Receipt
 from watchword.messaging.worker import delivery_receipts, persistence
-from watchword.messaging.worker.delivery_receipts import Outcome
+from watchword.messaging.worker.delivery_receipts import DeliveryOutcome
 
 OTHER_NUMBER = "+4915187654321"
 SPELLINGS = [
@@ -61,7 +61,7 @@ def to_be_taken(world: World, number: str = ALICES_NUMBER) -> Delivery:
 
 def note_taken(delivery: Delivery, reference: str) -> Delivery:
     """Record that the provider accepted a message."""
-    outcomes = [Outcome(delivery.pk, "sms", Result.SENT, "DE", reference)]
+    outcomes = [DeliveryOutcome(delivery.pk, "sms", Result.SENT, "DE", reference)]
     finished = [persistence.Finished(delivery.pk, Result.SENT, "sms", reference, 0)]
     persistence.write(persistence.Batch(outcomes=outcomes, finished=finished), lambda _changed: None, timezone.now())
     return delivery
@@ -126,7 +126,7 @@ def test_what_is_not_marked_as_a_receipt_needs_name_and_number(world: World) -> 
 
 def test_a_receipt_without_a_name_is_about_nothing(world: World) -> None:
     refused = to_be_taken(world)
-    delivery_receipts.note_outcomes([Outcome(refused.pk, "sms", Result.FAILED, "DE")], now=timezone.now())
+    delivery_receipts.note_outcomes([DeliveryOutcome(refused.pk, "sms", Result.FAILED, "DE")], now=timezone.now())
     assert delivery_receipts.note_reports([report("")], now=timezone.now()) == []
 
 

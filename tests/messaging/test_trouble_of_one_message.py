@@ -13,7 +13,7 @@ from watchword.messaging.gateway import Condition, LeasedMessage, Outgoing, Resu
 from watchword.messaging.models import OutboxMessage
 from watchword.messaging.worker import delivery_receipts, outbox, persistence
 from watchword.messaging.worker import dispatcher as module
-from watchword.messaging.worker.delivery_receipts import Changed, Outcome
+from watchword.messaging.worker.delivery_receipts import Changed, DeliveryOutcome
 from watchword.messaging.worker.dispatcher import Dispatcher, GatewayRoute
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -74,14 +74,14 @@ def test_a_result_that_can_never_be_written_takes_no_other_with_it(
     bad, good, now = waiting(world), waiting(world), datetime.now(UTC)
     real = delivery_receipts.note_outcomes
 
-    def note(outcomes: list[Outcome], *, now: datetime) -> object:
+    def note(outcomes: list[DeliveryOutcome], *, now: datetime) -> object:
         if any(one.delivery_id == bad.pk for one in outcomes):
             raise ProgrammingError("a mistake that trying again can't mend")
         return real(outcomes, now=now)
 
     monkeypatch.setattr(persistence, "note_outcomes", note)
     told: list[Changed] = []
-    both = [Outcome(one.pk, "one", Result.SENT, "DE", f"one-{one.pk}", 0) for one in (bad, good)]
+    both = [DeliveryOutcome(one.pk, "one", Result.SENT, "DE", f"one-{one.pk}", 0) for one in (bad, good)]
     done = [persistence.Finished(one.pk, Result.SENT, "one", f"one-{one.pk}", 0) for one in (bad, good)]
     persistence.write(persistence.Batch(outcomes=both, finished=done), told.append, now)
     assert result_of(good) is Result.SENT

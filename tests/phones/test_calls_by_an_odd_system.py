@@ -91,7 +91,7 @@ def test_a_registration_that_is_challenged_twice_is_no_refusal() -> None:
                 system.say(first, 401, WWW_Authenticate=CHALLENGE)
             system.say(await system.takes("REGISTER"), 200)
             async with asyncio.timeout(5):
-                await gateway._presence.is_up.wait()
+                await gateway._registration.is_up.wait()
             assert "refuses" not in gateway.condition.words
             assert system.requests.empty()
 
@@ -106,7 +106,7 @@ def test_who_else_is_registered_does_not_say_how_long_we_are() -> None:
             first = await system.takes("REGISTER")
             ours = (first.get_header("contact") or "") + ";expires=300"
             system.say(first, 200, Contact=f"<sip:watchword@{HOST}:9>;expires=0, {ours}")
-            await gateway._presence.is_up.wait()
+            await gateway._registration.is_up.wait()
             await asyncio.sleep(0.1)
             assert system.requests.empty()
             assert gateway.condition.is_up
@@ -330,7 +330,7 @@ def test_calls_to_us_are_declined_and_nothing_is_kept_of_them() -> None:
             for number in range(20):
                 system.ask(invite, "INVITE", sound=sound_at(4000), Call_ID=f"stranger-{number}")
                 assert (await system.hears()).status_code == 603
-            server = gateway._presence._server
+            server = gateway._registration._server
             assert server is not None
             assert server.active_calls == {}
             assert server.transactions.server_transactions == {}
@@ -356,12 +356,12 @@ def test_a_telephone_system_that_moved_to_another_address_is_found_again(monkeyp
             port = before.port
             channel = caller(port, host="pbx.example", local_host=HOST)
             gateway, _reports = await channel.__aenter__()
-            await gateway._presence.is_up.wait()
-        await gateway._presence.is_down.wait()
+            await gateway._registration.is_up.wait()
+        await gateway._registration.is_down.wait()
         addresses.pop(0)
         async with pbx("127.0.0.3", port) as after:
             async with asyncio.timeout(10):
-                await gateway._presence.is_up.wait()
+                await gateway._registration.is_up.wait()
             sending = asyncio.ensure_future(gateway.send(call()))
             invite = await after.takes("INVITE")
             assert NUMBER in invite.uri

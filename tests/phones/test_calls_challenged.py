@@ -119,7 +119,7 @@ def test_a_refusal_says_what_it_is_until_a_call_goes_well(asked: list[str], pass
             assert caught.value.is_useless_again
             assert words in gateway.condition.words
             # The SIP system answers OPTIONS, but that does not make the gateway available.
-            await until(gateway._presence.is_up.is_set)
+            await until(gateway._registration.is_up.is_set)
             assert not gateway.condition.is_up
             assert words in gateway.condition.words
 

@@ -133,10 +133,10 @@ def test_a_proxy_that_goes_and_comes_back_is_found_again(tmp_path: Path, monkeyp
         port = free_port()
         async with caller(port, **US) as (gateway, _reports):
             async with kamailio(tmp_path / "first", port=port):
-                await gateway._presence.is_up.wait()
-            await gateway._presence.is_down.wait()
+                await gateway._registration.is_up.wait()
+            await gateway._registration.is_down.wait()
             assert "does not answer" in gateway.condition.words
             async with kamailio(tmp_path / "second", port=port):
-                await gateway._presence.is_up.wait()
+                await gateway._registration.is_up.wait()
 
     run(play)

@@ -22,7 +22,7 @@ from watchword.messaging.models import Delivery, DeliveryAttempt, OutboxMessage
 from watchword.messaging.worker import dispatcher as module
 from watchword.messaging.worker import outbox, persistence
 from watchword.messaging.worker.circuit_breaker import FAILURES
-from watchword.messaging.worker.delivery_receipts import Changed, Outcome
+from watchword.messaging.worker.delivery_receipts import Changed, DeliveryOutcome
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -94,7 +94,7 @@ def test_a_message_of_somebody_who_was_deleted_meanwhile_holds_nothing_up(world:
     gone.delete()
     told: list[Changed] = []
     batch = persistence.Batch(
-        outcomes=[Outcome(each, "one", Result.SENT, "DE", f"r-{each}") for each in (gone_id, stored.pk)],
+        outcomes=[DeliveryOutcome(each, "one", Result.SENT, "DE", f"r-{each}") for each in (gone_id, stored.pk)],
         finished=[persistence.Finished(each, Result.SENT, "one", f"r-{each}", 0) for each in (gone_id, stored.pk)],
         reports=[Report("one", f"r-{stored.pk}", Result.DELIVERED)],
     )
@@ -287,7 +287,9 @@ def test_a_report_that_names_nothing_is_about_nobodys_message(world: World) -> N
     """A message that one gateway refused has no id there, and still waits for another gateway."""
     now, delivery = datetime.now(UTC), waiting(world)
     persistence.write(
-        persistence.Batch(outcomes=[Outcome(delivery.pk, "one", Result.FAILED, "DE")], again=[(delivery.pk, now)]),
+        persistence.Batch(
+            outcomes=[DeliveryOutcome(delivery.pk, "one", Result.FAILED, "DE")], again=[(delivery.pk, now)]
+        ),
         lambda _changed: None,
         now,
     )

@@ -31,7 +31,7 @@ from watchword.messaging.gateways.http.callback_urls import addresses_of
 from watchword.messaging.gateways.http.gateway import HttpGateway
 from watchword.messaging.models import Delivery, DeliveryAttempt, OutboxMessage
 from watchword.messaging.worker import delivery_receipts, persistence, route_selection
-from watchword.messaging.worker.delivery_receipts import Outcome
+from watchword.messaging.worker.delivery_receipts import DeliveryOutcome
 from watchword.messaging.worker.route_selection import Measured, Route
 
 
@@ -122,7 +122,7 @@ def test_fld_12_traffic_leaves_a_gateway_that_says_yes_and_drops(world: World) -
         for number in range(40):
             delivery = waiting(world)
             delivery_receipts.note_outcomes(
-                [Outcome(delivery.pk, gateway, Result.SENT, "DE", f"{gateway}{number}")], now=then
+                [DeliveryOutcome(delivery.pk, gateway, Result.SENT, "DE", f"{gateway}{number}")], now=then
             )
             if gateway == "honest":
                 delivery_receipts.note_reports([Report(gateway, f"{gateway}{number}", Result.DELIVERED)], now=now)
@@ -152,7 +152,7 @@ def test_fld_12_codes_that_were_typed_count_where_receipts_never_come(world: Wor
     now = datetime.now(UTC)
     for number in range(10):
         delivery = waiting(world)
-        outcome = Outcome(delivery.pk, "quiet", Result.SENT, "DE", f"q{number}")
+        outcome = DeliveryOutcome(delivery.pk, "quiet", Result.SENT, "DE", f"q{number}")
         delivery_receipts.note_outcomes([outcome], now=now - timedelta(minutes=5))
         Delivery.objects.filter(pk=delivery.pk).update(entered_at=now)
     assert persistence.measure(["quiet"], now).measured["quiet", "DE"] == Measured(10, 10)

@@ -21,7 +21,7 @@ from watchword.messaging.gateway import DeliveryFailed, Result
 from watchword.messaging.gateways.http import client as http_client
 from watchword.messaging.gateways.http import gateway as gateway_module
 from watchword.messaging.gateways.http.callback_urls import addresses_of
-from watchword.messaging.gateways.http.client import AddressNotAllowed, Answer, NoAnswer, SafeClient, is_public
+from watchword.messaging.gateways.http.client import AddressNotAllowed, HttpAnswer, NoAnswer, SafeClient, is_public
 from watchword.messaging.gateways.http.gateway import HttpGateway
 
 
@@ -142,7 +142,7 @@ def test_a_provider_that_says_no_in_a_good_answer_is_down_with_its_own_code_for_
 @pytest.mark.parametrize("code", ["", "+4915112345678", "4915112345678", "x" * 21, "<b>", "no\nline"])
 def test_what_is_no_code_is_not_repeated(code: str) -> None:
     gateway = HttpGateway("one", config_of("vonage-sms", "https://api.example"), addresses=addresses_of)
-    answer = Answer(200, json.dumps({"messages": [{"status": code}]}).encode())
+    answer = HttpAnswer(200, json.dumps({"messages": [{"status": code}]}).encode())
     with pytest.raises(DeliveryFailed):
         gateway._judge(answer, outgoing())
     assert gateway._words == "the provider answers 200"
@@ -304,7 +304,7 @@ def status_of_a_name(addresses: list[str], monkeypatch: pytest.MonkeyPatch, *, s
         answers.append(await client.ask("GET", address, headers={}, content=b"", seconds=seconds))
         await client.close()
 
-    answers: list[Answer] = []
+    answers: list[HttpAnswer] = []
     monkeypatch.setattr(http_client, "resolve", resolved)
     with provider() as one:
         run(play)

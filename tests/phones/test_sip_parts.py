@@ -19,7 +19,7 @@ from tests.phones.smsc import free_even_port, free_port
 from watchword.messaging.content.sms import Said
 from watchword.messaging.gateway import Result
 from watchword.messaging.gateways.sip import rtp_ports
-from watchword.messaging.gateways.sip import transactions as wires
+from watchword.messaging.gateways.sip import transactions as layers
 from watchword.messaging.gateways.sip.call_flow import CallFlow
 from watchword.messaging.gateways.sip.config import SipConfig
 from watchword.messaging.gateways.sip.media import NoCommonSound, RtpSession
@@ -50,24 +50,24 @@ ANSWER = (
 
 @pytest.mark.parametrize("method", ["OPTIONS", "INVITE"])
 def test_a_request_is_sent_again_until_somebody_answers(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
-    monkeypatch.setattr(wires, "T1_SECONDS", 0.02)
+    monkeypatch.setattr(layers, "T1_SECONDS", 0.02)
 
     async def play() -> None:
         pbx, port = await peer(), free_port()
-        wire = TransactionLayer(("127.0.0.1", port), frozenset({"127.0.0.1"}))
-        await wire.start()
-        wire.listen_first(None)
+        layer = TransactionLayer(("127.0.0.1", port), frozenset({"127.0.0.1"}))
+        await layer.start()
+        layer.listen_first(None)
         sent = request(method)
-        wire.send(sent, ("127.0.0.1", pbx.port))
+        layer.send(sent, ("127.0.0.1", pbx.port))
         await pbx.wait_for(3)
         assert len(set(pbx.got)) == 1
-        transaction = wire.transaction_of(sent)
+        transaction = layer.transaction_of(sent)
         assert transaction is not None
         pbx.transport.sendto(ANSWER.replace(b"1 OPTIONS", f"1 {method}".encode()), ("127.0.0.1", port))
         assert (await transaction.final).status_code == 200
         assert transaction.timer is not None
         assert transaction.timer.cancelled()
-        await wire.stop()
+        await layer.stop()
         pbx.transport.close()
 
     run(play)
@@ -75,11 +75,11 @@ def test_a_request_is_sent_again_until_somebody_answers(monkeypatch: pytest.Monk
 
 def test_an_acknowledgement_is_never_waited_for() -> None:
     async def play() -> None:
-        wire = TransactionLayer(("127.0.0.1", free_port()), frozenset({"127.0.0.1"}))
-        await wire.start()
-        wire.send(request("ACK"), ("127.0.0.1", free_port()))
-        assert wire.transaction_of(request("ACK")) is None
-        await wire.stop()
+        layer = TransactionLayer(("127.0.0.1", free_port()), frozenset({"127.0.0.1"}))
+        await layer.start()
+        layer.send(request("ACK"), ("127.0.0.1", free_port()))
+        assert layer.transaction_of(request("ACK")) is None
+        await layer.stop()
 
     run(play)
 
@@ -96,12 +96,12 @@ def test_what_others_than_the_telephone_system_send_is_dropped_unread(monkeypatc
 
     async def play() -> None:
         stranger, pbx, port = await peer("127.0.0.2"), await peer(), free_port()
-        wire = TransactionLayer(("127.0.0.1", port), frozenset({"127.0.0.1"}))
+        layer = TransactionLayer(("127.0.0.1", port), frozenset({"127.0.0.1"}))
         heard: list[str] = []
-        await wire.start()
-        wire.listen_first(lambda _message, address: heard.append(address[0]))
-        wire.send(request("OPTIONS"), ("127.0.0.1", pbx.port))
-        transaction = wire.transaction_of(request("OPTIONS"))
+        await layer.start()
+        layer.listen_first(lambda _message, address: heard.append(address[0]))
+        layer.send(request("OPTIONS"), ("127.0.0.1", pbx.port))
+        transaction = layer.transaction_of(request("OPTIONS"))
         assert transaction is not None
         stranger.transport.sendto(ANSWER, ("127.0.0.1", port))
         stranger.transport.sendto(b"\xff\x00 rubbish", ("127.0.0.1", port))
@@ -110,7 +110,7 @@ def test_what_others_than_the_telephone_system_send_is_dropped_unread(monkeypatc
         assert heard == ["127.0.0.1"]
         # Parsing 60 kilobytes of headers takes a hundredth of a second, so a stranger's packets are not parsed at all.
         assert read == [ANSWER]
-        await wire.stop()
+        await layer.stop()
         for one in (stranger, pbx):
             one.transport.close()
 

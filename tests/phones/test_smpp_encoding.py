@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from watchword.messaging.gateway import Result
 from watchword.messaging.gateways.smpp import pdu
 from watchword.messaging.gateways.smpp.config import Alphabet, Ids, SmppConfig, Validity
-from watchword.messaging.gateways.smpp.encoding import Receipt, e164_of, receipt_of, segments_of, validity
+from watchword.messaging.gateways.smpp.encoding import SmppReceipt, e164_of, receipt_of, segments_of, validity
 from watchword.messaging.gateways.smpp.pdu import Delivered
 
 
@@ -74,21 +74,21 @@ def test_the_gateway_is_told_when_the_code_dies() -> None:
 )
 def test_a_receipt_says_what_became_of_a_text(stat: str, result: Result) -> None:
     text = f"id:abc-17 sub:001 dlvrd:001 submit date:2611241200 done date:2611241201 stat:{stat} err:000 text:x"
-    assert receipt_of(received(text.encode())) == Receipt(("abc-17",), result)
-    assert receipt_of(received(text.lower().replace("id:", "ID:").encode())) == Receipt(("abc-17",), result)
-    assert receipt_of(received(text.encode("utf-16-be"), data_coding=8)) == Receipt(("abc-17",), result)
+    assert receipt_of(received(text.encode())) == SmppReceipt(("abc-17",), result)
+    assert receipt_of(received(text.lower().replace("id:", "ID:").encode())) == SmppReceipt(("abc-17",), result)
+    assert receipt_of(received(text.encode("utf-16-be"), data_coding=8)) == SmppReceipt(("abc-17",), result)
 
 
 def test_both_names_of_a_receipt_are_looked_for_the_optional_parameter_first() -> None:
     tags = {0x001E: b"39f99dd5\0", 0x0427: b"\x02"}
-    assert receipt_of(received(b"id:0972660181 stat:UNDELIV", tags)) == Receipt(
+    assert receipt_of(received(b"id:0972660181 stat:UNDELIV", tags)) == SmppReceipt(
         ("39f99dd5", "0972660181"), Result.DELIVERED
     )
 
 
 @pytest.mark.parametrize("name", ["AB/12+34==", "12@smsc1", "12ab34cd-0000-4000-8000-1234567890ab", "{7}", "~"])
 def test_a_name_may_hold_any_sign_that_is_printed(name: str) -> None:
-    assert receipt_of(received(f"id:{name} sub:001 stat:DELIVRD".encode())) == Receipt((name,), Result.DELIVERED)
+    assert receipt_of(received(f"id:{name} sub:001 stat:DELIVRD".encode())) == SmppReceipt((name,), Result.DELIVERED)
 
 
 def test_a_receipt_without_a_name_is_not_one_about_its_next_field() -> None:
@@ -103,7 +103,7 @@ def test_a_receipt_that_says_nothing_yet_changes_nothing(stat: str) -> None:
 @pytest.mark.parametrize("esm_class", [0x00, 0x08, 0x40])
 def test_what_is_not_marked_as_a_receipt_is_one_only_where_its_name_is_ours(esm_class: int) -> None:
     receipt = receipt_of(received(b"id:1 stat:DELIVRD", esm_class=esm_class))
-    assert receipt == Receipt(("1",), Result.DELIVERED, is_marked=False)
+    assert receipt == SmppReceipt(("1",), Result.DELIVERED, is_marked=False)
     assert receipt_of(received(b"See you at nine.", esm_class=esm_class)) is None
 
 

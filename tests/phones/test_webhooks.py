@@ -29,7 +29,7 @@ from watchword.messaging.gateways.http.webhooks import LONGEST_BODY, is_genuine,
 from watchword.messaging.limits.counters import telephone_of
 from watchword.messaging.models import DailyTotal, Delivery, DeliveryAttempt, OutboxMessage, Receipt
 from watchword.messaging.worker import delivery_receipts, outbox, persistence
-from watchword.messaging.worker.delivery_receipts import Outcome
+from watchword.messaging.worker.delivery_receipts import DeliveryOutcome
 from watchword.signin.models import CodeChallenge
 
 FORM = "application/x-www-form-urlencoded"
@@ -47,7 +47,7 @@ def taken(world: World, gateway: str, *, channel: Channel = Channel.TEXT, refere
         created_at=now,
         changed_at=now,
     )
-    outcomes = [Outcome(delivery.pk, gateway, Result.SENT, "DE", reference)]
+    outcomes = [DeliveryOutcome(delivery.pk, gateway, Result.SENT, "DE", reference)]
     finished = [persistence.Finished(delivery.pk, Result.SENT, gateway, reference, 0, channel is Channel.CALL)]
     persistence.write(persistence.Batch(outcomes=outcomes, finished=finished), lambda _changed: None, now)
     return delivery
@@ -157,7 +157,7 @@ def test_a_receipt_that_is_quicker_than_our_own_note_counts_for_its_gateway(site
     for _ in range(2):
         assert post(site, receipt, {"MessageStatus": "delivered"}) == 204
     assert result(delivery) is Result.DELIVERED
-    delivery_receipts.note_outcomes([Outcome(delivery.pk, "texts", Result.SENT, "DE", "SM1")], now=now)
+    delivery_receipts.note_outcomes([DeliveryOutcome(delivery.pk, "texts", Result.SENT, "DE", "SM1")], now=now)
     assert DeliveryAttempt.objects.get().result == Result.DELIVERED
     assert Receipt.objects.get().is_applied
 

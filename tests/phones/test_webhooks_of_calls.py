@@ -24,7 +24,7 @@ from watchword.messaging.gateways.http.callback_urls import addresses_of
 from watchword.messaging.models import Delivery, OutboxMessage
 from watchword.messaging.voice.ivr import Call, CallState
 from watchword.messaging.worker import outbox, persistence
-from watchword.messaging.worker.delivery_receipts import Outcome
+from watchword.messaging.worker.delivery_receipts import DeliveryOutcome
 from watchword.signin import flow
 from watchword.signin.models import CodeChallenge, Purpose, SignInAttempt
 from watchword.signin.otp import challenges, delivery_events
@@ -54,7 +54,7 @@ def ringing(world: World, *, match: str = "") -> tuple[Delivery, CodeChallenge]:
     row.delete()
     CodeChallenge.objects.filter(delivery_id=message.delivery_id).update(match=match)
     outbox.put(message, now=now)
-    outcomes = [Outcome(message.delivery_id, "calls", Result.SENT, "DE", "CA1")]
+    outcomes = [DeliveryOutcome(message.delivery_id, "calls", Result.SENT, "DE", "CA1")]
     finished = [persistence.Finished(message.delivery_id, Result.SENT, "calls", "CA1", 0, fetches_voice_script=True)]
     persistence.write(persistence.Batch(outcomes=outcomes, finished=finished), lambda _changed: None, now)
     return Delivery.objects.get(pk=message.delivery_id), CodeChallenge.objects.get(delivery_id=message.delivery_id)

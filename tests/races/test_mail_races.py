@@ -18,7 +18,7 @@ from watchword.core.decision import DenyReason
 from watchword.core.policy import Door
 from watchword.factors.password import factor as password_factor
 from watchword.signin import actions, non_interactive
-from watchword.signin.non_interactive import NO, Answer, AuthRequest, Secret
+from watchword.signin.non_interactive import NO, AuthRequest, AuthResult, Secret
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -46,7 +46,7 @@ class HeldUp(PasswordHasher):
         return is_right
 
 
-def check(secret: str) -> Answer:
+def check(secret: str) -> AuthResult:
     try:
         question = AuthRequest(Door.MAIL, CAROL, Secret(secret), "imap", "198.51.100.9")
         return non_interactive.check_account_password(question, now=timezone.now())

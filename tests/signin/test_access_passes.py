@@ -15,7 +15,7 @@ from tests.signin.test_enrolment_evidence import THEIRS, add_phone, after_passwo
 from tests.telephone import Telephone
 from tests.world import ORIGIN, World, make_person
 from watchword.alerts.models import Alert, Notice
-from watchword.alerts.rules import Rule
+from watchword.alerts.rules import AlertRule
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.core.decision import AskFor, DenyReason, SetUpFirst
@@ -148,7 +148,7 @@ def test_the_person_and_administrators_are_told(world: World) -> None:
     make(world, world.alice)
     actions.reset_methods(world.bob, by=world.root, now=world.now)
     work(world.now)
-    for rule, user in ((Rule.ACCESS_PASS_MADE, world.alice), (Rule.METHODS_RESET, world.bob)):
+    for rule, user in ((AlertRule.ACCESS_PASS_MADE, world.alice), (AlertRule.METHODS_RESET, world.bob)):
         assert Notice.objects.filter(rule=rule, user=user, has_link=True).exists()
         assert Alert.objects.filter(rule=rule, subject=user).exists()
 

@@ -15,7 +15,7 @@ from watchword.core.factors import Rejected, RejectReason
 from watchword.core.policy import Channel, FactorKind, MfaState
 from watchword.directory.models import MfaCause, MfaStateChange, Organisation, User
 from watchword.factors import vault
-from watchword.messaging.limits.counters import Rule
+from watchword.messaging.limits.counters import LimitRule
 from watchword.signin import enrolment, flow, password_change, queries, sessions
 from watchword.signin.enrolment import LastMethod, ProofNeeded, Registered, ShownOnce
 from watchword.signin.models import Session, SignInAttempt
@@ -153,7 +153,7 @@ def test_a_third_code_in_one_registration_is_the_last(world: World, telephone: T
         assert isinstance(enrolment.start(attempt, FactorKind.PHONE, BOBS_NUMBER, origin=ORIGIN, now=at), CodeSent)
     late = world.now + timedelta(seconds=120)
     assert enrolment.start(attempt, FactorKind.PHONE, BOBS_NUMBER, origin=ORIGIN, now=late) == NotSent(
-        None, Rule.ATTEMPT
+        None, LimitRule.ATTEMPT
     )
 
 
@@ -163,7 +163,7 @@ def test_asking_again_at_once_says_when_it_is_possible(world: World, telephone: 
     again = enrolment.start(
         attempt, FactorKind.PHONE, BOBS_NUMBER, origin=ORIGIN, now=world.now + timedelta(seconds=10)
     )
-    assert again == NotSent(world.now + timedelta(seconds=30), Rule.PAUSE)
+    assert again == NotSent(world.now + timedelta(seconds=30), LimitRule.PAUSE)
 
 
 @pytest.mark.breaks_invariants

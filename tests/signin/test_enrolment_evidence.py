@@ -10,7 +10,7 @@ from tests.alerts.playing import pass_password, work
 from tests.telephone import Telephone
 from tests.world import ORIGIN, World, evidence_for, give_password, give_phone, make_person
 from watchword.alerts.models import Alert, Notice
-from watchword.alerts.rules import Rule
+from watchword.alerts.rules import AlertRule
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.core.decision import AskFor, Deny, DenyReason, SetUpFirst
@@ -86,7 +86,7 @@ def test_a_phone_that_cannot_be_used_now_leads_to_an_administrator(world: World,
     outcome = after_password(world, dora)
     assert outcome == Refused(DenyReason.NO_METHOD_LEFT)
     work(world.now)
-    assert Alert.objects.filter(rule=Rule.NO_METHOD_LEFT, subject=dora).exists()
+    assert Alert.objects.filter(rule=AlertRule.NO_METHOD_LEFT, subject=dora).exists()
     Organisation.objects.update(call_allowed=True)
     attempt = pass_password(world, dora)
     assert isinstance(flow.stage(attempt, now=world.now), AskFor)
@@ -162,9 +162,9 @@ def test_enr_01_administrators_hear_at_once_of_a_registration_that_nothing_vouch
     """Administrators are alerted at once when an Enabled person registered a phone, with what vouched for it"""
     add_phone(world, pass_password(world, world.bob), telephone)
     work(world.now)
-    alert = Alert.objects.get(rule=Rule.REGISTERED, subject=world.bob)
+    alert = Alert.objects.get(rule=AlertRule.REGISTERED, subject=world.bob)
     assert alert.details["registration"] == enrolment_evidence.BY_NOTHING
-    assert Notice.objects.filter(rule=Rule.REGISTERED, user=world.bob, has_link=True).exists()
+    assert Notice.objects.filter(rule=AlertRule.REGISTERED, user=world.bob, has_link=True).exists()
 
 
 def test_a_phone_added_later_is_no_registration(world: World, telephone: Telephone) -> None:
@@ -172,8 +172,8 @@ def test_a_phone_added_later_is_no_registration(world: World, telephone: Telepho
     session = sessions.open_session(world.alice, proof, origin=ORIGIN, now=world.now).session
     add_phone(world, session, telephone, slot="alternate")
     work(world.now)
-    assert not Alert.objects.filter(rule=Rule.REGISTERED).exists()
-    assert Notice.objects.filter(rule=Rule.PHONE_ADDED, user=world.alice).exists()
+    assert not Alert.objects.filter(rule=AlertRule.REGISTERED).exists()
+    assert Notice.objects.filter(rule=AlertRule.PHONE_ADDED, user=world.alice).exists()
 
 
 @pytest.mark.parametrize(

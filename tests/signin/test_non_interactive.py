@@ -20,12 +20,12 @@ from watchword.core.policy import Door, FactorKind, MfaState
 from watchword.directory.models import SignInName, User
 from watchword.factors import vault
 from watchword.signin import actions, non_interactive, queries
-from watchword.signin.non_interactive import NO, Answer, AuthRequest, Mailbox, Secret, Unavailable
+from watchword.signin.non_interactive import NO, AuthRequest, AuthResult, Mailbox, Secret, Unavailable
 
 
 def ask(
     world: World, name: str, secret: str, *, later: timedelta = timedelta(0), address: str = "198.51.100.9"
-) -> Answer:
+) -> AuthResult:
     question = AuthRequest(Door.MAIL, name, Secret(secret), "imap", address)
     now = world.now + later
     if non_interactive.is_shaped_like_app_password(question):

@@ -12,7 +12,7 @@ from django.utils import timezone
 from tests.alerts.playing import work
 from tests.world import World, make_organisation, make_person, sign_in
 from watchword.alerts.models import Alert, Notice
-from watchword.alerts.rules import Rule
+from watchword.alerts.rules import AlertRule
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.audit.record import Origin
@@ -204,7 +204,7 @@ def test_nine_times_the_same_slip_is_no_device(world: World) -> None:
     assert work(world.now) == []
     browser(world, OLD, world.now)
     assert len(work(world.now)) == 1
-    assert Notice.objects.get().rule == Rule.OLD_PASSWORD_TRIED
+    assert Notice.objects.get().rule == AlertRule.OLD_PASSWORD_TRIED
 
 
 def test_many_passwords_for_one_name_from_many_addresses_are_an_alert(world: World) -> None:
@@ -213,7 +213,7 @@ def test_many_passwords_for_one_name_from_many_addresses_are_an_alert(world: Wor
         mail(f"guess {number}", world.now, address=f"203.0.{number}.9")
     work(world.now)
     alert = Alert.objects.get()
-    assert (alert.rule, alert.subject, alert.times) == (Rule.PASSWORD_GUESSED, world.carol, 2)
+    assert (alert.rule, alert.subject, alert.times) == (AlertRule.PASSWORD_GUESSED, world.carol, 2)
     assert not Notice.objects.filter(user=world.carol).exists()
     assert mail(world.passwords["carol"], world.now, address=HOME) == "in"
 

@@ -10,7 +10,7 @@ from tests.alerts.playing import pass_password, work
 from tests.telephone import Telephone
 from tests.world import ALICES_NUMBER, ORIGIN, World, evidence_for, give_phone
 from watchword.alerts.models import Notice
-from watchword.alerts.rules import Rule as Warning_
+from watchword.alerts.rules import AlertRule as Warning_
 from watchword.core.factors import Rejected, RejectReason
 from watchword.core.policy import Channel, FactorKind
 from watchword.factors.models import Credential

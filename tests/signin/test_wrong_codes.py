@@ -13,7 +13,7 @@ from tests.pages import text
 from tests.telephone import Telephone
 from tests.world import ORIGIN, World, sign_in
 from watchword.alerts.models import Alert, Notice
-from watchword.alerts.rules import Rule
+from watchword.alerts.rules import AlertRule
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.core.decision import DenyReason
@@ -156,7 +156,7 @@ def test_a_slip_of_the_owner_in_a_new_browser_is_told_nobody(world: World, telep
     later = world.now + timedelta(minutes=11)
     housekeeping.close_abandoned(now=later)
     work(later)
-    assert not Notice.objects.filter(rule=Rule.CODE_MISSING).exists()
+    assert not Notice.objects.filter(rule=AlertRule.CODE_MISSING).exists()
     assert not Alert.objects.exists()
     assert Event.objects.filter(kind=EventKind.CODE_REJECTED).count() == 1
 
@@ -174,8 +174,8 @@ def test_one_wrong_code_that_no_right_one_follows_is_told_when_its_attempt_ends(
     over = later + timedelta(minutes=11)
     housekeeping.close_abandoned(now=over)
     work(over)
-    assert Alert.objects.get().rule == Rule.CODE_MISSING
-    assert Notice.objects.filter(rule=Rule.CODE_MISSING, user=world.alice).count() == 1
+    assert Alert.objects.get().rule == AlertRule.CODE_MISSING
+    assert Notice.objects.filter(rule=AlertRule.CODE_MISSING, user=world.alice).count() == 1
 
 
 def test_the_right_code_in_the_same_sign_in_closes_the_alert_and_the_log_keeps_it(
@@ -267,4 +267,4 @@ def test_one_wrong_code_in_each_of_two_sign_ins_is_told_at_once(world: World) ->
     for _ in range(2):
         type_code(pass_password(world, world.alice, origin=STRANGER), "000000", world.now)
     work(world.now)
-    assert Alert.objects.get().rule == Rule.CODE_MISSING
+    assert Alert.objects.get().rule == AlertRule.CODE_MISSING

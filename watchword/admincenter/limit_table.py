@@ -13,7 +13,7 @@ from watchword.admincenter.phones import forms, shared_numbers
 from watchword.alerts import recipients
 from watchword.core.policy import LONGEST_APP_PASSWORD_WAIT_HOURS, SHARED_TIMES, STRICTEST, Limits
 from watchword.messaging.limits import counters, pumping, rules
-from watchword.messaging.limits.rules import Budget, Rule
+from watchword.messaging.limits.rules import Budget, LimitRule
 
 FIXED = "fixed"
 _WAIT = "the next try has to wait; the page says until when"
@@ -22,82 +22,94 @@ _ADMINISTRATORS = "administrators with a proven phone still get codes"
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class LimitWords:
     """The meaning of a limit, and the effect when it is reached."""
 
     meaning: str
     reached: str
 
 
-SIGN_IN: Mapping[str, Words] = {
-    "code_seconds": Words("how long a code is valid", "the code opens nothing any more; another one can be asked for"),
-    "code_tries": Words("tries of one code", "the code opens nothing any more; another one can be asked for"),
-    "attempt_seconds": Words("how long a sign-in may take", "it ends, and begins again with the name"),
-    "recent_seconds": Words("how old a proof may be before a dangerous change", "the person proves again who they are"),
-    "session_seconds": Words("the longest session, however busy", "the session ends; the person signs in again"),
-    "session_idle_seconds": Words("the longest pause in a session", "the session ends; the person signs in again"),
-    "app_passwords": Words("app passwords of one person", "no other one is made until one is deleted"),
-    "initial_password_seconds": Words(
+SIGN_IN: Mapping[str, LimitWords] = {
+    "code_seconds": LimitWords(
+        "how long a code is valid", "the code opens nothing any more; another one can be asked for"
+    ),
+    "code_tries": LimitWords("tries of one code", "the code opens nothing any more; another one can be asked for"),
+    "attempt_seconds": LimitWords("how long a sign-in may take", "it ends, and begins again with the name"),
+    "recent_seconds": LimitWords(
+        "how old a proof may be before a dangerous change", "the person proves again who they are"
+    ),
+    "session_seconds": LimitWords("the longest session, however busy", "the session ends; the person signs in again"),
+    "session_idle_seconds": LimitWords("the longest pause in a session", "the session ends; the person signs in again"),
+    "app_passwords": LimitWords("app passwords of one person", "no other one is made until one is deleted"),
+    "initial_password_seconds": LimitWords(
         "how long an initial password, and a link for choosing one, is valid at most",
         "it opens nothing any more; an administrator makes another one",
     ),
-    "cooling_off_seconds": Words(
+    "cooling_off_seconds": LimitWords(
         "how long no app password is made after a phone number was replaced", "app passwords can be made again"
     ),
 }
-GUESSING: Mapping[str, Words] = {
-    "burst_failures": Words("wrong passwords for one name from one source, or wrong codes of one person", _WAIT),
-    "burst_seconds": Words("the time within which they count", "the oldest failures no longer count"),
-    "first_wait_seconds": Words("the first wait", "each further failure doubles it"),
-    "longest_wait_seconds": Words("the longest wait", "it grows no further"),
-    "day_failures": Words("wrong codes of one person in 24 hours", _LOCK),
-    "failures_in_a_row": Words("wrong codes of one person since the last right one, however slowly", _LOCK),
-    "name_failures": Words(
+GUESSING: Mapping[str, LimitWords] = {
+    "burst_failures": LimitWords("wrong passwords for one name from one source, or wrong codes of one person", _WAIT),
+    "burst_seconds": LimitWords("the time within which they count", "the oldest failures no longer count"),
+    "first_wait_seconds": LimitWords("the first wait", "each further failure doubles it"),
+    "longest_wait_seconds": LimitWords("the longest wait", "it grows no further"),
+    "day_failures": LimitWords("wrong codes of one person in 24 hours", _LOCK),
+    "failures_in_a_row": LimitWords("wrong codes of one person since the last right one, however slowly", _LOCK),
+    "name_failures": LimitWords(
         "wrong passwords for one name in 24 hours, from all sources together", "administrators get an alert"
     ),
-    "source_failures": Words(
+    "source_failures": LimitWords(
         f"wrong passwords from one source, for all names together; {SHARED_TIMES} times as many from a shared address",
         "every try from there has to wait; from a trusted network none waits",
     ),
-    "source_seconds": Words("the time within which they count", "the oldest failures no longer count"),
-    "source_longest_wait_seconds": Words("the longest wait of a source", "it grows no further"),
+    "source_seconds": LimitWords("the time within which they count", "the oldest failures no longer count"),
+    "source_longest_wait_seconds": LimitWords("the longest wait of a source", "it grows no further"),
 }
 _PERSON_WAITS = "no further code is sent; the page says from when on"
-MESSAGES: Mapping[Rule, Words] = {
-    Rule.RANGE_KIND: Words("numbers of kinds that cost more, or whose kind is unknown", "nothing is ever sent there"),
-    Rule.COUNTRY: Words("countries to which codes may go", "nothing is sent to other countries"),
-    Rule.ATTEMPT: Words("codes in one sign-in", "no further code is sent in it; the person starts again"),
-    Rule.DAY: Words(
+MESSAGES: Mapping[LimitRule, LimitWords] = {
+    LimitRule.RANGE_KIND: LimitWords(
+        "numbers of kinds that cost more, or whose kind is unknown", "nothing is ever sent there"
+    ),
+    LimitRule.COUNTRY: LimitWords("countries to which codes may go", "nothing is sent to other countries"),
+    LimitRule.ATTEMPT: LimitWords("codes in one sign-in", "no further code is sent in it; the person starts again"),
+    LimitRule.DAY: LimitWords(
         f"codes for one person in 24 hours; apart from them {rules.WARNINGS_EACH_DAY} warnings by text", _PERSON_WAITS
     ),
-    Rule.QUARTER_HOUR: Words("codes for one person in 15 minutes", _PERSON_WAITS),
-    Rule.PAUSE: Words("the pause before another code; none after a failed delivery", _PERSON_WAITS),
-    Rule.NEW_NUMBERS: Words("new numbers that one person may try in 24 hours", "other new numbers get no code"),
-    Rule.NUMBER_DAY: Words(
+    LimitRule.QUARTER_HOUR: LimitWords("codes for one person in 15 minutes", _PERSON_WAITS),
+    LimitRule.PAUSE: LimitWords("the pause before another code; none after a failed delivery", _PERSON_WAITS),
+    LimitRule.NEW_NUMBERS: LimitWords(
+        "new numbers that one person may try in 24 hours", "other new numbers get no code"
+    ),
+    LimitRule.NUMBER_DAY: LimitWords(
         "messages to one number in 24 hours, from all organisations; half of them at most for registering it, and half "
         "at most for warnings",
         "nothing is sent to it",
     ),
-    Rule.NUMBER_PEOPLE: Words(
+    LimitRule.NUMBER_PEOPLE: LimitWords(
         "people for whom codes go to one number in 24 hours", "other people get no code at this number"
     ),
-    Rule.SWITCHBOARD: Words(
+    LimitRule.SWITCHBOARD: LimitWords(
         "calls in 24 hours to all extensions of one number whose codes were not entered", "no extension is called"
     ),
-    Rule.COUNTRY_CLOSED: Words(
+    LimitRule.COUNTRY_CLOSED: LimitWords(
         "codes to new numbers of one country, of which next to none were entered",
         "codes to new numbers there stop, and administrators get an alert; *Reopen* ends it",
     ),
-    Rule.RANGE_HOUR: Words(
+    LimitRule.RANGE_HOUR: LimitWords(
         "codes in an hour to new numbers that differ in their last four digits, and that were not entered; "
         f"{rules.RANGE_EACH_PROVEN} more for each person with a proven number among them, and within five minutes one "
         f"more for each person of the organisation, {rules.MOST_BURST} at most",
         "new numbers of this block get no code",
     ),
-    Rule.NEW_COUNTRY_DAY: Words("codes to new numbers of one country in a day", "new numbers there get no code"),
-    Rule.NEW_DAY: Words("codes to new numbers in a day", "new numbers get no code"),
-    Rule.ORGANISATION_DAY: Words("messages of the organisation in a day", f"nothing is sent; {_ADMINISTRATORS}"),
-    Rule.COST_DAY: Words(
+    LimitRule.NEW_COUNTRY_DAY: LimitWords(
+        "codes to new numbers of one country in a day", "new numbers there get no code"
+    ),
+    LimitRule.NEW_DAY: LimitWords("codes to new numbers in a day", "new numbers get no code"),
+    LimitRule.ORGANISATION_DAY: LimitWords(
+        "messages of the organisation in a day", f"nothing is sent; {_ADMINISTRATORS}"
+    ),
+    LimitRule.COST_DAY: LimitWords(
         "cost of a day by the prices of the phones file; half of it at most for new numbers",
         f"nothing is sent; {_ADMINISTRATORS}",
     ),
@@ -164,7 +176,7 @@ def markdown() -> str:
     )
 
 
-def _limit_row(name: str, words: Words) -> Row:
+def _limit_row(name: str, words: LimitWords) -> Row:
     weakest, strictest = (_amount(name, getattr(limits, name)) for limits in (Limits(), STRICTEST))
     bounds = f"{weakest} to {strictest}"
     if name in settings_views.LIMITS:
@@ -172,16 +184,16 @@ def _limit_row(name: str, words: Words) -> Row:
     return f"`{name}`", words.meaning, weakest, bounds, words.reached
 
 
-def _message_row(rule: Rule, words: Words) -> Row:
+def _message_row(rule: LimitRule, words: LimitWords) -> Row:
     if rule.value in {field.name for field in dataclasses.fields(Limits)}:
         return _limit_row(rule.value, words)
-    default, bounds = _budget(rule) if rule in (*forms.BUDGETS, Rule.COST_DAY) else _fixed(rule)
+    default, bounds = _budget(rule) if rule in (*forms.BUDGETS, LimitRule.COST_DAY) else _fixed(rule)
     return f"`{rule.value}`", words.meaning, default, bounds, words.reached
 
 
-def _budget(rule: Rule) -> tuple[str, str]:
+def _budget(rule: LimitRule) -> tuple[str, str]:
     """Return default and bounds of a budget; the default is computed by the code, for none and for one person."""
-    if rule is Rule.COST_DAY:
+    if rule is LimitRule.COST_DAY:
         base, one = (_default_budget(people).cost_micros_each_day or 0 for people in (0, 1))
         field = forms.RulesForm.base_fields["cost_each_day"]
         assert isinstance(field, DecimalField)
@@ -194,8 +206,8 @@ def _budget(rule: Rule) -> tuple[str, str]:
     base, one = (getattr(_default_budget(people), rule.value) for people in (0, 1))
     default = f"{base}, and {_each(one - base)} for each person" if one > base else str(base)
     bounds = f"1 to {forms.MOST:,}; *Phone delivery*, *Rules*"
-    if rule in {Rule.NEW_DAY, Rule.NEW_COUNTRY_DAY}:
-        bounds += f"; half of `{Rule.ORGANISATION_DAY.value}` at most"
+    if rule in {LimitRule.NEW_DAY, LimitRule.NEW_COUNTRY_DAY}:
+        bounds += f"; half of `{LimitRule.ORGANISATION_DAY.value}` at most"
     return default, bounds
 
 
@@ -203,17 +215,17 @@ def _default_budget(people: int) -> Budget:
     return Budget.of(region="US", people=people, countries=[], config={}, price_micros=1)
 
 
-def _fixed(rule: Rule) -> tuple[str, str]:
+def _fixed(rule: LimitRule) -> tuple[str, str]:
     alarm = Budget(frozenset())
     match rule:
-        case Rule.RANGE_KIND:
+        case LimitRule.RANGE_KIND:
             return "always", FIXED
-        case Rule.COUNTRY:
+        case LimitRule.COUNTRY:
             return "the organisation's own", "any list of countries; *Phone delivery*, *Rules*"
-        case Rule.SWITCHBOARD:
+        case LimitRule.SWITCHBOARD:
             more = _each(rules.SWITCHBOARD_EACH_PROVEN)
             return f"{rules.SWITCHBOARD_UNTYPED}, and {more} for each person who has entered a code there", FIXED
-        case Rule.COUNTRY_CLOSED:
+        case LimitRule.COUNTRY_CLOSED:
             newest = f"{alarm.alarm_sends} to {pumping.LOOKED_AT}"
             return f"fewer than {alarm.alarm_share:.0%} entered of the newest {newest}", FIXED
         case _:
@@ -248,8 +260,8 @@ def _list_rows() -> Iterable[Row]:
     numbers = f"0 to {shared_numbers.MOST} numbers; *Phone delivery*, *Rules*"
     yield "shared telephones", "numbers with limits of their own", "none", numbers, refused
     for name, most, rule in (
-        ("people at a shared telephone", shared_numbers.MOST_PEOPLE, Rule.NUMBER_PEOPLE),
-        ("codes to a shared telephone", shared_numbers.MOST_CODES, Rule.NUMBER_DAY),
+        ("people at a shared telephone", shared_numbers.MOST_PEOPLE, LimitRule.NUMBER_PEOPLE),
+        ("codes to a shared telephone", shared_numbers.MOST_CODES, LimitRule.NUMBER_DAY),
     ):
         initial = shared_numbers.SharedNumberForm.base_fields["people" if "people" in name else "codes"].initial
         bounds = f"1 to {most}; *Phone delivery*, *Rules*"

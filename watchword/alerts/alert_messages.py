@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from watchword.alerts import headlines
 from watchword.alerts.messages import LONGEST_TEXT, envelope_of, facts_of, one_line
 from watchword.alerts.models import Alert, Notice
-from watchword.alerts.rules import Rule
+from watchword.alerts.rules import AlertRule
 from watchword.audit.models import Event
 from watchword.messaging.content.sms import name_in_text
 from watchword.ui.addresses import public_address
@@ -16,7 +16,7 @@ from watchword.ui.addresses import public_address
 
 def mail_of(notice: Notice, alert: Alert, event: Event, to: str) -> EmailMessage:
     """Return the mail about an alert. The same notice always has the same Message-ID."""
-    rule = Rule(alert.rule)
+    rule = AlertRule(alert.rule)
     facts = facts_of(event)
     if alert.subject is not None:
         facts.insert(0, (_("Who"), f"{alert.subject.display_name} ({alert.subject.sign_in_name})"))
@@ -53,6 +53,6 @@ def text_of(alert: Alert) -> str:
     """Return the short form for a telephone."""
     said = _("%(organisation)s: alert: %(what)s. See Alerts in the admin center.") % {
         "organisation": name_in_text(alert.organisation.name),
-        "what": headlines.name_of(Rule(alert.rule)),
+        "what": headlines.name_of(AlertRule(alert.rule)),
     }
     return one_line(said)[:LONGEST_TEXT]

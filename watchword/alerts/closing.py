@@ -12,7 +12,7 @@ from django.db.models import F, Value
 from django.db.models.functions import Concat
 
 from watchword.alerts.models import Alert, Notice
-from watchword.alerts.rules import Rule
+from watchword.alerts.rules import AlertRule
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.audit.record import record
@@ -31,11 +31,11 @@ def close(alert: Alert, *, by_name: str = "", note: str = "", now: datetime) -> 
 
 def close_settled(event: Event, subject: User, *, now: datetime) -> None:
     """Close the alert about wrong codes of the sign-in that has succeeded. The log retains the earlier events."""
-    about = {"rule": Rule.CODE_MISSING, "subject": subject, "details__attempt": event.details.get("attempt")}
+    about = {"rule": AlertRule.CODE_MISSING, "subject": subject, "details__attempt": event.details.get("attempt")}
     for alert in Alert.objects.filter(**about, closed_at=None).select_for_update():
         if not close(alert, now=now):
             continue
-        told = Notice.objects.filter(user=subject, rule=Rule.CODE_MISSING, event_id=alert.event_id)
+        told = Notice.objects.filter(user=subject, rule=AlertRule.CODE_MISSING, event_id=alert.event_id)
         told.update(merge_key=Concat(F("merge_key"), Value(f":{alert.pk}")))
         details = {"alert": alert.pk, "by": "right_code", "attempt": event.details.get("attempt")}
         record(EventKind.ALERT_CLOSED, now=now, subject=subject, organisation_id=alert.organisation_id, details=details)

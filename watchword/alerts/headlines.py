@@ -7,123 +7,123 @@ from collections.abc import Mapping
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from watchword.alerts.rules import Rule, texts_in
+from watchword.alerts.rules import AlertRule, texts_in
 from watchword.directory.roles import ROLE_NAMES, Role
 
 
-def headline_of(rule: Rule, times: int) -> str:
+def headline_of(rule: AlertRule, times: int) -> str:
     """Return the headline of an alert for administrators."""
     said = str(_HEADLINES.get(rule, rule))
     return _("%(said)s, %(times)d times") % {"said": said, "times": times} if times > 1 else said
 
 
-def next_step_of(rule: Rule) -> str:
+def next_step_of(rule: AlertRule) -> str:
     """Return the recommended next step for an administrator."""
     return str(_NEXT_STEPS.get(rule) or _("Ask the person whether it was them."))
 
 
 _NEXT_STEPS = {
-    Rule.ROLE_GIVEN: gettext_lazy(
+    AlertRule.ROLE_GIVEN: gettext_lazy(
         "Was it meant? Ask whoever gave it. A role that nobody can explain: take it away and reset the password."
     ),
-    Rule.CODE_MISSING: gettext_lazy(
+    AlertRule.CODE_MISSING: gettext_lazy(
         "Somebody knows the password. Ask the person; if it was not them, reset the password."
     ),
-    Rule.DISAVOWED: gettext_lazy(
+    AlertRule.DISAVOWED: gettext_lazy(
         "Speak with the person, and go through what still stands with them: close what is not theirs. "
         "Without a phone they can't choose a new password themselves: give them one, and require contact methods again."
     ),
-    Rule.RENAMED: gettext_lazy("Was it meant? The mailbox is the same, and the name before is an alias still."),
-    Rule.MAILBOX_CHANGED: gettext_lazy(
+    AlertRule.RENAMED: gettext_lazy("Was it meant? The mailbox is the same, and the name before is an alias still."),
+    AlertRule.MAILBOX_CHANGED: gettext_lazy(
         "Was it meant? Whoever has the mailbox reads its mail. Ask the administrator who did it, named in the log."
     ),
-    Rule.FRAUD_REPORTED: gettext_lazy(
+    AlertRule.FRAUD_REPORTED: gettext_lazy(
         "Somebody asked for codes who is not the owner of the telephone. Reset the password."
     ),
-    Rule.LOCKED: gettext_lazy(
+    AlertRule.LOCKED: gettext_lazy(
         "Find out whether the person mistyped. Unlock only after speaking with them; else reset the password."
     ),
-    Rule.SOURCE_CLOSED: gettext_lazy(
+    AlertRule.SOURCE_CLOSED: gettext_lazy(
         "One address tried many passwords. If it is your own office, list it among the shared addresses in Service "
         "settings; otherwise close it in your firewall."
     ),
-    Rule.APP_PASSWORD_IN_BROWSER: gettext_lazy(
+    AlertRule.APP_PASSWORD_IN_BROWSER: gettext_lazy(
         "Somebody typed an app password on the sign-in page. If it was not the person, delete that app password."
     ),
-    Rule.SIM_CHANGED: gettext_lazy(
+    AlertRule.SIM_CHANGED: gettext_lazy(
         "Speak with the person. If they did not change their SIM card, their carrier must stop the theft."
     ),
-    Rule.COUNTRY_CLOSED: gettext_lazy(
+    AlertRule.COUNTRY_CLOSED: gettext_lazy(
         "Many codes went to new phones there and next to none was typed: somebody may earn from them. "
         "Look at Phone delivery, and reopen the country when you know who it was."
     ),
-    Rule.NEW_NUMBERS_UNTYPED: gettext_lazy(
+    AlertRule.NEW_NUMBERS_UNTYPED: gettext_lazy(
         "Somebody may be trying how many codes they can make you pay for, slowly. Look at Phone delivery, Messages, who "
         "asked. If people had trouble with a carrier that day, it was that."
     ),
-    Rule.PASSWORD_KNOWN: gettext_lazy(
+    AlertRule.PASSWORD_KNOWN: gettext_lazy(
         "A day's codes were asked for and none was typed. The person chooses a new password; tell them."
     ),
-    Rule.PASSWORD_GUESSED: gettext_lazy(
+    AlertRule.PASSWORD_GUESSED: gettext_lazy(
         "Many wrong passwords came for this account, perhaps from many addresses, and nobody is locked out by that. If "
         "multi-factor authentication is off for it, enable it."
     ),
-    Rule.REGISTERED: gettext_lazy(
+    AlertRule.REGISTERED: gettext_lazy(
         "Somebody who was Enabled registered a phone. Ask the person, by a way that you trust, whether it is theirs."
     ),
-    Rule.ACCESS_PASS_MADE: gettext_lazy(
+    AlertRule.ACCESS_PASS_MADE: gettext_lazy(
         "Ask whoever made it how they made sure that they were talking to the right person."
     ),
-    Rule.NO_METHOD_LEFT: gettext_lazy(
+    AlertRule.NO_METHOD_LEFT: gettext_lazy(
         "Speak with the person. If it was them, make a Temporary Access Pass; if not, reset the password."
     ),
-    Rule.APP_PASSWORD_LIMITS: gettext_lazy(
+    AlertRule.APP_PASSWORD_LIMITS: gettext_lazy(
         "An app password was used outside its limits. If it was not the person, delete it."
     ),
-    Rule.WARNING_GIVEN_UP: gettext_lazy(
+    AlertRule.WARNING_GIVEN_UP: gettext_lazy(
         "These people were not told of something about their accounts: sending it failed until it was given up. Look at "
         "the mail server and at their addresses, and tell them. Each one's Activity says when."
     ),
-    Rule.METHODS_RESET: gettext_lazy(
+    AlertRule.METHODS_RESET: gettext_lazy(
         "The person registers phones anew, with the password and a personal link. See that it was them who asked for it."
     ),
-    Rule.PASSWORD_AND_METHODS_RESET: gettext_lazy(
+    AlertRule.PASSWORD_AND_METHODS_RESET: gettext_lazy(
         "Password and phones together are the account. Ask the person, in another way, whether they wanted both; and ask "
         "the administrator who did it."
     ),
-    Rule.ALERT_RECIPIENTS: gettext_lazy(
+    AlertRule.ALERT_RECIPIENTS: gettext_lazy(
         "This mail went to the old and the new list. If nobody of you wanted this, look at Service settings."
     ),
-    Rule.ACTS_REFUSED: gettext_lazy(
+    AlertRule.ACTS_REFUSED: gettext_lazy(
         "Somebody tries what their roles don't allow. Ask them; if it was not them, sign them out and reset the password."
     ),
 }
 
 
 _HEADLINES = {
-    Rule.ROLE_GIVEN: gettext_lazy("An administrative role was given"),
-    Rule.CODE_MISSING: gettext_lazy("Right password, no code"),
-    Rule.APP_PASSWORD_IN_BROWSER: gettext_lazy("App password typed on the sign-in page"),
-    Rule.APP_PASSWORD_LIMITS: gettext_lazy("App password used outside its limits"),
-    Rule.FRAUD_REPORTED: gettext_lazy("Call reported as fraud"),
-    Rule.LOCKED: gettext_lazy("Sign-in locked after wrong codes"),
-    Rule.SOURCE_CLOSED: gettext_lazy("One address tried many passwords"),
-    Rule.REGISTERED: gettext_lazy("Phone registered, multi-factor authentication began"),
-    Rule.ACCESS_PASS_MADE: gettext_lazy("Temporary Access Pass made"),
-    Rule.NO_METHOD_LEFT: gettext_lazy("Right password, but no phone that can be used"),
-    Rule.DISAVOWED: gettext_lazy("“This wasn't me” was pressed"),
-    Rule.SIM_CHANGED: gettext_lazy("A number moved to another SIM card"),
-    Rule.COUNTRY_CLOSED: gettext_lazy("Codes to new phones in a country were stopped"),
-    Rule.NEW_NUMBERS_UNTYPED: gettext_lazy("Codes to many new numbers were not typed"),
-    Rule.PASSWORD_KNOWN: gettext_lazy("A password that somebody else seems to know"),
-    Rule.PASSWORD_GUESSED: gettext_lazy("Many passwords tried for one account"),
-    Rule.WARNING_GIVEN_UP: gettext_lazy("A warning could not be sent"),
-    Rule.METHODS_RESET: gettext_lazy("Contact methods were required again"),
-    Rule.PASSWORD_AND_METHODS_RESET: gettext_lazy("One administrator reset both password and phones"),
-    Rule.ALERT_RECIPIENTS: gettext_lazy("The list of who gets alerts was changed"),
-    Rule.RENAMED: gettext_lazy("A sign-in name was changed"),
-    Rule.MAILBOX_CHANGED: gettext_lazy("Somebody was given another mailbox"),
-    Rule.ACTS_REFUSED: gettext_lazy("Administrative acts were refused several times"),
+    AlertRule.ROLE_GIVEN: gettext_lazy("An administrative role was given"),
+    AlertRule.CODE_MISSING: gettext_lazy("Right password, no code"),
+    AlertRule.APP_PASSWORD_IN_BROWSER: gettext_lazy("App password typed on the sign-in page"),
+    AlertRule.APP_PASSWORD_LIMITS: gettext_lazy("App password used outside its limits"),
+    AlertRule.FRAUD_REPORTED: gettext_lazy("Call reported as fraud"),
+    AlertRule.LOCKED: gettext_lazy("Sign-in locked after wrong codes"),
+    AlertRule.SOURCE_CLOSED: gettext_lazy("One address tried many passwords"),
+    AlertRule.REGISTERED: gettext_lazy("Phone registered, multi-factor authentication began"),
+    AlertRule.ACCESS_PASS_MADE: gettext_lazy("Temporary Access Pass made"),
+    AlertRule.NO_METHOD_LEFT: gettext_lazy("Right password, but no phone that can be used"),
+    AlertRule.DISAVOWED: gettext_lazy("“This wasn't me” was pressed"),
+    AlertRule.SIM_CHANGED: gettext_lazy("A number moved to another SIM card"),
+    AlertRule.COUNTRY_CLOSED: gettext_lazy("Codes to new phones in a country were stopped"),
+    AlertRule.NEW_NUMBERS_UNTYPED: gettext_lazy("Codes to many new numbers were not typed"),
+    AlertRule.PASSWORD_KNOWN: gettext_lazy("A password that somebody else seems to know"),
+    AlertRule.PASSWORD_GUESSED: gettext_lazy("Many passwords tried for one account"),
+    AlertRule.WARNING_GIVEN_UP: gettext_lazy("A warning could not be sent"),
+    AlertRule.METHODS_RESET: gettext_lazy("Contact methods were required again"),
+    AlertRule.PASSWORD_AND_METHODS_RESET: gettext_lazy("One administrator reset both password and phones"),
+    AlertRule.ALERT_RECIPIENTS: gettext_lazy("The list of who gets alerts was changed"),
+    AlertRule.RENAMED: gettext_lazy("A sign-in name was changed"),
+    AlertRule.MAILBOX_CHANGED: gettext_lazy("Somebody was given another mailbox"),
+    AlertRule.ACTS_REFUSED: gettext_lazy("Administrative acts were refused several times"),
 }
 
 
@@ -134,21 +134,21 @@ _VOUCHED = {
 }
 
 
-def name_of(rule: Rule) -> str:
+def name_of(rule: AlertRule) -> str:
     """Return the name of a rule, for use without an event."""
     return str(_NAMES[rule])
 
 
-def done_of(rule: Rule, details: Mapping[str, object]) -> str:
+def done_of(rule: AlertRule, details: Mapping[str, object]) -> str:
     """Return what has been done about an event already, in words for administrators; empty if nothing has."""
-    if rule is Rule.ROLE_GIVEN:
+    if rule is AlertRule.ROLE_GIVEN:
         return _role_given(details)
-    if rule is Rule.NEW_NUMBERS_UNTYPED:
+    if rule is AlertRule.NEW_NUMBERS_UNTYPED:
         words = _("%(numbers)s new numbers, none typed, asked for by %(people)s people; nothing was stopped")
         return words % {"numbers": details.get("numbers", ""), "people": details.get("asked_by", "")}
-    if rule is Rule.REGISTERED:
+    if rule is AlertRule.REGISTERED:
         return str(_VOUCHED.get(str(details.get("registration")), ""))
-    if rule is not Rule.DISAVOWED:
+    if rule is not AlertRule.DISAVOWED:
         return ""
     done = [_("all sessions ended, and mail programs are disconnected")]
     if details.get("had_password"):
@@ -176,19 +176,19 @@ def _role_given(details: Mapping[str, object]) -> str:
 
 _NAMES = {
     **_HEADLINES,
-    Rule.OLD_PASSWORD_TRIED: gettext_lazy("A device tries an old password"),
-    Rule.PASSWORD_IN_MAIL: gettext_lazy("Account password in a mail program"),
-    Rule.APP_PASSWORD_ELSEWHERE: gettext_lazy("App password used from a new network"),
-    Rule.APP_PASSWORD_REVOKED: gettext_lazy("A device tries a deleted app password"),
-    Rule.APP_PASSWORD_CREATED: gettext_lazy("New app password"),
-    Rule.NEW_BROWSER: gettext_lazy("Sign-in from a new browser"),
-    Rule.PHONE_ADDED: gettext_lazy("Phone registered"),
-    Rule.PHONE_REMOVED: gettext_lazy("Phone removed"),
-    Rule.PASSWORD_CHANGED: gettext_lazy("Password changed"),
-    Rule.PASSWORD_RESET: gettext_lazy("Password reset"),
-    Rule.MFA_STATE: gettext_lazy("Multi-factor authentication changed"),
-    Rule.TEXTS_OFF: gettext_lazy("Urgent warnings no longer texted"),
-    Rule.CONTACT_CHANGED: gettext_lazy("Contact address changed"),
-    Rule.ADDRESS_SHARED: gettext_lazy("Somebody else may write as an address"),
-    Rule.CALL_MISMATCHED: gettext_lazy("Wrong digits keyed in a call"),
+    AlertRule.OLD_PASSWORD_TRIED: gettext_lazy("A device tries an old password"),
+    AlertRule.PASSWORD_IN_MAIL: gettext_lazy("Account password in a mail program"),
+    AlertRule.APP_PASSWORD_ELSEWHERE: gettext_lazy("App password used from a new network"),
+    AlertRule.APP_PASSWORD_REVOKED: gettext_lazy("A device tries a deleted app password"),
+    AlertRule.APP_PASSWORD_CREATED: gettext_lazy("New app password"),
+    AlertRule.NEW_BROWSER: gettext_lazy("Sign-in from a new browser"),
+    AlertRule.PHONE_ADDED: gettext_lazy("Phone registered"),
+    AlertRule.PHONE_REMOVED: gettext_lazy("Phone removed"),
+    AlertRule.PASSWORD_CHANGED: gettext_lazy("Password changed"),
+    AlertRule.PASSWORD_RESET: gettext_lazy("Password reset"),
+    AlertRule.MFA_STATE: gettext_lazy("Multi-factor authentication changed"),
+    AlertRule.TEXTS_OFF: gettext_lazy("Urgent warnings no longer texted"),
+    AlertRule.CONTACT_CHANGED: gettext_lazy("Contact address changed"),
+    AlertRule.ADDRESS_SHARED: gettext_lazy("Somebody else may write as an address"),
+    AlertRule.CALL_MISMATCHED: gettext_lazy("Wrong digits keyed in a call"),
 }

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from watchword.alerts import known_networks
 from watchword.alerts.models import Notice
-from watchword.alerts.rules import Rule
+from watchword.alerts.rules import AlertRule
 from watchword.alerts.texts import service_of, words_of
 from watchword.audit import geoip
 from watchword.audit.models import Event
@@ -61,7 +61,7 @@ def _address_in_words(event: Event) -> str:
 def mail_of(notice: Notice, event: Event, to: str, link: str) -> EmailMessage:
     """Return the mail of a notice. The same notice always has the same Message-ID."""
     assert notice.user is not None, "only an alert is told to a bare address"
-    words = words_of(Rule(notice.rule), event)
+    words = words_of(AlertRule(notice.rule), event)
     organisation = notice.user.organisation.name
     lines = [
         _("Hello %(name)s,") % {"name": notice.user.display_name},
@@ -108,7 +108,7 @@ def text_of(notice: Notice, event: Event) -> str:
     assert notice.user is not None, "a text goes to somebody"
     said = _("%(organisation)s: %(subject)s. Not you? See your mail, or tell your administrator.") % {
         "organisation": name_in_text(notice.user.organisation.name),
-        "subject": words_of(Rule(notice.rule), event).subject,
+        "subject": words_of(AlertRule(notice.rule), event).subject,
     }
     return one_line(said)[:LONGEST_TEXT]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class NoticeText:
     """The text of one warning."""
 
     subject: str

@@ -24,7 +24,7 @@ from watchword.alerts import alert_messages, links, messages
 from watchword.alerts.models import By, Disavowal, Notice
 from watchword.alerts.outbox_consumer import SEAL, give_up
 from watchword.audit.models import Event
-from watchword.audit.outbox import RetryPolicy, attempt_one, cause_of, lease, try_again
+from watchword.audit.retries import RetryPolicy, attempt_one, cause_of, lease, try_again
 from watchword.audit.sealed_columns import SealedColumn
 from watchword.core.log_events import log_event
 from watchword.directory.models import User

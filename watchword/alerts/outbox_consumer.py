@@ -18,11 +18,11 @@ from django.db.models import F, Q
 
 from watchword.alerts import closing, known_networks, links, recipients
 from watchword.alerts.models import Alert, By, Disavowal, Notice, WarningChoice
-from watchword.alerts.rules import HEARINGS, NotificationRule, Rule, rule_of
+from watchword.alerts.rules import HEARINGS, AlertRule, NotificationRule, rule_of
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event, OutboxEvent
-from watchword.audit.outbox import RetryPolicy, attempt_one, cause_of, try_again
 from watchword.audit.record import record
+from watchword.audit.retries import RetryPolicy, attempt_one, cause_of, try_again
 from watchword.core.log_events import log_event
 from watchword.directory.contacts import earlier_contact, earlier_recipients
 from watchword.directory.models import Organisation, User
@@ -36,7 +36,9 @@ MOST_PEOPLE = 20
 """The maximum number of people whom one merged alert names."""
 SEAL = "alerts.notice"
 
-_ABOUT_NOBODY = frozenset({Rule.SOURCE_CLOSED, Rule.WARNING_GIVEN_UP, Rule.ALERT_RECIPIENTS, Rule.NEW_NUMBERS_UNTYPED})
+_ABOUT_NOBODY = frozenset(
+    {AlertRule.SOURCE_CLOSED, AlertRule.WARNING_GIVEN_UP, AlertRule.ALERT_RECIPIENTS, AlertRule.NEW_NUMBERS_UNTYPED}
+)
 
 
 def consume(*, now: datetime) -> int:
@@ -108,7 +110,7 @@ def _warn_about(event: Event, now: datetime) -> None:
     if rule is None:
         return
     credential = _credential(event)
-    if rule is Rule.APP_PASSWORD_ELSEWHERE:
+    if rule is AlertRule.APP_PASSWORD_ELSEWHERE:
         before = str(event.details.get("before", ""))
         if credential is None or not known_networks.learn_network(credential, event.address, before, now=now):
             return
@@ -135,7 +137,7 @@ def _settle(event: Event, now: datetime) -> None:
 
 
 def _tell(
-    event: Event, rule: Rule, notification: NotificationRule, user: User, credential: UUID | None, now: datetime
+    event: Event, rule: AlertRule, notification: NotificationRule, user: User, credential: UUID | None, now: datetime
 ) -> None:
     what = f"{rule}:{credential}" if credential is not None else str(rule)
     made = False
@@ -157,7 +159,7 @@ def _tell(
 
 
 def _notice(
-    event: Event, rule: Rule, notification: NotificationRule, user: User, by: By, to: str, what: str, now: datetime
+    event: Event, rule: AlertRule, notification: NotificationRule, user: User, by: By, to: str, what: str, now: datetime
 ) -> bool:
     target = settings.WATCHWORD_KEY_RING.mac(SEAL, f"{by}:{to}".encode()).hex()[:24]
     _row, is_first = Notice.objects.get_or_create(
@@ -176,7 +178,9 @@ def _notice(
     return is_first
 
 
-def _raise_alert(event: Event, rule: Rule, notification: NotificationRule, subject: User | None, now: datetime) -> None:
+def _raise_alert(
+    event: Event, rule: AlertRule, notification: NotificationRule, subject: User | None, now: datetime
+) -> None:
     only = subject.organisation_id if subject is not None else event.organisation_id
     whose = [only] if only is not None else list(Organisation.objects.values_list("pk", flat=True))
     about = subject.sign_in_name if notification.merged and subject is not None else ""
@@ -197,7 +201,7 @@ def _raise_alert(event: Event, rule: Rule, notification: NotificationRule, subje
                     "address": event.address,
                     "agent": event.agent,
                     "door": event.door,
-                    **({"about": event.reason} if rule is Rule.DISAVOWED else {}),
+                    **({"about": event.reason} if rule is AlertRule.DISAVOWED else {}),
                     **event.details,
                     **({"people": [about]} if about else {}),
                 },
@@ -225,10 +229,12 @@ def _add_person(alert: Alert, name: str) -> None:
         Alert.objects.filter(pk=alert.pk).update(details={**alert.details, "people": [*people, name]})
 
 
-def _tell_administrators(event: Event, rule: Rule, notification: NotificationRule, alert: Alert, now: datetime) -> None:
+def _tell_administrators(
+    event: Event, rule: AlertRule, notification: NotificationRule, alert: Alert, now: datetime
+) -> None:
     """Store the notices about a new alert; a repetition within the window is only counted."""
     addresses = recipients.addresses_of(alert.organisation)
-    if rule is Rule.ALERT_RECIPIENTS:
+    if rule is AlertRule.ALERT_RECIPIENTS:
         # The former recipients are notified too: an attacker who shortens the list must not be the only recipient.
         addresses += earlier_recipients(event.details)
     told: list[tuple[By, User | None, str]] = [(By.MAIL, None, address) for address in dict.fromkeys(addresses)]
@@ -256,13 +262,13 @@ def _window(event: Event, notification: NotificationRule) -> str:
     return str(int(event.at.timestamp()) // seconds) if seconds else f"event{event.pk}"
 
 
-def _addresses(event: Event, rule: Rule, user: User) -> list[str]:
+def _addresses(event: Event, rule: AlertRule, user: User) -> list[str]:
     addresses = [user.contact_mail or user.sign_in_name]
-    earlier = earlier_contact(event.details) if rule is Rule.CONTACT_CHANGED else None
+    earlier = earlier_contact(event.details) if rule is AlertRule.CONTACT_CHANGED else None
     if earlier is not None:
         # The former address is notified too: an attacker who changes it must not be the only recipient.
         addresses.append(earlier or user.sign_in_name)
-    renamed = event.details.get("sign_in_name") if rule in {Rule.CONTACT_CHANGED, Rule.RENAMED} else None
+    renamed = event.details.get("sign_in_name") if rule in {AlertRule.CONTACT_CHANGED, AlertRule.RENAMED} else None
     if isinstance(renamed, dict):
         # The former name is still an alias, unless an administrator removed it.
         addresses += [user.sign_in_name, str(renamed.get("before", ""))]

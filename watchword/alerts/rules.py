@@ -18,7 +18,7 @@ WRONG_CODES = 2
 right code follows it."""
 
 
-class Rule(StrEnum):
+class AlertRule(StrEnum):
     """The subject of a warning; stored with it."""
 
     CODE_MISSING = "code_missing"
@@ -76,88 +76,90 @@ class NotificationRule:
     """Whether the organisation gets one alert for all people: a mail server that is down is one problem, not many."""
 
 
-HEARINGS: Mapping[Rule, NotificationRule] = {
-    Rule.CODE_MISSING: NotificationRule(person=True, administrators=True, loud=True, link=True),
-    Rule.PASSWORD_IN_MAIL: NotificationRule(person=True, link=True, window=DAY),
-    Rule.APP_PASSWORD_IN_BROWSER: NotificationRule(person=True, administrators=True, link=True),
-    Rule.APP_PASSWORD_ELSEWHERE: NotificationRule(person=True, link=True, window=DAY),
-    Rule.APP_PASSWORD_REVOKED: NotificationRule(person=True, window=WEEK),
-    Rule.APP_PASSWORD_LIMITS: NotificationRule(person=True, administrators=True, link=True, window=DAY),
-    Rule.APP_PASSWORD_CREATED: NotificationRule(person=True, link=True, window=timedelta(0)),
-    Rule.NEW_BROWSER: NotificationRule(person=True, link=True, window=timedelta(0)),
-    Rule.PHONE_ADDED: NotificationRule(person=True, loud=True, link=True, window=timedelta(0)),
-    Rule.PHONE_REMOVED: NotificationRule(person=True, loud=True, link=True, window=timedelta(0)),
-    Rule.REGISTERED: NotificationRule(person=True, administrators=True, loud=True, link=True, window=timedelta(0)),
-    Rule.ACCESS_PASS_MADE: NotificationRule(person=True, administrators=True, link=True, window=timedelta(0)),
-    Rule.NO_METHOD_LEFT: NotificationRule(person=True, administrators=True, link=True, window=DAY),
-    Rule.PASSWORD_CHANGED: NotificationRule(person=True, link=True, window=timedelta(0)),
-    Rule.PASSWORD_RESET: NotificationRule(person=True, window=timedelta(0)),
-    Rule.ROLE_GIVEN: NotificationRule(person=True, administrators=True, window=timedelta(0)),
-    Rule.MFA_STATE: NotificationRule(person=True, window=timedelta(0)),
-    Rule.CONTACT_CHANGED: NotificationRule(person=True, link=True, window=timedelta(0)),
-    Rule.RENAMED: NotificationRule(person=True, administrators=True, link=True, window=timedelta(0)),
-    Rule.MAILBOX_CHANGED: NotificationRule(person=True, administrators=True, window=timedelta(0)),
-    Rule.ADDRESS_SHARED: NotificationRule(person=True, window=timedelta(0)),
-    Rule.FRAUD_REPORTED: NotificationRule(person=True, administrators=True, link=True),
-    Rule.LOCKED: NotificationRule(person=True, administrators=True, loud=True, link=True, window=DAY),
-    Rule.SOURCE_CLOSED: NotificationRule(administrators=True),
-    Rule.DISAVOWED: NotificationRule(person=True, administrators=True, loud=True, window=timedelta(0)),
-    Rule.CALL_MISMATCHED: NotificationRule(person=True, link=True),
-    Rule.SIM_CHANGED: NotificationRule(person=True, administrators=True, link=True, window=DAY),
-    Rule.COUNTRY_CLOSED: NotificationRule(administrators=True, window=timedelta(0)),
-    Rule.NEW_NUMBERS_UNTYPED: NotificationRule(administrators=True, window=DAY, merged=True),
-    Rule.PASSWORD_KNOWN: NotificationRule(person=True, administrators=True, link=True, window=DAY),
-    Rule.PASSWORD_GUESSED: NotificationRule(administrators=True, window=DAY),
-    Rule.OLD_PASSWORD_TRIED: NotificationRule(person=True, window=WEEK),
-    Rule.WARNING_GIVEN_UP: NotificationRule(administrators=True, window=DAY, merged=True),
-    Rule.METHODS_RESET: NotificationRule(person=True, administrators=True, loud=True, link=True, window=timedelta(0)),
-    Rule.PASSWORD_AND_METHODS_RESET: NotificationRule(administrators=True, window=timedelta(0)),
-    Rule.ACTS_REFUSED: NotificationRule(administrators=True),
-    Rule.TEXTS_OFF: NotificationRule(person=True, link=True, window=timedelta(0)),
-    Rule.ALERT_RECIPIENTS: NotificationRule(administrators=True, window=timedelta(0)),
+HEARINGS: Mapping[AlertRule, NotificationRule] = {
+    AlertRule.CODE_MISSING: NotificationRule(person=True, administrators=True, loud=True, link=True),
+    AlertRule.PASSWORD_IN_MAIL: NotificationRule(person=True, link=True, window=DAY),
+    AlertRule.APP_PASSWORD_IN_BROWSER: NotificationRule(person=True, administrators=True, link=True),
+    AlertRule.APP_PASSWORD_ELSEWHERE: NotificationRule(person=True, link=True, window=DAY),
+    AlertRule.APP_PASSWORD_REVOKED: NotificationRule(person=True, window=WEEK),
+    AlertRule.APP_PASSWORD_LIMITS: NotificationRule(person=True, administrators=True, link=True, window=DAY),
+    AlertRule.APP_PASSWORD_CREATED: NotificationRule(person=True, link=True, window=timedelta(0)),
+    AlertRule.NEW_BROWSER: NotificationRule(person=True, link=True, window=timedelta(0)),
+    AlertRule.PHONE_ADDED: NotificationRule(person=True, loud=True, link=True, window=timedelta(0)),
+    AlertRule.PHONE_REMOVED: NotificationRule(person=True, loud=True, link=True, window=timedelta(0)),
+    AlertRule.REGISTERED: NotificationRule(person=True, administrators=True, loud=True, link=True, window=timedelta(0)),
+    AlertRule.ACCESS_PASS_MADE: NotificationRule(person=True, administrators=True, link=True, window=timedelta(0)),
+    AlertRule.NO_METHOD_LEFT: NotificationRule(person=True, administrators=True, link=True, window=DAY),
+    AlertRule.PASSWORD_CHANGED: NotificationRule(person=True, link=True, window=timedelta(0)),
+    AlertRule.PASSWORD_RESET: NotificationRule(person=True, window=timedelta(0)),
+    AlertRule.ROLE_GIVEN: NotificationRule(person=True, administrators=True, window=timedelta(0)),
+    AlertRule.MFA_STATE: NotificationRule(person=True, window=timedelta(0)),
+    AlertRule.CONTACT_CHANGED: NotificationRule(person=True, link=True, window=timedelta(0)),
+    AlertRule.RENAMED: NotificationRule(person=True, administrators=True, link=True, window=timedelta(0)),
+    AlertRule.MAILBOX_CHANGED: NotificationRule(person=True, administrators=True, window=timedelta(0)),
+    AlertRule.ADDRESS_SHARED: NotificationRule(person=True, window=timedelta(0)),
+    AlertRule.FRAUD_REPORTED: NotificationRule(person=True, administrators=True, link=True),
+    AlertRule.LOCKED: NotificationRule(person=True, administrators=True, loud=True, link=True, window=DAY),
+    AlertRule.SOURCE_CLOSED: NotificationRule(administrators=True),
+    AlertRule.DISAVOWED: NotificationRule(person=True, administrators=True, loud=True, window=timedelta(0)),
+    AlertRule.CALL_MISMATCHED: NotificationRule(person=True, link=True),
+    AlertRule.SIM_CHANGED: NotificationRule(person=True, administrators=True, link=True, window=DAY),
+    AlertRule.COUNTRY_CLOSED: NotificationRule(administrators=True, window=timedelta(0)),
+    AlertRule.NEW_NUMBERS_UNTYPED: NotificationRule(administrators=True, window=DAY, merged=True),
+    AlertRule.PASSWORD_KNOWN: NotificationRule(person=True, administrators=True, link=True, window=DAY),
+    AlertRule.PASSWORD_GUESSED: NotificationRule(administrators=True, window=DAY),
+    AlertRule.OLD_PASSWORD_TRIED: NotificationRule(person=True, window=WEEK),
+    AlertRule.WARNING_GIVEN_UP: NotificationRule(administrators=True, window=DAY, merged=True),
+    AlertRule.METHODS_RESET: NotificationRule(
+        person=True, administrators=True, loud=True, link=True, window=timedelta(0)
+    ),
+    AlertRule.PASSWORD_AND_METHODS_RESET: NotificationRule(administrators=True, window=timedelta(0)),
+    AlertRule.ACTS_REFUSED: NotificationRule(administrators=True),
+    AlertRule.TEXTS_OFF: NotificationRule(person=True, link=True, window=timedelta(0)),
+    AlertRule.ALERT_RECIPIENTS: NotificationRule(administrators=True, window=timedelta(0)),
 }
 """A window of zero notifies of each event. All other rules have a window, as strangers can trigger them repeatedly."""
 
-_SIMPLE: Mapping[EventKind, Rule] = {
-    EventKind.APP_PASSWORD_CREATED: Rule.APP_PASSWORD_CREATED,
-    EventKind.METHOD_REMOVED: Rule.PHONE_REMOVED,
-    EventKind.METHODS_RESET: Rule.METHODS_RESET,
-    EventKind.ACCESS_PASS_MADE: Rule.ACCESS_PASS_MADE,
-    EventKind.PASSWORD_CHANGED: Rule.PASSWORD_CHANGED,
-    EventKind.PASSWORD_RESET: Rule.PASSWORD_RESET,
-    EventKind.INVITATION_USED: Rule.PASSWORD_CHANGED,
-    EventKind.ROLE_GIVEN: Rule.ROLE_GIVEN,
-    EventKind.PERSON_CREATED: Rule.ROLE_GIVEN,
-    EventKind.ADDRESS_SHARED: Rule.ADDRESS_SHARED,
-    EventKind.MAILBOX_CHANGED: Rule.MAILBOX_CHANGED,
-    EventKind.FRAUD_REPORTED: Rule.FRAUD_REPORTED,
-    EventKind.SECOND_FACTOR_LOCKED: Rule.LOCKED,
-    EventKind.SOURCE_CLOSED: Rule.SOURCE_CLOSED,
-    EventKind.DISAVOWED: Rule.DISAVOWED,
-    EventKind.CALL_MISMATCHED: Rule.CALL_MISMATCHED,
-    EventKind.SIM_CHANGED: Rule.SIM_CHANGED,
-    EventKind.COUNTRY_CLOSED: Rule.COUNTRY_CLOSED,
-    EventKind.NEW_NUMBERS_UNTYPED: Rule.NEW_NUMBERS_UNTYPED,
-    EventKind.PASSWORD_MARKED_KNOWN: Rule.PASSWORD_KNOWN,
-    EventKind.PASSWORD_GUESSED: Rule.PASSWORD_GUESSED,
-    EventKind.WARNING_GIVEN_UP: Rule.WARNING_GIVEN_UP,
-    EventKind.PASSWORD_AND_METHODS_RESET: Rule.PASSWORD_AND_METHODS_RESET,
-    EventKind.ACTS_REFUSED_OFTEN: Rule.ACTS_REFUSED,
+_SIMPLE: Mapping[EventKind, AlertRule] = {
+    EventKind.APP_PASSWORD_CREATED: AlertRule.APP_PASSWORD_CREATED,
+    EventKind.METHOD_REMOVED: AlertRule.PHONE_REMOVED,
+    EventKind.METHODS_RESET: AlertRule.METHODS_RESET,
+    EventKind.ACCESS_PASS_MADE: AlertRule.ACCESS_PASS_MADE,
+    EventKind.PASSWORD_CHANGED: AlertRule.PASSWORD_CHANGED,
+    EventKind.PASSWORD_RESET: AlertRule.PASSWORD_RESET,
+    EventKind.INVITATION_USED: AlertRule.PASSWORD_CHANGED,
+    EventKind.ROLE_GIVEN: AlertRule.ROLE_GIVEN,
+    EventKind.PERSON_CREATED: AlertRule.ROLE_GIVEN,
+    EventKind.ADDRESS_SHARED: AlertRule.ADDRESS_SHARED,
+    EventKind.MAILBOX_CHANGED: AlertRule.MAILBOX_CHANGED,
+    EventKind.FRAUD_REPORTED: AlertRule.FRAUD_REPORTED,
+    EventKind.SECOND_FACTOR_LOCKED: AlertRule.LOCKED,
+    EventKind.SOURCE_CLOSED: AlertRule.SOURCE_CLOSED,
+    EventKind.DISAVOWED: AlertRule.DISAVOWED,
+    EventKind.CALL_MISMATCHED: AlertRule.CALL_MISMATCHED,
+    EventKind.SIM_CHANGED: AlertRule.SIM_CHANGED,
+    EventKind.COUNTRY_CLOSED: AlertRule.COUNTRY_CLOSED,
+    EventKind.NEW_NUMBERS_UNTYPED: AlertRule.NEW_NUMBERS_UNTYPED,
+    EventKind.PASSWORD_MARKED_KNOWN: AlertRule.PASSWORD_KNOWN,
+    EventKind.PASSWORD_GUESSED: AlertRule.PASSWORD_GUESSED,
+    EventKind.WARNING_GIVEN_UP: AlertRule.WARNING_GIVEN_UP,
+    EventKind.PASSWORD_AND_METHODS_RESET: AlertRule.PASSWORD_AND_METHODS_RESET,
+    EventKind.ACTS_REFUSED_OFTEN: AlertRule.ACTS_REFUSED,
 }
-_OF_REFUSALS: Mapping[str, Rule] = {
-    DenyReason.NOT_FINISHED: Rule.CODE_MISSING,
-    DenyReason.NO_METHOD_LEFT: Rule.NO_METHOD_LEFT,
-    DenyReason.APP_PASSWORD_NEEDED: Rule.PASSWORD_IN_MAIL,
-    DenyReason.ACCOUNT_PASSWORD_CLOSED: Rule.PASSWORD_IN_MAIL,
-    DenyReason.APP_PASSWORD_IN_BROWSER: Rule.APP_PASSWORD_IN_BROWSER,
-    DenyReason.APP_PASSWORD_REVOKED: Rule.APP_PASSWORD_REVOKED,
-    DenyReason.APP_PASSWORD_OUTSIDE_LIMITS: Rule.APP_PASSWORD_LIMITS,
+_OF_REFUSALS: Mapping[str, AlertRule] = {
+    DenyReason.NOT_FINISHED: AlertRule.CODE_MISSING,
+    DenyReason.NO_METHOD_LEFT: AlertRule.NO_METHOD_LEFT,
+    DenyReason.APP_PASSWORD_NEEDED: AlertRule.PASSWORD_IN_MAIL,
+    DenyReason.ACCOUNT_PASSWORD_CLOSED: AlertRule.PASSWORD_IN_MAIL,
+    DenyReason.APP_PASSWORD_IN_BROWSER: AlertRule.APP_PASSWORD_IN_BROWSER,
+    DenyReason.APP_PASSWORD_REVOKED: AlertRule.APP_PASSWORD_REVOKED,
+    DenyReason.APP_PASSWORD_OUTSIDE_LIMITS: AlertRule.APP_PASSWORD_LIMITS,
 }
 
 
 def rule_of(
     kind: EventKind, *, door: str, reason: str, details: Mapping[str, object], by_somebody_else: bool
-) -> Rule | None:
+) -> AlertRule | None:
     """Return the warning that an event causes, or None.
 
     The use of an app password from another address is only a candidate: the worker compares the known networks.
@@ -167,43 +169,43 @@ def rule_of(
             return _of_wrong_code(details)
         case EventKind.SIGN_IN_DENIED:
             if reason == DenyReason.WRONG_PROOF and "same_password" in details:
-                return Rule.OLD_PASSWORD_TRIED
+                return AlertRule.OLD_PASSWORD_TRIED
             return _OF_REFUSALS.get(reason)
         case EventKind.SIGN_IN_ALLOWED:
-            return Rule.APP_PASSWORD_ELSEWHERE if door == "mail" else _of_browser(details)
+            return AlertRule.APP_PASSWORD_ELSEWHERE if door == "mail" else _of_browser(details)
         case EventKind.METHOD_ADDED | EventKind.METHOD_REPLACED:
-            return Rule.REGISTERED if details.get("registration") else Rule.PHONE_ADDED
+            return AlertRule.REGISTERED if details.get("registration") else AlertRule.PHONE_ADDED
         case EventKind.MFA_STATE_CHANGED:
             # An administrator who enables may choose to inform the people personally.
             # At the end of a waiting time mail programs stop, and no page tells the person about it.
             is_news = by_somebody_else or details.get("waited") is True
-            return Rule.MFA_STATE if is_news and details.get("told") is not False else None
+            return AlertRule.MFA_STATE if is_news and details.get("told") is not False else None
         case EventKind.WARNING_CHOICE_CHANGED:
-            return Rule.TEXTS_OFF if details.get("by_text") is False else None
+            return AlertRule.TEXTS_OFF if details.get("by_text") is False else None
         case EventKind.SETTINGS_CHANGED:
-            return Rule.ALERT_RECIPIENTS if "alert_recipients" in details else None
+            return AlertRule.ALERT_RECIPIENTS if "alert_recipients" in details else None
         case EventKind.PERSON_EDITED:
             return _of_edit(_list(details.get("fields")))
         case _:
             return _SIMPLE.get(kind)
 
 
-def _of_edit(fields: Sequence[object]) -> Rule | None:
+def _of_edit(fields: Sequence[object]) -> AlertRule | None:
     if "contact_mail" in fields:
-        return Rule.CONTACT_CHANGED
-    return Rule.RENAMED if "sign_in_name" in fields else None
+        return AlertRule.CONTACT_CHANGED
+    return AlertRule.RENAMED if "sign_in_name" in fields else None
 
 
-def _of_browser(details: Mapping[str, object]) -> Rule | None:
-    return Rule.NEW_BROWSER if details.get("browser") != "known" else None
+def _of_browser(details: Mapping[str, object]) -> AlertRule | None:
+    return AlertRule.NEW_BROWSER if details.get("browser") != "known" else None
 
 
-def _of_wrong_code(details: Mapping[str, object]) -> Rule | None:
+def _of_wrong_code(details: Mapping[str, object]) -> AlertRule | None:
     # While adding a phone, or choosing a new password after *This wasn't me*, no right password came before the code.
     if details.get("purpose") in {"register", "recover"}:
         return None
     wrong = details.get("wrong")
-    return Rule.CODE_MISSING if isinstance(wrong, int) and wrong >= WRONG_CODES else None
+    return AlertRule.CODE_MISSING if isinstance(wrong, int) and wrong >= WRONG_CODES else None
 
 
 def _list(value: object) -> list[object]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from django.utils.translation import gettext as _
 
-from watchword.alerts.notice import Words
+from watchword.alerts.notice import NoticeText
 from watchword.audit.models import Event
 from watchword.directory.models import MfaCause
 from watchword.ui.addresses import public_address
 
 
-def words_of_state(event: Event) -> Words:
+def words_of_state(event: Event) -> NoticeText:
     """Return the text for the person whose state changed."""
     state = event.details.get("after", "")
     if event.details.get("waited"):
@@ -25,13 +25,13 @@ def words_of_state(event: Event) -> Words:
         if event.reason != MfaCause.ALREADY_REGISTERED:
             advice = _("Set up your phone now, it takes two minutes: %(link)s\n\nQuestions? Ask your administrator.")
             link = public_address("web:set_up")
-            return Words(_("Your multi-factor authentication was changed"), what, advice % {"link": link})
-    return Words(_("Your multi-factor authentication was changed"), what, _("Questions? Ask your administrator."))
+            return NoticeText(_("Your multi-factor authentication was changed"), what, advice % {"link": link})
+    return NoticeText(_("Your multi-factor authentication was changed"), what, _("Questions? Ask your administrator."))
 
 
-def _wait_is_over() -> Words:
+def _wait_is_over() -> NoticeText:
     link = public_address("portal:app_passwords")
-    return Words(
+    return NoticeText(
         _("Your mail programs need an app password now"),
         _(
             "The time that your organisation lets pass after you registered your phone is over. From now on your own "

@@ -33,7 +33,7 @@ _MANY = "many"
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RepeatedRefusal:
     """One refused sign-in: the name, the source and the reason."""
 
     name: str
@@ -41,7 +41,7 @@ class Refusal:
     why: str
 
 
-def note(refusals: Sequence[Refusal], *, now: datetime) -> list[dict[str, object] | None]:
+def note(refusals: Sequence[RepeatedRefusal], *, now: datetime) -> list[dict[str, object] | None]:
     """Count refusals; return for each one the details of the event to write, or None if it is only counted.
 
     Call it inside a transaction, and write the events in the same transaction.
@@ -85,7 +85,7 @@ def forget_old(*, now: datetime) -> int:
     return Repeat.objects.filter(pk__in=old).delete()[0] if old else 0
 
 
-def _read(hour: datetime, refusals: Sequence[Refusal]) -> dict[str, int]:
+def _read(hour: datetime, refusals: Sequence[RepeatedRefusal]) -> dict[str, int]:
     """Return by key the current counts of all rows to which these refusals may be added."""
     asked = {_names_key(hour, _EVERYTHING), _rest_key(hour, _EVERYTHING)}
     for refusal in refusals:
@@ -94,7 +94,7 @@ def _read(hour: datetime, refusals: Sequence[Refusal]) -> dict[str, int]:
     return dict(Repeat.objects.filter(pk__in=asked).values_list("pk", "times"))
 
 
-def _place(hour: datetime, refusal: Refusal, key: str, known: dict[str, int], added: Counter[str]) -> str:
+def _place(hour: datetime, refusal: RepeatedRefusal, key: str, known: dict[str, int], added: Counter[str]) -> str:
     """Return the key under which a new refusal is counted: its own, its source's or that of all sources."""
     everything, source = _names_key(hour, _EVERYTHING), _names_key(hour, refusal.source)
     if source not in known:
@@ -114,7 +114,7 @@ def _place(hour: datetime, refusal: Refusal, key: str, known: dict[str, int], ad
     return key
 
 
-def _details(hour: datetime, refusal: Refusal, key: str) -> dict[str, object]:
+def _details(hour: datetime, refusal: RepeatedRefusal, key: str) -> dict[str, object]:
     own = key == _key(hour, refusal.name, refusal.source, refusal.why)
     return {"repeat": key} if own else {"repeat": key, "others": _MANY}
 

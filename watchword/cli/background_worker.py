@@ -20,7 +20,7 @@ from watchword.admincenter import drafts
 from watchword.alerts.notice_sender import send_waiting
 from watchword.alerts.outbox_consumer import consume
 from watchword.audit import hash_chain
-from watchword.audit.outbox import UNAVAILABLE, cause_of
+from watchword.audit.retries import UNAVAILABLE, cause_of
 from watchword.core.database_errors import database_trouble
 from watchword.core.log_events import log_event
 from watchword.signin.cleanup import clean_up

@@ -15,7 +15,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
 from watchword.cli.main import run_management_command, set_up_django
-from watchword.cli.supervisor import GRACE_SECONDS, Child, Supervisor, end_with_parent
+from watchword.cli.supervisor import GRACE_SECONDS, SupervisedProcess, Supervisor, end_with_parent
 from watchword.config.logs import FORMATTERS, path_for_log
 from watchword.core.log_events import ATTEMPT_KEY, log_event
 
@@ -90,12 +90,12 @@ def serve_all(*, workers: int) -> int:
         return 1
     program = [sys.executable, "-m", "watchword.cli.main", "serve", "--parent", str(os.getpid())]
     children = [
-        Child("web", [*program, "web", "--workers", str(workers)], is_door=True),
-        Child("mail", [*program, "mail"], is_door=True),
-        Child("worker", [*program, "worker"]),
+        SupervisedProcess("web", [*program, "web", "--workers", str(workers)], is_door=True),
+        SupervisedProcess("mail", [*program, "mail"], is_door=True),
+        SupervisedProcess("worker", [*program, "worker"]),
     ]
     if settings.WATCHWORD_PHONES.gateways:
-        children.append(Child("phones", [*program, "phones"]))
+        children.append(SupervisedProcess("phones", [*program, "phones"]))
     return Supervisor(children).run()
 
 

@@ -41,7 +41,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 @dataclass(slots=True)
-class Child:
+class SupervisedProcess:
     """One process, and its starts and failures."""
 
     name: str
@@ -61,7 +61,7 @@ class Supervisor:
 
     def __init__(
         self,
-        children: Sequence[Child],
+        children: Sequence[SupervisedProcess],
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
@@ -104,7 +104,7 @@ class Supervisor:
                 self._plan(child, status, now)
         return 0
 
-    def _plan(self, child: Child, status: int, now: float) -> None:
+    def _plan(self, child: SupervisedProcess, status: int, now: float) -> None:
         child.failures = 1 if now - child.started_at >= SETTLED_SECONDS else child.failures + 1
         pause = min(FIRST_PAUSE_SECONDS * 2 ** min(child.failures - 1, 20), LONGEST_PAUSE_SECONDS)
         child.start_at = now + pause

@@ -51,7 +51,7 @@ class SettingValue:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MailDoorConfig:
+class MailDoorSettings:
     """How mail servers reach the mail door. ``kick`` is empty if open connections shall not be closed."""
 
     socket_owner: str
@@ -78,7 +78,7 @@ class Environment:
     """Whether the operator set that no proxy is trusted (``none``)."""
     phones_file: str
     mail_socket_directory: Path
-    mail: MailDoorConfig
+    mail: MailDoorSettings
     smtp: SmtpConfig
     sender: str
     countries_file: str
@@ -182,7 +182,7 @@ def _environment(reader: _Reader) -> Environment:
         no_proxy=proxies is None,
         phones_file=reader.value(definitions.PHONES_FILE),
         mail_socket_directory=reader.value(definitions.MAIL_SOCKET_DIRECTORY),
-        mail=MailDoorConfig(
+        mail=MailDoorSettings(
             socket_owner=owner,
             socket_group=group,
             socket_mode=reader.value(definitions.MAIL_SOCKET_MODE),

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
-from watchword.audit.outbox import UNAVAILABLE
+from watchword.audit.retries import UNAVAILABLE
 
 RETRY_SECONDS = 5
 

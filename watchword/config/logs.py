@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Mapping
 from datetime import datetime
 
-from watchword.audit.outbox import UNAVAILABLE, cause_of
+from watchword.audit.retries import UNAVAILABLE, cause_of
 from watchword.core.database_errors import database_trouble
 from watchword.core.log_events import ATTEMPT_KEY
 

@@ -12,14 +12,14 @@ from watchword.config.environment import SecretFileError, read_secret_file
 from watchword.config.extras import why_not_installed
 from watchword.core.keyring import KeyRing, KeyRingError
 from watchword.core.policy import Channel
-from watchword.messaging.config_file import Kind, Phones, read_phones
+from watchword.messaging.config_file import GatewayKind, Phones, read_phones
 
 SEALED = "sealed:"
 IN_FILE = "file:"
 _PURPOSE = "phones.secret"
 
 
-def kinds() -> Mapping[str, Kind]:
+def kinds() -> Mapping[str, GatewayKind]:
     """Return every kind of gateway that a phones file may have."""
     from watchword.messaging.gateways.http import presets
     from watchword.messaging.gateways.http.config import HttpConfig
@@ -27,10 +27,10 @@ def kinds() -> Mapping[str, Kind]:
     from watchword.messaging.gateways.smpp.config import SmppConfig
 
     return {
-        "smpp": Kind(SmppConfig, lambda _config: frozenset({Channel.TEXT})),
-        "sip": Kind(SipConfig, lambda _config: frozenset({Channel.CALL})),
+        "smpp": GatewayKind(SmppConfig, lambda _config: frozenset({Channel.TEXT})),
+        "sip": GatewayKind(SipConfig, lambda _config: frozenset({Channel.CALL})),
         **{
-            name: Kind(HttpConfig, lambda config: frozenset({config.channel}), presets.preset)
+            name: GatewayKind(HttpConfig, lambda config: frozenset({config.channel}), presets.preset)
             for name in ("http", *presets.names())
         },
     }

@@ -23,7 +23,7 @@ NEIGHBOURS_DIGITS = 4
 _MEXICO, _ARGENTINA = 52, 54
 
 
-class Kind(StrEnum):
+class NumberKind(StrEnum):
     """The kind of a number, as far as it decides whether anything is ever sent to it."""
 
     ORDINARY = "ordinary"
@@ -39,7 +39,7 @@ class Kind(StrEnum):
     @property
     def may_be_sent_to(self) -> bool:
         """Return whether codes may ever be sent to such a number."""
-        return self is Kind.ORDINARY
+        return self is NumberKind.ORDINARY
 
 
 class NumberProblem(StrEnum):
@@ -65,7 +65,7 @@ class TypedNumber:
 
     e164: str
     region: str
-    kind: Kind
+    kind: NumberKind
     """From its range in the plan alone; ``classify`` also knows the calling codes with one purpose."""
     takes_texts: bool
     is_voip: bool = False
@@ -87,17 +87,17 @@ class NumberType:
     """The country and the kind of a number, for the rate limits."""
 
     country: str
-    kind: Kind
+    kind: NumberKind
 
 
 _KINDS = {
-    PhoneNumberType.PREMIUM_RATE: Kind.PREMIUM,
-    PhoneNumberType.SHARED_COST: Kind.SHARED_COST,
-    PhoneNumberType.PERSONAL_NUMBER: Kind.PERSONAL,
-    PhoneNumberType.PAGER: Kind.SERVICE,
-    PhoneNumberType.UAN: Kind.SERVICE,
-    PhoneNumberType.VOICEMAIL: Kind.SERVICE,
-    PhoneNumberType.UNKNOWN: Kind.UNKNOWN,
+    PhoneNumberType.PREMIUM_RATE: NumberKind.PREMIUM,
+    PhoneNumberType.SHARED_COST: NumberKind.SHARED_COST,
+    PhoneNumberType.PERSONAL_NUMBER: NumberKind.PERSONAL,
+    PhoneNumberType.PAGER: NumberKind.SERVICE,
+    PhoneNumberType.UAN: NumberKind.SERVICE,
+    PhoneNumberType.VOICEMAIL: NumberKind.SERVICE,
+    PhoneNumberType.UNKNOWN: NumberKind.UNKNOWN,
 }
 _SATELLITES = frozenset({870, 881, 882, 883})
 """Inmarsat; the global mobile satellite system; international networks, which contain satellite and premium ranges."""
@@ -189,20 +189,20 @@ def classify(e164: str) -> NumberType:
     try:
         number = phonenumbers.parse(e164)
     except phonenumbers.NumberParseException:
-        return NumberType("", Kind.UNKNOWN)
+        return NumberType("", NumberKind.UNKNOWN)
     calling_code = number.country_code
     if calling_code in _SATELLITES or e164.startswith(_NATIONAL_SATELLITES):
-        return NumberType(NO_COUNTRY, Kind.SATELLITE)
+        return NumberType(NO_COUNTRY, NumberKind.SATELLITE)
     if calling_code in _PREMIUM:
-        return NumberType(NO_COUNTRY, Kind.PREMIUM)
+        return NumberType(NO_COUNTRY, NumberKind.PREMIUM)
     if calling_code in _SHARED_COST:
-        return NumberType(NO_COUNTRY, Kind.SHARED_COST)
+        return NumberType(NO_COUNTRY, NumberKind.SHARED_COST)
     country = phonenumbers.region_code_for_number(number) or ""
     if not phonenumbers.is_valid_number(number) or not country:
-        return NumberType(country, Kind.UNKNOWN)
+        return NumberType(country, NumberKind.UNKNOWN)
     kind = _kind_of(phonenumbers.number_type(number))
-    if country == NO_COUNTRY and kind is Kind.ORDINARY:
-        kind = Kind.SERVICE
+    if country == NO_COUNTRY and kind is NumberKind.ORDINARY:
+        kind = NumberKind.SERVICE
     return NumberType(country, kind)
 
 
@@ -236,5 +236,5 @@ def block_of(e164: str) -> str:
     return e164[:-NEIGHBOURS_DIGITS]
 
 
-def _kind_of(number_type: int) -> Kind:
-    return _KINDS.get(number_type, Kind.ORDINARY)
+def _kind_of(number_type: int) -> NumberKind:
+    return _KINDS.get(number_type, NumberKind.ORDINARY)

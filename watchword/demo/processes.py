@@ -22,7 +22,7 @@ LOOK_SECONDS = 0.05
 
 
 @dataclass
-class Child:
+class DemoProcess:
     """One process of the demo."""
 
     name: str
@@ -37,7 +37,7 @@ class ChildDied(Exception):
 class Processes:
     """Starts child processes, watches them, and stops them in reverse order."""
 
-    def __init__(self, children: Sequence[Child], environment: Mapping[str, str]) -> None:
+    def __init__(self, children: Sequence[DemoProcess], environment: Mapping[str, str]) -> None:
         self._children = children
         self._environment = dict(environment)
         self._stopping = False
@@ -99,7 +99,7 @@ class Processes:
                 raise ChildDied(f"{child.name} ended by itself (status {status}); its last words stand above")
 
 
-def process_id_of(children: Sequence[Child], name: str) -> int:
+def process_id_of(children: Sequence[DemoProcess], name: str) -> int:
     """Return the process id of a started child."""
     process = next(child.process for child in children if child.name == name)
     assert process is not None

@@ -19,7 +19,7 @@ from watchword.signin.non_interactive import Unavailable, find_mailbox
 LARGEST_MAIL = 10 * 1024 * 1024
 
 
-class Submission:
+class DemoSubmission:
     """Accepts mails from authenticated people, for people of the sample organisation."""
 
     async def handle_MAIL(  # noqa: N802  (aiosmtpd names it)
@@ -88,7 +88,7 @@ async def start(host: str, port: int, door: Path) -> asyncio.Server:
 
     def connection() -> SMTP:
         return SMTP(
-            Submission(),
+            DemoSubmission(),
             hostname="demo",
             data_size_limit=LARGEST_MAIL,
             authenticator=authenticator,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from watchword.core.confusables import looks
 from watchword.core.usernames import (
     DELIMITER,
     LONGEST_NAME,
@@ -10,7 +11,6 @@ from watchword.core.usernames import (
     speaks_for_the_domain,
     without_detail,
 )
-from watchword.directory.confusables import looks_like_an_administrator
 from watchword.directory.models import Organisation, SignInName, User
 from watchword.directory.roles import Role
 
@@ -40,7 +40,7 @@ def why_not_a_name(
         return "detail"
     if speaks_for_the_domain(key) and by is not None and Role.GLOBAL_ADMINISTRATOR not in by.roles:
         return "reserved"
-    return "looks_like" if looks_like_an_administrator(organisation, key, user) else ""
+    return "looks_like" if _looks_like_an_administrator(organisation, key, user) else ""
 
 
 def _is_detail_of_somebody_else(key: str, user: User | None) -> bool:
@@ -52,3 +52,12 @@ def _is_detail_of_somebody_else(key: str, user: User | None) -> bool:
     if before != key:
         return theirs.filter(key=before).exists()
     return theirs.filter(key__startswith=f"{local}{DELIMITER}", key__endswith=f"@{domain}").exists()
+
+
+def _looks_like_an_administrator(organisation: Organisation, key: str, user: User | None) -> bool:
+    """Return whether a normalised name looks the same as the name of an administrator other than this person."""
+    theirs = SignInName.objects.filter(user__organisation=organisation, user__role_assignments__isnull=False)
+    if user is not None:
+        theirs = theirs.exclude(user=user)
+    look = looks(key.rpartition("@")[0])
+    return any(looks(other.rpartition("@")[0]) == look for other in set(theirs.values_list("key", flat=True)) - {key})

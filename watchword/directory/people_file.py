@@ -98,7 +98,7 @@ class UnreadableFile(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class PersonRow:
     """One row of the file: its line number, its cells by column name, and the number of surplus cells."""
 
     line: int
@@ -116,7 +116,7 @@ class PeopleFile:
     """
 
     kind: FileKind
-    rows: tuple[Row, ...]
+    rows: tuple[PersonRow, ...]
     ignored: tuple[str, ...] = ()
     doubled: tuple[tuple[str, str], ...] = ()
     is_windows_1252: bool = False
@@ -258,11 +258,11 @@ def _kind(columns: Mapping[str, int]) -> FileKind:
     raise UnreadableFile("headers")
 
 
-def _row(line: int, columns: Mapping[str, int], cells: Sequence[str], width: int) -> Row:
+def _row(line: int, columns: Mapping[str, int], cells: Sequence[str], width: int) -> PersonRow:
     found = {ours: _plain(cells[place]) if place < len(cells) else "" for ours, place in columns.items()}
     # An unquoted name with a comma shifts all cells after it: such a row must be refused.
     too_many = sum(1 for cell in cells[width:] if cell.strip())
-    return Row(line, found, too_many)
+    return PersonRow(line, found, too_many)
 
 
 def _plain(cell: str) -> str:

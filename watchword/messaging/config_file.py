@@ -33,7 +33,7 @@ type OpenSecret = Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class GatewayKind:
     """One kind of gateway: the dataclass of its options, and the channels that it supports with them."""
 
     config: type
@@ -81,7 +81,7 @@ def simulated() -> Phones:
 
 
 def read_phones(
-    text: str, kinds: Mapping[str, Kind], open_secret: OpenSecret, sim_config: type | None = None
+    text: str, kinds: Mapping[str, GatewayKind], open_secret: OpenSecret, sim_config: type | None = None
 ) -> Phones:
     """Return the content of a phones file, or every mistake in it as ``problems``. Secrets are never quoted."""
     try:
@@ -126,7 +126,7 @@ def _currency(table: Mapping[str, Any], problems: list[str]) -> str:
 
 
 def _planned(
-    table: dict[str, Any], position: int, kinds: Mapping[str, Kind], open_secret: OpenSecret, problems: list[str]
+    table: dict[str, Any], position: int, kinds: Mapping[str, GatewayKind], open_secret: OpenSecret, problems: list[str]
 ) -> ConfiguredGateway | None:
     name = table.get("name", "")
     is_name = isinstance(name, str) and 0 < len(name) <= 32 and name.isascii()  # the length of the database column

@@ -15,7 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from watchword.alerts import choices, links, messages, texts
-from watchword.alerts.rules import Rule
+from watchword.alerts.rules import AlertRule
 from watchword.audit.models import Event
 from watchword.signin import attempts, cookies, flow, queries
 from watchword.signin.compromise_response import Disavowed, close_more, disavow, disowned_by, tell_removed
@@ -39,7 +39,7 @@ def not_me(request: HttpRequest, token: str) -> HttpResponse:
     event = Event.objects.get(pk=link.event_id)
     if request.method != "POST":
         context = {
-            "words": texts.words_of(Rule(link.rule), event),
+            "words": texts.words_of(AlertRule(link.rule), event),
             "facts": messages.facts_of(event),
             "person": link.user,
         }

@@ -17,7 +17,7 @@ LONGEST = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class FoundSetting:
     """One page that the search finds, and the words that people use for it."""
 
     name: str | Promise
@@ -28,14 +28,14 @@ class Setting:
 
 
 SETTINGS = (
-    Setting(
+    FoundSetting(
         _("App passwords"),
         _("Make, see and delete passwords for mail programs"),
         "portal:app_passwords",
         "app passwords create and manage delete mail program outlook thunderbird iphone imap smtp app settings "
         "update phone numbers security privacy additional security verification",
     ),
-    Setting(
+    FoundSetting(
         _("Sign-in methods"),
         _("Your phones: add, replace, remove"),
         "portal:security",
@@ -43,45 +43,45 @@ SETTINGS = (
         "security verification security privacy mfa setup mfasetup aka.ms multi-factor authentication two step 2fa "
         "security info mysecurityinfo default verification",
     ),
-    Setting(
+    FoundSetting(
         _("Password"),
         _("Change the password of your account"),
         "web:change_password",
         "password change my password reset account",
     ),
-    Setting(
+    FoundSetting(
         _("Where you're signed in"),
         _("See browsers, and sign them out"),
         "portal:security",
         "sign out everywhere sessions devices browsers remember lost phone laptop stolen "
         "restore multi-factor authentication on previously trusted devices",
     ),
-    Setting(
+    FoundSetting(
         _("Language of texts and calls"),
         _("In which language codes come"),
         "portal:language",
         "language texts calls voice spoken deutsch english francais espanol",
     ),
-    Setting(
+    FoundSetting(
         _("Warnings"),
         _("How you hear of something unusual"),
         "portal:warnings",
         "warnings alerts notices mail text suspicious this wasn't me somebody else",
     ),
-    Setting(
+    FoundSetting(
         _("Recent activity"),
         _("What happened to your account"),
         "portal:activity",
         "activity recent sign-ins log history suspicious hacked somebody else",
     ),
-    Setting(
+    FoundSetting(
         _("Active users"),
         _("For administrators: people and their state"),
         "admincenter:users",
         "admin active users people create block delete reset",
         for_administrators=True,
     ),
-    Setting(
+    FoundSetting(
         _("Multi-factor authentication"),
         _("For administrators: enable, disable, enforce"),
         "admincenter:multi_factor",
@@ -89,7 +89,7 @@ SETTINGS = (
         "require contact methods again re-register revoke mfa sessions delete all app passwords sign out everywhere",
         for_administrators=True,
     ),
-    Setting(
+    FoundSetting(
         _("Service settings"),
         _("For administrators: what the organisation allows"),
         "admincenter:service_settings",
@@ -97,42 +97,42 @@ SETTINGS = (
         "fraud alert notification mail alerts lockout session lifetime",
         for_administrators=True,
     ),
-    Setting(
+    FoundSetting(
         _("Sign-ins"),
         _("For administrators: who came in and who was refused"),
         "admincenter:sign_ins",
         "admin sign-in logs sign-ins log audit logs report csv export reports monitoring failed refused history",
         for_administrators=True,
     ),
-    Setting(
+    FoundSetting(
         _("Alerts"),
         _("For administrators: what somebody should look at"),
         "admincenter:alerts",
         "admin alerts fraud reports risk risky sign-ins risk detections this wasn't me locked suspicious",
         for_administrators=True,
     ),
-    Setting(
+    FoundSetting(
         _("Roles"),
         _("For administrators: who may do what to whom"),
         "admincenter:roles",
         "admin roles permissions global administrator authentication user helpdesk reader who may privileged rights",
         for_administrators=True,
     ),
-    Setting(
+    FoundSetting(
         _("Domains"),
         _("For administrators: mail domains of the organisation"),
         "admincenter:domains",
         "admin domains mail domain add custom domain names",
         for_administrators=True,
     ),
-    Setting(
+    FoundSetting(
         _("Import users"),
         _("For administrators: people or states from a file"),
         "admincenter:import",
         "admin import users bulk create update csv file upload states",
         for_administrators=True,
     ),
-    Setting(
+    FoundSetting(
         _("Phone delivery"),
         _("For administrators: texts and calls, what they cost, what was blocked"),
         "admincenter:phone_delivery",
@@ -142,7 +142,7 @@ SETTINGS = (
 )
 
 
-def find(query: str, *, is_administrator: bool) -> list[Setting]:
+def find(query: str, *, is_administrator: bool) -> list[FoundSetting]:
     """Return the settings that match most of the query's words, the best match first."""
     asked = _words(query)
     if not asked:

@@ -14,7 +14,7 @@ from watchword.directory.models import User
 from watchword.factors import vault
 from watchword.messaging.gateway import Result
 from watchword.messaging.limits import pumping
-from watchword.messaging.limits.counters import REFUSALS_EACH_HOUR, Rule
+from watchword.messaging.limits.counters import REFUSALS_EACH_HOUR, LimitRule
 from watchword.messaging.models import Delivery
 from watchword.signin.models import Purpose
 
@@ -27,9 +27,9 @@ _LOOKED_THROUGH = 100
 """How many of the person's newest events are searched for refusals."""
 
 
-def note_not_sent(user: User, rule: Rule | RejectReason, *, is_new: bool, origin: Origin, now: datetime) -> None:
+def note_not_sent(user: User, rule: LimitRule | RejectReason, *, is_new: bool, origin: Origin, now: datetime) -> None:
     """Record that a requested code may not be sent, a limited number of times per hour, so that the log can't fill."""
-    if rule in {Rule.DAY, Rule.NUMBER_DAY} and not is_new:
+    if rule in {LimitRule.DAY, LimitRule.NUMBER_DAY} and not is_new:
         suspect_password(user, origin=origin, now=now)
     events = Event.objects.filter(subject_id=user.pk).order_by("-id").values_list("kind", "at")[:_LOOKED_THROUGH]
     lately = sum(kind == EventKind.CODE_NOT_SENT and now - at < timedelta(hours=1) for kind, at in events)

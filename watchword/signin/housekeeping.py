@@ -8,8 +8,8 @@ from datetime import datetime
 from django.db import transaction
 
 from watchword.audit.events import EventKind
-from watchword.audit.outbox import UNAVAILABLE, cause_of
 from watchword.audit.record import Origin, record
+from watchword.audit.retries import UNAVAILABLE, cause_of
 from watchword.core.decision import DenyReason
 from watchword.core.log_events import log_event
 from watchword.signin import remembered_browsers

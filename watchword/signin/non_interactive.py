@@ -75,7 +75,7 @@ class AuthRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AuthResult:
     """The result: allowed, with the mailbox and the credential that matched; or denied (the log has the reason)."""
 
     allowed: bool
@@ -85,14 +85,14 @@ class Answer:
     """Whether the request can't be decided now, so that the program has to try again later."""
 
 
-NO = Answer(allowed=False)
-LATER = Answer(allowed=False, is_later=True)
+NO = AuthResult(allowed=False)
+LATER = AuthResult(allowed=False, is_later=True)
 
 
-def _yes(mailbox: str, credential_id: UUID) -> Answer:
+def _yes(mailbox: str, credential_id: UUID) -> AuthResult:
     """Return an allowing answer if the stored mailbox name is valid; otherwise log an error and return a denial."""
     if can_be_name(mailbox):
-        return Answer(True, mailbox, credential_id)
+        return AuthResult(True, mailbox, credential_id)
     logger.error("mailbox name not valid", extra=log_event("mail.auth.invalid_mailbox", mailbox=mailbox))
     return NO
 
@@ -114,7 +114,7 @@ def is_shaped_like_app_password(question: AuthRequest) -> bool:
     return normal_app_password(question.secret.reveal()) is not None
 
 
-def check_many(questions: Sequence[AuthRequest], *, now: datetime, lacks_a_key: bool = False) -> list[Answer]:
+def check_many(questions: Sequence[AuthRequest], *, now: datetime, lacks_a_key: bool = False) -> list[AuthResult]:
     """Answer requests whose secrets are shaped like app passwords; their events are committed before this returns.
 
     Where the keyring lacks a key (``lacks_a_key``), a secret not found may be stored under it: the answer is *later*,
@@ -149,7 +149,7 @@ def check_many(questions: Sequence[AuthRequest], *, now: datetime, lacks_a_key: 
     return answers
 
 
-def check_account_password(question: AuthRequest, *, now: datetime) -> Answer:
+def check_account_password(question: AuthRequest, *, now: datetime) -> AuthResult:
     """Answer a request by checking its secret as an account password; costs one slow hash for every name, known or not.
 
     Raises Unavailable where the database can't be read or written now, and where the source address is throttled.
@@ -360,7 +360,7 @@ def _worth_an_event(refused: Sequence[EventDraft], tried: str, now: datetime) ->
     """
     noted = repeats.note(
         [
-            repeats.Refusal(
+            repeats.RepeatedRefusal(
                 name=_key(one.name) or one.name,
                 source=source_of(one.origin.address),
                 why=f"{tried}:{one.origin.service}:{one.reason}:{one.details.get('app_password', '')}",

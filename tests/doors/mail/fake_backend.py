@@ -10,7 +10,7 @@ from uuid import UUID
 
 from watchword.core.codes import normal_app_password
 from watchword.signin.mail_submission import SubmissionLogin
-from watchword.signin.non_interactive import NO, Answer, AuthRequest, Mailbox, Unavailable
+from watchword.signin.non_interactive import NO, AuthRequest, AuthResult, Mailbox, Unavailable
 
 ALICE = "alice@harbour.example"
 APP_PASSWORD = "abcd efgh ijkl mnop qrst uvwx"
@@ -37,7 +37,7 @@ class FakeChecks:
     def is_shaped_like_app_password(self, question: AuthRequest) -> bool:
         return normal_app_password(question.secret.reveal()) is not None
 
-    def check_many(self, questions: Sequence[AuthRequest], *, now: datetime) -> list[Answer]:
+    def check_many(self, questions: Sequence[AuthRequest], *, now: datetime) -> list[AuthResult]:
         with self._arrived:
             self.turns.append(len(questions))
             self._arrived.notify_all()
@@ -46,7 +46,7 @@ class FakeChecks:
             self._break(question.name)
         return [self._answer(question, normal_app_password(APP_PASSWORD)) for question in questions]
 
-    def check_account_password(self, question: AuthRequest, *, now: datetime) -> Answer:
+    def check_account_password(self, question: AuthRequest, *, now: datetime) -> AuthResult:
         with self._arrived:
             self.account_checks += 1
             self._arrived.notify_all()
@@ -99,7 +99,7 @@ class FakeChecks:
         if self.breaks_at and name == self.breaks_at:
             raise RuntimeError(f"no way to say it without {name} and canary")
 
-    def _answer(self, question: AuthRequest, known: str | None) -> Answer:
+    def _answer(self, question: AuthRequest, known: str | None) -> AuthResult:
         shown = question.secret.reveal()
         is_right = (normal_app_password(shown) or shown) == known
-        return Answer(True, ALICE, CREDENTIAL) if question.name.lower() == ALICE and is_right else NO
+        return AuthResult(True, ALICE, CREDENTIAL) if question.name.lower() == ALICE and is_right else NO

@@ -8,13 +8,13 @@ import pytest
 
 from tests.doors.mail.fake_backend import ACCOUNT_PASSWORD, ALICE, APP_PASSWORD, CREDENTIAL, FakeChecks
 from watchword.core.policy import Door
-from watchword.doors.mail import batching as desk_module
+from watchword.doors.mail import batching as batching_module
 from watchword.doors.mail.batching import (
     ACCOUNT_THREADS,
     MOST_ACCOUNT_WAITING,
     Allowed,
+    AuthRefused,
     Deferred,
-    Refused,
     RequestBatcher,
     Verdict,
 )
@@ -52,9 +52,9 @@ def test_right_and_wrong_are_told_apart() -> None:
     async def scene(batcher: RequestBatcher, checks: FakeChecks) -> None:
         assert await ask(batcher, about(APP_PASSWORD)) == Allowed(ALICE, CREDENTIAL)
         assert await ask(batcher, about(ACCOUNT_PASSWORD)) == Allowed(ALICE, CREDENTIAL)
-        assert isinstance(await ask(batcher, about("zzzz" * 6)), Refused)
-        assert isinstance(await ask(batcher, about("wrong")), Refused)
-        assert isinstance(await ask(batcher, about(APP_PASSWORD, "mallory@x")), Refused)
+        assert isinstance(await ask(batcher, about("zzzz" * 6)), AuthRefused)
+        assert isinstance(await ask(batcher, about("wrong")), AuthRefused)
+        assert isinstance(await ask(batcher, about(APP_PASSWORD, "mallory@x")), AuthRefused)
 
     play(scene)
 
@@ -91,14 +91,14 @@ def test_a_full_queue_of_account_passwords_means_later() -> None:
         waiting = [ask(batcher, about("wrong")) for _ in range(MOST_ACCOUNT_WAITING)]
         assert isinstance(await ask(batcher, about("wrong")), Deferred)
         checks.gate.set()
-        assert all(isinstance(verdict, Refused) for verdict in await asyncio.gather(*waiting))
-        assert isinstance(await ask(batcher, about("wrong")), Refused)
+        assert all(isinstance(verdict, AuthRefused) for verdict in await asyncio.gather(*waiting))
+        assert isinstance(await ask(batcher, about("wrong")), AuthRefused)
 
     play(scene)
 
 
 def test_a_full_queue_of_app_passwords_means_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(desk_module, "MOST_WAITING", 2)
+    monkeypatch.setattr(batching_module, "MOST_WAITING", 2)
 
     async def scene(batcher: RequestBatcher, checks: FakeChecks) -> None:
         checks.gate.clear()
@@ -141,7 +141,7 @@ def test_one_question_that_breaks_something_keeps_nobody_else_out() -> None:
         first, broken, wrong = await asyncio.gather(*(ask(batcher, about(APP_PASSWORD, name)) for name in names))
         assert first == Allowed(ALICE, CREDENTIAL)
         assert isinstance(broken, Deferred)
-        assert isinstance(wrong, Refused)
+        assert isinstance(wrong, AuthRefused)
 
     play(scene)
 
@@ -154,7 +154,7 @@ def test_mailboxes_are_found_beside_everything_else() -> None:
             return await answer
 
         assert await find("A.Lias@harbour.example") == Allowed(ALICE)
-        assert isinstance(await find("mallory@x"), Refused)
+        assert isinstance(await find("mallory@x"), AuthRefused)
         checks.is_locked = True
         assert isinstance(await find(ALICE), Deferred)
         assert not batcher.was_let_in_since(ALICE, datetime.now(UTC) - timedelta(minutes=1))

@@ -16,7 +16,7 @@ from watchword.doors.mail.disconnects import (
     MOST_AT_ONCE,
     Position,
     RevocationCursor,
-    Row,
+    RevocationRow,
     Watcher,
     command_for,
     rows_after,
@@ -26,8 +26,8 @@ from watchword.signin.models import Revocation
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
 
-def row(number: int, seconds_ago: float = 0, name: str = "alice@x.example") -> Row:
-    return Row(number, name, NOW - timedelta(seconds=seconds_ago))
+def row(number: int, seconds_ago: float = 0, name: str = "alice@x.example") -> RevocationRow:
+    return RevocationRow(number, name, NOW - timedelta(seconds=seconds_ago))
 
 
 def test_each_row_is_acted_on_once() -> None:
@@ -84,14 +84,14 @@ class Rows:
     """Rows as the database returns them; ``fails`` makes every read raise an OperationalError."""
 
     def __init__(self) -> None:
-        self.rows: list[Row] = []
+        self.rows: list[RevocationRow] = []
         self.fails = False
         self.reads = 0
 
     def add(self, number: int, name: str) -> None:
-        self.rows.append(Row(number, name, datetime.now(UTC)))
+        self.rows.append(RevocationRow(number, name, datetime.now(UTC)))
 
-    def after(self, number: int) -> list[Row]:
+    def after(self, number: int) -> list[RevocationRow]:
         self._read()
         return [each for each in self.rows if each.id > number]
 
@@ -209,7 +209,7 @@ def test_a_mistake_of_any_kind_stops_nobody_from_being_put_out_afterwards(
     rows = Rows()
     real, mistakes = rows.after, [KeyError("one"), ZeroDivisionError("two")]
 
-    def after(number: int) -> list[Row]:
+    def after(number: int) -> list[RevocationRow]:
         if mistakes:
             raise mistakes.pop()
         if not rows.rows:
@@ -251,11 +251,11 @@ def test_the_command_inherits_no_secret(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_daemon_that_was_away_for_long_catches_up_from_where_it_was(tmp_path: Path) -> None:
     position, rows = tmp_path / "position", Rows()
     long_ago = datetime.now(UTC) - timedelta(days=3)
-    rows.rows = [Row(1, "alice@x.example", long_ago)]
+    rows.rows = [RevocationRow(1, "alice@x.example", long_ago)]
     assert watch(tmp_path / "before", rows, lambda _lines: position.exists(), position=position) == ["alice@x.example"]
     assert position.read_text() == "1\n"
     # Three days later another daemon starts; the access ended far longer ago than a minute.
-    rows.rows.append(Row(2, "bob@x.example", long_ago + timedelta(hours=1)))
+    rows.rows.append(RevocationRow(2, "bob@x.example", long_ago + timedelta(hours=1)))
     done = watch(tmp_path / "after", rows, lambda _lines: position.read_text() == "2\n", position=position)
     assert done == ["bob@x.example"]
 
@@ -263,7 +263,7 @@ def test_a_daemon_that_was_away_for_long_catches_up_from_where_it_was(tmp_path: 
 def test_a_command_that_fails_is_tried_until_it_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(disconnects, "FIRST_RETRY_SECONDS", 0.01)
     log, position, rows = tmp_path / "log", tmp_path / "position", Rows()
-    rows.rows = [Row(7, "alice@x.example", datetime.now(UTC) - timedelta(hours=1))]
+    rows.rows = [RevocationRow(7, "alice@x.example", datetime.now(UTC) - timedelta(hours=1))]
     fails_twice = f"75 if len(open({str(log)!r}).read().split()) < 3 else 68"
 
     def is_enough(lines: Sequence[str]) -> bool:

@@ -14,10 +14,10 @@ from watchword.audit import installation
 from watchword.audit.models import Event, SealingKey
 from watchword.core.policy import Door
 from watchword.doors.mail.backend import DatabaseBackend
-from watchword.signin.non_interactive import Answer, AuthRequest, Secret
+from watchword.signin.non_interactive import AuthRequest, AuthResult, Secret
 
 
-def ask(checks: DatabaseBackend, letters: str, seconds: int = 0) -> Answer:
+def ask(checks: DatabaseBackend, letters: str, seconds: int = 0) -> AuthResult:
     question = AuthRequest(Door.MAIL, "alice@harbour.example", Secret(letters), "imap", "198.51.100.9")
     (answer,) = checks.check_many([question], now=timezone.now() + timedelta(seconds=seconds))
     return answer
@@ -36,12 +36,12 @@ def test_an_app_password_of_a_newer_key_is_told_later_and_not_wrong(
     newer = give_app_password(world.alice, "made elsewhere")
     settings.WATCHWORD_KEY_RING = ring
     events = Event.objects.count()
-    assert ask(checks, newer, 6) == Answer(allowed=False, is_later=True)
+    assert ask(checks, newer, 6) == AuthResult(allowed=False, is_later=True)
     assert Event.objects.count() == events, "it is no wrong password"
     assert ask(checks, world.alices_app_password, 7).allowed, "what this ring finds goes on"
     assert caplog.text.count("copy the key file and restart this process") == 1
     SealingKey.objects.all().delete()
-    assert ask(checks, "abcd" * 6, 20) == Answer(allowed=False)
+    assert ask(checks, "abcd" * 6, 20) == AuthResult(allowed=False)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -20,7 +20,7 @@ from watchword.core.policy import Channel, FactorKind
 from watchword.doors.web import reasons
 from watchword.messaging.gateway import Result
 from watchword.messaging.limits import rules
-from watchword.messaging.limits.rules import Rule, SendThrottled
+from watchword.messaging.limits.rules import LimitRule, SendThrottled
 from watchword.signin.otp.challenges import CodeOnTheWay, NotSent
 
 NEVER_SAID = re.compile(
@@ -69,10 +69,10 @@ def test_why_a_network_refused_is_the_administrators_to_read(channel: Channel, r
 @pytest.mark.parametrize("is_adding", [True, False], ids=["adding a phone", "signing in"])
 @pytest.mark.parametrize("hours", [None, 5])
 @pytest.mark.parametrize(
-    "reason", [*Rule, RejectReason.CHANNEL_NOT_ALLOWED, RejectReason.NOT_HELD, RejectReason.TOO_MANY_TRIES]
+    "reason", [*LimitRule, RejectReason.CHANNEL_NOT_ALLOWED, RejectReason.NOT_HELD, RejectReason.TOO_MANY_TRIES]
 )
 def test_every_refusal_says_why_and_leaves_a_way_on(
-    reason: Rule | RejectReason, hours: int | None, is_adding: bool
+    reason: LimitRule | RejectReason, hours: int | None, is_adding: bool
 ) -> None:
     until = timezone.now() + timedelta(hours=hours, seconds=5) if hours else None
     said = reasons.of_not_sent(NotSent(until, reason), is_adding=is_adding)
@@ -80,23 +80,31 @@ def test_every_refusal_says_why_and_leaves_a_way_on(
     assert said.count(".") >= 2, "why, and the way on"
     assert "%" not in said
     assert not re.search(r"carrier|operator|provider|gateway|channel|budget|cost|range|account", said)
-    assert reason is Rule.NUMBER_PEOPLE or "people" not in said
+    assert reason is LimitRule.NUMBER_PEOPLE or "people" not in said
     if reason is not RejectReason.NOT_HELD:
         assert "No code could be sent by this method" not in said, "each has a sentence of its own"
 
 
 def test_rules_that_would_tell_about_others_share_their_words() -> None:
-    def said(rule: Rule) -> str:
+    def said(rule: LimitRule) -> str:
         return reasons.of_not_sent(NotSent(timezone.now() + timedelta(hours=5), rule))
 
-    assert said(Rule.NUMBER_PEOPLE).startswith("Too many people use this number today. ")
-    assert len({said(rule) for rule in (Rule.RANGE_HOUR, Rule.NEW_DAY, Rule.NEW_COUNTRY_DAY, Rule.COST_DAY)}) == 1
-    assert said(Rule.COUNTRY_CLOSED) == reasons.of_not_sent(NotSent(None, Rule.COUNTRY))
+    assert said(LimitRule.NUMBER_PEOPLE).startswith("Too many people use this number today. ")
+    assert (
+        len(
+            {
+                said(rule)
+                for rule in (LimitRule.RANGE_HOUR, LimitRule.NEW_DAY, LimitRule.NEW_COUNTRY_DAY, LimitRule.COST_DAY)
+            }
+        )
+        == 1
+    )
+    assert said(LimitRule.COUNTRY_CLOSED) == reasons.of_not_sent(NotSent(None, LimitRule.COUNTRY))
 
 
-@pytest.mark.parametrize("rule", [rule for rule in Rule if rule is not Rule.PAUSE])
+@pytest.mark.parametrize("rule", [rule for rule in LimitRule if rule is not LimitRule.PAUSE])
 def test_a_sign_in_that_gets_no_code_is_no_dead_end(
-    client: Client, world: World, telephone: Telephone, monkeypatch: pytest.MonkeyPatch, rule: Rule
+    client: Client, world: World, telephone: Telephone, monkeypatch: pytest.MonkeyPatch, rule: LimitRule
 ) -> None:
     give_phone(world.alice, "+4915187654342", slot="alternate")
     refusal = SendThrottled(timezone.now() + timedelta(hours=2), rule)
@@ -114,9 +122,9 @@ def test_a_sign_in_that_gets_no_code_is_no_dead_end(
     assert client.post("/sign-in/prove/", {"answer": telephone.code})["Location"] == "/"
 
 
-@pytest.mark.parametrize("rule", list(Rule))
+@pytest.mark.parametrize("rule", list(LimitRule))
 def test_a_registration_that_gets_no_code_keeps_what_was_typed(
-    client: Client, world: World, telephone: Telephone, monkeypatch: pytest.MonkeyPatch, rule: Rule
+    client: Client, world: World, telephone: Telephone, monkeypatch: pytest.MonkeyPatch, rule: LimitRule
 ) -> None:
     registering(client, world)
     monkeypatch.setattr(rules, "judge", lambda *_facts: SendThrottled(None, rule))
@@ -141,7 +149,7 @@ def test_a_country_that_is_not_allowed_is_explained_and_the_form_is_kept(
 
 def test_nobody_is_sent_to_a_way_that_does_not_exist() -> None:
     """Many people have one phone: another phone or channel is named only beside the administrator or as an offer."""
-    for rule in (*Rule, RejectReason.NOT_CARRIED, RejectReason.CHANNEL_NOT_ALLOWED, RejectReason.NOT_HELD):
+    for rule in (*LimitRule, RejectReason.NOT_CARRIED, RejectReason.CHANNEL_NOT_ALLOWED, RejectReason.NOT_HELD):
         said = reasons.of_not_sent(NotSent(None, rule))
         if "nother" in said:
             assert "ask your administrator" in said, rule

@@ -24,7 +24,7 @@ from watchword.admincenter.permissions import require_recent_auth, requires
 from watchword.admincenter.users.action_views import link_of
 from watchword.admincenter.users.detail import counts_of
 from watchword.admincenter.users.identity_check import identity_form
-from watchword.admincenter.users.queries import Wish, matching, number_of, page_of
+from watchword.admincenter.users.queries import PeopleFilter, matching, number_of, page_of
 from watchword.core.policy import Channel, FactorKind, MfaState
 from watchword.directory.administrators import LastGlobalAdministrator
 from watchword.directory.models import User
@@ -40,7 +40,7 @@ SHOWN = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class BulkOutcome:
     """The result of a change for one person."""
 
     person: User
@@ -54,7 +54,7 @@ class Outcome:
 def listing(request: HttpRequest, *, is_without_ticks: bool = False) -> HttpResponse:
     """List people with their states and tick boxes."""
     by = request_user(request)
-    options = Wish.read(request.GET.dict()).among_the_living()
+    options = PeopleFilter.read(request.GET.dict()).among_the_living()
     page = page_of(by.organisation, options)
     held = counts_of(page.people)
     goes_on = bool(page.next_after or options.after)
@@ -144,7 +144,9 @@ def change(request: HttpRequest) -> HttpResponse:
     return render(request, "admincenter/multi_factor_change.html", context)
 
 
-def _show_results(request: HttpRequest, wished: Change, results: Sequence[Outcome], values: QueryDict) -> HttpResponse:
+def _show_results(
+    request: HttpRequest, wished: Change, results: Sequence[BulkOutcome], values: QueryDict
+) -> HttpResponse:
     context = {
         "change": wished,
         "results": results,
@@ -159,7 +161,7 @@ def _show_results(request: HttpRequest, wished: Change, results: Sequence[Outcom
 def _chosen(by: User, values: QueryDict, wished: Change) -> tuple[list[User], bool]:
     people = User.objects.filter(organisation=by.organisation, deleted_at=None)
     if values.get("all"):
-        options = Wish.read_form(values).among_the_living()
+        options = PeopleFilter.read_form(values).among_the_living()
         people = _without_those_done(matching(by.organisation, options), wished, by)
     else:
         people = people.filter(pk__in=[pk for text in values.getlist("person") if (pk := _read(text)) is not None])
@@ -198,28 +200,28 @@ def _read(text: str) -> UUID | None:
         return None
 
 
-def _do(wished: Change, user: User, request: HttpRequest, more: Mapping[str, object]) -> Outcome:
+def _do(wished: Change, user: User, request: HttpRequest, more: Mapping[str, object]) -> BulkOutcome:
     by = request_user(request)
     try:
         outcome = wished.do(user, by=by, origin=origin_of(request), now=timezone.now(), **more)
     except NotForYourself:
-        return Outcome(user, is_done=False, said=_("not changed: another administrator must do this for you"))
+        return BulkOutcome(user, is_done=False, said=_("not changed: another administrator must do this for you"))
     except StaysEnabled:
-        return Outcome(user, is_done=False, said=_("not changed: administrators are at least Enabled"))
+        return BulkOutcome(user, is_done=False, said=_("not changed: administrators are at least Enabled"))
     except PermissionDenied:
-        return Outcome(user, is_done=False, said=_("not changed: your role doesn't reach this person"))
+        return BulkOutcome(user, is_done=False, said=_("not changed: your role doesn't reach this person"))
     except LastGlobalAdministrator:
-        return Outcome(user, is_done=False, said=_("not changed: the last Global Administrator"))
+        return BulkOutcome(user, is_done=False, said=_("not changed: the last Global Administrator"))
     if isinstance(outcome, actions.MethodsReset):
-        return Outcome(user, is_done=True, said=_("done; their personal link:"), link=link_of(outcome))
+        return BulkOutcome(user, is_done=True, said=_("done; their personal link:"), link=link_of(outcome))
     if not isinstance(outcome, actions.StateSet):
-        return Outcome(user, is_done=True, said=_("done"))
+        return BulkOutcome(user, is_done=True, said=_("done"))
     if outcome.before is outcome.after:
-        return Outcome(user, is_done=False, said=_("was %(state)s already") % {"state": STATES[outcome.after]})
+        return BulkOutcome(user, is_done=False, said=_("was %(state)s already") % {"state": STATES[outcome.after]})
     said = _("is %(state)s now") % {"state": STATES[outcome.after]}
     if outcome.because_registered:
         said += ", " + _("because a phone was registered already")
-    return Outcome(user, is_done=True, said=said)
+    return BulkOutcome(user, is_done=True, said=said)
 
 
 def cannot_send() -> list[str]:

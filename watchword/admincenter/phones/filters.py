@@ -16,7 +16,7 @@ from django.utils.dateparse import parse_datetime
 from watchword.admincenter.reports.filters import EARLIEST, LATEST, day_of, people_named, printable
 from watchword.directory.models import User
 from watchword.messaging.gateway import Result
-from watchword.messaging.limits.rules import Rule
+from watchword.messaging.limits.rules import LimitRule
 from watchword.messaging.models import Delivery, Refusal
 
 PAGE = 100
@@ -25,7 +25,7 @@ UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
+class LogFilter:
     """The filter fields that both lists share."""
 
     moment: ClassVar[str]
@@ -69,7 +69,7 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True)
-class MessageFilter(Filter):
+class MessageFilter(LogFilter):
     """The filter of the message log."""
 
     moment: ClassVar[str] = "created_at"
@@ -90,7 +90,7 @@ class MessageFilter(Filter):
 
 
 @dataclass(frozen=True, slots=True)
-class BlockedFilter(Filter):
+class BlockedFilter(LogFilter):
     """The filter of the blocked attempts."""
 
     moment: ClassVar[str] = "at"
@@ -100,20 +100,20 @@ class BlockedFilter(Filter):
     def rows(self, by: User) -> QuerySet[Refusal]:
         """Return the matching attempts, unordered."""
         condition = self.condition(by)
-        if self.rule in set(Rule):
+        if self.rule in set(LimitRule):
             condition &= Q(rule=self.rule)
         return Refusal.objects.filter(condition).select_related("user")
 
 
 @dataclass(frozen=True, slots=True)
-class Page[Row: Model]:
+class LogPage[Row: Model]:
     """One page, the newest rows first, and the query string of the page with older ones."""
 
     rows: list[Row]
     older: str
 
 
-def page_of[Row: Model](rows: QuerySet[Row], chosen: Filter, before: str) -> Page[Row]:
+def page_of[Row: Model](rows: QuerySet[Row], chosen: LogFilter, before: str) -> LogPage[Row]:
     """Return the page before the key of a row; the first page if the key is invalid."""
     moment = chosen.moment
     key = _read_key(before)
@@ -130,7 +130,7 @@ def page_of[Row: Model](rows: QuerySet[Row], chosen: Filter, before: str) -> Pag
         last: Any = found[PAGE - 1]
         key_words = urlencode({"before": f"{getattr(last, moment).isoformat()}|{last.pk}"})
         older = "&".join(part for part in (chosen.address(), key_words) if part)
-    return Page(found[:PAGE], older)
+    return LogPage(found[:PAGE], older)
 
 
 def _read_key(before: str) -> tuple[datetime, str] | None:
@@ -148,5 +148,5 @@ def _read_key(before: str) -> tuple[datetime, str] | None:
     return moment, pk
 
 
-def _names(kind: type[Filter]) -> list[str]:
+def _names(kind: type[LogFilter]) -> list[str]:
     return [one.name for one in dataclasses.fields(kind)]

@@ -21,7 +21,7 @@ from watchword.core.policy import Limits
 from watchword.directory.models import Organisation
 from watchword.messaging.content.translations import LANGUAGES
 from watchword.messaging.limits.counters import price_at_home
-from watchword.messaging.limits.rules import Budget, Rule
+from watchword.messaging.limits.rules import Budget, LimitRule
 
 MOST = 1_000_000
 LONGEST_LIST = 10_000
@@ -46,8 +46,8 @@ def limit_of(rule: str, details: Mapping[str, object], limits: Limits, budget: B
     """Return the limit that a message reached: as it was recorded, else the present one; empty if it is no number."""
     hit = details.get("limit")
     if hit is not None:
-        return f"{hit} {settings.WATCHWORD_PHONES.currency}".strip() if rule == Rule.COST_DAY else str(hit)
-    if rule == Rule.COST_DAY:
+        return f"{hit} {settings.WATCHWORD_PHONES.currency}".strip() if rule == LimitRule.COST_DAY else str(hit)
+    if rule == LimitRule.COST_DAY:
         cost = budget.cost_micros_each_day
         return money(cost, settings.WATCHWORD_PHONES.currency) if cost is not None else ""
     value = getattr(limits, rule, None) or getattr(budget, rule, None)

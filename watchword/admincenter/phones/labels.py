@@ -10,59 +10,63 @@ from django.utils.translation import gettext_lazy
 
 from watchword.admincenter.labels import Words
 from watchword.core.countries import country_name
-from watchword.core.phone_numbers import NO_COUNTRY, Kind
+from watchword.core.phone_numbers import NO_COUNTRY, NumberKind
 from watchword.core.policy import Channel
 from watchword.messaging.gateway import Result
-from watchword.messaging.limits.rules import Rule
+from watchword.messaging.limits.rules import LimitRule
 
 MICROS = 1_000_000
 
-RULES: Mapping[Rule, Words] = {
-    Rule.ATTEMPT: gettext_lazy("Codes in one sign-in"),
-    Rule.PAUSE: gettext_lazy("Pause between two codes"),
-    Rule.QUARTER_HOUR: gettext_lazy("Codes for one person in 15 minutes"),
-    Rule.DAY: gettext_lazy("Codes for one person in a day"),
-    Rule.NEW_NUMBERS: gettext_lazy("New numbers of one person in a day"),
-    Rule.NUMBER_DAY: gettext_lazy("Codes to one number in a day"),
-    Rule.NUMBER_PEOPLE: gettext_lazy("People at one number in a day"),
-    Rule.SWITCHBOARD: gettext_lazy("Unanswered calls to one switchboard in a day"),
-    Rule.RANGE_KIND: gettext_lazy("Kind of number"),
-    Rule.COUNTRY: gettext_lazy("Country not allowed"),
-    Rule.COUNTRY_CLOSED: gettext_lazy("Country stopped for new numbers"),
-    Rule.RANGE_HOUR: gettext_lazy("New numbers side by side in an hour"),
-    Rule.NEW_COUNTRY_DAY: gettext_lazy("Codes to new numbers of one country in a day"),
-    Rule.NEW_DAY: gettext_lazy("Codes to new numbers in a day"),
-    Rule.ORGANISATION_DAY: gettext_lazy("Codes of the organisation in a day"),
-    Rule.COST_DAY: gettext_lazy("Cost of a day"),
+RULES: Mapping[LimitRule, Words] = {
+    LimitRule.ATTEMPT: gettext_lazy("Codes in one sign-in"),
+    LimitRule.PAUSE: gettext_lazy("Pause between two codes"),
+    LimitRule.QUARTER_HOUR: gettext_lazy("Codes for one person in 15 minutes"),
+    LimitRule.DAY: gettext_lazy("Codes for one person in a day"),
+    LimitRule.NEW_NUMBERS: gettext_lazy("New numbers of one person in a day"),
+    LimitRule.NUMBER_DAY: gettext_lazy("Codes to one number in a day"),
+    LimitRule.NUMBER_PEOPLE: gettext_lazy("People at one number in a day"),
+    LimitRule.SWITCHBOARD: gettext_lazy("Unanswered calls to one switchboard in a day"),
+    LimitRule.RANGE_KIND: gettext_lazy("Kind of number"),
+    LimitRule.COUNTRY: gettext_lazy("Country not allowed"),
+    LimitRule.COUNTRY_CLOSED: gettext_lazy("Country stopped for new numbers"),
+    LimitRule.RANGE_HOUR: gettext_lazy("New numbers side by side in an hour"),
+    LimitRule.NEW_COUNTRY_DAY: gettext_lazy("Codes to new numbers of one country in a day"),
+    LimitRule.NEW_DAY: gettext_lazy("Codes to new numbers in a day"),
+    LimitRule.ORGANISATION_DAY: gettext_lazy("Codes of the organisation in a day"),
+    LimitRule.COST_DAY: gettext_lazy("Cost of a day"),
 }
 """The name of each rule, for filter and list."""
 
-WHY: Mapping[Rule, Words] = {
-    Rule.ATTEMPT: gettext_lazy("One sign-in sends at most %(limit)s codes. Starting again allows more."),
-    Rule.PAUSE: gettext_lazy("Between two codes there are at least %(limit)s seconds."),
-    Rule.QUARTER_HOUR: gettext_lazy("One person is sent at most %(limit)s codes in 15 minutes."),
-    Rule.DAY: gettext_lazy(
+WHY: Mapping[LimitRule, Words] = {
+    LimitRule.ATTEMPT: gettext_lazy("One sign-in sends at most %(limit)s codes. Starting again allows more."),
+    LimitRule.PAUSE: gettext_lazy("Between two codes there are at least %(limit)s seconds."),
+    LimitRule.QUARTER_HOUR: gettext_lazy("One person is sent at most %(limit)s codes in 15 minutes."),
+    LimitRule.DAY: gettext_lazy(
         "One person is sent at most %(limit)s codes in a day. If none was entered, somebody else knows the password."
     ),
-    Rule.NEW_NUMBERS: gettext_lazy("One person may try at most %(limit)s new numbers in a day."),
-    Rule.NUMBER_DAY: gettext_lazy("One number is sent at most %(limit)s codes in a day, whoever asks for them."),
-    Rule.NUMBER_PEOPLE: gettext_lazy("One number serves at most %(limit)s people in a day."),
-    Rule.SWITCHBOARD: gettext_lazy(
+    LimitRule.NEW_NUMBERS: gettext_lazy("One person may try at most %(limit)s new numbers in a day."),
+    LimitRule.NUMBER_DAY: gettext_lazy("One number is sent at most %(limit)s codes in a day, whoever asks for them."),
+    LimitRule.NUMBER_PEOPLE: gettext_lazy("One number serves at most %(limit)s people in a day."),
+    LimitRule.SWITCHBOARD: gettext_lazy(
         "All extensions of one number get at most %(limit)s calls in a day whose codes nobody enters, and more once "
         "people have entered codes there."
     ),
-    Rule.RANGE_KIND: gettext_lazy("Nothing is ever sent to this kind of number: %(kind)s."),
-    Rule.COUNTRY: gettext_lazy("Your rules do not allow this country."),
-    Rule.COUNTRY_CLOSED: gettext_lazy("Too few codes to new numbers of this country were entered, so they stopped."),
-    Rule.RANGE_HOUR: gettext_lazy(
+    LimitRule.RANGE_KIND: gettext_lazy("Nothing is ever sent to this kind of number: %(kind)s."),
+    LimitRule.COUNTRY: gettext_lazy("Your rules do not allow this country."),
+    LimitRule.COUNTRY_CLOSED: gettext_lazy(
+        "Too few codes to new numbers of this country were entered, so they stopped."
+    ),
+    LimitRule.RANGE_HOUR: gettext_lazy(
         "Numbers that differ in the last four digits only are sent at most %(limit)s codes an hour that nobody enters."
     ),
-    Rule.NEW_COUNTRY_DAY: gettext_lazy("New numbers of one country are sent at most %(limit)s codes in a day."),
-    Rule.NEW_DAY: gettext_lazy("New numbers are sent at most %(limit)s codes in a day."),
-    Rule.ORGANISATION_DAY: gettext_lazy(
+    LimitRule.NEW_COUNTRY_DAY: gettext_lazy("New numbers of one country are sent at most %(limit)s codes in a day."),
+    LimitRule.NEW_DAY: gettext_lazy("New numbers are sent at most %(limit)s codes in a day."),
+    LimitRule.ORGANISATION_DAY: gettext_lazy(
         "The organisation sends at most %(limit)s codes in a day. Administrators still get theirs."
     ),
-    Rule.COST_DAY: gettext_lazy("The organisation spends at most %(limit)s in a day. Administrators still get codes."),
+    LimitRule.COST_DAY: gettext_lazy(
+        "The organisation spends at most %(limit)s in a day. Administrators still get codes."
+    ),
 }
 """The explanation of each rule, with the limit that was reached."""
 
@@ -105,14 +109,14 @@ PURPOSES: Mapping[str, Words] = {
 
 CHANNELS: Mapping[Channel, Words] = {Channel.TEXT: gettext_lazy("text"), Channel.CALL: gettext_lazy("call")}
 
-RANGES: Mapping[Kind, Words] = {
-    Kind.ORDINARY: gettext_lazy("an ordinary number"),
-    Kind.PREMIUM: gettext_lazy("a premium-rate number"),
-    Kind.SHARED_COST: gettext_lazy("a shared-cost number"),
-    Kind.SATELLITE: gettext_lazy("a satellite or international network"),
-    Kind.PERSONAL: gettext_lazy("a follow-me number, whose holder sets the price"),
-    Kind.SERVICE: gettext_lazy("a pager, voice mail or universal number"),
-    Kind.UNKNOWN: gettext_lazy("a range that nobody has been given"),
+RANGES: Mapping[NumberKind, Words] = {
+    NumberKind.ORDINARY: gettext_lazy("an ordinary number"),
+    NumberKind.PREMIUM: gettext_lazy("a premium-rate number"),
+    NumberKind.SHARED_COST: gettext_lazy("a shared-cost number"),
+    NumberKind.SATELLITE: gettext_lazy("a satellite or international network"),
+    NumberKind.PERSONAL: gettext_lazy("a follow-me number, whose holder sets the price"),
+    NumberKind.SERVICE: gettext_lazy("a pager, voice mail or universal number"),
+    NumberKind.UNKNOWN: gettext_lazy("a range that nobody has been given"),
 }
 
 GATEWAYS: Mapping[str, str] = {
@@ -159,11 +163,11 @@ def tone_of(result: Result) -> str:
 def why(rule: str, details: Mapping[str, object], limit: str) -> str:
     """Return the explanation why a rule stopped a message; a rule that no longer exists is returned as stored."""
     try:
-        words = WHY[Rule(rule)]
+        words = WHY[LimitRule(rule)]
     except ValueError:
         return rule
     try:
-        kind = str(RANGES[Kind(str(details.get("kind")))])
+        kind = str(RANGES[NumberKind(str(details.get("kind")))])
     except ValueError:
         kind = _("unknown")
     return str(words) % {"limit": limit or _("what was allowed then"), "kind": kind}
@@ -172,7 +176,7 @@ def why(rule: str, details: Mapping[str, object], limit: str) -> str:
 def rule_words(rule: str) -> str:
     """Return the name of a rule."""
     try:
-        return str(RULES[Rule(rule)])
+        return str(RULES[LimitRule(rule)])
     except ValueError:
         return rule
 

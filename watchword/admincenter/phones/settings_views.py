@@ -24,7 +24,7 @@ from watchword.directory.models import User
 from watchword.directory.roles import Act
 from watchword.messaging.gateway import Outgoing, Result
 from watchword.messaging.limits.counters import SendThrottled, budget_of
-from watchword.messaging.limits.rules import Rule
+from watchword.messaging.limits.rules import LimitRule
 from watchword.messaging.models import Delivery
 from watchword.messaging.send import channels_carried
 from watchword.signin.middleware import origin_of, request_user
@@ -155,7 +155,7 @@ def _why_not(outcome: SendThrottled | TooMany, by: User) -> str:
     if isinstance(outcome, TooMany):
         words = _("You have sent %(number)d tests within an hour, the most at once. The next is possible in %(wait)s.")
         return words % {"number": EACH_HOUR, "wait": in_words(outcome.until)}
-    if outcome.rule is Rule.COUNTRY:
+    if outcome.rule is LimitRule.COUNTRY:
         words = _("Your rules allow no codes to %(country)s, so no test goes there. Add it under Rules first.")
         return words % {"country": country_words(str(outcome.details.get("country", "")))}
     limit = limit_of(outcome.rule, outcome.details, by.organisation.policy.limits, budget_of(by.organisation))

@@ -15,7 +15,7 @@ from watchword.admincenter.permissions import requires
 from watchword.admincenter.users.action_views import ACTS
 from watchword.alerts import closing, headlines, recipients
 from watchword.alerts.models import Alert
-from watchword.alerts.rules import Rule
+from watchword.alerts.rules import AlertRule
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
 from watchword.audit.record import record
@@ -47,10 +47,10 @@ def listing(request: HttpRequest) -> HttpResponse:
     shown = [
         {
             "alert": alert,
-            "said": headlines.headline_of(Rule(alert.rule), alert.times),
-            "next_step": headlines.next_step_of(Rule(alert.rule)),
-            "by": actors.get(alert.event_id, "") if Rule(alert.rule) in _BY_AN_ADMINISTRATOR else "",
-            "done": headlines.done_of(Rule(alert.rule), alert.details),
+            "said": headlines.headline_of(AlertRule(alert.rule), alert.times),
+            "next_step": headlines.next_step_of(AlertRule(alert.rule)),
+            "by": actors.get(alert.event_id, "") if AlertRule(alert.rule) in _BY_AN_ADMINISTRATOR else "",
+            "done": headlines.done_of(AlertRule(alert.rule), alert.details),
             "about": _about(alert),
             **_stands(alert, by),
         }
@@ -67,19 +67,19 @@ def listing(request: HttpRequest) -> HttpResponse:
 
 
 _BY_AN_ADMINISTRATOR = frozenset(
-    {Rule.METHODS_RESET, Rule.ACCESS_PASS_MADE, Rule.PASSWORD_AND_METHODS_RESET, Rule.ROLE_GIVEN}
+    {AlertRule.METHODS_RESET, AlertRule.ACCESS_PASS_MADE, AlertRule.PASSWORD_AND_METHODS_RESET, AlertRule.ROLE_GIVEN}
 )
 
 
 def _about(alert: Alert) -> str:
     """Return the name of the warning that was answered by *This wasn't me*."""
     rule = alert.details.get("about")
-    return headlines.name_of(Rule(rule)) if rule in set(Rule) else ""
+    return headlines.name_of(AlertRule(rule)) if rule in set(AlertRule) else ""
 
 
 def _stands(alert: Alert, by: User) -> dict[str, object]:
     """Return the credentials that still work after *This wasn't me*, and the acts by which they can be removed."""
-    if alert.rule != Rule.DISAVOWED or alert.closed_at is not None or alert.subject is None:
+    if alert.rule != AlertRule.DISAVOWED or alert.closed_at is not None or alert.subject is None:
         return {}
     left = queries.everything_of(alert.subject)
     return {
@@ -121,7 +121,7 @@ def close(request: HttpRequest, alert_id: int) -> HttpResponse:
 
 def _is_about_own_act(alert: Alert, by: User) -> bool:
     """Return whether the alert reports an act of this administrator, such as a reset of a person's phones."""
-    own = {*_BY_AN_ADMINISTRATOR, Rule.ACTS_REFUSED}
+    own = {*_BY_AN_ADMINISTRATOR, AlertRule.ACTS_REFUSED}
     return alert.rule in own and Event.objects.filter(pk=alert.event_id, actor_id=by.pk).exists()
 
 

@@ -35,7 +35,7 @@ KINDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
+class SignInFilter:
     """The filter of the sign-in log."""
 
     person: str = ""
@@ -47,7 +47,7 @@ class Filter:
     until: str = ""
 
     @classmethod
-    def read(cls, values: Mapping[str, str]) -> Filter:
+    def read(cls, values: Mapping[str, str]) -> SignInFilter:
         """Read the filter from the query string."""
         stored = {name: printable(values.get(name, "")) for name in cls.__dataclass_fields__}
         return cls(**stored)
@@ -69,7 +69,7 @@ class Filter:
 def log(request: HttpRequest) -> HttpResponse:
     """Show sign-ins, the newest first."""
     by = request_user(request)
-    chosen = Filter.read(request.GET.dict())
+    chosen = SignInFilter.read(request.GET.dict())
     events = _events(by, chosen)
     before = request.GET.get("before", "")
     if before.isdecimal() and len(before) <= LONGEST_NUMBER:
@@ -101,7 +101,7 @@ def log(request: HttpRequest) -> HttpResponse:
 @requires(Act.SEE_SIGN_INS)
 def export(request: HttpRequest) -> HttpResponse:
     """Return the newest of these sign-ins as CSV."""
-    events = list(_events(request_user(request), Filter.read(request.GET.dict())).order_by("-id")[:MOST_EXPORTED])
+    events = list(_events(request_user(request), SignInFilter.read(request.GET.dict())).order_by("-id")[:MOST_EXPORTED])
     more = repeats.more_times(events)
     columns = (
         "Time (UTC)",
@@ -136,7 +136,7 @@ def export(request: HttpRequest) -> HttpResponse:
     return response
 
 
-def _events(by: User, chosen: Filter) -> QuerySet[Event]:
+def _events(by: User, chosen: SignInFilter) -> QuerySet[Event]:
     kinds = KINDS.get(chosen.outcome, [kind for group in KINDS.values() for kind in group])
     events = Event.objects.filter(organisation_id=by.organisation_id, kind__in=kinds)
     if chosen.person:

@@ -22,7 +22,7 @@ from watchword.core.usernames import NotASignInName, name_key
 from watchword.directory import actions
 from watchword.directory.actions import EDITABLE, BadPerson
 from watchword.directory.models import MfaCause, Organisation, SignInName, User
-from watchword.directory.people_file import FileKind, PeopleFile, Row, squashed
+from watchword.directory.people_file import FileKind, PeopleFile, PersonRow, squashed
 from watchword.directory.permissions import PermissionDenied, demand
 from watchword.directory.roles import Act
 from watchword.signin.actions import set_mfa_state
@@ -33,7 +33,7 @@ PEOPLE_AT_ONCE = 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class RowResult:
     """The result of one row, real or in the preview. ``display_name`` is the file's, for comparison."""
 
     line: int
@@ -48,7 +48,7 @@ class Result:
 class Imported:
     """The result of each row; for files of states, also one summary line for each effect with its number of people."""
 
-    results: list[Result]
+    results: list[RowResult]
     summary: list[str]
 
 
@@ -83,7 +83,7 @@ def import_rows(
         person: object = people[key].pk if key in people else key
         if person in seen:
             said = _("line %(line)d is about the same person") % {"line": seen[person]}
-            results.append(Result(row.line, name, "refused", said, display_name=row.cells.get("display_name", "")))
+            results.append(RowResult(row.line, name, "refused", said, display_name=row.cells.get("display_name", "")))
             continue
         if key:
             seen[person] = row.line
@@ -136,7 +136,7 @@ def _wished_of(user: User, state: MfaState) -> MfaState:
 
 def _one(
     kind: FileKind,
-    row: Row,
+    row: PersonRow,
     organisation: Organisation,
     by: User | None,
     origin: Origin,
@@ -144,12 +144,12 @@ def _one(
     links_last: timedelta,
     *,
     is_real: bool,
-) -> Result:
+) -> RowResult:
     name = row.cells["sign_in_name"]
     shown = row.cells.get("display_name", "")
     if row.too_many:
         said = _("This row has more cells than the first line. Put quotation marks around a name with a comma.")
-        return Result(row.line, name, "refused", said, display_name=shown)
+        return RowResult(row.line, name, "refused", said, display_name=shown)
     try:
         with transaction.atomic():
             if kind is FileKind.PEOPLE:
@@ -166,10 +166,12 @@ def _one(
         said = str(error)
     except PermissionDenied:
         said = _("Your role does not allow this for this person.")
-    return Result(row.line, name, "refused", said, display_name=shown)
+    return RowResult(row.line, name, "refused", said, display_name=shown)
 
 
-def _person(row: Row, organisation: Organisation, by: User | None, origin: Origin, links_last: timedelta) -> Result:
+def _person(
+    row: PersonRow, organisation: Organisation, by: User | None, origin: Origin, links_last: timedelta
+) -> RowResult:
     now = timezone.now()
     values = {name: row.cells[name] for name in EDITABLE if name in row.cells}
     name = values["sign_in_name"]
@@ -186,7 +188,7 @@ def _person(row: Row, organisation: Organisation, by: User | None, origin: Origi
             now=now,
         )
         invited = invite(user, by=by, origin=origin, now=now, lasts=links_last)
-        return Result(row.line, name, "created", token=invited.token)
+        return RowResult(row.line, name, "created", token=invited.token)
     if user.organisation_id != organisation.pk:
         # The same message as for any foreign name, so that it discloses nothing about other organisations.
         raise BadPerson({"sign_in_name": "other_domain"})
@@ -195,7 +197,9 @@ def _person(row: Row, organisation: Organisation, by: User | None, origin: Origi
     # An empty cell means no change; it does not erase the value.
     wished = {name: value for name, value in values.items() if value and name != "sign_in_name"}
     changed = actions.edit_person(user, wished, by=by, origin=origin, now=now)
-    return Result(row.line, name, "changed" if changed else "unchanged", ", ".join(str(FIELDS[one]) for one in changed))
+    return RowResult(
+        row.line, name, "changed" if changed else "unchanged", ", ".join(str(FIELDS[one]) for one in changed)
+    )
 
 
 _STATES = {
@@ -211,8 +215,8 @@ _STATES = {
 
 
 def _state(
-    row: Row, organisation: Organisation, by: User | None, origin: Origin, follows: Consequence | None
-) -> Result:
+    row: PersonRow, organisation: Organisation, by: User | None, origin: Origin, follows: Consequence | None
+) -> RowResult:
     name, asked = row.cells["sign_in_name"], _STATES.get(squashed(row.cells["mfa_status"]))
     user = actions.find_by_name(name)
     if user is None or user.organisation_id != organisation.pk or user.deleted_at is not None:
@@ -225,12 +229,12 @@ def _state(
     if outcome.before is outcome.after:
         if asked is not outcome.after:
             said.append(_("not %(state)s") % {"state": STATES[asked]})
-        return Result(row.line, name, "unchanged", ": ".join(said))
+        return RowResult(row.line, name, "unchanged", ": ".join(said))
     if asked is not wished and outcome.after is wished:
         said.append(_("not Enforced before a phone is registered here"))
     if follows is not None:
         said += follows.notes
-    return Result(row.line, name, "changed", "; ".join(said))
+    return RowResult(row.line, name, "changed", "; ".join(said))
 
 
 def _key(name: str) -> str:

@@ -25,7 +25,7 @@ SHOWS = ("everybody", "blocked", "administrators", "deleted")
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class PeopleFilter:
     """The list options in a URL: search text, filters, order and position."""
 
     query: str = ""
@@ -37,7 +37,7 @@ class Wish:
     person: str = ""
 
     @classmethod
-    def read(cls, values: Mapping[str, str]) -> Wish:
+    def read(cls, values: Mapping[str, str]) -> PeopleFilter:
         """Read the options from the query string; ignore invalid values."""
         state, show, sort = values.get("state", ""), values.get("show", ""), values.get("sort", "")
         return cls(
@@ -51,11 +51,11 @@ class Wish:
         )
 
     @classmethod
-    def read_form(cls, values: QueryDict) -> Wish:
+    def read_form(cls, values: QueryDict) -> PeopleFilter:
         """Read the options that were submitted with a form."""
         return cls.read({name: values.get(name, "") for name in ("q", "state", "show")})
 
-    def among_the_living(self) -> Wish:
+    def among_the_living(self) -> PeopleFilter:
         """Return these options without the filter for deleted people, for pages that show none of them."""
         return dataclasses.replace(self, show="everybody") if self.show == "deleted" else self
 
@@ -81,14 +81,14 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class PeoplePage:
     """One page of people, and the key after which the next page begins."""
 
     people: list[User]
     next_after: str
 
 
-def matching(organisation: Organisation, options: Wish) -> QuerySet[User]:
+def matching(organisation: Organisation, options: PeopleFilter) -> QuerySet[User]:
     """Return the people who match the options, unordered."""
     people = User.objects.filter(organisation=organisation, deleted_at__isnull=options.show != "deleted")
     people = found_by(people, options.query)
@@ -104,12 +104,12 @@ def matching(organisation: Organisation, options: Wish) -> QuerySet[User]:
     return people
 
 
-def number_of(organisation: Organisation, options: Wish, *, at_most: int) -> int:
+def number_of(organisation: Organisation, options: PeopleFilter, *, at_most: int) -> int:
     """Return how many people match; stop counting at ``at_most + 1``."""
     return matching(organisation, options).order_by()[: at_most + 1].count()
 
 
-def page_of(organisation: Organisation, options: Wish) -> Page:
+def page_of(organisation: Organisation, options: PeopleFilter) -> PeoplePage:
     """Return one page by keyset pagination, without counting or skipping rows."""
     fields = (*SORTS[options.sort], "id")
     people = matching(organisation, options)
@@ -120,7 +120,7 @@ def page_of(organisation: Organisation, options: Wish) -> Page:
     rows = list(people.select_related("organisation").order_by(*(sign + field for field in fields))[: PAGE + 1])
     shown = rows[:PAGE]
     following = "|".join(str(getattr(shown[-1], field)) for field in fields) if len(rows) > PAGE else ""
-    return Page(shown, following)
+    return PeoplePage(shown, following)
 
 
 def _beyond(fields: tuple[str, ...], start: tuple[str | UUID, ...], *, is_descending: bool) -> Q:

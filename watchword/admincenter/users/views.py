@@ -20,7 +20,7 @@ from watchword.admincenter.drafts import sent
 from watchword.admincenter.labels import PERSON, STATES
 from watchword.admincenter.permissions import require_recent_auth, requires
 from watchword.admincenter.users.detail import find_person, panel_address, panel_of
-from watchword.admincenter.users.queries import Wish, page_of
+from watchword.admincenter.users.queries import PeopleFilter, page_of
 from watchword.directory import actions
 from watchword.directory.actions import BadPerson
 from watchword.directory.administrators import LastGlobalAdministrator
@@ -89,7 +89,7 @@ class PersonForm(forms.Form):
 def active_users(request: HttpRequest) -> HttpResponse:
     """List people, with the selected one in the side panel."""
     by = request_user(request)
-    options = Wish.read(request.GET.dict())
+    options = PeopleFilter.read(request.GET.dict())
     page = page_of(by.organisation, options)
     person = find_person(by, options.person) if options.person else None
     prefetch_related_objects([*page.people, *([person] if person is not None else [])], "role_assignments")

@@ -13,7 +13,7 @@ from django.db import close_old_connections, connections
 from watchword.audit.installation import KeyWatch
 from watchword.signin import mail_submission, non_interactive
 from watchword.signin.mail_submission import SubmissionLogin
-from watchword.signin.non_interactive import Answer, AuthRequest, Mailbox
+from watchword.signin.non_interactive import AuthRequest, AuthResult, Mailbox
 
 PATIENCE_SECONDS = 3
 """How long a check waits for a database lock before the mail server gets a temporary failure.
@@ -49,14 +49,14 @@ class DatabaseBackend:
         """Return whether ``check_many`` answers this request."""
         return non_interactive.is_shaped_like_app_password(question)
 
-    def check_many(self, questions: Sequence[AuthRequest], *, now: datetime) -> list[Answer]:
+    def check_many(self, questions: Sequence[AuthRequest], *, now: datetime) -> list[AuthResult]:
         """Check requests whose secrets are shaped like app passwords, and return the answers in the same order."""
         close_old_connections()
         with non_interactive.trying():
             lacks_a_key = self._keys.lacks_a_key(now=now)
         return non_interactive.check_many(questions, now=now, lacks_a_key=lacks_a_key)
 
-    def check_account_password(self, question: AuthRequest, *, now: datetime) -> Answer:
+    def check_account_password(self, question: AuthRequest, *, now: datetime) -> AuthResult:
         """Check one request with any other secret."""
         close_old_connections()
         return non_interactive.check_account_password(question, now=now)

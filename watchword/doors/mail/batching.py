@@ -19,10 +19,10 @@ from datetime import UTC, datetime
 from typing import Protocol
 from uuid import UUID
 
-from watchword.audit.outbox import cause_of
+from watchword.audit.retries import cause_of
 from watchword.core.log_events import log_event
 from watchword.signin.mail_submission import SubmissionLogin
-from watchword.signin.non_interactive import Answer, AuthRequest, Mailbox, Unavailable
+from watchword.signin.non_interactive import AuthRequest, AuthResult, Mailbox, Unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class Allowed:
     credential_id: UUID | None = None
 
 
-class Refused:
+class AuthRefused:
     """The request is denied; the client does not learn why."""
 
 
@@ -49,10 +49,10 @@ class Deferred:
     """The request can't be answered now; the client should retry."""
 
 
-REFUSED = Refused()
+REFUSED = AuthRefused()
 DEFERRED = Deferred()
 
-type Verdict = Allowed | Refused | Deferred
+type Verdict = Allowed | AuthRefused | Deferred
 type Tell = Callable[[Verdict], None]
 
 
@@ -62,10 +62,10 @@ class Backend(Protocol):
     def is_shaped_like_app_password(self, question: AuthRequest) -> bool:
         """Return whether ``check_many`` answers this request. Called in the event loop, so it is pure and fast."""
 
-    def check_many(self, questions: Sequence[AuthRequest], *, now: datetime) -> list[Answer]:
+    def check_many(self, questions: Sequence[AuthRequest], *, now: datetime) -> list[AuthResult]:
         """Check requests whose secrets are shaped like app passwords, and return the answers in the same order."""
 
-    def check_account_password(self, question: AuthRequest, *, now: datetime) -> Answer:
+    def check_account_password(self, question: AuthRequest, *, now: datetime) -> AuthResult:
         """Check one request with any other secret."""
 
     def find_mailbox(self, name: str, service: str) -> str | None:
@@ -261,7 +261,7 @@ def _pass_on[T](tell: Callable[[T], None], answer: T) -> None:
         logger.error("answer not sent", extra=log_event("mail.answer.failed", trouble=cause_of(error)))
 
 
-def _verdict(answer: Answer) -> Verdict:
+def _verdict(answer: AuthResult) -> Verdict:
     if answer.is_later:
         return DEFERRED
     return Allowed(answer.mailbox, answer.credential_id) if answer.allowed else REFUSED

@@ -19,7 +19,7 @@ from uuid import UUID
 from watchword.core.keyring import KeyRing
 from watchword.core.log_events import log_event
 from watchword.doors.mail import auth_protocol
-from watchword.doors.mail.batching import Allowed, Deferred, Refused, RequestBatcher, Verdict
+from watchword.doors.mail.batching import Allowed, AuthRefused, Deferred, RequestBatcher, Verdict
 from watchword.doors.mail.connection_limits import ConnectionLimits, Full, Peer
 from watchword.doors.mail.line_protocol import Hangup, Line, Lines, TooLong
 from watchword.doors.mail.submission_sessions import Submissions
@@ -50,7 +50,7 @@ class Cutter(Protocol):
         """Add received octets and return the requests that they completed, in order."""
 
 
-class Door:
+class MailDoor:
     """The open connections of the daemon, and what they share."""
 
     def __init__(self, batcher: RequestBatcher, ring: KeyRing) -> None:
@@ -144,7 +144,7 @@ class Door:
 class Connection(asyncio.Protocol):
     """The base class of connections; each subclass implements one protocol."""
 
-    def __init__(self, door: Door) -> None:
+    def __init__(self, door: MailDoor) -> None:
         self.door = door
         self.number = next(_numbers)
         self.pending = 0
@@ -285,7 +285,7 @@ class Connection(asyncio.Protocol):
 class AuthConnection(Connection):
     """A connection that speaks Dovecot's authentication protocol."""
 
-    def __init__(self, door: Door) -> None:
+    def __init__(self, door: MailDoor) -> None:
         super().__init__(door)
         self._conversation = auth_protocol.AuthSession()
 
@@ -317,7 +317,7 @@ class AuthConnection(Connection):
                 case Allowed(mailbox, credential_id):
                     self.door.note_sign_in(mailbox, credential_id, question, at, self._conversation.process)
                     self.send(auth_protocol.allowed(request, mailbox))
-                case Refused():
+                case AuthRefused():
                     self.send(auth_protocol.refused(request, name))
                 case Deferred() if self._conversation.understands_later:
                     self.send(auth_protocol.later(request))

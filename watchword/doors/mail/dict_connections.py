@@ -11,8 +11,8 @@ from typing import assert_never
 
 from watchword.core.log_events import log_event
 from watchword.doors.mail import dict_protocol
-from watchword.doors.mail.batching import Allowed, Deferred, Refused, Verdict
-from watchword.doors.mail.connections import Connection, Door
+from watchword.doors.mail.batching import Allowed, AuthRefused, Deferred, Verdict
+from watchword.doors.mail.connections import Connection, MailDoor
 from watchword.doors.mail.line_protocol import Hangup, Line, TooLong
 from watchword.signin.non_interactive import AuthRequest, Mailbox
 
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 class DictConnection(Connection):
     """A connection that speaks the dict protocol. Its answers have no id, so they are sent in the order of requests."""
 
-    def __init__(self, door: Door) -> None:
+    def __init__(self, door: MailDoor) -> None:
         super().__init__(door)
         self._answers: deque[list[bytes]] = deque()
 
@@ -101,7 +101,7 @@ class DictConnection(Connection):
         match verdict:
             case Allowed(mailbox):
                 self._fill(place, found(mailbox))
-            case Refused():
+            case AuthRefused():
                 self._fill(place, dict_protocol.NOT_FOUND)
             case Deferred():
                 self._fill(place, dict_protocol.DEFERRED)

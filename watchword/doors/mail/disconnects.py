@@ -20,7 +20,7 @@ from pathlib import Path
 from django.db import Error as DatabaseError
 from django.db import close_old_connections
 
-from watchword.audit.outbox import cause_of
+from watchword.audit.retries import cause_of
 from watchword.core.child_environment import child_environment
 from watchword.core.database_errors import database_trouble
 from watchword.core.log_events import log_event
@@ -47,7 +47,7 @@ NOBODY_CONNECTED = 68
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class RevocationRow:
     """One revocation: the access of one mailbox ended at this time."""
 
     id: int
@@ -55,14 +55,14 @@ class Row:
     at: datetime
 
 
-def rows_after(number: int) -> list[Row]:
+def rows_after(number: int) -> list[RevocationRow]:
     """Return the rows with higher ids, oldest first, at most MOST_AT_ONCE; raises DatabaseError."""
     close_old_connections()
     return _rows(Revocation.objects.filter(id__gt=number).order_by("id")[:MOST_AT_ONCE])
 
 
-def _rows(found: Iterable[Revocation]) -> list[Row]:
-    return [Row(row.pk, row.mailbox, row.at) for row in found]
+def _rows(found: Iterable[Revocation]) -> list[RevocationRow]:
+    return [RevocationRow(row.pk, row.mailbox, row.at) for row in found]
 
 
 class RevocationCursor:
@@ -73,7 +73,7 @@ class RevocationCursor:
         """The id up to which all rows are known; a query reads the rows above it."""
         self._seen: set[int] = set()
 
-    def take(self, rows: Sequence[Row], *, now: datetime) -> list[Row]:
+    def take(self, rows: Sequence[RevocationRow], *, now: datetime) -> list[RevocationRow]:
         """Return the rows not seen before, and forget the ids that no query returns any more."""
         new = [row for row in rows if row.id not in self._seen]
         self._seen.update(row.id for row in new)
@@ -141,7 +141,7 @@ class Watcher:
         template: Sequence[str],
         *,
         was_let_in_since: Callable[[str, datetime], bool],
-        after: Callable[[int], list[Row]] = rows_after,
+        after: Callable[[int], list[RevocationRow]] = rows_after,
         position: Path | None = None,
     ) -> None:
         self._template = list(template)
@@ -187,7 +187,7 @@ class Watcher:
             await asyncio.gather(*kicks, return_exceptions=True)
             self._thread.shutdown(wait=False)
 
-    def _act(self, rows: Sequence[Row]) -> None:
+    def _act(self, rows: Sequence[RevocationRow]) -> None:
         people: dict[str, set[int]] = {}
         for row in rows:
             people.setdefault(row.mailbox, set()).add(row.id)

@@ -6,7 +6,7 @@ from typing import assert_never
 
 from watchword.doors.mail import policy_protocol, socketmap
 from watchword.doors.mail.batching import Deferred
-from watchword.doors.mail.connections import Connection, Cutter, Door
+from watchword.doors.mail.connections import Connection, Cutter, MailDoor
 from watchword.doors.mail.line_protocol import Hangup, Line, Reply, TooLong
 
 
@@ -49,7 +49,7 @@ class SocketmapConnection(Connection):
 class PolicyConnection(Connection):
     """A connection that speaks the policy protocol. Postfix sends one request at a time and waits for the answer."""
 
-    def __init__(self, door: Door) -> None:
+    def __init__(self, door: MailDoor) -> None:
         super().__init__(door)
         self._conversation = policy_protocol.PolicySession()
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from socket import socket
 
-from watchword.audit.outbox import cause_of
+from watchword.audit.retries import cause_of
 from watchword.core.keyring import KeyRing
 from watchword.core.log_events import log_event
 from watchword.doors.mail.batching import Backend, RequestBatcher
 from watchword.doors.mail.connection_limits import MOST_CONNECTIONS
-from watchword.doors.mail.connections import Door
+from watchword.doors.mail.connections import MailDoor
 from watchword.doors.mail.dict_connections import DictConnection
 from watchword.doors.mail.disconnects import Watcher
 from watchword.doors.mail.postfix_connections import PolicyConnection, SocketmapConnection
@@ -68,7 +68,7 @@ async def serve(
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     batcher = RequestBatcher(checks)
-    door = Door(batcher, ring)
+    door = MailDoor(batcher, ring)
     listeners: list[UnixListener] = []
     servers: list[asyncio.Server] = []
     tasks: list[asyncio.Task[None]] = []
@@ -112,7 +112,7 @@ async def serve(
             listener.remove()
 
 
-async def _sweep(door: Door) -> None:
+async def _sweep(door: MailDoor) -> None:
     while True:
         await asyncio.sleep(SWEEP_SECONDS)
         try:
@@ -121,7 +121,7 @@ async def _sweep(door: Door) -> None:
             logger.error("idle connections not closed", extra=log_event("mail.sweep.failed", trouble=cause_of(error)))
 
 
-async def _stop(door: Door, servers: Sequence[asyncio.Server], tasks: Sequence[asyncio.Task[None]]) -> None:
+async def _stop(door: MailDoor, servers: Sequence[asyncio.Server], tasks: Sequence[asyncio.Task[None]]) -> None:
     for server in servers:
         server.close()
     for task in tasks:

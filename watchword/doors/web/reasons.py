@@ -13,7 +13,7 @@ from watchword.core.decision import DenyReason
 from watchword.core.factors import RejectReason
 from watchword.core.policy import Channel, Limits
 from watchword.messaging.gateway import Result
-from watchword.messaging.limits.counters import Rule
+from watchword.messaging.limits.counters import LimitRule
 from watchword.signin.otp.challenges import CodeOnTheWay, NotSent
 from watchword.signin.results import Refused
 from watchword.ui.templatetags.watchword_ui import in_words
@@ -79,18 +79,18 @@ def of_not_sent(refusal: NotSent, *, is_adding: bool = False) -> str:
     ``is_adding`` is True if a phone is being added, outside a sign-in.
     """
     reason = refusal.reason
-    if reason is Rule.ATTEMPT and is_adding:
+    if reason is LimitRule.ATTEMPT and is_adding:
         return _("No more codes are sent for now. Try again in a few minutes, or ask your administrator.")
     if reason is RejectReason.TOO_MANY_TRIES and refusal.until is not None:
         return _("Too many codes were wrong. Try again in %(wait)s.") % {"wait": in_words(refusal.until)}
     why: str | Promise
     why, way_on = _NOT_SENT.get(reason, _BY_ANOTHER)
-    if is_adding and reason in {Rule.COUNTRY, Rule.COUNTRY_CLOSED}:
+    if is_adding and reason in {LimitRule.COUNTRY, LimitRule.COUNTRY_CLOSED}:
         # Only for a person who has just typed the number: many +44 numbers are in Jersey, which surprises their owners.
         place = country_name(refusal.country, get_language() or "en")
         why = _("Your organisation does not send codes to %(place)s.") % {"place": place} if place else why
     when = ""
-    if refusal.until is not None and reason is not Rule.COUNTRY_CLOSED:
+    if refusal.until is not None and reason is not LimitRule.COUNTRY_CLOSED:
         when = _("You can ask for another one in %(wait)s.") % {"wait": in_words(refusal.until)}
     if when and reason in _SOON:
         return f"{why} {when}"
@@ -105,34 +105,34 @@ _OTHER_PHONE = gettext_lazy("Use another phone, or ask your administrator.")
 _ENOUGH = (gettext_lazy("Your organisation has sent as many codes as it allows for now."), _ASK)
 _COUNTRY = (gettext_lazy("Your organisation does not send codes to this country."), _OTHER_PHONE)
 _NUMBER = (gettext_lazy("No more codes can be sent to this number today."), _OTHER_PHONE)
-_SOON = frozenset({Rule.PAUSE, Rule.QUARTER_HOUR})
+_SOON = frozenset({LimitRule.PAUSE, LimitRule.QUARTER_HOUR})
 """Rules whose wait is short."""
-_NOT_SENT: dict[Rule | RejectReason, tuple[Promise, Promise]] = {
-    Rule.PAUSE: (gettext_lazy("A code is on its way already."), _IF_OFFERED),
-    Rule.QUARTER_HOUR: (gettext_lazy("Several codes were sent already."), _IF_OFFERED),
-    Rule.ATTEMPT: (
+_NOT_SENT: dict[LimitRule | RejectReason, tuple[Promise, Promise]] = {
+    LimitRule.PAUSE: (gettext_lazy("A code is on its way already."), _IF_OFFERED),
+    LimitRule.QUARTER_HOUR: (gettext_lazy("Several codes were sent already."), _IF_OFFERED),
+    LimitRule.ATTEMPT: (
         gettext_lazy("No more codes are sent in this sign-in."),
         gettext_lazy("Start again to get another one, or ask your administrator."),
     ),
-    Rule.DAY: (gettext_lazy("No more codes can be sent to you today."), _ASK),
-    Rule.NEW_NUMBERS: (gettext_lazy("You tried several numbers today."), _ASK),
-    Rule.NUMBER_DAY: _NUMBER,
-    Rule.NUMBER_PEOPLE: (gettext_lazy("Too many people use this number today."), _OTHER_PHONE),
-    Rule.SWITCHBOARD: (
+    LimitRule.DAY: (gettext_lazy("No more codes can be sent to you today."), _ASK),
+    LimitRule.NEW_NUMBERS: (gettext_lazy("You tried several numbers today."), _ASK),
+    LimitRule.NUMBER_DAY: _NUMBER,
+    LimitRule.NUMBER_PEOPLE: (gettext_lazy("Too many people use this number today."), _OTHER_PHONE),
+    LimitRule.SWITCHBOARD: (
         gettext_lazy("Too many calls to this switchboard were in vain today."),
         _OTHER_PHONE,
     ),
-    Rule.RANGE_KIND: (
+    LimitRule.RANGE_KIND: (
         gettext_lazy("No codes are sent to this kind of number."),
         gettext_lazy("Use a mobile or a fixed-line number, or ask your administrator."),
     ),
-    Rule.COUNTRY: _COUNTRY,
-    Rule.COUNTRY_CLOSED: _COUNTRY,
-    Rule.RANGE_HOUR: _ENOUGH,
-    Rule.NEW_COUNTRY_DAY: _ENOUGH,
-    Rule.NEW_DAY: _ENOUGH,
-    Rule.ORGANISATION_DAY: _ENOUGH,
-    Rule.COST_DAY: _ENOUGH,
+    LimitRule.COUNTRY: _COUNTRY,
+    LimitRule.COUNTRY_CLOSED: _COUNTRY,
+    LimitRule.RANGE_HOUR: _ENOUGH,
+    LimitRule.NEW_COUNTRY_DAY: _ENOUGH,
+    LimitRule.NEW_DAY: _ENOUGH,
+    LimitRule.ORGANISATION_DAY: _ENOUGH,
+    LimitRule.COST_DAY: _ENOUGH,
     RejectReason.NOT_CARRIED: (
         gettext_lazy("Your organisation can't send codes this way at the moment."),
         _IF_OFFERED,

@@ -3,7 +3,7 @@
 from django.urls import path
 
 from watchword.doors.web.views import (
-    access_passes,
+    access_pass,
     begin,
     gateway_callbacks,
     methods,
@@ -18,7 +18,7 @@ urlpatterns = [
     path("sign-in/", begin.name, name="sign_in"),
     path("sign-in/password/", stages.password, name="password"),
     path("sign-in/prove/", stages.prove, name="prove"),
-    path("sign-in/pass/", access_passes.access_pass, name="access_pass"),
+    path("sign-in/pass/", access_pass.access_pass, name="access_pass"),
     path("sign-in/send/", stages.send, name="send"),
     path("sign-in/register/", methods.register, name="register"),
     path("sign-in/confirm/", reauthentication.confirm, name="confirm"),
@@ -32,6 +32,6 @@ urlpatterns = [
     path("gateways/<slug:gateway>/<slug:delivery_id>/<slug:token>/", gateway_callbacks.receipt, name="receipt"),
     path("gateways/<slug:gateway>/<slug:delivery_id>/<slug:token>/voice/", gateway_callbacks.voice, name="voice"),
     path("password/", passwords.change, name="change_password"),
-    path("register/<str:token>/", access_passes.link, name="register_link"),
+    path("register/<str:token>/", access_pass.link, name="register_link"),
     path("invitation/<str:token>/", passwords.invitation, name="invitation"),
 ]

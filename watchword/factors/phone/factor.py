@@ -20,7 +20,7 @@ from watchword.core.factors import (
     SetupContext,
     Verdict,
 )
-from watchword.core.phone_numbers import Kind, NumberProblem, Unreadable, parse_typed
+from watchword.core.phone_numbers import NumberKind, NumberProblem, Unreadable, parse_typed
 from watchword.core.policy import Channel, FactorKind
 
 LONGEST_EXTENSION, MOST_DIGITS = 10, 6
@@ -35,7 +35,7 @@ class Slot(StrEnum):
     OFFICE = "office"
 
 
-_NEVER = frozenset({Kind.PREMIUM, Kind.SHARED_COST, Kind.SERVICE, Kind.UNKNOWN})
+_NEVER = frozenset({NumberKind.PREMIUM, NumberKind.SHARED_COST, NumberKind.SERVICE, NumberKind.UNKNOWN})
 """Kinds refused when typed. The rate limits know more about the others, and record for the administrator what they
 refuse."""
 _PROBLEMS = {

@@ -13,7 +13,7 @@ LANGUAGES: Mapping[str, str] = {"en": "English", "de": "Deutsch", "fr": "França
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class Translations:
     """All sentences of one language. ``{}`` fields are filled by ``sms.py``."""
 
     text: str
@@ -45,8 +45,8 @@ class Words:
     test: str
 
 
-WORDS: Mapping[str, Words] = {
-    "en": Words(
+WORDS: Mapping[str, Translations] = {
+    "en": Translations(
         text="{code} is your {organisation} code.",
         text_short="{code} is your code.",
         purposes={
@@ -82,7 +82,7 @@ WORDS: Mapping[str, Words] = {
         "Not you? Tell your administrator at once.",
         test="This is a test of {organisation}. No code is needed.",
     ),
-    "de": Words(
+    "de": Translations(
         text="{code} ist Ihr Code für {organisation}.",
         text_short="{code} ist Ihr Code.",
         purposes={
@@ -119,7 +119,7 @@ WORDS: Mapping[str, Words] = {
         "Nicht Sie? Sagen Sie es sofort Ihrem Administrator.",
         test="Dies ist ein Test von {organisation}. Sie brauchen keinen Code.",
     ),
-    "fr": Words(
+    "fr": Translations(
         text="{code} est votre code {organisation}.",
         text_short="{code} est votre code.",
         purposes={
@@ -155,7 +155,7 @@ WORDS: Mapping[str, Words] = {
         "Pas vous? Prévenez vite votre administrateur.",
         test="Ceci est un test de {organisation}. Aucun code n'est demandé.",
     ),
-    "es": Words(
+    "es": Translations(
         text="{code} es su código de {organisation}.",
         text_short="{code} es su código.",
         purposes={
@@ -194,6 +194,6 @@ WORDS: Mapping[str, Words] = {
 """Spanish texts omit accents that GSM 03.38 lacks (á, í, ó, ú): see ``sms.in_gsm``."""
 
 
-def words_of(language: str) -> Words:
+def words_of(language: str) -> Translations:
     """Return the sentences of a language, or the English ones where it has none."""
     return WORDS.get(language.split("-", maxsplit=1)[0].lower(), WORDS["en"])

@@ -17,14 +17,14 @@ from watchword.core.policy import Channel, Limits
 from watchword.directory.models import Organisation, User
 from watchword.messaging.gateway import Result
 from watchword.messaging.limits import daily_totals, pumping, rules
-from watchword.messaging.limits.rules import DAY, HOUR, Asked, Budget, Permitted, Rule, SendThrottled
+from watchword.messaging.limits.rules import DAY, HOUR, Asked, Budget, LimitRule, Permitted, SendThrottled
 from watchword.messaging.models import Delivery, Refusal, SharedNumber
 
 __all__ = [
+    "CountedTelephone",
+    "LimitRule",
     "Permitted",
-    "Rule",
     "SendThrottled",
-    "Telephone",
     "budget_of",
     "reserve_send",
     "reserve_warning",
@@ -36,21 +36,21 @@ REFUSALS_EACH_HOUR = 30
 _NUMBER = "messaging.number"
 CODES = ("sign_in", "confirm", "register", "recover")
 """Purposes of deliveries that carry a code; the others are warnings and tests."""
-_OF_NUMBER = frozenset({Rule.NUMBER_DAY, Rule.NUMBER_PEOPLE})
+_OF_NUMBER = frozenset({LimitRule.NUMBER_DAY, LimitRule.NUMBER_PEOPLE})
 MOST_UNTYPED = 1_000
 PROVEN_LOOKED_AT = 200
 """How many of the newest typed codes in a block are read, so that a block with many users stays cheap."""
 
 
 @dataclass(frozen=True, slots=True)
-class Telephone:
+class CountedTelephone:
     """The stored form of a number: keyed hashes, country and last digits."""
 
     number_keys: tuple[bytes, ...]
     """Keyed hashes, the newest key's first: it is the one that is stored, and all of them find older deliveries."""
     range_keys: tuple[bytes, ...]
     country: str
-    kind: phone_numbers.Kind
+    kind: phone_numbers.NumberKind
     ends: str
     is_extension: bool = False
     """Whether it is an extension of a switchboard: its neighbours are then that number's other extensions."""
@@ -70,13 +70,13 @@ class Telephone:
         }
 
 
-def telephone_of(e164: str, extension: str = "") -> Telephone:
+def telephone_of(e164: str, extension: str = "") -> CountedTelephone:
     """Return the stored form of a number with its extension: keyed hashes and its country, never the number."""
     seen = phone_numbers.classify(e164)
     number = phone_numbers.counted_as(e164)
     is_extension = phone_numbers.line_of(e164, extension) != number
     block = f"{number};ext" if is_extension else phone_numbers.block_of(number)
-    return Telephone(
+    return CountedTelephone(
         number_keys=number_keys(e164, extension),
         range_keys=settings.WATCHWORD_KEY_RING.macs("messaging.range", block.encode()),
         country=seen.country,
@@ -97,7 +97,7 @@ def budget_of(organisation: Organisation) -> Budget:
 
 
 def reserve_send(
-    user: User, telephone: Telephone, channel: Channel, *, sends_in_attempt: int, is_new: bool, now: datetime
+    user: User, telephone: CountedTelephone, channel: Channel, *, sends_in_attempt: int, is_new: bool, now: datetime
 ) -> Permitted | SendThrottled:
     """Check the limits for one code to one number and count it if permitted. The caller has locked the user's row.
 
@@ -108,14 +108,14 @@ def reserve_send(
     return _decide(user, telephone, channel, asked, rules.judge)
 
 
-def reserve_warning(user: User, telephone: Telephone, *, now: datetime) -> Permitted | SendThrottled:
+def reserve_warning(user: User, telephone: CountedTelephone, *, now: datetime) -> Permitted | SendThrottled:
     """Check the limits for one text without a code and count it if permitted. Call it in a transaction."""
     _take_turns(user, telephone, is_new=False)
     asked = _count(user, telephone, Channel.TEXT, sends_in_attempt=0, is_new=False, now=now)
     return _decide(user, telephone, Channel.TEXT, asked, rules.judge_warning)
 
 
-def _take_turns(user: User, telephone: Telephone, *, is_new: bool) -> None:
+def _take_turns(user: User, telephone: CountedTelephone, *, is_new: bool) -> None:
     """Take advisory locks until the commit: messages that share a limit are checked one after the other on all nodes.
 
     The lock on the user's row, which the caller holds, is not enough: a number and its neighbours are counted over all
@@ -136,7 +136,7 @@ def _take_turns(user: User, telephone: Telephone, *, is_new: bool) -> None:
 
 def _decide(
     user: User,
-    telephone: Telephone,
+    telephone: CountedTelephone,
     channel: Channel,
     asked: Asked,
     judge: Callable[[Asked, Limits, Budget], Permitted | SendThrottled],
@@ -151,7 +151,7 @@ def _decide(
     is_new = asked.is_new
     if isinstance(verdict, Permitted):
         daily_totals.add(organisation.pk, now, telephone.country, channel, is_new=is_new, asked=1)
-    elif verdict.rule not in {Rule.ATTEMPT, Rule.PAUSE}:
+    elif verdict.rule not in {LimitRule.ATTEMPT, LimitRule.PAUSE}:
         note_refusal(user, telephone, channel, verdict, is_new=is_new, now=now)
     return verdict
 
@@ -169,7 +169,7 @@ def _judge(
     return verdict
 
 
-def _limits_at(organisation: Organisation, telephone: Telephone, limits: Limits) -> Limits | None:
+def _limits_at(organisation: Organisation, telephone: CountedTelephone, limits: Limits) -> Limits | None:
     """Return the limits of a telephone that an administrator named as shared; None for any other one."""
     for row in SharedNumber.objects.filter(organisation=organisation).exclude(number=b"").order_by("pk"):
         if telephone.number_key in number_keys(row.number):
@@ -207,7 +207,7 @@ def _enough_people(organisation: Organisation, asked: Asked) -> int:
 
 
 def note_refusal(
-    user: User, telephone: Telephone, channel: Channel, verdict: SendThrottled, *, is_new: bool, now: datetime
+    user: User, telephone: CountedTelephone, channel: Channel, verdict: SendThrottled, *, is_new: bool, now: datetime
 ) -> None:
     """Count a denied message, and record the rule that decided, for the administrator.
 
@@ -229,7 +229,7 @@ def note_refusal(
 
 
 def _count(
-    user: User, telephone: Telephone, channel: Channel, *, sends_in_attempt: int, is_new: bool, now: datetime
+    user: User, telephone: CountedTelephone, channel: Channel, *, sends_in_attempt: int, is_new: bool, now: datetime
 ) -> Asked:
     if is_new:
         pumping.tell_of_untyped(user, now)
@@ -273,15 +273,15 @@ def _newest_of_each(rows: Iterable[tuple[Any, datetime]]) -> tuple[datetime, ...
     return tuple(newest.values())
 
 
-def _unproven_in_range(telephone: Telephone, now: datetime) -> tuple[datetime, ...]:
+def _unproven_in_range(telephone: CountedTelephone, now: datetime) -> tuple[datetime, ...]:
     return _untyped(telephone, now - HOUR, purpose="register")
 
 
-def _untyped_at_switchboard(telephone: Telephone, now: datetime) -> tuple[datetime, ...]:
+def _untyped_at_switchboard(telephone: CountedTelephone, now: datetime) -> tuple[datetime, ...]:
     return _untyped(telephone, now - DAY)
 
 
-def _untyped(telephone: Telephone, since: datetime, **which: str) -> tuple[datetime, ...]:
+def _untyped(telephone: CountedTelephone, since: datetime, **which: str) -> tuple[datetime, ...]:
     """Return times of messages to the neighbours of a telephone whose codes were not typed, in time or late."""
     rows = Delivery.objects.filter(
         range_key__in=telephone.range_keys, created_at__gt=since, entered_at=None, typed_late_at=None, **which
@@ -291,7 +291,7 @@ def _untyped(telephone: Telephone, since: datetime, **which: str) -> tuple[datet
     return tuple(rows.order_by("-created_at").values_list("created_at", flat=True)[:MOST_UNTYPED])
 
 
-def _proven_in_range(user: User, telephone: Telephone) -> int:
+def _proven_in_range(user: User, telephone: CountedTelephone) -> int:
     """Return how many people of an organisation have recently typed a code sent to the neighbours of a telephone."""
     rows = Delivery.objects.filter(
         range_key__in=telephone.range_keys, organisation=user.organisation_id, entered_at__isnull=False

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 
-from watchword.core.phone_numbers import Kind
+from watchword.core.phone_numbers import NumberKind
 from watchword.core.policy import Limits
 
 DAY = timedelta(days=1)
@@ -36,7 +36,7 @@ WARNINGS_EACH_DAY = 5
 """Warnings (texts without a code) to one person in a day; a mail says the same anyway."""
 
 
-class Rule(StrEnum):
+class LimitRule(StrEnum):
     """The rule that decided; the administrator sees it, the person is told only when to try again."""
 
     ATTEMPT = "sends_each_attempt"
@@ -67,8 +67,10 @@ class Rule(StrEnum):
         return self in _OF_SIZE
 
 
-_QUOTA = frozenset({Rule.ORGANISATION_DAY, Rule.COST_DAY})
-_OF_SIZE = frozenset({Rule.ORGANISATION_DAY, Rule.NEW_DAY, Rule.NEW_COUNTRY_DAY, Rule.RANGE_HOUR, Rule.COST_DAY})
+_QUOTA = frozenset({LimitRule.ORGANISATION_DAY, LimitRule.COST_DAY})
+_OF_SIZE = frozenset(
+    {LimitRule.ORGANISATION_DAY, LimitRule.NEW_DAY, LimitRule.NEW_COUNTRY_DAY, LimitRule.RANGE_HOUR, LimitRule.COST_DAY}
+)
 ORGANISATION_BASE, ORGANISATION_EACH = 200, 6
 NEW_BASE = 50
 COST_BASE, COST_EACH = 50, 3
@@ -145,7 +147,7 @@ class Asked:
     """A message to be decided on, and all counters about it. Times are newest first."""
 
     now: datetime
-    kind: Kind
+    kind: NumberKind
     country: str
     is_new: bool
     """Whether the number is not proven yet, because a person registers it."""
@@ -202,7 +204,7 @@ class SendThrottled(NotReserved):
     """The message may be sent at ``until``, or never in this sign-in attempt where ``until`` is None."""
 
     until: datetime | None
-    rule: Rule
+    rule: LimitRule
     details: Mapping[str, str] = field(default_factory=dict, compare=False)
     """Values for the administrator: ``limit`` and ``count``, a country, a number type."""
 
@@ -224,9 +226,9 @@ def judge_warning(asked: Asked, limits: Limits, budget: Budget) -> Permitted | S
     """
     verdict = _first(
         _never(asked, limits, budget),
-        _too_many(asked.my_warnings, WARNINGS_EACH_DAY, DAY, Rule.DAY),
-        _too_many(asked.to_number, limits.sends_each_number_and_day, DAY, Rule.NUMBER_DAY),
-        _too_many(asked.warnings_to_number, half_of(limits), DAY, Rule.NUMBER_DAY),
+        _too_many(asked.my_warnings, WARNINGS_EACH_DAY, DAY, LimitRule.DAY),
+        _too_many(asked.to_number, limits.sends_each_number_and_day, DAY, LimitRule.NUMBER_DAY),
+        _too_many(asked.warnings_to_number, half_of(limits), DAY, LimitRule.NUMBER_DAY),
         _spent(asked, budget),
     )
     return verdict if verdict is not None else Permitted()
@@ -244,41 +246,41 @@ def half_of(limits: Limits) -> int:
 
 def _never(asked: Asked, _limits: Limits, budget: Budget) -> SendThrottled | None:
     if not asked.kind.may_be_sent_to:
-        return SendThrottled(None, Rule.RANGE_KIND, {"kind": asked.kind.value, "country": asked.country})
+        return SendThrottled(None, LimitRule.RANGE_KIND, {"kind": asked.kind.value, "country": asked.country})
     if asked.country not in budget.countries:
-        return SendThrottled(None, Rule.COUNTRY, {"country": asked.country})
+        return SendThrottled(None, LimitRule.COUNTRY, {"country": asked.country})
     return None
 
 
 def _person(asked: Asked, limits: Limits, budget: Budget) -> SendThrottled | None:
     now, mine = asked.now, asked.mine
     if asked.sends_in_attempt >= limits.sends_each_attempt:
-        return SendThrottled(None, Rule.ATTEMPT, _numbers(limits.sends_each_attempt, asked.sends_in_attempt))
+        return SendThrottled(None, LimitRule.ATTEMPT, _numbers(limits.sends_each_attempt, asked.sends_in_attempt))
     lately = [at for at in mine if now - at < QUARTER]
     verdict = _first(
-        _too_many(mine, limits.sends_each_day, DAY, Rule.DAY),
-        _too_many(lately, limits.sends_each_quarter_hour, QUARTER, Rule.QUARTER_HOUR),
+        _too_many(mine, limits.sends_each_day, DAY, LimitRule.DAY),
+        _too_many(lately, limits.sends_each_quarter_hour, QUARTER, LimitRule.QUARTER_HOUR),
     )
     if verdict is not None:
         return verdict
     pause = timedelta(seconds=limits.resend_seconds)
     # A message that did not arrive needs no pause: the person may try another channel at once.
     if asked.sends_in_attempt and mine and not asked.last_was_trouble and now - mine[0] < pause:
-        return SendThrottled(mine[0] + pause, Rule.PAUSE, {"limit": str(limits.resend_seconds)})
+        return SendThrottled(mine[0] + pause, LimitRule.PAUSE, {"limit": str(limits.resend_seconds)})
     if asked.is_new:
-        return _too_many(asked.other_new_numbers, budget.new_numbers_each_day, DAY, Rule.NEW_NUMBERS, now=now)
+        return _too_many(asked.other_new_numbers, budget.new_numbers_each_day, DAY, LimitRule.NEW_NUMBERS, now=now)
     return None
 
 
 def _telephone(asked: Asked, limits: Limits, _budget: Budget) -> SendThrottled | None:
-    verdict = _too_many(asked.to_number, limits.sends_each_number_and_day, DAY, Rule.NUMBER_DAY)
+    verdict = _too_many(asked.to_number, limits.sends_each_number_and_day, DAY, LimitRule.NUMBER_DAY)
     if verdict is None and asked.is_new:
-        verdict = _too_many(asked.new_to_number, half_of(limits), DAY, Rule.NUMBER_DAY)
+        verdict = _too_many(asked.new_to_number, half_of(limits), DAY, LimitRule.NUMBER_DAY)
     ceiling = SWITCHBOARD_UNTYPED + SWITCHBOARD_EACH_PROVEN * asked.proven_in_range
     return _first(
         verdict,
-        _too_many(asked.others_at_number, limits.people_each_number_and_day, DAY, Rule.NUMBER_PEOPLE),
-        _too_many(asked.untyped_at_switchboard, ceiling, DAY, Rule.SWITCHBOARD),
+        _too_many(asked.others_at_number, limits.people_each_number_and_day, DAY, LimitRule.NUMBER_PEOPLE),
+        _too_many(asked.untyped_at_switchboard, ceiling, DAY, LimitRule.SWITCHBOARD),
     )
 
 
@@ -287,18 +289,18 @@ def _neighbours(asked: Asked, _limits: Limits, budget: Budget) -> SendThrottled 
         return None
     country = {"country": asked.country}
     if asked.closed_until is not None and asked.closed_until > asked.now:
-        return SendThrottled(asked.closed_until, Rule.COUNTRY_CLOSED, country)
+        return SendThrottled(asked.closed_until, LimitRule.COUNTRY_CLOSED, country)
     # A code sent a moment ago can't have been typed yet: such codes have a limit of their own, the burst.
     settled = [at for at in asked.unproven_in_range if asked.now - at >= SETTLED_AFTER]
     fresh = [at for at in asked.unproven_in_range if asked.now - at < SETTLED_AFTER]
     in_range = budget.sends_each_range_and_hour + RANGE_EACH_PROVEN * asked.proven_in_range
     return _first(
-        _too_many(settled, in_range, HOUR, Rule.RANGE_HOUR, now=asked.now),
-        _too_many(fresh, in_range + budget.range_burst, SETTLED_AFTER, Rule.RANGE_HOUR, now=asked.now),
+        _too_many(settled, in_range, HOUR, LimitRule.RANGE_HOUR, now=asked.now),
+        _too_many(fresh, in_range + budget.range_burst, SETTLED_AFTER, LimitRule.RANGE_HOUR, now=asked.now),
         _too_many_today(
-            asked, asked.new_in_country_today, budget.new_sends_each_country_and_day, Rule.NEW_COUNTRY_DAY, country
+            asked, asked.new_in_country_today, budget.new_sends_each_country_and_day, LimitRule.NEW_COUNTRY_DAY, country
         ),
-        _too_many_today(asked, asked.new_today, budget.new_sends_each_day, Rule.NEW_DAY, {}),
+        _too_many_today(asked, asked.new_today, budget.new_sends_each_day, LimitRule.NEW_DAY, {}),
     )
 
 
@@ -310,7 +312,7 @@ def _quota(asked: Asked, _limits: Limits, budget: Budget) -> SendThrottled | Non
 
 def _spent(asked: Asked, budget: Budget) -> SendThrottled | None:
     verdict = _too_many_today(
-        asked, asked.organisation_today, budget.organisation_sends_each_day, Rule.ORGANISATION_DAY, {}
+        asked, asked.organisation_today, budget.organisation_sends_each_day, LimitRule.ORGANISATION_DAY, {}
     )
     if verdict is not None or budget.cost_micros_each_day is None:
         return verdict
@@ -320,7 +322,7 @@ def _spent(asked: Asked, budget: Budget) -> SendThrottled | None:
     if spent < ceiling and spent + asked.price_micros <= ceiling:
         return None
     numbers = {"limit": _money(ceiling), "count": _money(spent), "price": _money(asked.price_micros)}
-    return SendThrottled(_tomorrow(asked.now), Rule.COST_DAY, numbers)
+    return SendThrottled(_tomorrow(asked.now), LimitRule.COST_DAY, numbers)
 
 
 def is_pumping(sent: int, entered: int, budget: Budget) -> bool:
@@ -329,7 +331,7 @@ def is_pumping(sent: int, entered: int, budget: Budget) -> bool:
 
 
 def _too_many(
-    times: Sequence[datetime], limit: int, lasts: timedelta, rule: Rule, *, now: datetime | None = None
+    times: Sequence[datetime], limit: int, lasts: timedelta, rule: LimitRule, *, now: datetime | None = None
 ) -> SendThrottled | None:
     """Return a denial if there are ``limit`` or more ``times`` (newest first), until one of them is old enough.
 
@@ -343,7 +345,7 @@ def _too_many(
 
 
 def _too_many_today(
-    asked: Asked, count: int, limit: int, rule: Rule, details: Mapping[str, str]
+    asked: Asked, count: int, limit: int, rule: LimitRule, details: Mapping[str, str]
 ) -> SendThrottled | None:
     if count < limit:
         return None

@@ -27,7 +27,7 @@ _MAY_GO_ON = [*_NOT_SETTLED, Result.DELIVERED.value]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class DeliveryOutcome:
     """The outcome of one delivery attempt through one gateway."""
 
     delivery_id: UUID
@@ -46,7 +46,7 @@ class Changed:
     result: Result
 
 
-def note_outcomes(outcomes: Sequence[Outcome], *, now: datetime) -> list[Noted]:
+def note_outcomes(outcomes: Sequence[DeliveryOutcome], *, now: datetime) -> list[Noted]:
     """Store delivery attempts and return the receipts that came before them. Call it in a transaction."""
     DeliveryAttempt.objects.bulk_create(
         DeliveryAttempt(
@@ -126,13 +126,13 @@ class _Found:
     number_key: bytes = b""
 
 
-def _early(taken: Sequence[Outcome]) -> list[tuple[Receipt, Outcome]]:
+def _early(taken: Sequence[DeliveryOutcome]) -> list[tuple[Receipt, DeliveryOutcome]]:
     """Return stored receipts, with their attempts, that came before the attempt was stored."""
     # By the gateway's message id, or by our delivery id where the receipt came to a webhook URL of ours.
     named = {(one.gateway, name): one for one in taken for name in (str(one.delivery_id), as_stored(one.reference))}
     if not named:
         return []
-    spelled: dict[tuple[str, str], list[Outcome]] = {}
+    spelled: dict[tuple[str, str], list[DeliveryOutcome]] = {}
     for one in taken:
         for key in keys_of(one.reference):
             spelled.setdefault((one.gateway, key), []).append(one)
@@ -191,7 +191,7 @@ def _sought_again(row: Receipt) -> _Sought:
     return _Sought(row.gateway, (row.reference,), keys, is_spelled_freely=bool(row.reference_key))
 
 
-type _Handovers = dict[tuple[str, str], list[_Found]]
+type _Attempts = dict[tuple[str, str], list[_Found]]
 """By gateway and message id, the newest first: some gateways start their ids anew."""
 
 
@@ -208,7 +208,7 @@ def _delivery_attempts_of(sought: Sequence[_Sought]) -> list[_Found | None]:
     return [_delivery_attempt_of(one, exact, loose) for one in sought]
 
 
-def _delivery_attempt_of(sought: _Sought, exact: _Handovers, loose: _Handovers) -> _Found | None:
+def _delivery_attempt_of(sought: _Sought, exact: _Attempts, loose: _Attempts) -> _Found | None:
     if sought.delivery_id is not None:
         return _Found(sought.delivery_id, sought.names[0] if sought.names else "")
     fitting = _fitting(sought, sought.names, exact)
@@ -220,19 +220,19 @@ def _delivery_attempt_of(sought: _Sought, exact: _Handovers, loose: _Handovers) 
     return as_it_stands[0] if as_it_stands and sought.is_certain else None
 
 
-def _fitting(sought: _Sought, names: Iterable[str], delivery_attempts: _Handovers) -> _Found | None:
+def _fitting(sought: _Sought, names: Iterable[str], delivery_attempts: _Attempts) -> _Found | None:
     """Return the first attempt with one of these message ids that went to the number of the receipt."""
     found = (one for name in names for one in delivery_attempts.get((sought.gateway, name), ()))
     return next((one for one in found if one.number_key in sought.number_keys), None)
 
 
-def _by_reference(sought: Sequence[_Sought]) -> _Handovers:
+def _by_reference(sought: Sequence[_Sought]) -> _Attempts:
     names = {name for one in sought for name in one.names}
     ours = set()
     for name in names:
         with suppress(ValueError):
             ours.add(UUID(name))
-    found: _Handovers = {}
+    found: _Attempts = {}
     if names:
         # Two conditions with an index each: there are many attempts, and receipts come all day.
         named = Q(gateway__in={one.gateway for one in sought}, reference__in=names)
@@ -242,9 +242,9 @@ def _by_reference(sought: Sequence[_Sought]) -> _Handovers:
     return found
 
 
-def _by_key(sought: Sequence[_Sought]) -> _Handovers:
+def _by_key(sought: Sequence[_Sought]) -> _Attempts:
     keys = {key for one in sought if one.number_keys for key in one.spellings}
-    found: _Handovers = {}
+    found: _Attempts = {}
     if keys:
         rows = DeliveryAttempt.objects.filter(reference_key__in=keys, gateway__in={one.gateway for one in sought})
         for gateway, one in _newest_first(rows):

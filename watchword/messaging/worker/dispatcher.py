@@ -21,7 +21,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from uuid import UUID
 
-from watchword.audit.outbox import RetryPolicy, cause_of
+from watchword.audit.retries import RetryPolicy, cause_of
 from watchword.core.log_events import log_event
 from watchword.messaging.gateway import Condition, DeliveryFailed, Gateway, LeasedMessage, Result
 from watchword.messaging.worker import persistence, route_selection

@@ -17,7 +17,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db.models import QuerySet
 
-from watchword.audit.outbox import attempt_one, cause_of, lease
+from watchword.audit.retries import attempt_one, cause_of, lease
 from watchword.audit.sealed_columns import SealedColumn
 from watchword.core.keyring import KeyRingError
 from watchword.core.log_events import log_event

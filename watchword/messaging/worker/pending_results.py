@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from watchword.messaging.gateway import Outgoing, Report, Result, Submitted
-from watchword.messaging.worker.delivery_receipts import Outcome
+from watchword.messaging.worker.delivery_receipts import DeliveryOutcome
 from watchword.messaging.worker.message_ids import as_stored
 from watchword.messaging.worker.persistence import Batch, Finished
 
@@ -22,7 +22,7 @@ class PendingResults:
         self.dirty = asyncio.Event()
         """Set when there is something to write."""
         self._reports: list[Report] = []
-        self._outcomes: list[Outcome] = []
+        self._outcomes: list[DeliveryOutcome] = []
         self._finished: list[Finished] = []
         self._again: list[tuple[UUID, float]] = []
         self._unwritten: set[UUID] = set()
@@ -46,12 +46,12 @@ class PendingResults:
     ) -> None:
         """Add that a gateway took a message; ``spoken``: its provider will fetch what the call says."""
         reference = as_stored(handed.reference)
-        self._outcomes.append(Outcome(outgoing.delivery_id, name, Result.SENT, country, reference, price))
+        self._outcomes.append(DeliveryOutcome(outgoing.delivery_id, name, Result.SENT, country, reference, price))
         self._finish(Finished(outgoing.delivery_id, handed.result, name, reference, price, spoken))
 
     def refused(self, outgoing: Outgoing, name: str, result: Result, *, country: str) -> None:
         """Add that a gateway did not take a message; ``given_up`` or ``waits`` says what happens next."""
-        self._outcomes.append(Outcome(outgoing.delivery_id, name, result, country))
+        self._outcomes.append(DeliveryOutcome(outgoing.delivery_id, name, result, country))
 
     def given_up(self, outgoing: Outgoing, result: Result, *, gateway: str = "") -> None:
         """Add that a message will not be sent any more."""

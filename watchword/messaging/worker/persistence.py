@@ -19,7 +19,7 @@ from django.db import (
 )
 from django.db.models import Count, Q
 
-from watchword.audit.outbox import UNAVAILABLE, cause_of
+from watchword.audit.retries import UNAVAILABLE, cause_of
 from watchword.core.database_errors import database_trouble
 from watchword.core.log_events import log_event
 from watchword.messaging.gateway import Condition, LeasedMessage, Report, Result
@@ -28,7 +28,7 @@ from watchword.messaging.send import Noted, note_results
 from watchword.messaging.worker import outbox
 from watchword.messaging.worker.delivery_receipts import (
     Changed,
-    Outcome,
+    DeliveryOutcome,
     apply_strays,
     forget_old,
     note_outcomes,
@@ -63,7 +63,7 @@ class Finished:
 class Batch:
     """What is written together: results since the last write."""
 
-    outcomes: Sequence[Outcome] = ()
+    outcomes: Sequence[DeliveryOutcome] = ()
     finished: Sequence[Finished] = ()
     again: Sequence[tuple[UUID, datetime]] = ()
     reports: Sequence[Report] = ()

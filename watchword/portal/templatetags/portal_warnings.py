@@ -4,7 +4,7 @@ from django import template
 
 from watchword.alerts.headlines import name_of
 from watchword.alerts.models import Notice
-from watchword.alerts.rules import Rule
+from watchword.alerts.rules import AlertRule
 
 register = template.Library()
 
@@ -12,4 +12,4 @@ register = template.Library()
 @register.simple_tag
 def warning_subject(notice: Notice) -> str:
     """Return the subject of a notice."""
-    return name_of(Rule(notice.rule))
+    return name_of(AlertRule(notice.rule))

@@ -23,7 +23,7 @@ from watchword.directory.models import User
 from watchword.factors import vault
 from watchword.messaging import send
 from watchword.messaging.gateway import Outgoing, Result
-from watchword.messaging.limits.counters import Permitted, Rule, SendThrottled, reserve_send, telephone_of
+from watchword.messaging.limits.counters import LimitRule, Permitted, SendThrottled, reserve_send, telephone_of
 from watchword.messaging.limits.daily_totals import note_entered
 from watchword.messaging.models import Delivery
 from watchword.messaging.worker import outbox
@@ -66,7 +66,7 @@ class NotSent:
     """No code was sent. ``until`` is when one may be; None: not in this attempt, or never by this channel."""
 
     until: datetime | None
-    reason: Rule | RejectReason
+    reason: LimitRule | RejectReason
     country: str = ""
     """The ISO 3166-1 code of the country, where a country is the reason."""
 

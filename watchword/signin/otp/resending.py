@@ -9,7 +9,7 @@ from watchword.audit.record import Origin
 from watchword.core.factors import Rejected, RejectReason
 from watchword.core.policy import Channel, FactorKind
 from watchword.factors.phone.factor import Slot
-from watchword.messaging.limits.rules import Rule
+from watchword.messaging.limits.rules import LimitRule
 from watchword.signin import enrolment
 from watchword.signin.models import Purpose
 from watchword.signin.otp import challenges
@@ -33,7 +33,7 @@ def send_again(subject: Holder, channel: str, *, origin: Origin, now: datetime) 
     """Send another code to the phone being added; raise ProofNeeded as ``enrolment.start`` does."""
     stored = _stored(subject)
     if challenges.is_spent(subject, Purpose.REGISTER, now=now):
-        return NotSent(None, Rule.ATTEMPT)
+        return NotSent(None, LimitRule.ATTEMPT)
     if stored is None or channel not in channels_again(subject, now=now):
         return Rejected(RejectReason.CHANNEL_NOT_ALLOWED)
     options = {**{name: stored[name] for name in ("slot", "number", "extension", "country")}, "channel": channel}

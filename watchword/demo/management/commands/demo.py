@@ -20,7 +20,7 @@ from watchword.audit import installation
 from watchword.demo import card, ports, real_phones, sample
 from watchword.demo import home as folder
 from watchword.demo.ports import HOST, Ports
-from watchword.demo.processes import Child, ChildDied, Processes, process_id_of, python
+from watchword.demo.processes import ChildDied, DemoProcess, Processes, process_id_of, python
 from watchword.directory.models import Organisation
 from watchword.doors.mail.sockets import LONGEST_PATH
 from watchword.messaging.voice import tts
@@ -137,15 +137,15 @@ def _refuse_busy(wanted: Ports) -> None:
         raise CommandError("The demo can't start:\n" + "\n".join(problems))
 
 
-def _children(wanted: Ports) -> list[Child]:
+def _children(wanted: Ports) -> list[DemoProcess]:
     command = ["watchword.cli.main"]
     # They end with this process, even if it is killed.
     serve = ["serve", "--parent", str(os.getpid())]
     return [
-        Child("the web server", python(*command, *serve, "web", "--listen", f"{HOST}:{wanted.web}")),
-        Child("the mail door", python(*command, *serve, "mail")),
-        Child("the worker", python(*command, *serve, "worker")),
-        Child(
+        DemoProcess("the web server", python(*command, *serve, "web", "--listen", f"{HOST}:{wanted.web}")),
+        DemoProcess("the mail door", python(*command, *serve, "mail")),
+        DemoProcess("the worker", python(*command, *serve, "worker")),
+        DemoProcess(
             "the mailbox",
             python(
                 *command,
@@ -156,7 +156,7 @@ def _children(wanted: Ports) -> list[Child]:
                 str(wanted.submission),
             ),
         ),
-        Child(PHONES, python(*command, *serve, "phones")),
+        DemoProcess(PHONES, python(*command, *serve, "phones")),
     ]
 
 

@@ -28,7 +28,7 @@ from watchword.doors.web import reasons, resend_options
 from watchword.doors.web.navigation import advance, attempt_of, complete, redirect_to_stage, start_again
 from watchword.doors.web.next_address import safe_next
 from watchword.factors.registry import all_factors, forms_of
-from watchword.messaging.limits.rules import Rule
+from watchword.messaging.limits.rules import LimitRule
 from watchword.signin import cookies, enrolment, enrolment_evidence, flow, password_change, queries
 from watchword.signin.enrolment import LastMethod, ProofNeeded, Registered, ShownOnce
 from watchword.signin.facts import setup_context_of
@@ -122,7 +122,7 @@ def add_code(request: HttpRequest, kind: str) -> HttpResponse:
         "trouble": reasons.of_trouble(code),
         "can_send_at": code.next_send_at if code.next_send_at > now else None,
         "offer": resend_options.offer([resend_options.Choice("", channel, code.ends) for channel in again], code),
-        "no_more": "" if again else reasons.of_not_sent(NotSent(None, Rule.ATTEMPT), is_adding=True),
+        "no_more": "" if again else reasons.of_not_sent(NotSent(None, LimitRule.ATTEMPT), is_adding=True),
         "send_to": here,
         "here": here,
         "state_at": reverse("web:code_state") + "?adding",

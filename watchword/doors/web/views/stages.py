@@ -20,10 +20,10 @@ from watchword.core.decision import AskFor, Deny, DenyReason
 from watchword.core.policy import Channel, FactorKind
 from watchword.doors.web import reasons, resend_options
 from watchword.doors.web.navigation import advance, attempt_of, complete, redirect_to_stage, start_again
-from watchword.doors.web.views.access_passes import use_link
+from watchword.doors.web.views.access_pass import use_link
 from watchword.factors.registry import forms_of
 from watchword.messaging.gateway import Result
-from watchword.messaging.limits.rules import Rule
+from watchword.messaging.limits.rules import LimitRule
 from watchword.signin import enrolment, flow
 from watchword.signin.middleware import session_or_none
 from watchword.signin.models import Purpose, SignInAttempt
@@ -116,7 +116,7 @@ def prove(request: HttpRequest) -> HttpResponse:
         "trouble": reasons.of_trouble(code) if code is not None else "",
         "can_send_at": code.next_send_at if code is not None and code.next_send_at > now else None,
         "offer": resend_options.offer(choices, code),
-        "no_more": "" if view.has_sends_left else reasons.of_not_sent(NotSent(None, Rule.ATTEMPT)),
+        "no_more": "" if view.has_sends_left else reasons.of_not_sent(NotSent(None, LimitRule.ATTEMPT)),
         "has_pass": isinstance(view.decision, AskFor) and FactorKind.ACCESS_PASS in view.decision.methods,
         "send_to": reverse("web:send"),
         "here": reverse("web:prove"),

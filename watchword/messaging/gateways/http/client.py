@@ -54,7 +54,7 @@ class NoAnswer(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpAnswer:
     """The response to a request."""
 
     status: int
@@ -136,7 +136,9 @@ class SafeClient:
             network_backend=_CheckedBackend(private_networks_allowed=private_networks_allowed),
         )
 
-    async def ask(self, method: str, url: str, *, headers: Mapping[str, str], content: bytes, seconds: float) -> Answer:
+    async def ask(
+        self, method: str, url: str, *, headers: Mapping[str, str], content: bytes, seconds: float
+    ) -> HttpAnswer:
         """Send a request and return the response; raises AddressNotAllowed, or NoAnswer if none came in time."""
         body = bytearray()
         try:
@@ -154,7 +156,7 @@ class SafeClient:
                     body += part
                     if len(body) > LONGEST_ANSWER:
                         raise NoAnswer(maybe_taken=True)
-                return Answer(answer.status, bytes(body))
+                return HttpAnswer(answer.status, bytes(body))
         except (
             httpcore.ConnectError,
             httpcore.ConnectTimeout,

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from aiosipua import IncomingCall, OutgoingCall, SdpNegotiationError
 
-from watchword.audit.outbox import cause_of
+from watchword.audit.retries import cause_of
 from watchword.core.log_events import log_event
 from watchword.core.policy import Channel
 from watchword.messaging.gateway import Condition, DeliveryFailed, Outgoing, Report, Result, Submitted
@@ -95,7 +95,7 @@ class SipGateway:
         self._prompts = Prompts(config.recordings)
         trace = SipTrace(name, is_on=config.trace)
         trace.delivery_of = self._delivery_of
-        self._presence = SipRegistration(name, config, moved=self._move, pressed=self._press, trace=trace)
+        self._registration = SipRegistration(name, config, moved=self._move, pressed=self._press, trace=trace)
         self._keeper: asyncio.Task[None] | None = None
         self._report: Callable[[Report], None] = lambda _report: None
         self._free = asyncio.Semaphore(config.calls_at_once)
@@ -112,7 +112,7 @@ class SipGateway:
         """Return whether calls can be placed, or why not."""
         if self._trouble:
             return Condition(is_up=False, words=self._trouble)
-        condition = self._presence.condition
+        condition = self._registration.condition
         if condition.is_up and self._call_trouble and time.monotonic() < self._call_trouble_until:
             return Condition(is_up=False, words=self._call_trouble)
         if condition.is_up and len(self._tasks) >= self._config.calls_at_once:
@@ -131,26 +131,26 @@ class SipGateway:
             )
         if not tts.is_available() and self._config.recordings is None:
             self._trouble = problems[0]
-        self._keeper = asyncio.get_running_loop().create_task(self._presence.keep(self._was_hung_up))
+        self._keeper = asyncio.get_running_loop().create_task(self._registration.keep(self._was_hung_up))
 
     async def stop(self) -> None:
         """Hang up all calls and disconnect."""
         for ringing in list(self._calls.values()):
-            if self._presence.agent is not None and ringing.sip is not None:
-                self._presence.agent.give_up(ringing.sip)
+            if self._registration.agent is not None and ringing.sip is not None:
+                self._registration.agent.give_up(ringing.sip)
         for task in self._tasks:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=2)
         if self._keeper is not None:
             self._keeper.cancel()
-        await self._presence.close()
+        await self._registration.close()
 
     async def send(self, outgoing: Outgoing) -> Submitted:
         """Dial, and return when the telephone rings; later results are sent as reports. Raises DeliveryFailed."""
-        if not self._presence.is_up.is_set():
+        if not self._registration.is_up.is_set():
             try:
-                await asyncio.wait_for(self._presence.is_up.wait(), UP_SECONDS)
+                await asyncio.wait_for(self._registration.is_up.wait(), UP_SECONDS)
             except TimeoutError:
                 raise DeliveryFailed(Result.FAILED, permanent=False) from None
         try:
@@ -169,11 +169,11 @@ class SipGateway:
 
     async def _lead(self, outgoing: Outgoing, taken: asyncio.Future[Submitted]) -> None:
         config = self._config
-        pair = rtp_ports.reserve(self._presence.local_host, config.first_rtp_port, config.last_rtp_port)
+        pair = rtp_ports.reserve(self._registration.local_host, config.first_rtp_port, config.last_rtp_port)
         if pair is None:
             taken.set_exception(DeliveryFailed(Result.FAILED, permanent=False, is_full=True))
             return
-        line = RtpSession(self._presence.told_host, pair)
+        line = RtpSession(self._registration.told_host, pair)
         ringing = _Ringing(outgoing, taken, lambda result: self._tell(ringing, result), line)
         try:
             await self._call(ringing)
@@ -195,12 +195,12 @@ class SipGateway:
         finally:
             if ringing.sip is not None:
                 self._calls.pop(ringing.sip.call_id, None)
-                if self._presence.agent is not None:
-                    self._presence.agent.give_up(ringing.sip)
+                if self._registration.agent is not None:
+                    self._registration.agent.give_up(ringing.sip)
             await line.close()
 
     async def _call(self, ringing: _Ringing) -> None:
-        agent, config = self._presence.agent, self._config
+        agent, config = self._registration.agent, self._config
         assert agent is not None
         conversation = CallFlow(ringing.outgoing, ringing.line, self._prompts, ringing.report)
         preparing = asyncio.create_task(conversation.prepare())
@@ -245,7 +245,7 @@ class SipGateway:
 
     async def _is_answered(self, ringing: _Ringing, sip: OutgoingCall) -> bool:
         """Wait for an answer; otherwise settle the call with its result, and return False."""
-        agent = self._presence.agent
+        agent = self._registration.agent
         assert agent is not None
         loop = asyncio.get_running_loop()
         answered: asyncio.Future[int] = loop.create_future()
@@ -280,7 +280,7 @@ class SipGateway:
         )
         if status in {401, 407}:
             self._note_call_trouble(agent.refusal)
-            self._presence.note_refused()
+            self._registration.note_refused()
         result = (_AFTER_RINGING if ringing.rings.is_set() else _BY_STATUS).get(status)
         # A number that one PBX may not call may be allowed at another one.
         is_permanent = result not in {None, Result.BLOCKED}
@@ -305,7 +305,7 @@ class SipGateway:
         return max(min(self._config.ring_seconds, left), 1)
 
     def _note_sign(self, ringing: _Ringing, sip: OutgoingCall, say: Callable[[int], None]) -> None:
-        agent = self._presence.agent
+        agent = self._registration.agent
         if agent is not None and agent.was_heard(sip):
             self._take(ringing)
         else:

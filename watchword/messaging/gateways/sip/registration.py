@@ -142,11 +142,11 @@ class SipRegistration:
                 return
             await self._leave()
         local = local_host, config.local_port or _free_port(local_host)
-        wire = TransactionLayer(local, frozenset(peers), self._trace)
-        agent = UserAgent(wire, (peers[0], config.port), identity=f"sip:{config.user}@{config.realm}", auth=self.auth)
+        layer = TransactionLayer(local, frozenset(peers), self._trace)
+        agent = UserAgent(layer, (peers[0], config.port), identity=f"sip:{config.user}@{config.realm}", auth=self.auth)
         if config.public_host:
-            agent.advertised_addr = config.public_host, wire.local_addr[1]
-        server = SipUAS(wire, uac=agent, user_agent="Watchword", advertised_addr=agent.advertised_addr)
+            agent.advertised_addr = config.public_host, layer.local_addr[1]
+        server = SipUAS(layer, uac=agent, user_agent="Watchword", advertised_addr=agent.advertised_addr)
         server.on_reinvite = self._moved
         server.on_bye = lambda call, _request: self._ended(call.call_id)
         await server.start()
@@ -155,7 +155,7 @@ class SipRegistration:
             format_addr(*local),
             extra=log_event("messaging.sip.listening", gateway=self._name),
         )
-        wire.listen_first(self._listening(wire, agent))
+        layer.listen_first(self._listening(layer, agent))
         self._peers, self.local_host = frozenset(peers), local_host
         self._server, self.agent = server, agent
 
@@ -244,36 +244,36 @@ class SipRegistration:
         if await self.agent.ask("OPTIONS", seconds=ANSWER_SECONDS) is None:
             raise _Trouble('the telephone system does not answer; if it only ignores OPTIONS, say keepalive = "none"')
 
-    def _listening(self, wire: TransactionLayer, agent: UserAgent) -> MessageCallback:
+    def _listening(self, layer: TransactionLayer, agent: UserAgent) -> MessageCallback:
         """Return a handler that declines incoming calls; the library would store each until its ACK, or for ever."""
-        inner = wire.on_message
+        inner = layer.on_message
         assert inner is not None
 
         def take(message: SipRequest | SipResponse, address: tuple[str, int]) -> None:
             method = message.method.upper() if isinstance(message, SipRequest) else ""
             if isinstance(message, SipRequest) and method == "INVITE" and agent.get_call(message.call_id or "") is None:
-                wire.send_reply(create_dialog_from_request(message).create_response(message, 603))
+                layer.send_reply(create_dialog_from_request(message).create_response(message, 603))
             elif isinstance(message, SipRequest) and method == "INFO":
-                self._take_info(wire, agent, message)
+                self._take_info(layer, agent, message)
             else:
                 inner(message, address)
 
         return take
 
-    def _take_info(self, wire: TransactionLayer, agent: UserAgent, info: SipRequest) -> None:
+    def _take_info(self, layer: TransactionLayer, agent: UserAgent, info: SipRequest) -> None:
         """Handle a key that comes by SIP INFO, which the library does not support."""
         call = agent.get_call(info.call_id or "")
         if call is None or not dialog_matches(call.dialog, info):
-            wire.send_reply(create_dialog_from_request(info).create_response(info, 481))
+            layer.send_reply(create_dialog_from_request(info).create_response(info, 481))
             return
         if not remote_cseq_valid(call.dialog, info):
-            wire.send_reply(call.dialog.create_response(info, 500))
+            layer.send_reply(call.dialog.create_response(info, 500))
             return
         key = info_dtmf.key_of(info.content_type or "", info.text)
         response = call.dialog.create_response(info, 200 if key is not None else 415)
         if key is None:
             response.headers.set_single("Accept", ", ".join(info_dtmf.KINDS))
-        wire.send_reply(response)
+        layer.send_reply(response)
         if key:
             self._pressed(call.call_id, key)
 

@@ -36,11 +36,11 @@ class UserAgent(SipUAC):
     """A user agent client that places calls through one PBX."""
 
     def __init__(
-        self, wire: TransactionLayer, address: tuple[str, int], *, identity: str, auth: SipDigestAuth | None
+        self, layer: TransactionLayer, address: tuple[str, int], *, identity: str, auth: SipDigestAuth | None
     ) -> None:
         """``address`` is that of the PBX, ``identity`` our own SIP URI there."""
-        super().__init__(wire)
-        self._wire = wire
+        super().__init__(layer)
+        self._layer = layer
         self.address = address
         self._identity = identity
         self._auth = auth
@@ -50,7 +50,7 @@ class UserAgent(SipUAC):
         self.refusal = REFUSES_US
         """Why the last challenge could not be answered, or why its answer was rejected."""
         self._has_told_md5 = False
-        wire.dialogs = lambda: [call.dialog for call in self._calls.values()]
+        layer.dialogs = lambda: [call.dialog for call in self._calls.values()]
 
     def dial(self, from_uri: str, to_uri: str, offer: SdpMessage) -> OutgoingCall:
         """Send the INVITE of a new call."""
@@ -58,7 +58,7 @@ class UserAgent(SipUAC):
 
     def retry_after(self, call: OutgoingCall) -> float:
         """Return how many seconds to wait before a rejected call may be retried (RFC 3261 section 20.33)."""
-        transaction = self._wire.transaction_of(call.invite)
+        transaction = self._layer.transaction_of(call.invite)
         if transaction is None or not transaction.is_over:
             return 0.0
         found = re.match(r"\s*([0-9]+)", transaction.final.result().get_header("retry-after") or "")
@@ -72,7 +72,7 @@ class UserAgent(SipUAC):
             return
         self._given_up.add(call.call_id)
         asyncio.get_running_loop().call_later(64, self._given_up.discard, call.call_id)
-        transaction = self._wire.transaction_of(call.invite)
+        transaction = self._layer.transaction_of(call.invite)
         if transaction is not None and transaction.answered.is_set():
             call.cancel(self)
         else:
@@ -86,13 +86,13 @@ class UserAgent(SipUAC):
 
     def was_heard(self, call: OutgoingCall) -> bool:
         """Return whether the PBX has sent any response to a call's INVITE."""
-        transaction = self._wire.transaction_of(call.invite)
+        transaction = self._layer.transaction_of(call.invite)
         return transaction is not None and transaction.answered.is_set()
 
     def handle_response(self, response: SipResponse, addr: tuple[str, int]) -> None:
         """Handle what the SIP library leaves out, then let the library handle the response."""
         cseq = response.cseq
-        transaction = self._wire.transaction_of(response)
+        transaction = self._layer.transaction_of(response)
         if cseq is None or transaction is None:
             return
         call = self.get_call(response.call_id or "")
@@ -132,8 +132,8 @@ class UserAgent(SipUAC):
         request.headers.set_single("CSeq", stringify_cseq(CSeq(seq=1, method=method)))
         request.headers.set_single("Max-Forwards", "70")
         request.headers.set_single("Contact", f"<sip:{format_addr(host, port)}>")
-        self._wire.send(request, self.address)
-        transaction = self._wire.transaction_of(request)
+        self._layer.send(request, self.address)
+        transaction = self._layer.transaction_of(request)
         assert transaction is not None
         try:
             return await asyncio.wait_for(asyncio.shield(transaction.final), seconds)
@@ -188,8 +188,8 @@ class UserAgent(SipUAC):
         via.branch = generate_branch()
         again.via = [via]
         self._follow(again, seq)
-        self._wire.send(again, transaction.address)
-        following = self._wire.transaction_of(again)
+        self._layer.send(again, transaction.address)
+        following = self._layer.transaction_of(again)
         assert following is not None
         following.challenges = transaction.challenges + 1
         return True
@@ -214,7 +214,7 @@ class UserAgent(SipUAC):
         ack = _beside(transaction.request, "ACK")
         # RFC 3261 section 17.1.1.3: the To header is copied from the response.
         ack.headers.set_single("To", response.headers.get_first("to") or "")
-        self._wire.send(ack, transaction.address)
+        self._layer.send(ack, transaction.address)
 
     def _hang_up_stray(self, transaction: Transaction, response: SipResponse) -> None:
         """Send ACK and BYE for a late 2xx after a CANCEL, or a second 2xx of a forked INVITE: no call stays open."""
@@ -234,14 +234,14 @@ class UserAgent(SipUAC):
         ack = dialog.create_request("ACK", via_host=host, via_port=port)
         seq = response.cseq.seq if response.cseq is not None else 1
         ack.headers.set_single("CSeq", stringify_cseq(CSeq(seq=seq, method="ACK")))
-        self._wire.send(ack, transaction.address)
+        self._layer.send(ack, transaction.address)
         bye = dialog.create_request("BYE", via_host=host, via_port=port)
-        self._wire.send(bye, transaction.address)
+        self._layer.send(bye, transaction.address)
 
     def _cancel_late(self, transaction: Transaction) -> None:
         cancel = _beside(transaction.request, "CANCEL")
-        if self._wire.transaction_of(cancel) is None:
-            self._wire.send(cancel, transaction.address)
+        if self._layer.transaction_of(cancel) is None:
+            self._layer.send(cancel, transaction.address)
 
 
 def _beside(invite: SipRequest, method: str) -> SipRequest:

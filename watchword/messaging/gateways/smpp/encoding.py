@@ -108,7 +108,7 @@ def validity(not_after: datetime | None, now: datetime, form: Validity = Validit
 
 
 @dataclass(frozen=True, slots=True)
-class Receipt:
+class SmppReceipt:
     """The content of one receipt."""
 
     ids: tuple[str, ...]
@@ -118,7 +118,7 @@ class Receipt:
     """Whether esm_class marks it as a receipt; otherwise it counts only if a message of ours has that id."""
 
 
-def receipt_of(delivered: Delivered) -> Receipt | None:
+def receipt_of(delivered: Delivered) -> SmppReceipt | None:
     """Return the receipt in a deliver_sm or data_sm; None if it is no receipt.
 
     Never raises, whatever the octets are: they come from outside.
@@ -138,7 +138,7 @@ def receipt_of(delivered: Delivered) -> Receipt | None:
         result = _result_of(word[1])
     if not ids or result is None:
         return None
-    return Receipt(ids, result, is_marked=delivered.esm_class & _KIND == RECEIPT)
+    return SmppReceipt(ids, result, is_marked=delivered.esm_class & _KIND == RECEIPT)
 
 
 def _result_of(word: str) -> Result | None:

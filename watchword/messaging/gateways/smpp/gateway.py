@@ -18,8 +18,8 @@ from watchword.messaging.gateways.smpp import pdu
 from watchword.messaging.gateways.smpp.config import SmppConfig
 from watchword.messaging.gateways.smpp.encoding import Segment, e164_of, receipt_of, segments_of, validity
 from watchword.messaging.gateways.smpp.error_codes import bind_words, submission_words
-from watchword.messaging.gateways.smpp.pdu import Command, Delivered, Status, Submission
-from watchword.messaging.gateways.smpp.session import BindRefusedError, ConnectionLostError, Session
+from watchword.messaging.gateways.smpp.pdu import Command, Delivered, Status, SubmitSm
+from watchword.messaging.gateways.smpp.session import BindRefusedError, ConnectionLostError, SmppSession
 from watchword.messaging.gateways.smpp.trace import SmppTrace
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class SmppGateway:
         self.name = name
         self._config = config
         self._clock = clock
-        self._smsc: Session | None = None
+        self._smsc: SmppSession | None = None
         self._bound = asyncio.Event()
         self._window = asyncio.Semaphore(config.window_size)
         self._condition = Condition(is_up=False, words="connecting")
@@ -162,7 +162,7 @@ class SmppGateway:
         smsc = self._smsc
         if smsc is None:
             raise DeliveryFailed(Result.FAILED, permanent=False)
-        submission = Submission(
+        submission = SubmitSm(
             source=self._config.source,
             destination=outgoing.number.removeprefix("+"),
             short_message=segment.octets,
@@ -219,11 +219,11 @@ class SmppGateway:
             await asyncio.sleep(pause * (0.5 + random.random()))  # noqa: S311  (nothing secret)
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
-    async def _bind(self) -> Session:
+    async def _bind(self) -> SmppSession:
         config = self._config
         # Loaded anew for each bind: an authority may have been added since.
         tls = ssl.create_default_context(cafile=config.ca_file) if config.tls else None
-        return await Session.open(
+        return await SmppSession.open(
             (config.host, config.port),
             tls=tls,
             bind=pdu.bind_body(config.system_id, config.password, config.system_type),
@@ -243,7 +243,7 @@ class SmppGateway:
             )
         self._condition = Condition(is_up=False, words=words)
 
-    async def _until_gone(self, smsc: Session) -> None:
+    async def _until_gone(self, smsc: SmppSession) -> None:
         """Wait until the connection is closed, or no longer answered."""
         waits = [asyncio.ensure_future(event.wait()) for event in (smsc.closed, self._dead)]
         try:

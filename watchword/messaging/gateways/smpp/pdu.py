@@ -52,7 +52,7 @@ class Status(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Submission:
+class SubmitSm:
     """One submit_sm (section 4.4.1)."""
 
     source: tuple[int, int, str]
@@ -113,7 +113,7 @@ def message_id_of(body: bytes) -> str:
 
 def read_deliver_sm(body: bytes) -> Delivered:
     """Return the content of a deliver_sm (section 4.6.1); raises ValueError."""
-    reader = _Reader(body)
+    reader = _OctetReader(body)
     reader.c_string()
     reader.octets(2)
     source = reader.c_string()
@@ -128,7 +128,7 @@ def read_deliver_sm(body: bytes) -> Delivered:
 
 def read_data_sm(body: bytes) -> Delivered:
     """Return the content of a data_sm (section 4.7.1); raises ValueError. Its text is in message_payload."""
-    reader = _Reader(body)
+    reader = _OctetReader(body)
     reader.c_string()
     reader.octets(2)
     source = reader.c_string()
@@ -138,7 +138,7 @@ def read_data_sm(body: bytes) -> Delivered:
     return Delivered(source, esm_class, data_coding, b"", reader.tags())
 
 
-class _Reader:
+class _OctetReader:
     """A sequential reader of a PDU body; raises ValueError where the body is too short."""
 
     def __init__(self, body: bytes) -> None:

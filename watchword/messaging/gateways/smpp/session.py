@@ -45,7 +45,7 @@ class ConnectionLostError(Exception):
         self.was_sent = was_sent
 
 
-class Session:
+class SmppSession:
     """One transceiver bind. ``closed`` is set once the connection has ended, on either side."""
 
     def __init__(
@@ -75,7 +75,7 @@ class Session:
         deliver: Callable[[Delivered], None],
         seconds: float,
         trace: SmppTrace,
-    ) -> Session:
+    ) -> SmppSession:
         """Connect and bind. Raises BindRefusedError, ConnectionLostError, OSError or TimeoutError."""
         async with asyncio.timeout(seconds):
             reader, writer = await asyncio.open_connection(*address, ssl=tls)
