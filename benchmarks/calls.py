@@ -74,7 +74,7 @@ async def _place(port: int, codes: list[str]) -> dict[str, str]:
     lives = datetime.now(UTC) + timedelta(minutes=5)
 
     async def one(code: str) -> tuple[str, str]:
-        outgoing = Outgoing(uuid4(), Channel.CALL, "+4930901820", "", code, "Bench", "x.example", not_after=lives)
+        outgoing = Outgoing(uuid4(), Channel.VOICE, "+4930901820", "", code, "Bench", "x.example", not_after=lives)
         handed = await gateway.send(outgoing)
         return handed.reference, code
 

@@ -107,7 +107,7 @@ def _people_at_the_page(number: int) -> list[tuple[str, str, str]]:
     for position, name in enumerate(names):
         telephone = f"+49151{10_000_000 + position}"
         password = vault.store(users[name], CredentialData(FactorKind.PASSWORD, secret=b"no hash"), now=now)
-        method = sample_credentials.add_phone(users[name], telephone, Channel.TEXT, now=now)
+        method = sample_credentials.add_phone(users[name], telephone, Channel.SMS, now=now)
         token = flow.begin(name, origin=Origin(f"198.51.{position // 200}.{position % 200 + 1}"), next_url="/", now=now)
         attempt = flow.find_attempt(token, now=now)
         assert attempt is not None

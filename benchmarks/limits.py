@@ -57,9 +57,9 @@ class Play:
     ) -> bool:
         """Request a code to a new number, and type it after a delay, or never."""
         session = _session(who, at)
-        options = {"slot": "mobile", "number": number, "channel": "text", "country": "DE"}
+        options = {"slot": "mobile", "number": number, "channel": "sms", "country": "DE"}
         if extension:
-            options |= {"slot": "office", "channel": "call", "extension": extension}
+            options |= {"slot": "office", "channel": "voice", "extension": extension}
         outcome = enrolment.start(session, FactorKind.PHONE, options, origin=_ORIGIN, now=at)
         if not isinstance(outcome, CodeSent):
             self.refused[str(outcome.reason)] += 1
@@ -75,7 +75,7 @@ class Play:
         """Request a code to a proven number, and type it or not."""
         phone = self._phone(who, number)
         attempt = _attempt(who, at)
-        sent = flow.send_code(attempt, phone, Channel.TEXT, now=at)
+        sent = flow.send_code(attempt, phone, Channel.SMS, now=at)
         if not isinstance(sent, CodeSent):
             self.refused[str(sent.reason)] += 1
             return False
@@ -89,7 +89,7 @@ class Play:
         from watchword.factors import vault
 
         held = vault.holdings(who, kinds=[FactorKind.PHONE])
-        return held[0].id if held else sample_credentials.add_phone(who, number, Channel.TEXT, now=self.begins)
+        return held[0].id if held else sample_credentials.add_phone(who, number, Channel.SMS, now=self.begins)
 
     @property
     def stopped(self) -> str:

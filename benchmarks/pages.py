@@ -32,7 +32,7 @@ def measure() -> list[dict[str, Any]]:
     people.make(PEOPLE, 1, now)
     root = User.objects.get(sign_in_name="p0@bench.example")
     RoleAssignment.objects.create(user=root, role=Role.GLOBAL_ADMINISTRATOR)
-    sample_credentials.add_phone(root, "+4915112345678", Channel.TEXT, now=now)
+    sample_credentials.add_phone(root, "+4915112345678", Channel.SMS, now=now)
     client = Client()
     proof = tuple(Evidence(kind, now) for kind in (FactorKind.PASSWORD, FactorKind.PHONE))
     opened = sessions.open_session(root, proof, origin=sessions.NOWHERE, now=now)
@@ -101,7 +101,7 @@ def sign_ins() -> dict[str, float]:
     bare, whole = [], []
     users = list(User.objects.order_by("created_at", "pk")[10:34])
     for number, user in enumerate(users):
-        sample_credentials.add_phone(user, f"+49151123{number:05d}", Channel.TEXT, now=now)
+        sample_credentials.add_phone(user, f"+49151123{number:05d}", Channel.SMS, now=now)
         secret = reset_password(user, by=None, now=now).secret
         hasher = password_factor._hasher()
         stored = hasher.hash(secret)

@@ -126,7 +126,7 @@ def simulate(attack: Attack, *, people: int, accounts: int, week: int = 0) -> Re
             continue
         number = _number(attack, which)
         session = _session(random_source.choice(attackers), at)
-        options = {"slot": "mobile", "number": number, "channel": "text", "country": "DE"}
+        options = {"slot": "mobile", "number": number, "channel": "sms", "country": "DE"}
         outcome = enrolment.start(session, FactorKind.PHONE, options, origin=_ORIGIN, now=at)
         if not isinstance(outcome, CodeSent):
             report.stopped[str(outcome.reason)] += 1
@@ -169,7 +169,7 @@ def _honest(report: Report, honest: list[User], at: datetime, random_source: ran
     if random_source.random() < 0.3:
         report.honest_new += 1
         session = _session(user, at)
-        options = {"slot": "mobile", "number": number, "channel": "text", "country": "DE"}
+        options = {"slot": "mobile", "number": number, "channel": "sms", "country": "DE"}
         outcome = enrolment.start(session, FactorKind.PHONE, options, origin=_ORIGIN, now=at)
         if isinstance(outcome, CodeSent):
             report.days[f"{at:%Y-%m-%d}"] += 1
@@ -181,9 +181,9 @@ def _honest(report: Report, honest: list[User], at: datetime, random_source: ran
 
     report.honest_sign_ins += 1
     held = vault.holdings(user, kinds=[FactorKind.PHONE])
-    phone = held[0].id if held else sample_credentials.add_phone(user, number, Channel.TEXT, now=at)
+    phone = held[0].id if held else sample_credentials.add_phone(user, number, Channel.SMS, now=at)
     attempt = _attempt(user, at)
-    sent = flow.send_code(attempt, phone, Channel.TEXT, now=at)
+    sent = flow.send_code(attempt, phone, Channel.SMS, now=at)
     if isinstance(sent, CodeSent):
         flow.answer(attempt, FactorKind.PHONE, Ether.last.code, now=at)
     else:
@@ -192,7 +192,7 @@ def _honest(report: Report, honest: list[User], at: datetime, random_source: ran
 
 def _session(user: User, at: datetime) -> Session:
 
-    proof = (Evidence(FactorKind.PASSWORD, at), Evidence(FactorKind.PHONE, at, Channel.TEXT))
+    proof = (Evidence(FactorKind.PASSWORD, at), Evidence(FactorKind.PHONE, at, Channel.SMS))
     return sessions.open_session(user, proof, origin=_ORIGIN, now=at).session
 
 

@@ -104,7 +104,7 @@ def give_password(user: User, password: str, *, initial: bool = False) -> vault.
 
 
 def give_phone(
-    user: User, number: str = ALICES_NUMBER, *, slot: str = "mobile", channel: Channel = Channel.TEXT
+    user: User, number: str = ALICES_NUMBER, *, slot: str = "mobile", channel: Channel = Channel.SMS
 ) -> vault.StoredCredential:
     """Give a user a registered telephone."""
     held = CredentialData(
@@ -133,7 +133,7 @@ def give_app_password(user: User, name: str = "Laptop") -> str:
 def evidence_for(*kinds: FactorKind, at: datetime | None = None) -> tuple[Evidence, ...]:
     """Return evidence as a sign-in would have left it."""
     when = at if at is not None else timezone.now()
-    return tuple(Evidence(kind, when, Channel.TEXT if kind is FactorKind.PHONE else None) for kind in kinds)
+    return tuple(Evidence(kind, when, Channel.SMS if kind is FactorKind.PHONE else None) for kind in kinds)
 
 
 def sign_in(client: Client, user: User, *kinds: FactorKind, ago: timedelta = timedelta(0)) -> sessions.Opened:

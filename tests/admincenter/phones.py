@@ -17,11 +17,11 @@ NUMBER = "+4915112345678"
 PHONES = Phones(
     gateways=(
         ConfiguredGateway(
-            Route("north", frozenset({Channel.TEXT}), 3, ("+49", "+43"), 5_000, {"DE": 70_000, "*": 120_000}),
+            Route("north", frozenset({Channel.SMS}), 3, ("+49", "+43"), 5_000, {"DE": 70_000, "*": 120_000}),
             "smpp",
             None,
         ),
-        ConfiguredGateway(Route("exchange", frozenset({Channel.CALL})), "sip", None),
+        ConfiguredGateway(Route("exchange", frozenset({Channel.VOICE})), "sip", None),
     ),
     currency="EUR",
 )
@@ -30,7 +30,7 @@ PHONES = Phones(
 def delivery(user: User, at: datetime, **more: Any) -> Delivery:
     """Store and return the delivery of a text to a person's number."""
     number = more.pop("number", NUMBER)
-    given = {"channel": Channel.TEXT, "purpose": "sign_in", "result": Result.SENT, "gateway": "north"}
+    given = {"channel": Channel.SMS, "purpose": "sign_in", "result": Result.SENT, "gateway": "north"}
     return Delivery.objects.create(
         organisation=user.organisation,
         user=user,
@@ -43,11 +43,11 @@ def delivery(user: User, at: datetime, **more: Any) -> Delivery:
 def daily_total(user: User, days_ago: int, **counts: Any) -> DailyTotal:
     """Store and return the daily total of a day."""
     day = datetime.now(UTC).date() - timedelta(days=days_ago)
-    given = {"day": day, "country": "DE", "channel": Channel.TEXT, "is_new": False}
+    given = {"day": day, "country": "DE", "channel": Channel.SMS, "is_new": False}
     return DailyTotal.objects.create(organisation=user.organisation, **{**given, **counts})
 
 
 def refusal(user: User, rule: str, at: datetime, **more: Any) -> Refusal:
     """Store and return the refusal of a message by a rule."""
-    given = {"channel": Channel.TEXT, "country": "DE", "ends": "78"}
+    given = {"channel": Channel.SMS, "country": "DE", "ends": "78"}
     return Refusal.objects.create(organisation=user.organisation, user=user, at=at, rule=rule, **{**given, **more})

@@ -153,7 +153,7 @@ def test_without_a_phones_file_the_page_says_where_codes_go(
 def test_plots_and_tables_have_the_numbers_of_the_daily_totals(root: Client, world: World, gateways: None) -> None:
     daily_total(world.root, 0, asked=12, sent=10, arrived=9, entered=8, cost_micros=700_000)
     daily_total(world.root, 0, country="FR", is_new=True, sent=4, arrived=4, entered=1, refused=3, cost_micros=480_000)
-    daily_total(world.root, 0, channel=Channel.CALL, sent=2, arrived=2, entered=2)
+    daily_total(world.root, 0, channel=Channel.VOICE, sent=2, arrived=2, entered=2)
     daily_total(world.root, 13, sent=7, arrived=6, entered=5)
     daily_total(world.root, 14, sent=1000, arrived=1000, entered=1000)
     page = root.get(PAGE)
@@ -188,7 +188,7 @@ def test_costs_are_told_by_day_month_country_and_channel(root: Client, world: Wo
     daily_total(world.root, 0, sent=2, cost_micros=140_000)
     daily_total(world.root, 0, country="AT", sent=100, cost_micros=12_000_000)
     delivery(world.alice, now, cost_micros=140_000)
-    delivery(world.alice, now, cost_micros=12_000_000, gateway="exchange", channel=Channel.CALL)
+    delivery(world.alice, now, cost_micros=12_000_000, gateway="exchange", channel=Channel.VOICE)
     delivery(world.alice, now - timedelta(days=40), cost_micros=99_000_000)
     said = text(root.get(PAGE).content)
     assert "Today 12.14 EUR" in said

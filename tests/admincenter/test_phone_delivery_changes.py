@@ -34,7 +34,7 @@ from watchword.messaging.worker import outbox
 RULES = "/admin/phone-delivery/rules/"
 TEST = "/admin/phone-delivery/test/"
 FILLED_IN = {"phone_countries": "Germany (DE)", "language": "en"}
-TO_GERMANY = {"country": "DE", "number": "0151 12345679", "channel": "text"}
+TO_GERMANY = {"country": "DE", "number": "0151 12345679", "channel": "sms"}
 
 
 def test_the_rules_say_what_holds_and_what_the_default_would_be(root: Client, world: World) -> None:
@@ -159,7 +159,7 @@ def test_a_test_text_has_no_code_and_is_remembered(root: Client, world: World, t
     row = Delivery.objects.get()
     assert (row.user, row.purpose, row.result) == (world.root, "test", Result.SENT)
     event = Event.objects.get(kind=EventKind.PHONE_TESTED)
-    assert event.details == {"channel": "text", "country": "DE", "ends": "79", "gateway": ""}
+    assert event.details == {"channel": "sms", "country": "DE", "ends": "79", "gateway": ""}
     assert rows(done)[0].endswith("text · test number ending 79 · Germany sent by telephone \N{EN DASH}")
 
 
@@ -220,7 +220,7 @@ async def _make(kind: Any, lines: list[Any]) -> Any:
         ({"channel": "pigeon"}, "Choose a text or a call."),
         ({"gateway": "west"}, "This channel does not exist. Choose another one."),
         ({"gateway": "exchange"}, "exchange carries no texts."),
-        ({"gateway": "north", "channel": "call"}, "north carries no calls."),
+        ({"gateway": "north", "channel": "voice"}, "north carries no calls."),
         ({"gateway": "north", "country": "FR", "number": "0612345678"}, "begin with +49, +43."),
         ({"country": "FR", "number": "0612345678"}, "Your rules allow no codes to France, so no test goes there."),
     ],
@@ -237,7 +237,7 @@ def test_a_test_that_can_t_be_sent_is_explained(
 
 
 def test_a_country_that_is_not_allowed_is_noted_as_blocked(root: Client, world: World, telephone: Telephone) -> None:
-    root.post(TEST, {"country": "FR", "number": "0612345678", "channel": "text"})
+    root.post(TEST, {"country": "FR", "number": "0612345678", "channel": "sms"})
     assert (Refusal.objects.get().rule, Refusal.objects.get().country) == ("country_not_allowed", "FR")
 
 
@@ -256,7 +256,7 @@ def test_tests_use_up_none_of_the_codes_that_let_an_administrator_in(world: Worl
     for number in range(10):
         delivery(world.root, world.now, purpose="test", number=f"+491511234560{number}")
     telephone = telephone_of("+4915112345678")
-    verdict = reserve_send(world.root, telephone, Channel.TEXT, sends_in_attempt=0, is_new=False, now=world.now)
+    verdict = reserve_send(world.root, telephone, Channel.SMS, sends_in_attempt=0, is_new=False, now=world.now)
     assert isinstance(verdict, Permitted)
 
 
@@ -293,7 +293,7 @@ def test_without_a_gateway_the_page_says_so(root: Client, world: World, settings
 
 
 def test_the_demos_telephone_speaks_a_test_at_pick_up(root: Client, world: World, simulator: None) -> None:
-    root.post(TEST, {**TO_GERMANY, "channel": "call"})
+    root.post(TEST, {**TO_GERMANY, "channel": "voice"})
     arrival = Arrival.objects.get()
     assert spoken(arrival) == ""
     arrival.state = ivr.answer(arrival.call).state

@@ -41,7 +41,7 @@ def sent(world: World, settings: Any) -> None:
     """Store some messages of May."""
     settings.WATCHWORD_PHONES = PHONES
     delivery(world.alice, may(1), result=Result.DELIVERED, entered_at=may(1), cost_micros=70_000)
-    delivery(world.alice, may(2), channel=Channel.CALL, gateway="exchange", result=Result.BUSY, purpose="confirm")
+    delivery(world.alice, may(2), channel=Channel.VOICE, gateway="exchange", result=Result.BUSY, purpose="confirm")
     delivery(world.bob, may(3), number="+33612345678", purpose="register", result=Result.SENT)
     delivery(world.bob, may(4), number="+881612345678", result=Result.BLOCKED, gateway="")
 
@@ -186,7 +186,7 @@ def test_blocked_attempts_tell_who_where_and_by_which_way(root: Client, world: W
         world.bob,
         LimitRule.RANGE_KIND,
         may(1),
-        channel=Channel.CALL,
+        channel=Channel.VOICE,
         country="001",
         ends="42",
         details={"kind": "satellite"},
@@ -297,10 +297,10 @@ def test_two_extensions_of_one_office_are_two_telephones(client: Client, world: 
     from watchword.factors import vault
 
     def office(user: User, extension: str) -> None:
-        public = {"channel": "call", "ends": "00", "country": "DE", "extension": "yes", "texts": ""}
+        public = {"channel": "voice", "ends": "00", "country": "DE", "extension": "yes", "texts": ""}
         secret = json.dumps({"number": "+49301234500", "extension": extension}).encode()
         vault.store(user, CredentialData(FactorKind.PHONE, slot="office", public=public, secret=secret), now=world.now)
-        delivery(user, may(1), number="+49301234500", channel=Channel.CALL)
+        delivery(user, may(1), number="+49301234500", channel=Channel.VOICE)
 
     office(world.alice, "11")
     office(world.bob, "12")

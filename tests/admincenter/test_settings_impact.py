@@ -35,8 +35,8 @@ def test_how_many_a_change_concerns_is_told_and_nothing_is_saved_before(
     root: Client, world: World, name: str, says: str
 ) -> None:
     dora = make_person(world.organisation, "dora", state=MfaState.ENFORCED)
-    give_phone(dora, "+4930901820", slot="office", channel=Channel.CALL)
-    give_phone(world.carol, "+4930901821", slot="office", channel=Channel.CALL)
+    give_phone(dora, "+4930901820", slot="office", channel=Channel.VOICE)
+    give_phone(world.carol, "+4930901821", slot="office", channel=Channel.VOICE)
     values = filled_in(root, **{name: "-"})
     asked = root.post(PAGE, values)
     assert says in text(asked.content), "Carol is Disabled and not concerned"

@@ -87,7 +87,7 @@ def test_the_owner_chooses_a_new_password_and_still_needs_the_phone(
     assert "Text a code to the number ending 78" in text(done.content)
     assert done.cookies[cookies._name(cookies._ATTEMPT)]["max-age"] == ""
     assert client.get("/methods/add/password/")["Location"].startswith("/sign-in/")
-    asked = {"method": str(world.alices_phone.id), "channel": "text"}
+    asked = {"method": str(world.alices_phone.id), "channel": "sms"}
     assert client.post("/sign-in/send/", asked)["Location"] == "/sign-in/prove/"
     assert client.post("/sign-in/prove/", {"answer": telephone.code})["Location"] == "/methods/add/password/"
     assert "your password and a code, as always" in text(client.get("/methods/add/password/").content)

@@ -15,7 +15,7 @@ MINUTE = timedelta(minutes=1)
 
 
 def send(
-    world: World, attempt: SignInAttempt, *, later: timedelta = timedelta(0), channel: Channel = Channel.TEXT
+    world: World, attempt: SignInAttempt, *, later: timedelta = timedelta(0), channel: Channel = Channel.SMS
 ) -> Any:
     """Request a code for Alice's telephone."""
     return flow.send_code(attempt, world.alices_phone.id, channel, now=world.now + later)

@@ -28,7 +28,7 @@ from watchword.signin.sign_in_view import view_of
 
 def send(world: World, attempt: SignInAttempt, *, later: timedelta = timedelta(0)) -> None:
     choice = view_of(attempt, now=world.now + later).methods[0]
-    assert isinstance(flow.send_code(attempt, choice.credential_id, Channel.TEXT, now=world.now + later), CodeSent)
+    assert isinstance(flow.send_code(attempt, choice.credential_id, Channel.SMS, now=world.now + later), CodeSent)
 
 
 def type_code(world: World, attempt: SignInAttempt, code: str, *, later: timedelta = timedelta(0)) -> Outcome:
@@ -143,7 +143,7 @@ def test_bru_03_a_new_code_after_each_wrong_one_gains_nothing(world: World, tele
         attempt = pass_password(world, world.alice, now=world.now + later)
         choices = view_of(attempt, now=world.now + later).methods
         if choices:
-            outcome = flow.send_code(attempt, choices[0].credential_id, Channel.TEXT, now=world.now + later)
+            outcome = flow.send_code(attempt, choices[0].credential_id, Channel.SMS, now=world.now + later)
             sent += isinstance(outcome, CodeSent)
         flow.answer(attempt, FactorKind.PHONE, "000000", now=world.now + later)
         later += timedelta(seconds=40)
@@ -154,7 +154,7 @@ def test_bru_03_a_new_code_after_each_wrong_one_gains_nothing(world: World, tele
 @pytest.mark.parametrize("slot", ["alternate", "office"])
 def test_bru_05_every_telephone_and_way_shares_one_count(world: World, telephone: Telephone, slot: str) -> None:
     """Switching to another telephone or channel gives an attacker no new tries."""
-    give_phone(world.alice, "+493012345678" if slot == "office" else "+4915199999999", slot=slot, channel=Channel.CALL)
+    give_phone(world.alice, "+493012345678" if slot == "office" else "+4915199999999", slot=slot, channel=Channel.VOICE)
     for number in range(12):
         attempt = pass_password(world, world.alice)
         choices = view_of(attempt, now=world.now).methods

@@ -95,7 +95,7 @@ def test_enu_01_every_page_of_a_refused_sign_in_is_the_same_for_everybody(
             ("/sign-in/password/", {"answer": "x" * 5_000}),
             ("/sign-in/prove/", None),
             ("/sign-in/prove/", {"answer": "123456"}),
-            ("/sign-in/send/", {"method": str(world.alices_phone.id), "channel": "text"}),
+            ("/sign-in/send/", {"method": str(world.alices_phone.id), "channel": "sms"}),
             ("/sign-in/register/", None),
             ("/methods/add/phone/", None),
         ]
@@ -170,7 +170,7 @@ def test_enu_02_a_refused_password_costs_the_same_queries_whoever_was_named(worl
     [
         ("/sign-in/prove/", None),
         ("/sign-in/prove/", {"answer": "123456"}),
-        ("/sign-in/send/", {"method": "x", "channel": "text"}),
+        ("/sign-in/send/", {"method": "x", "channel": "sms"}),
         ("/sign-in/register/", None),
         ("/sign-in/state/", None),
         ("/sign-in/state/?adding", None),

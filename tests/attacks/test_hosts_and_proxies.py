@@ -87,7 +87,7 @@ def test_hst_01_links_and_texts_name_the_configured_origin_whatever_a_request_sa
 ) -> None:
     """Links and texts for invitations, set-up and codes take their origin from the settings, not from the request."""
     client = use_production(settings, monkeypatch)
-    settings.WATCHWORD_PHONES = Phones((ConfiguredGateway(Route("texts", frozenset({Channel.TEXT})), "smpp", None),))
+    settings.WATCHWORD_PHONES = Phones((ConfiguredGateway(Route("texts", frozenset({Channel.SMS})), "smpp", None),))
     client.defaults.update({f"HTTP_{name.upper().replace('-', '_')}": value for name, value in MISLEADING.items()})
     sign_in(client, world.root)
     page = client.get("/admin/multi-factor/change/", {"do": "enable", "person": [str(world.carol.pk)]})

@@ -22,7 +22,7 @@ from watchword.signin import actions, enrolment, flow, password_change, sessions
 from watchword.signin.models import FailureCount, Session, SignInAttempt
 from watchword.signin.tokens import new_token
 
-NUMBER = {"slot": "alternate", "country": "DE", "number": "0151 23456789", "extension": "", "channel": "text"}
+NUMBER = {"slot": "alternate", "country": "DE", "number": "0151 23456789", "extension": "", "channel": "sms"}
 
 
 def session_cookie(client: Client) -> str:
@@ -184,7 +184,7 @@ def test_ses_05_what_is_in_flight_when_its_session_ends_neither_revives_it_nor_d
     enrolment.start(
         in_flight,
         FactorKind.PHONE,
-        {"slot": "alternate", "number": "+4915123456789", "channel": "text"},
+        {"slot": "alternate", "number": "+4915123456789", "channel": "sms"},
         origin=ORIGIN,
         now=now,
     )

@@ -40,7 +40,7 @@ HOUR = timedelta(hours=1)
 
 
 def register(
-    user: User, number: str, world: World, *, later: timedelta = timedelta(0), channel: Channel = Channel.TEXT
+    user: User, number: str, world: World, *, later: timedelta = timedelta(0), channel: Channel = Channel.SMS
 ) -> Any:
     """Request a code for a number, as a person with a fresh proof."""
     now = world.now + later
@@ -122,7 +122,7 @@ def test_fld_02_dear_strange_and_foreign_numbers_are_refused_before_anything_is_
     world: World, telephone: Telephone, number: str, rule: object
 ) -> None:
     """Premium, shared cost, satellite, personal and unknown numbers, and countries not allowed, are refused."""
-    outcome = register(world.alice, number, world, channel=Channel.CALL)
+    outcome = register(world.alice, number, world, channel=Channel.VOICE)
     assert outcome.reason == rule
     assert telephone.received == []
     assert not Delivery.objects.exists()
@@ -138,7 +138,7 @@ def test_fld_03_one_victim_gets_ten_messages_a_day_whoever_asks(world: World, te
     spellings = [ALICES_NUMBER, "0151 1234 5678", "+49 (0)151-12345678", "0049 151 12345678", "+٤٩15112345678"]
     strangers = [make_person(world.organisation, f"s{n}") for n in range(20)]
     for which, stranger in enumerate(strangers):
-        channel = Channel.CALL if which % 2 else Channel.TEXT
+        channel = Channel.VOICE if which % 2 else Channel.SMS
         register(stranger, spellings[which % 5], world, later=which * MINUTE, channel=channel)
     assert len(telephone.received) == 5, "registrations take half of a number's day"
     for hour in range(1, 20):
@@ -167,7 +167,7 @@ def test_fld_04_a_hundred_sign_ins_with_the_right_password_mark_it_as_known(worl
     assert Alert.objects.filter(rule=Warning_.PASSWORD_KNOWN, subject=world.alice).exists()
     later = world.now + timedelta(days=2)
     attempt = pass_password(world, world.alice, now=later)
-    flow.send_code(attempt, world.alices_phone.id, Channel.TEXT, now=later)
+    flow.send_code(attempt, world.alices_phone.id, Channel.SMS, now=later)
     outcome = flow.answer(attempt, FactorKind.PHONE, telephone.code, now=later)
     assert isinstance(outcome, Continue)
     assert outcome.decision == SetUpFirst(FactorKind.PASSWORD, DenyReason.PASSWORD_KNOWN)
@@ -221,7 +221,7 @@ def test_fld_04_without_receipts_a_text_arrived_if_others_typed_theirs_at_that_t
             Delivery(
                 organisation=bob.organisation,
                 user=bob,
-                channel=Channel.TEXT,
+                channel=Channel.SMS,
                 purpose="sign_in",
                 **telephone_of("+4915199999999").row(),
                 result=Result.SENT,
@@ -298,7 +298,7 @@ def test_fld_06_nothing_that_somebody_types_stands_in_a_text(world: World, telep
     options = {
         "slot": "mobile",
         "number": "01512 3456789",
-        "channel": "text",
+        "channel": "sms",
         "country": "DE",
         "label": evil,
         "name": evil,
@@ -349,7 +349,7 @@ def test_fld_14_with_an_empty_quota_an_administrator_still_gets_a_code_and_comes
     phone = administrator_with_phone(world)
     empty_the_quota(world)
     attempt = pass_password(world, world.root)
-    assert isinstance(flow.send_code(attempt, phone.id, Channel.TEXT, now=world.now), CodeSent)
+    assert isinstance(flow.send_code(attempt, phone.id, Channel.SMS, now=world.now), CodeSent)
     assert isinstance(flow.answer(attempt, FactorKind.PHONE, telephone.code, now=world.now), SignedIn)
 
 

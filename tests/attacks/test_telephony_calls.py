@@ -34,7 +34,7 @@ from watchword.signin.sign_in_view import view_of
 
 # FLD-07, the IVR itself; calls over SIP are in tests/phones.
 
-CALLED = Outgoing(uuid4(), Channel.CALL, ALICES_NUMBER, "", "493027", "Harbour & Hill", "id.example", purpose="sign_in")
+CALLED = Outgoing(uuid4(), Channel.VOICE, ALICES_NUMBER, "", "493027", "Harbour & Hill", "id.example", purpose="sign_in")
 
 
 def spoken(call: Call, outgoing: Outgoing = CALLED) -> str:
@@ -76,7 +76,7 @@ def matching(world: World, telephone: Telephone) -> SignInAttempt:
     """Place a call to Alice for an organisation that requires number matching."""
     allow(world.organisation, *world.people.values(), number_match=True)
     attempt = pass_password(world, world.alice)
-    assert isinstance(send(world, attempt, channel=Channel.CALL), CodeSent)
+    assert isinstance(send(world, attempt, channel=Channel.VOICE), CodeSent)
     return attempt
 
 
@@ -104,7 +104,7 @@ def test_fld_08_an_approval_opens_only_the_browser_that_shows_the_digits(world: 
     mine = matching(world, telephone)
     call_of_mine = telephone.received[-1].delivery_id
     theirs = pass_password(world, world.alice)
-    send(world, theirs, later=MINUTE, channel=Channel.CALL)
+    send(world, theirs, later=MINUTE, channel=Channel.VOICE)
     call_of_theirs = telephone.received[-1].delivery_id
     # The second sign-in replaced the first: the approval of the older call comes too late for both.
     delivery_events.note(call_of_mine, Result.APPROVED, now=world.now + MINUTE)
@@ -119,13 +119,13 @@ def test_fld_08_an_approval_opens_only_the_browser_that_shows_the_digits(world: 
 def test_fld_08_the_page_of_another_browser_does_not_go_on(client: Client, world: World, telephone: Telephone) -> None:
     """Each browser shows its own digits: those keyed for one don't approve another, even with the right password."""
     allow(world.organisation, *world.people.values(), number_match=True)
-    give_phone(world.alice, channel=Channel.CALL)
+    give_phone(world.alice, channel=Channel.VOICE)
     browsers = [client, Client()]
     for browser in browsers:
         browser.post("/sign-in/", {"name": "alice@harbour.example"})
         browser.post("/sign-in/password/", {"answer": world.passwords["alice"]})
     first, second = telephone.received
-    assert second.channel is Channel.CALL
+    assert second.channel is Channel.VOICE
     assert f">{second.match}</span>" in browsers[1].get("/sign-in/prove/").content.decode()
     delivery_events.note(second.delivery_id, Result.APPROVED, now=world.now + MINUTE)
     assert first.match
@@ -159,7 +159,7 @@ def test_fld_08_an_approval_works_once_and_not_for_a_code_that_died(world: World
     delivery_events.note(delivery, Result.APPROVED, now=late)
     assert isinstance(flow.answer(attempt, FactorKind.PHONE, "", now=late), Refused)
     again = pass_password(world, world.alice, now=late)
-    send(world, again, later=late - world.now, channel=Channel.CALL)
+    send(world, again, later=late - world.now, channel=Channel.VOICE)
     delivery_events.note(telephone.received[-1].delivery_id, Result.APPROVED, now=late)
     assert isinstance(flow.answer(again, FactorKind.PHONE, "", now=late), SignedIn)
     assert isinstance(flow.answer(again, FactorKind.PHONE, "", now=late), Refused)
@@ -173,7 +173,7 @@ def test_fld_09_a_number_on_another_sim_gets_no_code_and_another_phone_is_asked_
     world: World, telephone: Telephone
 ) -> None:
     """A SIM swap voids the code, warns owner and administrators, and another phone can be used without a wait."""
-    other = give_phone(world.alice, "+4930901820", slot="office", channel=Channel.CALL)
+    other = give_phone(world.alice, "+4930901820", slot="office", channel=Channel.VOICE)
     attempt = pass_password(world, world.alice)
     send(world, attempt)
     stolen = telephone.received[-1]
@@ -184,7 +184,7 @@ def test_fld_09_a_number_on_another_sim_gets_no_code_and_another_phone_is_asked_
     assert seen is not None
     assert seen.result.is_trouble
     at_once = world.now + timedelta(seconds=1)
-    assert isinstance(flow.send_code(attempt, other.id, Channel.CALL, now=at_once), CodeSent)
+    assert isinstance(flow.send_code(attempt, other.id, Channel.VOICE, now=at_once), CodeSent)
     assert isinstance(flow.answer(attempt, FactorKind.PHONE, telephone.code, now=at_once), SignedIn)
     work(world.now)
     assert Alert.objects.filter(rule=Warning_.SIM_CHANGED, subject=world.alice).exists()
@@ -201,7 +201,7 @@ def test_fld_10_the_fraud_key_voids_the_code_tells_everybody_and_locks_where_tha
     """0 and # void every code of the person; the log records it, and the person and the administrators are warned."""
     allow(world.organisation, *world.people.values(), fraud_locks=locks)
     attempt = pass_password(world, world.alice)
-    send(world, attempt, channel=Channel.CALL)
+    send(world, attempt, channel=Channel.VOICE)
     call = ivr.press(ivr.press(ivr.answer(Call()), "0"), "#")
     assert call.state is CallState.FRAUD
     delivery_events.note(telephone.received[-1].delivery_id, Result.FRAUD_REPORTED, now=world.now)
@@ -224,7 +224,7 @@ def test_fld_10_asking_for_another_code_does_not_take_the_meaning_from_the_key(
 ) -> None:
     """A text requested while the telephone rings is voided too by the fraud key in the call."""
     attempt = pass_password(world, world.alice)
-    send(world, attempt, channel=Channel.CALL)
+    send(world, attempt, channel=Channel.VOICE)
     ringing = telephone.received[-1].delivery_id
     send(world, attempt, later=MINUTE)
     delivery_events.note(ringing, Result.FRAUD_REPORTED, now=world.now + MINUTE)
@@ -238,7 +238,7 @@ def test_fld_10_asking_for_another_code_does_not_take_the_meaning_from_the_key(
 
 def test_fld_11_reports_of_others_late_ones_and_second_ones_change_nothing(world: World, telephone: Telephone) -> None:
     """A report for an unknown message, a repeated one, or one that contradicts a pressed key changes nothing."""
-    send(world, pass_password(world, world.alice), channel=Channel.CALL)
+    send(world, pass_password(world, world.alice), channel=Channel.VOICE)
     delivery = telephone.received[-1].delivery_id
     assert not note_result(uuid4(), Result.APPROVED, now=world.now)
     assert note_result(delivery, Result.FRAUD_REPORTED, now=world.now)
@@ -263,14 +263,14 @@ def test_fld_12_after_trouble_another_way_can_be_asked_for_at_once(world: World,
     assert seen.result is Result.FAILED
     assert seen.next_send_at == world.now
     telephone.broken = None
-    assert isinstance(send(world, attempt, channel=Channel.CALL), CodeSent)
+    assert isinstance(send(world, attempt, channel=Channel.VOICE), CodeSent)
 
 
 def test_fld_13_however_often_codes_are_asked_for_one_is_alive(world: World, telephone: Telephone) -> None:
     """A code that arrives late, from whichever gateway, is void: only the newest one opens."""
     attempt = pass_password(world, world.alice)
     for which in range(3):
-        send(world, attempt, later=which * MINUTE, channel=Channel.CALL if which == 1 else Channel.TEXT)
+        send(world, attempt, later=which * MINUTE, channel=Channel.VOICE if which == 1 else Channel.SMS)
     *dead, newest = [message.code for message in telephone.received]
     assert CodeChallenge.objects.filter(void_at=None, spent_at=None).count() == 1
     for code in set(dead) - {newest}:

@@ -37,7 +37,7 @@ def test_where_neither_codes_nor_mail_can_leave_it_is_said(bare: Any) -> None:
 
 def test_a_phones_file_without_calls_is_said_to_carry_none(bare: Any) -> None:
     bare.WATCHWORD_CAN_MAIL = True
-    bare.WATCHWORD_PHONES = Phones((ConfiguredGateway(Route("texts", frozenset({Channel.TEXT})), "smpp", None),))
+    bare.WATCHWORD_PHONES = Phones((ConfiguredGateway(Route("texts", frozenset({Channel.SMS})), "smpp", None),))
     assert list(warnings()) == ["no calls can be sent: the phones file names no channel for them"]
 
 

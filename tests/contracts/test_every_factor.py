@@ -35,7 +35,7 @@ def _sent_code(challenge: Challenge) -> str:
 
 CASES = {
     FactorKind.PASSWORD: Case({"password": "correct horse 7 battery"}, lambda _challenge: "correct horse 7 battery"),
-    FactorKind.PHONE: Case({"number": "+4915112345678", "channel": "text", "slot": "mobile"}, _sent_code),
+    FactorKind.PHONE: Case({"number": "+4915112345678", "channel": "sms", "slot": "mobile"}, _sent_code),
     FactorKind.ACCESS_PASS: Case(
         {"expires": "2026-05-03T10:00:00+00:00", "once": "yes"}, lambda challenge: challenge.show["secret"]
     ),

@@ -23,8 +23,8 @@ from watchword.core.policy import (
 )
 
 PASSWORD = Evidence(FactorKind.PASSWORD, NOW)
-TEXT = Evidence(FactorKind.PHONE, NOW, Channel.TEXT)
-CALL = Evidence(FactorKind.PHONE, NOW, Channel.CALL)
+TEXT = Evidence(FactorKind.PHONE, NOW, Channel.SMS)
+CALL = Evidence(FactorKind.PHONE, NOW, Channel.VOICE)
 
 
 @given(

@@ -29,26 +29,26 @@ def call_alice(world: World) -> tuple[SignInAttempt, Arrival]:
     attempt = flow.find_attempt(token, now=world.now)
     assert attempt is not None
     flow.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=world.now)
-    flow.send_code(attempt, world.alices_phone.id, Channel.CALL, now=world.now)
+    flow.send_code(attempt, world.alices_phone.id, Channel.VOICE, now=world.now)
     return attempt, Arrival.objects.get()
 
 
 def call_of_alice() -> Arrival:
-    return Arrival.objects.get(channel=Channel.CALL)
+    return Arrival.objects.get(channel=Channel.VOICE)
 
 
 def text_somebody(world: World) -> None:
     delivery = Delivery.objects.create(
         organisation=world.organisation,
         user=world.carol,
-        channel=Channel.TEXT,
+        channel=Channel.SMS,
         purpose="sign_in",
         number_key=b"k",
         ends="01",
         created_at=world.now,
         changed_at=world.now,
     )
-    message = Outgoing(delivery.pk, Channel.TEXT, "+4915100000001", "", "493027", "Harbour & Hill", "sign-in.example")
+    message = Outgoing(delivery.pk, Channel.SMS, "+4915100000001", "", "493027", "Harbour & Hill", "sign-in.example")
     take(message)
 
 

@@ -15,7 +15,7 @@ from watchword.messaging.config_file import ConfiguredGateway, Phones, simulated
 from watchword.messaging.worker.route_selection import Route
 
 pytestmark = pytest.mark.django_db
-REAL = Phones((ConfiguredGateway(Route("exchange", frozenset({Channel.CALL})), "sip", None),))
+REAL = Phones((ConfiguredGateway(Route("exchange", frozenset({Channel.VOICE})), "sip", None),))
 
 
 def has_phone(world: World) -> bool:
@@ -40,6 +40,6 @@ def test_after_a_time_without_gateways_everything_is_made_up_again(world: World,
 
 
 def test_the_card_names_the_gateways_of_each_way() -> None:
-    texts = ConfiguredGateway(Route("gateway", frozenset({Channel.TEXT})), "http", None)
+    texts = ConfiguredGateway(Route("gateway", frozenset({Channel.SMS})), "http", None)
     both = dataclasses.replace(REAL, gateways=(*REAL.gateways, texts))
-    assert real_phones.names_of(both) == "calls by exchange; texts by gateway"
+    assert real_phones.names_of(both) == "texts by gateway; calls by exchange"

@@ -24,8 +24,8 @@ def made(world: World) -> World:
     """Return a world with a month of texts to Alice, calls to Carol, and refused messages of Bob."""
     since = world.now - timedelta(days=80)
     holders = [
-        Holder(world.alice, "+4915112345678", Channel.TEXT, since),
-        Holder(world.carol, "+4930901820", Channel.CALL, world.now - timedelta(days=20)),
+        Holder(world.alice, "+4915112345678", Channel.SMS, since),
+        Holder(world.carol, "+4930901820", Channel.VOICE, world.now - timedelta(days=20)),
     ]
     sample_phones.make(holders, [world.bob] * 8, now=world.now)
     return world
@@ -33,7 +33,7 @@ def made(world: World) -> World:
 
 def test_the_plots_add_up_to_the_messages(made: World) -> None:
     assert Delivery.objects.filter(user=made.alice).count() > 4
-    assert set(Delivery.objects.values_list("channel", "user_id")) == {("text", made.alice.pk), ("call", made.carol.pk)}
+    assert set(Delivery.objects.values_list("channel", "user_id")) == {("sms", made.alice.pk), ("voice", made.carol.pk)}
     figures = statistics.figures_of(made.alice.organisation, days=31, now=made.now)
     everything = figures.new + figures.proven
     assert everything.sent == Delivery.objects.count()
@@ -65,4 +65,4 @@ def test_what_was_blocked_was_blocked_by_the_guard(made: World) -> None:
 
 
 def test_a_number_is_in_no_repr(made: World) -> None:
-    assert "12345678" not in repr(Holder(made.alice, "+4915112345678", Channel.TEXT, made.now))
+    assert "12345678" not in repr(Holder(made.alice, "+4915112345678", Channel.SMS, made.now))

@@ -111,14 +111,14 @@ def test_a_test_call_is_spoken_at_once_takes_no_keys_and_ends_by_itself(client: 
     delivery = Delivery.objects.create(
         organisation=world.organisation,
         user=world.alice,
-        channel="call",
+        channel="voice",
         purpose="test",
         number_key=b"k",
         ends="78",
         created_at=world.now,
         changed_at=world.now,
     )
-    message = Outgoing(delivery.pk, Channel.CALL, "+4915112345678", "", "")
+    message = Outgoing(delivery.pk, Channel.VOICE, "+4915112345678", "", "")
     take(replace(message, words="This is a test. No code is needed."))
     arrival = Arrival.objects.get()
     said = press(client, "answer", "1", "0", "#")

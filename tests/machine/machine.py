@@ -155,7 +155,7 @@ class Machine(RuleBasedStateMachine):
         attempt = self.attempt(person, which)
         choices = view_of(attempt, now=self.now).methods if attempt is not None else ()
         if attempt is not None and choices:
-            sent = flow.send_code(attempt, choices[0].credential_id, Channel.TEXT, now=self.now)
+            sent = flow.send_code(attempt, choices[0].credential_id, Channel.SMS, now=self.now)
             if isinstance(sent, CodeSent):
                 self.truth.codes.append(self.telephone.code)
 
@@ -201,7 +201,7 @@ class Machine(RuleBasedStateMachine):
         decision = flow.stage(attempt, now=self.now)
         if not isinstance(decision, SetUpFirst) or decision.kind is not FactorKind.PHONE:
             return
-        options = {"slot": "mobile", "number": "015112345678", "country": country, "channel": "text", "extension": ""}
+        options = {"slot": "mobile", "number": "015112345678", "country": country, "channel": "sms", "extension": ""}
         started = enrolment.start(attempt, FactorKind.PHONE, options, origin=ORIGIN, now=self.now)
         if not isinstance(started, CodeSent):
             return

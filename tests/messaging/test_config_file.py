@@ -78,7 +78,7 @@ def test_a_file_says_which_gateways_there_are_what_they_carry_and_cost() -> None
     one = phones.find("carrier-one")
     assert one is not None
     assert one.route == Route(
-        "carrier-one", frozenset({Channel.TEXT}), 3, ("+49", "+43"), 5000, {"DE": 70_000, "AT": 80_000, "*": 120_000}
+        "carrier-one", frozenset({Channel.SMS}), 3, ("+49", "+43"), 5000, {"DE": 70_000, "AT": 80_000, "*": 120_000}
     )
     assert (one.route.price_micros("AT"), one.route.price_micros("FR")) == (80_000, 120_000)
     assert one.config.password == SECRET[:8]
@@ -174,7 +174,7 @@ url = "https://sms.example/send"
         ("receipts = 1", "receipts: is not a table"),
         ("receipts = { scheme = 'magic' }", "scheme is 'magic'; expected: one of"),
         ("receipts = { scheme = 'twilio' }", "need a secret"),
-        ("channel = 'pigeon'", "channel is 'pigeon'; expected: one of text, call"),
+        ("channel = 'pigeon'", "channel is 'pigeon'; expected: one of sms, voice"),
     ],
 )
 def test_mistakes_deeper_in_a_channel_are_told_as_well(more: str, said: str) -> None:

@@ -39,7 +39,7 @@ def number(which: int) -> str:
 
 
 def ask(
-    user: User, to: str, now: datetime, *, is_new: bool = True, channel: Channel = Channel.TEXT, extension: str = ""
+    user: User, to: str, now: datetime, *, is_new: bool = True, channel: Channel = Channel.SMS, extension: str = ""
 ) -> Permitted | SendThrottled:
     """Evaluate the limits and, if the send is permitted, record it as the sign-in does."""
     with transaction.atomic():
@@ -97,7 +97,7 @@ def test_daily_totals_agree_with_deliveries_whatever_happens(world: World) -> No
     for step in range(60):
         at = now + timedelta(minutes=37 * step)
         user = people[step % 4]
-        ask(user, number(step % 7), at, is_new=step % 3 > 0, channel=Channel.CALL if step % 5 == 0 else Channel.TEXT)
+        ask(user, number(step % 7), at, is_new=step % 3 > 0, channel=Channel.VOICE if step % 5 == 0 else Channel.SMS)
         newest = Delivery.objects.order_by("-created_at").first()
         if newest is not None and step % 2:
             note_result(newest.pk, Result.DELIVERED, now=at + timedelta(hours=9), gateway="c", cost_micros=5)
@@ -120,7 +120,7 @@ def test_what_is_counted_needs_no_daily_total_that_was_there_before(world: World
     delivery = Delivery.objects.create(
         organisation=world.organisation,
         user=world.alice,
-        channel=Channel.TEXT,
+        channel=Channel.SMS,
         purpose="test",
         **telephone_of(ALICES_NUMBER).row(),
         created_at=now,
@@ -178,7 +178,7 @@ def test_people_are_counted_only_when_it_turns_on_them(world: World, django_asse
 def test_a_budget_grows_with_people_to_the_last_message(world: World, already: int, is_new: bool) -> None:
     people = many(world, 3)
     assert budget_of(world.organisation).organisation_sends_each_day == 200 + 6 * 7
-    daily_totals.add(world.organisation.pk, world.now, "DE", Channel.TEXT, is_new=is_new, asked=already - 1)
+    daily_totals.add(world.organisation.pk, world.now, "DE", Channel.SMS, is_new=is_new, asked=already - 1)
     assert ask(people[0], number(1), world.now, is_new=is_new) == Permitted()
     verdict = ask(people[1], number(2), world.now, is_new=is_new)
     assert isinstance(verdict, SendThrottled)
@@ -189,7 +189,7 @@ def test_a_budget_grows_with_people_to_the_last_message(world: World, already: i
 
 
 def priced(settings: Any, price: int) -> None:
-    route = Route("one", frozenset({Channel.TEXT}), prices_micros={"DE": price})
+    route = Route("one", frozenset({Channel.SMS}), prices_micros={"DE": price})
     settings.WATCHWORD_PHONES = Phones((ConfiguredGateway(route, "smpp", None),), "EUR")
 
 
@@ -217,10 +217,10 @@ def test_with_prices_a_day_has_a_ceiling_that_nobody_chose(
     people = many(world, 3)
     assert budget_of(world.organisation).cost_micros_each_day == 400_000 * (50 + 3 * 7)
     daily_totals.add(
-        world.organisation.pk, world.now, "DE", Channel.TEXT, is_new=False, cost_micros=400_000 * (messages - 1)
+        world.organisation.pk, world.now, "DE", Channel.SMS, is_new=False, cost_micros=400_000 * (messages - 1)
     )
     assert ask(people[0], number(1), world.now, is_new=is_new) == Permitted()
-    daily_totals.add(world.organisation.pk, world.now, "DE", Channel.TEXT, is_new=False, cost_micros=400_000)
+    daily_totals.add(world.organisation.pk, world.now, "DE", Channel.SMS, is_new=False, cost_micros=400_000)
     assert rule_of(ask(people[1], number(2), world.now, is_new=is_new)) is LimitRule.COST_DAY
     options(world, cost_each_day=1_000)
     assert ask(people[2], number(3), world.now, is_new=is_new) == Permitted()
@@ -245,7 +245,7 @@ def pump(world: World, codes: int, typed: int, at: datetime, *, result: Result =
         Delivery.objects.create(
             organisation=world.organisation,
             user=people[which % len(people)],
-            channel=Channel.TEXT,
+            channel=Channel.SMS,
             purpose="register",
             **telephone.row(),
             result=result,
@@ -253,7 +253,7 @@ def pump(world: World, codes: int, typed: int, at: datetime, *, result: Result =
             changed_at=at,
             entered_at=at if which < typed else None,
         )
-    daily_totals.add(world.organisation.pk, at, "DE", Channel.TEXT, is_new=True, asked=codes)
+    daily_totals.add(world.organisation.pk, at, "DE", Channel.SMS, is_new=True, asked=codes)
 
 
 @pytest.fixture
@@ -369,7 +369,7 @@ def test_desks_behind_one_switchboard_are_telephones_of_their_own(world: World) 
         for which, user in enumerate(people):
             at = morning + timedelta(minutes=which)
             extension = str(100 + which)
-            verdict = ask(user, "+4930123456", at, is_new=is_new, channel=Channel.CALL, extension=extension)
+            verdict = ask(user, "+4930123456", at, is_new=is_new, channel=Channel.VOICE, extension=extension)
             assert verdict == Permitted()
             Delivery.objects.filter(user=user, entered_at=None).update(entered_at=at)
 
@@ -378,7 +378,7 @@ def test_extensions_that_nobody_has_are_no_way_round_the_limit_of_a_number(world
     """A switchboard at which no person of the organisation has typed a code gets ten calls a day at most."""
     people = many(world, 12)
     answers = [
-        ask(user, "+4930123456", world.now, channel=Channel.CALL, extension=str(which))
+        ask(user, "+4930123456", world.now, channel=Channel.VOICE, extension=str(which))
         for which, user in enumerate(people)
     ]
     assert [rule_of(answer) for answer in answers] == [None] * 10 + [LimitRule.SWITCHBOARD] * 2
@@ -391,7 +391,7 @@ def test_a_mobile_has_no_extensions(world: World) -> None:
 
 def test_enforced_people_are_many_and_still_a_send_is_quick(world: World) -> None:
     """However much of the quota was used, no more people are counted than the decision needs."""
-    daily_totals.add(world.organisation.pk, world.now, "DE", Channel.TEXT, is_new=False, asked=206)
+    daily_totals.add(world.organisation.pk, world.now, "DE", Channel.SMS, is_new=False, asked=206)
     for n in range(30):
         make_person(world.organisation, f"quick{n}", state=MfaState.ENABLED)
     with CaptureQueriesContext(connection) as asked:

@@ -28,7 +28,7 @@ def sent(world: World, user: User, *, ago: timedelta, number: bytes | None = Non
     return Delivery.objects.create(
         organisation=world.organisation,
         user=user,
-        channel=Channel.TEXT,
+        channel=Channel.SMS,
         purpose="sign_in",
         number_key=telephone_of(PHONE).number_key if number is None else number,
         ends="78",
@@ -40,7 +40,7 @@ def sent(world: World, user: User, *, ago: timedelta, number: bytes | None = Non
 def judge(world: World, user: User, *, in_attempt: int = 0) -> Permitted | SendThrottled:
     with transaction.atomic():
         return reserve_send(
-            user, telephone_of(PHONE), Channel.TEXT, sends_in_attempt=in_attempt, is_new=False, now=world.now
+            user, telephone_of(PHONE), Channel.SMS, sends_in_attempt=in_attempt, is_new=False, now=world.now
         )
 
 
@@ -76,7 +76,7 @@ def test_the_fourth_code_of_one_attempt_is_refused(world: World) -> None:
 
 
 def message(world: World) -> Outgoing:
-    return Outgoing(sent(world, world.alice, ago=timedelta(0)).pk, Channel.TEXT, "+4915112345678", "", "493027")
+    return Outgoing(sent(world, world.alice, ago=timedelta(0)).pk, Channel.SMS, "+4915112345678", "", "493027")
 
 
 def test_a_message_leaves_when_its_transaction_commits_and_not_before(world: World, telephone: Telephone) -> None:

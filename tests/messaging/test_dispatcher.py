@@ -60,14 +60,14 @@ def waiting(world: World, code: str = "493027", *, lives: timedelta = timedelta(
     delivery = Delivery.objects.create(
         organisation=world.organisation,
         user=world.alice,
-        channel=Channel.TEXT,
+        channel=Channel.SMS,
         purpose="sign_in",
         **telephone_of(ALICES_NUMBER).row(),
         created_at=now,
         changed_at=now,
     )
     words = ("", code, "Harbour & Hill", "x.example")
-    enqueue(Outgoing(delivery.pk, Channel.TEXT, ALICES_NUMBER, *words, not_after=now + lives), now=now)
+    enqueue(Outgoing(delivery.pk, Channel.SMS, ALICES_NUMBER, *words, not_after=now + lives), now=now)
     return delivery
 
 

@@ -44,7 +44,7 @@ def carried_before(world: World, gateway: str, *, arrived: int, lost: int, is_en
         delivery = Delivery.objects.create(
             organisation=world.organisation,
             user=world.carol,
-            channel=Channel.TEXT,
+            channel=Channel.SMS,
             purpose="sign_in",
             **telephone_of(ALICES_NUMBER).row(),
             result=Result.SENT,

@@ -46,7 +46,7 @@ def asked_in_vain(user: User, to: str, at: datetime, *, codes: int = 1, typed: i
         Delivery(
             organisation=user.organisation,
             user=user,
-            channel=Channel.TEXT,
+            channel=Channel.SMS,
             purpose="register",
             **telephone.row(),
             result=Result.SENT,
@@ -56,7 +56,7 @@ def asked_in_vain(user: User, to: str, at: datetime, *, codes: int = 1, typed: i
         )
         for which in range(codes)
     )
-    daily_totals.add(user.organisation_id, at, telephone.country, Channel.TEXT, is_new=True, asked=codes)
+    daily_totals.add(user.organisation_id, at, telephone.country, Channel.SMS, is_new=True, asked=codes)
 
 
 def test_two_people_who_ask_for_all_that_they_may_do_not_close_it(world: World, people: list[User]) -> None:
@@ -177,7 +177,7 @@ def test_a_closure_at_home_ends_after_an_hour_and_one_abroad_after_a_day(world: 
     for country, to in (("DE", number(90)), ("AT", "+43660990000")):
         Delivery.objects.all().delete()
         untyped(people[:35], world.now - timedelta(hours=1), country=country)
-        daily_totals.add(world.organisation.pk, world.now, country, Channel.TEXT, is_new=True, asked=35)
+        daily_totals.add(world.organisation.pk, world.now, country, Channel.SMS, is_new=True, asked=35)
         lasts = timedelta(hours=1) if country == "DE" else timedelta(days=1)
         assert ask(people[41], to, world.now) == SendThrottled(world.now + lasts, LimitRule.COUNTRY_CLOSED)
 

@@ -51,7 +51,7 @@ def to_be_taken(world: World, number: str = ALICES_NUMBER) -> Delivery:
     return Delivery.objects.create(
         organisation=world.organisation,
         user=world.alice,
-        channel=Channel.TEXT,
+        channel=Channel.SMS,
         purpose="sign_in",
         **telephone_of(number).row(),
         created_at=now,

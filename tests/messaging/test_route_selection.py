@@ -48,7 +48,7 @@ def ordered(
     left = list(drawn)
     return order(
         routes,
-        channel=Channel.TEXT,
+        channel=Channel.SMS,
         number=NUMBER,
         is_usable=lambda name: name not in down,
         measured=measured,
@@ -61,7 +61,7 @@ def test_everybody_who_can_carry_it_is_asked_once_and_nobody_else(
     routes: list[Route], measured: dict[str, Measured], drawn: list[float], down: frozenset[str]
 ) -> None:
     asked = ordered(routes, measured, drawn, down)
-    fitting = [route for route in routes if Channel.TEXT in route.channels and (not route.prefixes or fit(route))]
+    fitting = [route for route in routes if Channel.SMS in route.channels and (not route.prefixes or fit(route))]
     assert sorted(route.name for route in asked) == sorted(route.name for route in fitting)
 
 
@@ -79,7 +79,7 @@ def shares(routes: Sequence[Route], measured: dict[str, Measured], tries: int = 
     first = [
         order(
             routes,
-            channel=Channel.TEXT,
+            channel=Channel.SMS,
             number=NUMBER,
             is_usable=lambda _name: True,
             measured=measured,
@@ -91,13 +91,13 @@ def shares(routes: Sequence[Route], measured: dict[str, Measured], tries: int = 
 
 
 def test_traffic_is_shared_by_weight() -> None:
-    text = frozenset({Channel.TEXT})
+    text = frozenset({Channel.SMS})
     found = shares([Route("one", text, 3), Route("two", text, 1)], {})
     assert 0.72 < found["one"] < 0.78
 
 
 def test_traffic_moves_to_what_arrives_and_a_trickle_is_left_to_see_a_recovery() -> None:
-    text = frozenset({Channel.TEXT})
+    text = frozenset({Channel.SMS})
     routes = [Route("good", text), Route("bad", text)]
     even = shares(routes, {"good": Measured(100, 95), "bad": Measured(100, 95)})
     worse = shares(routes, {"good": Measured(100, 95), "bad": Measured(100, 60)})

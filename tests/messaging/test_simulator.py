@@ -63,7 +63,7 @@ def ring(message: Outgoing) -> Submitted:
 
 
 def test_a_text_arrives_with_the_code_first_and_the_bound_line_last(world: World) -> None:
-    message = outgoing(world, Channel.TEXT)
+    message = outgoing(world, Channel.SMS)
     ring(message)
     text = Arrival.objects.get().text
     assert text.startswith("493 027 is your Harbour & Hill code. Not you?")
@@ -73,7 +73,7 @@ def test_a_text_arrives_with_the_code_first_and_the_bound_line_last(world: World
 
 def test_what_is_sent_twice_arrives_once(world: World) -> None:
     """A dispatcher killed before it recorded a send is followed by one that sends again."""
-    message = outgoing(world, Channel.TEXT)
+    message = outgoing(world, Channel.SMS)
     assert ring(message).reference == ring(message).reference
     assert Arrival.objects.count() == 1
 
@@ -83,14 +83,14 @@ def test_what_is_sent_twice_arrives_once(world: World) -> None:
 )
 def test_some_numbers_are_in_trouble(world: World, ending: str, result: Result) -> None:
     with pytest.raises(DeliveryFailed) as caught:
-        ring(outgoing(world, Channel.CALL, f"+49151123456{ending}"))
+        ring(outgoing(world, Channel.VOICE, f"+49151123456{ending}"))
     assert caught.value.result is result
     assert not Arrival.objects.exists()
 
 
 @pytest.mark.parametrize(("ending", "arrives"), [("97", True), ("98", True), ("99", False)])
 def test_a_text_reaches_a_telephone_that_is_busy_or_lies_about(world: World, ending: str, arrives: bool) -> None:
-    message = outgoing(world, Channel.TEXT, f"+49151123456{ending}")
+    message = outgoing(world, Channel.SMS, f"+49151123456{ending}")
     if arrives:
         ring(message)
         assert Delivery.objects.get(pk=message.delivery_id).result == Result.DELIVERED
@@ -100,7 +100,7 @@ def test_a_text_reaches_a_telephone_that_is_busy_or_lies_about(world: World, end
 
 
 def test_some_texts_come_late(world: World) -> None:
-    message = outgoing(world, Channel.TEXT, "+4915112345696")
+    message = outgoing(world, Channel.SMS, "+4915112345696")
     ring(message)
     now = timezone.now()
     assert not arrived(now).exists()
@@ -110,7 +110,7 @@ def test_some_texts_come_late(world: World) -> None:
 
 
 def test_a_call_that_is_declined_is_told_apart_from_one_that_nobody_hears(world: World) -> None:
-    message = outgoing(world, Channel.CALL)
+    message = outgoing(world, Channel.VOICE)
     ring(message)
     arrival = Arrival.objects.get()
     assert move(arrival, ivr.hang_up(arrival.call)) is Result.DECLINED
@@ -118,7 +118,7 @@ def test_a_call_that_is_declined_is_told_apart_from_one_that_nobody_hears(world:
 
 
 def test_a_call_without_a_code_says_what_it_has_to_say_and_ends_well(world: World) -> None:
-    message = replace(outgoing(world, Channel.CALL), code="", words="This is a test of Harbour. No code is needed.")
+    message = replace(outgoing(world, Channel.VOICE), code="", words="This is a test of Harbour. No code is needed.")
     ring(message)
     arrival = Arrival.objects.get()
     move(arrival, ivr.answer(arrival.call))
@@ -129,14 +129,14 @@ def test_a_call_without_a_code_says_what_it_has_to_say_and_ends_well(world: Worl
 
 
 def test_a_call_says_what_it_is_for_and_speaks_the_persons_language(world: World) -> None:
-    ring(replace(outgoing(world, Channel.CALL), language="de"))
+    ring(replace(outgoing(world, Channel.VOICE), language="de"))
     arrival = Arrival.objects.get()
     move(arrival, ivr.answer(arrival.call))
     assert "Jemand meldet sich gerade an Ihrem Konto an." in spoken(arrival)
 
 
 def test_a_call_says_the_code_only_after_a_key(world: World) -> None:
-    message = outgoing(world, Channel.CALL)
+    message = outgoing(world, Channel.VOICE)
     ring(message)
     arrival = Arrival.objects.get()
     move(arrival, ivr.answer(arrival.call))
@@ -148,7 +148,7 @@ def test_a_call_says_the_code_only_after_a_key(world: World) -> None:
 
 
 def test_zero_and_hash_report_fraud_and_end_the_call(world: World) -> None:
-    message = outgoing(world, Channel.CALL)
+    message = outgoing(world, Channel.VOICE)
     ring(message)
     arrival = Arrival.objects.get()
     move(arrival, ivr.answer(arrival.call))
@@ -197,7 +197,7 @@ def test_speech_is_really_made() -> None:
 
 
 def answered(world: World) -> tuple[Outgoing, Arrival]:
-    message = outgoing(world, Channel.CALL)
+    message = outgoing(world, Channel.VOICE)
     ring(message)
     arrival = Arrival.objects.get()
     move(arrival, ivr.answer(arrival.call))
@@ -216,7 +216,7 @@ def test_hanging_up_before_the_code_is_noted_and_after_it_is_not(world: World) -
 
 
 def test_a_telephone_stops_ringing_after_a_minute(world: World) -> None:
-    message = outgoing(world, Channel.CALL)
+    message = outgoing(world, Channel.VOICE)
     ring(message)
     arrival = Arrival.objects.get()
     end_what_took_too_long(arrival.at + RINGS_FOR)
@@ -257,7 +257,7 @@ def test_a_synthesiser_that_makes_no_sound_is_a_clear_no(monkeypatch: pytest.Mon
 def test_the_dispatcher_carries_to_the_simulator_as_to_any_gateway(transactional_db: None) -> None:
     """A code in a demo takes the path of every message: outbox, dispatcher, gateway, result."""
     world = make_world()
-    text, busy = outgoing(world, Channel.TEXT), outgoing(world, Channel.CALL, "+4915112345698")
+    text, busy = outgoing(world, Channel.SMS), outgoing(world, Channel.VOICE, "+4915112345698")
     for message in (text, busy):
         enqueue(message, now=world.now)
     gateway = build(simulated().gateways[0])
@@ -274,7 +274,7 @@ def test_the_dispatcher_carries_to_the_simulator_as_to_any_gateway(transactional
 
 @pytest.mark.django_db(transaction=True)
 def test_a_simulator_that_stops_leaves_no_connection_behind(transactional_db: None) -> None:
-    message, gateway = outgoing(make_world(), Channel.TEXT), SimulatorGateway()
+    message, gateway = outgoing(make_world(), Channel.SMS), SimulatorGateway()
 
     async def play() -> Any:
         await gateway.start(lambda _report: None)

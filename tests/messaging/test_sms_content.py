@@ -42,7 +42,7 @@ def outgoing(
     code: str, organisation: str, host: str, language: str = "en", purpose: str = "", place: str = ""
 ) -> Outgoing:
     return Outgoing(
-        ID, Channel.TEXT, "+4915112345678", "", code, organisation, host, language, purpose=purpose, place=place
+        ID, Channel.SMS, "+4915112345678", "", code, organisation, host, language, purpose=purpose, place=place
     )
 
 
@@ -145,7 +145,7 @@ def test_what_is_no_host_makes_no_bound_line(host: str) -> None:
 @given(st.text(max_size=400), names)
 @example("Hill: see 123 456 at http://evil.example\n\n@evil.example #123456", "Hill")
 def test_a_warning_is_one_line_of_one_message_without_any_code(words: str, name: str) -> None:
-    text = text_of(Outgoing(ID, Channel.TEXT, "+4915112345678", "", "", name, "h.example", words=f"{name}: {words}"))
+    text = text_of(Outgoing(ID, Channel.SMS, "+4915112345678", "", "", name, "h.example", words=f"{name}: {words}"))
     assert septets(text) <= SEPTETS
     assert text.isprintable()
     assert not re.search(r"\d([ -]?\d){5}", text)
@@ -156,7 +156,7 @@ def test_a_warning_is_one_line_of_one_message_without_any_code(words: str, name:
 @pytest.mark.parametrize("said", ["number_changed", "number_removed", "test"])
 def test_each_warning_fits_whole_beside_a_long_name(language: str, said: str) -> None:
     told = getattr(WORDS[language], said).format(organisation=name_in_text("W" * 100))
-    text = text_of(Outgoing(ID, Channel.TEXT, "+4915112345678", "", "", words=told))
+    text = text_of(Outgoing(ID, Channel.SMS, "+4915112345678", "", "", words=told))
     assert text == in_gsm(told)
     assert not text.endswith("...")
 

@@ -27,7 +27,7 @@ def call(code: str = CODE, *, number: str = NUMBER, **more: Any) -> Outgoing:
         "purpose": "sign_in",
         "not_after": datetime.now(UTC) + timedelta(minutes=5),
     }
-    return Outgoing(uuid4(), Channel.CALL, number, more.pop("extension", ""), code, **{**values, **more})
+    return Outgoing(uuid4(), Channel.VOICE, number, more.pop("extension", ""), code, **{**values, **more})
 
 
 class Reports:

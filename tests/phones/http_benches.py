@@ -86,7 +86,7 @@ def outgoing(
     code: str = "493027",
     *,
     number: str = NUMBER,
-    channel: Channel = Channel.TEXT,
+    channel: Channel = Channel.SMS,
     lives: timedelta = timedelta(minutes=5),
 ) -> Outgoing:
     """Return a code to be sent."""

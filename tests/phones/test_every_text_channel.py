@@ -53,7 +53,7 @@ class Bench:
 def over(gateway: Gateway, runner: asyncio.Runner, arrived: Arrived, bad_number: str = "") -> Iterator[Bench]:
     """Open a gateway on an event loop, and stop it."""
     runner.run(gateway.start(lambda _report: None))
-    assert gateway.channels == {Channel.TEXT}
+    assert gateway.channels == {Channel.SMS}
     yield Bench(lambda message: runner.run(gateway.send(message)), arrived, bad_number)
     runner.run(gateway.stop())
 

@@ -93,9 +93,9 @@ def test_fld_12_after_twenty_seconds_without_a_receipt_a_call_is_offered(
     let_pass(31)
     assert client.get("/sign-in/state/").json()["late"]
     page = client.get("/sign-in/prove/").content.decode()
-    assert 'name="channel" value="call"' in page
-    client.post("/sign-in/send/", {"method": str(world.alices_phone.id), "channel": "call"})
-    assert Delivery.objects.filter(channel=Channel.CALL, result=Result.WAITING).count() == 1
+    assert 'name="channel" value="voice"' in page
+    client.post("/sign-in/send/", {"method": str(world.alices_phone.id), "channel": "voice"})
+    assert Delivery.objects.filter(channel=Channel.VOICE, result=Result.WAITING).count() == 1
 
 
 @pytest.mark.django_db(transaction=True)
@@ -129,11 +129,11 @@ def test_fld_12_traffic_leaves_a_gateway_that_says_yes_and_drops(world: World) -
     seen = persistence.measure(["lying", "honest"], now)
     assert seen.measured["lying", "DE"] == Measured(40, 0)
     assert seen.measured["honest", "DE"] == Measured(40, 40)
-    routes = [Route(name, frozenset({Channel.TEXT})) for name in ("lying", "honest")]
+    routes = [Route(name, frozenset({Channel.SMS})) for name in ("lying", "honest")]
     first = Counter(
         route_selection.order(
             routes,
-            channel=Channel.TEXT,
+            channel=Channel.SMS,
             number="+4915112345678",
             is_usable=lambda _name: True,
             measured={name: seen.measured[name, "DE"] for name in ("lying", "honest")},

@@ -58,7 +58,7 @@ def test_twilio_takes_a_messaging_service_in_place_of_a_sender() -> None:
 
 
 def test_twilio_calls_is_asked_as_its_calls_resource_wants() -> None:
-    message = outgoing(channel=Channel.CALL)
+    message = outgoing(channel=Channel.VOICE)
     request, reference, one = sent("twilio-calls", message)
     receipt, voice = addresses_of("one", message.delivery_id)
     assert (request.method, request.path) == ("POST", f"/2010-04-01/Accounts/{ACCOUNT}/Calls.json")

@@ -67,7 +67,7 @@ def result_of(delivery: Delivery) -> Result:
 
 def test_a_text_and_its_receipts_twice_late_and_forged(twilio: tuple[Provider, PhoneSite], world: World) -> None:
     one, site = twilio
-    delivery = queued(world, Channel.TEXT)
+    delivery = queued(world, Channel.SMS)
     one.wait_for(lambda: len(one.texts) == 1, 30)
     (text,) = one.texts
     assert (text.number, text.text.endswith("#493027")) == (ALICES_NUMBER, True)
@@ -90,7 +90,7 @@ def test_a_text_and_its_receipts_twice_late_and_forged(twilio: tuple[Provider, P
 def test_a_call_is_made_spoken_and_ended_by_keys(twilio: tuple[Provider, PhoneSite], world: World) -> None:
     """Play a call as Twilio does: its creation, its instructions after each key, and its end."""
     one, _site = twilio
-    delivery = queued(world, Channel.CALL)
+    delivery = queued(world, Channel.VOICE)
     one.wait_for(lambda: len(one.calls) == 1, 30)
     call = one.calls[0]
     assert call["To"] == ALICES_NUMBER
@@ -120,7 +120,7 @@ def test_a_call_is_made_spoken_and_ended_by_keys(twilio: tuple[Provider, PhoneSi
 
 def test_a_call_to_a_telephone_that_is_busy_is_told(twilio: tuple[Provider, PhoneSite], world: World) -> None:
     one, _site = twilio
-    delivery = queued(world, Channel.CALL)
+    delivery = queued(world, Channel.VOICE)
     one.wait_for(lambda: len(one.calls) == 1, 30)
     call = one.calls[0]
     fields = {"CallSid": call["sid"], "CallStatus": "busy"}

@@ -48,8 +48,8 @@ VALUES = dict.fromkeys(FIELDS, "x") | {"number": "+49", "reference": "r"}
         ({"headers": {"X Key": "a"}}, "'X Key' is no name of a header"),
         ({"ca_file": Path("/nowhere/at/all.pem")}, "ca_file"),
         ({"ca_file": Path(__file__)}, "ca_file"),
-        ({"channel": Channel.CALL, "form": {"a": "{voice}"}}, "receipts"),
-        ({"channel": Channel.CALL, "receipts": ReceiptConfig()}, "voice"),
+        ({"channel": Channel.VOICE, "form": {"a": "{voice}"}}, "receipts"),
+        ({"channel": Channel.VOICE, "receipts": ReceiptConfig()}, "voice"),
         ({"json": [{"a": ["{secret.nobody}"]}]}, "means nothing"),
     ],
 )

@@ -139,7 +139,7 @@ def queued(world: World, code: str) -> Delivery:
     delivery = Delivery.objects.create(
         organisation=world.organisation,
         user=world.alice,
-        channel=Channel.TEXT,
+        channel=Channel.SMS,
         purpose="sign_in",
         **telephone_of(ALICES_NUMBER).row(),
         created_at=now,
@@ -147,7 +147,7 @@ def queued(world: World, code: str) -> Delivery:
     )
     message = outgoing(code)
     words = ("", code, "Harbour & Hill", "x.example")
-    enqueue(Outgoing(delivery.pk, Channel.TEXT, ALICES_NUMBER, *words, not_after=message.not_after), now=now)
+    enqueue(Outgoing(delivery.pk, Channel.SMS, ALICES_NUMBER, *words, not_after=message.not_after), now=now)
     return delivery
 
 

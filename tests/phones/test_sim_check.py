@@ -162,4 +162,4 @@ private_networks_allowed = true
         carry(gateway, until=lambda: result_of(delivery) is expected, decided=changes.append, sim_changed=has_moved)
         assert len(gateway.sent) == (0 if recent else 1)
         assert changes == ([Changed(delivery.pk, Result.SIM_CHANGED)] if recent else [])
-        assert Delivery.objects.get().channel == Channel.TEXT
+        assert Delivery.objects.get().channel == Channel.SMS

@@ -26,7 +26,7 @@ from watchword.messaging.gateways.smpp.gateway import SmppGateway
 def outgoing(code: str = "493027", *, words: str = "", number: str = "+4915112345678") -> Outgoing:
     return Outgoing(
         uuid4(),
-        Channel.TEXT,
+        Channel.SMS,
         number,
         "",
         code,

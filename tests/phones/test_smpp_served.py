@@ -79,7 +79,7 @@ password = "{seal("secret", RING)}"
             Delivery(
                 organisation=self.world.organisation,
                 user=self.world.alice,
-                channel=Channel.TEXT,
+                channel=Channel.SMS,
                 purpose="sign_in",
                 **telephone,
                 created_at=now,
@@ -92,7 +92,7 @@ password = "{seal("secret", RING)}"
             self.codes[to] = code
             words = ("", code, "Harbour & Hill", "x.example")
             not_after = now + timedelta(minutes=5)
-            enqueue(Outgoing(delivery.pk, Channel.TEXT, f"+{to}", *words, not_after=not_after), now=now)
+            enqueue(Outgoing(delivery.pk, Channel.SMS, f"+{to}", *words, not_after=not_after), now=now)
 
     def wait_for(self, count: int) -> None:
         """Wait until this many telephones have received a code."""

@@ -35,7 +35,7 @@ from watchword.signin.models import CodeChallenge
 FORM = "application/x-www-form-urlencoded"
 
 
-def taken(world: World, gateway: str, *, channel: Channel = Channel.TEXT, reference: str = "SM1") -> Delivery:
+def taken(world: World, gateway: str, *, channel: Channel = Channel.SMS, reference: str = "SM1") -> Delivery:
     """Return a delivery that a provider accepted."""
     now = timezone.now()
     delivery = Delivery.objects.create(
@@ -48,7 +48,7 @@ def taken(world: World, gateway: str, *, channel: Channel = Channel.TEXT, refere
         changed_at=now,
     )
     outcomes = [DeliveryOutcome(delivery.pk, gateway, Result.SENT, "DE", reference)]
-    finished = [persistence.Finished(delivery.pk, Result.SENT, gateway, reference, 0, channel is Channel.CALL)]
+    finished = [persistence.Finished(delivery.pk, Result.SENT, gateway, reference, 0, channel is Channel.VOICE)]
     persistence.write(persistence.Batch(outcomes=outcomes, finished=finished), lambda _changed: None, now)
     return delivery
 
@@ -307,7 +307,7 @@ def test_a_text_that_arrived_is_not_sent_again(world: World) -> None:
     now = timezone.now()
     delivery = taken(world, "texts")
     Delivery.objects.update(result=Result.WAITING)
-    message = Outgoing(delivery.pk, Channel.TEXT, ALICES_NUMBER, "", "493027", not_after=now + timedelta(minutes=5))
+    message = Outgoing(delivery.pk, Channel.SMS, ALICES_NUMBER, "", "493027", not_after=now + timedelta(minutes=5))
     outbox.put(message, now=now)
     delivery_receipts.note_reports([Report("texts", "", Result.DELIVERED, delivery.pk)], now=now)
     assert not OutboxMessage.objects.exists()

@@ -37,7 +37,7 @@ def ringing(world: World, *, match: str = "") -> tuple[Delivery, CodeChallenge]:
     token = flow.begin(world.alice.sign_in_name, origin=ORIGIN, next_url="/", now=now)
     attempt = flow.find_attempt(token, now=now)
     assert isinstance(attempt, SignInAttempt)
-    challenge = Challenge(keep={"code": "x"}, send=Message(Channel.CALL, ALICES_NUMBER, "", "493027"))
+    challenge = Challenge(keep={"code": "x"}, send=Message(Channel.VOICE, ALICES_NUMBER, "", "493027"))
     sent = challenges.issue(
         world.alice,
         challenge,

@@ -115,7 +115,7 @@ def test_whether_warnings_can_be_texted_is_told_as_it_is(
 ) -> None:
     """A mobile phone that gets calls at sign-in still gets the warnings by text."""
     vault.revoke_all(world.alice, [FactorKind.PHONE], because="test", now=world.now)
-    give_phone(world.alice, slot=slot, channel=Channel.CALL)
+    give_phone(world.alice, slot=slot, channel=Channel.VOICE)
     sign_in(client, world.alice)
     assert bool(queries.text_number_of(world.alice)) is has_text
     assert ("You have no phone that gets text messages" in text(client.get("/warnings/").content)) is not has_text

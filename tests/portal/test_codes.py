@@ -37,11 +37,11 @@ def ask_for_a_code(world: World, channel: Channel, *, at: datetime) -> SignInAtt
 
 
 def test_the_last_codes_are_shown_with_what_became_of_them(client: Client, world: World, telephone: Telephone) -> None:
-    attempt = ask_for_a_code(world, Channel.TEXT, at=world.now)
+    attempt = ask_for_a_code(world, Channel.SMS, at=world.now)
     note_result(Delivery.objects.get().pk, Result.DELIVERED, now=world.now)
     flow.answer(attempt, FactorKind.PHONE, telephone.code, now=world.now)
     later = world.now + timedelta(minutes=1)
-    ask_for_a_code(world, Channel.CALL, at=later)
+    ask_for_a_code(world, Channel.VOICE, at=later)
     note_result(Delivery.objects.latest("created_at").pk, Result.BUSY, now=later)
     sign_in(client, world.alice)
     for address, first in (("/security/", "text"), ("/activity/", "Text")):
@@ -52,7 +52,7 @@ def test_the_last_codes_are_shown_with_what_became_of_them(client: Client, world
 
 
 def test_codes_of_somebody_else_are_never_shown(client: Client, world: World, telephone: Telephone) -> None:
-    ask_for_a_code(world, Channel.TEXT, at=world.now)
+    ask_for_a_code(world, Channel.SMS, at=world.now)
     sign_in(client, world.carol)
     said = text(client.get("/security/").content)
     assert "ending 78" not in said
@@ -94,7 +94,7 @@ def test_a_person_chooses_the_language_of_their_codes(client: Client, world: Wor
     said = text(client.post("/language/", {"language": "fr"}, follow=True).content)
     assert "Language of texts and calls Français" in said
     assert "The account's details were changed" in said
-    ask_for_a_code(world, Channel.TEXT, at=world.now)
+    ask_for_a_code(world, Channel.SMS, at=world.now)
     assert telephone.received[-1].language == "fr"
     client.post("/language/", {"language": ""})
     assert User.objects.get(pk=world.alice.pk).language == ""

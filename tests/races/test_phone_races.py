@@ -70,7 +70,7 @@ def strangers(*organisations: Organisation) -> list[Session]:
     return opened
 
 
-def registers(session: Session, number: str, world: World, channel: Channel = Channel.TEXT) -> str:
+def registers(session: Session, number: str, world: World, channel: Channel = Channel.SMS) -> str:
     mine = Session.objects.select_related("user__organisation").get(pk=session.pk)
     options = {"slot": "mobile", "number": number, "channel": channel.value, "country": "DE"}
     outcome = enrolment.start(mine, FactorKind.PHONE, options, origin=ORIGIN, now=world.now + timedelta(seconds=5))
@@ -93,7 +93,7 @@ def test_fld_05_again_pressed_a_hundred_times_at_once_sends_three_at_most(
     def press(which: int) -> str:
         mine = SignInAttempt.objects.select_related("user__organisation").get(pk=attempt.pk)
         outcomes = [
-            flow.send_code(mine, world.alices_phone.id, Channel.TEXT, now=world.now + which * apart) for _ in range(5)
+            flow.send_code(mine, world.alices_phone.id, Channel.SMS, now=world.now + which * apart) for _ in range(5)
         ]
         return str(sum(isinstance(outcome, CodeSent) for outcome in outcomes))
 
@@ -137,7 +137,7 @@ def test_fld_14_a_budget_is_never_passed_by_texts_and_calls_to_two_countries_at_
 
     def register(which: int) -> str:
         number = f"+49151{which:04d}0000" if which % 2 else f"+4366012{which:02d}0000"
-        return registers(opened[which], number, world, Channel.CALL if which % 3 else Channel.TEXT)
+        return registers(opened[which], number, world, Channel.VOICE if which % 3 else Channel.SMS)
 
     outcomes = parallel(register)
     assert outcomes.count("sent") == Delivery.objects.count() == 7
@@ -161,14 +161,14 @@ def test_a_country_is_closed_once_however_many_ask_at_that_moment(world: World, 
         Delivery.objects.create(
             organisation=world.organisation,
             user=world.carol,
-            channel=Channel.TEXT,
+            channel=Channel.SMS,
             purpose="register",
             **telephone_of(f"+49171{which:04d}0000").row(),
             result=Result.SENT,
             created_at=ago,
             changed_at=ago,
         )
-    daily_totals.add(world.organisation.pk, ago, "DE", Channel.TEXT, is_new=True, asked=30)
+    daily_totals.add(world.organisation.pk, ago, "DE", Channel.SMS, is_new=True, asked=30)
     opened = strangers(world.organisation)
     outcomes = parallel(lambda which: registers(opened[which], f"+49151{which:04d}0000", world))
     assert outcomes == ["country_closed"] * PEOPLE
@@ -180,7 +180,7 @@ def test_fld_10_the_fraud_key_against_the_code_typed_at_one_moment_ends_in_one_o
 ) -> None:
     """The fraud key and the code at one moment, repeatedly: no code stays valid, and at most one session is open."""
     attempt = past_the_password(world)
-    flow.send_code(attempt, world.alices_phone.id, Channel.CALL, now=world.now)
+    flow.send_code(attempt, world.alices_phone.id, Channel.VOICE, now=world.now)
     code, delivery = telephone.code, telephone.received[-1].delivery_id
 
     def act(which: int) -> str:
@@ -203,7 +203,7 @@ def test_dispatchers_that_look_at_one_moment_share_what_waits(world: World, para
         Delivery.objects.create(
             organisation=world.organisation,
             user=world.alice,
-            channel=Channel.TEXT,
+            channel=Channel.SMS,
             purpose="sign_in",
             **telephone_of(ALICES_NUMBER).row(),
             created_at=world.now,
@@ -213,7 +213,7 @@ def test_dispatchers_that_look_at_one_moment_share_what_waits(world: World, para
     ]
     for message in messages:
         not_after = world.now + timedelta(hours=1)
-        outbox.put(Outgoing(message.pk, Channel.TEXT, ALICES_NUMBER, "", "493027", not_after=not_after), now=world.now)
+        outbox.put(Outgoing(message.pk, Channel.SMS, ALICES_NUMBER, "", "493027", not_after=not_after), now=world.now)
 
     def look(_which: int) -> str:
         claimed: list[str] = []
@@ -231,7 +231,7 @@ def test_fld_10_a_report_is_not_lost_because_the_code_is_typed_at_that_moment(
 ) -> None:
     """A fraud report parallel to its code isn't lost: both transactions take the same locks in the same order."""
     attempt = past_the_password(world)
-    flow.send_code(attempt, world.alices_phone.id, Channel.CALL, now=world.now)
+    flow.send_code(attempt, world.alices_phone.id, Channel.VOICE, now=world.now)
     code, delivery = telephone.code, telephone.received[-1].delivery_id
     real = daily_totals.note_entered
 
@@ -276,7 +276,7 @@ def test_a_code_that_is_asked_for_again_and_its_receipt_do_not_wait_for_each_oth
             persistence.write(persistence.Batch(finished=finished), lambda _changed: None, now)
             return "written"
         session = Session.objects.select_related("user__organisation").get(pk=opened[which].pk)
-        options = {"slot": "mobile", "number": f"+49151{which:04d}0000", "channel": "text", "country": "DE"}
+        options = {"slot": "mobile", "number": f"+49151{which:04d}0000", "channel": "sms", "country": "DE"}
         outcome = enrolment.start(session, FactorKind.PHONE, options, origin=ORIGIN, now=later)
         return "sent" if isinstance(outcome, CodeSent) else str(outcome.reason)
 

@@ -46,7 +46,7 @@ def with_code(world: World) -> str:
     token = flow.begin("alice@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
     attempt = attempt_of(token)
     assert isinstance(flow.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=world.now), Continue)
-    flow.send_code(attempt, world.alices_phone.id, Channel.TEXT, now=world.now)
+    flow.send_code(attempt, world.alices_phone.id, Channel.SMS, now=world.now)
     return token
 
 
@@ -116,7 +116,7 @@ def test_enr_03_registration_finished_by_many_at_once_is_finished_once(
     """A registration finished by twenty parallel requests makes one phone, one app password and one session."""
     token = flow.begin("bob@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
     flow.answer(attempt_of(token), FactorKind.PASSWORD, world.passwords["bob"], now=world.now)
-    options = {"slot": "mobile", "number": "+4915123456789", "channel": "text"}
+    options = {"slot": "mobile", "number": "+4915123456789", "channel": "sms"}
     enrolment.start(attempt_of(token), FactorKind.PHONE, options, origin=ORIGIN, now=world.now)
 
     def finish(_which: int) -> str:

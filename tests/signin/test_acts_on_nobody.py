@@ -40,7 +40,7 @@ def reopen(world: World, by: Any) -> object:
 
 def text_to_a_phone(world: World, by: Any) -> object:
     line = Number("+4915123456789", "DE", takes_texts=True)
-    return test_messages.send_test(by, line, Channel.TEXT, gateway="", origin=ORIGIN, now=world.now)
+    return test_messages.send_test(by, line, Channel.SMS, gateway="", origin=ORIGIN, now=world.now)
 
 
 ACTS: dict[str, tuple[Act, Callable[[World, Any], object]]] = {

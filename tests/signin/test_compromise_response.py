@@ -54,7 +54,7 @@ class Thief:
 def register_as(world: World, telephone: Telephone, user: User, *, now: datetime, number: str = THIEFS_NUMBER) -> Thief:
     """Sign in with the password alone, as an Enabled person, and register a phone."""
     attempt = pass_password(world, user, now=now)
-    options = {"slot": "mobile", "number": number, "channel": "text"}
+    options = {"slot": "mobile", "number": number, "channel": "sms"}
     enrolment.start(attempt, FactorKind.PHONE, options, origin=STRANGER, now=now)
     done = enrolment.finish(attempt, FactorKind.PHONE, telephone.code, origin=STRANGER, now=now)
     assert isinstance(done, enrolment.Registered)
@@ -155,7 +155,7 @@ def test_app_passwords_that_a_session_made_before_or_since_are_frozen_and_older_
     enrolment.start(
         arrival.session,
         FactorKind.PHONE,
-        {"slot": "alternate", "number": THIEFS_NUMBER, "channel": "text"},
+        {"slot": "alternate", "number": THIEFS_NUMBER, "channel": "sms"},
         origin=STRANGER,
         now=world.now + MINUTE,
     )
@@ -281,7 +281,7 @@ def test_after_this_wasnt_me_without_a_phone_a_password_alone_registers_nothing(
     world.passwords["bob"] = "a wholly new passphrase"
     give_password(world.bob, world.passwords["bob"])
     attempt = pass_password(world, world.bob, now=now)
-    options = {"slot": "mobile", "number": THIEFS_NUMBER, "channel": "text"}
+    options = {"slot": "mobile", "number": THIEFS_NUMBER, "channel": "sms"}
     with pytest.raises(enrolment.ProofNeeded):
         enrolment.start(attempt, FactorKind.PHONE, options, origin=STRANGER, now=now)
 

@@ -90,6 +90,6 @@ def test_a_senseless_region_or_domain_is_explained(words: tuple[str, ...]) -> No
 def test_proofs_without_proving_exist_in_the_demo_alone(world: World, settings: Any) -> None:
     settings.WATCHWORD_DEMO = False
     with pytest.raises(sample_credentials.OnlyInTheDemo):
-        sample_credentials.add_phone(world.bob, "+4915112345678", Channel.TEXT, now=world.now)
+        sample_credentials.add_phone(world.bob, "+4915112345678", Channel.SMS, now=world.now)
     with pytest.raises(sample_credentials.OnlyInTheDemo):
         sample_credentials.add_app_password(world.bob, "Laptop", now=world.now)

@@ -23,8 +23,8 @@ from watchword.signin.otp.challenges import CodeSent, NotSent
 from watchword.signin.password_change import PasswordChosen
 from watchword.signin.results import Continue, Refused, SignedIn
 
-BOBS_NUMBER = {"slot": "mobile", "number": "01512 3456789", "channel": "text", "country": "DE"}
-OFFICE = {"slot": "office", "number": "030 901820", "channel": "call"}
+BOBS_NUMBER = {"slot": "mobile", "number": "01512 3456789", "channel": "sms", "country": "DE"}
+OFFICE = {"slot": "office", "number": "030 901820", "channel": "voice"}
 
 
 def at_the_point_of_registering(world: World) -> SignInAttempt:
@@ -96,7 +96,7 @@ def test_the_first_app_password_is_not_made_where_they_are_not_allowed(world: Wo
         ({"number": "030 901820"}, RejectReason.NO_TEXT_TO_THIS_NUMBER),
         ({"extension": "12"}, RejectReason.EXTENSION),
         (
-            {"slot": "office", "number": "030 901820", "channel": "call", "extension": "12; drop"},
+            {"slot": "office", "number": "030 901820", "channel": "voice", "extension": "12; drop"},
             RejectReason.EXTENSION,
         ),
         ({**OFFICE, "extension": "*"}, RejectReason.EXTENSION),
@@ -126,7 +126,7 @@ def test_an_extension_is_six_digits_and_pauses(world: World, telephone: Telephon
 
 def test_an_office_telephone_with_extension_is_called(world: World, telephone: Telephone) -> None:
     attempt = at_the_point_of_registering(world)
-    options = {"slot": "office", "number": "+49 30 901820", "channel": "call", "extension": "12"}
+    options = {"slot": "office", "number": "+49 30 901820", "channel": "voice", "extension": "12"}
     assert isinstance(enrolment.start(attempt, FactorKind.PHONE, options, origin=ORIGIN, now=world.now), CodeSent)
     assert (telephone.received[-1].number, telephone.received[-1].extension) == ("+4930901820", "12")
 
@@ -140,7 +140,7 @@ def test_otp_08_an_enrolment_code_is_no_sign_in_code_nor_the_other_way(world: Wo
     attempt = flow.find_attempt(token, now=world.now)
     assert attempt is not None
     flow.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=world.now)
-    flow.send_code(attempt, world.alices_phone.id, "text", now=world.now)
+    flow.send_code(attempt, world.alices_phone.id, "sms", now=world.now)
     assert isinstance(flow.answer(attempt, FactorKind.PHONE, enrolment_code, now=world.now), Refused)
     outcome = enrolment.finish(session, FactorKind.PHONE, telephone.code, origin=ORIGIN, now=world.now)
     assert isinstance(outcome, Refused)
@@ -254,7 +254,7 @@ def test_enr_08_the_last_method_can_be_replaced_and_not_removed(world: World) ->
     with pytest.raises(LastMethod):
         enrolment.remove(session, world.alices_phone.id, origin=ORIGIN, now=world.now)
     # A telephone that can't be used at present doesn't count as a remaining method.
-    office = give_phone(world.alice, "+4930901820", slot="office", channel=Channel.CALL)
+    office = give_phone(world.alice, "+4930901820", slot="office", channel=Channel.VOICE)
     Organisation.objects.update(call_allowed=False)
     with pytest.raises(LastMethod):
         enrolment.remove(fresh_session(world), world.alices_phone.id, origin=ORIGIN, now=world.now)

@@ -27,7 +27,7 @@ from watchword.signin.non_interactive import AuthRequest, Secret
 from watchword.signin.otp.challenges import CodeSent
 from watchword.signin.results import Refused
 
-THEIRS = {"slot": "mobile", "number": "0151 23456789", "channel": "text", "country": "DE"}
+THEIRS = {"slot": "mobile", "number": "0151 23456789", "channel": "sms", "country": "DE"}
 THEIR_NUMBER = "+4915123456789"
 
 
@@ -76,7 +76,7 @@ def dora(world: World) -> User:
     dora = make_person(world.organisation, "dora", state=MfaState.ENFORCED)
     world.people["dora"], world.passwords["dora"] = dora, world.passwords["alice"]
     give_password(dora, world.passwords["dora"])
-    give_phone(dora, "+4930901820", slot="office", channel=Channel.CALL)
+    give_phone(dora, "+4930901820", slot="office", channel=Channel.VOICE)
     return dora
 
 

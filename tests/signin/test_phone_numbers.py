@@ -26,7 +26,7 @@ from watchword.signin.otp.challenges import LATE, CodeSent
 from watchword.signin.results import Refused, SignedIn
 from watchword.signin.sign_in_view import view_of
 
-NEW = {"slot": "mobile", "number": "01512 3456789", "channel": "text", "country": "DE"}
+NEW = {"slot": "mobile", "number": "01512 3456789", "channel": "sms", "country": "DE"}
 NEW_NUMBER = "+4915123456789"
 DAY = timedelta(days=1)
 
@@ -69,7 +69,7 @@ def test_the_old_number_gets_the_codes_until_the_new_one_is_proven(world: World,
     assert isinstance(wrong, Refused)
     attempt = pass_password(world, world.alice)
     (choice,) = view_of(attempt, now=world.now).methods
-    flow.send_code(attempt, choice.credential_id, Channel.TEXT, now=world.now + timedelta(minutes=1))
+    flow.send_code(attempt, choice.credential_id, Channel.SMS, now=world.now + timedelta(minutes=1))
     assert telephone.received[-1].number == ALICES_NUMBER
     assert told(telephone, ALICES_NUMBER) == []
 
@@ -83,7 +83,7 @@ def test_the_same_number_registered_again_and_a_second_phone_tell_nobody_by_text
 
 
 def test_a_removed_number_is_told_and_a_fixed_line_is_not(world: World, telephone: Telephone) -> None:
-    office = give_phone(world.alice, "+4930901820", slot="office", channel=Channel.CALL)
+    office = give_phone(world.alice, "+4930901820", slot="office", channel=Channel.VOICE)
     session = request_session(world)
     give_phone(world.alice, "+4915199999999", slot="alternate")
     assert enrolment.remove(session, office.id, origin=ORIGIN, now=world.now)
@@ -148,7 +148,7 @@ def may_make_app_passwords(world: World, *, later: timedelta) -> bool:
 def test_app_passwords_wait_however_one_number_is_put_in_the_place_of_another(
     world: World, telephone: Telephone, steps: str
 ) -> None:
-    give_phone(world.alice, "+4930901820", slot="office", channel=Channel.CALL)
+    give_phone(world.alice, "+4930901820", slot="office", channel=Channel.VOICE)
     Credential.objects.update(created_at=world.now - 2 * DAY)
     for number, step in enumerate(steps.split()):
         later = timedelta(minutes=number)
@@ -166,11 +166,11 @@ def test_app_passwords_wait_however_one_number_is_put_in_the_place_of_another(
 
 
 def test_a_phone_less_one_more_or_the_same_by_another_way_changes_no_number(world: World, telephone: Telephone) -> None:
-    office = give_phone(world.alice, "+4930901820", slot="office", channel=Channel.CALL)
+    office = give_phone(world.alice, "+4930901820", slot="office", channel=Channel.VOICE)
     Credential.objects.update(created_at=world.now - 2 * DAY)
     assert enrolment.remove(request_session(world), office.id, origin=ORIGIN, now=world.now)
     assert may_make_app_passwords(world, later=timedelta(minutes=1))
-    change_number(world, telephone, {**NEW, "number": ALICES_NUMBER, "channel": "call"}, later=DAY)
+    change_number(world, telephone, {**NEW, "number": ALICES_NUMBER, "channel": "voice"}, later=DAY)
     assert may_make_app_passwords(world, later=DAY + timedelta(minutes=1))
     change_number(world, telephone, {**NEW, "slot": "alternate"}, later=3 * DAY)
     assert may_make_app_passwords(world, later=3 * DAY + timedelta(minutes=1))
@@ -200,7 +200,7 @@ def test_a_text_without_a_receipt_is_late_when_a_call_can_be_had_and_not_before(
     world: World, telephone: Telephone, result: Result
 ) -> None:
     attempt = pass_password(world, world.alice)
-    flow.send_code(attempt, world.alices_phone.id, Channel.TEXT, now=world.now)
+    flow.send_code(attempt, world.alices_phone.id, Channel.SMS, now=world.now)
     Delivery.objects.update(result=result)
     # Not before the resend limit allows another code: whatever is offered must work.
     offered = max(LATE, timedelta(seconds=world.organisation.policy.limits.resend_seconds))
@@ -209,14 +209,14 @@ def test_a_text_without_a_receipt_is_late_when_a_call_can_be_had_and_not_before(
     assert just_before is not None
     assert late is not None
     assert (just_before.is_late, late.is_late) == (False, True)
-    called = flow.send_code(attempt, world.alices_phone.id, Channel.CALL, now=world.now + offered)
+    called = flow.send_code(attempt, world.alices_phone.id, Channel.VOICE, now=world.now + offered)
     assert isinstance(called, CodeSent)
-    assert telephone.received[-1].channel is Channel.CALL
+    assert telephone.received[-1].channel is Channel.VOICE
 
 
 def test_a_text_that_arrived_or_failed_is_not_called_late(world: World, telephone: Telephone) -> None:
     attempt = pass_password(world, world.alice)
-    flow.send_code(attempt, world.alices_phone.id, Channel.TEXT, now=world.now)
+    flow.send_code(attempt, world.alices_phone.id, Channel.SMS, now=world.now)
     for result in (Result.DELIVERED, Result.UNREACHABLE):
         Delivery.objects.update(result=result)
         code = view_of(attempt, now=world.now + timedelta(minutes=2)).code
@@ -227,9 +227,9 @@ def test_a_text_that_arrived_or_failed_is_not_called_late(world: World, telephon
 @pytest.mark.parametrize("result", [Result.UNREACHABLE, Result.BUSY, Result.NO_ANSWER, Result.VOICEMAIL, Result.FAILED])
 def test_what_did_not_get_through_needs_no_pause(world: World, telephone: Telephone, result: Result) -> None:
     attempt = pass_password(world, world.alice)
-    flow.send_code(attempt, world.alices_phone.id, Channel.TEXT, now=world.now)
+    flow.send_code(attempt, world.alices_phone.id, Channel.SMS, now=world.now)
     note_result(telephone.received[-1].delivery_id, result, now=world.now)
     delivery_events.note(telephone.received[-1].delivery_id, result, now=world.now)
     at_once = world.now + timedelta(seconds=1)
-    assert isinstance(flow.send_code(attempt, world.alices_phone.id, Channel.CALL, now=at_once), CodeSent)
+    assert isinstance(flow.send_code(attempt, world.alices_phone.id, Channel.VOICE, now=at_once), CodeSent)
     assert isinstance(flow.answer(attempt, FactorKind.PHONE, telephone.code, now=at_once), SignedIn)

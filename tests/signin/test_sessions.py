@@ -19,7 +19,7 @@ from watchword.signin import enrolment, flow, queries, sessions
 from watchword.signin.models import CodeChallenge, Session, SignInAttempt
 from watchword.signin.otp import challenges
 
-NEW_PHONE = {"slot": "mobile", "number": "+4915199999966", "channel": "text"}
+NEW_PHONE = {"slot": "mobile", "number": "+4915199999966", "channel": "sms"}
 
 
 def fresh(world: World, *, at: datetime | None = None) -> sessions.Opened:
@@ -73,7 +73,7 @@ def test_ses_10_a_removed_phone_ends_the_other_sessions_and_its_codes(world: Wor
     give_phone(world.alice, "+4915199999999", slot="alternate")
     other, here = fresh(world), fresh(world)
     attempt = pass_password(world, world.alice)
-    flow.send_code(attempt, world.alices_phone.id, "text", now=world.now)
+    flow.send_code(attempt, world.alices_phone.id, "sms", now=world.now)
     code = CodeChallenge.objects.get()
     assert enrolment.remove(here.session, world.alices_phone.id, origin=ORIGIN, now=world.now)
     code.refresh_from_db()
@@ -94,7 +94,7 @@ def test_a_session_of_somebody_who_may_not_sign_in_is_dead_though_nobody_ended_i
 
 def test_a_void_code_is_spent_by_nobody(world: World, telephone: Telephone) -> None:
     attempt = pass_password(world, world.alice)
-    flow.send_code(attempt, world.alices_phone.id, "text", now=world.now)
+    flow.send_code(attempt, world.alices_phone.id, "sms", now=world.now)
     code = CodeChallenge.objects.get()
     challenges.void_all(world.alice, now=world.now)
     assert not challenges.spend(code, now=world.now)
@@ -104,7 +104,7 @@ def test_a_void_code_is_spent_by_nobody(world: World, telephone: Telephone) -> N
 
 def test_a_code_is_spent_once_and_never_after(world: World, telephone: Telephone) -> None:
     attempt = pass_password(world, world.alice)
-    flow.send_code(attempt, world.alices_phone.id, "text", now=world.now)
+    flow.send_code(attempt, world.alices_phone.id, "sms", now=world.now)
     code = CodeChallenge.objects.get()
     assert challenges.reserve_try(code, 5, now=world.now)
     assert challenges.spend(code, now=world.now)

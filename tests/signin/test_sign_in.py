@@ -39,7 +39,7 @@ def after_password(world: World, user: User, password: str) -> SignInAttempt:
 
 def code_on_the_way(world: World) -> SignInAttempt:
     attempt = after_password(world, world.alice, world.passwords["alice"])
-    assert isinstance(flow.send_code(attempt, world.alices_phone.id, Channel.TEXT, now=world.now), CodeSent)
+    assert isinstance(flow.send_code(attempt, world.alices_phone.id, Channel.SMS, now=world.now), CodeSent)
     return attempt
 
 
@@ -108,7 +108,7 @@ def test_otp_04_a_code_works_until_its_last_second_and_not_after(world: World, t
     late = world.now + timedelta(seconds=300)
     assert flow.answer(attempt, FactorKind.PHONE, telephone.code, now=late) == Refused(RejectReason.TOO_LATE)
     attempt = after_password(world, world.alice, world.passwords["alice"])
-    flow.send_code(attempt, world.alices_phone.id, Channel.TEXT, now=world.now)
+    flow.send_code(attempt, world.alices_phone.id, Channel.SMS, now=world.now)
     just = world.now + timedelta(seconds=299)
     assert isinstance(flow.answer(attempt, FactorKind.PHONE, telephone.code, now=just), SignedIn)
 
@@ -116,7 +116,7 @@ def test_otp_04_a_code_works_until_its_last_second_and_not_after(world: World, t
 def test_otp_05_a_new_code_kills_the_older_one(world: World, telephone: Telephone) -> None:
     attempt = code_on_the_way(world)
     first, later = telephone.code, world.now + timedelta(seconds=31)
-    assert isinstance(flow.send_code(attempt, world.alices_phone.id, Channel.CALL, now=later), CodeSent)
+    assert isinstance(flow.send_code(attempt, world.alices_phone.id, Channel.VOICE, now=later), CodeSent)
     if first != telephone.code:
         assert isinstance(flow.answer(attempt, FactorKind.PHONE, first, now=later), Refused)
     assert isinstance(flow.answer(attempt, FactorKind.PHONE, telephone.code, now=later), SignedIn)
@@ -177,7 +177,7 @@ def test_right_passwords_are_not_counted_as_wrong_ones(world: World) -> None:
 def test_stp_06_a_method_of_somebody_else_sends_nothing(world: World, telephone: Telephone) -> None:
     bobs = give_phone(world.bob, "+4915187654321")
     attempt = after_password(world, world.alice, world.passwords["alice"])
-    assert flow.send_code(attempt, bobs.id, Channel.TEXT, now=world.now) == NotSent(None, RejectReason.NOT_HELD)
+    assert flow.send_code(attempt, bobs.id, Channel.SMS, now=world.now) == NotSent(None, RejectReason.NOT_HELD)
     assert telephone.received == []
 
 
@@ -185,16 +185,16 @@ def test_stp_06_a_way_that_is_switched_off_sends_nothing(world: World, telephone
     world.organisation.text_allowed = False
     world.organisation.save()
     attempt = after_password(world, world.alice, world.passwords["alice"])
-    assert flow.send_code(attempt, world.alices_phone.id, Channel.TEXT, now=world.now) == NotSent(
+    assert flow.send_code(attempt, world.alices_phone.id, Channel.SMS, now=world.now) == NotSent(
         None, RejectReason.CHANNEL_NOT_ALLOWED
     )
-    assert view_of(attempt, now=world.now).methods[0].channels == [Channel.CALL]
+    assert view_of(attempt, now=world.now).methods[0].channels == [Channel.VOICE]
     assert telephone.received == []
 
 
 def test_stp_03_nothing_is_sent_before_the_password_was_right(world: World, telephone: Telephone) -> None:
     attempt = begin(world, "alice@harbour.example")
-    assert isinstance(flow.send_code(attempt, world.alices_phone.id, Channel.TEXT, now=world.now), NotSent)
+    assert isinstance(flow.send_code(attempt, world.alices_phone.id, Channel.SMS, now=world.now), NotSent)
     assert view_of(attempt, now=world.now).methods == ()
     assert telephone.received == []
 
@@ -238,7 +238,7 @@ def test_a_confirmation_rotates_the_session_and_asks_everything_again(world: Wor
     attempt = flow.find_attempt(token, now=later)
     assert attempt is not None
     assert isinstance(flow.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=later), Continue)
-    flow.send_code(attempt, world.alices_phone.id, Channel.TEXT, now=later)
+    flow.send_code(attempt, world.alices_phone.id, Channel.SMS, now=later)
     again = flow.answer(attempt, FactorKind.PHONE, telephone.code, now=later)
     assert isinstance(again, SignedIn)
     assert again.session.pk == outcome.session.pk

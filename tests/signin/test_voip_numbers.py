@@ -19,7 +19,7 @@ from watchword.signin.enrolment import Registered
 from watchword.signin.models import Session
 from watchword.signin.otp.challenges import CodeSent
 
-BRITISH = {"slot": "mobile", "number": "056 1234 5678", "channel": "call", "country": "GB"}
+BRITISH = {"slot": "mobile", "number": "056 1234 5678", "channel": "voice", "country": "GB"}
 
 
 def request_session(world: World) -> Session:
@@ -78,12 +78,12 @@ def test_a_registered_internet_telephone_goes_on_getting_codes(world: World, tel
     world.organisation.phone_countries = ["DE", "GB"]
     world.organisation.save()
     world.bob.refresh_from_db()
-    phone = give_phone(world.bob, "+445612345678", slot="alternate", channel=Channel.CALL)
+    phone = give_phone(world.bob, "+445612345678", slot="alternate", channel=Channel.VOICE)
     token = flow.begin(world.bob.sign_in_name, origin=ORIGIN, next_url="/", now=world.now)
     attempt = flow.find_attempt(token, now=world.now)
     assert attempt is not None
     flow.answer(attempt, FactorKind.PASSWORD, world.passwords["bob"], now=world.now)
-    assert isinstance(flow.send_code(attempt, phone.id, Channel.CALL, now=world.now + timedelta(seconds=1)), CodeSent)
+    assert isinstance(flow.send_code(attempt, phone.id, Channel.VOICE, now=world.now + timedelta(seconds=1)), CodeSent)
     assert [message.number for message in telephone.received] == ["+445612345678"]
 
 

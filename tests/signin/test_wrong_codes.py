@@ -37,7 +37,7 @@ def code_on_the_way(world: World, at: datetime) -> SignInAttempt:
 
 def send(attempt: SignInAttempt, at: datetime) -> None:
     choice = view_of(attempt, now=at).methods[0]
-    flow.send_code(attempt, choice.credential_id, Channel.TEXT, now=at)
+    flow.send_code(attempt, choice.credential_id, Channel.SMS, now=at)
 
 
 def type_code(attempt: SignInAttempt, typed: str, at: datetime) -> Outcome:
@@ -127,7 +127,7 @@ def test_the_page_says_that_the_newest_code_counts(client: Client, world: World,
     first = telephone.code
     CodeChallenge.objects.update(created_at=world.now - PAUSE)
     Delivery.objects.update(created_at=world.now - PAUSE)
-    client.post("/sign-in/send/", {"method": str(world.alices_phone.id), "channel": "text"})
+    client.post("/sign-in/send/", {"method": str(world.alices_phone.id), "channel": "sms"})
     assert telephone.code != first
     page = text(client.post("/sign-in/prove/", {"answer": first}).content)
     assert "That is an earlier code. Only the newest one counts" in page
@@ -137,7 +137,7 @@ def test_at_registration_an_earlier_code_and_five_digits_are_no_failures(
     client: Client, world: World, telephone: Telephone
 ) -> None:
     session = sign_in(client, world.alice).session
-    options = {"slot": "alternate", "country": "DE", "number": "+4915187654321", "channel": "text"}
+    options = {"slot": "alternate", "country": "DE", "number": "+4915187654321", "channel": "sms"}
     now = timezone.now()
     enrolment.start(session, FactorKind.PHONE, options, origin=ORIGIN, now=now)
     first, later = telephone.code, now + PAUSE

@@ -55,7 +55,7 @@ def warnings() -> Iterator[str]:
     if not carried:
         yield "no code can be sent, so nobody can register a phone: set WATCHWORD_PHONES_FILE (see docs/operating)"
     else:
-        names = {Channel.TEXT: "text messages", Channel.CALL: "calls"}
+        names = {Channel.SMS: "text messages", Channel.VOICE: "calls"}
         yield from (
             f"no {names[channel]} can be sent: the phones file names no channel for them"
             for channel in Channel

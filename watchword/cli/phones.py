@@ -79,7 +79,7 @@ def _check(path: str, ring: KeyRing, public_url: str) -> int:
         return 1
     for planned in read.gateways:
         route = planned.route
-        channels = " and ".join(sorted(f"{channel}s" for channel in route.channels))
+        channels = " and ".join(sorted(channel.messages for channel in route.channels))
         to = ", ".join(route.prefixes) or "all numbers"
         most = f", at most {route.each_day} a day" if route.each_day is not None else ""
         print(f"{route.name}: {channels} by {planned.kind} to {to}, weight {route.weight}{most}")

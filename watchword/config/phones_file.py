@@ -27,8 +27,8 @@ def kinds() -> Mapping[str, GatewayKind]:
     from watchword.messaging.gateways.smpp.config import SmppConfig
 
     return {
-        "smpp": GatewayKind(SmppConfig, lambda _config: frozenset({Channel.TEXT})),
-        "sip": GatewayKind(SipConfig, lambda _config: frozenset({Channel.CALL})),
+        "smpp": GatewayKind(SmppConfig, lambda _config: frozenset({Channel.SMS})),
+        "sip": GatewayKind(SipConfig, lambda _config: frozenset({Channel.VOICE})),
         **{
             name: GatewayKind(HttpConfig, lambda config: frozenset({config.channel}), presets.preset)
             for name in ("http", *presets.names())

@@ -44,7 +44,7 @@ def amr(evidence: Iterable[Evidence]) -> list[str]:
             case FactorKind.PASSWORD | FactorKind.APP_PASSWORD:
                 words.add("pwd")
             case FactorKind.PHONE:
-                words.add("tel" if proof.channel is Channel.CALL else "sms")
+                words.add("tel" if proof.channel is Channel.VOICE else "sms")
             case FactorKind.ACCESS_PASS:
                 words.add("otp")
     if assurance(proofs) is Assurance.TWO:

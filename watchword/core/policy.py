@@ -48,8 +48,13 @@ REGISTRABLE: frozenset[FactorKind] = frozenset({FactorKind.PHONE})
 class Channel(StrEnum):
     """The channel by which a code is sent to a phone."""
 
-    TEXT = "text"
-    CALL = "call"
+    SMS = "sms"
+    VOICE = "voice"
+
+    @property
+    def messages(self) -> str:
+        """What is sent by it, in the plural, for the console."""
+        return "texts" if self is Channel.SMS else "calls"
 
 
 class Door(StrEnum):
@@ -226,7 +231,7 @@ class Policy:
     @property
     def channels(self) -> frozenset[Channel]:
         """Return the channels by which codes may be sent."""
-        allowed = {Channel.TEXT: self.text_allowed, Channel.CALL: self.call_allowed}
+        allowed = {Channel.SMS: self.text_allowed, Channel.VOICE: self.call_allowed}
         return frozenset(channel for channel, is_allowed in allowed.items() if is_allowed)
 
     def trusts(self, address: str) -> bool:

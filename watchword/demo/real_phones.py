@@ -31,6 +31,6 @@ def forget_made_up(home: Path, phones: Phones, *, now: datetime) -> int:
 def names_of(phones: Phones) -> str:
     """Return the gateways of each channel, for the card."""
     return "; ".join(
-        f"{channel}s by {', '.join(one.route.name for one in phones.gateways if channel in one.route.channels)}"
+        f"{channel.messages} by {', '.join(one.route.name for one in phones.gateways if channel in one.route.channels)}"
         for channel in sorted(phones.channels)
     )

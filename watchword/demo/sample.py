@@ -74,8 +74,8 @@ def make(*, now: datetime | None = None) -> Made:
     _set_state(people["alice"], MfaState.ENFORCED, MfaCause.REGISTRATION_FINISHED, moment - timedelta(days=12))
     _set_state(people["bob"], MfaState.ENABLED, MfaCause.PERSON, moment - timedelta(days=2), by=people["root"])
     _set_state(people["root"], MfaState.ENFORCED, MfaCause.REGISTRATION_FINISHED, moment)
-    sample_credentials.add_phone(people["root"], ROOTS_NUMBER, Channel.TEXT, now=moment - timedelta(days=20))
-    sample_credentials.add_phone(people["alice"], ALICES_NUMBER, Channel.TEXT, now=moment - timedelta(days=12))
+    sample_credentials.add_phone(people["root"], ROOTS_NUMBER, Channel.SMS, now=moment - timedelta(days=20))
+    sample_credentials.add_phone(people["alice"], ALICES_NUMBER, Channel.SMS, now=moment - timedelta(days=12))
     sample_credentials.add_app_password(people["alice"], "iPad in the kitchen", now=moment - timedelta(days=12))
     shown = sample_credentials.add_app_password(
         people["alice"], "Thunderbird on the laptop", now=moment - timedelta(days=5)
@@ -155,7 +155,7 @@ def _others(
     for user in made:
         if user.state is MfaState.ENFORCED and user.mfa_changed_at is not None:
             number = f"+49151{random_source.randrange(10_000_000, 99_999_999)}"
-            channel = random_source.choice([Channel.TEXT, Channel.TEXT, Channel.CALL])
+            channel = random_source.choice([Channel.SMS, Channel.SMS, Channel.VOICE])
             sample_credentials.add_phone(user, number, channel, now=user.mfa_changed_at)
             holders.append(sample_phones.Holder(user, number, channel, user.mfa_changed_at))
             for device in random_source.sample(

@@ -21,8 +21,8 @@ _WEEKEND = 5
 _RESTS = 0.8
 """The share of weekend sign-ins that are moved to Monday."""
 _TROUBLE = {
-    Channel.TEXT: ((Result.DELIVERED, 95), (Result.SENT, 3), (Result.UNREACHABLE, 2)),
-    Channel.CALL: ((Result.DELIVERED, 88), (Result.NO_ANSWER, 7), (Result.BUSY, 3), (Result.HUNG_UP, 2)),
+    Channel.SMS: ((Result.DELIVERED, 95), (Result.SENT, 3), (Result.UNREACHABLE, 2)),
+    Channel.VOICE: ((Result.DELIVERED, 88), (Result.NO_ANSWER, 7), (Result.BUSY, 3), (Result.HUNG_UP, 2)),
 }
 """The percentage of each result."""
 _GIVEN_UP = 0.04
@@ -109,4 +109,4 @@ def _refuse(user: User, random_source: random.Random, now: datetime) -> None:
     asked = rules.Asked(now=at, kind=telephone.kind, country=telephone.country, is_new=True)
     verdict = rules.judge(asked, Limits(), counters.budget_of(user.organisation))
     if isinstance(verdict, rules.SendThrottled):
-        counters.note_refusal(user, telephone, Channel.TEXT, verdict, is_new=True, now=at)
+        counters.note_refusal(user, telephone, Channel.SMS, verdict, is_new=True, now=at)

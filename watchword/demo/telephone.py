@@ -121,7 +121,7 @@ def newest(request: HttpRequest) -> HttpResponse:
 def act(request: HttpRequest, arrival_id: UUID) -> HttpResponse:
     """Answer the call, hang up, or press a key."""
     _only_in_the_demo()
-    arrival = get_object_or_404(Arrival, pk=arrival_id, channel=Channel.CALL)
+    arrival = get_object_or_404(Arrival, pk=arrival_id, channel=Channel.VOICE)
     options = request.POST.get("do", "")
     result = move(arrival, _after(arrival, options))
     if result is not None:
@@ -137,7 +137,7 @@ def act(request: HttpRequest, arrival_id: UUID) -> HttpResponse:
 def speech_of(_request: HttpRequest, arrival_id: UUID) -> HttpResponse:
     """Return the audio of what the voice menu says at this point."""
     _only_in_the_demo()
-    arrival = get_object_or_404(Arrival, pk=arrival_id, channel=Channel.CALL)
+    arrival = get_object_or_404(Arrival, pk=arrival_id, channel=Channel.VOICE)
     words = spoken(arrival)
     if not words:
         raise Http404
@@ -196,14 +196,14 @@ def _is_open(arrival: Arrival) -> bool:
 
 
 def _rings_or_talks(channel: str, state: str) -> bool:
-    return channel == Channel.CALL and not CallState(state).is_over
+    return channel == Channel.VOICE and not CallState(state).is_over
 
 
 def _meanwhile(call: Arrival | None, picked: str) -> list[Arrival]:
     """Return the texts that arrived during a call: on the selected telephone, or on any if none was selected."""
     if call is None:
         return []
-    texts = Arrival.objects.filter(channel=Channel.TEXT, at__gt=call.at, at__lte=timezone.now())
+    texts = Arrival.objects.filter(channel=Channel.SMS, at__gt=call.at, at__lte=timezone.now())
     if picked == call.number:
         texts = texts.filter(number=picked)
     return list(texts.order_by("at")[:SHOWN])

@@ -75,7 +75,7 @@ def may_follow(before: Result, after: Result, channel: Channel) -> bool:
     if after in {Result.WAITING, Result.SENT}:
         return before is Result.WAITING
     if before.has_arrived:
-        return channel is Channel.CALL and after.has_arrived and after is not Result.DELIVERED
+        return channel is Channel.VOICE and after.has_arrived and after is not Result.DELIVERED
     return True
 
 

@@ -29,7 +29,7 @@ def warn(user: User, number: str, words: str, *, now: datetime) -> Permitted | S
         delivery = Delivery.objects.create(
             organisation_id=user.organisation_id,
             user=user,
-            channel=Channel.TEXT,
+            channel=Channel.SMS,
             purpose=PURPOSE,
             **telephone.row(),
             created_at=now,
@@ -37,7 +37,7 @@ def warn(user: User, number: str, words: str, *, now: datetime) -> Permitted | S
         )
         outgoing = Outgoing(
             delivery_id=delivery.id,
-            channel=Channel.TEXT,
+            channel=Channel.SMS,
             number=number,
             extension="",
             code="",

@@ -118,7 +118,7 @@ def _method(said: str) -> Callable[[Event], str]:
 
 def _code_sent(event: Event) -> str:
     ends = {"ends": event.details.get("ends", "")}
-    if event.details.get("channel") == "call":
+    if event.details.get("channel") == "voice":
         return _("Call to the number ending %(ends)s") % ends
     return _("Text to the number ending %(ends)s") % ends
 
@@ -150,8 +150,8 @@ _FATE: dict[Result, Promise] = {
     Result.FRAUD_REPORTED: gettext_lazy("reported: not you"),
 }
 _FATES: dict[tuple[Result, Channel], Promise] = {
-    (Result.SENT, Channel.CALL): gettext_lazy("rang"),
-    (Result.DELIVERED, Channel.CALL): gettext_lazy("answered"),
+    (Result.SENT, Channel.VOICE): gettext_lazy("rang"),
+    (Result.DELIVERED, Channel.VOICE): gettext_lazy("answered"),
 }
 
 

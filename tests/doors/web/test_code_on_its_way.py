@@ -45,7 +45,7 @@ def called(client: Client, world: World, *, match: bool = False) -> None:
     Organisation.objects.update(number_match=match)
     at_code(client, world)
     let_pass(31)
-    client.post("/sign-in/send/", {"method": str(world.alices_phone.id), "channel": "call"})
+    client.post("/sign-in/send/", {"method": str(world.alices_phone.id), "channel": "voice"})
 
 
 def buttons(page: str) -> list[str]:
@@ -109,8 +109,8 @@ def test_a_late_text_offers_a_call_that_can_be_used_at_once(client: Client, worl
     page = client.get(PROVE).content.decode()
     assert f"<p data-late>{late}</p>" in page.replace("&#x27;", "'")
     assert buttons(page) == ["Verify", "Call the number ending 78", "Text the number ending 78"]
-    client.post("/sign-in/send/", {"method": str(world.alices_phone.id), "channel": "call"})
-    assert [sent.channel for sent in telephone.received] == [Channel.TEXT, Channel.CALL]
+    client.post("/sign-in/send/", {"method": str(world.alices_phone.id), "channel": "voice"})
+    assert [sent.channel for sent in telephone.received] == [Channel.SMS, Channel.VOICE]
     assert "Calling the number ending 78 · Ringing…" in text(client.get(PROVE).content)
 
 
@@ -165,8 +165,8 @@ def test_after_trouble_the_other_way_comes_first_and_can_be_used_at_once(
     assert f"{says} Choose another way: Text the number ending 78 Call the number ending 78" in text(page.encode())
     assert buttons(page) == ["Text the number ending 78", "Call the number ending 78"], "nothing to type was spoken"
     assert "data-after" not in page
-    client.post("/sign-in/send/", {"method": str(world.alices_phone.id), "channel": "text"})
-    assert telephone.received[-1].channel is Channel.TEXT
+    client.post("/sign-in/send/", {"method": str(world.alices_phone.id), "channel": "sms"})
+    assert telephone.received[-1].channel is Channel.SMS
     assert client.post(PROVE, {"answer": telephone.code})["Location"] == "/"
 
 
@@ -260,25 +260,25 @@ def test_a_new_phone_is_called_instead_without_typing_its_number_again(
     page = client.get(CODE).content.decode()
     assert "It hasn't arrived yet. We can call you instead." in text(page.encode())
     assert buttons(page) == ["Verify", "Call the number ending 89", "Text the number ending 89"]
-    assert client.post(CODE, {"channel": "call"})["Location"] == CODE
+    assert client.post(CODE, {"channel": "voice"})["Location"] == CODE
     assert [(sent.channel, sent.number) for sent in telephone.received] == [
-        (Channel.TEXT, "+4915123456789"),
-        (Channel.CALL, "+4915123456789"),
+        (Channel.SMS, "+4915123456789"),
+        (Channel.VOICE, "+4915123456789"),
     ]
     client.post(CODE, {"answer": telephone.code})
-    assert [method.channel for method in queries.methods_of(world.bob)] == [Channel.CALL]
+    assert [method.channel for method in queries.methods_of(world.bob)] == [Channel.VOICE]
 
 
 def test_a_new_phone_in_trouble_is_tried_again_at_once_another_way(
     client: Client, world: World, telephone: Telephone
 ) -> None:
     sign_in(client, world.alice)
-    client.post("/methods/add/phone/", {**PHONE, "channel": "call", "slot": "alternate"})
+    client.post("/methods/add/phone/", {**PHONE, "channel": "voice", "slot": "alternate"})
     becomes(Result.BUSY)
     page = client.get(CODE).content.decode()
     assert "the line was busy. Choose another way: Text the number ending 89" in text(page.encode())
-    client.post(CODE, {"channel": "text"})
-    assert telephone.received[-1].channel is Channel.TEXT
+    client.post(CODE, {"channel": "sms"})
+    assert telephone.received[-1].channel is Channel.SMS
     assert len(telephone.received) == 2
 
 
@@ -294,12 +294,12 @@ def test_a_senseless_way_to_a_new_phone_sends_nothing(
 
 def test_an_office_telephone_is_never_offered_a_text(client: Client, world: World, telephone: Telephone) -> None:
     registering(client, world)
-    client.post("/methods/add/phone/", {**PHONE, "slot": "office", "channel": "call", "extension": "12"})
+    client.post("/methods/add/phone/", {**PHONE, "slot": "office", "channel": "voice", "extension": "12"})
     becomes(Result.NO_ANSWER)
     assert buttons(client.get(CODE).content.decode()) == ["Call the number ending 89"]
-    client.post(CODE, {"channel": "text"})
+    client.post(CODE, {"channel": "sms"})
     assert len(telephone.received) == 1
-    client.post(CODE, {"channel": "call"})
+    client.post(CODE, {"channel": "voice"})
     assert telephone.received[-1].extension == "12"
 
 
@@ -313,7 +313,7 @@ def test_a_code_for_a_new_phone_that_has_died_can_be_had_again(
     page = client.get(CODE).content.decode()
     assert "This code can't be used any more. Get a new one:" in text(page.encode())
     assert 'name="answer"' not in page
-    client.post(CODE, {"channel": "text"})
+    client.post(CODE, {"channel": "sms"})
     assert len(telephone.received) == 2
 
 
@@ -358,7 +358,7 @@ def test_when_no_more_codes_are_sent_the_page_leads_to_the_start_and_offers_noth
     at_code(client, world)
     for _ in range(2):
         let_pass(31)
-        client.post("/sign-in/send/", {"method": str(world.alices_phone.id), "channel": "text"})
+        client.post("/sign-in/send/", {"method": str(world.alices_phone.id), "channel": "sms"})
     assert len(telephone.received) == 3
     page = client.get(PROVE).content.decode()
     assert buttons(page) == ["Verify"]
@@ -380,7 +380,7 @@ def test_when_no_more_codes_are_sent_to_a_new_phone_the_page_says_what_to_do(
     client.post("/methods/add/phone/", PHONE)
     for _ in range(3):
         let_pass(31)
-        client.post(CODE, {"channel": "text"})
+        client.post(CODE, {"channel": "sms"})
     assert len(telephone.received) == 3
     page = client.get(CODE)
     assert "No more codes are sent for now. Try again in a few minutes, or ask your administrator." in text(

@@ -38,7 +38,7 @@ def registering(client: Client, world: World) -> None:
     assert answer["Location"] == "/sign-in/register/"
 
 
-PHONE = {"slot": "mobile", "country": "DE", "number": "0151 23456789", "extension": "", "channel": "text"}
+PHONE = {"slot": "mobile", "country": "DE", "number": "0151 23456789", "extension": "", "channel": "sms"}
 
 
 def test_a_disabled_person_comes_in_and_goes_where_they_wanted(client: Client, world: World) -> None:
@@ -128,13 +128,13 @@ def test_a_wrong_code_blames_nobody_and_leaves_a_way_on(client: Client, world: W
 
 def test_asking_again_too_soon_says_when(client: Client, world: World, telephone: Telephone) -> None:
     at_code(client, world)
-    client.post("/sign-in/send/", {"method": str(world.alices_phone.id), "channel": "call"})
+    client.post("/sign-in/send/", {"method": str(world.alices_phone.id), "channel": "voice"})
     said = text(client.get("/sign-in/prove/").content)
     assert re.search(r"You can ask for another one in \d+ seconds", said)
     assert len(telephone.received) == 1
 
 
-@pytest.mark.parametrize("junk", [{}, {"method": "x", "channel": "text"}, {"method": "0" * 32, "channel": "pigeon"}])
+@pytest.mark.parametrize("junk", [{}, {"method": "x", "channel": "sms"}, {"method": "0" * 32, "channel": "pigeon"}])
 def test_a_senseless_wish_for_a_code_sends_nothing(
     client: Client, world: World, telephone: Telephone, junk: dict[str, str]
 ) -> None:
@@ -194,7 +194,7 @@ def test_a_number_that_lost_its_plus_gets_the_code_and_no_stranger_does(
     client: Client, world: World, telephone: Telephone
 ) -> None:
     registering(client, world)
-    client.post("/methods/add/phone/", {**PHONE, "number": "4915123456789", "channel": "call"})
+    client.post("/methods/add/phone/", {**PHONE, "number": "4915123456789", "channel": "voice"})
     assert [message.number for message in telephone.received] == ["+4915123456789"]
 
 

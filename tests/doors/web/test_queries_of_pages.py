@@ -110,7 +110,7 @@ def test_an_answered_code_is_decided_on_under_the_lock_and_its_page_drawn_from_w
     assert asked.queries <= 29
     let_pass(60)
     with asks() as asked:
-        client.post("/sign-in/send/", {"method": str(world.alices_phone.id), "channel": "call"})
+        client.post("/sign-in/send/", {"method": str(world.alices_phone.id), "channel": "voice"})
     assert asked.decisions == 1
     assert asked.queries <= 20 + TURNS
     carry(telephone.take, telephone.name)

@@ -234,7 +234,7 @@ def cannot_send() -> list[str]:
                 "No code can be sent: no way to phones is set up (WATCHWORD_PHONES_FILE), so nobody can register a phone."
             )
         )
-    elif Channel.TEXT not in carried:
+    elif Channel.SMS not in carried:
         lines.append(_("No text messages can be sent: the phones file names no channel for them. Calls can be made."))
     if not settings.WATCHWORD_CAN_MAIL:
         lines.append(_("No mail can be sent (WATCHWORD_SMTP_URL), so nobody is warned of what happens to an account."))

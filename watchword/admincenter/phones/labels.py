@@ -107,7 +107,7 @@ PURPOSES: Mapping[str, Words] = {
     "test": gettext_lazy("test"),
 }
 
-CHANNELS: Mapping[Channel, Words] = {Channel.TEXT: gettext_lazy("text"), Channel.CALL: gettext_lazy("call")}
+CHANNELS: Mapping[Channel, Words] = {Channel.SMS: gettext_lazy("text"), Channel.VOICE: gettext_lazy("call")}
 
 RANGES: Mapping[NumberKind, Words] = {
     NumberKind.ORDINARY: gettext_lazy("an ordinary number"),

@@ -145,7 +145,7 @@ def _tell(request: HttpRequest, outgoing: Outgoing) -> None:
     place = {"ends": outgoing.number[-2:], "result": result_words(result)}
     if result.is_trouble:
         messages.error(request, _("The test to the number ending %(ends)s failed: %(result)s.") % place)
-    elif outgoing.channel is Channel.CALL:
+    elif outgoing.channel is Channel.VOICE:
         messages.success(request, _("The number ending %(ends)s is being called.") % place)
     else:
         messages.success(request, _("The test is on its way to the number ending %(ends)s.") % place)

@@ -36,7 +36,7 @@ PURPOSE = "test"
 EACH_HOUR = 10
 """The maximum number of tests that one administrator sends in an hour."""
 HOUR = timedelta(hours=1)
-_CHANNELS = {Channel.TEXT: gettext_lazy("Text"), Channel.CALL: gettext_lazy("Call")}
+_CHANNELS = {Channel.SMS: gettext_lazy("Text"), Channel.VOICE: gettext_lazy("Call")}
 _ANY = ""
 
 
@@ -96,12 +96,12 @@ class PhoneTestForm(forms.Form):
         if isinstance(number, Rejected):
             self.add_error("number", number_words(number.reason))
             return cleaned
-        if channel is Channel.TEXT and not number.takes_texts:
+        if channel is Channel.SMS and not number.takes_texts:
             self.add_error("number", _("This number can't get texts. Choose a call."))
         planned = settings.WATCHWORD_PHONES.find(cleaned.get("gateway") or _ANY)
         if planned is not None and channel not in planned.route.channels:
             words = (
-                _("%(gateway)s carries no calls.") if channel is Channel.CALL else _("%(gateway)s carries no texts.")
+                _("%(gateway)s carries no calls.") if channel is Channel.VOICE else _("%(gateway)s carries no texts.")
             )
             self.add_error("gateway", words % {"gateway": planned.route.name})
         elif planned is not None and not fits(planned.route, number.e164):

@@ -152,15 +152,15 @@ _NOT_SENT: dict[LimitRule | RejectReason, tuple[Promise, Promise]] = {
 def of_progress(code: CodeOnTheWay) -> str:
     """Return the delivery state of a code in a few words, shown beside its destination; empty if delivery failed."""
     match code.result, code.channel:
-        case Result.WAITING, Channel.CALL:
+        case Result.WAITING, Channel.VOICE:
             return _("Dialling…")
         case Result.WAITING, _:
             return _("Sending…")
-        case Result.SENT, Channel.CALL:
+        case Result.SENT, Channel.VOICE:
             return _("Ringing…")
         case Result.SENT, _:
             return _("Sent.")
-        case Result.DELIVERED, Channel.CALL:
+        case Result.DELIVERED, Channel.VOICE:
             return _("Answered.")
         case Result.DELIVERED, _:
             return _("Delivered.")
@@ -180,7 +180,7 @@ def of_trouble(code: CodeOnTheWay) -> str:
         return ""
     if code.result in _TROUBLE:
         return str(_TROUBLE[code.result])
-    if code.channel is Channel.TEXT:
+    if code.channel is Channel.SMS:
         return _("The text message did not get through.")
     if code.result is Result.HUNG_UP and code.match:
         return _("We called, and the call ended before the two digits were pressed.")

@@ -91,7 +91,7 @@ class PhoneFactor:
         keyed: Keyed,
     ) -> Challenge | Rejected:
         """Make a code for a stored phone; ``options`` may name another channel than the preferred one."""
-        asked = options.get("channel") or held.public.get("channel", Channel.TEXT)
+        asked = options.get("channel") or held.public.get("channel", Channel.SMS)
         if asked not in channels_of(held, setup_context):
             return Rejected(RejectReason.CHANNEL_NOT_ALLOWED)
         line = json.loads(held.secret)
@@ -121,10 +121,10 @@ class PhoneFactor:
         extension = options.get("extension", "").strip()
         if extension and (slot is not Slot.OFFICE or not _is_extension(extension)):
             return Rejected(RejectReason.EXTENSION)
-        channel = Channel(options.get("channel") or Channel.TEXT)
-        if channel not in setup_context.policy.channels or (slot is Slot.OFFICE and channel is Channel.TEXT):
+        channel = Channel(options.get("channel") or Channel.SMS)
+        if channel not in setup_context.policy.channels or (slot is Slot.OFFICE and channel is Channel.SMS):
             return Rejected(RejectReason.CHANNEL_NOT_ALLOWED)
-        if channel is Channel.TEXT and not number.takes_texts:
+        if channel is Channel.SMS and not number.takes_texts:
             return Rejected(RejectReason.MOBILE_WITHOUT_9 if number.lacks_9 else RejectReason.NO_TEXT_TO_THIS_NUMBER)
         public = {
             "slot": slot.value,
@@ -161,7 +161,7 @@ def channels_of(held: CredentialData, setup_context: SetupContext) -> list[Chann
     channels = [
         channel
         for channel in Channel
-        if channel in setup_context.policy.channels and (channel is Channel.CALL or held.public.get("texts"))
+        if channel in setup_context.policy.channels and (channel is Channel.VOICE or held.public.get("texts"))
     ]
     return sorted(channels, key=lambda channel: channel != held.public.get("channel"))
 

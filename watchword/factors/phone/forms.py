@@ -20,7 +20,7 @@ SLOTS = (
     (Slot.ALTERNATE.value, _("Another phone")),
     (Slot.OFFICE.value, _("Office phone")),
 )
-_CHANNELS = {Channel.TEXT: _("Text me a code"), Channel.CALL: _("Call me with a code")}
+_CHANNELS = {Channel.SMS: _("Text me a code"), Channel.VOICE: _("Call me with a code")}
 
 
 @cache

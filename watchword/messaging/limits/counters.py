@@ -111,8 +111,8 @@ def reserve_send(
 def reserve_warning(user: User, telephone: CountedTelephone, *, now: datetime) -> Permitted | SendThrottled:
     """Check the limits for one text without a code and count it if permitted. Call it in a transaction."""
     _take_turns(user, telephone, is_new=False)
-    asked = _count(user, telephone, Channel.TEXT, sends_in_attempt=0, is_new=False, now=now)
-    return _decide(user, telephone, Channel.TEXT, asked, rules.judge_warning)
+    asked = _count(user, telephone, Channel.SMS, sends_in_attempt=0, is_new=False, now=now)
+    return _decide(user, telephone, Channel.SMS, asked, rules.judge_warning)
 
 
 def _take_turns(user: User, telephone: CountedTelephone, *, is_new: bool) -> None:

@@ -324,6 +324,6 @@ def _alive(user: User, purpose: Purpose) -> QuerySet[CodeChallenge]:
 
 def _two_digits(user: User, channel: Channel, purpose: Purpose) -> str:
     """Return the digits that the browser shows, where the organisation wants this in calls; never for a new phone."""
-    if channel is not Channel.CALL or purpose == Purpose.REGISTER or not user.organisation.policy.number_match:
+    if channel is not Channel.VOICE or purpose == Purpose.REGISTER or not user.organisation.policy.number_match:
         return ""
     return str(10 + RANDOM_SOURCE.below(90))

@@ -25,7 +25,7 @@ def channels_again(subject: Holder, *, now: datetime) -> list[Channel]:
     return [
         channel
         for channel in Channel
-        if channel in subject.user.organisation.policy.channels and (channel is Channel.CALL or takes_texts)
+        if channel in subject.user.organisation.policy.channels and (channel is Channel.VOICE or takes_texts)
     ]
 
 

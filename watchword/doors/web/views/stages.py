@@ -143,7 +143,7 @@ def state(request: HttpRequest) -> HttpResponse:
             "approved": code.is_approved,
             "over": not code.tries_left,
             # The state of a delivered text does not change any more.
-            "done": code.channel is Channel.TEXT and code.result is Result.DELIVERED,
+            "done": code.channel is Channel.SMS and code.result is Result.DELIVERED,
         }
     )
 

@@ -101,7 +101,7 @@ class ReceiptConfig:
 class HttpConfig:
     """Options of one provider."""
 
-    channel: Channel = Channel.TEXT
+    channel: Channel = Channel.SMS
     method: str = "POST"
     url: str
     query: Mapping[str, str] = field(default_factory=dict)
@@ -155,7 +155,7 @@ class HttpConfig:
         for name in sorted(named - FIELDS - {f"secret.{secret}" for secret in self.secrets}):
             known = ", ".join(f"{{{one}}}" for one in sorted(FIELDS))
             raise ValueError(f"{{{name}}} means nothing in a template; expected: one of {known}, or a secret")
-        if self.channel is Channel.CALL and (self.receipts is None or "voice" not in named):
+        if self.channel is Channel.VOICE and (self.receipts is None or "voice" not in named):
             raise ValueError("a call needs {voice}, where the provider asks what to say, and receipts: how we know it")
         if self.ca_file is not None:
             check_certificates(self.ca_file)

@@ -83,7 +83,7 @@ class HttpGateway:
     @property
     def fetches_voice_script(self) -> bool:
         """Return whether the template makes a call, which fetches what to say from our webhook."""
-        return self._config.channel is Channel.CALL
+        return self._config.channel is Channel.VOICE
 
     @property
     def condition(self) -> Condition:
@@ -189,7 +189,7 @@ class HttpGateway:
     def _values(self, outgoing: Outgoing) -> dict[str, str]:
         webhook, voice = self._addresses(self.name, outgoing.delivery_id)
         left = 300 if outgoing.not_after is None else int((outgoing.not_after - self._clock()).total_seconds())
-        text = sms.text_of(outgoing) if outgoing.channel is Channel.TEXT else ""
+        text = sms.text_of(outgoing) if outgoing.channel is Channel.SMS else ""
         return {
             "number": outgoing.number,
             "digits": outgoing.number.removeprefix("+"),

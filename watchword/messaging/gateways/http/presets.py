@@ -68,7 +68,7 @@ def _twilio_calls(table: dict[str, Any]) -> Mapping[str, Any]:
     account, token, sender = _take(table, "account", "token", "sender")
     base = table.pop("base", "https://api.twilio.com")
     return {
-        "channel": "call",
+        "channel": "voice",
         "url": f"{base}/2010-04-01/Accounts/{account}/Calls.json",
         "user": account,
         "password": token,

@@ -21,10 +21,10 @@ from watchword.messaging.send import note_result
 from watchword.messaging.voice import ivr
 
 TROUBLE: Mapping[tuple[str, Channel], Result] = {
-    ("97", Channel.CALL): Result.NO_ANSWER,
-    ("98", Channel.CALL): Result.BUSY,
-    ("99", Channel.CALL): Result.UNREACHABLE,
-    ("99", Channel.TEXT): Result.UNREACHABLE,
+    ("97", Channel.VOICE): Result.NO_ANSWER,
+    ("98", Channel.VOICE): Result.BUSY,
+    ("99", Channel.VOICE): Result.UNREACHABLE,
+    ("99", Channel.SMS): Result.UNREACHABLE,
 }
 """Results by ending of the number, so that each failure and what follows it can be tried out."""
 LATE = "96"
@@ -77,7 +77,7 @@ def take(outgoing: Outgoing) -> Submitted:
     if trouble is not None:
         raise DeliveryFailed(trouble, permanent=True)
     now = timezone.now()
-    is_late = outgoing.channel is Channel.TEXT and outgoing.number.endswith(LATE)
+    is_late = outgoing.channel is Channel.SMS and outgoing.number.endswith(LATE)
     arrival, _is_new = Arrival.objects.get_or_create(
         delivery_id=outgoing.delivery_id,
         defaults={
@@ -89,18 +89,18 @@ def take(outgoing: Outgoing) -> Submitted:
             "language": outgoing.language,
             "code": outgoing.code,
             "match": outgoing.match,
-            "text": sms.text_of(outgoing) if outgoing.channel is Channel.TEXT else outgoing.words,
+            "text": sms.text_of(outgoing) if outgoing.channel is Channel.SMS else outgoing.words,
             "at": now + LATE_BY if is_late else now,
         },
     )
-    is_there = outgoing.channel is Channel.TEXT and not is_late
+    is_there = outgoing.channel is Channel.SMS and not is_late
     return Submitted(str(arrival.pk), Result.DELIVERED if is_there else Result.SENT)
 
 
 def arrived(now: datetime) -> QuerySet[Arrival]:
     """Return the messages that have arrived, and report late texts as delivered that are due."""
     come = Arrival.objects.filter(at__lte=now)
-    late = come.filter(channel=Channel.TEXT, number__endswith=LATE).values_list("delivery_id", flat=True)
+    late = come.filter(channel=Channel.SMS, number__endswith=LATE).values_list("delivery_id", flat=True)
     for delivery_id in Delivery.objects.filter(pk__in=late, result=Result.SENT).values_list("pk", flat=True):
         note_result(delivery_id, Result.DELIVERED, now=now)
     return come
@@ -128,7 +128,7 @@ def move(arrival: Arrival, call: ivr.Call, *, nobody_is_there: bool = False) -> 
 def end_what_took_too_long(now: datetime) -> None:
     """End calls that ring unanswered, and answered calls without input, after a timeout."""
     talking = (ivr.CallState.GREETING, ivr.CallState.CODE)
-    calls = Arrival.objects.filter(channel=Channel.CALL)
+    calls = Arrival.objects.filter(channel=Channel.VOICE)
     for arrival in (
         *calls.filter(state=ivr.CallState.RINGING, at__lt=now - RINGS_FOR),
         *calls.filter(state__in=talking, at__lt=now - LASTS_FOR),
@@ -162,7 +162,7 @@ def spoken(arrival: Arrival) -> str:
     purpose = Delivery.objects.filter(pk=arrival.delivery_id).values_list("purpose", flat=True).first()
     outgoing = Outgoing(
         delivery_id=arrival.delivery_id,
-        channel=Channel.CALL,
+        channel=Channel.VOICE,
         number=arrival.number,
         extension=arrival.extension,
         code=arrival.code,
@@ -171,7 +171,7 @@ def spoken(arrival: Arrival) -> str:
         language=arrival.language,
         match=arrival.match,
         purpose=purpose or "",
-        words=arrival.text if arrival.channel == Channel.CALL else "",
+        words=arrival.text if arrival.channel == Channel.VOICE else "",
     )
     return " ".join(_as_read(said) for said in sms.spoken_at(outgoing, arrival.call))
 

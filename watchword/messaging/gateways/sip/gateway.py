@@ -83,7 +83,7 @@ class _Ringing:
 class SipGateway:
     """A gateway for one PBX or trunk."""
 
-    channels = frozenset({Channel.CALL})
+    channels = frozenset({Channel.VOICE})
     fetches_voice_script = False
 
     def __init__(

@@ -46,7 +46,7 @@ _SLOW_DOWN = frozenset({Status.QUEUE_FULL, Status.THROTTLED})
 class SmppGateway:
     """A gateway for one SMSC."""
 
-    channels = frozenset({Channel.TEXT})
+    channels = frozenset({Channel.SMS})
     fetches_voice_script = False
 
     def __init__(
