@@ -34,7 +34,9 @@ from watchword.signin.sign_in_view import view_of
 
 # FLD-07, the IVR itself; calls over SIP are in tests/phones.
 
-CALLED = Outgoing(uuid4(), Channel.VOICE, ALICES_NUMBER, "", "493027", "Harbour & Hill", "id.example", purpose="sign_in")
+CALLED = Outgoing(
+    uuid4(), Channel.VOICE, ALICES_NUMBER, "", "493027", "Harbour & Hill", "id.example", purpose="sign_in"
+)
 
 
 def spoken(call: Call, outgoing: Outgoing = CALLED) -> str:

@@ -20,7 +20,7 @@ def phones(arguments: Sequence[str], variables: Mapping[str, str]) -> int:
     """Run the command; return 0 if all is valid, 1 if something is wrong, 2 for wrong usage."""
     parser = argparse.ArgumentParser(
         prog="watchword phones",
-        description="The phones file says which carriers bring texts and calls to phones (WATCHWORD_PHONES_FILE).",
+        description="The phones file says which gateways bring texts and calls to phones (WATCHWORD_PHONES_FILE).",
     )
     parser.add_argument(
         "act",

@@ -31,7 +31,7 @@ def demo_parts_stay_in_the_demo(app_configs: Sequence[AppConfig] | None, **_opti
                 checks.Error(f"{part} is part of the demo, and this is no demo.", hint=hint, id="watchword.E001")
             )
     if settings.WATCHWORD_PHONES.is_simulated:
-        hint = "Name real carriers in WATCHWORD_PHONES_FILE."
+        hint = "Name real gateways in WATCHWORD_PHONES_FILE."
         words = "The carrier that shows codes on a page is for the demo alone."
         found.append(checks.Error(words, hint=hint, id="watchword.E002"))
     return found

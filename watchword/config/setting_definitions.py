@@ -270,8 +270,8 @@ MAIL_KICK = Setting[tuple[str, ...]](
 PHONES_FILE = Setting[str](
     name="PHONES_FILE",
     parse=parsers.parse_file,
-    expected="which carriers bring texts and calls to phones (TOML), see docs/operating/phones.md; absolute",
-    meaning="The file that says which carriers bring texts and calls to phones; see [Texts and calls on real "
+    expected="which gateways bring texts and calls to phones (TOML), see docs/operating/phones.md; absolute",
+    meaning="The file that says which gateways bring texts and calls to phones; see [Texts and calls on real "
     "phones](operating/phones.md). Without it no code can be sent outside the demo.",
     example="/etc/watchword/phones.toml",
     processes=(Process.WEB, Process.WORKER, Process.PHONES, Process.COMMANDS),

@@ -107,6 +107,8 @@ def test_browsers_behind_nginx_keep_their_own_addresses_and_links_stay_out_of_it
     site.ask("/setup", source="127.0.0.6", X_Forwarded_For="203.0.113.1")
     site.ask(f"/invitation/{SECRET}/", source="127.0.0.6", Referer=f"https://{HOST}/invitation/{SECRET}/")
     site.ask("/sign-in/", source="127.0.0.6", Referer=f"https://{HOST}/invitation/{SECRET}/")
+    for path in (f"/gateways/twilio/{SECRET}/", f"/not-me/{SECRET}/"):
+        site.ask(path, source="127.0.0.6")
     site.nginx.stop()
     nginx_log = (site.folder / "watchword.log").read_text()
     assert "127.0.0.5" in nginx_log

@@ -99,12 +99,10 @@ def have_arrived(delivery_ids: Collection[UUID]) -> None:
     )
     channels = dict(waiting.values_list("pk", "delivery__channel"))
     if channels:
+        OutboxMessage.objects.filter(pk__in=[pk for pk, channel in channels.items() if channel == Channel.SMS]).delete()
         OutboxMessage.objects.filter(
-            pk__in=[pk for pk, channel in channels.items() if channel == Channel.SMS]
-        ).delete()
-        OutboxMessage.objects.filter(pk__in=[pk for pk, channel in channels.items() if channel == Channel.VOICE]).update(
-            fetches_voice_script=True
-        )
+            pk__in=[pk for pk, channel in channels.items() if channel == Channel.VOICE]
+        ).update(fetches_voice_script=True)
 
 
 def done(delivery_ids: Iterable[UUID]) -> None:

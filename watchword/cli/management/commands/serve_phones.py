@@ -15,12 +15,12 @@ logger = logging.getLogger(__name__)
 class Command(BaseCommand):
     """Keeps the gateways connected until SIGTERM or SIGINT."""
 
-    help = "Keep the carriers of the phones file open, and bring codes to them."
+    help = "Keep the gateways of the phones file open, and send codes through them."
 
     def handle(self, *_arguments: Any, **_options: Any) -> None:
         """Run the messaging worker until SIGTERM or SIGINT."""
         if not settings.WATCHWORD_PHONES.gateways:
-            raise CommandError("WATCHWORD_PHONES_FILE is not set: there is no carrier to keep open.")
+            raise CommandError("WATCHWORD_PHONES_FILE is not set: there is no gateway to keep open.")
         # Imported when it runs, so that listing the commands loads no gateway.
         from watchword.cli.messaging_worker import serve_phones
 
