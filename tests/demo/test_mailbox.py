@@ -145,11 +145,11 @@ def test_an_end_while_it_starts_leaves_nobody_behind(tmp_path: Path, number: sig
 _HALF_STARTED = """
 import signal, sys
 from pathlib import Path
-from watchword.demo.processes import Child, Processes
+from watchword.demo.processes import DemoProcess, Processes
 # Whoever runs the tests by nohup has a hang-up ignored, which the demo respects.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 sleeper = [sys.executable, "-c", "import time; time.sleep(120)"]
-children = [Child("one", sleeper), Child("two", sleeper)]
+children = [DemoProcess("one", sleeper), DemoProcess("two", sleeper)]
 processes = Processes(children, {})
 processes.start()
 Path(sys.argv[1]).write_text(" ".join(str(child.process.pid) for child in children))
