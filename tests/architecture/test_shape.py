@@ -41,6 +41,55 @@ def test_no_file_is_long() -> None:
     assert {path: length for path, length in lengths.items() if length > LONGEST} == {}
 
 
+SMALLEST = 60
+SMALL_FOR_A_REASON = {
+    "alerts/alert_messages": "mails of alerts: messages beside it are of notices to one person",
+    "alerts/choices": "what a person chose to be told: a page asks it, alerts own it",
+    "core/ascii_form": "one encoding with a specification of its own (RFC 5890)",
+    "core/database_errors": "names of SQLSTATE and SQLite's codes: no subject of its caller's",
+    "demo/people": "names of people: data",
+    "directory/refusals": "writes events of refused acts: the page that asks has no database",
+    "doors/mail/submission_sessions": "pure state that is tested without a connection",
+    "doors/web/views/passwords": "a page",
+    "doors/web/views/reauthentication": "a page",
+    "factors/vault/invariants": "what `verify` asks of every package has the same place in each",
+    "alerts/invariants": "what `verify` asks of every package has the same place in each",
+    "messaging/gateways/http/voice_markup": "TwiML, which a web view writes and the gateway package owns",
+    "messaging/gateways/sip/info_dtmf": "one protocol: keys by SIP INFO (application/dtmf-relay)",
+    "messaging/gateways/smpp/error_codes": "a table of the protocol's numbers",
+    "messaging/worker/circuit_breaker": "a pure state machine with a diagram of its own",
+    "signin/key_loss": "the only way for a command to what the vault holds",
+    "signin/otp/resending": "the act of one page, which must not see challenges",
+    "ui/icons": "drawings: data",
+    "config/wsgi": "Django's entry point",
+    "cli/verify": "the command is Django's; this is asked by tests after each write too",
+}
+"""Modules of fewer lines than SMALLEST that one other module imports, and why each stands alone."""
+
+
+def test_a_small_module_with_one_importer_has_a_reason() -> None:
+    modules = {
+        path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__"): path
+        for path in SOURCES
+        if path.suffix == ".py" and path.is_relative_to(ROOT / "watchword")
+    }
+    importers: dict[str, set[str]] = {name: set() for name in modules}
+    for name, path in modules.items():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                for each in node.names:
+                    importers.get(f"{node.module}.{each.name}", importers.get(node.module, set())).add(name)
+    small = {
+        path.relative_to(ROOT / "watchword").with_suffix("").as_posix()
+        for name, path in modules.items()
+        if len(importers[name]) == 1
+        and len(path.read_text().splitlines()) < SMALLEST
+        and path.stem != "__init__"
+        and "commands" not in path.parts
+    }
+    assert small - set(SMALL_FOR_A_REASON) == set()
+
+
 @pytest.mark.parametrize("room", ["factors", "messaging"])
 def test_factors_and_channels_own_no_pages(room: str) -> None:
     """Three generic pages serve every factor, so that none can skip throttling, re-authentication or audit.

@@ -9,7 +9,7 @@ from watchword.admincenter import drafts
 from watchword.alerts import links
 from watchword.audit import repeats
 from watchword.messaging.worker import delivery_receipts, outbox
-from watchword.signin import cleanup
+from watchword.signin import housekeeping
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +87,19 @@ TABLES = {
         "A", "passwords (Argon2id), app passwords and passes (keyed hash), telephones (sealed)", WITH_PERSON
     ),
     "signin.CodeChallenge": Table(
-        "A", "codes on their way: a keyed hash, sealed", cleanup.STORED, " after the sign-in's time"
+        "A", "codes on their way: a keyed hash, sealed", housekeeping.STORED, " after the sign-in's time"
     ),
     "signin.FailureCount": Table(
-        "B", "wrong passwords and codes, by name and source", cleanup.STORED, " after the last; a lock until unlocked"
+        "B",
+        "wrong passwords and codes, by name and source",
+        housekeeping.STORED,
+        " after the last; a lock until unlocked",
     ),
     "signin.Invitation": Table(
         "A", "links by which a password is chosen: the hash of the token", "void after 7 days at most"
     ),
     "signin.KnownBrowser": Table(
-        "A", "browsers in which somebody came in: the hash of the token", cleanup.KNOWN_FOR, " after last seen"
+        "A", "browsers in which somebody came in: the hash of the token", housekeeping.KNOWN_FOR, " after last seen"
     ),
     "signin.Revocation": Table("D", "whose mail connections have to be closed", FOR_EVER),
     "signin.Session": Table(
@@ -107,7 +110,7 @@ TABLES = {
     "signin.SignInAttempt": Table(
         "A",
         "sign-ins on their way: the hash of the token",
-        cleanup.STORED,
+        housekeeping.STORED,
         " after its time; without a right password an hour",
     ),
     "simulator.Arrival": Table("A", "the demo's own telephone: messages with their codes, in clear", "demo only"),

@@ -11,9 +11,9 @@ from tests.telephone import Telephone
 from tests.world import World
 from watchword.audit.record import Origin
 from watchword.core.policy import FactorKind
-from watchword.signin import attempt_limits, cleanup, flow
+from watchword.signin import attempt_limits, flow, housekeeping
 from watchword.signin.attempt_limits import MOST, WINDOW, TooManyBegun
-from watchword.signin.cleanup import clean_up
+from watchword.signin.housekeeping import clean_up
 from watchword.signin.models import FailureCount, SignInAttempt
 
 STRANGER = "203.0.113.50"
@@ -102,7 +102,7 @@ def test_what_nobody_finished_is_gone_an_hour_after_its_time(world: World) -> No
 
 def test_log_02_many_sources_together_fill_no_disk_either(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the newest sign-ins without a proven password are stored; one with a proven password is stored as well."""
-    monkeypatch.setattr(cleanup, "MOST_UNPROVEN", 10)
+    monkeypatch.setattr(housekeeping, "MOST_UNPROVEN", 10)
     token = begin(world)
     attempt = flow.find_attempt(token, now=world.now)
     assert attempt is not None

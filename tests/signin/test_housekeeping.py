@@ -8,7 +8,7 @@ from tests.alerts.playing import complete, pass_password, type_wrong_codes
 from tests.telephone import Telephone
 from tests.world import ORIGIN, World
 from watchword.signin import flow
-from watchword.signin.cleanup import clean_up
+from watchword.signin.housekeeping import clean_up
 from watchword.signin.models import CodeChallenge, FailureCount, KnownBrowser, Session, SignInAttempt
 
 

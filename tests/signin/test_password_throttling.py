@@ -22,7 +22,7 @@ from watchword.core.policy import Door, FactorKind
 from watchword.directory.models import Organisation
 from watchword.factors.password.factor import PasswordFactor
 from watchword.signin import actions, flow, non_interactive, password_change, password_throttling, service_settings
-from watchword.signin.cleanup import clean_up
+from watchword.signin.housekeeping import clean_up
 from watchword.signin.models import FailureCount, Session
 from watchword.signin.non_interactive import AuthRequest, Secret, Unavailable
 from watchword.signin.results import Continue, Outcome, Refused, SignedIn

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 
-from watchword.alerts.notice import NoticeText
 from watchword.alerts.rules import AlertRule, texts_in
-from watchword.alerts.state_texts import words_of_state
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
+from watchword.directory.models import MfaCause
+from watchword.ui.addresses import public_address
 
 _SERVICES = {"imap": "IMAP", "pop3": "POP", "smtp": "SMTP", "submission": "SMTP", "sieve": "Sieve"}
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeText:
+    """The text of one warning."""
+
+    subject: str
+    what: str
+    advice: str
 
 
 def words_of(rule: AlertRule, event: Event) -> NoticeText:
@@ -317,6 +327,37 @@ def _texts_off(_event: Event) -> NoticeText:
     )
 
 
+def _words_of_state(event: Event) -> NoticeText:
+    """Return the text for the person whose state changed."""
+    state = event.details.get("after", "")
+    if event.details.get("waited"):
+        return _wait_is_over()
+    if state == "disabled":
+        what = _("Multi-factor authentication was switched off for your account. App passwords have stopped.")
+    else:
+        what = _(
+            "Multi-factor authentication was switched on for your account. At your next sign-in you will be asked "
+            "for a security code, or led through setting up your phone."
+        )
+        if event.reason != MfaCause.ALREADY_REGISTERED:
+            advice = _("Set up your phone now, it takes two minutes: %(link)s\n\nQuestions? Ask your administrator.")
+            link = public_address("web:set_up")
+            return NoticeText(_("Your multi-factor authentication was changed"), what, advice % {"link": link})
+    return NoticeText(_("Your multi-factor authentication was changed"), what, _("Questions? Ask your administrator."))
+
+
+def _wait_is_over() -> NoticeText:
+    link = public_address("portal:app_passwords")
+    return NoticeText(
+        _("Your mail programs need an app password now"),
+        _(
+            "The time that your organisation lets pass after you registered your phone is over. From now on your own "
+            "password no longer works in mail programs."
+        ),
+        _("Make an app password and put it there: %(link)s\n\nQuestions? Ask your administrator.") % {"link": link},
+    )
+
+
 _WORDS: dict[AlertRule, Callable[[Event], NoticeText]] = {
     AlertRule.CODE_MISSING: _code_missing,
     AlertRule.PASSWORD_IN_MAIL: _password_in_mail,
@@ -335,7 +376,7 @@ _WORDS: dict[AlertRule, Callable[[Event], NoticeText]] = {
     AlertRule.PASSWORD_CHANGED: _password_changed,
     AlertRule.PASSWORD_RESET: _password_reset,
     AlertRule.ROLE_GIVEN: _role_given,
-    AlertRule.MFA_STATE: words_of_state,
+    AlertRule.MFA_STATE: _words_of_state,
     AlertRule.CONTACT_CHANGED: _contact,
     AlertRule.ADDRESS_SHARED: _address_shared,
     AlertRule.RENAMED: _renamed,

@@ -1,4 +1,4 @@
-"""`watchword serve worker`: the background jobs: notices, seals of the audit log, expired sign-ins, cleanup.
+"""`watchword serve worker`: the background jobs: notices, seals of the audit log, expired sign-ins, housekeeping.
 
 Any number of workers may run. Work that a worker leaves unfinished when it dies stays in the database for the next one.
 """
@@ -23,9 +23,8 @@ from watchword.audit import hash_chain
 from watchword.audit.retries import UNAVAILABLE, cause_of
 from watchword.core.database_errors import database_trouble
 from watchword.core.log_events import log_event
-from watchword.signin.cleanup import clean_up
 from watchword.signin.enrolment_wait import finish_due
-from watchword.signin.housekeeping import close_abandoned
+from watchword.signin.housekeeping import clean_up, close_abandoned
 from watchword.signin.queries import text_number_of
 
 logger = logging.getLogger(__name__)
