@@ -86,7 +86,7 @@ def newest_code(gateway: Kannel, number_of_texts: int) -> str:
 
 
 def test_the_demo_says_where_codes_go_and_made_up_telephones_are_forgotten(demo: Demo) -> None:
-    assert "calls by exchange; texts by texts" in demo.card
+    assert "texts by texts; calls by exchange" in demo.card
     assert "/demo/telephone/" not in demo.card
 
 

@@ -51,7 +51,7 @@ m=audio [media_port] RTP/AVP {formats}
 """
 # The gateway sends OPTIONS as a keepalive now and then; a scenario that gets one starts again.
 _IS_ANYBODY_THERE = '<recv request="OPTIONS" optional="true" next="1"/>\n'
-_HERE_I_AM = '<pause milliseconds="0" next="2"/>\n<label id="1"/>\n{}<label id="2"/>\n'
+_HERE_I_AM = '<nop next="2"/>\n<label id="1"/>\n{}<label id="2"/>\n'
 
 
 def why_not_here() -> str:

@@ -43,7 +43,7 @@ def test_a_refusal_has_its_own_result_and_is_acknowledged(
                 await gateway.send(call())
             assert (caught.value.result, caught.value.permanent) == (result, permanent)
             assert reports.all == []
-            assert await phone.has_played()
+            assert await phone.has_played(), phone.heard()
 
     run(play)
 
@@ -59,7 +59,7 @@ def test_what_happens_after_it_rang_comes_as_a_report(tmp_path: Path, status: in
             handed = await gateway.send(call())
             assert handed.result is Result.SENT
             await reports.wait_for(result)
-            assert await phone.has_played()
+            assert await phone.has_played(), phone.heard()
             assert [report.reference for report in reports.all] == [handed.reference]
 
     run(play)
@@ -195,7 +195,7 @@ def test_requests_go_back_through_the_proxies_that_want_to_see_them(tmp_path: Pa
         async with sipp(tmp_path, *steps) as phone, caller(phone.port) as (gateway, _reports):
             await gateway.send(call("", words="A test."))
             await is_idle(gateway)
-            assert await phone.has_played()
+            assert await phone.has_played(), phone.heard()
             for method in ("ACK", "BYE"):
                 request = (
                     phone.heard().split(f"{method} sip:callee@127.0.0.1:{phone.port} SIP/2.0")[1].split("\r\n\r\n")[0]
