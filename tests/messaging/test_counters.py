@@ -29,7 +29,7 @@ from watchword.messaging.limits.counters import (
     telephone_of,
 )
 from watchword.messaging.models import CountryBlock, DailyTotal, Delivery, Refusal
-from watchword.messaging.send import note_result
+from watchword.messaging.send import new_delivery, note_result
 from watchword.messaging.worker.route_selection import Route
 
 
@@ -117,15 +117,7 @@ def test_daily_totals_agree_with_deliveries_whatever_happens(world: World) -> No
 
 def test_what_is_counted_needs_no_daily_total_that_was_there_before(world: World) -> None:
     now = world.now
-    delivery = Delivery.objects.create(
-        organisation=world.organisation,
-        user=world.alice,
-        channel=Channel.SMS,
-        purpose="test",
-        **telephone_of(ALICES_NUMBER).row(),
-        created_at=now,
-        changed_at=now,
-    )
+    delivery = new_delivery(world.alice, telephone_of(ALICES_NUMBER), Channel.SMS, "test", now=now)
     note_result(delivery.pk, Result.SENT, now=now, gateway="one", cost_micros=70_000)
     row = DailyTotal.objects.get()
     assert (row.sent, row.cost_micros, row.is_new) == (1, 70_000, False)

@@ -17,7 +17,7 @@ from watchword.core.policy import Channel
 from watchword.messaging.gateway import Condition, DeliveryFailed, Gateway, Outgoing, Report, Result, Submitted
 from watchword.messaging.limits.counters import telephone_of
 from watchword.messaging.models import Delivery, DeliveryAttempt, GatewayState, OutboxMessage, Receipt
-from watchword.messaging.send import enqueue
+from watchword.messaging.send import enqueue, new_delivery
 from watchword.messaging.worker import dispatcher as module
 from watchword.messaging.worker import outbox
 from watchword.messaging.worker.delivery_receipts import Changed
@@ -57,15 +57,7 @@ class FakeGateway:
 
 def waiting(world: World, code: str = "493027", *, lives: timedelta = timedelta(minutes=5)) -> Delivery:
     now = datetime.now(UTC)
-    delivery = Delivery.objects.create(
-        organisation=world.organisation,
-        user=world.alice,
-        channel=Channel.SMS,
-        purpose="sign_in",
-        **telephone_of(ALICES_NUMBER).row(),
-        created_at=now,
-        changed_at=now,
-    )
+    delivery = new_delivery(world.alice, telephone_of(ALICES_NUMBER), Channel.SMS, "sign_in", now=now)
     words = ("", code, "Harbour & Hill", "x.example")
     enqueue(Outgoing(delivery.pk, Channel.SMS, ALICES_NUMBER, *words, not_after=now + lives), now=now)
     return delivery

@@ -16,6 +16,7 @@ from watchword.core.policy import Channel
 from watchword.messaging.gateway import Report, Result
 from watchword.messaging.limits.counters import telephone_of
 from watchword.messaging.models import Delivery, DeliveryAttempt, Receipt
+from watchword.messaging.send import new_delivery
 from watchword.messaging.worker import delivery_receipts, persistence
 from watchword.messaging.worker.delivery_receipts import DeliveryOutcome
 
@@ -48,15 +49,7 @@ def report(*names: str, number: str = ALICES_NUMBER, **more: Any) -> Report:
 
 def to_be_taken(world: World, number: str = ALICES_NUMBER) -> Delivery:
     now = timezone.now()
-    return Delivery.objects.create(
-        organisation=world.organisation,
-        user=world.alice,
-        channel=Channel.SMS,
-        purpose="sign_in",
-        **telephone_of(number).row(),
-        created_at=now,
-        changed_at=now,
-    )
+    return new_delivery(world.alice, telephone_of(number), Channel.SMS, "sign_in", now=now)
 
 
 def note_taken(delivery: Delivery, reference: str) -> Delivery:

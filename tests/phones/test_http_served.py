@@ -18,7 +18,7 @@ from watchword.core.policy import Channel
 from watchword.messaging.gateway import Outgoing, Result
 from watchword.messaging.limits.counters import telephone_of
 from watchword.messaging.models import Delivery, DeliveryAttempt, OutboxMessage
-from watchword.messaging.send import enqueue
+from watchword.messaging.send import enqueue, new_delivery
 
 pytestmark = pytest.mark.scenario
 
@@ -46,15 +46,7 @@ def twilio(tmp_path: Any, world: World, settings: Any) -> Iterator[tuple[Provide
 def queued(world: World, channel: Channel) -> Delivery:
     """Put a code for Alice into the outbox."""
     now = datetime.now(UTC)
-    delivery = Delivery.objects.create(
-        organisation=world.organisation,
-        user=world.alice,
-        channel=channel,
-        purpose="sign_in",
-        **telephone_of(ALICES_NUMBER).row(),
-        created_at=now,
-        changed_at=now,
-    )
+    delivery = new_delivery(world.alice, telephone_of(ALICES_NUMBER), channel, "sign_in", now=now)
     not_after = outgoing().not_after
     words = ("", "493027", "Harbour & Hill", "x.ex")
     enqueue(Outgoing(delivery.pk, channel, ALICES_NUMBER, *words, not_after=not_after), now=now)

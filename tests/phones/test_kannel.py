@@ -26,7 +26,7 @@ from watchword.messaging.gateways.http.gateway import HttpGateway, coding_of
 from watchword.messaging.gateways.http.request_templates import fill
 from watchword.messaging.limits.counters import telephone_of
 from watchword.messaging.models import Delivery, DeliveryAttempt, OutboxMessage
-from watchword.messaging.send import enqueue
+from watchword.messaging.send import enqueue, new_delivery
 
 pytestmark = [pytest.mark.scenario, pytest.mark.skipif(bool(gateway.why_not_here()), reason=gateway.why_not_here())]
 
@@ -136,15 +136,7 @@ def world(transactional_db: None) -> World:
 def queued(world: World, code: str) -> Delivery:
     """Put a code for Alice into the outbox."""
     now = datetime.now(UTC)
-    delivery = Delivery.objects.create(
-        organisation=world.organisation,
-        user=world.alice,
-        channel=Channel.SMS,
-        purpose="sign_in",
-        **telephone_of(ALICES_NUMBER).row(),
-        created_at=now,
-        changed_at=now,
-    )
+    delivery = new_delivery(world.alice, telephone_of(ALICES_NUMBER), Channel.SMS, "sign_in", now=now)
     message = outgoing(code)
     words = ("", code, "Harbour & Hill", "x.example")
     enqueue(Outgoing(delivery.pk, Channel.SMS, ALICES_NUMBER, *words, not_after=message.not_after), now=now)

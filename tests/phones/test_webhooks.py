@@ -28,6 +28,7 @@ from watchword.messaging.gateways.http.config import ReceiptConfig, Scheme
 from watchword.messaging.gateways.http.webhooks import LONGEST_BODY, is_genuine, result_of
 from watchword.messaging.limits.counters import telephone_of
 from watchword.messaging.models import DailyTotal, Delivery, DeliveryAttempt, OutboxMessage, Receipt
+from watchword.messaging.send import new_delivery
 from watchword.messaging.worker import delivery_receipts, outbox, persistence
 from watchword.messaging.worker.delivery_receipts import DeliveryOutcome
 from watchword.signin.models import CodeChallenge
@@ -38,15 +39,7 @@ FORM = "application/x-www-form-urlencoded"
 def taken(world: World, gateway: str, *, channel: Channel = Channel.SMS, reference: str = "SM1") -> Delivery:
     """Return a delivery that a provider accepted."""
     now = timezone.now()
-    delivery = Delivery.objects.create(
-        organisation=world.organisation,
-        user=world.alice,
-        channel=channel,
-        purpose="sign_in",
-        **telephone_of(ALICES_NUMBER).row(),
-        created_at=now,
-        changed_at=now,
-    )
+    delivery = new_delivery(world.alice, telephone_of(ALICES_NUMBER), channel, "sign_in", now=now)
     outcomes = [DeliveryOutcome(delivery.pk, gateway, Result.SENT, "DE", reference)]
     finished = [persistence.Finished(delivery.pk, Result.SENT, gateway, reference, 0, channel is Channel.VOICE)]
     persistence.write(persistence.Batch(outcomes=outcomes, finished=finished), lambda _changed: None, now)

@@ -23,7 +23,7 @@ from watchword.messaging.limits import daily_totals, rules
 from watchword.messaging.limits.counters import Permitted, telephone_of
 from watchword.messaging.models import CountryBlock, DailyTotal, Delivery
 from watchword.messaging.notices import warn
-from watchword.messaging.send import note_result
+from watchword.messaging.send import new_delivery, note_result
 from watchword.messaging.worker import outbox, persistence
 from watchword.signin import enrolment, flow, sessions
 from watchword.signin.models import CodeChallenge, Session, SignInAttempt
@@ -200,16 +200,7 @@ def test_fld_10_the_fraud_key_against_the_code_typed_at_one_moment_ends_in_one_o
 def test_dispatchers_that_look_at_one_moment_share_what_waits(world: World, parallel: Parallel) -> None:
     """Dispatchers that poll at once never claim the same message twice, and leave none until a lease ends."""
     messages = [
-        Delivery.objects.create(
-            organisation=world.organisation,
-            user=world.alice,
-            channel=Channel.SMS,
-            purpose="sign_in",
-            **telephone_of(ALICES_NUMBER).row(),
-            created_at=world.now,
-            changed_at=world.now,
-        )
-        for _ in range(60)
+        new_delivery(world.alice, telephone_of(ALICES_NUMBER), Channel.SMS, "sign_in", now=world.now) for _ in range(60)
     ]
     for message in messages:
         not_after = world.now + timedelta(hours=1)

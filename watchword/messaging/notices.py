@@ -10,8 +10,7 @@ from watchword.core.policy import Channel
 from watchword.directory.models import User
 from watchword.messaging.gateway import Outgoing
 from watchword.messaging.limits.counters import Permitted, SendThrottled, reserve_warning, telephone_of
-from watchword.messaging.models import Delivery
-from watchword.messaging.send import enqueue
+from watchword.messaging.send import enqueue, new_delivery
 
 PURPOSE = "warning"
 
@@ -26,15 +25,7 @@ def warn(user: User, number: str, words: str, *, now: datetime) -> Permitted | S
         verdict = reserve_warning(user, telephone, now=now)
         if isinstance(verdict, SendThrottled):
             return verdict
-        delivery = Delivery.objects.create(
-            organisation_id=user.organisation_id,
-            user=user,
-            channel=Channel.SMS,
-            purpose=PURPOSE,
-            **telephone.row(),
-            created_at=now,
-            changed_at=now,
-        )
+        delivery = new_delivery(user, telephone, Channel.SMS, PURPOSE, now=now)
         outgoing = Outgoing(
             delivery_id=delivery.id,
             channel=Channel.SMS,

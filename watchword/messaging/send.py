@@ -15,7 +15,9 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from watchword.core.policy import Channel
+from watchword.directory.models import User
 from watchword.messaging.gateway import Outgoing, Result, may_follow
+from watchword.messaging.limits.counters import CountedTelephone
 from watchword.messaging.limits.daily_totals import add
 from watchword.messaging.models import Delivery
 from watchword.messaging.worker import outbox
@@ -24,6 +26,19 @@ from watchword.messaging.worker import outbox
 def channels_carried() -> frozenset[Channel]:
     """Return the channels that have at least one gateway."""
     return frozenset(settings.WATCHWORD_PHONES.channels)
+
+
+def new_delivery(user: User, telephone: CountedTelephone, channel: Channel, purpose: str, *, now: datetime) -> Delivery:
+    """Write the row of a message to a user's telephone, before the message itself, and return it."""
+    return Delivery.objects.create(
+        organisation_id=user.organisation_id,
+        user=user,
+        channel=channel,
+        purpose=purpose,
+        **telephone.row(),
+        created_at=now,
+        changed_at=now,
+    )
 
 
 def enqueue(outgoing: Outgoing, *, now: datetime) -> None:

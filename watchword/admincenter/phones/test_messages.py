@@ -29,7 +29,7 @@ from watchword.messaging.gateway import Outgoing
 from watchword.messaging.limits.counters import SendThrottled, reserve_send, telephone_of
 from watchword.messaging.limits.rules import NotReserved
 from watchword.messaging.models import Delivery
-from watchword.messaging.send import channels_carried, enqueue
+from watchword.messaging.send import channels_carried, enqueue, new_delivery
 from watchword.signin.flow import lock_person
 
 PURPOSE = "test"
@@ -135,15 +135,7 @@ def send_test(
         if isinstance(verdict, SendThrottled):
             return verdict
         organisation = user.organisation
-        delivery = Delivery.objects.create(
-            organisation=organisation,
-            user=user,
-            channel=channel,
-            purpose=PURPOSE,
-            **telephone.row(),
-            created_at=now,
-            changed_at=now,
-        )
+        delivery = new_delivery(user, telephone, channel, PURPOSE, now=now)
         details = {"channel": channel.value, "country": telephone.country, "ends": telephone.ends, "gateway": gateway}
         record(EventKind.PHONE_TESTED, now=now, by=user, origin=origin, details=details)
         outgoing = Outgoing(

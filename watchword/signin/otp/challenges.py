@@ -121,15 +121,7 @@ def issue(
     assert isinstance(verdict, Permitted)
     void(_alive(user, purpose), now=now)
     match = _two_digits(user, message.channel, purpose)
-    delivery = Delivery.objects.create(
-        organisation_id=user.organisation_id,
-        user=user,
-        channel=message.channel,
-        purpose=purpose,
-        **telephone.row(),
-        created_at=now,
-        changed_at=now,
-    )
+    delivery = send.new_delivery(user, telephone, message.channel, purpose, now=now)
     CodeChallenge.objects.create(
         user=user,
         attempt=holder if isinstance(holder, SignInAttempt) else None,
