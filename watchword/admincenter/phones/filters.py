@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from django.core.exceptions import ValidationError
 from django.db.models import Model, Q, QuerySet
 from django.utils.dateparse import parse_datetime
 
-from watchword.admincenter.reports.filters import EARLIEST, LATEST, day_of, people_named, printable
+from watchword.admincenter.reports.filters import EARLIEST, LATEST, QueryFilter, day_of, people_named
 from watchword.directory.models import User
 from watchword.messaging.gateway import Result
 from watchword.messaging.limits.rules import LimitRule
@@ -25,33 +23,13 @@ UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
-class LogFilter:
+class LogFilter(QueryFilter):
     """The filter fields that both lists share."""
 
     moment: ClassVar[str]
 
     person: str = ""
     country: str = ""
-    since: str = ""
-    until: str = ""
-
-    @classmethod
-    def read(cls, values: Mapping[str, str]) -> Self:
-        """Read the filter from the query string."""
-        return cls(**{name: printable(values.get(name, "")) for name in _names(cls)})
-
-    def address(self) -> str:
-        """Return the query string of this filter."""
-        values = {name: getattr(self, name) for name in _names(type(self))}
-        return urlencode({name: value for name, value in values.items() if value})
-
-    def wrong(self) -> str:
-        """Return the name of the first field with an invalid day, or an empty string."""
-        return next((name for name in ("since", "until") if self._is_no_day(getattr(self, name))), "")
-
-    @staticmethod
-    def _is_no_day(text: str) -> bool:
-        return bool(text) and day_of(text) is None
 
     def condition(self, by: User) -> Q:
         """Return the condition of this filter, limited to the administrator's organisation."""
@@ -129,7 +107,7 @@ def page_of[Row: Model](rows: QuerySet[Row], chosen: LogFilter, before: str) -> 
     if len(found) > PAGE:
         last: Any = found[PAGE - 1]
         key_words = urlencode({"before": f"{getattr(last, moment).isoformat()}|{last.pk}"})
-        older = "&".join(part for part in (chosen.address(), key_words) if part)
+        older = "&".join(part for part in (chosen.query_string(), key_words) if part)
     return LogPage(found[:PAGE], older)
 
 
@@ -146,7 +124,3 @@ def _read_key(before: str) -> tuple[datetime, str] | None:
     if moment is None or moment.tzinfo is None or not EARLIEST.year <= moment.year <= LATEST.year:
         return None
     return moment, pk
-
-
-def _names(kind: type[LogFilter]) -> list[str]:
-    return [one.name for one in dataclasses.fields(kind)]

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, timedelta
 from typing import Any
-from urllib.parse import urlencode
 
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -14,7 +12,7 @@ from django.shortcuts import render
 
 from watchword.admincenter.labels import REASONS
 from watchword.admincenter.permissions import requires
-from watchword.admincenter.reports.filters import day_of, people_named, printable
+from watchword.admincenter.reports.filters import QueryFilter, day_of, people_named
 from watchword.audit import repeats
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
@@ -35,7 +33,7 @@ KINDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class SignInFilter:
+class SignInFilter(QueryFilter):
     """The filter of the sign-in log."""
 
     person: str = ""
@@ -43,26 +41,6 @@ class SignInFilter:
     door: str = ""
     service: str = ""
     address: str = ""
-    since: str = ""
-    until: str = ""
-
-    @classmethod
-    def read(cls, values: Mapping[str, str]) -> SignInFilter:
-        """Read the filter from the query string."""
-        stored = {name: printable(values.get(name, "")) for name in cls.__dataclass_fields__}
-        return cls(**stored)
-
-    def address_without_page(self) -> str:
-        """Return the query string of this filter."""
-        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return urlencode({name: value for name, value in values.items() if value})
-
-    def wrong(self) -> str:
-        """Return the name of the first invalid field, or an empty string."""
-        for name in ("since", "until"):
-            if getattr(self, name) and day_of(getattr(self, name)) is None:
-                return name
-        return ""
 
 
 @requires(Act.SEE_SIGN_INS)
@@ -76,7 +54,7 @@ def log(request: HttpRequest) -> HttpResponse:
         events = events.filter(id__lt=int(before))
     rows = list(events.order_by("-id")[: PAGE + 1])
     more = repeats.more_times(rows)
-    address = chosen.address_without_page()
+    address = chosen.query_string()
     context: dict[str, Any] = {
         "filter": chosen,
         "wrong": chosen.wrong(),
