@@ -10,7 +10,7 @@ from watchword.config.parsers import InvalidSetting, is_loopback
 SQLITE = "watchword.config.sqlite"
 """Watchword's backend for SQLite, as Django imports it."""
 _CONNECTION_SECONDS = 5
-_STORED_SECONDS = 60
+_CONN_MAX_AGE_SECONDS = 60
 _LIBPQ_KNOWS_SYSTEM = 160_000
 """The first version of libpq that can use the system's certificate authorities (sslrootcert=system)."""
 _SHOWN = frozenset(("connect_timeout", "sslmode", "sslrootcert", "sslcert", "target_session_attrs", "application_name"))
@@ -60,7 +60,7 @@ def _sqlite(url: str) -> Mapping[str, object]:
     if parts.netloc or parts.query or parts.fragment or path == "/" or path.endswith("/"):
         raise InvalidSetting("is not of the form sqlite:///absolute/path")
     # A new connection for each request costs more than its queries, because SQLite then reads the whole schema.
-    return {"ENGINE": SQLITE, "NAME": path, "CONN_MAX_AGE": _STORED_SECONDS}
+    return {"ENGINE": SQLITE, "NAME": path, "CONN_MAX_AGE": _CONN_MAX_AGE_SECONDS}
 
 
 def _postgresql(url: str) -> Mapping[str, object]:
@@ -92,7 +92,7 @@ def _postgresql(url: str) -> Mapping[str, object]:
         "PASSWORD": config.pop("password", ""),
         "HOST": config.pop("host", ""),
         "PORT": config.pop("port", ""),
-        "CONN_MAX_AGE": _STORED_SECONDS,
+        "CONN_MAX_AGE": _CONN_MAX_AGE_SECONDS,
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {"connect_timeout": _CONNECTION_SECONDS, **config},
     }

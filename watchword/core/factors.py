@@ -27,8 +27,6 @@ class RejectReason(StrEnum):
     TOO_LATE = "too_late"
     NOT_SHAPED = "not_shaped"
     NOT_HELD = "not_held"
-    SUSPENDED = "suspended"
-    REVOKED = "revoked"
     NOT_A_NUMBER = "not_a_number"
     AMBIGUOUS_NUMBER = "ambiguous_number"
     MOBILE_WITHOUT_9 = "mobile_without_9"

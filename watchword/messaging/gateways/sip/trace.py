@@ -28,7 +28,7 @@ _TOKEN = re.compile(r"[A-Za-z0-9.!%*_+`'~-]{1,128}")
 _RANDOM_MARK = re.compile(r"(?=.*[a-f])(z9hG4bK)?[0-9a-f]{16}")
 """A branch or tag as the library generates it. One without a letter is hidden, for it could be a number."""
 _PARAMETER = re.compile(r';\s*([A-Za-z-]+)(?:\s*=\s*("[^"]*"|[^;,\s]+))?')
-_STORED_PARAMETERS = frozenset({"branch", "tag", "received", "rport", "lr", "transport", "expires", "cause"})
+_WRITTEN_PARAMETERS = frozenset({"branch", "tag", "received", "rport", "lr", "transport", "expires", "cause"})
 _CHALLENGE = re.compile(r'\b(realm|algorithm|qop|stale)\s*=\s*("[^"]*"|[^,\s]+)', re.IGNORECASE)
 _URI = re.compile(r"(sips?|tel):([^>\s]*)", re.IGNORECASE)
 
@@ -118,7 +118,7 @@ def _via(value: str) -> str:
 def _parameters(text: str) -> str:
     stored = []
     for name, value in _PARAMETER.findall(text):
-        if name.lower() in _STORED_PARAMETERS:
+        if name.lower() in _WRITTEN_PARAMETERS:
             stored.append(f";{name.lower()}" + (f"={_token(value.strip('"'))}" if value else ""))
     return "".join(stored)
 

@@ -114,11 +114,7 @@ def message_id_of(body: bytes) -> str:
 def read_deliver_sm(body: bytes) -> Delivered:
     """Return the content of a deliver_sm (section 4.6.1); raises ValueError."""
     reader = _OctetReader(body)
-    reader.c_string()
-    reader.octets(2)
-    source = reader.c_string()
-    reader.octets(2)
-    reader.c_string()
+    source = _read_source(reader)
     esm_class, _protocol, _priority = reader.octets(3)
     reader.c_string()
     reader.c_string()
@@ -129,13 +125,19 @@ def read_deliver_sm(body: bytes) -> Delivered:
 def read_data_sm(body: bytes) -> Delivered:
     """Return the content of a data_sm (section 4.7.1); raises ValueError. Its text is in message_payload."""
     reader = _OctetReader(body)
+    source = _read_source(reader)
+    esm_class, _registered, data_coding = reader.octets(3)
+    return Delivered(source, esm_class, data_coding, b"", reader.tags())
+
+
+def _read_source(reader: _OctetReader) -> str:
+    """Return the source address and pass over the service type and the destination, which both PDUs begin with."""
     reader.c_string()
     reader.octets(2)
     source = reader.c_string()
     reader.octets(2)
     reader.c_string()
-    esm_class, _registered, data_coding = reader.octets(3)
-    return Delivered(source, esm_class, data_coding, b"", reader.tags())
+    return source
 
 
 class _OctetReader:
