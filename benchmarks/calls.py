@@ -118,7 +118,7 @@ class _Recording:
         """Return the digits in the audio as played: a packet that came too late is silence."""
         import audioop
 
-        from tests.phones.notification import digits_in
+        from tests.phones.hearing import digits_in
 
         length = self._played[-1][0] + 160
         played = array("h", bytes(2 * length))

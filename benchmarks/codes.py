@@ -59,19 +59,20 @@ def measure(home: Path, *, each_second: int = EACH_SECOND, seconds: int = SECOND
     came = {line.split()[1]: float(line.split()[0]) for line in arrived.read_text().splitlines()}
     delays = [came[number.removeprefix("+")] - times.asked[number] for number in times.asked]
     cpu = resource.getrusage(resource.RUSAGE_CHILDREN)
+    send_ms, page_ms, arrival_ms = _quantiles(times.send), _quantiles(times.page), _quantiles(delays)
     result = {
         "codes": len(times.asked),
         "each_second": each_second,
         "failed": times.failed,
-        "send_ms": _quantiles(times.send),
-        "page_ms": _quantiles(times.page),
-        "arrival_ms": _quantiles(delays),
+        "send_ms": send_ms,
+        "page_ms": page_ms,
+        "arrival_ms": arrival_ms,
         "cpu_seconds_for_each_code": (cpu.ru_utime + cpu.ru_stime) / len(waiting),
     }
     print(
-        f"{result['codes']} codes at {each_second} a second: asking p50 {result['send_ms']['p50']:.0f} ms, "
-        f"p99 {result['send_ms']['p99']:.0f} ms; the page p99 {result['page_ms']['p99']:.0f} ms; "
-        f"at the SMSC p50 {result['arrival_ms']['p50']:.0f} ms, p99 {result['arrival_ms']['p99']:.0f} ms; "
+        f"{result['codes']} codes at {each_second} a second: asking p50 {send_ms['p50']:.0f} ms, "
+        f"p99 {send_ms['p99']:.0f} ms; the page p99 {page_ms['p99']:.0f} ms; "
+        f"at the SMSC p50 {arrival_ms['p50']:.0f} ms, p99 {arrival_ms['p99']:.0f} ms; "
         f"{times.failed} failed"
     )
     return result

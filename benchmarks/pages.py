@@ -20,6 +20,7 @@ def measure() -> list[dict[str, Any]]:
     from django.urls import path, reverse
     from django.utils import timezone
 
+    from watchword.audit.record import Origin
     from watchword.config import urls
     from watchword.core.assurance import Evidence
     from watchword.core.policy import Channel, FactorKind
@@ -35,7 +36,7 @@ def measure() -> list[dict[str, Any]]:
     sample_credentials.add_phone(root, "+4915112345678", Channel.SMS, now=now)
     client = Client()
     proof = tuple(Evidence(kind, now) for kind in (FactorKind.PASSWORD, FactorKind.PHONE))
-    opened = sessions.open_session(root, proof, origin=sessions.NOWHERE, now=now)
+    opened = sessions.open_session(root, proof, origin=Origin(), now=now)
     client.cookies[cookies._name(cookies._SESSION)] = opened.token
 
     from django.contrib.auth.decorators import login_not_required

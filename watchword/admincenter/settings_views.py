@@ -29,6 +29,7 @@ from watchword.directory.models import Organisation
 from watchword.directory.roles import Act
 from watchword.signin.middleware import origin_of, request_user
 from watchword.signin.service_settings import change_settings
+from watchword.ui.country_select import CountrySelect
 
 MOST_NETWORKS = 50
 MOST_WORDS = 1_000
@@ -50,7 +51,7 @@ class SettingsForm(forms.Form):
 
     region = forms.ChoiceField(
         label=gettext_lazy("Country of the organisation"),
-        widget=forms.Select(attrs={"class": "short-input"}),
+        widget=CountrySelect(attrs={"class": "short-input"}),
         help_text=gettext_lazy("Numbers without a country code are numbers of this country, and codes are sent there."),
     )
     app_passwords_allowed = forms.BooleanField(

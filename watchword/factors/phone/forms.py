@@ -14,6 +14,7 @@ from watchword.core.countries import alphabetical, country_name
 from watchword.core.factors import SetupContext
 from watchword.core.policy import Channel
 from watchword.factors.phone.factor import Slot
+from watchword.ui.country_select import CountrySelect
 
 SLOTS = (
     (Slot.MOBILE.value, _("Mobile phone")),
@@ -39,7 +40,7 @@ class SetUpForm(forms.Form):
     slot = forms.ChoiceField(
         label=_("Which phone?"), choices=SLOTS, widget=forms.RadioSelect, initial=Slot.MOBILE.value
     )
-    country = forms.ChoiceField(label=_("Country"), widget=forms.Select(attrs={"autocomplete": "country"}))
+    country = forms.ChoiceField(label=_("Country"), widget=CountrySelect(attrs={"autocomplete": "country"}))
     number = forms.CharField(
         label=_("Phone number"),
         max_length=60,
