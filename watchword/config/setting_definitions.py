@@ -36,7 +36,8 @@ class Process(StrEnum):
 ALL = tuple(Process)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# No slots: on Python 3.12 `Setting[Path](…)` of a frozen class with slots is a TypeError.
+@dataclass(frozen=True, kw_only=True)
 class Setting[T]:
     """One setting: ``PREFIX + name`` in the environment, or a file that ``PREFIX + name + "_FILE"`` names."""
 

@@ -89,14 +89,14 @@ class Installation:
         }
 
 
-def make_environment(folder: Path, wheel: Path, *, extras: Sequence[str] = ()) -> Path:
+def make_environment(folder: Path, wheel: Path, *, extras: Sequence[str] = (), python: str = sys.executable) -> Path:
     """Create an environment in a folder outside the tree, from the requirements with hashes and the wheel alone."""
     assert ROOT not in folder.parents
     pip = [sys.executable, "-m", "pip", "--python", str(folder)]
     # The files list every dependency, so pip resolves none; `pip check` would report a missing one.
     install = [*pip, "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-compile"]
     for words in (
-        [sys.executable, "-m", "venv", "--without-pip", str(folder)],
+        [python, "-m", "venv", "--without-pip", str(folder)],
         [*install, "--require-hashes", "--only-binary", ":all:", *requirements(extras)],
         [*install, "--no-index", str(wheel)],
         [*pip, "check"],
