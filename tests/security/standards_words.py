@@ -52,6 +52,7 @@ TABLES = {
     "alerts.Place": Table("B", "networks and countries where somebody was seen", WITH_PERSON),
     "alerts.WarningChoice": Table("B", "which warnings somebody wants by text", WITH_PERSON),
     "audit.Event": Table("B", "the log: see below; earlier contact addresses in it are sealed", FOR_EVER),
+    "audit.MaintenanceRun": Table("D", "when the last backup, drill and restore succeeded", FOR_EVER),
     "audit.Release": Table("D", "which release made the database", FOR_EVER),
     "audit.Repeat": Table("B", "how often a refusal was repeated in an hour: name and source", repeats.STORED),
     "audit.Seal": Table("D", "the chain of seals over the log", FOR_EVER),

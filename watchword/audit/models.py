@@ -124,3 +124,14 @@ class Release(models.Model):
 
     def __str__(self) -> str:
         return f"migrated by {self.migrated_by}, served by {self.lowest} or newer"
+
+
+class MaintenanceRun(models.Model):
+    """The last successful run of one task of maintenance, such as a backup."""
+
+    task = models.CharField(primary_key=True, max_length=32)
+    at = models.DateTimeField()
+    details = models.JSONField(default=dict)
+
+    def __str__(self) -> str:
+        return f"{self.task}: {self.at:%Y-%m-%d %H:%M:%S}"
