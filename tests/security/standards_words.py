@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from watchword.admincenter import drafts
 from watchword.alerts import links
-from watchword.audit import repeats
+from watchword.audit import heartbeats, repeats
 from watchword.messaging.worker import delivery_receipts, outbox
 from watchword.signin import housekeeping
 
@@ -53,6 +53,7 @@ TABLES = {
     "alerts.WarningChoice": Table("B", "which warnings somebody wants by text", WITH_PERSON),
     "audit.Event": Table("B", "the log: see below; earlier contact addresses in it are sealed", FOR_EVER),
     "audit.MaintenanceRun": Table("D", "when the last backup, drill and restore succeeded", FOR_EVER),
+    "audit.Heartbeat": Table("D", "which process runs on which machine, and how right its clock is", heartbeats.STORED),
     "audit.Release": Table("D", "which release made the database", FOR_EVER),
     "audit.Repeat": Table("B", "how often a refusal was repeated in an hour: name and source", repeats.STORED),
     "audit.Seal": Table("D", "the chain of seals over the log", FOR_EVER),

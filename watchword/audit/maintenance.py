@@ -17,6 +17,7 @@ class Task(StrEnum):
     RESTORE = "restore"
     ACCESS_LIST = "access_list"
     MOVE = "move"
+    VERIFY = "verify"
 
 
 def note_run(task: Task, *, now: datetime, details: Mapping[str, object] | None = None) -> None:

@@ -135,3 +135,26 @@ class MaintenanceRun(models.Model):
 
     def __str__(self) -> str:
         return f"{self.task}: {self.at:%Y-%m-%d %H:%M:%S}"
+
+
+class Heartbeat(models.Model):
+    """One running process, when it last wrote here, and what it knows of its clock."""
+
+    process = models.CharField(max_length=16)
+    host = models.CharField(max_length=64)
+    pid = models.BigIntegerField()
+    release = models.CharField(max_length=32)
+    started_at = models.DateTimeField()
+    seen_at = models.DateTimeField(db_index=True)
+    clock_offset_ms = models.IntegerField(
+        null=True, help_text="Milliseconds that its clock is ahead of the database server's"
+    )
+    is_clock_synchronised = models.BooleanField(null=True, help_text="What the kernel says of its machine's clock")
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["process", "host", "pid"], name="one_heartbeat"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.process} on {self.host}: {self.seen_at:%Y-%m-%d %H:%M:%S}"

@@ -19,7 +19,8 @@ from django.utils import timezone
 from watchword.admincenter import drafts
 from watchword.alerts.notice_sender import send_waiting
 from watchword.alerts.outbox_consumer import consume
-from watchword.audit import hash_chain
+from watchword.audit import hash_chain, heartbeats
+from watchword.audit.heartbeats import ProcessHeart
 from watchword.audit.retries import UNAVAILABLE, cause_of
 from watchword.core.database_errors import database_trouble
 from watchword.core.log_events import log_event
@@ -56,6 +57,7 @@ def jobs() -> list[Job]:
         Job("close expired sign-ins", 5.0, lambda: close_abandoned(now=timezone.now())),
         Job("finish deferred registrations", 5.0, lambda: finish_due(now=timezone.now())),
         Job("delete old rows", 60.0, lambda: clean_up(now=timezone.now())),
+        Job("delete old heartbeats", 60.0, lambda: heartbeats.forget_old(now=timezone.now())),
         Job("delete old drafts", 60.0, lambda: drafts.forget_old(now=timezone.now())),
     ]
 
@@ -65,9 +67,11 @@ def work_once() -> int:
     return sum(job.run() for job in jobs())
 
 
-def work(stop: threading.Event) -> None:
+def work(stop: threading.Event, *, heart: ProcessHeart | None = None) -> None:
     """Run the jobs until ``stop`` is set. Without a database all jobs pause; a job that fails pauses alone."""
     todo = jobs()
+    if heart is not None:
+        todo.insert(0, Job("beat", heartbeats.EVERY_SECONDS, lambda: _beat(heart)))
     while not stop.is_set():
         pause = LOOK_SECONDS
         for job in todo:
@@ -99,6 +103,11 @@ def work(stop: threading.Event) -> None:
         stop.wait(pause)
 
 
+def _beat(heart: ProcessHeart) -> int:
+    heart.beat(now=timezone.now())
+    return 0
+
+
 def run_until_signal() -> None:
     """Work in this process until SIGTERM or SIGINT."""
     stop = threading.Event()
@@ -108,5 +117,6 @@ def run_until_signal() -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
-    work(stop)
-    connection.close()
+    heart = ProcessHeart("worker")
+    work(stop, heart=heart)
+    heart.stop()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from django.utils import timezone
 
+from watchword.audit.heartbeats import ProcessHeart
 from watchword.messaging.config_file import ConfiguredGateway, Phones
 from watchword.messaging.gateway import Gateway
 from watchword.messaging.worker.delivery_receipts import Changed
@@ -45,7 +46,9 @@ def build(planned: ConfiguredGateway) -> Gateway:
             return HttpGateway(planned.route.name, planned.config, addresses=addresses_of)
 
 
-async def serve_phones(phones: Phones, folder: Path, *, ready: Callable[[], None] = lambda: None) -> None:
+async def serve_phones(
+    phones: Phones, folder: Path, *, ready: Callable[[], None] = lambda: None, heart: ProcessHeart | None = None
+) -> None:
     """Keep the gateways connected and send what is in the outbox, until SIGTERM or SIGINT."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -58,10 +61,13 @@ async def serve_phones(phones: Phones, folder: Path, *, ready: Callable[[], None
             from watchword.messaging.gateways.sim_swap import SimSwapCheck
 
             check = SimSwapCheck(phones.sim_check)
+        beating = loop.create_task(heart.keep_beating()) if heart is not None else None
         dispatcher = Dispatcher(lines, bell=bell, decided=_decided, sim_changed=check.has_moved if check else None)
         try:
             await dispatcher.run(stop, ready=ready)
         finally:
+            if beating is not None:
+                beating.cancel()
             if check is not None:
                 await check.close()
             with suppress(FileNotFoundError):

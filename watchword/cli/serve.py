@@ -159,7 +159,21 @@ class AccessLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
         }
 
 
-def _settle_memory(_worker: object) -> None:
+def _start_worker(worker: Any) -> None:
+    """Begin the heartbeat of a worker process, whose threads must not start before the fork."""
+    from watchword.audit.heartbeats import ProcessHeart
+
+    worker.heart = ProcessHeart("web")
+    worker.heart.start_thread()
+    _settle_memory()
+
+
+def _stop_worker(_server: object, worker: Any) -> None:
+    if (heart := getattr(worker, "heart", None)) is not None:
+        heart.stop()
+
+
+def _settle_memory() -> None:
     """Exclude what is loaded so far from garbage collection: the metadata of phonenumbers is large and stays."""
     gc.collect()
     gc.freeze()
@@ -180,7 +194,8 @@ class WebServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "threads": THREADS,
             "worker_class": "watchword.cli.web_worker.GatheringWorker",
             "preload_app": True,
-            "post_worker_init": _settle_memory,
+            "post_worker_init": _start_worker,
+            "worker_exit": _stop_worker,
             "when_ready": _log_listening,
             "accesslog": "-" if logging.getLogger().isEnabledFor(logging.INFO) else None,
             "errorlog": "-",

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from socket import socket
 
+from watchword.audit.heartbeats import ProcessHeart
 from watchword.audit.retries import cause_of
 from watchword.core.keyring import KeyRing
 from watchword.core.log_events import log_event
@@ -61,7 +62,12 @@ class Plan:
 
 
 async def serve(
-    plan: Plan, checks: Backend, ring: KeyRing, *, ready: Callable[[Sequence[str]], None] = lambda _places: None
+    plan: Plan,
+    checks: Backend,
+    ring: KeyRing,
+    *,
+    ready: Callable[[Sequence[str]], None] = lambda _places: None,
+    heart: ProcessHeart | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT; ``ready`` is called with the addresses once they listen. Raises CannotListen."""
     raise_open_files(MOST_CONNECTIONS + SPARE_FILES)
@@ -93,6 +99,8 @@ async def serve(
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         tasks.append(loop.create_task(_sweep(door)))
+        if heart is not None:
+            tasks.append(loop.create_task(heart.keep_beating()))
         if plan.kick:
             watcher = Watcher(plan.kick, was_let_in_since=batcher.was_let_in_since, position=plan.position)
             tasks.append(loop.create_task(watcher.run()))

@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from watchword.audit.heartbeats import ProcessHeart
 from watchword.core.log_events import log_event
 
 logger = logging.getLogger(__name__)
@@ -24,7 +25,11 @@ class Command(BaseCommand):
         # Imported when it runs, so that listing the commands loads no gateway.
         from watchword.cli.messaging_worker import serve_phones
 
-        asyncio.run(serve_phones(settings.WATCHWORD_PHONES, settings.WATCHWORD_HOME, ready=_log_ready))
+        heart = ProcessHeart("phones")
+        try:
+            asyncio.run(serve_phones(settings.WATCHWORD_PHONES, settings.WATCHWORD_HOME, ready=_log_ready, heart=heart))
+        finally:
+            heart.stop()
 
 
 def _log_ready() -> None:

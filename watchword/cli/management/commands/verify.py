@@ -4,10 +4,13 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
 from django.utils import timezone
 
+from watchword.audit.maintenance import Task, note_run
 from watchword.audit.models import Seal
 from watchword.cli.verify import verify
+from watchword.core.database_errors import name_of_trouble
 
 
 class Command(BaseCommand):
@@ -37,6 +40,11 @@ class Command(BaseCommand):
         if problems:
             raise CommandError(f"{len(problems)} things are not as they must be.")
         self.stdout.write("Everything is as it must be.")
+        try:
+            note_run(Task.VERIFY, now=timezone.now(), details={"sealed": found.sealed})
+        except DatabaseError as error:
+            # A replica can be verified too; it can't be written to.
+            self.stderr.write(f"The time of this run could not be stored: {name_of_trouble(error)}.")
 
 
 def _stands(digest: str) -> bool:

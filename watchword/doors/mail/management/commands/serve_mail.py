@@ -6,6 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from watchword.audit.heartbeats import ProcessHeart
 from watchword.doors.mail.backend import DatabaseBackend, use_short_timeouts
 from watchword.doors.mail.server import Plan, serve
 from watchword.doors.mail.sockets import Access, CannotListen
@@ -30,7 +31,10 @@ class Command(BaseCommand):
             kick=config.kick,
             position=settings.WATCHWORD_HOME / POSITION_FILE,
         )
+        heart = ProcessHeart("mail")
         try:
-            asyncio.run(serve(plan, DatabaseBackend(), settings.WATCHWORD_KEY_RING))
+            asyncio.run(serve(plan, DatabaseBackend(), settings.WATCHWORD_KEY_RING, heart=heart))
         except CannotListen as error:
             raise CommandError(f"the mail door can't be opened: {error}") from None
+        finally:
+            heart.stop()
