@@ -55,6 +55,8 @@ PAGES = {
     "roles": "/admin/roles/",
     "domains": "/admin/domains/",
     "bulk-update": "/admin/users/import/?bulk=1",
+    "documentation": "/admin/docs/",
+    "documentation-page": "/admin/docs/operating/keys.md",
     "not-found": "/nothing/here/",
 }
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from watchword.admincenter import domain_views, settings_views
+from watchword.admincenter import documentation, domain_views, settings_views
 from watchword.admincenter.mfa import views as mfa
 from watchword.admincenter.phones import settings_views as phone_settings
 from watchword.admincenter.phones import views as phones
@@ -43,5 +43,7 @@ urlpatterns = [
     path("alerts/", alerts.listing, name="alerts"),
     path("alerts/<int:alert_id>/close/", alerts.close, name="close_alert"),
     path("roles/", settings_views.roles, name="roles"),
+    path("docs/", documentation.documentation, name="documentation"),
+    path("docs/<path:path>", documentation.documentation, name="documentation"),
     path("domains/", domain_views.domains, name="domains"),
 ]

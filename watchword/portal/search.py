@@ -139,6 +139,14 @@ SETTINGS = (
         "admin phone delivery texts sms calls carriers channels cost budget countries blocked fraud test number match",
         for_administrators=True,
     ),
+    FoundSetting(
+        _("Documentation"),
+        _("For administrators: install, connect, operate, mend"),
+        "admincenter:documentation",
+        "admin documentation docs help manual guide troubleshooting install backup restore upgrade monitoring "
+        "dovecot postfix",
+        for_administrators=True,
+    ),
 )
 
 
