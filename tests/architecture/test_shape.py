@@ -45,7 +45,7 @@ SMALLEST = 60
 SMALL_FOR_A_REASON = {
     "alerts/alert_messages": "mails of alerts: messages beside it are of notices to one person",
     "alerts/choices": "what a person chose to be told: a page asks it, alerts own it",
-    "audit/maintenance": "what backup, restore and verify write, each in its own command",
+    "admincenter/reports/health_page": "a page; its report is read by commands and metrics too",
     "core/ascii_form": "one encoding with a specification of its own (RFC 5890)",
     "demo/people": "names of people: data",
     "directory/refusals": "writes events of refused acts: the page that asks has no database",

@@ -44,6 +44,7 @@ PAGES = {
     "multi-factor-nobody-ticked": "/admin/multi-factor/?none=1",
     "service-settings": "/admin/service-settings/?address=203.0.113.7",
     "alerts": "/admin/alerts/",
+    "health": "/admin/health/",
     "alerts-all": "/admin/alerts/?show=all",
     "sign-ins": "/admin/sign-ins/?since=nonsense",
     "phone-delivery": "/admin/phone-delivery/",

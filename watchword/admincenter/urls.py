@@ -6,7 +6,7 @@ from watchword.admincenter import documentation, domain_views, settings_views
 from watchword.admincenter.mfa import views as mfa
 from watchword.admincenter.phones import settings_views as phone_settings
 from watchword.admincenter.phones import views as phones
-from watchword.admincenter.reports import alerts, sign_in_log
+from watchword.admincenter.reports import alerts, health_page, sign_in_log
 from watchword.admincenter.users import access_pass_views, action_views, import_views, mailbox_views, send_as_views
 from watchword.admincenter.users import views as users
 
@@ -42,6 +42,7 @@ urlpatterns = [
     path("phone-delivery/shared/", phone_settings.shared, name="phone_shared"),
     path("alerts/", alerts.listing, name="alerts"),
     path("alerts/<int:alert_id>/close/", alerts.close, name="close_alert"),
+    path("health/", health_page.health, name="health"),
     path("roles/", settings_views.roles, name="roles"),
     path("docs/", documentation.documentation, name="documentation"),
     path("docs/<path:path>", documentation.documentation, name="documentation"),

@@ -18,6 +18,7 @@ class Task(StrEnum):
     ACCESS_LIST = "access_list"
     MOVE = "move"
     VERIFY = "verify"
+    CERTIFICATE = "certificate"
 
 
 def note_run(task: Task, *, now: datetime, details: Mapping[str, object] | None = None) -> None:

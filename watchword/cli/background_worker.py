@@ -19,6 +19,7 @@ from django.utils import timezone
 from watchword.admincenter import drafts
 from watchword.alerts.notice_sender import send_waiting
 from watchword.alerts.outbox_consumer import consume
+from watchword.alerts.undelivered import report_stuck
 from watchword.audit import hash_chain, heartbeats
 from watchword.audit.heartbeats import ProcessHeart
 from watchword.audit.retries import UNAVAILABLE, cause_of
@@ -56,6 +57,7 @@ def jobs() -> list[Job]:
         Job("seal the audit log", 1.0, lambda: hash_chain.seal(now=timezone.now())),
         Job("close expired sign-ins", 5.0, lambda: close_abandoned(now=timezone.now())),
         Job("finish deferred registrations", 5.0, lambda: finish_due(now=timezone.now())),
+        Job("tell of warnings not mailed", 600.0, lambda: report_stuck(now=timezone.now())),
         Job("delete old rows", 60.0, lambda: clean_up(now=timezone.now())),
         Job("delete old heartbeats", 60.0, lambda: heartbeats.forget_old(now=timezone.now())),
         Job("delete old drafts", 60.0, lambda: drafts.forget_old(now=timezone.now())),

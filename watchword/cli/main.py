@@ -66,6 +66,12 @@ def _settings(arguments: Sequence[str]) -> int:
     return settings(arguments, os.environ)
 
 
+def _health(arguments: Sequence[str]) -> int:
+    from watchword.cli.health import health
+
+    return health(arguments, os.environ)
+
+
 def _phones(arguments: Sequence[str]) -> int:
     from watchword.cli.phones import phones
 
@@ -91,6 +97,7 @@ WORDS: Mapping[str, Word] = {
     "domain": Word("mail domains, and a further organisation: domain list|add|remove", management_command="domain"),
     "keys": Word("the key ring: keys create|list|rotate|use|retire|give-up", run=_keys),
     "check": Word("look for mistakes in the environment, the settings, the database and what is round it", run=_check),
+    "health": Word("ask the running processes: health [web|mail|worker|phones|all]", run=_health),
     "settings": Word("print what holds of every setting, and where it comes from", run=_settings),
     "mail-config": Word("print configuration for Dovecot or Postfix", management_command="mail_config"),
     "phones": Word("the phones file: phones check|seal", run=_phones),

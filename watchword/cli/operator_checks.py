@@ -33,7 +33,7 @@ def check(arguments: Sequence[str]) -> int:
     if reason := readiness.why_not_ready():
         print(f"watchword check: {reason}", file=sys.stderr)
         status = 1
-    for warning in warnings():
+    for warning in (*warnings(), *clock_warnings()):
         print(f"warning: {warning}", file=sys.stderr)
     try:
         # Django's own checks of the database would only fail with the same error.
@@ -69,6 +69,21 @@ def warnings() -> Iterator[str]:
     folder = Path(settings.WATCHWORD_MAIL_SOCKET_DIRECTORY)
     if mail.socket_group and (trouble := why_not_enterable(folder, mail.socket_group)):
         yield f"mail servers can't reach the mail door: {trouble}"
+
+
+def clock_warnings() -> Iterator[str]:
+    """Yield what is wrong with this machine's clock, by which codes and sessions end."""
+    from django.db import DatabaseError
+
+    from watchword.audit import clock
+
+    try:
+        offset = clock.offset_from_database()
+    except DatabaseError:
+        # The reason was printed before.
+        offset = None
+    if trouble := clock.trouble_of_clock(offset, synchronised=clock.is_synchronised()):
+        yield f"codes and sessions end by this machine's clock: {trouble} (see docs/operating/monitoring.md)"
 
 
 def why_no_kick(template: Sequence[str]) -> str | None:

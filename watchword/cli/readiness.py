@@ -85,6 +85,20 @@ def why_wrong_keys() -> str | None:
     )
 
 
+def why_no_connection() -> str | None:
+    """Return why the database can't be read and written now, or None; once, with the connection that is open.
+
+    Raises the exceptions of a database that does not answer.
+    """
+    return _connect()
+
+
+def failed_parts() -> tuple[str, ...]:
+    """Return which of `keys` and `migrations` do not fit the database; asked once, with the connection that is open."""
+    failed = {"keys": why_wrong_keys, "migrations": _why_wrong_release}
+    return tuple(name for name, reason in failed.items() if reason() is not None)
+
+
 def is_sqlite() -> bool:
     """Return whether the database is a SQLite file."""
     return bool(connections[DEFAULT_DB_ALIAS].settings_dict["ENGINE"] == SQLITE)

@@ -137,6 +137,11 @@ class AccessLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
         """Write one line for one response, with the id of the sign-in attempt that it belongs to."""
         if not self.access_log_enabled:
             return
+        from watchword.cli.probes import LIVE, READY
+
+        if environ.get("PATH_INFO") in (LIVE, READY) and str(getattr(resp, "status", "")).startswith("200"):
+            # A load balancer asks every few seconds; only a probe that fails is worth a line.
+            return
         atoms = self.atoms(resp, req, environ, request_time)
         # The text format has the same values in ``ACCESS_LOG``.
         details = {name: atoms[letter] for name, letter in _ACCESS_FIELDS.items()}

@@ -120,6 +120,8 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "watchword.config.middleware.FrontMiddleware",
+    # Probes come by address, so they are answered before the host is checked.
+    "watchword.cli.probes.ProbeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
     # This one checks the host, before any view runs.

@@ -75,6 +75,13 @@ SETTINGS = (
         "activity recent sign-ins log history suspicious hacked somebody else",
     ),
     FoundSetting(
+        _("Health"),
+        _("For administrators: what runs, what waits, backups, keys, clocks"),
+        "admincenter:health",
+        "health service health status monitoring backup certificate queue processes running",
+        for_administrators=True,
+    ),
+    FoundSetting(
         _("Active users"),
         _("For administrators: people and their state"),
         "admincenter:users",

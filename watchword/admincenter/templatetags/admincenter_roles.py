@@ -4,7 +4,9 @@ from typing import Any
 
 from django import template
 from django.http import HttpRequest
+from django.utils import timezone
 
+from watchword.alerts import undelivered
 from watchword.alerts.models import Alert
 from watchword.directory.roles import Act
 from watchword.signin.middleware import request_user
@@ -18,6 +20,12 @@ def may(context: dict[str, Any], act: str) -> bool:
     request = context["request"]
     assert isinstance(request, HttpRequest)
     return request_user(request).may(Act(act))
+
+
+@register.simple_tag
+def is_mail_stuck() -> bool:
+    """Return whether warnings can't be mailed, which no mail can tell administrators."""
+    return undelivered.is_mail_stuck(now=timezone.now())
 
 
 @register.simple_tag(takes_context=True)
