@@ -5,20 +5,18 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from django.utils import timezone
 
+from tests.commands import watchword
 from watchword.audit import installation
 from watchword.audit.models import Release, SealingKey
 from watchword.cli import readiness
 from watchword.config import keyfile
 from watchword.core.keyring import KeyRing
 
-ROOT = Path(__file__).parents[2]
 COMMANDS = (
     ["serve"],
     ["serve", "web"],
@@ -29,19 +27,6 @@ COMMANDS = (
     ["createadmin", "root@harbour.example"],
     ["import-people", "/nonexistent"],
 )
-
-
-def watchword(*words: str, home: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run one command as an operator does; it is expected to end by itself."""
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "WATCHWORD_HOME": str(home)}
-    return subprocess.run(
-        [sys.executable, "-m", "watchword.cli.main", *words],
-        env={**environment, "WATCHWORD_PUBLIC_URL": "http://127.0.0.1:8000", **variables},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
 
 
 @pytest.fixture(scope="module")

@@ -162,6 +162,8 @@ def test_every_event_about_a_person_has_words() -> None:
         EventKind.PEOPLE_IMPORTED,
         EventKind.KEY_RETIRED,
         EventKind.KEYS_GIVEN_UP,
+        EventKind.DATABASE_BACKED_UP,
+        EventKind.DATABASE_RESTORED,
         EventKind.ORGANISATION_CREATED,
         EventKind.DOMAIN_ADDED,
         EventKind.DOMAIN_REMOVED,

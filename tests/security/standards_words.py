@@ -122,6 +122,8 @@ PURPOSES = {
     "admincenter.draft": ("seals", "forms that wait while an administrator proves again"),
     "alerts.disavowal": ("keyed hash", "the token of *This wasn't me* links"),
     "alerts.notice": ("seals, keyed hash", "addresses of warnings; whether the same was told already"),
+    "cli.backup_manifest": ("keyed hash", "the manifest of a backup, so that a changed archive is refused"),
+    "signin.access_list": ("keyed hash", "the access list, so that a restore believes no other"),
     "audit.seal": ("keyed hash", "the chain over the log of events"),
     "audit.sealing_key": ("seals", "a probe, so that a wrong key ring is noticed at the start"),
     "messaging.number": ("keyed hash", "counts and finds deliveries by number, which is kept nowhere"),

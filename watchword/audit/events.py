@@ -76,6 +76,8 @@ class EventKind(StrEnum):
     # The installation.
     KEY_RETIRED = "keys.retired"
     KEYS_GIVEN_UP = "keys.given_up"
+    DATABASE_BACKED_UP = "database.backed_up"
+    DATABASE_RESTORED = "database.restored"
     # The organisation.
     ORGANISATION_CREATED = "organisation.created"
     SETTINGS_CHANGED = "settings.changed"

@@ -101,6 +101,8 @@ def _newest_committed() -> int:
     if connection.vendor == "postgresql":
         # Ids are assigned before the commit, so a lower id can appear later: the lock waits for running writers.
         with connection.cursor() as cursor:
+            # One worker seals at a time: two would seal the same events, and one of them fail.
+            cursor.execute(f"LOCK TABLE {Seal._meta.db_table} IN SHARE ROW EXCLUSIVE MODE")
             cursor.execute(f"LOCK TABLE {Event._meta.db_table} IN SHARE MODE")
     return Event.objects.aggregate(newest=Max("id"))["newest"] or 0
 

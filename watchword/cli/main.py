@@ -72,6 +72,24 @@ def _health(arguments: Sequence[str]) -> int:
     return health(arguments, os.environ)
 
 
+def _backup(arguments: Sequence[str]) -> int:
+    from watchword.cli.backup import backup
+
+    return backup(arguments)
+
+
+def _access_list(arguments: Sequence[str]) -> int:
+    from watchword.cli.backup import write_access_list
+
+    return write_access_list(arguments)
+
+
+def _restore(arguments: Sequence[str]) -> int:
+    from watchword.cli.restore import restore
+
+    return restore(arguments)
+
+
 def _phones(arguments: Sequence[str]) -> int:
     from watchword.cli.phones import phones
 
@@ -102,6 +120,9 @@ WORDS: Mapping[str, Word] = {
     "mail-config": Word("print configuration for Dovecot or Postfix", management_command="mail_config"),
     "phones": Word("the phones file: phones check|seal", run=_phones),
     "verify": Word("look whether everything in the database is as it must be", management_command="verify"),
+    "backup": Word("copy the database into an archive while it is served, and try its restore", run=_backup),
+    "access-list": Word("write what is valid now, so that a restore revokes the rest again", run=_access_list),
+    "restore": Word("load a backup into an empty home, and make it safe to serve", run=_restore),
     "import-people": Word("read people from a CSV file", management_command="import_people"),
 }
 

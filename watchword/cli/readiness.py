@@ -16,6 +16,7 @@ from django.utils import timezone
 from watchword import __version__
 from watchword.audit import installation
 from watchword.audit.models import Release, SealingKey
+from watchword.cli.database_dump import UNFINISHED
 from watchword.config.databases import SQLITE
 from watchword.config.environment import has_key_ring_in_variable
 from watchword.core.database_errors import name_of_trouble
@@ -30,7 +31,7 @@ def why_not_ready() -> str | None:
     Checks in this order: the database exists and is writable, it answers, its migrations are neither older nor newer
     than this release, the key ring can open its sealed values.
     """
-    return why_unusable() or _asked(lambda: _why_wrong_release() or why_wrong_keys())
+    return why_unusable() or _asked(lambda: _why_unfinished() or _why_wrong_release() or why_wrong_keys())
 
 
 def why_not_migratable() -> str | None:
@@ -38,8 +39,13 @@ def why_not_migratable() -> str | None:
     if is_sqlite() and not _path().exists():
         return None
     return why_unusable() or _asked(
-        lambda: _why_newer(MigrationLoader(connections[DEFAULT_DB_ALIAS])) or why_wrong_keys()
+        lambda: _why_unfinished() or _why_newer(MigrationLoader(connections[DEFAULT_DB_ALIAS])) or why_wrong_keys()
     )
+
+
+def why_newer() -> str | None:
+    """Return why this release is too old for the migrations of the database, or None."""
+    return _asked(lambda: _why_newer(MigrationLoader(connections[DEFAULT_DB_ALIAS])))
 
 
 def note_keys() -> None:
@@ -142,6 +148,12 @@ def _connect() -> str | None:
             return None
         cursor.execute("SHOW transaction_read_only")
         return "the database is read-only; is it a replica?" if cursor.fetchone()[0] == "on" else None
+
+
+def _why_unfinished() -> str | None:
+    if UNFINISHED not in connections[DEFAULT_DB_ALIAS].introspection.table_names():
+        return None
+    return "a restore into this database was not finished, so nobody is served from it; run `watchword restore` again."
 
 
 def _why_wrong_release() -> str | None:

@@ -50,6 +50,21 @@ def url_without_password(database: Mapping[str, object]) -> str:
     return f"postgresql://{place}?{urlencode(safe, safe='*/')}"
 
 
+def connection_parameters(database: Mapping[str, object]) -> dict[str, str]:
+    """Return libpq's parameters for Django's entry of a PostgreSQL database, the password among them."""
+    names = {"NAME": "dbname", "USER": "user", "PASSWORD": "password", "HOST": "host", "PORT": "port"}
+    options = database["OPTIONS"]
+    assert isinstance(options, Mapping)
+    given = {theirs: str(database[ours]) for ours, theirs in names.items() if database.get(ours)}
+    return {**given, **{str(name): str(value) for name, value in options.items()}}
+
+
+def url_of(parameters: Mapping[str, str]) -> str:
+    """Return the URL with these parameters of libpq. It holds the password: for a private file only."""
+    rest = {name: value for name, value in parameters.items() if name != "dbname"}
+    return f"postgresql:///{quote(parameters['dbname'], safe='')}?{urlencode(rest, quote_via=quote)}"
+
+
 def _sqlite(url: str) -> Mapping[str, object]:
     try:
         parts = urlsplit(url)

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from watchword.config.databases import SQLITE
+from watchword.config.databases import SQLITE, connection_parameters
 from watchword.config.environment import SecretFileError, read_secret_file
 from watchword.core.database_errors import name_of_trouble
 from watchword.core.keyring import KeyRing, KeyRingError
@@ -27,12 +27,12 @@ def read(path: Path) -> KeyRing:
         raise KeyFileError(f"{path}: {error}") from None
 
 
-def create(path: Path) -> KeyRing:
-    """Write a ring with one new key and return it.
+def create(path: Path, restored: KeyRing | None = None) -> KeyRing:
+    """Write a restored ring, or one with a new key, into a new file, and return it.
 
     Raises KeyFileError if the file exists: everything sealed with its keys would be lost.
     """
-    ring = KeyRing.create(random_source=os.urandom)
+    ring = restored or KeyRing.create(random_source=os.urandom)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -122,12 +122,8 @@ def what_database_holds(database: Mapping[str, object]) -> tuple[str, str]:
     import psycopg
     from psycopg.conninfo import make_conninfo
 
-    names = {"NAME": "dbname", "USER": "user", "PASSWORD": "password", "HOST": "host", "PORT": "port"}
-    given = {theirs: str(database[ours]) for ours, theirs in names.items() if database.get(ours)}
-    options = database["OPTIONS"]
-    assert isinstance(options, Mapping)
     try:
-        with psycopg.connect(make_conninfo(**given, **options)) as connection:
+        with psycopg.connect(make_conninfo(**connection_parameters(database))) as connection:
             found = connection.execute("SELECT to_regclass('django_migrations') IS NOT NULL").fetchone()
     except psycopg.Error as error:
         return "", name_of_trouble(error)

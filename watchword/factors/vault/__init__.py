@@ -33,12 +33,14 @@ from watchword.factors.vault.store import (
     suspend_all,
     thaw,
 )
+from watchword.factors.vault.whole_table import ValidCredential, pause_many, revoke_many, valid_credentials
 
 __all__ = [
     "SEALED",
     "Found",
     "StoredCredential",
     "Use",
+    "ValidCredential",
     "app_passwords_under",
     "call_only",
     "count_alive",
@@ -58,6 +60,7 @@ __all__ = [
     "mark_short",
     "move_lookups",
     "note_use",
+    "pause_many",
     "people_with",
     "problems",
     "renew",
@@ -65,7 +68,9 @@ __all__ = [
     "revoke",
     "revoke_all",
     "revoke_app_passwords_under",
+    "revoke_many",
     "store",
     "suspend_all",
     "thaw",
+    "valid_credentials",
 ]
