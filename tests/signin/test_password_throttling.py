@@ -142,6 +142,15 @@ def test_tries_for_a_name_that_waits_do_not_count_against_the_address(world: Wor
     assert len(source.failures) == 10
 
 
+def test_sign_ins_without_an_address_wait_like_those_of_one_address(world: World) -> None:
+    number = 0
+    while mail(f"wrong {number}", world.now, name=f"nobody{number}", address="") == "refused":
+        number += 1
+        assert number < 1000, "the limits of an address apply"
+    assert mail(world.passwords["carol"], world.now, address="") == "later"
+    assert mail(world.passwords["carol"], world.now, address=HOME) == "in"
+
+
 def test_a_name_that_waits_fills_no_log(world: World) -> None:
     for number in range(250):
         browser(world, f"wrong {number}", world.now)

@@ -213,15 +213,17 @@ def _reserve_source(guess: Guess, now: datetime) -> Open | Wait:
 
 
 def _limits_of_source(guess: Guess) -> Limits | None:
-    """Return the limits of the address; None for trusted networks and this machine itself (a webmail in front)."""
-    address = guess.origin.address
+    """Return the limits of the address; None for trusted networks and this machine itself (a webmail in front).
+
+    Sign-ins without an address (``doveadm auth test``) are one source of their own, which is trusted by nobody.
+    """
+    address, limits = guess.origin.address, guess.policy.limits
     try:
         parsed = ip_address(address)
     except ValueError:
-        return None
+        return limits.of_sources
     if parsed.is_loopback or guess.policy.trusts(address):
         return None
-    limits = guess.policy.limits
     return limits.of_shared_sources if guess.policy.shares(address) else limits.of_sources
 
 

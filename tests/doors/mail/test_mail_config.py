@@ -7,6 +7,7 @@ import os
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -30,29 +31,108 @@ def test_what_is_written_is_what_is_printed(tmp_path: Path, version: DovecotVers
     words = ("dovecot", "--version", version, "--folder", str(tmp_path))
     printed = said(*words)
     said(*words, "--write")
-    files = sorted(tmp_path.iterdir())
-    assert len(files) == 2
-    for file in files:
+    files = {file.name for file in tmp_path.iterdir()}
+    asking = "watchword-dict.conf.ext" if version is DovecotVersion.V2_3 else "watchword.lua"
+    apart = {f"watchword-{part}.conf.ext" for part in ("mailboxes", "submission", "sieve")}
+    assert files == {"watchword.conf.ext", asking, *apart}
+    for file in tmp_path.iterdir():
         assert f"# ==== {file} ====\n{file.read_text()}" in printed
 
 
 def test_the_file_that_holds_a_key_is_its_owners_alone_and_no_other_holds_it(tmp_path: Path) -> None:
     key = sealing_key(settings.WATCHWORD_KEY_RING)[1].hex()
-    said("dovecot", "--folder", str(tmp_path), "--write")
+    said("dovecot", "--version", "2.3", "--folder", str(tmp_path), "--write")
     modes = {file.name: (stat.S_IMODE(file.stat().st_mode), key in file.read_text()) for file in tmp_path.iterdir()}
-    assert modes == {"watchword.conf.ext": (0o644, False), "watchword-dict.conf.ext": (0o600, True)}
+    assert modes.pop("watchword-dict.conf.ext") == (0o600, True)
+    assert set(modes.values()) == {(0o644, False)}
 
 
-def test_nothing_is_overwritten(tmp_path: Path) -> None:
-    (tmp_path / "watchword.conf.ext").write_text("mine")
-    with pytest.raises(CommandError, match="nothing is overwritten"):
-        said("dovecot", "--folder", str(tmp_path), "--write")
-    assert (tmp_path / "watchword.conf.ext").read_text() == "mine"
+def test_a_changed_file_is_kept_and_named_and_an_unchanged_one_is_left_alone(tmp_path: Path) -> None:
+    words = ("dovecot", "--version", "2.3", "--folder", str(tmp_path), "--write")
+    said(*words)
+    assert said(*words).count("unchanged: ") == 5
+    secret, main = tmp_path / "watchword-dict.conf.ext", tmp_path / "watchword.conf.ext"
+    printed, heard = main.read_text(), ""
+    for mine in ("mine", "mine again"):
+        main.write_text(mine)
+        secret.write_text(mine)
+        heard = said(*words)
+        assert heard.count("unchanged: ") == 3
+    assert f"wrote {main} (what was there is kept as {main}.before-2)" in heard
+    assert main.read_text() == printed
+    for number, mine in ((1, "mine"), (2, "mine again")):
+        assert (tmp_path / f"{main.name}.before-{number}").read_text() == mine
+        kept = tmp_path / f"{secret.name}.before-{number}"
+        assert (kept.read_text(), stat.S_IMODE(kept.stat().st_mode)) == (mine, 0o600)
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_webmail_server_and_a_certificate_are_written_where_they_are_named(tmp_path: Path) -> None:
+    chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
+    for file in (chain, key):
+        file.touch()
+    words = ("--webmail", "192.0.2.9", "--webmail", "2001:DB8::9", "--tls", str(chain), str(key))
+    old, new = (said("dovecot", "--version", version, *words) for version in DovecotVersion)
+    for printed in (old, new):
+        assert "\nlogin_trusted_networks = 192.0.2.9 2001:db8::9\n" in printed
+    assert f"\nssl_cert = <{chain}\nssl_key = <{key}\n" in old
+    assert f"\nssl_server_cert_file = {chain}\nssl_server_key_file = {key}\n" in new
+    assert "\nlogin_trusted_networks" not in said("dovecot", "--version", "2.4"), "nobody is trusted unless named"
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["dovecot", "--webmail", "192.0.2.0/24"], "never a network or a name"),
+        (["dovecot", "--webmail", "webmail.example.org"], "never a network or a name"),
+        (["dovecot", "--tls", "/nowhere/a.pem", "/nowhere/b.pem"], "there is no such file"),
+        (["dovecot", "--as", "alice"], "needs --check"),
+        (["postfix", "--check"], "for Dovecot alone"),
+        (["exim", "--webmail", "192.0.2.9"], "for Dovecot alone"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_with_a_sentence(words: list[str], sentence: str) -> None:
+    more = [] if words[0] != "dovecot" else ["--version", "2.4"]
+    with pytest.raises(CommandError, match=sentence):
+        said(*words, *more)
+
+
+@pytest.fixture
+def dovecot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Return a function that puts a program `dovecot` with this version at the head of the PATH."""
+
+    def install(version: str) -> None:
+        program = tmp_path / "bin/dovecot"
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(f"#!/bin/sh\necho '{version}'\n")
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+
+    return install
+
+
+def test_the_version_that_is_installed_is_printed_for(dovecot: Callable[[str], None]) -> None:
+    dovecot("2.3.19.1 (9b53102964)")
+    assert "watchword-dict.conf.ext" in said("dovecot")
+    dovecot("2.4.1-4 (7d8c0e5759)")
+    assert "watchword.lua" in said("dovecot")
+    dovecot("2.2.36 (1f10bfa63)")
+    with pytest.raises(CommandError, match=r"Dovecot 2\.2\.36 is installed, and Watchword knows 2\.3 and 2\.4 alone"):
+        said("dovecot")
+
+
+def test_where_no_dovecot_is_installed_its_version_has_to_be_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("watchword.doors.mail.dovecot_check._FOLDERS", str(tmp_path))
+    with pytest.raises(CommandError, match=r"name its version by --version 2\.3 or --version 2\.4"):
+        said("dovecot")
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match=r"can't be written: No such file"):
-        said("dovecot", "--folder", str(tmp_path / "nowhere"), "--write")
+        said("dovecot", "--version", "2.3", "--folder", str(tmp_path / "nowhere"), "--write")
 
 
 @pytest.mark.parametrize("words", [("sendmail",), ("dovecot", "--version", "2.2"), ()])
@@ -79,10 +159,6 @@ def test_postfix_is_told_of_the_loopback_address_where_there_is_one() -> None:
         assert f"smtpd_sender_login_maps = socketmap:{place[:-1]}1:sender_logins\n" in file.text
         assert f"virtual_alias_maps = socketmap:{place[:-1]}1:ascii_addresses\n" in file.text
         assert f"smtpd_data_restrictions = check_policy_service {place[:-1]}2\n" in file.text
-
-
-def test_dovecot_2_4_is_said_to_be_untried() -> None:
-    assert "NOT TRIED" in said("dovecot", "--version", "2.4")
 
 
 def serve_mail(**environment: str) -> subprocess.CompletedProcess[str]:

@@ -1,4 +1,4 @@
-"""A Debian 13 tree, made by debootstrap once and stored in the user's cache, with Watchword for an ordinary user.
+"""A Debian 13 tree with Watchword for an ordinary user.
 
 The tree has Debian's own Python 3.13 and no network settings: packages come in as files. Nothing is mounted in it.
 """
@@ -14,19 +14,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.scenarios.debian_tree import RELEASE, NotHere, make_tree
 from tests.scenarios.installed.builds import Release
 from tests.scenarios.installed.installation import Installation, requirements
 
-RELEASE = "trixie"
 PYTHON = (3, 13)
 NOBODY = 65534
 """Debian's user and group without any rights."""
 EXTRAS = ("demo", "phones", "postgres")
-MAKING_SECONDS = 900
-
-
-class NotHere(Exception):
-    """This machine can't create or enter the tree; the message says why."""
 
 
 @contextmanager
@@ -36,7 +31,7 @@ def installed(release: Release, folder: Path) -> Iterator[Installation]:
         raise NotHere("only root can make and enter a tree")
     if sys.version_info[:2] != PYTHON:
         raise NotHere("packages are fetched for the Python of this run, which is not the tree's 3.13")
-    tree = _tree()
+    tree = make_tree(RELEASE, ["python3", "python3-venv"])
     own = Path(tempfile.mkdtemp(prefix="watchword-", dir=tree / "srv"))
     try:
         _fetch(own / "wheels")
@@ -58,41 +53,6 @@ def installed(release: Release, folder: Path) -> Iterator[Installation]:
         yield Installation(within / "env", within / "home", prefix=prefix, log=folder / "log")
     finally:
         shutil.rmtree(own)
-
-
-def _tree() -> Path:
-    """Return the tree in the cache; create it if it is missing."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "watchword-tests"
-    tree = cache / RELEASE
-    if tree.is_dir():
-        return tree
-    if shutil.which("debootstrap") is None:
-        raise NotHere("debootstrap is not installed")
-    cache.mkdir(parents=True, exist_ok=True)
-    # Renamed at the end, so that an interrupted tree is never taken for a complete one.
-    made = Path(tempfile.mkdtemp(prefix=f"{RELEASE}-", dir=cache))
-    made.chmod(0o755)
-    words = ["debootstrap", "--variant=minbase", "--include=python3,python3-venv", RELEASE, str(made)]
-    try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=MAKING_SECONDS, check=False)
-        if done.returncode != 0:
-            said = (done.stderr + done.stdout).strip().splitlines()
-            raise NotHere(f"debootstrap made no tree: {said[-1] if said else done.returncode}")
-        made.rename(tree)
-    except subprocess.TimeoutExpired:
-        raise NotHere(f"debootstrap made no tree within {MAKING_SECONDS} seconds") from None
-    finally:
-        _remove(made)
-    return tree
-
-
-def _remove(made: Path) -> None:
-    """Remove an unfinished tree, but never through a mount that debootstrap may have left in it."""
-    for name in ("sys", "proc"):
-        if (made / name).is_mount():
-            subprocess.run(["umount", str(made / name)], timeout=60, check=False)
-    if made.exists() and not any((made / name).is_mount() for name in ("sys", "proc")):
-        shutil.rmtree(made)
 
 
 def _fetch(folder: Path) -> None:

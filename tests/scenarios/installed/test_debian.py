@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.left_out import NO_PACKAGE_BRINGS_IT
+from tests.scenarios.debian_tree import NotHere
 from tests.scenarios.installed import debian
 from tests.scenarios.installed.builds import Release
 from tests.scenarios.installed.installation import first_steps, play_demo
@@ -21,5 +22,5 @@ def test_on_debian_13_an_ordinary_user_gets_to_a_page_and_to_the_demo(release: R
             assert who == f"{debian.NOBODY} 3 13 /usr\n"
             first_steps(installation)
             play_demo(installation.with_home("demo"))
-    except debian.NotHere as reason:
+    except NotHere as reason:
         pytest.skip(f"{NO_PACKAGE_BRINGS_IT}the wheel on Debian 13: {reason}")

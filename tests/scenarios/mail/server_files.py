@@ -1,12 +1,29 @@
 """The test site's configuration of its mail servers, besides the files that Watchword prints."""
 
-DOVECOT_REST = """\
+_DOVECOT_2_3 = """\
+auth_debug = yes
+mail_home = {folder}/mail/%d/%n
+mail_location = maildir:~/Maildir
+"""
+
+_DOVECOT_2_4 = """\
+log_debug = category=auth
+mail_home = {folder}/mail/%{{user | domain}}/%{{user | username}}
+mail_driver = maildir
+mail_path = ~/Maildir
+"""
+
+_INCLUDES = """\
 !include {folder}/dovecot/watchword.conf.ext
+!include {folder}/dovecot/watchword-submission.conf.ext
+!include {folder}/dovecot/watchword-sieve.conf.ext
+"""
+
+_DOVECOT = """\
 base_dir = {folder}/dovecot/run
 state_dir = {folder}/dovecot/state
 log_path = {folder}/dovecot.log
-auth_debug = yes
-protocols = imap pop3
+protocols = imap pop3 submission sieve
 listen = 127.0.0.1
 ssl = no
 auth_failure_delay = 0
@@ -16,9 +33,9 @@ default_login_user = nobody
 first_valid_uid = 1
 mail_uid = nobody
 mail_gid = nogroup
-mail_home = {folder}/mail/%d/%n
-mail_location = maildir:~/Maildir
 postmaster_address = postmaster@harbour.example
+hostname = mail.harbour.example
+submission_relay_port = {relay}
 service imap-login {{
   chroot =
   inet_listener imap {{
@@ -35,6 +52,21 @@ service pop3-login {{
   }}
   inet_listener pop3s {{
     port = 0
+  }}
+}}
+service submission-login {{
+  chroot =
+  inet_listener submission {{
+    port = {submission}
+  }}
+  inet_listener submissions {{
+    port = 0
+  }}
+}}
+service managesieve-login {{
+  chroot =
+  inet_listener sieve {{
+    port = {sieve}
   }}
 }}
 service auth {{
@@ -55,6 +87,12 @@ service anvil {{
   }}
 }}
 """
+
+DOVECOT_REST = {
+    "2.3": _INCLUDES + _DOVECOT_2_3 + _DOVECOT,
+    "2.4": "dovecot_config_version = 2.4.1\ndovecot_storage_version = 2.4.1\n" + _INCLUDES + _DOVECOT_2_4 + _DOVECOT,
+}
+"""The rest of Dovecot's configuration, by its version."""
 
 POSTFIX_REST = """\
 compatibility_level = 3.6
@@ -78,6 +116,10 @@ service_throttle_time = 1s
 POSTFIX_SERVICES = """\
 127.0.0.1:{smtp} inet n - n - - smtpd
   -o smtpd_tls_auth_only=no
+127.0.0.1:{relay} inet n - n - - smtpd
+  -o smtpd_authorized_xclient_hosts=127.0.0.1
+  -o smtpd_tls_auth_only=no
+  -o smtpd_client_restrictions=permit_sasl_authenticated,reject
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
 rewrite unix - - n - - trivial-rewrite

@@ -7,6 +7,7 @@ configures itself: ports, folders, users, the place of mail.
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import socket
 import subprocess
@@ -24,10 +25,8 @@ from django.db import connection
 from tests.environment import KEYS
 from tests.ports import free_ports
 from tests.scenarios.mail.server_files import DOVECOT_REST, POSTFIX_REST, POSTFIX_SERVICES
+from tests.scenarios.mail.servers import DOVECOT, LDA, POSTFIX, Missing, Servers, servers
 
-DOVECOT = "/usr/sbin/dovecot"
-POSTFIX = "/usr/sbin/postfix"
-LDA = "/usr/lib/dovecot/dovecot-lda"
 PATIENCE_SECONDS = 30
 
 
@@ -80,9 +79,12 @@ class Program:
 class Site:
     """The processes of one site, with its ports, folders and sockets."""
 
-    def __init__(self, folder: Path, database_url: str) -> None:
+    def __init__(self, folder: Path, database_url: str, programs: Servers) -> None:
         self.folder = folder
-        self.imap, self.pop3, self.smtp = free_ports(3)
+        self.programs = programs
+        self.imap, self.pop3, self.smtp, self.submission, self.sieve, self.relay = free_ports(6)
+        self._postfix_user, group = programs.postfix_ids()
+        self.doveadm = self.command("doveadm", "-c", f"{folder}/dovecot/dovecot.conf")
         self.sockets = folder / "sockets"
         self.environment = {
             "PATH": os.environ["PATH"],
@@ -93,16 +95,23 @@ class Site:
             "WATCHWORD_DEFAULT_DOMAIN": "harbour.example",
             "WATCHWORD_TRUSTED_PROXIES": "127.0.0.1",
             "WATCHWORD_MAIL_SOCKET_DIRECTORY": str(self.sockets),
-            "WATCHWORD_MAIL_SOCKET_OWNER": ":postfix",
-            "WATCHWORD_MAIL_KICK": f"doveadm -c {folder}/dovecot/dovecot.conf kick -- {{user}}",
+            "WATCHWORD_MAIL_SOCKET_OWNER": f":{group}",
+            "WATCHWORD_MAIL_KICK": f"{shlex.join([*self.doveadm, 'kick', '--'])} {{user}}",
         }
         self.door = Program(self._watchword("serve", "mail"), folder / "door.log", environment=self.environment)
-        self.dovecot = Program([DOVECOT, "-F", "-c", str(folder / "dovecot/dovecot.conf")], folder / "dovecot.out")
-        postfix = [POSTFIX, "-c", str(folder / "postfix/etc")]
+        self.dovecot = Program(
+            self.command(DOVECOT, "-F", "-c", str(folder / "dovecot/dovecot.conf")), folder / "dovecot.out"
+        )
+        postfix = self.command(POSTFIX, "-c", str(folder / "postfix/etc"))
         self.postfix = Program([*postfix, "start-fg"], folder / "postfix.log", ending=[*postfix, "stop"])
         self._started: list[Program] = []
 
+    def command(self, *words: str) -> list[str]:
+        """Return the command that runs a program of this site's mail servers."""
+        return self.programs.command(self.folder, *words)
+
     def start(self) -> None:
+        self.programs.prepare(self.folder)
         self.write_configuration()
         self.open_door()
         self._start(self.dovecot, lambda: listens(self.imap) and listens(self.pop3))
@@ -112,6 +121,7 @@ class Site:
         for program in reversed(self._started):
             program.stop()
         self._started.clear()
+        self.programs.clear(self.folder)
 
     def open_door(self) -> None:
         if not self.door.is_running:
@@ -139,23 +149,24 @@ class Site:
     def _watchword(self, *words: str) -> list[str]:
         return [sys.executable, "-m", "watchword.cli.main", *words]
 
-    def write_mail_config(self, server: str, folder: Path) -> None:
+    def write_mail_config(self, server: str, folder: Path, *options: str) -> None:
         """Run `watchword mail-config` to write a mail server's configuration."""
-        words = self._watchword("mail-config", server, "--folder", str(folder), "--write")
+        words = self._watchword("mail-config", server, "--folder", str(folder), "--write", *options)
         subprocess.run(words, env=self.environment, check=True, capture_output=True)
 
     def write_configuration(self) -> None:
         for name in ("home", "dovecot/run", "dovecot/state", "mail", "postfix/etc", "postfix/spool", "postfix/data"):
             (self.folder / name).mkdir(parents=True)
         shutil.chown(self.folder / "mail", "nobody", "nogroup")
-        shutil.chown(self.folder / "postfix/data", "postfix")
+        shutil.chown(self.folder / "postfix/data", self._postfix_user)
         # Dovecot's delivery agent writes to the same log, as the mail user.
         (self.folder / "dovecot.log").touch()
         (self.folder / "dovecot.log").chmod(0o666)
         values = {"folder": self.folder, "imap": self.imap, "pop3": self.pop3, "smtp": self.smtp, "lda": LDA}
-        self.write_mail_config("dovecot", self.folder / "dovecot")
+        values |= {"submission": self.submission, "sieve": self.sieve, "relay": self.relay}
+        self.write_mail_config("dovecot", self.folder / "dovecot", "--version", self.programs.dovecot)
         self.write_mail_config("postfix", self.folder / "postfix")
-        (self.folder / "dovecot/dovecot.conf").write_text(DOVECOT_REST.format(**values))
+        (self.folder / "dovecot/dovecot.conf").write_text(DOVECOT_REST[self.programs.dovecot].format(**values))
         printed = (self.folder / "postfix/watchword-main.cf").read_text()
         (self.folder / "postfix/etc/main.cf").write_text(printed + POSTFIX_REST.format(**values))
         (self.folder / "postfix/etc/master.cf").write_text(POSTFIX_SERVICES.format(**values))
@@ -171,30 +182,21 @@ def database_url() -> str:
 
 
 @contextmanager
-def started[S: Site](kind: type[S]) -> Iterator[S]:
-    """Run a mail site in a folder of its own and yield it; skip the test where this machine can't."""
-    if reason := why_not_here():
-        pytest.skip(reason)
+def started[S: Site](kind: type[S], dovecot: str) -> Iterator[S]:
+    """Run a mail site with this version of Dovecot in a folder of its own; skip the test where this machine can't."""
+    programs = servers(dovecot)
+    if isinstance(programs, Missing):
+        pytest.skip(str(programs))
     # Not pytest's own folder, which the mail servers' users could not traverse.
     folder = Path(tempfile.mkdtemp(prefix="watchword-site-"))
     folder.chmod(0o755)
-    site = kind(folder, database_url())
+    site = kind(folder, database_url(), programs)
     try:
         site.start()
         yield site
     finally:
         site.stop()
         shutil.rmtree(folder)
-
-
-def why_not_here() -> str | None:
-    """Return the reason why this machine can't run a mail site, or None."""
-    missing = [path for path in (DOVECOT, POSTFIX, LDA) if not Path(path).exists()]
-    if missing:
-        return f"needs {', '.join(missing)}"
-    if os.geteuid() != 0:
-        return "Dovecot and Postfix start as root alone"
-    return None
 
 
 def wait_until(is_so: Callable[[], bool], *, patience: float = PATIENCE_SECONDS) -> float:

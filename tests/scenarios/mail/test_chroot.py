@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
+from tests.scenarios.mail.servers import VERSIONS, Servers
 from tests.scenarios.mail.site import Site, started
 from tests.world import World
 from watchword.signin import actions
@@ -21,8 +22,8 @@ ALICE, BOB = "alice@harbour.example", "bob@harbour.example"
 class ChrootedSite(Site):
     """A site whose Postfix sees nothing outside its queue directory."""
 
-    def __init__(self, folder: Path, database_url: str) -> None:
-        super().__init__(folder, database_url)
+    def __init__(self, folder: Path, database_url: str, programs: Servers) -> None:
+        super().__init__(folder, database_url, programs)
         self.sockets = folder / "postfix/spool/watchword"
         self.environment["WATCHWORD_MAIL_SOCKET_DIRECTORY"] = str(self.sockets)
 
@@ -46,10 +47,10 @@ class ChrootedSite(Site):
         services.write_text(said)
 
 
-@pytest.fixture
-def chrooted(transactional_db: None) -> Iterator[ChrootedSite]:
+@pytest.fixture(params=VERSIONS, ids="dovecot {}".format)
+def chrooted(request: pytest.FixtureRequest, transactional_db: None) -> Iterator[ChrootedSite]:
     """Yield a site that is started for this file alone."""
-    with started(ChrootedSite) as site:
+    with started(ChrootedSite, request.param) as site:
         yield site
 
 

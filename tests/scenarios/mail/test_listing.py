@@ -18,9 +18,7 @@ ALICE, BOB, CAROL, ROOT = (f"{name}@harbour.example" for name in ("alice", "bob"
 
 
 def run_doveadm(site: Site, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["doveadm", "-c", f"{site.folder}/dovecot/dovecot.conf", *words], capture_output=True, text=True, check=False
-    )
+    return subprocess.run([*site.doveadm, *words], capture_output=True, text=True, check=False)
 
 
 def doveadm(site: Site, *words: str) -> list[str]:

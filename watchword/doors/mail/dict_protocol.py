@@ -11,7 +11,8 @@ backslash before a quote or backslash within a field:
     passdb/NAME"PASSWORD"SERVICE"ADDRESS             the same unencrypted, for a Dovecot without its encryption plug-in
     userdb/SERVICE/NAME
 
-Dovecot 2.4 has protocol 4, which does not differ in anything used here, but no longer asks a dict for passwords.
+Dovecot 2.4 has protocol 4, which does not differ in anything used here, but no longer asks a dict for passwords; our
+Lua script asks for mailboxes by it.
 Source: Dovecot's documentation, developers/design/dict_protocol.
 """
 
@@ -129,7 +130,8 @@ def parse(line: Line | TooLong, ring: KeyRing) -> Command:
 
 def found(fields: dict[str, str | None]) -> bytes:
     """Return the answer to a look-up that found these fields."""
-    return f"O{tab_escape(json.dumps(fields))}\n".encode()
+    # Letters stay letters: the script for Dovecot 2.4 reads the name without a JSON parser.
+    return f"O{tab_escape(json.dumps(fields, ensure_ascii=False))}\n".encode()
 
 
 def let_in(mailbox: str) -> bytes:

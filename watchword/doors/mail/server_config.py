@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import string
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from watchword.core.keyring import KeyRing
 from watchword.core.usernames import SIGNS
-from watchword.doors.mail.config_templates import DICT, DOVECOT_2_3, DOVECOT_2_4, EXIM, EXIM_ACL, LUA, POSTFIX
+from watchword.doors.mail.config_templates import EXIM, EXIM_ACL, POSTFIX
+from watchword.doors.mail.dovecot_templates import (
+    DICT,
+    DOVECOT_2_3,
+    DOVECOT_2_4,
+    LUA,
+    MAILBOXES_2_3,
+    MAILBOXES_2_4,
+    SIEVE_2_3,
+    SIEVE_2_4,
+    SUBMISSION,
+)
 from watchword.doors.mail.encryption import ALGORITHM, sealing_key
 from watchword.doors.mail.server import AUTH_SOCKET, DICT_SOCKET, POLICY_SOCKET, SOCKETMAP_SOCKET
 from watchword.doors.mail.socketmap import ASCII_MAP, MAP
@@ -42,37 +54,66 @@ NAME_CHARACTERS = (
 """The characters that a typed sign-in name may contain, for a list that Dovecot compares octet by octet: the alphabet
 of names, the blank that surrounds a copied name, and letters that together contain every octet a UTF-8 letter has."""
 
+MAIN_FILE = "watchword.conf.ext"
+MAILBOXES_FILE = "watchword-mailboxes.conf.ext"
+MAILBOXES_FOLDER = Path("/var/vmail")
+EXAMPLE_CERTIFICATE = Path("/etc/letsencrypt/live/mail.example.org")
+RELAY_PORT = 10587
+"""The port at which Postfix takes the mail of Dovecot's submission service."""
+
 DOVECOT_FOLDER = Path("/etc/dovecot")
 POSTFIX_FOLDER = Path("/etc/postfix")
 EXIM_FOLDER = Path("/etc/exim4")
 
 
-def for_dovecot(version: DovecotVersion, *, sockets: Path, folder: Path, ring: KeyRing) -> list[ConfigurationFile]:
-    """Return the files for Dovecot, to be stored in ``folder``; ``sockets`` is the folder of the daemon's sockets."""
-    match version:
-        case DovecotVersion.V2_3:
-            dict_file = folder / "watchword-dict.conf.ext"
-            key_id, key = sealing_key(ring)
-            lookups = _fill(
-                DICT, {"socket": str(sockets / DICT_SOCKET), "id": key_id, "algorithm": ALGORITHM, "key": key.hex()}
-            )
-            return [
-                ConfigurationFile(
-                    folder / "watchword.conf.ext",
-                    _fill(DOVECOT_2_3, {"dict": str(dict_file), "characters": NAME_CHARACTERS}),
-                ),
-                ConfigurationFile(dict_file, lookups, is_secret=True),
-            ]
-        case DovecotVersion.V2_4:
-            script = folder / "watchword.lua"
-            places = {"auth": str(sockets / AUTH_SOCKET), "dict": str(sockets / DICT_SOCKET)}
-            return [
-                ConfigurationFile(
-                    folder / "watchword.conf.ext",
-                    _fill(DOVECOT_2_4, {"script": str(script), "characters": NAME_CHARACTERS}),
-                ),
-                ConfigurationFile(script, _fill(LUA, places)),
-            ]
+def for_dovecot(
+    version: DovecotVersion,
+    *,
+    sockets: Path,
+    folder: Path,
+    ring: KeyRing,
+    certificate: tuple[Path, Path] | None = None,
+    webmail: Sequence[str] = (),
+) -> list[ConfigurationFile]:
+    """Return the files for Dovecot, to be stored in ``folder``; ``sockets`` is the folder of the daemon's sockets.
+
+    ``certificate`` is the files of the certificate chain and its key; ``webmail`` the IP addresses of webmail servers.
+    """
+    values = {
+        "characters": NAME_CHARACTERS,
+        "webmail": f"{'' if webmail else '#   '}login_trusted_networks = {' '.join(webmail) or '192.0.2.7'}",
+        "tls": _tls(version, certificate),
+        "mailboxes": str(MAILBOXES_FOLDER),
+        "relay_port": str(RELAY_PORT),
+    }
+    is_2_3 = version is DovecotVersion.V2_3
+    asking = folder / ("watchword-dict.conf.ext" if is_2_3 else "watchword.lua")
+    if is_2_3:
+        key_id, key = sealing_key(ring)
+        values |= {"dict": str(asking), "socket": str(sockets / DICT_SOCKET)}
+        values |= {"id": key_id, "algorithm": ALGORITHM, "key": key.hex()}
+    else:
+        values |= {"script": str(asking), "auth": str(sockets / AUTH_SOCKET), "dict": str(sockets / DICT_SOCKET)}
+    templates = (
+        (DOVECOT_2_3, DICT, MAILBOXES_2_3, SIEVE_2_3) if is_2_3 else (DOVECOT_2_4, LUA, MAILBOXES_2_4, SIEVE_2_4)
+    )
+    main, asks, mailboxes, sieve = templates
+    return [
+        ConfigurationFile(folder / MAIN_FILE, _fill(main, values)),
+        ConfigurationFile(asking, _fill(asks, values), is_secret=is_2_3),
+        ConfigurationFile(folder / MAILBOXES_FILE, _fill(mailboxes, values)),
+        ConfigurationFile(folder / "watchword-submission.conf.ext", _fill(SUBMISSION, values)),
+        ConfigurationFile(folder / "watchword-sieve.conf.ext", _fill(sieve, values)),
+    ]
+
+
+def _tls(version: DovecotVersion, certificate: tuple[Path, Path] | None) -> str:
+    """Return the lines that name the certificate and its key; as an example if there are none."""
+    chain, key = certificate or (EXAMPLE_CERTIFICATE / "fullchain.pem", EXAMPLE_CERTIFICATE / "privkey.pem")
+    mark = "" if certificate is not None else "# Yours, for example:  "
+    if version is DovecotVersion.V2_3:
+        return f"{mark}ssl_cert = <{chain}\n{mark}ssl_key = <{key}"
+    return f"{mark}ssl_server_cert_file = {chain}\n{mark}ssl_server_key_file = {key}"
 
 
 def for_postfix(*, sockets: Path, folder: Path, loopback: tuple[str, int] | None = None) -> list[ConfigurationFile]:
