@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-EXTRAS := demo phones postgres
+EXTRAS := demo phones postgres telemetry
 RUNS_ON := requirements.txt $(EXTRAS:%=requirements-%.txt)
 BUILD_TOOLS := $(CURDIR)/$(VENV)/build-tools
 WORKERS ?= 2

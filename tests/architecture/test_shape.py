@@ -63,6 +63,7 @@ SMALL_FOR_A_REASON = {
     "signin/otp/resending": "the act of one page, which must not see challenges",
     "ui/icons": "drawings: data",
     "config/wsgi": "Django's entry point",
+    "cli/public_certificate": "asks the network: the worker only says how often",
 }
 """Modules of fewer lines than SMALLEST that one other module imports, and why each stands alone."""
 

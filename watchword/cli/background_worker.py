@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
 
+from django.conf import settings
 from django.db import close_old_connections, connection
 from django.utils import timezone
 
@@ -23,6 +24,7 @@ from watchword.alerts.undelivered import report_stuck
 from watchword.audit import hash_chain, heartbeats
 from watchword.audit.heartbeats import ProcessHeart
 from watchword.audit.retries import UNAVAILABLE, cause_of
+from watchword.cli import metrics_listener, public_certificate
 from watchword.core.database_errors import database_trouble
 from watchword.core.log_events import log_event
 from watchword.signin.enrolment_wait import finish_due
@@ -58,10 +60,21 @@ def jobs() -> list[Job]:
         Job("close expired sign-ins", 5.0, lambda: close_abandoned(now=timezone.now())),
         Job("finish deferred registrations", 5.0, lambda: finish_due(now=timezone.now())),
         Job("tell of warnings not mailed", 600.0, lambda: report_stuck(now=timezone.now())),
+        Job(
+            "look at the certificate",
+            public_certificate.EVERY_SECONDS,
+            _look_at_certificate,
+            # Asking may take seconds, and what is urgent comes first.
+            next_at=time.monotonic() + public_certificate.FIRST_AFTER_SECONDS,
+        ),
         Job("delete old rows", 60.0, lambda: clean_up(now=timezone.now())),
         Job("delete old heartbeats", 60.0, lambda: heartbeats.forget_old(now=timezone.now())),
         Job("delete old drafts", 60.0, lambda: drafts.forget_old(now=timezone.now())),
     ]
+
+
+def _look_at_certificate() -> int:
+    return public_certificate.look_at(settings.WATCHWORD_PUBLIC_URL, now=timezone.now())
 
 
 def work_once() -> int:
@@ -120,5 +133,12 @@ def run_until_signal() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
     heart = ProcessHeart("worker")
-    work(stop, heart=heart)
-    heart.stop()
+    listener = metrics_listener.start_if_wanted(
+        settings.WATCHWORD_METRICS_LISTEN, home=settings.WATCHWORD_HOME, token=settings.WATCHWORD_METRICS_TOKEN
+    )
+    try:
+        work(stop, heart=heart)
+    finally:
+        if listener is not None:
+            listener.stop()
+        heart.stop()

@@ -75,6 +75,10 @@ def serve_web(*, workers: int) -> int:
     if reason := why_not_listen(host, port):
         print(f"watchword serve: {reason}", file=sys.stderr)
         return 1
+    if settings.WATCHWORD_METRICS_LISTEN is not None:
+        from watchword.audit import metrics
+
+        metrics.share_between_processes(settings.WATCHWORD_HOME / metrics.FOLDER)
     WebServer(host, port, workers=workers, proxies=settings.WATCHWORD_TRUSTED_PROXIES).run()
     return 0
 
@@ -135,6 +139,10 @@ class AccessLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
 
     def access(self, resp: Any, req: Any, environ: Any, request_time: timedelta) -> None:
         """Write one line for one response, with the id of the sign-in attempt that it belongs to."""
+        from watchword.audit.metrics import WEB_RESPONSES, WEB_SECONDS
+
+        WEB_RESPONSES.labels(f"{str(getattr(resp, 'status', ''))[:1]}xx").inc()
+        WEB_SECONDS.observe(request_time.total_seconds())
         if not self.access_log_enabled:
             return
         from watchword.cli.probes import LIVE, READY

@@ -83,6 +83,8 @@ class Environment:
     sender: str
     countries_file: str
     breached_passwords_file: str
+    metrics_listen: tuple[str, int] | None
+    metrics_token: str = field(repr=False)
     time_zone: str
     language: str
     log_level: str
@@ -193,6 +195,8 @@ def _environment(reader: _Reader) -> Environment:
         sender=reader.value(definitions.SENDER),
         countries_file=reader.value(definitions.COUNTRIES_FILE),
         breached_passwords_file=reader.value(definitions.BREACHED_PASSWORDS_FILE),
+        metrics_listen=reader.value(definitions.METRICS_LISTEN),
+        metrics_token=reader.value(definitions.METRICS_TOKEN),
         time_zone=reader.value(definitions.TIME_ZONE),
         language=reader.value(definitions.LANGUAGE),
         log_level=reader.value(definitions.LOG_LEVEL),
@@ -214,6 +218,13 @@ def _check_together(reader: _Reader, environment: Environment) -> None:
             f"names {host}, which others than this machine can reach over plain http",
             "127.0.0.1:port behind a proxy on this machine, or WATCHWORD_ALLOW_PLAIN_HTTP=yes if only your own "
             "proxy's network lies between",
+        )
+    metrics_host = environment.metrics_listen[0] if environment.metrics_listen is not None else "localhost"
+    if not is_loopback(metrics_host) and not reader.is_set(definitions.METRICS_TOKEN):
+        reader.wrong(
+            definitions.METRICS_LISTEN,
+            f"names {metrics_host}, which others than this machine can reach, without a token",
+            f"127.0.0.1:port, or {definitions.METRICS_TOKEN.file_variable} as well",
         )
     if environment.smtp.host and not reader.is_set(definitions.SENDER):
         reader.wrong(definitions.SENDER, f"is not set, though {definitions.SMTP_URL.variable} is")

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Mapping
 from datetime import datetime
 
+from watchword.audit.metrics import DATABASE_TROUBLE
 from watchword.audit.retries import UNAVAILABLE, cause_of
 from watchword.core.database_errors import database_trouble
 from watchword.core.log_events import ATTEMPT_KEY
@@ -164,10 +165,13 @@ class TroubleFilter(logging.Filter):
         """Set the name of the trouble on the record in place, and return True."""
         error = record.exc_info[1] if record.exc_info else None
         if isinstance(error, UNAVAILABLE):
-            record.trouble = database_trouble(error)
+            record.trouble = trouble = database_trouble(error)
+            DATABASE_TROUBLE.labels(trouble).inc()
             record.exc_info = record.exc_text = None
             if record.name == "django.request":
                 record.event = "web.request.unavailable"
+        elif str(trouble := getattr(record, "trouble", "")).startswith("database "):
+            DATABASE_TROUBLE.labels(trouble).inc()
         return True
 
 

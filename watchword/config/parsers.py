@@ -19,6 +19,7 @@ YES = frozenset(("yes", "true", "on", "1"))
 NO = frozenset(("no", "false", "off", "0"))
 NONE = "none"
 SMTP_TIMEOUT_SECONDS = 10
+SHORTEST_TOKEN = 20
 LAST_MAIL_PORT = 65535 - 2
 """The mail door also listens on the two ports after the configured one, for Postfix."""
 
@@ -148,6 +149,18 @@ def parse_host_and_port(text: str) -> tuple[str, int]:
     if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:  # noqa: PLR2004  TCP
         raise InvalidSetting(f"is {text!r}")
     return host.strip("[]"), int(port)
+
+
+def parse_optional_host_and_port(text: str) -> tuple[str, int] | None:
+    """Return the host and the TCP port of ``host:port``; None for an empty text."""
+    return parse_host_and_port(text) if text else None
+
+
+def parse_token(text: str) -> str:
+    """Return a bearer token; empty for an empty text. One that could be guessed or cut by a header is invalid."""
+    if text and (len(text) < SHORTEST_TOKEN or not text.isascii() or not text.isprintable() or " " in text):
+        raise InvalidSetting("is too short, or has a character that a header can't hold")
+    return text
 
 
 def parse_proxies(text: str) -> tuple[Network, ...] | None:

@@ -296,6 +296,27 @@ SENDER = Setting[str](
     example='"Watchword <watchword@example.org>"',
     processes=(Process.WORKER,),
 )
+METRICS_LISTEN = Setting[tuple[str, int] | None](
+    name="METRICS_LISTEN",
+    parse=parsers.parse_optional_host_and_port,
+    expected="host:port where the worker serves metrics; without a token on this machine alone",
+    meaning="Where the worker serves metrics for Prometheus (`/metrics`) and details of the health (`/health`). An "
+    "address that other machines reach needs `WATCHWORD_METRICS_TOKEN`. See [Monitoring](operating/monitoring.md).",
+    default_note="no metrics",
+    example="127.0.0.1:9464",
+    processes=ALL,
+)
+METRICS_TOKEN = Setting[str](
+    name="METRICS_TOKEN",
+    parse=parsers.parse_token,
+    expected=f"a bearer token, {parsers.SHORTEST_TOKEN} or more printable ASCII characters without spaces",
+    meaning="The bearer token without which metrics are not served. Name its file by `WATCHWORD_METRICS_TOKEN_FILE` "
+    "rather than write it into the environment.",
+    default_note="none; only this machine is answered",
+    example="WATCHWORD_METRICS_TOKEN_FILE=/etc/watchword/metrics-token",
+    processes=(Process.WORKER,),
+    show=lambda token: "***" if token else "",
+)
 DEMO = Setting[bool](
     name="DEMO",
     parse=parsers.parse_boolean,
@@ -324,6 +345,7 @@ SECTIONS: Mapping[str, tuple[Setting[Any], ...]] = {
     "Mail servers": (MAIL_SOCKET_DIRECTORY, MAIL_SOCKET_OWNER, MAIL_SOCKET_MODE, MAIL_LISTEN, MAIL_KICK),
     "Texts and calls": (PHONES_FILE,),
     "Mails": (SMTP_URL, SENDER),
+    "Monitoring": (METRICS_LISTEN, METRICS_TOKEN),
     "Development": (DEMO, DEBUG),
 }
 """Every setting, in the order in which they are shown."""

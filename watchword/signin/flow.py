@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
+from functools import partial
 from typing import assert_never
 from uuid import UUID
 
@@ -10,12 +12,14 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 
+from watchword.audit import metrics
 from watchword.audit.events import EventKind
 from watchword.audit.record import Origin, record
 from watchword.core.assurance import Evidence
 from watchword.core.codes import LONGEST_TYPED
 from watchword.core.decision import Allow, AskFor, Decision, Deny, DenyReason, SetUpFirst, decide
 from watchword.core.factors import CredentialData, Rejected, RejectReason
+from watchword.core.log_events import log_event
 from watchword.core.policy import SECOND_FACTORS, Channel, FactorKind, MfaState
 from watchword.core.usernames import name_key, with_domain
 from watchword.directory.models import SignInName, User
@@ -48,6 +52,8 @@ from watchword.signin.password_throttling import Reserved, Throttled, repeat_det
 from watchword.signin.results import Continue, Outcome, Refused, SignedIn
 from watchword.signin.sign_in_view import choices_of
 from watchword.signin.tokens import RANDOM_SOURCE, token_hash
+
+logger = logging.getLogger(__name__)
 
 
 def begin(
@@ -168,6 +174,15 @@ def _send(
 
 def answer(attempt: SignInAttempt, kind: FactorKind, typed: str, *, now: datetime) -> Outcome:
     """Check one answer and return what follows. Only a proof that ``decide`` asks for at this moment is accepted."""
+    outcome = _answer(attempt, kind, typed, now)
+    if isinstance(outcome, Refused):
+        metrics.count_sign_ins("web", "denied")
+        # For programs that close an address to the network; the reason is in the audit log alone.
+        logger.info("answer refused", extra=log_event("signin.refused", attempt=attempt.pk, address=attempt.address))
+    return outcome
+
+
+def _answer(attempt: SignInAttempt, kind: FactorKind, typed: str, now: datetime) -> Outcome:
     if len(typed) > LONGEST_TYPED:
         typed = ""
     match kind:
@@ -222,6 +237,7 @@ def conclude(attempt: SignInAttempt, user: User, *, now: datetime, decision: Dec
                 # The right code settles the notices about earlier wrong codes of this attempt.
                 notify=seen.is_new or attempt.wrong_codes > 0,
             )
+            transaction.on_commit(partial(metrics.count_sign_ins, "web", "allowed"), robust=True)
             return SignedIn(opened.token, attempt.next_url, opened.session, seen.token)
         case _:
             assert_never(decision)

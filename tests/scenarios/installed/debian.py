@@ -21,7 +21,7 @@ from tests.scenarios.installed.installation import Installation, requirements
 PYTHON = (3, 13)
 NOBODY = 65534
 """Debian's user and group without any rights."""
-EXTRAS = ("demo", "phones", "postgres")
+EXTRAS = ("demo", "phones", "postgres", "telemetry")
 
 
 @contextmanager

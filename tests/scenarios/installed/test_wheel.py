@@ -70,6 +70,6 @@ def test_the_wheel_carries_licence_templates_and_data_and_no_tests(release: Rele
     assert "watchword/demo/data/countries.mmdb" in names
     assert {name.split("/")[0] for name in names} == {"watchword", info.rstrip("/")}
     assert "License-Expression: Apache-2.0\n" in said
-    assert {"demo", "phones", "postgres"} == {
+    assert {"demo", "phones", "postgres", "telemetry"} == {
         line.removeprefix("Provides-Extra: ") for line in said.splitlines() if line.startswith("Provides-Extra: ")
     }

@@ -1,12 +1,14 @@
 """The database backend that Django loads for `ENGINE = "watchword.config.sqlite"`."""
 
 import itertools
+import time
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db.backends.sqlite3 import base, features, operations
 from pysqlite3 import dbapi2
 
+from watchword.audit.metrics import LOCK_WAIT_SECONDS
 from watchword.config.sqlite import library_version, unsound_library
 
 # SQLite's own limits as the wheel compiles it; its connections can't be queried (they lack `getlimit`).
@@ -57,6 +59,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
         options = {"timeout": BUSY_SECONDS, "transaction_mode": "IMMEDIATE", **self.settings_dict["OPTIONS"]}
         self.settings_dict["OPTIONS"] = options
         return super().get_connection_params()
+
+    def _start_transaction_under_autocommit(self) -> None:
+        # SQLite has one write lock: this is where processes wait for each other.
+        began = time.perf_counter()
+        super()._start_transaction_under_autocommit()  # type: ignore[misc]  # django-stubs lack it
+        LOCK_WAIT_SECONDS.observe(time.perf_counter() - began)
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> dbapi2.Connection:
         """Return a connection with the pragmas set (Django itself turns foreign keys on)."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 from uuid import UUID
 
+from watchword.audit.metrics import MAIL_BATCH_SECONDS, count_sign_ins
 from watchword.audit.retries import cause_of
 from watchword.core.log_events import log_event
 from watchword.signin.mail_submission import SubmissionLogin
@@ -211,9 +213,11 @@ class RequestBatcher:
     # In threads ------------------------------------------------------------------------------------------------------
 
     def _many(self, questions: Sequence[AuthRequest]) -> Sequence[Verdict]:
+        began = time.perf_counter()
         try:
             answers = self._checks.check_many(questions, now=self._clock())
-            return [_verdict(answer) for _, answer in zip(questions, answers, strict=True)]
+            MAIL_BATCH_SECONDS.observe(time.perf_counter() - began)
+            return _counted(questions, [_verdict(answer) for _, answer in zip(questions, answers, strict=True)])
         except Unavailable as error:
             trouble, number = str(error), len(questions)
             logger.warning(
@@ -228,11 +232,12 @@ class RequestBatcher:
             if len(questions) > 1:
                 # One request that causes an error must not fail the rest of the batch: check each alone.
                 return [verdict for question in questions for verdict in self._many([question])]
-        return [DEFERRED] * len(questions)
+        return _counted(questions, [DEFERRED] * len(questions))
 
     def _one(self, question: AuthRequest) -> Verdict:
         try:
-            return _verdict(self._checks.check_account_password(question, now=self._clock()))
+            answer = self._checks.check_account_password(question, now=self._clock())
+            return _counted([question], [_verdict(answer)])[0]
         except Unavailable as error:
             logger.warning(
                 "authentication deferred", extra=log_event("mail.auth.deferred", trouble=str(error), requests=1)
@@ -242,7 +247,7 @@ class RequestBatcher:
             logger.error(
                 "account password check failed", extra=log_event("mail.auth.failed", trouble=trouble, requests=1)
             )
-        return DEFERRED
+        return _counted([question], [DEFERRED])[0]
 
     def _found[T](self, find: Callable[[], T], what: str) -> T | Deferred:
         try:
@@ -259,6 +264,20 @@ def _pass_on[T](tell: Callable[[T], None], answer: T) -> None:
         tell(answer)
     except Exception as error:  # noqa: BLE001  (the other answers must still be sent)
         logger.error("answer not sent", extra=log_event("mail.answer.failed", trouble=cause_of(error)))
+
+
+def _counted(questions: Sequence[AuthRequest], verdicts: list[Verdict]) -> list[Verdict]:
+    """Count and log verdicts, and return them."""
+    allowed = sum(isinstance(verdict, Allowed) for verdict in verdicts)
+    denied = sum(isinstance(verdict, AuthRefused) for verdict in verdicts)
+    count_sign_ins("mail", "allowed", allowed)
+    count_sign_ins("mail", "denied", denied)
+    count_sign_ins("mail", "deferred", len(verdicts) - allowed - denied)
+    for question, verdict in zip(questions, verdicts, strict=True) if denied else ():
+        # For programs that close an address to the network; the reason is in the audit log alone.
+        if isinstance(verdict, AuthRefused):
+            logger.info("authentication refused", extra=log_event("mail.auth.refused", address=question.address))
+    return verdicts
 
 
 def _verdict(answer: AuthResult) -> Verdict:

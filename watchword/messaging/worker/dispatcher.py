@@ -21,6 +21,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from uuid import UUID
 
+from watchword.audit.metrics import DELIVERY_ATTEMPTS
 from watchword.audit.retries import RetryPolicy, cause_of
 from watchword.core.log_events import log_event
 from watchword.messaging.gateway import Condition, DeliveryFailed, Gateway, LeasedMessage, Result
@@ -289,9 +290,11 @@ class Dispatcher:
             if failure.result is Result.FAILED and not failure.is_full:
                 # A problem with the number is no fault of the gateway: bad numbers must not open its circuit breaker.
                 line.breaker.failed(time.monotonic())
+            DELIVERY_ATTEMPTS.labels(outgoing.channel, name, failure.result).inc()
             self._ledger.refused(outgoing, name, failure.result, country=item.country)
             raise failure from None
         line.breaker.succeeded()
+        DELIVERY_ATTEMPTS.labels(outgoing.channel, name, "taken").inc()
         line.carried_today += 1
         price, spoken = line.route.price_micros(item.country), line.gateway.fetches_voice_script
         self._ledger.handed(outgoing, name, handed, country=item.country, price=price, spoken=spoken)

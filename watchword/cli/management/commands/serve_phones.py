@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from watchword.audit import metrics
 from watchword.audit.heartbeats import ProcessHeart
 from watchword.core.log_events import log_event
 
@@ -25,6 +26,8 @@ class Command(BaseCommand):
         # Imported when it runs, so that listing the commands loads no gateway.
         from watchword.cli.messaging_worker import serve_phones
 
+        if settings.WATCHWORD_METRICS_LISTEN is not None:
+            metrics.share_between_processes(settings.WATCHWORD_HOME / metrics.FOLDER)
         heart = ProcessHeart("phones")
         try:
             asyncio.run(serve_phones(settings.WATCHWORD_PHONES, settings.WATCHWORD_HOME, ready=_log_ready, heart=heart))

@@ -6,6 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from watchword.audit import metrics
 from watchword.audit.heartbeats import ProcessHeart
 from watchword.doors.mail.backend import DatabaseBackend, use_short_timeouts
 from watchword.doors.mail.server import Plan, serve
@@ -31,6 +32,8 @@ class Command(BaseCommand):
             kick=config.kick,
             position=settings.WATCHWORD_HOME / POSITION_FILE,
         )
+        if settings.WATCHWORD_METRICS_LISTEN is not None:
+            metrics.share_between_processes(settings.WATCHWORD_HOME / metrics.FOLDER)
         heart = ProcessHeart("mail")
         try:
             asyncio.run(serve(plan, DatabaseBackend(), settings.WATCHWORD_KEY_RING, heart=heart))
