@@ -25,6 +25,7 @@ ENDINGS: Mapping[str, Callable[[], str]] = {
     "int": lambda: "1",
     "str": lambda: "something",
     "slug": lambda: "something",
+    "path": lambda: "something/else",
 }
 
 

@@ -329,9 +329,11 @@ def test_ses_16_no_page_leads_elsewhere_or_hands_its_address_on(world: World) ->
     client = Client()
     sign_in(client, world.root)
     token = invitations.invite(world.bob, by=world.root, origin=ORIGIN, now=timezone.now()).token
-    paths = [address.path for address in every_address(world)] + [f"/invitation/{token}/"]
-    for path in paths:
-        page = client.get(path)
+    paths = [address.path for address in every_address(world)]
+    pages = [(path, client.get(path)) for path in paths]
+    pages.append(("/invitation/", client.post("/invitation/", {"code": token})))
+    assert "bob@" in pages[-1][1].content.decode()
+    for path, page in pages:
         if not page.get("Content-Type", "").startswith("text/html"):
             continue
         said = page.content.decode()
@@ -340,7 +342,7 @@ def test_ses_16_no_page_leads_elsewhere_or_hands_its_address_on(world: World) ->
             assert token not in found, path
         for opened in re.findall(r"<a[^>]*target=[^>]*>", said):
             assert 'rel="noopener"' in opened, (path, opened)
-    assert client.get(f"/invitation/{token}/")["Referrer-Policy"] == "same-origin"
+    assert pages[-1][1]["Referrer-Policy"] == "same-origin"
 
 
 def test_ses_17_a_page_that_was_shown_once_is_kept_nowhere(world: World) -> None:

@@ -121,6 +121,7 @@ def test_log_01_no_line_of_a_sign_in_holds_its_secrets(
     session = client.cookies["watchword-session"].value
     assert client.get("/security/").status_code == 200
     secret = invitations.make(world.bob, now=timezone.now()).token
+    client.post("/invitation/", {"code": secret, "password": "short"})
     client.get(f"/invitation/{secret}/")
     client.get(f"/invitation/{secret}/nothing/")
     output.holds_none_of(

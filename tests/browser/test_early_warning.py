@@ -100,6 +100,8 @@ def test_a_stranger_with_the_right_password_is_shut_out_by_one_button(player: Ca
 
     answer = player()
     answer.page.goto(link[0])
+    expect(answer.page.get_by_role("heading", level=1)).to_have_text("Was this not you?")
+    assert "#" not in answer.page.url
     answer.see("not-me")
     owner.page.goto(f"{demo.web}/security/")
     expect(owner.page.get_by_role("heading", name="Security info")).to_be_visible()

@@ -15,6 +15,8 @@ from tests.browser.demo import Demo, running_demo
 pytestmark = pytest.mark.browser
 
 OWN = "seven quiet otters sail"
+NO_CODE = "aaaa-bbbb-cccc-dddd-eeee-ffff"
+"""The form of a code in a one-time link that nobody made."""
 LOOKS: dict[str, dict[str, Any]] = {
     "desktop": {},
     "dark": {"color_scheme": "dark"},
@@ -108,10 +110,18 @@ def test_every_page_can_be_used_by_everybody(
     for name, address in {
         "set-up": "/setup",
         "name": "/sign-in/",
-        "invitation-over": "/invitation/x/",
-        "not-me-over": "/not-me/x/",
+        "link-code": "/invitation/",
     }.items():
         page.goto(demo.web + address)
+        look(page, picture, f"{kind}-{name}")
+    for name, address in {
+        "invitation-over": "/invitation/",
+        "not-me-over": "/not-me/",
+        "register": "/register/",
+    }.items():
+        page.goto(f"{demo.web}/sign-in/")
+        page.goto(f"{demo.web}{address}#{NO_CODE}")
+        expect(page.get_by_role("link", name="type the code again")).to_be_visible()
         look(page, picture, f"{kind}-{name}")
     sign_in_as_root(page, demo)
     for name, address in PAGES.items():

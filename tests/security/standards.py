@@ -51,7 +51,7 @@ def markdown() -> str:
         code_digits=codes.CODE_DIGITS,
         app_password_letters=codes.APP_PASSWORD_LETTERS,
         access_pass_letters=codes.ACCESS_PASS_LETTERS,
-        access_link_letters=codes.ACCESS_LINK_LETTERS,
+        access_link_letters=codes.LINK_CODE_LETTERS,
         signs=len(codes._UNMISTAKABLE),
         purposes=_table(
             ("purpose", "use", "what for"),

@@ -46,7 +46,7 @@ TABLES = {
     "admincenter.Draft": Table("B", "forms that wait while an administrator proves again; sealed", drafts.LASTS),
     "alerts.Alert": Table("B", "what administrators have to look at, and who closed it", FOR_EVER),
     "alerts.Disavowal": Table(
-        "A", "links *This wasn't me*, by id; the token is a keyed hash", links.LASTS, ", void before"
+        "A", "links *This wasn't me*, by event; the code is a keyed hash", links.LASTS, ", void before"
     ),
     "alerts.Notice": Table("B", "warnings and their address (sealed)", FOR_EVER),
     "alerts.Place": Table("B", "networks and countries where somebody was seen", WITH_PERSON),
@@ -98,7 +98,7 @@ TABLES = {
         " after the last; a lock until unlocked",
     ),
     "signin.Invitation": Table(
-        "A", "links by which a password is chosen: the hash of the token", "void after 7 days at most"
+        "A", "links by which a password is chosen: the hash of the code", "void after 7 days at most"
     ),
     "signin.KnownBrowser": Table(
         "A", "browsers in which somebody came in: the hash of the token", housekeeping.KNOWN_FOR, " after last seen"

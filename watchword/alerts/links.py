@@ -2,49 +2,49 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from datetime import datetime, timedelta
-from uuid import UUID
 
 from django.conf import settings
 
 from watchword.alerts.models import Disavowal
 from watchword.audit.models import Event
-from watchword.core.codes import same
+from watchword.core.codes import normal_link_code, number_in_link_code, numbered_link_code, same, shown_link_code
 from watchword.core.policy import AccountStatus
+from watchword.ui.addresses import link_address
 
 LASTS = timedelta(days=7)
 _PURPOSE = "alerts.disavowal"
-_ID_OCTETS = 16
 
 
 def address_of(link: Disavowal) -> str:
     """Return the full URL of a link, always under the configured origin, never under the host of a request."""
-    return f"{settings.WATCHWORD_PUBLIC_URL}/not-me/{token_of(link)}/"
+    return link_address("portal:not_me", shown_link_code(token_of(link)))
 
 
 def token_of(link: Disavowal) -> str:
-    """Return the secret part: the id and its MAC (256 bits) by the key ring; reading the table alone gives no token."""
-    octets = link.id.bytes + settings.WATCHWORD_KEY_RING.mac(_PURPOSE, link.id.bytes)
-    return base64.urlsafe_b64encode(octets).decode().rstrip("=")
+    """Return the code: the event's number and a MAC of the link's id by the key ring; the table alone gives no code.
+
+    The number only finds the row. Numbers of events come again after a restore, ids do not.
+    """
+    return numbered_link_code(link.event_id, settings.WATCHWORD_KEY_RING.mac(_PURPOSE, link.id.bytes))
 
 
 def find(token: str, *, now: datetime) -> Disavowal | None:
-    """Return the link of a token if it is unused, not expired and not void, and the account not deleted; else None."""
-    try:
-        octets = base64.urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
-    except (ValueError, binascii.Error):
-        return None
-    pk, mac = octets[:_ID_OCTETS], octets[_ID_OCTETS:]
-    if len(pk) != _ID_OCTETS or not any(same(known, mac) for known in settings.WATCHWORD_KEY_RING.macs(_PURPOSE, pk)):
+    """Return the link of a code if it is unused, not expired and not void, and the account not deleted; else None."""
+    code = normal_link_code(token)
+    if code is None:
         return None
     link = (
         Disavowal.objects.select_related("user__organisation")
-        .filter(pk=UUID(bytes=pk), used_at=None, expires_at__gt=now)
+        .filter(event_id=number_in_link_code(code), used_at=None, expires_at__gt=now)
         .first()
     )
-    if link is None or link.user.standing is AccountStatus.DELETED or is_void(link):
+    if link is None:
+        return None
+    macs = settings.WATCHWORD_KEY_RING.macs(_PURPOSE, link.id.bytes)
+    if not any(same(numbered_link_code(link.event_id, mac).encode(), code.encode()) for mac in macs):
+        return None
+    if link.user.standing is AccountStatus.DELETED or is_void(link):
         return None
     return link
 

@@ -78,7 +78,8 @@ def mail_of(notice: Notice, event: Event, to: str, link: str) -> EmailMessage:
             _("This wasn't me:"),
             link,
             "",
-            _("The link works once, within seven days, after a press on a button."),
+            _("The link works once, within seven days, after a press on a button. If its page asks for a code, type:"),
+            link.partition("#")[2],
         ]
     lines += ["", _("Account: %(name)s") % {"name": notice.user.sign_in_name}, organisation]
     return EmailMessage(

@@ -17,8 +17,11 @@ APP_PASSWORD_LETTERS = 24
 ACCESS_PASS_LETTERS = 12
 """Characters of a Temporary Access Pass: 12 x log2(30) = 58.9 bits, for which a few tries are allowed."""
 
-ACCESS_LINK_LETTERS = 32
-"""Characters of a pass in a link, which does not have to be typed: 157 bits."""
+LINK_CODE_LETTERS = 24
+"""Characters of the code in a one-time link: 24 x log2(30) = 117.8 bits, so that a fast hash may store it."""
+
+_LINK_MAC_LETTERS = 16
+"""Those of them that are a MAC where the code also says which row it is about: 78.5 bits, and nothing stored to try."""
 
 LONGEST_TYPED = 1024
 """Characters; a longer text was not typed by a person and is refused before any work is done."""
@@ -123,13 +126,54 @@ def normal_access_pass(typed: str) -> str | None:
     if len(typed) > LONGEST_TYPED:
         return None
     signs = "".join(typed.split()).replace("-", "").lower()
-    is_shaped = len(signs) in {ACCESS_PASS_LETTERS, ACCESS_LINK_LETTERS} and set(_UNMISTAKABLE).issuperset(signs)
+    is_shaped = len(signs) in {ACCESS_PASS_LETTERS, LINK_CODE_LETTERS} and set(_UNMISTAKABLE).issuperset(signs)
     return signs if is_shaped else None
 
 
 def shown_access_pass(signs: str) -> str:
     """Return a Temporary Access Pass as it is shown once: three groups of four."""
     return "-".join(signs[start : start + 4] for start in range(0, len(signs), 4))
+
+
+def new_link_code(random_source: RandomSource) -> str:
+    """Return the code of a new one-time link in its normal form."""
+    return new_access_pass(random_source, LINK_CODE_LETTERS)
+
+
+def numbered_link_code(number: int, mac: bytes) -> str:
+    """Return a link's code that holds the number of a row and a MAC of it; raise OverflowError if it is too large."""
+    letters = []
+    base = len(_UNMISTAKABLE)
+    if not 0 <= number < base ** (LINK_CODE_LETTERS - _LINK_MAC_LETTERS):
+        raise OverflowError(number)
+    # A MAC of 256 bits is so much longer than the letters hold that the remainder is practically uniform.
+    value = number * base**_LINK_MAC_LETTERS + int.from_bytes(mac) % base**_LINK_MAC_LETTERS
+    for _ in range(LINK_CODE_LETTERS):
+        value, letter = divmod(value, base)
+        letters.append(_UNMISTAKABLE[letter])
+    return "".join(reversed(letters))
+
+
+def number_in_link_code(code: str) -> int:
+    """Return the number in a code of this kind, given in its normal form. The caller compares the whole code."""
+    number = 0
+    for letter in code[: LINK_CODE_LETTERS - _LINK_MAC_LETTERS]:
+        number = number * len(_UNMISTAKABLE) + _UNMISTAKABLE.index(letter)
+    return number
+
+
+def normal_link_code(typed: str) -> str | None:
+    """Return the characters of a link's code, or None if a text doesn't have the form of one.
+
+    Case, blanks and hyphens are ignored, as in passes. If a whole link was pasted, the code is what follows its "#".
+    """
+    signs = normal_access_pass(typed[:LONGEST_TYPED].rpartition("#")[2])
+    return signs if signs is not None and len(signs) == LINK_CODE_LETTERS else None
+
+
+def shown_link_code(code: str) -> str:
+    """Return a link's code as links and messages show it: six groups of four, joined by hyphens."""
+    return shown_access_pass(code)
 
 
 def same(known: bytes, shown: bytes) -> bool:

@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from watchword.alerts import choices, links, messages, texts
@@ -23,22 +24,26 @@ from watchword.signin.flow import lock_person
 from watchword.signin.middleware import origin_of
 from watchword.signin.models import Purpose, SignInAttempt
 from watchword.signin.sign_in_view import view_of
-
-OVER = 410
+from watchword.ui.link_code import OVER, ask_for_code, posted_code
 
 
 @login_not_required
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-def not_me(request: HttpRequest, token: str) -> HttpResponse:
-    """Show what happened and offer to close the account's access; on POST, do it once."""
+@sensitive_post_parameters("code")
+def not_me(request: HttpRequest) -> HttpResponse:
+    """Show what the link's code is about, and offer to close the account's access; by the button, do it once."""
     now = timezone.now()
-    link = links.find(token, now=now)
+    code = posted_code(request)
+    if not code:
+        return ask_for_code(request)
+    link = links.find(code, now=now)
     if link is None:
         return render(request, "portal/not_me_over.html", status=OVER)
     event = Event.objects.get(pk=link.event_id)
-    if request.method != "POST":
+    if "close" not in request.POST:
         context = {
+            "code": code,
             "words": texts.words_of(AlertRule(link.rule), event),
             "facts": messages.facts_of(event),
             "person": link.user,
@@ -48,7 +53,7 @@ def not_me(request: HttpRequest, token: str) -> HttpResponse:
     with transaction.atomic():
         # A reset that voids the link takes the same lock: whichever comes second sees the effect of the first.
         user = lock_person(link.user)
-        if links.find(token, now=now) is None or not links.use(link, now=now):
+        if links.find(code, now=now) is None or not links.use(link, now=now):
             return render(request, "portal/not_me_over.html", status=OVER)
         disowned = disowned_by(event, rule=link.rule, credential_id=link.credential_id)
         done = disavow(user, disowned, origin=origin, now=now)

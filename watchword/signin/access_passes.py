@@ -14,7 +14,7 @@ from django.db import transaction
 from watchword.audit.events import EventKind
 from watchword.audit.record import NOWHERE, Origin, record
 from watchword.core.assurance import Evidence
-from watchword.core.codes import ACCESS_LINK_LETTERS, normal_access_pass
+from watchword.core.codes import normal_link_code
 from watchword.core.decision import AskFor, DenyReason
 from watchword.core.factors import Accepted, Challenge, CredentialData, Rejected, RejectReason, Verdict
 from watchword.core.policy import AccountStatus, FactorKind, MfaState
@@ -126,8 +126,8 @@ def if_open(stored: StoredCredential | None, *, now: datetime) -> OpenPass | Non
 
 def owner_of_link(token: str, *, now: datetime) -> User | None:
     """Return the person for whom this personal link was made, if it is still valid; None for every other text."""
-    signs = normal_access_pass(token)
-    if signs is None or len(signs) != ACCESS_LINK_LETTERS:
+    signs = normal_link_code(token)
+    if signs is None:
         return None
     digests = [keyed(LOOKUP_PURPOSE, signs.encode("ascii")) for keyed in vault.keyed_under_each()]
     found = vault.find_by_digest(FactorKind.ACCESS_PASS, digests)

@@ -9,6 +9,7 @@ from django.db import transaction
 
 from watchword.audit.events import EventKind
 from watchword.audit.record import NOWHERE, Origin, record
+from watchword.core.codes import new_link_code, normal_link_code
 from watchword.core.factors import CredentialData, Rejected
 from watchword.core.policy import AccountStatus, FactorKind
 from watchword.directory.models import User
@@ -22,7 +23,7 @@ from watchword.signin.facts import setup_context_of
 from watchword.signin.flow import lock_person
 from watchword.signin.help_desk import note_both
 from watchword.signin.models import Invitation
-from watchword.signin.tokens import RANDOM_SOURCE, new_token, token_hash
+from watchword.signin.tokens import RANDOM_SOURCE, token_hash
 
 LASTS = timedelta(days=1)
 """The longest life of a code sent by mail (NIST SP 800-63B section 4.2.2.2). The page says so where more is chosen."""
@@ -32,7 +33,7 @@ DAYS = (1, 3, 7)
 
 @dataclass(frozen=True, slots=True)
 class Invited:
-    """A new invitation; the token is part of the link and is not stored."""
+    """A new invitation; the token is the code in the link and is not stored."""
 
     invitation: Invitation
     token: str = field(repr=False)
@@ -59,7 +60,7 @@ def invite(
 def make(user: User, *, lasts: timedelta = LASTS, now: datetime) -> Invited:
     """Make a one-time link without checking a permission; the caller holds the lock and records why."""
     Invitation.objects.filter(user=user, used_at=None, void_at=None).update(void_at=now)
-    token = new_token()
+    token = new_link_code(RANDOM_SOURCE)
     longest = timedelta(seconds=user.organisation.policy.limits.initial_password_seconds)
     invitation = Invitation.objects.create(
         user=user, token_hash=token_hash(token), created_at=now, expires_at=now + min(lasts, longest)
@@ -68,10 +69,13 @@ def make(user: User, *, lasts: timedelta = LASTS, now: datetime) -> Invited:
 
 
 def find(token: str, *, now: datetime) -> Invitation | None:
-    """Return the open invitation of a link; None for every other link."""
+    """Return the open invitation of a link's code, in any form in which it is typed; None for every other text."""
+    code = normal_link_code(token)
+    if code is None:
+        return None
     invitation = (
         Invitation.objects.select_related("user__organisation")
-        .filter(token_hash=token_hash(token), used_at=None, void_at=None, expires_at__gt=now)
+        .filter(token_hash=token_hash(code), used_at=None, void_at=None, expires_at__gt=now)
         .first()
     )
     if invitation is None or invitation.user.standing is not AccountStatus.ACTIVE:

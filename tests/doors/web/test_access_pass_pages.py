@@ -55,23 +55,24 @@ def test_a_personal_link_asks_for_the_password_and_registers(
     client: Client, world: World, telephone: Telephone
 ) -> None:
     token = actions.reset_methods(world.bob, by=world.root, now=world.now).token
-    address = reverse("web:register_link", args=[token])
-    page = client.get(address)
+    address = reverse("web:register_link")
+    page = client.post(address, {"code": token})
     assert "bob@harbour.example" in text(page.content)
     assert "watchword-link" not in client.cookies, "looking does nothing"
-    assert client.post(address)["Location"] == "/sign-in/password/"
+    assert client.post(address, {"code": token, "start": "yes"})["Location"] == "/sign-in/password/"
     answer = client.post("/sign-in/password/", {"answer": world.passwords["bob"]})
     assert answer["Location"] == "/sign-in/register/"
     assert not client.cookies["watchword-link"].value, "it is forgotten once it was used"
     register(client, telephone)
     assert User.objects.get(pk=world.bob.pk).state is MfaState.ENFORCED
-    assert client.get(address).status_code == client.post(address).status_code == 410
+    assert client.post(address, {"code": token}).status_code == 410
+    assert client.post(address, {"code": token, "start": "yes"}).status_code == 410
 
 
 def test_a_link_that_somebody_else_opened_is_worth_nothing_to_them(client: Client, world: World) -> None:
     """Mallory has Bob's link and signs in with another name, or without Bob's password."""
     token = actions.reset_methods(world.bob, by=world.root, now=world.now).token
-    client.post(reverse("web:register_link", args=[token]))
+    client.post(reverse("web:register_link"), {"code": token, "start": "yes"})
     assert client.post("/sign-in/password/", {"answer": "not the password"}).status_code == 200
     assert type_password(client, world, "carol") == "/"
     assert access_passes.owner_of_link(token, now=world.now) == world.bob

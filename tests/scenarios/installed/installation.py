@@ -127,7 +127,8 @@ def first_steps(installation: Installation) -> None:
     assert checked.returncode == 0, checked.stderr
     with installation.running("serve", "web", ports=[installation.port]):
         assert "Sign in" in page(installation.port, "/sign-in/")
-        assert ADMINISTRATOR in page(installation.port, link.removeprefix(f"http://127.0.0.1:{installation.port}"))
+        address = link.removeprefix(f"http://127.0.0.1:{installation.port}").partition("#")[0]
+        assert "Code from the message" in page(installation.port, address)
     assert "Traceback" not in installation.said
 
 

@@ -19,12 +19,13 @@ from watchword.admincenter.drafts import sent
 from watchword.admincenter.permissions import require_recent_auth, requires
 from watchword.admincenter.users.detail import find_person, panel_address
 from watchword.admincenter.users.identity_check import identity_form
+from watchword.core.codes import shown_link_code
 from watchword.directory.permissions import demand
 from watchword.directory.roles import Act
 from watchword.signin import access_passes, actions, queries
 from watchword.signin.actions import InitialPassword, MethodsReset
 from watchword.signin.middleware import origin_of, request_user
-from watchword.ui.addresses import public_address
+from watchword.ui.addresses import link_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,4 +202,4 @@ def delete_app_password(request: HttpRequest, user_id: UUID, credential_id: UUID
 
 def link_of(outcome: MethodsReset) -> str:
     """Return the full URL of the personal link of a reset."""
-    return public_address("web:register_link", outcome.token)
+    return link_address("web:register_link", shown_link_code(outcome.token))

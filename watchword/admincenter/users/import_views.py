@@ -21,6 +21,7 @@ from watchword.admincenter.labels import FILES, OUTCOMES
 from watchword.admincenter.models import Draft
 from watchword.admincenter.permissions import require_recent_auth, requires
 from watchword.admincenter.users.csv_import import Imported, import_rows
+from watchword.core.codes import shown_link_code
 from watchword.directory.people_file import (
     BYTE_ORDER_MARK,
     LARGEST_FILE,
@@ -35,7 +36,7 @@ from watchword.directory.people_file import (
 from watchword.directory.roles import Act
 from watchword.signin.invitations import DAYS
 from watchword.signin.middleware import origin_of, request_user
-from watchword.ui.addresses import public_address
+from watchword.ui.addresses import link_address
 
 SHOWN = 500
 MOST_ROWS_HERE = 5_000
@@ -153,4 +154,4 @@ def _show(request: HttpRequest, file: PeopleFile, imported: Imported, draft: Dra
 
 
 def _link(token: str) -> str:
-    return public_address("web:invitation", token)
+    return link_address("web:invitation", shown_link_code(token))

@@ -32,6 +32,6 @@ urlpatterns = [
     path("gateways/<slug:gateway>/<slug:delivery_id>/<slug:token>/", gateway_callbacks.receipt, name="receipt"),
     path("gateways/<slug:gateway>/<slug:delivery_id>/<slug:token>/voice/", gateway_callbacks.voice, name="voice"),
     path("password/", passwords.change, name="change_password"),
-    path("register/<str:token>/", access_pass.link, name="register_link"),
-    path("invitation/<str:token>/", passwords.invitation, name="invitation"),
+    path("register/", access_pass.link, name="register_link"),
+    path("invitation/", passwords.invitation, name="invitation"),
 ]

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from watchword.core.codes import (
-    ACCESS_LINK_LETTERS,
     ACCESS_PASS_LETTERS,
+    LINK_CODE_LETTERS,
     RandomSource,
     new_access_pass,
     normal_access_pass,
@@ -70,7 +70,7 @@ class AccessPassFactor:
         if not options.get("expires"):
             return Rejected(RejectReason.NOT_ALLOWED)
         is_link = bool(options.get("link"))
-        signs = new_access_pass(random_source, ACCESS_LINK_LETTERS if is_link else ACCESS_PASS_LETTERS)
+        signs = new_access_pass(random_source, LINK_CODE_LETTERS if is_link else ACCESS_PASS_LETTERS)
         return Challenge(
             show={"secret": signs if is_link else shown_access_pass(signs)},
             keep={

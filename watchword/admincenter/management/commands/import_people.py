@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 from watchword.admincenter.labels import FILES, OUTCOMES
 from watchword.admincenter.users.csv_import import import_rows
 from watchword.audit.console import console_origin
+from watchword.core.codes import shown_link_code
 from watchword.core.usernames import NotASignInName, domain_key
 from watchword.directory.models import Domain, Organisation
 from watchword.directory.people_file import (
@@ -25,7 +26,7 @@ from watchword.directory.people_file import (
     read_file,
 )
 from watchword.signin import invitations
-from watchword.ui.addresses import public_address
+from watchword.ui.addresses import link_address
 
 
 class Command(BaseCommand):
@@ -125,4 +126,4 @@ def _organisation(domain: str) -> Organisation:
 
 
 def _link(token: str) -> str:
-    return public_address("web:invitation", token)
+    return link_address("web:invitation", shown_link_code(token))

@@ -19,8 +19,7 @@ from watchword.signin import access_passes, cookies, flow
 from watchword.signin.middleware import origin_of
 from watchword.signin.models import SignInAttempt
 from watchword.signin.results import Continue, Refused, SignedIn
-
-OVER = 410
+from watchword.ui.link_code import OVER, ask_for_code, posted_code
 
 
 @login_not_required
@@ -51,15 +50,18 @@ def access_pass(request: HttpRequest) -> HttpResponse:
 
 @login_not_required
 @never_cache
-def link(request: HttpRequest, token: str) -> HttpResponse:
-    """Begin a registration with a personal link. GET changes nothing; POST begins an attempt at the password page."""
+@sensitive_post_parameters("code")
+def link(request: HttpRequest) -> HttpResponse:
+    """Begin a registration with a personal link: after its code, a button begins an attempt at the password page."""
     now = timezone.now()
-    user = access_passes.owner_of_link(token, now=now)
+    code = posted_code(request)
+    if not code:
+        return ask_for_code(request)
+    user = access_passes.owner_of_link(code, now=now)
     if user is None:
         return render(request, "web/register_link_over.html", status=OVER)
-    if request.method != "POST":
-        # The URL contains the token; the site's referrer policy (same-origin) hides it from other sites.
-        return render(request, "web/register_link.html", {"person": user})
+    if "start" not in request.POST:
+        return render(request, "web/register_link.html", {"person": user, "code": code})
     attempt = flow.begin(
         user.sign_in_name,
         origin=origin_of(request),
@@ -69,7 +71,7 @@ def link(request: HttpRequest, token: str) -> HttpResponse:
     )
     response = HttpResponseRedirect(reverse("web:password"))
     cookies.set_attempt(response, attempt)
-    cookies.set_link(response, token)
+    cookies.set_link(response, code)
     return response
 
 

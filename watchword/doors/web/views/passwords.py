@@ -19,8 +19,7 @@ from watchword.signin import invitations
 from watchword.signin.facts import setup_context_of
 from watchword.signin.invitations import InvitationIsOver
 from watchword.signin.middleware import origin_of
-
-OVER = 410
+from watchword.ui.link_code import OVER, ask_for_code, posted_code
 
 
 def change(_request: HttpRequest) -> HttpResponse:
@@ -30,15 +29,20 @@ def change(_request: HttpRequest) -> HttpResponse:
 
 @login_not_required
 @never_cache
-@sensitive_post_parameters("password")
-def invitation(request: HttpRequest, token: str) -> HttpResponse:
-    """Let an invited person choose a password. GET changes nothing."""
+@sensitive_post_parameters("password", "code")
+def invitation(request: HttpRequest) -> HttpResponse:
+    """Let an invited person choose a password. GET asks for the link's code, and the code alone changes nothing."""
     now = timezone.now()
-    found = invitations.find(token, now=now)
+    code = posted_code(request)
+    if not code:
+        return ask_for_code(request)
+    found = invitations.find(code, now=now)
     if found is None:
         return render(request, "web/invitation_over.html", status=OVER)
-    form = forms_of(FactorKind.PASSWORD).SetUpForm(request.POST or None, setup_context=setup_context_of(found.user))
-    if request.method == "POST" and form.is_valid():
+    form = forms_of(FactorKind.PASSWORD).SetUpForm(
+        request.POST if "password" in request.POST else None, setup_context=setup_context_of(found.user)
+    )
+    if form.is_valid():
         try:
             refusal = invitations.accept(found, form.options()["password"], origin=origin_of(request), now=now)
         except InvitationIsOver:
@@ -47,5 +51,4 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
             messages.success(request, _("Your password is set. Sign in with it now."))
             return HttpResponseRedirect(reverse("web:sign_in"))
         form.add_error("password", reasons.of_set_up(refusal.reason))
-    # The URL contains the token; the site's referrer policy (same-origin) hides it from other sites.
-    return render(request, "web/invitation.html", {"form": form, "person": found.user})
+    return render(request, "web/invitation.html", {"form": form, "person": found.user, "code": code})

@@ -12,13 +12,14 @@ from django.db import transaction
 from django.utils import timezone
 
 from watchword.audit.console import console_origin
+from watchword.core.codes import shown_link_code
 from watchword.core.usernames import NotASignInName, name_key
 from watchword.directory import actions
 from watchword.directory.models import Domain, Organisation, User
 from watchword.directory.roles import Role
 from watchword.signin.actions import give_role
 from watchword.signin.invitations import DAYS, invite
-from watchword.ui.addresses import public_address
+from watchword.ui.addresses import link_address
 
 
 class Command(BaseCommand):
@@ -54,10 +55,11 @@ class Command(BaseCommand):
                 give_role(user, Role.GLOBAL_ADMINISTRATOR, by=None, origin=console_origin(), now=now)
             lasts = timedelta(days=options["days"])
             invited = invite(user, by=None, lasts=lasts, origin=console_origin(), now=now)
-        link = public_address("web:invitation", invited.token)
+        link = link_address("web:invitation", shown_link_code(invited.token))
         hours = 24 * options["days"]
         self.stdout.write(f"{user.sign_in_name} is a Global Administrator. Open this link within {hours} hours, once:")
         self.stdout.write(f"\n    {link}\n")
+        self.stdout.write("If the page asks for a code, type what follows the #.")
         self.stdout.write("There choose a password, then sign in. Who has this link can do so: pass it on with care.")
         self.stdout.write("Administrators need a second proof. Until texts or calls work, it comes from this console:")
         self.stdout.write(f"\n    watchword code {user.sign_in_name}\n")

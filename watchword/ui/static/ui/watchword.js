@@ -152,3 +152,18 @@ for (const form of all('form[method="post"]')) {
   });
 }
 addEventListener("pageshow", () => { for (const form of all("form[data-sent]")) delete form.dataset.sent; });
+
+// A one-time link holds its code behind "#", which is sent to no server: it is posted, and leaves address and history.
+const linkCode = document.querySelector("[data-from-fragment]");
+if (linkCode) {
+  const take = () => {
+    const code = location.hash.slice(1);
+    // A link within the page, such as one of the error summary, is no code.
+    if (!code || document.getElementById(code)) return;
+    history.replaceState(null, "", location.pathname);
+    linkCode.value = code;
+    linkCode.form.requestSubmit();
+  };
+  addEventListener("hashchange", take);
+  take();
+}
