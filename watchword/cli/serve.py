@@ -174,16 +174,23 @@ class AccessLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
 
 def _start_worker(worker: Any) -> None:
     """Begin the heartbeat of a worker process, whose threads must not start before the fork."""
+    from django.conf import settings
+
+    from watchword.audit import tracing
     from watchword.audit.heartbeats import ProcessHeart
 
+    tracing.start(settings.WATCHWORD_TRACES_URL, "web")
     worker.heart = ProcessHeart("web")
     worker.heart.start_thread()
     _settle_memory()
 
 
 def _stop_worker(_server: object, worker: Any) -> None:
+    from watchword.audit import tracing
+
     if (heart := getattr(worker, "heart", None)) is not None:
         heart.stop()
+    tracing.stop()
 
 
 def _settle_memory() -> None:

@@ -85,6 +85,7 @@ class Environment:
     breached_passwords_file: str
     metrics_listen: tuple[str, int] | None
     metrics_token: str = field(repr=False)
+    traces_url: str
     time_zone: str
     language: str
     log_level: str
@@ -197,6 +198,7 @@ def _environment(reader: _Reader) -> Environment:
         breached_passwords_file=reader.value(definitions.BREACHED_PASSWORDS_FILE),
         metrics_listen=reader.value(definitions.METRICS_LISTEN),
         metrics_token=reader.value(definitions.METRICS_TOKEN),
+        traces_url=reader.value(definitions.TRACES_URL),
         time_zone=reader.value(definitions.TIME_ZONE),
         language=reader.value(definitions.LANGUAGE),
         log_level=reader.value(definitions.LOG_LEVEL),

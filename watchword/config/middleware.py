@@ -12,12 +12,14 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
+from watchword.audit import tracing
 from watchword.core.log_events import log_event
 from watchword.directory.people_file import LARGEST_FILE
 
 LARGEST_BODY = LARGEST_FILE + 64 * 1024
 """Bytes: the largest file that a page accepts, and the form fields around it."""
 TOO_LARGE = 413
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 
 HEADERS: Mapping[str, str] = {
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -59,6 +61,23 @@ class FrontMiddleware:
             response.headers.setdefault(
                 "Strict-Transport-Security", f"max-age={settings.SECURE_HSTS_SECONDS}; includeSubDomains"
             )
+        return response
+
+
+class TracingMiddleware:
+    """Opens a span for each request, named by its route: a path may hold an id or the secret of a one-time link."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Return the response, and tell its status and route."""
+        with tracing.span("web.request") as set_attribute:
+            set_attribute("http.request.method", request.method if request.method in _METHODS else "_OTHER")
+            response = self.get_response(request)
+            match = request.resolver_match
+            set_attribute("http.route", match.route if match is not None else "")
+            set_attribute("http.response.status_code", response.status_code)
         return response
 
 

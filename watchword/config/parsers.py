@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from watchword.config.extras import why_not_installed
 from watchword.core.keyring import KeyRing, KeyRingError
 from watchword.core.usernames import NotASignInName, domain_key
 
@@ -154,6 +155,24 @@ def parse_host_and_port(text: str) -> tuple[str, int]:
 def parse_optional_host_and_port(text: str) -> tuple[str, int] | None:
     """Return the host and the TCP port of ``host:port``; None for an empty text."""
     return parse_host_and_port(text) if text else None
+
+
+def parse_traces_url(text: str) -> str:
+    """Return the address of an OTLP endpoint; empty for an empty text. Needs the extra `telemetry`."""
+    if not text:
+        return ""
+    try:
+        url = urlsplit(text)
+        _ = url.port
+    except ValueError:
+        raise InvalidSetting("is not a web address") from None
+    if url.scheme not in ("https", "http") or not url.hostname:
+        raise InvalidSetting("is not a web address")
+    if url.username is not None or url.password is not None:
+        raise InvalidSetting("holds a user name or password")
+    if reason := why_not_installed("telemetry"):
+        raise InvalidSetting(reason)
+    return text
 
 
 def parse_token(text: str) -> str:

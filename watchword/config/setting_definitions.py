@@ -317,6 +317,16 @@ METRICS_TOKEN = Setting[str](
     processes=(Process.WORKER,),
     show=lambda token: "***" if token else "",
 )
+TRACES_URL = Setting[str](
+    name="TRACES_URL",
+    parse=parsers.parse_traces_url,
+    expected="the address of an OTLP endpoint over HTTP, such as http://127.0.0.1:4318/v1/traces",
+    meaning="Where traces of OpenTelemetry are sent (OTLP over HTTP). It needs the extra `telemetry`. Traces hold no "
+    "names, addresses or numbers; see [Monitoring](operating/monitoring.md#traces).",
+    default_note="no traces",
+    example="http://127.0.0.1:4318/v1/traces",
+    processes=(Process.WEB, Process.MAIL, Process.PHONES),
+)
 DEMO = Setting[bool](
     name="DEMO",
     parse=parsers.parse_boolean,
@@ -345,7 +355,7 @@ SECTIONS: Mapping[str, tuple[Setting[Any], ...]] = {
     "Mail servers": (MAIL_SOCKET_DIRECTORY, MAIL_SOCKET_OWNER, MAIL_SOCKET_MODE, MAIL_LISTEN, MAIL_KICK),
     "Texts and calls": (PHONES_FILE,),
     "Mails": (SMTP_URL, SENDER),
-    "Monitoring": (METRICS_LISTEN, METRICS_TOKEN),
+    "Monitoring": (METRICS_LISTEN, METRICS_TOKEN, TRACES_URL),
     "Development": (DEMO, DEBUG),
 }
 """Every setting, in the order in which they are shown."""

@@ -40,6 +40,7 @@ WATCHWORD_MAIL_SOCKET_DIRECTORY = ENVIRONMENT.mail_socket_directory
 WATCHWORD_MAIL = ENVIRONMENT.mail
 WATCHWORD_METRICS_LISTEN = ENVIRONMENT.metrics_listen
 WATCHWORD_METRICS_TOKEN = ENVIRONMENT.metrics_token
+WATCHWORD_TRACES_URL = ENVIRONMENT.traces_url
 WATCHWORD_MAIL_FROM = ENVIRONMENT.sender
 WATCHWORD_CAN_MAIL = ENVIRONMENT.demo or bool(ENVIRONMENT.smtp.host)
 # The demo's own file has only networks reserved for documentation.
@@ -136,6 +137,9 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
+
+if WATCHWORD_TRACES_URL:
+    MIDDLEWARE.insert(0, "watchword.config.middleware.TracingMiddleware")
 
 TEMPLATES = [
     {

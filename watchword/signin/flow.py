@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 
-from watchword.audit import metrics
+from watchword.audit import metrics, tracing
 from watchword.audit.events import EventKind
 from watchword.audit.record import Origin, record
 from watchword.core.assurance import Evidence
@@ -174,7 +174,9 @@ def _send(
 
 def answer(attempt: SignInAttempt, kind: FactorKind, typed: str, *, now: datetime) -> Outcome:
     """Check one answer and return what follows. Only a proof that ``decide`` asks for at this moment is accepted."""
-    outcome = _answer(attempt, kind, typed, now)
+    with tracing.span("signin.answer", factor=kind.value) as set_attribute:
+        outcome = _answer(attempt, kind, typed, now)
+        set_attribute("result", type(outcome).__name__)
     if isinstance(outcome, Refused):
         metrics.count_sign_ins("web", "denied")
         # For programs that close an address to the network; the reason is in the audit log alone.

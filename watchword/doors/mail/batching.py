@@ -22,6 +22,7 @@ from uuid import UUID
 
 from watchword.audit.metrics import MAIL_BATCH_SECONDS, count_sign_ins
 from watchword.audit.retries import cause_of
+from watchword.audit.tracing import span
 from watchword.core.log_events import log_event
 from watchword.signin.mail_submission import SubmissionLogin
 from watchword.signin.non_interactive import AuthRequest, AuthResult, Mailbox, Unavailable
@@ -215,7 +216,8 @@ class RequestBatcher:
     def _many(self, questions: Sequence[AuthRequest]) -> Sequence[Verdict]:
         began = time.perf_counter()
         try:
-            answers = self._checks.check_many(questions, now=self._clock())
+            with span("mail.batch", requests=len(questions)):
+                answers = self._checks.check_many(questions, now=self._clock())
             MAIL_BATCH_SECONDS.observe(time.perf_counter() - began)
             return _counted(questions, [_verdict(answer) for _, answer in zip(questions, answers, strict=True)])
         except Unavailable as error:

@@ -23,6 +23,7 @@ from uuid import UUID
 
 from watchword.audit.metrics import DELIVERY_ATTEMPTS
 from watchword.audit.retries import RetryPolicy, cause_of
+from watchword.audit.tracing import span
 from watchword.core.log_events import log_event
 from watchword.messaging.gateway import Condition, DeliveryFailed, Gateway, LeasedMessage, Result
 from watchword.messaging.worker import persistence, route_selection
@@ -266,7 +267,8 @@ class Dispatcher:
         outgoing, name = item.outgoing, line.route.name
         line.breaker.tries(time.monotonic())
         try:
-            handed = await line.gateway.send(outgoing)
+            with span("message.send", gateway=name, channel=str(outgoing.channel)):
+                handed = await line.gateway.send(outgoing)
         except Exception as error:  # noqa: BLE001  (a bug in one gateway must not lose the message)
             failure = error if isinstance(error, DeliveryFailed) else None
             if failure is None:

@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from watchword.audit import metrics
+from watchword.audit import metrics, tracing
 from watchword.audit.heartbeats import ProcessHeart
 from watchword.core.log_events import log_event
 
@@ -28,11 +28,13 @@ class Command(BaseCommand):
 
         if settings.WATCHWORD_METRICS_LISTEN is not None:
             metrics.share_between_processes(settings.WATCHWORD_HOME / metrics.FOLDER)
+        tracing.start(settings.WATCHWORD_TRACES_URL, "phones")
         heart = ProcessHeart("phones")
         try:
             asyncio.run(serve_phones(settings.WATCHWORD_PHONES, settings.WATCHWORD_HOME, ready=_log_ready, heart=heart))
         finally:
             heart.stop()
+            tracing.stop()
 
 
 def _log_ready() -> None:

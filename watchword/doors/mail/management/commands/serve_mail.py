@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from watchword.audit import metrics
+from watchword.audit import metrics, tracing
 from watchword.audit.heartbeats import ProcessHeart
 from watchword.doors.mail.backend import DatabaseBackend, use_short_timeouts
 from watchword.doors.mail.server import Plan, serve
@@ -34,6 +34,7 @@ class Command(BaseCommand):
         )
         if settings.WATCHWORD_METRICS_LISTEN is not None:
             metrics.share_between_processes(settings.WATCHWORD_HOME / metrics.FOLDER)
+        tracing.start(settings.WATCHWORD_TRACES_URL, "mail")
         heart = ProcessHeart("mail")
         try:
             asyncio.run(serve(plan, DatabaseBackend(), settings.WATCHWORD_KEY_RING, heart=heart))
@@ -41,3 +42,4 @@ class Command(BaseCommand):
             raise CommandError(f"the mail door can't be opened: {error}") from None
         finally:
             heart.stop()
+            tracing.stop()
