@@ -108,6 +108,7 @@ fuzz: $(VENV)/.installed-dev ## let hypothesis look for ways in and ways to fall
 bench: $(VENV)/.installed-dev ## measure the hot path beside its bare limit, codes and calls under load, what pumping gets out
 	@$(BIN)/python -m benchmarks
 	@$(BIN)/python -m benchmarks phones
+	@$(BIN)/python -m benchmarks dovecot
 	@$(BIN)/python -m benchmarks pumping
 	@$(BIN)/python -m benchmarks limits
 

@@ -11,7 +11,7 @@ from benchmarks import hot_path, pages, people, report, schemes, socket_rates, s
 
 def main() -> None:
     """Measure and write; ``--dry`` only prints. ``pumping`` simulates SMS pumping instead, ``limits`` honest people and
-    slow attackers, and ``phones`` measures codes and calls under load.
+    slow attackers, ``phones`` measures codes and calls under load, and ``dovecot`` the script for Dovecot 2.4.
     """
     if "pumping" in sys.argv:
         with people.scratch():
@@ -30,6 +30,12 @@ def main() -> None:
 
             limits.main(write="--dry" not in sys.argv)
             connection.close()
+        return
+    if "dovecot" in sys.argv:
+        with people.scratch() as home:
+            from benchmarks import dovecot_scripts
+
+            dovecot_scripts.main(home)
         return
     if "phones" in sys.argv:
         with people.scratch() as home:
