@@ -164,6 +164,7 @@ def test_every_event_about_a_person_has_words() -> None:
         EventKind.KEYS_GIVEN_UP,
         EventKind.DATABASE_BACKED_UP,
         EventKind.DATABASE_RESTORED,
+        EventKind.DATABASE_MOVED,
         EventKind.ORGANISATION_CREATED,
         EventKind.DOMAIN_ADDED,
         EventKind.DOMAIN_REMOVED,

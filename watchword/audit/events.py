@@ -78,6 +78,7 @@ class EventKind(StrEnum):
     KEYS_GIVEN_UP = "keys.given_up"
     DATABASE_BACKED_UP = "database.backed_up"
     DATABASE_RESTORED = "database.restored"
+    DATABASE_MOVED = "database.moved"
     # The organisation.
     ORGANISATION_CREATED = "organisation.created"
     SETTINGS_CHANGED = "settings.changed"

@@ -11,6 +11,7 @@ from watchword import __version__
 
 SETTINGS = "watchword.config.settings"
 _ONLY_LOOKS = frozenset({"--plan", "--check"})
+_VERIFY = "--verify"
 _ONLY_READ = frozenset({"verify"})
 _NEED_NO_DATABASE = frozenset({"demo", "demo_mailbox", "mail_config", "role_table", "limit_table"})
 USAGE_ERROR = 2
@@ -46,12 +47,28 @@ def _migrate(arguments: Sequence[str]) -> int:
     if not {"-h", "--help"} & set(arguments) and (reason := readiness.why_not_migratable()):
         print(f"watchword migrate: {reason}", file=sys.stderr)
         return 1
-    if (status := run_management_command("migrate", arguments)) != 0 or _ONLY_LOOKS & set(arguments):
+    others = [word for word in arguments if word != _VERIFY]
+    if (status := run_management_command("migrate", others)) != 0 or _ONLY_LOOKS & set(arguments):
         return status
-    if not readiness.why_not_ready():
-        readiness.note_migrated()
-    # A migration is the moment at which data could be lost.
-    return run_management_command("verify", [])
+    if readiness.why_not_ready():
+        # Only some migrations were asked for.
+        return 0
+    readiness.note_migrated()
+    if _VERIFY in arguments:
+        return run_management_command("verify", [])
+    return _check_newest_seals()
+
+
+def _check_newest_seals() -> int:
+    """Check the end of the log: a migration could lose data, and checking all of it can take minutes."""
+    from watchword.cli.upgrade import check_newest_seals
+
+    problems = check_newest_seals()
+    for problem in problems:
+        print(f"watchword migrate: {problem}", file=sys.stderr)
+    if problems:
+        print("watchword migrate: `watchword verify` says more; there may be a backup to restore.", file=sys.stderr)
+    return 1 if problems else 0
 
 
 def _check(arguments: Sequence[str]) -> int:
@@ -90,6 +107,18 @@ def _restore(arguments: Sequence[str]) -> int:
     return restore(arguments)
 
 
+def _upgrade(arguments: Sequence[str]) -> int:
+    from watchword.cli.upgrade import upgrade
+
+    return upgrade(arguments)
+
+
+def _db(arguments: Sequence[str]) -> int:
+    from watchword.cli.database_move import move
+
+    return move(arguments)
+
+
 def _phones(arguments: Sequence[str]) -> int:
     from watchword.cli.phones import phones
 
@@ -109,7 +138,7 @@ def _demo(arguments: Sequence[str]) -> int:
 WORDS: Mapping[str, Word] = {
     "demo": Word("try everything: sample people, a telephone on a page, an embedded mailbox", run=_demo),
     "serve": Word("answer people and programs: serve [web|mail|worker|phones|all]", run=_serve),
-    "migrate": Word("bring the database up to date, and verify it", run=_migrate),
+    "migrate": Word("bring the database up to date; --verify verifies all of it afterwards", run=_migrate),
     "createadmin": Word("make an administrator and print a one-time link", management_command="createadmin"),
     "code": Word("print a code for an administrator whom no text or call can reach", management_command="code"),
     "domain": Word("mail domains, and a further organisation: domain list|add|remove", management_command="domain"),
@@ -123,6 +152,8 @@ WORDS: Mapping[str, Word] = {
     "backup": Word("copy the database into an archive while it is served, and try its restore", run=_backup),
     "access-list": Word("write what is valid now, so that a restore revokes the rest again", run=_access_list),
     "restore": Word("load a backup into an empty home, and make it safe to serve", run=_restore),
+    "upgrade": Word("say what an upgrade does to the database, back it up, and migrate", run=_upgrade),
+    "db": Word("move the database from SQLite to PostgreSQL: db move --to URL", run=_db),
     "import-people": Word("read people from a CSV file", management_command="import_people"),
 }
 

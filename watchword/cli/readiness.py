@@ -79,7 +79,7 @@ def why_unusable() -> str | None:
 
 def why_wrong_keys() -> str | None:
     """Return which keys that sealed the database the ring lacks; None if it lacks none, or if none is recorded yet."""
-    if SealingKey._meta.db_table not in connections[DEFAULT_DB_ALIAS].introspection.table_names():
+    if not has_table(SealingKey._meta.db_table):
         return None
     missing = installation.missing_keys(settings.WATCHWORD_KEY_RING)
     if not missing:
@@ -103,6 +103,11 @@ def failed_parts() -> tuple[str, ...]:
     """Return which of `keys` and `migrations` do not fit the database; asked once, with the connection that is open."""
     failed = {"keys": why_wrong_keys, "migrations": _why_wrong_release}
     return tuple(name for name, reason in failed.items() if reason() is not None)
+
+
+def has_table(name: str) -> bool:
+    """Return whether the database has a table of this name."""
+    return name in connections[DEFAULT_DB_ALIAS].introspection.table_names()
 
 
 def is_sqlite() -> bool:
@@ -151,7 +156,7 @@ def _connect() -> str | None:
 
 
 def _why_unfinished() -> str | None:
-    if UNFINISHED not in connections[DEFAULT_DB_ALIAS].introspection.table_names():
+    if not has_table(UNFINISHED):
         return None
     return "a restore into this database was not finished, so nobody is served from it; run `watchword restore` again."
 
@@ -169,7 +174,7 @@ def _why_newer(loader: MigrationLoader) -> str | None:
     ours = {app for app, _name in loader.disk_migrations}
     unknown = [each for each in loader.applied_migrations if each[0] in ours and each not in loader.disk_migrations]
     row = None
-    if Release._meta.db_table in connections[DEFAULT_DB_ALIAS].introspection.table_names():
+    if has_table(Release._meta.db_table):
         row = installation.noted_release()
     if installation.may_serve(__version__, row) or (row is None and not unknown):
         return None
