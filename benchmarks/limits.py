@@ -24,7 +24,7 @@ from watchword.messaging.models import CountryBlock
 from watchword.messaging.worker import outbox
 from watchword.signin import enrolment, flow, sample_credentials
 from watchword.signin.otp.challenges import CodeSent
-from watchword.signin.results import Refused
+from watchword.signin.results import SignInDenied
 
 PRICE = 0.075
 """The price of one text in euros."""
@@ -68,7 +68,7 @@ class Play:
         if typed_after is not None:
             code = Ether.last.code
             done = enrolment.finish(session, FactorKind.PHONE, code, origin=_ORIGIN, now=at + typed_after)
-            self.finished += not isinstance(done, Refused)
+            self.finished += not isinstance(done, SignInDenied)
         return True
 
     def sign_in(self, who: User, at: datetime, *, number: str, is_typed: bool) -> bool:
@@ -82,14 +82,14 @@ class Play:
         self.sent += 1
         if is_typed:
             done = flow.answer(attempt, FactorKind.PHONE, Ether.last.code, now=at)
-            self.finished += not isinstance(done, Refused)
+            self.finished += not isinstance(done, SignInDenied)
         return True
 
     def _phone(self, who: User, number: str) -> UUID:
         from watchword.factors import vault
 
-        held = vault.holdings(who, kinds=[FactorKind.PHONE])
-        return held[0].id if held else sample_credentials.add_phone(who, number, Channel.SMS, now=self.begins)
+        data = vault.holdings(who, kinds=[FactorKind.PHONE])
+        return data[0].id if data else sample_credentials.add_phone(who, number, Channel.SMS, now=self.begins)
 
     @property
     def stopped(self) -> str:

@@ -31,7 +31,7 @@ from watchword.signin import enrolment, flow, sample_credentials, sessions
 from watchword.signin.facts import write_evidence
 from watchword.signin.models import Session, SignInAttempt
 from watchword.signin.otp.challenges import CodeSent
-from watchword.signin.results import Refused
+from watchword.signin.results import SignInDenied
 
 PRICE = 0.10
 """The price of one text in euros, about that of providers in Europe."""
@@ -50,7 +50,7 @@ class Attack:
 
     name: str
     attempts: int
-    lasts: timedelta
+    lifetime: timedelta
     scatters: bool = False
     """Whether each number is of another block of 10,000 than the one before."""
     typed: float = 0.0
@@ -136,7 +136,7 @@ def simulate(attack: Attack, *, people: int, accounts: int, week: int = 0) -> Re
         report.days[f"{at:%Y-%m-%d}"] += 1
         if random_source.random() < attack.typed:
             typed = enrolment.finish(session, FactorKind.PHONE, Ether.last.code, origin=_ORIGIN, now=at)
-            assert not isinstance(typed, Refused)
+            assert not isinstance(typed, SignInDenied)
     return report
 
 
@@ -153,9 +153,9 @@ def _times(
     attack: Attack, begins: datetime, *, honest: int, random_source: random.Random
 ) -> Iterator[tuple[datetime, int | None]]:
     """Yield times with an attempt of the attack by number, or None for an honest person: a quarter of them each day."""
-    days = max(1, round(attack.lasts / timedelta(days=1)))
+    days = max(1, round(attack.lifetime / timedelta(days=1)))
     moments: list[tuple[datetime, int | None]] = [
-        (begins + attack.lasts * (number / attack.attempts), number) for number in range(attack.attempts)
+        (begins + attack.lifetime * (number / attack.attempts), number) for number in range(attack.attempts)
     ]
     moments += [(begins + timedelta(days=days) * random_source.random(), None) for _ in range(honest * days // 4)]
     yield from sorted(moments, key=lambda moment: moment[0])
@@ -180,8 +180,8 @@ def _honest(report: Report, honest: list[User], at: datetime, random_source: ran
         return
 
     report.honest_sign_ins += 1
-    held = vault.holdings(user, kinds=[FactorKind.PHONE])
-    phone = held[0].id if held else sample_credentials.add_phone(user, number, Channel.SMS, now=at)
+    data = vault.holdings(user, kinds=[FactorKind.PHONE])
+    phone = data[0].id if data else sample_credentials.add_phone(user, number, Channel.SMS, now=at)
     attempt = _attempt(user, at)
     sent = flow.send_code(attempt, phone, Channel.SMS, now=at)
     if isinstance(sent, CodeSent):

@@ -30,7 +30,7 @@ if PARENT_FOLDER not in os.environ:
     os.environ[PARENT_FOLDER] = str(home)
     atexit.register(shutil.rmtree, home, ignore_errors=True)
 
-_wished = os.environ.get("WATCHWORD_TEST_DATABASE", "sqlite")
+_requested = os.environ.get("WATCHWORD_TEST_DATABASE", "sqlite")
 
 for _name in [name for name in os.environ if name.startswith("WATCHWORD_")]:
     del os.environ[_name]
@@ -45,12 +45,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None]:
     """Start the server before Django's settings are read."""
-    wished = early_config.known_args_namespace.database or _wished
-    if wished not in DATABASES:
-        raise pytest.UsageError(f"WATCHWORD_TEST_DATABASE is {wished!r}; expected one of {', '.join(DATABASES)}")
+    requested = early_config.known_args_namespace.database or _requested
+    if requested not in DATABASES:
+        raise pytest.UsageError(f"WATCHWORD_TEST_DATABASE is {requested!r}; expected one of {', '.join(DATABASES)}")
     if url := os.environ.get(SERVER_URL):
         os.environ["WATCHWORD_DATABASE_URL"] = url
-    elif wished == "postgresql":
+    elif requested == "postgresql":
         from tests import postgres
 
         try:

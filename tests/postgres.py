@@ -58,9 +58,9 @@ def start() -> Cluster:
     """Create a cluster and start it. Raise NoPostgres if that can't be done here."""
     programs = binaries()
     folder = Path(tempfile.mkdtemp(prefix="watchword-postgres-"))
-    as_somebody = _not_as_root(folder)
+    as_person = _not_as_root(folder)
     data, log = folder / "data", folder / "log"
-    words = [*as_somebody, str(programs / "initdb"), "--pgdata", str(data), "--username", SUPERUSER, "--auth", "trust"]
+    words = [*as_person, str(programs / "initdb"), "--pgdata", str(data), "--username", SUPERUSER, "--auth", "trust"]
     made = subprocess.run(
         [*words, "--encoding", "UTF8", "--locale", "C.UTF-8", "--no-sync"],
         cwd=folder, capture_output=True, text=True, check=False,
@@ -71,7 +71,7 @@ def start() -> Cluster:
     options = [part for option in FAST for part in ("-c", option)]
     with log.open("wb") as output:
         server = subprocess.Popen(
-            [*as_somebody, str(programs / "postgres"), "-D", str(data), "-k", str(folder), *options],
+            [*as_person, str(programs / "postgres"), "-D", str(data), "-k", str(folder), *options],
             cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
         )  # fmt: skip
     cluster = Cluster(folder, server)

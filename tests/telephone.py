@@ -29,7 +29,7 @@ def carry(take: Callable[[Outgoing], Submitted], name: str) -> None:
     latest = fresh.aggregate(latest=Max("next_try_at"))["latest"]
     if latest is None:
         return
-    for pk in lease(fresh, now=latest, lasts=outbox.LEASE, at_most=outbox.PORTION):
+    for pk in lease(fresh, now=latest, lifetime=outbox.LEASE, at_most=outbox.BATCH_SIZE):
         row = OutboxMessage.objects.select_related("delivery__user").get(pk=pk)
         claimed = outbox._claimed(row)
         try:

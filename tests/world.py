@@ -62,7 +62,7 @@ def cheap_hashes(settings: Any) -> None:
     """Hash account passwords as cheaply as Argon2 allows, so that the suite is quick."""
     settings.WATCHWORD_ARGON2 = {"time_cost": 1, "memory_kibibytes": 8, "parallelism": 1}
     password_factor._hasher.cache_clear()
-    password_factor._hash_of_nobody.cache_clear()
+    password_factor._dummy_hash.cache_clear()
 
 
 def make_organisation(
@@ -99,15 +99,15 @@ def give_password(user: User, password: str, *, initial: bool = False) -> vault.
     """Give a user an account password, good or bad."""
     stored = password_factor._hasher().hash(password_factor._octets(password)).encode()
     public = {"initial": "yes"} if initial else {}
-    held = CredentialData(FactorKind.PASSWORD, slot="account", public=public, secret=stored)
-    return vault.store(user, held, now=timezone.now())
+    data = CredentialData(FactorKind.PASSWORD, slot="account", public=public, secret=stored)
+    return vault.store(user, data, now=timezone.now())
 
 
 def give_phone(
     user: User, number: str = ALICES_NUMBER, *, slot: str = "mobile", channel: Channel = Channel.SMS
 ) -> vault.StoredCredential:
     """Give a user a registered telephone."""
-    held = CredentialData(
+    data = CredentialData(
         FactorKind.PHONE,
         slot=slot,
         public={
@@ -119,7 +119,7 @@ def give_phone(
         },
         secret=json.dumps({"number": number, "extension": ""}).encode(),
     )
-    return vault.store(user, held, now=timezone.now())
+    return vault.store(user, data, now=timezone.now())
 
 
 def give_app_password(user: User, name: str = "Laptop") -> str:

@@ -10,7 +10,7 @@ from watchword.directory.models import User
 from watchword.messaging.config_file import ConfiguredGateway, Phones
 from watchword.messaging.gateway import Result
 from watchword.messaging.limits.counters import telephone_of
-from watchword.messaging.models import DailyTotal, Delivery, Refusal
+from watchword.messaging.models import DailyTotal, Delivery, DeniedMessage
 from watchword.messaging.worker.route_selection import Route
 
 NUMBER = "+4915112345678"
@@ -47,7 +47,9 @@ def daily_total(user: User, days_ago: int, **counts: Any) -> DailyTotal:
     return DailyTotal.objects.create(organisation=user.organisation, **{**given, **counts})
 
 
-def refusal(user: User, rule: str, at: datetime, **more: Any) -> Refusal:
+def refusal(user: User, rule: str, at: datetime, **more: Any) -> DeniedMessage:
     """Store and return the refusal of a message by a rule."""
     given = {"channel": Channel.SMS, "country": "DE", "ends": "78"}
-    return Refusal.objects.create(organisation=user.organisation, user=user, at=at, rule=rule, **{**given, **more})
+    return DeniedMessage.objects.create(
+        organisation=user.organisation, user=user, at=at, rule=rule, **{**given, **more}
+    )

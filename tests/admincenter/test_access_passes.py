@@ -60,7 +60,7 @@ def test_nobody_makes_one_for_themselves(root: Client, world: World) -> None:
     assert "Make a Temporary Access Pass" not in panel(root, world.root)
 
 
-def test_it_is_of_no_use_to_somebody_disabled(root: Client, world: World) -> None:
+def test_it_is_of_no_use_to_a_person_disabled(root: Client, world: World) -> None:
     assert "Make a Temporary Access Pass" not in panel(root, world.carol)
     assert "of no use" in text(root.post(address(world.carol), HOUR).content)
 
@@ -101,7 +101,7 @@ def test_an_administrator_is_not_disabled_and_the_page_says_so_before(root: Clie
     assert User.objects.get(pk=helper.pk).state is MfaState.ENFORCED
 
 
-def test_a_role_enables_somebody_disabled(root: Client, world: World) -> None:
+def test_a_role_enables_a_person_disabled(root: Client, world: World) -> None:
     form = {"sign_in_name": "carol@harbour.example", "display_name": "Carol", "roles": ["helpdesk_administrator"]}
     assert root.post(f"/admin/users/{world.carol.pk}/edit/", form).status_code == 302
     carol = User.objects.get(pk=world.carol.pk)

@@ -264,9 +264,9 @@ def test_every_address_of_the_admin_center_is_closed_to_nobody(client: Client, w
 
 
 def test_the_factor_kinds_of_a_page_of_people_come_with_one_question(world: World) -> None:
-    held = queries.holdings_of([world.alice.pk, world.bob.pk])
-    assert held[world.alice.pk][FactorKind.PHONE] == 1
-    assert held[world.bob.pk] == {FactorKind.PASSWORD: 1}
+    holdings = queries.holdings_of([world.alice.pk, world.bob.pk])
+    assert holdings[world.alice.pk][FactorKind.PHONE] == 1
+    assert holdings[world.bob.pk] == {FactorKind.PASSWORD: 1}
 
 
 def test_words_that_protect_nothing_and_shared_addresses_are_saved_as_they_are_read(root: Client, world: World) -> None:

@@ -46,9 +46,9 @@ def test_the_acts_for_a_lost_phone_stand_in_the_panel(client: Client, world: Wor
         assert (address in panel) is (act in MAY[role])
         if act in MAY[role]:
             assert client.get(address).status_code == 200
-    nothing_held = client.get(f"/admin/users/?person={world.carol.pk}").content.decode()
-    assert "/reset-methods/" not in nothing_held
-    assert "/delete-app-passwords/" not in nothing_held
+    nothing_registered = client.get(f"/admin/users/?person={world.carol.pk}").content.decode()
+    assert "/reset-methods/" not in nothing_registered
+    assert "/delete-app-passwords/" not in nothing_registered
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_that_it_was_switched_off_is_always_told(root: Client, world: World) -> 
     assert "switched off" in str(message.body)
 
 
-def test_somebody_registered_is_mailed_no_link_to_register(root: Client, world: World) -> None:
+def test_a_person_registered_is_mailed_no_link_to_register(root: Client, world: World) -> None:
     confirm(root, world.alice, "disable")
     work(world.now)
     confirm(root, world.alice, "enable", tells="1")

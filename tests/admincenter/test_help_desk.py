@@ -113,7 +113,7 @@ def test_a_page_that_a_role_does_not_open_is_a_refused_act_too(client: Client, w
     assert Event.objects.get(kind=EventKind.ACT_REFUSED).reason == "change_settings"
 
 
-def test_whoever_goes_on_trying_is_told_of_once_and_fills_no_log(client: Client, world: World) -> None:
+def test_a_source_that_goes_on_trying_is_reported_once_and_fills_no_log(client: Client, world: World) -> None:
     as_role(client, world, Role.HELPDESK_ADMINISTRATOR)
     for number in range(1, MOST + 10):
         client.post(f"/admin/users/{world.root.pk}/block/")
@@ -128,7 +128,7 @@ def test_whoever_goes_on_trying_is_told_of_once_and_fills_no_log(client: Client,
     assert alert.times == 1
 
 
-def test_an_alert_about_one_s_own_act_is_closed_by_somebody_else(client: Client, world: World) -> None:
+def test_an_alert_about_one_s_own_act_is_closed_by_another_person(client: Client, world: World) -> None:
     helper = as_role(client, world, Role.AUTHENTICATION_ADMINISTRATOR)
     client.post(act(world), {"identified": SURE})
     work(world.now)
@@ -143,7 +143,7 @@ def test_an_alert_about_one_s_own_act_is_closed_by_somebody_else(client: Client,
     assert alert.closed_by_name == world.root.sign_in_name != helper.sign_in_name
 
 
-def test_whoever_administers_alone_closes_alerts_about_themselves(root: Client, world: World) -> None:
+def test_a_person_who_administers_alone_closes_alerts_about_themselves(root: Client, world: World) -> None:
     root.post(act(world), {"identified": SURE})
     work(world.now)
     alert = Alert.objects.get(rule=AlertRule.METHODS_RESET)

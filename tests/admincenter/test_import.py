@@ -133,7 +133,7 @@ def test_a_role_imports_only_its_kind_of_file(client: Client, world: World) -> N
     assert upload(client, STATES).status_code == 403
 
 
-def test_csv_04_somebody_above_is_not_changed_by_a_file(client: Client, world: World) -> None:
+def test_csv_04_a_higher_administrator_is_not_changed_by_a_file(client: Client, world: World) -> None:
     as_role(client, world, Role.USER_ADMINISTRATOR)
     tried = upload(client, "Username,Name\nroot@harbour.example,Pwned\n")
     assert "Your role does not allow this for this person." in text(tried.content)

@@ -48,7 +48,7 @@ def states() -> dict[str, int]:
 @pytest.fixture
 def at_most_three(monkeypatch: pytest.MonkeyPatch) -> None:
     """Allow three people at most in one bulk change."""
-    monkeypatch.setattr(views, "MOST_AT_ONCE", 3)
+    monkeypatch.setattr(views, "MAX_PEOPLE", 3)
 
 
 @pytest.mark.breaks_invariants
@@ -169,7 +169,7 @@ def test_nothing_to_do_has_no_button(root: Client, world: World) -> None:
     assert '<button class="button">Enforce' not in page.content.decode()
 
 
-def test_somebody_above_is_skipped_and_said_so(client: Client, world: World) -> None:
+def test_a_higher_administrator_is_skipped_and_said_so(client: Client, world: World) -> None:
     as_role(client, world, Role.AUTHENTICATION_ADMINISTRATOR)
     ids = [str(world.root.pk), str(world.alice.pk)]
     page = client.get(CHANGE, {"do": "reset-methods", "person": ids})
@@ -202,7 +202,7 @@ def test_the_letter_and_the_link_are_ready_to_copy(root: Client, world: World) -
     assert "A letter" not in text(root.get(f"{CHANGE}?do=disable&person={world.alice.pk}").content)
 
 
-def test_enabling_somebody_with_a_phone_enforces_at_once_as_was_said(root: Client, world: World) -> None:
+def test_enabling_a_person_with_a_phone_enforces_at_once_as_was_said(root: Client, world: World) -> None:
     give_phone(world.carol, "+4915198765432")
     page = root.get(f"{CHANGE}?do=enable&person={world.carol.pk}")
     assert "1 person becomes Enforced" in text(page.content)

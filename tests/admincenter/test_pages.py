@@ -36,8 +36,8 @@ def person(world: World, **changes: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("role", [None, *Role])
 def test_each_page_opens_to_the_roles_of_the_table(client: Client, world: World, role: Role | None) -> None:
-    somebody = make_person(world.organisation, "somebody", roles=(role,) if role else ())
-    sign_in(client, somebody)
+    person = make_person(world.organisation, "somebody", roles=(role,) if role else ())
+    sign_in(client, person)
     roles = {role} if role else set()
     for address, act in {
         "/admin/users/": Act.SEE_PEOPLE,
@@ -49,12 +49,12 @@ def test_each_page_opens_to_the_roles_of_the_table(client: Client, world: World,
         "/admin/sign-ins/": Act.SEE_SIGN_INS,
         "/admin/sign-ins.csv": Act.SEE_SIGN_INS,
         "/admin/roles/": Act.SEE_PEOPLE,
-        **{f"/admin/users/{world.alice.pk}/{name}/": wished.act for name, wished in ACTS.items()},
+        **{f"/admin/users/{world.alice.pk}/{name}/": requested.act for name, requested in ACTS.items()},
     }.items():
         assert client.get(address).status_code == (200 if may(roles, act, frozenset()) else 403), address
 
 
-def test_somebody_above_is_out_of_reach(client: Client, world: World) -> None:
+def test_a_higher_administrator_is_out_of_reach(client: Client, world: World) -> None:
     helper = make_person(world.organisation, "helper", roles=(Role.HELPDESK_ADMINISTRATOR,))
     sign_in(client, helper)
     assert client.post(f"/admin/users/{world.root.pk}/reset-password/").status_code == 403

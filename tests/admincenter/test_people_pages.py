@@ -88,7 +88,7 @@ def test_the_sign_in_name_and_an_alias_can_change_places(root: Client, world: Wo
     assert actions.find_by_name("bob@harbour.example") == world.bob
 
 
-def test_who_added_somebody_is_remembered_with_every_step(root: Client, world: World) -> None:
+def test_who_added_a_person_is_remembered_with_every_step(root: Client, world: World) -> None:
     root.post(NEW, DORA)
     dora = User.objects.get(sign_in_name="dora@harbour.example")
     assert {event.actor_id for event in Event.objects.filter(subject_id=dora.pk)} == {world.root.pk}

@@ -54,7 +54,7 @@ def test_people_without_a_role_are_told_whom_to_ask(client: Client, world: World
 
 
 @pytest.mark.parametrize("name", list(ACTS))
-def test_nobody_acts_on_somebody_above(client: Client, world: World, name: str) -> None:
+def test_nobody_acts_on_a_higher_administrator(client: Client, world: World, name: str) -> None:
     as_role(client, world, Role.USER_ADMINISTRATOR)
     before = Event.objects.count()
     assert client.post(f"/admin/users/{world.root.pk}/{name}/").status_code == 403

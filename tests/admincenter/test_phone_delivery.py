@@ -105,7 +105,7 @@ def test_an_open_breaker_is_explained(root: Client, world: World, gateways: None
     assert "It failed several times in a row." in card(root, "north")
 
 
-def test_a_channel_that_nobody_keeps_open_is_not_running(root: Client, world: World, gateways: None) -> None:
+def test_a_gateway_that_no_worker_runs_is_shown_as_stopped(root: Client, world: World, gateways: None) -> None:
     state("north", seconds_ago=31)
     for name in ("north", "exchange"):
         said = card(root, name)

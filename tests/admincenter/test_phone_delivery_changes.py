@@ -27,7 +27,7 @@ from watchword.messaging.gateway import Result
 from watchword.messaging.gateways.simulator.gateway import spoken
 from watchword.messaging.gateways.simulator.models import Arrival
 from watchword.messaging.limits.counters import Permitted, budget_of, reserve_send, telephone_of
-from watchword.messaging.models import Delivery, OutboxMessage, Refusal
+from watchword.messaging.models import Delivery, DeniedMessage, OutboxMessage
 from watchword.messaging.voice import ivr
 from watchword.messaging.worker import outbox
 
@@ -238,7 +238,7 @@ def test_a_test_that_can_t_be_sent_is_explained(
 
 def test_a_country_that_is_not_allowed_is_noted_as_blocked(root: Client, world: World, telephone: Telephone) -> None:
     root.post(TEST, {"country": "FR", "number": "0612345678", "channel": "sms"})
-    assert (Refusal.objects.get().rule, Refusal.objects.get().country) == ("country_not_allowed", "FR")
+    assert (DeniedMessage.objects.get().rule, DeniedMessage.objects.get().country) == ("country_not_allowed", "FR")
 
 
 def test_an_administrator_sends_ten_tests_an_hour(root: Client, world: World, telephone: Telephone) -> None:

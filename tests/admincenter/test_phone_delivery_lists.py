@@ -267,7 +267,7 @@ def panel(client: Client, person: User) -> str:
     return text(client.get(f"/admin/users/?person={person.pk}").content)
 
 
-def test_a_number_that_somebody_else_registered_too_is_shown(root: Client, world: World) -> None:
+def test_a_number_that_another_person_registered_too_is_shown(root: Client, world: World) -> None:
     give_phone(world.carol)
     delivery(world.carol, may(1), number=ALICES_NUMBER, purpose="register", entered_at=may(1))
     assert "This number is also registered by: Carol" in panel(root, world.alice)

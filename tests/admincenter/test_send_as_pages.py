@@ -90,13 +90,13 @@ def test_roles_that_may_not_give_addresses_are_refused(client: Client, world: Wo
     assert not SendAs.objects.exists()
 
 
-def test_nobody_gives_the_address_of_somebody_above_them(client: Client, world: World) -> None:
+def test_nobody_gives_the_address_of_a_higher_administrator_them(client: Client, world: World) -> None:
     as_role(client, world, Role.USER_ADMINISTRATOR)
     assert client.post(page_of(world), {"address": "root@harbour.example"}).status_code == 403
     assert not SendAs.objects.exists()
 
 
-def test_a_right_of_somebody_else_is_not_taken_by_its_number(root: Client, world: World) -> None:
+def test_a_right_of_another_person_is_not_taken_by_its_number(root: Client, world: World) -> None:
     other = make_person(world.organisation, "dora")
     right = give_send_as(other, SALES, until=None, by=world.root, now=world.now)
     root.post(page_of(world), {"take": str(right.pk)})

@@ -18,7 +18,7 @@ from tests.pages import text
 from tests.telephone import Telephone
 from tests.world import ORIGIN, World, evidence_for, sign_in
 from watchword.alerts import links
-from watchword.alerts.models import Alert, Disavowal
+from watchword.alerts.models import Alert, NotMeLink
 from watchword.alerts.rules import AlertRule
 from watchword.audit.events import EventKind
 from watchword.audit.record import record
@@ -30,7 +30,7 @@ from watchword.signin import actions, cookies, flow, invitations, non_interactiv
 from watchword.signin.models import Invitation, Revocation, Session
 from watchword.signin.non_interactive import AuthRequest, Secret
 from watchword.signin.password_change import choose_password
-from watchword.signin.results import Refused
+from watchword.signin.results import SignInDenied
 from watchword.signin.sign_in_view import view_of
 
 
@@ -64,7 +64,7 @@ def test_looking_at_the_link_does_nothing(client: Client, world: World) -> None:
     assert page["Referrer-Policy"] == "same-origin"
     client.head("/not-me/")
     assert Session.objects.filter(ended_at=None).count() == 1
-    assert not Disavowal.objects.exclude(used_at=None).exists()
+    assert not NotMeLink.objects.exclude(used_at=None).exists()
 
 
 def test_the_button_leaves_sessions_mail_and_the_old_password_useless(
@@ -76,17 +76,17 @@ def test_the_button_leaves_sessions_mail_and_the_old_password_useless(
     done = press(client, address)
     assert "1 session has ended" in text(done.content)
     assert not Session.objects.filter(user=world.alice, ended_at=None).exists()
-    assert Revocation.objects.filter(user_id=world.alice.pk, because="disavowed").exists()
+    assert Revocation.objects.filter(user_id=world.alice.pk, because="not_me").exists()
     token = flow.begin(world.alice.sign_in_name, origin=STRANGER, next_url="/", now=world.now)
     attempt = flow.find_attempt(token, now=world.now)
     assert attempt is not None
-    assert isinstance(flow.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=world.now), Refused)
+    assert isinstance(flow.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=world.now), SignInDenied)
     question = AuthRequest(
         Door.MAIL, world.alice.sign_in_name, Secret(world.passwords["alice"]), "imap", "198.51.100.7"
     )
     assert not non_interactive.check_account_password(question, now=world.now).allowed
     work(world.now)
-    alert = Alert.objects.get(rule=AlertRule.DISAVOWED)
+    alert = Alert.objects.get(rule=AlertRule.NOT_ME)
     assert alert.details["sessions"] == 1
 
 
@@ -133,7 +133,7 @@ def test_the_page_lists_what_still_stands_and_closes_what_is_ticked(
     assert "No phone and no app password" in last
     assert "Ask an administrator of Harbour & Hill. They let you register a phone again" in last
     work(timezone.now())
-    assert Alert.objects.filter(rule=AlertRule.DISAVOWED).count() == 1
+    assert Alert.objects.filter(rule=AlertRule.NOT_ME).count() == 1
 
 
 def test_without_the_button_nothing_can_be_ticked(client: Client, world: World) -> None:
@@ -215,7 +215,7 @@ def test_verify_finds_a_link_and_an_invitation_that_outlived_a_reset(world: Worl
     assert [problem.split()[1] for problem in problems] == ["invitation", "link"]
 
 
-def test_somebody_without_a_second_proof_must_ask_an_administrator(client: Client, world: World) -> None:
+def test_a_person_without_a_second_proof_must_ask_an_administrator(client: Client, world: World) -> None:
     record(EventKind.PASSWORD_CHANGED, now=world.now, subject=world.carol)
     (message,) = work(world.now)
     done = press(client, *codes_in(message.body))
@@ -224,7 +224,7 @@ def test_somebody_without_a_second_proof_must_ask_an_administrator(client: Clien
     assert "/sign-in/send/" not in done.content.decode()
 
 
-def test_the_app_password_in_question_is_frozen_and_no_other(client: Client, world: World) -> None:
+def test_the_app_password_in_question_is_paused_and_no_other(client: Client, world: World) -> None:
     stored = vault.holdings(world.alice, kinds=[FactorKind.APP_PASSWORD])[0]
     for address in ("198.51.100.7", "203.0.113.7"):
         question = AuthRequest(Door.MAIL, world.alice.sign_in_name, Secret(world.alices_app_password), "imap", address)
@@ -233,7 +233,7 @@ def test_the_app_password_in_question_is_frozen_and_no_other(client: Client, wor
     assert "“Laptop” is frozen" in text(press(client, *codes_in(message.body)).content)
     after = vault.find(world.alice, stored.id)
     assert after is not None
-    assert after.frozen_at is not None
+    assert after.paused_at is not None
 
 
 @pytest.mark.parametrize(
@@ -254,7 +254,7 @@ def test_a_link_that_was_not_made_here_opens_nothing(
     code = link_to(world)
     assert press(client, change(code)).status_code == 410
     assert "longer than a code" in text(press(client, code + "a" * 4000).content)
-    assert not Disavowal.objects.exclude(used_at=None).exists()
+    assert not NotMeLink.objects.exclude(used_at=None).exists()
 
 
 def test_a_code_is_accepted_as_people_type_it_and_as_a_pasted_link(client: Client, world: World) -> None:
@@ -273,7 +273,7 @@ def test_the_same_event_of_another_database_has_another_code(world: World) -> No
     """After a restore the numbers of events come again, and links of the lost time must not fit the new events."""
     code = links.find(link_to(world), now=world.now)
     assert code is not None
-    twin = Disavowal(user=code.user, event_id=code.event_id, rule=code.rule)
+    twin = NotMeLink(user=code.user, event_id=code.event_id, rule=code.rule)
     assert links.token_of(twin) != links.token_of(code)
 
 

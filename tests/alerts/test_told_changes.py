@@ -62,7 +62,7 @@ def test_the_owner_of_an_address_is_told_who_may_write_as_it(world: World) -> No
 
 
 @pytest.mark.parametrize("roles", [(), (Role.HELPDESK_ADMINISTRATOR,)])
-def test_somebody_made_with_a_role_is_told_like_a_role(world: World, roles: tuple[Role, ...]) -> None:
+def test_a_person_made_with_a_role_is_told_like_a_role(world: World, roles: tuple[Role, ...]) -> None:
     actions.create_person(
         world.organisation,
         sign_in_name="dora@harbour.example",
@@ -87,7 +87,7 @@ def test_an_administrator_made_on_the_console_names_the_systems_user_and_the_hos
     assert f"Global Administrator, by {CONSOLE} on the server's console" in alerts(world)
 
 
-def test_a_link_for_somebody_who_is_an_administrator_already_names_who_made_it(world: World) -> None:
+def test_a_link_for_a_person_who_is_an_administrator_already_names_who_made_it(world: World) -> None:
     call_command("createadmin", "root@harbour.example", stdout=io.StringIO())
     assert Event.objects.filter(kind=EventKind.INVITATION_MADE).get().agent == CONSOLE
 
@@ -96,7 +96,7 @@ def test_an_invitation_lasts_a_day_and_longer_only_by_choice(world: World) -> No
     token = invitations.invite(world.carol, by=world.root, now=world.now).token
     assert invitations.find(token, now=world.now + timedelta(hours=24, seconds=-1)) is not None
     assert invitations.find(token, now=world.now + timedelta(hours=24)) is None
-    longer = invitations.invite(world.carol, by=world.root, lasts=timedelta(days=7), now=world.now).token
+    longer = invitations.invite(world.carol, by=world.root, lifetime=timedelta(days=7), now=world.now).token
     assert invitations.find(longer, now=world.now + timedelta(days=7, seconds=-1)) is not None
 
 

@@ -95,7 +95,7 @@ def test_an_attempt_that_never_passed_the_password_is_no_warning(world: World) -
     assert work(later) == []
 
 
-def test_wrong_passwords_warn_nobody_and_unknown_names_leave_no_trace(world: World) -> None:
+def test_wrong_passwords_cause_no_warning_and_unknown_names_leave_no_trace(world: World) -> None:
     for name in ("alice@harbour.example", "nobody@harbour.example"):
         token = flow.begin(name, origin=STRANGER, next_url="/", now=world.now)
         attempt = flow.find_attempt(token, now=world.now)
@@ -256,7 +256,9 @@ def test_a_worker_that_died_after_sending_leaves_a_lease_that_the_next_one_takes
     assert len({str(message.extra_headers["Message-ID"]) for message in mail.outbox}) == 1
 
 
-def test_an_event_that_cannot_be_understood_silences_nobody(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_event_that_cannot_be_understood_holds_up_no_other_warning(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     record(EventKind.SIGN_IN_ALLOWED, now=world.now, subject=world.alice, notify=True, details={"credential": "junk"})
     type_wrong_codes(pass_password(world, world.alice), world.now)
     assert len(work(world.now)) == 1
@@ -275,14 +277,14 @@ def test_inj_02_names_cannot_write_headers_or_lines_of_a_mail(world: World) -> N
     assert "Bcc" not in head
 
 
-def test_a_frozen_app_password_is_refused_and_a_thawed_one_is_not(world: World) -> None:
+def test_a_paused_app_password_is_refused_and_a_resumed_one_is_not(world: World) -> None:
     opened = sessions.open_session(
         world.alice, evidence_for(FactorKind.PASSWORD, FactorKind.PHONE, at=world.now), origin=ORIGIN, now=world.now
     )
     give_app_password(world.alice, "Tablet")
     stored = vault.holdings(world.alice, kinds=[FactorKind.APP_PASSWORD])[0]
-    assert app_passwords.freeze(opened.session, stored.id, origin=ORIGIN, now=world.now)
+    assert app_passwords.pause(opened.session, stored.id, origin=ORIGIN, now=world.now)
     assert not use_mail(world, world.alices_app_password, "198.51.100.7")
-    assert Event.objects.latest("id").reason == "app_password_frozen"
-    assert app_passwords.thaw(opened.session, stored.id, origin=ORIGIN, now=world.now)
+    assert Event.objects.latest("id").reason == "app_password_paused"
+    assert app_passwords.resume(opened.session, stored.id, origin=ORIGIN, now=world.now)
     assert use_mail(world, world.alices_app_password, "198.51.100.7")

@@ -31,10 +31,10 @@ def test_the_contracts_hold() -> None:
 
 
 PLANTED = {
-    "a lower room imports a higher one": ("directory/models.py", "import watchword.signin.flow", "rooms"),
-    "siblings import each other": ("factors/apps.py", "import watchword.messaging.apps", "rooms"),
-    "the core imports the looks": ("core/codes.py", "import watchword.ui", "rooms"),
-    "a room is added that no layer names": ("helpers/__init__.py", "", "rooms"),
+    "a lower package imports a higher one": ("directory/models.py", "import watchword.signin.flow", "packages"),
+    "siblings import each other": ("factors/apps.py", "import watchword.messaging.apps", "packages"),
+    "the core imports the looks": ("core/codes.py", "import watchword.ui", "packages"),
+    "a package is added that no layer names": ("helpers/__init__.py", "", "packages"),
     "one factor imports another": ("factors/password/factor.py", "import watchword.factors.phone.factor", "factors"),
     "one door imports another": ("doors/mail/server.py", "import watchword.doors.web.navigation", "doors"),
     "a door opens the vault": ("doors/mail/__init__.py", "import watchword.factors.vault", "vault"),
@@ -44,7 +44,7 @@ PLANTED = {
     "the core takes chance itself": ("core/codes.py", "import secrets", "core"),
 }
 NAMES = {
-    "rooms": "Imports point one way through the rooms",
+    "packages": "Imports point one way through the packages",
     "factors": "Factors don't know each other",
     "vault": "Only signin opens the vault",
     "credentials": "Only the vault opens the Credential table",

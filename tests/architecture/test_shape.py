@@ -91,13 +91,13 @@ def test_a_small_module_with_one_importer_has_a_reason() -> None:
     assert small == set(SMALL_FOR_A_REASON)
 
 
-@pytest.mark.parametrize("room", ["factors", "messaging"])
-def test_factors_and_channels_own_no_pages(room: str) -> None:
+@pytest.mark.parametrize("package", ["factors", "messaging"])
+def test_factors_and_channels_own_no_pages(package: str) -> None:
     """Three generic pages serve every factor, so that none can skip throttling, re-authentication or audit.
 
     The simulator is the exception: its page is a telephone, not a form of sign-in, and only the demo loads it.
     """
-    files = [path for path in (ROOT / "watchword" / room).rglob("*") if "simulator" not in path.parts]
+    files = [path for path in (ROOT / "watchword" / package).rglob("*") if "simulator" not in path.parts]
     assert any(path.suffix == ".py" for path in files)
     pages = [relative(path) for path in files if path.stem in ("views", "urls") or path.name == "templates"]
     assert pages == []
@@ -124,7 +124,7 @@ def test_every_module_opens_with_a_sentence() -> None:
     assert silent == []
 
 
-def test_no_room_is_a_drawer_for_odds_and_ends() -> None:
+def test_no_package_is_a_drawer_for_odds_and_ends() -> None:
     drawers = {"utils", "util", "helpers", "helper", "common", "misc"}
     assert [relative(path) for path in SOURCES if drawers & {part.removesuffix(".py") for part in path.parts}] == []
 

@@ -27,21 +27,37 @@ PAGES = sorted(
 
 OLD_NAMES = frozenset(
     [
+        "bell",
         "carrier",
         "carriers",
         "chance",
         "courier",
         "couriers",
         "desk",
+        "disavow",
+        "disavowal",
+        "disavowed",
         "happening",
         "happenings",
         "handover",
         "handovers",
+        "hearings",
+        "held",
+        "judge",
+        "judged",
+        "keeper",
+        "lasts",
+        "ledger",
+        "nobody",
+        "portion",
         "presence",
         "purse",
+        "somebody",
         "surroundings",
         "tallies",
         "tally",
+        "thaw",
+        "thawed",
         "unheard",
         "wire",
         "wires",
@@ -49,13 +65,16 @@ OLD_NAMES = frozenset(
         "wishes",
         "way",
         "ways",
+        "wished",
     ]
 )
 """Parts of identifiers that the field calls otherwise; `docs/adr/0090-the-fields-word-first.md` says how."""
 OF_THE_LANGUAGE = re.compile(
     r"help_?desk|(on|under)_(the_|its_)?way|way_(on|out)|make_way|out_of_the_way|OnTheWay", re.IGNORECASE
 )
-OLD_IN_TEST_NAMES = frozenset(["carrier", "carriers", "courier", "couriers", "purse", "tallies", "tally"])
+OLD_IN_TEST_NAMES = frozenset(
+    ["carrier", "carriers", "courier", "couriers", "purse", "somebody", "tallies", "tally", "thawed"]
+)
 OLD_IN_PROSE = re.compile(r"\b(couriers?|purses?|tally|tallies|unheard|handovers?)\b", re.IGNORECASE)
 
 STANDS_FOR_ONE_KIND_EACH = frozenset(
@@ -165,3 +184,40 @@ def test_one_file_name_stands_for_one_thing() -> None:
     twice = {name for name, times in names.items() if times > 1}
     assert twice - FILES_OF_A_KIND == set()
     assert FILES_OF_A_KIND - twice == set(), "what stands once needs no leave"
+
+
+SAYS_NO = re.compile(
+    r"Refus|Den[iy]|^Not(?!Me)[A-Z]|NotAllowed|Reject|Forbid|Throttl|Unavail|Fail(ed|ure)|Unanswer|Deferred|TryLater"
+)
+IS_ONE_OF = re.compile(r"Den[iy]|Reject|Throttl|Forbid|Fail(ed)?|Unavailable")
+NOT_A_RESULT = frozenset(
+    [
+        # why, and how often: no results of their own
+        "DenyReason",
+        "RejectReason",
+        "FailureCount",
+        "RepeatedDenial",
+        "DeniedMessage",
+        # Warnings
+        "Notice",
+    ]
+)
+
+
+def test_every_no_is_false_and_has_one_of_six_names() -> None:
+    classes = {
+        node.name: {base.id for base in node.bases if isinstance(base, ast.Name)}
+        for path in SOURCES
+        if path.is_relative_to(ROOT / "watchword")
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ClassDef)
+    }
+    no = {name: bases for name, bases in classes.items() if SAYS_NO.search(name)} | {
+        name: bases for name, bases in classes.items() if "NegativeResult" in bases
+    }
+    assert len(no) > 12
+    raised = {"Exception", "ValueError", "PermissionDenied"}
+    is_true = {name for name, bases in no.items() if not bases & (raised | {"NegativeResult"})} - NOT_A_RESULT
+    assert is_true == set()
+    named = {name for name in no if not IS_ONE_OF.search(name)} - NOT_A_RESULT - {"Wait", "Locked", "TooMany"}
+    assert named == set()

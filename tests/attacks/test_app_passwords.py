@@ -63,7 +63,7 @@ def test_app_10_a_lost_page_is_answered_by_deleting_and_making_another(client: C
     """A lost app password can't be shown again: the person deletes it, and its name is free for a new one."""
     sign_in(client, world.alice)
     client.post("/methods/add/app_password/", {"name": "Tablet"})
-    stored = next(k for k in vault.holdings(world.alice, kinds=[FactorKind.APP_PASSWORD]) if k.held.label == "Tablet")
+    stored = next(k for k in vault.holdings(world.alice, kinds=[FactorKind.APP_PASSWORD]) if k.data.label == "Tablet")
     client.post(f"/methods/remove/{stored.id}/")
     again = client.post("/methods/add/app_password/", {"name": "Tablet"})
     assert 'id="secret"' in again.content.decode()

@@ -22,7 +22,7 @@ from watchword.signin import actions, cookies, flow, invitations
 from watchword.signin.facts import code_key
 from watchword.signin.models import CodeChallenge, FailureCount, Session, SignInAttempt
 from watchword.signin.otp.challenges import CodeSent
-from watchword.signin.results import Outcome, Refused, SignedIn
+from watchword.signin.results import Outcome, SignedIn, SignInDenied
 from watchword.signin.sign_in_view import view_of
 
 
@@ -46,8 +46,8 @@ def test_otp_03_an_answer_that_was_lost_gives_no_second_session(world: World, te
     attempt = pass_password(world, world.alice)
     send(world, attempt)
     assert isinstance(type_code(world, attempt, telephone.code), SignedIn)
-    assert isinstance(type_code(world, attempt, telephone.code), Refused)
-    assert isinstance(type_code(world, pass_password(world, world.alice), telephone.code), Refused)
+    assert isinstance(type_code(world, attempt, telephone.code), SignInDenied)
+    assert isinstance(type_code(world, pass_password(world, world.alice), telephone.code), SignInDenied)
     assert Session.objects.count() == 1
 
 
@@ -61,7 +61,7 @@ def test_otp_07_a_code_for_one_person_is_worth_nothing_for_another(world: World,
     send(world, bobs)
     if alices == telephone.code:
         pytest.fail("two codes were the same, one time in a million")
-    assert isinstance(type_code(world, bobs, alices), Refused)
+    assert isinstance(type_code(world, bobs, alices), SignInDenied)
     assert len(FailureCount.objects.get(pk=f"code:{world.bob.pk}").failures) == 1
     assert not FailureCount.objects.filter(pk=f"code:{world.alice.pk}").exists()
 
@@ -114,7 +114,7 @@ def test_bru_01_wrong_codes_stop_at_thirty_and_the_right_one_is_refused_as_well(
     locked = flow.find_attempt(token, now=world.now + later)
     assert locked is not None
     right = flow.answer(locked, FactorKind.PASSWORD, world.passwords["alice"], now=world.now + later)
-    assert right == Refused(DenyReason.SECOND_FACTOR_LOCKED)
+    assert right == SignInDenied(DenyReason.SECOND_FACTOR_LOCKED)
     work(world.now + later)
     assert Notice.objects.filter(rule=AlertRule.LOCKED, user=world.alice).count() == 1
 
@@ -184,7 +184,7 @@ def test_otp_16_what_is_no_code_is_refused_without_harm(world: World, telephone:
     attempt = pass_password(world, world.alice)
     send(world, attempt)
     outcome = type_code(world, attempt, typed)
-    assert isinstance(outcome, Refused)
+    assert isinstance(outcome, SignInDenied)
     assert outcome.reason in {RejectReason.NOT_SHAPED, RejectReason.WRONG}
     assert not Session.objects.exists()
 
@@ -282,5 +282,5 @@ def test_bru_09_a_new_password_leaves_a_locked_second_proof_locked(world: World)
     )
     assert attempt is not None
     outcome = flow.answer(attempt, FactorKind.PASSWORD, "my very own passphrase", now=world.now)
-    assert outcome == Refused(DenyReason.SECOND_FACTOR_LOCKED)
+    assert outcome == SignInDenied(DenyReason.SECOND_FACTOR_LOCKED)
     assert actions.unlock_second_factor(world.alice, by=world.root, now=world.now)

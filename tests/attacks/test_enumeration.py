@@ -75,7 +75,7 @@ def hashes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return real(self, stored, typed)
 
     monkeypatch.setattr(argon2.PasswordHasher, "verify", verify)
-    password_factor._hash_of_nobody()
+    password_factor._dummy_hash()
     return asked
 
 
@@ -108,7 +108,7 @@ def test_enu_01_every_page_of_a_refused_sign_in_is_the_same_for_everybody(
     assert telephone.received == []
 
 
-def test_enu_01_a_right_password_of_somebody_who_may_not_come_in_tells_nothing(
+def test_enu_01_a_right_password_of_a_person_who_may_not_come_in_tells_nothing(
     world: World, everybody: list[str]
 ) -> None:
     """The right password of a blocked or deleted person is answered as a wrong one."""
@@ -137,7 +137,7 @@ def test_enu_02_a_refused_password_costs_one_slow_hash_whoever_was_named(
         client.post("/sign-in/password/", {"answer": WRONG})
         assert hashes == ["verify"], name
         hashes.clear()
-    assert argon2.extract_parameters(password_factor._hash_of_nobody()) == argon2.extract_parameters(
+    assert argon2.extract_parameters(password_factor._dummy_hash()) == argon2.extract_parameters(
         password_factor._hasher().hash("x")
     )
 
@@ -252,7 +252,7 @@ def test_enu_05_with_a_wrong_password_a_locked_person_looks_like_nobody(world: W
     assert pages[0] == pages[1]
 
 
-def test_enu_09_waiting_after_wrong_passwords_is_told_for_nobody_as_for_somebody(world: World) -> None:
+def test_enu_09_waiting_after_wrong_passwords_is_told_for_nobody_as_for_a_person(world: World) -> None:
     """The wait after too many wrong passwords begins after as many tries for an unknown name as for an existing one."""
     tries = {}
     for number, name in enumerate(("alice", "nobody", "root")):

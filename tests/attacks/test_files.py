@@ -108,10 +108,10 @@ def test_csv_01_the_file_of_invitations_runs_nothing(world: World) -> None:
 
 
 def zipped() -> bytes:
-    held = io.BytesIO()
-    with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as archive:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("people.csv", b"0" * (50 * 1024 * 1024))
-    return held.getvalue()
+    return packed.getvalue()
 
 
 HUGE: dict[str, tuple[bytes, str]] = {

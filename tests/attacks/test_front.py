@@ -80,26 +80,26 @@ def close(answer: Any) -> None:
 
 def answers_of_every_kind(world: World, monkeypatch: pytest.MonkeyPatch, new: Callable[..., Client]) -> Iterator[Any]:
     """Yield responses: every address as an anonymous browser, as Alice and as Root, and each kind of error."""
-    nobody, alice, root = new(), new(), new()
+    anonymous, alice, root = new(), new(), new()
     sign_in(alice, world.alice)
     sign_in(root, world.root)
-    for client in (nobody, alice, root):
+    for client in (anonymous, alice, root):
         for address in every_address(world):
             yield client.get(address.path)
             yield client.head(address.path)
-    yield nobody.get("/nothing/here/")
-    yield nobody.get("/\0")
-    yield nobody.get("/", headers={"host": "evil.example"})
-    file = nobody.get(static("ui/watchword.css"))
+    yield anonymous.get("/nothing/here/")
+    yield anonymous.get("/\0")
+    yield anonymous.get("/", headers={"host": "evil.example"})
+    file = anonymous.get(static("ui/watchword.css"))
     yield file
     close(file)
-    yield nobody.post(static("ui/watchword.css"))
+    yield anonymous.post(static("ui/watchword.css"))
     yield alice.post("/", {"field": ["x"] * 2_000})
     yield alice.get("/sign-out/")
     yield alice.get("/admin/users/")
     yield new(enforce_csrf_checks=True).post("/sign-in/", {"name": "alice@harbour.example"})
-    yield nobody.generic("POST", "/sign-in/", CONTENT_LENGTH=str(LARGEST_BODY + 1))
-    yield nobody.generic("TRACE", "/sign-in/")
+    yield anonymous.generic("POST", "/sign-in/", CONTENT_LENGTH=str(LARGEST_BODY + 1))
+    yield anonymous.generic("TRACE", "/sign-in/")
     monkeypatch.setattr(views, "lines_of", broken)
     failing = new(raise_request_exception=False)
     sign_in(failing, world.alice)

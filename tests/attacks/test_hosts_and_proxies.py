@@ -98,21 +98,21 @@ def test_hst_01_links_and_texts_name_the_configured_origin_whatever_a_request_sa
     assert found is not None
     done = client.post("/admin/users/import/", {"draft": found[1]})
     assert f"https://{HOST}/invitation/" in done.content.decode()
-    nobody = production_client(headers=MISLEADING)
-    nobody.post("/sign-in/", {"name": "alice@harbour.example"})
-    nobody.post("/sign-in/password/", {"answer": world.passwords["alice"]})
+    anonymous = production_client(headers=MISLEADING)
+    anonymous.post("/sign-in/", {"name": "alice@harbour.example"})
+    anonymous.post("/sign-in/password/", {"answer": world.passwords["alice"]})
     assert telephone.received[-1].host == HOST
-    for said in (page, done, nobody.get("/sign-in/prove/")):
+    for said in (page, done, anonymous.get("/sign-in/prove/")):
         assert "evil" not in said.content.decode()
         assert "evil" not in str(said.headers)
 
 
 def test_hst_01_no_line_of_the_product_builds_an_address_from_a_request() -> None:
     """Pages, mails and texts take their origin from the settings: no code asks a request for its host."""
-    room = Path(watchword.__file__).parent
+    package = Path(watchword.__file__).parent
     asking = [
         path.name
-        for path in sorted(room.rglob("*"))
+        for path in sorted(package.rglob("*"))
         if path.suffix in {".py", ".html", ".txt"}
         and re.search(r"build_absolute_uri|get_host\(|HTTP_HOST|X-Forwarded-Host", path.read_text(encoding="utf-8"))
     ]
@@ -165,7 +165,7 @@ def test_xff_01_a_forged_address_brings_nobody_past_the_second_proof(
 
 
 @given(peer=st.ip_addresses().map(str), claimed=st.ip_addresses().map(str))
-def test_xff_02_without_a_list_nobody_is_a_proxy(peer: str, claimed: str) -> None:
+def test_xff_02_without_a_list_no_client_is_a_proxy(peer: str, claimed: str) -> None:
     """With an empty list of proxies no proxy is trusted, instead of all of them."""
     with override_settings(WATCHWORD_TRUSTED_PROXIES=()):
         seen = address_of(peer, claimed)
@@ -223,7 +223,7 @@ def test_xff_03_whatever_is_written_there_an_address_comes_out(forwarded: str) -
         assert str(ipaddress.ip_address(client_address(request))) == client_address(request)
 
 
-def test_an_unlisted_proxy_is_an_error_in_the_log_that_nobody_can_flood(
+def test_an_unlisted_proxy_is_an_error_in_the_log_that_no_client_can_flood(
     settings: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Log the error once in ten minutes, however many requests come, and never for proxies that are listed."""

@@ -198,8 +198,8 @@ def test_inj_02_nothing_that_could_break_a_mail_becomes_part_of_a_person(world: 
 
 def test_inj_02_a_line_break_in_a_display_name_is_a_blank(world: World) -> None:
     """A line break typed into a display name becomes a blank."""
-    wished = {"display_name": "Carol\r\nBcc: everybody@harbour.example"}
-    actions.edit_person(world.carol, wished, by=world.root, origin=ORIGIN, now=timezone.now())
+    requested = {"display_name": "Carol\r\nBcc: everybody@harbour.example"}
+    actions.edit_person(world.carol, requested, by=world.root, origin=ORIGIN, now=timezone.now())
     assert world.carol.display_name == "Carol Bcc: everybody@harbour.example"
 
 

@@ -49,8 +49,8 @@ HOSTILE = [
 
 def line_formatter() -> logging.Formatter:
     """Return the formatter that the settings name, created as logging does it."""
-    wished: dict[str, Any] = dict(settings.LOGGING["formatters"]["text"])  # type: ignore[index]  # a dict of dicts
-    assert wished == {"()": "watchword.config.logs.LineFormatter"}
+    requested: dict[str, Any] = dict(settings.LOGGING["formatters"]["text"])  # type: ignore[index]  # a dict of dicts
+    assert requested == {"()": "watchword.config.logs.LineFormatter"}
     return LineFormatter()
 
 

@@ -22,7 +22,7 @@ from tests.world import (
     sign_in,
 )
 from watchword.core.policy import Door, FactorKind, MfaState
-from watchword.core.usernames import NotASignInName, name_key
+from watchword.core.usernames import InvalidSignInName, name_key
 from watchword.directory import actions as directory_actions
 from watchword.directory.actions import BadPerson, create_person, find_by_name
 from watchword.factors import vault
@@ -99,7 +99,7 @@ def test_uni_01_composed_and_decomposed_forms_have_one_key(local: str) -> None:
     """NFC, NFD, NFKC, NFKD, lower, upper and case-folded forms of a name never make two people."""
     try:
         key = name_key(f"{local}@harbour.example")
-    except NotASignInName:
+    except InvalidSignInName:
         return
     assert name_key(key) == key
     for form in ("NFC", "NFD", "NFKC", "NFKD"):
@@ -165,9 +165,9 @@ def test_uni_03_a_password_is_the_same_on_every_keyboard_and_at_every_door(world
     """Composed or decomposed, at the web and the mail door: one password; full-width letters make a different one."""
     give_password(world.carol, "placeholder")
     password = "Käse überall für Zoë, 3 Mal"
-    held = vault.holdings(world.carol, kinds=[FactorKind.PASSWORD])[-1]
+    data = vault.holdings(world.carol, kinds=[FactorKind.PASSWORD])[-1]
     stored = password_factor._hasher().hash(password_factor._octets(password)).encode()
-    vault.renew(held.id, stored)
+    vault.renew(data.id, stored)
     typed = unicodedata.normalize(form, password)
     client = Client()
     client.post("/sign-in/", {"name": "carol@harbour.example"})
@@ -185,7 +185,7 @@ def is_let_in(world: World, password: str, name: str = "carol@harbour.example") 
     return non_interactive.check_account_password(question, now=timezone.now()).allowed
 
 
-def test_uni_04_a_name_that_was_deleted_can_not_be_taken_by_somebody_else(world: World) -> None:
+def test_uni_04_a_name_that_was_deleted_can_not_be_taken_by_another_person(world: World) -> None:
     """A deleted person's name stays taken until an administrator frees it; its new owner inherits nothing."""
     old = make_person(world.organisation, "dora", state=MfaState.ENFORCED)
     give_password(old, "the old password of dora")

@@ -72,15 +72,15 @@ def where(location: str) -> str:
     return urlsplit(urljoin(OURS, as_browsers_read))._replace(path="", query="", fragment="").geturl()
 
 
-@pytest.mark.parametrize("wished", FOREIGN)
-def test_red_01_a_wish_to_go_elsewhere_leads_to_the_first_page(world: World, wished: str) -> None:
+@pytest.mark.parametrize("requested", FOREIGN)
+def test_red_01_a_wish_to_go_elsewhere_leads_to_the_first_page(world: World, requested: str) -> None:
     """A foreign next address, in every spelling that some browser accepts, is replaced by a local page."""
     client = Client()
-    client.post("/sign-in/", {"name": "carol@harbour.example", "next": wished})
+    client.post("/sign-in/", {"name": "carol@harbour.example", "next": requested})
     arrived = client.post("/sign-in/password/", {"answer": world.passwords["carol"]})
     assert arrived["Location"] == "/"
-    assert client.get("/sign-in/", {"next": wished})["Location"] == "/"
-    assert client.get("/sign-in/confirm/", {"next": wished})["Location"] == "/"
+    assert client.get("/sign-in/", {"next": requested})["Location"] == "/"
+    assert client.get("/sign-in/confirm/", {"next": requested})["Location"] == "/"
 
 
 @given(
@@ -93,23 +93,23 @@ def test_red_01_a_wish_to_go_elsewhere_leads_to_the_first_page(world: World, wis
 @example("/%2e%2e//evil.example")
 @example("/;//evil.example")
 @example("/a/..//evil.example")
-def test_red_01_no_text_leads_to_another_origin(wished: str) -> None:
+def test_red_01_no_text_leads_to_another_origin(requested: str) -> None:
     """Whatever text the next parameter has, a browser stays at our origin, and the header stays intact."""
-    there = safe_next(wished)
+    there = safe_next(requested)
     assert where(there) == "https://watchword.example.org"
     assert there.startswith("/")
     assert not re.search(r"[\x00-\x20\x7f\\]", there)
-    assert where(safe_next(quote(wished))) == "https://watchword.example.org"
+    assert where(safe_next(quote(requested))) == "https://watchword.example.org"
 
 
 @pytest.mark.parametrize(
-    "wished", ["/security/", "/admin/users/?q=a&show=blocked", "/admin/users/?q=https://x.example"]
+    "requested", ["/security/", "/admin/users/?q=a&show=blocked", "/admin/users/?q=https://x.example"]
 )
-def test_red_01_a_page_of_ours_is_reached(world: World, wished: str) -> None:
+def test_red_01_a_page_of_ours_is_reached(world: World, requested: str) -> None:
     """A next address of our own is followed, so that the refusals above mean something."""
     client = Client()
-    client.post("/sign-in/", {"name": "carol@harbour.example", "next": wished})
-    assert client.post("/sign-in/password/", {"answer": world.passwords["carol"]})["Location"] == wished
+    client.post("/sign-in/", {"name": "carol@harbour.example", "next": requested})
+    assert client.post("/sign-in/password/", {"answer": world.passwords["carol"]})["Location"] == requested
 
 
 def test_red_01_no_address_of_the_site_redirects_elsewhere(world: World) -> None:

@@ -189,11 +189,11 @@ def test_ses_05_what_is_in_flight_when_its_session_ends_neither_revives_it_nor_d
         now=now,
     )
     sessions.end(world.alice, opened.session.pk, by=world.alice, because="signed_out", now=now)
-    with pytest.raises(enrolment.ProofNeeded):
+    with pytest.raises(enrolment.ReauthenticationRequired):
         enrolment.finish(in_flight, FactorKind.PHONE, telephone.code, origin=ORIGIN, now=now)
-    with pytest.raises(enrolment.ProofNeeded):
+    with pytest.raises(enrolment.ReauthenticationRequired):
         password_change.choose_password(in_flight, "seven quiet otters sail", origin=ORIGIN, now=now)
-    with pytest.raises(enrolment.ProofNeeded):
+    with pytest.raises(enrolment.ReauthenticationRequired):
         enrolment.create_app_password(in_flight, "Another", origin=ORIGIN, now=now)
     assert sessions.rotate(in_flight, evidence_for(FactorKind.PASSWORD), now=now) is None
     assert not Session.objects.filter(ended_at=None).exists()

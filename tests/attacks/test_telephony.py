@@ -26,14 +26,14 @@ from watchword.messaging.content.sms import text_of
 from watchword.messaging.gateway import Result
 from watchword.messaging.limits.counters import LimitRule, budget_of, telephone_of
 from watchword.messaging.limits.rules import Budget
-from watchword.messaging.models import DailyTotal, Delivery, Refusal
+from watchword.messaging.models import DailyTotal, Delivery, DeniedMessage
 from watchword.messaging.worker import outbox
 from watchword.signin import enrolment, flow, non_interactive, sessions
 from watchword.signin.models import CodeChallenge
 from watchword.signin.non_interactive import AuthRequest, Secret
 from watchword.signin.otp.challenges import CodeSent
 from watchword.signin.phone_change_notice import tell_numbers
-from watchword.signin.results import Continue, Outcome, Refused, SignedIn
+from watchword.signin.results import Continue, Outcome, SignedIn, SignInDenied
 from watchword.signin.sign_in_view import view_of
 
 HOUR = timedelta(hours=1)
@@ -76,10 +76,10 @@ def test_fld_01_pumping_through_registrations_stops_within_the_budget(db: None, 
     assert report.left + sum(report.stopped.values()) == attack.attempts
     assert max(report.days.values()) <= budget.new_sends_each_day
     assert set(report.by_country) <= set(pumping.COUNTRIES)
-    days = 1 + attack.lasts // timedelta(days=1)
+    days = 1 + attack.lifetime // timedelta(days=1)
     assert report.left <= accounts * budget.new_numbers_each_day * days
     if not attack.scatters:
-        hours = 1 + attack.lasts // HOUR
+        hours = 1 + attack.lifetime // HOUR
         assert report.left <= len(pumping.COUNTRIES) * budget.sends_each_range_and_hour * hours
     assert report.honest_sign_ins > 2
     assert report.honest_sign_ins_refused.total() == 0
@@ -94,7 +94,7 @@ def test_fld_01_the_alarm_closes_a_country_that_is_pumped_and_administrators_hea
     report = pumping.simulate(attack, people=100, accounts=60)
     assert report.stopped[LimitRule.COUNTRY_CLOSED] > 10
     # The alarm's threshold, codes sent while earlier ones were still valid, and honest people in between.
-    each_minute = attack.attempts / (attack.lasts / MINUTE) / len(pumping.BEGINNINGS)
+    each_minute = attack.attempts / (attack.lifetime / MINUTE) / len(pumping.BEGINNINGS)
     alarm = Budget(frozenset()).alarm_sends
     assert report.by_country["AT"] <= alarm + 5 * each_minute + 2
     assert Event.objects.filter(kind=EventKind.COUNTRY_CLOSED, details__country="AT").count() == 1
@@ -127,7 +127,7 @@ def test_fld_02_dear_strange_and_foreign_numbers_are_refused_before_anything_is_
     assert telephone.received == []
     assert not Delivery.objects.exists()
     if isinstance(rule, LimitRule):
-        assert Refusal.objects.get().rule == rule
+        assert DeniedMessage.objects.get().rule == rule
 
 
 # FLD-03
@@ -186,7 +186,7 @@ def test_fld_04_neither_a_typed_code_nor_a_gateway_that_is_down_marks_a_password
         send(world, attempt, later=later)
         if what == "a code was typed" and which == 3:
             flow.answer(attempt, FactorKind.PHONE, telephone.code, now=world.now + later)
-    assert Refusal.objects.filter(rule=LimitRule.NUMBER_DAY).exists()
+    assert DeniedMessage.objects.filter(rule=LimitRule.NUMBER_DAY).exists()
     assert not Event.objects.filter(kind=EventKind.PASSWORD_MARKED_KNOWN).exists()
 
 
@@ -205,7 +205,7 @@ def test_fld_04_a_gateway_that_is_late_marks_nobodys_password(world: World, tele
             newest = Delivery.objects.order_by("-created_at")[:1].values("pk")
             late = world.now + at + 10 * MINUTE
             Delivery.objects.filter(pk__in=newest).update(result=Result.DELIVERED, changed_at=late)
-    assert Refusal.objects.filter(rule=LimitRule.NUMBER_DAY, user=world.alice).exists()
+    assert DeniedMessage.objects.filter(rule=LimitRule.NUMBER_DAY, user=world.alice).exists()
     assert not Event.objects.filter(kind=EventKind.PASSWORD_MARKED_KNOWN).exists()
 
 
@@ -242,9 +242,9 @@ def test_fld_04_a_code_that_is_typed_too_late_clears_its_reader(world: World, te
     attempt = pass_password(world, world.alice, now=world.now)
     send(world, attempt)
     late = flow.answer(attempt, FactorKind.PHONE, telephone.code, now=world.now + 6 * MINUTE)
-    assert late == Refused(RejectReason.TOO_LATE)
+    assert late == SignInDenied(RejectReason.TOO_LATE)
     press_all_day(world)
-    assert Refusal.objects.filter(rule=LimitRule.NUMBER_DAY, user=world.alice).exists()
+    assert DeniedMessage.objects.filter(rule=LimitRule.NUMBER_DAY, user=world.alice).exists()
     assert not Event.objects.filter(kind=EventKind.PASSWORD_MARKED_KNOWN).exists()
 
 
@@ -255,7 +255,7 @@ def test_fld_04_strangers_at_a_number_do_not_mark_its_owners_password(world: Wor
     for which in range(7):
         later = (which + 1) * 20 * MINUTE
         send(world, pass_password(world, world.alice, now=world.now + later), later=later)
-    assert Refusal.objects.filter(rule=LimitRule.NUMBER_DAY, user=world.alice).exists()
+    assert DeniedMessage.objects.filter(rule=LimitRule.NUMBER_DAY, user=world.alice).exists()
     assert not Event.objects.filter(kind=EventKind.PASSWORD_MARKED_KNOWN).exists()
 
 
@@ -288,7 +288,7 @@ def test_fld_05_whoever_goes_on_asking_does_not_fill_the_log(world: World, telep
 # FLD-06
 
 
-def test_fld_06_nothing_that_somebody_types_stands_in_a_text(world: World, telephone: Telephone) -> None:
+def test_fld_06_nothing_that_a_person_types_stands_in_a_text(world: World, telephone: Telephone) -> None:
     """Names of people, labels and browsers never get into a text, and an organisation's name can't pass for a link."""
     evil = "A prize: evil.example 123456\n\n@evil.example #111111"
     allow(world.organisation, name=evil[:100])
@@ -364,7 +364,7 @@ def test_fld_14_with_an_empty_quota_a_person_is_told_what_to_do(
     assert telephone.received == []
     assert "Your organisation has sent as many codes as it allows for now." in page
     assert "ask your administrator" in page
-    refusal = Refusal.objects.get()
+    refusal = DeniedMessage.objects.get()
     assert refusal.rule == LimitRule.ORGANISATION_DAY
     assert refusal.details == {"limit": "0", "count": "0"}
 

@@ -29,7 +29,7 @@ from watchword.signin import flow
 from watchword.signin.models import CodeChallenge, Session, SignInAttempt
 from watchword.signin.otp import delivery_events
 from watchword.signin.otp.challenges import CodeSent
-from watchword.signin.results import Refused, SignedIn
+from watchword.signin.results import SignedIn, SignInDenied
 from watchword.signin.sign_in_view import view_of
 
 # FLD-07, the IVR itself; calls over SIP are in tests/phones.
@@ -92,10 +92,10 @@ def test_fld_08_with_number_match_nothing_is_spoken_that_could_be_typed(world: W
         assert outgoing.match not in spoken(call, outgoing)
         call = ivr.press(call, key, match=outgoing.match)
     assert call.state is not CallState.CODE
-    assert flow.answer(attempt, FactorKind.PHONE, outgoing.code, now=world.now) == Refused(
+    assert flow.answer(attempt, FactorKind.PHONE, outgoing.code, now=world.now) == SignInDenied(
         RejectReason.NOT_APPROVED_YET
     )
-    assert flow.answer(attempt, FactorKind.PHONE, outgoing.match, now=world.now) == Refused(
+    assert flow.answer(attempt, FactorKind.PHONE, outgoing.match, now=world.now) == SignInDenied(
         RejectReason.NOT_APPROVED_YET
     )
     assert not Session.objects.exists()
@@ -111,9 +111,9 @@ def test_fld_08_an_approval_opens_only_the_browser_that_shows_the_digits(world: 
     # The second sign-in replaced the first: the approval of the older call comes too late for both.
     delivery_events.note(call_of_mine, Result.APPROVED, now=world.now + MINUTE)
     for attempt in (mine, theirs):
-        assert isinstance(flow.answer(attempt, FactorKind.PHONE, "", now=world.now + MINUTE), Refused)
+        assert isinstance(flow.answer(attempt, FactorKind.PHONE, "", now=world.now + MINUTE), SignInDenied)
     delivery_events.note(call_of_theirs, Result.APPROVED, now=world.now + MINUTE)
-    assert isinstance(flow.answer(mine, FactorKind.PHONE, "", now=world.now + MINUTE), Refused)
+    assert isinstance(flow.answer(mine, FactorKind.PHONE, "", now=world.now + MINUTE), SignInDenied)
     assert isinstance(flow.answer(theirs, FactorKind.PHONE, "", now=world.now + MINUTE), SignedIn)
     assert Session.objects.count() == 1
 
@@ -148,7 +148,7 @@ def test_fld_08_guessing_digits_at_the_telephone_ends_after_two(world: World, te
     assert call.state is CallState.MISMATCHED
     delivery_events.note(telephone.received[-1].delivery_id, Result.MISMATCHED, now=world.now)
     delivery_events.note(telephone.received[-1].delivery_id, Result.APPROVED, now=world.now)
-    assert isinstance(flow.answer(attempt, FactorKind.PHONE, "", now=world.now), Refused)
+    assert isinstance(flow.answer(attempt, FactorKind.PHONE, "", now=world.now), SignInDenied)
     work(world.now)
     assert Notice.objects.filter(rule=Warning_.CALL_MISMATCHED, user=world.alice).exists()
 
@@ -159,12 +159,12 @@ def test_fld_08_an_approval_works_once_and_not_for_a_code_that_died(world: World
     delivery = telephone.received[-1].delivery_id
     late = world.now + timedelta(minutes=5)
     delivery_events.note(delivery, Result.APPROVED, now=late)
-    assert isinstance(flow.answer(attempt, FactorKind.PHONE, "", now=late), Refused)
+    assert isinstance(flow.answer(attempt, FactorKind.PHONE, "", now=late), SignInDenied)
     again = pass_password(world, world.alice, now=late)
     send(world, again, later=late - world.now, channel=Channel.VOICE)
     delivery_events.note(telephone.received[-1].delivery_id, Result.APPROVED, now=late)
     assert isinstance(flow.answer(again, FactorKind.PHONE, "", now=late), SignedIn)
-    assert isinstance(flow.answer(again, FactorKind.PHONE, "", now=late), Refused)
+    assert isinstance(flow.answer(again, FactorKind.PHONE, "", now=late), SignInDenied)
     assert Session.objects.count() == 1
 
 
@@ -181,7 +181,7 @@ def test_fld_09_a_number_on_another_sim_gets_no_code_and_another_phone_is_asked_
     stolen = telephone.received[-1]
     assert note_result(stolen.delivery_id, Result.SIM_CHANGED, now=world.now)
     delivery_events.note(stolen.delivery_id, Result.SIM_CHANGED, now=world.now)
-    assert isinstance(flow.answer(attempt, FactorKind.PHONE, stolen.code, now=world.now), Refused)
+    assert isinstance(flow.answer(attempt, FactorKind.PHONE, stolen.code, now=world.now), SignInDenied)
     seen = view_of(attempt, now=world.now).code
     assert seen is not None
     assert seen.result.is_trouble
@@ -208,7 +208,7 @@ def test_fld_10_the_fraud_key_voids_the_code_tells_everybody_and_locks_where_tha
     assert call.state is CallState.FRAUD
     delivery_events.note(telephone.received[-1].delivery_id, Result.FRAUD_REPORTED, now=world.now)
     refused = flow.answer(attempt, FactorKind.PHONE, telephone.code, now=world.now)
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, SignInDenied)
     assert Event.objects.filter(kind=EventKind.FRAUD_REPORTED, subject_id=world.alice.pk).count() == 1
     work(world.now)
     assert Notice.objects.filter(rule=Warning_.FRAUD_REPORTED, user=world.alice).exists()
@@ -230,7 +230,7 @@ def test_fld_10_asking_for_another_code_does_not_take_the_meaning_from_the_key(
     ringing = telephone.received[-1].delivery_id
     send(world, attempt, later=MINUTE)
     delivery_events.note(ringing, Result.FRAUD_REPORTED, now=world.now + MINUTE)
-    assert isinstance(flow.answer(attempt, FactorKind.PHONE, telephone.code, now=world.now + MINUTE), Refused)
+    assert isinstance(flow.answer(attempt, FactorKind.PHONE, telephone.code, now=world.now + MINUTE), SignInDenied)
     assert Event.objects.filter(kind=EventKind.FRAUD_REPORTED).count() == 1
     assert not Session.objects.exists()
 
@@ -276,5 +276,5 @@ def test_fld_13_however_often_codes_are_asked_for_one_is_alive(world: World, tel
     *dead, newest = [message.code for message in telephone.received]
     assert CodeChallenge.objects.filter(void_at=None, spent_at=None).count() == 1
     for code in set(dead) - {newest}:
-        assert isinstance(flow.answer(attempt, FactorKind.PHONE, code, now=world.now + 3 * MINUTE), Refused)
+        assert isinstance(flow.answer(attempt, FactorKind.PHONE, code, now=world.now + 3 * MINUTE), SignInDenied)
     assert isinstance(flow.answer(attempt, FactorKind.PHONE, newest, now=world.now + 3 * MINUTE), SignedIn)

@@ -10,7 +10,7 @@ from django.test import Client
 from tests.world import World, sign_in
 from watchword.audit import repeats
 from watchword.audit.models import Event, Repeat
-from watchword.audit.repeats import MOST_NAMES, MOST_SOURCES, STORED, RepeatedRefusal
+from watchword.audit.repeats import MOST_NAMES, MOST_SOURCES, STORED, RepeatedDenial
 from watchword.core.policy import Door
 from watchword.signin import non_interactive
 from watchword.signin.non_interactive import AuthRequest, Secret
@@ -97,9 +97,9 @@ def test_log_02_ever_new_sources_are_bounded(world: World, monkeypatch: pytest.M
 
 def test_what_was_refused_is_news_again_only_once_for_each_name(world: World) -> None:
     refusals = [
-        RepeatedRefusal("a", SPRAYER, "x"),
-        RepeatedRefusal("b", SPRAYER, "x"),
-        RepeatedRefusal("a", SPRAYER, "x"),
+        RepeatedDenial("a", SPRAYER, "x"),
+        RepeatedDenial("b", SPRAYER, "x"),
+        RepeatedDenial("a", SPRAYER, "x"),
     ]
     first, second, third = repeats.note(refusals, now=world.now)
     assert first is not None

@@ -65,12 +65,12 @@ def notice(world: World, number: int) -> Notice:
     )
 
 
-def test_a_leased_row_is_nobody_else_s_until_the_lease_is_over(world: World) -> None:
+def test_a_leased_row_is_claimed_by_no_other_worker_until_the_lease_is_over(world: World) -> None:
     rows = [notice(world, number) for number in range(3)]
-    later, lasts = NOW + timedelta(seconds=1), timedelta(seconds=30)
-    assert lease(Notice.objects.all(), now=later, lasts=lasts, at_most=9) == [row.pk for row in rows[:2]]
-    assert lease(Notice.objects.all(), now=later, lasts=lasts, at_most=9) == []
-    again = lease(Notice.objects.all(), now=later + lasts, lasts=lasts, at_most=9)
+    later, lifetime = NOW + timedelta(seconds=1), timedelta(seconds=30)
+    assert lease(Notice.objects.all(), now=later, lifetime=lifetime, at_most=9) == [row.pk for row in rows[:2]]
+    assert lease(Notice.objects.all(), now=later, lifetime=lifetime, at_most=9) == []
+    again = lease(Notice.objects.all(), now=later + lifetime, lifetime=lifetime, at_most=9)
     assert set(again) == {row.pk for row in rows}
     assert Notice.objects.get(pk=rows[0].pk).tries == 2
 

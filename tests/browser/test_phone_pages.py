@@ -63,9 +63,9 @@ class Clock:
         now = "strftime('%Y-%m-%d %H:%M:%f', 'now')"
         self.write(f"UPDATE simulator_arrival SET at = {now} WHERE at > {now}")
 
-    def number_match(self, wished: bool) -> None:
+    def number_match(self, requested: bool) -> None:
         """Set whether the organisation requires two digits to be pressed in calls."""
-        self.write(f"UPDATE directory_organisation SET number_match = {int(wished)}")
+        self.write(f"UPDATE directory_organisation SET number_match = {int(requested)}")
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def clock(demo: Demo, home: Path) -> Clock:
     """Return the clock of the demo, with all codes of earlier tests far in the past."""
     clock = Clock(home)
     clock.pass_by(3 * 86_400)
-    clock.number_match(wished=False)
+    clock.number_match(requested=False)
     return clock
 
 
@@ -220,7 +220,7 @@ def test_a_page_in_the_background_asks_for_nothing(sit_down: Callable[..., Playe
 def test_two_digits_are_pressed_and_the_door_opens(
     sit_down: Callable[..., Player], clock: Clock, scripts: bool
 ) -> None:
-    clock.number_match(wished=True)
+    clock.number_match(requested=True)
     alice = sit_down(scripts=scripts)
     to_the_code(alice, "alice")
     clock.pass_by(31)
@@ -248,7 +248,7 @@ def test_two_digits_are_pressed_and_the_door_opens(
 def test_wrong_digits_and_fraud_are_said_and_lead_on(
     sit_down: Callable[..., Player], clock: Clock, scripts: bool, what: str
 ) -> None:
-    clock.number_match(wished=True)
+    clock.number_match(requested=True)
     alice = sit_down(scripts=scripts)
     to_the_code(alice, "alice")
     clock.pass_by(31)
@@ -334,7 +334,7 @@ def test_every_state_can_be_seen_by_everybody(
         check_fits(shown)
         picture(shown, f"phone-{kind}-{name}")
 
-    clock.number_match(wished=True)
+    clock.number_match(requested=True)
     to_the_code(alice, "alice")
     look("delivered")
     # A page that has learnt that the text arrived stops polling; after a reload it polls once more.

@@ -39,7 +39,7 @@ def test_a_worker_waits_for_a_database_that_does_not_answer(world: World, monkey
             stop.set()
         raise OperationalError
 
-    monkeypatch.setattr(background_worker, "TROUBLE_SECONDS", 0.0)
+    monkeypatch.setattr(background_worker, "RETRY_SECONDS", 0.0)
     monkeypatch.setattr(background_worker, "LOOK_SECONDS", 0.0)
     monkeypatch.setattr(background_worker, "jobs", lambda: [background_worker.Job("fail", 0.0, fail)])
     monkeypatch.setattr(connection, "close", lambda: None)
@@ -93,7 +93,7 @@ def test_verify_names_what_is_wrong(world: World) -> None:
     assert "I7" in errors.getvalue()
 
 
-def test_verify_misses_a_seal_that_somebody_kept(world: World) -> None:
+def test_verify_misses_a_seal_that_an_operator_wrote_down(world: World) -> None:
     type_wrong_codes(pass_password(world, world.alice), world.now)
     hash_chain.seal(now=world.now)
     digest = bytes(Seal.objects.get().digest).hex()

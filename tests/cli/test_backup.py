@@ -32,7 +32,7 @@ from watchword.directory.models import User
 from watchword.factors import vault
 from watchword.signin import actions
 alice = User.objects.get(sign_in_name="alice@harbour.example")
-(laptop,) = [each for each in vault.holdings(alice, kinds=[FactorKind.APP_PASSWORD]) if each.held.label == "Laptop"]
+(laptop,) = [each for each in vault.holdings(alice, kinds=[FactorKind.APP_PASSWORD]) if each.data.label == "Laptop"]
 actions.delete_app_passwords(alice, [laptop.id], by=None, now=now)
 actions.block(User.objects.get(sign_in_name="bob@harbour.example"), by=None, now=now)
 """

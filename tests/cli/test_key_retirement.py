@@ -93,7 +93,7 @@ def test_a_leaked_key_goes_once_every_app_password_has_moved(
     assert log_in(world.alices_app_password)
     assert log_in(idle)
     (phone,) = vault.holdings(world.alice, kinds=[FactorKind.PHONE])
-    assert ALICES_NUMBER.encode() in phone.held.secret
+    assert ALICES_NUMBER.encode() in phone.data.secret
     assert User.objects.get(pk=world.alice.pk).contact_mail == "alice@elsewhere.example"
     assert hash_chain.look().problems == ()
     assert installation.missing_keys(settings.WATCHWORD_KEY_RING) == []

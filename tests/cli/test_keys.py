@@ -29,7 +29,7 @@ def test_an_existing_file_is_never_overwritten(tmp_path: Path, capsys: pytest.Ca
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_of_many_who_create_at_once_one_wins_and_all_see_its_key(tmp_path: Path) -> None:
+def test_of_many_processes_that_create_a_ring_at_once_one_wins_and_all_see_its_key(tmp_path: Path) -> None:
     path = tmp_path / "keys"
     seen: list[str] = []
     start = threading.Barrier(8)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from watchword.cli.operator_checks import NOBODY, warnings, why_no_kick, why_not_enterable
+from watchword.cli.operator_checks import PROBE_MAILBOX, warnings, why_no_kick, why_not_enterable
 from watchword.core.policy import Channel
 from watchword.messaging.config_file import ConfiguredGateway, Phones
 from watchword.messaging.worker.route_selection import Route
@@ -41,7 +41,7 @@ def test_a_phones_file_without_calls_is_said_to_carry_none(bare: Any) -> None:
     assert list(warnings()) == ["no calls can be sent: the phones file names no channel for them"]
 
 
-def test_a_kick_that_can_t_run_is_found_before_somebody_is_blocked(bare: Any) -> None:
+def test_a_kick_that_can_t_run_is_found_before_a_person_is_blocked(bare: Any) -> None:
     bare.WATCHWORD_CAN_MAIL = True
     bare.WATCHWORD_MAIL = replace(bare.WATCHWORD_MAIL, kick=("/nonexistent/doveadm", "kick", "{user}"))
     assert list(warnings())[-1] == (
@@ -50,8 +50,8 @@ def test_a_kick_that_can_t_run_is_found_before_somebody_is_blocked(bare: Any) ->
     )
 
 
-def test_the_kick_is_tried_for_a_name_that_nobody_has() -> None:
-    asked = f"import sys; sys.exit(0 if sys.argv[1] == {NOBODY!r} else 3)"
+def test_the_kick_is_tried_for_a_name_that_no_mailbox_has() -> None:
+    asked = f"import sys; sys.exit(0 if sys.argv[1] == {PROBE_MAILBOX!r} else 3)"
     assert why_no_kick((PYTHON, "-c", asked, "{user}")) is None
     assert why_no_kick((PYTHON, "-c", "raise SystemExit(68)", "{user}")) is None
     refused = "import sys; print('anvil failed', file=sys.stderr); sys.exit(75)"

@@ -70,7 +70,7 @@ def test_a_secret_sealed_with_other_keys_is_told(tmp_path: Path, capsys: pytest.
     assert "was not sealed with this key ring" in capsys.readouterr().err
 
 
-def test_a_secret_in_a_file_of_its_own_is_read_when_it_is_nobody_elses(
+def test_a_secret_in_a_file_of_its_own_is_read_when_no_other_user_can_read_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     own = tmp_path / "secret"

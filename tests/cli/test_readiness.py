@@ -98,7 +98,7 @@ def test_the_previous_release_goes_on_where_a_migration_only_expanded(home: Path
     assert done.returncode == 0, done.stderr
 
 
-def test_migrations_of_nobody_knows_what_are_refused(home: Path) -> None:
+def test_migrations_of_an_unknown_origin_are_refused(home: Path) -> None:
     sql(home, "INSERT INTO django_migrations (app, name, applied) VALUES ('signin', '0999_future', '2030-01-01')")
     sql(home, "DELETE FROM audit_release")
     (said,) = refusals(home, (["check"], ["serve", "mail"]))

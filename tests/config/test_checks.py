@@ -102,7 +102,7 @@ def test_plain_http_on_this_machine_is_allowed(production: Change) -> None:
     assert found_ids() == []
 
 
-def test_a_proxy_that_nobody_named_is_refused(production: Change) -> None:
+def test_a_proxy_that_is_not_configured_is_refused(production: Change) -> None:
     """Otherwise every browser would have the proxy's address, and one stranger could throttle all of them."""
     production(WATCHWORD_TRUSTED_PROXIES=())
     assert found_ids() == ["watchword.E020"]

@@ -50,18 +50,18 @@ def set_up(kind: FactorKind) -> tuple[Factor, CredentialData, str]:
     challenge = factor.start_setup(case.options, SETUP_CONTEXT, random_source=RANDOM_SOURCE, keyed=vault.keyed)
     assert isinstance(challenge, Challenge)
     answer = case.answer(challenge)
-    held = factor.finish_setup(challenge.keep, answer, random_source=RANDOM_SOURCE, keyed=vault.keyed, now=NOW)
-    assert isinstance(held, CredentialData)
-    return factor, held, answer
+    data = factor.finish_setup(challenge.keep, answer, random_source=RANDOM_SOURCE, keyed=vault.keyed, now=NOW)
+    assert isinstance(data, CredentialData)
+    return factor, data, answer
 
 
-def prove(factor: Factor, held: CredentialData, answer: str | None) -> object:
-    challenge = factor.challenge(held, {}, SETUP_CONTEXT, random_source=RANDOM_SOURCE, keyed=vault.keyed)
+def prove(factor: Factor, data: CredentialData, answer: str | None) -> object:
+    challenge = factor.challenge(data, {}, SETUP_CONTEXT, random_source=RANDOM_SOURCE, keyed=vault.keyed)
     stored = challenge.keep if isinstance(challenge, Challenge) else {}
     if answer is None:
         assert isinstance(challenge, Challenge)
         answer = _sent_code(challenge)
-    return factor.verify(held, stored, answer, keyed=vault.keyed, now=NOW)
+    return factor.verify(data, stored, answer, keyed=vault.keyed, now=NOW)
 
 
 def test_each_kind_has_one_factor_and_a_case_here() -> None:
@@ -70,27 +70,27 @@ def test_each_kind_has_one_factor_and_a_case_here() -> None:
 
 @every_factor
 def test_what_was_set_up_is_accepted(kind: FactorKind) -> None:
-    factor, held, answer = set_up(kind)
-    assert held.kind is kind
-    assert isinstance(prove(factor, held, None if kind is FactorKind.PHONE else answer), Accepted)
+    factor, data, answer = set_up(kind)
+    assert data.kind is kind
+    assert isinstance(prove(factor, data, None if kind is FactorKind.PHONE else answer), Accepted)
 
 
 @every_factor
 @pytest.mark.parametrize("answer", ["", " ", "wrong", "00000 ", "\0", "x" * 2000, "\ud800", "a" * 24])
 def test_anything_else_is_rejected(kind: FactorKind, answer: str) -> None:
-    factor, held, _answer = set_up(kind)
-    assert isinstance(prove(factor, held, answer), Rejected)
+    factor, data, _answer = set_up(kind)
+    assert isinstance(prove(factor, data, answer), Rejected)
 
 
 @every_factor
-def test_what_somebody_else_holds_is_rejected(kind: FactorKind) -> None:
-    factor, held, answer = set_up(kind)
+def test_what_another_person_holds_is_rejected(kind: FactorKind) -> None:
+    factor, data, answer = set_up(kind)
     _same_factor, others, _others_answer = set_up(kind)
     if kind is FactorKind.PASSWORD:
         others = CredentialData(kind, slot="account")
     assert isinstance(prove(factor, others, answer), Rejected)
     if kind is not FactorKind.PHONE:
-        assert (held.secret, held.lookup) != (others.secret, others.lookup)
+        assert (data.secret, data.lookup) != (others.secret, others.lookup)
 
 
 @every_factor
@@ -98,8 +98,8 @@ def test_no_secret_appears_when_it_is_printed(kind: FactorKind) -> None:
     factor, case = registry.factor_of(kind), CASES[kind]
     challenge = factor.start_setup(case.options, SETUP_CONTEXT, random_source=RANDOM_SOURCE, keyed=vault.keyed)
     assert isinstance(challenge, Challenge)
-    _factor, held, answer = set_up(kind)
-    printed = repr(challenge) + repr(challenge.send) + repr(held) + str(held)
+    _factor, data, answer = set_up(kind)
+    printed = repr(challenge) + repr(challenge.send) + repr(data) + str(data)
     for secret in (answer, case.answer(challenge), "15112345678"):
         assert secret not in printed
 
@@ -123,10 +123,10 @@ def test_a_bad_wish_is_rejected_with_a_reason(kind: FactorKind) -> None:
 
 @pytest.mark.parametrize("path", settings.FACTORS)
 def test_a_factor_owns_no_view_and_no_url(path: str) -> None:
-    room = path.rpartition(".")[0].rpartition(".")[0]
+    package = path.rpartition(".")[0].rpartition(".")[0]
     for forbidden in ("views", "urls"):
-        assert importlib.util.find_spec(f"{room}.{forbidden}") is None
-    spec = importlib.util.find_spec(room)
+        assert importlib.util.find_spec(f"{package}.{forbidden}") is None
+    spec = importlib.util.find_spec(package)
     assert spec is not None
     assert spec.origin is not None
     for source in Path(spec.origin).parent.rglob("*.py"):

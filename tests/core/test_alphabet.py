@@ -7,7 +7,7 @@ import pytest
 from watchword.core.usernames import (
     RESERVED,
     SIGNS,
-    NotASignInName,
+    InvalidSignInName,
     domain_key,
     is_name_key,
     is_printable,
@@ -21,7 +21,7 @@ ALIREZA = "\u0639\u0644\u06cc\u200c\u0631\u0636\u0627"
 
 
 def reason(name: str) -> str:
-    with pytest.raises(NotASignInName) as caught:
+    with pytest.raises(InvalidSignInName) as caught:
         name_key(name)
     return caught.value.reason
 

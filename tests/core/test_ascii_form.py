@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watchword.core.usernames import NotASignInName, ascii_name, name_key
+from watchword.core.usernames import InvalidSignInName, ascii_name, name_key
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ LETTERS = st.characters(categories=["Ll", "Lo", "Mn", "Mc", "Nd"]) | st.sampled_
 def test_every_name_has_the_key_of_its_ascii_form(local: str) -> None:
     try:
         key = name_key(f"{local}@harbour.example")
-    except NotASignInName:
+    except InvalidSignInName:
         return
     assert ascii_name(key).isascii()
     assert name_key(ascii_name(key)) == name_key(key) == key
@@ -40,14 +40,14 @@ def encoded(part: str) -> str:
 
 @pytest.mark.parametrize("part", ["\u00c9lodie", "e\u0301lodie", "\uff41lice", "stra\u00dfe"])
 def test_the_ascii_form_of_another_spelling_is_no_name(part: str) -> None:
-    with pytest.raises(NotASignInName) as caught:
+    with pytest.raises(InvalidSignInName) as caught:
         name_key(f"{encoded(part)}@harbour.example")
     assert caught.value.reason == "alphabet"
 
 
 @pytest.mark.parametrize("part", ["\u202e\u00e9", "\u2215\u00e9", "\u0301", "\u200c\u00e9"])
 def test_the_ascii_form_brings_nothing_in_that_the_alphabet_keeps_out(part: str) -> None:
-    with pytest.raises(NotASignInName):
+    with pytest.raises(InvalidSignInName):
         name_key(f"{encoded(part)}@harbour.example")
 
 
@@ -57,6 +57,6 @@ def test_what_only_begins_like_an_ascii_form_stays_what_it_is(local: str) -> Non
 
 
 def test_a_name_whose_ascii_form_is_too_long_for_mail_is_refused() -> None:
-    with pytest.raises(NotASignInName) as caught:
+    with pytest.raises(InvalidSignInName) as caught:
         name_key("".join(chr(0x4E00 + 197 * number) for number in range(40)) + "@harbour.example")
     assert caught.value.reason == "too_long"

@@ -20,7 +20,7 @@ CAROL = Account(AccountStatus.ACTIVE, MfaState.DISABLED, frozenset({FactorKind.P
 
 
 @given(attempts)
-def test_whoever_is_not_active_never_enters(attempt: Attempt) -> None:
+def test_a_person_who_is_not_active_never_enters(attempt: Attempt) -> None:
     assume(attempt.account.standing is not AccountStatus.ACTIVE)
     assert not isinstance(decide(attempt), Allow)
 
@@ -86,7 +86,7 @@ def test_mail_opens_to_others_by_account_password_only(attempt: Attempt) -> None
     assert isinstance(decide(attempt), Deny)
 
 
-def test_mail_opens_to_the_account_password_of_somebody_enabled_until_they_have_a_phone() -> None:
+def test_mail_opens_to_the_account_password_of_a_person_enabled_until_they_have_a_phone() -> None:
     registered = dataclasses.replace(BOB, methods=frozenset({FactorKind.PASSWORD, FactorKind.PHONE}))
     assert isinstance(decide(Attempt(BOB, Door.MAIL, proven=(PASSWORD,))), Allow)
     assert decide(Attempt(registered, Door.MAIL, proven=(PASSWORD,))) == Deny(DenyReason.ACCOUNT_PASSWORD_CLOSED)

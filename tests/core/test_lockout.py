@@ -48,7 +48,7 @@ def test_each_further_wrong_code_doubles_the_wait_up_to_an_hour() -> None:
     assert waits == [30, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600, 3600, 3600]
 
 
-def test_thirty_wrong_codes_in_a_day_lock_until_somebody_unlocks() -> None:
+def test_thirty_wrong_codes_in_a_day_lock_until_a_person_unlocks() -> None:
     count = Count()
     for step in range(30):
         count = after_failure(count, LIMITS, NOW + timedelta(minutes=45 * step))

@@ -49,7 +49,7 @@ def test_no_wish_ever_loosens_a_limit(config: dict[str, object]) -> None:
 @given(
     st.dictionaries(st.sampled_from([field.name for field in dataclasses.fields(Limits)]), st.integers() | st.text())
 )
-def test_no_wish_makes_a_limit_so_strict_that_nobody_comes_in(config: dict[str, object]) -> None:
+def test_no_setting_makes_a_limit_so_strict_that_no_person_comes_in(config: dict[str, object]) -> None:
     tightened, weakest = Limits().tightened(config), Limits()
     for field in dataclasses.fields(Limits):
         bounds = sorted([getattr(weakest, field.name), getattr(STRICTEST, field.name)])

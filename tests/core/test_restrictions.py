@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from watchword.core.restrictions import (
     NO_RESTRICTIONS,
+    InvalidNetwork,
     Misfit,
-    NotANetwork,
     Program,
     Restrictions,
     read_networks,
@@ -71,6 +71,6 @@ def test_networks_are_read_generously_and_refused_by_line() -> None:
         ip_network("192.0.2.0/24"),
         ip_network("2001:db8::1/128"),
     )
-    with pytest.raises(NotANetwork) as caught:
+    with pytest.raises(InvalidNetwork) as caught:
         read_networks(["192.0.2.1", "home"])
     assert caught.value.text == "home"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watchword.core.usernames import NotASignInName, name_key
+from watchword.core.usernames import InvalidSignInName, name_key
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_an_international_domain_has_one_form() -> None:
     ],
 )
 def test_what_is_no_name_says_why(text: str, reason: str) -> None:
-    with pytest.raises(NotASignInName) as caught:
+    with pytest.raises(InvalidSignInName) as caught:
         name_key(text)
     assert caught.value.reason == reason
 
@@ -57,6 +57,6 @@ def test_what_is_no_name_says_why(text: str, reason: str) -> None:
 def test_any_text_is_a_name_or_none_and_its_key_is_stable(text: str) -> None:
     try:
         key = name_key(f"{text}@harbour.example")
-    except NotASignInName:
+    except InvalidSignInName:
         return
     assert name_key(key) == key

@@ -79,7 +79,7 @@ def test_what_is_no_port_is_said_in_words(typed: str) -> None:
         ports.port(typed)
 
 
-def test_a_port_that_somebody_has_is_not_free() -> None:
+def test_a_port_that_another_process_has_is_not_free() -> None:
     with socket.socket() as taken:
         taken.bind((ports.HOST, 0))
         taken.listen()

@@ -123,7 +123,7 @@ def test_a_door_that_is_silent_means_later_and_never_a_wrong_password(tmp_path: 
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_an_end_while_it_starts_leaves_nobody_behind(tmp_path: Path, number: signal.Signals) -> None:
+def test_an_end_while_it_starts_leaves_no_process_behind(tmp_path: Path, number: signal.Signals) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("WATCHWORD_")}
     process = subprocess.Popen(
         [sys.executable, "-c", _HALF_STARTED, str(tmp_path / "children")],

@@ -19,7 +19,7 @@ from watchword.messaging.models import Delivery
 from watchword.messaging.voice import tts
 from watchword.signin import flow
 from watchword.signin.models import SignInAttempt
-from watchword.signin.results import Refused
+from watchword.signin.results import SignInDenied
 
 pytestmark = pytest.mark.usefixtures("simulator")
 
@@ -37,7 +37,7 @@ def call_of_alice() -> Arrival:
     return Arrival.objects.get(channel=Channel.VOICE)
 
 
-def text_somebody(world: World) -> None:
+def text_a_person(world: World) -> None:
     delivery = Delivery.objects.create(
         organisation=world.organisation,
         user=world.carol,
@@ -70,12 +70,12 @@ def test_zero_and_hash_make_the_code_worthless(client: Client, world: World) -> 
     for key in ("answer", "0", "#"):
         client.post(f"/demo/telephone/call/{arrival.pk}/", {"do": key})
     assert "you reported that it was not you" in text(client.get("/demo/telephone/").content)
-    assert isinstance(flow.answer(attempt, FactorKind.PHONE, arrival.code, now=world.now), Refused)
+    assert isinstance(flow.answer(attempt, FactorKind.PHONE, arrival.code, now=world.now), SignInDenied)
 
 
 def test_a_telephone_is_picked_by_its_owner_and_stays_picked(client: Client, world: World) -> None:
     call_alice(world)
-    text_somebody(world)
+    text_a_person(world)
     number = "/demo/telephone/?number=%2B4915100000001"
     page = client.get(number)
     assert "Alice" in text(page.content)
@@ -91,7 +91,7 @@ def test_a_text_that_comes_during_a_call_is_seen_beside_it(client: Client, world
     client.post(f"/demo/telephone/call/{call_of_alice().pk}/", {"do": "answer"})
     before = client.get("/demo/telephone/newest/").json()["stamp"]
     picked = client.get("/demo/telephone/newest/", {"number": call_of_alice().number}).json()["stamp"]
-    text_somebody(world)
+    text_a_person(world)
     page = text(client.get("/demo/telephone/").content)
     assert "Connected" in page
     assert "493 027 is your" in page

@@ -14,7 +14,7 @@ from watchword.demo import sample_phones
 from watchword.demo.sample_phones import Holder
 from watchword.directory.models import User
 from watchword.messaging.limits.rules import LimitRule
-from watchword.messaging.models import CountryBlock, DailyTotal, Delivery, Refusal
+from watchword.messaging.models import CountryBlock, DailyTotal, Delivery, DeniedMessage
 
 pytestmark = pytest.mark.django_db
 
@@ -56,7 +56,7 @@ def test_it_lies_in_the_last_month_and_a_phone_is_proven_by_a_code_that_was_type
 
 
 def test_what_was_blocked_was_blocked_by_the_guard(made: World) -> None:
-    refused = list(Refusal.objects.all())
+    refused = list(DeniedMessage.objects.all())
     assert len(refused) == 8
     assert {one.rule for one in refused} <= {LimitRule.COUNTRY, LimitRule.RANGE_KIND}
     assert len({(one.country, one.ends) for one in refused}) > 1

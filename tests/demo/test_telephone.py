@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from tests.demo.test_pages import call_alice, call_of_alice, text_somebody
+from tests.demo.test_pages import call_alice, call_of_alice, text_a_person
 from tests.pages import text
 from tests.world import World
 from watchword.core.policy import Channel, FactorKind
@@ -72,7 +72,7 @@ def test_last_words_make_room_for_what_comes_next(client: Client, world: World) 
     ended = f"{TELEPHONE}?ended={call_of_alice().pk}"
     assert "your administrators are being told" in press(client, "#")
     assert "Call ended" in text(client.get(ended).content)
-    text_somebody(world)
+    text_a_person(world)
     said = text(client.get(ended).content)
     assert "Call ended" not in said
     assert "493 027 is your" in said
@@ -86,9 +86,9 @@ def test_no_other_call_is_shown_as_just_ended(client: Client, world: World, junk
         assert "Call ended" not in text(client.get(TELEPHONE, {"ended": named}).content)
 
 
-@pytest.mark.parametrize(("wished", "spoken"), [("de", "de"), ("fr-CA", "fr"), ("it", "en"), ("", "en")])
+@pytest.mark.parametrize(("requested", "spoken"), [("de", "de"), ("fr-CA", "fr"), ("it", "en"), ("", "en")])
 def test_the_voice_speaks_the_language_of_its_words(
-    client: Client, world: World, monkeypatch: pytest.MonkeyPatch, wished: str, spoken: str
+    client: Client, world: World, monkeypatch: pytest.MonkeyPatch, requested: str, spoken: str
 ) -> None:
     voices: list[str] = []
     speak = tts.speak
@@ -98,7 +98,7 @@ def test_the_voice_speaks_the_language_of_its_words(
         return speak(words, voice)
 
     monkeypatch.setattr(tts, "speak", heard_speaking)
-    User.objects.filter(pk=world.alice.pk).update(language=wished)
+    User.objects.filter(pk=world.alice.pk).update(language=requested)
     _attempt, arrival = call_alice(world)
     press(client, "answer")
     heard = client.get(f"{TELEPHONE}call/{arrival.pk}/speech.wav")

@@ -81,7 +81,7 @@ def test_only_global_administrators_manage_domains(client: Client, world: World,
     assert PAGE not in client.get("/admin/users/").content.decode()
 
 
-def test_a_domain_in_which_somebody_has_a_name_stays(world: World) -> None:
+def test_a_domain_in_which_a_person_has_a_name_stays(world: World) -> None:
     domains.add_domain(world.organisation, "second.example", by=world.root, now=world.now)
     actions.add_alias(world.alice, "al@second.example", by=world.root, now=world.now)
     for name, reason in (("second.example", "in_use"), ("harbour.example", "primary"), ("no.example", "unknown")):

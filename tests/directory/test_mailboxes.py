@@ -174,7 +174,7 @@ def test_only_a_global_administrator_changes_a_mailbox(client: Client, world: Wo
         mailboxes.set_mailbox(world.bob, "x@harbour.example", by=by, takes_over=True, now=timezone.now())
 
 
-def test_the_page_warns_and_asks_before_it_takes_a_mailbox_from_somebody(client: Client, world: World) -> None:
+def test_the_page_warns_and_asks_before_it_takes_a_mailbox_from_a_person(client: Client, world: World) -> None:
     sign_in(client, world.root)
     here = f"/admin/users/{world.bob.pk}/mailbox/"
     assert "bob@harbour.example" in client.get(f"/admin/users/?person={world.bob.pk}").content.decode()
@@ -203,7 +203,7 @@ def test_the_ascii_form_of_an_address_leads_to_the_same_mailbox_and_is_nobody_el
     assert refused.value.reasons == {"sign_in_name": "taken"}
 
 
-def test_only_an_address_of_somebody_and_never_the_ascii_form_itself_is_mapped(world: World) -> None:
+def test_only_an_address_of_a_person_and_never_the_ascii_form_itself_is_mapped(world: World) -> None:
     for address in (ALICE, "alice+caf\u00e9@elsewhere.example", ELODIE, "\u00e9lodie", "@harbour.example"):
         assert non_interactive.find_ascii_address(address) is None
     new = create(world, ELODIE)

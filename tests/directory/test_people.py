@@ -19,8 +19,8 @@ from watchword.directory.roles import Act, Role
 
 
 def create(world: World, name: str = "dora@harbour.example", **more: Any) -> User:
-    wished: dict[str, Any] = {"display_name": "Dora", "by": world.root, "now": world.now, **more}
-    return actions.create_person(world.organisation, sign_in_name=name, **wished)
+    requested: dict[str, Any] = {"display_name": "Dora", "by": world.root, "now": world.now, **more}
+    return actions.create_person(world.organisation, sign_in_name=name, **requested)
 
 
 def test_a_person_is_created_with_names_and_roles(world: World) -> None:
@@ -160,6 +160,6 @@ def test_a_domain_belongs_to_one_organisation(world: World) -> None:
         actions.create_organisation("Nowhere", domains=["new.example"], region="XX", by=None, now=timezone.now())
 
 
-def test_what_is_no_name_finds_nobody(world: World) -> None:
+def test_what_is_no_name_finds_no_person(world: World) -> None:
     assert actions.find_by_name("nobody") is None
     assert not actions.remove_alias(world.alice, "nobody", by=world.root, now=world.now)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from watchword.directory.roles import ACTS_ON_NOBODY, MAY, MAY_TOUCH, Act, Role, Whom, may
+from watchword.directory.roles import ACTS_WITHOUT_TARGET, MAY, MAY_TOUCH, Act, Role, Whom, may
 
 TO_WHOM = """
                                     none  global  auth  policy  user  helpdesk  reader  group
@@ -21,7 +21,7 @@ CELLS = [
     for role, *answers in (line.split() for line in TO_WHOM.strip().split("\n")[1:])
     for whom, answer in zip(COLUMNS.values(), answers, strict=True)
 ]
-ON_PEOPLE = [act for act in Act if act not in ACTS_ON_NOBODY]
+ON_PEOPLE = [act for act in Act if act not in ACTS_WITHOUT_TARGET]
 
 
 @pytest.mark.parametrize(("role", "whom", "reaches"), CELLS)
@@ -39,11 +39,11 @@ def test_an_act_on_a_person_follows_both_tables(act: Act) -> None:
         if whom is Whom.ROLE_GROUP:
             continue
         on = frozenset() if whom is Whom.NO_ROLE else frozenset({Role(whom.value)})
-        assert may({role}, act, on) is (act in MAY[role] and (act in ACTS_ON_NOBODY or reaches)), (role, whom)
+        assert may({role}, act, on) is (act in MAY[role] and (act in ACTS_WITHOUT_TARGET or reaches)), (role, whom)
 
 
 @pytest.mark.parametrize("act", list(Act))
-def test_somebody_without_a_role_may_nothing(act: Act) -> None:
+def test_a_person_without_a_role_may_nothing(act: Act) -> None:
     assert not may(frozenset(), act)
     assert not may(frozenset(), act, frozenset())
 
@@ -90,6 +90,6 @@ def test_what_two_roles_reach_is_not_added_up() -> None:
     assert not may(both, Act.RESET_PASSWORD, both)
 
 
-def test_whoever_only_reads_acts_on_nobody() -> None:
+def test_a_person_who_only_reads_acts_on_nobody() -> None:
     assert not any(may({Role.GLOBAL_READER}, act, frozenset()) for act in ON_PEOPLE)
     assert may({Role.GLOBAL_READER}, Act.SEE_PEOPLE, {Role.GLOBAL_ADMINISTRATOR})

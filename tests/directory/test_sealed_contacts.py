@@ -97,7 +97,7 @@ def test_one_value_is_worth_nothing_in_another_column(dora: User) -> None:
         User.objects.get(pk=dora.pk).contact_mail  # noqa: B018  (reading it is the test)
 
 
-def test_somebody_whose_contacts_can_t_be_opened_is_found_and_listed_all_the_same(
+def test_a_person_whose_contacts_can_t_be_opened_is_found_and_listed_all_the_same(
     dora: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(settings, "WATCHWORD_KEY_RING", KeyRing.create(random_source=lambda number: b"\1" * number))

@@ -151,7 +151,7 @@ def test_an_address_is_given_to_so_many_and_no_more(world: World) -> None:
     assert len(names(world, SALES)) == 1 + MOST_SENDERS
 
 
-def test_nobody_gives_the_address_of_somebody_above_them(world: World) -> None:
+def test_nobody_gives_the_address_of_a_higher_administrator_them(world: World) -> None:
     uma = make_person(world.organisation, "uma", roles=(Role.USER_ADMINISTRATOR,))
     give_send_as(world.alice, SALES, until=None, by=uma, now=world.now)
     with pytest.raises(PermissionDenied):

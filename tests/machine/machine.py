@@ -231,7 +231,7 @@ class Machine(RuleBasedStateMachine):
         name = f"Device {len(self.truth.app_passwords)}"
         try:
             made = enrolment.create_app_password(session, name, origin=ORIGIN, now=self.now)
-        except enrolment.ProofNeeded:
+        except enrolment.ReauthenticationRequired:
             return
         if not isinstance(made, Rejected):
             assert self.user(person).state is MfaState.ENFORCED
@@ -359,7 +359,7 @@ class Machine(RuleBasedStateMachine):
         self.truth.unlocked.clear()
 
     @invariant()
-    def nobody_holds_more_than_allowed(self) -> None:
+    def no_person_holds_more_than_allowed(self) -> None:
         for person in PEOPLE:
             assert vault.count_alive(self.world.people[person], FactorKind.APP_PASSWORD) <= LIMIT
 

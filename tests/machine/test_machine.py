@@ -92,20 +92,20 @@ def leave_app_passwords_alive(patch: pytest.MonkeyPatch) -> None:
 def let_app_passwords_open_the_browser(patch: pytest.MonkeyPatch) -> None:
     verify = PasswordFactor.verify
 
-    def lax(self: PasswordFactor, held: Any, stored: Any, answer: str, **named: Any) -> Any:
+    def lax(self: PasswordFactor, data: Any, stored: Any, answer: str, **named: Any) -> Any:
         letters = answer.replace(" ", "")
-        return Accepted() if len(letters) == 24 and letters.isalpha() else verify(self, held, stored, answer, **named)
+        return Accepted() if len(letters) == 24 and letters.isalpha() else verify(self, data, stored, answer, **named)
 
     patch.setattr(PasswordFactor, "verify", lax)
 
 
 def find_what_was_deleted(patch: pytest.MonkeyPatch) -> None:
-    judge = non_interactive._judge
+    evaluate = non_interactive._evaluate
 
     def lax(hit: Found | None, question: Any, now: datetime) -> Any:
-        return judge(dataclasses.replace(hit, is_revoked=False) if hit is not None else None, question, now)
+        return evaluate(dataclasses.replace(hit, is_revoked=False) if hit is not None else None, question, now)
 
-    patch.setattr(non_interactive, "_judge", lax)
+    patch.setattr(non_interactive, "_evaluate", lax)
 
 
 def count_one_too_few(patch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,7 @@ from watchword.messaging.limits.counters import (
     reserve_send,
     telephone_of,
 )
-from watchword.messaging.models import CountryBlock, DailyTotal, Delivery, Refusal
+from watchword.messaging.models import CountryBlock, DailyTotal, Delivery, DeniedMessage
 from watchword.messaging.send import new_delivery, note_result
 from watchword.messaging.worker.route_selection import Route
 
@@ -78,16 +78,16 @@ def test_every_refusal_is_written_with_its_rule_and_numbers(world: World) -> Non
     options(world, new_sends_each_day=1)
     assert ask(world.bob, number(1), world.now) == Permitted()
     assert rule_of(ask(world.carol, number(2), world.now)) is LimitRule.NEW_DAY
-    row = Refusal.objects.get()
+    row = DeniedMessage.objects.get()
     assert (row.rule, row.country, row.ends, row.user) == ("new_sends_each_day", "DE", "00", world.carol)
     assert row.details == {"limit": "1", "count": "1"}
     assert DailyTotal.objects.get().refused == 1
 
 
-def test_somebody_who_goes_on_asking_does_not_fill_the_database(world: World) -> None:
+def test_a_person_who_goes_on_asking_does_not_fill_the_database(world: World) -> None:
     for second in range(REFUSALS_EACH_HOUR + 20):
         ask(world.bob, "+33612345678", world.now + timedelta(seconds=second))
-    assert Refusal.objects.count() == REFUSALS_EACH_HOUR
+    assert DeniedMessage.objects.count() == REFUSALS_EACH_HOUR
     assert DailyTotal.objects.get().refused == REFUSALS_EACH_HOUR + 20
 
 
@@ -366,7 +366,7 @@ def test_desks_behind_one_switchboard_are_telephones_of_their_own(world: World) 
             Delivery.objects.filter(user=user, entered_at=None).update(entered_at=at)
 
 
-def test_extensions_that_nobody_has_are_no_way_round_the_limit_of_a_number(world: World) -> None:
+def test_made_up_extensions_are_no_way_round_the_limit_of_a_number(world: World) -> None:
     """A switchboard at which no person of the organisation has typed a code gets ten calls a day at most."""
     people = many(world, 12)
     answers = [

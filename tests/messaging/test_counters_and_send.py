@@ -37,7 +37,7 @@ def sent(world: World, user: User, *, ago: timedelta, number: bytes | None = Non
     )
 
 
-def judge(world: World, user: User, *, in_attempt: int = 0) -> Permitted | SendThrottled:
+def evaluate(world: World, user: User, *, in_attempt: int = 0) -> Permitted | SendThrottled:
     with transaction.atomic():
         return reserve_send(
             user, telephone_of(PHONE), Channel.SMS, sends_in_attempt=in_attempt, is_new=False, now=world.now
@@ -47,32 +47,32 @@ def judge(world: World, user: User, *, in_attempt: int = 0) -> Permitted | SendT
 def test_the_sixth_code_in_a_quarter_hour_waits(world: World) -> None:
     for minute in range(5):
         sent(world, world.alice, ago=timedelta(minutes=minute + 1))
-    assert judge(world, world.alice) == SendThrottled(world.now + timedelta(minutes=10), LimitRule.QUARTER_HOUR)
+    assert evaluate(world, world.alice) == SendThrottled(world.now + timedelta(minutes=10), LimitRule.QUARTER_HOUR)
 
 
 def test_the_twenty_first_code_in_a_day_waits(world: World) -> None:
     for hour in range(20):
         sent(world, world.alice, ago=timedelta(hours=hour + 1), number=b"another")
-    assert judge(world, world.alice) == SendThrottled(world.now + timedelta(hours=4), LimitRule.DAY)
+    assert evaluate(world, world.alice) == SendThrottled(world.now + timedelta(hours=4), LimitRule.DAY)
 
 
 def test_a_number_gets_ten_codes_a_day_over_all_people(world: World) -> None:
     for hour in range(10):
         sent(world, world.bob, ago=timedelta(hours=hour + 1))
-    assert judge(world, world.alice) == SendThrottled(world.now + timedelta(hours=14), LimitRule.NUMBER_DAY)
+    assert evaluate(world, world.alice) == SendThrottled(world.now + timedelta(hours=14), LimitRule.NUMBER_DAY)
 
 
 def test_a_number_serves_five_people_a_day(world: World) -> None:
     for number in range(5):
         sent(world, make_person(world.organisation, f"person{number}"), ago=timedelta(hours=1))
-    verdict = judge(world, world.alice)
+    verdict = evaluate(world, world.alice)
     assert isinstance(verdict, SendThrottled)
     assert verdict.rule is LimitRule.NUMBER_PEOPLE
 
 
 def test_the_fourth_code_of_one_attempt_is_refused(world: World) -> None:
-    assert judge(world, world.alice, in_attempt=2) == Permitted()
-    assert judge(world, world.alice, in_attempt=3) == SendThrottled(None, LimitRule.ATTEMPT)
+    assert evaluate(world, world.alice, in_attempt=2) == Permitted()
+    assert evaluate(world, world.alice, in_attempt=3) == SendThrottled(None, LimitRule.ATTEMPT)
 
 
 def message(world: World) -> Outgoing:

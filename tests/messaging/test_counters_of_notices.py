@@ -11,7 +11,7 @@ from tests.messaging.test_counters import ask, many, options
 from tests.telephone import Telephone
 from tests.world import ALICES_NUMBER, World
 from watchword.messaging.limits.counters import LimitRule, Permitted, SendThrottled, reserve_warning, telephone_of
-from watchword.messaging.models import DailyTotal, Delivery, Refusal
+from watchword.messaging.models import DailyTotal, Delivery, DeniedMessage
 from watchword.messaging.notices import warn
 
 
@@ -32,7 +32,7 @@ def test_a_warning_is_counted_and_leaves_the_codes_alone(world: World, telephone
 def test_no_warning_goes_where_no_code_would(world: World, telephone: Telephone, to: str) -> None:
     assert isinstance(warn(world.alice, to, "careful", now=world.now), SendThrottled)
     assert telephone.received == []
-    assert Refusal.objects.count() == 1
+    assert DeniedMessage.objects.count() == 1
 
 
 def test_warnings_of_many_people_do_not_flood_one_number(world: World, telephone: Telephone) -> None:

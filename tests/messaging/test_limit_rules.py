@@ -23,8 +23,8 @@ from watchword.messaging.limits.rules import (
     LimitRule,
     Permitted,
     SendThrottled,
-    judge,
-    judge_warning,
+    evaluate,
+    evaluate_warning,
 )
 
 NOW = datetime(2026, 11, 24, 23, 59, 30, tzinfo=UTC)
@@ -68,15 +68,15 @@ all_limits = st.builds(
 )
 
 
-def some_times(lasts: timedelta) -> st.SearchStrategy[tuple[datetime, ...]]:
-    seconds = st.lists(st.integers(0, int(lasts.total_seconds()) - 1), max_size=25)
+def some_times(lifetime: timedelta) -> st.SearchStrategy[tuple[datetime, ...]]:
+    seconds = st.lists(st.integers(0, int(lifetime.total_seconds()) - 1), max_size=25)
     return seconds.map(lambda ago: tuple(NOW - timedelta(seconds=one) for one in sorted(ago)))
 
 
 @st.composite
 def asks(draw: st.DrawFn) -> Asked:
     counted: dict[str, Any] = {
-        **{name: draw(some_times(lasts)) for name, lasts in TIMES.items()},
+        **{name: draw(some_times(lifetime)) for name, lifetime in TIMES.items()},
         **{name: draw(st.integers(0, 40)) for name in NUMBERS},
     }
     return Asked(
@@ -97,20 +97,20 @@ def asks(draw: st.DrawFn) -> Asked:
 def test_the_first_rule_that_says_no_decides(asked: Asked, limits: Limits, budget: Budget) -> None:
     looks = (rules._never, rules._person, rules._telephone, rules._neighbours, rules._quota)
     noes = [verdict for look in looks if (verdict := look(asked, limits, budget)) is not None]
-    assert judge(asked, limits, budget) == (noes[0] if noes else Permitted())
+    assert evaluate(asked, limits, budget) == (noes[0] if noes else Permitted())
 
 
 @given(asks(), all_limits, budgets)
 def test_administrators_at_proven_numbers_are_never_stopped_by_the_quota(
     asked: Asked, limits: Limits, budget: Budget
 ) -> None:
-    verdict = judge(replace(asked, is_administrator=True, is_new=False), limits, budget)
+    verdict = evaluate(replace(asked, is_administrator=True, is_new=False), limits, budget)
     assert not (isinstance(verdict, SendThrottled) and verdict.rule.is_of_the_quota)
 
 
 @given(asks(), all_limits, budgets)
 def test_nothing_goes_to_a_country_or_a_kind_that_is_not_allowed(asked: Asked, limits: Limits, budget: Budget) -> None:
-    for decide in (judge, judge_warning):
+    for decide in (evaluate, evaluate_warning):
         if isinstance(decide(asked, limits, budget), Permitted):
             assert asked.country in budget.countries
             assert asked.kind is NumberKind.ORDINARY
@@ -119,12 +119,12 @@ def test_nothing_goes_to_a_country_or_a_kind_that_is_not_allowed(asked: Asked, l
 @given(asks(), all_limits, budgets, st.data())
 def test_more_sent_never_becomes_freer(asked: Asked, limits: Limits, budget: Budget, data: st.DataObject) -> None:
     more: dict[str, Any] = {
-        name: tuple(sorted((*getattr(asked, name), *data.draw(some_times(lasts))), reverse=True))
-        for name, lasts in TIMES.items()
+        name: tuple(sorted((*getattr(asked, name), *data.draw(some_times(lifetime))), reverse=True))
+        for name, lifetime in TIMES.items()
     }
     more_numbers: dict[str, Any] = {name: getattr(asked, name) + data.draw(st.integers(0, 5)) for name in NUMBERS}
     busier = replace(asked, **more, **more_numbers)
-    for decide in (judge, judge_warning):
+    for decide in (evaluate, evaluate_warning):
         if isinstance(decide(asked, limits, budget), SendThrottled):
             assert isinstance(decide(busier, limits, budget), SendThrottled)
 
@@ -132,25 +132,25 @@ def test_more_sent_never_becomes_freer(asked: Asked, limits: Limits, budget: Bud
 @given(asks(), all_limits, budgets, st.sampled_from([field.name for field in dataclasses.fields(Limits)]))
 def test_a_tighter_limit_never_becomes_freer(asked: Asked, limits: Limits, budget: Budget, name: str) -> None:
     strict = 1 if name != "resend_seconds" else 600
-    if isinstance(judge(asked, limits, budget), SendThrottled):
-        assert isinstance(judge(asked, limits.tightened({name: strict}), budget), SendThrottled)
+    if isinstance(evaluate(asked, limits, budget), SendThrottled):
+        assert isinstance(evaluate(asked, limits.tightened({name: strict}), budget), SendThrottled)
 
 
 @given(asks(), all_limits, budgets)
 def test_the_time_that_is_told_is_no_lie(asked: Asked, limits: Limits, budget: Budget) -> None:
     """At the time given, if no message left meanwhile, the same rule permits the send."""
-    verdict = judge(asked, limits, budget)
+    verdict = evaluate(asked, limits, budget)
     if isinstance(verdict, Permitted) or verdict.until is None:
         return
     assert verdict.until > asked.now
     then = verdict.until
     passed: dict[str, Any] = {
-        name: tuple(at for at in getattr(asked, name) if at > then - lasts) for name, lasts in TIMES.items()
+        name: tuple(at for at in getattr(asked, name) if at > then - lifetime) for name, lifetime in TIMES.items()
     }
     later = replace(asked, now=then, **passed)
     if then.date() != asked.now.date():
         later = replace(later, organisation_today=0, new_today=0, new_in_country_today=0, cost_micros_today=0)
-    again = judge(later, limits, budget)
+    again = evaluate(later, limits, budget)
     # A limit of zero, or below the price of one message, is reached on every day.
     if isinstance(again, SendThrottled) and again.rule is verdict.rule:
         never = again.details.get("limit") == "0" or again.rule is LimitRule.COST_DAY
@@ -161,7 +161,7 @@ def test_the_time_that_is_told_is_no_lie(asked: Asked, limits: Limits, budget: B
 
 @given(asks(), all_limits, budgets)
 def test_every_no_tells_the_administrator_its_numbers(asked: Asked, limits: Limits, budget: Budget) -> None:
-    verdict = judge(asked, limits, budget)
+    verdict = evaluate(asked, limits, budget)
     if isinstance(verdict, Permitted):
         return
     match verdict.rule:
@@ -213,25 +213,25 @@ ASKED = Asked(now=NOW, kind=NumberKind.ORDINARY, country="DE", is_new=False, pri
 
 
 def test_the_last_message_that_a_ceiling_has_room_for_leaves_and_the_next_one_does_not() -> None:
-    assert judge(replace(ASKED, cost_micros_today=900_000), Limits(), BUDGET) == Permitted()
-    verdict = judge(replace(ASKED, cost_micros_today=900_001), Limits(), BUDGET)
+    assert evaluate(replace(ASKED, cost_micros_today=900_000), Limits(), BUDGET) == Permitted()
+    verdict = evaluate(replace(ASKED, cost_micros_today=900_001), Limits(), BUDGET)
     assert verdict == SendThrottled(datetime(2026, 11, 25, tzinfo=UTC), LimitRule.COST_DAY)
 
 
 def test_registrations_spend_half_of_a_days_money_at_most() -> None:
     new = replace(ASKED, is_new=True, cost_micros_today=450_000)
-    verdict = judge(new, Limits(), BUDGET)
+    verdict = evaluate(new, Limits(), BUDGET)
     assert isinstance(verdict, SendThrottled)
     assert verdict.details == {"limit": "0.50", "count": "0.45", "price": "0.10"}
-    assert judge(replace(new, is_new=False), Limits(), BUDGET) == Permitted()
+    assert evaluate(replace(new, is_new=False), Limits(), BUDGET) == Permitted()
 
 
 def test_registrations_take_half_of_a_number_and_leave_the_other_half_to_its_owner() -> None:
     five = tuple(NOW - timedelta(minutes=20 * n) for n in range(1, 6))
     by_strangers = replace(ASKED, to_number=five, new_to_number=five)
-    verdict = judge(replace(by_strangers, is_new=True), Limits(), BUDGET)
+    verdict = evaluate(replace(by_strangers, is_new=True), Limits(), BUDGET)
     assert verdict == SendThrottled(five[4] + DAY, LimitRule.NUMBER_DAY)
-    assert judge(by_strangers, Limits(), BUDGET) == Permitted()
+    assert evaluate(by_strangers, Limits(), BUDGET) == Permitted()
 
 
 def test_a_day_ends_at_midnight_utc_wherever_the_clock_stands() -> None:
@@ -242,26 +242,26 @@ def test_a_day_ends_at_midnight_utc_wherever_the_clock_stands() -> None:
         (datetime.fromisoformat("2026-11-25T00:30:00+01:00"), datetime(2026, 11, 25, tzinfo=UTC)),
         (datetime.fromisoformat("2026-12-31T20:00:00-05:00"), datetime(2027, 1, 2, tzinfo=UTC)),
     ):
-        assert judge(replace(full, now=now), Limits(), BUDGET) == SendThrottled(until, LimitRule.ORGANISATION_DAY)
+        assert evaluate(replace(full, now=now), Limits(), BUDGET) == SendThrottled(until, LimitRule.ORGANISATION_DAY)
 
 
 def test_a_clock_that_is_set_back_frees_nothing() -> None:
     ahead = tuple(NOW + timedelta(minutes=n) for n in (5, 4, 3, 2, 1))
-    verdict = judge(replace(ASKED, mine=ahead), Limits(), BUDGET)
+    verdict = evaluate(replace(ASKED, mine=ahead), Limits(), BUDGET)
     assert isinstance(verdict, SendThrottled)
     assert verdict.rule is LimitRule.QUARTER_HOUR
 
 
 def test_a_warning_takes_no_codes_and_stops_at_five() -> None:
     warnings = tuple(NOW - timedelta(minutes=n) for n in range(1, 6))
-    assert judge(replace(ASKED, my_warnings=warnings), Limits(), BUDGET) == Permitted()
-    verdict = judge_warning(replace(ASKED, my_warnings=warnings), Limits(), BUDGET)
+    assert evaluate(replace(ASKED, my_warnings=warnings), Limits(), BUDGET) == Permitted()
+    verdict = evaluate_warning(replace(ASKED, my_warnings=warnings), Limits(), BUDGET)
     assert verdict == SendThrottled(warnings[4] + DAY, LimitRule.DAY)
-    assert judge_warning(replace(ASKED, my_warnings=warnings[:4]), Limits(), BUDGET) == Permitted()
+    assert evaluate_warning(replace(ASKED, my_warnings=warnings[:4]), Limits(), BUDGET) == Permitted()
 
 
 def test_a_warning_to_an_administrator_does_not_pass_the_quota() -> None:
-    verdict = judge_warning(replace(ASKED, is_administrator=True, organisation_today=500), Limits(), BUDGET)
+    verdict = evaluate_warning(replace(ASKED, is_administrator=True, organisation_today=500), Limits(), BUDGET)
     assert isinstance(verdict, SendThrottled)
     assert verdict.rule is LimitRule.ORGANISATION_DAY
 
@@ -273,7 +273,7 @@ def test_a_country_is_pumped_when_next_to_none_of_its_codes_are_typed(sent: int,
 
 def test_every_no_is_false_and_a_yes_is_true() -> None:
     """So that ``if not verdict`` can't let a message out."""
-    assert judge(ASKED, Limits(), BUDGET)
-    assert not judge(replace(ASKED, country="XX"), Limits(), BUDGET)
+    assert evaluate(ASKED, Limits(), BUDGET)
+    assert not evaluate(replace(ASKED, country="XX"), Limits(), BUDGET)
     assert not SendThrottled(None, LimitRule.ATTEMPT)
     assert not TooMany(NOW)

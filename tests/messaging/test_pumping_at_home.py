@@ -178,8 +178,8 @@ def test_a_closure_at_home_ends_after_an_hour_and_one_abroad_after_a_day(world: 
         Delivery.objects.all().delete()
         untyped(people[:35], world.now - timedelta(hours=1), country=country)
         daily_totals.add(world.organisation.pk, world.now, country, Channel.SMS, is_new=True, asked=35)
-        lasts = timedelta(hours=1) if country == "DE" else timedelta(days=1)
-        assert ask(people[41], to, world.now) == SendThrottled(world.now + lasts, LimitRule.COUNTRY_CLOSED)
+        lifetime = timedelta(hours=1) if country == "DE" else timedelta(days=1)
+        assert ask(people[41], to, world.now) == SendThrottled(world.now + lifetime, LimitRule.COUNTRY_CLOSED)
 
 
 # Pumping that is too slow for the detection.

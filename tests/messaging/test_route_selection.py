@@ -57,7 +57,7 @@ def ordered(
 
 
 @given(some_routes(), measures, chances, st.frozensets(st.sampled_from([f"c{n}" for n in range(6)])))
-def test_everybody_who_can_carry_it_is_asked_once_and_nobody_else(
+def test_every_gateway_that_can_send_it_is_tried_once_and_no_other(
     routes: list[Route], measured: dict[str, Measured], drawn: list[float], down: frozenset[str]
 ) -> None:
     asked = ordered(routes, measured, drawn, down)

@@ -22,8 +22,8 @@ from watchword.core.policy import Channel
 from watchword.messaging.config_file import simulated
 from watchword.messaging.gateway import DeliveryFailed, Outgoing, Result, Submitted
 from watchword.messaging.gateways.simulator.gateway import (
-    LASTS_FOR,
     LATE_BY,
+    LONGEST_CALL,
     RINGS_FOR,
     SimulatorGateway,
     arrived,
@@ -109,7 +109,7 @@ def test_some_texts_come_late(world: World) -> None:
     assert Delivery.objects.get(pk=message.delivery_id).result == Result.DELIVERED
 
 
-def test_a_call_that_is_declined_is_told_apart_from_one_that_nobody_hears(world: World) -> None:
+def test_a_declined_call_is_told_apart_from_an_unanswered_one(world: World) -> None:
     message = outgoing(world, Channel.VOICE)
     ring(message)
     arrival = Arrival.objects.get()
@@ -228,7 +228,7 @@ def test_a_telephone_stops_ringing_after_a_minute(world: World) -> None:
 
 def test_the_attendant_hangs_up_on_silence(world: World) -> None:
     _message, arrival = answered(world)
-    end_what_took_too_long(arrival.at + LASTS_FOR + timedelta(seconds=1))
+    end_what_took_too_long(arrival.at + LONGEST_CALL + timedelta(seconds=1))
     assert Arrival.objects.get().state == CallState.ENDED
 
 

@@ -44,7 +44,7 @@ def test_a_mistake_while_measuring_gateways_ends_nothing(world: World, monkeypat
         raise ZeroDivisionError
 
     monkeypatch.setattr(persistence, "measure", fail)
-    monkeypatch.setattr(module, "TROUBLE_SECONDS", 0.0)
+    monkeypatch.setattr(module, "RETRY_SECONDS", 0.0)
     delivery, good = waiting(world), FakeGateway("good")
     carry(good, until=lambda: result_of(delivery) is Result.SENT and len(failed) > 1)
     assert len(good.sent) == 1

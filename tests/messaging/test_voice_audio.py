@@ -53,7 +53,7 @@ def test_every_depth_and_two_channels_are_read(gateways: int, depth: int) -> Non
 
 @given(st.binary(max_size=300))
 def test_no_octets_make_the_reader_fall(content: bytes) -> None:
-    with pytest.raises(audio.NotSound):
+    with pytest.raises(audio.InvalidAudio):
         audio.from_wav(content)
 
 
@@ -75,7 +75,7 @@ def test_a_broken_octet_of_the_header_is_refused_or_gives_no_more_than_there_is(
         broken[at] ^= 0xFF
         try:
             outcomes.append(len(audio.from_wav(bytes(broken))) <= len(pcm))
-        except audio.NotSound as refused:
+        except audio.InvalidAudio as refused:
             outcomes.append("WAV" in str(refused) or "8,000" in str(refused))
     assert all(outcomes)
 
@@ -85,13 +85,13 @@ def test_a_header_whose_marks_or_format_are_broken_is_refused() -> None:
     for at in (0, 8, 12, 20, 22, 26, 34, 36):
         broken = bytearray(wav(bytes(400)))
         broken[at] ^= 0xFF
-        with pytest.raises(audio.NotSound):
+        with pytest.raises(audio.InvalidAudio):
             audio.from_wav(bytes(broken))
 
 
 def test_a_rate_that_is_too_low_or_too_high_is_refused() -> None:
     for rate in (4_000, 200_000):
-        with pytest.raises(audio.NotSound, match="8,000"):
+        with pytest.raises(audio.InvalidAudio, match="8,000"):
             audio.from_wav(wav(bytes(800), rate=rate))
 
 
@@ -132,7 +132,7 @@ def test_a_recording_that_is_no_sound_is_told_and_spoken_instead(
     assert problems_of(tmp_path / "gone") == ["the folder of recordings is not there"]
 
 
-def test_a_language_that_nobody_speaks_is_spoken_in_english(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_language_is_spoken_in_english(monkeypatch: pytest.MonkeyPatch) -> None:
     spoken: list[str] = []
 
     def speak(_words: str, language: str) -> bytes:

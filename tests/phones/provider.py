@@ -235,7 +235,7 @@ class _Handler(BaseHTTPRequestHandler):
             ("/sms/json", self._vonage),
             ("/a1/sms", self._elks),
             ("/v2/messages", self._telnyx),
-            ("/nobody/", self._nobody),
+            ("/nobody/", self._unknown_gateway),
             ("/sim", self._sim),
         ):
             if request.path.startswith(beginning):
@@ -306,7 +306,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._deliver(Text(sent["to"], sent["text"], sent.get("webhook_url", ""), name))
         return 200, {"data": {"id": name, "to": [{"phone_number": sent["to"], "status": "queued"}]}}
 
-    def _nobody(self, request: Request) -> tuple[int, Any]:
+    def _unknown_gateway(self, request: Request) -> tuple[int, Any]:
         sent = request.json or {}
         if request.headers.get("x-api-key") != TOKEN:
             return 403, {"ok": False}

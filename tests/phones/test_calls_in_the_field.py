@@ -129,7 +129,7 @@ def test_an_address_that_changes_while_we_are_registered_is_told_anew(monkeypatc
 
 
 @pytest.mark.parametrize("seen", [("pbx.example", 5060), ("198.51.100.9", 0), ("198.51.100.9", 99_999), ("0.0.0.0", 1)])
-def test_an_address_that_nobody_can_have_is_not_taken_over(seen: tuple[str, int]) -> None:
+def test_an_impossible_address_is_not_taken_over(seen: tuple[str, int]) -> None:
     async def play() -> None:
         async with pbx() as system:
             system.sees_caller_as = seen

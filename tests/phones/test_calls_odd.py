@@ -65,7 +65,7 @@ def test_what_happens_after_it_rang_comes_as_a_report(tmp_path: Path, status: in
     run(play)
 
 
-def test_nobody_answers_and_the_ringing_is_ended(tmp_path: Path) -> None:
+def test_an_unanswered_call_is_cancelled(tmp_path: Path) -> None:
     async def play() -> None:
         steps = (*ENDS_QUICKLY, says(180), takes("CANCEL"), says(200), says_487(), takes("ACK"))
         async with sipp(tmp_path, *steps) as phone, caller(phone.port, ring_seconds=1) as (gateway, reports):
@@ -205,7 +205,7 @@ def test_requests_go_back_through_the_proxies_that_want_to_see_them(tmp_path: Pa
     run(play)
 
 
-def test_nobody_there_is_told_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_call_to_a_telephone_system_that_cannot_be_reached_fails_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     from tests.phones.smsc import free_port
 
     monkeypatch.setattr(module, "UP_SECONDS", 0.3)
@@ -221,7 +221,7 @@ def test_nobody_there_is_told_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     run(play)
 
 
-def test_when_every_line_is_in_use_a_call_waits_and_blames_nobody(
+def test_when_every_line_is_in_use_a_call_waits_and_no_gateway_is_blamed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "FREE_SECONDS", 0.2)

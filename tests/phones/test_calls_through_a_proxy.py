@@ -80,7 +80,7 @@ def test_a_telephone_behind_the_proxy_that_hangs_up_ends_the_call(tmp_path: Path
     run(play)
 
 
-def test_a_number_that_nobody_has_there_is_a_bad_number(tmp_path: Path) -> None:
+def test_a_number_that_is_not_assigned_there_is_a_bad_number(tmp_path: Path) -> None:
     async def play() -> None:
         async with through_a_proxy(tmp_path) as (_pbx, gateway, _reports):
             with pytest.raises(DeliveryFailed) as caught:

@@ -86,7 +86,7 @@ def test_a_report_with_such_a_name_finds_its_message(world: World) -> None:
     assert result_of(delivery) is Result.DELIVERED
 
 
-def test_a_message_of_somebody_who_was_deleted_meanwhile_holds_nothing_up(world: World) -> None:
+def test_a_message_of_a_person_who_was_deleted_meanwhile_holds_nothing_up(world: World) -> None:
     """An outcome that can never be written is skipped; the rest of the same batch is written."""
     now = datetime.now(UTC)
     stored, gone = waiting(world), waiting(world)
@@ -103,7 +103,7 @@ def test_a_message_of_somebody_who_was_deleted_meanwhile_holds_nothing_up(world:
     assert told == [Changed(stored.pk, Result.DELIVERED)]
 
 
-def test_fld_12_who_may_have_taken_a_message_is_given_time_before_it_is_sent_again(
+def test_fld_12_a_gateway_that_may_have_taken_a_message_is_given_time_before_it_is_sent_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A gateway that may have taken a message gets time: no other one is asked, and a receipt stops a duplicate."""
@@ -193,12 +193,12 @@ def test_a_lease_begins_when_the_database_is_asked_and_not_while_it_is_held_up(
     claim, asked = persistence.claim, list[datetime]()
     leases: list[datetime] = []
 
-    def held_up(*arguments: Any) -> list[LeasedMessage]:
+    def delayed(*arguments: Any) -> list[LeasedMessage]:
         time.sleep(0.5)
         asked.append(datetime.now(UTC))
         return claim(*arguments)
 
-    monkeypatch.setattr(persistence, "claim", held_up)
+    monkeypatch.setattr(persistence, "claim", delayed)
 
     class Slow(FakeGateway):
         async def send(self, outgoing: Outgoing) -> Submitted:
@@ -283,7 +283,7 @@ def test_what_a_gateway_may_have_taken_when_we_stop_is_not_sent_again_without_pa
     assert timedelta(seconds=5) < pause <= timedelta(seconds=module.UNSURE_SECONDS)
 
 
-def test_a_report_that_names_nothing_is_about_nobodys_message(world: World) -> None:
+def test_a_receipt_that_names_nothing_matches_no_message(world: World) -> None:
     """A message that one gateway refused has no id there, and still waits for another gateway."""
     now, delivery = datetime.now(UTC), waiting(world)
     persistence.write(
@@ -298,7 +298,7 @@ def test_a_report_that_names_nothing_is_about_nobodys_message(world: World) -> N
     assert OutboxMessage.objects.count() == 1
 
 
-def test_a_bell_that_another_process_took_away_does_not_make_a_polite_end_a_failure(
+def test_a_wake_up_socket_that_another_process_took_away_does_not_make_a_polite_end_a_failure(
     world: World, tmp_path: Path
 ) -> None:
     """Two containers that share a home can have the same process id; the newer one replaces the socket of the older."""

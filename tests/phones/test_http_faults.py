@@ -21,7 +21,7 @@ from watchword.messaging.gateway import DeliveryFailed, Result
 from watchword.messaging.gateways.http import client as http_client
 from watchword.messaging.gateways.http import gateway as gateway_module
 from watchword.messaging.gateways.http.callback_urls import addresses_of
-from watchword.messaging.gateways.http.client import AddressNotAllowed, HttpAnswer, NoAnswer, SafeClient, is_public
+from watchword.messaging.gateways.http.client import AddressForbidden, HttpAnswer, NoAnswer, SafeClient, is_public
 from watchword.messaging.gateways.http.gateway import HttpGateway
 
 
@@ -72,7 +72,7 @@ def test_fld_12_after_a_hundred_requests_without_an_answer_the_next_one_is_asked
         run(play)
 
 
-def test_fld_12_who_is_not_there_was_certainly_told_nothing() -> None:
+def test_fld_12_a_gateway_that_cannot_be_reached_has_taken_no_message() -> None:
     """A provider that refuses the connection has certainly not taken the message."""
 
     async def play() -> None:
@@ -82,7 +82,7 @@ def test_fld_12_who_is_not_there_was_certainly_told_nothing() -> None:
     run(play)
 
 
-def test_fld_12_who_does_not_let_us_in_was_certainly_told_nothing() -> None:
+def test_fld_12_a_gateway_that_rejects_our_login_has_taken_no_message() -> None:
     """A host that drops packets, as firewalls do, was told nothing; here its connection backlog is full."""
 
     async def play() -> None:
@@ -144,7 +144,7 @@ def test_what_is_no_code_is_not_repeated(code: str) -> None:
     gateway = HttpGateway("one", config_of("vonage-sms", "https://api.example"), addresses=addresses_of)
     answer = HttpAnswer(200, json.dumps({"messages": [{"status": code}]}).encode())
     with pytest.raises(DeliveryFailed):
-        gateway._judge(answer, outgoing())
+        gateway._evaluate(answer, outgoing())
     assert gateway._words == "the provider answers 200"
 
 
@@ -234,7 +234,7 @@ def test_no_spelling_of_this_machine_is_asked(host: str) -> None:
 
     async def play() -> None:
         client = SafeClient()
-        with pytest.raises((AddressNotAllowed, NoAnswer)) as caught:
+        with pytest.raises((AddressForbidden, NoAnswer)) as caught:
             await client.ask("GET", f"http://{host}:{one.port}/", headers={}, content=b"", seconds=2)
         assert not getattr(caught.value, "maybe_taken", False)
         assert one.requests == []
@@ -250,7 +250,7 @@ def test_a_name_with_one_address_inside_is_refused_whole(monkeypatch: pytest.Mon
 
     async def play() -> None:
         client = SafeClient()
-        with pytest.raises(AddressNotAllowed):
+        with pytest.raises(AddressForbidden):
             await client.ask("GET", f"http://names.example:{one.port}/", headers={}, content=b"", seconds=2)
         await client.close()
 
@@ -276,7 +276,7 @@ def test_a_name_that_changes_its_mind_leads_nowhere_else(monkeypatch: pytest.Mon
 
     async def play() -> None:
         client = SafeClient()
-        for expected in (AddressNotAllowed, AddressNotAllowed):
+        for expected in (AddressForbidden, AddressForbidden):
             with pytest.raises(expected):
                 await client.ask("GET", "http://names.example/", headers={}, content=b"", seconds=2)
         monkeypatch.setattr(http_client, "is_public", lambda address: address == "203.0.113.1")
@@ -341,7 +341,7 @@ def test_no_proxy_of_the_environment_sees_a_code(monkeypatch: pytest.MonkeyPatch
         assert len(one.texts) == 1
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused() -> None:
+def test_a_certificate_of_an_unknown_authority_is_refused() -> None:
     async def play() -> None:
         config = config_of("twilio-messages", "https://127.0.0.1:1")
         gateway = HttpGateway("one", config, addresses=addresses_of)

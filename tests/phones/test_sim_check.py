@@ -83,7 +83,7 @@ def test_fld_09_the_interface_of_camara_is_asked_as_it_wants() -> None:
 
 
 @pytest.mark.parametrize("mood", [Mood.SILENT, Mood.FAILING, Mood.BABBLING, Mood.CUT, Mood.ENDLESS, Mood.REFUSING])
-def test_fld_09_who_does_not_answer_holds_no_code_up(mood: Mood, caplog: pytest.LogCaptureFixture) -> None:
+def test_fld_09_a_sim_check_without_an_answer_holds_no_code_up(mood: Mood, caplog: pytest.LogCaptureFixture) -> None:
     """A SIM swap check that fails doesn't hold a code back; the operator's log says so, without the number."""
     with provider(mood) as one:
         assert not moved(check(one), claimed())

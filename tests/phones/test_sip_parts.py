@@ -49,7 +49,7 @@ ANSWER = (
 
 
 @pytest.mark.parametrize("method", ["OPTIONS", "INVITE"])
-def test_a_request_is_sent_again_until_somebody_answers(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+def test_a_request_is_retransmitted_until_a_response_arrives(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
     monkeypatch.setattr(layers, "T1_SECONDS", 0.02)
 
     async def play() -> None:
@@ -300,14 +300,14 @@ def test_every_call_ends_with_one_meaning_at_most(keys: str) -> None:
     assert len(results) <= 2
 
 
-def test_fld_07_somebody_who_presses_nothing_hears_it_twice_and_no_more() -> None:
+def test_fld_07_a_person_who_presses_nothing_hears_it_twice_and_no_more() -> None:
     """Without a key the greeting is played twice and the call ends as voicemail, without the code."""
     _line, results, said = lead("")
     assert [sentence.split()[0] for sentence in said] == ["greeting", "greeting"]
     assert results == [Result.DELIVERED, Result.VOICEMAIL]
 
 
-def test_a_key_that_means_nothing_interrupts_nobody() -> None:
+def test_a_key_that_means_nothing_interrupts_no_prompt() -> None:
     _line, _results, said = lead("5*")
     assert said[0].startswith("greeting")
     assert len(said) == 2

@@ -169,7 +169,7 @@ def test_who_leaves_does_not_say_that_the_connection_was_lost(caplog: pytest.Log
     assert not [record.message for record in caplog.records if record.levelname == "WARNING"]
 
 
-def test_nobody_there_is_told_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_text_to_an_smsc_that_cannot_be_reached_fails_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BOUND_SECONDS", 0.3)
 
     async def play() -> None:

@@ -133,7 +133,7 @@ def test_what_is_cut_off_or_unknown_is_refused_and_the_link_stays() -> None:
     run(play)
 
 
-def test_a_link_on_which_nobody_answers_is_made_anew_without_a_text(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bind_on_which_the_smsc_is_silent_is_made_anew_without_a_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "ENQUIRE_SECONDS", 0.2)
 
     class Deaf(BareSmsc):

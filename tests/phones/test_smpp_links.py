@@ -1,4 +1,4 @@
-"""How a bind is maintained: TLS, a peer that dies or freezes, one that is busy, the window, a second SMSC."""
+"""How a bind is maintained: TLS, a peer that dies or hangs, one that is busy, the window, a second SMSC."""
 
 from __future__ import annotations
 
@@ -91,11 +91,11 @@ def test_over_tls_nobody_else_learns_the_password(
     run(play)
 
 
-# Peers that die, freeze, or are full ----------------------------------------------------------------------------------
+# Peers that die, hang, or are full ----------------------------------------------------------------------------------
 
 
-def test_a_peer_that_is_frozen_is_noticed_and_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The frozen peer's kernel still accepts TCP data: only missing responses show that it is dead."""
+def test_a_peer_that_hangs_is_noticed_and_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stopped peer's kernel still accepts TCP data: only missing responses show that it is dead."""
     monkeypatch.setattr(module, "ANSWER_SECONDS", 0.4)
     monkeypatch.setattr(module, "CONNECT_SECONDS", 1.0)
     monkeypatch.setattr(module, "BOUND_SECONDS", 10.0)

@@ -72,26 +72,26 @@ def test_senseless_limits_are_explained_and_change_nothing(
     assert laptop(world).restrictions == NO_RESTRICTIONS
 
 
-def test_freezing_needs_no_new_proof_and_thawing_does(client: Client, world: World) -> None:
+def test_pausing_needs_no_new_proof_and_resuming_does(client: Client, world: World) -> None:
     sign_in(client, world.alice)
     pk = laptop(world).id
-    client.post(f"/app-passwords/{pk}/freeze/")
+    client.post(f"/app-passwords/{pk}/pause/")
     assert not opens(world, "imap", "198.51.100.7")
     assert "frozen" in text(client.get("/app-passwords/").content)
     stale = Client()
     opened = sign_in(stale, world.alice, ago=timedelta(minutes=11))
-    assert stale.post(f"/app-passwords/{pk}/thaw/")["Location"].startswith("/sign-in/confirm/")
-    assert laptop(world).frozen_at is not None
+    assert stale.post(f"/app-passwords/{pk}/resume/")["Location"].startswith("/sign-in/confirm/")
+    assert laptop(world).paused_at is not None
     assert opened.session.ended_at is None
-    client.post(f"/app-passwords/{pk}/thaw/")
+    client.post(f"/app-passwords/{pk}/resume/")
     assert opens(world, "imap", "198.51.100.7")
 
 
-def test_nobody_touches_what_somebody_else_holds(client: Client, world: World) -> None:
+def test_nobody_touches_what_another_person_holds(client: Client, world: World) -> None:
     sign_in(client, make_person(world.organisation, "mallory"))
-    for name in ("freeze", "thaw", "limits"):
+    for name in ("pause", "resume", "limits"):
         assert client.post(f"/app-passwords/{laptop(world).id}/{name}/").status_code == 404
-    assert laptop(world).frozen_at is None
+    assert laptop(world).paused_at is None
 
 
 def test_an_app_password_that_was_not_used_for_long_is_marked(alice: Client, world: World) -> None:

@@ -51,7 +51,7 @@ def test_the_last_codes_are_shown_with_what_became_of_them(client: Client, world
     assert telephone.code not in client.get("/security/").content.decode()
 
 
-def test_codes_of_somebody_else_are_never_shown(client: Client, world: World, telephone: Telephone) -> None:
+def test_codes_of_another_person_are_never_shown(client: Client, world: World, telephone: Telephone) -> None:
     ask_for_a_code(world, Channel.SMS, at=world.now)
     sign_in(client, world.carol)
     said = text(client.get("/security/").content)
@@ -101,7 +101,7 @@ def test_a_person_chooses_the_language_of_their_codes(client: Client, world: Wor
 
 
 @pytest.mark.parametrize("junk", ["xx", "en\0", "EN", "de" * 50])
-def test_a_language_that_nobody_speaks_is_refused(client: Client, world: World, junk: str) -> None:
+def test_an_unknown_language_is_refused(client: Client, world: World, junk: str) -> None:
     sign_in(client, world.alice)
     assert "There is a problem" in text(client.post("/language/", {"language": junk}).content)
     assert User.objects.get(pk=world.alice.pk).language == ""

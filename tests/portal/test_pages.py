@@ -61,7 +61,7 @@ def test_a_person_signs_one_browser_out_or_all_others(client: Client, world: Wor
 
 
 @pytest.mark.breaks_invariants
-def test_nobody_ends_a_session_of_somebody_else(client: Client, world: World) -> None:
+def test_nobody_ends_a_session_of_another_person(client: Client, world: World) -> None:
     bobs = sessions.open_session(world.bob, evidence_for(FactorKind.PASSWORD), origin=ORIGIN, now=world.now)
     sign_in(client, world.alice)
     client.post(reverse("portal:end_session", args=[bobs.session.pk]))
@@ -158,7 +158,7 @@ def test_every_setting_that_can_be_found_exists() -> None:
 
 
 def test_every_event_about_a_person_has_words() -> None:
-    about_nobody = {
+    without_subject = {
         EventKind.PEOPLE_IMPORTED,
         EventKind.KEY_RETIRED,
         EventKind.KEYS_GIVEN_UP,
@@ -172,7 +172,7 @@ def test_every_event_about_a_person_has_words() -> None:
         EventKind.SOURCE_CLOSED,
         EventKind.ALERT_CLOSED,
     }
-    assert set(_WORDS) == set(EventKind) - about_nobody
+    assert set(_WORDS) == set(EventKind) - without_subject
 
 
 def test_activity_is_paged_and_senseless_pages_are_the_first(client: Client, world: World) -> None:
@@ -188,7 +188,7 @@ def test_activity_is_paged_and_senseless_pages_are_the_first(client: Client, wor
         assert client.get(f"/activity/?before={senseless}").status_code == 200
 
 
-def test_pages_ask_few_questions_however_much_somebody_holds(
+def test_pages_ask_few_questions_however_much_a_person_holds(
     client: Client, world: World, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     sign_in(client, world.alice)

@@ -32,7 +32,7 @@ def world(transactional_db: None) -> World:
     return make_world()
 
 
-class HeldUp(PasswordHasher):
+class Delayed(PasswordHasher):
     """Argon2 that blocks after it has found a password right, until the test releases it."""
 
     def __init__(self) -> None:
@@ -64,12 +64,12 @@ def check(secret: str) -> AuthResult:
 def test_a_change_made_while_a_password_was_hashed_keeps_its_owner_out_of_mail(
     world: World, monkeypatch: pytest.MonkeyPatch, change: Callable[..., object], reason: DenyReason
 ) -> None:
-    held_up = HeldUp()
-    monkeypatch.setattr(password_factor, "_hasher", lambda: held_up)
+    delayed = Delayed()
+    monkeypatch.setattr(password_factor, "_hasher", lambda: delayed)
     with ThreadPoolExecutor(1) as thread:
         answer = thread.submit(check, world.passwords["carol"])
-        assert held_up.has_hashed.wait(BOUND_SECONDS)
+        assert delayed.has_hashed.wait(BOUND_SECONDS)
         change(world.carol, by=world.root, now=timezone.now())
-        held_up.advance.set()
+        delayed.advance.set()
         assert answer.result(BOUND_SECONDS) == NO
     assert Event.objects.filter(kind="sign_in.denied").values_list("reason", flat=True).get() == reason

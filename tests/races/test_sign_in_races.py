@@ -21,7 +21,7 @@ from watchword.directory.models import MfaStateChange, User
 from watchword.directory.roles import Role
 from watchword.signin import actions, enrolment, flow, queries, sessions
 from watchword.signin.models import CodeChallenge, FailureCount, Session, SignInAttempt
-from watchword.signin.results import Continue, Refused, SignedIn
+from watchword.signin.results import Continue, SignedIn, SignInDenied
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -70,7 +70,7 @@ def test_otp_02_one_right_code_posted_by_many_makes_one_session(
 
     outcomes = parallel(post)
     assert outcomes.count(SignedIn.__name__) == 1
-    assert outcomes.count(Refused.__name__) == 19
+    assert outcomes.count(SignInDenied.__name__) == 19
     assert Session.objects.count() == 1
     assert Event.objects.filter(kind=EventKind.SIGN_IN_ALLOWED).count() == 1
 
@@ -83,7 +83,7 @@ def test_bru_04_parallel_wrong_codes_never_get_more_tries_than_one_after_another
 
     def post(_which: int) -> str:
         outcome = flow.answer(attempt_of(token), FactorKind.PHONE, wrong, now=timezone.now())
-        assert isinstance(outcome, Refused)
+        assert isinstance(outcome, SignInDenied)
         return str(outcome.reason)
 
     outcomes = parallel(post)
@@ -125,7 +125,7 @@ def test_enr_03_registration_finished_by_many_at_once_is_finished_once(
             return "over"
         try:
             outcome = enrolment.finish(attempt, FactorKind.PHONE, telephone.code, origin=ORIGIN, now=timezone.now())
-        except enrolment.ProofNeeded:
+        except enrolment.ReauthenticationRequired:
             return "over"
         return type(outcome).__name__
 
@@ -142,7 +142,7 @@ def test_parallel_guesses_of_a_password_are_all_counted(world: World, parallel: 
     def guess(which: int) -> str:
         token = flow.begin("carol@harbour.example", origin=ORIGIN, next_url="/", now=world.now)
         outcome = flow.answer(attempt_of(token), FactorKind.PASSWORD, f"wrong {which}", now=world.now)
-        assert isinstance(outcome, Refused)
+        assert isinstance(outcome, SignInDenied)
         return str(outcome.reason)
 
     outcomes = parallel(guess)
@@ -165,7 +165,7 @@ def test_a_session_that_was_ended_is_not_brought_back_by_a_request_in_flight(wor
     assert sessions.find(opened.token, now=timezone.now()) is None
 
 
-def test_rac_01_disabling_while_somebody_signs_in_never_leaves_more_than_both_states_allow(
+def test_rac_01_disabling_while_a_person_signs_in_never_leaves_more_than_both_states_allow(
     world: World, telephone: Telephone, parallel: Parallel
 ) -> None:
     """Right codes race with Disable and Enable: each remaining session has the proof that its state requires."""

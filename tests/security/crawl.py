@@ -30,22 +30,22 @@ def names() -> list[str]:
     return sorted(_names(get_resolver().url_patterns, ""))
 
 
-def _names(patterns: list[URLPattern | URLResolver], room: str) -> Iterator[str]:
+def _names(patterns: list[URLPattern | URLResolver], namespace: str) -> Iterator[str]:
     for pattern in patterns:
         if isinstance(pattern, URLResolver):
-            inner = pattern.namespace or room
+            inner = pattern.namespace or namespace
             if inner not in NOT_OURS:
                 yield from _names(pattern.url_patterns, inner)
         else:
             assert pattern.name, f"{pattern} has no name"
-            yield f"{room}:{pattern.name}"
+            yield f"{namespace}:{pattern.name}"
 
 
 def parameters(name: str) -> list[str]:
     """Return the names of the variable parts of an address."""
-    room, _, bare = name.partition(":")
+    namespace, _, bare = name.partition(":")
     for resolver in get_resolver().url_patterns:
-        if isinstance(resolver, URLResolver) and resolver.namespace == room:
+        if isinstance(resolver, URLResolver) and resolver.namespace == namespace:
             for pattern in resolver.url_patterns:
                 if isinstance(pattern, URLPattern) and pattern.name == bare:
                     return list(pattern.pattern.converters)

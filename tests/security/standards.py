@@ -60,7 +60,7 @@ def markdown() -> str:
         classes=_table(("class", "what it is", "how it is protected"), ((name, *CLASSES[name]) for name in CLASSES)),
         tables=_table(
             ("table", "class", "what it holds", "how long"),
-            ((f"`{name}`", table.level, table.holds, _lasts(table)) for name, table in sorted(TABLES.items())),
+            ((f"`{name}`", table.level, table.holds, _lifetime(table)) for name, table in sorted(TABLES.items())),
         ),
         dependencies=_list(f"`{name}`" for name in dependencies()),
         events=_table(
@@ -128,18 +128,18 @@ def _written_by() -> dict[str, list[str]]:
     """Return the packages that record each kind of event; modules are not named, because they move too often."""
     found: dict[str, set[str]] = {}
     for path in sorted(SOURCES.rglob("*.py")):
-        room = path.relative_to(SOURCES).with_suffix("").as_posix()
-        if "migrations" in path.parts or room == "audit/events":
+        package = path.relative_to(SOURCES).with_suffix("").as_posix()
+        if "migrations" in path.parts or package == "audit/events":
             continue
         text = path.read_text()
         if re.search(r"\brecord(_all)?\(|EventDraft\(|note_both\(|_act\(", text):
             for kind in sorted(set(re.findall(r"EventKind\.([A-Z_]+)", text))):
-                found.setdefault(kind, set()).add(f"`{room.split('/')[0]}`")
-    return {kind: sorted(rooms) for kind, rooms in found.items()}
+                found.setdefault(kind, set()).add(f"`{package.split('/')[0]}`")
+    return {kind: sorted(packages) for kind, packages in found.items()}
 
 
-def _lasts(table: Table) -> str:
-    return _duration(table.lasts) + table.after if isinstance(table.lasts, timedelta) else table.lasts
+def _lifetime(table: Table) -> str:
+    return _duration(table.lifetime) + table.after if isinstance(table.lifetime, timedelta) else table.lifetime
 
 
 def _duration(time: timedelta) -> str:

@@ -18,7 +18,7 @@ class Table:
 
     level: str
     holds: str
-    lasts: timedelta | str
+    lifetime: timedelta | str
     after: str = ""
 
 
@@ -43,10 +43,10 @@ CLASSES = {
 }
 
 TABLES = {
-    "admincenter.Draft": Table("B", "forms that wait while an administrator proves again; sealed", drafts.LASTS),
+    "admincenter.Draft": Table("B", "forms that wait while an administrator proves again; sealed", drafts.LIFETIME),
     "alerts.Alert": Table("B", "what administrators have to look at, and who closed it", FOR_EVER),
-    "alerts.Disavowal": Table(
-        "A", "links *This wasn't me*, by event; the code is a keyed hash", links.LASTS, ", void before"
+    "alerts.NotMeLink": Table(
+        "A", "links *This wasn't me*, by event; the code is a keyed hash", links.LIFETIME, ", void before"
     ),
     "alerts.Notice": Table("B", "warnings and their address (sealed)", FOR_EVER),
     "alerts.Place": Table("B", "networks and countries where somebody was seen", WITH_PERSON),
@@ -70,13 +70,13 @@ TABLES = {
     "messaging.Receipt": Table(
         "B", "what carriers reported of messages that are not known yet", delivery_receipts.STORED
     ),
-    "messaging.Refusal": Table("B", "messages that a rule stopped, 30 an hour for each person", FOR_EVER),
+    "messaging.DeniedMessage": Table("B", "messages that a rule stopped, 30 an hour for each person", FOR_EVER),
     "messaging.SharedNumber": Table(
         "B", "telephones that many people may use; sealed", "until it is taken off the list"
     ),
     "messaging.DailyTotal": Table("C", "a day's counts and costs by country", FOR_EVER),
     "messaging.OutboxMessage": Table(
-        "A", "messages with their code that wait for a carrier; sealed", outbox.LASTS, " at most"
+        "A", "messages with their code that wait for a carrier; sealed", outbox.LIFETIME, " at most"
     ),
     "directory.Domain": Table("C", "mail domains", WITH_ORGANISATION),
     "directory.MfaStateChange": Table("B", "each change of a state, by whom and why", WITH_PERSON),
@@ -120,7 +120,7 @@ TABLES = {
 
 PURPOSES = {
     "admincenter.draft": ("seals", "forms that wait while an administrator proves again"),
-    "alerts.disavowal": ("keyed hash", "the token of *This wasn't me* links"),
+    "alerts.not_me_link": ("keyed hash", "the token of *This wasn't me* links"),
     "alerts.notice": ("seals, keyed hash", "addresses of warnings; whether the same was told already"),
     "cli.backup_manifest": ("keyed hash", "the manifest of a backup, so that a changed archive is refused"),
     "signin.access_list": ("keyed hash", "the access list, so that a restore believes no other"),

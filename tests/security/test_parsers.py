@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from tests.environment import KEYS
 from watchword.core.codes import normal_app_password, normal_code
 from watchword.core.keyring import KeyRing
-from watchword.core.restrictions import NotANetwork, read_networks
-from watchword.core.usernames import NotASignInName, name_key
+from watchword.core.restrictions import InvalidNetwork, read_networks
+from watchword.core.usernames import InvalidSignInName, name_key
 from watchword.doors.mail import auth_protocol, dict_protocol, policy_protocol, socketmap
 from watchword.doors.mail.line_protocol import Lines
 from watchword.doors.web.next_address import safe_next
@@ -64,9 +64,9 @@ def policy(pieces: list[bytes]) -> None:
 
 
 def words(text: str) -> None:
-    with suppress(NotASignInName):
+    with suppress(InvalidSignInName):
         assert name_key(name_key(text)) == name_key(text)
-    with suppress(NotANetwork):
+    with suppress(InvalidNetwork):
         read_networks(text.splitlines())
     letters, digits = normal_app_password(text), normal_code(text)
     assert letters is None or len(letters) == 24

@@ -22,13 +22,13 @@ from watchword.core.decision import AskFor, DenyReason, SetUpFirst
 from watchword.core.factors import RejectReason
 from watchword.core.policy import FactorKind, MfaState
 from watchword.directory.models import User
-from watchword.directory.permissions import NotForYourself, StaysEnabled
+from watchword.directory.permissions import ForbiddenForYourself, StaysEnabled
 from watchword.directory.roles import Role
 from watchword.factors.models import Credential
 from watchword.signin import access_passes, actions, enrolment, enrolment_evidence, flow
 from watchword.signin.access_passes import NoUseForAPass, ShownPass
 from watchword.signin.models import FailureCount, SignInAttempt
-from watchword.signin.results import Continue, Refused, SignedIn
+from watchword.signin.results import Continue, SignedIn, SignInDenied
 
 HOUR = timedelta(hours=1)
 
@@ -41,7 +41,7 @@ def show(attempt: SignInAttempt, typed: str, now: datetime) -> object:
     return access_passes.answer(attempt, typed, now=now)
 
 
-def test_with_password_and_pass_somebody_who_lost_their_phone_registers_another_one(
+def test_with_password_and_pass_a_person_who_lost_their_phone_registers_another_one(
     world: World, telephone: Telephone
 ) -> None:
     shown = make(world, world.alice)
@@ -60,7 +60,7 @@ def test_without_the_pass_whoever_knows_the_password_registers_nothing(world: Wo
     actions.reset_methods(world.alice, by=world.root, now=world.now)
     attempt = pass_password(world, world.alice)
     assert flow.stage(attempt, now=world.now) == AskFor(frozenset({FactorKind.ACCESS_PASS}), DenyReason.MFA_REQUIRED)
-    with pytest.raises(enrolment.ProofNeeded):
+    with pytest.raises(enrolment.ReauthenticationRequired):
         enrolment.start(attempt, FactorKind.PHONE, THEIRS, origin=ORIGIN, now=world.now)
 
 
@@ -88,7 +88,7 @@ def test_one_that_works_several_times_works_until_its_time_is_over(world: World)
 def test_a_new_pass_replaces_the_old_one_and_it_can_be_deleted(world: World) -> None:
     old, new = make(world, world.alice), make(world, world.alice)
     attempt = pass_password(world, world.alice)
-    assert show(attempt, old.secret, world.now) == Refused(RejectReason.WRONG)
+    assert show(attempt, old.secret, world.now) == SignInDenied(RejectReason.WRONG)
     assert access_passes.delete(world.alice, by=world.root, now=world.now)
     assert not access_passes.delete(world.alice, by=world.root, now=world.now)
     assert not isinstance(show(attempt, new.secret, world.now), SignedIn)
@@ -99,17 +99,17 @@ def test_wrong_passes_are_counted_with_the_wrong_codes_of_the_person(world: Worl
     shown = make(world, world.alice)
     attempt = pass_password(world, world.alice)
     for _number in range(world.organisation.policy.limits.burst_failures):
-        assert isinstance(show(attempt, "aaaa-bbbb-cccc", world.now), Refused)
+        assert isinstance(show(attempt, "aaaa-bbbb-cccc", world.now), SignInDenied)
     refused = show(attempt, shown.secret, world.now)
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, SignInDenied)
     assert refused.reason is DenyReason.SECOND_FACTOR_WAITS
     assert len(FailureCount.objects.get(pk=f"code:{world.alice.pk}").failures) == 10
 
 
-def test_somebody_elses_pass_opens_nothing(world: World) -> None:
+def test_another_persons_pass_opens_nothing(world: World) -> None:
     shown = make(world, world.bob)
     make(world, world.alice)
-    assert show(pass_password(world, world.alice), shown.secret, world.now) == Refused(RejectReason.WRONG)
+    assert show(pass_password(world, world.alice), shown.secret, world.now) == SignInDenied(RejectReason.WRONG)
 
 
 @pytest.mark.parametrize("lifetime", [timedelta(minutes=10) - timedelta(seconds=1), timedelta(days=30, seconds=1)])
@@ -119,13 +119,13 @@ def test_a_pass_works_for_ten_minutes_at_least_and_thirty_days_at_most(world: Wo
 
 
 def test_nobody_makes_a_way_past_the_phone_for_themselves(world: World) -> None:
-    with pytest.raises(NotForYourself):
+    with pytest.raises(ForbiddenForYourself):
         make(world, world.root)
-    with pytest.raises(NotForYourself):
+    with pytest.raises(ForbiddenForYourself):
         actions.reset_methods(world.root, by=world.root, now=world.now)
 
 
-def test_a_pass_is_of_no_use_to_somebody_disabled_or_blocked(world: World) -> None:
+def test_a_pass_is_of_no_use_to_a_person_disabled_or_blocked(world: World) -> None:
     with pytest.raises(NoUseForAPass):
         make(world, world.carol)
     actions.block(world.alice, by=world.root, now=world.now)
@@ -166,7 +166,7 @@ def test_enr_02_the_personal_link_works_once_for_its_person_and_for_a_day(world:
     assert access_passes.owner_of_link(token[:-1] + ("a" if token[-1] != "a" else "b"), now=world.now) is None
     assert access_passes.owner_of_link(token, now=world.now + timedelta(hours=24)) is None
     make(world, world.bob)
-    assert show(pass_password(world, world.bob), token, world.now) == Refused(RejectReason.WRONG)
+    assert show(pass_password(world, world.bob), token, world.now) == SignInDenied(RejectReason.WRONG)
     attempt = pass_password(world, world.alice)
     assert isinstance(show(attempt, token, world.now), Continue)
     assert access_passes.owner_of_link(token, now=world.now) is None
@@ -186,14 +186,14 @@ def test_enr_16_the_personal_link_alone_opens_nothing(world: World) -> None:
     assert access_passes.owner_of_link(token, now=world.now) == world.alice
 
 
-def test_whoever_was_required_to_register_again_needs_the_link_even_without_any_phone_before(world: World) -> None:
+def test_a_person_who_was_required_to_register_again_needs_the_link_even_without_any_phone_before(world: World) -> None:
     """Bob never had a phone. From now on his password alone registers no phone, even after the link was deleted."""
     actions.reset_methods(world.bob, by=world.root, now=world.now)
     assert after_password(world, world.bob) == Continue(
         AskFor(frozenset({FactorKind.ACCESS_PASS}), DenyReason.MFA_REQUIRED)
     )
     access_passes.delete(world.bob, by=world.root, now=world.now)
-    assert after_password(world, world.bob) == Refused(DenyReason.NO_METHOD_LEFT)
+    assert after_password(world, world.bob) == SignInDenied(DenyReason.NO_METHOD_LEFT)
 
 
 def test_a_registration_that_begins_with_a_pass_is_vouched_for(world: World, telephone: Telephone) -> None:
@@ -226,7 +226,7 @@ def test_the_console_gives_an_administrator_a_way_in_until_a_channel_works(world
     secret = code("ROOT@harbour.example")
     assert isinstance(show(attempt, secret, world.now), SignedIn)
     assert not isinstance(show(pass_password(world, world.root), secret, world.now), SignedIn)
-    assert after_password(world, world.root) == Refused(DenyReason.NO_METHOD_LEFT)
+    assert after_password(world, world.root) == SignInDenied(DenyReason.NO_METHOD_LEFT)
     event = Event.objects.get(kind=EventKind.ACCESS_PASS_MADE)
     assert (event.door, event.actor_id, event.subject_id) == ("console", None, world.root.pk)
 

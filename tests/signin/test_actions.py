@@ -29,7 +29,7 @@ from watchword.signin import (
 from watchword.signin.invitations import InvitationIsOver
 from watchword.signin.models import Revocation, SignInAttempt
 from watchword.signin.non_interactive import AuthRequest, Secret
-from watchword.signin.results import Continue, Refused, SignedIn
+from watchword.signin.results import Continue, SignedIn, SignInDenied
 
 
 def opened(world: World, user: User) -> str:
@@ -54,7 +54,7 @@ def test_enabling_signs_out_and_is_remembered(world: World) -> None:
     assert Event.objects.filter(kind=EventKind.MFA_STATE_CHANGED, subject_id=world.carol.pk).count() == 1
 
 
-def test_enabling_somebody_who_is_registered_enforces_at_once_and_says_why(world: World) -> None:
+def test_enabling_a_person_who_is_registered_enforces_at_once_and_says_why(world: World) -> None:
     give_phone(world.carol)
     outcome = actions.set_mfa_state(world.carol, MfaState.ENABLED, by=world.root, now=world.now)
     assert (outcome.after, outcome.because_registered) == (MfaState.ENFORCED, True)
@@ -90,7 +90,7 @@ def test_app_13_a_reset_of_the_password_ends_sessions_app_passwords_and_the_old_
     )
     assert attempt is not None
     old = flow.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=world.now)
-    assert old == Refused(DenyReason.WRONG_PROOF)
+    assert old == SignInDenied(DenyReason.WRONG_PROOF)
     assert isinstance(flow.answer(attempt, FactorKind.PASSWORD, reset.secret, now=world.now), Continue)
 
 
@@ -190,7 +190,7 @@ def test_a_newer_invitation_voids_the_older_one(world: World) -> None:
     assert invitations.find(second.token, now=world.now) is not None
 
 
-def test_a_replaced_invitation_sets_no_password_for_somebody_who_had_opened_it(world: World) -> None:
+def test_a_replaced_invitation_sets_no_password_for_a_person_who_had_opened_it(world: World) -> None:
     older = invitations.find(invitations.invite(world.carol, by=world.root, now=world.now).token, now=world.now)
     assert older is not None
     newer = invitations.invite(world.carol, by=world.root, now=world.now)

@@ -17,7 +17,7 @@ from watchword.directory import actions as people
 from watchword.directory import send_as
 from watchword.directory.models import User
 from watchword.directory.permissions import PermissionDenied
-from watchword.directory.roles import ACTS_ON_NOBODY, MAY, MAY_TOUCH, Act, Role, Whom
+from watchword.directory.roles import ACTS_WITHOUT_TARGET, MAY, MAY_TOUCH, Act, Role, Whom
 from watchword.signin import access_passes, actions, invitations, throttling
 
 ACTS: dict[str, tuple[Act, Callable[..., object]]] = {
@@ -48,7 +48,7 @@ ACTS: dict[str, tuple[Act, Callable[..., object]]] = {
     ),
     "let be written as": (
         Act.GIVE_SEND_AS,
-        lambda user, **by: send_as.give_send_as(somebody(), user.sign_in_name, until=None, **by),
+        lambda user, **by: send_as.give_send_as(any_person(), user.sign_in_name, until=None, **by),
     ),
     "let write as no more": (Act.GIVE_SEND_AS, lambda user, **by: send_as.take_send_as(user, 0, **by)),
     "give mailbox": (
@@ -59,12 +59,12 @@ ACTS: dict[str, tuple[Act, Callable[..., object]]] = {
 }
 
 
-def somebody() -> User:
+def any_person() -> User:
     """Return the person without a role."""
     return User.objects.get(sign_in_name="actor@harbour.example")
 
 
-SOMEBODY: list[Whom] = [whom for whom in Whom if whom is not Whom.ROLE_GROUP]
+PEOPLE: list[Whom] = [whom for whom in Whom if whom is not Whom.ROLE_GROUP]
 
 
 def roles_of(whom: Whom) -> tuple[Role, ...]:
@@ -72,7 +72,7 @@ def roles_of(whom: Whom) -> tuple[Role, ...]:
 
 
 def test_no_act_on_a_person_is_left_out() -> None:
-    assert {act for act, _do in ACTS.values()} == set(Act) - ACTS_ON_NOBODY
+    assert {act for act, _do in ACTS.values()} == set(Act) - ACTS_WITHOUT_TARGET
 
 
 @pytest.mark.parametrize("name", list(ACTS))
@@ -81,7 +81,7 @@ def test_each_act_is_done_or_refused_as_the_table_says(world: World, name: str) 
     actors = [make_person(world.organisation, f"actor{number}", roles=(role,)) for number, role in enumerate(Role)]
     plain = make_person(world.organisation, "actor")
     targets: dict[Whom, User] = {}
-    for number, whom in enumerate(SOMEBODY):
+    for number, whom in enumerate(PEOPLE):
         targets[whom] = make_person(world.organisation, f"target{number}", state=MfaState.ENABLED, roles=roles_of(whom))
         give_password(targets[whom], "a passphrase of somebody")
         throttling.count_wrong_code(targets[whom], origin=NOWHERE, now=world.now)
@@ -103,9 +103,14 @@ def test_each_act_is_done_or_refused_as_the_table_says(world: World, name: str) 
 def test_a_user_administrator_is_not_taken_over_by_an_authentication_administrator(world: World) -> None:
     """Phones and password together are the account: such resets once led up to the Policy Administrator's account."""
     helper = make_person(world.organisation, "helper", roles=(Role.AUTHENTICATION_ADMINISTRATOR,))
-    keeper = make_person(world.organisation, "keeper", roles=(Role.USER_ADMINISTRATOR,))
+    user_administrator = make_person(world.organisation, "keeper", roles=(Role.USER_ADMINISTRATOR,))
     ruler = make_person(world.organisation, "ruler", roles=(Role.AUTHENTICATION_POLICY_ADMINISTRATOR,))
-    for actor, target in [(helper, keeper), (keeper, ruler), (keeper, helper), (helper, ruler)]:
+    for actor, target in [
+        (helper, user_administrator),
+        (user_administrator, ruler),
+        (user_administrator, helper),
+        (helper, ruler),
+    ]:
         for act in (actions.reset_password, actions.reset_methods):
             with pytest.raises(PermissionDenied):
                 act(target, by=actor, now=world.now)

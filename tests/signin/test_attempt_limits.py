@@ -67,7 +67,7 @@ def test_a_house_full_of_people_who_finish_is_never_stopped(world: World) -> Non
         flow.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=world.now)
 
 
-def test_a_browser_of_somebody_is_not_kept_out_by_a_stranger_in_the_same_house(
+def test_a_browser_of_a_person_is_not_kept_out_by_a_stranger_in_the_same_house(
     world: World, telephone: Telephone
 ) -> None:
     from tests.alerts.playing import complete
@@ -87,7 +87,7 @@ def test_the_page_says_when_to_try_again(world: World, client: Client, monkeypat
     assert "Too many sign-ins were begun from your network" in answer.content.decode()
 
 
-def test_what_nobody_finished_is_gone_an_hour_after_its_time(world: World) -> None:
+def test_unfinished_attempts_are_deleted_an_hour_after_their_time(world: World) -> None:
     begin(world)
     proven = begin(world)
     attempt = flow.find_attempt(proven, now=world.now)

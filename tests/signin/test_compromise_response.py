@@ -33,9 +33,9 @@ from watchword.signin import (
     queries,
     sessions,
 )
-from watchword.signin.compromise_response import Disavowed, Disowned, disavow, disowned_by
+from watchword.signin.compromise_response import CompromiseResponse, Disowned, disowned_by, respond_to_compromise
 from watchword.signin.models import Session, SignInAttempt
-from watchword.signin.results import Continue, Refused
+from watchword.signin.results import Continue, SignInDenied
 from watchword.signin.sign_in_view import view_of
 
 MINUTE = timedelta(minutes=1)
@@ -67,10 +67,10 @@ def newest(kind: EventKind) -> Event:
     return Event.objects.filter(kind=kind).latest("id")
 
 
-def press(world: World, user: User, kind: EventKind, *, now: datetime) -> Disavowed:
+def press(world: World, user: User, kind: EventKind, *, now: datetime) -> CompromiseResponse:
     """Press the button under the warning about the newest event of a kind."""
     disowned = disowned_by(newest(kind), rule="phone_added", credential_id=None)
-    return disavow(user, disowned, origin=ORIGIN, now=now)
+    return respond_to_compromise(user, disowned, origin=ORIGIN, now=now)
 
 
 def recovery_of(user: User, *, now: datetime) -> SignInAttempt:
@@ -82,7 +82,7 @@ def recovery_of(user: User, *, now: datetime) -> SignInAttempt:
 def have_had_the_phone_for_long(world: World) -> UUID:
     """Replace Alice's phone with one that she has had for more than a week; return its id."""
     vault.revoke(world.alice, world.alices_phone.id, because="test", now=world.now)
-    return vault.store(world.alice, world.alices_phone.held, now=world.now - 8 * DAY).id
+    return vault.store(world.alice, world.alices_phone.data, now=world.now - 8 * DAY).id
 
 
 def ends_of(user: User) -> list[str]:
@@ -103,7 +103,7 @@ def test_what_a_thief_registered_before_the_owner_is_closed_whichever_warning_is
     assert ends_of(world.bob) == []
     world.bob.refresh_from_db()
     assert world.bob.state is MfaState.ENABLED
-    assert MfaStateChange.objects.filter(user=world.bob).latest("id").cause == MfaCause.DISAVOWED
+    assert MfaStateChange.objects.filter(user=world.bob).latest("id").cause == MfaCause.NOT_ME
     assert sessions.sessions_of(world.bob, now=world.now + MINUTE) == []
 
 
@@ -116,7 +116,7 @@ def test_without_an_older_phone_no_new_password_can_be_chosen_and_nothing_is_sen
     attempt = recovery_of(world.bob, now=world.now + MINUTE)
     assert flow.stage(attempt, now=world.now + MINUTE) == Deny(DenyReason.NO_PROOF_LEFT)
     assert view_of(attempt, now=world.now + MINUTE).methods == ()
-    with pytest.raises(enrolment.ProofNeeded):
+    with pytest.raises(enrolment.ReauthenticationRequired):
         password_change.choose_password(attempt, "a wholly new passphrase", origin=ORIGIN, now=world.now + MINUTE)
     assert len(telephone.received) == sent
 
@@ -128,7 +128,7 @@ def test_a_thief_who_comes_again_with_the_phone_they_registered_is_closed_whole(
     later = world.now + DAY
     complete(world, telephone, world.bob, origin=STRANGER, now=later)
     event = newest(EventKind.SIGN_IN_ALLOWED)
-    done = disavow(
+    done = respond_to_compromise(
         world.bob, disowned_by(event, rule="new_browser", credential_id=None), origin=ORIGIN, now=later + MINUTE
     )
     assert (done.phones, done.app_passwords, done.can_choose) == (("66",), ("First app password",), False)
@@ -140,12 +140,12 @@ def test_an_owner_who_passed_a_code_on_keeps_the_phone_that_is_older(world: Worl
     complete(world, telephone, world.alice, origin=STRANGER)
     event = newest(EventKind.SIGN_IN_ALLOWED)
     disowned = disowned_by(event, rule="new_browser", credential_id=None)
-    done = disavow(world.alice, disowned, origin=ORIGIN, now=world.now + MINUTE)
+    done = respond_to_compromise(world.alice, disowned, origin=ORIGIN, now=world.now + MINUTE)
     assert (done.phones, done.can_choose) == ((), True)
     assert [method.id for method in queries.methods_of(world.alice)] == [old]
 
 
-def test_app_passwords_that_a_session_made_before_or_since_are_frozen_and_older_ones_work(
+def test_app_passwords_that_a_session_made_before_or_since_are_paused_and_older_ones_work(
     world: World, telephone: Telephone
 ) -> None:
     have_had_the_phone_for_long(world)
@@ -168,12 +168,12 @@ def test_app_passwords_that_a_session_made_before_or_since_are_frozen_and_older_
     assert ends_of(world.alice) == ["78"]
 
 
-def test_a_thawed_and_a_widened_app_password_are_frozen_again(world: World, telephone: Telephone) -> None:
+def test_a_resumed_and_a_widened_app_password_are_paused_again(world: World, telephone: Telephone) -> None:
     second = give_app_password(world.alice, "Tablet")
     laptop, tablet = queries.app_passwords_of(world.alice)
     arrival = complete(world, telephone, world.alice, origin=STRANGER, now=world.now)
-    app_passwords.freeze(arrival.session, laptop.id, origin=STRANGER, now=world.now)
-    app_passwords.thaw(arrival.session, laptop.id, origin=STRANGER, now=world.now)
+    app_passwords.pause(arrival.session, laptop.id, origin=STRANGER, now=world.now)
+    app_passwords.resume(arrival.session, laptop.id, origin=STRANGER, now=world.now)
     app_passwords.limit(arrival.session, tablet.id, Restrictions(), origin=STRANGER, now=world.now)
     done = press(world, world.alice, EventKind.SIGN_IN_ALLOWED, now=world.now + MINUTE)
     assert set(done.app_passwords) == {"Laptop", "Tablet"}
@@ -186,7 +186,7 @@ def test_language_and_contact_address_are_put_back_where_the_sign_in_changed_the
 ) -> None:
     edit_person(world.root, {"contact_mail": "mallory@evil.example"}, by=world.root, now=world.now)
     disowned = Disowned("new_browser", world.now - MINUTE)
-    done = disavow(world.root, disowned, origin=ORIGIN, now=world.now + MINUTE)
+    done = respond_to_compromise(world.root, disowned, origin=ORIGIN, now=world.now + MINUTE)
     world.root.refresh_from_db()
     assert (done.undone, world.root.contact_mail) == (("contact_mail",), "root@elsewhere.example")
 
@@ -194,20 +194,22 @@ def test_language_and_contact_address_are_put_back_where_the_sign_in_changed_the
 def test_a_contact_address_that_an_administrator_wrote_stays(world: World) -> None:
     edit_person(world.alice, {"contact_mail": "alice@new.example"}, by=world.root, now=world.now)
     disowned = disowned_by(newest(EventKind.PERSON_EDITED), rule="contact_changed", credential_id=None)
-    disavow(world.alice, disowned, origin=ORIGIN, now=world.now + MINUTE)
+    respond_to_compromise(world.alice, disowned, origin=ORIGIN, now=world.now + MINUTE)
     world.alice.refresh_from_db()
     assert world.alice.contact_mail == "alice@new.example"
 
 
 @pytest.mark.parametrize("state", [MfaState.DISABLED, MfaState.ENABLED])
-def test_enr_16_only_somebody_enforced_chooses_a_new_password_after_this_wasnt_me(
+def test_enr_16_only_a_person_enforced_chooses_a_new_password_after_this_wasnt_me(
     world: World, state: MfaState
 ) -> None:
     """Where a phone was added with the password alone, a link from a mail can't set a password."""
     give_phone(world.carol)
     User.objects.filter(pk=world.carol.pk).update(mfa_state=state)
     world.carol.refresh_from_db()
-    done = disavow(world.carol, Disowned("new_browser", world.now + MINUTE), origin=ORIGIN, now=world.now + MINUTE)
+    done = respond_to_compromise(
+        world.carol, Disowned("new_browser", world.now + MINUTE), origin=ORIGIN, now=world.now + MINUTE
+    )
     assert not done.can_choose
     attempt = recovery_of(world.carol, now=world.now + MINUTE)
     assert flow.stage(attempt, now=world.now + MINUTE) == Deny(DenyReason.NO_PROOF_LEFT)
@@ -217,19 +219,19 @@ def test_enr_16_a_link_sets_a_password_only_behind_a_code_and_signs_nobody_in(
     world: World, telephone: Telephone
 ) -> None:
     now = world.now + MINUTE
-    done = disavow(world.alice, Disowned("new_browser", now), origin=ORIGIN, now=now)
+    done = respond_to_compromise(world.alice, Disowned("new_browser", now), origin=ORIGIN, now=now)
     assert done.can_choose
     attempt = recovery_of(world.alice, now=now)
-    with pytest.raises(enrolment.ProofNeeded):
+    with pytest.raises(enrolment.ReauthenticationRequired):
         password_change.choose_password(attempt, "a wholly new passphrase", origin=ORIGIN, now=now)
     stage = flow.stage(attempt, now=now)
     assert isinstance(stage, AskFor)
     choice = view_of(attempt, now=now).methods[0]
     flow.send_code(attempt, choice.credential_id, choice.channels[0], now=now)
     wrong = flow.answer(attempt, FactorKind.PHONE, telephone.wrong_code(), now=now)
-    assert isinstance(wrong, Refused)
+    assert isinstance(wrong, SignInDenied)
     right = flow.answer(attempt, FactorKind.PHONE, telephone.code, now=now)
-    assert right == Continue(SetUpFirst(FactorKind.PASSWORD, DenyReason.DISAVOWED))
+    assert right == Continue(SetUpFirst(FactorKind.PASSWORD, DenyReason.NOT_ME))
     chosen = password_change.choose_password(attempt, "a wholly new passphrase", origin=ORIGIN, now=now)
     assert isinstance(chosen, password_change.PasswordChosen)
     assert (chosen.complete, chosen.next, chosen.renewed) == (None, None, None)
@@ -244,24 +246,24 @@ def test_a_password_that_an_administrator_gives_meanwhile_ends_the_way_to_anothe
     world: World, telephone: Telephone
 ) -> None:
     now = world.now + MINUTE
-    disavow(world.alice, Disowned("new_browser", now), origin=ORIGIN, now=now)
+    respond_to_compromise(world.alice, Disowned("new_browser", now), origin=ORIGIN, now=now)
     attempt = recovery_of(world.alice, now=now)
     choice = view_of(attempt, now=now).methods[0]
     flow.send_code(attempt, choice.credential_id, choice.channels[0], now=now)
     flow.answer(attempt, FactorKind.PHONE, telephone.code, now=now)
     actions.reset_password(world.alice, by=world.root, now=now)
-    with pytest.raises(enrolment.ProofNeeded):
+    with pytest.raises(enrolment.ReauthenticationRequired):
         password_change.choose_password(attempt, "a wholly new passphrase", origin=ORIGIN, now=now)
     assert compromise_response.close_more(attempt, [str(world.alices_phone.id)], origin=ORIGIN, now=now) is None
     assert ends_of(world.alice) == ["78"]
 
 
 def test_a_phone_that_was_added_with_the_password_alone_is_no_phone_that_is_left(world: World) -> None:
-    held = replace(world.alices_phone.held, slot="alternate")
-    unproven = replace(held, public={**held.public, "unproven": "yes"})
+    data = replace(world.alices_phone.data, slot="alternate")
+    unproven = replace(data, public={**data.public, "unproven": "yes"})
     vault.store(world.alice, unproven, now=world.now - 8 * DAY)
     disowned = Disowned("phone_added", world.now + MINUTE, credential_id=world.alices_phone.id)
-    done = disavow(world.alice, disowned, origin=ORIGIN, now=world.now + MINUTE)
+    done = respond_to_compromise(world.alice, disowned, origin=ORIGIN, now=world.now + MINUTE)
     assert (done.became_enabled, done.can_choose) == (True, False)
 
 
@@ -282,7 +284,7 @@ def test_after_this_wasnt_me_without_a_phone_a_password_alone_registers_nothing(
     give_password(world.bob, world.passwords["bob"])
     attempt = pass_password(world, world.bob, now=now)
     options = {"slot": "mobile", "number": THIEFS_NUMBER, "channel": "sms"}
-    with pytest.raises(enrolment.ProofNeeded):
+    with pytest.raises(enrolment.ReauthenticationRequired):
         enrolment.start(attempt, FactorKind.PHONE, options, origin=STRANGER, now=now)
 
 
@@ -290,7 +292,7 @@ def test_what_is_ticked_is_closed_and_the_last_phone_leaves_the_person_enabled(
     world: World, telephone: Telephone
 ) -> None:
     now = world.now + MINUTE
-    disavow(world.alice, Disowned("new_browser", now), origin=ORIGIN, now=now)
+    respond_to_compromise(world.alice, Disowned("new_browser", now), origin=ORIGIN, now=now)
     attempt = recovery_of(world.alice, now=now)
     laptop = queries.app_passwords_of(world.alice)[0]
     assert compromise_response.close_more(attempt, [str(laptop.id)], origin=ORIGIN, now=now) == 1
@@ -301,16 +303,16 @@ def test_what_is_ticked_is_closed_and_the_last_phone_leaves_the_person_enabled(
     assert "no longer" in telephone.received[-1].words
 
 
-def test_nobody_closes_what_is_somebody_elses(world: World) -> None:
+def test_nobody_closes_what_is_another_persons(world: World) -> None:
     now = world.now + MINUTE
-    disavow(world.bob, Disowned("new_browser", now), origin=ORIGIN, now=now)
+    respond_to_compromise(world.bob, Disowned("new_browser", now), origin=ORIGIN, now=now)
     attempt = recovery_of(world.bob, now=now)
     assert compromise_response.close_more(attempt, [str(world.alices_phone.id), "junk"], origin=ORIGIN, now=now) == 0
     assert ends_of(world.alice) == ["78"]
 
 
 def test_an_hour_after_the_button_nothing_more_can_be_closed(world: World) -> None:
-    disavow(world.alice, Disowned("new_browser", world.now), origin=ORIGIN, now=world.now)
+    respond_to_compromise(world.alice, Disowned("new_browser", world.now), origin=ORIGIN, now=world.now)
     attempt = recovery_of(world.alice, now=world.now)
     late = world.now + timedelta(hours=1)
     assert compromise_response.close_more(attempt, [str(world.alices_phone.id)], origin=ORIGIN, now=late) is None

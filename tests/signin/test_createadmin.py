@@ -40,7 +40,7 @@ def test_the_first_administrator_gets_an_organisation_and_a_link_that_works_once
     assert client.post("/invitation/", chosen).status_code == 410
 
 
-def test_somebody_who_exists_becomes_an_administrator(world: World) -> None:
+def test_a_person_who_exists_becomes_an_administrator(world: World) -> None:
     assert "alice@harbour.example is a Global Administrator" in createadmin("ALICE@harbour.example")
     assert Role.GLOBAL_ADMINISTRATOR in User.objects.get(pk=world.alice.pk).roles
     assert Organisation.objects.count() == 1

@@ -17,11 +17,11 @@ from watchword.directory.models import MfaCause, MfaStateChange, Organisation, U
 from watchword.factors import vault
 from watchword.messaging.limits.counters import LimitRule
 from watchword.signin import enrolment, flow, password_change, queries, sessions
-from watchword.signin.enrolment import LastMethod, ProofNeeded, Registered, ShownOnce
+from watchword.signin.enrolment import LastMethod, ReauthenticationRequired, Registered, ShownOnce
 from watchword.signin.models import Session, SignInAttempt
-from watchword.signin.otp.challenges import CodeSent, NotSent
+from watchword.signin.otp.challenges import CodeDenied, CodeSent
 from watchword.signin.password_change import PasswordChosen
-from watchword.signin.results import Continue, Refused, SignedIn
+from watchword.signin.results import Continue, SignedIn, SignInDenied
 
 BOBS_NUMBER = {"slot": "mobile", "number": "01512 3456789", "channel": "sms", "country": "DE"}
 OFFICE = {"slot": "office", "number": "030 901820", "channel": "voice"}
@@ -70,7 +70,7 @@ def test_a_wrong_code_registers_nothing(world: World, telephone: Telephone) -> N
     attempt = at_the_point_of_registering(world)
     enrolment.start(attempt, FactorKind.PHONE, BOBS_NUMBER, origin=ORIGIN, now=world.now)
     outcome = enrolment.finish(attempt, FactorKind.PHONE, telephone.wrong_code(), origin=ORIGIN, now=world.now)
-    assert outcome == Refused(RejectReason.WRONG)
+    assert outcome == SignInDenied(RejectReason.WRONG)
     assert queries.methods_of(world.bob) == []
     world.bob.refresh_from_db()
     assert world.bob.state is MfaState.ENABLED
@@ -141,9 +141,9 @@ def test_otp_08_an_enrolment_code_is_no_sign_in_code_nor_the_other_way(world: Wo
     assert attempt is not None
     flow.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=world.now)
     flow.send_code(attempt, world.alices_phone.id, "sms", now=world.now)
-    assert isinstance(flow.answer(attempt, FactorKind.PHONE, enrolment_code, now=world.now), Refused)
+    assert isinstance(flow.answer(attempt, FactorKind.PHONE, enrolment_code, now=world.now), SignInDenied)
     outcome = enrolment.finish(session, FactorKind.PHONE, telephone.code, origin=ORIGIN, now=world.now)
-    assert isinstance(outcome, Refused)
+    assert isinstance(outcome, SignInDenied)
 
 
 def test_a_third_code_in_one_registration_is_the_last(world: World, telephone: Telephone) -> None:
@@ -152,7 +152,7 @@ def test_a_third_code_in_one_registration_is_the_last(world: World, telephone: T
         at = world.now + timedelta(seconds=31 * step)
         assert isinstance(enrolment.start(attempt, FactorKind.PHONE, BOBS_NUMBER, origin=ORIGIN, now=at), CodeSent)
     late = world.now + timedelta(seconds=120)
-    assert enrolment.start(attempt, FactorKind.PHONE, BOBS_NUMBER, origin=ORIGIN, now=late) == NotSent(
+    assert enrolment.start(attempt, FactorKind.PHONE, BOBS_NUMBER, origin=ORIGIN, now=late) == CodeDenied(
         None, LimitRule.ATTEMPT
     )
 
@@ -163,7 +163,7 @@ def test_asking_again_at_once_says_when_it_is_possible(world: World, telephone: 
     again = enrolment.start(
         attempt, FactorKind.PHONE, BOBS_NUMBER, origin=ORIGIN, now=world.now + timedelta(seconds=10)
     )
-    assert again == NotSent(world.now + timedelta(seconds=30), LimitRule.PAUSE)
+    assert again == CodeDenied(world.now + timedelta(seconds=30), LimitRule.PAUSE)
 
 
 @pytest.mark.breaks_invariants
@@ -172,13 +172,13 @@ def test_enr_04_a_session_without_recent_proof_changes_nothing(world: World, tel
     old = request_session(world.alice, *both, ago=timedelta(minutes=11), world=world)
     half = request_session(world.alice, FactorKind.PASSWORD, world=world)
     for session in (old, half):
-        with pytest.raises(ProofNeeded):
+        with pytest.raises(ReauthenticationRequired):
             enrolment.start(session, FactorKind.PHONE, BOBS_NUMBER, origin=ORIGIN, now=world.now)
-        with pytest.raises(ProofNeeded):
+        with pytest.raises(ReauthenticationRequired):
             enrolment.create_app_password(session, "Laptop 2", origin=ORIGIN, now=world.now)
-        with pytest.raises(ProofNeeded):
+        with pytest.raises(ReauthenticationRequired):
             enrolment.remove(session, world.alices_phone.id, origin=ORIGIN, now=world.now)
-        with pytest.raises(ProofNeeded):
+        with pytest.raises(ReauthenticationRequired):
             password_change.choose_password(session, "quite another passphrase", origin=ORIGIN, now=world.now)
     assert telephone.received == []
 
@@ -188,7 +188,7 @@ def test_an_attempt_that_is_not_asked_to_register_can_not(world: World, telephon
     attempt = flow.find_attempt(token, now=world.now)
     assert attempt is not None
     flow.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=world.now)
-    with pytest.raises(ProofNeeded):
+    with pytest.raises(ReauthenticationRequired):
         enrolment.start(attempt, FactorKind.PHONE, BOBS_NUMBER, origin=ORIGIN, now=world.now)
 
 
@@ -243,7 +243,7 @@ def test_app_passwords_are_only_for_the_enforced(world: World) -> None:
     assert outcome == Rejected(RejectReason.NOT_ENFORCED)
 
 
-def test_enr_06_nobody_removes_what_somebody_else_holds(world: World) -> None:
+def test_enr_06_nobody_removes_what_another_person_holds(world: World) -> None:
     bobs = give_phone(world.bob, "+4915187654321")
     assert not enrolment.remove(fresh_session(world), bobs.id, origin=ORIGIN, now=world.now)
     assert len(queries.methods_of(world.bob)) == 1

@@ -21,11 +21,11 @@ from watchword.directory.roles import Role
 from watchword.factors import vault
 from watchword.factors.phone.factor import read_number
 from watchword.signin import actions, enrolment, enrolment_evidence, flow, non_interactive, queries, sessions
-from watchword.signin.enrolment import ProofNeeded, Registered
+from watchword.signin.enrolment import ReauthenticationRequired, Registered
 from watchword.signin.models import Session, SignInAttempt
 from watchword.signin.non_interactive import AuthRequest, Secret
 from watchword.signin.otp.challenges import CodeSent
-from watchword.signin.results import Refused
+from watchword.signin.results import SignInDenied
 
 THEIRS = {"slot": "mobile", "number": "0151 23456789", "channel": "sms", "country": "DE"}
 THEIR_NUMBER = "+4915123456789"
@@ -84,7 +84,7 @@ def test_a_phone_that_cannot_be_used_now_leads_to_an_administrator(world: World,
     """Calls are switched off: a person with the password alone must not be able to register another phone."""
     Organisation.objects.update(call_allowed=False)
     outcome = after_password(world, dora)
-    assert outcome == Refused(DenyReason.NO_METHOD_LEFT)
+    assert outcome == SignInDenied(DenyReason.NO_METHOD_LEFT)
     work(world.now)
     assert Alert.objects.filter(rule=AlertRule.NO_METHOD_LEFT, subject=dora).exists()
     Organisation.objects.update(call_allowed=True)
@@ -98,18 +98,18 @@ def test_a_session_and_the_password_add_no_phone_where_the_registered_one_cannot
     Organisation.objects.update(call_allowed=False)
     proof = evidence_for(FactorKind.PASSWORD, at=world.now)
     session = sessions.open_session(again(dora), proof, origin=ORIGIN, now=world.now).session
-    with pytest.raises(ProofNeeded):
+    with pytest.raises(ReauthenticationRequired):
         enrolment.start(session, FactorKind.PHONE, THEIRS, origin=ORIGIN, now=world.now)
     session.delete()
 
 
-def test_enabling_somebody_whose_phone_cannot_be_used_now_makes_them_enforced(world: World, dora: User) -> None:
+def test_enabling_a_person_whose_phone_cannot_be_used_now_makes_them_enforced(world: World, dora: User) -> None:
     """Enabled would let the account password open mail again, and the next sign-in with it register a phone."""
     actions.set_mfa_state(dora, MfaState.DISABLED, by=world.root, now=world.now)
     Organisation.objects.update(call_allowed=False)
     done = actions.set_mfa_state(dora, MfaState.ENABLED, by=world.root, now=world.now)
     assert (done.after, done.because_registered) == (MfaState.ENFORCED, True)
-    assert after_password(world, dora) == Refused(DenyReason.NO_METHOD_LEFT)
+    assert after_password(world, dora) == SignInDenied(DenyReason.NO_METHOD_LEFT)
 
 
 def test_a_phone_added_with_the_password_alone_proves_nothing_when_multi_factor_begins(
@@ -153,7 +153,7 @@ def test_a_phone_put_in_the_place_of_a_registered_one_while_disabled_registers_n
     session = sessions.open_session(again(world.alice), proof, origin=ORIGIN, now=world.now).session
     add_phone(world, session, telephone)
     assert actions.set_mfa_state(world.alice, MfaState.ENABLED, by=world.root, now=world.now).after is MfaState.ENABLED
-    assert after_password(world, world.alice) == Refused(DenyReason.NO_METHOD_LEFT)
+    assert after_password(world, world.alice) == SignInDenied(DenyReason.NO_METHOD_LEFT)
 
 
 def test_enr_01_administrators_hear_at_once_of_a_registration_that_nothing_vouched_for(
@@ -215,7 +215,7 @@ def test_enr_10_sessions_from_before_multi_factor_end_with_its_beginning(world: 
     assert again(world.carol).state is MfaState.ENABLED
 
 
-def test_an_administrator_who_is_written_as_disabled_is_judged_as_enabled(world: World, telephone: Telephone) -> None:
+def test_an_administrator_who_is_written_as_disabled_counts_as_enabled(world: World, telephone: Telephone) -> None:
     """Installations of an earlier release have such administrators: a password alone opens nothing for them."""
     User.objects.filter(pk=world.root.pk).update(mfa_state=MfaState.DISABLED)
     attempt = pass_password(world, world.root)
@@ -229,7 +229,7 @@ def test_an_initial_password_is_refused_after_seven_days(world: World) -> None:
     """The age of the stored password is checked, through the whole flow and not in the decision alone."""
     secret = actions.reset_password(world.carol, by=world.root, now=world.now).secret
     late = world.now + timedelta(seconds=world.organisation.policy.limits.initial_password_seconds + 1)
-    for moment, expected in ((late, Refused(DenyReason.PASSWORD_EXPIRED)), (late - timedelta(seconds=2), None)):
+    for moment, expected in ((late, SignInDenied(DenyReason.PASSWORD_EXPIRED)), (late - timedelta(seconds=2), None)):
         token = flow.begin("carol@harbour.example", origin=ORIGIN, next_url="/", now=moment)
         attempt = flow.find_attempt(token, now=moment)
         assert attempt is not None
@@ -237,20 +237,20 @@ def test_an_initial_password_is_refused_after_seven_days(world: World) -> None:
         if expected is not None:
             assert outcome == expected
         else:
-            assert not isinstance(outcome, Refused)
+            assert not isinstance(outcome, SignInDenied)
 
 
 def test_a_refusal_for_want_of_a_method_is_no_failure_of_the_password(world: World, dora: User) -> None:
     Organisation.objects.update(call_allowed=False)
     for _number in range(world.organisation.policy.limits.burst_failures + 1):
-        assert after_password(world, dora) == Refused(DenyReason.NO_METHOD_LEFT)
+        assert after_password(world, dora) == SignInDenied(DenyReason.NO_METHOD_LEFT)
 
 
 def test_the_decision_says_no_where_a_method_was_taken_away(world: World) -> None:
     actions.reset_methods(world.alice, by=world.root, now=world.now)
     vault.revoke_all(world.alice, [FactorKind.ACCESS_PASS], because="deleted", now=world.now)
     attempt = begun(world, world.alice)
-    assert flow.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=world.now) == Refused(
+    assert flow.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=world.now) == SignInDenied(
         DenyReason.NO_METHOD_LEFT
     )
     assert not isinstance(flow.stage(attempt, now=world.now), Deny)

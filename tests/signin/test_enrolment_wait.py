@@ -194,7 +194,7 @@ def test_a_changed_setting_leaves_waits_that_run_as_they_are(waits: World, telep
 def disown_registration(world: World, now: datetime) -> object:
     phone = vault.holdings(world.bob, kinds=[FactorKind.PHONE])[0]
     disowned = Disowned("registered", world.now, credential_id=phone.id)
-    return compromise_response.disavow(world.bob, disowned, origin=ORIGIN, now=now)
+    return compromise_response.respond_to_compromise(world.bob, disowned, origin=ORIGIN, now=now)
 
 
 @pytest.mark.parametrize(
@@ -230,14 +230,14 @@ def test_this_wasnt_me_about_something_else_leaves_no_way_round_the_wait(waits: 
     """A person who registered and reads the mail could press the button; then only an administrator opens anything."""
     registered(waits, telephone)
     now = later(waits, hours=1)
-    done = compromise_response.disavow(waits.bob, Disowned("password_known", now), origin=ORIGIN, now=now)
+    done = compromise_response.respond_to_compromise(waits.bob, Disowned("password_known", now), origin=ORIGIN, now=now)
     assert (done.phones, done.can_choose, done.had_password) == ((), False, True)
     bob = again(waits.bob)
     assert (bob.state, bob.app_password_waits_until) == (MfaState.ENABLED, None)
     assert not mail_open(waits, now)
 
 
-def test_enabling_somebody_who_waits_changes_nothing(waits: World, telephone: Telephone) -> None:
+def test_enabling_a_person_who_waits_changes_nothing(waits: World, telephone: Telephone) -> None:
     done = registered(waits, telephone)
     outcome = actions.set_mfa_state(waits.bob, MfaState.ENABLED, by=waits.root, now=waits.now)
     assert (outcome.before, outcome.after, outcome.because_registered) == (MfaState.ENABLED, MfaState.ENABLED, False)

@@ -42,7 +42,7 @@ def request_session(world: World) -> Session:
 
 
 def laptop(world: World) -> vault.StoredCredential:
-    return next(one for one in vault.holdings(world.alice) if one.held.label == "Laptop")
+    return next(one for one in vault.holdings(world.alice) if one.data.label == "Laptop")
 
 
 type End = Callable[[World, datetime], object]
@@ -53,7 +53,7 @@ ENDS: dict[str, End] = {
     "signed out everywhere": lambda world, now: actions.sign_out_everywhere(world.alice, by=world.root, now=now),
     "password reset": lambda world, now: actions.reset_password(world.alice, by=world.root, now=now),
     "app passwords deleted": lambda world, now: actions.delete_app_passwords(world.alice, by=world.root, now=now),
-    "app password frozen": lambda world, now: app_passwords.freeze(
+    "app password paused": lambda world, now: app_passwords.pause(
         request_session(world), laptop(world).id, origin=ORIGIN, now=now
     ),
     "suspended by Disabled": lambda world, now: actions.set_mfa_state(
@@ -122,7 +122,7 @@ def test_an_account_password_goes_on_for_as_long_as_it_opens_mail(world: World) 
     assert not may_go_on(CAROL, signed_in, now=world.now), "it was replaced"
 
 
-def test_an_account_password_of_somebody_enabled_ends_when_mail_is_closed_to_it(world: World) -> None:
+def test_an_account_password_of_a_person_enabled_ends_when_mail_is_closed_to_it(world: World) -> None:
     bob = "bob@harbour.example"
     signed_in = sign_in(bob, world.passwords["bob"], world.now)
     assert may_go_on(bob, signed_in, now=world.now)

@@ -80,7 +80,7 @@ def test_an_app_password_made_earlier_is_refused_where_the_state_is_not_enforced
     assert ask(world, "alice@harbour.example", world.alices_app_password) == NO
 
 
-def test_somebody_elses_app_password_is_refused_and_logged_on_the_name_that_was_tried(world: World) -> None:
+def test_another_persons_app_password_is_refused_and_logged_on_the_name_that_was_tried(world: World) -> None:
     assert ask(world, "bob@harbour.example", world.alices_app_password) == NO
     event = Event.objects.order_by("-id").first()
     assert event is not None
@@ -180,7 +180,7 @@ def test_a_locked_database_means_try_later_and_tells_nothing(world: World, monke
     assert caught.value.__cause__ is None
 
 
-def test_the_account_password_is_hashed_for_nobody_as_for_somebody(
+def test_the_account_password_is_hashed_for_nobody_as_for_a_person(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from argon2 import PasswordHasher
@@ -207,13 +207,13 @@ def test_a_secret_hides_itself() -> None:
 def test_all_mailboxes_are_found_in_portions_without_deleted_people(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(non_interactive, "PORTION", 2)
+    monkeypatch.setattr(non_interactive, "BATCH_SIZE", 2)
     actions.block(world.bob, by=world.root, now=world.now)
     actions.delete(world.carol, by=world.root, now=world.now)
     found: list[Mailbox] = []
-    while portion := non_interactive.find_mailboxes(found[-1].id if found else None):
-        assert len(portion) <= 2
-        found += portion
+    while batch := non_interactive.find_mailboxes(found[-1].id if found else None):
+        assert len(batch) <= 2
+        found += batch
     assert sorted(mailbox.name for mailbox in found) == [
         "alice@harbour.example",
         "bob@harbour.example",
@@ -232,8 +232,8 @@ def queries_of(world: World, name: str, secret: str, address: str) -> list[str]:
 def test_enu_06_a_refusal_asks_the_same_of_the_database_whoever_is_named(world: World) -> None:
     actions.block(world.bob, by=world.root, now=world.now)
     actions.delete(world.carol, by=world.root, now=world.now)
-    of_nobody = [queries_of(world, "nobody", f"wrong {number}", f"192.0.2.{number}") for number in (1, 2)]
-    assert all(of_nobody)
+    of_no_user = [queries_of(world, "nobody", f"wrong {number}", f"192.0.2.{number}") for number in (1, 2)]
+    assert all(of_no_user)
     refusals = [
         ("alice", "wrong"),
         ("bob", "wrong"),
@@ -244,13 +244,13 @@ def test_enu_06_a_refusal_asks_the_same_of_the_database_whoever_is_named(world: 
     tried: list[str] = []
     for number, (name, secret) in enumerate(refusals):
         # At the second refusal a name has a row already, whether it exists or not.
-        expected = of_nobody[name in tried]
+        expected = of_no_user[name in tried]
         assert queries_of(world, name, secret, f"192.0.2.{number + 3}") == expected, (name, number)
         tried.append(name)
 
 
 @pytest.mark.parametrize("act", [actions.block, actions.delete])
-def test_enu_01_the_right_password_of_somebody_blocked_or_deleted_counts_like_a_wrong_one(
+def test_enu_01_the_right_password_of_a_person_blocked_or_deleted_counts_like_a_wrong_one(
     world: World, act: Callable[..., bool]
 ) -> None:
     """Otherwise the missing wait would tell an attacker that the password was right; the web door counts it as well."""
@@ -270,7 +270,7 @@ def test_the_right_password_of_the_enforced_is_not_counted(world: World) -> None
         assert last_reason() == DenyReason.APP_PASSWORD_NEEDED
 
 
-def test_the_account_password_opens_no_mail_for_somebody_enabled_who_has_a_phone(world: World) -> None:
+def test_the_account_password_opens_no_mail_for_a_person_enabled_who_has_a_phone(world: World) -> None:
     give_phone(world.bob, "+4915187654321")
     assert ask(world, "bob@harbour.example", world.passwords["bob"]) == NO
     assert last_reason() == DenyReason.ACCOUNT_PASSWORD_CLOSED

@@ -23,7 +23,7 @@ from watchword.signin.facts import setup_context_of
 HERE = ("alice", "harbour", "Harbour & Hill", "Harbour", "Hill", "Alice")
 
 
-def judge(password: str, *, alone: bool = False, words: tuple[str, ...] = HERE) -> RejectReason | None:
+def evaluate(password: str, *, alone: bool = False, words: tuple[str, ...] = HERE) -> RejectReason | None:
     return why_not_good_enough(password, SetupContext(Policy(), context_words=words, has_second_factor=not alone))
 
 
@@ -50,7 +50,7 @@ def judge(password: str, *, alone: bool = False, words: tuple[str, ...] = HERE) 
 def test_what_others_would_try_first_is_refused(password: str, alone: bool) -> None:
     if alone and len(password) < 15:
         password += password
-    assert judge(password, alone=alone) in {RejectReason.TOO_COMMON, RejectReason.CONTAINS_CONTEXT}
+    assert evaluate(password, alone=alone) in {RejectReason.TOO_COMMON, RejectReason.CONTAINS_CONTEXT}
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_what_others_would_try_first_is_refused(password: str, alone: bool) -> N
     ],
 )
 def test_a_few_words_in_a_row_and_what_has_no_pattern_are_taken(password: str) -> None:
-    assert judge(password) is None
+    assert evaluate(password) is None
 
 
 def test_a_word_of_the_organisations_own_list_protects_nothing_however_it_is_dressed_up(world: World) -> None:
@@ -93,7 +93,7 @@ def test_initial_passwords_are_always_good_enough() -> None:
             return self._random.randbytes(length)
 
     dice = Dice()
-    assert {judge(new_initial_password(dice), alone=True) for _ in range(2_000)} == {None}
+    assert {evaluate(new_initial_password(dice), alone=True) for _ in range(2_000)} == {None}
 
 
 def lines_of(passwords: list[str], ending: str = ":3\n") -> str:
@@ -115,14 +115,14 @@ def test_a_file_of_breached_passwords_has_exactly_its_lines(
     assert is_breached(asked, file) == (asked in known)
 
 
-def test_a_breached_password_is_refused_and_a_lost_file_keeps_nobody_out(tmp_path: Path, settings: Any) -> None:
+def test_a_breached_password_is_refused_and_a_lost_file_keeps_no_person_out(tmp_path: Path, settings: Any) -> None:
     file = tmp_path / "sorted.txt"
     file.write_text(lines_of(["seven green herons on a wall", "another"]))
     settings.WATCHWORD_BREACHED_PASSWORDS_FILE = str(file)
-    assert judge("seven green herons on a wall") is RejectReason.BREACHED
-    assert judge("eight green herons on a wall") is None
+    assert evaluate("seven green herons on a wall") is RejectReason.BREACHED
+    assert evaluate("eight green herons on a wall") is None
     file.unlink()
-    assert judge("seven green herons on a wall") is None
+    assert evaluate("seven green herons on a wall") is None
 
 
 @pytest.mark.parametrize(

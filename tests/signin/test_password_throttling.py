@@ -25,7 +25,7 @@ from watchword.signin import actions, flow, non_interactive, password_change, pa
 from watchword.signin.housekeeping import clean_up
 from watchword.signin.models import FailureCount, Session
 from watchword.signin.non_interactive import AuthRequest, Secret, Unavailable
-from watchword.signin.results import Continue, Outcome, Refused, SignedIn
+from watchword.signin.results import Continue, Outcome, SignedIn, SignInDenied
 
 HOME = "198.51.100.7"
 OLD = "the passphrase of last year!"
@@ -102,7 +102,7 @@ def test_different_wrong_passwords_still_wait_beside_a_repeated_one(world: World
         browser(world, f"wrong {number}", world.now)
         browser(world, OLD, world.now)
     outcome = browser(world, world.passwords["carol"], world.now)
-    assert isinstance(outcome, Refused)
+    assert isinstance(outcome, SignInDenied)
     assert outcome.reason is DenyReason.PASSWORD_WAITS
 
 
@@ -113,7 +113,7 @@ def test_an_eleventh_different_password_waits_at_both_doors(world: World, door: 
     if door == "mail":
         assert mail(world.passwords["carol"], world.now) == "refused"
     else:
-        assert isinstance(browser(world, world.passwords["carol"], world.now), Refused)
+        assert isinstance(browser(world, world.passwords["carol"], world.now), SignInDenied)
     assert mail(world.passwords["carol"], world.now + timedelta(seconds=31)) == "in"
 
 
@@ -172,7 +172,7 @@ def test_unlock_reset_and_a_new_password_forget_what_was_counted(world: World, a
         password = "seven green herons on a wall"
         current = world.passwords["carol"]
         password_change.choose_password(session, password, current=current, origin=Origin(), now=timezone.now())
-    assert not isinstance(browser(world, password, world.now), Refused)
+    assert not isinstance(browser(world, password, world.now), SignInDenied)
     assert not FailureCount.objects.filter(subject_id=world.carol.pk).exclude(failures=[]).exists()
 
 
@@ -271,7 +271,7 @@ def test_at_a_shared_address_the_code_is_asked_as_everywhere(world: World) -> No
 
 @pytest.mark.parametrize("state", ["blocked_at", "deleted_at"])
 @pytest.mark.parametrize("door", ["web", "mail"])
-def test_enu_01_a_right_password_of_somebody_who_may_not_come_in_is_counted_as_a_wrong_one(
+def test_enu_01_a_right_password_of_a_person_who_may_not_come_in_is_counted_as_a_wrong_one(
     world: World, state: str, door: str
 ) -> None:
     """The time until throttling doesn't reveal that the password of a blocked or deleted person was right."""
@@ -284,7 +284,7 @@ def test_enu_01_a_right_password_of_somebody_who_may_not_come_in_is_counted_as_a
         else:
             mail(password, world.now)
     outcome = browser(world, "one more", world.now)
-    assert isinstance(outcome, Refused)
+    assert isinstance(outcome, SignInDenied)
     assert outcome.reason is DenyReason.PASSWORD_WAITS
 
 
@@ -298,7 +298,7 @@ def test_names_of_nobody_meet_the_limits_of_the_organisation_whose_domain_they_n
     assert [len(row.failures) for row in rows] == [3, 3]
     for name in ("nobody", "carol"):
         outcome = browser(world, "one more", world.now, name=name)
-        assert isinstance(outcome, Refused)
+        assert isinstance(outcome, SignInDenied)
         assert outcome.reason is DenyReason.PASSWORD_WAITS
 
 

@@ -23,7 +23,7 @@ from watchword.signin.enrolment import Registered, ShownOnce
 from watchword.signin.models import Session
 from watchword.signin.otp import delivery_events
 from watchword.signin.otp.challenges import LATE, CodeSent
-from watchword.signin.results import Refused, SignedIn
+from watchword.signin.results import SignedIn, SignInDenied
 from watchword.signin.sign_in_view import view_of
 
 NEW = {"slot": "mobile", "number": "01512 3456789", "channel": "sms", "country": "DE"}
@@ -66,7 +66,7 @@ def test_the_old_number_gets_the_codes_until_the_new_one_is_proven(world: World,
     session = request_session(world)
     enrolment.start(session, FactorKind.PHONE, NEW, origin=ORIGIN, now=world.now)
     wrong = enrolment.finish(session, FactorKind.PHONE, telephone.wrong_code(), origin=ORIGIN, now=world.now)
-    assert isinstance(wrong, Refused)
+    assert isinstance(wrong, SignInDenied)
     attempt = pass_password(world, world.alice)
     (choice,) = view_of(attempt, now=world.now).methods
     flow.send_code(attempt, choice.credential_id, Channel.SMS, now=world.now + timedelta(minutes=1))
@@ -176,7 +176,9 @@ def test_a_phone_less_one_more_or_the_same_by_another_way_changes_no_number(worl
     assert may_make_app_passwords(world, later=3 * DAY + timedelta(minutes=1))
 
 
-def test_whoever_was_given_a_new_start_by_an_administrator_need_not_wait(world: World, telephone: Telephone) -> None:
+def test_a_person_who_was_given_a_new_start_by_an_administrator_need_not_wait(
+    world: World, telephone: Telephone
+) -> None:
     actions.reset_methods(world.alice, by=world.root, now=world.now)
     change_number(world, telephone, NEW, later=timedelta(minutes=1))
     assert may_make_app_passwords(world, later=timedelta(minutes=2))

@@ -83,7 +83,7 @@ def test_ses_10_a_removed_phone_ends_the_other_sessions_and_its_codes(world: Wor
 
 
 @pytest.mark.parametrize("field", ["blocked_at", "deleted_at"])
-def test_a_session_of_somebody_who_may_not_sign_in_is_dead_though_nobody_ended_it(world: World, field: str) -> None:
+def test_a_session_of_a_person_who_may_not_sign_in_is_dead_though_nobody_ended_it(world: World, field: str) -> None:
     opened = fresh(world)
     User.objects.filter(pk=world.alice.pk).update(**{field: world.now})
     assert sessions.find(opened.token, now=world.now) is None
@@ -117,7 +117,7 @@ def test_an_attempt_that_was_ended_meanwhile_registers_no_phone(world: World, te
     code = telephone.code
     # Only the attempt has ended; its code, which would be invalidated with it, is still valid, as in a race.
     SignInAttempt.objects.filter(pk=attempt.pk).update(ended_at=world.now)
-    with pytest.raises(enrolment.ProofNeeded):
+    with pytest.raises(enrolment.ReauthenticationRequired):
         enrolment.finish(attempt, FactorKind.PHONE, code, origin=ORIGIN, now=world.now)
     assert queries.methods_of(world.bob) == []
 

@@ -59,7 +59,7 @@ def test_a_short_password_stays_while_a_phone_stands_behind_it(world: World) -> 
     assert decision.because is DenyReason.MFA_REQUIRED
 
 
-def test_whoever_is_enabled_and_not_registered_chooses_a_password_that_can_stand_alone(world: World) -> None:
+def test_a_person_who_is_enabled_and_not_registered_chooses_a_password_that_can_stand_alone(world: World) -> None:
     """Mail programs of such a person still use the account password."""
     invited = invitations.invite(world.bob, by=world.root, now=world.now).invitation
     refused = invitations.accept(invited, SHORT, origin=ORIGIN, now=world.now)

@@ -18,8 +18,8 @@ from watchword.factors import vault
 from watchword.signin import flow, sessions
 from watchword.signin.models import CodeChallenge, Session, SignInAttempt
 from watchword.signin.otp import delivery_events
-from watchword.signin.otp.challenges import CodeSent, NotSent
-from watchword.signin.results import Continue, Refused, SignedIn
+from watchword.signin.otp.challenges import CodeDenied, CodeSent
+from watchword.signin.results import Continue, SignedIn, SignInDenied
 from watchword.signin.sign_in_view import view_of
 
 
@@ -76,7 +76,7 @@ def test_a_wrong_password_is_refused_alike_for_everybody(world: World, name: str
     attempt = begin(world, name)
     assert flow.stage(attempt, now=world.now) == AskFor(frozenset({FactorKind.PASSWORD}), DenyReason.WHO_ARE_YOU)
     outcome = flow.answer(attempt, FactorKind.PASSWORD, "not the passphrase", now=world.now)
-    assert outcome == Refused(DenyReason.WRONG_PROOF)
+    assert outcome == SignInDenied(DenyReason.WRONG_PROOF)
     assert flow.stage(attempt, now=world.now) == AskFor(frozenset({FactorKind.PASSWORD}), DenyReason.WHO_ARE_YOU)
 
 
@@ -84,7 +84,7 @@ def test_a_blocked_person_with_the_right_password_is_refused_and_leaves_no_evide
     User.objects.filter(pk=world.alice.pk).update(blocked_at=world.now)
     attempt = begin(world, "alice@harbour.example")
     outcome = flow.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=world.now)
-    assert outcome == Refused(DenyReason.BLOCKED)
+    assert outcome == SignInDenied(DenyReason.BLOCKED)
     attempt.refresh_from_db()
     assert attempt.evidence == []
 
@@ -92,21 +92,21 @@ def test_a_blocked_person_with_the_right_password_is_refused_and_leaves_no_evide
 def test_app_01_an_app_password_typed_in_the_browser_is_refused(world: World) -> None:
     attempt = begin(world, "alice@harbour.example")
     for kind in (FactorKind.PASSWORD, FactorKind.APP_PASSWORD):
-        assert isinstance(flow.answer(attempt, kind, world.alices_app_password, now=world.now), Refused)
+        assert isinstance(flow.answer(attempt, kind, world.alices_app_password, now=world.now), SignInDenied)
     assert not Session.objects.exists()
 
 
 def test_otp_01_a_used_code_is_refused(world: World, telephone: Telephone) -> None:
     attempt = code_on_the_way(world)
     assert isinstance(flow.answer(attempt, FactorKind.PHONE, telephone.code, now=world.now), SignedIn)
-    assert isinstance(flow.answer(attempt, FactorKind.PHONE, telephone.code, now=world.now), Refused)
+    assert isinstance(flow.answer(attempt, FactorKind.PHONE, telephone.code, now=world.now), SignInDenied)
     assert Session.objects.count() == 1
 
 
 def test_otp_04_a_code_works_until_its_last_second_and_not_after(world: World, telephone: Telephone) -> None:
     attempt = code_on_the_way(world)
     late = world.now + timedelta(seconds=300)
-    assert flow.answer(attempt, FactorKind.PHONE, telephone.code, now=late) == Refused(RejectReason.TOO_LATE)
+    assert flow.answer(attempt, FactorKind.PHONE, telephone.code, now=late) == SignInDenied(RejectReason.TOO_LATE)
     attempt = after_password(world, world.alice, world.passwords["alice"])
     flow.send_code(attempt, world.alices_phone.id, Channel.SMS, now=world.now)
     just = world.now + timedelta(seconds=299)
@@ -118,7 +118,7 @@ def test_otp_05_a_new_code_kills_the_older_one(world: World, telephone: Telephon
     first, later = telephone.code, world.now + timedelta(seconds=31)
     assert isinstance(flow.send_code(attempt, world.alices_phone.id, Channel.VOICE, now=later), CodeSent)
     if first != telephone.code:
-        assert isinstance(flow.answer(attempt, FactorKind.PHONE, first, now=later), Refused)
+        assert isinstance(flow.answer(attempt, FactorKind.PHONE, first, now=later), SignInDenied)
     assert isinstance(flow.answer(attempt, FactorKind.PHONE, telephone.code, now=later), SignedIn)
 
 
@@ -126,7 +126,7 @@ def test_otp_06_a_code_of_one_browser_is_refused_in_another(world: World, teleph
     first = code_on_the_way(world)
     first_code = telephone.code
     second = after_password(world, world.alice, world.passwords["alice"])
-    assert isinstance(flow.answer(second, FactorKind.PHONE, first_code, now=world.now), Refused)
+    assert isinstance(flow.answer(second, FactorKind.PHONE, first_code, now=world.now), SignInDenied)
     assert isinstance(flow.answer(first, FactorKind.PHONE, first_code, now=world.now), SignedIn)
 
 
@@ -134,9 +134,9 @@ def test_five_wrong_codes_kill_the_code(world: World, telephone: Telephone) -> N
     attempt = code_on_the_way(world)
     for _ in range(5):
         outcome = flow.answer(attempt, FactorKind.PHONE, telephone.wrong_code(), now=world.now)
-        assert outcome == Refused(RejectReason.WRONG)
+        assert outcome == SignInDenied(RejectReason.WRONG)
     outcome = flow.answer(attempt, FactorKind.PHONE, telephone.code, now=world.now)
-    assert outcome == Refused(RejectReason.TOO_MANY_TRIES)
+    assert outcome == SignInDenied(RejectReason.TOO_MANY_TRIES)
     assert CodeChallenge.objects.get().tries == 5
 
 
@@ -151,7 +151,7 @@ def test_bru_06_a_right_password_never_resets_the_count_of_wrong_codes(world: Wo
     last = world.now + timedelta(seconds=10)
     attempt = begin(world, "alice@harbour.example")
     outcome = flow.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=last)
-    assert outcome == Refused(DenyReason.SECOND_FACTOR_WAITS, world.now + timedelta(seconds=39))
+    assert outcome == SignInDenied(DenyReason.SECOND_FACTOR_WAITS, world.now + timedelta(seconds=39))
 
 
 def test_bru_12_wrong_passwords_make_their_source_wait_and_leave_the_second_proof_open(world: World) -> None:
@@ -160,7 +160,7 @@ def test_bru_12_wrong_passwords_make_their_source_wait_and_leave_the_second_proo
         attempt = begin(world, "alice@harbour.example")
         flow.answer(attempt, FactorKind.PASSWORD, f"not the passphrase {number}", now=world.now)
     outcome = flow.answer(attempt, FactorKind.PASSWORD, world.passwords["alice"], now=world.now)
-    assert isinstance(outcome, Refused)
+    assert isinstance(outcome, SignInDenied)
     assert outcome.reason is DenyReason.PASSWORD_WAITS
     elsewhere = SignInAttempt.objects.get(pk=attempt.pk)
     elsewhere.address = "203.0.113.9"
@@ -174,10 +174,10 @@ def test_right_passwords_are_not_counted_as_wrong_ones(world: World) -> None:
         assert isinstance(flow.answer(attempt, FactorKind.PASSWORD, world.passwords["carol"], now=world.now), SignedIn)
 
 
-def test_stp_06_a_method_of_somebody_else_sends_nothing(world: World, telephone: Telephone) -> None:
+def test_stp_06_a_method_of_another_personsends_nothing(world: World, telephone: Telephone) -> None:
     bobs = give_phone(world.bob, "+4915187654321")
     attempt = after_password(world, world.alice, world.passwords["alice"])
-    assert flow.send_code(attempt, bobs.id, Channel.SMS, now=world.now) == NotSent(None, RejectReason.NOT_HELD)
+    assert flow.send_code(attempt, bobs.id, Channel.SMS, now=world.now) == CodeDenied(None, RejectReason.NOT_REGISTERED)
     assert telephone.received == []
 
 
@@ -185,7 +185,7 @@ def test_stp_06_a_way_that_is_switched_off_sends_nothing(world: World, telephone
     world.organisation.text_allowed = False
     world.organisation.save()
     attempt = after_password(world, world.alice, world.passwords["alice"])
-    assert flow.send_code(attempt, world.alices_phone.id, Channel.SMS, now=world.now) == NotSent(
+    assert flow.send_code(attempt, world.alices_phone.id, Channel.SMS, now=world.now) == CodeDenied(
         None, RejectReason.CHANNEL_NOT_ALLOWED
     )
     assert view_of(attempt, now=world.now).methods[0].channels == [Channel.VOICE]
@@ -194,7 +194,7 @@ def test_stp_06_a_way_that_is_switched_off_sends_nothing(world: World, telephone
 
 def test_stp_03_nothing_is_sent_before_the_password_was_right(world: World, telephone: Telephone) -> None:
     attempt = begin(world, "alice@harbour.example")
-    assert isinstance(flow.send_code(attempt, world.alices_phone.id, Channel.SMS, now=world.now), NotSent)
+    assert isinstance(flow.send_code(attempt, world.alices_phone.id, Channel.SMS, now=world.now), CodeDenied)
     assert view_of(attempt, now=world.now).methods == ()
     assert telephone.received == []
 
@@ -203,7 +203,7 @@ def test_stp_05_a_password_changed_meanwhile_voids_what_was_proven(world: World,
     attempt = code_on_the_way(world)
     give_password(world.alice, "another long passphrase")
     outcome = flow.answer(attempt, FactorKind.PHONE, telephone.code, now=world.now)
-    assert isinstance(outcome, Refused)
+    assert isinstance(outcome, SignInDenied)
     assert not Session.objects.exists()
 
 
@@ -211,14 +211,14 @@ def test_otp_11_a_telephone_removed_meanwhile_voids_its_code(world: World, telep
     attempt = code_on_the_way(world)
     give_phone(world.alice, "+4915187654321", slot="alternate")
     vault.revoke(world.alice, world.alices_phone.id, because="test", now=world.now)
-    assert isinstance(flow.answer(attempt, FactorKind.PHONE, telephone.code, now=world.now), Refused)
+    assert isinstance(flow.answer(attempt, FactorKind.PHONE, telephone.code, now=world.now), SignInDenied)
 
 
 def test_stp_05_a_person_blocked_meanwhile_does_not_come_in(world: World, telephone: Telephone) -> None:
     attempt = code_on_the_way(world)
     User.objects.filter(pk=world.alice.pk).update(blocked_at=world.now)
     outcome = flow.answer(attempt, FactorKind.PHONE, telephone.code, now=world.now)
-    assert outcome == Refused(DenyReason.BLOCKED)
+    assert outcome == SignInDenied(DenyReason.BLOCKED)
     assert not Session.objects.exists()
 
 
@@ -267,7 +267,7 @@ def test_a_report_of_fraud_at_the_telephone_kills_the_code(world: World, telepho
     delivery_id = telephone.received[-1].delivery_id
     assert delivery_events.report_fraud(delivery_id, now=world.now)
     assert not delivery_events.report_fraud(delivery_id, now=world.now)
-    assert isinstance(flow.answer(attempt, FactorKind.PHONE, telephone.code, now=world.now), Refused)
+    assert isinstance(flow.answer(attempt, FactorKind.PHONE, telephone.code, now=world.now), SignInDenied)
     assert Event.objects.filter(kind=EventKind.FRAUD_REPORTED).count() == 1
 
 

@@ -15,7 +15,7 @@ from watchword.core.policy import Door, FactorKind
 from watchword.signin import flow, non_interactive
 from watchword.signin.models import FailureCount
 from watchword.signin.non_interactive import AuthRequest, Secret, Unavailable
-from watchword.signin.results import Outcome, Refused, SignedIn
+from watchword.signin.results import Outcome, SignedIn, SignInDenied
 
 SPRAYER = "203.0.113.50"
 
@@ -37,7 +37,7 @@ def test_bru_11_a_source_that_sprays_is_closed_and_nobody_is_locked(world: World
     """One password over many names from one address: the address is throttled, no account is locked."""
     spray(world, 50)
     refused = type_password(world, "carol@harbour.example", world.passwords["carol"], SPRAYER)
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, SignInDenied)
     assert refused.reason is DenyReason.PASSWORD_WAITS
     elsewhere = type_password(world, "carol@harbour.example", world.passwords["carol"], "198.51.100.7")
     assert isinstance(elsewhere, SignedIn)
@@ -60,7 +60,7 @@ def test_the_mail_door_counts_with_the_browser(world: World) -> None:
     question = AuthRequest(Door.MAIL, world.carol.sign_in_name, Secret(world.passwords["carol"]), "imap", SPRAYER)
     with pytest.raises(Unavailable):
         non_interactive.check_account_password(question, now=world.now)
-    assert isinstance(type_password(world, "carol@harbour.example", world.passwords["carol"], SPRAYER), Refused)
+    assert isinstance(type_password(world, "carol@harbour.example", world.passwords["carol"], SPRAYER), SignInDenied)
 
 
 def test_app_passwords_are_let_in_from_a_closed_source(world: World) -> None:
@@ -74,7 +74,7 @@ def test_the_wait_ends_and_grows_to_five_minutes_at_most(world: World) -> None:
     later = 31.0
     for _ in range(8):
         wrong = type_password(world, "nobody@harbour.example", "x", SPRAYER, later=later)
-        assert isinstance(wrong, Refused)
+        assert isinstance(wrong, SignInDenied)
         assert wrong.reason is DenyReason.WRONG_PROOF
         later += 301
     assert isinstance(
@@ -87,7 +87,7 @@ def test_bru_16_addresses_of_one_ipv6_network_are_one_source(world: World) -> No
     for one in range(50):
         type_password(world, f"n{one}@harbour.example", "x", f"2001:db8::{one:x}")
     assert isinstance(
-        type_password(world, "carol@harbour.example", world.passwords["carol"], "2001:db8::ffff"), Refused
+        type_password(world, "carol@harbour.example", world.passwords["carol"], "2001:db8::ffff"), SignInDenied
     )
     assert isinstance(
         type_password(world, "carol@harbour.example", world.passwords["carol"], "2001:db8:1::1"), SignedIn

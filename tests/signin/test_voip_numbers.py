@@ -64,7 +64,7 @@ def test_an_internet_telephone_registers_nothing_unless_the_organisation_allows_
     assert isinstance(enrolment.start(session, FactorKind.PHONE, BRITISH, origin=ORIGIN, now=world.now), CodeSent)
     done = enrolment.finish(session, FactorKind.PHONE, telephone.code, origin=ORIGIN, now=world.now)
     assert isinstance(done, Registered)
-    assert done.stored.held.public["ends"] == "78"
+    assert done.stored.data.public["ends"] == "78"
 
 
 def test_the_person_reads_which_numbers_are_taken() -> None:

@@ -23,7 +23,7 @@ from watchword.messaging.content.sms import text_of
 from watchword.messaging.models import Delivery
 from watchword.signin import enrolment, flow, housekeeping
 from watchword.signin.models import CodeChallenge, FailureCount, SignInAttempt
-from watchword.signin.results import Outcome, Refused, SignedIn
+from watchword.signin.results import Outcome, SignedIn, SignInDenied
 from watchword.signin.sign_in_view import view_of
 
 PAUSE = timedelta(seconds=31)
@@ -53,7 +53,7 @@ def failures_of(world: World) -> int:
 def test_what_is_no_code_is_no_guess_and_no_event(world: World, telephone: Telephone, typed: str) -> None:
     attempt = code_on_the_way(world, world.now)
     for _ in range(20):
-        assert type_code(attempt, typed, world.now) == Refused(RejectReason.NOT_SHAPED)
+        assert type_code(attempt, typed, world.now) == SignInDenied(RejectReason.NOT_SHAPED)
     assert failures_of(world) == 0
     assert CodeChallenge.objects.get().tries == 0
     assert not Event.objects.filter(kind=EventKind.CODE_REJECTED).exists()
@@ -71,7 +71,7 @@ def test_an_earlier_code_is_no_failure_and_opens_nothing(world: World, telephone
     first, later = telephone.code, world.now + PAUSE
     send(attempt, later)
     for _ in range(10):
-        assert type_code(attempt, first, later) == Refused(RejectReason.EARLIER_CODE)
+        assert type_code(attempt, first, later) == SignInDenied(RejectReason.EARLIER_CODE)
     assert failures_of(world) == 0
     assert not Event.objects.filter(kind=EventKind.CODE_REJECTED).exists()
     assert isinstance(type_code(attempt, telephone.code, later), SignedIn)
@@ -81,7 +81,7 @@ def test_an_earlier_code_of_another_sign_in_is_a_wrong_one(world: World, telepho
     code_on_the_way(world, world.now)
     first, later = telephone.code, world.now + PAUSE
     attempt = code_on_the_way(world, later)
-    assert type_code(attempt, first, later) == Refused(RejectReason.WRONG)
+    assert type_code(attempt, first, later) == SignInDenied(RejectReason.WRONG)
     assert failures_of(world) == 1
 
 
@@ -90,7 +90,7 @@ def test_a_code_whose_sign_in_is_over_came_too_late_and_proves_a_reader(world: W
     code_on_the_way(world, world.now)
     first, later = telephone.code, world.now + timedelta(minutes=30)
     attempt = code_on_the_way(world, later)
-    assert type_code(attempt, first, later) == Refused(RejectReason.TOO_LATE)
+    assert type_code(attempt, first, later) == SignInDenied(RejectReason.TOO_LATE)
     assert failures_of(world) == 0
     delivery = Delivery.objects.order_by("created_at")[0]
     assert (delivery.typed_late_at, delivery.entered_at) == (later, None)
@@ -101,7 +101,7 @@ def test_after_an_hour_a_code_is_forgotten(world: World, telephone: Telephone) -
     code_on_the_way(world, world.now)
     first, later = telephone.code, world.now + timedelta(hours=1)
     attempt = code_on_the_way(world, later)
-    assert type_code(attempt, first, later) == Refused(RejectReason.WRONG)
+    assert type_code(attempt, first, later) == SignInDenied(RejectReason.WRONG)
     assert failures_of(world) == 1
 
 
@@ -116,7 +116,7 @@ def test_the_right_code_that_is_dead_opens_nothing_and_is_no_guess(
         for _ in range(5):
             type_code(attempt, telephone.wrong_code(), later)
     outcome = type_code(attempt, telephone.code, later)
-    assert isinstance(outcome, Refused)
+    assert isinstance(outcome, SignInDenied)
     assert outcome.reason in {RejectReason.TOO_LATE, RejectReason.TOO_MANY_TRIES}
     assert failures_of(world) == before
 
@@ -143,7 +143,7 @@ def test_at_registration_an_earlier_code_and_five_digits_are_no_failures(
     first, later = telephone.code, now + PAUSE
     enrolment.start(session, FactorKind.PHONE, options, origin=ORIGIN, now=later)
     for typed, reason in ((first, RejectReason.EARLIER_CODE), ("12345", RejectReason.NOT_SHAPED)):
-        assert enrolment.finish(session, FactorKind.PHONE, typed, origin=ORIGIN, now=later) == Refused(reason)
+        assert enrolment.finish(session, FactorKind.PHONE, typed, origin=ORIGIN, now=later) == SignInDenied(reason)
     assert failures_of(world) == 0
     registered = enrolment.finish(session, FactorKind.PHONE, text_of(telephone.received[-1]), origin=ORIGIN, now=later)
     assert isinstance(registered, enrolment.Registered)
@@ -260,7 +260,7 @@ def test_a_hundred_wrong_codes_in_a_row_lock_and_a_right_one_begins_anew(world: 
     locked = flow.find_attempt(token, now=months)
     assert locked is not None
     right = flow.answer(locked, FactorKind.PASSWORD, world.passwords["alice"], now=months)
-    assert right == Refused(DenyReason.SECOND_FACTOR_LOCKED)
+    assert right == SignInDenied(DenyReason.SECOND_FACTOR_LOCKED)
 
 
 def test_one_wrong_code_in_each_of_two_sign_ins_is_told_at_once(world: World) -> None:

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from watchword.admincenter.models import Draft
 from watchword.signin.middleware import request_user
 
-LASTS = timedelta(hours=1)
+LIFETIME = timedelta(hours=1)
 _NOT_STORED = ("csrfmiddlewaretoken", "draft")
 
 
@@ -29,7 +29,7 @@ def keep(request: HttpRequest, values: Mapping[str, Sequence[str]]) -> Draft:
 
 def forget_old(*, now: datetime) -> int:
     """Delete the expired drafts of all people and return how many; called by the worker."""
-    return Draft.objects.filter(made_at__lt=now - LASTS).delete()[0]
+    return Draft.objects.filter(made_at__lt=now - LIFETIME).delete()[0]
 
 
 def address_of(draft: Draft) -> str:
@@ -45,7 +45,7 @@ def find(request: HttpRequest) -> Draft | None:
     except ValueError:
         return None
     return Draft.objects.filter(
-        pk=key, user=request_user(request), page=request.path, made_at__gte=timezone.now() - LASTS
+        pk=key, user=request_user(request), page=request.path, made_at__gte=timezone.now() - LIFETIME
     ).first()
 
 

@@ -25,7 +25,7 @@ REASONS: dict[str, Words] = {
     "app_password_needed": _("The account's own password; an app password is needed"),
     "app_password_suspended": _("A suspended app password"),
     "app_password_revoked": _("A deleted app password"),
-    "app_password_frozen": _("A frozen app password"),
+    "app_password_paused": _("A frozen app password"),
     "app_password_outside_limits": _("An app password outside its limits"),
     "app_password_expired": _("An app password whose time is over"),
     "app_password_in_browser": _("An app password, typed on the sign-in page"),
@@ -44,7 +44,7 @@ REASONS: dict[str, Words] = {
     "too_late": _("A right code that came too late"),
     "not_shaped": _("Not a code at all"),
     "password_known": _("A password that somebody else knows"),
-    "disavowed": _("“This wasn't me” was pressed"),
+    "not_me": _("“This wasn't me” was pressed"),
     "no_proof_left": _("No phone was left to prove by"),
     "mismatched": _("Wrong digits keyed in a call"),
     "not_approved_yet": _("The digits were not keyed in the call yet"),
@@ -57,7 +57,7 @@ CAUSES: dict[str, Words] = {
     MfaCause.REGISTRATION_FINISHED: _("because registration was finished"),
     MfaCause.ROLE_GIVEN: _("because %(by)s gave them a role"),
     MfaCause.ALREADY_REGISTERED: _("because %(by)s enabled it and a phone was registered already"),
-    MfaCause.DISAVOWED: _("because “This wasn't me” left no phone"),
+    MfaCause.NOT_ME: _("because “This wasn't me” left no phone"),
 }
 
 STATES: dict[str, Words] = {"disabled": _("Disabled"), "enabled": _("Enabled"), "enforced": _("Enforced")}

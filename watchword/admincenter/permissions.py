@@ -13,7 +13,7 @@ from watchword.admincenter import drafts
 from watchword.admincenter.labels import ACT_NAMES
 from watchword.directory.administrators import LastGlobalAdministrator
 from watchword.directory.models import User
-from watchword.directory.permissions import NotForYourself, PermissionDenied, StaysEnabled
+from watchword.directory.permissions import ForbiddenForYourself, PermissionDenied, StaysEnabled
 from watchword.directory.refusals import note_refusal
 from watchword.directory.roles import MAY, ROLE_NAMES, Act, Role
 from watchword.signin import sessions
@@ -36,8 +36,8 @@ def requires(*acts: Act) -> Callable[[View], View]:
                 return _refusal(request, acts[0])
             try:
                 return view(request, *arguments, **named)
-            except (NotForYourself, StaysEnabled) as error:
-                context = {"is_self": isinstance(error, NotForYourself)}
+            except (ForbiddenForYourself, StaysEnabled) as error:
+                context = {"is_self": isinstance(error, ForbiddenForYourself)}
                 return render(request, "admincenter/not_so.html", context, status=403)
             except PermissionDenied as error:
                 return _refusal(request, error.act, error.on)

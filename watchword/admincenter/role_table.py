@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from watchword.admincenter.labels import ACT_NAMES
-from watchword.directory.roles import ACTS_ON_NOBODY, MAY, MAY_TOUCH, ROLE_NAMES, WHOM_NAMES, Act, Role, Whom
+from watchword.directory.roles import ACTS_WITHOUT_TARGET, MAY, MAY_TOUCH, ROLE_NAMES, WHOM_NAMES, Act, Role, Whom
 
 type Row = tuple[str, list[bool]]
 
@@ -49,7 +49,7 @@ An act on a person is open where this table says yes, for what that person is:
 
 It doesn't matter whom for acts on nobody in particular:
 
-{on_nobody}
+{without_target}
 
 Nobody gives or takes a role that they don't reach. The last Global Administrator who can sign in keeps the role, and
 can be neither blocked nor deleted; `watchword createadmin` on the server's console makes another one.
@@ -58,8 +58,8 @@ can be neither blocked nor deleted; `watchword createadmin` on the server's cons
 
 def markdown() -> str:
     """Return the page ``docs/admin/roles.md``."""
-    on_nobody = [f"- {ACT_NAMES[act]}" for act in Act if act in ACTS_ON_NOBODY]
-    return _PAGE.format(table=_table(rows()), whom=_table(whom_rows()), on_nobody="\n".join(on_nobody))
+    without_target = [f"- {ACT_NAMES[act]}" for act in Act if act in ACTS_WITHOUT_TARGET]
+    return _PAGE.format(table=_table(rows()), whom=_table(whom_rows()), without_target="\n".join(without_target))
 
 
 def _table(lines: list[Row]) -> str:

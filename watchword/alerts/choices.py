@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db.models import Q
 
-from watchword.alerts.links import LASTS
+from watchword.alerts.links import LIFETIME
 from watchword.alerts.models import WarningChoice
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
@@ -23,7 +23,7 @@ def put_back(user: User, *, since: datetime, sign_in_id: UUID | None) -> bool:
     """Switch texts on again if they were switched off since then or by this sign-in; return whether they were."""
     when = Q(at__gte=since)
     if sign_in_id is not None:
-        when |= Q(at__gte=since - LASTS, details__sign_in=str(sign_in_id))
+        when |= Q(at__gte=since - LIFETIME, details__sign_in=str(sign_in_id))
     changes = Event.objects.filter(when, subject_id=user.pk, kind=EventKind.WARNING_CHOICE_CHANGED).order_by("id")
     first = changes.first()
     # If the first change switched texts off, they were on before it.

@@ -29,7 +29,7 @@ _NEXT_STEPS = {
     AlertRule.CODE_MISSING: gettext_lazy(
         "Somebody knows the password. Ask the person; if it was not them, reset the password."
     ),
-    AlertRule.DISAVOWED: gettext_lazy(
+    AlertRule.NOT_ME: gettext_lazy(
         "Speak with the person, and go through what still stands with them: close what is not theirs. "
         "Without a phone they can't choose a new password themselves: give them one, and require contact methods again."
     ),
@@ -111,7 +111,7 @@ _HEADLINES = {
     AlertRule.REGISTERED: gettext_lazy("Phone registered, multi-factor authentication began"),
     AlertRule.ACCESS_PASS_MADE: gettext_lazy("Temporary Access Pass made"),
     AlertRule.NO_METHOD_LEFT: gettext_lazy("Right password, but no phone that can be used"),
-    AlertRule.DISAVOWED: gettext_lazy("“This wasn't me” was pressed"),
+    AlertRule.NOT_ME: gettext_lazy("“This wasn't me” was pressed"),
     AlertRule.SIM_CHANGED: gettext_lazy("A number moved to another SIM card"),
     AlertRule.COUNTRY_CLOSED: gettext_lazy("Codes to new phones in a country were stopped"),
     AlertRule.NEW_NUMBERS_UNTYPED: gettext_lazy("Codes to many new numbers were not typed"),
@@ -148,7 +148,7 @@ def done_of(rule: AlertRule, details: Mapping[str, object]) -> str:
         return words % {"numbers": details.get("numbers", ""), "people": details.get("asked_by", "")}
     if rule is AlertRule.REGISTERED:
         return str(_VOUCHED.get(str(details.get("registration")), ""))
-    if rule is not AlertRule.DISAVOWED:
+    if rule is not AlertRule.NOT_ME:
         return ""
     done = [_("all sessions ended, and mail programs are disconnected")]
     if details.get("had_password"):

@@ -7,14 +7,14 @@ from datetime import datetime
 from django.db.models import Max
 
 from watchword.alerts import links
-from watchword.alerts.models import Disavowal
+from watchword.alerts.models import NotMeLink
 from watchword.audit.events import CLOSES_LINKS
 from watchword.audit.models import Event
 
 
 def problems(*, now: datetime) -> list[str]:
     """Return violations of I10: no link stays valid after a reset, block or deletion that followed its event."""
-    open_links = Disavowal.objects.filter(used_at=None, expires_at__gt=now).select_related("user")
+    open_links = NotMeLink.objects.filter(used_at=None, expires_at__gt=now).select_related("user")
     closings = Event.objects.filter(kind__in=CLOSES_LINKS, subject_id__in=open_links.values("user"))
     newest = dict(closings.order_by().values_list("subject_id").annotate(at=Max("at")))
     if not newest:

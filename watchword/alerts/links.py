@@ -6,22 +6,22 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 
-from watchword.alerts.models import Disavowal
+from watchword.alerts.models import NotMeLink
 from watchword.audit.models import Event
 from watchword.core.codes import normal_link_code, number_in_link_code, numbered_link_code, same, shown_link_code
 from watchword.core.policy import AccountStatus
 from watchword.ui.addresses import link_address
 
-LASTS = timedelta(days=7)
-_PURPOSE = "alerts.disavowal"
+LIFETIME = timedelta(days=7)
+_PURPOSE = "alerts.not_me_link"
 
 
-def address_of(link: Disavowal) -> str:
+def address_of(link: NotMeLink) -> str:
     """Return the full URL of a link, always under the configured origin, never under the host of a request."""
     return link_address("portal:not_me", shown_link_code(token_of(link)))
 
 
-def token_of(link: Disavowal) -> str:
+def token_of(link: NotMeLink) -> str:
     """Return the code: the event's number and a MAC of the link's id by the key ring; the table alone gives no code.
 
     The number only finds the row. Numbers of events come again after a restore, ids do not.
@@ -29,13 +29,13 @@ def token_of(link: Disavowal) -> str:
     return numbered_link_code(link.event_id, settings.WATCHWORD_KEY_RING.mac(_PURPOSE, link.id.bytes))
 
 
-def find(token: str, *, now: datetime) -> Disavowal | None:
+def find(token: str, *, now: datetime) -> NotMeLink | None:
     """Return the link of a code if it is unused, not expired and not void, and the account not deleted; else None."""
     code = normal_link_code(token)
     if code is None:
         return None
     link = (
-        Disavowal.objects.select_related("user__organisation")
+        NotMeLink.objects.select_related("user__organisation")
         .filter(event_id=number_in_link_code(code), used_at=None, expires_at__gt=now)
         .first()
     )
@@ -49,7 +49,7 @@ def find(token: str, *, now: datetime) -> Disavowal | None:
     return link
 
 
-def is_void(link: Disavowal) -> bool:
+def is_void(link: NotMeLink) -> bool:
     """Return whether a reset, a new password, a block or a deletion came after the event that the link is about."""
     void_at = link.user.links_void_at
     if void_at is None:
@@ -58,6 +58,6 @@ def is_void(link: Disavowal) -> bool:
     return about is None or about < void_at
 
 
-def use(link: Disavowal, *, now: datetime) -> bool:
+def use(link: NotMeLink, *, now: datetime) -> bool:
     """Spend a link and return whether it was still unused; for concurrent requests exactly one gets True."""
-    return Disavowal.objects.filter(pk=link.pk, used_at=None, expires_at__gt=now).update(used_at=now) == 1
+    return NotMeLink.objects.filter(pk=link.pk, used_at=None, expires_at__gt=now).update(used_at=now) == 1

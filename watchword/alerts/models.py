@@ -48,7 +48,7 @@ class Notice(models.Model):
         return f"{self.rule} by {self.by}"
 
 
-class Disavowal(models.Model):
+class NotMeLink(models.Model):
     """One *This wasn't me* link. Its secret is derived from the id with the key ring and not stored."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

@@ -21,7 +21,7 @@ from django.core.mail import EmailMessage
 from django.db import transaction
 
 from watchword.alerts import alert_messages, links, messages
-from watchword.alerts.models import By, Disavowal, Notice
+from watchword.alerts.models import By, Notice, NotMeLink
 from watchword.alerts.outbox_consumer import SEAL, give_up
 from watchword.audit.models import Event
 from watchword.audit.retries import RetryPolicy, attempt_one, cause_of, lease, try_again
@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 LEASE = timedelta(minutes=1)
 RETRIES = RetryPolicy(timedelta(seconds=20), timedelta(hours=1), longest_age=timedelta(days=2))
-PORTION = 20
+BATCH_SIZE = 20
 NO_MAIL_SERVER = "NoMailServer"
 
 SEALED = SealedColumn(
@@ -56,7 +56,7 @@ def send_waiting(*, now: datetime, number_of: NumberOf) -> int:
     waiting = Notice.objects.filter(sent_at=None, given_up_at=None)
     tried = 0
     # Lease one at a time: during a slow delivery by mail the leases of the following notices would expire.
-    while tried < PORTION and (leased := lease(waiting, now=now, lasts=LEASE, at_most=1)):
+    while tried < BATCH_SIZE and (leased := lease(waiting, now=now, lifetime=LEASE, at_most=1)):
         tried += 1
         _send_one(leased[0], number_of, now)
     return tried
@@ -127,5 +127,5 @@ def _to(notice: Notice) -> str:
 def _link(notice: Notice) -> str:
     if not notice.has_link:
         return ""
-    link = Disavowal.objects.filter(event_id=notice.event_id, used_at=None).first()
+    link = NotMeLink.objects.filter(event_id=notice.event_id, used_at=None).first()
     return links.address_of(link) if link is not None else ""

@@ -17,8 +17,8 @@ from django.db import connection, transaction
 from django.db.models import F, Q
 
 from watchword.alerts import closing, known_networks, links, recipients
-from watchword.alerts.models import Alert, By, Disavowal, Notice, WarningChoice
-from watchword.alerts.rules import HEARINGS, AlertRule, NotificationRule, rule_of
+from watchword.alerts.models import Alert, By, Notice, NotMeLink, WarningChoice
+from watchword.alerts.rules import NOTIFICATION_RULES, AlertRule, NotificationRule, rule_of
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event, OutboxEvent
 from watchword.audit.record import record
@@ -29,14 +29,14 @@ from watchword.directory.models import Organisation, User
 
 logger = logging.getLogger(__name__)
 
-PORTION = 100
+BATCH_SIZE = 100
 MOST_TRIES = 8
 RETRIES = RetryPolicy(timedelta(seconds=10), timedelta(hours=1), most_tries=MOST_TRIES)
 MOST_PEOPLE = 20
 """The maximum number of people whom one merged alert names."""
 SEAL = "alerts.notice"
 
-_ABOUT_NOBODY = frozenset(
+_WITHOUT_SUBJECT = frozenset(
     {AlertRule.SOURCE_CLOSED, AlertRule.WARNING_GIVEN_UP, AlertRule.ALERT_RECIPIENTS, AlertRule.NEW_NUMBERS_UNTYPED}
 )
 
@@ -45,9 +45,9 @@ def consume(*, now: datetime) -> int:
     """Consume the oldest events of the outbox and return how many were due."""
     due = Q(next_try_at=None) | Q(next_try_at__lte=now)
     waiting = OutboxEvent.objects.filter(due, tries__lt=MOST_TRIES).order_by("event_id")
-    ids = list(waiting.values_list("event_id", flat=True)[:PORTION])
+    ids = list(waiting.values_list("event_id", flat=True)[:BATCH_SIZE])
     for event_id in ids:
-        attempt_one(partial(_hear_one, event_id, now), partial(_try_later, event_id, now))
+        attempt_one(partial(_consume_one, event_id, now), partial(_try_later, event_id, now))
     return len(ids)
 
 
@@ -85,7 +85,7 @@ def give_up(event: Event, trouble: str, now: datetime) -> None:
     )
 
 
-def _hear_one(event_id: int, now: datetime) -> None:
+def _consume_one(event_id: int, now: datetime) -> None:
     with transaction.atomic():
         row = OutboxEvent.objects.filter(pk=event_id)
         if connection.features.has_select_for_update_skip_locked:
@@ -105,7 +105,7 @@ def _warn_about(event: Event, now: datetime) -> None:
         door=event.door,
         reason=event.reason,
         details=event.details,
-        by_somebody_else=event.actor_id is not None and event.actor_id != event.subject_id,
+        by_another_person=event.actor_id is not None and event.actor_id != event.subject_id,
     )
     if rule is None:
         return
@@ -114,11 +114,11 @@ def _warn_about(event: Event, now: datetime) -> None:
         before = str(event.details.get("before", ""))
         if credential is None or not known_networks.learn_network(credential, event.address, before, now=now):
             return
-    notification = HEARINGS[rule]
+    notification = NOTIFICATION_RULES[rule]
     subject = None
     if event.subject_id is not None:
         subject = User.objects.select_related("organisation").filter(pk=event.subject_id).first()
-    if subject is None and rule not in _ABOUT_NOBODY:
+    if subject is None and rule not in _WITHOUT_SUBJECT:
         # The event names no account: there is no person to warn, and the result tells a stranger nothing.
         return
     if subject is not None and notification.person and subject.deleted_at is None:
@@ -146,14 +146,14 @@ def _tell(
     if notification.loud and WarningChoice.objects.filter(user=user, by_text=True).exists():
         made |= _notice(event, rule, notification, user, By.TEXT, "", what, now)
     if made and notification.link:
-        Disavowal.objects.get_or_create(
+        NotMeLink.objects.get_or_create(
             event_id=event.pk,
             defaults={
                 "user": user,
                 "rule": rule,
                 "credential_id": credential,
                 "created_at": now,
-                "expires_at": now + links.LASTS,
+                "expires_at": now + links.LIFETIME,
             },
         )
 
@@ -201,7 +201,7 @@ def _raise_alert(
                     "address": event.address,
                     "agent": event.agent,
                     "door": event.door,
-                    **({"about": event.reason} if rule is AlertRule.DISAVOWED else {}),
+                    **({"about": event.reason} if rule is AlertRule.NOT_ME else {}),
                     **event.details,
                     **({"people": [about]} if about else {}),
                 },

@@ -34,6 +34,6 @@ def texted_administrators(organisation: Organisation) -> list[User]:
 
 
 def _holders(organisation: Organisation, roles: Iterable[Role]) -> QuerySet[User]:
-    held = RoleAssignment.objects.filter(role__in=[role.value for role in roles]).values("user")
-    people = User.objects.filter(organisation=organisation, blocked_at=None, deleted_at=None, pk__in=held)
+    holders = RoleAssignment.objects.filter(role__in=[role.value for role in roles]).values("user")
+    people = User.objects.filter(organisation=organisation, blocked_at=None, deleted_at=None, pk__in=holders)
     return people.select_related("organisation").order_by("pk")

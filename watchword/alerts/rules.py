@@ -45,7 +45,7 @@ class AlertRule(StrEnum):
     FRAUD_REPORTED = "fraud_reported"
     LOCKED = "locked"
     SOURCE_CLOSED = "source_closed"
-    DISAVOWED = "disavowed"
+    NOT_ME = "not_me"
     CALL_MISMATCHED = "call_mismatched"
     SIM_CHANGED = "sim_changed"
     COUNTRY_CLOSED = "country_closed"
@@ -76,7 +76,7 @@ class NotificationRule:
     """Whether the organisation gets one alert for all people: a mail server that is down is one problem, not many."""
 
 
-HEARINGS: Mapping[AlertRule, NotificationRule] = {
+NOTIFICATION_RULES: Mapping[AlertRule, NotificationRule] = {
     AlertRule.CODE_MISSING: NotificationRule(person=True, administrators=True, loud=True, link=True),
     AlertRule.PASSWORD_IN_MAIL: NotificationRule(person=True, link=True, window=DAY),
     AlertRule.APP_PASSWORD_IN_BROWSER: NotificationRule(person=True, administrators=True, link=True),
@@ -101,7 +101,7 @@ HEARINGS: Mapping[AlertRule, NotificationRule] = {
     AlertRule.FRAUD_REPORTED: NotificationRule(person=True, administrators=True, link=True),
     AlertRule.LOCKED: NotificationRule(person=True, administrators=True, loud=True, link=True, window=DAY),
     AlertRule.SOURCE_CLOSED: NotificationRule(administrators=True),
-    AlertRule.DISAVOWED: NotificationRule(person=True, administrators=True, loud=True, window=timedelta(0)),
+    AlertRule.NOT_ME: NotificationRule(person=True, administrators=True, loud=True, window=timedelta(0)),
     AlertRule.CALL_MISMATCHED: NotificationRule(person=True, link=True),
     AlertRule.SIM_CHANGED: NotificationRule(person=True, administrators=True, link=True, window=DAY),
     AlertRule.COUNTRY_CLOSED: NotificationRule(administrators=True, window=timedelta(0)),
@@ -135,7 +135,7 @@ _SIMPLE: Mapping[EventKind, AlertRule] = {
     EventKind.FRAUD_REPORTED: AlertRule.FRAUD_REPORTED,
     EventKind.SECOND_FACTOR_LOCKED: AlertRule.LOCKED,
     EventKind.SOURCE_CLOSED: AlertRule.SOURCE_CLOSED,
-    EventKind.DISAVOWED: AlertRule.DISAVOWED,
+    EventKind.NOT_ME: AlertRule.NOT_ME,
     EventKind.CALL_MISMATCHED: AlertRule.CALL_MISMATCHED,
     EventKind.SIM_CHANGED: AlertRule.SIM_CHANGED,
     EventKind.COUNTRY_CLOSED: AlertRule.COUNTRY_CLOSED,
@@ -158,7 +158,7 @@ _OF_REFUSALS: Mapping[str, AlertRule] = {
 
 
 def rule_of(
-    kind: EventKind, *, door: str, reason: str, details: Mapping[str, object], by_somebody_else: bool
+    kind: EventKind, *, door: str, reason: str, details: Mapping[str, object], by_another_person: bool
 ) -> AlertRule | None:
     """Return the warning that an event causes, or None.
 
@@ -178,7 +178,7 @@ def rule_of(
         case EventKind.MFA_STATE_CHANGED:
             # An administrator who enables may choose to inform the people personally.
             # At the end of a waiting time mail programs stop, and no page tells the person about it.
-            is_news = by_somebody_else or details.get("waited") is True
+            is_news = by_another_person or details.get("waited") is True
             return AlertRule.MFA_STATE if is_news and details.get("told") is not False else None
         case EventKind.WARNING_CHOICE_CHANGED:
             return AlertRule.TEXTS_OFF if details.get("by_text") is False else None

@@ -279,7 +279,7 @@ def _locked(_event: Event) -> NoticeText:
     )
 
 
-def _disavowed(event: Event) -> NoticeText:
+def _not_me(event: Event) -> NoticeText:
     closed = [_("“This wasn't me” was pressed. Every session has ended, and the old password is useless.")]
     closed += [_("The phone ending %(ends)s was removed.") % {"ends": ends} for ends in _texts(event, "phones")]
     closed += [_("The app password “%(name)s” is frozen.") % {"name": name} for name in _texts(event, "app_passwords")]
@@ -383,7 +383,7 @@ _WORDS: dict[AlertRule, Callable[[Event], NoticeText]] = {
     AlertRule.MAILBOX_CHANGED: _mailbox_changed,
     AlertRule.FRAUD_REPORTED: _fraud,
     AlertRule.LOCKED: _locked,
-    AlertRule.DISAVOWED: _disavowed,
+    AlertRule.NOT_ME: _not_me,
     AlertRule.CALL_MISMATCHED: _mismatched,
     AlertRule.SIM_CHANGED: _sim_changed,
     AlertRule.PASSWORD_KNOWN: _password_known,

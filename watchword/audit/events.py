@@ -40,8 +40,8 @@ class EventKind(StrEnum):
     APP_PASSWORD_DELETED = "app_password.deleted"
     APP_PASSWORDS_DELETED = "app_password.all_deleted"
     APP_PASSWORDS_SUSPENDED = "app_password.all_suspended"
-    APP_PASSWORD_FROZEN = "app_password.frozen"
-    APP_PASSWORD_THAWED = "app_password.thawed"
+    APP_PASSWORD_PAUSED = "app_password.paused"
+    APP_PASSWORD_RESUMED = "app_password.resumed"
     APP_PASSWORD_LIMITED = "app_password.limited"
     PASSWORD_CHANGED = "password.changed"
     PASSWORD_RESET = "password.reset"
@@ -70,7 +70,7 @@ class EventKind(StrEnum):
     ACTS_REFUSED_OFTEN = "act.refused_often"
     # Warnings.
     WARNING_CHOICE_CHANGED = "warning.choice_changed"
-    DISAVOWED = "warning.disavowed"
+    NOT_ME = "warning.not_me"
     WARNING_GIVEN_UP = "warning.given_up"
     ALERT_CLOSED = "alert.closed"
     # The installation.
@@ -87,7 +87,7 @@ class EventKind(StrEnum):
 
 
 CLOSES_LINKS: frozenset[EventKind] = frozenset(
-    {EventKind.PASSWORD_RESET, EventKind.PERSON_BLOCKED, EventKind.PERSON_DELETED, EventKind.DISAVOWED}
+    {EventKind.PASSWORD_RESET, EventKind.PERSON_BLOCKED, EventKind.PERSON_DELETED, EventKind.NOT_ME}
 )
 """Kinds after which every one-time link made for an earlier event is invalid; ``watchword verify`` checks that."""
 
@@ -117,7 +117,7 @@ NOTIFIED_KINDS: frozenset[EventKind] = frozenset(
         EventKind.PERSON_EDITED,
         EventKind.ADDRESS_SHARED,
         EventKind.MAILBOX_CHANGED,
-        EventKind.DISAVOWED,
+        EventKind.NOT_ME,
         EventKind.WARNING_GIVEN_UP,
         EventKind.PASSWORD_AND_METHODS_RESET,
         EventKind.ACTS_REFUSED_OFTEN,

@@ -26,14 +26,14 @@ MOST_NAMES = 100
 MOST_SOURCES = 200
 """Sources in an hour whose names get events of their own; refusals from further sources are counted together."""
 STORED = timedelta(days=400)
-PORTION = 500
+BATCH_SIZE = 500
 
 _EVERYTHING = "everything"
 _MANY = "many"
 
 
 @dataclass(frozen=True, slots=True)
-class RepeatedRefusal:
+class RepeatedDenial:
     """One refused sign-in: the name, the source and the reason."""
 
     name: str
@@ -41,7 +41,7 @@ class RepeatedRefusal:
     why: str
 
 
-def note(refusals: Sequence[RepeatedRefusal], *, now: datetime) -> list[dict[str, object] | None]:
+def note(refusals: Sequence[RepeatedDenial], *, now: datetime) -> list[dict[str, object] | None]:
     """Count refusals; return for each one the details of the event to write, or None if it is only counted.
 
     Call it inside a transaction, and write the events in the same transaction.
@@ -68,8 +68,8 @@ def more_times(events: Iterable[Event]) -> dict[int, int]:
     """Return by event id how often its refusal was repeated within the hour; events without repeats are left out."""
     ids = {str(event.details["repeat"]): event.pk for event in events if "repeat" in event.details}
     keys, found = list(ids), {}
-    for first in range(0, len(keys), PORTION):
-        rows = Repeat.objects.filter(pk__in=keys[first : first + PORTION], times__gt=1)
+    for first in range(0, len(keys), BATCH_SIZE):
+        rows = Repeat.objects.filter(pk__in=keys[first : first + BATCH_SIZE], times__gt=1)
         found.update({ids[key]: times - 1 for key, times in rows.values_list("pk", "times")})
     return found
 
@@ -80,12 +80,12 @@ def is_about_many(event: Event) -> bool:
 
 
 def forget_old(*, now: datetime) -> int:
-    """Delete up to PORTION counts older than STORED; return the number deleted."""
-    old = list(Repeat.objects.filter(hour__lt=now - STORED).values_list("pk", flat=True)[:PORTION])
+    """Delete up to BATCH_SIZE counts older than STORED; return the number deleted."""
+    old = list(Repeat.objects.filter(hour__lt=now - STORED).values_list("pk", flat=True)[:BATCH_SIZE])
     return Repeat.objects.filter(pk__in=old).delete()[0] if old else 0
 
 
-def _read(hour: datetime, refusals: Sequence[RepeatedRefusal]) -> dict[str, int]:
+def _read(hour: datetime, refusals: Sequence[RepeatedDenial]) -> dict[str, int]:
     """Return by key the current counts of all rows to which these refusals may be added."""
     asked = {_names_key(hour, _EVERYTHING), _rest_key(hour, _EVERYTHING)}
     for refusal in refusals:
@@ -94,7 +94,7 @@ def _read(hour: datetime, refusals: Sequence[RepeatedRefusal]) -> dict[str, int]
     return dict(Repeat.objects.filter(pk__in=asked).values_list("pk", "times"))
 
 
-def _place(hour: datetime, refusal: RepeatedRefusal, key: str, known: dict[str, int], added: Counter[str]) -> str:
+def _place(hour: datetime, refusal: RepeatedDenial, key: str, known: dict[str, int], added: Counter[str]) -> str:
     """Return the key under which a new refusal is counted: its own, its source's or that of all sources."""
     everything, source = _names_key(hour, _EVERYTHING), _names_key(hour, refusal.source)
     if source not in known:
@@ -114,7 +114,7 @@ def _place(hour: datetime, refusal: RepeatedRefusal, key: str, known: dict[str, 
     return key
 
 
-def _details(hour: datetime, refusal: RepeatedRefusal, key: str) -> dict[str, object]:
+def _details(hour: datetime, refusal: RepeatedDenial, key: str) -> dict[str, object]:
     own = key == _key(hour, refusal.name, refusal.source, refusal.why)
     return {"repeat": key} if own else {"repeat": key, "others": _MANY}
 

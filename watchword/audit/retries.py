@@ -50,7 +50,7 @@ class RetryPolicy:
 
 
 def lease[Row: models.Model](
-    waiting: models.QuerySet[Row], *, now: datetime, lasts: timedelta, at_most: int
+    waiting: models.QuerySet[Row], *, now: datetime, lifetime: timedelta, at_most: int
 ) -> list[Any]:
     """Lease due rows (with ``next_try_at`` and ``tries``), oldest first, and return their primary keys.
 
@@ -66,7 +66,7 @@ def lease[Row: models.Model](
             # Two workers lease different rows; on SQLite one worker waits for the other's transaction.
             rows = rows.select_for_update(skip_locked=True)
         taken = list(rows.values_list("pk", flat=True)[:at_most])
-        waiting.filter(pk__in=taken).update(next_try_at=now + lasts, tries=F("tries") + 1)
+        waiting.filter(pk__in=taken).update(next_try_at=now + lifetime, tries=F("tries") + 1)
     return taken
 
 

@@ -14,7 +14,7 @@ from django.db import models
 
 from watchword.core.keyring import KeyRing, KeyRingError
 
-AT_ONCE = 500
+BATCH_SIZE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +61,10 @@ class SealedColumn:
 
     def void_rows(self, pks: list[object], *, now: datetime) -> None:
         """Void the rows with these primary keys, AT_ONCE in one query."""
-        for first in range(0, len(pks), AT_ONCE):
-            self.void(self.rows().filter(pk__in=pks[first : first + AT_ONCE]), now)
+        for first in range(0, len(pks), BATCH_SIZE):
+            self.void(self.rows().filter(pk__in=pks[first : first + BATCH_SIZE]), now)
 
     def _values(self) -> Iterable[tuple[object, bytes]]:
-        for pk, sealed in self.rows().values_list("pk", self.field).iterator(chunk_size=AT_ONCE):
+        for pk, sealed in self.rows().values_list("pk", self.field).iterator(chunk_size=BATCH_SIZE):
             if sealed:
                 yield pk, bytes(sealed)

@@ -34,7 +34,7 @@ from watchword.signin.queries import text_number_of
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.25
-TROUBLE_SECONDS = 2.0
+RETRY_SECONDS = 2.0
 LONGEST_PAUSE_SECONDS = 300.0
 """The longest pause before a job is retried that failed because of a bug; the other jobs go on."""
 
@@ -102,11 +102,11 @@ def work(stop: threading.Event, *, heart: ProcessHeart | None = None) -> None:
                 trouble = database_trouble(error)
                 logger.warning("job deferred", extra=log_event("worker.job.deferred", trouble=trouble, job=job.name))
                 connection.close()
-                pause = TROUBLE_SECONDS
+                pause = RETRY_SECONDS
                 break
             except Exception as error:  # noqa: BLE001  (a mistake in one job must not end the others)
                 job.failures += 1
-                wait = min(TROUBLE_SECONDS * 2 ** min(job.failures - 1, 20), LONGEST_PAUSE_SECONDS)
+                wait = min(RETRY_SECONDS * 2 ** min(job.failures - 1, 20), LONGEST_PAUSE_SECONDS)
                 job.next_at = time.monotonic() + wait
                 trouble = cause_of(error)
                 logger.error(

@@ -54,7 +54,7 @@ async def serve_phones(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    with wake_socket(folder) as bell:
+    with wake_socket(folder) as wake_up_socket:
         lines = [GatewayRoute(build(planned), planned.route) for planned in phones.gateways]
         check = None
         if phones.sim_check is not None:
@@ -62,7 +62,9 @@ async def serve_phones(
 
             check = SimSwapCheck(phones.sim_check)
         beating = loop.create_task(heart.keep_beating()) if heart is not None else None
-        dispatcher = Dispatcher(lines, bell=bell, decided=_decided, sim_changed=check.has_moved if check else None)
+        dispatcher = Dispatcher(
+            lines, wake_up_socket=wake_up_socket, decided=_decided, sim_changed=check.has_moved if check else None
+        )
         try:
             await dispatcher.run(stop, ready=ready)
         finally:
@@ -72,7 +74,7 @@ async def serve_phones(
                 await check.close()
             with suppress(FileNotFoundError):
                 # A process with the same id in another container that shares the home folder has replaced the socket.
-                os.unlink(bell.getsockname())  # noqa: PTH108  (a path object would warn of blocking; this blocks as little)
+                os.unlink(wake_up_socket.getsockname())  # noqa: PTH108  (a path object would warn of blocking; this blocks as little)
 
 
 def _decided(changed: Changed) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from watchword.core.child_environment import child_environment
 
-NOBODY = "watchword-check@watchword.invalid"
+PROBE_MAILBOX = "watchword-check@watchword.invalid"
 """A mailbox that can't exist (RFC 2606), so that trying the disconnect command closes no connection."""
 
 
@@ -89,9 +89,9 @@ def clock_warnings() -> Iterator[str]:
 def why_no_kick(template: Sequence[str]) -> str | None:
     """Return why the disconnect command can't run, or None. Runs it for a mailbox that can't exist."""
     # Only now Django is set up.
-    from watchword.doors.mail.disconnects import COMMAND_SECONDS, NOBODY_CONNECTED, command_for
+    from watchword.doors.mail.disconnects import COMMAND_SECONDS, NO_CONNECTION, command_for
 
-    command = command_for(template, NOBODY)
+    command = command_for(template, PROBE_MAILBOX)
     try:
         done = subprocess.run(  # noqa: S603  (the operator's own command)
             command,
@@ -105,7 +105,7 @@ def why_no_kick(template: Sequence[str]) -> str | None:
         return f"{command[0]} took more than {COMMAND_SECONDS} seconds"
     except (OSError, ValueError) as error:
         return f"{command[0]} can't be run ({getattr(error, 'strerror', None) or type(error).__name__})"
-    if done.returncode in (0, NOBODY_CONNECTED):
+    if done.returncode in (0, NO_CONNECTION):
         return None
     said = done.stderr.decode("utf-8", "replace").strip().splitlines()
     return f"{command[0]} returned {done.returncode}{': ' + said[-1][:200] if said else ''}"

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from watchword.config.extras import why_not_installed
 from watchword.core.keyring import KeyRing, KeyRingError
-from watchword.core.usernames import NotASignInName, domain_key
+from watchword.core.usernames import InvalidSignInName, domain_key
 
 YES = frozenset(("yes", "true", "on", "1"))
 NO = frozenset(("no", "false", "off", "0"))
@@ -113,7 +113,7 @@ def parse_domain(text: str) -> str:
     """Return a mail domain in its lower-case ASCII form; empty for an empty text."""
     try:
         return domain_key(text) if text else ""
-    except NotASignInName:
+    except InvalidSignInName:
         raise InvalidSetting(f"is {text!r}, which is not a domain") from None
 
 

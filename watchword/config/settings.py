@@ -95,7 +95,7 @@ ALLOWED_HOSTS = [ENVIRONMENT.public_host]
 ROOT_URLCONF = "watchword.config.urls"
 WSGI_APPLICATION = "watchword.config.wsgi.application"
 
-_ROOMS = [
+_APPS = [
     "watchword.ui",
     "watchword.audit",
     "watchword.directory",
@@ -108,7 +108,7 @@ _ROOMS = [
     "watchword.portal",
     "watchword.admincenter",
 ]
-_DEMO_ROOMS = ["watchword.messaging.gateways.simulator", "watchword.demo"]
+_DEMO_APPS = ["watchword.messaging.gateways.simulator", "watchword.demo"]
 
 
 INSTALLED_APPS = [
@@ -117,8 +117,8 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "django.contrib.messages",
-    *_ROOMS,
-    *(_DEMO_ROOMS if ENVIRONMENT.demo else []),
+    *_APPS,
+    *(_DEMO_APPS if ENVIRONMENT.demo else []),
 ]
 
 MIDDLEWARE = [

@@ -11,6 +11,6 @@ _ADDRESSES = {
     "demo/": "watchword.demo",
 }
 # Two packages share the root: the web door has its own paths there (sign-in, methods, setup), the portal the rest.
-for _address, _room in (*_ADDRESSES.items(), ("", "watchword.doors.web"), ("", "watchword.portal")):
-    if _room in settings.INSTALLED_APPS:
-        urlpatterns.append(path(_address, include(f"{_room}.urls")))
+for _address, _package in (*_ADDRESSES.items(), ("", "watchword.doors.web"), ("", "watchword.portal")):
+    if _package in settings.INSTALLED_APPS:
+        urlpatterns.append(path(_address, include(f"{_package}.urls")))

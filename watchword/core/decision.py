@@ -8,6 +8,7 @@ from typing import assert_never
 
 from watchword.core.assurance import Evidence
 from watchword.core.lockout import Lock, Locked, Open
+from watchword.core.negative_result import NegativeResult
 from watchword.core.policy import (
     REGISTRABLE,
     SECOND_FACTORS,
@@ -30,7 +31,7 @@ class DenyReason(StrEnum):
     NO_METHOD_LEFT = "no_method_left"
     INITIAL_PASSWORD = "initial_password"
     PASSWORD_KNOWN = "password_known"
-    DISAVOWED = "disavowed"
+    NOT_ME = "not_me"
     NO_PROOF_LEFT = "no_proof_left"
     PASSWORD_TOO_SHORT = "password_too_short"
     UNKNOWN = "unknown"
@@ -43,7 +44,7 @@ class DenyReason(StrEnum):
     APP_PASSWORD_NEEDED = "app_password_needed"
     APP_PASSWORD_SUSPENDED = "app_password_suspended"
     APP_PASSWORD_REVOKED = "app_password_revoked"
-    APP_PASSWORD_FROZEN = "app_password_frozen"
+    APP_PASSWORD_PAUSED = "app_password_paused"
     APP_PASSWORD_OUTSIDE_LIMITS = "app_password_outside_limits"
     APP_PASSWORD_EXPIRED = "app_password_expired"
     APP_PASSWORD_IN_BROWSER = "app_password_in_browser"
@@ -77,7 +78,7 @@ class Account:
     """Too short without a second factor: it was chosen while there was one (NIST SP 800-63B-4, 3.1.1.2)."""
 
     @property
-    def judged_as(self) -> MfaState:
+    def effective_state(self) -> MfaState:
         """Return the state by which the account is evaluated."""
         return effective_state(self.state, is_administrator=self.is_administrator)
 
@@ -129,7 +130,7 @@ class Allow:
 
 
 @dataclass(frozen=True, slots=True)
-class Deny:
+class Deny(NegativeResult):
     """The sign-in is denied; ``because`` is for the log, never for the outside."""
 
     because: DenyReason
@@ -168,7 +169,7 @@ def _decide_interactive(attempt: Attempt) -> Decision:
         return AskFor(frozenset({FactorKind.PASSWORD}), DenyReason.WHO_ARE_YOU)
     if account.password_is_initial and account.password_has_expired:
         return Deny(DenyReason.PASSWORD_EXPIRED)
-    needs_second = account.judged_as is not MfaState.DISABLED
+    needs_second = account.effective_state is not MfaState.DISABLED
     if needs_second and (missing := _second_proof_missing(attempt)) is not None:
         return missing
     if (why := _why_another_password(account)) is not None:
@@ -203,7 +204,7 @@ def _why_another_password(account: Account) -> DenyReason | None:
         return DenyReason.INITIAL_PASSWORD
     if account.password_is_known:
         return DenyReason.PASSWORD_KNOWN
-    stands_alone = account.judged_as is not MfaState.ENFORCED
+    stands_alone = account.effective_state is not MfaState.ENFORCED
     return DenyReason.PASSWORD_TOO_SHORT if account.password_is_short and stands_alone else None
 
 
@@ -222,7 +223,7 @@ def _decide_recovery(attempt: Attempt) -> Decision:
     if attempt.account.state is not MfaState.ENFORCED or not methods:
         return Deny(DenyReason.NO_PROOF_LEFT)
     if attempt.kinds & SECOND_FACTORS:
-        return SetUpFirst(FactorKind.PASSWORD, DenyReason.DISAVOWED)
+        return SetUpFirst(FactorKind.PASSWORD, DenyReason.NOT_ME)
     if not isinstance(attempt.second_factor, Open):
         return Deny(_why_not_open(attempt.second_factor))
     return AskFor(methods, DenyReason.MFA_REQUIRED)
@@ -246,14 +247,14 @@ def _why_not_in_mail(account: Account, policy: Policy) -> DenyReason | None:
     """Return why a right account password opens no mailbox, or None."""
     if account.password_is_initial:
         return DenyReason.INITIAL_PASSWORD
-    if account.judged_as is MfaState.ENFORCED:
+    if account.effective_state is MfaState.ENFORCED:
         return DenyReason.APP_PASSWORD_NEEDED
     if account.password_is_short:
         return DenyReason.PASSWORD_TOO_SHORT
     is_registered = account.is_registered or bool(account.methods & REGISTRABLE)
     is_finished = is_registered and not account.waits_for_app_password
     is_closed = is_finished or not policy.account_password_in_mail_while_enabled
-    return DenyReason.ACCOUNT_PASSWORD_CLOSED if account.judged_as is MfaState.ENABLED and is_closed else None
+    return DenyReason.ACCOUNT_PASSWORD_CLOSED if account.effective_state is MfaState.ENABLED and is_closed else None
 
 
 def _why_not_open(lock: Lock) -> DenyReason:

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from watchword.core.codes import RandomSource
+from watchword.core.negative_result import NegativeResult
 from watchword.core.policy import Channel, FactorKind, Policy
 
 type Keyed = Callable[[str, bytes], bytes]
@@ -26,7 +27,7 @@ class RejectReason(StrEnum):
     EARLIER_CODE = "earlier_code"
     TOO_LATE = "too_late"
     NOT_SHAPED = "not_shaped"
-    NOT_HELD = "not_held"
+    NOT_REGISTERED = "not_registered"
     NOT_A_NUMBER = "not_a_number"
     AMBIGUOUS_NUMBER = "ambiguous_number"
     MOBILE_WITHOUT_9 = "mobile_without_9"
@@ -101,13 +102,10 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
+class Rejected(NegativeResult):
     """The proof or set-up was rejected, with the reason."""
 
     reason: RejectReason
-
-    def __bool__(self) -> bool:
-        return False
 
 
 type Verdict = Accepted | Rejected
@@ -132,7 +130,7 @@ class Factor(Protocol):
 
     def challenge(
         self,
-        held: CredentialData,
+        data: CredentialData,
         options: Mapping[str, str],
         setup_context: SetupContext,
         *,
@@ -142,7 +140,7 @@ class Factor(Protocol):
         """Prepare a proof; ``options`` are the person's choices (for a phone, the channel)."""
 
     def verify(
-        self, held: CredentialData, stored: Mapping[str, str], answer: str, *, keyed: Keyed, now: datetime
+        self, data: CredentialData, stored: Mapping[str, str], answer: str, *, keyed: Keyed, now: datetime
     ) -> Verdict:
         """Check an answer against the credential and the state that the challenge stored."""
 

@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from watchword.core.negative_result import NegativeResult
 from watchword.core.policy import Limits
 
 DAY = timedelta(days=1)
@@ -38,14 +39,14 @@ class Open:
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(NegativeResult):
     """No try is allowed before ``until``."""
 
     until: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Locked:
+class Locked(NegativeResult):
     """No try is allowed until an administrator unlocks."""
 
     since: datetime

@@ -2,7 +2,7 @@
 
 import re
 
-from watchword.core.usernames import NotASignInName, domain_key
+from watchword.core.usernames import InvalidSignInName, domain_key
 
 LONGEST_LOCAL_PART = 64
 """Octets; RFC 5321 section 4.5.3.1.1."""
@@ -23,7 +23,7 @@ def is_mail_address(text: str) -> bool:
         return False
     try:
         domain_key(domain)
-    except NotASignInName:
+    except InvalidSignInName:
         return False
     return True
 

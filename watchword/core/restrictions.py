@@ -44,7 +44,7 @@ class Misfit(StrEnum):
     EXPIRED = "expired"
 
 
-class NotANetwork(ValueError):
+class InvalidNetwork(ValueError):
     """A line is neither an address nor a network; ``text`` is that line."""
 
     def __init__(self, text: str) -> None:
@@ -102,7 +102,7 @@ NO_RESTRICTIONS = Restrictions()
 
 
 def read_networks(lines: Iterable[str]) -> tuple[Network, ...]:
-    """Return the networks that a person typed, one on each line; raise NotANetwork.
+    """Return the networks that a person typed, one on each line; raise InvalidNetwork.
 
     A single address is a network of its own, and host bits are cleared rather than refused.
     """
@@ -114,7 +114,7 @@ def read_networks(lines: Iterable[str]) -> tuple[Network, ...]:
         try:
             networks.append(ip_network(text, strict=False))
         except ValueError:
-            raise NotANetwork(text[:60]) from None
+            raise InvalidNetwork(text[:60]) from None
     return tuple(dict.fromkeys(networks))
 
 

@@ -28,7 +28,7 @@ RESERVED = frozenset(
 authority writes before it issues for the domain (CA/Browser Forum, Baseline Requirements 3.2.2.4.4)."""
 
 
-class NotASignInName(ValueError):
+class InvalidSignInName(ValueError):
     """The text cannot be a sign-in name; ``reason`` is a code for the page to translate."""
 
     def __init__(self, reason: str) -> None:
@@ -43,28 +43,28 @@ def name_key(name: str) -> str:
     international domain are the same name (Unicode NFKC, RFC 8265 section 3.3, RFC 5891); so are the ASCII form of a
     local part, and anything that ``without_wrapping`` removes.
 
-    Raises NotASignInName with reason ``empty``, ``too_long``, ``control``, ``alphabet``, ``no_domain`` or ``domain``.
+    Raises InvalidSignInName, reason ``empty``, ``too_long``, ``control``, ``alphabet``, ``no_domain`` or ``domain``.
     """
     if len(name) > 4 * LONGEST_NAME:
-        raise NotASignInName("too_long")
+        raise InvalidSignInName("too_long")
     if _PLAIN.fullmatch(name) and len(name) <= LONGEST_NAME:
         return name
     unfolded = unicodedata.normalize("NFKC", without_wrapping(name))
     if not unfolded:
-        raise NotASignInName("empty")
+        raise InvalidSignInName("empty")
     if len(unfolded) > LONGEST_NAME:
-        raise NotASignInName("too_long")
+        raise InvalidSignInName("too_long")
     if any(_is_unseen(character) and character not in JOINERS for character in unfolded):
-        raise NotASignInName("control")
+        raise InvalidSignInName("control")
     local, at, domain = unfolded.rpartition("@")
     if not (local and at and domain) or "@" in local:
-        raise NotASignInName("no_domain")
+        raise InvalidSignInName("no_domain")
     local = from_ascii_form(_fold(local))
     if len(local) > LONGEST_LOCAL_PART or len(ascii_form(local)) > LONGEST_LOCAL_PART:
-        raise NotASignInName("too_long")
+        raise InvalidSignInName("too_long")
     # The ASCII form can encode unfolded text; a key must always be in normal form.
     if local != _fold(local) or not _is_in_alphabet(local):
-        raise NotASignInName("alphabet")
+        raise InvalidSignInName("alphabet")
     return f"{local}@{domain_key(domain)}"
 
 
@@ -72,15 +72,15 @@ def domain_key(domain: str) -> str:
     """Return a domain in its lower-case ASCII form (IDNA 2008, RFC 5891), equal for A-label and Unicode form.
 
     The sharp s is not converted to ss here, nor the final sigma to a sigma: those are other domains. Raises
-    NotASignInName with reason ``domain``.
+    InvalidSignInName with reason ``domain``.
     """
     try:
         key = idna.encode(without_wrapping(domain), uts46=True, transitional=False).decode("ascii").lower()
     except (idna.IDNAError, UnicodeError):
-        raise NotASignInName("domain") from None
+        raise InvalidSignInName("domain") from None
     key = key.removesuffix(".")
     if not _HOST.fullmatch(key):
-        raise NotASignInName("domain")
+        raise InvalidSignInName("domain")
     return key
 
 
@@ -122,7 +122,7 @@ def is_name_key(name: str) -> bool:
     """Return whether a name is in normal form, and thus safe as a mailbox, a folder or a command's argument."""
     try:
         return name_key(name) == name
-    except NotASignInName:
+    except InvalidSignInName:
         return False
 
 
@@ -134,7 +134,7 @@ def can_be_name(name: str) -> bool:
     """
     try:
         return without_wrapping(name) == name and bool(name_key(name))
-    except NotASignInName:
+    except InvalidSignInName:
         return False
 
 

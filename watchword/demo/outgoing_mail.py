@@ -31,5 +31,5 @@ class MailboxBackend(BaseEmailBackend):
 def _by_contact(address: str) -> str | None:
     # Contact addresses are sealed and can't be queried; the demo has few people.
     people = User.objects.filter(deleted_at=None)
-    wished = address.casefold()
-    return next((person.mailbox_name for person in people if person.contact_mail.casefold() == wished), None)
+    requested = address.casefold()
+    return next((person.mailbox_name for person in people if person.contact_mail.casefold() == requested), None)

@@ -20,7 +20,7 @@ DAYS = 30
 _WEEKEND = 5
 _RESTS = 0.8
 """The share of weekend sign-ins that are moved to Monday."""
-_TROUBLE = {
+_FAILURES = {
     Channel.SMS: ((Result.DELIVERED, 95), (Result.SENT, 3), (Result.UNREACHABLE, 2)),
     Channel.VOICE: ((Result.DELIVERED, 88), (Result.NO_ANSWER, 7), (Result.BUSY, 3), (Result.HUNG_UP, 2)),
 }
@@ -57,7 +57,7 @@ def _codes(holder: Holder, random_source: random.Random, now: datetime) -> Itera
     at, purpose = holder.since, "register"
     while at < now - timedelta(minutes=10):
         if at > now - timedelta(days=DAYS):
-            results, weights = zip(*_TROUBLE[holder.channel], strict=True)
+            results, weights = zip(*_FAILURES[holder.channel], strict=True)
             result = Result.DELIVERED if purpose == "register" else random_source.choices(results, weights)[0]
             is_typed = not result.is_trouble and (purpose == "register" or random_source.random() > _GIVEN_UP)
             yield Delivery(
@@ -107,6 +107,6 @@ def _refuse(user: User, random_source: random.Random, now: datetime) -> None:
     at = now - timedelta(minutes=random_source.randrange(60, DAYS * 24 * 60))
     telephone = counters.telephone_of(random_source.choice(_REFUSED))
     asked = rules.Asked(now=at, kind=telephone.kind, country=telephone.country, is_new=True)
-    verdict = rules.judge(asked, Limits(), counters.budget_of(user.organisation))
+    verdict = rules.evaluate(asked, Limits(), counters.budget_of(user.organisation))
     if isinstance(verdict, rules.SendThrottled):
         counters.note_refusal(user, telephone, Channel.SMS, verdict, is_new=True, now=at)

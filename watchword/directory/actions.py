@@ -14,7 +14,7 @@ from watchword.audit.record import NOWHERE, Origin, record
 from watchword.core.mail_addresses import is_mail_address
 from watchword.core.phone_numbers import Unreadable, parse_typed
 from watchword.core.policy import MfaState
-from watchword.core.usernames import NotASignInName, domain_key, is_printable, name_key, shown_name
+from watchword.core.usernames import InvalidSignInName, domain_key, is_printable, name_key, shown_name
 from watchword.directory.administrators import keep_an_administrator
 from watchword.directory.contacts import sealed_contact
 from watchword.directory.mailboxes import new_mailbox
@@ -51,7 +51,7 @@ def find_by_name(name: str) -> User | None:
     """Return the person with this sign-in name or alias, in any spelling, deleted people included; otherwise None."""
     try:
         key = name_key(name)
-    except NotASignInName:
+    except InvalidSignInName:
         return None
     found = SignInName.objects.filter(key=key).select_related("user__organisation").first()
     return found.user if found is not None else None
@@ -69,7 +69,7 @@ def create_organisation(
         raise BadPerson({"region": "unknown"})
     try:
         keys = [domain_key(domain) for domain in domains]
-    except NotASignInName:
+    except InvalidSignInName:
         raise BadPerson({"domains": "domain"}) from None
     with transaction.atomic():
         if Domain.objects.filter(name__in=keys).exists():
@@ -99,8 +99,8 @@ def create_person(
     A person with a role is Enabled from the beginning. Raises PermissionDenied, or BadPerson with every invalid field.
     """
     demand(by, Act.CREATE_PERSON)
-    wished = set(roles)
-    _may_hand_out(by, wished)
+    requested = set(roles)
+    _may_hand_out(by, requested)
     values = _checked(
         organisation,
         {
@@ -123,8 +123,8 @@ def create_person(
             )
             name = values["sign_in_name"]
             SignInName.objects.create(user=user, name=name, key=name_key(name))
-            RoleAssignment.objects.bulk_create([RoleAssignment(user=user, role=role) for role in sorted(wished)])
-            if wished:
+            RoleAssignment.objects.bulk_create([RoleAssignment(user=user, role=role) for role in sorted(requested)])
+            if requested:
                 write_state(user, MfaState.ENABLED, MfaCause.ROLE_GIVEN, by=by, now=now)
             record(
                 EventKind.PERSON_CREATED,
@@ -132,9 +132,9 @@ def create_person(
                 subject=user,
                 by=by,
                 origin=origin,
-                details={"roles": sorted(role.value for role in wished)},
+                details={"roles": sorted(role.value for role in requested)},
                 # A new person with a role is notified like a given role, unless the system itself created the person.
-                notify=bool(wished) and by is not None,
+                notify=bool(requested) and by is not None,
             )
     except IntegrityError:
         # Another transaction took the name between the check and the insert.
@@ -261,9 +261,9 @@ def _may_hand_out(by: User | None, roles: set[Role]) -> None:
 
 
 def _checked(
-    organisation: Organisation, wished: Mapping[str, str], user: User | None, by: User | None
+    organisation: Organisation, requested: Mapping[str, str], user: User | None, by: User | None
 ) -> dict[str, str]:
-    values = {field: " ".join(text.split()) for field, text in wished.items()}
+    values = {field: " ".join(text.split()) for field, text in requested.items()}
     values["sign_in_name"] = shown_name(values["sign_in_name"])
     reasons: dict[str, str] = {}
     name_reason = why_not_a_name(organisation, values["sign_in_name"], user, by=by)
@@ -307,7 +307,7 @@ def _checked_contacts(organisation: Organisation, values: dict[str, str], user: 
 def _key(name: str) -> str:
     try:
         return name_key(name)
-    except NotASignInName:
+    except InvalidSignInName:
         return ""
 
 

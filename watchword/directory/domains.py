@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 
 from watchword.audit.events import EventKind
 from watchword.audit.record import NOWHERE, Origin, record
-from watchword.core.usernames import NotASignInName, domain_key
+from watchword.core.usernames import InvalidSignInName, domain_key
 from watchword.directory.models import Domain, Organisation, SignInName, User
 from watchword.directory.permissions import demand
 from watchword.directory.roles import Act
@@ -38,7 +38,7 @@ def add_domain(
         raise BadDomain("console")
     try:
         key = domain_key(name)
-    except NotASignInName:
+    except InvalidSignInName:
         raise BadDomain("domain") from None
     try:
         with transaction.atomic():

@@ -9,7 +9,7 @@ from django.db.models import Q
 
 from watchword.audit.events import EventKind
 from watchword.audit.record import NOWHERE, Origin, record
-from watchword.core.usernames import NotASignInName, name_key
+from watchword.core.usernames import InvalidSignInName, name_key
 from watchword.directory.models import SignInName, User
 from watchword.directory.permissions import demand
 from watchword.directory.roles import Act
@@ -59,7 +59,7 @@ def set_mailbox(
     demand(by, Act.CHANGE_MAILBOX, user)
     try:
         key = name_key(name)
-    except NotASignInName as error:
+    except InvalidSignInName as error:
         raise BadMailbox(error.reason) from None
     if not user.organisation.domains.filter(name=key.rpartition("@")[2]).exists():
         raise BadMailbox("other_domain")

@@ -179,7 +179,7 @@ class User(models.Model):
         return MfaState(self.mfa_state)
 
     @property
-    def judged_as(self) -> MfaState:
+    def effective_state(self) -> MfaState:
         """The state by which sign-ins are evaluated: administrators are at least Enabled."""
         state = self.state
         # The roles are read only if the state is Disabled, because they make no difference otherwise.
@@ -267,7 +267,7 @@ class MfaCause(models.TextChoices):
     API = "api", _("a program changed it")
     REGISTRATION_FINISHED = "registration_finished", _("registration was finished")
     ALREADY_REGISTERED = "already_registered", _("a sign-in method was registered already")
-    DISAVOWED = "disavowed", _("“This wasn't me” left no phone")
+    NOT_ME = "not_me", _("“This wasn't me” left no phone")
     ROLE_GIVEN = "role_given", _("a role was given")
 
 

@@ -6,7 +6,7 @@ from watchword.core.confusables import looks
 from watchword.core.usernames import (
     DELIMITER,
     LONGEST_NAME,
-    NotASignInName,
+    InvalidSignInName,
     name_key,
     speaks_for_the_domain,
     without_detail,
@@ -25,7 +25,7 @@ def why_not_a_name(
     """
     try:
         key = name_key(name)
-    except NotASignInName as error:
+    except InvalidSignInName as error:
         return error.reason
     if len(name) > LONGEST_NAME:
         return "too_long"
@@ -36,14 +36,14 @@ def why_not_a_name(
         taken = taken.exclude(user=user)
     if taken.exists():
         return "taken"
-    if _is_detail_of_somebody_else(key, user):
+    if _is_detail_of_another_person(key, user):
         return "detail"
     if speaks_for_the_domain(key) and by is not None and Role.GLOBAL_ADMINISTRATOR not in by.roles:
         return "reserved"
     return "looks_like" if _looks_like_an_administrator(organisation, key, user) else ""
 
 
-def _is_detail_of_somebody_else(key: str, user: User | None) -> bool:
+def _is_detail_of_another_person(key: str, user: User | None) -> bool:
     # A mail server that knows the delimiter delivers mail for alice+news to Alice. So no other person may have that
     # name; and no person may get a name that is the part before the delimiter of another person's name.
     local, _, domain = key.rpartition("@")

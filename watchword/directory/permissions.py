@@ -15,7 +15,7 @@ class PermissionDenied(Exception):
         self.on = on
 
 
-class NotForYourself(PermissionDenied):
+class ForbiddenForYourself(PermissionDenied):
     """An act on the administrator's own account, which another administrator must do."""
 
 

@@ -117,7 +117,7 @@ MAY_TOUCH: dict[Role, frozenset[Whom]] = {
 }
 """The kinds of people on whom each role may do its acts, as in Microsoft Entra (ADR 0063); groups don't exist yet."""
 
-ACTS_ON_NOBODY = frozenset(
+ACTS_WITHOUT_TARGET = frozenset(
     {
         Act.SEE_PEOPLE,
         Act.SEE_SIGN_INS,
@@ -131,7 +131,7 @@ ACTS_ON_NOBODY = frozenset(
 """Acts for which MAY_TOUCH is not consulted, because they change no particular person."""
 
 
-def what_somebody_is(roles: Collection[Role]) -> frozenset[Whom]:
+def rank_of(roles: Collection[Role]) -> frozenset[Whom]:
     """Return the kinds of person that apply to a person with these roles."""
     return frozenset(Whom(role.value) for role in roles) or frozenset({Whom.NO_ROLE})
 
@@ -143,6 +143,6 @@ def may(roles: Collection[Role], act: Act, on: Collection[Role] | None = None) -
     other person: permissions of two roles are not combined, and the other's most powerful role must be reached too.
     """
     granting = [role for role in roles if act in MAY[role]]
-    if on is None or act in ACTS_ON_NOBODY:
+    if on is None or act in ACTS_WITHOUT_TARGET:
         return bool(granting)
-    return any(what_somebody_is(on) <= MAY_TOUCH[role] for role in granting)
+    return any(rank_of(on) <= MAY_TOUCH[role] for role in granting)

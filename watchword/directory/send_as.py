@@ -14,7 +14,7 @@ from django.db.models import Q
 
 from watchword.audit.events import EventKind
 from watchword.audit.record import NOWHERE, Origin, record
-from watchword.core.usernames import DELIMITER, NotASignInName, name_key
+from watchword.core.usernames import DELIMITER, InvalidSignInName, name_key
 from watchword.directory.actions import BadPerson
 from watchword.directory.models import SendAs, SignInName, User
 from watchword.directory.permissions import demand
@@ -100,7 +100,7 @@ def senders_of(address: str, *, now: datetime) -> list[User]:
 def _address_in(user: User, address: str) -> SignInName:
     try:
         key = name_key(address)
-    except NotASignInName as error:
+    except InvalidSignInName as error:
         raise BadPerson({"address": error.reason}) from None
     name = (
         SignInName.objects.select_related("user__organisation")
@@ -122,7 +122,7 @@ def _keys_of(address: str) -> list[str]:
     """Return the names to which an address may belong, the longest first."""
     try:
         local, _, domain = name_key(address).rpartition("@")
-    except NotASignInName:
+    except InvalidSignInName:
         return []
     parts = local.split(DELIMITER)
     locals_ = (DELIMITER.join(parts[:number]) for number in range(len(parts), 0, -1))

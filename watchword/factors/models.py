@@ -33,7 +33,9 @@ class Credential(models.Model):
     last_used_address = models.CharField(max_length=45, blank=True)
     last_used_service = models.CharField(max_length=32, blank=True)
     suspended_at = models.DateTimeField(null=True)
-    frozen_at = models.DateTimeField(null=True, help_text="Put on ice by its owner or by a warning; can be thawed")
+    paused_at = models.DateTimeField(
+        null=True, help_text="Paused by its owner or after a warning; proves nothing until resumed"
+    )
     restrictions = models.JSONField(null=True, help_text="Where, from where and until when it may be used")
     revoked_at = models.DateTimeField(null=True)
     revoked_because = models.CharField(max_length=40, blank=True)

@@ -29,5 +29,5 @@ def forms_of(kind: FactorKind) -> ModuleType:
     It has a ``SetUpForm(data, setup_context=…, initial=…)`` with an ``options()`` method, and, for a proof that people
     type, an ``AnswerForm(data)`` with the field ``answer``.
     """
-    room = type(factor_of(kind)).__module__.rpartition(".")[0]
-    return import_module(f"{room}.forms")
+    package = type(factor_of(kind)).__module__.rpartition(".")[0]
+    return import_module(f"{package}.forms")

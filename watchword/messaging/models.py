@@ -144,7 +144,7 @@ class DailyTotal(models.Model):
         return f"{self.day} {self.country} {self.channel}: {self.asked}"
 
 
-class Refusal(models.Model):
+class DeniedMessage(models.Model):
     """A message that the rate limits did not permit, and the rule that decided."""
 
     organisation = models.ForeignKey(Organisation, on_delete=models.CASCADE, related_name="+")
@@ -157,7 +157,9 @@ class Refusal(models.Model):
     details = models.JSONField(default=dict)
 
     class Meta:
-        indexes: ClassVar[list[models.Index]] = [models.Index(fields=["organisation", "-at"], name="refusal_by_time")]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["organisation", "-at"], name="denied_message_by_time")
+        ]
 
     def __str__(self) -> str:
         return f"{self.rule}: {self.channel} to a number ending {self.ends}"

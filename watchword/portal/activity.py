@@ -186,11 +186,11 @@ _WORDS: dict[EventKind, Callable[[Event], str]] = {
     EventKind.APP_PASSWORD_DELETED: _method("The app password “%(name)s” was deleted"),
     EventKind.APP_PASSWORDS_DELETED: _said("All app passwords were deleted"),
     EventKind.APP_PASSWORDS_SUSPENDED: _said("App passwords were suspended"),
-    EventKind.APP_PASSWORD_FROZEN: _method("The app password “%(name)s” was frozen"),
-    EventKind.APP_PASSWORD_THAWED: _method("The app password “%(name)s” was thawed"),
+    EventKind.APP_PASSWORD_PAUSED: _method("The app password “%(name)s” was frozen"),
+    EventKind.APP_PASSWORD_RESUMED: _method("The app password “%(name)s” was thawed"),
     EventKind.APP_PASSWORD_LIMITED: _method("The limits of the app password “%(name)s” were changed"),
     EventKind.WARNING_CHOICE_CHANGED: _said("The choice of how to be warned was changed"),
-    EventKind.DISAVOWED: _said("“This wasn't me” was pressed: sessions ended, the password is useless"),
+    EventKind.NOT_ME: _said("“This wasn't me” was pressed: sessions ended, the password is useless"),
     EventKind.WARNING_GIVEN_UP: _said("A warning about the account could not be sent"),
     EventKind.PASSWORD_CHANGED: _said("The password was changed"),
     EventKind.PASSWORD_RESET: _said("The password was reset"),
@@ -224,6 +224,6 @@ _WARNINGS = frozenset(
         EventKind.SIM_CHANGED,
         EventKind.PASSWORD_MARKED_KNOWN,
         EventKind.SECOND_FACTOR_LOCKED,
-        EventKind.DISAVOWED,
+        EventKind.NOT_ME,
     }
 )

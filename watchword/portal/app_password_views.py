@@ -1,4 +1,4 @@
-"""Views that freeze, thaw and restrict one app password."""
+"""Views that pause, resume and restrict one app password."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
-from watchword.core.restrictions import MOST_NETWORKS, NotANetwork, Program, Restrictions, read_networks
+from watchword.core.restrictions import MOST_NETWORKS, InvalidNetwork, Program, Restrictions, read_networks
 from watchword.signin import app_passwords
-from watchword.signin.enrolment import ProofNeeded
+from watchword.signin.enrolment import ReauthenticationRequired
 from watchword.signin.middleware import origin_of, prove_again, request_session, request_user
 
 PROGRAMS = (
@@ -59,7 +59,7 @@ class LimitsForm(forms.Form):
         text = str(self.cleaned_data["networks"])
         try:
             networks = read_networks(text.splitlines())
-        except NotANetwork as error:
+        except InvalidNetwork as error:
             raise forms.ValidationError(
                 _("“%(line)s” is neither an address nor a network. Write 192.0.2.7 or 192.0.2.0/24.")
                 % {"line": error.text}
@@ -93,9 +93,9 @@ class LimitsForm(forms.Form):
 
 
 @require_POST
-def freeze(request: HttpRequest, credential_id: UUID) -> HttpResponse:
-    """Freeze an app password until the person thaws it."""
-    done = app_passwords.freeze(request_session(request), credential_id, origin=origin_of(request), now=timezone.now())
+def pause(request: HttpRequest, credential_id: UUID) -> HttpResponse:
+    """Pause an app password until the person resumes it."""
+    done = app_passwords.pause(request_session(request), credential_id, origin=origin_of(request), now=timezone.now())
     if not done:
         raise Http404
     messages.success(request, _("It is frozen: programs that use it are refused until you thaw it."))
@@ -103,13 +103,13 @@ def freeze(request: HttpRequest, credential_id: UUID) -> HttpResponse:
 
 
 @require_POST
-def thaw(request: HttpRequest, credential_id: UUID) -> HttpResponse:
+def resume(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     """Make an app password usable again."""
     try:
-        done = app_passwords.thaw(
+        done = app_passwords.resume(
             request_session(request), credential_id, origin=origin_of(request), now=timezone.now()
         )
-    except ProofNeeded:
+    except ReauthenticationRequired:
         messages.info(request, _("Prove that it is you, then press “Thaw” again."))
         return prove_again(reverse("portal:app_passwords"))
     if not done:
@@ -140,8 +140,8 @@ def limits(request: HttpRequest, credential_id: UUID) -> HttpResponse:
                 origin=origin_of(request),
                 now=timezone.now(),
             )
-        except ProofNeeded:
+        except ReauthenticationRequired:
             return prove_again(request.path)
-        messages.success(request, _("The limits of “%(name)s” are saved.") % {"name": stored.held.label})
+        messages.success(request, _("The limits of “%(name)s” are saved.") % {"name": stored.data.label})
         return HttpResponseRedirect(reverse("portal:app_passwords"))
-    return render(request, "portal/limits.html", {"form": form, "name": stored.held.label})
+    return render(request, "portal/limits.html", {"form": form, "name": stored.data.label})

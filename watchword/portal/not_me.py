@@ -19,7 +19,13 @@ from watchword.alerts import choices, links, messages, texts
 from watchword.alerts.rules import AlertRule
 from watchword.audit.models import Event
 from watchword.signin import attempts, cookies, flow, queries
-from watchword.signin.compromise_response import Disavowed, close_more, disavow, disowned_by, tell_removed
+from watchword.signin.compromise_response import (
+    CompromiseResponse,
+    close_more,
+    disowned_by,
+    respond_to_compromise,
+    tell_removed,
+)
 from watchword.signin.flow import lock_person
 from watchword.signin.middleware import origin_of
 from watchword.signin.models import Purpose, SignInAttempt
@@ -56,7 +62,7 @@ def not_me(request: HttpRequest) -> HttpResponse:
         if links.find(code, now=now) is None or not links.use(link, now=now):
             return render(request, "portal/not_me_over.html", status=OVER)
         disowned = disowned_by(event, rule=link.rule, credential_id=link.credential_id)
-        done = disavow(user, disowned, origin=origin, now=now)
+        done = respond_to_compromise(user, disowned, origin=origin, now=now)
         warned_again = choices.put_back(user, since=disowned.at, sign_in_id=disowned.sign_in_id)
         attempt_token = attempts.begin_recovery(user, origin=origin, now=now)
     tell_removed(user, done, now=now)
@@ -91,7 +97,7 @@ def close(request: HttpRequest) -> HttpResponse:
 
 
 def _show(
-    request: HttpRequest, attempt: SignInAttempt, done: Disavowed | None, *, warned_again: bool = False
+    request: HttpRequest, attempt: SignInAttempt, done: CompromiseResponse | None, *, warned_again: bool = False
 ) -> HttpResponse:
     now = timezone.now()
     assert attempt.user is not None
@@ -102,7 +108,7 @@ def _show(
         "person": attempt.user,
         "organisation": attempt.user.organisation,
         "phones": left.methods,
-        "app_passwords": [row for row in left.app_passwords if row.suspended_at is None and row.frozen_at is None],
+        "app_passwords": [row for row in left.app_passwords if row.suspended_at is None and row.paused_at is None],
         "choices": view_of(attempt, now=now).methods,
         "has_password": left.password is not None,
     }

@@ -19,7 +19,7 @@ from watchword.core.decision import AskFor, DenyReason
 from watchword.core.factors import Accepted, Challenge, CredentialData, Rejected, RejectReason, Verdict
 from watchword.core.policy import AccountStatus, FactorKind, MfaState
 from watchword.directory.models import User
-from watchword.directory.permissions import NotForYourself, demand
+from watchword.directory.permissions import ForbiddenForYourself, demand
 from watchword.directory.roles import Act
 from watchword.factors import vault
 from watchword.factors.access_pass.factor import LONGEST, LOOKUP_PURPOSE, SHORTEST, expires_at, is_open
@@ -30,11 +30,11 @@ from watchword.signin.facts import setup_context_of, write_evidence
 from watchword.signin.flow import conclude, lock_attempt, lock_person, stage
 from watchword.signin.help_desk import note_both
 from watchword.signin.models import SignInAttempt
-from watchword.signin.results import Outcome, Refused
+from watchword.signin.results import Outcome, SignInDenied
 from watchword.signin.tokens import RANDOM_SOURCE
 
-LINK_LASTS = timedelta(hours=24)
-CONSOLE_LASTS = timedelta(minutes=10)
+LINK_LIFETIME = timedelta(hours=24)
+CONSOLE_LIFETIME = timedelta(minutes=10)
 
 
 class NoUseForAPass(Exception):
@@ -72,7 +72,7 @@ def make(
     """Make a pass for another person and void that person's older one. ``by`` is None on the server's console.
 
     ``identified`` is how the administrator verified the person's identity; the page asks for it, and the event and the
-    alert include it. Raises NotAllowed, NotForYourself, NoUseForAPass, or ValueError for a lifetime out of bounds.
+    alert include it. Raises PermissionDenied, NoUseForAPass, or ValueError for a lifetime out of bounds.
     """
     if not SHORTEST <= lifetime <= LONGEST:
         raise ValueError(lifetime)
@@ -80,8 +80,8 @@ def make(
         user = lock_person(user)
         demand(by, Act.MAKE_ACCESS_PASS, user)
         if by is not None and by.pk == user.pk:
-            raise NotForYourself(Act.MAKE_ACCESS_PASS)
-        if user.standing is not AccountStatus.ACTIVE or user.judged_as is MfaState.DISABLED:
+            raise ForbiddenForYourself(Act.MAKE_ACCESS_PASS)
+        if user.standing is not AccountStatus.ACTIVE or user.effective_state is MfaState.DISABLED:
             raise NoUseForAPass
         secret = _store(user, {"expires": (now + lifetime).isoformat(), "once": "yes" if is_once else ""}, now=now)
         details = {"until": (now + lifetime).isoformat(), "once": is_once, "by_console": by is None}
@@ -97,7 +97,7 @@ def make_link(user: User, *, now: datetime) -> str:
 
     The caller holds the lock on the person's row.
     """
-    return _store(user, {"expires": (now + LINK_LASTS).isoformat(), "once": "yes", "link": "yes"}, now=now)
+    return _store(user, {"expires": (now + LINK_LIFETIME).isoformat(), "once": "yes", "link": "yes"}, now=now)
 
 
 def delete(user: User, *, by: User | None, origin: Origin = NOWHERE, now: datetime) -> bool:
@@ -118,10 +118,10 @@ def open_pass_of(user: User, *, now: datetime) -> OpenPass | None:
 
 def if_open(stored: StoredCredential | None, *, now: datetime) -> OpenPass | None:
     """Return a pass as pages show it; None where it has expired."""
-    if stored is None or not is_open(stored.held, now):
+    if stored is None or not is_open(stored.data, now):
         return None
-    public = stored.held.public
-    return OpenPass(expires_at(stored.held), bool(public["once"]), bool(public["link"]))
+    public = stored.data.public
+    return OpenPass(expires_at(stored.data), bool(public["once"]), bool(public["link"]))
 
 
 def owner_of_link(token: str, *, now: datetime) -> User | None:
@@ -131,7 +131,7 @@ def owner_of_link(token: str, *, now: datetime) -> User | None:
         return None
     digests = [keyed(LOOKUP_PURPOSE, signs.encode("ascii")) for keyed in vault.keyed_under_each()]
     found = vault.find_by_digest(FactorKind.ACCESS_PASS, digests)
-    if found is None or not is_open(found.held, now):
+    if found is None or not is_open(found.data, now):
         return None
     user = User.objects.select_related("organisation").get(pk=found.user_id)
     return user if user.standing is AccountStatus.ACTIVE else None
@@ -140,11 +140,11 @@ def owner_of_link(token: str, *, now: datetime) -> User | None:
 def answer(attempt: SignInAttempt, typed: str, *, now: datetime) -> Outcome:
     """Check a typed pass and return what follows; wrong passes are counted together with the person's wrong codes."""
     if attempt.user is None:
-        return Refused(DenyReason.WRONG_PROOF)
+        return SignInDenied(DenyReason.WRONG_PROOF)
     with transaction.atomic():
         user = lock_attempt(attempt, now)
         if user is None:
-            return Refused(DenyReason.WRONG_PROOF)
+            return SignInDenied(DenyReason.WRONG_PROOF)
         decision = stage(attempt, now=now)
         if not isinstance(decision, AskFor) or FactorKind.ACCESS_PASS not in decision.methods:
             return conclude(attempt, user, now=now)
@@ -152,11 +152,11 @@ def answer(attempt: SignInAttempt, typed: str, *, now: datetime) -> Outcome:
         stored = next(iter(vault.holdings(user, kinds=[FactorKind.ACCESS_PASS])), None)
         verdict = _check(user, stored, typed, now=now)
         if isinstance(verdict, Rejected) or stored is None:
-            reason = verdict.reason if isinstance(verdict, Rejected) else RejectReason.NOT_HELD
+            reason = verdict.reason if isinstance(verdict, Rejected) else RejectReason.NOT_REGISTERED
             lock = throttling.count_wrong_code(user, origin=origin, now=now)
             details = {"purpose": attempt.purpose, "kind": FactorKind.ACCESS_PASS.value}
             record(EventKind.CODE_REJECTED, now=now, subject=user, origin=origin, reason=reason, details=details)
-            return Refused(reason, throttling.closed_until(lock))
+            return SignInDenied(reason, throttling.closed_until(lock))
         vault.note_use([vault.Use(stored.id, now, attempt.address)])
         record(
             EventKind.ACCESS_PASS_USED,
@@ -174,11 +174,11 @@ def answer(attempt: SignInAttempt, typed: str, *, now: datetime) -> Outcome:
 def _check(user: User, stored: StoredCredential | None, typed: str, *, now: datetime) -> Verdict:
     """Return the verdict on a typed pass and spend a single-use pass, which exactly one concurrent request can do."""
     if stored is None:
-        return Rejected(RejectReason.NOT_HELD)
+        return Rejected(RejectReason.NOT_REGISTERED)
     factor = factor_of(FactorKind.ACCESS_PASS)
-    verdicts = [factor.verify(stored.held, {}, typed, keyed=keyed, now=now) for keyed in vault.keyed_under_each()]
+    verdicts = [factor.verify(stored.data, {}, typed, keyed=keyed, now=now) for keyed in vault.keyed_under_each()]
     verdict = next((one for one in verdicts if isinstance(one, Accepted)), verdicts[0])
-    if verdict and stored.held.public["once"] and not vault.revoke(user, stored.id, because="used", now=now):
+    if verdict and stored.data.public["once"] and not vault.revoke(user, stored.id, because="used", now=now):
         return Rejected(RejectReason.USED)
     return verdict
 
@@ -187,8 +187,8 @@ def _store(user: User, options: dict[str, str], *, now: datetime) -> str:
     factor = factor_of(FactorKind.ACCESS_PASS)
     challenge = factor.start_setup(options, setup_context_of(user), random_source=RANDOM_SOURCE, keyed=vault.keyed)
     assert isinstance(challenge, Challenge)
-    held = factor.finish_setup(challenge.keep, "", random_source=RANDOM_SOURCE, keyed=vault.keyed, now=now)
-    assert isinstance(held, CredentialData)
-    vault.store(user, held, now=now)
+    data = factor.finish_setup(challenge.keep, "", random_source=RANDOM_SOURCE, keyed=vault.keyed, now=now)
+    assert isinstance(data, CredentialData)
+    vault.store(user, data, now=now)
     enrolment_evidence.remember_second_factor(user, now=now)
     return challenge.show["secret"]

@@ -19,7 +19,7 @@ from watchword.directory import mailboxes
 from watchword.directory.administrators import keep_an_administrator, lock_administrators
 from watchword.directory.mfa_history import write_state
 from watchword.directory.models import MfaCause, User
-from watchword.directory.permissions import NotForYourself, StaysEnabled, demand
+from watchword.directory.permissions import ForbiddenForYourself, StaysEnabled, demand
 from watchword.directory.roles import Act, Role
 from watchword.factors import vault
 from watchword.factors.registry import factor_of
@@ -212,12 +212,12 @@ def reset_password(
         {"password": secret, "initial": "yes"}, setup_context_of(user), random_source=RANDOM_SOURCE, keyed=vault.keyed
     )
     assert isinstance(challenge, Challenge), "an initial password is always good enough"
-    held = factor.finish_setup(challenge.keep, "", random_source=RANDOM_SOURCE, keyed=vault.keyed, now=now)
-    assert isinstance(held, CredentialData)
+    data = factor.finish_setup(challenge.keep, "", random_source=RANDOM_SOURCE, keyed=vault.keyed, now=now)
+    assert isinstance(data, CredentialData)
     with transaction.atomic():
         user = lock_person(user)
         demand(by, Act.RESET_PASSWORD, user)
-        vault.store(user, held, now=now)
+        vault.store(user, data, now=now)
         password_throttling.forget(user)
         if not keep_app_passwords:
             vault.revoke_all(user, [FactorKind.APP_PASSWORD], because="password_reset", now=now)
@@ -246,13 +246,13 @@ def reset_methods(
 
     ``identified`` is how the administrator verified the person's identity; the pages ask for it, and the event and the
     alert include it. From now on registering needs, besides the password, the personal one-time link whose token is
-    returned. Raises NotForYourself for an administrator's own account.
+    returned. Raises ForbiddenForYourself for an administrator's own account.
     """
     with transaction.atomic():
         user = lock_person(user)
         demand(by, Act.RESET_METHODS, user)
         if by is not None and by.pk == user.pk:
-            raise NotForYourself(Act.RESET_METHODS)
+            raise ForbiddenForYourself(Act.RESET_METHODS)
         phones = vault.holdings(user, kinds=[FactorKind.PHONE])
         vault.revoke_all(user, SECOND_FACTORS, because="methods_reset", now=now)
         number = len(phones)
@@ -282,9 +282,9 @@ def delete_app_passwords(
             number = 0
             for credential_id in ids:
                 stored = vault.find(user, credential_id)
-                if stored is not None and stored.held.kind is FactorKind.APP_PASSWORD:
+                if stored is not None and stored.data.kind is FactorKind.APP_PASSWORD:
                     number += vault.revoke(user, stored.id, because=because, now=now)
-                    details = {"name": stored.held.label}
+                    details = {"name": stored.data.label}
                     record(EventKind.APP_PASSWORD_DELETED, now=now, subject=user, by=by, origin=origin, details=details)
         if number:
             sessions.close_mail(user, because="app_password_deleted", now=now)

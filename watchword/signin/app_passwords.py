@@ -1,4 +1,4 @@
-"""What an owner does with an app password besides making and deleting it: freeze, thaw, limit."""
+"""What an owner does with an app password besides making and deleting it: pause, resume, limit."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from watchword.signin.models import Session
 def find(user: User, credential_id: UUID | str) -> StoredCredential | None:
     """Return one app password of a person that is not deleted; None for anything else."""
     stored = vault.find(user, credential_id)
-    return stored if stored is not None and stored.held.kind is FactorKind.APP_PASSWORD else None
+    return stored if stored is not None and stored.data.kind is FactorKind.APP_PASSWORD else None
 
 
-def freeze(session: Session, credential_id: UUID, *, origin: Origin, now: datetime) -> bool:
-    """Freeze an app password; mail programs that use it stop at once. Return False if there was nothing to freeze.
+def pause(session: Session, credential_id: UUID, *, origin: Origin, now: datetime) -> bool:
+    """Pause an app password; mail programs that use it stop at once. Return False if there was nothing to pause.
 
     This only takes access away, so a session is enough and no new proof is needed.
     """
     with transaction.atomic():
         user = lock_person(session.user)
         stored = find(user, credential_id)
-        if stored is None or not vault.freeze(user, stored.id, now=now):
+        if stored is None or not vault.pause(user, stored.id, now=now):
             return False
-        sessions.close_mail(user, because="app_password_frozen", now=now)
+        sessions.close_mail(user, because="app_password_paused", now=now)
         record(
-            EventKind.APP_PASSWORD_FROZEN,
+            EventKind.APP_PASSWORD_PAUSED,
             now=now,
             subject=user,
             by=user,
@@ -47,15 +47,18 @@ def freeze(session: Session, credential_id: UUID, *, origin: Origin, now: dateti
         return True
 
 
-def thaw(session: Session, credential_id: UUID, *, origin: Origin, now: datetime) -> bool:
-    """Make a frozen app password usable again and return True; False if it wasn't frozen. Raises ProofNeeded."""
+def resume(session: Session, credential_id: UUID, *, origin: Origin, now: datetime) -> bool:
+    """Make a paused app password usable again and return True; False if it wasn't paused.
+
+    Raises ReauthenticationRequired.
+    """
     with transaction.atomic():
         user = enrolment.permitted(session, FactorKind.APP_PASSWORD, now)
         stored = find(user, credential_id)
-        if stored is None or not vault.thaw(user, stored.id):
+        if stored is None or not vault.resume(user, stored.id):
             return False
         record(
-            EventKind.APP_PASSWORD_THAWED,
+            EventKind.APP_PASSWORD_RESUMED,
             now=now,
             subject=user,
             by=user,
@@ -66,7 +69,10 @@ def thaw(session: Session, credential_id: UUID, *, origin: Origin, now: datetime
 
 
 def limit(session: Session, credential_id: UUID, restrictions: Restrictions, *, origin: Origin, now: datetime) -> bool:
-    """Change where an app password may be used and return True; False if it isn't the person's. Raises ProofNeeded."""
+    """Change where an app password may be used and return True; False if it isn't the person's.
+
+    Raises ReauthenticationRequired.
+    """
     with transaction.atomic():
         user = enrolment.permitted(session, FactorKind.APP_PASSWORD, now)
         stored = find(user, credential_id)

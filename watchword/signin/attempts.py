@@ -19,9 +19,9 @@ def begin_recovery(user: User, *, origin: Origin, now: datetime) -> str:
 
     This opens no session: it lets the person close more and, after a code, choose a new password.
     """
-    lasts = timedelta(seconds=RECOVERY_SECONDS)
+    lifetime = timedelta(seconds=RECOVERY_SECONDS)
     return new_attempt(
-        Purpose.RECOVER, origin, "/", now, typed_name=user.sign_in_name, user=user, expires_at=now + lasts
+        Purpose.RECOVER, origin, "/", now, typed_name=user.sign_in_name, user=user, expires_at=now + lifetime
     )
 
 

@@ -29,7 +29,7 @@ from watchword.signin.flow import lock_person
 from watchword.signin.models import CodeChallenge, Purpose, SignInAttempt
 from watchword.signin.phone_change_notice import tell_numbers
 
-BECAUSE = "disavowed"
+BECAUSE = "not_me"
 YOUNG = timedelta(days=7)
 """How long the notice of a new phone can be answered. A phone younger than this whose code proved the disowned sign-in
 counts as the attacker's; an older one is the owner's, who was tricked into passing the code on."""
@@ -46,7 +46,7 @@ class Disowned:
 
 
 @dataclass(frozen=True, slots=True)
-class Disavowed:
+class CompromiseResponse:
     """What was closed. Pages, notices and alerts say this and nothing more."""
 
     sessions: int
@@ -54,7 +54,7 @@ class Disavowed:
     phones: tuple[str, ...]
     """The last digits of the removed numbers."""
     app_passwords: tuple[str, ...]
-    """The names of the app passwords that were frozen."""
+    """The names of the app passwords that were paused."""
     undone: tuple[str, ...]
     """The settings (``language``, ``contact_mail``) that were restored to their earlier values."""
     became_enabled: bool
@@ -70,17 +70,17 @@ def disowned_by(event: Event, *, rule: str, credential_id: UUID | None) -> Disow
     return Disowned(rule, event.at, sign_in, credential_id)
 
 
-def disavow(user: User, disowned: Disowned, *, origin: Origin, now: datetime) -> Disavowed:
+def respond_to_compromise(user: User, disowned: Disowned, *, origin: Origin, now: datetime) -> CompromiseResponse:
     """Close everything that the disowned event and its consequences have opened.
 
     Sessions, open sign-in attempts, links, known browsers and the account password end for every user of them. What was
-    added by the same sign-in or later is closed: phones are removed, app passwords frozen, settings restored. Without
+    added by the same sign-in or later is closed: phones are removed, app passwords paused, settings restored. Without
     any phone left the person is Enabled again, and needs an administrator to register another one.
     """
     with transaction.atomic():
         user = lock_person(user)
-        held = vault.holdings(user)
-        in_question = _in_question(user, held, disowned)
+        data = vault.holdings(user)
+        in_question = _in_question(user, data, disowned)
         number = end_access(user, because=BECAUSE, now=now)
         # The attacker may have read a pass or personal link in the same mailbox; an administrator makes another one.
         vault.revoke_all(user, [FactorKind.ACCESS_PASS], because=BECAUSE, now=now)
@@ -89,18 +89,18 @@ def disavow(user: User, disowned: Disowned, *, origin: Origin, now: datetime) ->
         undone = _put_back(user, disowned)
         phones, app_passwords = _take_away(user, in_question, now=now)
         became_enabled, can_choose = _after(user, origin=origin, now=now)
-        done = Disavowed(
+        done = CompromiseResponse(
             sessions=number,
             had_password=had_password,
-            phones=tuple(stored.held.public["ends"] for stored in phones),
-            app_passwords=tuple(stored.held.label for stored in app_passwords),
+            phones=tuple(stored.data.public["ends"] for stored in phones),
+            app_passwords=tuple(stored.data.label for stored in app_passwords),
             undone=undone,
             became_enabled=became_enabled,
             can_choose=can_choose,
             removed=tuple(phones),
         )
         record(
-            EventKind.DISAVOWED,
+            EventKind.NOT_ME,
             now=now,
             subject=user,
             by=user,
@@ -119,7 +119,7 @@ def disavow(user: User, disowned: Disowned, *, origin: Origin, now: datetime) ->
         return done
 
 
-def tell_removed(user: User, done: Disavowed, *, now: datetime) -> None:
+def tell_removed(user: User, done: CompromiseResponse, *, now: datetime) -> None:
     """Send a text to the phones that were removed. Call this after the commit.
 
     The owner may hold such a phone, and an attacker who reads the owner's mail may have pressed the button.
@@ -130,7 +130,7 @@ def tell_removed(user: User, done: Disavowed, *, now: datetime) -> None:
 def close_more(attempt: SignInAttempt, ids: Collection[str], *, origin: Origin, now: datetime) -> int | None:
     """Close the chosen credentials after *This wasn't me*; return how many, or None if the attempt has expired.
 
-    Phones are removed and app passwords frozen, each with an event of its own.
+    Phones are removed and app passwords paused, each with an event of its own.
     """
     if attempt.user is None:
         return None
@@ -139,28 +139,28 @@ def close_more(attempt: SignInAttempt, ids: Collection[str], *, origin: Origin, 
         alive = SignInAttempt.objects.filter(pk=attempt.pk, purpose=Purpose.RECOVER, ended_at=None, expires_at__gt=now)
         if not alive.exists():
             return None
-        wished = [stored for stored in vault.holdings(user) if str(stored.id) in ids]
-        phones, app_passwords = _take_away(user, wished, now=now)
+        requested = [stored for stored in vault.holdings(user) if str(stored.id) in ids]
+        phones, app_passwords = _take_away(user, requested, now=now)
         for stored in (*phones, *app_passwords):
-            kind = EventKind.METHOD_REMOVED if stored in phones else EventKind.APP_PASSWORD_FROZEN
+            kind = EventKind.METHOD_REMOVED if stored in phones else EventKind.APP_PASSWORD_PAUSED
             details = enrolment.describe(stored, attempt)
             record(kind, now=now, subject=user, by=user, origin=origin, reason=BECAUSE, details=details)
         _after(user, origin=origin, now=now)
         if app_passwords:
-            sessions.close_mail(user, because="app_password_frozen", now=now)
+            sessions.close_mail(user, because="app_password_paused", now=now)
     tell_numbers(user, phones, is_removed=True, now=now)
     return len(phones) + len(app_passwords)
 
 
 def _take_away(
-    user: User, wished: Iterable[StoredCredential], *, now: datetime
+    user: User, requested: Iterable[StoredCredential], *, now: datetime
 ) -> tuple[list[StoredCredential], list[StoredCredential]]:
-    """Remove phones and freeze app passwords; return those that were active until now."""
+    """Remove phones and pause app passwords; return those that were active until now."""
     phones, app_passwords = [], []
-    for stored in wished:
-        if stored.held.kind is FactorKind.PHONE and vault.revoke(user, stored.id, because=BECAUSE, now=now):
+    for stored in requested:
+        if stored.data.kind is FactorKind.PHONE and vault.revoke(user, stored.id, because=BECAUSE, now=now):
             phones.append(stored)
-        elif stored.held.kind is FactorKind.APP_PASSWORD and stored.is_alive and vault.freeze(user, stored.id, now=now):
+        elif stored.data.kind is FactorKind.APP_PASSWORD and stored.is_alive and vault.pause(user, stored.id, now=now):
             app_passwords.append(stored)
     return phones, app_passwords
 
@@ -176,17 +176,17 @@ def _after(user: User, *, origin: Origin, now: datetime) -> tuple[bool, bool]:
     return False, user.state is MfaState.ENFORCED and bool(usable_phones(user, phones))
 
 
-def _in_question(user: User, held: list[StoredCredential], disowned: Disowned) -> list[StoredCredential]:
+def _in_question(user: User, data: list[StoredCredential], disowned: Disowned) -> list[StoredCredential]:
     """Return what the disowned sign-in has added, and everything that is younger than the event."""
-    sign_ins = _sign_ins_in_question(held, disowned)
+    sign_ins = _sign_ins_in_question(data, disowned)
     proven_by = _phones_of(sign_ins)
     touched = {
         event.details.get("credential")
-        for event in _changes(user, disowned, EventKind.APP_PASSWORD_THAWED, EventKind.APP_PASSWORD_LIMITED)
+        for event in _changes(user, disowned, EventKind.APP_PASSWORD_RESUMED, EventKind.APP_PASSWORD_LIMITED)
     }
     return [
         stored
-        for stored in held
+        for stored in data
         if stored.id == disowned.credential_id
         or stored.created_at >= disowned.at
         or stored.sign_in_id in sign_ins
@@ -195,14 +195,14 @@ def _in_question(user: User, held: list[StoredCredential], disowned: Disowned) -
     ]
 
 
-def _sign_ins_in_question(held: list[StoredCredential], disowned: Disowned) -> set[UUID]:
+def _sign_ins_in_question(data: list[StoredCredential], disowned: Disowned) -> set[UUID]:
     """Return the disowned sign-in and, where it was proven by a young phone, the one that registered that phone.
 
     Otherwise an attacker who registers a phone and later signs in with it would be removed only in part.
     """
     found = {disowned.sign_in_id} - {None}
     proven_by = _phones_of(found)
-    for stored in held:
+    for stored in data:
         if stored.id in proven_by and stored.sign_in_id is not None and disowned.at - stored.created_at < YOUNG:
             found.add(stored.sign_in_id)
     return {sign_in for sign_in in found if sign_in is not None}

@@ -1,7 +1,7 @@
 """Adds and removes sign-in methods, and checks the right to do so here rather than in the pages.
 
 Either ``decide`` requires a sign-in attempt to set up this method first, or a session holds recent enough proof; in all
-other cases ProofNeeded is raised.
+other cases ReauthenticationRequired is raised.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from watchword.signin.facts import second_factor_lock, setup_context_of, write_e
 from watchword.signin.flow import conclude, lock_person, stage
 from watchword.signin.models import Purpose, Session, SignInAttempt
 from watchword.signin.otp import challenges
-from watchword.signin.otp.challenges import CodeOnTheWay, CodeSent, Holder, NotSent
+from watchword.signin.otp.challenges import CodeDenied, CodeOnTheWay, CodeSent, Holder
 from watchword.signin.otp.verification import check_code
 from watchword.signin.phone_change_notice import tell_numbers
-from watchword.signin.results import Refused, SignedIn
+from watchword.signin.results import SignedIn, SignInDenied
 from watchword.signin.sessions import Opened, needs_proof
 from watchword.signin.tokens import RANDOM_SOURCE
 
@@ -42,7 +42,7 @@ FIRST_APP_PASSWORD = "First app password"  # noqa: S105  (its name)
 REMOVED_BY_OWNER = "removed_by_owner"
 
 
-class ProofNeeded(Exception):
+class ReauthenticationRequired(Exception):
     """The person must prove their identity again first."""
 
 
@@ -74,13 +74,13 @@ class Registered:
 
 def start(
     subject: Holder, kind: FactorKind, options: Mapping[str, str], *, origin: Origin, now: datetime
-) -> CodeSent | NotSent | Rejected:
+) -> CodeSent | CodeDenied | Rejected:
     """Begin to add a method that has to be proven, and send its code."""
     with transaction.atomic():
         user = permitted(subject, kind, now)
         lock = second_factor_lock(user, now=now)
         if not isinstance(lock, Open):
-            return NotSent(throttling.closed_until(lock), RejectReason.TOO_MANY_TRIES)
+            return CodeDenied(throttling.closed_until(lock), RejectReason.TOO_MANY_TRIES)
         challenge = factor_of(kind).start_setup(
             options, setup_context_of(user), random_source=RANDOM_SOURCE, keyed=vault.keyed
         )
@@ -105,7 +105,9 @@ def on_the_way(subject: Holder, *, now: datetime) -> CodeOnTheWay | None:
     return challenges.on_the_way(subject, Purpose.REGISTER, now=now)
 
 
-def finish(subject: Holder, kind: FactorKind, typed: str, *, origin: Origin, now: datetime) -> Registered | Refused:
+def finish(
+    subject: Holder, kind: FactorKind, typed: str, *, origin: Origin, now: datetime
+) -> Registered | SignInDenied:
     """Add the method if the typed code is right; this makes Enabled people Enforced in the same transaction.
 
     A registration that rests on the password alone may first have to wait; see ``enrolment_wait``.
@@ -121,35 +123,35 @@ def finish(subject: Holder, kind: FactorKind, typed: str, *, origin: Origin, now
 
 
 def _is_replaced(before: StoredCredential, after: StoredCredential) -> bool:
-    same_slot = (before.held.kind, before.held.slot) == (after.held.kind, after.held.slot)
-    return same_slot and before.held.secret != after.held.secret
+    same_slot = (before.data.kind, before.data.slot) == (after.data.kind, after.data.slot)
+    return same_slot and before.data.secret != after.data.secret
 
 
 def _finish(
     subject: Holder, kind: FactorKind, typed: str, before: list[StoredCredential], *, origin: Origin, now: datetime
-) -> Registered | Refused:
+) -> Registered | SignInDenied:
     with transaction.atomic():
         user = permitted(subject, kind, now)
         lock = second_factor_lock(user, now=now)
         if not isinstance(lock, Open):
             because = DenyReason.SECOND_FACTOR_LOCKED if isinstance(lock, Locked) else DenyReason.SECOND_FACTOR_WAITS
-            return Refused(because, throttling.closed_until(lock))
+            return SignInDenied(because, throttling.closed_until(lock))
         row = challenges.newest(subject, Purpose.REGISTER)
         verdict = check_code(user, subject, Purpose.REGISTER, typed, origin=origin, now=now)
-        if isinstance(verdict, Refused):
+        if isinstance(verdict, SignInDenied):
             return verdict
         assert row is not None
         state = challenges.state_of(row)
-        held = factor_of(kind).finish_setup(state, typed, random_source=RANDOM_SOURCE, keyed=vault.keyed, now=now)
-        if isinstance(held, Rejected):
-            return Refused(held.reason)
-        before += vault.holdings(user, kinds=[held.kind])
+        data = factor_of(kind).finish_setup(state, typed, random_source=RANDOM_SOURCE, keyed=vault.keyed, now=now)
+        if isinstance(data, Rejected):
+            return SignInDenied(data.reason)
+        before += vault.holdings(user, kinds=[data.kind])
         became_enforced, waits_until = False, None
-        if user.judged_as is MfaState.ENABLED and kind in REGISTRABLE:
-            stored, waits_until = _register(user, held, subject, origin=origin, now=now)
+        if user.effective_state is MfaState.ENABLED and kind in REGISTRABLE:
+            stored, waits_until = _register(user, data, subject, origin=origin, now=now)
             became_enforced = waits_until is None
         else:
-            stored = _store(user, held, subject, {}, origin=origin, now=now)
+            stored = _store(user, data, subject, {}, origin=origin, now=now)
         first = _first_app_password(user, subject, origin=origin, now=now)
         proof = Evidence(kind, now, verdict.channel)
         if isinstance(subject, Session):
@@ -158,7 +160,7 @@ def _finish(
                 sessions.end_all(user, because="phone_replaced", now=now, except_session=subject)
             renewed = sessions.raise_assurance(subject, proof, now=now)
             if renewed is None:
-                raise ProofNeeded
+                raise ReauthenticationRequired
             return Registered(stored, became_enforced, waits_until, first, None, renewed)
         sessions.end_all(user, because="registered", now=now)
         subject.evidence = [*subject.evidence, *write_evidence([proof])]
@@ -169,14 +171,14 @@ def _finish(
 
 
 def _register(
-    user: User, held: CredentialData, subject: Holder, *, origin: Origin, now: datetime
+    user: User, data: CredentialData, subject: Holder, *, origin: Origin, now: datetime
 ) -> tuple[StoredCredential, datetime | None]:
     """Store the phone of an Enabled person; return it, and until when becoming Enforced has to wait (None: not)."""
-    vouched_by = enrolment_evidence.vouching(subject, user, held)
+    vouched_by = enrolment_evidence.vouching(subject, user, data)
     waits_until = enrolment_wait.new_end(user, vouched_by, now=now)
     # Adding another phone while the first one waits isn't a second registration.
     is_another = waits_until is not None and user.waits_for_app_password(now)
-    stored = _store(user, held, subject, {} if is_another else {"registration": vouched_by}, origin=origin, now=now)
+    stored = _store(user, data, subject, {} if is_another else {"registration": vouched_by}, origin=origin, now=now)
     if waits_until is None:
         mfa_state.enforce(user, origin=origin, now=now)
     else:
@@ -215,8 +217,8 @@ def _is_cooling_off(user: User, now: datetime) -> bool:
     """
     since = now - timedelta(seconds=user.organisation.policy.limits.cooling_off_seconds)
     phones = vault.holdings(user, kinds=[FactorKind.PHONE], with_revoked=True)
-    came = {stored.held.secret for stored in phones if stored.created_at > since}
-    gone = {stored.held.secret for stored in phones if _went(stored, since)}
+    came = {stored.data.secret for stored in phones if stored.created_at > since}
+    gone = {stored.data.secret for stored in phones if _went(stored, since)}
     return any(one != other for one in came for other in gone)
 
 
@@ -228,18 +230,18 @@ def _went(stored: StoredCredential, since: datetime) -> bool:
 def remove(session: Session, credential_id: UUID | str, *, origin: Origin, now: datetime) -> bool:
     """Remove a phone or delete an app password of the person; return False if the person has none with this id.
 
-    Raises ProofNeeded, or LastMethod.
+    Raises ReauthenticationRequired, or LastMethod.
     """
     with transaction.atomic():
         stored = vault.find(session.user, credential_id)
-        if stored is None or stored.held.kind not in {FactorKind.PHONE, FactorKind.APP_PASSWORD}:
+        if stored is None or stored.data.kind not in {FactorKind.PHONE, FactorKind.APP_PASSWORD}:
             return False
-        user = permitted(session, stored.held.kind, now)
+        user = permitted(session, stored.data.kind, now)
         if enrolment_evidence.is_last_method(user, stored):
             raise LastMethod
         if not vault.revoke(user, stored.id, because=REMOVED_BY_OWNER, now=now):
             return False
-        is_app_password = stored.held.kind is FactorKind.APP_PASSWORD
+        is_app_password = stored.data.kind is FactorKind.APP_PASSWORD
         event = EventKind.APP_PASSWORD_DELETED if is_app_password else EventKind.METHOD_REMOVED
         record(event, now=now, subject=user, by=user, origin=origin, details=describe(stored, session))
         if is_app_password:
@@ -259,30 +261,33 @@ def is_last_method(user: User, credential_id: UUID) -> bool:
 
 
 def permitted(subject: Holder, kind: FactorKind, now: datetime) -> User:
-    """Lock and return the person if this subject may change methods of this kind now; raise ProofNeeded otherwise."""
+    """Lock and return the person if this subject may change methods of this kind now.
+
+    Raises ReauthenticationRequired otherwise.
+    """
     if subject.user is None:
-        raise ProofNeeded
+        raise ReauthenticationRequired
     user = lock_person(subject.user)
     if isinstance(subject, Session):
         subject.refresh_from_db()
         subject.user = user
         if not sessions.is_alive(subject, now=now) or needs_proof(subject, now=now):
-            raise ProofNeeded
+            raise ReauthenticationRequired
         return user
     subject.refresh_from_db()
     subject.user = user
     decision = stage(subject, now=now)
     if subject.ended_at is not None or not isinstance(decision, SetUpFirst) or decision.kind is not kind:
-        raise ProofNeeded
+        raise ReauthenticationRequired
     return user
 
 
 def _store(
-    user: User, held: CredentialData, subject: Holder, about: Mapping[str, str], *, origin: Origin, now: datetime
+    user: User, data: CredentialData, subject: Holder, about: Mapping[str, str], *, origin: Origin, now: datetime
 ) -> StoredCredential:
-    replaced = any(stored.held.slot == held.slot for stored in vault.holdings(user, kinds=[held.kind]))
-    stored = vault.store(user, enrolment_evidence.marked(user, held), now=now, sign_in_id=subject.sign_in_id)
-    if user.judged_as is not MfaState.DISABLED:
+    replaced = any(stored.data.slot == data.slot for stored in vault.holdings(user, kinds=[data.kind]))
+    stored = vault.store(user, enrolment_evidence.marked(user, data), now=now, sign_in_id=subject.sign_in_id)
+    if user.effective_state is not MfaState.DISABLED:
         enrolment_evidence.remember_second_factor(user, now=now)
     event = EventKind.METHOD_REPLACED if replaced else EventKind.METHOD_ADDED
     record(event, now=now, subject=user, by=user, origin=origin, details={**describe(stored, subject), **about})
@@ -300,8 +305,8 @@ def _create_app_password(
     user: User, name: str, subject: Holder, *, origin: Origin, now: datetime
 ) -> ShownOnce | Rejected:
     factor = factor_of(FactorKind.APP_PASSWORD)
-    held_before = vault.holdings(user, kinds=[FactorKind.APP_PASSWORD])
-    alive = [stored for stored in held_before if stored.is_alive]
+    had_before = vault.holdings(user, kinds=[FactorKind.APP_PASSWORD])
+    alive = [stored for stored in had_before if stored.is_alive]
     refusal = _refusal(user, len(alive), now)
     if refusal is not None:
         return Rejected(RejectReason(refusal))
@@ -310,11 +315,11 @@ def _create_app_password(
     )
     if isinstance(challenge, Rejected):
         return challenge
-    if challenge.show["name"].casefold() in {stored.held.label.casefold() for stored in held_before}:
+    if challenge.show["name"].casefold() in {stored.data.label.casefold() for stored in had_before}:
         return Rejected(RejectReason.NAME_TAKEN)
-    held = factor.finish_setup(challenge.keep, "", random_source=RANDOM_SOURCE, keyed=vault.keyed, now=now)
-    assert isinstance(held, CredentialData)
-    stored = vault.store(user, held, now=now, sign_in_id=subject.sign_in_id)
+    data = factor.finish_setup(challenge.keep, "", random_source=RANDOM_SOURCE, keyed=vault.keyed, now=now)
+    assert isinstance(data, CredentialData)
+    stored = vault.store(user, data, now=now, sign_in_id=subject.sign_in_id)
     details = describe(stored, subject)
     record(EventKind.APP_PASSWORD_CREATED, now=now, subject=user, by=user, origin=origin, details=details)
     return ShownOnce(challenge.show["name"], challenge.show["secret"])
@@ -322,8 +327,8 @@ def _create_app_password(
 
 def describe(stored: StoredCredential, subject: Holder) -> dict[str, str]:
     """Return the event details about one credential and the sign-in in which it was changed."""
-    held = stored.held
+    data = stored.data
     which = {"credential": str(stored.id), "sign_in": str(subject.sign_in_id)}
-    if held.kind is FactorKind.APP_PASSWORD:
-        return {"name": held.label, **which}
-    return {"kind": held.kind.value, "slot": held.slot, "ends": held.public.get("ends", ""), **which}
+    if data.kind is FactorKind.APP_PASSWORD:
+        return {"name": data.label, **which}
+    return {"kind": data.kind.value, "slot": data.slot, "ends": data.public.get("ends", ""), **which}

@@ -19,24 +19,24 @@ BY_PASS, BY_DIRECTORY, BY_NOTHING = "by_pass", "by_directory", "by_nothing"
 """The evidence behind a registration: a pass or a personal link, the phone in the directory, or the password alone."""
 
 
-def vouching(subject: Holder, user: User, held: CredentialData) -> str:
+def vouching(subject: Holder, user: User, data: CredentialData) -> str:
     """Return the evidence behind the registration of this phone, besides the account password."""
     if any(proof.kind is FactorKind.ACCESS_PASS for proof in read_evidence(subject.evidence)):
         return BY_PASS
     known = read_number(user.directory_phone, user.organisation.region) if user.directory_phone else None
-    if known is not None and not isinstance(known, Rejected) and json.loads(held.secret)["number"] == known.e164:
+    if known is not None and not isinstance(known, Rejected) and json.loads(data.secret)["number"] == known.e164:
         return BY_DIRECTORY
     return BY_NOTHING
 
 
-def marked(user: User, held: CredentialData) -> CredentialData:
+def marked(user: User, data: CredentialData) -> CredentialData:
     """Return a new phone as it is to be stored: marked as resting on the password alone if the person is Disabled.
 
     Even if a code was typed earlier in the session: that code went to a phone of the same kind.
     """
-    if user.judged_as is not MfaState.DISABLED:
-        return held
-    return dataclasses.replace(held, public={**held.public, "unproven": "yes"})
+    if user.effective_state is not MfaState.DISABLED:
+        return data
+    return dataclasses.replace(data, public={**data.public, "unproven": "yes"})
 
 
 def remember_second_factor(user: User, *, now: datetime) -> None:
@@ -60,7 +60,7 @@ def drop_unproven(user: User, *, now: datetime) -> None:
 
 def is_last_method(user: User, stored: StoredCredential) -> bool:
     """Return whether removing this would leave a person who needs a second factor without a usable one."""
-    if stored.held.kind is not FactorKind.PHONE or user.judged_as is MfaState.DISABLED:
+    if stored.data.kind is not FactorKind.PHONE or user.effective_state is MfaState.DISABLED:
         return False
     phones = vault.holdings(user, kinds=[FactorKind.PHONE])
     return stored.id in {phone.id for phone in proven_phones(phones)} and all(
@@ -72,5 +72,5 @@ def number_to_confirm(user: User) -> str:
     """Return the number of a phone that was added while a password was enough, to fill in the form; empty for none."""
     phones = vault.holdings(user, kinds=[FactorKind.PHONE])
     proven = {stored.id for stored in proven_phones(phones)}
-    numbers = [json.loads(stored.held.secret)["number"] for stored in phones if stored.id not in proven]
+    numbers = [json.loads(stored.data.secret)["number"] for stored in phones if stored.id not in proven]
     return str(numbers[0]) if numbers else ""

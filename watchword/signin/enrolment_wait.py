@@ -20,7 +20,7 @@ from watchword.signin import mfa_state, sessions
 from watchword.signin.enrolment_evidence import BY_NOTHING
 from watchword.signin.facts import proven_phones
 
-PORTION = 100
+BATCH_SIZE = 100
 
 
 def new_end(user: User, vouched_by: str, *, now: datetime) -> datetime | None:
@@ -64,7 +64,7 @@ def settle(user: User, evidence: Iterable[Evidence], *, now: datetime) -> None:
 def finish_due(*, now: datetime) -> int:
     """Make people Enforced whose wait is over; return how many waits ended, one batch at most."""
     over = User.objects.filter(app_password_waits_until__lte=now).order_by("app_password_waits_until")
-    due = list(over.values_list("pk", flat=True)[:PORTION])
+    due = list(over.values_list("pk", flat=True)[:BATCH_SIZE])
     for pk in due:
         with transaction.atomic():
             user = User.objects.select_for_update(of=("self",)).select_related("organisation").get(pk=pk)

@@ -1,4 +1,4 @@
-"""Copies rows into the small frozen values on which decisions are based, and evidence back into rows."""
+"""Copies rows into the small immutable values on which decisions are based, and evidence back into rows."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from watchword.signin.models import FailureCount, Purpose, SignInAttempt
 PROVING = (FactorKind.PASSWORD, FactorKind.PHONE, FactorKind.ACCESS_PASS)
 """The kinds of credentials that can be presented in a browser."""
 LATELY = timedelta(days=1)
-NOBODY_HERE = Account(standing=AccountStatus.UNKNOWN, state=MfaState.DISABLED)
+UNKNOWN_ACCOUNT = Account(standing=AccountStatus.UNKNOWN, state=MfaState.DISABLED)
 
 
 def read_evidence(rows: Iterable[dict[str, Any]]) -> tuple[Evidence, ...]:
@@ -65,39 +65,39 @@ def setup_context_of(user: User) -> SetupContext:
     )
 
 
-def proven_phones(held: Sequence[StoredCredential]) -> list[StoredCredential]:
+def proven_phones(data: Sequence[StoredCredential]) -> list[StoredCredential]:
     """Return the phones that count as a second factor: those that were not added with the password alone."""
     return [
-        stored for stored in held if stored.held.kind is FactorKind.PHONE and not stored.held.public.get("unproven")
+        stored for stored in data if stored.data.kind is FactorKind.PHONE and not stored.data.public.get("unproven")
     ]
 
 
-def usable_phones(user: User, held: Sequence[StoredCredential]) -> list[StoredCredential]:
+def usable_phones(user: User, data: Sequence[StoredCredential]) -> list[StoredCredential]:
     """Return the proven phones that can get a code today, in the order mobile, alternate, office."""
-    return reachable(user, proven_phones(held))
+    return reachable(user, proven_phones(data))
 
 
-def reachable(user: User, held: Sequence[StoredCredential]) -> list[StoredCredential]:
+def reachable(user: User, data: Sequence[StoredCredential]) -> list[StoredCredential]:
     """Return the phones among these that can get a text or call today, in the order mobile, alternate, office."""
     setup_context = setup_context_of(user)
     phones = [
-        stored for stored in held if stored.held.kind is FactorKind.PHONE and channels_of(stored.held, setup_context)
+        stored for stored in data if stored.data.kind is FactorKind.PHONE and channels_of(stored.data, setup_context)
     ]
     order = ("mobile", "alternate", "office")
-    return sorted(phones, key=lambda stored: order.index(stored.held.slot))
+    return sorted(phones, key=lambda stored: order.index(stored.data.slot))
 
 
-def account_of(user: User, held: Sequence[StoredCredential], now: datetime) -> Account:
+def account_of(user: User, data: Sequence[StoredCredential], now: datetime) -> Account:
     """Return the facts about one account that a decision needs."""
     methods: set[FactorKind] = {
-        stored.held.kind for stored in held if stored.is_alive and _proves_as_it_is(stored, now)
+        stored.data.kind for stored in data if stored.is_alive and _proves_as_it_is(stored, now)
     }
-    if usable_phones(user, held):
+    if usable_phones(user, data):
         methods.add(FactorKind.PHONE)
-    is_registered = bool(proven_phones(held))
-    password = next((stored for stored in held if stored.held.kind is FactorKind.PASSWORD), None)
-    is_initial = password is not None and bool(password.held.public.get("initial"))
-    lasts = timedelta(seconds=user.organisation.policy.limits.initial_password_seconds)
+    is_registered = bool(proven_phones(data))
+    password = next((stored for stored in data if stored.data.kind is FactorKind.PASSWORD), None)
+    is_initial = password is not None and bool(password.data.public.get("initial"))
+    lifetime = timedelta(seconds=user.organisation.policy.limits.initial_password_seconds)
     return Account(
         standing=user.standing,
         state=user.state,
@@ -107,18 +107,18 @@ def account_of(user: User, held: Sequence[StoredCredential], now: datetime) -> A
         is_administrator=user.is_administrator,
         waits_for_app_password=user.waits_for_app_password(now),
         password_is_initial=is_initial,
-        password_has_expired=is_initial and password is not None and now - password.created_at > lasts,
-        password_is_known=password is not None and bool(password.held.public.get("known")),
-        password_is_short=password is not None and bool(password.held.public.get("short")),
+        password_has_expired=is_initial and password is not None and now - password.created_at > lifetime,
+        password_is_known=password is not None and bool(password.data.public.get("known")),
+        password_is_short=password is not None and bool(password.data.public.get("short")),
     )
 
 
 def _proves_as_it_is(stored: StoredCredential, now: datetime) -> bool:
-    match stored.held.kind:
+    match stored.data.kind:
         case FactorKind.PHONE:
             return False
         case FactorKind.ACCESS_PASS:
-            return access_pass.is_open(stored.held, now)
+            return access_pass.is_open(stored.data, now)
         case _:
             return True
 
@@ -127,22 +127,22 @@ def attempt_facts(
     attempt: SignInAttempt,
     *,
     now: datetime,
-    held: Sequence[StoredCredential] | None = None,
+    data: Sequence[StoredCredential] | None = None,
     more: tuple[Evidence, ...] = (),
 ) -> Attempt:
     """Return the facts about an attempt that a decision needs, with ``more`` evidence that isn't stored yet."""
     user = attempt.user
     if user is None:
-        attempt.stand_in = attempt.stand_in or nobody()
-        _ask_about(attempt.stand_in, now)
-        return Attempt(NOBODY_HERE, Door(attempt.door), Policy())
-    if held is None:
-        held = vault.holdings(user, kinds=PROVING)
+        attempt.dummy_user = attempt.dummy_user or dummy_user()
+        _ask_about(attempt.dummy_user, now)
+        return Attempt(UNKNOWN_ACCOUNT, Door(attempt.door), Policy())
+    if data is None:
+        data = vault.holdings(user, kinds=PROVING)
     policy = user.organisation.policy
-    proven = still_proven(attempt, held) + more
+    proven = still_proven(attempt, data) + more
     showed_pass = any(proof.kind is FactorKind.ACCESS_PASS for proof in proven)
     return Attempt(
-        account=account_of(user, held, now),
+        account=account_of(user, data, now),
         door=Door(attempt.door),
         policy=policy,
         proven=proven,
@@ -175,7 +175,7 @@ def _can_register(user: User, now: datetime) -> bool:
     return not user.is_administrator or lately.exists()
 
 
-def nobody() -> User:
+def dummy_user() -> User:
     """Return a dummy user that isn't in the database, for running the same queries as for a real one.
 
     However long the queries take, they take equally long for an unknown name.
@@ -199,12 +199,12 @@ def policy_for(user: User | None, key: str) -> Policy:
     return domain.organisation.policy if domain is not None else Policy()
 
 
-def still_proven(attempt: SignInAttempt, held: Sequence[StoredCredential]) -> tuple[Evidence, ...]:
+def still_proven(attempt: SignInAttempt, data: Sequence[StoredCredential]) -> tuple[Evidence, ...]:
     """Return the evidence of an attempt; it is void once the password on which it rests was replaced.
 
     An attempt to recover an account rests on the account having no password.
     """
-    password = next((stored.id for stored in held if stored.held.kind is FactorKind.PASSWORD), None)
+    password = next((stored.id for stored in data if stored.data.kind is FactorKind.PASSWORD), None)
     if attempt.purpose == Purpose.RECOVER:
         return read_evidence(attempt.evidence) if password is None else ()
     if attempt.password_version is None or attempt.password_version != password:

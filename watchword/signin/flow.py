@@ -38,7 +38,7 @@ from watchword.signin.attempts import new_attempt
 from watchword.signin.facts import (
     PROVING,
     attempt_facts,
-    nobody,
+    dummy_user,
     policy_for,
     second_factor_lock,
     setup_context_of,
@@ -46,10 +46,10 @@ from watchword.signin.facts import (
 )
 from watchword.signin.models import Purpose, Session, SignInAttempt
 from watchword.signin.otp import challenges
-from watchword.signin.otp.challenges import CodeSent, NotSent
+from watchword.signin.otp.challenges import CodeDenied, CodeSent
 from watchword.signin.otp.verification import check_code
 from watchword.signin.password_throttling import Reserved, Throttled, repeat_details
-from watchword.signin.results import Continue, Outcome, Refused, SignedIn
+from watchword.signin.results import Continue, Outcome, SignedIn, SignInDenied
 from watchword.signin.sign_in_view import choices_of
 from watchword.signin.tokens import RANDOM_SOURCE, token_hash
 
@@ -70,8 +70,8 @@ def begin(
     ``browser`` is the token of the known-browser cookie, if there is one. ``replaces`` is the browser's present
     session, whichever user it belongs to: it ends when this sign-in completes.
 
-    Known, blocked and unknown names are treated alike. Raises NotASignInName where the text can't be a name at all, and
-    TooManyBegun where the source address has begun too many attempts.
+    Known, blocked and unknown names are treated alike. Raises InvalidSignInName where the text can't be a name at all,
+    and TooManyBegun where the source address has begun too many attempts.
     """
     key = name_key(with_domain(name, settings.WATCHWORD_DEFAULT_DOMAIN))
     attempt_limits.count(origin.address, browser=browser, now=now)
@@ -118,54 +118,54 @@ def stage(attempt: SignInAttempt, *, now: datetime) -> Decision:
 
 def send_code(
     attempt: SignInAttempt, credential_id: UUID | str, channel: Channel | str, *, now: datetime
-) -> CodeSent | NotSent:
+) -> CodeSent | CodeDenied:
     """Send a code by one of the offered methods, within the rate limits."""
     with transaction.atomic():
-        user, held, decision = _locked(attempt, now)
+        user, data, decision = _locked(attempt, now)
         if user is None or not isinstance(decision, AskFor) or FactorKind.PHONE not in decision.methods:
-            return NotSent(None, RejectReason.NOT_ALLOWED)
-        stored = next((one for one in held if str(one.id) == str(credential_id).lower()), None)
-        if stored is None or stored.held.kind not in decision.methods:
-            return NotSent(None, RejectReason.NOT_HELD)
+            return CodeDenied(None, RejectReason.NOT_ALLOWED)
+        stored = next((one for one in data if str(one.id) == str(credential_id).lower()), None)
+        if stored is None or stored.data.kind not in decision.methods:
+            return CodeDenied(None, RejectReason.NOT_REGISTERED)
         return _send(attempt, user, stored, channel, now)
 
 
-def send_first_code(attempt: SignInAttempt, *, now: datetime) -> CodeSent | NotSent | None:
+def send_first_code(attempt: SignInAttempt, *, now: datetime) -> CodeSent | CodeDenied | None:
     """Send a code without being asked, to the first phone by its first channel; None where none is sent unasked."""
     with transaction.atomic():
-        user, held, decision = _locked(attempt, now)
+        user, data, decision = _locked(attempt, now)
         if isinstance(decision, AskFor) and FactorKind.ACCESS_PASS in decision.methods:
             # A person with an access pass has lost the phone, and a finder of the phone must not get a code without
             # asking.
             return None
-        first = next(iter(choices_of(user, held, decision)), None)
+        first = next(iter(choices_of(user, data, decision)), None)
         if user is None or first is None:
             return None
-        stored = next(one for one in held if one.id == first.credential_id)
+        stored = next(one for one in data if one.id == first.credential_id)
         return _send(attempt, user, stored, first.channels[0], now)
 
 
 def _locked(attempt: SignInAttempt, now: datetime) -> tuple[User | None, list[StoredCredential], Decision]:
     """Lock the person's row; return it, the person's credentials and the decision. Call inside a transaction."""
     user = lock_attempt(attempt, now)
-    held = vault.holdings(user, kinds=PROVING) if user is not None else []
-    return user, held, decide(attempt_facts(attempt, now=now, held=held))
+    data = vault.holdings(user, kinds=PROVING) if user is not None else []
+    return user, data, decide(attempt_facts(attempt, now=now, data=data))
 
 
 def _send(
     attempt: SignInAttempt, user: User, stored: StoredCredential, channel: Channel | str, now: datetime
-) -> CodeSent | NotSent:
-    challenge = factor_of(stored.held.kind).challenge(
-        stored.held, {"channel": str(channel)}, setup_context_of(user), random_source=RANDOM_SOURCE, keyed=vault.keyed
+) -> CodeSent | CodeDenied:
+    challenge = factor_of(stored.data.kind).challenge(
+        stored.data, {"channel": str(channel)}, setup_context_of(user), random_source=RANDOM_SOURCE, keyed=vault.keyed
     )
     if isinstance(challenge, Rejected):
-        return NotSent(None, challenge.reason)
+        return CodeDenied(None, challenge.reason)
     return challenges.issue(
         user,
         challenge,
         purpose=Purpose(attempt.purpose),
         holder=attempt,
-        kind=stored.held.kind,
+        kind=stored.data.kind,
         credential_id=stored.id,
         origin=_origin(attempt),
         now=now,
@@ -177,7 +177,7 @@ def answer(attempt: SignInAttempt, kind: FactorKind, typed: str, *, now: datetim
     with tracing.span("signin.answer", factor=kind.value) as set_attribute:
         outcome = _answer(attempt, kind, typed, now)
         set_attribute("result", type(outcome).__name__)
-    if isinstance(outcome, Refused):
+    if isinstance(outcome, SignInDenied):
         metrics.count_sign_ins("web", "denied")
         # For programs that close an address to the network; the reason is in the audit log alone.
         logger.info("answer refused", extra=log_event("signin.refused", attempt=attempt.pk, address=attempt.address))
@@ -194,7 +194,7 @@ def _answer(attempt: SignInAttempt, kind: FactorKind, typed: str, now: datetime)
             return _answer_code(attempt, typed, now)
         case FactorKind.APP_PASSWORD | FactorKind.ACCESS_PASS:
             # Access passes are checked by ``signin.access_passes``.
-            return Refused(DenyReason.WRONG_PROOF)
+            return SignInDenied(DenyReason.WRONG_PROOF)
         case _:
             assert_never(kind)
 
@@ -215,7 +215,7 @@ def conclude(attempt: SignInAttempt, user: User, *, now: datetime, decision: Dec
             enrolment_wait.settle(user, evidence, now=now)
             opened = _open(attempt, user, evidence, now)
             if opened is None:
-                return Refused(DenyReason.WRONG_PROOF)
+                return SignInDenied(DenyReason.WRONG_PROOF)
             attempt.ended_at = now
             attempt.save(update_fields=["ended_at"])
             seen = remembered_browsers.BrowserSighting(is_new=False)
@@ -249,7 +249,9 @@ def _open(attempt: SignInAttempt, user: User, evidence: tuple[Evidence, ...], no
     if attempt.session is not None:
         return sessions.rotate(attempt.session, evidence, now=now)
     # Unless the person is Disabled, only a trusted network excuses from the second proof.
-    excused = user.judged_as is not MfaState.DISABLED and not any(proof.kind in SECOND_FACTORS for proof in evidence)
+    excused = user.effective_state is not MfaState.DISABLED and not any(
+        proof.kind in SECOND_FACTORS for proof in evidence
+    )
     return sessions.open_session(
         user, evidence, origin=_origin(attempt), now=now, excused=excused, sign_in_id=attempt.sign_in_id
     )
@@ -257,7 +259,7 @@ def _open(attempt: SignInAttempt, user: User, evidence: tuple[Evidence, ...], no
 
 def _deny(
     attempt: SignInAttempt, user: User | None, because: DenyReason, now: datetime, *, reserved: Reserved | None = None
-) -> Refused:
+) -> SignInDenied:
     is_a_device = reserved is not None and reserved.is_a_device
     record(
         EventKind.SIGN_IN_DENIED,
@@ -272,7 +274,7 @@ def _deny(
     until = None
     if because is DenyReason.SECOND_FACTOR_WAITS and user is not None:
         until = throttling.closed_until(second_factor_lock(user, now=now))
-    return Refused(because, until)
+    return SignInDenied(because, until)
 
 
 def _answer_password(attempt: SignInAttempt, typed: str, now: datetime) -> Outcome:
@@ -284,22 +286,22 @@ def _answer_password(attempt: SignInAttempt, typed: str, now: datetime) -> Outco
     if isinstance(reserved, Throttled):
         if reserved.is_worth_an_event:
             _deny(attempt, attempt.user, DenyReason.PASSWORD_WAITS, now)
-        return Refused(DenyReason.PASSWORD_WAITS, reserved.until)
+        return SignInDenied(DenyReason.PASSWORD_WAITS, reserved.until)
     # Compute the slow hash outside any transaction, exactly once, and for unknown names too.
-    held = stored.held if stored is not None else CredentialData(FactorKind.PASSWORD)
-    verdict = factor_of(FactorKind.PASSWORD).verify(held, {}, typed, keyed=vault.keyed, now=now)
+    data = stored.data if stored is not None else CredentialData(FactorKind.PASSWORD)
+    verdict = factor_of(FactorKind.PASSWORD).verify(data, {}, typed, keyed=vault.keyed, now=now)
     with transaction.atomic():
         user = lock_attempt(attempt, now)
         still = _password_of(user)
         if isinstance(verdict, Rejected) or user is None or stored is None or still is None or still.id != stored.id:
-            is_app_password = vault.is_app_password_of(user or nobody(), typed)
+            is_app_password = vault.is_app_password_of(user or dummy_user(), typed)
             because = DenyReason.APP_PASSWORD_IN_BROWSER if is_app_password else DenyReason.WRONG_PROOF
             password_throttling.note_wrong(reserved, now=now)
             if reserved.is_worth_an_event:
                 _deny(attempt, user, because, now, reserved=reserved)
             # The browser gets the same refusal for both.
-            return Refused(DenyReason.WRONG_PROOF)
-        if verdict.is_short and not stored.held.public.get("short"):
+            return SignInDenied(DenyReason.WRONG_PROOF)
+        if verdict.is_short and not stored.data.public.get("short"):
             # The password was chosen before the vault recorded whether a password is short.
             vault.mark_short(stored.id)
         proof = Evidence(FactorKind.PASSWORD, now)
@@ -334,9 +336,9 @@ def _answer_code(attempt: SignInAttempt, typed: str, now: datetime) -> Outcome:
         if isinstance(decision, Deny):
             return _deny(attempt, user, decision.because, now)
         if user is None or not isinstance(decision, AskFor) or FactorKind.PHONE not in decision.methods:
-            return Refused(DenyReason.WRONG_PROOF)
+            return SignInDenied(DenyReason.WRONG_PROOF)
         verdict = check_code(user, attempt, Purpose(attempt.purpose), typed, origin=_origin(attempt), now=now)
-        if isinstance(verdict, Refused):
+        if isinstance(verdict, SignInDenied):
             return verdict
         attempt.evidence = [*attempt.evidence, *write_evidence([Evidence(FactorKind.PHONE, now, verdict.channel)])]
         attempt.save(update_fields=["evidence"])
@@ -355,8 +357,8 @@ def lock_attempt(attempt: SignInAttempt, now: datetime) -> User | None:
     """
     if attempt.user is None:
         # The same queries for an unknown name as for a known one, uncached, so that both take equally long.
-        attempt.stand_in = None
-        list(User.objects.select_for_update(of=("self",)).select_related("organisation").filter(pk=nobody().pk))
+        attempt.dummy_user = None
+        list(User.objects.select_for_update(of=("self",)).select_related("organisation").filter(pk=dummy_user().pk))
         list(_living(attempt, now))
         return None
     user = lock_person(attempt.user)
@@ -375,7 +377,7 @@ def _living(attempt: SignInAttempt, now: datetime) -> QuerySet[SignInAttempt]:
 
 
 def _password_of(user: User | None) -> StoredCredential | None:
-    return next(iter(vault.holdings(user or nobody(), kinds=[FactorKind.PASSWORD])), None)
+    return next(iter(vault.holdings(user or dummy_user(), kinds=[FactorKind.PASSWORD])), None)
 
 
 def _with(attempt: SignInAttempt, password_version: UUID) -> SignInAttempt:

@@ -25,7 +25,7 @@ from watchword.signin.help_desk import note_both
 from watchword.signin.models import Invitation
 from watchword.signin.tokens import RANDOM_SOURCE, token_hash
 
-LASTS = timedelta(days=1)
+LIFETIME = timedelta(days=1)
 """The longest life of a code sent by mail (NIST SP 800-63B section 4.2.2.2). The page says so where more is chosen."""
 DAYS = (1, 3, 7)
 """The choices in days; the organisation's limit for initial passwords also applies."""
@@ -44,26 +44,26 @@ class InvitationIsOver(Exception):
 
 
 def invite(
-    user: User, *, by: User | None, lasts: timedelta = LASTS, origin: Origin = NOWHERE, now: datetime
+    user: User, *, by: User | None, lifetime: timedelta = LIFETIME, origin: Origin = NOWHERE, now: datetime
 ) -> Invited:
     """Make a one-time link for a person, valid for ``lasts``, and void the person's older link."""
     with transaction.atomic():
         user = lock_person(user)
         demand(by, Act.RESET_PASSWORD, user)
-        invited = make(user, lasts=lasts, now=now)
+        invited = make(user, lifetime=lifetime, now=now)
         details = {"until": invited.invitation.expires_at.isoformat(timespec="minutes")}
         record(EventKind.INVITATION_MADE, now=now, subject=user, by=by, origin=origin, details=details)
         note_both(user, EventKind.INVITATION_MADE, by=by, origin=origin, now=now)
         return invited
 
 
-def make(user: User, *, lasts: timedelta = LASTS, now: datetime) -> Invited:
+def make(user: User, *, lifetime: timedelta = LIFETIME, now: datetime) -> Invited:
     """Make a one-time link without checking a permission; the caller holds the lock and records why."""
     Invitation.objects.filter(user=user, used_at=None, void_at=None).update(void_at=now)
     token = new_link_code(RANDOM_SOURCE)
     longest = timedelta(seconds=user.organisation.policy.limits.initial_password_seconds)
     invitation = Invitation.objects.create(
-        user=user, token_hash=token_hash(token), created_at=now, expires_at=now + min(lasts, longest)
+        user=user, token_hash=token_hash(token), created_at=now, expires_at=now + min(lifetime, longest)
     )
     return Invited(invitation, token)
 
@@ -94,14 +94,14 @@ def accept(invitation: Invitation, password: str, *, origin: Origin, now: dateti
     )
     if isinstance(challenge, Rejected):
         return challenge
-    held = factor.finish_setup(challenge.keep, "", random_source=RANDOM_SOURCE, keyed=vault.keyed, now=now)
-    assert isinstance(held, CredentialData)
+    data = factor.finish_setup(challenge.keep, "", random_source=RANDOM_SOURCE, keyed=vault.keyed, now=now)
+    assert isinstance(data, CredentialData)
     with transaction.atomic():
         user = lock_person(invitation.user)
         spent = Invitation.objects.filter(pk=invitation.pk, used_at=None, void_at=None, expires_at__gt=now)
         if user.standing is not AccountStatus.ACTIVE or not spent.update(used_at=now):
             raise InvitationIsOver
-        vault.store(user, held, now=now)
+        vault.store(user, data, now=now)
         password_throttling.forget(user)
         end_access(user, because="password_changed", now=now)
         record(EventKind.INVITATION_USED, now=now, subject=user, by=user, origin=origin)

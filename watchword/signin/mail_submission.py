@@ -70,7 +70,7 @@ def _still_opens(user: User, signed_in: SubmissionLogin, now: datetime) -> bool:
     kinds = [FactorKind.APP_PASSWORD, FactorKind.PASSWORD, FactorKind.PHONE]
     holdings = vault.holdings(user, kinds=kinds)
     stored = next((one for one in holdings if one.id == signed_in.credential_id), None)
-    if stored is None or not stored.is_alive or stored.frozen_at is not None:
+    if stored is None or not stored.is_alive or stored.paused_at is not None:
         return False
     if stored.restrictions.misfit(signed_in.service, signed_in.address, now) is not None:
         return False
@@ -78,6 +78,6 @@ def _still_opens(user: User, signed_in: SubmissionLogin, now: datetime) -> bool:
         account=account_of(user, holdings, now),
         door=Door.MAIL,
         policy=user.organisation.policy,
-        proven=(Evidence(stored.held.kind, signed_in.at),),
+        proven=(Evidence(stored.data.kind, signed_in.at),),
     )
     return isinstance(decide(attempt), Allow)

@@ -26,7 +26,7 @@ def finish_wait(user: User, *, origin: Origin, now: datetime) -> None:
 
 def reopen(user: User, *, origin: Origin, now: datetime) -> None:
     """Make a person Enabled because no phone is left after *This wasn't me*: the person must register again."""
-    _change(user, MfaState.ENABLED, MfaCause.DISAVOWED, by=user, origin=origin, now=now)
+    _change(user, MfaState.ENABLED, MfaCause.NOT_ME, by=user, origin=origin, now=now)
 
 
 def _change(

@@ -19,7 +19,7 @@ from watchword.signin.client_addresses import client_address
 from watchword.signin.models import Session
 
 
-class Nobody:
+class AnonymousVisitor:
     """The user of a request without a session."""
 
     is_authenticated = False
@@ -29,7 +29,7 @@ class Nobody:
         return "Nobody"
 
 
-NOBODY = Nobody()
+ANONYMOUS = AnonymousVisitor()
 
 
 class SignInMiddleware:
@@ -42,7 +42,7 @@ class SignInMiddleware:
         """Authenticate and answer one request."""
         session = sessions.find(cookies.session_token(request), now=timezone.now())
         request.sign_in_session = session  # type: ignore[attr-defined]  # our own name for it
-        request.user = session.user if session is not None else NOBODY  # type: ignore[assignment]  # a user to pages
+        request.user = session.user if session is not None else ANONYMOUS  # type: ignore[assignment]  # a user to pages
         response = self.get_response(request)
         if session is not None and not response.has_header("Cache-Control"):
             add_never_cache_headers(response)

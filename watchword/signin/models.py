@@ -76,7 +76,7 @@ class SignInAttempt(models.Model):
     ended_at = models.DateTimeField(null=True)
     replaces = models.UUIDField(null=True, help_text="The session that this browser had, which ends with this sign-in")
     wrong_codes = models.PositiveSmallIntegerField(default=0, db_default=0, help_text="Typed to prove, not to register")
-    stand_in: User | None = None
+    dummy_user: User | None = None
     """The dummy user for an attempt without a known user, which gets the same queries; not in the database."""
 
     class Meta:

@@ -30,14 +30,14 @@ from watchword.core.log_events import log_event
 from watchword.core.policy import AccountStatus, Door, FactorKind, MfaState, Policy
 from watchword.core.restrictions import Misfit, Restrictions
 from watchword.core.source_networks import source_of
-from watchword.core.usernames import NotASignInName, ascii_name, can_be_name, name_key, with_domain, without_detail
+from watchword.core.usernames import InvalidSignInName, ascii_name, can_be_name, name_key, with_domain, without_detail
 from watchword.directory.mailboxes import holder_of
 from watchword.directory.models import SignInName, User
 from watchword.factors import vault
 from watchword.factors.registry import factor_of
 from watchword.factors.vault import Found
 from watchword.signin import password_throttling
-from watchword.signin.facts import account_of, nobody, policy_for
+from watchword.signin.facts import account_of, dummy_user, policy_for
 from watchword.signin.password_throttling import Reserved, Throttled, repeat_details
 
 logger = logging.getLogger(__name__)
@@ -97,7 +97,7 @@ def _yes(mailbox: str, credential_id: UUID) -> AuthResult:
     return NO
 
 
-PORTION = 1000
+BATCH_SIZE = 1000
 """How many mailboxes one page of the list holds."""
 
 
@@ -134,7 +134,7 @@ def check_many(questions: Sequence[AuthRequest], *, now: datetime, lacks_a_key: 
             if hit is None and lacks_a_key:
                 answers.append(LATER)
                 continue
-            decision = _judge(hit, question, now)
+            decision = _evaluate(hit, question, now)
             answers.append(_yes(hit.mailbox, hit.credential_id) if hit and isinstance(decision, Allow) else NO)
             person = hit or named.get(_key(question.name) or "")
             event_draft = _event_draft(question, decision, person, now, hit=hit)
@@ -161,9 +161,9 @@ def check_account_password(question: AuthRequest, *, now: datetime) -> AuthResul
     typed = typed if len(typed) <= LONGEST_TYPED else ""
     with trying():
         user = _people([question.name]).get(key or "")
-        asked = user or nobody()
-        held_before = vault.holdings(asked, kinds=[FactorKind.PASSWORD])
-        version = held_before[0].id if held_before else None
+        asked = user or dummy_user()
+        had_before = vault.holdings(asked, kinds=[FactorKind.PASSWORD])
+        version = had_before[0].id if had_before else None
         guess = password_throttling.Guess(name, typed, origin, user, version, policy_for(user, name))
         reserved = password_throttling.reserve(guess, now=now)
         if isinstance(reserved, Throttled):
@@ -173,15 +173,15 @@ def check_account_password(question: AuthRequest, *, now: datetime) -> AuthResul
             with transaction.atomic():
                 record_all(_worth_an_event([waits], "password", now))
             return NO
-        held = held_before[0].held if held_before else CredentialData(FactorKind.PASSWORD)
-        verdict = factor_of(FactorKind.PASSWORD).verify(held, {}, typed, keyed=vault.keyed, now=now)
+        data = had_before[0].data if had_before else CredentialData(FactorKind.PASSWORD)
+        verdict = factor_of(FactorKind.PASSWORD).verify(data, {}, typed, keyed=vault.keyed, now=now)
         with transaction.atomic():
             # The same queries for unknown names, blocked users and wrong passwords, so that timing reveals nothing.
-            asked = User.objects.select_related("organisation").filter(pk=asked.pk).first() or nobody()
-            if isinstance(verdict, Accepted) and verdict.is_short and not held.public.get("short"):
+            asked = User.objects.select_related("organisation").filter(pk=asked.pk).first() or dummy_user()
+            if isinstance(verdict, Accepted) and verdict.is_short and not data.public.get("short"):
                 # The password was chosen before the vault recorded whether a password is short.
-                vault.mark_short(held_before[0].id)
-            decision = _judge_account_password(asked, version, question.door, now)
+                vault.mark_short(had_before[0].id)
+            decision = _decide_account_password(asked, version, question.door, now)
             if user is None or isinstance(verdict, Rejected):
                 decision = Deny(DenyReason.WRONG_PROOF)
             if isinstance(decision, Deny) and decision.because in _LOOKS_LIKE_A_WRONG_PASSWORD:
@@ -192,22 +192,22 @@ def check_account_password(question: AuthRequest, *, now: datetime) -> AuthResul
                 return NO
             password_throttling.refund(reserved, now=now)
             if isinstance(verdict, Accepted) and verdict.renewed is not None and isinstance(decision, Allow):
-                vault.renew(held_before[0].id, verdict.renewed)
+                vault.renew(had_before[0].id, verdict.renewed)
             event_draft = _event_draft(question, decision, asked, now)
             if not isinstance(decision, Allow):
                 record_all(_worth_an_event([event_draft], "password", now))
                 return NO
             record_all([event_draft])
-            vault.note_use([vault.Use(held_before[0].id, now, question.address, question.service)])
-            return _yes(asked.mailbox_name, held_before[0].id)
+            vault.note_use([vault.Use(had_before[0].id, now, question.address, question.service)])
+            return _yes(asked.mailbox_name, had_before[0].id)
 
 
-def _judge_account_password(user: User, version: UUID | None, door: Door, now: datetime) -> Decision:
+def _decide_account_password(user: User, version: UUID | None, door: Door, now: datetime) -> Decision:
     """Decide on a password that was just verified, by the credentials and the account status as they are now."""
     holdings = vault.holdings(user, kinds=[FactorKind.PASSWORD, FactorKind.PHONE])
     account = account_of(user, holdings, now)
     # The hashed password must still be the current one: it may have been replaced during the slow hash.
-    if [stored.id for stored in holdings if stored.held.kind is FactorKind.PASSWORD] != [version]:
+    if [stored.id for stored in holdings if stored.data.kind is FactorKind.PASSWORD] != [version]:
         return Deny(DenyReason.WRONG_PROOF)
     return decide(Attempt(account, door, user.organisation.policy, proven=(Evidence(FactorKind.PASSWORD, now),)))
 
@@ -263,7 +263,7 @@ def find_mailboxes(after: UUID | None) -> list[Mailbox]:
     if after is not None:
         people = people.filter(pk__gt=after)
     with trying():
-        return [Mailbox(pk, name) for pk, name in people.order_by("pk").values_list("pk", _MAILBOX)[:PORTION]]
+        return [Mailbox(pk, name) for pk, name in people.order_by("pk").values_list("pk", _MAILBOX)[:BATCH_SIZE]]
 
 
 def _hit(question: AuthRequest, lookups: Sequence[bytes], found: Mapping[bytes, Found]) -> Found | None:
@@ -273,15 +273,15 @@ def _hit(question: AuthRequest, lookups: Sequence[bytes], found: Mapping[bytes, 
     return None
 
 
-def _judge(hit: Found | None, question: AuthRequest, now: datetime) -> Decision:
+def _evaluate(hit: Found | None, question: AuthRequest, now: datetime) -> Decision:
     if hit is None:
         return Deny(DenyReason.WRONG_PROOF)
     if hit.is_revoked:
         return Deny(DenyReason.APP_PASSWORD_REVOKED)
     if hit.is_suspended:
         return Deny(DenyReason.APP_PASSWORD_SUSPENDED)
-    if hit.is_frozen:
-        return Deny(DenyReason.APP_PASSWORD_FROZEN)
+    if hit.is_paused:
+        return Deny(DenyReason.APP_PASSWORD_PAUSED)
     if hit.restrictions:
         match Restrictions.from_json(hit.restrictions).misfit(question.service, question.address, now):
             case Misfit.EXPIRED:
@@ -308,7 +308,7 @@ def _decide(standing: AccountStatus, state: str, door: Door, *, are_allowed: boo
     )
 
 
-_HEARD = frozenset(
+_NOTIFIED = frozenset(
     {
         # The account password was right, and this door can't ask for a second factor.
         DenyReason.APP_PASSWORD_NEEDED,
@@ -337,7 +337,7 @@ def _event_draft(
         details = {"app_password": hit.label}
         # Notify only of a changed address: an unchanged one is by far the most frequent case.
         moved = allowed and hit.last_used_address not in ("", question.address)
-        if moved or because in _HEARD:
+        if moved or because in _NOTIFIED:
             details["credential"] = str(hit.credential_id)
             details["before"] = hit.last_used_address
     return EventDraft(
@@ -349,7 +349,7 @@ def _event_draft(
         reason=because or "",
         name=question.name,
         details=details,
-        notify=moved or is_a_device or because in _HEARD,
+        notify=moved or is_a_device or because in _NOTIFIED,
     )
 
 
@@ -360,7 +360,7 @@ def _worth_an_event(refused: Sequence[EventDraft], tried: str, now: datetime) ->
     """
     noted = repeats.note(
         [
-            repeats.RepeatedRefusal(
+            repeats.RepeatedDenial(
                 name=_key(one.name) or one.name,
                 source=source_of(one.origin.address),
                 why=f"{tried}:{one.origin.service}:{one.reason}:{one.details.get('app_password', '')}",
@@ -386,7 +386,7 @@ def _people(names: Sequence[str]) -> dict[str, User]:
 def _key(name: str) -> str | None:
     try:
         return name_key(with_domain(name, settings.WATCHWORD_DEFAULT_DOMAIN))
-    except NotASignInName:
+    except InvalidSignInName:
         return None
 
 

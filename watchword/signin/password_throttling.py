@@ -22,6 +22,7 @@ from django.db import transaction
 from watchword.audit.events import EventKind
 from watchword.audit.record import Origin, record
 from watchword.core.lockout import Count, Open, Wait, after_waiting_failure, wait_or_open
+from watchword.core.negative_result import NegativeResult
 from watchword.core.policy import Limits, Policy
 from watchword.core.repeated_guesses import DAY, HOUR, Repeated, remember, repeat, without
 from watchword.core.source_networks import source_of
@@ -90,7 +91,7 @@ class Reserved:
 
 
 @dataclass(frozen=True, slots=True)
-class Throttled:
+class Throttled(NegativeResult):
     """The password may not be checked before ``until``."""
 
     until: datetime

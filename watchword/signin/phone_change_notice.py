@@ -23,5 +23,5 @@ def tell_numbers(user: User, phones: Iterable[StoredCredential], *, is_removed: 
     said = words.number_removed if is_removed else words.number_changed
     told = said.format(organisation=name_in_text(user.organisation.name))
     for stored in phones:
-        if stored.held.kind is FactorKind.PHONE and stored.held.public.get("texts"):
-            warn(user, json.loads(stored.held.secret)["number"], told, now=now)
+        if stored.data.kind is FactorKind.PHONE and stored.data.public.get("texts"):
+            warn(user, json.loads(stored.data.secret)["number"], told, now=now)

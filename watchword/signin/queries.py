@@ -57,7 +57,7 @@ class AppPasswordRow:
     last_used_address: str
     last_used_service: str
     suspended_at: datetime | None
-    frozen_at: datetime | None = None
+    paused_at: datetime | None = None
     restrictions: Restrictions = NO_RESTRICTIONS
 
     def is_stale(self, now: datetime) -> bool:
@@ -102,18 +102,18 @@ def everything_of(user: User) -> Everything:
 
 def everything_and_sharing(user: User) -> tuple[Everything, dict[UUID, list[User]]]:
     """Return all credentials of a person and, by phone, the others in the organisation who registered its number."""
-    held = vault.holdings(user)
-    return _everything(user, held), _sharing(user, [stored for stored in held if stored.held.kind is FactorKind.PHONE])
+    data = vault.holdings(user)
+    return _everything(user, data), _sharing(user, [stored for stored in data if stored.data.kind is FactorKind.PHONE])
 
 
-def _everything(user: User, held: Sequence[StoredCredential]) -> Everything:
+def _everything(user: User, data: Sequence[StoredCredential]) -> Everything:
     setup_context = setup_context_of(user)
-    passwords = [_password_row(stored) for stored in held if stored.held.kind is FactorKind.PASSWORD]
+    passwords = [_password_row(stored) for stored in data if stored.data.kind is FactorKind.PASSWORD]
     return Everything(
         password=passwords[0] if passwords else None,
-        methods=[_method(stored, setup_context) for stored in held if stored.held.kind is FactorKind.PHONE],
-        app_passwords=[app_password_row(stored) for stored in held if stored.held.kind is FactorKind.APP_PASSWORD],
-        access_pass=next((stored for stored in held if stored.held.kind is FactorKind.ACCESS_PASS), None),
+        methods=[_method(stored, setup_context) for stored in data if stored.data.kind is FactorKind.PHONE],
+        app_passwords=[app_password_row(stored) for stored in data if stored.data.kind is FactorKind.APP_PASSWORD],
+        access_pass=next((stored for stored in data if stored.data.kind is FactorKind.ACCESS_PASS), None),
     )
 
 
@@ -126,12 +126,12 @@ def methods_of(user: User) -> list[Method]:
 def _method(stored: StoredCredential, setup_context: SetupContext) -> Method:
     return Method(
         id=stored.id,
-        kind=stored.held.kind,
-        slot=stored.held.slot,
-        ends=stored.held.public["ends"],
-        channel=Channel(stored.held.public["channel"]),
-        channels=channels_of(stored.held, setup_context),
-        has_extension=bool(stored.held.public.get("extension")),
+        kind=stored.data.kind,
+        slot=stored.data.slot,
+        ends=stored.data.public["ends"],
+        channel=Channel(stored.data.public["channel"]),
+        channels=channels_of(stored.data, setup_context),
+        has_extension=bool(stored.data.public.get("extension")),
         created_at=stored.created_at,
         last_used_at=stored.last_used_at,
     )
@@ -146,20 +146,20 @@ def app_password_row(stored: StoredCredential) -> AppPasswordRow:
     """Return one app password as pages show it."""
     return AppPasswordRow(
         id=stored.id,
-        name=stored.held.label,
+        name=stored.data.label,
         created_at=stored.created_at,
         last_used_at=stored.last_used_at,
         last_used_address=stored.last_used_address,
         last_used_service=stored.last_used_service,
         suspended_at=stored.suspended_at,
-        frozen_at=stored.frozen_at,
+        paused_at=stored.paused_at,
         restrictions=stored.restrictions,
     )
 
 
 def phone_countries_of(user: User) -> set[str]:
     """Return the countries (ISO 3166-1) of a person's phones."""
-    return {str(stored.held.public.get("country", "")) for stored in vault.holdings(user, kinds=[FactorKind.PHONE])} - {
+    return {str(stored.data.public.get("country", "")) for stored in vault.holdings(user, kinds=[FactorKind.PHONE])} - {
         ""
     }
 
@@ -172,7 +172,7 @@ def _sharing(user: User, phones: Sequence[StoredCredential]) -> dict[UUID, list[
     """
     if not phones:
         return {}
-    lines_of_mine = [json.loads(stored.held.secret) for stored in phones]
+    lines_of_mine = [json.loads(stored.data.secret) for stored in phones]
     # Deliveries of earlier releases are found by the number without its extension.
     keys = {
         key for line in lines_of_mine for part in ("", line["extension"]) for key in number_keys(line["number"], part)
@@ -180,7 +180,7 @@ def _sharing(user: User, phones: Sequence[StoredCredential]) -> dict[UUID, list[
     ids = Delivery.objects.filter(number_key__in=keys).exclude(user=user).order_by("user_id").values("user_id")
     others = User.objects.filter(pk__in=ids.distinct()[:MOST_CANDIDATES], organisation=user.organisation_id)
     lines = [
-        (other, [stored.held.secret for stored in vault.holdings(other, kinds=[FactorKind.PHONE])])
+        (other, [stored.data.secret for stored in vault.holdings(other, kinds=[FactorKind.PHONE])])
         for other in others.filter(deleted_at=None).order_by("display_name")
     ]
     # The extension is compared too: a whole office shares the number of its switchboard.
@@ -189,15 +189,15 @@ def _sharing(user: User, phones: Sequence[StoredCredential]) -> dict[UUID, list[
 
 
 def _is_among(wanted: StoredCredential, secrets: Sequence[bytes]) -> bool:
-    line = json.loads(wanted.held.secret)
+    line = json.loads(wanted.data.secret)
     return any(json.loads(secret) == line for secret in secrets)
 
 
 def text_number_of(user: User) -> str:
     """Return the number (E.164) to which texts of this person go, the first that takes them; empty if there is none."""
     for stored in usable_phones(user, vault.holdings(user, kinds=[FactorKind.PHONE])):
-        if stored.held.public.get("texts"):
-            number: str = json.loads(stored.held.secret)["number"]
+        if stored.data.public.get("texts"):
+            number: str = json.loads(stored.data.secret)["number"]
             return number
     return ""
 
@@ -210,7 +210,7 @@ def password_of(user: User) -> PasswordRow | None:
 
 
 def _password_row(stored: StoredCredential) -> PasswordRow:
-    return PasswordRow(stored.created_at, bool(stored.held.public.get("initial")))
+    return PasswordRow(stored.created_at, bool(stored.data.public.get("initial")))
 
 
 def registered_users(organisation_id: int) -> QuerySet[Any, UUID]:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from watchword.core.decision import AskFor, DenyReason, SetUpFirst
 from watchword.core.factors import RejectReason
+from watchword.core.negative_result import NegativeResult
 from watchword.signin.models import Session
 
 
@@ -29,11 +30,11 @@ class SignedIn:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class SignInDenied(NegativeResult):
     """The answer was refused. The page shows one sentence, and besides that only ``until``."""
 
     reason: RejectReason | DenyReason
     until: datetime | None = None
 
 
-type Outcome = Continue | SignedIn | Refused
+type Outcome = Continue | SignedIn | SignInDenied

@@ -160,9 +160,9 @@ def needs_proof(session: Session, *, now: datetime) -> bool:
     second factor that can't be used today isn't replaced by the password.
     """
     user = session.user
-    held = vault.holdings(user, kinds=[FactorKind.PHONE])
-    is_protected = user.judged_as is not MfaState.DISABLED
-    has_second = is_protected and (user.had_second_factor_at is not None or bool(proven_phones(held)))
+    data = vault.holdings(user, kinds=[FactorKind.PHONE])
+    is_protected = user.effective_state is not MfaState.DISABLED
+    has_second = is_protected and (user.had_second_factor_at is not None or bool(proven_phones(data)))
     needed = Assurance.TWO if has_second else Assurance.ONE
     within = timedelta(seconds=user.organisation.policy.limits.recent_seconds)
     return not is_recent(read_evidence(session.evidence), needed, now, within)

@@ -52,8 +52,8 @@ def view_of(attempt: SignInAttempt, *, now: datetime) -> SignInView:
 
     An attempt of an unknown name runs the same queries as one of a known person at the same stage.
     """
-    held = vault.holdings(attempt.user, kinds=PROVING) if attempt.user is not None else []
-    facts = attempt_facts(attempt, now=now, held=held)
+    data = vault.holdings(attempt.user, kinds=PROVING) if attempt.user is not None else []
+    facts = attempt_facts(attempt, now=now, data=data)
     decision = decide(facts)
     code, has_sends_left = None, True
     if not (isinstance(decision, AskFor) and FactorKind.PASSWORD in decision.methods):
@@ -61,14 +61,14 @@ def view_of(attempt: SignInAttempt, *, now: datetime) -> SignInView:
         code, has_sends_left = challenges.sent_by(attempt, Purpose(attempt.purpose), now=now)
     return SignInView(
         decision=decision,
-        methods=choices_of(attempt.user, held, decision),
+        methods=choices_of(attempt.user, data, decision),
         code=code,
         has_sends_left=has_sends_left,
         retry_at=throttling.closed_until(facts.second_factor),
     )
 
 
-def choices_of(user: User | None, held: Sequence[StoredCredential], decision: Decision) -> tuple[MethodChoice, ...]:
+def choices_of(user: User | None, data: Sequence[StoredCredential], decision: Decision) -> tuple[MethodChoice, ...]:
     """Return the methods to which a code may be sent, where the decision asks for one."""
     if user is None or not isinstance(decision, AskFor) or FactorKind.PHONE not in decision.methods:
         return ()
@@ -76,10 +76,10 @@ def choices_of(user: User | None, held: Sequence[StoredCredential], decision: De
     return tuple(
         MethodChoice(
             stored.id,
-            stored.held.kind,
-            stored.held.slot,
-            stored.held.public["ends"],
-            channels_of(stored.held, setup_context),
+            stored.data.kind,
+            stored.data.slot,
+            stored.data.public["ends"],
+            channels_of(stored.data, setup_context),
         )
-        for stored in usable_phones(user, held)
+        for stored in usable_phones(user, data)
     )

@@ -125,7 +125,7 @@ def test_acting_as_oneself_is_allowed_and_as_another_refused(conversation: AuthS
         plain("alice@x", "s" * 1025),
     ],
 )
-def test_a_message_that_nobody_honest_sends_is_refused(conversation: AuthSession, response: str) -> None:
+def test_a_message_that_no_honest_peer_sends_is_refused(conversation: AuthSession, response: str) -> None:
     assert auth(conversation, response) == Send(refused(1))
     assert isinstance(auth(conversation, plain("alice@x", "secret")), Ask)
 

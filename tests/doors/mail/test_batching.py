@@ -13,8 +13,8 @@ from watchword.doors.mail.batching import (
     ACCOUNT_THREADS,
     MOST_ACCOUNT_WAITING,
     Allowed,
-    AuthRefused,
-    Deferred,
+    AuthDenied,
+    AuthUnavailable,
     RequestBatcher,
     Verdict,
 )
@@ -52,9 +52,9 @@ def test_right_and_wrong_are_told_apart() -> None:
     async def scene(batcher: RequestBatcher, checks: FakeChecks) -> None:
         assert await ask(batcher, about(APP_PASSWORD)) == Allowed(ALICE, CREDENTIAL)
         assert await ask(batcher, about(ACCOUNT_PASSWORD)) == Allowed(ALICE, CREDENTIAL)
-        assert isinstance(await ask(batcher, about("zzzz" * 6)), AuthRefused)
-        assert isinstance(await ask(batcher, about("wrong")), AuthRefused)
-        assert isinstance(await ask(batcher, about(APP_PASSWORD, "mallory@x")), AuthRefused)
+        assert isinstance(await ask(batcher, about("zzzz" * 6)), AuthDenied)
+        assert isinstance(await ask(batcher, about("wrong")), AuthDenied)
+        assert isinstance(await ask(batcher, about(APP_PASSWORD, "mallory@x")), AuthDenied)
 
     play(scene)
 
@@ -89,10 +89,10 @@ def test_a_full_queue_of_account_passwords_means_later() -> None:
     async def scene(batcher: RequestBatcher, checks: FakeChecks) -> None:
         checks.gate.clear()
         waiting = [ask(batcher, about("wrong")) for _ in range(MOST_ACCOUNT_WAITING)]
-        assert isinstance(await ask(batcher, about("wrong")), Deferred)
+        assert isinstance(await ask(batcher, about("wrong")), AuthUnavailable)
         checks.gate.set()
-        assert all(isinstance(verdict, AuthRefused) for verdict in await asyncio.gather(*waiting))
-        assert isinstance(await ask(batcher, about("wrong")), AuthRefused)
+        assert all(isinstance(verdict, AuthDenied) for verdict in await asyncio.gather(*waiting))
+        assert isinstance(await ask(batcher, about("wrong")), AuthDenied)
 
     play(scene)
 
@@ -105,7 +105,7 @@ def test_a_full_queue_of_app_passwords_means_later(monkeypatch: pytest.MonkeyPat
         first = ask(batcher, about(APP_PASSWORD))
         await checks.reached(turns=1)
         waiting = [ask(batcher, about(APP_PASSWORD)) for _ in range(2)]
-        assert isinstance(await ask(batcher, about(APP_PASSWORD)), Deferred)
+        assert isinstance(await ask(batcher, about(APP_PASSWORD)), AuthUnavailable)
         checks.gate.set()
         assert await asyncio.gather(first, *waiting) == [Allowed(ALICE, CREDENTIAL)] * 3
 
@@ -116,7 +116,7 @@ def test_a_full_queue_of_app_passwords_means_later(monkeypatch: pytest.MonkeyPat
 def test_a_locked_database_means_later(secret: str) -> None:
     async def scene(batcher: RequestBatcher, checks: FakeChecks) -> None:
         checks.is_locked = True
-        assert isinstance(await ask(batcher, about(secret)), Deferred)
+        assert isinstance(await ask(batcher, about(secret)), AuthUnavailable)
         checks.is_locked = False
         assert await ask(batcher, about(secret)) == Allowed(ALICE, CREDENTIAL)
 
@@ -127,21 +127,21 @@ def test_a_locked_database_means_later(secret: str) -> None:
 def test_a_bug_means_later_and_its_words_are_not_logged(secret: str, caplog: pytest.LogCaptureFixture) -> None:
     async def scene(batcher: RequestBatcher, checks: FakeChecks) -> None:
         checks.breaks_at = "breaker@x"
-        assert isinstance(await ask(batcher, about(secret, "breaker@x")), Deferred)
+        assert isinstance(await ask(batcher, about(secret, "breaker@x")), AuthUnavailable)
 
     play(scene)
     assert "RuntimeError" in caplog.text
     assert "canary" not in caplog.text
 
 
-def test_one_question_that_breaks_something_keeps_nobody_else_out() -> None:
+def test_one_request_that_fails_keeps_no_other_request_out() -> None:
     async def scene(batcher: RequestBatcher, checks: FakeChecks) -> None:
         checks.breaks_at = "breaker@x"
         names = [ALICE, "breaker@x", "mallory@x"]
         first, broken, wrong = await asyncio.gather(*(ask(batcher, about(APP_PASSWORD, name)) for name in names))
         assert first == Allowed(ALICE, CREDENTIAL)
-        assert isinstance(broken, Deferred)
-        assert isinstance(wrong, AuthRefused)
+        assert isinstance(broken, AuthUnavailable)
+        assert isinstance(wrong, AuthDenied)
 
     play(scene)
 
@@ -154,15 +154,15 @@ def test_mailboxes_are_found_beside_everything_else() -> None:
             return await answer
 
         assert await find("A.Lias@harbour.example") == Allowed(ALICE)
-        assert isinstance(await find("mallory@x"), AuthRefused)
+        assert isinstance(await find("mallory@x"), AuthDenied)
         checks.is_locked = True
-        assert isinstance(await find(ALICE), Deferred)
+        assert isinstance(await find(ALICE), AuthUnavailable)
         assert not batcher.was_let_in_since(ALICE, datetime.now(UTC) - timedelta(minutes=1))
 
     play(scene)
 
 
-def test_it_is_known_who_was_let_in_a_moment_ago() -> None:
+def test_a_mailbox_that_was_let_in_a_moment_ago_is_known() -> None:
     async def scene(batcher: RequestBatcher, checks: FakeChecks) -> None:
         before = datetime.now(UTC)
         await ask(batcher, about("zzzz" * 6))
@@ -174,7 +174,7 @@ def test_it_is_known_who_was_let_in_a_moment_ago() -> None:
     play(scene)
 
 
-def test_what_was_asked_is_answered_before_the_desk_closes() -> None:
+def test_a_request_is_answered_before_the_batcher_closes() -> None:
     answers: list[Verdict] = []
 
     async def scene(batcher: RequestBatcher, checks: FakeChecks) -> None:

@@ -63,7 +63,7 @@ def test_one_tcp_address_leaves_places_to_another(folder: Path, port: int) -> No
     play(scene, folder, loopback=("127.0.0.1", port))
 
 
-def test_who_never_asks_makes_room_for_who_does(folder: Path, port: int) -> None:
+def test_a_silent_connection_makes_room_for_one_that_asks(folder: Path, port: int) -> None:
     async def scene(folder: Path, checks: FakeChecks) -> None:
         silent = [await Peer.of_auth(folder) for _ in range(12)]
         for _ in range(12):

@@ -19,8 +19,8 @@ from watchword.doors.mail.dict_protocol import (
     Command,
     Hello,
     Ignore,
-    Refuse,
-    Unanswerable,
+    LookupFailed,
+    LookupRejected,
     found,
     let_in,
     mailboxes,
@@ -116,7 +116,7 @@ def test_mailboxes_are_listed(octets: bytes, most: int | None) -> None:
     "octets", [b"I", b"I0\t0", b"I0\t0\tshared/passdb/\t", b"I0\tx\tshared/userdb/\t", b"I0\t0\tpriv/\t", b"C1", b"D1"]
 )
 def test_nothing_else_is_listed(octets: bytes) -> None:
-    assert isinstance(read(octets), Unanswerable)
+    assert isinstance(read(octets), LookupFailed)
 
 
 def test_a_list_has_one_row_for_each_mailbox() -> None:
@@ -141,38 +141,38 @@ def test_a_list_has_one_row_for_each_mailbox() -> None:
         f"userdb/{'a' * 321}",
     ],
 )
-def test_a_look_up_of_what_nobody_can_have_is_refused(key: str) -> None:
-    assert look_up(key) == Refuse()
+def test_a_lookup_of_an_impossible_name_is_refused(key: str) -> None:
+    assert look_up(key) == LookupRejected()
 
 
 def test_octets_that_are_no_text_are_refused() -> None:
-    assert read(b'Lshared/passdb/alice@x"\xff\xfe"imap"\talice') == Refuse()
+    assert read(b'Lshared/passdb/alice@x"\xff\xfe"imap"\talice') == LookupRejected()
 
 
 def test_a_look_up_that_is_too_long_is_refused() -> None:
-    assert read(b'Lshared/passdb/alice@x"' + b"x" * LONGEST_LINE) == Refuse()
+    assert read(b'Lshared/passdb/alice@x"' + b"x" * LONGEST_LINE) == LookupRejected()
 
 
 def test_a_sealed_password_that_cannot_be_opened_is_no_wrong_password() -> None:
     rotated = RING.rotated()
     key = f'sealed/testkey1/alice@x"{sealed(b"secret")}"imap"192.0.2.1'
     assert isinstance(look_up(key, rotated), AskPassword)
-    assert isinstance(look_up(key, KeyRing(rotated.keys[:1], random_source=bytes)), Unanswerable)
+    assert isinstance(look_up(key, KeyRing(rotated.keys[:1], random_source=bytes)), LookupFailed)
     for damaged in ("", "00$00$", "zz", f"{'00' * 16}${'00' * 16}$", f"{sealed(b'secret')}0"):
-        assert isinstance(look_up(f'sealed/testkey1/alice@x"{damaged}"imap"192.0.2.1'), Unanswerable)
+        assert isinstance(look_up(f'sealed/testkey1/alice@x"{damaged}"imap"192.0.2.1'), LookupFailed)
     another = KeyRing.parse(KEYS.replace(":AAEC", ":BAEC"), random_source=bytes)
     assert [key.id for key in another.keys] == [key.id for key in RING.keys]
-    assert isinstance(look_up(key, another), Unanswerable)
+    assert isinstance(look_up(key, another), LookupFailed)
 
 
 @pytest.mark.parametrize("octets", [b"M\xfcllers K\xfche gr\xfc\xdfen", b"\xff", b"\xc3", "grüßen".encode("utf-16")])
 def test_a_sealed_password_that_is_not_utf_8_is_a_wrong_password(octets: bytes) -> None:
-    assert look_up(f'sealed/testkey1/alice@x"{sealed(octets)}"imap"192.0.2.1') == Refuse()
+    assert look_up(f'sealed/testkey1/alice@x"{sealed(octets)}"imap"192.0.2.1') == LookupRejected()
 
 
 def test_why_something_cannot_be_answered_holds_no_secret() -> None:
     command = look_up('sealed/otherkey/alice@x"canary"imap"192.0.2.1')
-    assert isinstance(command, Unanswerable)
+    assert isinstance(command, LookupFailed)
     assert "canary" not in command.why
 
 

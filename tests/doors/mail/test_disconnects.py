@@ -13,7 +13,7 @@ from django.db import OperationalError
 
 from watchword.doors.mail import disconnects
 from watchword.doors.mail.disconnects import (
-    MOST_AT_ONCE,
+    BATCH_SIZE,
     Position,
     RevocationCursor,
     RevocationRow,
@@ -31,33 +31,33 @@ def row(number: int, seconds_ago: float = 0, name: str = "alice@x.example") -> R
 
 
 def test_each_row_is_acted_on_once() -> None:
-    ledger = RevocationCursor()
-    assert [new.id for new in ledger.take([row(1), row(2)], now=NOW)] == [1, 2]
-    assert [new.id for new in ledger.take([row(1), row(2), row(3)], now=NOW)] == [3]
+    results = RevocationCursor()
+    assert [new.id for new in results.take([row(1), row(2)], now=NOW)] == [1, 2]
+    assert [new.id for new in results.take([row(1), row(2), row(3)], now=NOW)] == [3]
 
 
 def test_a_row_that_is_committed_late_is_not_missed() -> None:
-    ledger = RevocationCursor()
-    assert [new.id for new in ledger.take([row(1), row(3)], now=NOW)] == [1, 3]
-    assert [new.id for new in ledger.take([row(1), row(2), row(3)], now=NOW + timedelta(seconds=30))] == [2]
+    results = RevocationCursor()
+    assert [new.id for new in results.take([row(1), row(3)], now=NOW)] == [1, 3]
+    assert [new.id for new in results.take([row(1), row(2), row(3)], now=NOW + timedelta(seconds=30))] == [2]
 
 
 def test_old_rows_are_not_read_again_and_not_remembered() -> None:
-    ledger = RevocationCursor()
-    ledger.take([row(1), row(2)], now=NOW)
-    assert ledger.floor == 0
-    ledger.take([row(1), row(2), row(3, -100)], now=NOW + timedelta(seconds=90))
-    assert ledger.floor == 2
-    assert ledger._seen == {3}
+    results = RevocationCursor()
+    results.take([row(1), row(2)], now=NOW)
+    assert results.floor == 0
+    results.take([row(1), row(2), row(3, -100)], now=NOW + timedelta(seconds=90))
+    assert results.floor == 2
+    assert results._seen == {3}
 
 
 def test_a_flood_of_rows_is_worked_through_to_its_end() -> None:
-    rows = [row(number) for number in range(1, 2 * MOST_AT_ONCE + 500)]
-    ledger = RevocationCursor()
+    rows = [row(number) for number in range(1, 2 * BATCH_SIZE + 500)]
+    results = RevocationCursor()
     seen: list[int] = []
     for _ in range(3):
-        window = [each for each in rows if each.id > ledger.floor][:MOST_AT_ONCE]
-        seen += [new.id for new in ledger.take(window, now=NOW)]
+        window = [each for each in rows if each.id > results.floor][:BATCH_SIZE]
+        seen += [new.id for new in results.take(window, now=NOW)]
     assert seen == [each.id for each in rows]
 
 
@@ -202,10 +202,8 @@ def test_a_command_that_is_not_there_is_logged(caplog: pytest.LogCaptureFixture)
     assert "/no/such/doveadm can't be run" in caplog.text
 
 
-def test_a_mistake_of_any_kind_stops_nobody_from_being_put_out_afterwards(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(disconnects, "TROUBLE_SECONDS", 0.0)
+def test_after_an_error_of_any_kind_later_disconnects_are_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disconnects, "RETRY_SECONDS", 0.0)
     rows = Rows()
     real, mistakes = rows.after, [KeyError("one"), ZeroDivisionError("two")]
 

@@ -71,12 +71,12 @@ def test_a_line_without_end_is_not_kept() -> None:
 @pytest.mark.parametrize(
     "name", ["", "a\x00b@x", "a\tb@x", "a\nb@x", "a\rb@x", "a\x1b[0m@x", "a\u2028b@x", "a" * (LONGEST_NAME + 1)]
 )
-def test_a_name_that_nobody_can_have_is_no_question(name: str) -> None:
+def test_an_impossible_name_is_no_request(name: str) -> None:
     assert question(name, "secret", "imap", "") is None
 
 
 @pytest.mark.parametrize("secret", ["", "a\x00b", "a" * (LONGEST_TYPED + 1)])
-def test_a_secret_that_nobody_can_have_is_no_question(secret: str) -> None:
+def test_an_impossible_secret_is_no_request(secret: str) -> None:
     assert question("alice@x", secret, "imap", "") is None
 
 

@@ -156,7 +156,7 @@ GARBAGE = [
 
 
 @pytest.mark.parametrize("octets", GARBAGE, ids=range(len(GARBAGE)))
-def test_garbage_disturbs_nobody_else(folder: Path, octets: bytes) -> None:
+def test_garbage_disturbs_no_other_connection(folder: Path, octets: bytes) -> None:
     async def scene(folder: Path, checks: FakeChecks) -> None:
         good_dict, good_auth = await Peer.of_dict(folder), await Peer.of_auth(folder)
         for bad in (await Peer.of_dict(folder), await Peer.of_auth(folder)):

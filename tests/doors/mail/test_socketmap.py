@@ -86,12 +86,12 @@ def test_a_name_with_a_joiner_is_asked_for_and_told() -> None:
 
 
 @pytest.mark.parametrize("key", [b"", b"\xff@x", b"a\n@x", b"a\x00@x", b"a" * 321])
-def test_what_is_no_address_is_nobodys(key: bytes) -> None:
+def test_what_is_no_address_finds_no_sender(key: bytes) -> None:
     assert ask(b"sender_logins " + key) == Reply(b"9:NOTFOUND ,")
 
 
-def test_a_request_without_an_address_is_nobodys() -> None:
-    assert ask("sender_logins") == Reply(socketmap.nobody())
+def test_a_request_without_an_address_finds_no_sender() -> None:
+    assert ask("sender_logins") == Reply(socketmap.not_found())
 
 
 @pytest.mark.parametrize("name", ["virtual alice@x", "", "SENDER_LOGINS alice@x"])
@@ -110,5 +110,5 @@ def test_answers_are_netstrings() -> None:
 
 @pytest.mark.parametrize("name", ["a,root@x", "a root@x", "a\troot@x", "a\nroot@x", "\u2028"])
 def test_a_name_cannot_be_two(name: str) -> None:
-    assert senders([name]) == socketmap.nobody()
+    assert senders([name]) == socketmap.not_found()
     assert senders([name, "bob@x"]) == netstring("OK bob@x")

@@ -53,7 +53,7 @@ def test_a_live_socket_is_not_taken_away(path: Path) -> None:
             peer.connect(str(path))
 
 
-def test_a_file_of_somebody_elses_is_not_touched(path: Path) -> None:
+def test_a_file_of_another_persons_is_not_touched(path: Path) -> None:
     path.parent.mkdir()
     path.write_text("precious")
     with pytest.raises(CannotListen, match="exists and is not a socket"):

@@ -38,7 +38,7 @@ def test_where_the_process_is_not_known_the_last_one_from_that_address_counts() 
     assert stored.find("bob@x", 0, HOME) is None
 
 
-def test_a_process_that_serves_somebody_else_now_tells_nothing_about_them() -> None:
+def test_a_reused_process_tells_nothing_about_its_new_session() -> None:
     stored = Submissions()
     stored.note(7, sign_in(1))
     assert stored.find("bob@x", 7, HOME) is None

@@ -69,7 +69,7 @@ def test_a_personal_link_asks_for_the_password_and_registers(
     assert client.post(address, {"code": token, "start": "yes"}).status_code == 410
 
 
-def test_a_link_that_somebody_else_opened_is_worth_nothing_to_them(client: Client, world: World) -> None:
+def test_a_link_that_another_person_opened_is_worth_nothing_to_them(client: Client, world: World) -> None:
     """Mallory has Bob's link and signs in with another name, or without Bob's password."""
     token = actions.reset_methods(world.bob, by=world.root, now=world.now).token
     client.post(reverse("web:register_link"), {"code": token, "start": "yes"})

@@ -132,7 +132,7 @@ def test_a_late_text_offers_no_call_where_calls_are_not_allowed(
     assert "all you" not in text(page.content)
 
 
-def test_a_call_that_nobody_answers_offers_a_text(client: Client, world: World, telephone: Telephone) -> None:
+def test_an_unanswered_call_offers_a_text(client: Client, world: World, telephone: Telephone) -> None:
     called(client, world)
     let_pass(31)
     page = client.get(PROVE).content.decode()

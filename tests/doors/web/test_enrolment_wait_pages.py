@@ -53,14 +53,14 @@ def test_the_app_passwords_page_says_until_when_and_offers_none(registered: str,
     assert queries.app_passwords_of(world.bob) == []
 
 
-def test_the_panel_says_until_when_somebody_waits(registered: str, client: Client, world: World) -> None:
+def test_the_panel_says_until_when_a_person_waits(registered: str, client: Client, world: World) -> None:
     sign_in(client, world.root)
     said = text(client.get(f"/admin/users/?person={world.bob.pk}").content)
     assert "has registered, and waits for an app password until" in said
     assert until(world) in said
 
 
-def test_the_confirmation_says_that_enabling_somebody_who_waits_changes_nothing(registered: str, world: World) -> None:
+def test_the_confirmation_says_that_enabling_a_person_who_waits_changes_nothing(registered: str, world: World) -> None:
     bob = User.objects.select_related("organisation").get(pk=world.bob.pk)
     change = next(change for change in CHANGES.values() if change.state is MfaState.ENABLED)
     told = consequences(change, [bob], world.root, now=timezone.now())

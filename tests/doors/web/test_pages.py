@@ -334,7 +334,7 @@ def test_an_invitation_is_accepted_by_a_post_alone(client: Client, world: World)
         "/" + "x" * 2000,
     ],
 )
-def test_an_address_of_somebody_else_is_never_followed(world: World, evil: str) -> None:
+def test_an_address_of_another_site_is_never_followed(world: World, evil: str) -> None:
     assert safe_next(evil) == "/"
 
 

@@ -14,10 +14,10 @@ from watchword.core.decision import DenyReason
 from watchword.core.factors import Rejected
 from watchword.core.policy import FactorKind
 from watchword.signin import actions, cookies, password_change, sessions
-from watchword.signin.enrolment import ProofNeeded
+from watchword.signin.enrolment import ReauthenticationRequired
 from watchword.signin.models import SignInAttempt
 from watchword.signin.password_change import PasswordChosen
-from watchword.signin.results import Refused
+from watchword.signin.results import SignInDenied
 
 STALE = timedelta(hours=2)
 NEW = "seven quiet otters sail"
@@ -64,7 +64,7 @@ def test_enr_09_a_fresh_session_alone_changes_no_password(client: Client, world:
     assert right["Location"] == "/security/"
 
 
-def test_somebody_who_was_given_an_initial_password_is_not_asked_for_it_twice(client: Client, world: World) -> None:
+def test_a_person_who_was_given_an_initial_password_is_not_asked_for_it_twice(client: Client, world: World) -> None:
     initial = actions.reset_password(world.carol, by=world.root, now=world.now).secret
     client.post("/sign-in/", {"name": "carol@harbour.example"})
     assert client.post("/sign-in/password/", {"answer": initial})["Location"] == "/methods/add/password/"
@@ -82,7 +82,7 @@ def test_guesses_at_the_current_password_have_to_wait(world: World) -> None:
         assert isinstance(outcome, Rejected)
     right = world.passwords["carol"]
     waits = password_change.choose_password(session, NEW, current=right, origin=ORIGIN, now=world.now)
-    assert isinstance(waits, Refused)
+    assert isinstance(waits, SignInDenied)
     assert waits.reason is DenyReason.PASSWORD_WAITS
     later = world.now + timedelta(minutes=9)
     chosen = password_change.choose_password(session, NEW, current=right, origin=ORIGIN, now=later)
@@ -94,7 +94,7 @@ def test_a_session_without_fresh_proof_learns_nothing_of_a_guess(world: World, r
     old = evidence_for(FactorKind.PASSWORD, at=world.now - timedelta(minutes=11))
     session = sessions.open_session(world.carol, old, origin=ORIGIN, now=world.now).session
     guess = world.passwords["carol"] if right else "a guess"
-    with pytest.raises(ProofNeeded):
+    with pytest.raises(ReauthenticationRequired):
         password_change.choose_password(session, NEW, current=guess, origin=ORIGIN, now=world.now)
 
 
@@ -104,7 +104,7 @@ def test_signing_out_clears_what_the_browser_kept(client: Client, world: World) 
     assert answer["Clear-Site-Data"] == '"cache", "storage"'
 
 
-def test_every_page_of_somebody_signed_in_lets_them_sign_out_and_no_other_does(client: Client, world: World) -> None:
+def test_every_page_of_a_person_signed_in_lets_them_sign_out_and_no_other_does(client: Client, world: World) -> None:
     assert b"/sign-out/" not in client.get("/sign-in/").content
     sign_in(client, world.carol)
     for address in ("/methods/add/phone/", "/methods/add/password/", "/security/", "/no-such-page/"):

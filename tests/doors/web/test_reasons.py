@@ -21,7 +21,7 @@ from watchword.doors.web import reasons
 from watchword.messaging.gateway import Result
 from watchword.messaging.limits import rules
 from watchword.messaging.limits.rules import LimitRule, SendThrottled
-from watchword.signin.otp.challenges import CodeOnTheWay, NotSent
+from watchword.signin.otp.challenges import CodeDenied, CodeOnTheWay
 
 NEVER_SAID = re.compile(
     r"carrier|operator|SIM|provider|gateway|channel|budget|cost|limit|range|account|people", re.IGNORECASE
@@ -69,25 +69,25 @@ def test_why_a_network_refused_is_the_administrators_to_read(channel: Channel, r
 @pytest.mark.parametrize("is_adding", [True, False], ids=["adding a phone", "signing in"])
 @pytest.mark.parametrize("hours", [None, 5])
 @pytest.mark.parametrize(
-    "reason", [*LimitRule, RejectReason.CHANNEL_NOT_ALLOWED, RejectReason.NOT_HELD, RejectReason.TOO_MANY_TRIES]
+    "reason", [*LimitRule, RejectReason.CHANNEL_NOT_ALLOWED, RejectReason.NOT_REGISTERED, RejectReason.TOO_MANY_TRIES]
 )
 def test_every_refusal_says_why_and_leaves_a_way_on(
     reason: LimitRule | RejectReason, hours: int | None, is_adding: bool
 ) -> None:
     until = timezone.now() + timedelta(hours=hours, seconds=5) if hours else None
-    said = reasons.of_not_sent(NotSent(until, reason), is_adding=is_adding)
+    said = reasons.of_not_sent(CodeDenied(until, reason), is_adding=is_adding)
     assert A_WAY_ON.search(said)
     assert said.count(".") >= 2, "why, and the way on"
     assert "%" not in said
     assert not re.search(r"carrier|operator|provider|gateway|channel|budget|cost|range|account", said)
     assert reason is LimitRule.NUMBER_PEOPLE or "people" not in said
-    if reason is not RejectReason.NOT_HELD:
+    if reason is not RejectReason.NOT_REGISTERED:
         assert "No code could be sent by this method" not in said, "each has a sentence of its own"
 
 
 def test_rules_that_would_tell_about_others_share_their_words() -> None:
     def said(rule: LimitRule) -> str:
-        return reasons.of_not_sent(NotSent(timezone.now() + timedelta(hours=5), rule))
+        return reasons.of_not_sent(CodeDenied(timezone.now() + timedelta(hours=5), rule))
 
     assert said(LimitRule.NUMBER_PEOPLE).startswith("Too many people use this number today. ")
     assert (
@@ -99,7 +99,7 @@ def test_rules_that_would_tell_about_others_share_their_words() -> None:
         )
         == 1
     )
-    assert said(LimitRule.COUNTRY_CLOSED) == reasons.of_not_sent(NotSent(None, LimitRule.COUNTRY))
+    assert said(LimitRule.COUNTRY_CLOSED) == reasons.of_not_sent(CodeDenied(None, LimitRule.COUNTRY))
 
 
 @pytest.mark.parametrize("rule", [rule for rule in LimitRule if rule is not LimitRule.PAUSE])
@@ -108,15 +108,15 @@ def test_a_sign_in_that_gets_no_code_is_no_dead_end(
 ) -> None:
     give_phone(world.alice, "+4915187654342", slot="alternate")
     refusal = SendThrottled(timezone.now() + timedelta(hours=2), rule)
-    monkeypatch.setattr(rules, "judge", lambda *_facts: refusal)
+    monkeypatch.setattr(rules, "evaluate", lambda *_facts: refusal)
     at_code(client, world)
     assert telephone.received == []
     page = client.get("/sign-in/prove/")
     said = text(page.content)
-    assert reasons.of_not_sent(NotSent(refusal.until, rule))[:30] in said
+    assert reasons.of_not_sent(CodeDenied(refusal.until, rule))[:30] in said
     for way_on in ("Text the number ending 78", "Call the number ending 42", "Start again", "Ask your administrator"):
         assert way_on in said
-    monkeypatch.setattr(rules, "judge", lambda *_facts: rules.Permitted())
+    monkeypatch.setattr(rules, "evaluate", lambda *_facts: rules.Permitted())
     method = re.findall(r'name="method" value="([^"]+)"', page.content.decode())[-1]
     client.post("/sign-in/send/", {"method": method, "channel": "sms"})
     assert client.post("/sign-in/prove/", {"answer": telephone.code})["Location"] == "/"
@@ -127,10 +127,10 @@ def test_a_registration_that_gets_no_code_keeps_what_was_typed(
     client: Client, world: World, telephone: Telephone, monkeypatch: pytest.MonkeyPatch, rule: LimitRule
 ) -> None:
     registering(client, world)
-    monkeypatch.setattr(rules, "judge", lambda *_facts: SendThrottled(None, rule))
+    monkeypatch.setattr(rules, "evaluate", lambda *_facts: SendThrottled(None, rule))
     page = client.post("/methods/add/phone/", {**PHONE, "slot": "alternate"})
     assert page.status_code == 200
-    assert reasons.of_not_sent(NotSent(None, rule), is_adding=True)[:30] in text(page.content)
+    assert reasons.of_not_sent(CodeDenied(None, rule), is_adding=True)[:30] in text(page.content)
     assert 'value="0151 23456789"' in page.content.decode()
     assert re.search(r'value="alternate"[^>]* checked', page.content.decode())
     assert telephone.received == []
@@ -149,7 +149,7 @@ def test_a_country_that_is_not_allowed_is_explained_and_the_form_is_kept(
 
 def test_nobody_is_sent_to_a_way_that_does_not_exist() -> None:
     """Many people have one phone: another phone or channel is named only beside the administrator or as an offer."""
-    for rule in (*LimitRule, RejectReason.NOT_CARRIED, RejectReason.CHANNEL_NOT_ALLOWED, RejectReason.NOT_HELD):
-        said = reasons.of_not_sent(NotSent(None, rule))
+    for rule in (*LimitRule, RejectReason.NOT_CARRIED, RejectReason.CHANNEL_NOT_ALLOWED, RejectReason.NOT_REGISTERED):
+        said = reasons.of_not_sent(CodeDenied(None, rule))
         if "nother" in said:
             assert "ask your administrator" in said, rule

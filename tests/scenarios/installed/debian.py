@@ -19,7 +19,7 @@ from tests.scenarios.installed.builds import Release
 from tests.scenarios.installed.installation import Installation, requirements
 
 PYTHON = (3, 13)
-NOBODY = 65534
+UNPRIVILEGED = 65534
 """Debian's user and group without any rights."""
 EXTRAS = ("demo", "phones", "postgres", "telemetry")
 
@@ -38,8 +38,8 @@ def installed(release: Release, folder: Path) -> Iterator[Installation]:
         shutil.copy(release.wheel, own)
         within = Path("/") / own.relative_to(tree)
         for path in (own, *own.rglob("*")):
-            os.chown(path, NOBODY, NOBODY)
-        prefix = ["chroot", f"--userspec={NOBODY}:{NOBODY}", "--groups=", str(tree)]
+            os.chown(path, UNPRIVILEGED, UNPRIVILEGED)
+        prefix = ["chroot", f"--userspec={UNPRIVILEGED}:{UNPRIVILEGED}", "--groups=", str(tree)]
         files = _copy_requirements(own, within)
         pip = [*prefix, str(within / "env/bin/pip"), "--no-cache-dir"]
         install = [*pip, "install", "--quiet", "--no-index", "--no-deps", "--no-compile"]

@@ -19,7 +19,7 @@ def test_on_debian_13_an_ordinary_user_gets_to_a_page_and_to_the_demo(release: R
     try:
         with debian.installed(release, tmp_path) as installation:
             who = installation.python("import os, sys; print(os.getuid(), *sys.version_info[:2], sys.base_prefix)")
-            assert who == f"{debian.NOBODY} 3 13 /usr\n"
+            assert who == f"{debian.UNPRIVILEGED} 3 13 /usr\n"
             first_steps(installation)
             play_demo(installation.with_home("demo"))
     except NotHere as reason:

@@ -75,12 +75,12 @@ class Exim:
     def start(self) -> None:
         (self.folder / "spool").mkdir(parents=True)
         group = grp.getgrnam("postfix").gr_gid
-        nobody = pwd.getpwnam("nobody").pw_uid
-        user = pwd.getpwnam(USER).pw_uid if _has_its_user() else nobody
+        unprivileged = pwd.getpwnam("nobody").pw_uid
+        user = pwd.getpwnam(USER).pw_uid if _has_its_user() else unprivileged
         for path in (self.folder, self.folder / "spool"):
             os.chown(path, user, group)
         more = {
-            "passwd": f"{USER}:x:{nobody}:{group}::/nonexistent:/usr/sbin/nologin\n",
+            "passwd": f"{USER}:x:{unprivileged}:{group}::/nonexistent:/usr/sbin/nologin\n",
             "group": f"{USER}:x:{group}:\n",
         }
         for name, line in more.items():

@@ -35,8 +35,8 @@ def test_every_mailbox_is_listed_and_no_deleted_persons(site: Site, world: World
     assert doveadm(site, "user", "al*") == [ALICE]
 
 
-def test_more_people_than_one_portion_are_listed(site: Site, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    number = non_interactive.PORTION + 5
+def test_more_people_than_one_batch_are_listed(site: Site, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    number = non_interactive.BATCH_SIZE + 5
     from watchword.directory.models import User
 
     people = [
@@ -59,7 +59,7 @@ def test_a_job_for_all_people_reaches_every_mailbox(site: Site, world: World) ->
     assert make_person(world.organisation, "dora").sign_in_name in doveadm(site, "user", "*")
 
 
-def test_a_closed_door_lists_nobody_and_says_so_until_it_opens_again(site: Site, world: World) -> None:
+def test_a_closed_door_lists_no_mailbox_and_says_so_until_it_opens_again(site: Site, world: World) -> None:
     site.close_door()
     done = run_doveadm(site, "user", "*")
     site.open_door()

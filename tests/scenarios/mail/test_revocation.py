@@ -91,7 +91,7 @@ def test_the_other_app_passwords_come_in_again(site: Site, world: World) -> None
     other = give_app_password(world.alice, "Tablet")
     from watchword.factors import vault
 
-    lost = next(stored for stored in vault.holdings(world.alice) if stored.held.label == "Laptop")
+    lost = next(stored for stored in vault.holdings(world.alice) if stored.data.label == "Laptop")
     with imap_session(site, ALICE, other) as tablet:
         actions.delete_app_passwords(world.alice, [lost.id], by=world.root, now=timezone.now())
         tablet.socket().settimeout(30)

@@ -102,7 +102,7 @@ def _session(world: World) -> Session:
 
 
 def _laptop(world: World) -> vault.StoredCredential:
-    return next(one for one in vault.holdings(world.alice) if one.held.label == "Laptop")
+    return next(one for one in vault.holdings(world.alice) if one.data.label == "Laptop")
 
 
 ENDS: dict[str, Callable[[World], object]] = {
@@ -111,7 +111,7 @@ ENDS: dict[str, Callable[[World], object]] = {
     "app password deleted": lambda world: actions.delete_app_passwords(
         world.alice, [_laptop(world).id], by=world.root, now=timezone.now()
     ),
-    "app password frozen": lambda world: app_passwords.freeze(
+    "app password paused": lambda world: app_passwords.pause(
         _session(world), _laptop(world).id, origin=ORIGIN, now=timezone.now()
     ),
     "password reset": lambda world: actions.reset_password(world.alice, by=world.root, now=timezone.now()),

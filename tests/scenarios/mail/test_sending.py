@@ -63,7 +63,7 @@ def test_nobody_sends_without_signing_in(site: Site, world: World) -> None:
             program.sendmail("mallory@elsewhere.example", ["victim@elsewhere.example"], "Subject: spam\r\n\r\nspam")
 
 
-def test_nobody_signs_in_as_somebody_else(site: Site, world: World) -> None:
+def test_nobody_signs_in_as_another_person(site: Site, world: World) -> None:
     for who in (CAROL, ALICE.replace("alice", "root")):
         program = imaplib.IMAP4("127.0.0.1", site.imap, timeout=60)
         asked = f"{who}\x00{ALICE}\x00{world.alices_app_password}"

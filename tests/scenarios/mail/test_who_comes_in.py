@@ -75,7 +75,7 @@ def test_an_app_password_may_be_typed_as_it_is_shown_or_otherwise(site: Site, wo
         assert imap(site, ALICE, typed) == REFUSED
 
 
-def test_somebody_elses_app_password_is_refused(site: Site, world: World) -> None:
+def test_another_persons_app_password_is_refused(site: Site, world: World) -> None:
     actions.set_mfa_state(world.bob, MfaState.ENFORCED, by=world.root, now=timezone.now())
     assert heard(site, BOB, world.alices_app_password) == {REFUSED}
     assert heard(site, ALICE, give_app_password(world.bob)) == {REFUSED}
@@ -83,7 +83,7 @@ def test_somebody_elses_app_password_is_refused(site: Site, world: World) -> Non
 
 def test_app_07_a_revoked_app_password_is_refused_and_the_others_still_open(site: Site, world: World) -> None:
     other = give_app_password(world.alice, "Tablet")
-    lost = next(stored for stored in vault.holdings(world.alice) if stored.held.label == "Laptop")
+    lost = next(stored for stored in vault.holdings(world.alice) if stored.data.label == "Laptop")
     assert heard(site, ALICE, world.alices_app_password) == {IN}
     assert actions.delete_app_passwords(world.alice, [lost.id], by=world.root, now=timezone.now()) == 1
     assert heard(site, ALICE, world.alices_app_password) == {REFUSED}

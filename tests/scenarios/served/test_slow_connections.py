@@ -70,7 +70,7 @@ def test_dor_18_connections_that_never_finish_take_no_thread(door: Served, octet
             assert seconds_of_a_page(door) < PATIENCE_SECONDS
 
 
-def test_dor_18_a_dripping_body_is_over_after_a_while_and_keeps_nobody_waiting(door: Served) -> None:
+def test_dor_18_a_dripping_body_times_out_and_keeps_no_other_request_waiting(door: Served) -> None:
     with ExitStack() as open_ones:
         slow = [open_ones.enter_context(connect(door, HEAD + b"Content-Length: 5000\r\n\r\n")) for _ in range(40)]
         begin = time.monotonic()
@@ -95,7 +95,7 @@ def test_dor_18_a_dripping_body_is_over_after_a_while_and_keeps_nobody_waiting(d
         assert all(heard.startswith(b"HTTP/1.1 408 ") for heard in answers)
 
 
-def test_dor_18_more_connections_than_there_is_room_for_shut_nobody_out(door: Served) -> None:
+def test_dor_18_more_connections_than_the_limit_shut_no_other_client_out(door: Served) -> None:
     with ExitStack() as open_ones:
         for _ in range(MOST_CONNECTIONS + 200):
             open_ones.enter_context(connect(door, b"GET /sign-in/ HTTP/1.1\r\n"))
@@ -108,7 +108,7 @@ def test_dor_18_more_connections_than_there_is_room_for_shut_nobody_out(door: Se
         assert slow.recv(100).startswith(b"HTTP/1.1 200 ")
 
 
-def test_dor_18_answers_that_nobody_reads_take_no_thread_for_good(door: Served) -> None:
+def test_dor_18_responses_that_the_client_does_not_read_take_no_thread_for_good(door: Served) -> None:
     request = b"GET /static/ui/watchword.css HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
     with ExitStack() as open_ones:
         for _ in range(THREADS * 2):
@@ -145,7 +145,7 @@ def test_who_asks_whether_to_go_on_is_told_so(door: Served) -> None:
         assert b" 403 " in connection.recv(100) + connection.recv(100)
 
 
-def test_a_restart_answers_whoever_was_waiting_to_be_accepted(door: Served) -> None:
+def test_a_restart_answers_connections_that_waited_to_be_accepted(door: Served) -> None:
     process = door.process("web1")
     (worker,) = [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
     os.kill(worker, signal.SIGSTOP)
@@ -162,7 +162,7 @@ def test_a_restart_answers_whoever_was_waiting_to_be_accepted(door: Served) -> N
     assert process.wait(30) == 0
 
 
-def test_whoever_never_finishes_does_not_hold_up_a_restart(door: Served) -> None:
+def test_a_request_that_never_finishes_does_not_hold_up_a_restart(door: Served) -> None:
     with connect(door, b"GET /sign-in/ HTTP/1.1\r\n"):
         process = door.process("web1")
         begin = time.monotonic()

@@ -35,9 +35,9 @@ class Change:
         """Return whether the administrator may choose to notify the people by mail: not when disabling."""
         return self.state in {MfaState.ENABLED, MfaState.ENFORCED}
 
-    def notes(self, held: Mapping[FactorKind, int]) -> tuple[str, ...]:
+    def notes(self, holdings: Mapping[FactorKind, int]) -> tuple[str, ...]:
         """Return in words how many credentials of a person the change removes; empty if it removes none."""
-        number = held.get(self.touches, 0) if self.touches is not None else 0
+        number = holdings.get(self.touches, 0) if self.touches is not None else 0
         match self.touches:
             case FactorKind.PHONE:
                 words = ngettext("%(number)d phone is removed", "%(number)d phones are removed", number)

@@ -34,14 +34,14 @@ class Consequence:
     stops_mail: bool = False
 
 
-def consequences(wished: Change, people: Sequence[User], by: User | None, *, now: datetime) -> list[Consequence]:
+def consequences(requested: Change, people: Sequence[User], by: User | None, *, now: datetime) -> list[Consequence]:
     """Return the effect on each of these people, the strongest effects first, with two queries.
 
     ``by`` None is the command line.
     """
-    held = queries.holdings_of([user.pk for user in people])
-    with_account_password = _use_account_password_in_mail(people, now) if wished.state is not None else set()
-    found = [_one(wished, user, by, held[user.pk], user.pk in with_account_password, now) for user in people]
+    holdings = queries.holdings_of([user.pk for user in people])
+    with_account_password = _use_account_password_in_mail(people, now) if requested.state is not None else set()
+    found = [_one(requested, user, by, holdings[user.pk], user.pk in with_account_password, now) for user in people]
     return sorted(found, key=lambda row: (bool(row.skipped), not row.stops_mail, not row.notes))
 
 
@@ -67,23 +67,23 @@ def summary(rows: Sequence[Consequence]) -> list[str]:
 
 
 def _one(
-    wished: Change, user: User, by: User | None, held: dict[FactorKind, int], uses_mail: bool, now: datetime
+    requested: Change, user: User, by: User | None, holdings: dict[FactorKind, int], uses_mail: bool, now: datetime
 ) -> Consequence:
-    if by is not None and not by.may(wished.act, user):
+    if by is not None and not by.may(requested.act, user):
         return Consequence(user, None, (), skipped=_("your role doesn't reach this person"))
     you = (_("This is you: you will be signed out."),) if by is not None and user.pk == by.pk else ()
-    if wished.act is Act.RESET_METHODS and by is not None and user.pk == by.pk:
+    if requested.act is Act.RESET_METHODS and by is not None and user.pk == by.pk:
         return Consequence(user, None, (), skipped=_("another administrator must do this for you"))
-    if wished.state is MfaState.DISABLED and user.is_administrator:
+    if requested.state is MfaState.DISABLED and user.is_administrator:
         return Consequence(user, None, (), skipped=_("is an administrator, and they are at least Enabled"))
-    if wished.state is None:
-        return Consequence(user, None, (*wished.notes(held), *you))
-    is_registered = bool(held.get(FactorKind.PHONE))
-    jumps = wished.state is MfaState.ENABLED and is_registered and not user.waits_for_app_password(now)
-    after = MfaState.ENFORCED if jumps else wished.state
+    if requested.state is None:
+        return Consequence(user, None, (*requested.notes(holdings), *you))
+    is_registered = bool(holdings.get(FactorKind.PHONE))
+    jumps = requested.state is MfaState.ENABLED and is_registered and not user.waits_for_app_password(now)
+    after = MfaState.ENFORCED if jumps else requested.state
     if user.state is after:
         return Consequence(user, after, (), skipped=_("is %(state)s already") % {"state": STATES[after]})
-    app_passwords = held.get(FactorKind.APP_PASSWORD, 0)
+    app_passwords = holdings.get(FactorKind.APP_PASSWORD, 0)
     leaves_disabled = user.state is MfaState.DISABLED
     notes = _notes(after, jumps=jumps, is_registered=is_registered, uses_mail=uses_mail, app_passwords=app_passwords)
     if after is not MfaState.DISABLED and not is_registered and user.had_second_factor_at is not None:

@@ -28,14 +28,14 @@ from watchword.admincenter.users.queries import PeopleFilter, matching, number_o
 from watchword.core.policy import Channel, FactorKind, MfaState
 from watchword.directory.administrators import LastGlobalAdministrator
 from watchword.directory.models import User
-from watchword.directory.permissions import NotForYourself, PermissionDenied, StaysEnabled
+from watchword.directory.permissions import ForbiddenForYourself, PermissionDenied, StaysEnabled
 from watchword.directory.roles import Act
 from watchword.messaging import send
 from watchword.signin import actions, queries
 from watchword.signin.middleware import origin_of, request_user
 from watchword.ui.addresses import public_address
 
-MOST_AT_ONCE = 1_000
+MAX_PEOPLE = 1_000
 SHOWN = 100
 
 
@@ -54,24 +54,24 @@ class BulkOutcome:
 def listing(request: HttpRequest, *, is_without_ticks: bool = False) -> HttpResponse:
     """List people with their states and tick boxes."""
     by = request_user(request)
-    options = PeopleFilter.read(request.GET.dict()).among_the_living()
-    page = page_of(by.organisation, options)
-    held = counts_of(page.people)
-    goes_on = bool(page.next_after or options.after)
+    people_filter = PeopleFilter.read(request.GET.dict()).among_the_living()
+    page = page_of(by.organisation, people_filter)
+    holdings = counts_of(page.people)
+    goes_on = bool(page.next_after or people_filter.after)
     context = {
-        "options": options,
+        "options": people_filter,
         "rows": [
             {
                 "person": user,
-                "is_registered": bool(held[user.pk].get(FactorKind.PHONE)),
-                "ticked": str(user.pk) == options.person,
+                "is_registered": bool(holdings[user.pk].get(FactorKind.PHONE)),
+                "ticked": str(user.pk) == people_filter.person,
             }
             for user in page.people
         ],
-        "next": options.address(after=page.next_after) if page.next_after else "",
-        "first": options.address(after="") if options.after else "",
-        "number": number_of(by.organisation, options, at_most=MOST_AT_ONCE) if goes_on else None,
-        "most": MOST_AT_ONCE,
+        "next": people_filter.address(after=page.next_after) if page.next_after else "",
+        "first": people_filter.address(after="") if people_filter.after else "",
+        "number": number_of(by.organisation, people_filter, at_most=MAX_PEOPLE) if goes_on else None,
+        "most": MAX_PEOPLE,
         "states": STATES.items(),
         "cannot_send": cannot_send(),
         "changes": [(name, change) for name, change in CHANGES.items() if by.may(change.act)],
@@ -94,28 +94,28 @@ def change(request: HttpRequest) -> HttpResponse:
         return HttpResponseRedirect(reverse("admincenter:multi_factor"))
     values = request.GET if draft is None else drafts.values_of(draft)
     name = values.get("do", "")
-    wished = CHANGES.get(name)
-    if wished is None:
+    requested = CHANGES.get(name)
+    if requested is None:
         raise Http404
-    if not by.may(wished.act):
-        raise PermissionDenied(wished.act)
+    if not by.may(requested.act):
+        raise PermissionDenied(requested.act)
     if answer := require_recent_auth(request):
         return answer
-    people, is_cut = _chosen(by, values, wished)
+    people, is_cut = _chosen(by, values, requested)
     if not people:
         return listing(request, is_without_ticks=True)
     is_confirmed = draft is not None and request.method == "POST"
-    must_be_sure = wished.state in {MfaState.ENABLED, MfaState.ENFORCED} and not send.channels_carried()
+    must_be_sure = requested.state in {MfaState.ENABLED, MfaState.ENFORCED} and not send.channels_carried()
     is_unsure = must_be_sure and is_confirmed and not request.POST.get("anyway")
-    form = identity_form(request.POST if is_confirmed else None, is_needed=wished.asks_identity)
+    form = identity_form(request.POST if is_confirmed else None, is_needed=requested.asks_identity)
     if draft is not None and is_confirmed and not is_unsure and (form is None or form.is_valid()):
         if not drafts.spend(draft):
             return HttpResponseRedirect(reverse("admincenter:multi_factor"))
         more: dict[str, object] = dict(form.cleaned_data) if form is not None else {}
-        if wished.may_tell:
+        if requested.may_tell:
             more["tells"] = "tells" in request.POST
-        return _show_results(request, wished, [_do(wished, user, request, more) for user in people], values)
-    rows = consequences(wished, people, by, now=timezone.now())
+        return _show_results(request, requested, [_do(requested, user, request, more) for user in people], values)
+    rows = consequences(requested, people, by, now=timezone.now())
     # Store the people shown: exactly these are changed, even if other people match the filters by then.
     shown = {
         "do": [name],
@@ -123,7 +123,7 @@ def change(request: HttpRequest) -> HttpResponse:
         "again": [_again(values) if is_cut else values.get("again", "")],
     }
     context = {
-        "change": wished,
+        "change": requested,
         "name": name,
         "form": form,
         "draft": drafts.keep(request, shown),
@@ -132,10 +132,10 @@ def change(request: HttpRequest) -> HttpResponse:
         "summary": summary(rows),
         "number": sum(1 for row in rows if not row.skipped),
         "is_cut": is_cut,
-        "most": MOST_AT_ONCE,
+        "most": MAX_PEOPLE,
         "can_mail": settings.WATCHWORD_CAN_MAIL,
-        "letter": _letter(by) if wished.may_tell else "",
-        "cannot_send": cannot_send() if wished.state is not MfaState.DISABLED else [],
+        "letter": _letter(by) if requested.may_tell else "",
+        "cannot_send": cannot_send() if requested.state is not MfaState.DISABLED else [],
         "must_be_sure": must_be_sure,
         "is_unsure": is_unsure,
         "set_up_link": _set_up_link(),
@@ -145,10 +145,10 @@ def change(request: HttpRequest) -> HttpResponse:
 
 
 def _show_results(
-    request: HttpRequest, wished: Change, results: Sequence[BulkOutcome], values: QueryDict
+    request: HttpRequest, requested: Change, results: Sequence[BulkOutcome], values: QueryDict
 ) -> HttpResponse:
     context = {
-        "change": wished,
+        "change": requested,
         "results": results,
         "done": sum(1 for row in results if row.is_done),
         "has_links": any(row.link for row in results),
@@ -158,21 +158,21 @@ def _show_results(
     return render(request, "admincenter/multi_factor_done.html", context)
 
 
-def _chosen(by: User, values: QueryDict, wished: Change) -> tuple[list[User], bool]:
+def _chosen(by: User, values: QueryDict, requested: Change) -> tuple[list[User], bool]:
     people = User.objects.filter(organisation=by.organisation, deleted_at=None)
     if values.get("all"):
-        options = PeopleFilter.read_form(values).among_the_living()
-        people = _without_those_done(matching(by.organisation, options), wished, by)
+        people_filter = PeopleFilter.read_form(values).among_the_living()
+        people = _without_those_done(matching(by.organisation, people_filter), requested, by)
     else:
         people = people.filter(pk__in=[pk for text in values.getlist("person") if (pk := _read(text)) is not None])
     found = people.select_related("organisation").prefetch_related("role_assignments").order_by("display_name", "pk")
-    several = list(found[: MOST_AT_ONCE + 1])
-    return several[:MOST_AT_ONCE], len(several) > MOST_AT_ONCE
+    several = list(found[: MAX_PEOPLE + 1])
+    return several[:MAX_PEOPLE], len(several) > MAX_PEOPLE
 
 
-def _without_those_done(people: QuerySet[User], wished: Change, by: User) -> QuerySet[User]:
+def _without_those_done(people: QuerySet[User], requested: Change, by: User) -> QuerySet[User]:
     # Otherwise people who are in the state already would fill the first batch, and the others would never follow.
-    match wished.state:
+    match requested.state:
         case None:
             return people
         case MfaState.ENABLED:
@@ -200,11 +200,11 @@ def _read(text: str) -> UUID | None:
         return None
 
 
-def _do(wished: Change, user: User, request: HttpRequest, more: Mapping[str, object]) -> BulkOutcome:
+def _do(requested: Change, user: User, request: HttpRequest, more: Mapping[str, object]) -> BulkOutcome:
     by = request_user(request)
     try:
-        outcome = wished.do(user, by=by, origin=origin_of(request), now=timezone.now(), **more)
-    except NotForYourself:
+        outcome = requested.do(user, by=by, origin=origin_of(request), now=timezone.now(), **more)
+    except ForbiddenForYourself:
         return BulkOutcome(user, is_done=False, said=_("not changed: another administrator must do this for you"))
     except StaysEnabled:
         return BulkOutcome(user, is_done=False, said=_("not changed: administrators are at least Enabled"))

@@ -15,7 +15,7 @@ from watchword.admincenter.reports.filters import EARLIEST, LATEST, QueryFilter,
 from watchword.directory.models import User
 from watchword.messaging.gateway import Result
 from watchword.messaging.limits.rules import LimitRule
-from watchword.messaging.models import Delivery, Refusal
+from watchword.messaging.models import Delivery, DeniedMessage
 
 PAGE = 100
 UNKNOWN = "unknown"
@@ -75,12 +75,12 @@ class BlockedFilter(LogFilter):
 
     rule: str = ""
 
-    def rows(self, by: User) -> QuerySet[Refusal]:
+    def rows(self, by: User) -> QuerySet[DeniedMessage]:
         """Return the matching attempts, unordered."""
         condition = self.condition(by)
         if self.rule in set(LimitRule):
             condition &= Q(rule=self.rule)
-        return Refusal.objects.filter(condition).select_related("user")
+        return DeniedMessage.objects.filter(condition).select_related("user")
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from watchword.admincenter.phones.gateways import channel_words, fits
 from watchword.audit.events import EventKind
 from watchword.audit.record import Origin, record
 from watchword.core.factors import Rejected, RejectReason
+from watchword.core.negative_result import NegativeResult
 from watchword.core.policy import Channel
 from watchword.directory.models import User
 from watchword.directory.permissions import demand
@@ -27,7 +28,6 @@ from watchword.messaging.config_file import ConfiguredGateway
 from watchword.messaging.content.translations import words_of
 from watchword.messaging.gateway import Outgoing
 from watchword.messaging.limits.counters import SendThrottled, reserve_send, telephone_of
-from watchword.messaging.limits.rules import NotReserved
 from watchword.messaging.models import Delivery
 from watchword.messaging.send import channels_carried, enqueue, new_delivery
 from watchword.signin.flow import lock_person
@@ -113,7 +113,7 @@ class PhoneTestForm(forms.Form):
 
 
 @dataclass(frozen=True, slots=True)
-class TooMany(NotReserved):
+class TooMany(NegativeResult):
     """The administrator has reached the hourly limit of tests."""
 
     until: datetime

@@ -79,17 +79,17 @@ def _about(alert: Alert) -> str:
 
 def _stands(alert: Alert, by: User) -> dict[str, object]:
     """Return the credentials that still work after *This wasn't me*, and the acts by which they can be removed."""
-    if alert.rule != AlertRule.DISAVOWED or alert.closed_at is not None or alert.subject is None:
+    if alert.rule != AlertRule.NOT_ME or alert.closed_at is not None or alert.subject is None:
         return {}
     left = queries.everything_of(alert.subject)
     return {
         "phones": left.methods,
         "app_passwords": [row for row in left.app_passwords if row.suspended_at is None],
-        "acts": [(name, ACTS[name].button) for name in _AFTER_DISAVOWAL if by.may(ACTS[name].act, alert.subject)],
+        "acts": [(name, ACTS[name].button) for name in _AFTER_NOT_ME if by.may(ACTS[name].act, alert.subject)],
     }
 
 
-_AFTER_DISAVOWAL = ("reset-password", "reset-methods", "delete-app-passwords")
+_AFTER_NOT_ME = ("reset-password", "reset-methods", "delete-app-passwords")
 
 
 @require_POST

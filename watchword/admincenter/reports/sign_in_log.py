@@ -16,7 +16,7 @@ from watchword.admincenter.reports.filters import QueryFilter, day_of, people_na
 from watchword.audit import repeats
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
-from watchword.core.usernames import NotASignInName, name_key
+from watchword.core.usernames import InvalidSignInName, name_key
 from watchword.directory.models import User
 from watchword.directory.people_file import BYTE_ORDER_MARK, write_csv
 from watchword.directory.roles import Act
@@ -141,5 +141,5 @@ def _about(typed: str, by: User) -> Q:
 def _plain(name: str) -> str:
     try:
         return name_key(name)
-    except NotASignInName:
+    except InvalidSignInName:
         return name

@@ -14,7 +14,7 @@ from watchword.admincenter.permissions import require_recent_auth, requires
 from watchword.admincenter.users.detail import find_person, panel_address
 from watchword.admincenter.users.identity_check import IdentityForm
 from watchword.core.policy import FactorKind
-from watchword.directory.permissions import NotForYourself, demand
+from watchword.directory.permissions import ForbiddenForYourself, demand
 from watchword.directory.roles import Act
 from watchword.factors.registry import forms_of
 from watchword.signin import access_passes
@@ -31,7 +31,7 @@ def make(request: HttpRequest, user_id: UUID) -> HttpResponse:
     user = find_person(by, user_id)
     demand(by, Act.MAKE_ACCESS_PASS, user)
     if user.pk == by.pk:
-        raise NotForYourself(Act.MAKE_ACCESS_PASS)
+        raise ForbiddenForYourself(Act.MAKE_ACCESS_PASS)
     if answer := require_recent_auth(request):
         return answer
     now = timezone.now()

@@ -147,27 +147,27 @@ ACTS: dict[str, PersonAct] = {
 @requires(Act.SEE_PEOPLE)
 def act(request: HttpRequest, user_id: UUID, name: str) -> HttpResponse:
     """Explain an act on a person, and perform it when the button is pressed."""
-    wished = ACTS.get(name)
-    if wished is None:
+    requested = ACTS.get(name)
+    if requested is None:
         raise Http404
     by = request_user(request)
     user = find_person(by, user_id)
-    demand(by, wished.act, user)
+    demand(by, requested.act, user)
     if answer := require_recent_auth(request):
         return answer
-    form = identity_form(sent(request), is_needed=wished.asks_identity)
+    form = identity_form(sent(request), is_needed=requested.asks_identity)
     if request.method == "POST" and (form is None or form.is_valid()):
         more = form.cleaned_data if form is not None else {}
-        outcome = wished.do(user, by=by, origin=origin_of(request), now=timezone.now(), **more)
+        outcome = requested.do(user, by=by, origin=origin_of(request), now=timezone.now(), **more)
         if isinstance(outcome, InitialPassword):
             return render(request, "admincenter/password_once.html", {"person": user, "secret": outcome.secret})
         if isinstance(outcome, MethodsReset):
             return render(
                 request, "admincenter/link_once.html", {"person": user, "link": link_of(outcome), "here": "users"}
             )
-        messages.success(request, f"{user.display_name}: {wished.done}")
+        messages.success(request, f"{user.display_name}: {requested.done}")
         return HttpResponseRedirect(panel_address(user))
-    context = {"act": wished, "person": user, "form": form, "back": panel_address(user), "here": "users"}
+    context = {"act": requested, "person": user, "form": form, "back": panel_address(user), "here": "users"}
     return render(request, "admincenter/act.html", context)
 
 
@@ -183,7 +183,7 @@ def delete_app_password(request: HttpRequest, user_id: UUID, credential_id: UUID
         raise Http404
     if answer := require_recent_auth(request):
         return answer
-    wished = PersonAct(
+    requested = PersonAct(
         Act.DELETE_APP_PASSWORDS,
         actions.delete_app_passwords,
         _("Delete the app password “%(name)s”?") % {"name": row.name},
@@ -193,10 +193,12 @@ def delete_app_password(request: HttpRequest, user_id: UUID, credential_id: UUID
     )
     if request.method == "POST":
         actions.delete_app_passwords(user, [row.id], by=by, origin=origin_of(request), now=timezone.now())
-        messages.success(request, f"{user.display_name}: {wished.done}")
+        messages.success(request, f"{user.display_name}: {requested.done}")
         return HttpResponseRedirect(panel_address(user))
     return render(
-        request, "admincenter/act.html", {"act": wished, "person": user, "back": panel_address(user), "here": "users"}
+        request,
+        "admincenter/act.html",
+        {"act": requested, "person": user, "back": panel_address(user), "here": "users"},
     )
 
 

@@ -18,7 +18,7 @@ from watchword.admincenter.mfa.impact import Consequence, consequences, summary
 from watchword.audit.events import EventKind
 from watchword.audit.record import Origin, record
 from watchword.core.policy import MfaState
-from watchword.core.usernames import NotASignInName, name_key
+from watchword.core.usernames import InvalidSignInName, name_key
 from watchword.directory import actions
 from watchword.directory.actions import EDITABLE, BadPerson
 from watchword.directory.models import MfaCause, Organisation, SignInName, User
@@ -26,7 +26,7 @@ from watchword.directory.people_file import FileKind, PeopleFile, PersonRow, squ
 from watchword.directory.permissions import PermissionDenied, demand
 from watchword.directory.roles import Act
 from watchword.signin.actions import set_mfa_state
-from watchword.signin.invitations import LASTS, invite
+from watchword.signin.invitations import LIFETIME, invite
 
 PEOPLE_AT_ONCE = 2_000
 """The maximum number of people in one query: SQLite takes 32,766 values in a statement."""
@@ -52,7 +52,7 @@ class Imported:
     summary: list[str]
 
 
-class _Refused(Exception):
+class _RowRejected(Exception):
     """A row can't be imported; the message says why."""
 
 
@@ -63,7 +63,7 @@ def import_rows(
     by: User | None,
     origin: Origin,
     is_real: bool,
-    links_last: timedelta = LASTS,
+    links_last: timedelta = LIFETIME,
 ) -> Imported:
     """Import every row, or only try it, and return the result of each.
 
@@ -113,13 +113,13 @@ def _people_named(file: PeopleFile, organisation: Organisation) -> dict[str, Use
 
 def _consequences(file: PeopleFile, people: Mapping[str, User], by: User | None) -> dict[object, Consequence]:
     """Return the consequence for each person whose state the file changes, as the multi-factor page computes it."""
-    wished: dict[MfaState, dict[UUID, User]] = {}
+    requested: dict[MfaState, dict[UUID, User]] = {}
     for row in file.rows:
         user, state = people.get(_key(row.cells["sign_in_name"])), _STATES.get(squashed(row.cells["mfa_status"]))
         if user is not None and user.deleted_at is None and state is not None:
-            wished.setdefault(_wished_of(user, state), {})[user.pk] = user
+            requested.setdefault(_requested_state(user, state), {})[user.pk] = user
     found: dict[object, Consequence] = {}
-    for state, users in wished.items():
+    for state, users in requested.items():
         change = next(change for change in CHANGES.values() if change.state is state)
         everybody = list(users.values())
         for first in range(0, len(everybody), PEOPLE_AT_ONCE):
@@ -128,7 +128,7 @@ def _consequences(file: PeopleFile, people: Mapping[str, User], by: User | None)
     return found
 
 
-def _wished_of(user: User, state: MfaState) -> MfaState:
+def _requested_state(user: User, state: MfaState) -> MfaState:
     """Return Enabled in place of Enforced, unless the person is Enforced already: a registered person becomes Enforced
     by it, and the report of another system does not stop the mail programs of unregistered people."""
     return MfaState.ENABLED if state is MfaState.ENFORCED and user.state is not state else state
@@ -162,7 +162,7 @@ def _one(
             return replace(result, display_name=shown, token=result.token if is_real else "")
     except BadPerson as error:
         said = " ".join(f"{FIELDS[field]}: {PERSON[reason]}" for field, reason in error.reasons.items())
-    except _Refused as error:
+    except _RowRejected as error:
         said = str(error)
     except PermissionDenied:
         said = _("Your role does not allow this for this person.")
@@ -187,16 +187,16 @@ def _person(
             origin=origin,
             now=now,
         )
-        invited = invite(user, by=by, origin=origin, now=now, lasts=links_last)
+        invited = invite(user, by=by, origin=origin, now=now, lifetime=links_last)
         return RowResult(row.line, name, "created", token=invited.token)
     if user.organisation_id != organisation.pk:
         # The same message as for any foreign name, so that it discloses nothing about other organisations.
         raise BadPerson({"sign_in_name": "other_domain"})
     if user.deleted_at is not None:
-        raise _Refused(_("This person is deleted. Restore the person first."))
+        raise _RowRejected(_("This person is deleted. Restore the person first."))
     # An empty cell means no change; it does not erase the value.
-    wished = {name: value for name, value in values.items() if value and name != "sign_in_name"}
-    changed = actions.edit_person(user, wished, by=by, origin=origin, now=now)
+    requested = {name: value for name, value in values.items() if value and name != "sign_in_name"}
+    changed = actions.edit_person(user, requested, by=by, origin=origin, now=now)
     return RowResult(
         row.line, name, "changed" if changed else "unchanged", ", ".join(str(FIELDS[one]) for one in changed)
     )
@@ -220,17 +220,17 @@ def _state(
     name, asked = row.cells["sign_in_name"], _STATES.get(squashed(row.cells["mfa_status"]))
     user = actions.find_by_name(name)
     if user is None or user.organisation_id != organisation.pk or user.deleted_at is not None:
-        raise _Refused(_("There is nobody by this name."))
+        raise _RowRejected(_("There is nobody by this name."))
     if asked is None:
-        raise _Refused(_("The state must be Enabled, Disabled or Enforced."))
-    wished = _wished_of(user, asked)
-    outcome = set_mfa_state(user, wished, by=by, cause=MfaCause.BULK_FILE, origin=origin, now=timezone.now())
+        raise _RowRejected(_("The state must be Enabled, Disabled or Enforced."))
+    requested = _requested_state(user, asked)
+    outcome = set_mfa_state(user, requested, by=by, cause=MfaCause.BULK_FILE, origin=origin, now=timezone.now())
     said = [str(STATES[outcome.after])]
     if outcome.before is outcome.after:
         if asked is not outcome.after:
             said.append(_("not %(state)s") % {"state": STATES[asked]})
         return RowResult(row.line, name, "unchanged", ": ".join(said))
-    if asked is not wished and outcome.after is wished:
+    if asked is not requested and outcome.after is requested:
         said.append(_("not Enforced before a phone is registered here"))
     if follows is not None:
         said += follows.notes
@@ -240,5 +240,5 @@ def _state(
 def _key(name: str) -> str:
     try:
         return name_key(name)
-    except NotASignInName:
+    except InvalidSignInName:
         return ""

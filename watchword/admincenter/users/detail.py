@@ -44,7 +44,7 @@ def panel_of(user: User, by: User) -> dict[str, Any]:
     """Return the content of a person's side panel for this administrator."""
     now = timezone.now()
     lock = queries.lock_of(user, now=now)
-    held, sharing = queries.everything_and_sharing(user)
+    everything, sharing = queries.everything_and_sharing(user)
     writes_as, written_by = send_as.valid_around(user, now=now)
     return {
         "person": user,
@@ -53,11 +53,11 @@ def panel_of(user: User, by: User) -> dict[str, Any]:
         "written_by": [(given.user, given.address.name) for given in written_by],
         "aliases": [name.name for name in user.names.filter(is_alias=True)],
         "history": history_of(user),
-        "password": held.password,
-        "methods": [(method, sharing.get(method.id, [])) for method in held.methods],
-        "access_pass": access_passes.if_open(held.access_pass, now=now),
-        "takes_pass": user.judged_as is not MfaState.DISABLED and user.pk != by.pk,
-        "app_passwords": held.app_passwords,
+        "password": everything.password,
+        "methods": [(method, sharing.get(method.id, [])) for method in everything.methods],
+        "access_pass": access_passes.if_open(everything.access_pass, now=now),
+        "takes_pass": user.effective_state is not MfaState.DISABLED and user.pk != by.pk,
+        "app_passwords": everything.app_passwords,
         "sessions": sessions.sessions_of(user, now=now),
         "is_locked": isinstance(lock, Locked),
         "waits_until": lock.until if isinstance(lock, Wait) else None,

@@ -21,7 +21,7 @@ SORTS: dict[str, tuple[str, ...]] = {
     "sign-in": ("sign_in_name",),
     "state": ("mfa_state", "display_name"),
 }
-SHOWS = ("everybody", "blocked", "administrators", "deleted")
+SHOWN_GROUPS = ("everybody", "blocked", "administrators", "deleted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class PeopleFilter:
         return cls(
             query=values.get("q", "").strip()[:100],
             state=state if state in set(MfaState) else "",
-            show=show if show in SHOWS else "everybody",
+            show=show if show in SHOWN_GROUPS else "everybody",
             sort=sort.removeprefix("-") if sort.removeprefix("-") in SORTS else "name",
             is_descending=sort.startswith("-"),
             after=values.get("after", "")[:500],
@@ -88,13 +88,13 @@ class PeoplePage:
     next_after: str
 
 
-def matching(organisation: Organisation, options: PeopleFilter) -> QuerySet[User]:
+def matching(organisation: Organisation, people_filter: PeopleFilter) -> QuerySet[User]:
     """Return the people who match the options, unordered."""
-    people = User.objects.filter(organisation=organisation, deleted_at__isnull=options.show != "deleted")
-    people = found_by(people, options.query)
-    if options.state:
-        people = people.filter(mfa_state=options.state)
-    match options.show:
+    people = User.objects.filter(organisation=organisation, deleted_at__isnull=people_filter.show != "deleted")
+    people = found_by(people, people_filter.query)
+    if people_filter.state:
+        people = people.filter(mfa_state=people_filter.state)
+    match people_filter.show:
         case "blocked":
             people = people.filter(blocked_at__isnull=False)
         case "administrators":
@@ -104,19 +104,19 @@ def matching(organisation: Organisation, options: PeopleFilter) -> QuerySet[User
     return people
 
 
-def number_of(organisation: Organisation, options: PeopleFilter, *, at_most: int) -> int:
+def number_of(organisation: Organisation, people_filter: PeopleFilter, *, at_most: int) -> int:
     """Return how many people match; stop counting at ``at_most + 1``."""
-    return matching(organisation, options).order_by()[: at_most + 1].count()
+    return matching(organisation, people_filter).order_by()[: at_most + 1].count()
 
 
-def page_of(organisation: Organisation, options: PeopleFilter) -> PeoplePage:
+def page_of(organisation: Organisation, people_filter: PeopleFilter) -> PeoplePage:
     """Return one page by keyset pagination, without counting or skipping rows."""
-    fields = (*SORTS[options.sort], "id")
-    people = matching(organisation, options)
-    start = _read_key(options.after, fields)
+    fields = (*SORTS[people_filter.sort], "id")
+    people = matching(organisation, people_filter)
+    start = _read_key(people_filter.after, fields)
     if start is not None:
-        people = people.filter(_beyond(fields, start, is_descending=options.is_descending))
-    sign = "-" if options.is_descending else ""
+        people = people.filter(_beyond(fields, start, is_descending=people_filter.is_descending))
+    sign = "-" if people_filter.is_descending else ""
     rows = list(people.select_related("organisation").order_by(*(sign + field for field in fields))[: PAGE + 1])
     shown = rows[:PAGE]
     following = "|".join(str(getattr(shown[-1], field)) for field in fields) if len(rows) > PAGE else ""

@@ -76,11 +76,11 @@ class PersonForm(forms.Form):
         """Return the values of the plain fields."""
         return {name: self.cleaned_data[name] for name in actions.EDITABLE}
 
-    def wished_roles(self) -> set[Role]:
+    def chosen_roles(self) -> set[Role]:
         """Return the selected roles."""
         return {Role(value) for value in self.cleaned_data.get("roles", [])}
 
-    def wished_aliases(self) -> list[str]:
+    def chosen_aliases(self) -> list[str]:
         """Return the additional sign-in names without duplicates."""
         return list(dict.fromkeys(line.strip() for line in self.cleaned_data["aliases"].splitlines() if line.strip()))
 
@@ -127,12 +127,12 @@ def create(request: HttpRequest) -> HttpResponse:
                 user = actions.create_person(
                     by.organisation,
                     **form.values(),
-                    roles=form.wished_roles(),
+                    roles=form.chosen_roles(),
                     by=by,
                     origin=origin_of(request),
                     now=timezone.now(),
                 )
-                for alias in form.wished_aliases():
+                for alias in form.chosen_aliases():
                     actions.add_alias(user, alias, by=by, origin=origin_of(request), now=timezone.now())
                 initial = reset_password(user, by=by, origin=origin_of(request), now=timezone.now())
         except BadPerson as error:
@@ -181,15 +181,15 @@ def edit(request: HttpRequest, user_id: UUID) -> HttpResponse:
 def _take_over(request: HttpRequest, user: User, form: PersonForm, aliases: list[str]) -> None:
     by, now, origin = request_user(request), timezone.now(), origin_of(request)
     actions.edit_person(user, form.values(), by=by, now=now, origin=origin)
-    wished = form.wished_aliases()
-    for alias in set(aliases) - set(wished):
+    requested = form.chosen_aliases()
+    for alias in set(aliases) - set(requested):
         actions.remove_alias(user, alias, by=by, now=now, origin=origin)
-    for alias in wished:
+    for alias in requested:
         # After a rename, the former name is an alias already.
         if alias not in aliases and not user.names.filter(name=alias, is_alias=True).exists():
             actions.add_alias(user, alias, by=by, now=now, origin=origin)
     if "roles" in form.fields:
-        before, after = user.roles, form.wished_roles()
+        before, after = user.roles, form.chosen_roles()
         for role in after - before:
             give_role(user, role, by=by, now=now, origin=origin)
         for role in before - after:

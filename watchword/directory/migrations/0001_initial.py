@@ -97,7 +97,7 @@ class Migration(migrations.Migration):
                 ('at', models.DateTimeField()),
                 ('before', models.CharField(max_length=8)),
                 ('after', models.CharField(max_length=8)),
-                ('cause', models.CharField(choices=[('person', 'an administrator changed it'), ('bulk_file', 'a file was imported'), ('api', 'a program changed it'), ('registration_finished', 'registration was finished'), ('already_registered', 'a sign-in method was registered already'), ('disavowed', "“This wasn't me” left no phone"), ('role_given', 'a role was given')], max_length=24)),
+                ('cause', models.CharField(choices=[('person', 'an administrator changed it'), ('bulk_file', 'a file was imported'), ('api', 'a program changed it'), ('registration_finished', 'registration was finished'), ('already_registered', 'a sign-in method was registered already'), ('not_me', "“This wasn't me” left no phone"), ('role_given', 'a role was given')], max_length=24)),
                 ('by_name', models.CharField(blank=True, max_length=254)),
                 ('by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='directory.user')),
                 ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='mfa_history', to='directory.user')),

@@ -24,6 +24,7 @@ from watchword.audit.metrics import MAIL_BATCH_SECONDS, count_sign_ins
 from watchword.audit.retries import cause_of
 from watchword.audit.tracing import span
 from watchword.core.log_events import log_event
+from watchword.core.negative_result import NegativeResult
 from watchword.signin.mail_submission import SubmissionLogin
 from watchword.signin.non_interactive import AuthRequest, AuthResult, Mailbox, Unavailable
 
@@ -44,18 +45,18 @@ class Allowed:
     credential_id: UUID | None = None
 
 
-class AuthRefused:
+class AuthDenied(NegativeResult):
     """The request is denied; the client does not learn why."""
 
 
-class Deferred:
+class AuthUnavailable(NegativeResult):
     """The request can't be answered now; the client should retry."""
 
 
-REFUSED = AuthRefused()
-DEFERRED = Deferred()
+REFUSED = AuthDenied()
+DEFERRED = AuthUnavailable()
 
-type Verdict = Allowed | AuthRefused | Deferred
+type Verdict = Allowed | AuthDenied | AuthUnavailable
 type Tell = Callable[[Verdict], None]
 
 
@@ -131,20 +132,20 @@ class RequestBatcher:
 
         self._look_up(find, tell, "mailbox")
 
-    def ask_mailboxes(self, after: UUID | None, tell: Callable[[Sequence[Mailbox] | Deferred], None]) -> None:
+    def ask_mailboxes(self, after: UUID | None, tell: Callable[[Sequence[Mailbox] | AuthUnavailable], None]) -> None:
         """Queue the look-up of the next batch of mailboxes, after this id; an empty batch is the end of the list."""
         self._look_up(lambda: self._checks.find_mailboxes(after), tell, "mailbox list")
 
-    def ask_senders(self, address: str, tell: Callable[[list[str] | Deferred], None]) -> None:
+    def ask_senders(self, address: str, tell: Callable[[list[str] | AuthUnavailable], None]) -> None:
         """Queue the look-up of the names that may send as an address; ``tell`` is called once, in the event loop."""
         self._look_up(lambda: self._checks.find_senders(address, now=self._clock()), tell, "senders")
 
-    def ask_ascii_address(self, address: str, tell: Callable[[str | Deferred | None], None]) -> None:
+    def ask_ascii_address(self, address: str, tell: Callable[[str | AuthUnavailable | None], None]) -> None:
         """Queue the look-up of an address's ASCII form; ``tell`` is called once, in the event loop."""
         self._look_up(lambda: self._checks.find_ascii_address(address), tell, "ASCII address")
 
     def ask_to_go_on(
-        self, name: str, signed_in: SubmissionLogin | None, tell: Callable[[bool | Deferred], None]
+        self, name: str, signed_in: SubmissionLogin | None, tell: Callable[[bool | AuthUnavailable], None]
     ) -> None:
         """Queue the check whether a program may send another message; ``tell`` is called once, in the event loop."""
         self._look_up(lambda: self._checks.may_go_on(name, signed_in, now=self._clock()), tell, "submission")
@@ -189,14 +190,16 @@ class RequestBatcher:
             self._accounts_waiting -= 1
         self._tell(tell, verdict)
 
-    def _look_up[T](self, find: Callable[[], T], tell: Callable[[T | Deferred], None], what: str) -> None:
+    def _look_up[T](self, find: Callable[[], T], tell: Callable[[T | AuthUnavailable], None], what: str) -> None:
         if self._look_ups_waiting >= MOST_LOOK_UPS_WAITING:
             tell(DEFERRED)
             return
         self._look_ups_waiting += 1
         self._start(self._answer_look_up(find, tell, what))
 
-    async def _answer_look_up[T](self, find: Callable[[], T], tell: Callable[[T | Deferred], None], what: str) -> None:
+    async def _answer_look_up[T](
+        self, find: Callable[[], T], tell: Callable[[T | AuthUnavailable], None], what: str
+    ) -> None:
         try:
             found = await asyncio.get_running_loop().run_in_executor(self._look_up_thread, self._found, find, what)
         finally:
@@ -251,7 +254,7 @@ class RequestBatcher:
             )
         return _counted([question], [DEFERRED])[0]
 
-    def _found[T](self, find: Callable[[], T], what: str) -> T | Deferred:
+    def _found[T](self, find: Callable[[], T], what: str) -> T | AuthUnavailable:
         try:
             return find()
         except Unavailable as error:
@@ -271,13 +274,13 @@ def _pass_on[T](tell: Callable[[T], None], answer: T) -> None:
 def _counted(questions: Sequence[AuthRequest], verdicts: list[Verdict]) -> list[Verdict]:
     """Count and log verdicts, and return them."""
     allowed = sum(isinstance(verdict, Allowed) for verdict in verdicts)
-    denied = sum(isinstance(verdict, AuthRefused) for verdict in verdicts)
+    denied = sum(isinstance(verdict, AuthDenied) for verdict in verdicts)
     count_sign_ins("mail", "allowed", allowed)
     count_sign_ins("mail", "denied", denied)
     count_sign_ins("mail", "deferred", len(verdicts) - allowed - denied)
     for question, verdict in zip(questions, verdicts, strict=True) if denied else ():
         # For programs that close an address to the network; the reason is in the audit log alone.
-        if isinstance(verdict, AuthRefused):
+        if isinstance(verdict, AuthDenied):
             logger.info("authentication refused", extra=log_event("mail.auth.refused", address=question.address))
     return verdicts
 

@@ -19,7 +19,7 @@ from uuid import UUID
 from watchword.core.keyring import KeyRing
 from watchword.core.log_events import log_event
 from watchword.doors.mail import auth_protocol
-from watchword.doors.mail.batching import Allowed, AuthRefused, Deferred, RequestBatcher, Verdict
+from watchword.doors.mail.batching import Allowed, AuthDenied, AuthUnavailable, RequestBatcher, Verdict
 from watchword.doors.mail.connection_limits import ConnectionLimits, Full, Peer
 from watchword.doors.mail.line_protocol import Hangup, Line, Lines, TooLong
 from watchword.doors.mail.submission_sessions import Submissions
@@ -317,11 +317,11 @@ class AuthConnection(Connection):
                 case Allowed(mailbox, credential_id):
                     self.door.note_sign_in(mailbox, credential_id, question, at, self._conversation.process)
                     self.send(auth_protocol.allowed(request, mailbox))
-                case AuthRefused():
+                case AuthDenied():
                     self.send(auth_protocol.refused(request, name))
-                case Deferred() if self._conversation.understands_later:
+                case AuthUnavailable() if self._conversation.understands_later:
                     self.send(auth_protocol.later(request))
-                case Deferred():
+                case AuthUnavailable():
                     # This client takes every FAIL for a wrong password. It treats a connection that closes without an
                     # answer as a temporary failure.
                     self.end("authentication deferred, and the client knows no answer for that")

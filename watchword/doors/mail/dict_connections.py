@@ -11,7 +11,7 @@ from typing import assert_never
 
 from watchword.core.log_events import log_event
 from watchword.doors.mail import dict_protocol
-from watchword.doors.mail.batching import Allowed, AuthRefused, Deferred, Verdict
+from watchword.doors.mail.batching import Allowed, AuthDenied, AuthUnavailable, Verdict
 from watchword.doors.mail.connections import Connection, MailDoor
 from watchword.doors.mail.line_protocol import Hangup, Line, TooLong
 from watchword.signin.non_interactive import AuthRequest, Mailbox
@@ -46,9 +46,9 @@ class DictConnection(Connection):
             case dict_protocol.AskAll(most):
                 self.asked()
                 self.door.batcher.ask_mailboxes(None, functools.partial(self._tell_all, self._place(), [], most))
-            case dict_protocol.Refuse():
+            case dict_protocol.LookupRejected():
                 self._fill(self._place(), dict_protocol.NOT_FOUND)
-            case dict_protocol.Unanswerable(why):
+            case dict_protocol.LookupFailed(why):
                 logger.error(
                     "lookup not answered: %s",
                     why,
@@ -63,9 +63,9 @@ class DictConnection(Connection):
                 assert_never(command)
 
     def _tell_all(
-        self, place: list[bytes], rows: list[bytes], most: int | None, found: Sequence[Mailbox] | Deferred
+        self, place: list[bytes], rows: list[bytes], most: int | None, found: Sequence[Mailbox] | AuthUnavailable
     ) -> None:
-        if isinstance(found, Deferred) or self.is_gone:
+        if isinstance(found, AuthUnavailable) or self.is_gone:
             self._fill(place, dict_protocol.DEFERRED)
             self.told()
             return
@@ -101,9 +101,9 @@ class DictConnection(Connection):
         match verdict:
             case Allowed(mailbox):
                 self._fill(place, found(mailbox))
-            case AuthRefused():
+            case AuthDenied():
                 self._fill(place, dict_protocol.NOT_FOUND)
-            case Deferred():
+            case AuthUnavailable():
                 self._fill(place, dict_protocol.DEFERRED)
             case _:
                 assert_never(verdict)

@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from watchword.core.keyring import KeyRing
+from watchword.core.negative_result import NegativeResult
 from watchword.doors.mail.encryption import CannotOpen, open_sealed
 from watchword.doors.mail.line_protocol import (
     LONGEST_NAME,
@@ -83,12 +84,12 @@ class AskAll:
 
 
 @dataclass(frozen=True, slots=True)
-class Refuse:
+class LookupRejected(NegativeResult):
     """A look-up that can match no person; answered like a wrong password."""
 
 
 @dataclass(frozen=True, slots=True)
-class Unanswerable:
+class LookupFailed(NegativeResult):
     """A look-up that can't be evaluated; answered with a temporary failure. ``why`` is for the daemon's log."""
 
     why: str
@@ -102,13 +103,13 @@ class Ignore:
 type Found = Callable[[str], bytes]
 """A function that makes the answer from the name of a mailbox: ``let_in`` or ``mailbox_of``."""
 
-type Command = Hello | AskPassword | AskMailbox | AskAll | Refuse | Unanswerable | Ignore | Hangup
+type Command = Hello | AskPassword | AskMailbox | AskAll | LookupRejected | LookupFailed | Ignore | Hangup
 
 
 def parse(line: Line | TooLong, ring: KeyRing) -> Command:
     """Return the command in a line. Never raises, whatever the line holds."""
     if isinstance(line, TooLong):
-        return Refuse() if line.head[:1] == b"L" else Hangup("line too long")
+        return LookupRejected() if line.head[:1] == b"L" else Hangup("line too long")
     letter, octets = line.octets[:1], line.octets[1:]
     match letter:
         case b"H":
@@ -117,11 +118,11 @@ def parse(line: Line | TooLong, ring: KeyRing) -> Command:
             try:
                 return _look_up(tab_unescape(octets.decode().partition("\t")[0]), ring)
             except UnicodeDecodeError:
-                return Refuse()
+                return LookupRejected()
         case b"I":
             return _iterate(octets)
         case b"C" | b"D":
-            return Unanswerable("write command on a read-only dict")
+            return LookupFailed("write command on a read-only dict")
         case b"B" | b"R" | b"S" | b"U" | b"A" | b"T":
             return Ignore()
         case _:
@@ -152,7 +153,7 @@ def mailboxes(names: Iterable[str]) -> bytes:
 def _iterate(octets: bytes) -> Command:
     fields = octets.split(b"\t")
     if len(fields) < _ITERATE_FIELDS or fields[2] != _MAILBOXES.encode() or not fields[1].isdigit():
-        return Unanswerable("iteration over an unknown key: print Dovecot's configuration anew")
+        return LookupFailed("iteration over an unknown key: print Dovecot's configuration anew")
     return AskAll(int(fields[1][:_ROWS_DIGITS]) or None)
 
 
@@ -167,10 +168,10 @@ def _hello(octets: bytes) -> Command:
 
 
 def _look_up(key: str, ring: KeyRing) -> Command:
-    room, _, path = key.partition("/")
+    namespace, _, path = key.partition("/")
     kind, _, rest = path.partition("/")
-    if room != "shared":
-        return Refuse()
+    if namespace != "shared":
+        return LookupRejected()
     match kind:
         case "sealed":
             key_id, _, rest = rest.partition("/")
@@ -180,29 +181,33 @@ def _look_up(key: str, ring: KeyRing) -> Command:
         case "userdb":
             # No service and no valid name contains a slash.
             service, _, name = rest.partition("/") if "/" in rest else ("", "", rest)
-            return AskMailbox(name, service) if 0 < len(name) <= LONGEST_NAME and not is_harmful(name) else Refuse()
+            return (
+                AskMailbox(name, service)
+                if 0 < len(name) <= LONGEST_NAME and not is_harmful(name)
+                else LookupRejected()
+            )
         case _:
-            return Unanswerable("unknown key: print Dovecot's configuration anew")
+            return LookupFailed("unknown key: print Dovecot's configuration anew")
 
 
 def _password(rest: str, ring: KeyRing | None, key_id: str) -> Command:
     fields = _fields(rest)
     if fields is None or len(fields) != _PASSWORD_FIELDS:
-        return Refuse()
+        return LookupRejected()
     name, secret, service, address = fields
     if ring is not None:
         try:
             octets = open_sealed(ring, key_id, secret)
         except CannotOpen as error:
-            return Unanswerable(str(error))
+            return LookupFailed(str(error))
         try:
             secret = octets.decode()
         except UnicodeDecodeError:
             # A program that sends Latin-1 has a wrong password. After a temporary failure it would retry for ever and
             # never ask the person for another password.
-            return Refuse()
+            return LookupRejected()
     asked = question(name, secret, service, address)
-    return AskPassword(asked) if asked is not None else Refuse()
+    return AskPassword(asked) if asked is not None else LookupRejected()
 
 
 def _fields(rest: str) -> list[str] | None:

@@ -32,17 +32,17 @@ logger = logging.getLogger(__name__)
 POLL_SECONDS = 0.3
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 1.0, 60.0
 """The first and the longest pause before a failed command is retried; each pause is twice the one before."""
-TROUBLE_SECONDS = 2.0
+RETRY_SECONDS = 2.0
 OVERLAP = timedelta(seconds=60)
 """How far back rows are read again, because a row can be committed after another row with a higher id."""
 
-MOST_AT_ONCE = 1000
+BATCH_SIZE = 1000
 MOST_COMMANDS_AT_ONCE = 4
 COMMAND_SECONDS = 10
 SECOND_LOOK_SECONDS = 1.5
 """The pause before the second kick: a login allowed just before the first kick may enter Dovecot's list after it."""
 
-NOBODY_CONNECTED = 68
+NO_CONNECTION = 68
 """The exit status of `doveadm kick` if the person had no connection (EX_NOHOST of sysexits.h)."""
 
 
@@ -58,7 +58,7 @@ class RevocationRow:
 def rows_after(number: int) -> list[RevocationRow]:
     """Return the rows with higher ids, oldest first, at most MOST_AT_ONCE; raises DatabaseError."""
     close_old_connections()
-    return _rows(Revocation.objects.filter(id__gt=number).order_by("id")[:MOST_AT_ONCE])
+    return _rows(Revocation.objects.filter(id__gt=number).order_by("id")[:BATCH_SIZE])
 
 
 def _rows(found: Iterable[Revocation]) -> list[RevocationRow]:
@@ -78,7 +78,7 @@ class RevocationCursor:
         new = [row for row in rows if row.id not in self._seen]
         self._seen.update(row.id for row in new)
         done = [row.id for row in rows if row.at < now - OVERLAP]
-        if len(rows) >= MOST_AT_ONCE:
+        if len(rows) >= BATCH_SIZE:
             # A full result hides the rows above it: move on, even at the risk of missing a row committed late.
             done.append(rows[-1].id)
         self.floor = max([self.floor, *done])
@@ -148,7 +148,7 @@ class Watcher:
         self._was_let_in_since = was_let_in_since
         self._after = after
         self._position = Position(position)
-        self._ledger = RevocationCursor(self._position.value)
+        self._cursor = RevocationCursor(self._position.value)
         self._open: set[int] = set()
         """The ids of rows whose command has not succeeded yet."""
         self._thread = ThreadPoolExecutor(1, "revocations")
@@ -162,9 +162,9 @@ class Watcher:
         try:
             while True:
                 try:
-                    rows = await loop.run_in_executor(self._thread, self._after, self._ledger.floor)
-                    self._act(self._ledger.take(rows, now=datetime.now(UTC)))
-                    done = min([self._ledger.floor, *(number - 1 for number in self._open)])
+                    rows = await loop.run_in_executor(self._thread, self._after, self._cursor.floor)
+                    self._act(self._cursor.take(rows, now=datetime.now(UTC)))
+                    done = min([self._cursor.floor, *(number - 1 for number in self._open)])
                     await loop.run_in_executor(self._thread, self._position.move_to, done)
                     self._has_failed = False
                 except DatabaseError as error:
@@ -178,7 +178,7 @@ class Watcher:
                     logger.error(
                         "disconnects skipped", extra=log_event("mail.disconnect.error", trouble=cause_of(error))
                     )
-                    await asyncio.sleep(TROUBLE_SECONDS)
+                    await asyncio.sleep(RETRY_SECONDS)
                 await asyncio.sleep(POLL_SECONDS)
         finally:
             kicks = list(self._kicks)
@@ -264,7 +264,7 @@ class Watcher:
                         process.kill()
                     # Reads the remaining output and reaps the process, so that no zombie outlives this task.
                     await process.communicate()
-        if process.returncode not in (0, NOBODY_CONNECTED):
+        if process.returncode not in (0, NO_CONNECTION):
             logger.error(
                 "connections not closed: %s returned %s: %r",
                 command[0],

@@ -30,7 +30,7 @@ _LOOKED_BACK = timedelta(hours=1)
 _FOLDERS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"
 _MODULES = "lib/**/dovecot/modules/auth/libauthdb_lua.so"
 _LUA_SOCKET = "share/lua/5.*/mime.lua"
-_NOBODY = "nobody-at-all@watchword-check.invalid"
+_PROBE_NAME = "nobody-at-all@watchword-check.invalid"
 """A name that nobody has (RFC 2606), with letters that every configuration lets pass."""
 _NO_SECRET = "zzzz zzzz zzzz zzzz zzzz zzzz"  # noqa: S105  (it opens nothing)
 """Shaped like an app password, so that its refusal costs no slow hash and counts against nobody."""
@@ -48,7 +48,7 @@ _WHY = {
     ),
     DenyReason.APP_PASSWORD_REVOKED: "this app password was deleted",
     DenyReason.APP_PASSWORD_SUSPENDED: "this app password ended when multi-factor authentication was disabled",
-    DenyReason.APP_PASSWORD_FROZEN: "this app password is frozen",
+    DenyReason.APP_PASSWORD_PAUSED: "this app password is frozen",
     DenyReason.APP_PASSWORD_EXPIRED: "the last day of this app password has passed",
     DenyReason.APP_PASSWORD_OUTSIDE_LIMITS: (
         "this app password is limited to other programs or networks (a sign-in that is played here has neither)"
@@ -101,11 +101,11 @@ def faults(version: DovecotVersion, files: Sequence[ConfigurationFile], sockets:
     broken = broken or [*_wrong_configuration(main, asking)] or [*_wrong_sockets(version, sockets)]
     yield from broken
     if not broken:
-        played = play_sign_in(_NOBODY, _NO_SECRET)
+        played = play_sign_in(_PROBE_NAME, _NO_SECRET)
         if played.trouble:
             yield played.trouble
         elif played.is_allowed:
-            yield f"Dovecot lets {_NOBODY} in with any password: take out every passdb but Watchword's"
+            yield f"Dovecot lets {_PROBE_NAME} in with any password: take out every passdb but Watchword's"
 
 
 def play_sign_in(name: str, secret: str) -> PlayedSignIn:

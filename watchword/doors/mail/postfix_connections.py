@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from watchword.doors.mail import policy_protocol, socketmap
-from watchword.doors.mail.batching import Deferred
+from watchword.doors.mail.batching import AuthUnavailable
 from watchword.doors.mail.connections import Connection, Cutter, MailDoor
 from watchword.doors.mail.line_protocol import Hangup, Line, Reply, TooLong
 
@@ -37,12 +37,12 @@ class SocketmapConnection(Connection):
             case _:
                 assert_never(step)
 
-    def _tell(self, found: list[str] | Deferred) -> None:
-        self.send(socketmap.later() if isinstance(found, Deferred) else socketmap.senders(found))
+    def _tell(self, found: list[str] | AuthUnavailable) -> None:
+        self.send(socketmap.later() if isinstance(found, AuthUnavailable) else socketmap.senders(found))
         self.told()
 
-    def _tell_ascii(self, found: str | Deferred | None) -> None:
-        self.send(socketmap.later() if isinstance(found, Deferred) else socketmap.ascii_address(found))
+    def _tell_ascii(self, found: str | AuthUnavailable | None) -> None:
+        self.send(socketmap.later() if isinstance(found, AuthUnavailable) else socketmap.ascii_address(found))
         self.told()
 
 
@@ -72,8 +72,8 @@ class PolicyConnection(Connection):
             case _:
                 assert_never(step)
 
-    def _tell(self, may: bool | Deferred) -> None:
-        if isinstance(may, Deferred):
+    def _tell(self, may: bool | AuthUnavailable) -> None:
+        if isinstance(may, AuthUnavailable):
             self.send(policy_protocol.later())
         else:
             self.send(policy_protocol.no_opinion() if may else policy_protocol.ended())

@@ -91,24 +91,24 @@ def parse(request: Line | TooLong) -> AskSenders | AskAscii | Reply | Hangup:
     try:
         address = key.decode()
     except UnicodeDecodeError:
-        return Reply(nobody())
+        return Reply(not_found())
     if not 0 < len(address) <= LONGEST_NAME or not is_printable(address):
-        return Reply(nobody())
+        return Reply(not_found())
     return AskSenders(address) if name == MAP.encode() else AskAscii(address)
 
 
 def senders(names: Sequence[str]) -> bytes:
     """Return the answer that lists the names that may send as an address."""
     listed = [name for name in names if not _BETWEEN_NAMES & set(name) and is_printable(name)]
-    return _netstring(f"OK {','.join(listed)}") if listed else nobody()
+    return _netstring(f"OK {','.join(listed)}") if listed else not_found()
 
 
 def ascii_address(address: str | None) -> bytes:
     """Return the answer with the ASCII form of an address; Postfix leaves an address without one as it is."""
-    return nobody() if address is None else _netstring(f"OK {address}")
+    return not_found() if address is None else _netstring(f"OK {address}")
 
 
-def nobody() -> bytes:
+def not_found() -> bytes:
     """Return the answer for an address that is not in the map."""
     return _netstring("NOTFOUND ")
 

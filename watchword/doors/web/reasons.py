@@ -14,12 +14,12 @@ from watchword.core.factors import RejectReason
 from watchword.core.policy import Channel, Limits
 from watchword.messaging.gateway import Result
 from watchword.messaging.limits.counters import LimitRule
-from watchword.signin.otp.challenges import CodeOnTheWay, NotSent
-from watchword.signin.results import Refused
+from watchword.signin.otp.challenges import CodeDenied, CodeOnTheWay
+from watchword.signin.results import SignInDenied
 from watchword.ui.templatetags.watchword_ui import in_words
 
 
-def of_name_or_password(refused: Refused) -> str:
+def of_name_or_password(refused: SignInDenied) -> str:
     """Return the sentence for a refused name or password; a wait is shown for unknown names too."""
     if refused.reason is DenyReason.PASSWORD_WAITS and refused.until is not None:
         return _("Too many passwords were wrong. Try again in %(wait)s.") % {"wait": in_words(refused.until)}
@@ -37,7 +37,7 @@ def of_too_many_begun(until: datetime) -> str:
     }
 
 
-def of_code(refused: Refused) -> str:
+def of_code(refused: SignInDenied) -> str:
     """Return why a code was not accepted, without blame and without a number of tries."""
     if refused.until is not None:
         return _("Too many codes were wrong. Try again in %(wait)s.") % {"wait": in_words(refused.until)}
@@ -60,20 +60,20 @@ def of_code(refused: Refused) -> str:
             return _("That code didn't work. Check it, or get a new one.")
 
 
-def of_pass(refused: Refused) -> str:
+def of_pass(refused: SignInDenied) -> str:
     """Return why a Temporary Access Pass was not accepted."""
     if refused.until is not None or refused.reason is DenyReason.SECOND_FACTOR_LOCKED:
         return of_code(refused)
     match refused.reason:
         case RejectReason.NOT_SHAPED:
             return _("A pass has twelve signs. Check it.")
-        case RejectReason.EXPIRED | RejectReason.USED | RejectReason.NOT_HELD:
+        case RejectReason.EXPIRED | RejectReason.USED | RejectReason.NOT_REGISTERED:
             return _("This pass can't be used any more. Ask your administrator for a new one.")
         case _:
             return _("That pass didn't work. Check it, or ask your administrator for a new one.")
 
 
-def of_not_sent(refusal: NotSent, *, is_adding: bool = False) -> str:
+def of_not_sent(refusal: CodeDenied, *, is_adding: bool = False) -> str:
     """Return why no code was sent, when one may be sent, and what to do now.
 
     ``is_adding`` is True if a phone is being added, outside a sign-in.
@@ -178,8 +178,8 @@ def of_trouble(code: CodeOnTheWay) -> str:
     """
     if not code.result.is_trouble:
         return ""
-    if code.result in _TROUBLE:
-        return str(_TROUBLE[code.result])
+    if code.result in _FAILURES:
+        return str(_FAILURES[code.result])
     if code.channel is Channel.SMS:
         return _("The text message did not get through.")
     if code.result is Result.HUNG_UP and code.match:
@@ -187,7 +187,7 @@ def of_trouble(code: CodeOnTheWay) -> str:
     return str(_TROUBLE_IN_CALLS.get(code.result) or _("The call did not get through."))
 
 
-_TROUBLE = {
+_FAILURES = {
     Result.FRAUD_REPORTED: gettext_lazy(
         "Somebody at this phone told us that they are not signing in, so the code is void."
     ),

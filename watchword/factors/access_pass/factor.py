@@ -42,7 +42,7 @@ class AccessPassFactor:
 
     def challenge(
         self,
-        held: CredentialData,
+        data: CredentialData,
         options: Mapping[str, str],
         setup_context: SetupContext,
         *,
@@ -53,15 +53,15 @@ class AccessPassFactor:
         return Challenge()
 
     def verify(
-        self, held: CredentialData, stored: Mapping[str, str], answer: str, *, keyed: Keyed, now: datetime
+        self, data: CredentialData, stored: Mapping[str, str], answer: str, *, keyed: Keyed, now: datetime
     ) -> Verdict:
         """Compare an answer with the keyed hash of the stored pass."""
         signs = normal_access_pass(answer)
         if signs is None:
             return Rejected(RejectReason.NOT_SHAPED)
-        if held.lookup is None or not same(held.lookup, keyed(LOOKUP_PURPOSE, signs.encode("ascii"))):
+        if data.lookup is None or not same(data.lookup, keyed(LOOKUP_PURPOSE, signs.encode("ascii"))):
             return Rejected(RejectReason.WRONG)
-        return Accepted() if is_open(held, now) else Rejected(RejectReason.EXPIRED)
+        return Accepted() if is_open(data, now) else Rejected(RejectReason.EXPIRED)
 
     def start_setup(
         self, options: Mapping[str, str], setup_context: SetupContext, *, random_source: RandomSource, keyed: Keyed
@@ -89,11 +89,11 @@ class AccessPassFactor:
         return CredentialData(FactorKind.ACCESS_PASS, slot=SLOT, public=public, lookup=bytes.fromhex(stored["lookup"]))
 
 
-def expires_at(held: CredentialData) -> datetime:
+def expires_at(data: CredentialData) -> datetime:
     """Return when a pass expires."""
-    return datetime.fromisoformat(held.public["expires"])
+    return datetime.fromisoformat(data.public["expires"])
 
 
-def is_open(held: CredentialData, now: datetime) -> bool:
+def is_open(data: CredentialData, now: datetime) -> bool:
     """Return whether a pass has not expired."""
-    return now < expires_at(held)
+    return now < expires_at(data)

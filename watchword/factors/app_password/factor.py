@@ -30,7 +30,7 @@ class AppPasswordFactor:
 
     def challenge(
         self,
-        held: CredentialData,
+        data: CredentialData,
         options: Mapping[str, str],
         setup_context: SetupContext,
         *,
@@ -41,13 +41,13 @@ class AppPasswordFactor:
         return Rejected(RejectReason.NOT_ALLOWED)
 
     def verify(
-        self, held: CredentialData, stored: Mapping[str, str], answer: str, *, keyed: Keyed, now: datetime
+        self, data: CredentialData, stored: Mapping[str, str], answer: str, *, keyed: Keyed, now: datetime
     ) -> Verdict:
         """Compare an answer with the keyed hash of one stored app password."""
         letters = normal_app_password(answer)
         if letters is None:
             return Rejected(RejectReason.NOT_SHAPED)
-        if held.lookup is None or not same(held.lookup, keyed(LOOKUP_PURPOSE, letters.encode("ascii"))):
+        if data.lookup is None or not same(data.lookup, keyed(LOOKUP_PURPOSE, letters.encode("ascii"))):
             return Rejected(RejectReason.WRONG)
         return Accepted()
 

@@ -32,7 +32,7 @@ class Migration(migrations.Migration):
                 ('last_used_address', models.CharField(blank=True, max_length=45)),
                 ('last_used_service', models.CharField(blank=True, max_length=32)),
                 ('suspended_at', models.DateTimeField(null=True)),
-                ('frozen_at', models.DateTimeField(help_text='Put on ice by its owner or by a warning; can be thawed', null=True)),
+                ('paused_at', models.DateTimeField(help_text='Paused by its owner or after a warning; proves nothing until resumed', null=True)),
                 ('restrictions', models.JSONField(help_text='Where, from where and until when it may be used', null=True)),
                 ('revoked_at', models.DateTimeField(null=True)),
                 ('revoked_because', models.CharField(blank=True, max_length=40)),

@@ -50,7 +50,7 @@ class PasswordFactor:
 
     def challenge(
         self,
-        held: CredentialData,
+        data: CredentialData,
         options: Mapping[str, str],
         setup_context: SetupContext,
         *,
@@ -61,22 +61,22 @@ class PasswordFactor:
         return Challenge()
 
     def verify(
-        self, held: CredentialData, stored: Mapping[str, str], answer: str, *, keyed: Keyed, now: datetime
+        self, data: CredentialData, stored: Mapping[str, str], answer: str, *, keyed: Keyed, now: datetime
     ) -> Verdict:
         """Hash the answer once and compare; a right answer includes a better hash where the parameters have changed.
 
-        ``held`` with an empty secret is the dummy user's: the same work is done, and the answer is rejected.
+        ``data`` with an empty secret is the dummy user's: the same work is done, and the answer is rejected.
         """
         if len(answer) > LONGEST:
             return Rejected(RejectReason.TOO_LONG)
         hasher = _hasher()
-        encoded = bytes(held.secret).decode("ascii") or _hash_of_nobody()
+        encoded = bytes(data.secret).decode("ascii") or _dummy_hash()
         try:
             hasher.verify(encoded, _octets(answer))
         except (VerificationError, InvalidHashError):
             return Rejected(RejectReason.WRONG)
-        if not held.secret:
-            return Rejected(RejectReason.NOT_HELD)
+        if not data.secret:
+            return Rejected(RejectReason.NOT_REGISTERED)
         renewed = hasher.hash(_octets(answer)).encode("ascii") if hasher.check_needs_rehash(encoded) else None
         return Accepted(renewed=renewed, is_short=_is_short(answer))
 
@@ -169,7 +169,7 @@ def _hasher() -> PasswordHasher:
 
 
 @cache
-def _hash_of_nobody() -> str:
+def _dummy_hash() -> str:
     # Any hash with the current parameters will do: no answer is ever accepted because of it.
     return _hasher().hash(b"nobody", salt=bytes(16))
 

@@ -83,7 +83,7 @@ class PhoneFactor:
 
     def challenge(
         self,
-        held: CredentialData,
+        data: CredentialData,
         options: Mapping[str, str],
         setup_context: SetupContext,
         *,
@@ -91,14 +91,14 @@ class PhoneFactor:
         keyed: Keyed,
     ) -> Challenge | Rejected:
         """Make a code for a stored phone; ``options`` may name another channel than the preferred one."""
-        asked = options.get("channel") or held.public.get("channel", Channel.SMS)
-        if asked not in channels_of(held, setup_context):
+        asked = options.get("channel") or data.public.get("channel", Channel.SMS)
+        if asked not in channels_of(data, setup_context):
             return Rejected(RejectReason.CHANNEL_NOT_ALLOWED)
-        line = json.loads(held.secret)
+        line = json.loads(data.secret)
         return _send(Channel(asked), line["number"], line["extension"], {}, random_source=random_source, keyed=keyed)
 
     def verify(
-        self, held: CredentialData, stored: Mapping[str, str], answer: str, *, keyed: Keyed, now: datetime
+        self, data: CredentialData, stored: Mapping[str, str], answer: str, *, keyed: Keyed, now: datetime
     ) -> Verdict:
         """Compare a typed code with the keyed hash of the one that was sent."""
         code = normal_code(answer)
@@ -156,14 +156,14 @@ class PhoneFactor:
         )
 
 
-def channels_of(held: CredentialData, setup_context: SetupContext) -> list[Channel]:
+def channels_of(data: CredentialData, setup_context: SetupContext) -> list[Channel]:
     """Return the channels by which a stored phone can get a code today, the preferred one first."""
     channels = [
         channel
         for channel in Channel
-        if channel in setup_context.policy.channels and (channel is Channel.VOICE or held.public.get("texts"))
+        if channel in setup_context.policy.channels and (channel is Channel.VOICE or data.public.get("texts"))
     ]
-    return sorted(channels, key=lambda channel: channel != held.public.get("channel"))
+    return sorted(channels, key=lambda channel: channel != data.public.get("channel"))
 
 
 def _send(

@@ -21,16 +21,17 @@ from watchword.factors.models import Credential
 from watchword.factors.vault.store import APP_PASSWORD_PURPOSE, key_ring
 
 _SELECT = f"""
-    SELECT held.lookup, held.id, held.label, held.suspended_at IS NOT NULL, held.revoked_at IS NOT NULL,
-        held.frozen_at IS NOT NULL, held.restrictions, held.last_used_address,
+    SELECT credential.lookup, credential.id, credential.label, credential.suspended_at IS NOT NULL,
+        credential.revoked_at IS NOT NULL, credential.paused_at IS NOT NULL,
+        credential.restrictions, credential.last_used_address,
         person.id, person.sign_in_name, COALESCE(person.mailbox, person.sign_in_name), person.organisation_id,
         person.mfa_state,
         person.blocked_at IS NOT NULL, person.deleted_at IS NOT NULL, organisation.app_passwords_allowed, named.key
-    FROM {Credential._meta.db_table} held
-    JOIN {User._meta.db_table} person ON person.id = held.user_id
+    FROM {Credential._meta.db_table} credential
+    JOIN {User._meta.db_table} person ON person.id = credential.user_id
     JOIN {Organisation._meta.db_table} organisation ON organisation.id = person.organisation_id
     JOIN {SignInName._meta.db_table} named ON named.user_id = person.id
-    WHERE held.lookup IN """  # noqa: S608  (the names of tables; every value is a parameter)
+    WHERE credential.lookup IN """  # noqa: S608  (the names of tables; every value is a parameter)
 _UPDATE = (
     f"UPDATE {Credential._meta.db_table}"  # noqa: S608  (the name of a table; every value is a parameter)
     " SET last_used_at = %s, last_used_address = %s, last_used_service = %s WHERE id = %s"
@@ -58,7 +59,7 @@ class Found:
     label: str
     is_suspended: bool
     is_revoked: bool
-    is_frozen: bool
+    is_paused: bool
     restrictions: Mapping[str, object] | None
     last_used_address: str
     id: UUID
@@ -86,7 +87,7 @@ def find_by_lookups(asked: Collection[bytes]) -> dict[bytes, Found]:
         rows = cursor.fetchall()
     found: dict[bytes, Found] = {}
     for row in rows:
-        lookup, pk, label, suspended, revoked, frozen, limits, last_address = row[:8]
+        lookup, pk, label, suspended, revoked, paused, limits, last_address = row[:8]
         user, name, mailbox, organisation, state, blocked, deleted, allowed, key = row[8:]
         digest = bytes(lookup)
         earlier = found.get(digest)
@@ -95,7 +96,7 @@ def find_by_lookups(asked: Collection[bytes]) -> dict[bytes, Found]:
             label=label,
             is_suspended=bool(suspended),
             is_revoked=bool(revoked),
-            is_frozen=bool(frozen),
+            is_paused=bool(paused),
             # SQLite returns JSON as text; so does a plain cursor on PostgreSQL, because Django configures it so.
             restrictions=json.loads(limits) if isinstance(limits, str) else limits,
             last_used_address=last_address,

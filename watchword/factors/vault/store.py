@@ -30,7 +30,7 @@ class StoredCredential:
 
     id: UUID
     user_id: UUID
-    held: CredentialData
+    data: CredentialData
     created_at: datetime
     last_used_at: datetime | None = None
     last_used_address: str = ""
@@ -38,14 +38,14 @@ class StoredCredential:
     suspended_at: datetime | None = None
     revoked_at: datetime | None = None
     revoked_because: str = ""
-    frozen_at: datetime | None = None
+    paused_at: datetime | None = None
     restrictions: Restrictions = NO_RESTRICTIONS
     sign_in_id: UUID | None = None
     """The sign-in that made it; None where no sign-in did, or where it wasn't recorded."""
 
     @property
     def is_alive(self) -> bool:
-        """Return whether it counts towards the limit: neither suspended nor revoked; a frozen one counts."""
+        """Return whether it counts towards the limit: neither suspended nor revoked; a paused one counts."""
         return self.suspended_at is None and self.revoked_at is None
 
 
@@ -96,22 +96,22 @@ def find_by_digest(kind: FactorKind, digests: Collection[bytes]) -> StoredCreden
     return _stored(row) if row is not None else None
 
 
-def store(user: User, held: CredentialData, *, now: datetime, sign_in_id: UUID | None = None) -> StoredCredential:
+def store(user: User, data: CredentialData, *, now: datetime, sign_in_id: UUID | None = None) -> StoredCredential:
     """Store a new credential and the sign-in that made it; the earlier one in the same slot becomes a tombstone."""
-    if held.slot:
-        _live(user).filter(kind=held.kind, slot=held.slot).update(revoked_at=now, revoked_because="replaced")
-    secret = held.secret
-    if held.kind in _SEALED:
-        secret = key_ring().seal(_purpose(held.kind), secret)
+    if data.slot:
+        _live(user).filter(kind=data.kind, slot=data.slot).update(revoked_at=now, revoked_because="replaced")
+    secret = data.secret
+    if data.kind in _SEALED:
+        secret = key_ring().seal(_purpose(data.kind), secret)
     row = Credential.objects.create(
         user=user,
-        kind=held.kind,
-        slot=held.slot,
-        label=held.label,
-        public=dict(held.public),
+        kind=data.kind,
+        slot=data.slot,
+        label=data.label,
+        public=dict(data.public),
         secret=secret,
-        lookup=held.lookup,
-        lookup_key=key_ring().keys[0].id if held.lookup is not None else "",
+        lookup=data.lookup,
+        lookup_key=key_ring().keys[0].id if data.lookup is not None else "",
         created_at=now,
         sign_in_id=sign_in_id,
     )
@@ -167,14 +167,14 @@ def suspend_all(user: User, kind: FactorKind, *, now: datetime) -> int:
     return _live(user).filter(kind=kind, suspended_at=None).update(suspended_at=now)
 
 
-def freeze(user: User, credential_id: UUID, *, now: datetime) -> bool:
-    """Freeze one credential, so that it proves nothing until thawed; return False if it was frozen or revoked."""
-    return bool(_live(user).filter(pk=credential_id, frozen_at=None).update(frozen_at=now))
+def pause(user: User, credential_id: UUID, *, now: datetime) -> bool:
+    """Pause one credential, so that it proves nothing until resumed; return False if it was paused or revoked."""
+    return bool(_live(user).filter(pk=credential_id, paused_at=None).update(paused_at=now))
 
 
-def thaw(user: User, credential_id: UUID) -> bool:
-    """Make a frozen credential usable again; return False if it was not frozen."""
-    return bool(_live(user).filter(pk=credential_id).exclude(frozen_at=None).update(frozen_at=None))
+def resume(user: User, credential_id: UUID) -> bool:
+    """Make a paused credential usable again; return False if it was not paused."""
+    return bool(_live(user).filter(pk=credential_id).exclude(paused_at=None).update(paused_at=None))
 
 
 def restrict(user: User, credential_id: UUID, restrictions: Restrictions) -> bool:
@@ -232,7 +232,7 @@ def _stored(row: Credential) -> StoredCredential:
     return StoredCredential(
         id=row.id,
         user_id=row.user_id,
-        held=CredentialData(
+        data=CredentialData(
             kind=kind,
             label=row.label,
             slot=row.slot,
@@ -247,7 +247,7 @@ def _stored(row: Credential) -> StoredCredential:
         suspended_at=row.suspended_at,
         revoked_at=row.revoked_at,
         revoked_because=row.revoked_because,
-        frozen_at=row.frozen_at,
+        paused_at=row.paused_at,
         restrictions=Restrictions.from_json(row.restrictions),
         sign_in_id=row.sign_in_id,
     )

@@ -27,9 +27,9 @@ class ValidCredential:
 def valid_credentials() -> Iterator[ValidCredential]:
     """Yield every credential that is neither revoked nor suspended."""
     rows = Credential.objects.filter(revoked_at=None, suspended_at=None).order_by("user_id", "created_at")
-    columns = rows.values_list("pk", "user_id", "kind", "label", "frozen_at")
-    for pk, user_id, kind, label, frozen_at in columns.iterator(chunk_size=AT_ONCE):
-        yield ValidCredential(pk, user_id, FactorKind(kind), label, frozen_at is not None)
+    columns = rows.values_list("pk", "user_id", "kind", "label", "paused_at")
+    for pk, user_id, kind, label, paused_at in columns.iterator(chunk_size=AT_ONCE):
+        yield ValidCredential(pk, user_id, FactorKind(kind), label, paused_at is not None)
 
 
 def revoke_many(ids: Collection[UUID], *, because: str, now: datetime) -> None:
@@ -41,7 +41,7 @@ def revoke_many(ids: Collection[UUID], *, because: str, now: datetime) -> None:
 def pause_many(ids: Collection[UUID], *, now: datetime) -> None:
     """Pause these credentials, whoever has them; those that are paused already stay as they are."""
     for some in _portions(ids):
-        Credential.objects.filter(pk__in=some, revoked_at=None, frozen_at=None).update(frozen_at=now)
+        Credential.objects.filter(pk__in=some, revoked_at=None, paused_at=None).update(paused_at=now)
 
 
 def _portions(ids: Collection[UUID]) -> Iterator[list[UUID]]:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from watchword.core.log_events import log_event
 from watchword.messaging.gateway import LeasedMessage
-from watchword.messaging.gateways.http.client import AddressNotAllowed, NoAnswer, SafeClient
+from watchword.messaging.gateways.http.client import AddressForbidden, NoAnswer, SafeClient
 from watchword.messaging.gateways.http.config import check_address, check_headers
 from watchword.messaging.gateways.http.request_templates import look_up
 
@@ -89,7 +89,7 @@ class SimSwapCheck:
                 )
                 return False
             moved_at = datetime.fromisoformat(look_up(json.loads(answer.body), config.date_path))
-        except (NoAnswer, AddressNotAllowed, ValueError, RecursionError) as error:
+        except (NoAnswer, AddressForbidden, ValueError, RecursionError) as error:
             trouble = type(error).__name__
             logger.warning(
                 "SIM swap check failed",

@@ -18,7 +18,7 @@ from watchword.directory.models import Organisation, User
 from watchword.messaging.gateway import Result
 from watchword.messaging.limits import daily_totals, pumping, rules
 from watchword.messaging.limits.rules import DAY, HOUR, Asked, Budget, LimitRule, Permitted, SendThrottled
-from watchword.messaging.models import Delivery, Refusal, SharedNumber
+from watchword.messaging.models import Delivery, DeniedMessage, SharedNumber
 
 __all__ = [
     "CountedTelephone",
@@ -105,14 +105,14 @@ def reserve_send(
     """
     _take_turns(user, telephone, is_new=is_new)
     asked = _count(user, telephone, channel, sends_in_attempt=sends_in_attempt, is_new=is_new, now=now)
-    return _decide(user, telephone, channel, asked, rules.judge)
+    return _decide(user, telephone, channel, asked, rules.evaluate)
 
 
 def reserve_warning(user: User, telephone: CountedTelephone, *, now: datetime) -> Permitted | SendThrottled:
     """Check the limits for one text without a code and count it if permitted. Call it in a transaction."""
     _take_turns(user, telephone, is_new=False)
     asked = _count(user, telephone, Channel.SMS, sends_in_attempt=0, is_new=False, now=now)
-    return _decide(user, telephone, Channel.SMS, asked, rules.judge_warning)
+    return _decide(user, telephone, Channel.SMS, asked, rules.evaluate_warning)
 
 
 def _take_turns(user: User, telephone: CountedTelephone, *, is_new: bool) -> None:
@@ -139,15 +139,15 @@ def _decide(
     telephone: CountedTelephone,
     channel: Channel,
     asked: Asked,
-    judge: Callable[[Asked, Limits, Budget], Permitted | SendThrottled],
+    evaluate: Callable[[Asked, Limits, Budget], Permitted | SendThrottled],
 ) -> Permitted | SendThrottled:
     organisation, now = user.organisation, asked.now
     limits = organisation.policy.limits
-    verdict = _judge(organisation, asked, limits, judge)
+    verdict = _evaluate(organisation, asked, limits, evaluate)
     if isinstance(verdict, SendThrottled) and verdict.rule in _OF_NUMBER:
         named = _limits_at(organisation, telephone, limits)
         if named is not None:
-            verdict = _judge(organisation, asked, named, judge)
+            verdict = _evaluate(organisation, asked, named, evaluate)
     is_new = asked.is_new
     if isinstance(verdict, Permitted):
         daily_totals.add(organisation.pk, now, telephone.country, channel, is_new=is_new, asked=1)
@@ -156,16 +156,16 @@ def _decide(
     return verdict
 
 
-def _judge(
+def _evaluate(
     organisation: Organisation,
     asked: Asked,
     limits: Limits,
-    judge: Callable[[Asked, Limits, Budget], Permitted | SendThrottled],
+    evaluate: Callable[[Asked, Limits, Budget], Permitted | SendThrottled],
 ) -> Permitted | SendThrottled:
     # Counting people costs milliseconds in a large organisation: it is done only when the decision depends on it.
-    verdict = judge(asked, limits, _budget(organisation, people=0))
+    verdict = evaluate(asked, limits, _budget(organisation, people=0))
     if isinstance(verdict, SendThrottled) and verdict.rule.grows_with_people:
-        verdict = judge(asked, limits, _budget(organisation, people=_enough_people(organisation, asked)))
+        verdict = evaluate(asked, limits, _budget(organisation, people=_enough_people(organisation, asked)))
     return verdict
 
 
@@ -214,9 +214,9 @@ def note_refusal(
     Repeated requests by one person fill neither the database nor the administrator's page.
     """
     daily_totals.add(user.organisation_id, now, telephone.country, channel, is_new=is_new, refused=1)
-    if Refusal.objects.filter(user=user, at__gt=now - HOUR).count() >= REFUSALS_EACH_HOUR:
+    if DeniedMessage.objects.filter(user=user, at__gt=now - HOUR).count() >= REFUSALS_EACH_HOUR:
         return
-    Refusal.objects.create(
+    DeniedMessage.objects.create(
         organisation_id=user.organisation_id,
         user=user,
         at=now,

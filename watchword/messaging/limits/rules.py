@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Literal
 
+from watchword.core.negative_result import NegativeResult
 from watchword.core.phone_numbers import NumberKind
 from watchword.core.policy import Limits
 
@@ -190,17 +190,8 @@ class Permitted:
     """The message may be sent now."""
 
 
-class NotReserved:
-    """Base class of all denials: false, so that ``if not verdict`` means that no message is sent."""
-
-    __slots__ = ()
-
-    def __bool__(self) -> Literal[False]:
-        return False
-
-
 @dataclass(frozen=True, slots=True)
-class SendThrottled(NotReserved):
+class SendThrottled(NegativeResult):
     """The message may be sent at ``until``, or never in this sign-in attempt where ``until`` is None."""
 
     until: datetime | None
@@ -209,7 +200,7 @@ class SendThrottled(NotReserved):
     """Values for the administrator: ``limit`` and ``count``, a country, a number type."""
 
 
-def judge(asked: Asked, limits: Limits, budget: Budget) -> Permitted | SendThrottled:
+def evaluate(asked: Asked, limits: Limits, budget: Budget) -> Permitted | SendThrottled:
     """Return whether one more code may be sent, or the rule that forbids it and until when."""
     for look in (_never, _person, _telephone, _neighbours, _quota):
         verdict = look(asked, limits, budget)
@@ -218,7 +209,7 @@ def judge(asked: Asked, limits: Limits, budget: Budget) -> Permitted | SendThrot
     return Permitted()
 
 
-def judge_warning(asked: Asked, limits: Limits, budget: Budget) -> Permitted | SendThrottled:
+def evaluate_warning(asked: Asked, limits: Limits, budget: Budget) -> Permitted | SendThrottled:
     """Return whether a text without a code may be sent; its limits are low, because a mail says the same.
 
     It uses up none of the person's codes and at most half of the number's daily limit, and the organisation's quota
@@ -331,7 +322,7 @@ def is_pumping(sent: int, entered: int, budget: Budget) -> bool:
 
 
 def _too_many(
-    times: Sequence[datetime], limit: int, lasts: timedelta, rule: LimitRule, *, now: datetime | None = None
+    times: Sequence[datetime], limit: int, lifetime: timedelta, rule: LimitRule, *, now: datetime | None = None
 ) -> SendThrottled | None:
     """Return a denial if there are ``limit`` or more ``times`` (newest first), until one of them is old enough.
 
@@ -341,7 +332,7 @@ def _too_many(
         return None
     since = times[limit - 1] if limit > 0 else now
     assert since is not None
-    return SendThrottled(since + lasts, rule, _numbers(limit, len(times)))
+    return SendThrottled(since + lifetime, rule, _numbers(limit, len(times)))
 
 
 def _too_many_today(

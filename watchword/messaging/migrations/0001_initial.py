@@ -98,7 +98,7 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name='Refusal',
+            name='DeniedMessage',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('at', models.DateTimeField()),
@@ -193,7 +193,7 @@ class Migration(migrations.Migration):
             index=models.Index(fields=['gateway', 'at'], name='attempt_by_gateway'),
         ),
         migrations.AddIndex(
-            model_name='refusal',
-            index=models.Index(fields=['organisation', '-at'], name='refusal_by_time'),
+            model_name='deniedmessage',
+            index=models.Index(fields=['organisation', '-at'], name='denied_message_by_time'),
         ),
     ]

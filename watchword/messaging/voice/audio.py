@@ -22,20 +22,20 @@ _LONGEST_SECONDS = 60
 _DEPTHS = frozenset({1, 2, 3, 4})
 
 
-class NotSound(Exception):
+class InvalidAudio(Exception):
     """A file is not a WAV file that can be played; the message says what is wrong with it."""
 
 
 def from_wav(content: bytes) -> bytes:
-    """Return a WAV file of any rate, depth and number of channels as telephone audio; raises NotSound."""
+    """Return a WAV file of any rate, depth and number of channels as telephone audio; raises InvalidAudio."""
     try:
         with wave.open(io.BytesIO(content)) as file:
             gateways, depth, rate = file.getnchannels(), file.getsampwidth(), file.getframerate()
             octets = file.readframes(rate * _LONGEST_SECONDS)
     except (wave.Error, EOFError, ValueError, RuntimeError):
-        raise NotSound("is not a WAV file with uncompressed sound") from None
+        raise InvalidAudio("is not a WAV file with uncompressed sound") from None
     if gateways not in {1, 2} or depth not in _DEPTHS or not RATE <= rate <= 192_000:
-        raise NotSound("has more than two channels, or a rate below 8,000 or above 192,000 samples a second")
+        raise InvalidAudio("has more than two channels, or a rate below 8,000 or above 192,000 samples a second")
     octets = octets[: len(octets) // (gateways * depth) * gateways * depth]
     if depth == 1:
         octets = audioop.bias(octets, 1, -128)  # 8-bit WAV files are unsigned

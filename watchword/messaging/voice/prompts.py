@@ -67,7 +67,7 @@ class Prompts:
             return b""
         try:
             return audio.from_wav((self._recordings / language / f"{name}.wav").read_bytes())
-        except (OSError, audio.NotSound):
+        except (OSError, audio.InvalidAudio):
             return b""
 
 
@@ -81,7 +81,7 @@ def problems_of(recordings: Path | None) -> list[str]:
     for file in sorted(recordings.glob("*/*.wav")):
         try:
             audio.from_wav(file.read_bytes())
-        except (OSError, audio.NotSound) as error:
-            words = str(error) if isinstance(error, audio.NotSound) else "can't be read"
+        except (OSError, audio.InvalidAudio) as error:
+            words = str(error) if isinstance(error, audio.InvalidAudio) else "can't be read"
             problems.append(f"{file.parent.name}/{file.name} {words}")
     return problems

@@ -20,7 +20,7 @@ from watchword.messaging.worker.message_ids import as_stored, key_of, keys_of
 
 STORED = timedelta(days=1)
 LOOKED_FOR = timedelta(minutes=10)
-PORTION = 200
+BATCH_SIZE = 200
 _NOT_SETTLED = [Result.SENT.value, Result.UNREACHABLE.value]
 _MAY_GO_ON = [*_NOT_SETTLED, Result.DELIVERED.value]
 """A late report does not downgrade a text that arrived; a call may get a more specific result."""
@@ -92,7 +92,7 @@ def note_reports(reports: Sequence[Report], *, now: datetime) -> list[Changed]:
 def apply_strays(*, now: datetime) -> int:
     """Apply receipts that another process stored while their attempt was being stored; return how many."""
     with transaction.atomic():
-        rows = list(Receipt.objects.filter(is_applied=False, at__gt=now - LOOKED_FOR).order_by("at")[:PORTION])
+        rows = list(Receipt.objects.filter(is_applied=False, at__gt=now - LOOKED_FOR).order_by("at")[:BATCH_SIZE])
         delivery_attempts = _delivery_attempts_of([_sought_again(row) for row in rows])
         found = [(row, one) for row, one in zip(rows, delivery_attempts, strict=True) if one is not None]
         Receipt.objects.filter(pk__in=[row.pk for row, _one in found]).update(is_applied=True)

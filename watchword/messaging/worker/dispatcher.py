@@ -29,7 +29,7 @@ from watchword.messaging.gateway import Condition, DeliveryFailed, Gateway, Leas
 from watchword.messaging.worker import persistence, route_selection
 from watchword.messaging.worker.circuit_breaker import CircuitBreaker
 from watchword.messaging.worker.delivery_receipts import Changed
-from watchword.messaging.worker.outbox import PORTION
+from watchword.messaging.worker.outbox import BATCH_SIZE
 from watchword.messaging.worker.pending_results import PendingResults
 from watchword.messaging.worker.route_selection import Measured, Route
 
@@ -40,10 +40,10 @@ POLL_SECONDS = 0.5
 GATHER_SECONDS = 0.1
 """Shortest time between two reads or two writes, so that both are batched: an SQLite transaction locks all others."""
 MEASURE_SECONDS = 10.0
-AT_ONCE = 200
+MAX_CONCURRENT = 200
 RETRIES = RetryPolicy(timedelta(seconds=1), timedelta(seconds=16), most_tries=6)
 """Retries of a message that no gateway took; short, because a person waits for the code at the sign-in page."""
-TROUBLE_SECONDS = 1.0
+RETRY_SECONDS = 1.0
 """Pause before a failed task of this process restarts."""
 STOP_SECONDS = 10.0
 CARRY_SECONDS = 25.0
@@ -72,19 +72,19 @@ class Dispatcher:
         self,
         lines: Sequence[GatewayRoute],
         *,
-        bell: socket.socket | None = None,
+        wake_up_socket: socket.socket | None = None,
         decided: Callable[[Changed], None] = lambda _changed: None,
         sim_changed: SimChanged | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """``decided`` is called, in the database thread, for every delivery that got a new result."""
         self._lines = {line.gateway.name: line for line in lines}
-        self._bell = bell
+        self._wake_up_socket = wake_up_socket
         self._decided = decided
         self._sim_changed = sim_changed
         self._clock = clock
         self._database = ThreadPoolExecutor(1, thread_name_prefix="phones-database")
-        self._ledger = PendingResults()
+        self._results = PendingResults()
         self._measured: Mapping[tuple[str, str], Measured] = {}
         self._wake = asyncio.Event()
         self._under_way: dict[asyncio.Task[None], LeasedMessage] = {}
@@ -92,8 +92,8 @@ class Dispatcher:
     async def run(self, stop: asyncio.Event, *, ready: Callable[[], None] = lambda: None) -> None:
         """Start the gateways and send until ``stop`` is set; then disconnect, and release what was not sent."""
         loop = asyncio.get_running_loop()
-        if self._bell is not None:
-            loop.add_reader(self._bell, self._rung)
+        if self._wake_up_socket is not None:
+            loop.add_reader(self._wake_up_socket, self._rung)
         for line in self._lines.values():
             await self._start(line)
         tasks = [loop.create_task(_go_on(work)) for work in (self._fetch, self._write, self._measure)]
@@ -109,19 +109,19 @@ class Dispatcher:
             stopping.cancel()
             tasks[0].cancel()
             await asyncio.wait([tasks[0]])
-            if self._bell is not None:
-                loop.remove_reader(self._bell)
+            if self._wake_up_socket is not None:
+                loop.remove_reader(self._wake_up_socket)
             await self._stop_carrying()
             for task in tasks[1:]:
                 task.cancel()
-            while not self._ledger.is_empty:
+            while not self._results.is_empty:
                 await self._settle()
             await self._ask(persistence.close)
             self._database.shutdown()
 
     async def _start(self, line: GatewayRoute) -> None:
         try:
-            await line.gateway.start(self._ledger.reported)
+            await line.gateway.start(self._results.reported)
         except Exception as error:  # noqa: BLE001  (a gateway that can't start must not affect the others)
             logger.error(
                 "gateway not started",
@@ -139,9 +139,9 @@ class Dispatcher:
         await self._ask(lambda: persistence.give_back(left, self._clock() + timedelta(seconds=UNSURE_SECONDS)))
 
     def _rung(self) -> None:
-        assert self._bell is not None
+        assert self._wake_up_socket is not None
         try:
-            while self._bell.recv(16):
+            while self._wake_up_socket.recv(16):
                 self._wake.set()
         except BlockingIOError:
             return
@@ -155,7 +155,7 @@ class Dispatcher:
         while True:
             self._wake.clear()
             looked_at = time.monotonic()
-            room = AT_ONCE - len(self._under_way)
+            room = MAX_CONCURRENT - len(self._under_way)
             until, claimed = await self._claim(room) if room > 0 else (looked_at, [])
             for item in claimed:
                 if self._is_in_hand(item.outgoing.delivery_id) or time.monotonic() >= until:
@@ -164,7 +164,7 @@ class Dispatcher:
                 self._under_way[task] = item
                 task.add_done_callback(self._carried)
             await asyncio.sleep(max(0, looked_at + GATHER_SECONDS - time.monotonic()))
-            if len(claimed) < min(room, PORTION) or room <= 0:
+            if len(claimed) < min(room, BATCH_SIZE) or room <= 0:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
 
@@ -183,7 +183,7 @@ class Dispatcher:
     def _is_in_hand(self, delivery_id: UUID) -> bool:
         """Return whether a message is still being sent here, or its result is not stored yet."""
         carried = any(item.outgoing.delivery_id == delivery_id for item in self._under_way.values())
-        return carried or self._ledger.holds(delivery_id)
+        return carried or self._results.holds(delivery_id)
 
     def _carried(self, task: asyncio.Task[None]) -> None:
         item = self._under_way.pop(task)
@@ -196,21 +196,21 @@ class Dispatcher:
                 ),
             )
             self._give_up_or_wait(item, [DeliveryFailed(Result.FAILED, permanent=False)], gateway="")
-        if len(self._under_way) >= AT_ONCE - 1:
+        if len(self._under_way) >= MAX_CONCURRENT - 1:
             # All slots were in use, so more messages may be due.
             self._wake.set()
 
     async def _carry(self, item: LeasedMessage, *, until: float) -> None:
         outgoing = item.outgoing
         if outgoing.not_after is not None and outgoing.not_after <= self._clock():
-            self._ledger.given_up(outgoing, Result.EXPIRED)
+            self._results.given_up(outgoing, Result.EXPIRED)
             return
         asked = ""
         failures: list[DeliveryFailed] = []
         try:
             async with asyncio.timeout_at(until):
                 if self._sim_changed is not None and await self._sim_changed(item):
-                    self._ledger.given_up(outgoing, Result.SIM_CHANGED)
+                    self._results.given_up(outgoing, Result.SIM_CHANGED)
                     return
                 for line in self._order(item):
                     asked = line.route.name
@@ -226,7 +226,7 @@ class Dispatcher:
             failures.append(DeliveryFailed(Result.FAILED, permanent=False, maybe_taken=True))
             if asked:
                 self._lines[asked].breaker.failed(time.monotonic())
-                self._ledger.refused(outgoing, asked, Result.FAILED, country=item.country)
+                self._results.refused(outgoing, asked, Result.FAILED, country=item.country)
         if not asked:
             logger.warning(
                 "no gateway available", extra=log_event("messaging.delivery.no_gateway", delivery=outgoing.delivery_id)
@@ -238,10 +238,10 @@ class Dispatcher:
         is_hopeless = last.permanent or all(failure.is_useless_again for failure in failures)
         usual = RETRIES.pause(item.tries)
         if is_hopeless or usual is None:
-            self._ledger.given_up(item.outgoing, last.result, gateway=gateway)
+            self._results.given_up(item.outgoing, last.result, gateway=gateway)
             return
         pause = max(usual.total_seconds(), min(failure.retry_after_seconds for failure in failures))
-        self._ledger.waits(item.outgoing, max(pause, UNSURE_SECONDS) if last.maybe_taken else pause)
+        self._results.waits(item.outgoing, max(pause, UNSURE_SECONDS) if last.maybe_taken else pause)
 
     def _order(self, item: LeasedMessage) -> list[GatewayRoute]:
         def is_usable(name: str) -> bool:
@@ -293,27 +293,27 @@ class Dispatcher:
                 # A problem with the number is no fault of the gateway: bad numbers must not open its circuit breaker.
                 line.breaker.failed(time.monotonic())
             DELIVERY_ATTEMPTS.labels(outgoing.channel, name, failure.result).inc()
-            self._ledger.refused(outgoing, name, failure.result, country=item.country)
+            self._results.refused(outgoing, name, failure.result, country=item.country)
             raise failure from None
         line.breaker.succeeded()
         DELIVERY_ATTEMPTS.labels(outgoing.channel, name, "taken").inc()
         line.carried_today += 1
         price, spoken = line.route.price_micros(item.country), line.gateway.fetches_voice_script
-        self._ledger.handed(outgoing, name, handed, country=item.country, price=price, spoken=spoken)
+        self._results.handed(outgoing, name, handed, country=item.country, price=price, spoken=spoken)
 
     async def _write(self) -> None:
         """Write results; all that gather during one write go into the next transaction."""
         while True:
-            await self._ledger.dirty.wait()
-            self._ledger.dirty.clear()
+            await self._results.dirty.wait()
+            self._results.dirty.clear()
             await self._settle()
             await asyncio.sleep(GATHER_SECONDS)
 
     async def _settle(self) -> None:
         now = self._clock()
-        batch = self._ledger.take(now)
+        batch = self._results.take(now)
         await self._ask(lambda: persistence.write(batch, self._decided, now))
-        self._ledger.written(batch)
+        self._results.written(batch)
 
     async def _measure(self) -> None:
         """Refresh the delivery statistics of the gateways now and then, and store their conditions."""
@@ -342,10 +342,10 @@ async def _go_on(work: Callable[[], Awaitable[None]]) -> None:
         except Exception as error:  # noqa: BLE001  (the other tasks and messages must continue)
             logger.error(
                 "messaging task failed, restart in %d s",
-                TROUBLE_SECONDS,
+                RETRY_SECONDS,
                 extra=log_event("messaging.worker.error", trouble=cause_of(error)),
             )
-            await asyncio.sleep(TROUBLE_SECONDS)
+            await asyncio.sleep(RETRY_SECONDS)
 
 
 def _may_carry(line: GatewayRoute, item: LeasedMessage) -> bool:

@@ -30,9 +30,9 @@ logger = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=30)
 """How long one dispatcher has a message to itself; if it dies, another one then sends the same text and code."""
-LASTS = timedelta(minutes=5)
+LIFETIME = timedelta(minutes=5)
 """How long a message without a code (a warning) is worth sending."""
-PORTION = 100
+BATCH_SIZE = 100
 _SEAL = "delivery.waiting"
 
 
@@ -61,7 +61,7 @@ def put(outgoing: Outgoing, *, now: datetime) -> None:
         delivery_id=outgoing.delivery_id,
         payload=payload,
         next_try_at=now,
-        expires_at=outgoing.not_after or now + LASTS,
+        expires_at=outgoing.not_after or now + LIFETIME,
     )
 
 
@@ -71,9 +71,9 @@ def withdraw(delivery_ids: Collection[UUID]) -> None:
         Delivery.objects.filter(pk__in=delivery_ids, result=Result.WAITING).update(result=Result.EXPIRED)
 
 
-def claim(*, now: datetime, at_most: int = PORTION) -> list[LeasedMessage]:
+def claim(*, now: datetime, at_most: int = BATCH_SIZE) -> list[LeasedMessage]:
     """Lease messages that are due, the oldest first."""
-    claimed = lease(OutboxMessage.objects.filter(fetches_voice_script=False), now=now, lasts=LEASE, at_most=at_most)
+    claimed = lease(OutboxMessage.objects.filter(fetches_voice_script=False), now=now, lifetime=LEASE, at_most=at_most)
     rows = OutboxMessage.objects.filter(pk__in=claimed).select_related("delivery__user").order_by("next_try_at", "pk")
     rows = rows.prefetch_related("delivery__user__role_assignments")
     return [one for one in (_claimed_or_dropped(row) for row in rows) if one is not None]
@@ -162,11 +162,11 @@ def wake_socket(folder: Path) -> socket.socket:
 
 def wake() -> None:
     """Wake every dispatcher of this machine. If none listens, one elsewhere polls the row within half a second."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bell:
-        bell.setblocking(False)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as wake_up_socket:
+        wake_up_socket.setblocking(False)
         for path in settings.WATCHWORD_HOME.glob(_SOCKET.format("*")):
             try:
-                bell.sendto(b"1", str(path))
+                wake_up_socket.sendto(b"1", str(path))
             except ConnectionRefusedError:
                 # The dispatcher that listened here was killed.
                 path.unlink(missing_ok=True)

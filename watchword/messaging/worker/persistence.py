@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 MEASURED_OVER = timedelta(hours=1)
 HAS_HAD_TIME = timedelta(seconds=90)
 """A younger message may still arrive, so it says nothing about its gateway yet."""
-TROUBLE_SECONDS = 1.0
+RETRY_SECONDS = 1.0
 _ARRIVED = [result.value for result in Result if result.has_arrived]
 
 
@@ -84,7 +84,7 @@ def claim(clock: Callable[[], datetime], at_most: int) -> list[LeasedMessage]:
     """
     close_old_connections()
     try:
-        return outbox.claim(now=clock(), at_most=min(at_most, outbox.PORTION))
+        return outbox.claim(now=clock(), at_most=min(at_most, outbox.BATCH_SIZE))
     except (DatabaseError, InterfaceError) as error:
         trouble = database_trouble(error)
         logger.warning("outbox not read", extra=log_event("messaging.outbox.deferred", trouble=trouble))
@@ -122,7 +122,7 @@ def _insist[Answer](act: Callable[[], Answer]) -> Answer:
             trouble = database_trouble(error)
             logger.warning("delivery results deferred", extra=log_event("messaging.result.deferred", trouble=trouble))
             connection.close()
-            time.sleep(TROUBLE_SECONDS)
+            time.sleep(RETRY_SECONDS)
 
 
 def _write(batch: Batch, now: datetime) -> list[Changed]:

@@ -18,6 +18,7 @@ from watchword.audit.events import EventKind
 from watchword.audit.record import Origin, record
 from watchword.audit.sealed_columns import SealedColumn
 from watchword.core.factors import Challenge, RejectReason
+from watchword.core.negative_result import NegativeResult
 from watchword.core.policy import Channel, FactorKind
 from watchword.directory.models import User
 from watchword.factors import vault
@@ -62,7 +63,7 @@ class CodeSent:
 
 
 @dataclass(frozen=True, slots=True)
-class NotSent:
+class CodeDenied(NegativeResult):
     """No code was sent. ``until`` is when one may be; None: not in this attempt, or never by this channel."""
 
     until: datetime | None
@@ -99,7 +100,7 @@ def issue(
     credential_id: UUID | None,
     origin: Origin,
     now: datetime,
-) -> CodeSent | NotSent:
+) -> CodeSent | CodeDenied:
     """Store a code that may be sent now, and its message, which leaves when the caller's transaction commits.
 
     The caller holds the lock on the person's row.
@@ -110,14 +111,14 @@ def issue(
     if message.channel not in send.channels_carried():
         # No gateway serves this channel: an error at once is better than a delivery that always fails.
         note_not_sent(user, RejectReason.NOT_CARRIED, is_new=purpose == Purpose.REGISTER, origin=origin, now=now)
-        return NotSent(None, RejectReason.NOT_CARRIED)
+        return CodeDenied(None, RejectReason.NOT_CARRIED)
     telephone = telephone_of(message.number, message.extension)
     sends = sends_of(holder, purpose, now)
     is_new = purpose == Purpose.REGISTER
     verdict = reserve_send(user, telephone, message.channel, sends_in_attempt=sends, is_new=is_new, now=now)
     if isinstance(verdict, SendThrottled):
         note_not_sent(user, verdict.rule, is_new=is_new, origin=origin, now=now)
-        return NotSent(verdict.until, verdict.rule, verdict.details.get("country", ""))
+        return CodeDenied(verdict.until, verdict.rule, verdict.details.get("country", ""))
     assert isinstance(verdict, Permitted)
     void(_alive(user, purpose), now=now)
     match = _two_digits(user, message.channel, purpose)
@@ -284,8 +285,8 @@ def earlier_ones(row: CodeChallenge, now: datetime) -> list[CodeChallenge]:
     """Return the codes that the same attempt or session sent for the same purpose before its newest one."""
     holder = row.attempt if row.attempt is not None else row.session
     assert holder is not None
-    lasts = timedelta(seconds=row.user.organisation.policy.limits.attempt_seconds)
-    rows = _of(holder, Purpose(row.purpose)).exclude(pk=row.pk).filter(match="", created_at__gt=now - lasts)
+    lifetime = timedelta(seconds=row.user.organisation.policy.limits.attempt_seconds)
+    rows = _of(holder, Purpose(row.purpose)).exclude(pk=row.pk).filter(match="", created_at__gt=now - lifetime)
     return list(rows.order_by("-created_at")[:_MOST_EARLIER])
 
 
@@ -293,8 +294,8 @@ def sends_of(holder: Holder, purpose: Purpose, now: datetime) -> int:
     """Return how many codes an attempt has sent, or a session for this purpose within the lifetime of an attempt."""
     rows = _of(holder, purpose)
     if isinstance(holder, Session):
-        lasts = timedelta(seconds=holder.user.organisation.policy.limits.attempt_seconds)
-        rows = rows.filter(created_at__gt=now - lasts)
+        lifetime = timedelta(seconds=holder.user.organisation.policy.limits.attempt_seconds)
+        rows = rows.filter(created_at__gt=now - lifetime)
     return rows.count()
 
 

@@ -13,7 +13,7 @@ from watchword.messaging.limits.rules import LimitRule
 from watchword.signin import enrolment
 from watchword.signin.models import Purpose
 from watchword.signin.otp import challenges
-from watchword.signin.otp.challenges import CodeSent, Holder, NotSent
+from watchword.signin.otp.challenges import CodeDenied, CodeSent, Holder
 
 
 def channels_again(subject: Holder, *, now: datetime) -> list[Channel]:
@@ -29,11 +29,11 @@ def channels_again(subject: Holder, *, now: datetime) -> list[Channel]:
     ]
 
 
-def send_again(subject: Holder, channel: str, *, origin: Origin, now: datetime) -> CodeSent | NotSent | Rejected:
-    """Send another code to the phone being added; raise ProofNeeded as ``enrolment.start`` does."""
+def send_again(subject: Holder, channel: str, *, origin: Origin, now: datetime) -> CodeSent | CodeDenied | Rejected:
+    """Send another code to the phone being added; raise ReauthenticationRequired as ``enrolment.start`` does."""
     stored = _stored(subject)
     if challenges.is_spent(subject, Purpose.REGISTER, now=now):
-        return NotSent(None, LimitRule.ATTEMPT)
+        return CodeDenied(None, LimitRule.ATTEMPT)
     if stored is None or channel not in channels_again(subject, now=now):
         return Rejected(RejectReason.CHANNEL_NOT_ALLOWED)
     options = {**{name: stored[name] for name in ("slot", "number", "extension", "country")}, "channel": channel}

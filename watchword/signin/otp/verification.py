@@ -18,22 +18,22 @@ from watchword.messaging.limits.daily_totals import note_typed_late
 from watchword.signin import throttling
 from watchword.signin.models import CodeChallenge, Purpose, SignInAttempt
 from watchword.signin.otp import challenges
-from watchword.signin.results import Refused
+from watchword.signin.results import SignInDenied
 
 
 def check_code(
     user: User, holder: challenges.Holder, purpose: Purpose, typed: str, *, origin: Origin, now: datetime
-) -> Accepted | Refused:
+) -> Accepted | SignInDenied:
     """Check a typed code against the newest code of an attempt; count a wrong one, spend a right one.
 
     The caller holds the lock on the person's row and has checked that the second factor may be tried.
     """
     row = challenges.newest(holder, purpose)
     if row is not None and row.match and row.approved_at is None and challenges.is_alive(row, now):
-        return Refused(RejectReason.NOT_APPROVED_YET)
+        return SignInDenied(RejectReason.NOT_APPROVED_YET)
     if (row is None or not row.match) and normal_code(typed) is None:
         # Five digits are a typing error, not a guess: nothing is counted, and no notice is sent.
-        return Refused(RejectReason.NOT_SHAPED)
+        return SignInDenied(RejectReason.NOT_SHAPED)
     verdict = _look_at(row, typed, now)
     credential_gone = row is not None and row.credential_id and vault.find(user, row.credential_id) is None
     tries = user.organisation.policy.limits.code_tries
@@ -42,7 +42,7 @@ def check_code(
         was = _what_it_was(user, row, verdict, purpose, typed, now)
         if was is not None:
             # A person who has read a code that was sent isn't guessing; the code still opens nothing.
-            return Refused(why_dead(row, now) if is_dead and was is RejectReason.EARLIER_CODE else was)
+            return SignInDenied(why_dead(row, now) if is_dead and was is RejectReason.EARLIER_CODE else was)
     if row is None or is_dead or not challenges.reserve_try(row, tries, now=now):
         return _count_wrong(user, holder, purpose, why_dead(row, now), origin=origin, now=now)
     if isinstance(verdict, Rejected):
@@ -125,7 +125,7 @@ def _note_read(row: CodeChallenge, now: datetime) -> None:
 
 def _count_wrong(
     user: User, holder: challenges.Holder, purpose: Purpose, reason: RejectReason, *, origin: Origin, now: datetime
-) -> Refused:
+) -> SignInDenied:
     """Count a wrong code for its person and for its attempt; the notification rules use the attempt's count."""
     lock = throttling.count_wrong_code(user, origin=origin, now=now)
     details: dict[str, object] = {"purpose": str(purpose), "sign_in": str(holder.sign_in_id)}
@@ -136,4 +136,4 @@ def _count_wrong(
         wrong = open_ones.aggregate(number=Sum("wrong_codes"))["number"]
         details |= {"wrong": wrong, "attempt": str(holder.pk)}
     record(EventKind.CODE_REJECTED, now=now, subject=user, origin=origin, reason=reason, details=details)
-    return Refused(reason, throttling.closed_until(lock))
+    return SignInDenied(reason, throttling.closed_until(lock))

@@ -14,7 +14,7 @@ from watchword.admincenter.labels import FILES, OUTCOMES
 from watchword.admincenter.users.csv_import import import_rows
 from watchword.audit.console import console_origin
 from watchword.core.codes import shown_link_code
-from watchword.core.usernames import NotASignInName, domain_key
+from watchword.core.usernames import InvalidSignInName, domain_key
 from watchword.directory.models import Domain, Organisation
 from watchword.directory.people_file import (
     LARGEST_FILE,
@@ -110,7 +110,7 @@ def _organisation(domain: str) -> Organisation:
     if domain:
         try:
             found = Domain.objects.filter(name=domain_key(domain)).select_related("organisation").first()
-        except NotASignInName:
+        except InvalidSignInName:
             found = None
         if found is None:
             raise CommandError(f"no organisation here has the domain {domain!r}")

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from watchword.core.usernames import NotASignInName, domain_key
+from watchword.core.usernames import InvalidSignInName, domain_key
 from watchword.directory.actions import BadPerson, create_organisation
 from watchword.directory.domains import BadDomain, add_domain, number_of_names, remove_domain
 from watchword.directory.models import Domain, Organisation
@@ -93,7 +93,7 @@ def _organisation(beside: str) -> Organisation:
 def _find(name: str) -> Domain:
     try:
         found = Domain.objects.filter(name=domain_key(name)).select_related("organisation").first()
-    except NotASignInName:
+    except InvalidSignInName:
         raise BadDomain("domain") from None
     if found is None:
         raise BadDomain("unknown")

@@ -18,7 +18,7 @@ from watchword.factors.registry import forms_of
 from watchword.signin import access_passes, cookies, flow
 from watchword.signin.middleware import origin_of
 from watchword.signin.models import SignInAttempt
-from watchword.signin.results import Continue, Refused, SignedIn
+from watchword.signin.results import Continue, SignedIn, SignInDenied
 from watchword.ui.link_code import OVER, ask_for_code, posted_code
 
 
@@ -42,7 +42,7 @@ def access_pass(request: HttpRequest) -> HttpResponse:
                 return complete(outcome)
             case Continue(next_decision):
                 return advance(attempt, next_decision)
-            case Refused():
+            case SignInDenied():
                 form.add_error("answer", reasons.of_pass(outcome))
     context = {"form": form, "name": attempt.typed_name, "has_phone": FactorKind.PHONE in decision.methods}
     return render(request, "web/access_pass.html", context)

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from watchword.core.usernames import NotASignInName
+from watchword.core.usernames import InvalidSignInName
 from watchword.doors.web import reasons
 from watchword.doors.web.next_address import safe_next
 from watchword.signin import attempts, cookies, flow, sessions
@@ -64,7 +64,7 @@ def name(request: HttpRequest) -> HttpResponse:
                 replaces=session_or_none(request),
                 now=timezone.now(),
             )
-        except NotASignInName:
+        except InvalidSignInName:
             form.add_error("name", _("That is no sign-in name. It looks like a mail address: alice@example.org"))
         except TooManyBegun as too_many:
             form.add_error(None, reasons.of_too_many_begun(too_many.until))

@@ -30,14 +30,14 @@ from watchword.doors.web.next_address import safe_next
 from watchword.factors.registry import all_factors, forms_of
 from watchword.messaging.limits.rules import LimitRule
 from watchword.signin import cookies, enrolment, enrolment_evidence, flow, password_change, queries
-from watchword.signin.enrolment import LastMethod, ProofNeeded, Registered, ShownOnce
+from watchword.signin.enrolment import LastMethod, ReauthenticationRequired, Registered, ShownOnce
 from watchword.signin.facts import setup_context_of
 from watchword.signin.middleware import origin_of, prove_again, request_session
 from watchword.signin.models import Session, SignInAttempt
 from watchword.signin.otp import resending
-from watchword.signin.otp.challenges import NotSent
+from watchword.signin.otp.challenges import CodeDenied
 from watchword.signin.password_change import PasswordChosen
-from watchword.signin.results import Refused, SignedIn
+from watchword.signin.results import SignedIn, SignInDenied
 from watchword.signin.sessions import Opened
 
 
@@ -72,7 +72,7 @@ def add(request: HttpRequest, kind: str) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             answer = _start(request, subject, factor_kind, form)
-        except ProofNeeded:
+        except ReauthenticationRequired:
             return prove_again(request.get_full_path()) if isinstance(subject, Session) else redirect_to_stage(subject)
         if answer is not None:
             return answer
@@ -107,7 +107,7 @@ def add_code(request: HttpRequest, kind: str) -> HttpResponse:
             outcome = enrolment.finish(
                 subject, factor_kind, form.cleaned_data["answer"], origin=origin_of(request), now=now
             )
-        except ProofNeeded:
+        except ReauthenticationRequired:
             return prove_again(request.get_full_path()) if isinstance(subject, Session) else redirect_to_stage(subject)
         if isinstance(outcome, Registered):
             return _registered(request, outcome)
@@ -122,7 +122,7 @@ def add_code(request: HttpRequest, kind: str) -> HttpResponse:
         "trouble": reasons.of_trouble(code),
         "can_send_at": code.next_send_at if code.next_send_at > now else None,
         "offer": resend_options.offer([resend_options.Choice("", channel, code.ends) for channel in again], code),
-        "no_more": "" if again else reasons.of_not_sent(NotSent(None, LimitRule.ATTEMPT), is_adding=True),
+        "no_more": "" if again else reasons.of_not_sent(CodeDenied(None, LimitRule.ATTEMPT), is_adding=True),
         "send_to": here,
         "here": here,
         "state_at": reverse("web:code_state") + "?adding",
@@ -137,9 +137,9 @@ def _send_again(request: HttpRequest, subject: SignInAttempt | Session) -> HttpR
     here = reverse("web:add_code", args=[FactorKind.PHONE.value])
     try:
         sent = resending.send_again(subject, request.POST["channel"], origin=origin_of(request), now=timezone.now())
-    except ProofNeeded:
+    except ReauthenticationRequired:
         return prove_again(here) if isinstance(subject, Session) else redirect_to_stage(subject)
-    if isinstance(sent, NotSent):
+    if isinstance(sent, CodeDenied):
         messages.warning(request, reasons.of_not_sent(sent, is_adding=True))
     elif isinstance(sent, Rejected):
         messages.warning(request, reasons.of_set_up(sent.reason))
@@ -165,7 +165,7 @@ def remove(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     if request.method == "POST":
         try:
             enrolment.remove(session, credential_id, origin=origin_of(request), now=now)
-        except ProofNeeded:
+        except ReauthenticationRequired:
             return prove_again(request.get_full_path())
         except LastMethod:
             return HttpResponseRedirect(request.get_full_path())
@@ -232,7 +232,7 @@ def _start(request: HttpRequest, subject: SignInAttempt | Session, kind: FactorK
     match kind:
         case FactorKind.APP_PASSWORD:
             if not isinstance(subject, Session):
-                raise ProofNeeded
+                raise ReauthenticationRequired
             made = enrolment.create_app_password(subject, form.options()["name"], origin=origin, now=now)
             if isinstance(made, ShownOnce):
                 return _show_once(request, made, next_url=reverse("portal:app_passwords"))
@@ -249,13 +249,13 @@ def _start(request: HttpRequest, subject: SignInAttempt | Session, kind: FactorK
                 "password" if reason not in {RejectReason.NOT_CURRENT, DenyReason.PASSWORD_WAITS} else "current",
                 reasons.of_set_up(reason)
                 if isinstance(reason, RejectReason)
-                else reasons.of_name_or_password(Refused(reason)),
+                else reasons.of_name_or_password(SignInDenied(reason)),
             )
         case _:
             started = enrolment.start(subject, kind, form.options(), origin=origin, now=now)
             if isinstance(started, Rejected):
                 form.add_error(_field_of(started.reason), reasons.of_set_up(started.reason))
-            elif isinstance(started, NotSent):
+            elif isinstance(started, CodeDenied):
                 form.add_error(None, reasons.of_not_sent(started, is_adding=True))
             else:
                 return HttpResponseRedirect(reverse("web:add_code", args=[kind.value]))

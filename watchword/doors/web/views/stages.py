@@ -28,8 +28,8 @@ from watchword.signin import enrolment, flow
 from watchword.signin.middleware import session_or_none
 from watchword.signin.models import Purpose, SignInAttempt
 from watchword.signin.otp import challenges
-from watchword.signin.otp.challenges import CodeOnTheWay, NotSent
-from watchword.signin.results import Continue, Refused, SignedIn
+from watchword.signin.otp.challenges import CodeDenied, CodeOnTheWay
+from watchword.signin.results import Continue, SignedIn, SignInDenied
 from watchword.signin.sign_in_view import SignInView, view_of
 
 
@@ -64,12 +64,12 @@ def try_password(request: HttpRequest, attempt: SignInAttempt, form: Any) -> Htt
                 if answer := use_link(request, attempt, next_decision):
                     return answer
                 sent = flow.send_first_code(attempt, now=timezone.now())
-                if isinstance(sent, NotSent):
+                if isinstance(sent, CodeDenied):
                     messages.warning(request, reasons.of_not_sent(sent))
             return advance(attempt, next_decision)
-        case Refused(DenyReason.NO_METHOD_LEFT):
+        case SignInDenied(DenyReason.NO_METHOD_LEFT):
             return ask_administrator(request, attempt)
-        case Refused():
+        case SignInDenied():
             form.add_error("answer", reasons.of_name_or_password(outcome))
     return None
 
@@ -102,7 +102,7 @@ def prove(request: HttpRequest) -> HttpResponse:
                 return complete(outcome)
             case Continue(next_decision):
                 return advance(attempt, next_decision)
-            case Refused():
+            case SignInDenied():
                 form.add_error(None if is_match else "answer", reasons.of_code(outcome))
                 # A wrong code changes the tries left and the options offered.
                 view = view_of(attempt, now=now)
@@ -116,7 +116,7 @@ def prove(request: HttpRequest) -> HttpResponse:
         "trouble": reasons.of_trouble(code) if code is not None else "",
         "can_send_at": code.next_send_at if code is not None and code.next_send_at > now else None,
         "offer": resend_options.offer(choices, code),
-        "no_more": "" if view.has_sends_left else reasons.of_not_sent(NotSent(None, LimitRule.ATTEMPT)),
+        "no_more": "" if view.has_sends_left else reasons.of_not_sent(CodeDenied(None, LimitRule.ATTEMPT)),
         "has_pass": isinstance(view.decision, AskFor) and FactorKind.ACCESS_PASS in view.decision.methods,
         "send_to": reverse("web:send"),
         "here": reverse("web:prove"),
@@ -167,7 +167,7 @@ def send(request: HttpRequest) -> HttpResponse:
     if attempt is None:
         return start_again()
     sent = flow.send_code(attempt, request.POST.get("method", ""), request.POST.get("channel", ""), now=timezone.now())
-    if isinstance(sent, NotSent):
+    if isinstance(sent, CodeDenied):
         messages.warning(request, reasons.of_not_sent(sent))
         return redirect_to_stage(attempt)
     return HttpResponseRedirect(reverse("web:prove"))
@@ -184,7 +184,7 @@ def _show_closed(request: HttpRequest, attempt: SignInAttempt, view: SignInView,
     if denied.because is DenyReason.NO_METHOD_LEFT:
         return ask_administrator(request, attempt)
     context = {
-        "says": reasons.of_code(Refused(denied.because, view.retry_at)),
+        "says": reasons.of_code(SignInDenied(denied.because, view.retry_at)),
         "trouble": reasons.of_trouble(view.code) if view.code is not None else "",
         "is_locked": view.retry_at is None,
         "name": attempt.typed_name,

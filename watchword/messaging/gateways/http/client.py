@@ -37,7 +37,7 @@ for _name in ("httpcore", "hpack"):
     logging.getLogger(_name).setLevel(logging.WARNING)
 
 
-class AddressNotAllowed(Exception):
+class AddressForbidden(Exception):
     """The host has an address that is not public."""
 
 
@@ -101,7 +101,7 @@ class _CheckedBackend(httpcore.AsyncNetworkBackend):
             async with asyncio.timeout(timeout):
                 addresses = await resolve(host, port)
                 if not self._private_networks_allowed and not all(is_public(address) for address in addresses):
-                    raise AddressNotAllowed("the address is not a public one")
+                    raise AddressForbidden("the address is not a public one")
                 # A firewall that drops packets to one address must leave time for the next.
                 share = None if timeout is None else max(timeout / len(addresses), LEAST_SECONDS)
                 for address in addresses:
@@ -118,7 +118,7 @@ class _CheckedBackend(httpcore.AsyncNetworkBackend):
 
     async def connect_unix_socket(self, *_arguments: Any, **_options: Any) -> httpcore.AsyncNetworkStream:
         """Refuse sockets of this machine."""
-        raise AddressNotAllowed("no sockets of this machine")
+        raise AddressForbidden("no sockets of this machine")
 
     async def sleep(self, seconds: float) -> None:
         """Sleep; a method that httpcore requires."""
@@ -139,7 +139,7 @@ class SafeClient:
     async def ask(
         self, method: str, url: str, *, headers: Mapping[str, str], content: bytes, seconds: float
     ) -> HttpAnswer:
-        """Send a request and return the response; raises AddressNotAllowed, or NoAnswer if none came in time."""
+        """Send a request and return the response; raises AddressForbidden, or NoAnswer if none came in time."""
         body = bytearray()
         try:
             async with (

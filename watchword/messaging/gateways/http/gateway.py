@@ -17,7 +17,7 @@ from watchword.core.log_events import log_event
 from watchword.core.policy import Channel
 from watchword.messaging.content import sms
 from watchword.messaging.gateway import Condition, DeliveryFailed, Outgoing, Report, Result, Submitted
-from watchword.messaging.gateways.http.client import AddressNotAllowed, HttpAnswer, NoAnswer, SafeClient
+from watchword.messaging.gateways.http.client import AddressForbidden, HttpAnswer, NoAnswer, SafeClient
 from watchword.messaging.gateways.http.config import HttpConfig
 from watchword.messaging.gateways.http.patterns import first_group, matches
 from watchword.messaging.gateways.http.request_templates import fill, look_up
@@ -118,16 +118,16 @@ class HttpGateway:
                 content=request.content,
                 seconds=self._config.timeout_seconds,
             )
-        except AddressNotAllowed:
+        except AddressForbidden:
             self._failed(outgoing, "the address of the provider is not a public one")
             raise DeliveryFailed(Result.FAILED, permanent=False) from None
         except NoAnswer as none:
             untrusted = "the certificate of the provider is not trusted"
             self._failed(outgoing, untrusted if none.is_untrusted else "the provider does not answer")
             raise DeliveryFailed(Result.FAILED, permanent=False, maybe_taken=none.maybe_taken) from None
-        return self._judge(answer, outgoing)
+        return self._evaluate(answer, outgoing)
 
-    def _judge(self, answer: HttpAnswer, outgoing: Outgoing) -> Submitted:
+    def _evaluate(self, answer: HttpAnswer, outgoing: Outgoing) -> Submitted:
         config = self._config
         said = self._read(answer.body)
         is_accepted = 200 <= answer.status < 300

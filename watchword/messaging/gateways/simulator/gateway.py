@@ -20,7 +20,7 @@ from watchword.messaging.models import Delivery
 from watchword.messaging.send import note_result
 from watchword.messaging.voice import ivr
 
-TROUBLE: Mapping[tuple[str, Channel], Result] = {
+FAILING_NUMBERS: Mapping[tuple[str, Channel], Result] = {
     ("97", Channel.VOICE): Result.NO_ANSWER,
     ("98", Channel.VOICE): Result.BUSY,
     ("99", Channel.VOICE): Result.UNREACHABLE,
@@ -32,7 +32,7 @@ LATE_BY = timedelta(seconds=45)
 """Delay of texts to numbers with that ending: long enough for the sign-in page to offer a call."""
 
 RINGS_FOR = timedelta(seconds=60)
-LASTS_FOR = timedelta(minutes=2)
+LONGEST_CALL = timedelta(minutes=2)
 """After these times a ringing call ends unanswered, or the IVR hangs up."""
 
 
@@ -73,7 +73,7 @@ class SimulatorGateway:
 
 def take(outgoing: Outgoing) -> Submitted:
     """Show a text or a call on the telephone, once even if sent twice; raises DeliveryFailed for certain endings."""
-    trouble = TROUBLE.get((outgoing.number[-2:], outgoing.channel))
+    trouble = FAILING_NUMBERS.get((outgoing.number[-2:], outgoing.channel))
     if trouble is not None:
         raise DeliveryFailed(trouble, permanent=True)
     now = timezone.now()
@@ -106,7 +106,7 @@ def arrived(now: datetime) -> QuerySet[Arrival]:
     return come
 
 
-def move(arrival: Arrival, call: ivr.Call, *, nobody_is_there: bool = False) -> Result | None:
+def move(arrival: Arrival, call: ivr.Call, *, timed_out: bool = False) -> Result | None:
     """Store the new state of a call, and return the delivery result that it means, if any.
 
     ``nobody_is_there``: the call ends by a timeout. Of two keys pressed at once in the same state, one counts.
@@ -119,7 +119,7 @@ def move(arrival: Arrival, call: ivr.Call, *, nobody_is_there: bool = False) -> 
         arrival.refresh_from_db()
         return None
     arrival.state, arrival.pressed, arrival.wrong = call.state, call.pressed, call.wrong
-    result = _result_of(before.state, call.state, arrival, nobody_is_there=nobody_is_there)
+    result = _result_of(before.state, call.state, arrival, timed_out=timed_out)
     if result is not None:
         note_result(arrival.delivery_id, result, now=timezone.now())
     return result
@@ -131,19 +131,17 @@ def end_what_took_too_long(now: datetime) -> None:
     calls = Arrival.objects.filter(channel=Channel.VOICE)
     for arrival in (
         *calls.filter(state=ivr.CallState.RINGING, at__lt=now - RINGS_FOR),
-        *calls.filter(state__in=talking, at__lt=now - LASTS_FOR),
+        *calls.filter(state__in=talking, at__lt=now - LONGEST_CALL),
     ):
-        move(arrival, ivr.hang_up(arrival.call), nobody_is_there=True)
+        move(arrival, ivr.hang_up(arrival.call), timed_out=True)
 
 
-def _result_of(
-    before: ivr.CallState, after: ivr.CallState, arrival: Arrival, *, nobody_is_there: bool
-) -> Result | None:
+def _result_of(before: ivr.CallState, after: ivr.CallState, arrival: Arrival, *, timed_out: bool) -> Result | None:
     match before, after:
         case ivr.CallState.RINGING, ivr.CallState.GREETING:
             return Result.DELIVERED
         case _, ivr.CallState.MISSED:
-            return Result.NO_ANSWER if nobody_is_there else Result.DECLINED
+            return Result.NO_ANSWER if timed_out else Result.DECLINED
         case ivr.CallState.GREETING, ivr.CallState.ENDED:
             # A call without a code has nothing more to say, so a hang-up is no failure.
             return Result.HUNG_UP if not arrival.text else None

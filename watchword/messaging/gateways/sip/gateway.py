@@ -38,7 +38,7 @@ FIRST_SIGN_SECONDS = 8.0
 CALL_SECONDS = 150.0
 """Maximum length of an answered call, whatever keys are pressed."""
 
-TROUBLE_SECONDS = 600.0
+RETRY_SECONDS = 600.0
 """How long the gateway reports a problem with calls, and other gateways are preferred, after a call was refused or
 could not be spoken in."""
 NO_KEYS = (
@@ -96,7 +96,7 @@ class SipGateway:
         trace = SipTrace(name, is_on=config.trace)
         trace.delivery_of = self._delivery_of
         self._registration = SipRegistration(name, config, moved=self._move, pressed=self._press, trace=trace)
-        self._keeper: asyncio.Task[None] | None = None
+        self._registration_task: asyncio.Task[None] | None = None
         self._report: Callable[[Report], None] = lambda _report: None
         self._free = asyncio.Semaphore(config.calls_at_once)
         self._calls: dict[str, _Ringing] = {}
@@ -131,7 +131,7 @@ class SipGateway:
             )
         if not tts.is_available() and self._config.recordings is None:
             self._trouble = problems[0]
-        self._keeper = asyncio.get_running_loop().create_task(self._registration.keep(self._was_hung_up))
+        self._registration_task = asyncio.get_running_loop().create_task(self._registration.keep(self._was_hung_up))
 
     async def stop(self) -> None:
         """Hang up all calls and disconnect."""
@@ -142,8 +142,8 @@ class SipGateway:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=2)
-        if self._keeper is not None:
-            self._keeper.cancel()
+        if self._registration_task is not None:
+            self._registration_task.cancel()
         await self._registration.close()
 
     async def send(self, outgoing: Outgoing) -> Submitted:
@@ -296,7 +296,7 @@ class SipGateway:
 
     def _note_call_trouble(self, words: str) -> None:
         """Report a problem with calls although the PBX is reachable, until a call succeeds or the report expires."""
-        self._call_trouble, self._call_trouble_until = words, time.monotonic() + TROUBLE_SECONDS
+        self._call_trouble, self._call_trouble_until = words, time.monotonic() + RETRY_SECONDS
 
     def _rings_for(self, outgoing: Outgoing) -> float:
         if outgoing.not_after is None:

@@ -95,8 +95,8 @@ class TransactionLayer(UdpSipTransport):
                 transaction = Transaction(message, addr)
                 self._transactions[key] = transaction
                 self._again_after(key, transaction, T1_SECONDS)
-                lasts = LONGEST_RINGING_SECONDS if message.method == "INVITE" else GIVE_UP_SECONDS
-                asyncio.get_running_loop().call_later(lasts, self._transactions.pop, key, None)
+                lifetime = LONGEST_RINGING_SECONDS if message.method == "INVITE" else GIVE_UP_SECONDS
+                asyncio.get_running_loop().call_later(lifetime, self._transactions.pop, key, None)
         self._put(message, addr)
 
     def transaction_of(self, message: SipRequest | SipResponse) -> Transaction | None:

@@ -117,7 +117,7 @@ class UserAgent(SipUAC):
             _leave_out_what_is_not_stored(response)
             super().handle_response(response, addr)
         else:
-            self._hear_ringing(transaction, response)
+            self._on_ringing(transaction, response)
             super().handle_response(response, addr)
 
     async def ask(self, method: str, *, seconds: float) -> SipResponse | None:
@@ -140,7 +140,7 @@ class UserAgent(SipUAC):
         except TimeoutError:
             return None
 
-    def _hear_ringing(self, transaction: Transaction, response: SipResponse) -> None:
+    def _on_ringing(self, transaction: Transaction, response: SipResponse) -> None:
         if self.get_call(response.call_id or "") is None and (response.call_id or "") in self._given_up:
             self._cancel_late(transaction)
         elif response.body and response.content_type == "application/sdp":

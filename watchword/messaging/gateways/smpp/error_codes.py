@@ -6,7 +6,7 @@ import ssl
 
 from watchword.messaging.gateways.smpp.config import SmppConfig
 from watchword.messaging.gateways.smpp.pdu import Status
-from watchword.messaging.gateways.smpp.session import BindRefusedError, ConnectionLostError
+from watchword.messaging.gateways.smpp.session import BindRejected, ConnectionLostError
 
 _BIND = {
     Status.INVALID_COMMAND: "the carrier takes no transceiver bind; ask it to allow one",
@@ -21,7 +21,7 @@ _BIND = {
 def bind_words(error: Exception) -> str:
     """Return why the bind failed."""
     match error:
-        case BindRefusedError():
+        case BindRejected():
             known = next((words for status, words in _BIND.items() if status == error.status), "")
             return known or f"the carrier refuses the bind with status {error.status:#010x}"
         case ConnectionLostError():

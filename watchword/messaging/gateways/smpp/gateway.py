@@ -19,7 +19,7 @@ from watchword.messaging.gateways.smpp.config import SmppConfig
 from watchword.messaging.gateways.smpp.encoding import Segment, e164_of, receipt_of, segments_of, validity
 from watchword.messaging.gateways.smpp.error_codes import bind_words, submission_words
 from watchword.messaging.gateways.smpp.pdu import Command, Delivered, Status, SubmitSm
-from watchword.messaging.gateways.smpp.session import BindRefusedError, ConnectionLostError, SmppSession
+from watchword.messaging.gateways.smpp.session import BindRejected, ConnectionLostError, SmppSession
 from watchword.messaging.gateways.smpp.trace import SmppTrace
 
 logger = logging.getLogger(__name__)
@@ -60,14 +60,14 @@ class SmppGateway:
         self._window = asyncio.Semaphore(config.window_size)
         self._condition = Condition(is_up=False, words="connecting")
         self._report: Callable[[Report], None] = lambda _report: None
-        self._keeper: asyncio.Task[None] | None = None
+        self._bind_task: asyncio.Task[None] | None = None
         self._references = itertools.count(random.randrange(256))  # noqa: S311  (a reference number, not a secret)
         self._unanswered = 0
         self._heard_at = 0.0
         self._dead = asyncio.Event()
         self._is_leaving = False
         self._hold_seconds = 0.0
-        self._held_until = 0.0
+        self._paused_until = 0.0
 
     @property
     def condition(self) -> Condition:
@@ -77,7 +77,7 @@ class SmppGateway:
     async def start(self, report: Callable[[Report], None]) -> None:
         """Bind, and bind again whenever the connection is lost."""
         self._report = report
-        self._keeper = asyncio.get_running_loop().create_task(self._keep())
+        self._bind_task = asyncio.get_running_loop().create_task(self._keep())
 
     async def stop(self) -> None:
         """Unbind."""
@@ -90,9 +90,9 @@ class SmppGateway:
                 logger.info(
                     "unbind not answered", extra=log_event("messaging.smpp.unbind_unanswered", gateway=self.name)
                 )
-        if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.gather(self._keeper, return_exceptions=True)
+        if self._bind_task is not None:
+            self._bind_task.cancel()
+            await asyncio.gather(self._bind_task, return_exceptions=True)
         self._condition = Condition(is_up=False, words="stopped")
 
     async def send(self, outgoing: Outgoing) -> Submitted:
@@ -119,7 +119,7 @@ class SmppGateway:
         clock = asyncio.get_running_loop().time
         give_up_at = clock() + FULL_SECONDS
         while True:
-            while (left := self._held_until - clock()) > 0:  # noqa: ASYNC110  (another submission may extend the pause)
+            while (left := self._paused_until - clock()) > 0:  # noqa: ASYNC110  (another submission may extend the pause)
                 await asyncio.sleep(left)
             status, body = await self._ask(outgoing, segment)
             if status == Status.OK:
@@ -138,7 +138,7 @@ class SmppGateway:
                 )
                 raise DeliveryFailed(Result.FAILED, permanent=False, is_useless_again=True)
             self._hold(clock())
-            if self._held_until > give_up_at:
+            if self._paused_until > give_up_at:
                 raise DeliveryFailed(Result.FAILED, permanent=False, is_full=True)
 
     def _say(self, words: str) -> None:
@@ -148,9 +148,9 @@ class SmppGateway:
 
     def _hold(self, now: float) -> None:
         """Pause all submissions, longer each time; rejections of submissions that were already sent count as one."""
-        if now >= self._held_until:
+        if now >= self._paused_until:
             self._hold_seconds = min(max(self._hold_seconds * 2, FIRST_HOLD_SECONDS), LONGEST_HOLD_SECONDS)
-            self._held_until = now + self._hold_seconds
+            self._paused_until = now + self._hold_seconds
             logger.info(
                 "throttled by the SMSC: no submit_sm for %.2f s",
                 self._hold_seconds,
@@ -194,7 +194,7 @@ class SmppGateway:
         while True:
             try:
                 smsc = await self._bind()
-            except (BindRefusedError, ConnectionLostError, OSError, UnicodeError) as error:
+            except (BindRejected, ConnectionLostError, OSError, UnicodeError) as error:
                 self._note_down(error)
             else:
                 try:

@@ -29,7 +29,7 @@ _UNANSWERED = frozenset({Command.ALERT_NOTIFICATION, Command.OUTBIND})
 """Sections 4.12 and 4.1.7: these have no response."""
 
 
-class BindRefusedError(Exception):
+class BindRejected(Exception):
     """The SMSC rejected the bind."""
 
     def __init__(self, status: int) -> None:
@@ -76,7 +76,7 @@ class SmppSession:
         seconds: float,
         trace: SmppTrace,
     ) -> SmppSession:
-        """Connect and bind. Raises BindRefusedError, ConnectionLostError, OSError or TimeoutError."""
+        """Connect and bind. Raises BindRejected, ConnectionLostError, OSError or TimeoutError."""
         async with asyncio.timeout(seconds):
             reader, writer = await asyncio.open_connection(*address, ssl=tls)
             session = cls(reader, writer, deliver, trace)
@@ -90,7 +90,7 @@ class SmppSession:
     async def _bind(self, body: bytes) -> None:
         status, _body = await self.ask(Command.BIND_TRANSCEIVER, body)
         if status != Status.OK:
-            raise BindRefusedError(status)
+            raise BindRejected(status)
 
     async def ask(self, command: Command, body: bytes = b"", *, delivery: UUID | None = None) -> tuple[int, bytes]:
         """Send a request and return status and body of its response. Raises ConnectionLostError.

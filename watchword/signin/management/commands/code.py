@@ -34,7 +34,7 @@ class Command(BaseCommand):
         try:
             shown = access_passes.make(
                 user,
-                lifetime=access_passes.CONSOLE_LASTS,
+                lifetime=access_passes.CONSOLE_LIFETIME,
                 is_once=True,
                 by=None,
                 origin=Origin(door="console", agent=f"watchword code, by {getpass.getuser()}"),

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from watchword.audit.console import console_origin
 from watchword.core.codes import shown_link_code
-from watchword.core.usernames import NotASignInName, name_key
+from watchword.core.usernames import InvalidSignInName, name_key
 from watchword.directory import actions
 from watchword.directory.models import Domain, Organisation, User
 from watchword.directory.roles import Role
@@ -41,7 +41,7 @@ class Command(BaseCommand):
         """Create or promote the person, and print the link once."""
         try:
             key = name_key(options["name"])
-        except NotASignInName:
+        except InvalidSignInName:
             raise CommandError(f"{options['name']!r} is no sign-in name: write it like root@example.org") from None
         now = timezone.now()
         with transaction.atomic():
@@ -53,8 +53,8 @@ class Command(BaseCommand):
                 raise CommandError(f"{user.sign_in_name} is blocked or deleted; restore the person first")
             if Role.GLOBAL_ADMINISTRATOR not in user.roles:
                 give_role(user, Role.GLOBAL_ADMINISTRATOR, by=None, origin=console_origin(), now=now)
-            lasts = timedelta(days=options["days"])
-            invited = invite(user, by=None, lasts=lasts, origin=console_origin(), now=now)
+            lifetime = timedelta(days=options["days"])
+            invited = invite(user, by=None, lifetime=lifetime, origin=console_origin(), now=now)
         link = link_address("web:invitation", shown_link_code(invited.token))
         hours = 24 * options["days"]
         self.stdout.write(f"{user.sign_in_name} is a Global Administrator. Open this link within {hours} hours, once:")

@@ -18,7 +18,7 @@ from watchword.directory import domains
 from watchword.directory.models import Organisation
 from watchword.directory.people_file import read_file
 from watchword.directory.permissions import PermissionDenied
-from watchword.directory.roles import ACTS_ON_NOBODY, MAY, Act, Role
+from watchword.directory.roles import ACTS_WITHOUT_TARGET, MAY, Act, Role
 from watchword.factors.phone.factor import Number
 from watchword.messaging.models import CountryBlock
 from watchword.signin import service_settings
@@ -74,7 +74,7 @@ ACTS: dict[str, tuple[Act, Callable[[World, Any], object]]] = {
 def test_no_act_on_nobody_is_left_out() -> None:
     """Pages check the right to see; a page closes alerts, and the test of every address against the table covers it."""
     done = {act for act, _do in ACTS.values()} - {Act.CHANGE_MFA_STATE}
-    assert done == ACTS_ON_NOBODY - {Act.SEE_PEOPLE, Act.SEE_SIGN_INS, Act.CLOSE_ALERTS}
+    assert done == ACTS_WITHOUT_TARGET - {Act.SEE_PEOPLE, Act.SEE_SIGN_INS, Act.CLOSE_ALERTS}
 
 
 @pytest.mark.parametrize("name", list(ACTS))
