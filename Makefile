@@ -12,7 +12,7 @@ WORKERS ?= 2
 RESET ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help pictures demo test test-core test-postgresql test-scenarios test-phones test-browser check fix bench faults fuzz requirements dist clean
+.PHONY: help pictures demo test test-core test-postgresql test-scenarios test-phones test-browser check fix bench faults ha fuzz requirements dist clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -100,6 +100,11 @@ fix: $(VENV)/.installed-dev ## mend style and format
 
 faults: $(VENV)/.installed-dev ## kill every process a hundred times under load; takes minutes
 	@TEST_KILLS=100 $(PYTEST) -q -m scenario --timeout 900 tests/scenarios/served/test_kills.py
+
+# Patroni, etcd and HAProxy are Debian's; PostgreSQL refuses root, so the programs change to the user postgres.
+ha: $(VENV)/.installed-dev ## kill nodes for ten minutes, then the primary of PostgreSQL twenty times; takes half an hour
+	@$(BIN)/python -m tests.scenarios.nodes.campaign --seconds 600 --kill-every 60 --deeds kill --half --people 3000
+	@$(BIN)/python -m tests.scenarios.nodes.campaign --primary-kills 20 --clients 4 --people 1200 --pause 0.2
 
 fuzz: $(VENV)/.installed-dev ## let hypothesis look for ways in and ways to fall over; takes ten minutes
 	@TEST_FUZZ_SECONDS=600 $(PYTEST) -q --timeout 1500 tests/security/test_parsers.py

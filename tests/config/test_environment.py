@@ -1,5 +1,6 @@
 """Valid and invalid settings from the operator's environment."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -188,19 +189,36 @@ def test_three_slashes_and_four_mean_the_same_file(url: str) -> None:
     assert good(WATCHWORD_DATABASE_URL=url).database["NAME"] == "/srv/w w.db"
 
 
+def options_of(url: str) -> Mapping[str, object]:
+    options = good(WATCHWORD_DATABASE_URL=url).database["OPTIONS"]
+    assert isinstance(options, Mapping)
+    return options
+
+
+NOTICING = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+"""By these a connection to a server that lost its power ends."""
+
+
 def test_a_postgresql_address_is_taken_apart() -> None:
     url = "postgresql://watch:p%40ss@db.example:5433/people?sslmode=verify-full"
     database = good(WATCHWORD_DATABASE_URL=url).database
     assert database["ENGINE"] == "django.db.backends.postgresql"
     wanted = {"NAME": "people", "USER": "watch", "PASSWORD": "p@ss", "HOST": "db.example", "PORT": "5433"}
     assert wanted.items() <= database.items()
-    assert database["OPTIONS"] == {"connect_timeout": 5, "sslmode": "verify-full"}
+    assert database["OPTIONS"] == {**NOTICING, "sslmode": "verify-full"}
 
 
 @pytest.mark.parametrize("host", ["db.example", "10.0.0.5", "db1.example,db2.example", "127.0.0.1,db.example"])
 def test_postgresql_elsewhere_must_prove_who_it_is(host: str) -> None:
-    options = good(WATCHWORD_DATABASE_URL=f"postgresql://watch@{host}/people").database["OPTIONS"]
-    assert options == {"connect_timeout": 5, "sslmode": "verify-full", "sslrootcert": "system"}
+    options = options_of(f"postgresql://watch@{host}/people")
+    assert options["sslmode"] == "verify-full"
+    assert options["sslrootcert"] == "system"
 
 
 @pytest.mark.parametrize(
@@ -208,15 +226,25 @@ def test_postgresql_elsewhere_must_prove_who_it_is(host: str) -> None:
 )
 def test_postgresql_on_this_machine_needs_no_certificate(address: str) -> None:
     options = good(WATCHWORD_DATABASE_URL=f"postgresql://{address}").database["OPTIONS"]
-    assert options == {"connect_timeout": 5}
+    assert options == NOTICING
 
 
 def test_what_an_operator_says_about_certificates_is_kept() -> None:
     url = "postgresql://db.example/people?sslmode=disable"
-    assert good(WATCHWORD_DATABASE_URL=url).database["OPTIONS"] == {"connect_timeout": 5, "sslmode": "disable"}
+    assert good(WATCHWORD_DATABASE_URL=url).database["OPTIONS"] == {**NOTICING, "sslmode": "disable"}
     url = "postgresql://db.example/people?sslrootcert=/etc/ca.pem"
     options = good(WATCHWORD_DATABASE_URL=url).database["OPTIONS"]
-    assert options == {"connect_timeout": 5, "sslmode": "verify-full", "sslrootcert": "/etc/ca.pem"}
+    assert options == {**NOTICING, "sslmode": "verify-full", "sslrootcert": "/etc/ca.pem"}
+
+
+def test_of_several_postgresql_servers_the_one_that_takes_writes_is_used() -> None:
+    """A standby answers like the primary, and refuses every sign-in."""
+    url = "postgresql://db1.example,db2.example/people"
+    assert options_of(url)["target_session_attrs"] == "read-write"
+    one = options_of("postgresql://db1.example/people")
+    assert "target_session_attrs" not in one
+    chosen = options_of(f"{url}?target_session_attrs=any&tcp_user_timeout=3000")
+    assert (chosen["target_session_attrs"], chosen["tcp_user_timeout"]) == ("any", "3000")
 
 
 @pytest.mark.parametrize("listen", ["0.0.0.0:8000", "[::]:8000", "10.0.0.5:80", "watchword.example.org:80"])

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.core.strategies import NOW, evidence
-from watchword.core.assurance import Assurance, Evidence, acr, amr, assurance, is_recent
+from watchword.core.assurance import TOLERATED_SKEW, Assurance, Evidence, acr, amr, assurance, is_recent
 from watchword.core.policy import (
     SECOND_FACTORS,
     STRICTEST,
@@ -135,7 +135,9 @@ def test_old_proof_is_not_recent() -> None:
     ten = timedelta(minutes=10)
     assert is_recent([PASSWORD, TEXT], Assurance.TWO, NOW + ten, ten)
     assert not is_recent([PASSWORD, TEXT], Assurance.TWO, NOW + ten + timedelta(seconds=1), ten)
-    assert not is_recent([PASSWORD, TEXT], Assurance.TWO, NOW - timedelta(seconds=1), ten)
+    second = timedelta(seconds=1)
+    assert is_recent([PASSWORD, TEXT], Assurance.TWO, NOW - TOLERATED_SKEW, ten), "given on a node that is ahead"
+    assert not is_recent([PASSWORD, TEXT], Assurance.TWO, NOW - TOLERATED_SKEW - second, ten)
 
 
 @pytest.mark.parametrize(

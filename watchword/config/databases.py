@@ -11,10 +11,20 @@ SQLITE = "watchword.config.sqlite"
 """Watchword's backend for SQLite, as Django imports it."""
 _CONNECTION_SECONDS = 5
 _CONN_MAX_AGE_SECONDS = 60
-_LIBPQ_KNOWS_SYSTEM = 160_000
-"""The first version of libpq that can use the system's certificate authorities (sslrootcert=system)."""
+_GONE_MILLISECONDS = 10_000
+"""How long a server may leave sent octets unacknowledged: one that lost its power or its network closes nothing."""
+_NOTICING = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": _GONE_MILLISECONDS,
+}
+"""Parameters of libpq by which a connection to a server that is gone ends, while it waits for an answer or idles."""
 _SHOWN = frozenset(("connect_timeout", "sslmode", "sslrootcert", "sslcert", "target_session_attrs", "application_name"))
 """The parameters whose values may be shown; the others may be secrets, such as sslpassword."""
+_PRIMARY_AMONG_MANY = "read-write"
+_LIBPQ_KNOWS_SYSTEM = 160_000
+"""The first version of libpq that can use the system's certificate authorities (sslrootcert=system)."""
 
 
 def database_settings(url: str) -> Mapping[str, object]:
@@ -43,7 +53,7 @@ def url_without_password(database: Mapping[str, object]) -> str:
     options = database["OPTIONS"]
     assert isinstance(options, Mapping)
     texts = {key: str(value) for key, value in sorted(options.items())}
-    safe = {key: text if key in _SHOWN and "@" not in text else "***" for key, text in texts.items()}
+    safe = {key: text if key in {*_SHOWN, *_NOTICING} and "@" not in text else "***" for key, text in texts.items()}
     account = quote(user, safe="") + (":***" if database.get("PASSWORD") else "")
     server = f"[{host}]" if ":" in host else quote(host, safe=",")
     place = f"{account + '@' if account else ''}{server}{':' + port if port else ''}/{quote(name)}"
@@ -100,6 +110,9 @@ def _postgresql(url: str) -> Mapping[str, object]:
         config["sslmode"] = "verify-full"
         if psycopg.pq.version() >= _LIBPQ_KNOWS_SYSTEM and "PGSSLROOTCERT" not in os.environ:
             config.setdefault("sslrootcert", "system")
+    if "," in config.get("host", config.get("hostaddr", "")):
+        # One of several servers leads. A standby answers too, but can't write.
+        config.setdefault("target_session_attrs", _PRIMARY_AMONG_MANY)
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": config.pop("dbname"),
@@ -109,7 +122,7 @@ def _postgresql(url: str) -> Mapping[str, object]:
         "PORT": config.pop("port", ""),
         "CONN_MAX_AGE": _CONN_MAX_AGE_SECONDS,
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {"connect_timeout": _CONNECTION_SECONDS, **config},
+        "OPTIONS": {"connect_timeout": _CONNECTION_SECONDS, **_NOTICING, **config},
     }
 
 

@@ -61,8 +61,12 @@ def acr(evidence: Iterable[Evidence]) -> str:
     }[assurance(evidence)]
 
 
+TOLERATED_SKEW = timedelta(minutes=2)
+"""How far apart the clocks of two nodes may be: one wrote the time of a proof, and the other asks how old it is."""
+
+
 def is_recent(evidence: Iterable[Evidence], needed: Assurance, now: datetime, within: timedelta) -> bool:
     """Return whether the proofs of the last ``within`` reach the needed assurance without any older ones."""
-    fresh = [proof for proof in evidence if timedelta(0) <= now - proof.at <= within]
+    fresh = [proof for proof in evidence if -TOLERATED_SKEW <= now - proof.at <= within]
     order = list(Assurance)
     return order.index(assurance(fresh)) >= order.index(needed)

@@ -14,6 +14,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection, transaction
 
+from watchword.audit.notifications import Topic, notify
 from watchword.core.policy import Channel
 from watchword.directory.models import User
 from watchword.messaging.gateway import Outgoing, Result, may_follow
@@ -47,6 +48,7 @@ def enqueue(outgoing: Outgoing, *, now: datetime) -> None:
     The message is committed together with its code and its ``Delivery``, or not at all.
     """
     outbox.put(outgoing, now=now)
+    notify(Topic.MESSAGES)
     # Robust: a dispatcher that could not be woken polls the outbox anyway, and the commit must not end in an error.
     transaction.on_commit(outbox.wake, robust=True)
 

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from watchword.audit.events import EventKind
+from watchword.audit.notifications import Topic, notify
 from watchword.audit.record import NOWHERE, Origin, record
 from watchword.core.policy import LONGEST_APP_PASSWORD_WAIT_HOURS, FactorKind, Limits, MfaState, cover_too_much
 from watchword.directory.contacts import remembered_recipients
@@ -138,3 +139,4 @@ def _close_mail_of(people: QuerySet[User], because: str, now: datetime) -> None:
             for user in people.only("pk", "mailbox", "sign_in_name")
         ]
     )
+    notify(Topic.REVOCATIONS)

@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from watchword.audit.events import EventKind
+from watchword.audit.notifications import Topic, notify
 from watchword.audit.record import NOWHERE, Origin, record
 from watchword.core.assurance import Assurance, Evidence, is_recent
 from watchword.core.policy import SECOND_FACTORS, AccountStatus, FactorKind, MfaState
@@ -214,6 +215,7 @@ def end_all(user: User, *, because: str, now: datetime, except_session: Session 
 def close_mail(user: User, *, because: str, now: datetime, mailbox: str = "") -> None:
     """Ask the mail daemons to close this person's open connections, or those to an earlier mailbox if it is named."""
     Revocation.objects.create(user_id=user.pk, mailbox=mailbox or user.mailbox_name, at=now, because=because)
+    notify(Topic.REVOCATIONS)
 
 
 def has_second_proof(session: Session) -> bool:

@@ -9,6 +9,7 @@ from http.cookies import SimpleCookie
 from urllib.parse import urlencode
 
 TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
+SECRET = re.compile(r"\b(?:[a-z]{4} ){5}[a-z]{4}\b")
 
 
 @dataclass
@@ -20,6 +21,17 @@ class Page:
     text: str
     new_cookies: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def words(self) -> str:
+        """Return the text of the page without its markup."""
+        return " ".join(re.sub(r"<(script|style|head)\b.*?</\1>|<[^>]+>", " ", self.text, flags=re.DOTALL).split())
+
+    @property
+    def app_password(self) -> str | None:
+        """Return the app password that the page shows; each of its groups has an element of its own."""
+        found = SECRET.search(self.words)
+        return found[0] if found else None
+
 
 @dataclass
 class Visitor:
@@ -28,10 +40,12 @@ class Visitor:
     port: int
     cookies: dict[str, str] = field(default_factory=dict)
     token: str = ""
+    address: str = ""
+    """The address that the proxy before the port is told to have seen; empty for this machine's own."""
 
     def copy(self, port: int) -> Visitor:
         """Return the same browser in another tab, connected to another process."""
-        return Visitor(port, dict(self.cookies), self.token)
+        return Visitor(port, dict(self.cookies), self.token, self.address)
 
     def get(self, path: str) -> Page:
         """Request a page and store the token of its forms."""
@@ -56,6 +70,8 @@ class Visitor:
             "Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items()),
             "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:150.0) Firefox/150.0",
         }
+        if self.address:
+            headers["X-Forwarded-For"] = self.address
         if method == "POST":
             headers["Content-Type"] = "application/x-www-form-urlencoded"
         try:

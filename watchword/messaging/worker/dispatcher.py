@@ -22,6 +22,7 @@ from functools import partial
 from uuid import UUID
 
 from watchword.audit.metrics import DELIVERY_ATTEMPTS
+from watchword.audit.notifications import Topic, listen
 from watchword.audit.retries import RetryPolicy, cause_of
 from watchword.audit.tracing import span
 from watchword.core.log_events import log_event
@@ -36,7 +37,7 @@ from watchword.messaging.worker.route_selection import Measured, Route
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5
-"""Longest wait of a message that was written on another machine; on this machine the dispatcher is woken."""
+"""Longest wait of a message whose wake-up got lost: the commit wakes this machine, and on PostgreSQL every node."""
 GATHER_SECONDS = 0.1
 """Shortest time between two reads or two writes, so that both are batched: an SQLite transaction locks all others."""
 MEASURE_SECONDS = 10.0
@@ -97,6 +98,7 @@ class Dispatcher:
         for line in self._lines.values():
             await self._start(line)
         tasks = [loop.create_task(_go_on(work)) for work in (self._fetch, self._write, self._measure)]
+        listening = loop.create_task(listen(Topic.MESSAGES, self._wake.set))
         stopping = loop.create_task(stop.wait())
         ready()
         try:
@@ -107,8 +109,9 @@ class Dispatcher:
                     task.result()
         finally:
             stopping.cancel()
+            listening.cancel()
             tasks[0].cancel()
-            await asyncio.wait([tasks[0]])
+            await asyncio.wait([listening, tasks[0]])
             if self._wake_up_socket is not None:
                 loop.remove_reader(self._wake_up_socket)
             await self._stop_carrying()
