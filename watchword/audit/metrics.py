@@ -35,8 +35,10 @@ MAIL_BATCH_SECONDS = Histogram(
     "watchword_mail_batch_seconds", "Time to answer one batch of requests of mail servers.", buckets=_SECONDS
 )
 LOCK_WAIT_SECONDS = Histogram(
-    "watchword_database_lock_wait_seconds", "Time to begin a transaction on SQLite.", buckets=_SECONDS
+    "watchword_database_lock_wait_seconds", "Waits for SQLite's write lock of 5 ms or more.", buckets=_SECONDS
 )
+SHORTEST_WAIT_SECONDS = 0.005
+"""Shorter waits are not counted: to count each transaction costs more than most of them wait."""
 DATABASE_TROUBLE = Counter(
     "watchword_database_trouble", "Log lines about a database that could not be used, by its trouble.", ["trouble"]
 )

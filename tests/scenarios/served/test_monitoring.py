@@ -45,6 +45,7 @@ NOT_HERE = {
     "watchword_clock_offset_seconds",
     "watchword_certificate_expires_seconds",
     "watchword_database_trouble_total",
+    "watchword_database_lock_wait_seconds",
 }
 """Series that this scenario has none of: SQLite has no clock, plain http no certificate, and no trouble is made."""
 

@@ -8,7 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db.backends.sqlite3 import base, features, operations
 from pysqlite3 import dbapi2
 
-from watchword.audit.metrics import LOCK_WAIT_SECONDS
+from watchword.audit.metrics import LOCK_WAIT_SECONDS, SHORTEST_WAIT_SECONDS
 from watchword.config.sqlite import library_version, unsound_library
 
 # SQLite's own limits as the wheel compiles it; its connections can't be queried (they lack `getlimit`).
@@ -64,7 +64,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
         # SQLite has one write lock: this is where processes wait for each other.
         began = time.perf_counter()
         super()._start_transaction_under_autocommit()  # type: ignore[misc]  # django-stubs lack it
-        LOCK_WAIT_SECONDS.observe(time.perf_counter() - began)
+        if (waited := time.perf_counter() - began) >= SHORTEST_WAIT_SECONDS:
+            LOCK_WAIT_SECONDS.observe(waited)
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> dbapi2.Connection:
         """Return a connection with the pragmas set (Django itself turns foreign keys on)."""
