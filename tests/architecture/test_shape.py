@@ -64,6 +64,7 @@ SMALL_FOR_A_REASON = {
     "ui/icons": "drawings: data",
     "config/wsgi": "Django's entry point",
     "cli/public_certificate": "asks the network: the worker only says how often",
+    "doors/mail/primary": "what flock(2) promises, apart from what the primary process does with it",
 }
 """Modules of fewer lines than SMALLEST that one other module imports, and why each stands alone."""
 

@@ -23,7 +23,7 @@ from watchword.audit import hash_chain
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event, EventIsPermanent, Seal
 from watchword.audit.record import Origin, record
-from watchword.cli.serve import ACCESS_LOG, AccessLogger
+from watchword.cli.web_server import ACCESS_LOG, AccessLogger
 from watchword.config.logs import LineFormatter, in_one_line
 from watchword.core.log_events import ATTEMPT_KEY
 from watchword.core.policy import FactorKind

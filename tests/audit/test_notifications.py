@@ -15,6 +15,7 @@ from watchword.audit import notifications
 from watchword.audit.notifications import Topic, listen, notify
 from watchword.doors.mail import disconnects
 from watchword.doors.mail.disconnects import RevocationRow, Watcher, rows_after
+from watchword.doors.mail.kick import KickByCommand
 from watchword.signin import actions
 
 NEVER_SECONDS = 3600.0
@@ -108,7 +109,7 @@ def test_a_block_on_one_node_reaches_a_mail_door_that_would_not_poll_for_an_hour
             connections.close_all()
 
     async def stage() -> None:
-        watcher = Watcher(["true"], was_let_in_since=lambda *_: False, after=look)
+        watcher = Watcher(KickByCommand(("true",)), was_let_in_since=lambda *_: False, after=look)
         task = asyncio.create_task(watcher.run())
         async with asyncio.timeout(20):
             # One look at the start, and one when the listener is connected.

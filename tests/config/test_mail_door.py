@@ -6,7 +6,13 @@ from tests.config.test_environment import good, problems
 from watchword.config.environment import MailDoorSettings
 
 DEFAULTS = MailDoorSettings(
-    socket_owner="", socket_group="", socket_mode=0o600, listen=None, kick=("doveadm", "kick", "--", "{user}")
+    socket_owner="",
+    socket_group="",
+    socket_mode=0o600,
+    listen=None,
+    workers=1,
+    kick=("doveadm", "kick", "--", "{user}"),
+    kick_socket="",
 )
 
 

@@ -6,6 +6,7 @@ Any number of workers may run. Work that a worker leaves unfinished when it dies
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import threading
 import time
@@ -27,6 +28,7 @@ from watchword.audit.retries import UNAVAILABLE, cause_of
 from watchword.cli import metrics_listener, public_certificate
 from watchword.core.database_errors import database_trouble
 from watchword.core.log_events import log_event
+from watchword.doors.service_manager import ServiceManager
 from watchword.signin.enrolment_wait import finish_due
 from watchword.signin.housekeeping import clean_up, close_abandoned
 from watchword.signin.queries import text_number_of
@@ -82,14 +84,18 @@ def work_once() -> int:
     return sum(job.run() for job in jobs())
 
 
-def work(stop: threading.Event, *, heart: ProcessHeart | None = None) -> None:
-    """Run the jobs until ``stop`` is set. Without a database all jobs pause; a job that fails pauses alone."""
+def work(stop: threading.Event, *, heart: ProcessHeart | None = None, beat: Callable[[], None] = lambda: None) -> None:
+    """Run the jobs until ``stop`` is set. Without a database all jobs pause; a job that fails pauses alone.
+
+    ``beat`` is called before each job: a job that hangs ends the calls.
+    """
     todo = jobs()
     if heart is not None:
         todo.insert(0, Job("beat", heartbeats.EVERY_SECONDS, lambda: _beat(heart)))
     while not stop.is_set():
         pause = LOOK_SECONDS
         for job in todo:
+            beat()
             if stop.is_set() or time.monotonic() < job.next_at:
                 continue
             job.next_at = time.monotonic() + job.every_seconds
@@ -132,13 +138,15 @@ def run_until_signal() -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
-    heart = ProcessHeart("worker")
+    heart, manager = ProcessHeart("worker"), ServiceManager(os.environ)
     listener = metrics_listener.start_if_wanted(
         settings.WATCHWORD_METRICS_LISTEN, home=settings.WATCHWORD_HOME, token=settings.WATCHWORD_METRICS_TOKEN
     )
     try:
-        work(stop, heart=heart)
+        manager.ready("working")
+        work(stop, heart=heart, beat=manager.beat)
     finally:
+        manager.stopping()
         if listener is not None:
             listener.stop()
         heart.stop()

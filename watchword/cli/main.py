@@ -28,6 +28,10 @@ class Word:
 
 
 def _serve(arguments: Sequence[str]) -> int:
+    if arguments[:1] == ["kick"]:
+        from watchword.cli.serve_kick import serve_kick
+
+        return serve_kick(arguments[1:])
     from watchword.cli.serve import serve
 
     return serve(arguments)
@@ -137,7 +141,7 @@ def _demo(arguments: Sequence[str]) -> int:
 
 WORDS: Mapping[str, Word] = {
     "demo": Word("try everything: sample people, a telephone on a page, an embedded mailbox", run=_demo),
-    "serve": Word("answer people and programs: serve [web|mail|worker|phones|all]", run=_serve),
+    "serve": Word("answer people and programs: serve [web|mail|worker|phones|kick|all]", run=_serve),
     "migrate": Word("bring the database up to date; --verify verifies all of it afterwards", run=_migrate),
     "createadmin": Word("make an administrator and print a one-time link", management_command="createadmin"),
     "code": Word("print a code for an administrator whom no text or call can reach", management_command="code"),

@@ -12,6 +12,7 @@ from pathlib import Path
 from django.utils import timezone
 
 from watchword.audit.heartbeats import ProcessHeart
+from watchword.doors.service_manager import ServiceManager
 from watchword.messaging.config_file import ConfiguredGateway, Phones
 from watchword.messaging.gateway import Gateway
 from watchword.messaging.worker.delivery_receipts import Changed
@@ -47,9 +48,15 @@ def build(planned: ConfiguredGateway) -> Gateway:
 
 
 async def serve_phones(
-    phones: Phones, folder: Path, *, ready: Callable[[], None] = lambda: None, heart: ProcessHeart | None = None
+    phones: Phones,
+    folder: Path,
+    *,
+    ready: Callable[[], None] = lambda: None,
+    heart: ProcessHeart | None = None,
+    manager: ServiceManager | None = None,
 ) -> None:
     """Keep the gateways connected and send what is in the outbox, until SIGTERM or SIGINT."""
+    manager = manager or ServiceManager({})
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -65,11 +72,19 @@ async def serve_phones(
         dispatcher = Dispatcher(
             lines, wake_up_socket=wake_up_socket, decided=_decided, sim_changed=check.has_moved if check else None
         )
+
+        def is_ready() -> None:
+            ready()
+            manager.ready(f"{len(lines)} gateways")
+
+        beats = loop.create_task(manager.keep_beating())
         try:
-            await dispatcher.run(stop, ready=ready)
+            await dispatcher.run(stop, ready=is_ready)
         finally:
             if beating is not None:
                 beating.cancel()
+            manager.stopping()
+            beats.cancel()
             if check is not None:
                 await check.close()
             with suppress(FileNotFoundError):

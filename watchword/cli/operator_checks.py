@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import stat
 import subprocess
@@ -64,7 +65,10 @@ def warnings() -> Iterator[str]:
     if not settings.WATCHWORD_CAN_MAIL:
         yield "no mail can be sent, so nobody is warned of anything: set WATCHWORD_SMTP_URL (see docs/operating)"
     mail = settings.WATCHWORD_MAIL
-    if mail.kick and (trouble := why_no_kick(mail.kick)):
+    if mail.kick_socket:
+        if trouble := why_no_kick_socket(mail.kick_socket):
+            yield f"open mail connections of blocked people can't be closed: {trouble} (WATCHWORD_MAIL_KICK_SOCKET)"
+    elif mail.kick and (trouble := why_no_kick(mail.kick)):
         yield f"open mail connections of blocked people can't be closed: {trouble} (WATCHWORD_MAIL_KICK)"
     folder = Path(settings.WATCHWORD_MAIL_SOCKET_DIRECTORY)
     if mail.socket_group and (trouble := why_not_enterable(folder, mail.socket_group)):
@@ -86,10 +90,17 @@ def clock_warnings() -> Iterator[str]:
         yield f"codes and sessions end by this machine's clock: {trouble} (see docs/operating/monitoring.md)"
 
 
+def why_no_kick_socket(path: str) -> str | None:
+    """Return why the daemon at a socket closes no connections, or None. Asks for a mailbox that can't exist."""
+    from watchword.doors.mail.kick import KickBySocket
+
+    return asyncio.run(KickBySocket(path).ask(PROBE_MAILBOX)).trouble or None
+
+
 def why_no_kick(template: Sequence[str]) -> str | None:
     """Return why the disconnect command can't run, or None. Runs it for a mailbox that can't exist."""
     # Only now Django is set up.
-    from watchword.doors.mail.disconnects import COMMAND_SECONDS, NO_CONNECTION, command_for
+    from watchword.doors.mail.kick import COMMAND_SECONDS, NO_CONNECTION, command_for
 
     command = command_for(template, PROBE_MAILBOX)
     try:

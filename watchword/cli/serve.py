@@ -2,105 +2,191 @@
 
 import argparse
 import errno
-import gc
-import logging
 import os
+import signal
 import socket
 import sys
 from collections.abc import Sequence
-from datetime import timedelta
-from typing import Any
-
-from gunicorn.app.base import BaseApplication
-from gunicorn.glogging import Logger
+from contextlib import ExitStack
 
 from watchword.cli.main import run_management_command, set_up_django
-from watchword.cli.supervisor import GRACE_SECONDS, SupervisedProcess, Supervisor, end_with_parent
-from watchword.config.logs import FORMATTERS, path_for_log
-from watchword.core.log_events import ATTEMPT_KEY, log_event
+from watchword.cli.supervisor import SupervisedProcess, Supervisor, end_with_parent
+from watchword.cli.web_server import PROGRAM, WEB_SOCKET, WebServer
+from watchword.config.parsers import InvalidSetting, parse_workers
+from watchword.config.setting_definitions import MAIL_WORKERS, WEB_WORKERS
+from watchword.doors.service_manager import (
+    NOTIFY_VARIABLES,
+    SOCKET_VARIABLES,
+    InvalidSockets,
+    ServiceManager,
+    Sockets,
+    inherited_sockets,
+    only,
+    passed_sockets,
+)
 
-logger = logging.getLogger(__name__)
-
-THREADS = 8
-_ACCESS_FIELDS = {
-    "address": "h",
-    "method": "m",
-    "path": "U",
-    "protocol": "H",
-    "status": "s",
-    "octets": "B",
-    "milliseconds": "M",
-}
-ACCESS_LOG = '%(h)s "%(m)s %(U)s %(H)s" %(s)s %(B)s %(M)sms'
+BACKLOG = 2048
+"""Connections that wait while no web process accepts; the kernel's net.core.somaxconn may allow fewer."""
 
 
 def serve(arguments: Sequence[str]) -> int:
     """Serve until SIGTERM or SIGINT, and return the exit status."""
+    config = _parser().parse_args(arguments)
+    if config.parent:
+        end_with_parent(config.parent)
+    for setting, value in ((WEB_WORKERS, config.web_workers), (MAIL_WORKERS, config.mail_workers)):
+        if value is not None:
+            os.environ[setting.variable] = str(value)
+    if config.listen:
+        os.environ["WATCHWORD_LISTEN"] = config.listen
+    match config.what:
+        case "web" if config.tries:
+            return try_web()
+        case "web" | "all":
+            return _serve_here(config)
+        case "mail":
+            return run_management_command("serve_mail", ["--inherit", config.inherit] if config.inherit else [])
+        case "worker":
+            return run_management_command("work", [])
+        case _:
+            return run_management_command("serve_phones", [])
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="watchword serve",
         description="Answer people (web) and mail servers (mail), send warnings (worker), reach phones (phones).",
     )
     parser.add_argument("what", nargs="?", choices=["web", "mail", "worker", "phones", "all"], default="all")
     parser.add_argument("--listen", metavar="HOST:PORT", help="where the web door listens (WATCHWORD_LISTEN)")
-    # `serve all` passes its process id to its children, which end together with it.
+    for words, door, setting in (
+        (["--web-workers", "--workers"], "web", WEB_WORKERS),
+        (["--mail-workers"], "mail", MAIL_WORKERS),
+    ):
+        help_ = f"processes of the {door} door ({setting.variable})"
+        parser.add_argument(*words, type=_number_of_workers, metavar="N", help=help_)
+    # `serve all` passes its process id to its children, which end together with it, and its listening sockets.
     parser.add_argument("--parent", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--workers", type=int, default=1, help="processes of the web door (1)")
-    config = parser.parse_args(arguments)
-    if config.workers < 1:
-        parser.error("--workers must be 1 or more")
-    if config.parent:
-        end_with_parent(config.parent)
-    if config.listen:
-        os.environ["WATCHWORD_LISTEN"] = config.listen
-    match config.what:
-        case "web":
-            return serve_web(workers=config.workers)
-        case "mail":
-            return run_management_command("serve_mail", [])
-        case "worker":
-            return run_management_command("work", [])
-        case "phones":
-            return run_management_command("serve_phones", [])
-        case _:
-            return serve_all(workers=config.workers)
+    parser.add_argument("--inherit", default="", help=argparse.SUPPRESS)
+    # A reload passes the workers that have to end, and before that tries whether the program would start.
+    parser.add_argument("--former", type=_process_ids, default=[], help=argparse.SUPPRESS)
+    parser.add_argument("--try", action="store_true", dest="tries", help=argparse.SUPPRESS)
+    return parser
 
 
-def serve_web(*, workers: int) -> int:
-    """Run the web door in this process, and return the exit status."""
-    if (status := set_up_django() or _refuse_unready()) != 0:
-        return status
+def _number_of_workers(text: str) -> int:
+    try:
+        return parse_workers(text)
+    except InvalidSetting:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {WEB_WORKERS.expected}") from None
+
+
+def _process_ids(text: str) -> list[int]:
+    return [int(word) for word in text.split(",") if word]
+
+
+def _serve_here(config: argparse.Namespace) -> int:
+    if config.what == "web" or sys.stdin is None or not sys.stdin.isatty():
+        # Until the handler of a reload is there, SIGHUP must not end the start. In a terminal it ends `serve all`.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    manager = ServiceManager(os.environ)
+    try:
+        passed = inherited_sockets(config.inherit) if config.inherit else passed_sockets(os.environ, os.getpid())
+        for name in (*NOTIFY_VARIABLES, *SOCKET_VARIABLES):
+            # Neither gunicorn nor a child speaks for this process.
+            os.environ.pop(name, None)
+        if (status := set_up_django() or _refuse_unready()) != 0:
+            return status
+        if config.what == "web":
+            return serve_web(only(passed, [WEB_SOCKET]), manager, former=config.former, parent=config.parent)
+        return serve_all(passed, manager)
+    except InvalidSockets as error:
+        print(f"watchword serve: {error}", file=sys.stderr)
+        return 1
+
+
+def serve_web(
+    sockets: Sockets, manager: ServiceManager, *, former: Sequence[int] = (), parent: int | None = None
+) -> int:
+    """Run the web door in this process, at the passed sockets if there are any, and return the exit status."""
     from django.conf import settings
 
-    host, port = settings.WATCHWORD_LISTEN
-    if reason := why_not_listen(host, port):
+    if not sockets and (reason := why_not_listen(*settings.WATCHWORD_LISTEN)):
         print(f"watchword serve: {reason}", file=sys.stderr)
         return 1
     if settings.WATCHWORD_METRICS_LISTEN is not None:
         from watchword.audit import metrics
 
         metrics.share_between_processes(settings.WATCHWORD_HOME / metrics.FOLDER)
-    WebServer(host, port, workers=workers, proxies=settings.WATCHWORD_TRUSTED_PROXIES).run()
+    WebServer(
+        settings.WATCHWORD_LISTEN,
+        workers=settings.WATCHWORD_WEB_WORKERS,
+        proxies=settings.WATCHWORD_TRUSTED_PROXIES,
+        sockets=sockets,
+        manager=manager,
+        former=former,
+        parent=parent,
+    ).run()
     return 0
 
 
-def serve_all(*, workers: int) -> int:
-    """Run the doors, the worker and the phones process as children; restart a child that ends, and no other."""
+def try_web() -> int:
+    """Return 0 if the web door could start now, or 1 after printing what is wrong."""
     if (status := set_up_django() or _refuse_unready()) != 0:
         return status
+    import watchword.config.wsgi  # noqa: F401  (loads every page)
+
+    return 0
+
+
+def serve_all(passed: Sockets, manager: ServiceManager) -> int:
+    """Run the doors, the worker and the phones process as children; restart a child that ends, and no other.
+
+    The listening sockets belong to this process, and the children inherit them: while a door starts again, new
+    connections wait and are not refused. Sockets that were passed to this process are not opened here.
+    """
     from django.conf import settings
 
-    if reason := why_not_listen(*settings.WATCHWORD_LISTEN):
-        print(f"watchword serve: {reason}", file=sys.stderr)
-        return 1
-    program = [sys.executable, "-m", "watchword.cli.main", "serve", "--parent", str(os.getpid())]
-    children = [
-        SupervisedProcess("web", [*program, "web", "--workers", str(workers)], is_door=True),
-        SupervisedProcess("mail", [*program, "mail"], is_door=True),
-        SupervisedProcess("worker", [*program, "worker"]),
-    ]
-    if settings.WATCHWORD_PHONES.gateways:
-        children.append(SupervisedProcess("phones", [*program, "phones"]))
-    return Supervisor(children).run()
+    from watchword.doors.mail.management.commands.serve_mail import plan
+    from watchword.doors.mail.sockets import MAIL_SOCKETS, CannotListen, open_sockets
+
+    only(passed, [WEB_SOCKET, *MAIL_SOCKETS])
+    web: Sockets = {name: each for name, each in passed.items() if name == WEB_SOCKET}
+    mail: Sockets = {name: each for name, each in passed.items() if name != WEB_SOCKET}
+    with ExitStack() as at_the_end:
+        try:
+            if not web:
+                if reason := why_not_listen(*settings.WATCHWORD_LISTEN):
+                    print(f"watchword serve: {reason}", file=sys.stderr)
+                    return 1
+                web = {WEB_SOCKET: [at_the_end.enter_context(_listen(*settings.WATCHWORD_LISTEN))]}
+            if not mail:
+                mail = at_the_end.enter_context(open_sockets(plan().places))
+        except (CannotListen, OSError) as error:
+            print(f"watchword serve: the doors can't be opened: {error}", file=sys.stderr)
+            return 1
+        program = [*PROGRAM, "--parent", str(os.getpid())]
+        children = [SupervisedProcess("web", [*program, "web"], is_door=True, sockets=web, reloads_itself=True)]
+        for number in range(settings.WATCHWORD_MAIL.workers):
+            name = f"mail {number + 1}" if settings.WATCHWORD_MAIL.workers > 1 else "mail"
+            children.append(SupervisedProcess(name, [*program, "mail"], is_door=True, sockets=mail))
+        children.append(SupervisedProcess("worker", [*program, "worker"]))
+        if settings.WATCHWORD_PHONES.gateways:
+            children.append(SupervisedProcess("phones", [*program, "phones"]))
+        return Supervisor(children, manager=manager).run()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener
 
 
 def why_not_listen(host: str, port: int) -> str | None:
@@ -123,122 +209,6 @@ def why_not_listen(host: str, port: int) -> str | None:
             case _:
                 return f"can't listen on {host}:{port} ({error.strerror}); {way_out}."
     return None
-
-
-class AccessLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
-    """Writes the access log: address and path of each request, never its query or the secret of a one-time link."""
-
-    def setup(self, cfg: Any) -> None:
-        """Set up gunicorn's handlers with the log format of Watchword."""
-        from django.conf import settings
-
-        super().setup(cfg)
-        for log in (self.error_log, self.access_log):
-            if (handler := self._get_gunicorn_handler(log)) is not None:
-                handler.setFormatter(FORMATTERS[settings.WATCHWORD_LOG_FORMAT]())
-
-    def access(self, resp: Any, req: Any, environ: Any, request_time: timedelta) -> None:
-        """Write one line for one response, with the id of the sign-in attempt that it belongs to."""
-        from watchword.audit.metrics import WEB_RESPONSES, WEB_SECONDS
-
-        WEB_RESPONSES.labels(f"{str(getattr(resp, 'status', ''))[:1]}xx").inc()
-        WEB_SECONDS.observe(request_time.total_seconds())
-        if not self.access_log_enabled:
-            return
-        from watchword.cli.probes import LIVE, READY
-
-        if environ.get("PATH_INFO") in (LIVE, READY) and str(getattr(resp, "status", "")).startswith("200"):
-            # A load balancer asks every few seconds; only a probe that fails is worth a line.
-            return
-        atoms = self.atoms(resp, req, environ, request_time)
-        # The text format has the same values in ``ACCESS_LOG``.
-        details = {name: atoms[letter] for name, letter in _ACCESS_FIELDS.items()}
-        details["status"] = int(atoms["s"]) if str(atoms["s"]).isdecimal() else atoms["s"]
-        attempt = str(environ.get(ATTEMPT_KEY, ""))
-        self.access_log.info(ACCESS_LOG, atoms, extra={**log_event("web.access", attempt=attempt), "details": details})
-
-    def atoms(self, resp: Any, req: Any, environ: Any, request_time: timedelta) -> dict[str, Any]:
-        """Return gunicorn's values for one line: the browser's address, no query, and no secret in the path."""
-        from watchword.signin.client_addresses import address_of
-
-        atoms: dict[str, Any] = super().atoms(resp, req, environ, request_time)
-        return {
-            **atoms,
-            "h": address_of(environ) or "-",
-            "U": path_for_log(str(atoms.get("U") or "")),
-            "r": "-",
-            "q": "-",
-            "f": "-",
-        }
-
-
-def _start_worker(worker: Any) -> None:
-    """Begin the heartbeat of a worker process, whose threads must not start before the fork."""
-    from django.conf import settings
-
-    from watchword.audit import tracing
-    from watchword.audit.heartbeats import ProcessHeart
-
-    tracing.start(settings.WATCHWORD_TRACES_URL, "web")
-    worker.heart = ProcessHeart("web")
-    worker.heart.start_thread()
-    _settle_memory()
-
-
-def _stop_worker(_server: object, worker: Any) -> None:
-    from watchword.audit import tracing
-
-    if (heart := getattr(worker, "heart", None)) is not None:
-        heart.stop()
-    tracing.stop()
-
-
-def _settle_memory() -> None:
-    """Exclude what is loaded so far from garbage collection: the metadata of phonenumbers is large and stays."""
-    gc.collect()
-    gc.freeze()
-
-
-def _log_listening(server: Any) -> None:
-    for listener in server.LISTENERS:
-        logger.info("listening on %s", listener, extra=log_event("web.listening"))
-
-
-class WebServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
-    """Gunicorn with threads, configured here alone: no configuration file, no control socket."""
-
-    def __init__(self, host: str, port: int, *, workers: int, proxies: Sequence[object]) -> None:
-        self._config = {
-            "bind": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
-            "workers": workers,
-            "threads": THREADS,
-            "worker_class": "watchword.cli.web_worker.GatheringWorker",
-            "preload_app": True,
-            "post_worker_init": _start_worker,
-            "worker_exit": _stop_worker,
-            "when_ready": _log_listening,
-            "accesslog": "-" if logging.getLogger().isEnabledFor(logging.INFO) else None,
-            "errorlog": "-",
-            "loglevel": "warning",
-            "logger_class": "watchword.cli.serve.AccessLogger",
-            "control_socket_disable": True,
-            # Only from these addresses X-Forwarded-Proto counts.
-            "forwarded_allow_ips": ",".join(map(str, proxies)),
-            "graceful_timeout": int(GRACE_SECONDS),
-            "proc_name": "watchword-web",
-        }
-        super().__init__()
-
-    def load_config(self) -> None:
-        """Load the options of this class instead of a file or the command line."""
-        for name, value in self._config.items():
-            self.cfg.set(name, value)
-
-    def load(self) -> Any:
-        """Return the WSGI application."""
-        from watchword.config.wsgi import application
-
-        return application
 
 
 def _refuse_unready() -> int:

@@ -58,7 +58,10 @@ class MailDoorSettings:
     socket_group: str
     socket_mode: int
     listen: tuple[str, int] | None
+    workers: int
     kick: tuple[str, ...]
+    kick_socket: str
+    """Empty if the command is run here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +76,7 @@ class Environment:
     default_domain: str
     listen_host: str
     listen_port: int
+    web_workers: int
     trusted_proxies: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
     no_proxy: bool
     """Whether the operator set that no proxy is trusted (``none``)."""
@@ -123,6 +127,19 @@ def read_secret_file(path: Path) -> str:
         raise SecretFileError(f"names {path}, which is not UTF-8 text") from None
     except OSError as error:
         raise SecretFileError(f"names {path}, which can't be read ({error.strerror})") from None
+
+
+def read_credential(path: Path) -> str:
+    """Return the text of a credential. Its folder is for this process alone, so that its mode needs no check.
+
+    Raises SecretFileError.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise SecretFileError(f"is the credential {path.name}, which is not UTF-8 text") from None
+    except OSError as error:
+        raise SecretFileError(f"is the credential {path.name}, which can't be read ({error.strerror})") from None
 
 
 def read_environment(
@@ -181,6 +198,7 @@ def _environment(reader: _Reader) -> Environment:
         default_domain=reader.value(definitions.DEFAULT_DOMAIN),
         listen_host=listen_host,
         listen_port=listen_port,
+        web_workers=reader.value(definitions.WEB_WORKERS),
         trusted_proxies=proxies or (),
         no_proxy=proxies is None,
         phones_file=reader.value(definitions.PHONES_FILE),
@@ -190,7 +208,9 @@ def _environment(reader: _Reader) -> Environment:
             socket_group=group,
             socket_mode=reader.value(definitions.MAIL_SOCKET_MODE),
             listen=reader.value(definitions.MAIL_LISTEN),
+            workers=reader.value(definitions.MAIL_WORKERS),
             kick=reader.value(definitions.MAIL_KICK),
+            kick_socket=reader.value(definitions.MAIL_KICK_SOCKET),
         ),
         smtp=reader.value(definitions.SMTP_URL),
         sender=reader.value(definitions.SENDER),
@@ -270,6 +290,8 @@ class _Reader:
     def file_path(self, setting: Setting[Any]) -> Path:
         """Return the path of the file from which a setting is read if its variable is not set."""
         named = self._variables.get(setting.file_variable, "").strip()
+        if credential := self._credential(setting):
+            return credential
         return Path(named or self._expand(setting.default_file))
 
     def value[T](self, setting: Setting[T]) -> T:
@@ -319,11 +341,22 @@ class _Reader:
             self._texts[setting.name] = self._read(setting)
         return self._texts[setting.name]
 
+    def _credential(self, setting: Setting[Any]) -> Path | None:
+        """Return the file by which a service manager passes a setting (LoadCredential= of systemd.exec(5))."""
+        folder = self._variables.get("CREDENTIALS_DIRECTORY", "")
+        path = Path(folder) / setting.variable.lower()
+        return path if folder and path.is_file() else None
+
     def _read(self, setting: Setting[Any]) -> _Text:
         direct, file = (self._variables.get(name, "").strip() for name in (setting.variable, setting.file_variable))
         if direct and file:
             self.wrong(setting, f"is set, and so is {setting.file_variable}", "only one of the two")
             return _Text(is_unreadable=True)
+        if credential := self._credential(setting):
+            if direct or file:
+                self.wrong(setting, f"is set, and so is the credential {credential.name}", "only one of the two")
+                return _Text(is_unreadable=True)
+            return self._read_file(setting, credential, is_named=True, read=read_credential)
         if direct:
             return _Text(direct, is_given=True)
         if file or setting.default_file:
@@ -331,9 +364,9 @@ class _Reader:
         is_demo = bool(setting.demo_default) and self.value(definitions.DEMO)
         return _Text(self._expand(setting.demo_default if is_demo else setting.default))
 
-    def _read_file(self, setting: Setting[Any], path: Path, *, is_named: bool) -> _Text:
+    def _read_file(self, setting: Setting[Any], path: Path, *, is_named: bool, read: ReadSecret | None = None) -> _Text:
         try:
-            text = self._read_secret(path).strip()
+            text = (read or self._read_secret)(path).strip()
         except SecretFileError as error:
             if is_named or not isinstance(error, SecretFileMissing):
                 self._wrong_file(setting, str(error), _PRIVATE_FILE)

@@ -21,6 +21,8 @@ NO = frozenset(("no", "false", "off", "0"))
 NONE = "none"
 SMTP_TIMEOUT_SECONDS = 10
 SHORTEST_TOKEN = 20
+MOST_WORKERS = 64
+"""Processes of one door; more than that is a slip of the finger."""
 LAST_MAIL_PORT = 65535 - 2
 """The mail door also listens on the two ports after the configured one, for Postfix."""
 
@@ -86,6 +88,20 @@ def parse_file(text: str) -> str:
     if text and not (Path(text).is_absolute() and Path(text).is_file()):
         raise InvalidSetting("is not the absolute path of a file")
     return text
+
+
+def parse_socket(text: str) -> str:
+    """Return the absolute path of a Unix socket, which need not exist yet; empty for an empty text."""
+    if text and not text.startswith("/"):
+        raise InvalidSetting("is not an absolute path")
+    return text
+
+
+def parse_workers(text: str) -> int:
+    """Return a number of processes, from 1 to MOST_WORKERS."""
+    if text not in map(str, range(1, MOST_WORKERS + 1)):
+        raise InvalidSetting(f"is {text!r}")
+    return int(text)
 
 
 def parse_choice(choices: tuple[str, ...]) -> Callable[[str], str]:

@@ -174,6 +174,25 @@ LISTEN = Setting[tuple[str, int]](
     example="127.0.0.1:8080",
     processes=(Process.WEB,),
 )
+WEB_WORKERS = Setting[int](
+    name="WEB_WORKERS",
+    parse=parsers.parse_workers,
+    expected=f"a number from 1 to {parsers.MOST_WORKERS}",
+    meaning="How many processes answer browsers at the same port. `watchword serve --web-workers` overrides it.",
+    default="1",
+    example="2",
+    processes=(Process.WEB,),
+)
+MAIL_WORKERS = Setting[int](
+    name="MAIL_WORKERS",
+    parse=parsers.parse_workers,
+    expected=f"a number from 1 to {parsers.MOST_WORKERS}",
+    meaning="How many processes of the mail door `watchword serve` starts at the same sockets; under systemd each is "
+    "an instance of `watchword-mail@` instead. `--mail-workers` overrides it.",
+    default="1",
+    example="2",
+    processes=(Process.MAIL,),
+)
 ALLOW_PLAIN_HTTP = Setting[bool](
     name="ALLOW_PLAIN_HTTP",
     parse=parsers.parse_boolean,
@@ -268,6 +287,15 @@ MAIL_KICK = Setting[tuple[str, ...]](
     example='"sudo -n /usr/bin/doveadm kick -- {user}"',
     processes=(Process.MAIL, Process.COMMANDS),
 )
+MAIL_KICK_SOCKET = Setting[str](
+    name="MAIL_KICK_SOCKET",
+    parse=parsers.parse_socket,
+    expected="the socket of `watchword serve kick`; absolute",
+    meaning="The socket of the daemon that closes a person's open mail connections as root, see "
+    "[systemd](operating/systemd.md); it is asked instead of running `WATCHWORD_MAIL_KICK`.",
+    example="/run/watchword-kick.sock",
+    processes=(Process.MAIL, Process.COMMANDS),
+)
 PHONES_FILE = Setting[str](
     name="PHONES_FILE",
     parse=parsers.parse_file,
@@ -350,9 +378,17 @@ DEBUG = Setting[bool](
 
 SECTIONS: Mapping[str, tuple[Setting[Any], ...]] = {
     "Installation": (HOME, KEYS, DATABASE_URL, TIME_ZONE, LANGUAGE, LOG_LEVEL, LOG_FORMAT),
-    "Web": (PUBLIC_URL, LISTEN, ALLOW_PLAIN_HTTP, TRUSTED_PROXIES),
+    "Web": (PUBLIC_URL, LISTEN, WEB_WORKERS, ALLOW_PLAIN_HTTP, TRUSTED_PROXIES),
     "Sign-in": (DEFAULT_DOMAIN, BREACHED_PASSWORDS_FILE, COUNTRIES_FILE),
-    "Mail servers": (MAIL_SOCKET_DIRECTORY, MAIL_SOCKET_OWNER, MAIL_SOCKET_MODE, MAIL_LISTEN, MAIL_KICK),
+    "Mail servers": (
+        MAIL_SOCKET_DIRECTORY,
+        MAIL_SOCKET_OWNER,
+        MAIL_SOCKET_MODE,
+        MAIL_LISTEN,
+        MAIL_WORKERS,
+        MAIL_KICK,
+        MAIL_KICK_SOCKET,
+    ),
     "Texts and calls": (PHONES_FILE,),
     "Mails": (SMTP_URL, SENDER),
     "Monitoring": (METRICS_LISTEN, METRICS_TOKEN, TRACES_URL),

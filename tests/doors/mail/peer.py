@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from tests.doors.mail.fake_backend import ALICE
 from watchword.doors.mail.line_protocol import tab_escape
-from watchword.doors.mail.server import AUTH_SOCKET, DICT_SOCKET
+from watchword.doors.mail.sockets import AUTH_SOCKET, DICT_SOCKET
 
 HELLO = b"H3\t2\t0\t\twatchword\n"
 INTRODUCTION = b"VERSION\t1\t0\nCPID\t1\n"

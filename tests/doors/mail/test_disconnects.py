@@ -18,9 +18,9 @@ from watchword.doors.mail.disconnects import (
     RevocationCursor,
     RevocationRow,
     Watcher,
-    command_for,
     rows_after,
 )
+from watchword.doors.mail.kick import KickByCommand, command_for
 from watchword.signin.models import Revocation
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -126,7 +126,7 @@ def watch(
 
     async def stage() -> None:
         watcher = Watcher(
-            [sys.executable, "-c", script, "{user}"],
+            KickByCommand((sys.executable, "-c", script, "{user}")),
             was_let_in_since=lambda _name, _moment: was_let_in,
             after=rows.after,
             position=position,
@@ -190,7 +190,9 @@ def test_a_command_that_is_not_there_is_logged(caplog: pytest.LogCaptureFixture)
     rows.add(1, "alice@x.example")
 
     async def stage() -> None:
-        watcher = Watcher(["/no/such/doveadm", "{user}"], was_let_in_since=lambda *_: False, after=rows.after)
+        watcher = Watcher(
+            KickByCommand(("/no/such/doveadm", "{user}")), was_let_in_since=lambda *_: False, after=rows.after
+        )
         task = asyncio.create_task(watcher.run())
         async with asyncio.timeout(20):
             while rows.reads < 5:  # noqa: ASYNC110  a thread counts
@@ -229,7 +231,7 @@ def test_the_command_inherits_no_secret(tmp_path: Path, monkeypatch: pytest.Monk
 
     async def stage() -> None:
         watcher = Watcher(
-            [sys.executable, "-c", script, "{user}"],
+            KickByCommand((sys.executable, "-c", script, "{user}")),
             was_let_in_since=lambda _name, _moment: False,
             after=rows.after,
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.doors.mail.fake_backend import ALICE, APP_PASSWORD, CREDENTIAL, FakeChecks
 from tests.doors.mail.peer import INTRODUCTION, Peer, auth, free_port, look_up
 from tests.doors.mail.test_server import play
-from watchword.doors.mail.server import POLICY_SOCKET, SOCKETMAP_SOCKET
+from watchword.doors.mail.sockets import POLICY_SOCKET, SOCKETMAP_SOCKET
 
 SALES = "sales@harbour.example"
 

@@ -17,7 +17,7 @@ from tests.scenarios.mail.site import wait_until
 from tests.scenarios.served.processes import Served
 from tests.scenarios.served.visitor import Visitor
 from tests.world import World
-from watchword.cli.serve import THREADS
+from watchword.cli.web_server import THREADS
 from watchword.cli.web_worker import MOST_CONNECTIONS, STOP_SECONDS, WHOLE_SECONDS
 
 pytestmark = [pytest.mark.scenario, pytest.mark.django_db(transaction=True)]

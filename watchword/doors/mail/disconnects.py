@@ -2,7 +2,7 @@
 
 New logins are refused from the moment of the commit, because each login is checked in the database. Only the mail
 server can close a connection that is already open: the daemon reads the revocation rows that are written whenever
-access ends, and runs Dovecot's `doveadm kick` for each person. It polls a few times a second; on PostgreSQL a
+access ends, and has Dovecot's `doveadm kick` run for each person. It polls a few times a second; on PostgreSQL a
 notification makes it look at once.
 """
 
@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,10 +22,10 @@ from django.db import close_old_connections
 
 from watchword.audit.notifications import Topic, listen
 from watchword.audit.retries import cause_of
-from watchword.core.child_environment import child_environment
 from watchword.core.database_errors import database_trouble
 from watchword.core.log_events import log_event
 from watchword.core.usernames import can_be_name
+from watchword.doors.mail.kick import Kick, Kicked
 from watchword.signin.models import Revocation
 
 logger = logging.getLogger(__name__)
@@ -42,12 +41,8 @@ OVERLAP = timedelta(seconds=60)
 
 BATCH_SIZE = 1000
 MOST_COMMANDS_AT_ONCE = 4
-COMMAND_SECONDS = 10
 SECOND_LOOK_SECONDS = 1.5
 """The pause before the second kick: a login allowed just before the first kick may enter Dovecot's list after it."""
-
-NO_CONNECTION = 68
-"""The exit status of `doveadm kick` if the person had no connection (EX_NOHOST of sysexits.h)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +83,6 @@ class RevocationCursor:
         self.floor = max([self.floor, *done])
         self._seen = {number for number in self._seen if number > self.floor}
         return new
-
-
-def command_for(template: Sequence[str], mailbox: str) -> list[str]:
-    """Return the command that closes one person's connections; the name stays one argument.
-
-    ``doveadm kick`` reads the name as a mask: the caller makes sure that it contains no wildcard.
-    """
-    return [word.replace("{user}", mailbox) for word in template]
 
 
 class Position:
@@ -142,13 +129,13 @@ class Watcher:
 
     def __init__(
         self,
-        template: Sequence[str],
+        kick: Kick,
         *,
         was_let_in_since: Callable[[str, datetime], bool],
         after: Callable[[int], list[RevocationRow]] = rows_after,
         position: Path | None = None,
     ) -> None:
-        self._template = list(template)
+        self._kicks_by = kick
         self._was_let_in_since = was_let_in_since
         self._after = after
         self._position = Position(position)
@@ -242,48 +229,8 @@ class Watcher:
         return True
 
     async def _kick(self, mailbox: str) -> bool:
-        command = command_for(self._template, mailbox)
         async with self._places:
-            try:
-                process = await asyncio.create_subprocess_exec(
-                    *command,
-                    env=child_environment(os.environ),
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=asyncio.subprocess.DEVNULL,
-                    stderr=asyncio.subprocess.PIPE,
-                )
-            except (OSError, ValueError) as error:
-                trouble = getattr(error, "strerror", None) or type(error).__name__
-                logger.error(
-                    "connections not closed: %s can't be run",
-                    command[0],
-                    extra=log_event("mail.disconnect.failed", trouble=trouble, mailbox=mailbox),
-                )
-                return False
-            try:
-                _, complaint = await asyncio.wait_for(process.communicate(), COMMAND_SECONDS)
-            except TimeoutError:
-                logger.error(
-                    "connections not closed: %s timed out",
-                    command[0],
-                    extra=log_event("mail.disconnect.failed", mailbox=mailbox),
-                )
-                return False
-            finally:
-                if process.returncode is None:
-                    with contextlib.suppress(ProcessLookupError):
-                        process.kill()
-                    # Reads the remaining output and reaps the process, so that no zombie outlives this task.
-                    await process.communicate()
-        if process.returncode not in (0, NO_CONNECTION):
-            logger.error(
-                "connections not closed: %s returned %s: %r",
-                command[0],
-                process.returncode,
-                complaint.decode("utf-8", "replace")[:500],
-                extra=log_event("mail.disconnect.failed", mailbox=mailbox),
-            )
-            return False
-        if process.returncode == 0:
+            kicked = await self._kicks_by.kick(mailbox)
+        if kicked is Kicked.CLOSED:
             logger.info("connections closed", extra=log_event("mail.disconnect.done", mailbox=mailbox))
-        return True
+        return kicked is not Kicked.FAILED

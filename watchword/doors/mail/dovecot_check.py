@@ -22,8 +22,8 @@ from watchword.audit.models import Event
 from watchword.core.decision import DenyReason
 from watchword.core.policy import Door
 from watchword.directory.actions import find_by_name
-from watchword.doors.mail.server import AUTH_SOCKET, DICT_SOCKET
 from watchword.doors.mail.server_config import ConfigurationFile, DovecotVersion
+from watchword.doors.mail.sockets import AUTH_SOCKET, DICT_SOCKET
 
 _SECONDS = 30
 _LOOKED_BACK = timedelta(hours=1)

@@ -6,7 +6,8 @@ import asyncio
 import functools
 import logging
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from socket import socket
@@ -20,26 +21,22 @@ from watchword.doors.mail.connection_limits import MOST_CONNECTIONS
 from watchword.doors.mail.connections import MailDoor
 from watchword.doors.mail.dict_connections import DictConnection
 from watchword.doors.mail.disconnects import Watcher
+from watchword.doors.mail.kick import Kick
 from watchword.doors.mail.postfix_connections import PolicyConnection, SocketmapConnection
-from watchword.doors.mail.sockets import Access, UnixListener, listen_on_loopback, listen_on_path
+from watchword.doors.mail.primary import PrimaryLock
+from watchword.doors.mail.sockets import (
+    AUTH_SOCKET,
+    DICT_SOCKET,
+    POLICY_SOCKET,
+    SOCKETMAP_SOCKET,
+    Access,
+    Places,
+    open_sockets,
+)
 from watchword.doors.open_files import SPARE_FILES, raise_open_files
+from watchword.doors.service_manager import ServiceManager, Sockets
 
 logger = logging.getLogger(__name__)
-
-DICT_SOCKET = "dict"
-"""The socket's file for Dovecot's dict protocol."""
-
-AUTH_SOCKET = "auth"
-"""The socket's file for Dovecot's authentication protocol."""
-
-SOCKETMAP_SOCKET = "socketmap"
-"""The socket's file for Postfix's socketmap protocol."""
-
-POLICY_SOCKET = "policy"
-"""The socket's file for Postfix's policy protocol."""
-
-type Spoken = tuple[str, Callable[[], asyncio.Protocol]]
-"""A socket's file, and the factory of the protocol object for each connection to it."""
 
 SWEEP_SECONDS = 5
 STOP_SECONDS = 15
@@ -53,12 +50,20 @@ class Plan:
     folder: Path
     access: Access = field(default_factory=Access)
     loopback: tuple[str, int] | None = None
-    """An additional TCP address for mail servers that can't reach the folder: this port is for the authentication
-    protocol, the next one for socketmap, the one after for the policy protocol."""
-    kick: tuple[str, ...] = ()
-    """The command that closes a person's connections; if empty, connections stay open."""
+    """An additional TCP address for mail servers that can't reach the folder; see ``Places``."""
+    kick: Kick | None = None
+    """Closes a person's connections; without it, connections stay open."""
     position: Path | None = None
     """The file that stores which revocations were handled; without one, all are handled again at each start."""
+    sockets: Sockets = field(default_factory=dict)
+    """Listening sockets from outside, which are used instead of own ones. Other processes may have them too."""
+    lock: Path | None = None
+    """The file by which processes with the same sockets agree which of them is the primary one."""
+
+    @property
+    def places(self) -> Places:
+        """Where this daemon listens if no sockets were passed to it."""
+        return Places(self.folder, self.access, self.loopback)
 
 
 async def serve(
@@ -68,56 +73,100 @@ async def serve(
     *,
     ready: Callable[[Sequence[str]], None] = lambda _places: None,
     heart: ProcessHeart | None = None,
+    manager: ServiceManager | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT; ``ready`` is called with the addresses once they listen. Raises CannotListen."""
     raise_open_files(MOST_CONNECTIONS + SPARE_FILES)
+    manager = manager or ServiceManager({})
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     batcher = RequestBatcher(checks)
     door = MailDoor(batcher, ring)
-    listeners: list[UnixListener] = []
     servers: list[asyncio.Server] = []
     tasks: list[asyncio.Task[None]] = []
-    try:
-        for_dovecot: list[Spoken] = [(DICT_SOCKET, functools.partial(DictConnection, door))]
-        for_postfix: list[Spoken] = [
-            (AUTH_SOCKET, door.auth_connection),
-            (SOCKETMAP_SOCKET, functools.partial(SocketmapConnection, door)),
-            (POLICY_SOCKET, functools.partial(PolicyConnection, door)),
-        ]
-        for name, factory in (*for_dovecot, *for_postfix):
-            listener = listen_on_path(plan.folder / name, plan.access)
-            listeners.append(listener)
-            servers.append(await loop.create_unix_server(factory, sock=listener.socket))
-        places = [str(listener.path) for listener in listeners]
-        if plan.loopback is not None:
-            host, port = plan.loopback
-            for offset, (name, factory) in enumerate(for_postfix):
-                tcp: socket = listen_on_loopback(host, port + offset)
-                servers.append(await loop.create_server(factory, sock=tcp))
-                places.append(f"{tcp.getsockname()[0]} port {port + offset} ({name})")
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
-        tasks.append(loop.create_task(_sweep(door)))
-        if heart is not None:
-            tasks.append(loop.create_task(heart.keep_beating()))
-        if plan.kick:
-            watcher = Watcher(plan.kick, was_let_in_since=batcher.was_let_in_since, position=plan.position)
-            tasks.append(loop.create_task(watcher.run()))
-        else:
-            logger.warning(
-                "no disconnect command: open connections stay when access ends", extra=log_event("mail.disconnect.off")
+    primary = PrimaryLock(plan.lock if plan.sockets else None)
+    with ExitStack() as opened:
+        try:
+            sockets = plan.sockets or opened.enter_context(open_sockets(plan.places))
+            shared = await _serve_at(
+                sockets,
+                {
+                    DICT_SOCKET: functools.partial(DictConnection, door),
+                    SOCKETMAP_SOCKET: functools.partial(SocketmapConnection, door),
+                },
             )
-        for place in places:
-            logger.info("listening on %s", place, extra=log_event("mail.listening"))
-        ready(places)
-        await stop.wait()
-        logger.info("stopping with %d open connections", len(door.connections), extra=log_event("mail.stopping"))
+            # A message is traced to its sign-in by what one process remembers: one process hears of both.
+            alone = await _serve_at(
+                sockets,
+                {AUTH_SOCKET: door.auth_connection, POLICY_SOCKET: functools.partial(PolicyConnection, door)},
+            )
+            servers += [*shared, *alone]
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, stop.set)
+            if primary.try_acquire():
+                shared += alone
+            for server in shared:
+                await server.start_serving()
+            leading = loop.create_task(_lead(primary, alone, plan, batcher))
+            tasks += [leading, *(loop.create_task(task) for task in (_sweep(door), manager.keep_beating()))]
+            if heart is not None:
+                tasks.append(loop.create_task(heart.keep_beating()))
+            places = [place_of(name, one) for name, each in sockets.items() for one in each]
+            for place in places:
+                logger.info("listening on %s", place, extra=log_event("mail.listening"))
+            ready(places)
+            manager.ready(f"serving at {len(places)} sockets")
+            await _until(stop, leading)
+            logger.info("stopping with %d open connections", len(door.connections), extra=log_event("mail.stopping"))
+            manager.stopping()
+        finally:
+            await _stop(door, servers, tasks, primary)
+
+
+async def _lead(primary: PrimaryLock, alone: Sequence[asyncio.Server], plan: Plan, batcher: RequestBatcher) -> None:
+    """Wait until this process is the primary one; then do what only one process may do, until cancelled."""
+    await primary.acquire()
+    for server in alone:
+        await server.start_serving()
+    if plan.sockets:
+        logger.info("primary mail process", extra=log_event("mail.primary"))
+    if plan.kick is None:
+        logger.warning(
+            "no disconnect command: open connections stay when access ends", extra=log_event("mail.disconnect.off")
+        )
+        return
+    # With passed sockets another process may have let somebody in a moment ago.
+    was_let_in = (lambda _mailbox, _moment: True) if plan.sockets else batcher.was_let_in_since
+    await Watcher(plan.kick, was_let_in_since=was_let_in, position=plan.position).run()
+
+
+async def _serve_at(sockets: Sockets, protocols: Mapping[str, Callable[[], asyncio.Protocol]]) -> list[asyncio.Server]:
+    """Return servers for the sockets of these names, which do not accept yet."""
+    loop = asyncio.get_running_loop()
+    # create_unix_server would remove a socket's file as soon as it is closed here, though others may listen there.
+    return [
+        await loop.create_server(factory, sock=one, start_serving=False)
+        for name, factory in protocols.items()
+        for one in sockets.get(name, ())
+    ]
+
+
+def place_of(name: str, one: socket) -> str:
+    """Return the address of a listening socket: a path, or a host and port with what is spoken there."""
+    address = one.getsockname()
+    return f"{address[0]} port {address[1]} ({name})" if isinstance(address, tuple) else str(address)
+
+
+async def _until(stop: asyncio.Event, leading: asyncio.Task[None]) -> None:
+    """Wait for the signal to stop; if ``leading`` fails, the daemon ends, because it must not continue without it."""
+    waits = asyncio.get_running_loop().create_task(stop.wait())
+    try:
+        await asyncio.wait([waits, leading], return_when=asyncio.FIRST_COMPLETED)
+        if leading.done():
+            leading.result()
+        await waits
     finally:
-        await _stop(door, servers, tasks)
-        for listener in listeners:
-            listener.socket.close()
-            listener.remove()
+        waits.cancel()
 
 
 async def _sweep(door: MailDoor) -> None:
@@ -129,12 +178,16 @@ async def _sweep(door: MailDoor) -> None:
             logger.error("idle connections not closed", extra=log_event("mail.sweep.failed", trouble=cause_of(error)))
 
 
-async def _stop(door: MailDoor, servers: Sequence[asyncio.Server], tasks: Sequence[asyncio.Task[None]]) -> None:
+async def _stop(
+    door: MailDoor, servers: Sequence[asyncio.Server], tasks: Sequence[asyncio.Task[None]], primary: PrimaryLock
+) -> None:
     for server in servers:
         server.close()
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+    # Not accepted connections wait for the next primary process, which need not wait for this one's answers.
+    primary.release()
     door.end_all()
     try:
         await asyncio.wait_for(door.batcher.finish(), STOP_SECONDS)

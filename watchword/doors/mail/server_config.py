@@ -23,8 +23,8 @@ from watchword.doors.mail.dovecot_templates import (
     SUBMISSION,
 )
 from watchword.doors.mail.encryption import ALGORITHM, sealing_key
-from watchword.doors.mail.server import AUTH_SOCKET, DICT_SOCKET, POLICY_SOCKET, SOCKETMAP_SOCKET
 from watchword.doors.mail.socketmap import ASCII_MAP, MAP
+from watchword.doors.mail.sockets import AUTH_SOCKET, DICT_SOCKET, POLICY_SOCKET, SOCKETMAP_SOCKET
 
 
 class DovecotVersion(StrEnum):

@@ -10,9 +10,28 @@ import os
 import pwd
 import socket
 import stat
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from watchword.doors.service_manager import Sockets
+
+DICT_SOCKET = "dict"
+"""The socket's file for Dovecot's dict protocol."""
+
+AUTH_SOCKET = "auth"
+"""The socket's file for Dovecot's authentication protocol."""
+
+SOCKETMAP_SOCKET = "socketmap"
+"""The socket's file for Postfix's socketmap protocol."""
+
+POLICY_SOCKET = "policy"
+"""The socket's file for Postfix's policy protocol."""
+
+LOOPBACK_SOCKETS = (AUTH_SOCKET, SOCKETMAP_SOCKET, POLICY_SOCKET)
+"""What is spoken at the TCP ports, in their order."""
+MAIL_SOCKETS = (DICT_SOCKET, *LOOPBACK_SOCKETS)
 
 BACKLOG = 256
 LONGEST_PATH = 107
@@ -33,6 +52,17 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True)
+class Places:
+    """Where the daemon listens, and who may connect there."""
+
+    folder: Path
+    access: Access = field(default_factory=Access)
+    loopback: tuple[str, int] | None = None
+    """An additional TCP address for mail servers that can't reach the folder: this port is for the authentication
+    protocol, the next one for socketmap, the one after for the policy protocol."""
+
+
+@dataclass(frozen=True, slots=True)
 class UnixListener:
     """A listening Unix socket and its file."""
 
@@ -45,6 +75,27 @@ class UnixListener:
         with contextlib.suppress(OSError):
             if _identity(self.path) == self.identity:
                 self.path.unlink()
+
+
+@contextmanager
+def open_sockets(places: Places) -> Iterator[Sockets]:
+    """Listen at every place until the context ends, which removes the sockets' files. Raises CannotListen."""
+    sockets: dict[str, list[socket.socket]] = {}
+    files: list[UnixListener] = []
+    try:
+        for name in MAIL_SOCKETS:
+            files.append(listen_on_path(places.folder / name, places.access))
+            sockets[name] = [files[-1].socket]
+        if places.loopback is not None:
+            host, port = places.loopback
+            for offset, name in enumerate(LOOPBACK_SOCKETS):
+                sockets[name].append(listen_on_loopback(host, port + offset))
+        yield sockets
+    finally:
+        for one in (one for each in sockets.values() for one in each):
+            one.close()
+        for file in files:
+            file.remove()
 
 
 def listen_on_path(path: Path, access: Access) -> UnixListener:

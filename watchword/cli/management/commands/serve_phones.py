@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from typing import Any
 
 from django.conf import settings
@@ -10,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from watchword.audit import metrics, tracing
 from watchword.audit.heartbeats import ProcessHeart
 from watchword.core.log_events import log_event
+from watchword.doors.service_manager import ServiceManager
 
 logger = logging.getLogger(__name__)
 
@@ -29,9 +31,10 @@ class Command(BaseCommand):
         if settings.WATCHWORD_METRICS_LISTEN is not None:
             metrics.share_between_processes(settings.WATCHWORD_HOME / metrics.FOLDER)
         tracing.start(settings.WATCHWORD_TRACES_URL, "phones")
-        heart = ProcessHeart("phones")
+        heart, manager = ProcessHeart("phones"), ServiceManager(os.environ)
+        phones, folder = settings.WATCHWORD_PHONES, settings.WATCHWORD_HOME
         try:
-            asyncio.run(serve_phones(settings.WATCHWORD_PHONES, settings.WATCHWORD_HOME, ready=_log_ready, heart=heart))
+            asyncio.run(serve_phones(phones, folder, ready=_log_ready, heart=heart, manager=manager))
         finally:
             heart.stop()
             tracing.stop()
