@@ -12,7 +12,7 @@ WORKERS ?= 2
 RESET ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help pictures demo test test-core test-postgresql test-scenarios test-phones test-browser check fix bench faults ha fuzz requirements dist clean
+.PHONY: help pictures demo test install-test test-core test-postgresql test-scenarios test-phones test-browser check fix bench faults ha fuzz requirements dist clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -63,11 +63,11 @@ test: $(VENV)/.installed-dev ## run everything: checks, tests on SQLite and Post
 	if [ -n "$$failed" ]; then echo "FAILED:$$failed" >&2; exit 1; fi
 
 test-core: $(VENV)/.installed-dev ## run the tests that need nothing but Python, on SQLite
-	@$(PYTEST) -q -n $(WORKERS) --dist worksteal -m "not browser and not scenario"
+	@$(PYTEST) -q -n $(WORKERS) --dist worksteal -m "not browser and not scenario and not install"
 
 test-postgresql: $(VENV)/.installed-dev ## run those of them that may use a database on PostgreSQL
 	@if ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null; then \
-	  $(PYTEST) -q -n $(WORKERS) --dist worksteal -m "not browser and not scenario" --database postgresql; \
+	  $(PYTEST) -q -n $(WORKERS) --dist worksteal -m "not browser and not scenario and not install" --database postgresql; \
 	else echo "#### LEFT OUT: PostgreSQL is not installed, so nothing was tested on it. ####"; \
 	  [ -z "$$TEST_LEFT_OUT" ] || echo "the tests on PostgreSQL, which is not installed" >> "$$TEST_LEFT_OUT"; \
 	  [ -z "$$TEST_DEMAND_ALL" ]; fi
@@ -87,6 +87,10 @@ test-phones: $(VENV)/.installed-dev ## run the tests with real carriers: SMPP, H
 # Each test file has a demo of its own, and each worker a browser.
 test-browser: $(VENV)/.installed-dev ## run the tests with a real browser
 	@$(PYTEST) -q -n $(WORKERS) --dist loadfile -m browser || $(PYTEST) -q -m browser $(ALONE)
+
+install-test: $(VENV)/.installed-dev ## install and boot whole systems: the units under systemd; takes minutes
+	@scripts/install-test-packages
+	@$(PYTEST) -q -m install --timeout 900
 
 check: $(VENV)/.installed-dev ## look for mistakes without running anything: style, types, imports, migrations
 	@$(BIN)/ruff check --quiet .

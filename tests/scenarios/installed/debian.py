@@ -34,7 +34,7 @@ def installed(release: Release, folder: Path) -> Iterator[Installation]:
     tree = make_tree(RELEASE, ["python3", "python3-venv"])
     own = Path(tempfile.mkdtemp(prefix="watchword-", dir=tree / "srv"))
     try:
-        _fetch(own / "wheels")
+        fetch(own / "wheels")
         shutil.copy(release.wheel, own)
         within = Path("/") / own.relative_to(tree)
         for path in (own, *own.rglob("*")):
@@ -55,7 +55,7 @@ def installed(release: Release, folder: Path) -> Iterator[Installation]:
         shutil.rmtree(own)
 
 
-def _fetch(folder: Path) -> None:
+def fetch(folder: Path) -> None:
     """Download the wheels of the base and all extras into a folder."""
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
     _run([*pip, "--require-hashes", "--only-binary", ":all:", "--dest", str(folder), *requirements(EXTRAS)])
