@@ -48,7 +48,9 @@ def _migrate(arguments: Sequence[str]) -> int:
         return status
     from watchword.cli import readiness
 
-    if not {"-h", "--help"} & set(arguments) and (reason := readiness.why_not_migratable()):
+    if {"-h", "--help"} & set(arguments):
+        print(f"Besides Django's options: {_VERIFY} runs `watchword verify` afterwards.\n")
+    elif reason := readiness.why_not_migratable():
         print(f"watchword migrate: {reason}", file=sys.stderr)
         return 1
     others = [word for word in arguments if word != _VERIFY]
