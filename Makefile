@@ -12,7 +12,7 @@ WORKERS ?= 2
 RESET ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help pictures demo test install-test test-core test-postgresql test-scenarios test-phones test-browser check fix bench faults ha fuzz requirements dist clean
+.PHONY: help pictures demo test install-test test-core test-postgresql test-scenarios test-phones test-browser check fix bench faults ha fuzz requirements dist deb clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -88,7 +88,7 @@ test-phones: $(VENV)/.installed-dev ## run the tests with real carriers: SMPP, H
 test-browser: $(VENV)/.installed-dev ## run the tests with a real browser
 	@$(PYTEST) -q -n $(WORKERS) --dist loadfile -m browser || $(PYTEST) -q -m browser $(ALONE)
 
-install-test: $(VENV)/.installed-dev ## install and boot whole systems: the units under systemd; takes minutes
+install-test: $(VENV)/.installed-dev ## install and boot whole systems under systemd; takes minutes
 	@scripts/install-test-packages
 	@$(PYTEST) -q -m install --timeout 900
 
@@ -148,6 +148,10 @@ dist: $(VENV)/.installed ## build sdist and wheel into dist; docs/release.md say
 	$(BIN)/python -c 'from setuptools.build_meta import build_sdist; build_sdist("dist")' >/dev/null && \
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist dist/*.tar.gz
 	@ls dist
+
+deb: dist ## build the Debian package for Debian 13 into dist; needs Debian and Python 3.13
+	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null || date +%s) \
+	  scripts/build-deb $(CURDIR)/$(BIN)/python dist/*.whl dist
 
 clean: ## remove what was installed and what tests left; the demo's data too
 	@rm -rf $(VENV) .demo .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info test-results
