@@ -14,6 +14,7 @@ from django.test import Client
 from django.utils import timezone
 
 from tests.alerts.playing import STRANGER, complete, pass_password, type_wrong_codes, work
+from tests.keys import rotated
 from tests.pages import text
 from tests.telephone import Telephone
 from tests.world import ORIGIN, World, evidence_for, sign_in
@@ -265,7 +266,7 @@ def test_a_code_is_accepted_as_people_type_it_and_as_a_pasted_link(client: Clien
 
 def test_a_code_of_before_a_rotation_of_the_keys_works_on(client: Client, world: World, settings: LazySettings) -> None:
     code = link_to(world)
-    settings.WATCHWORD_KEY_RING = settings.WATCHWORD_KEY_RING.rotated()
+    settings.WATCHWORD_KEY_RING = rotated(settings.WATCHWORD_KEY_RING)
     assert press(client, code).status_code == 200
 
 

@@ -173,7 +173,7 @@ def test_fld_04_a_hundred_sign_ins_with_the_right_password_mark_it_as_known(worl
     assert outcome.decision == SetUpFirst(FactorKind.PASSWORD, DenyReason.PASSWORD_KNOWN)
 
 
-@pytest.mark.parametrize("what", ["a code was typed", "the carrier was down"])
+@pytest.mark.parametrize("what", ["a code was typed", "the gateway was down"])
 def test_fld_04_neither_a_typed_code_nor_a_gateway_that_is_down_marks_a_password(
     world: World, telephone: Telephone, what: str
 ) -> None:
@@ -181,7 +181,7 @@ def test_fld_04_neither_a_typed_code_nor_a_gateway_that_is_down_marks_a_password
     for which in range(12):
         later = which * 20 * MINUTE
         attempt = pass_password(world, world.alice, now=world.now + later)
-        if what == "the carrier was down":
+        if what == "the gateway was down":
             telephone.break_down(permanent=False)
         send(world, attempt, later=later)
         if what == "a code was typed" and which == 3:

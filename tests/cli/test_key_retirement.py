@@ -12,6 +12,7 @@ from django.apps import apps
 from django.db import models
 from django.utils import timezone
 
+from tests.keys import rotated
 from tests.world import ALICES_NUMBER, World, give_app_password, give_phone
 from watchword.audit import hash_chain, installation
 from watchword.audit.events import EventKind
@@ -199,8 +200,8 @@ def _columns() -> list[Any]:
 def test_a_value_is_sealed_again_only_where_another_key_sealed_it(world: World, settings: Any) -> None:
     phones = next(column for column in _columns() if column.words.startswith("telephone numbers"))
     assert phones.reseal(settings.WATCHWORD_KEY_RING) == 0
-    rotated = settings.WATCHWORD_KEY_RING.rotated()
-    assert phones.reseal(rotated) == 1
-    assert phones.reseal(rotated) == 0
+    new_ring = rotated(settings.WATCHWORD_KEY_RING)
+    assert phones.reseal(new_ring) == 1
+    assert phones.reseal(new_ring) == 0
     assert phones.unreadable(KeyRing.create(random_source=os.urandom)) == [world.alices_phone.id]
-    settings.WATCHWORD_KEY_RING = rotated
+    settings.WATCHWORD_KEY_RING = new_ring

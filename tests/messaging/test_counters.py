@@ -10,6 +10,7 @@ from django.db import connection, transaction
 from django.db.models import Sum
 from django.test.utils import CaptureQueriesContext
 
+from tests.keys import rotated
 from tests.world import ALICES_NUMBER, World, make_organisation, make_person
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
@@ -143,7 +144,7 @@ def test_a_new_key_forgets_nothing(world: World, settings: Any) -> None:
     for minute in range(5):
         assert ask(make_person(world.organisation, f"p{minute}"), ALICES_NUMBER, now) == Permitted()
     ring: KeyRing = settings.WATCHWORD_KEY_RING
-    settings.WATCHWORD_KEY_RING = ring.rotated()
+    settings.WATCHWORD_KEY_RING = rotated(ring)
     assert telephone_of(ALICES_NUMBER).number_keys[0] != telephone_of(ALICES_NUMBER).number_keys[1]
     assert rule_of(ask(world.carol, ALICES_NUMBER, now)) is LimitRule.NUMBER_DAY
 

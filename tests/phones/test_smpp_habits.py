@@ -29,11 +29,11 @@ def test_a_password_is_sent_as_the_gateway_gave_it(password: str) -> None:
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        (0x0E, "the carrier does not accept the user name and password (invalid password)"),
-        (0x0F, "the carrier does not accept the user name and password (invalid system_id)"),
-        (0x05, "the carrier says that this account is bound already; each process needs a bind of its own"),
-        (0x03, "the carrier takes no transceiver bind; ask it to allow one"),
-        (0x400, "the carrier refuses the bind with status 0x00000400"),
+        (0x0E, "the provider does not accept the user name and password (invalid password)"),
+        (0x0F, "the provider does not accept the user name and password (invalid system_id)"),
+        (0x05, "the provider says that this account is bound already; each process needs a bind of its own"),
+        (0x03, "the provider takes no transceiver bind; ask it to allow one"),
+        (0x400, "the provider refuses the bind with status 0x00000400"),
     ],
 )
 def test_a_refused_bind_says_at_once_why(status: int, words: str) -> None:
@@ -48,10 +48,10 @@ def test_a_refused_bind_says_at_once_why(status: int, words: str) -> None:
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        (0x0A, "the carrier refuses the sender Harbour; have it registered there, or name another one"),
-        (0x62, 'the carrier refuses the validity period; say validity = "absolute"'),
-        (0x45, "the carrier refuses our texts (submission failed); ask it about credit, sender and destination"),
-        (0x421, "the carrier refuses our texts with status 0x00000421; ask it what that means there"),
+        (0x0A, "the provider refuses the sender Harbour; have it registered there, or name another one"),
+        (0x62, 'the provider refuses the validity period; say validity = "absolute"'),
+        (0x45, "the provider refuses our texts (submission failed); ask it about credit, sender and destination"),
+        (0x421, "the provider refuses our texts with status 0x00000421; ask it what that means there"),
     ],
 )
 def test_a_refusal_that_the_operator_cures_is_told_until_a_text_is_taken(status: int, words: str) -> None:

@@ -84,7 +84,7 @@ def test_over_tls_nobody_else_learns_the_password(
                 await gateway.send(outgoing())
             assert not caught.value.maybe_taken
             assert not gateway.condition.is_up
-            assert gateway.condition.words == "the certificate of the carrier is not trusted"
+            assert gateway.condition.words == "the certificate of the provider is not trusted"
             await gateway.stop()
             assert heard == []
 
@@ -277,7 +277,7 @@ def test_a_wrong_password_is_told_in_plain_words(tmp_path: Path, monkeypatch: py
             await gateway.start(Reports())
             with pytest.raises(DeliveryFailed):
                 await gateway.send(outgoing())
-            await until(lambda: gateway.condition.words.startswith("the carrier does not accept the user name"))
+            await until(lambda: gateway.condition.words.startswith("the provider does not accept the user name"))
             assert not gateway.condition.is_up
             await gateway.stop()
 

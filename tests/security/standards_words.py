@@ -66,9 +66,9 @@ TABLES = {
     "messaging.Delivery": Table(
         "B", "each text and call: keyed hash of the number, its last two digits, country", FOR_EVER
     ),
-    "messaging.DeliveryAttempt": Table("C", "which carrier took a message, at what price", "with its delivery"),
+    "messaging.DeliveryAttempt": Table("C", "which gateway took a message, at what price", "with its delivery"),
     "messaging.Receipt": Table(
-        "B", "what carriers reported of messages that are not known yet", delivery_receipts.STORED
+        "B", "what providers reported of messages that are not known yet", delivery_receipts.STORED
     ),
     "messaging.DeniedMessage": Table("B", "messages that a rule stopped, 30 an hour for each person", FOR_EVER),
     "messaging.SharedNumber": Table(
@@ -76,7 +76,7 @@ TABLES = {
     ),
     "messaging.DailyTotal": Table("C", "a day's counts and costs by country", FOR_EVER),
     "messaging.OutboxMessage": Table(
-        "A", "messages with their code that wait for a carrier; sealed", outbox.LIFETIME, " at most"
+        "A", "messages with their code that wait for a provider; sealed", outbox.LIFETIME, " at most"
     ),
     "directory.Domain": Table("C", "mail domains", WITH_ORGANISATION),
     "directory.MfaStateChange": Table("B", "each change of a state, by whom and why", WITH_PERSON),
@@ -130,7 +130,7 @@ PURPOSES = {
     "messaging.organisation": ("keyed hash", "names a lock in PostgreSQL"),
     "messaging.range": ("keyed hash", "counts deliveries to neighbours of a number"),
     "messaging.shared_number": ("seals", "telephones that many people may use"),
-    "delivery.waiting": ("seals", "messages that wait for a carrier"),
+    "delivery.waiting": ("seals", "messages that wait for a provider"),
     "directory.alert_recipients": ("seals", "who gets alerts by mail"),
     "directory.contact": ("seals", "earlier contact addresses in events"),
     "directory.contact_mail": ("seals", "contact addresses"),
@@ -142,8 +142,8 @@ PURPOSES = {
     "factors.phone": ("seals", "registered telephones"),
     "factors.phone.code": ("keyed hash", "codes on their way, with a salt each"),
     "phones.secret": ("seals", "secrets in the phones file"),
-    "receipts.address": ("keyed hash", "addresses to which carriers report one message"),
-    "receipts.channel": ("keyed hash", "the address to which a carrier reports all messages"),
+    "receipts.address": ("keyed hash", "addresses to which gateways report one message"),
+    "receipts.channel": ("keyed hash", "the address to which a provider reports all messages"),
     "signin.challenge": ("seals", "what the factor keeps of a code on its way"),
     "signin.wrong_password": ("keyed hash", "whether the same wrong password came again; gone with the password"),
 }

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from tests.alerts.playing import pass_password, work
+from tests.keys import rotated
 from tests.signin.test_enrolment_evidence import THEIRS, add_phone, after_password, again
 from tests.telephone import Telephone
 from tests.world import ORIGIN, World, make_person
@@ -155,7 +156,7 @@ def test_the_person_and_administrators_are_told(world: World) -> None:
 
 def test_a_pass_outlives_a_rotation_of_the_keys(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = make(world, world.alice)
-    monkeypatch.setattr(settings, "WATCHWORD_KEY_RING", settings.WATCHWORD_KEY_RING.rotated())
+    monkeypatch.setattr(settings, "WATCHWORD_KEY_RING", rotated(settings.WATCHWORD_KEY_RING))
     assert isinstance(show(pass_password(world, world.alice), shown.secret, world.now), Continue)
 
 

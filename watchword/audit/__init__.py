@@ -1,1 +1,1 @@
-"""REMEMBERS: one vocabulary of events, stored in an append-only table."""
+"""The audit log: one vocabulary of events, stored in an append-only table."""

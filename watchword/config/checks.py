@@ -32,7 +32,7 @@ def demo_parts_stay_in_the_demo(app_configs: Sequence[AppConfig] | None, **_opti
             )
     if settings.WATCHWORD_PHONES.is_simulated:
         hint = "Name real gateways in WATCHWORD_PHONES_FILE."
-        words = "The carrier that shows codes on a page is for the demo alone."
+        words = "The gateway that shows codes on a page is for the demo alone."
         found.append(checks.Error(words, hint=hint, id="watchword.E002"))
     return found
 

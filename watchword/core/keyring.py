@@ -114,11 +114,6 @@ class KeyRing:
             raise KeyRingError(f"there is no key {key_id} on the ring")
         return KeyRing(tuple(key for key in self.keys if key.id != key_id), random_source=self._random_source)
 
-    def rotated(self) -> "KeyRing":
-        """Return this ring with a new key in front: ``with_new_key`` and then ``using`` it."""
-        added = self.with_new_key()
-        return added.using(added.keys[-1].id)
-
     def mac(self, purpose: str, data: bytes) -> bytes:
         """Return the HMAC-SHA-256 of data under the newest key, 32 bytes."""
         return self._mac(self.keys[0], purpose, data)

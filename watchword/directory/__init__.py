@@ -1,1 +1,1 @@
-"""PEOPLE: organisations, domains, users, roles, and one function for each administrative act on them."""
+"""The directory: organisations, domains, users, roles, and one function for each administrative act on them."""

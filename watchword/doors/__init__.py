@@ -1,1 +1,1 @@
-"""ASK: each door translates one protocol into calls of ``signin`` and the results back; it decides nothing itself."""
+"""The doors: each translates one protocol into calls of ``signin`` and the results back; none of them decides."""

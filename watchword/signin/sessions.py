@@ -14,7 +14,7 @@ from watchword.audit.events import EventKind
 from watchword.audit.notifications import Topic, notify
 from watchword.audit.record import NOWHERE, Origin, record
 from watchword.core.assurance import Assurance, Evidence, is_recent
-from watchword.core.policy import SECOND_FACTORS, AccountStatus, FactorKind, MfaState
+from watchword.core.policy import AccountStatus, FactorKind, MfaState
 from watchword.directory.models import User
 from watchword.factors import vault
 from watchword.signin.facts import proven_phones, read_evidence, write_evidence
@@ -216,11 +216,6 @@ def close_mail(user: User, *, because: str, now: datetime, mailbox: str = "") ->
     """Ask the mail daemons to close this person's open connections, or those to an earlier mailbox if it is named."""
     Revocation.objects.create(user_id=user.pk, mailbox=mailbox or user.mailbox_name, at=now, because=because)
     notify(Topic.REVOCATIONS)
-
-
-def has_second_proof(session: Session) -> bool:
-    """Return whether the session rests on a second proof."""
-    return any(proof.kind in SECOND_FACTORS for proof in read_evidence(session.evidence))
 
 
 def _living(user: User) -> QuerySet[Session]:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.environment import KEYS
+from tests.keys import rotated
 from watchword.core.keyring import KeyRing
 from watchword.doors.mail.dict_protocol import (
     AskAll,
@@ -154,10 +155,10 @@ def test_a_look_up_that_is_too_long_is_refused() -> None:
 
 
 def test_a_sealed_password_that_cannot_be_opened_is_no_wrong_password() -> None:
-    rotated = RING.rotated()
+    new_ring = rotated(RING)
     key = f'sealed/testkey1/alice@x"{sealed(b"secret")}"imap"192.0.2.1'
-    assert isinstance(look_up(key, rotated), AskPassword)
-    assert isinstance(look_up(key, KeyRing(rotated.keys[:1], random_source=bytes)), LookupFailed)
+    assert isinstance(look_up(key, new_ring), AskPassword)
+    assert isinstance(look_up(key, KeyRing(new_ring.keys[:1], random_source=bytes)), LookupFailed)
     for damaged in ("", "00$00$", "zz", f"{'00' * 16}${'00' * 16}$", f"{sealed(b'secret')}0"):
         assert isinstance(look_up(f'sealed/testkey1/alice@x"{damaged}"imap"192.0.2.1'), LookupFailed)
     another = KeyRing.parse(KEYS.replace(":AAEC", ":BAEC"), random_source=bytes)

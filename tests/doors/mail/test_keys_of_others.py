@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from tests.keys import rotated
 from tests.world import World, give_app_password
 from watchword.audit import installation
 from watchword.audit.models import Event, SealingKey
@@ -31,7 +32,7 @@ def test_an_app_password_of_a_newer_key_is_told_later_and_not_wrong(
     checks = DatabaseBackend()
     assert ask(checks, world.alices_app_password).allowed
     # Another node uses a new key, which this process has not loaded.
-    settings.WATCHWORD_KEY_RING = ring.rotated()
+    settings.WATCHWORD_KEY_RING = rotated(ring)
     installation.register_key(settings.WATCHWORD_KEY_RING, now=timezone.now())
     newer = give_app_password(world.alice, "made elsewhere")
     settings.WATCHWORD_KEY_RING = ring

@@ -57,17 +57,11 @@ class LimitRule(StrEnum):
     COST_DAY = "cost_each_day"
 
     @property
-    def is_of_the_quota(self) -> bool:
-        """Return whether it protects the organisation's money: administrators with proven numbers are exempt."""
-        return self in _QUOTA
-
-    @property
     def grows_with_people(self) -> bool:
         """Return whether its default depends on the number of people in the organisation."""
         return self in _OF_SIZE
 
 
-_QUOTA = frozenset({LimitRule.ORGANISATION_DAY, LimitRule.COST_DAY})
 _OF_SIZE = frozenset(
     {LimitRule.ORGANISATION_DAY, LimitRule.NEW_DAY, LimitRule.NEW_COUNTRY_DAY, LimitRule.RANGE_HOUR, LimitRule.COST_DAY}
 )

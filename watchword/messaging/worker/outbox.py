@@ -42,7 +42,7 @@ def _drop(rows: QuerySet[Any], _now: datetime) -> None:
 
 
 SEALED = SealedColumn(
-    words="messages that wait for a carrier",
+    words="messages that wait for a provider",
     model=OutboxMessage,
     field="payload",
     purpose=_SEAL,

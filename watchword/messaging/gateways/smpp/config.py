@@ -98,12 +98,14 @@ class SmppConfig:
         if len(self.password) > STANDARD_PASSWORD:
             notes.append(
                 f"password has more than the {STANDARD_PASSWORD} characters that SMPP 3.4 allows; it is sent as it is,"
-                " which some carriers want and others refuse"
+                " which some providers want and others refuse"
             )
         if self.ids is not None:
-            notes.append("ids has no effect: receipts are joined whatever way the carrier writes its ids; leave it out")
+            notes.append(
+                "ids has no effect: receipts are joined whatever way the provider writes its ids; leave it out"
+            )
         if self.validity is Validity.NONE:
-            notes.append("validity is none: the carrier may deliver codes that are dead")
+            notes.append("validity is none: the provider may deliver codes that are dead")
         return notes
 
     @property

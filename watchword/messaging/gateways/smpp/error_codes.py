@@ -9,12 +9,12 @@ from watchword.messaging.gateways.smpp.pdu import Status
 from watchword.messaging.gateways.smpp.session import BindRejected, ConnectionLostError
 
 _BIND = {
-    Status.INVALID_COMMAND: "the carrier takes no transceiver bind; ask it to allow one",
-    Status.ALREADY_BOUND: "the carrier says that this account is bound already; each process needs a bind of its own",
-    Status.BIND_FAILED: "the carrier refuses the bind; ask it whether it knows our address, account and system_type",
-    Status.INVALID_PASSWORD: "the carrier does not accept the user name and password (invalid password)",
-    Status.INVALID_SYSTEM_ID: "the carrier does not accept the user name and password (invalid system_id)",
-    Status.INVALID_SYSTEM_TYPE: "the carrier does not accept the system_type",
+    Status.INVALID_COMMAND: "the provider takes no transceiver bind; ask it to allow one",
+    Status.ALREADY_BOUND: "the provider says that this account is bound already; each process needs a bind of its own",
+    Status.BIND_FAILED: "the provider refuses the bind; ask it whether it knows our address, account and system_type",
+    Status.INVALID_PASSWORD: "the provider does not accept the user name and password (invalid password)",
+    Status.INVALID_SYSTEM_ID: "the provider does not accept the user name and password (invalid system_id)",
+    Status.INVALID_SYSTEM_TYPE: "the provider does not accept the system_type",
 }
 
 
@@ -23,15 +23,15 @@ def bind_words(error: Exception) -> str:
     match error:
         case BindRejected():
             known = next((words for status, words in _BIND.items() if status == error.status), "")
-            return known or f"the carrier refuses the bind with status {error.status:#010x}"
+            return known or f"the provider refuses the bind with status {error.status:#010x}"
         case ConnectionLostError():
-            return "the carrier closes the connection instead of answering the bind"
+            return "the provider closes the connection instead of answering the bind"
         case ssl.SSLCertVerificationError():
-            return "the certificate of the carrier is not trusted"
+            return "the certificate of the provider is not trusted"
         case ssl.SSLError():
-            return "the carrier does not speak TLS"
+            return "the provider does not speak TLS"
         case TimeoutError():
-            return "the carrier does not answer"
+            return "the provider does not answer"
         case _:
             return "no connection"
 
@@ -41,15 +41,15 @@ def submission_words(status: int, config: SmppConfig) -> str:
     match status:
         case Status.INVALID_SOURCE:
             sender = f"the sender {config.sender}" if config.sender else "texts without a sender"
-            return f"the carrier refuses {sender}; have it registered there, or name another one"
+            return f"the provider refuses {sender}; have it registered there, or name another one"
         case Status.INVALID_SOURCE_TON | Status.INVALID_SOURCE_NPI:
-            return "the carrier refuses the kind of sender; write a number with +, a short code, or a name"
+            return "the provider refuses the kind of sender; write a number with +, a short code, or a name"
         case Status.INVALID_EXPIRY:
-            return f'the carrier refuses the validity period; say validity = "{_other(config)}"'
+            return f'the provider refuses the validity period; say validity = "{_other(config)}"'
         case Status.SUBMIT_FAILED:
-            return "the carrier refuses our texts (submission failed); ask it about credit, sender and destination"
+            return "the provider refuses our texts (submission failed); ask it about credit, sender and destination"
         case _:
-            return f"the carrier refuses our texts with status {status:#010x}; ask it what that means there"
+            return f"the provider refuses our texts with status {status:#010x}; ask it what that means there"
 
 
 def _other(config: SmppConfig) -> str:
