@@ -100,10 +100,20 @@ def test_right_passwords_of_a_whole_office_are_not_counted(world: World) -> None
     assert FailureCount.objects.get(pk__startswith="source:").failures == []
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "", "junk"])
-def test_this_machine_and_what_is_no_address_are_no_source(world: World, address: str) -> None:
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_this_machine_is_no_source(world: World, address: str) -> None:
     spray(world, 60, address)
     assert isinstance(type_password(world, "carol@harbour.example", world.passwords["carol"], address), SignedIn)
+
+
+@pytest.mark.parametrize("address", ["", "junk"])
+def test_requests_without_an_address_are_one_source_of_their_own(world: World, address: str) -> None:
+    spray(world, 60, address)
+    waits = type_password(world, "carol@harbour.example", world.passwords["carol"], address)
+    assert isinstance(waits, SignInDenied)
+    assert waits.reason is DenyReason.PASSWORD_WAITS
+    elsewhere = type_password(world, "carol@harbour.example", world.passwords["carol"], "203.0.113.80")
+    assert isinstance(elsewhere, SignedIn)
 
 
 def test_bru_14_a_closed_source_stays_closed_for_a_new_process(world: World) -> None:
