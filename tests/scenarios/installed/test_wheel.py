@@ -68,7 +68,10 @@ def test_the_wheel_carries_licence_templates_and_data_and_no_tests(release: Rele
     info = metadata.removesuffix("METADATA")
     assert {f"{info}licenses/LICENSE", f"{info}licenses/NOTICE", "watchword/py.typed"} <= names
     assert "watchword/demo/data/countries.mmdb" in names
-    assert {name.split("/")[0] for name in names} == {"watchword", info.rstrip("/")}
+    documentation = info.replace(".dist-info/", ".data")
+    assert {name.split("/")[0] for name in names} == {"watchword", info.rstrip("/"), documentation}
+    assert f"{documentation}/data/share/doc/watchword/index.md" in names
+    assert {name.split("/")[2] for name in names if name.startswith(documentation)} == {"share"}
     assert "License-Expression: Apache-2.0\n" in said
     assert {"demo", "phones", "postgres", "telemetry"} == {
         line.removeprefix("Provides-Extra: ") for line in said.splitlines() if line.startswith("Provides-Extra: ")

@@ -47,9 +47,9 @@ def test_the_drill_restores_into_a_scratch_database_and_drops_it(made: Site, clu
 
 def test_a_role_that_may_make_no_database_is_told(made: Site, cluster: Cluster) -> None:
     with psycopg.connect(cluster.url("postgres"), autocommit=True) as connection:
-        connection.execute("CREATE ROLE watchword LOGIN NOCREATEDB PASSWORD 'hunter2 %/@'")
-        connection.execute("GRANT pg_read_all_data, pg_write_all_data TO watchword")
-    url = made.variables["WATCHWORD_DATABASE_URL"].replace("postgres@", "watchword:hunter2%20%25%2F%40@")
+        connection.execute("CREATE ROLE reader LOGIN NOCREATEDB PASSWORD 'hunter2 %/@'")
+        connection.execute("GRANT pg_read_all_data, pg_write_all_data TO reader")
+    url = made.variables["WATCHWORD_DATABASE_URL"].replace("postgres@", "reader:hunter2%20%25%2F%40@")
     said = refusal("backup", "--drill", home=made.home, WATCHWORD_DATABASE_URL=url)
     assert said == "the drill needs a scratch database: let the role make one (ALTER ROLE … CREATEDB)"
 
