@@ -90,6 +90,11 @@ def test_a_person_without_a_role_is_refused(client: Client, world: World) -> Non
     assert client.get(ADDRESS).status_code == 403
 
 
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_shows_no_comment_of_its_source(path: str) -> None:
+    assert "&lt;!--" not in re.sub(r"<pre.*?</pre>", "", documentation.page_of(path).html, flags=re.DOTALL)
+
+
 def test_html_in_a_page_is_shown_and_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = tmp_path / "page.md"
     page.write_text("# Title\n\n<script>alert(1)</script> [x](javascript:alert(1))\n")

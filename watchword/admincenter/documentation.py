@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sysconfig
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ from watchword.directory.roles import Act
 INDEX = "index.md"
 INSTALLED = "share/doc/watchword"
 """Where the wheel puts the files, below the environment's prefix."""
+_COMMENT = re.compile(r"^<!-- [^<>]+ -->\n", re.MULTILINE)
+"""A line that names the commands below it, for the tests that type them."""
 _PICTURES = {".png": "image/png", ".svg": "image/svg+xml"}
 
 
@@ -70,7 +73,7 @@ def page_of(path: str) -> Page:
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table").use(anchors_plugin, max_level=4)
     markdown.add_render_rule("table_open", _open_table)
     markdown.add_render_rule("table_close", _close_table)
-    tokens = markdown.parse(files()[path].read_text(encoding="utf-8"))
+    tokens = markdown.parse(_COMMENT.sub("", files()[path].read_text(encoding="utf-8")))
     for token in tokens:
         if token.type in {"fence", "code_block"}:
             # What scrolls sideways must be reached by the keyboard (WCAG 2.1.1); a fence has its attributes on <code>.
