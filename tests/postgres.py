@@ -6,10 +6,13 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
+import pytest
 
 SUPERUSER = "postgres"
 START_SECONDS = 60
@@ -92,6 +95,17 @@ def _not_as_root(folder: Path) -> list[str]:
     except LookupError:
         raise NoPostgres(f"there is no user {SUPERUSER} to run the server as") from None
     return ["setpriv", "--reuid", SUPERUSER, "--regid", SUPERUSER, "--clear-groups", "--pdeathsig", "QUIT"]
+
+
+@contextmanager
+def running() -> Iterator[Cluster]:
+    """Yield a running cluster and stop it afterwards; skip the test where there can be none."""
+    try:
+        cluster = start()
+    except NoPostgres as reason:
+        pytest.skip(str(reason))
+    yield cluster
+    cluster.stop()
 
 
 def _wait(cluster: Cluster, server: subprocess.Popen[bytes], log: Path) -> None:

@@ -55,12 +55,8 @@ for name in ("app_password", "gone_app_password"):
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     """Yield a PostgreSQL server for these tests, or skip."""
-    try:
-        running = postgres.start()
-    except postgres.NoPostgres as reason:
-        pytest.skip(str(reason))
-    yield running
-    running.stop()
+    with postgres.running() as cluster:
+        yield cluster
 
 
 def restored(name: str, kind: str, home: Path, request: pytest.FixtureRequest) -> dict[str, str]:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.utils import parseaddr
 from pathlib import Path
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from watchword.config.extras import why_not_installed
@@ -141,9 +141,8 @@ def parse_key_ring(text: str) -> KeyRing | None:
         raise InvalidSetting(f"can't be used: {error}") from None
 
 
-def parse_public_url(text: str) -> str:
-    """Return the address that people type, without a slash at its end."""
-    text = text.rstrip("/")
+def _split_web_address(text: str) -> tuple[SplitResult, str]:
+    """Return the parts of an http or https URL, and its host; raise InvalidSetting for anything else."""
     try:
         url = urlsplit(text)
         _ = url.port
@@ -153,9 +152,16 @@ def parse_public_url(text: str) -> str:
         raise InvalidSetting("is not a web address")
     if url.username is not None or url.password is not None:
         raise InvalidSetting("holds a user name or password")
+    return url, url.hostname
+
+
+def parse_public_url(text: str) -> str:
+    """Return the address that people type, without a slash at its end."""
+    text = text.rstrip("/")
+    url, host = _split_web_address(text)
     if url.path or url.query or url.fragment:
         raise InvalidSetting("has something after the host and port")
-    if url.scheme == "http" and not is_loopback(url.hostname):
+    if url.scheme == "http" and not is_loopback(host):
         raise InvalidSetting("begins with http:// though its host is not this machine (use https://)")
     return text
 
@@ -177,15 +183,7 @@ def parse_traces_url(text: str) -> str:
     """Return the address of an OTLP endpoint; empty for an empty text. Needs the extra `telemetry`."""
     if not text:
         return ""
-    try:
-        url = urlsplit(text)
-        _ = url.port
-    except ValueError:
-        raise InvalidSetting("is not a web address") from None
-    if url.scheme not in ("https", "http") or not url.hostname:
-        raise InvalidSetting("is not a web address")
-    if url.username is not None or url.password is not None:
-        raise InvalidSetting("holds a user name or password")
+    _split_web_address(text)
     if reason := why_not_installed("telemetry"):
         raise InvalidSetting(reason)
     return text

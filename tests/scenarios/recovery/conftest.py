@@ -53,12 +53,8 @@ class Site:
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """Yield a PostgreSQL server for these tests, or skip."""
-    try:
-        running = postgres.start()
-    except postgres.NoPostgres as reason:
-        pytest.skip(str(reason))
-    yield running
-    running.stop()
+    with postgres.running() as cluster:
+        yield cluster
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.commands import refusal, succeed
+from tests.scenarios import small_disk
 from tests.scenarios.recovery.conftest import Databases, new_site
 
 pytestmark = pytest.mark.scenario
@@ -19,15 +18,8 @@ pytestmark = pytest.mark.scenario
 @pytest.fixture
 def full_disk(tmp_path: Path) -> Iterator[Path]:
     """Yield the folder of a disk with 300 kB of free space, less than the copy of any database needs."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a small disk")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(folder)], check=True)
-    try:
+    with small_disk.mounted(tmp_path / "disk", "300k") as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def test_neither_an_archive_nor_a_restored_database_is_half_written(full_disk: Path, tmp_path: Path) -> None:

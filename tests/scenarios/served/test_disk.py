@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import pytest
 
 from tests.scenarios.served.processes import Served
 from tests.scenarios.served.visitor import Visitor
+from tests.scenarios.small_disk import mounted
 
 pytestmark = [pytest.mark.scenario, pytest.mark.django_db(transaction=True)]
 
@@ -67,15 +67,8 @@ class Alone(Served):
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """Yield the folder of a disk of twelve megabytes."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a disk of a few megabytes")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(folder)], check=True)
-    try:
+    with mounted(tmp_path / "disk", "12m") as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def test_flt_09_a_full_disk_is_said_plainly_and_heals_without_a_restart(
