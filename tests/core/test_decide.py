@@ -1,13 +1,15 @@
 """Properties that hold for every possible attempt, and the required decision of single cases."""
 
 import dataclasses
+from datetime import timedelta
 
 import pytest
 from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from tests.core.strategies import NOW, attempts
 from watchword.core.assurance import Evidence
-from watchword.core.decision import Account, Allow, AskFor, Attempt, Deny, DenyReason, SetUpFirst, decide
+from watchword.core.decision import Account, Allow, AppRules, AskFor, Attempt, Deny, DenyReason, SetUpFirst, decide
 from watchword.core.lockout import Locked, Wait
 from watchword.core.policy import SECOND_FACTORS, AccountStatus, Door, FactorKind, MfaState, Policy, usable
 
@@ -196,3 +198,48 @@ def test_a_trusted_network_does_not_excuse_from_registering() -> None:
 def test_an_expired_initial_password_is_refused() -> None:
     account = dataclasses.replace(CAROL, password_is_initial=True, password_has_expired=True)
     assert decide(Attempt(account, Door.WEB, proven=(PASSWORD,))) == Deny(DenyReason.PASSWORD_EXPIRED)
+
+
+APP_RULES = st.builds(
+    AppRules,
+    is_assigned=st.booleans(),
+    is_enabled=st.booleans(),
+    second_factor_always=st.booleans(),
+    not_before=st.none() | st.sampled_from([NOW, NOW + timedelta(seconds=1), NOW - timedelta(days=30)]),
+)
+
+
+@given(attempts, APP_RULES)
+def test_an_app_never_opens_to_a_person_to_whom_the_browser_is_closed(attempt: Attempt, app: AppRules) -> None:
+    attempt = dataclasses.replace(attempt, door=Door.OIDC, is_recovery=False)
+    if isinstance(decide(dataclasses.replace(attempt, app=app)), Allow):
+        assert isinstance(decide(attempt), Allow)
+        assert app.is_assigned
+        assert app.is_enabled
+
+
+@given(attempts, APP_RULES)
+def test_an_app_that_asks_for_two_factors_never_opens_to_one(attempt: Attempt, app: AppRules) -> None:
+    app = dataclasses.replace(app, second_factor_always=True)
+    attempt = dataclasses.replace(attempt, door=Door.OIDC, app=app, is_recovery=False)
+    assume(not attempt.kinds & SECOND_FACTORS)
+    assert not isinstance(decide(attempt), Allow)
+
+
+@given(attempts, APP_RULES)
+def test_what_opens_an_app_is_as_new_as_the_app_wants(attempt: Attempt, app: AppRules) -> None:
+    decision = decide(dataclasses.replace(attempt, door=Door.FORWARD_AUTH, app=app, is_recovery=False))
+    if isinstance(decision, Allow) and app.not_before is not None:
+        assert all(proof.at >= app.not_before for proof in decision.evidence)
+
+
+def test_an_app_that_asks_for_two_factors_asks_alice_again_at_a_trusted_network() -> None:
+    app = AppRules(second_factor_always=True)
+    attempt = Attempt(ALICE, Door.OIDC, proven=(PASSWORD,), from_trusted_network=True, app=app)
+    assert decide(attempt) == AskFor(frozenset({FactorKind.PHONE}), DenyReason.MFA_REQUIRED)
+    assert decide(dataclasses.replace(attempt, app=None)) == Allow((PASSWORD,))
+
+
+def test_an_app_that_asks_for_two_factors_is_closed_to_a_person_without_one() -> None:
+    attempt = Attempt(CAROL, Door.OIDC, proven=(PASSWORD,), app=AppRules(second_factor_always=True))
+    assert decide(attempt) == SetUpFirst(FactorKind.PHONE, DenyReason.NOTHING_REGISTERED)

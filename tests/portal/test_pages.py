@@ -171,6 +171,17 @@ def test_every_event_about_a_person_has_words() -> None:
         EventKind.SETTINGS_CHANGED,
         EventKind.SOURCE_CLOSED,
         EventKind.ALERT_CLOSED,
+        EventKind.APP_ADDED,
+        EventKind.APP_CHANGED,
+        EventKind.APP_REMOVED,
+        EventKind.APP_SECRET_ADDED,
+        EventKind.APP_SECRET_REMOVED,
+        EventKind.SIGNING_KEY_ADDED,
+        EventKind.SIGNING_KEY_RETIRED,
+        EventKind.GROUP_CREATED,
+        EventKind.GROUP_CHANGED,
+        EventKind.GROUP_DELETED,
+        EventKind.GROUP_MEMBERS_CHANGED,
     }
     assert set(_WORDS) == set(EventKind) - without_subject
 

@@ -14,7 +14,8 @@ from watchword.admincenter.users.csv_import import import_rows
 from watchword.audit.models import Event
 from watchword.core.policy import Channel
 from watchword.directory import actions as people
-from watchword.directory import domains
+from watchword.directory import applications, domains, groups
+from watchword.directory.applications import AppSettings
 from watchword.directory.models import Organisation
 from watchword.directory.people_file import read_file
 from watchword.directory.permissions import PermissionDenied
@@ -60,6 +61,14 @@ ACTS: dict[str, tuple[Act, Callable[[World, Any], object]]] = {
     ),
     "reopen a country": (Act.CHANGE_SETTINGS, reopen),
     "send a test": (Act.CHANGE_SETTINGS, text_to_a_phone),
+    "make a group": (
+        Act.MANAGE_GROUPS,
+        lambda world, by: groups.create_group(world.organisation, "Drivers", by=by, now=world.now),
+    ),
+    "add an app": (
+        Act.MANAGE_APPS,
+        lambda world, by: applications.add_app(world.organisation, AppSettings("Wiki"), by=by, now=world.now),
+    ),
     "add a domain": (
         Act.MANAGE_DOMAINS,
         lambda world, by: domains.add_domain(world.organisation, "quay.example", by=by, now=world.now),
@@ -74,7 +83,7 @@ ACTS: dict[str, tuple[Act, Callable[[World, Any], object]]] = {
 def test_no_act_on_nobody_is_left_out() -> None:
     """Pages check the right to see; a page closes alerts, and the test of every address against the table covers it."""
     done = {act for act, _do in ACTS.values()} - {Act.CHANGE_MFA_STATE}
-    assert done == ACTS_WITHOUT_TARGET - {Act.SEE_PEOPLE, Act.SEE_SIGN_INS, Act.CLOSE_ALERTS}
+    assert done == ACTS_WITHOUT_TARGET - {Act.SEE_PEOPLE, Act.SEE_SIGN_INS, Act.SEE_APPS, Act.CLOSE_ALERTS}
 
 
 @pytest.mark.parametrize("name", list(ACTS))

@@ -22,6 +22,7 @@ from watchword.cli import readiness
 from watchword.cli.background_worker import work_once
 from watchword.core.policy import Channel, Door, FactorKind, MfaState
 from watchword.directory import send_as
+from watchword.directory.models import App, Group, GroupMember
 from watchword.directory.roles import Role
 from watchword.factors import vault
 from watchword.factors.phone.factor import Number
@@ -30,7 +31,9 @@ from watchword.messaging.gateways.simulator import gateway as simulator_gateway
 from watchword.messaging.limits import counters
 from watchword.messaging.models import CountryBlock
 from watchword.messaging.worker import delivery_receipts, outbox, persistence
-from watchword.signin import actions, invitations, non_interactive
+from watchword.signin import actions, app_access, invitations, non_interactive
+from watchword.signin.facts import read_evidence
+from watchword.signin.models import Session
 from watchword.signin.non_interactive import AuthRequest, Secret
 
 GONE_APP_PASSWORD = "Old tablet"
@@ -47,6 +50,7 @@ def fill() -> dict[str, str]:
     gone = give_app_password(world.alice, GONE_APP_PASSWORD)
     _sign_in(world, telephone)
     _administer(world)
+    _use_an_app(world)
     _log_in_mail(world, gone)
     _deliver(world, telephone)
     work_once()
@@ -91,6 +95,17 @@ def _administer(world: World) -> None:
     shared_numbers.share(shared, by=world.root, origin=ORIGIN, now=now)
     WarningChoice.objects.create(user=world.alice, by_text=True)
     Draft.objects.create(user=world.root, made_at=now, page="/admin/users/", sealed_values='{"name": ["Dora"]}')
+
+
+def _use_an_app(world: World) -> None:
+    """Alice signs in to an app that is for a group of hers."""
+    now = timezone.now()
+    group = Group.objects.create(organisation=world.organisation, name="Accounting", created_at=now)
+    GroupMember.objects.create(group=group, user=world.alice, added_at=now)
+    app = App.objects.create(organisation=world.organisation, name="Wiki", for_everyone=False, created_at=now)
+    app.groups.add(group)
+    session = Session.objects.get(user=world.alice)
+    app_access.begin(session, app, evidence=read_evidence(session.evidence), is_offline=True, origin=ORIGIN, now=now)
 
 
 def _log_in_mail(world: World, gone: str) -> None:

@@ -47,6 +47,9 @@ REASONS: dict[str, Words] = {
     "not_me": _("“This wasn't me” was pressed"),
     "no_proof_left": _("No phone was left to prove by"),
     "mismatched": _("Wrong digits keyed in a call"),
+    "not_assigned": _("The app is not for this person"),
+    "app_disabled": _("The app is disabled"),
+    "consent_denied": _("The person did not allow what the app asked for"),
     "not_approved_yet": _("The digits were not keyed in the call yet"),
 }
 
@@ -85,6 +88,10 @@ PERSON: dict[str, Words] = {
     "nobodys": _("Nobody in your organisation has this address."),
     "own": _("This is an address of their own: everybody may write as themselves."),
     "past": _("Choose a day that is not over."),
+    "too_many_groups": _("There are as many groups as are possible already."),
+    "too_many_apps": _("There are as many apps as are possible already."),
+    "not_a_web_address": _("This is not a web address. It begins with https://."),
+    "out_of_range": _("This number is too small or too large."),
     "too_many_senders": _("As many people as are possible may write as this address already."),
     "not_a_number": _("This is not a telephone number that exists."),
     "ambiguous_number": _("This could be two numbers. Write it with + and the code of the country in front."),
@@ -111,6 +118,9 @@ ACT_NAMES: dict[Act, Words] = {
     Act.CHANGE_SETTINGS: _("Change service settings and the rules of phone delivery"),
     Act.MANAGE_DOMAINS: _("Add and remove mail domains"),
     Act.CHANGE_MAILBOX: _("Give somebody another mailbox"),
+    Act.SEE_APPS: _("See apps and groups"),
+    Act.MANAGE_APPS: _("Add, change and remove apps"),
+    Act.MANAGE_GROUPS: _("Make groups, and change who is in them"),
 }
 
 FIELDS: dict[str, Words] = {

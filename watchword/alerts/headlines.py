@@ -94,6 +94,10 @@ _NEXT_STEPS = {
     AlertRule.ALERT_RECIPIENTS: gettext_lazy(
         "This mail went to the old and the new list. If nobody of you wanted this, look at Service settings."
     ),
+    AlertRule.APP_TOKEN_REUSED: gettext_lazy(
+        "A refresh token came twice, so somebody may have copied it from the app. Its sign-ins were ended. If it happens "
+        "with one app again and again, its servers may share a token wrongly: look at the app's page."
+    ),
     AlertRule.ACTS_REFUSED: gettext_lazy(
         "Somebody tries what their roles don't allow. Ask them; if it was not them, sign them out and reset the password."
     ),
@@ -123,6 +127,7 @@ _HEADLINES = {
     AlertRule.ALERT_RECIPIENTS: gettext_lazy("The list of who gets alerts was changed"),
     AlertRule.RENAMED: gettext_lazy("A sign-in name was changed"),
     AlertRule.MAILBOX_CHANGED: gettext_lazy("Somebody was given another mailbox"),
+    AlertRule.APP_TOKEN_REUSED: gettext_lazy("An app's token was used twice"),
     AlertRule.ACTS_REFUSED: gettext_lazy("Administrative acts were refused several times"),
 }
 

@@ -59,6 +59,7 @@ class AlertRule(StrEnum):
     ACTS_REFUSED = "acts_refused"
     ALERT_RECIPIENTS = "alert_recipients"
     TEXTS_OFF = "texts_off"
+    APP_TOKEN_REUSED = "app_token_reused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,7 @@ NOTIFICATION_RULES: Mapping[AlertRule, NotificationRule] = {
     AlertRule.PASSWORD_AND_METHODS_RESET: NotificationRule(administrators=True, window=timedelta(0)),
     AlertRule.ACTS_REFUSED: NotificationRule(administrators=True),
     AlertRule.TEXTS_OFF: NotificationRule(person=True, link=True, window=timedelta(0)),
+    AlertRule.APP_TOKEN_REUSED: NotificationRule(person=True, administrators=True, link=True, window=DAY),
     AlertRule.ALERT_RECIPIENTS: NotificationRule(administrators=True, window=timedelta(0)),
 }
 """A window of zero notifies of each event. All other rules have a window, as strangers can trigger them repeatedly."""
@@ -145,6 +147,7 @@ _SIMPLE: Mapping[EventKind, AlertRule] = {
     EventKind.WARNING_GIVEN_UP: AlertRule.WARNING_GIVEN_UP,
     EventKind.PASSWORD_AND_METHODS_RESET: AlertRule.PASSWORD_AND_METHODS_RESET,
     EventKind.ACTS_REFUSED_OFTEN: AlertRule.ACTS_REFUSED,
+    EventKind.APP_TOKEN_REUSED: AlertRule.APP_TOKEN_REUSED,
 }
 _OF_REFUSALS: Mapping[str, AlertRule] = {
     DenyReason.NOT_FINISHED: AlertRule.CODE_MISSING,
@@ -172,7 +175,7 @@ def rule_of(
                 return AlertRule.OLD_PASSWORD_TRIED
             return _OF_REFUSALS.get(reason)
         case EventKind.SIGN_IN_ALLOWED:
-            return AlertRule.APP_PASSWORD_ELSEWHERE if door == "mail" else _of_browser(details)
+            return _of_sign_in(door, details)
         case EventKind.METHOD_ADDED | EventKind.METHOD_REPLACED:
             return AlertRule.REGISTERED if details.get("registration") else AlertRule.PHONE_ADDED
         case EventKind.MFA_STATE_CHANGED:
@@ -194,6 +197,13 @@ def _of_edit(fields: Sequence[object]) -> AlertRule | None:
     if "contact_mail" in fields:
         return AlertRule.CONTACT_CHANGED
     return AlertRule.RENAMED if "sign_in_name" in fields else None
+
+
+def _of_sign_in(door: str, details: Mapping[str, object]) -> AlertRule | None:
+    if door in {"mail", "http_basic"}:
+        return AlertRule.APP_PASSWORD_ELSEWHERE
+    # A sign-in in an app rests on one in the browser, which has its own event.
+    return None if door in {"oidc", "forward_auth"} else _of_browser(details)
 
 
 def _of_browser(details: Mapping[str, object]) -> AlertRule | None:

@@ -311,6 +311,12 @@ def _sim_changed(_event: Event) -> NoticeText:
     )
 
 
+def _app_token_reused(event: Event) -> NoticeText:
+    what = _("A token of the app “%(app)s” was used twice, as if it had been copied. Your sign-in there was ended.")
+    advice = _("Sign in there again. If you think that somebody else has access to your computer, press the link.")
+    return NoticeText(_("Your sign-in in an app was ended"), what % {"app": event.details.get("app", "")}, advice)
+
+
 def _password_known(_event: Event) -> NoticeText:
     return NoticeText(
         _("Somebody seems to know your password"),
@@ -388,5 +394,6 @@ _WORDS: dict[AlertRule, Callable[[Event], NoticeText]] = {
     AlertRule.SIM_CHANGED: _sim_changed,
     AlertRule.PASSWORD_KNOWN: _password_known,
     AlertRule.OLD_PASSWORD_TRIED: _old_password,
+    AlertRule.APP_TOKEN_REUSED: _app_token_reused,
     AlertRule.TEXTS_OFF: _texts_off,
 }

@@ -68,6 +68,22 @@ class EventKind(StrEnum):
     PASSWORD_AND_METHODS_RESET = "person.password_and_methods_reset"
     ACT_REFUSED = "act.refused"
     ACTS_REFUSED_OFTEN = "act.refused_often"
+    # Apps and groups.
+    APP_ADDED = "app.added"
+    APP_CHANGED = "app.changed"
+    APP_REMOVED = "app.removed"
+    APP_SECRET_ADDED = "app.secret_added"
+    APP_SECRET_REMOVED = "app.secret_removed"
+    APP_SIGN_IN_ENDED = "app.sign_in_ended"
+    APP_TOKEN_REUSED = "app.token_reused"
+    CONSENT_GIVEN = "consent.given"
+    CONSENT_WITHDRAWN = "consent.withdrawn"
+    SIGNING_KEY_ADDED = "signing_key.added"
+    SIGNING_KEY_RETIRED = "signing_key.retired"
+    GROUP_CREATED = "group.created"
+    GROUP_CHANGED = "group.changed"
+    GROUP_DELETED = "group.deleted"
+    GROUP_MEMBERS_CHANGED = "group.members_changed"
     # Warnings.
     WARNING_CHOICE_CHANGED = "warning.choice_changed"
     NOT_ME = "warning.not_me"
@@ -121,6 +137,7 @@ NOTIFIED_KINDS: frozenset[EventKind] = frozenset(
         EventKind.WARNING_GIVEN_UP,
         EventKind.PASSWORD_AND_METHODS_RESET,
         EventKind.ACTS_REFUSED_OFTEN,
+        EventKind.APP_TOKEN_REUSED,
     }
 )
 """Kinds that may need a warning: their events are put into the outbox in the same transaction. An event of any other

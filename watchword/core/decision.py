@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import StrEnum
 from typing import assert_never
 
@@ -52,6 +53,9 @@ class DenyReason(StrEnum):
     APP_PASSWORDS_NOT_ALLOWED = "app_passwords_not_allowed"
     ACCOUNT_PASSWORD_CLOSED = "account_password_closed"
     PASSWORD_EXPIRED = "password_expired"
+    NOT_ASSIGNED = "not_assigned"
+    APP_DISABLED = "app_disabled"
+    CONSENT_DENIED = "consent_denied"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,19 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
+class AppRules:
+    """What an app asks for beyond the person's own state."""
+
+    is_assigned: bool = True
+    """Whether the person is among those for whom the app is."""
+    is_enabled: bool = True
+    second_factor_always: bool = False
+    """Whether a second factor is needed whatever the person's state is, and from trusted networks too."""
+    not_before: datetime | None = None
+    """Proofs older than this don't count, so that the person has to prove their identity again."""
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """The facts about one attempt to sign in, at one moment."""
 
@@ -99,6 +116,8 @@ class Attempt:
     """Whether a code could be sent at all, so that a phone can be registered now."""
     is_confirmation: bool = False
     """Whether a signed-in person proves their identity again."""
+    app: AppRules | None = None
+    """The rules of the app in which the person signs in; None for Watchword's own pages and for mail."""
 
     @property
     def kinds(self) -> frozenset[FactorKind]:
@@ -164,12 +183,16 @@ def _refuse_after_asking(attempt: Attempt, because: DenyReason) -> Decision:
 
 
 def _decide_interactive(attempt: Attempt) -> Decision:
-    account = attempt.account
+    account, app = attempt.account, attempt.app
+    if app is not None and app.not_before is not None:
+        attempt = replace(attempt, proven=tuple(proof for proof in attempt.proven if proof.at >= app.not_before))
     if FactorKind.PASSWORD not in attempt.kinds:
         return AskFor(frozenset({FactorKind.PASSWORD}), DenyReason.WHO_ARE_YOU)
     if account.password_is_initial and account.password_has_expired:
         return Deny(DenyReason.PASSWORD_EXPIRED)
-    needs_second = account.effective_state is not MfaState.DISABLED
+    if app is not None and (refusal := _why_not_in_app(app)) is not None:
+        return Deny(refusal)
+    needs_second = account.effective_state is not MfaState.DISABLED or (app is not None and app.second_factor_always)
     if needs_second and (missing := _second_proof_missing(attempt)) is not None:
         return missing
     if (why := _why_another_password(account)) is not None:
@@ -178,6 +201,13 @@ def _decide_interactive(attempt: Attempt) -> Decision:
     if needs_second and not is_registered:
         return SetUpFirst(FactorKind.PHONE, DenyReason.NOTHING_REGISTERED)
     return Allow(attempt.proven)
+
+
+def _why_not_in_app(app: AppRules) -> DenyReason | None:
+    """Return why an app is not for this person, whatever the person proves, or None."""
+    if not app.is_enabled:
+        return DenyReason.APP_DISABLED
+    return None if app.is_assigned else DenyReason.NOT_ASSIGNED
 
 
 def _second_proof_missing(attempt: Attempt) -> AskFor | Deny | None:
@@ -194,7 +224,12 @@ def _second_proof_missing(attempt: Attempt) -> AskFor | Deny | None:
 
 
 def _is_excused(attempt: Attempt) -> bool:
-    """Return whether a trusted network replaces the code of a registered phone; never for an administrator."""
+    """Return whether a trusted network replaces the code of a registered phone.
+
+    Never for an administrator, and never where an app asks for a second factor always.
+    """
+    if attempt.app is not None and attempt.app.second_factor_always:
+        return False
     phones = usable(attempt.account.methods, attempt.policy) & REGISTRABLE
     return attempt.from_trusted_network and not attempt.account.is_administrator and bool(phones)
 

@@ -62,11 +62,22 @@ class Door(StrEnum):
 
     WEB = "web"
     MAIL = "mail"
+    OIDC = "oidc"
+    """An app that uses OpenID Connect; the person signs in on the pages of the web door."""
+    FORWARD_AUTH = "forward_auth"
+    """An app behind a proxy that asks for each request; the person signs in on the pages of the web door."""
+    HTTP_BASIC = "http_basic"
+    """A program that sends a name and a password with each request."""
 
     @property
     def is_interactive(self) -> bool:
         """Return whether the door can ask for a second factor."""
-        return self is Door.WEB
+        return self in {Door.WEB, Door.OIDC, Door.FORWARD_AUTH}
+
+
+def door_choices() -> list[tuple[str, str]]:
+    """Return the choices of a model's column; a function, so that a new door needs no migration."""
+    return [(door.value, door.value) for door in Door]
 
 
 class AccountStatus(StrEnum):

@@ -244,6 +244,73 @@ class SendAs(models.Model):
         return f"{self.user_id} as {self.address_id}"
 
 
+class Group(models.Model):
+    """A group of people of one organisation. It says who may use an app; its name can be a claim in tokens."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="groups")
+    name = models.CharField(_("name"), max_length=100)
+    description = models.CharField(_("description"), max_length=300, blank=True)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["organisation", "name"], name="each_group_name_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class GroupMember(models.Model):
+    """The membership of one person in one group."""
+
+    group = models.ForeignKey(Group, on_delete=models.CASCADE, related_name="members")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
+    added_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["group", "user"], name="each_member_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} in {self.group_id}"
+
+
+class App(models.Model):
+    """An app in which people sign in through Watchword: who may use it, and what it asks for.
+
+    What its protocol needs, such as redirect addresses, is in the tables of the protocol's door.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="apps")
+    name = models.CharField(_("name"), max_length=100)
+    description = models.CharField(_("description"), max_length=300, blank=True)
+    preset = models.SlugField(max_length=40, blank=True, help_text="The preset from which it was added")
+    home_url = models.URLField(_("home page"), max_length=500, blank=True, help_text="Where its tile leads")
+    created_at = models.DateTimeField()
+    disabled_at = models.DateTimeField(null=True, blank=True)
+    for_everyone = models.BooleanField(default=True, help_text="Otherwise for the members of its groups")
+    groups = models.ManyToManyField(Group, related_name="apps", blank=True)
+    second_factor_always = models.BooleanField(
+        default=False, help_text="Also from trusted networks, and for people without multi-factor authentication"
+    )
+    max_age_seconds = models.PositiveIntegerField(
+        null=True, blank=True, help_text="The oldest sign-in that it accepts; none: as long as the session lasts"
+    )
+    asks_consent = models.BooleanField(default=False, help_text="For apps that are not the organisation's own")
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["organisation", "name"], name="each_app_name_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class RoleAssignment(models.Model):
     """One role of one person."""
 

@@ -43,6 +43,9 @@ class Act(StrEnum):
     CHANGE_SETTINGS = "change_settings"
     MANAGE_DOMAINS = "manage_domains"
     CHANGE_MAILBOX = "change_mailbox"
+    SEE_APPS = "see_apps"
+    MANAGE_APPS = "manage_apps"
+    MANAGE_GROUPS = "manage_groups"
 
 
 ROLE_NAMES: dict[Role, str | Promise] = {
@@ -54,7 +57,7 @@ ROLE_NAMES: dict[Role, str | Promise] = {
     Role.GLOBAL_READER: _("Global Reader"),
 }
 
-_SEE = frozenset({Act.SEE_PEOPLE, Act.SEE_SIGN_INS})
+_SEE = frozenset({Act.SEE_PEOPLE, Act.SEE_SIGN_INS, Act.SEE_APPS})
 
 MAY: dict[Role, frozenset[Act]] = {
     Role.GLOBAL_ADMINISTRATOR: frozenset(Act),
@@ -80,6 +83,7 @@ MAY: dict[Role, frozenset[Act]] = {
         Act.SIGN_OUT_EVERYWHERE,
         Act.CLOSE_ALERTS,
         Act.GIVE_SEND_AS,
+        Act.MANAGE_GROUPS,
     },
     Role.HELPDESK_ADMINISTRATOR: _SEE | {Act.RESET_PASSWORD, Act.SIGN_OUT_EVERYWHERE, Act.UNLOCK, Act.CLOSE_ALERTS},
     Role.GLOBAL_READER: _SEE,
@@ -126,6 +130,9 @@ ACTS_WITHOUT_TARGET = frozenset(
         Act.CHANGE_SETTINGS,
         Act.MANAGE_DOMAINS,
         Act.CLOSE_ALERTS,
+        Act.SEE_APPS,
+        Act.MANAGE_APPS,
+        Act.MANAGE_GROUPS,
     }
 )
 """Acts for which MAY_TOUCH is not consulted, because they change no particular person."""

@@ -77,6 +77,8 @@ def _signed_in(event: Event) -> str:
                 "name": name,
             }
         return _("A mail program signed in (%(service)s)") % {"service": service}
+    if (app := event.details.get("app")) is not None:
+        return _("Signed in to %(app)s") % {"app": app}
     if event.details.get("purpose") == "confirm":
         return _("You proved again that it was you")
     return _("Signed in")
@@ -91,6 +93,8 @@ def _not_signed_in(event: Event) -> str:
         return _("A mail program that uses the stopped app password “%(name)s” was refused") % {"name": name}
     if event.door == "mail":
         return _("A mail program was refused (%(service)s)") % {"service": _SERVICES.get(event.service, event.service)}
+    if (app := event.details.get("app")) is not None:
+        return _("A sign-in to %(app)s was refused") % {"app": app}
     match event.reason:
         case "not_finished":
             return _("Somebody typed your right password and then no code")
@@ -111,7 +115,7 @@ def _state(event: Event) -> str:
 def _method(said: str) -> Callable[[Event], str]:
     def words(event: Event) -> str:
         details: dict[str, Any] = event.details
-        return _(said) % {"ends": details.get("ends", ""), "name": details.get("name", "")}
+        return _(said) % {key: details.get(key, "") for key in ("ends", "name", "app")}
 
     return words
 
@@ -214,6 +218,10 @@ _WORDS: dict[EventKind, Callable[[Event], str]] = {
     EventKind.SEND_AS_TAKEN: _said("The right to write as an address of somebody else was taken away"),
     EventKind.INVITATION_MADE: _said("A link to choose a password was made"),
     EventKind.INVITATION_USED: _said("A password was chosen by a one-time link"),
+    EventKind.APP_SIGN_IN_ENDED: _method("The sign-in to %(app)s was ended"),
+    EventKind.APP_TOKEN_REUSED: _method("A token of %(app)s was used twice; the sign-in there was ended"),
+    EventKind.CONSENT_GIVEN: _method("%(app)s was allowed to see details of the account"),
+    EventKind.CONSENT_WITHDRAWN: _method("%(app)s may no longer see details of the account"),
 }
 _WARNINGS = frozenset(
     {
@@ -225,5 +233,6 @@ _WARNINGS = frozenset(
         EventKind.PASSWORD_MARKED_KNOWN,
         EventKind.SECOND_FACTOR_LOCKED,
         EventKind.NOT_ME,
+        EventKind.APP_TOKEN_REUSED,
     }
 )

@@ -6,8 +6,8 @@ from typing import ClassVar, Self
 
 from django.db import models
 
-from watchword.core.policy import Door
-from watchword.directory.models import User
+from watchword.core.policy import door_choices
+from watchword.directory.models import App, User
 from watchword.messaging.models import Delivery
 
 
@@ -55,13 +55,52 @@ class Session(models.Model):
         return self.pk
 
 
+class AppSignIn(models.Model):
+    """One person's sign-in in one app. All codes and tokens of the app belong to it, and are void once it ends."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="app_sign_ins")
+    app = models.ForeignKey(App, on_delete=models.CASCADE, related_name="sign_ins")
+    session = models.ForeignKey(
+        Session, null=True, on_delete=models.SET_NULL, related_name="app_sign_ins", help_text="In which it began"
+    )
+    is_offline = models.BooleanField(
+        default=False, help_text="Goes on after its session ends, until it is revoked (scope offline_access)"
+    )
+    evidence = models.JSONField(default=list)
+    address = models.CharField(max_length=45, blank=True)
+    agent = models.CharField(max_length=300, blank=True)
+    created_at = models.DateTimeField()
+    last_used_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    ended_because = models.CharField(max_length=40, blank=True)
+    logout_due_at = models.DateTimeField(null=True, help_text="When the app is to be told that it ended")
+    logout_tries = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["user", "ended_at", "app"], name="app_sign_in_by_user"),
+            models.Index(fields=["app", "ended_at", "-created_at"], name="app_sign_in_by_app"),
+            models.Index(fields=["expires_at"], name="app_sign_in_by_expiry"),
+            models.Index(
+                fields=["logout_due_at"],
+                condition=models.Q(logout_due_at__isnull=False),
+                name="app_sign_in_logout_due",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} in {self.app_id}"
+
+
 class SignInAttempt(models.Model):
     """One pending sign-in, bound to one browser. Its stage is derived by ``decide``, never stored."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     token_hash = models.BinaryField(max_length=32, unique=True)
     purpose = models.CharField(max_length=16, choices=Purpose.choices, default=Purpose.SIGN_IN)
-    door = models.CharField(max_length=16, choices=[(door.value, door.value) for door in Door])
+    door = models.CharField(max_length=16, choices=door_choices)
     typed_name = models.CharField(max_length=254, blank=True)
     user = models.ForeignKey(User, null=True, on_delete=models.CASCADE, related_name="+")
     session = models.ForeignKey(Session, null=True, on_delete=models.CASCADE, related_name="+")

@@ -18,7 +18,7 @@ from watchword.core.policy import AccountStatus, FactorKind, MfaState
 from watchword.directory.models import User
 from watchword.factors import vault
 from watchword.signin.facts import proven_phones, read_evidence, write_evidence
-from watchword.signin.models import Revocation, Session, SignInAttempt
+from watchword.signin.models import AppSignIn, Revocation, Session, SignInAttempt
 from watchword.signin.tokens import new_token, token_hash
 
 _TOUCH = timedelta(minutes=1)
@@ -122,6 +122,7 @@ def end_no_longer_excused(found: Iterable[Session], *, now: datetime) -> int:
     Session.objects.filter(pk__in=[session.pk for session in over], ended_at=None).update(
         ended_at=now, ended_because="no_longer_excused"
     )
+    _end_in_apps(AppSignIn.objects.filter(session__in=[session.pk for session in over]), "no_longer_excused", now)
     for session in over:
         record(EventKind.SESSION_ENDED, now=now, subject=session.user, reason="no_longer_excused")
     return len(over)
@@ -154,11 +155,12 @@ def rotate_attempt(attempt: SignInAttempt) -> str:
     return token
 
 
-def needs_proof(session: Session, *, now: datetime) -> bool:
+def needs_proof(session: Session, *, now: datetime, since: datetime | None = None) -> bool:
     """Return whether the person must prove their identity again before a dangerous action.
 
-    All the person's factors are needed: a password alone is enough only for a person who never had a second factor. A
-    second factor that can't be used today isn't replaced by the password.
+    Proofs older than ``since`` don't count, for an app that asks for newer ones. All the person's factors are needed: a
+    password alone is enough only for a person who never had a second factor. A second factor that can't be used today
+    isn't replaced by the password.
     """
     user = session.user
     data = vault.holdings(user, kinds=[FactorKind.PHONE])
@@ -166,6 +168,8 @@ def needs_proof(session: Session, *, now: datetime) -> bool:
     has_second = is_protected and (user.had_second_factor_at is not None or bool(proven_phones(data)))
     needed = Assurance.TWO if has_second else Assurance.ONE
     within = timedelta(seconds=user.organisation.policy.limits.recent_seconds)
+    if since is not None:
+        within = min(within, now - since)
     return not is_recent(read_evidence(session.evidence), needed, now, within)
 
 
@@ -185,6 +189,7 @@ def end(user: User, session_id: UUID | str, *, by: User, because: str, now: date
     with transaction.atomic():
         if not _living(user).filter(pk=session_id).update(ended_at=now, ended_because=because):
             return False
+        _end_in_apps(AppSignIn.objects.filter(session__pk=session_id, is_offline=False), because, now)
         record(EventKind.SESSION_ENDED, now=now, subject=user, by=by, origin=origin, reason=because)
         return True
 
@@ -199,14 +204,16 @@ def end_replaced(attempt: SignInAttempt, *, origin: Origin, now: datetime) -> No
 
 
 def end_all(user: User, *, because: str, now: datetime, except_session: Session | None = None) -> int:
-    """End all sessions and open sign-in attempts of a person, and return how many sessions there were.
+    """End all sessions, sign-ins in apps and open sign-in attempts of a person; return how many sessions there were.
 
     Also asks the mail daemons to close open connections. Call inside the transaction of the action that causes it.
     """
-    living = _living(user)
+    living, in_apps = _living(user), AppSignIn.objects.filter(user=user)
     if except_session is not None:
         living = living.exclude(pk=except_session.pk)
+        in_apps = in_apps.exclude(session=except_session)
     number = living.update(ended_at=now, ended_because=because)
+    _end_in_apps(in_apps, because, now)
     SignInAttempt.objects.filter(user=user, ended_at=None).update(ended_at=now)
     close_mail(user, because=because, now=now)
     return number
@@ -216,6 +223,11 @@ def close_mail(user: User, *, because: str, now: datetime, mailbox: str = "") ->
     """Ask the mail daemons to close this person's open connections, or those to an earlier mailbox if it is named."""
     Revocation.objects.create(user_id=user.pk, mailbox=mailbox or user.mailbox_name, at=now, because=because)
     notify(Topic.REVOCATIONS)
+
+
+def _end_in_apps(rows: QuerySet[AppSignIn], because: str, now: datetime) -> None:
+    """End sign-ins in apps, whose codes and tokens are void from then on; the worker tells the apps."""
+    rows.filter(ended_at=None).update(ended_at=now, ended_because=because, logout_due_at=now)
 
 
 def _living(user: User) -> QuerySet[Session]:
