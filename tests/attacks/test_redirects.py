@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 import pytest
 from django.test import Client
@@ -12,6 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.attacks.addresses import every_address
+from tests.doors.oidc.relying_party import make_party
 from tests.world import World, sign_in
 from watchword.doors.web.next_address import safe_next
 from watchword.signin.models import SignInAttempt
@@ -130,13 +131,20 @@ def test_red_01_no_address_of_the_site_redirects_elsewhere(world: World) -> None
     assert redirects > 10
 
 
-def test_red_02_there_is_no_door_that_redirects_by_registration(world: World) -> None:
-    """Not applicable yet: without an OpenID Connect door no redirect is registered; signing out leads to our page."""
+def test_red_02_a_logout_leads_only_where_its_app_has_registered(world: World) -> None:
+    """Signing out leads to our own page, and a logout of an app to an address that this app has registered."""
     client = Client()
     sign_in(client, world.carol)
     config = {"post_logout_redirect_uri": "https://evil.example/", "next": "//evil.example", "id_token_hint": "x"}
     assert client.post("/sign-out/?post_logout_redirect_uri=https://evil.example/", config)["Location"] == "/sign-in/"
-    assert not [address for address in every_address() if "logout" in address.route or "oidc" in address.route]
+    wiki = make_party(world, post_logout_redirect_uris=["https://wiki.example/bye"])
+    known = "https://wiki.example/bye"
+    for address in ("https://evil.example/", f"{known}/", f"{known}#x", "//evil.example"):
+        asked = {"client_id": wiki.client.client_id, "post_logout_redirect_uri": address}
+        answer = client.get(f"{wiki.path('logout')}?{urlencode(asked)}")
+        assert (answer.status_code, "Location" in answer) == (400, False), address
+    asked = {"client_id": wiki.client.client_id, "post_logout_redirect_uri": known, "state": "a b"}
+    assert client.get(f"{wiki.path('logout')}?{urlencode(asked)}")["Location"] == "https://wiki.example/bye?state=a+b"
 
 
 def test_a_link_on_a_foreign_page_replaces_nothing_that_is_being_confirmed(world: World) -> None:

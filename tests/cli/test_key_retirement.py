@@ -31,6 +31,15 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 KEYED = {
     # A keyed hash or a plain one: no plaintext can be recovered from it, so it can't be sealed again.
+    # Random values that are no secret by themselves.
+    "applications.Client.pairwise_salt",
+    "applications.AuthorizationCode.code_hash",
+    "applications.AuthorizationRequest.token_hash",
+    "applications.ClientSecret.secret_hash",
+    "applications.DeviceAuthorization.device_code_hash",
+    "applications.DeviceAuthorization.user_code_hash",
+    "applications.Token.token_hash",
+    "applications.UsedJti.jti_hash",
     "audit.Seal.digest",
     "messaging.Delivery.number_key",
     "messaging.Delivery.range_key",

@@ -13,6 +13,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from tests.alerts.playing import pass_password, type_wrong_codes, work
 from tests.world import World, make_person, sign_in
 from watchword.alerts.models import Alert
+from watchword.applications.issuer import tenant_of
 from watchword.audit.record import Origin
 from watchword.core.policy import FactorKind
 from watchword.directory.roles import Role
@@ -87,6 +88,7 @@ class Site:
             "token": "x",
             "gateway": "gateway",
             "delivery_id": uuid4(),
+            "tenant": tenant_of(self.world.organisation),
         }
         if unknown:
             values |= {
@@ -96,6 +98,7 @@ class Site:
                 "country_block_id": 10**30,
                 "kind": "zzz",
                 "name": "zzz",
+                "tenant": uuid4(),
             }
         return reverse(name, kwargs={part: values[part] for part in parameters(name)})
 

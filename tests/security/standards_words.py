@@ -8,6 +8,7 @@ from datetime import timedelta
 from watchword.admincenter import drafts
 from watchword.alerts import links
 from watchword.audit import heartbeats, repeats
+from watchword.doors.oidc import expired_rows
 from watchword.messaging.worker import delivery_receipts, outbox
 from watchword.signin import housekeeping
 
@@ -51,6 +52,23 @@ TABLES = {
     "alerts.Notice": Table("B", "warnings and their address (sealed)", FOR_EVER),
     "alerts.Place": Table("B", "networks and countries where somebody was seen", WITH_PERSON),
     "alerts.WarningChoice": Table("B", "which warnings somebody wants by text", WITH_PERSON),
+    "applications.AuthorizationCode": Table(
+        "A", "codes of apps: the hash, the sign-in, scopes", expired_rows.STORED, " after its minute"
+    ),
+    "applications.AuthorizationRequest": Table(
+        "A", "what an app asked for, while the person signs in", expired_rows.STORED, " after its hour"
+    ),
+    "applications.Client": Table("C", "an app's redirect addresses, scopes and public keys", "until it is removed"),
+    "applications.ClientSecret": Table("A", "secrets of apps: the hash", "until the app is removed"),
+    "applications.Consent": Table("B", "what somebody allowed an app", "until it is withdrawn"),
+    "applications.DeviceAuthorization": Table(
+        "A", "devices that wait: hashes of their codes, address", expired_rows.STORED, " after its 15 minutes"
+    ),
+    "applications.SigningKey": Table("A", "keys that sign ID tokens; the private half is sealed", FOR_EVER),
+    "applications.Token": Table(
+        "A", "tokens of apps: the hash, the sign-in, scopes", expired_rows.STORED, " after its time"
+    ),
+    "applications.UsedJti": Table("D", "proofs of clients that were shown: the hash", "minutes"),
     "audit.Event": Table("B", "the log: see below; earlier contact addresses in it are sealed", FOR_EVER),
     "audit.MaintenanceRun": Table("D", "when the last backup, drill and restore succeeded", FOR_EVER),
     "audit.Heartbeat": Table("D", "which process runs on which machine, and how right its clock is", heartbeats.STORED),
@@ -78,6 +96,9 @@ TABLES = {
     "messaging.OutboxMessage": Table(
         "A", "messages with their code that wait for a provider; sealed", outbox.LIFETIME, " at most"
     ),
+    "directory.App": Table("C", "apps: who may use them, and what they ask for", "until it is removed"),
+    "directory.Group": Table("C", "groups: name and description", "until it is deleted"),
+    "directory.GroupMember": Table("B", "who is in which group", "until it is taken out"),
     "directory.Domain": Table("C", "mail domains", WITH_ORGANISATION),
     "directory.MfaStateChange": Table("B", "each change of a state, by whom and why", WITH_PERSON),
     "directory.Organisation": Table("C", "what it allows; who gets alerts (sealed)", FOR_EVER),
@@ -87,6 +108,9 @@ TABLES = {
     "directory.User": Table("B", "people; contact mail and directory's telephone are sealed", FOR_EVER),
     "factors.Credential": Table(
         "A", "passwords (Argon2id), app passwords and passes (keyed hash), telephones (sealed)", WITH_PERSON
+    ),
+    "signin.AppSignIn": Table(
+        "B", "sign-ins in apps: evidence, address and browser", "void after 90 days without use; the row stays"
     ),
     "signin.CodeChallenge": Table(
         "A", "codes on their way: a keyed hash, sealed", housekeeping.STORED, " after the sign-in's time"
@@ -124,6 +148,8 @@ PURPOSES = {
     "alerts.notice": ("seals, keyed hash", "addresses of warnings; whether the same was told already"),
     "cli.backup_manifest": ("keyed hash", "the manifest of a backup, so that a changed archive is refused"),
     "signin.access_list": ("keyed hash", "the access list, so that a restore believes no other"),
+    "applications.signing_key": ("seals", "the private keys that sign ID tokens"),
+    "applications.user_code": ("keyed hash", "codes that devices show"),
     "audit.seal": ("keyed hash", "the chain over the log of events"),
     "audit.sealing_key": ("seals", "a probe, so that a wrong key ring is noticed at the start"),
     "messaging.number": ("keyed hash", "counts and finds deliveries by number, which is kept nowhere"),

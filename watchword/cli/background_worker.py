@@ -22,12 +22,14 @@ from watchword.admincenter import drafts
 from watchword.alerts.notice_sender import send_waiting
 from watchword.alerts.outbox_consumer import consume
 from watchword.alerts.undelivered import report_stuck
+from watchword.applications import signing_keys
 from watchword.audit import hash_chain, heartbeats
 from watchword.audit.heartbeats import ProcessHeart
 from watchword.audit.retries import UNAVAILABLE, cause_of
 from watchword.cli import metrics_listener, public_certificate
 from watchword.core.database_errors import database_trouble
 from watchword.core.log_events import log_event
+from watchword.doors.oidc import backchannel_logout, expired_rows
 from watchword.doors.service_manager import ServiceManager
 from watchword.signin.enrolment_wait import finish_due
 from watchword.signin.housekeeping import clean_up, close_abandoned
@@ -71,6 +73,9 @@ def jobs() -> list[Job]:
         ),
         Job("delete old rows", 60.0, lambda: clean_up(now=timezone.now())),
         Job("delete old heartbeats", 60.0, lambda: heartbeats.forget_old(now=timezone.now())),
+        Job("tell apps of logouts", 1.0, lambda: backchannel_logout.send_due(now=timezone.now())),
+        Job("keep signing keys current", 3600.0, lambda: signing_keys.keep_current(now=timezone.now())),
+        Job("delete old codes and tokens", 60.0, lambda: expired_rows.clean_up(now=timezone.now())),
         Job("delete old drafts", 60.0, lambda: drafts.forget_old(now=timezone.now())),
     ]
 

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 
 MODULES: Mapping[str, tuple[str, ...]] = {
     "demo": ("aiosmtpd", "pymap"),
-    "phones": ("aiortp", "aiosipua", "audioop", "httpcore", "re2"),
+    "phones": ("aiortp", "aiosipua", "audioop", "re2"),
     "postgres": ("psycopg",),
     "telemetry": ("opentelemetry.exporter.otlp.proto.http", "opentelemetry.sdk.trace"),
 }

@@ -104,8 +104,10 @@ _APPS = [
     "watchword.messaging",
     "watchword.signin",
     "watchword.alerts",
+    "watchword.applications",
     "watchword.doors.web",
     "watchword.doors.mail",
+    "watchword.doors.oidc",
     "watchword.portal",
     "watchword.admincenter",
 ]
@@ -246,6 +248,8 @@ LOGGING = {
     "loggers": {
         "django": {"handlers": [], "propagate": True},
         "django.server": {"handlers": ["console"], "propagate": False},
+        # At DEBUG it writes tokens and codes.
+        "authlib": {"level": "INFO"},
         # At DEBUG this logger writes every query with its values, secrets included.
         "django.db.backends": {"level": "INFO"},
     },

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
+from django.template.loader import render_to_string
+from django.urls import Resolver404, resolve, reverse
 from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 
@@ -62,9 +63,23 @@ def start_again() -> HttpResponse:
 
 def complete(arrival: SignedIn, response: HttpResponse | None = None) -> HttpResponse:
     """Set the session's cookie and redirect to the page that the person wanted, or return ``response`` first."""
-    answer = response if response is not None else HttpResponseRedirect(safe_next(arrival.next_url))
+    answer = response if response is not None else _go_on(safe_next(arrival.next_url))
     cookies.set_session(answer, arrival.token)
     if arrival.browser_token:
         cookies.set_browser(answer, arrival.browser_token)
     add_never_cache_headers(answer)
     return answer
+
+
+def _go_on(address: str) -> HttpResponse:
+    """Return a redirect, or a page that goes on by itself where the next address leads to an app of another site.
+
+    Browsers apply ``form-action`` to every redirect that follows a form, and the app's address is not in ours.
+    """
+    try:
+        leaves = getattr(resolve(address.partition("?")[0]).func, "redirects_outside", False)
+    except Resolver404:
+        leaves = False
+    if not leaves:
+        return HttpResponseRedirect(address)
+    return HttpResponse(render_to_string("web/continue.html", {"address": address}))

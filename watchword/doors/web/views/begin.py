@@ -51,7 +51,7 @@ def name(request: HttpRequest) -> HttpResponse:
     if request.method == "GET" and request.user.is_authenticated:
         return HttpResponseRedirect(next_url)
     is_over = "over" in request.GET
-    typed = attempts.typed_name(cookies.attempt_token(request)) if is_over else ""
+    typed = attempts.typed_name(cookies.attempt_token(request)) if is_over else request.GET.get("name", "")[:254]
     form = NameForm(request.POST or None, initial={"name": typed})
     status = 200
     if request.method == "POST" and form.is_valid():

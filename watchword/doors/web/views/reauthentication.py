@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils import timezone
@@ -21,13 +23,16 @@ from watchword.signin.middleware import origin_of, request_session
 def confirm(request: HttpRequest) -> HttpResponse:
     """Ask for the password again, then redirect to ``next``; redirect at once if the last proof is recent enough.
 
+    ``since`` (seconds of Unix time) is the oldest time of a proof that counts. A person who changes it in the address
+    gains nothing: whoever asked for it looks at the proofs again.
+
     The attempt begins when the password is posted. A link from another site that leads here begins no attempt, and so
     does not replace the sign-in that is in progress in this browser.
     """
     next_url = safe_next(request.GET.get("next", ""))
     session = request_session(request)
     now = timezone.now()
-    if not sessions.needs_proof(session, now=now):
+    if not sessions.needs_proof(session, now=now, since=_since(request)):
         return HttpResponseRedirect(next_url)
     form = forms_of(FactorKind.PASSWORD).AnswerForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
@@ -40,3 +45,10 @@ def confirm(request: HttpRequest) -> HttpResponse:
             return answer
     context = {"form": form, "name": session.user.sign_in_name, "is_confirmation": True}
     return render(request, "web/password.html", context)
+
+
+def _since(request: HttpRequest) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(float(request.GET.get("since", "")), UTC)
+    except (ValueError, OverflowError, OSError):
+        return None

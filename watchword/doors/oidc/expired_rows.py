@@ -1,0 +1,31 @@
+"""What the worker deletes of the provider: requests, codes, tokens and devices that are over."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from watchword.applications.models import AuthorizationCode, AuthorizationRequest, DeviceAuthorization, Token, UsedJti
+
+DELETED_AT_ONCE = 500
+STORED = timedelta(days=1)
+"""How long a code, token or request is retained after its time: a copy that is shown late is still recognised."""
+
+
+def clean_up(*, now: datetime) -> int:
+    """Delete old rows, at most one batch of each kind, and return how many there were."""
+    old = now - STORED
+    return (
+        _delete(AuthorizationRequest, old)
+        + _delete(AuthorizationCode, old)
+        + _delete(Token, old)
+        + _delete(DeviceAuthorization, old)
+        # Only until the proof itself is too old to be accepted.
+        + _delete(UsedJti, now)
+    )
+
+
+def _delete(model: Any, before: datetime) -> int:
+    rows = model.objects.filter(expires_at__lt=before).order_by("expires_at")
+    pks = list(rows.values_list("pk", flat=True)[:DELETED_AT_ONCE])
+    return int(model.objects.filter(pk__in=pks).delete()[0]) if pks else 0
