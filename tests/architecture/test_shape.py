@@ -62,7 +62,7 @@ SMALL_FOR_A_REASON = {
     "signin/key_loss": "the only way for a command to what the vault holds",
     "signin/otp/resending": "the act of one page, which must not see challenges",
     "doors/oidc/discovery": "one document of the specification, which tests compare with what is there",
-    "doors/oidc/expired_rows": "what the worker deletes; a view never does",
+    "applications/expired_rows": "what the worker deletes; a view never does",
     "ui/icons": "drawings: data",
     "config/wsgi": "Django's entry point",
     "cli/public_certificate": "asks the network: the worker only says how often",

@@ -26,6 +26,7 @@ REQUIRED: dict[str, int | range | tuple[int, ...]] = {
     "RED": 3,
     "HST": 1,
     "XFF": 1,
+    "NGX": (1, 2, 3, 5),
     "LOG": 3,
     "UNI": 4,
     "INJ": 2,

@@ -89,6 +89,7 @@ class Site:
             "gateway": "gateway",
             "delivery_id": uuid4(),
             "tenant": tenant_of(self.world.organisation),
+            "proxy": "nginx",
         }
         if unknown:
             values |= {

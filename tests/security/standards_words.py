@@ -7,8 +7,8 @@ from datetime import timedelta
 
 from watchword.admincenter import drafts
 from watchword.alerts import links
+from watchword.applications import expired_rows
 from watchword.audit import heartbeats, repeats
-from watchword.doors.oidc import expired_rows
 from watchword.messaging.worker import delivery_receipts, outbox
 from watchword.signin import housekeeping
 
@@ -64,6 +64,13 @@ TABLES = {
     "applications.DeviceAuthorization": Table(
         "A", "devices that wait: hashes of their codes, address", expired_rows.STORED, " after its 15 minutes"
     ),
+    "applications.HostCookie": Table(
+        "A", "browsers at protected hosts: the hash of the cookie", expired_rows.STORED, " after its time"
+    ),
+    "applications.HostTicket": Table(
+        "A", "sign-ins on their way to a protected host: hashes", expired_rows.STORED, " after its minute"
+    ),
+    "applications.ProtectedHost": Table("C", "hosts behind a proxy that asks, and their rules", "until it is removed"),
     "applications.SigningKey": Table("A", "keys that sign ID tokens; the private half is sealed", FOR_EVER),
     "applications.Token": Table(
         "A", "tokens of apps: the hash, the sign-in, scopes", expired_rows.STORED, " after its time"

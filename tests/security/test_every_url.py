@@ -34,6 +34,8 @@ OPEN = {
     "portal:not_me",
     "portal:not_me_close",
     "portal:well_known_change_password",
+    "forward_auth:return",
+    "forward_auth:start",
     "oidc:authorize",
     "oidc:configuration",
     "oidc:configuration_by_rfc8414",

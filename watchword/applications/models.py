@@ -307,3 +307,48 @@ class UsedJti(models.Model):
 
     def __str__(self) -> str:
         return "used jti"
+
+
+class ProtectedHost(models.Model):
+    """A host whose proxy asks for each request whether it may pass (forward-auth)."""
+
+    app = models.ForeignKey(App, on_delete=models.CASCADE, related_name="protected_hosts")
+    host = models.CharField(max_length=260, unique=True, help_text="Host name, with a port unless it is 443")
+    rules = models.TextField(blank=True, help_text="One rule on each line, see core/path_rules.py")
+    sends_jwt = models.BooleanField(default=False, help_text="Whether the app gets a signed token beside the headers")
+
+    def __str__(self) -> str:
+        return self.host
+
+
+class HostTicket(models.Model):
+    """A sign-in on its way from Watchword's own host to a protected one; it is taken once, by the same browser."""
+
+    ticket_hash = models.BinaryField(max_length=32, unique=True)
+    host = models.ForeignKey(ProtectedHost, on_delete=models.CASCADE, related_name="+")
+    sign_in = models.ForeignKey(AppSignIn, on_delete=models.CASCADE, related_name="+")
+    state_hash = models.BinaryField(max_length=32, help_text="Of the cookie of the browser that began")
+    target = models.CharField(max_length=2000)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes: ClassVar[list[models.Index]] = [models.Index(fields=["expires_at"], name="ticket_by_expiry")]
+
+    def __str__(self) -> str:
+        return f"ticket for {self.host_id}"
+
+
+class HostCookie(models.Model):
+    """The cookie of one browser at one protected host."""
+
+    token_hash = models.BinaryField(max_length=32, unique=True)
+    host = models.ForeignKey(ProtectedHost, on_delete=models.CASCADE, related_name="cookies")
+    sign_in = models.ForeignKey(AppSignIn, on_delete=models.CASCADE, related_name="cookies")
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        indexes: ClassVar[list[models.Index]] = [models.Index(fields=["expires_at"], name="cookie_by_expiry")]
+
+    def __str__(self) -> str:
+        return f"cookie at {self.host_id}"

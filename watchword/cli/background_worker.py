@@ -22,14 +22,14 @@ from watchword.admincenter import drafts
 from watchword.alerts.notice_sender import send_waiting
 from watchword.alerts.outbox_consumer import consume
 from watchword.alerts.undelivered import report_stuck
-from watchword.applications import signing_keys
+from watchword.applications import expired_rows, signing_keys
 from watchword.audit import hash_chain, heartbeats
 from watchword.audit.heartbeats import ProcessHeart
 from watchword.audit.retries import UNAVAILABLE, cause_of
 from watchword.cli import metrics_listener, public_certificate
 from watchword.core.database_errors import database_trouble
 from watchword.core.log_events import log_event
-from watchword.doors.oidc import backchannel_logout, expired_rows
+from watchword.doors.oidc import backchannel_logout
 from watchword.doors.service_manager import ServiceManager
 from watchword.signin.enrolment_wait import finish_due
 from watchword.signin.housekeeping import clean_up, close_abandoned

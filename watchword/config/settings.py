@@ -108,6 +108,7 @@ _APPS = [
     "watchword.doors.web",
     "watchword.doors.mail",
     "watchword.doors.oidc",
+    "watchword.doors.forward_auth",
     "watchword.portal",
     "watchword.admincenter",
 ]
@@ -128,6 +129,8 @@ MIDDLEWARE = [
     "watchword.config.middleware.FrontMiddleware",
     # Probes come by address, so they are answered before the host is checked.
     "watchword.cli.probes.ProbeMiddleware",
+    # For each request of each protected page: answered before everything that such a question doesn't need.
+    "watchword.doors.forward_auth.answers.ForwardAuthMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
     # This one checks the host, before any view runs.

@@ -10,12 +10,13 @@ _ADDRESSES = {
     "admin/": "watchword.admincenter",
     "demo/": "watchword.demo",
 }
-# Three packages share the root: the web door has its own paths there (sign-in, methods, setup), the OpenID Connect
+# Several packages share the root: the web door has its own paths there (sign-in, methods, setup), the OpenID Connect
 # provider one for each organisation, and the portal the rest.
 for _address, _package in (
     *_ADDRESSES.items(),
     ("", "watchword.doors.web"),
     ("", "watchword.doors.oidc"),
+    ("", "watchword.doors.forward_auth"),
     ("", "watchword.portal"),
 ):
     if _package in settings.INSTALLED_APPS:

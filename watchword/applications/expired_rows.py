@@ -1,11 +1,19 @@
-"""What the worker deletes of the provider: requests, codes, tokens and devices that are over."""
+"""What the worker deletes of apps: requests, codes, tokens, devices, tickets and cookies that are over."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Any
 
-from watchword.applications.models import AuthorizationCode, AuthorizationRequest, DeviceAuthorization, Token, UsedJti
+from watchword.applications.models import (
+    AuthorizationCode,
+    AuthorizationRequest,
+    DeviceAuthorization,
+    HostCookie,
+    HostTicket,
+    Token,
+    UsedJti,
+)
 
 DELETED_AT_ONCE = 500
 STORED = timedelta(days=1)
@@ -20,6 +28,8 @@ def clean_up(*, now: datetime) -> int:
         + _delete(AuthorizationCode, old)
         + _delete(Token, old)
         + _delete(DeviceAuthorization, old)
+        + _delete(HostTicket, old)
+        + _delete(HostCookie, old)
         # Only until the proof itself is too old to be accepted.
         + _delete(UsedJti, now)
     )
