@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -64,3 +65,10 @@ def run_program(text: str, *, home: Path, **variables: str) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def home_with_keys_of(home: Path, new: Path) -> Path:
+    """Make a home that has the key ring of this one and nothing else, and return it."""
+    new.mkdir()
+    shutil.copy2(home / "keys", new)
+    return new

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from pyrage import x25519
 
-from tests.commands import refusal, run_program, succeed, watchword
+from tests.commands import home_with_keys_of, refusal, run_program, succeed, watchword
 
 WORLD = """
 from django.test import Client
@@ -113,10 +113,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Installation:
 @pytest.fixture
 def elsewhere(made: Installation, tmp_path: Path) -> Path:
     """Return another home that has the key ring and nothing else."""
-    home = tmp_path / "elsewhere"
-    home.mkdir()
-    shutil.copy2(made.home / "keys", home)
-    return home
+    return home_with_keys_of(made.home, tmp_path / "elsewhere")
 
 
 def names_in(folder: Path) -> set[str]:

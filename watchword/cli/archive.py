@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import os
+import sys
 import tarfile
 import tempfile
 import zlib
@@ -34,6 +35,15 @@ _COMPRESSION = 3
 
 class ArchiveError(Exception):
     """The archive can't be written or used; the message is one sentence that says why."""
+
+
+def exit_status(command: str, act: Callable[[], int]) -> int:
+    """Return what the act returns; if it raises ArchiveError, print that as the command's error and return 1."""
+    try:
+        return act()
+    except ArchiveError as error:
+        print(f"watchword {command}: {error}", file=sys.stderr)
+        return 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

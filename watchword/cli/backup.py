@@ -12,12 +12,13 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from watchword import __version__
 from watchword.cli import archive, database_dump, key_copy
-from watchword.cli.archive import ArchiveError, Manifest
+from watchword.cli.archive import ArchiveError, Manifest, exit_status
 from watchword.cli.main import set_up_django
 
 if TYPE_CHECKING:
@@ -60,23 +61,23 @@ def backup(arguments: Sequence[str]) -> int:
         parser.error("--keys-file wants --keys-to: the key ring is never written in clear")
     if (status := set_up_django()) != 0:
         return status
-    try:
-        recipients = key_copy.recipients_of(config.keys_to)
-        with tempfile.TemporaryDirectory(prefix="watchword-drill-") as scratch:
-            target: Path = Path(scratch) if config.target is None else config.target
-            path = target / datetime.now(UTC).strftime(_NAME) if target.is_dir() else target
-            manifest = _write(path, is_real=config.target is not None)
-            if recipients:
-                keys_file = config.keys_file or path.with_name(f"{path.name}{_KEYS_END}")
-                key_copy.write(keys_file, _ring(), recipients)
-                print(f"Wrote {keys_file}: the key ring, encrypted. Store it apart from the archive.")
-            if config.drill:
-                _drill(path, manifest)
-        if config.retain:
-            _remove_old(config.target, config.retain)
-    except ArchiveError as error:
-        print(f"watchword backup: {error}", file=sys.stderr)
-        return 1
+    return exit_status("backup", partial(_back_up, config))
+
+
+def _back_up(config: argparse.Namespace) -> int:
+    recipients = key_copy.recipients_of(config.keys_to)
+    with tempfile.TemporaryDirectory(prefix="watchword-drill-") as scratch:
+        target: Path = Path(scratch) if config.target is None else config.target
+        path = target / datetime.now(UTC).strftime(_NAME) if target.is_dir() else target
+        manifest = _write(path, is_real=config.target is not None)
+        if recipients:
+            keys_file = config.keys_file or path.with_name(f"{path.name}{_KEYS_END}")
+            key_copy.write(keys_file, _ring(), recipients)
+            print(f"Wrote {keys_file}: the key ring, encrypted. Store it apart from the archive.")
+        if config.drill:
+            _drill(path, manifest)
+    if config.retain:
+        _remove_old(config.target, config.retain)
     return 0
 
 

@@ -10,17 +10,17 @@ import argparse
 import hashlib
 import json
 import os
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from watchword.cli import database_dump
-from watchword.cli.archive import ArchiveError
+from watchword.cli.archive import ArchiveError, exit_status
 from watchword.cli.main import set_up_django
 from watchword.config.databases import database_settings, url_without_password
 from watchword.config.environment import SecretFileError, read_secret_file, read_setting
@@ -74,11 +74,7 @@ def move(arguments: Sequence[str]) -> int:
         "--to-file", type=Path, metavar="FILE", help="a file with that URL that only its owner can read"
     )
     config = parser.parse_args(arguments)
-    try:
-        return _move(config)
-    except ArchiveError as error:
-        print(f"watchword db move: {error}", file=sys.stderr)
-        return 1
+    return exit_status("db move", partial(_move, config))
 
 
 def _move(config: argparse.Namespace) -> int:

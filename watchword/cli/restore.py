@@ -9,12 +9,13 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from watchword.cli import archive, database_dump, key_copy
-from watchword.cli.archive import ArchiveError, Manifest
+from watchword.cli.archive import ArchiveError, Manifest, exit_status
 from watchword.cli.main import set_up_django
 from watchword.config import keyfile
 from watchword.config.environment import has_key_ring_in_variable, key_file_path, read_setting
@@ -47,11 +48,7 @@ def restore(arguments: Sequence[str]) -> int:
     config = parser.parse_args(arguments)
     if (config.keys is None) != (config.identity is None):
         parser.error("--keys and --identity belong together")
-    try:
-        return _restore(config)
-    except ArchiveError as error:
-        print(f"watchword restore: {error}", file=sys.stderr)
-        return 1
+    return exit_status("restore", partial(_restore, config))
 
 
 def _restore(config: argparse.Namespace) -> int:

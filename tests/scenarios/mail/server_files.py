@@ -19,7 +19,21 @@ _INCLUDES = """\
 !include {folder}/dovecot/watchword-sieve.conf.ext
 """
 
-_DOVECOT = """\
+_LOGIN_SERVICE = """\
+service NAME-login {{
+  chroot =
+  inet_listener NAME {{
+    port = {NAME}
+  }}
+  inet_listener NAMEs {{
+    port = 0
+  }}
+}}
+"""
+_LOGIN_SERVICES = "".join(_LOGIN_SERVICE.replace("NAME", name) for name in ("imap", "pop3", "submission"))
+
+_DOVECOT = (
+    """\
 base_dir = {folder}/dovecot/run
 state_dir = {folder}/dovecot/state
 log_path = {folder}/dovecot.log
@@ -36,33 +50,6 @@ mail_gid = nogroup
 postmaster_address = postmaster@harbour.example
 hostname = mail.harbour.example
 submission_relay_port = {relay}
-service imap-login {{
-  chroot =
-  inet_listener imap {{
-    port = {imap}
-  }}
-  inet_listener imaps {{
-    port = 0
-  }}
-}}
-service pop3-login {{
-  chroot =
-  inet_listener pop3 {{
-    port = {pop3}
-  }}
-  inet_listener pop3s {{
-    port = 0
-  }}
-}}
-service submission-login {{
-  chroot =
-  inet_listener submission {{
-    port = {submission}
-  }}
-  inet_listener submissions {{
-    port = 0
-  }}
-}}
 service managesieve-login {{
   chroot =
   inet_listener sieve {{
@@ -87,6 +74,8 @@ service anvil {{
   }}
 }}
 """
+    + _LOGIN_SERVICES
+)
 
 DOVECOT_REST = {
     "2.3": _INCLUDES + _DOVECOT_2_3 + _DOVECOT,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.commands import environment_of, refusal, succeed, watchword
+from tests.commands import environment_of, home_with_keys_of, refusal, succeed, watchword
 from tests.postgres import Cluster
 from tests.scenarios.recovery.conftest import Databases, Site, new_site
 
@@ -28,10 +27,7 @@ def made(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Site:
 @pytest.fixture
 def elsewhere(made: Site, tmp_path: Path) -> Path:
     """Return another home that has the key ring."""
-    home = tmp_path / "elsewhere"
-    home.mkdir()
-    shutil.copy2(made.home / "keys", home)
-    return home
+    return home_with_keys_of(made.home, tmp_path / "elsewhere")
 
 
 def archive_of(site: Site) -> str:
