@@ -74,10 +74,12 @@ def picture(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 def check_accessibility(page: Page) -> None:
-    """Fail if axe finds anything serious on the page.
+    """Fail if axe finds anything serious on the page, once it has loaded.
 
+    A click ends when the next page has begun to arrive. Of half a page axe would see neither its end nor its styles.
     The DevTools protocol injects axe from a local file, so the pages' content security policy needs no exception.
     """
+    page.wait_for_load_state("load")
     session = page.context.new_cdp_session(page)
     try:
         session.send("Page.setBypassCSP", {"enabled": True})

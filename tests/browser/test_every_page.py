@@ -85,11 +85,13 @@ def sign_in_as_root(page: Page, demo: Demo) -> None:
     telephone = page.context.new_page()
     telephone.goto(f"{demo.web}/demo/telephone/")
     page.get_by_label("Security code").fill(re.findall(r"(\d{3} \d{3}) is your", telephone.inner_text("main"))[-1])
-    page.get_by_role("button", name="Verify").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Verify").click()
     telephone.close()
     if page.get_by_label("New password").count():
         page.get_by_label("New password").fill(OWN)
-        page.get_by_role("button", name="Save the password").click()
+        with page.expect_navigation():
+            page.get_by_role("button", name="Save the password").click()
 
 
 def look(page: Page, picture: Picture, name: str) -> None:
