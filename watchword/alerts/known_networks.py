@@ -47,7 +47,7 @@ def is_new_for_event(event: Event) -> bool:
     account = event.actor_id or event.subject_id
     if not network or account is None:
         return False
-    if event.door == "mail" and event.kind == EventKind.SIGN_IN_ALLOWED:
+    if event.door in {"mail", "http_basic"} and event.kind == EventKind.SIGN_IN_ALLOWED:
         # Warnings about this kind of event are sent only for the first use of an app password from a network.
         return True
     earlier = Event.objects.filter(

@@ -109,6 +109,7 @@ _APPS = [
     "watchword.doors.mail",
     "watchword.doors.oidc",
     "watchword.doors.forward_auth",
+    "watchword.doors.http_basic",
     "watchword.portal",
     "watchword.admincenter",
 ]
@@ -131,6 +132,7 @@ MIDDLEWARE = [
     "watchword.cli.probes.ProbeMiddleware",
     # For each request of each protected page: answered before everything that such a question doesn't need.
     "watchword.doors.forward_auth.answers.ForwardAuthMiddleware",
+    "watchword.doors.http_basic.password_checks.PasswordMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
     # This one checks the host, before any view runs.

@@ -21,7 +21,9 @@ from watchword.signin import queries
 from watchword.signin.queries import CodeRow
 from watchword.ui.browsers import browser_in_words
 
-_SERVICES = {"imap": "IMAP", "pop3": "POP", "smtp": "SMTP", "sieve": "Sieve", "caldav": "CalDAV"}
+_SERVICES = {"imap": "IMAP", "pop3": "POP", "smtp": "SMTP", "sieve": "Sieve", "dav": "CalDAV", "caldav": "CalDAV"}
+_PROGRAMS = frozenset({"mail", "http_basic"})
+"""Doors at which programs show a password."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ def _line(event: Event, user: User, code: CodeRow | None, more: int) -> Activity
 
 
 def _signed_in(event: Event) -> str:
-    if event.door == "mail":
+    if event.door in _PROGRAMS:
         service = _SERVICES.get(event.service, event.service)
         name = event.details.get("app_password")
         if name:
@@ -86,12 +88,12 @@ def _signed_in(event: Event) -> str:
 
 def _not_signed_in(event: Event) -> str:
     name = event.details.get("app_password")
-    if event.door == "mail" and name and event.reason != "app_password_revoked":
+    if event.door in _PROGRAMS and name and event.reason != "app_password_revoked":
         return _("A mail program with the app password “%(name)s” was refused") % {"name": name}
-    if event.door == "mail" and name:
+    if event.door in _PROGRAMS and name:
         # Name the app password of a forgotten device that retries all day, so that its owner can find the device.
         return _("A mail program that uses the stopped app password “%(name)s” was refused") % {"name": name}
-    if event.door == "mail":
+    if event.door in _PROGRAMS:
         return _("A mail program was refused (%(service)s)") % {"service": _SERVICES.get(event.service, event.service)}
     if (app := event.details.get("app")) is not None:
         return _("A sign-in to %(app)s was refused") % {"app": app}
