@@ -11,7 +11,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -109,14 +109,18 @@ class Machine:
 
 
 @contextmanager
-def booted(folder: Path, *, shared: Path | None = None, at: str = "srv/shared") -> Iterator[Machine]:
+def booted(
+    folder: Path, *, shared: Path | None = None, at: str = "srv/shared", with_packages: Sequence[str] = ()
+) -> Iterator[Machine]:
     """Boot a machine and yield it when its systemd answers. Raise NotHere where that is impossible.
 
-    ``shared`` is a folder of this machine that is seen there at ``at``.
+    ``shared`` is a folder of this machine that is seen there at ``at``; ``with_packages`` are installed before, because
+    it has no network, and put into a tree of their own.
     """
     if os.geteuid() != 0:
         raise NotHere("only root can boot a tree")
-    tree = make_tree(NAME, PACKAGES)
+    name = "-".join((NAME, *with_packages[:1]))
+    tree = make_tree(name, [*PACKAGES, *with_packages])
     root = Path(tempfile.mkdtemp(prefix="watchword-machine-"))
     log = folder / "console"
     namespaces = ["--fork", "--kill-child", "--pid", "--mount", "--uts", "--ipc", "--cgroup", "--net"]

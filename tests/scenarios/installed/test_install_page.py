@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -81,6 +82,73 @@ def test_the_page_leads_from_an_empty_debian_to_a_sign_in_page_and_back(machine:
     machine.run("test", "-s", "/var/lib/watchword/keys")
     type_part("delete")
     assert "no such user" in machine.run("id", "watchword", check=False)
+
+
+MAIL_PACKAGES = [
+    "dovecot-imapd", "dovecot-pop3d", "dovecot-auth-lua", "lua-socket", "nginx", "openssl", "adduser",
+]  # fmt: skip
+PROVIDER = """
+import http.server, json
+
+class Provider(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        with open("/root/texts", "a") as texts:
+            print(sent["text"].replace("\\n", " "), file=texts)
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+http.server.HTTPServer(("127.0.0.1", 9009), Provider).serve_forever()
+"""
+PHONES = """
+[[gateway]]
+name = "provider"
+kind = "http"
+url = "http://127.0.0.1:9009/"
+json = { to = "{digits}", text = "{text}" }
+private_networks_allowed = true
+"""
+
+
+def test_the_page_leads_on_to_an_inbox_by_an_app_password(
+    packages: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """From the package to the first mailbox: nginx with TLS, stock Dovecot 2.4, and a phone registered by a text."""
+    try:
+        with booted(tmp_path_factory.mktemp("mail"), shared=packages, with_packages=MAIL_PACKAGES) as machine:
+            _first_mailbox(machine)
+    except NotHere as reason:
+        pytest.skip(f"{NO_PACKAGE_BRINGS_IT}a machine with systemd: {reason}")
+
+
+def _first_mailbox(machine: Machine) -> None:
+    def type_part(part: str, folder: str) -> str:
+        return "".join(
+            machine.run("sh", "-ec", f"cd {folder} && {command.replace('| sudo ', '| ')}") for command in commands(part)
+        )
+
+    machine.write("/etc/hosts", "127.0.0.1 localhost watchword.example.org imap.example.org\n")
+    type_part("install", "/srv/shared")
+    # What takes texts, as the administrator's provider would.
+    machine.write("/root/provider.py", PROVIDER)
+    machine.run("sh", "-ec", ": > /root/texts")
+    machine.run("systemd-run", "--quiet", "--unit=provider", "python3", "/root/provider.py")
+    machine.write("/etc/watchword/phones.toml", PHONES)
+    machine.run("sh", "-ec", "echo WATCHWORD_PHONES_FILE=/etc/watchword/phones.toml >> /etc/watchword/watchword.env")
+    link = re.search(r"http\S+/invitation/\S*", type_part("start", "/root"))
+    assert link is not None
+    tls = (ROOT / "docs/operating/tls.md").read_text()
+    machine.run(
+        "sh", "-ec", "\n".join(["cd /root", *re.findall(r"^    ((?:openssl|cat|chmod) .*)$", tls, re.MULTILINE)])
+    )
+    type_part("tls", "/root")
+    machine.wait_for("nginx.service")
+    said = type_part("mail", "/root")
+    assert "a wrong password was refused" in said, said
+    machine.write("/root/first_mailbox.py", (Path(__file__).parent / "first_mailbox.py").read_text())
+    played = machine.run("python3", "/root/first_mailbox.py", link[0], "/root/texts", check=False)
+    assert "('OK', [b'0'])" in played, played + machine.journal()
 
 
 def test_lintian_finds_no_error(packages: Path) -> None:
