@@ -20,7 +20,7 @@ from pathlib import Path
 
 HOST = "watchword.example.org"
 PASSWORD = "four harbour lanterns at dawn"
-AUTHORITY = "/root/ca.pem"
+AUTHORITY = "/srv/office/ca.pem"
 TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
 FOUND, REDIRECTS = 200, (301, 302, 303)
 

@@ -93,7 +93,7 @@ import http.server, json
 class Provider(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        with open("/root/texts", "a") as texts:
+        with open("/srv/office/texts", "a") as texts:
             print(sent["text"].replace("\\n", " "), file=texts)
         self.send_response(200)
         self.send_header("Content-Length", "0")
@@ -129,25 +129,26 @@ def _first_mailbox(machine: Machine) -> None:
         )
 
     machine.write("/etc/hosts", "127.0.0.1 localhost watchword.example.org imap.example.org\n")
+    machine.run("mkdir", "/srv/office")
     type_part("install", "/srv/shared")
     # What takes texts, as the administrator's provider would.
-    machine.write("/root/provider.py", PROVIDER)
-    machine.run("sh", "-ec", ": > /root/texts")
-    machine.run("systemd-run", "--quiet", "--unit=provider", "python3", "/root/provider.py")
+    machine.write("/srv/office/provider.py", PROVIDER)
+    machine.run("sh", "-ec", ": > /srv/office/texts")
+    machine.run("systemd-run", "--quiet", "--unit=provider", "python3", "/srv/office/provider.py")
     machine.write("/etc/watchword/phones.toml", PHONES)
     machine.run("sh", "-ec", "echo WATCHWORD_PHONES_FILE=/etc/watchword/phones.toml >> /etc/watchword/watchword.env")
-    link = re.search(r"http\S+/invitation/\S*", type_part("start", "/root"))
+    link = re.search(r"http\S+/invitation/\S*", type_part("start", "/srv/office"))
     assert link is not None
     tls = (ROOT / "docs/operating/tls.md").read_text()
     machine.run(
-        "sh", "-ec", "\n".join(["cd /root", *re.findall(r"^    ((?:openssl|cat|chmod) .*)$", tls, re.MULTILINE)])
+        "sh", "-ec", "\n".join(["cd /srv/office", *re.findall(r"^    ((?:openssl|cat|chmod) .*)$", tls, re.MULTILINE)])
     )
-    type_part("tls", "/root")
+    type_part("tls", "/srv/office")
     machine.wait_for("nginx.service")
-    said = type_part("mail", "/root")
+    said = type_part("mail", "/srv/office")
     assert "a wrong password was refused" in said, said
-    machine.write("/root/first_mailbox.py", (Path(__file__).parent / "first_mailbox.py").read_text())
-    played = machine.run("python3", "/root/first_mailbox.py", link[0], "/root/texts", check=False)
+    machine.write("/srv/office/first_mailbox.py", (Path(__file__).parent / "first_mailbox.py").read_text())
+    played = machine.run("python3", "/srv/office/first_mailbox.py", link[0], "/srv/office/texts", check=False)
     assert "('OK', [b'0'])" in played, played + machine.journal()
 
 
