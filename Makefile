@@ -102,8 +102,9 @@ check: $(VENV)/.installed-dev ## look for mistakes without running anything: sty
 fix: $(VENV)/.installed-dev ## mend style and format
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
 
-faults: $(VENV)/.installed-dev ## kill every process a hundred times under load; takes minutes
-	@TEST_KILLS=100 $(PYTEST) -q -m scenario --timeout 900 tests/scenarios/served/test_kills.py
+faults: $(VENV)/.installed-dev ## kill every process a hundred times under load, restart under 10,000 requests; takes minutes
+	@TEST_KILLS=100 TEST_REQUESTS=10000 $(PYTEST) -q -m scenario --timeout 900 tests/scenarios/served/test_kills.py \
+		tests/scenarios/served/test_restarts.py tests/scenarios/served/test_zero_downtime.py
 
 # Patroni, etcd and HAProxy are Debian's; PostgreSQL refuses root, so the programs change to the user postgres.
 ha: $(VENV)/.installed-dev ## kill nodes for ten minutes, then the primary of PostgreSQL twenty times; takes half an hour

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import IO
 
@@ -60,14 +61,24 @@ def start_at(
 
 
 class Load:
-    """Threads that send requests, each on a connection of its own, until there were enough."""
+    """Threads that send requests, each on a connection of its own, until there were enough.
 
-    def __init__(self, port: int, path: str, *, requests: int, threads: int = 6) -> None:
+    With ``until_finished`` they go on after that until ``finish`` is called, so that whatever happens meanwhile happens
+    under load however slow the machine is.
+    """
+
+    def __init__(
+        self, port: int, path: str, *, requests: int, threads: int = 6, host: str = "127.0.0.1",
+        tls: ssl.SSLContext | None = None, until_finished: bool = False,
+    ) -> None:  # fmt: skip
         self.results: Counter[str] = Counter()
-        self._port, self._path = port, path
+        self._port, self._path, self._host, self._tls = port, path, host, tls
         self._left = requests
         self._lock = threading.Lock()
         self._halfway = threading.Event()
+        self._may_end = threading.Event()
+        if not until_finished:
+            self._may_end.set()
         self._threads = [threading.Thread(target=self._ask) for _ in range(threads)]
         self._half = requests // 2
         for thread in self._threads:
@@ -79,6 +90,7 @@ class Load:
 
     def finish(self) -> Counter[str]:
         """Wait for the rest, and return how often each result came."""
+        self._may_end.set()
         for thread in self._threads:
             thread.join(240)
         return self.results
@@ -90,7 +102,7 @@ class Load:
     def _ask(self) -> None:
         while True:
             with self._lock:
-                if self._left <= 0:
+                if self._left <= 0 and self._may_end.is_set():
                     self._halfway.set()
                     return
                 self._left -= 1
@@ -101,9 +113,9 @@ class Load:
                 self.results[result] += 1
 
     def _one(self) -> str:
-        connection = HTTPConnection("127.0.0.1", self._port, timeout=60)
+        connection = self._connection()
         try:
-            connection.request("GET", self._path, headers={"Connection": "close"})
+            connection.request("GET", self._path, headers={"Connection": "close", "Host": self._host})
             response = connection.getresponse()
             response.read()
             return str(response.status)
@@ -111,6 +123,15 @@ class Load:
             return type(error).__name__
         finally:
             connection.close()
+
+    def _connection(self) -> HTTPConnection:
+        if self._tls is None:
+            return HTTPConnection("127.0.0.1", self._port, timeout=60)
+        connection = HTTPSConnection(self._host, self._port, timeout=60, context=self._tls)
+        connection._create_connection = lambda _address, *rest: socket.create_connection(  # type: ignore[attr-defined]  # the name leads nowhere
+            ("127.0.0.1", self._port), rest[0]
+        )
+        return connection
 
 
 def workers_of(pid: int) -> set[int]:

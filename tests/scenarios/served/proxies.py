@@ -78,8 +78,10 @@ def make_certificates(folder: Path) -> None:
 class ProxiedSite(Served):
     """One web process at https://watchword.example.org, and a proxy in front of it."""
 
-    def __init__(self, folder: Path, sample: str) -> None:
+    def __init__(self, folder: Path, sample: str, *, web_port: int | None = None) -> None:
         super().__init__(folder)
+        if web_port is not None:
+            self.ports["web1"] = web_port
         self.http, self.https = free_ports(2)
         self.environment |= {
             "WATCHWORD_DEMO": "no",
