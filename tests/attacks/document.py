@@ -24,6 +24,8 @@ REQUIRED: dict[str, int | range | tuple[int, ...]] = {
     "FLD": 14,
     "SES": (*range(1, 9), 10, 11, 12, 13, 14),
     "RED": 3,
+    "OID": 30,
+    "TEN": 1,
     "HST": 1,
     "XFF": 1,
     "NGX": (1, 2, 3, 5),
@@ -45,10 +47,8 @@ DOES_NOT_APPLY = {
     "OTP-15": "There are no codes from an app (TOTP) yet.",
     "OTP-21": "Nothing is seeded in a process: every code comes from the operating system's generator.",
     "STP-07": "There is one kind of second factor that people register yet.",
-    "STP-08": "There is no door yet that hands tokens to apps (OpenID Connect comes later).",
     "STP-11": "No browser is remembered as a second proof: one that is known spares its owner a warning and no more.",
     "ENU-07": "There are no passkeys yet.",
-    "ENU-08": "There is no door yet that hands tokens to apps (OpenID Connect comes later).",
     "SES-07": "No browser is remembered as a second proof.",
     "SES-08": "No browser is remembered as a second proof.",
     "SES-12": "No browser is remembered as a second proof.",
@@ -57,7 +57,6 @@ DOES_NOT_APPLY = {
     "ENR-14": "There are no codes from an app (TOTP) yet.",
     "ENR-15": "There are no passkeys yet.",
     "ENR-17": "There are no recovery codes: a Temporary Access Pass, or the server's console, stands in.",
-    "RED-03": "There is no door yet that hands tokens to apps by redirect (OpenID Connect comes later).",
 }
 
 KNOWN = {

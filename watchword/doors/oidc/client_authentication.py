@@ -10,17 +10,19 @@ from typing import Any, cast
 from authlib.oauth2.rfc6749.errors import InvalidClientError, InvalidRequestError
 from authlib.oauth2.rfc7523 import JWTBearerClientAssertion
 from django.db import IntegrityError, transaction
+from joserfc import jwt
+from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, KeySetSerialization
 
-from watchword.applications.issuer import endpoint, issuer_of
+from watchword.applications.issuer import issuer_of
 from watchword.applications.models import Client, UsedJti
 from watchword.directory.models import Organisation
 from watchword.doors.oidc.requests import OAuthRequest
 from watchword.signin.tokens import token_hash
 
 METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt", "none")
-ASSERTION_ALGORITHMS = ("PS256", "ES256", "EdDSA")
-"""Those of FAPI 2.0 section 5.4.1: no RSA with PKCS#1 v1.5 padding, no shared secret."""
+ASSERTION_ALGORITHMS = ("PS256", "ES256", "Ed25519", "EdDSA")
+"""Those of FAPI 2.0 section 5.4.1: no RSA with PKCS#1 v1.5 padding, no shared secret. RFC 9864 renames the last one."""
 LONGEST_ASSERTION = timedelta(minutes=10)
 LEEWAY = timedelta(seconds=60)
 
@@ -48,15 +50,14 @@ class ClientAssertion(JWTBearerClientAssertion):  # type: ignore[misc]  # Authli
         self._now = now
 
     def get_audiences(self) -> list[str]:
-        """Return for whom an assertion may be: the issuer, or the endpoints that take one."""
-        names = ("token", "par", "introspect", "revoke", "device_authorization")
-        return [issuer_of(self._organisation), *(endpoint(self._organisation, name) for name in names)]
+        """Return for whom an assertion may be: the issuer alone (FAPI 2.0 section 5.3.2.1)."""
+        return [issuer_of(self._organisation)]
 
     def resolve_client_public_key(self, client: Client) -> KeySet:
         """Return the client's registered public keys."""
         try:
             return KeySet.import_key_set(cast("KeySetSerialization", client.jwks or {"keys": []}))
-        except (ValueError, TypeError, KeyError):
+        except (JoseError, ValueError, TypeError, KeyError):
             raise InvalidClientError(description="The client has no usable keys.") from None
 
     def extract_assertion(self, assertion: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -69,18 +70,37 @@ class ClientAssertion(JWTBearerClientAssertion):  # type: ignore[misc]  # Authli
             raise InvalidClientError(description="The assertion is signed with an algorithm that is not accepted.")
         return headers, claims
 
+    def process_assertion_claims(self, assertion: str, resolve_key: KeySet) -> dict[str, Any]:
+        """Return the verified claims of an assertion.
+
+        Authlib's own takes the algorithms that joserfc recommends, among them neither PS256 nor EdDSA, and quotes the
+        token in its description of an error, which may not have every character.
+        """
+        try:
+            claims: dict[str, Any] = jwt.decode(assertion, resolve_key, algorithms=list(ASSERTION_ALGORITHMS)).claims
+        except (JoseError, ValueError, TypeError, KeyError):
+            raise InvalidClientError(description="The assertion can not be verified.") from None
+        self.verify_claims(claims)
+        return claims
+
     def verify_claims(self, claims: dict[str, Any]) -> None:
         """Raise InvalidClientError unless the assertion is for us, in time, and new."""
+        if not isinstance(claims.get("aud"), str):
+            # An endpoint, or a list, may be what another server had the client sign.
+            raise InvalidClientError(description="The aud of the assertion must be the issuer, as a string.")
         expires = claims.get("exp")
         if not isinstance(expires, (int, float)) or isinstance(expires, bool):
             raise InvalidClientError(description="Missing claim: exp.")
         if expires > (self._now + LONGEST_ASSERTION).timestamp():
             raise InvalidClientError(description="The assertion is valid for more than ten minutes.")
-        super().verify_claims(claims)
+        try:
+            super().verify_claims(claims)
+        except (ValueError, TypeError):
+            raise InvalidClientError(description="A claim of the assertion has a wrong type.") from None
 
     def validate_jti(self, claims: dict[str, Any], jti: object) -> bool:
         """Return whether the assertion is new, and remember it for longer than it is accepted."""
-        if not isinstance(jti, str):
+        if not isinstance(jti, str) or not jti:
             return False
         expires = datetime.fromtimestamp(claims["exp"], UTC) + 2 * LEEWAY
         return note_jti(f"assertion {claims['iss']}", jti, expires_at=expires)
