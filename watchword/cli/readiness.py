@@ -49,9 +49,14 @@ def why_newer() -> str | None:
 
 
 def note_keys() -> None:
-    """Record which key seals from now on. Called by every process before it writes."""
+    """Record which key seals from now on; raises an error of the database. Called by every process before it writes."""
     installation.register_key(settings.WATCHWORD_KEY_RING, now=timezone.now())
     connections[DEFAULT_DB_ALIAS].close()
+
+
+def why_keys_not_noted() -> str | None:
+    """Record which key seals from now on, and return why that is not possible, or None."""
+    return _asked(note_keys)
 
 
 def note_migrated() -> None:

@@ -229,5 +229,7 @@ def _refuse_unready() -> int:
     finally:
         # A connection must not be shared across a fork.
         connections[DEFAULT_DB_ALIAS].close()
-    readiness.note_keys()
+    if reason := readiness.why_keys_not_noted():
+        print(f"watchword serve: {reason}", file=sys.stderr)
+        return 1
     return 0

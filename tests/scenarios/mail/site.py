@@ -217,11 +217,11 @@ def listens(port: int) -> bool:
         return False
 
 
-def listens_at(port: int) -> bool:
-    """Return whether a server accepts connections on a local port, whether it greets first or not."""
+def listens_at(port: int, address: str = "127.0.0.1") -> bool:
+    """Return whether a server accepts connections on a port, whether it greets first or not."""
     with socket.socket() as probe:
         probe.settimeout(1)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+        return probe.connect_ex((address, port)) == 0
 
 
 def answers(path: Path) -> bool:

@@ -26,7 +26,8 @@ from tests.environment import KEYS
 from tests.scenarios.mail.site import wait_until
 from tests.scenarios.nodes.database import PatroniCluster
 from tests.scenarios.nodes.history import Kind, Told, check, percentile
-from tests.scenarios.nodes.nodes import PATRONI_CHECK, Node, Nodes
+from tests.scenarios.nodes.nodes import PATRONI_CHECK, Node, Nodes, can_link
+from watchword.core.keyring import KeyRing
 
 if TYPE_CHECKING:
     from tests.scenarios.nodes.clients import Client, Pace, Person
@@ -62,9 +63,12 @@ class Campaign:
                 self.single = postgres.start()
                 database = "postgresql://postgres@127.0.0.1:{port}/watchword"
                 check_lines, servers = "", [f"  server only {self.single.folder}/.s.PGSQL.5432"]
-            nodes = Nodes(self.folder, database=database, check=check_lines, servers=servers)
+            # Patroni's servers are at addresses of this machine, which another network does not reach.
+            links = self.single is not None and can_link()
+            self.report["cut_by"] = "network namespaces" if links else "a stopped proxy"
+            nodes = Nodes(self.folder, database=database, check=check_lines, servers=servers, links=links)
             nodes.start_database_proxies()
-            self._prepare(database.format(port=nodes.nodes[0].database_port))
+            self._prepare(nodes.nodes[0].environment["WATCHWORD_DATABASE_URL"])
             if self.options.skew:
                 nodes.skew(nodes.nodes[1], self.options.skew)
             nodes.start()
@@ -248,9 +252,23 @@ class Campaign:
                     node.signal(role, signal.SIGCONT)
             case "cut":
                 # Packets to the database go nowhere: connections stay open, and nothing answers.
-                node.signal("database", signal.SIGSTOP)
+                node.cut()
                 self.stop.wait(3)
-                node.signal("database", signal.SIGCONT)
+                node.heal()
+            case "rotate":
+                self._rotate(nodes)
+
+    def _rotate(self, nodes: Nodes) -> None:
+        """Rotate the key ring as docs/operating/keys.md says: a key that only opens first, and then it seals."""
+        from django.conf import settings
+
+        ring = KeyRing.parse(nodes.nodes[0].environment["WATCHWORD_KEYS"], random_source=os.urandom).with_new_key()
+        for step in (ring, ring.using(ring.keys[-1].id)):
+            for node in nodes.nodes:
+                node.environment["WATCHWORD_KEYS"] = step.serialise()
+                node.end()
+                self._restart(node)
+        settings.WATCHWORD_KEY_RING = step
 
     def _restart(self, node: Node) -> None:
         for role in ("web", "mail", "worker", "phones"):
