@@ -22,7 +22,7 @@ from watchword.directory.models import Organisation, User
 from watchword.doors.oidc.client_authentication import ClientAssertion, methods_for
 from watchword.doors.oidc.dpop import InvalidDPoPProofError
 from watchword.doors.oidc.grants import S256, CodeGrant, DeviceCodeGrant, RefreshGrant
-from watchword.doors.oidc.requests import OAuthRequest
+from watchword.doors.oidc.requests import OAuthRequest, printable
 from watchword.signin.app_access import OFFLINE_LIFETIME, auth_time
 from watchword.signin.facts import read_evidence
 from watchword.signin.models import AppSignIn
@@ -72,6 +72,9 @@ class Server(AuthorizationServer):  # type: ignore[misc]  # Authlib has no types
 
     def handle_response(self, status: int, body: Any, headers: Sequence[tuple[str, str]]) -> HttpResponse:
         """Return an answer of an endpoint that programs ask: JSON that no cache may keep (RFC 6749 section 5.1)."""
+        if isinstance(body, dict) and "error_description" in body:
+            # Authlib quotes parameters, with characters that a description may not have (RFC 6749 section 5.2).
+            body = {**body, "error_description": printable(str(body["error_description"]))}
         content = json.dumps(body) if isinstance(body, (dict, list)) else body
         response = HttpResponse(content, status=status, content_type="application/json")
         for name, value in headers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -37,6 +38,19 @@ def refuse_mixed(request: OAuthRequest) -> None:
     ]
     if sum(methods) > 1:
         raise InvalidRequestError("The request authenticates in more than one way.")
+
+
+def refuse_unreadable(request: OAuthRequest) -> None:
+    """Raise InvalidClientError for a Basic header that is no base64 of text: Authlib takes it for granted."""
+    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return
+    try:
+        text = base64.b64decode(value.strip(), validate=True).decode()
+    except ValueError:
+        text = ""
+    if not text:
+        raise InvalidClientError(status_code=401, description="The Authorization header can not be read.")
 
 
 class ClientAssertion(JWTBearerClientAssertion):  # type: ignore[misc]  # Authlib has no types
@@ -118,6 +132,7 @@ def note_jti(issuer: str, jti: str, *, expires_at: datetime) -> bool:
 
 
 def methods_for(request: OAuthRequest, allowed: Sequence[str] = METHODS) -> list[str]:
-    """Return the methods to try, after refusing a request that mixes several."""
+    """Return the methods to try, after refusing a request that mixes several, or whose header can't be read."""
     refuse_mixed(request)
+    refuse_unreadable(request)
     return list(allowed)

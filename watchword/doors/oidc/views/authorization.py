@@ -42,6 +42,7 @@ from watchword.directory.models import Organisation
 from watchword.doors.oidc import authorization_requests
 from watchword.doors.oidc.authorization_requests import (
     AuthenticationParameters,
+    RequestUriNotSupportedError,
     UnmetAuthenticationRequirementsError,
     authentication_parameters,
 )
@@ -76,6 +77,8 @@ def authorize(request: HttpRequest, tenant: UUID) -> HttpResponse:
             given = row.parameters
         client = validated(request, organisation, given, is_pushed=row is not None, now=now)
     except OAuth2Error as error:
+        if isinstance(error, RequestUriNotSupportedError):
+            error.redirect_uri = _checked_redirect_uri(Server(organisation, now=now), given)
         return refused(request, organisation, error, given=given)
     thumbprint = row.dpop_thumbprint if row is not None else given.get("dpop_jkt", "")
     waiting, token = authorization_requests.store(client, given, is_pushed=False, dpop_thumbprint=thumbprint, now=now)
@@ -116,13 +119,11 @@ def validated(
     if "response_type" not in parameters:
         # OAuth calls this invalid_request, and only a registered redirect URI may be told.
         raise InvalidRequestError("Missing response_type.", redirect_uri=_checked_redirect_uri(server, parameters))
-    try:
-        grant = server.get_consent_grant(request, end_user=None)
-    except UnsupportedResponseTypeError as error:
+    if parameters["response_type"] != "code":
         # Authlib quotes the parameter, which may have characters that a description may not have.
-        raise UnsupportedResponseTypeError(
-            "", "The response_type is not supported.", redirect_uri=error.redirect_uri
-        ) from None
+        uri = _checked_redirect_uri(server, parameters)
+        raise UnsupportedResponseTypeError("", "The response_type is not supported.", redirect_uri=uri)
+    grant = server.get_consent_grant(request, end_user=None)
     client: Client = grant.request.client
     try:
         if client.kind == ClientKind.STRICT and not is_pushed:
