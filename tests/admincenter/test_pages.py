@@ -49,6 +49,8 @@ def test_each_page_opens_to_the_roles_of_the_table(client: Client, world: World,
         "/admin/sign-ins/": Act.SEE_SIGN_INS,
         "/admin/sign-ins.csv": Act.SEE_SIGN_INS,
         "/admin/roles/": Act.SEE_PEOPLE,
+        "/admin/groups/": Act.SEE_APPS,
+        "/admin/groups/new/": Act.MANAGE_GROUPS,
         **{f"/admin/users/{world.alice.pk}/{name}/": requested.act for name, requested in ACTS.items()},
     }.items():
         assert client.get(address).status_code == (200 if may(roles, act, frozenset()) else 403), address
@@ -162,8 +164,8 @@ def test_pages_ask_few_questions_however_many_people_there_are(
         "/admin/sign-ins/?person=p",
     ):
         # One query counts the open alerts for the navigation, one looks for mails that fail, two look for counts of
-        # wrong codes and passwords.
-        with django_assert_max_num_queries(15):
+        # wrong codes and passwords, one reads the groups of the person in the panel.
+        with django_assert_max_num_queries(16):
             assert root.get(address).status_code == 200
 
 

@@ -57,6 +57,8 @@ PAGES = {
     "phone-shared": "/admin/phone-delivery/shared/",
     "roles": "/admin/roles/",
     "domains": "/admin/domains/",
+    "groups": "/admin/groups/",
+    "group-create": "/admin/groups/new/",
     "bulk-update": "/admin/users/import/?bulk=1",
     "documentation": "/admin/docs/",
     "documentation-page": "/admin/docs/operating/keys.md",
@@ -145,6 +147,17 @@ def test_every_page_can_be_used_by_everybody(
     page.get_by_role("link", name="Require contact methods again").click()
     page.get_by_role("button", name="Require contact methods again").click()
     look(page, picture, f"{kind}-act-asks-how-sure")
+    page.goto(f"{demo.web}/admin/groups/new/")
+    page.get_by_label("Name", exact=True).fill(f"Sales {kind}")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_label("People").fill("Alice, nobody@harbour.example")
+    page.get_by_role("button", name="Add", exact=True).click()
+    look(page, picture, f"{kind}-group-members-wrong")
+    page.get_by_label("People").fill("Alice")
+    page.get_by_role("button", name="Add", exact=True).click()
+    look(page, picture, f"{kind}-group")
+    page.get_by_role("link", name="Delete").click()
+    look(page, picture, f"{kind}-group-delete")
     page.goto(f"{demo.web}/admin/multi-factor/change/?do=enable&all=1")
     look(page, picture, f"{kind}-enable")
     page.goto(f"{demo.web}/")

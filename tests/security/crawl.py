@@ -16,6 +16,7 @@ from watchword.alerts.models import Alert
 from watchword.applications.issuer import tenant_of
 from watchword.audit.record import Origin
 from watchword.core.policy import FactorKind
+from watchword.directory.groups import create_group
 from watchword.directory.roles import Role
 from watchword.factors import vault
 from watchword.messaging.models import CountryBlock
@@ -71,6 +72,7 @@ class Site:
         type_wrong_codes(pass_password(world, world.alice), world.now)
         work(world.now)
         self.credential = vault.holdings(world.alice, kinds=[FactorKind.APP_PASSWORD])[0].id
+        self.group = create_group(world.organisation, "Sales", by=None, now=world.now).pk
         self.alert = Alert.objects.get().pk
         about = {"organisation": world.organisation, "country": "DE", "sent": 40, "entered": 1}
         self.country_block = CountryBlock.objects.create(**about, at=world.now, until=world.now + timedelta(days=1)).pk
@@ -90,10 +92,12 @@ class Site:
             "delivery_id": uuid4(),
             "tenant": tenant_of(self.world.organisation),
             "proxy": "nginx",
+            "group_id": self.group,
         }
         if unknown:
             values |= {
                 "user_id": uuid4(),
+                "group_id": uuid4(),
                 "credential_id": uuid4(),
                 "alert_id": 10**30,
                 "country_block_id": 10**30,

@@ -97,6 +97,12 @@ PERSON: dict[str, Words] = {
     "ambiguous_number": _("This could be two numbers. Write it with + and the code of the country in front."),
 }
 
+GROUP: dict[str, Words] = {
+    **{reason: PERSON[reason] for reason in ("too_long", "not_printable", "too_many_groups")},
+    "missing": _("Enter a name."),
+    "taken": _("There is a group of this name already."),
+}
+
 ACT_NAMES: dict[Act, Words] = {
     Act.SEE_PEOPLE: _("See people, their state and their methods"),
     Act.SEE_SIGN_INS: _("See the sign-in log and phone delivery"),

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from watchword.admincenter import documentation, domain_views, settings_views
+from watchword.admincenter.groups import views as groups
 from watchword.admincenter.mfa import views as mfa
 from watchword.admincenter.phones import settings_views as phone_settings
 from watchword.admincenter.phones import views as phones
@@ -47,4 +48,11 @@ urlpatterns = [
     path("docs/", documentation.documentation, name="documentation"),
     path("docs/<path:path>", documentation.documentation, name="documentation"),
     path("domains/", domain_views.domains, name="domains"),
+    path("groups/", groups.listing, name="groups"),
+    path("groups/new/", groups.create, name="group_create"),
+    path("groups/<uuid:group_id>/", groups.group, name="group"),
+    path("groups/<uuid:group_id>/change/", groups.change, name="group_change"),
+    path("groups/<uuid:group_id>/delete/", groups.delete, name="group_delete"),
+    path("groups/<uuid:group_id>/members/", groups.add_members, name="group_members"),
+    path("groups/<uuid:group_id>/members/<uuid:user_id>/remove/", groups.remove_member, name="group_remove_member"),
 ]

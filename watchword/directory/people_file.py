@@ -63,7 +63,11 @@ _HEADERS: Mapping[str, tuple[frozenset[str], ...]] = {
 }
 """The headers recognised for each column, the preferred ones first: those in exports of Microsoft 365, Entra, its
 PowerShell modules and Exchange in English, German, French and Spanish, and those that people commonly write."""
-_NEEDED = {"people": ("sign_in_name", "display_name"), "states": ("sign_in_name", "mfa_status")}
+_NEEDED = {
+    "people": ("sign_in_name", "display_name"),
+    "states": ("sign_in_name", "mfa_status"),
+    "members": ("sign_in_name",),
+}
 
 SAMPLE = (
     "Sign-in name,Display name,Contact mail,Phone\r\n"
@@ -86,6 +90,8 @@ class FileKind(StrEnum):
 
     PEOPLE = "people"
     STATES = "states"
+    MEMBERS = "members"
+    """Sign-in names alone are used; only where a list of members is asked for."""
 
 
 class UnreadableFile(ValueError):
@@ -122,11 +128,17 @@ class PeopleFile:
     is_windows_1252: bool = False
 
 
-def read_file(content: bytes, *, most_rows: int = MOST_ROWS) -> PeopleFile:
+def read_file(
+    content: bytes,
+    *,
+    most_rows: int = MOST_ROWS,
+    kinds: Sequence[FileKind] = (FileKind.STATES, FileKind.PEOPLE),
+) -> PeopleFile:
     """Parse a whole file, or raise UnreadableFile.
 
     A file with a column of multi-factor states is always a file of states, whatever other columns it has, because
-    reports that administrators store contain display names beside the states.
+    reports that administrators store contain display names beside the states. ``kinds`` are those that are accepted,
+    the first that matches.
 
     Raises UnreadableFile with ``too_large``, ``empty``, ``spreadsheet``, ``encoding``, ``headers``, ``columns``,
     ``too_many_rows`` or ``not_csv``.
@@ -147,7 +159,7 @@ def read_file(content: bytes, *, most_rows: int = MOST_ROWS) -> PeopleFile:
     except StopIteration:
         raise UnreadableFile("empty") from None
     columns, doubled = _choose_columns(headers, [cells for _line, cells in lines])
-    kind = _kind(columns)
+    kind = _kind(columns, kinds)
     if kind is FileKind.STATES:
         columns = {ours: columns[ours] for ours in _NEEDED["states"]}
         doubled = [(other, used) for other, used in doubled if used in {headers[place] for place in columns.values()}]
@@ -251,8 +263,8 @@ def _holds_addresses(lines: Sequence[Sequence[str]], place: int) -> bool:
     return bool(cells) and all("@" in cell for cell in cells)
 
 
-def _kind(columns: Mapping[str, int]) -> FileKind:
-    for kind in (FileKind.STATES, FileKind.PEOPLE):
+def _kind(columns: Mapping[str, int], kinds: Sequence[FileKind]) -> FileKind:
+    for kind in kinds:
         if set(_NEEDED[kind]) <= set(columns):
             return kind
     raise UnreadableFile("headers")

@@ -97,6 +97,13 @@ SETTINGS = (
         for_administrators=True,
     ),
     FoundSetting(
+        _("Groups"),
+        _("For administrators: groups of people, and who is in them"),
+        "admincenter:groups",
+        "admin groups teams members security groups distribution",
+        for_administrators=True,
+    ),
+    FoundSetting(
         _("Service settings"),
         _("For administrators: what the organisation allows"),
         "admincenter:service_settings",

@@ -16,6 +16,7 @@ from watchword.admincenter.labels import CAUSES, last_day
 from watchword.core.lockout import Locked, Wait
 from watchword.core.policy import FactorKind, MfaState
 from watchword.directory import send_as
+from watchword.directory.groups import groups_of
 from watchword.directory.models import MfaStateChange, User
 from watchword.directory.roles import ROLE_NAMES, Act, Role
 from watchword.signin import access_passes, password_throttling, queries, sessions
@@ -51,6 +52,7 @@ def panel_of(user: User, by: User) -> dict[str, Any]:
         "roles": [ROLE_NAMES[role] for role in Role if role in user.roles],
         "writes_as": [(given.address.name, last_day(given.until)) for given in writes_as],
         "written_by": [(given.user, given.address.name) for given in written_by],
+        "groups": groups_of(user),
         "aliases": [name.name for name in user.names.filter(is_alias=True)],
         "history": history_of(user),
         "password": everything.password,
