@@ -17,6 +17,7 @@ from watchword.alerts.models import By, Notice
 from watchword.audit.heartbeats import LATE, ProcessHeart
 from watchword.audit.maintenance import Task, note_run
 from watchword.audit.models import Heartbeat, SealingKey
+from watchword.directory.models import User
 from watchword.directory.roles import Role
 
 BANNER = "Warnings can't be mailed, so neither"
@@ -36,6 +37,7 @@ def all_well(now: datetime) -> None:
         )
     for task in (Task.BACKUP, Task.DRILL, Task.VERIFY):
         note_run(task, now=now)
+    User.objects.filter(sign_in_name="root@harbour.example").update(emergency_since=now)
 
 
 def failed_mail(now: datetime, key: str, **columns: Any) -> Notice:
@@ -55,7 +57,13 @@ def test_a_sound_installation_has_no_problems(world: World) -> None:
 
 
 def test_an_installation_that_was_just_made_says_what_is_missing(world: World) -> None:
-    assert codes(world.now) == {"process.missing", "backup.never", "drill.never", "verify.never"}
+    assert codes(world.now) == {
+        "process.missing",
+        "backup.never",
+        "drill.never",
+        "verify.never",
+        "emergency_access.none",
+    }
 
 
 def test_a_process_that_ended_without_a_word_is_a_problem(world: World) -> None:
@@ -71,7 +79,7 @@ def test_what_was_done_too_long_ago_is_a_problem(world: World) -> None:
     SealingKey.objects.create(key_id="k1", probe=b"", first_used_at=world.now)
     later = world.now + timedelta(days=401)
     Heartbeat.objects.update(seen_at=later)
-    assert codes(later) == {"backup.old", "drill.old", "verify.old", "key.old"}
+    assert codes(later) == {"backup.old", "drill.old", "verify.old", "key.old", "emergency_access.untested"}
 
 
 def test_a_certificate_that_ends_soon_is_a_problem(world: World) -> None:

@@ -20,6 +20,7 @@ accounts = st.builds(
     is_registered=st.booleans(),
     waits_for_app_password=st.booleans(),
     is_administrator=st.booleans(),
+    is_emergency_access=st.booleans(),
     password_is_initial=st.booleans(),
     password_has_expired=st.booleans(),
 )

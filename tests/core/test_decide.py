@@ -15,9 +15,11 @@ from watchword.core.policy import SECOND_FACTORS, AccountStatus, Door, FactorKin
 
 PASSWORD = Evidence(FactorKind.PASSWORD, NOW)
 PHONE = Evidence(FactorKind.PHONE, NOW)
+ACCESS_PASS = Evidence(FactorKind.ACCESS_PASS, NOW)
 APP_PASSWORD = Evidence(FactorKind.APP_PASSWORD, NOW)
 ALICE = Account(AccountStatus.ACTIVE, MfaState.ENFORCED, frozenset({FactorKind.PASSWORD, FactorKind.PHONE}))
 BOB = Account(AccountStatus.ACTIVE, MfaState.ENABLED, frozenset({FactorKind.PASSWORD}))
+EMERGENCY = dataclasses.replace(BOB, is_administrator=True, is_emergency_access=True)
 CAROL = Account(AccountStatus.ACTIVE, MfaState.DISABLED, frozenset({FactorKind.PASSWORD}))
 
 
@@ -132,6 +134,9 @@ def test_strangers_see_the_same_first_question_for_everybody(attempt: Attempt) -
         (BOB, (PASSWORD,), SetUpFirst(FactorKind.PHONE, DenyReason.NOTHING_REGISTERED)),
         (ALICE, (PASSWORD,), AskFor(frozenset({FactorKind.PHONE}), DenyReason.MFA_REQUIRED)),
         (ALICE, (PASSWORD, PHONE), Allow((PASSWORD, PHONE))),
+        (EMERGENCY, (PASSWORD,), Deny(DenyReason.NO_METHOD_LEFT)),
+        (EMERGENCY, (PASSWORD, ACCESS_PASS), Allow((PASSWORD, ACCESS_PASS))),
+        (BOB, (PASSWORD, ACCESS_PASS), SetUpFirst(FactorKind.PHONE, DenyReason.NOTHING_REGISTERED)),
         (ALICE, (APP_PASSWORD,), AskFor(frozenset({FactorKind.PASSWORD}), DenyReason.WHO_ARE_YOU)),
     ],
 )
@@ -146,6 +151,7 @@ def test_the_browser_row_of_the_table(account: Account, proven: tuple[Evidence, 
         (CAROL, APP_PASSWORD, Deny(DenyReason.APP_PASSWORD_SUSPENDED)),
         (BOB, PASSWORD, Allow((PASSWORD,))),
         (BOB, APP_PASSWORD, Deny(DenyReason.APP_PASSWORD_SUSPENDED)),
+        (EMERGENCY, PASSWORD, Deny(DenyReason.ACCOUNT_PASSWORD_CLOSED)),
         (ALICE, PASSWORD, Deny(DenyReason.APP_PASSWORD_NEEDED)),
         (ALICE, APP_PASSWORD, Allow((APP_PASSWORD,))),
     ],

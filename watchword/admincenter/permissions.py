@@ -13,7 +13,12 @@ from watchword.admincenter import drafts
 from watchword.admincenter.labels import ACT_NAMES
 from watchword.directory.administrators import LastGlobalAdministrator
 from watchword.directory.models import User
-from watchword.directory.permissions import ForbiddenForYourself, PermissionDenied, StaysEnabled
+from watchword.directory.permissions import (
+    ForbiddenForYourself,
+    NeedsGlobalAdministrator,
+    PermissionDenied,
+    StaysEnabled,
+)
 from watchword.directory.refusals import note_refusal
 from watchword.directory.roles import MAY, ROLE_NAMES, Act, Role
 from watchword.signin import sessions
@@ -36,8 +41,11 @@ def requires(*acts: Act) -> Callable[[View], View]:
                 return _refusal(request, acts[0])
             try:
                 return view(request, *arguments, **named)
-            except (ForbiddenForYourself, StaysEnabled) as error:
-                context = {"is_self": isinstance(error, ForbiddenForYourself)}
+            except (ForbiddenForYourself, NeedsGlobalAdministrator, StaysEnabled) as error:
+                context = {
+                    "is_self": isinstance(error, ForbiddenForYourself),
+                    "needs_role": isinstance(error, NeedsGlobalAdministrator),
+                }
                 return render(request, "admincenter/not_so.html", context, status=403)
             except PermissionDenied as error:
                 return _refusal(request, error.act, error.on)

@@ -98,6 +98,13 @@ _NEXT_STEPS = {
         "A refresh token came twice, so somebody may have copied it from the app. Its sign-ins were ended. If it happens "
         "with one app again and again, its servers may share a token wrongly: look at the app's page."
     ),
+    AlertRule.EMERGENCY_ACCESS_USED: gettext_lazy(
+        "Was it a test, or is there an emergency? Ask everybody who can reach the passphrase. If nobody says so: block the "
+        "account, look in the log at what was done with it, and make another one."
+    ),
+    AlertRule.EMERGENCY_ACCESS_CHANGED: gettext_lazy(
+        "Was it meant? Ask whoever did it. Two emergency access accounts should be there at any time."
+    ),
     AlertRule.ACTS_REFUSED: gettext_lazy(
         "Somebody tries what their roles don't allow. Ask them; if it was not them, sign them out and reset the password."
     ),
@@ -128,6 +135,8 @@ _HEADLINES = {
     AlertRule.RENAMED: gettext_lazy("A sign-in name was changed"),
     AlertRule.MAILBOX_CHANGED: gettext_lazy("Somebody was given another mailbox"),
     AlertRule.APP_TOKEN_REUSED: gettext_lazy("An app's token was used twice"),
+    AlertRule.EMERGENCY_ACCESS_USED: gettext_lazy("An emergency access account was used"),
+    AlertRule.EMERGENCY_ACCESS_CHANGED: gettext_lazy("An emergency access account was made or given up"),
     AlertRule.ACTS_REFUSED: gettext_lazy("Administrative acts were refused several times"),
 }
 
@@ -151,6 +160,8 @@ def done_of(rule: AlertRule, details: Mapping[str, object]) -> str:
     if rule is AlertRule.NEW_NUMBERS_UNTYPED:
         words = _("%(numbers)s new numbers, none typed, asked for by %(people)s people; nothing was stopped")
         return words % {"numbers": details.get("numbers", ""), "people": details.get("asked_by", "")}
+    if rule is AlertRule.EMERGENCY_ACCESS_USED:
+        return _("somebody is signed in with it") if details.get("allowed") else _("refused, after the right password")
     if rule is AlertRule.REGISTERED:
         return str(_VOUCHED.get(str(details.get("registration")), ""))
     if rule is not AlertRule.NOT_ME:

@@ -41,6 +41,11 @@ _WITHOUT_SUBJECT = frozenset(
 )
 
 
+_FOR_ALL = frozenset({AlertRule.EMERGENCY_ACCESS_USED, AlertRule.EMERGENCY_ACCESS_CHANGED})
+"""Alerts mailed to every Global Administrator too where other recipients are named: whoever uses such an account could
+have named them."""
+
+
 def consume(*, now: datetime) -> int:
     """Consume the oldest events of the outbox and return how many were due."""
     due = Q(next_try_at=None) | Q(next_try_at__lte=now)
@@ -202,6 +207,7 @@ def _raise_alert(
                     "agent": event.agent,
                     "door": event.door,
                     **({"about": event.reason} if rule is AlertRule.NOT_ME else {}),
+                    **({"allowed": _is_allowed(event)} if rule is AlertRule.EMERGENCY_ACCESS_USED else {}),
                     **event.details,
                     **({"people": [about]} if about else {}),
                 },
@@ -213,6 +219,10 @@ def _raise_alert(
             Alert.objects.filter(pk=row.pk).update(times=F("times") + 1, last_at=now)
             _add_person(row, about)
             _note_sign_in(row, str(event.details.get("attempt", "")))
+
+
+def _is_allowed(event: Event) -> bool:
+    return event.kind == EventKind.SIGN_IN_ALLOWED
 
 
 def _note_sign_in(alert: Alert, attempt: str) -> None:
@@ -234,6 +244,8 @@ def _tell_administrators(
 ) -> None:
     """Store the notices about a new alert; a repetition within the window is only counted."""
     addresses = recipients.addresses_of(alert.organisation)
+    if rule in _FOR_ALL:
+        addresses += recipients.addresses_of_administrators(alert.organisation)
     if rule is AlertRule.ALERT_RECIPIENTS:
         # The former recipients are notified too: an attacker who shortens the list must not be the only recipient.
         addresses += earlier_recipients(event.details)

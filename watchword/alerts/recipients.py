@@ -19,6 +19,11 @@ def addresses_of(organisation: Organisation) -> list[str]:
     named = organisation.alert_recipients.split()
     if named:
         return named
+    return addresses_of_administrators(organisation)
+
+
+def addresses_of_administrators(organisation: Organisation) -> list[str]:
+    """Return the mail addresses of the Global Administrators."""
     return [user.contact_mail or user.sign_in_name for user in _holders(organisation, [Role.GLOBAL_ADMINISTRATOR])]
 
 

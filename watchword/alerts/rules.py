@@ -8,6 +8,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from watchword.audit.events import EventKind
+from watchword.audit.record import EMERGENCY_ACCESS
 from watchword.core.decision import DenyReason
 
 HOUR = timedelta(hours=1)
@@ -60,6 +61,8 @@ class AlertRule(StrEnum):
     ALERT_RECIPIENTS = "alert_recipients"
     TEXTS_OFF = "texts_off"
     APP_TOKEN_REUSED = "app_token_reused"
+    EMERGENCY_ACCESS_USED = "emergency_access_used"
+    EMERGENCY_ACCESS_CHANGED = "emergency_access_changed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +122,11 @@ NOTIFICATION_RULES: Mapping[AlertRule, NotificationRule] = {
     AlertRule.TEXTS_OFF: NotificationRule(person=True, link=True, window=timedelta(0)),
     AlertRule.APP_TOKEN_REUSED: NotificationRule(person=True, administrators=True, link=True, window=DAY),
     AlertRule.ALERT_RECIPIENTS: NotificationRule(administrators=True, window=timedelta(0)),
+    AlertRule.EMERGENCY_ACCESS_USED: NotificationRule(administrators=True, loud=True, window=timedelta(0)),
+    AlertRule.EMERGENCY_ACCESS_CHANGED: NotificationRule(administrators=True, loud=True, window=timedelta(0)),
 }
-"""A window of zero notifies of each event. All other rules have a window, as strangers can trigger them repeatedly."""
+"""A window of zero notifies of each event. All other rules have a window, as strangers can trigger them repeatedly: for
+an emergency access account a stranger needs its password, and then each try shall be heard."""
 
 _SIMPLE: Mapping[EventKind, AlertRule] = {
     EventKind.APP_PASSWORD_CREATED: AlertRule.APP_PASSWORD_CREATED,
@@ -148,7 +154,12 @@ _SIMPLE: Mapping[EventKind, AlertRule] = {
     EventKind.PASSWORD_AND_METHODS_RESET: AlertRule.PASSWORD_AND_METHODS_RESET,
     EventKind.ACTS_REFUSED_OFTEN: AlertRule.ACTS_REFUSED,
     EventKind.APP_TOKEN_REUSED: AlertRule.APP_TOKEN_REUSED,
+    EventKind.EMERGENCY_ACCESS_SET: AlertRule.EMERGENCY_ACCESS_CHANGED,
+    EventKind.EMERGENCY_ACCESS_ENDED: AlertRule.EMERGENCY_ACCESS_CHANGED,
 }
+_WITHOUT_A_PASSWORD_BEFORE = frozenset({"register", "recover"})
+"""Purposes of a code: while adding a phone, or choosing a new password after *This wasn't me*, no right password came
+before it."""
 _OF_REFUSALS: Mapping[str, AlertRule] = {
     DenyReason.NOT_FINISHED: AlertRule.CODE_MISSING,
     DenyReason.NO_METHOD_LEFT: AlertRule.NO_METHOD_LEFT,
@@ -167,6 +178,14 @@ def rule_of(
 
     The use of an app password from another address is only a candidate: the worker compares the known networks.
     """
+    if EMERGENCY_ACCESS in details and _was_password_right(kind, reason, details):
+        return AlertRule.EMERGENCY_ACCESS_USED
+    return _of_anybody(kind, door, reason, details, by_another_person)
+
+
+def _of_anybody(
+    kind: EventKind, door: str, reason: str, details: Mapping[str, object], by_another_person: bool
+) -> AlertRule | None:
     match kind:
         case EventKind.CODE_REJECTED:
             return _of_wrong_code(details)
@@ -193,6 +212,31 @@ def rule_of(
             return _SIMPLE.get(kind)
 
 
+_WITHOUT_THE_PASSWORD = frozenset(
+    {
+        DenyReason.WRONG_PROOF,
+        DenyReason.PASSWORD_WAITS,
+        DenyReason.APP_PASSWORD_IN_BROWSER,
+        DenyReason.APP_PASSWORD_REVOKED,
+        DenyReason.APP_PASSWORD_OUTSIDE_LIMITS,
+        DenyReason.APP_PASSWORD_PAUSED,
+        DenyReason.APP_PASSWORD_SUSPENDED,
+    }
+)
+"""Reasons of a denial that don't mean that the account password was typed."""
+
+
+def _was_password_right(kind: EventKind, reason: str, details: Mapping[str, object]) -> bool:
+    """Return whether an event of a sign-in came after the right password (or app password, if it was allowed)."""
+    match kind:
+        case EventKind.SIGN_IN_ALLOWED:
+            return True
+        case EventKind.SIGN_IN_DENIED:
+            return reason not in _WITHOUT_THE_PASSWORD
+        case _:
+            return details.get("purpose") not in _WITHOUT_A_PASSWORD_BEFORE
+
+
 def _of_edit(fields: Sequence[object]) -> AlertRule | None:
     if "contact_mail" in fields:
         return AlertRule.CONTACT_CHANGED
@@ -211,8 +255,7 @@ def _of_browser(details: Mapping[str, object]) -> AlertRule | None:
 
 
 def _of_wrong_code(details: Mapping[str, object]) -> AlertRule | None:
-    # While adding a phone, or choosing a new password after *This wasn't me*, no right password came before the code.
-    if details.get("purpose") in {"register", "recover"}:
+    if details.get("purpose") in _WITHOUT_A_PASSWORD_BEFORE:
         return None
     wrong = details.get("wrong")
     return AlertRule.CODE_MISSING if isinstance(wrong, int) and wrong >= WRONG_CODES else None

@@ -58,6 +58,8 @@ class EventKind(StrEnum):
     PERSON_RESTORED = "person.restored"
     ROLE_GIVEN = "role.given"
     ROLE_TAKEN = "role.taken"
+    EMERGENCY_ACCESS_SET = "emergency_access.set"
+    EMERGENCY_ACCESS_ENDED = "emergency_access.ended"
     SEND_AS_GIVEN = "send_as.given"
     SEND_AS_TAKEN = "send_as.taken"
     MAILBOX_CHANGED = "person.mailbox_changed"
@@ -129,6 +131,8 @@ NOTIFIED_KINDS: frozenset[EventKind] = frozenset(
         EventKind.PASSWORD_RESET,
         EventKind.INVITATION_USED,
         EventKind.ROLE_GIVEN,
+        EventKind.EMERGENCY_ACCESS_SET,
+        EventKind.EMERGENCY_ACCESS_ENDED,
         EventKind.MFA_STATE_CHANGED,
         EventKind.PERSON_EDITED,
         EventKind.ADDRESS_SHARED,
@@ -142,6 +146,11 @@ NOTIFIED_KINDS: frozenset[EventKind] = frozenset(
 )
 """Kinds that may need a warning: their events are put into the outbox in the same transaction. An event of any other
 kind is put there only if its writer sets ``notify``, such as a denied sign-in after the right password."""
+
+SIGN_IN_KINDS: frozenset[EventKind] = frozenset(
+    {EventKind.SIGN_IN_ALLOWED, EventKind.SIGN_IN_DENIED, EventKind.CODE_REJECTED}
+)
+"""Kinds that, about an emergency access account, are marked by ``record`` and always put into the outbox."""
 
 
 def kind_choices() -> list[tuple[str, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db import connection
 from django.db.backends.base.operations import BaseDatabaseOperations
 
-from watchword.audit.events import NOTIFIED_KINDS, EventKind
+from watchword.audit.events import NOTIFIED_KINDS, SIGN_IN_KINDS, EventKind
 from watchword.audit.models import Event, OutboxEvent
 from watchword.core.usernames import JOINERS
 
@@ -31,6 +31,10 @@ class Named(Protocol):
     def organisation_id(self) -> int:
         """The organisation that the event belongs to."""
 
+    @property
+    def is_emergency_access(self) -> bool:
+        """Whether every sign-in to the account alerts the administrators."""
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -43,6 +47,8 @@ class Origin:
 
 
 NOWHERE = Origin()
+EMERGENCY_ACCESS = "emergency_access"
+"""The detail that marks a sign-in to an emergency access account."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +98,7 @@ def record_all(event_drafts: Iterable[EventDraft]) -> None:
     # Read from the connection once: access through Django's proxy for every value costs more than the values.
     ops, native = connection.ops, connection.features.has_native_uuid_field
     moment = adapted_moment(ops.adapt_datetimefield_value)
-    for event_draft in event_drafts:
+    for event_draft in map(_marked, event_drafts):
         row = _row(event_draft, ops, moment, native_uuid=native)
         (outbox_event if event_draft.notify or event_draft.kind in NOTIFIED_KINDS else others).append(row)
     if not outbox_event and not others:
@@ -103,6 +109,18 @@ def record_all(event_drafts: Iterable[EventDraft]) -> None:
         for row in outbox_event:
             cursor.execute(_insert() + " RETURNING id", row)
             cursor.execute(_INTO_OUTBOX, cursor.fetchone())
+
+
+def _marked(event_draft: EventDraft) -> EventDraft:
+    """Return an event about a sign-in to an emergency access account with a mark, to be notified; others as they are.
+
+    Here, so that no door has to remember it; and stored, so that it holds if the account is none any more a moment
+    later.
+    """
+    subject = event_draft.subject
+    if subject is None or not subject.is_emergency_access or event_draft.kind not in SIGN_IN_KINDS:
+        return event_draft
+    return replace(event_draft, details={**event_draft.details, EMERGENCY_ACCESS: True}, notify=True)
 
 
 _COLUMNS = (

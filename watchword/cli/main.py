@@ -147,6 +147,10 @@ WORDS: Mapping[str, Word] = {
     "migrate": Word("bring the database up to date; --verify verifies all of it afterwards", run=_migrate),
     "createadmin": Word("make an administrator and print a one-time link", management_command="createadmin"),
     "code": Word("print a code for an administrator whom no text or call can reach", management_command="code"),
+    "emergency-access": Word(
+        "accounts for when no administrator can sign in: emergency-access create|list|renew|end",
+        management_command="emergency_access",
+    ),
     "domain": Word("mail domains, and a further organisation: domain list|add|remove", management_command="domain"),
     "keys": Word("the key ring: keys create|list|rotate|use|retire|give-up", run=_keys),
     "check": Word("look for mistakes in the environment, the settings, the database and what is round it", run=_check),

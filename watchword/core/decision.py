@@ -72,6 +72,8 @@ class Account:
     had_second_factor: bool = False
     """Whether there ever was one, or an administrator ever offered one: then a password alone can't register one."""
     is_administrator: bool = False
+    is_emergency_access: bool = False
+    """Belongs to nobody: a Temporary Access Pass beside the password opens it, and it registers no phone."""
     waits_for_app_password: bool = False
     """Registered with only the password as evidence: still Enabled, and mail accepts the account password."""
     password_is_initial: bool = False
@@ -220,7 +222,8 @@ def _second_proof_missing(attempt: Attempt) -> AskFor | Deny | None:
     if methods:
         return Deny(_why_not_open(attempt.second_factor))
     # A removed or disabled second factor is no reason to trust a person who knows only the password.
-    return Deny(DenyReason.NO_METHOD_LEFT) if attempt.account.had_second_factor else None
+    has_to_have = attempt.account.had_second_factor or attempt.account.is_emergency_access
+    return Deny(DenyReason.NO_METHOD_LEFT) if has_to_have else None
 
 
 def _is_excused(attempt: Attempt) -> bool:
@@ -247,7 +250,7 @@ def _pass_is_enough(attempt: Attempt) -> bool:
     """Return whether a pass alone completes the sign-in, instead of requiring a phone to be registered with it."""
     if FactorKind.ACCESS_PASS not in attempt.kinds:
         return False
-    return attempt.is_confirmation or not attempt.can_register
+    return attempt.is_confirmation or not attempt.can_register or attempt.account.is_emergency_access
 
 
 def _decide_recovery(attempt: Attempt) -> Decision:
@@ -288,7 +291,7 @@ def _why_not_in_mail(account: Account, policy: Policy) -> DenyReason | None:
         return DenyReason.PASSWORD_TOO_SHORT
     is_registered = account.is_registered or bool(account.methods & REGISTRABLE)
     is_finished = is_registered and not account.waits_for_app_password
-    is_closed = is_finished or not policy.account_password_in_mail_while_enabled
+    is_closed = is_finished or account.is_emergency_access or not policy.account_password_in_mail_while_enabled
     return DenyReason.ACCOUNT_PASSWORD_CLOSED if account.effective_state is MfaState.ENABLED and is_closed else None
 
 

@@ -247,6 +247,10 @@ def take_role(user: User, role: Role, *, by: User | None, now: datetime, origin:
         if role is Role.GLOBAL_ADMINISTRATOR:
             keep_an_administrator(user)
         number, _each = RoleAssignment.objects.filter(user=user, role=role).delete()
+        if number and role is Role.GLOBAL_ADMINISTRATOR and user.is_emergency_access:
+            user.emergency_since = None
+            user.save(update_fields=["emergency_since"])
+            record(EventKind.EMERGENCY_ACCESS_ENDED, now=now, subject=user, by=by, origin=origin)
         if number:
             record(EventKind.ROLE_TAKEN, now=now, subject=user, by=by, origin=origin, details={"role": role.value})
     user.__dict__.pop("roles", None)

@@ -15,6 +15,7 @@ def problems() -> list[str]:
     return [
         *_administrators(),
         *_disabled_administrators(),
+        *_emergency_access(),
         *_names(),
         *_alphabet(),
         *_mailboxes(),
@@ -35,6 +36,15 @@ def _administrators() -> list[str]:
 def _disabled_administrators() -> list[str]:
     disabled = User.objects.filter(mfa_state=MfaState.DISABLED, deleted_at=None).exclude(role_assignments=None)
     return [f"I10 administrator {name} is Disabled" for name in disabled.values_list("sign_in_name", flat=True)]
+
+
+def _emergency_access() -> list[str]:
+    marked = User.objects.exclude(emergency_since=None)
+    powerless = marked.exclude(role_assignments__role=Role.GLOBAL_ADMINISTRATOR)
+    return [
+        f"I10 emergency access account {name} is no Global Administrator"
+        for name in powerless.values_list("sign_in_name", flat=True)
+    ]
 
 
 def _names() -> list[str]:

@@ -138,6 +138,9 @@ class User(models.Model):
     app_password_waits_until = models.DateTimeField(
         null=True, blank=True, help_text="Registered, Enabled until then, and without app passwords; see ADR 0083"
     )
+    emergency_since = models.DateTimeField(
+        null=True, blank=True, help_text="An emergency access account since then; see ADR 0107"
+    )
     search_key = models.CharField(max_length=400, blank=True, help_text="Display and sign-in name, folded, for search")
 
     class Meta:
@@ -172,6 +175,11 @@ class User(models.Model):
         if self.deleted_at is not None:
             return AccountStatus.DELETED
         return AccountStatus.BLOCKED if self.blocked_at is not None else AccountStatus.ACTIVE
+
+    @property
+    def is_emergency_access(self) -> bool:
+        """Whether this is an emergency access account, whose every sign-in alerts the administrators."""
+        return self.emergency_since is not None
 
     @property
     def state(self) -> MfaState:

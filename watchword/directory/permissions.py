@@ -23,6 +23,10 @@ class StaysEnabled(PermissionDenied):
     """The act to set an administrator to Disabled, which no role may do."""
 
 
+class NeedsGlobalAdministrator(PermissionDenied):
+    """The act to make an emergency access account of somebody who could repair nothing with it."""
+
+
 def demand(by: User | None, act: Act, on: User | None = None) -> None:
     """Raise PermissionDenied unless ``by`` may do the act; None is the system itself (command line, demo)."""
     if by is not None and not by.may(act, on):

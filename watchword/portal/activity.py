@@ -214,6 +214,8 @@ _WORDS: dict[EventKind, Callable[[Event], str]] = {
     EventKind.PERSON_RESTORED: _said("The account was restored"),
     EventKind.ROLE_GIVEN: _said("An administrative role was given"),
     EventKind.ROLE_TAKEN: _said("An administrative role was taken away"),
+    EventKind.EMERGENCY_ACCESS_SET: _said("The account was made an emergency access account"),
+    EventKind.EMERGENCY_ACCESS_ENDED: _said("The account is an emergency access account no longer"),
     EventKind.MAILBOX_CHANGED: _said("The account was given another mailbox"),
     EventKind.SEND_AS_GIVEN: _said("You were allowed to write as an address of somebody else"),
     EventKind.ADDRESS_SHARED: _said("Somebody else was allowed to write as one of your addresses"),

@@ -105,6 +105,7 @@ def account_of(user: User, data: Sequence[StoredCredential], now: datetime) -> A
         is_registered=is_registered,
         had_second_factor=is_registered or user.had_second_factor_at is not None,
         is_administrator=user.is_administrator,
+        is_emergency_access=user.is_emergency_access,
         waits_for_app_password=user.waits_for_app_password(now),
         password_is_initial=is_initial,
         password_has_expired=is_initial and password is not None and now - password.created_at > lifetime,

@@ -67,7 +67,13 @@ def listing(request: HttpRequest) -> HttpResponse:
 
 
 _BY_AN_ADMINISTRATOR = frozenset(
-    {AlertRule.METHODS_RESET, AlertRule.ACCESS_PASS_MADE, AlertRule.PASSWORD_AND_METHODS_RESET, AlertRule.ROLE_GIVEN}
+    {
+        AlertRule.METHODS_RESET,
+        AlertRule.ACCESS_PASS_MADE,
+        AlertRule.PASSWORD_AND_METHODS_RESET,
+        AlertRule.ROLE_GIVEN,
+        AlertRule.EMERGENCY_ACCESS_CHANGED,
+    }
 )
 
 

@@ -21,6 +21,7 @@ from watchword.audit import clock, heartbeats
 from watchword.audit.maintenance import Task
 from watchword.audit.models import Heartbeat, MaintenanceRun, OutboxEvent, SealingKey
 from watchword.messaging.models import OutboxMessage
+from watchword.signin import emergency_access
 
 BACKUP_WITHIN = timedelta(days=2)
 DRILL_WITHIN = timedelta(days=100)
@@ -98,6 +99,7 @@ class HealthReport:
     keys: Sequence[KeyRow]
     certificate_expires_at: datetime | None
     unmailed: undelivered.Unmailed
+    emergency: emergency_access.EmergencyReadiness
 
     @property
     def problems(self) -> Sequence[HealthProblem]:
@@ -111,6 +113,7 @@ class HealthReport:
             *_of_certificate(self),
             *_of_maintenance(self),
             *_of_keys(self),
+            *_of_emergency_access(self),
         ]
 
 
@@ -137,6 +140,7 @@ def read(*, now: datetime) -> HealthReport:
         ],
         certificate_expires_at=_expiry(certificate),
         unmailed=undelivered.unmailed(now=now),
+        emergency=emergency_access.readiness(),
     )
 
 
@@ -261,3 +265,16 @@ def _of_keys(report: HealthReport) -> Iterator[HealthProblem]:
     if report.keys and report.at - report.keys[-1].first_used_at > KEY_WITHIN:
         days = (report.at - report.keys[-1].first_used_at) // timedelta(days=1)
         yield HealthProblem("key.old", _("The newest key has sealed for %(days)d days; rotate it.") % {"days": days})
+
+
+def _of_emergency_access(report: HealthReport) -> Iterator[HealthProblem]:
+    if report.emergency.organisations_without:
+        said = _(
+            "There is no emergency access account for the time when no administrator can sign in "
+            "(watchword emergency-access)."
+        )
+        yield HealthProblem("emergency_access.none", said)
+    tested_at = report.emergency.tested_at
+    if tested_at is not None and report.at - tested_at > emergency_access.TEST_WITHIN:
+        said = _("An emergency access account was last tried %(days)d days ago; sign in with it.")
+        yield HealthProblem("emergency_access.untested", said % {"days": (report.at - tested_at) // timedelta(days=1)})

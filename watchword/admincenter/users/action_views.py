@@ -22,7 +22,7 @@ from watchword.admincenter.users.identity_check import identity_form
 from watchword.core.codes import shown_link_code
 from watchword.directory.permissions import demand
 from watchword.directory.roles import Act
-from watchword.signin import access_passes, actions, queries
+from watchword.signin import access_passes, actions, emergency_access, queries
 from watchword.signin.actions import InitialPassword, MethodsReset
 from watchword.signin.middleware import origin_of, request_user
 from watchword.ui.addresses import link_address
@@ -128,6 +128,26 @@ ACTS: dict[str, PersonAct] = {
         ),
         gettext_lazy("Sign out everywhere"),
         gettext_lazy("Signed out everywhere."),
+    ),
+    "begin-emergency-access": PersonAct(
+        Act.GIVE_ROLES,
+        emergency_access.begin,
+        gettext_lazy("Make this an emergency access account?"),
+        gettext_lazy(
+            "It is for the time when no other administrator can sign in, and belongs to nobody. A Temporary Access Pass beside the password opens it, and no phone has to be registered. Every sign-in alerts all administrators."
+        ),
+        gettext_lazy("Make it an emergency access account"),
+        gettext_lazy("It is an emergency access account."),
+    ),
+    "end-emergency-access": PersonAct(
+        Act.GIVE_ROLES,
+        emergency_access.end,
+        gettext_lazy("End emergency access of this account?"),
+        gettext_lazy(
+            "It is signed out, and is an ordinary account from then on: it keeps its role, needs a phone like any other, and its sign-ins alert nobody. Delete it if it belongs to nobody."
+        ),
+        gettext_lazy("End emergency access"),
+        gettext_lazy("It is an ordinary account now."),
     ),
     "unlock": PersonAct(
         Act.UNLOCK,

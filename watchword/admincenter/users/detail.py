@@ -46,6 +46,7 @@ def panel_of(user: User, by: User) -> dict[str, Any]:
     now = timezone.now()
     lock = queries.lock_of(user, now=now)
     everything, sharing = queries.everything_and_sharing(user)
+    may_change_emergency_access = user.deleted_at is None and by.may(Act.GIVE_ROLES, user) and user.pk != by.pk
     writes_as, written_by = send_as.valid_around(user, now=now)
     return {
         "person": user,
@@ -58,6 +59,8 @@ def panel_of(user: User, by: User) -> dict[str, Any]:
         "password": everything.password,
         "methods": [(method, sharing.get(method.id, [])) for method in everything.methods],
         "access_pass": access_passes.if_open(everything.access_pass, now=now),
+        "may_change_emergency_access": may_change_emergency_access,
+        "can_be_emergency_access": may_change_emergency_access and Role.GLOBAL_ADMINISTRATOR in user.roles,
         "takes_pass": user.effective_state is not MfaState.DISABLED and user.pk != by.pk,
         "app_passwords": everything.app_passwords,
         "sessions": sessions.sessions_of(user, now=now),

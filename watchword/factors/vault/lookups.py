@@ -26,7 +26,8 @@ _SELECT = f"""
         credential.restrictions, credential.last_used_address,
         person.id, person.sign_in_name, COALESCE(person.mailbox, person.sign_in_name), person.organisation_id,
         person.mfa_state,
-        person.blocked_at IS NOT NULL, person.deleted_at IS NOT NULL, organisation.app_passwords_allowed, named.key
+        person.blocked_at IS NOT NULL, person.deleted_at IS NOT NULL, organisation.app_passwords_allowed,
+        person.emergency_since IS NOT NULL, named.key
     FROM {Credential._meta.db_table} credential
     JOIN {User._meta.db_table} person ON person.id = credential.user_id
     JOIN {Organisation._meta.db_table} organisation ON organisation.id = person.organisation_id
@@ -52,7 +53,7 @@ class Use:
 class Found:
     """The result of one look-up of an app password: the facts for a decision and nothing more.
 
-    ``id``, ``sign_in_name`` and ``organisation_id`` are the person's.
+    ``id``, ``sign_in_name``, ``organisation_id`` and ``is_emergency_access`` are the person's.
     """
 
     credential_id: UUID
@@ -70,6 +71,7 @@ class Found:
     is_blocked: bool
     is_deleted: bool
     are_allowed: bool
+    is_emergency_access: bool
     names: frozenset[str]
 
 
@@ -88,7 +90,7 @@ def find_by_lookups(asked: Collection[bytes]) -> dict[bytes, Found]:
     found: dict[bytes, Found] = {}
     for row in rows:
         lookup, pk, label, suspended, revoked, paused, limits, last_address = row[:8]
-        user, name, mailbox, organisation, state, blocked, deleted, allowed, key = row[8:]
+        user, name, mailbox, organisation, state, blocked, deleted, allowed, emergency, key = row[8:]
         digest = bytes(lookup)
         earlier = found.get(digest)
         found[digest] = Found(
@@ -108,6 +110,7 @@ def find_by_lookups(asked: Collection[bytes]) -> dict[bytes, Found]:
             is_blocked=bool(blocked),
             is_deleted=bool(deleted),
             are_allowed=bool(allowed),
+            is_emergency_access=bool(emergency),
             names=frozenset({key}) if earlier is None else earlier.names | {key},
         )
     return found
