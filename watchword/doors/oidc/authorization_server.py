@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from authlib.oauth2.rfc6749 import AuthorizationServer
+from authlib.oauth2.rfc6749.errors import InvalidClientError
 from authlib.oidc.core.util import create_half_hash
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
@@ -62,6 +63,9 @@ class Server(AuthorizationServer):  # type: ignore[misc]  # Authlib has no types
     def authenticate_client(self, request: OAuthRequest, methods: Sequence[str], endpoint: str = "token") -> Client:
         """Return the client that a request authenticates; raise InvalidClientError or InvalidRequestError."""
         client: Client = super().authenticate_client(request, methods_for(request, methods), endpoint)
+        if request.form.get("client_id", client.client_id) != client.client_id:
+            # RFC 7521 section 4.2: beside an assertion, or a header, it must name the same client.
+            raise InvalidClientError(description="The client_id is another client's.")
         if endpoint == "token" and client.kind == ClientKind.STRICT and not request.dpop_thumbprint:
             raise InvalidDPoPProofError("This client has to send a DPoP proof.")
         return client

@@ -1,0 +1,1 @@
+"""Apps that nobody here wrote sign people in through a really served Watchword."""
