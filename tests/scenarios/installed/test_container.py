@@ -26,6 +26,7 @@ from watchword.cli.main import WORDS
 from watchword.config.setting_definitions import SETTINGS
 
 CONTAINER = ROOT / "deploy/container"
+OURS = {"web", "mail", "worker", "phones"}
 ENTER = """
 set -e
 mount --bind -o ro "$1" "$1"
@@ -50,11 +51,11 @@ class Image:
         """Return the arguments that run `watchword` in a container."""
         return ["unshare", "--mount", "sh", "-c", ENTER, "sh", str(self.root), str(self.home), *words]
 
-    def run(self, *words: str) -> str:
+    def run(self, *words: str, **more: str) -> str:
         """Run a command in a container and return its output."""
         done = subprocess.run(
             self.words(*words),
-            env=self.environment(),
+            env=self.environment(**more),
             cwd="/",
             capture_output=True,
             text=True,
@@ -101,7 +102,9 @@ def image(release: Release, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         owner = (root / "var/lib/watchword").stat()
         os.chown(home, owner.st_uid, owner.st_gid)
         home.chmod(0o755)
-        yield Image(root, home)
+        made = Image(root, home)
+        assert "Keep a copy of it" in made.run("keys", "create")
+        yield made
         buildah(store, "umount", container)
     finally:
         shutil.rmtree(store, ignore_errors=True)
@@ -110,7 +113,6 @@ def image(release: Release, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.mark.install
 def test_the_image_serves_as_its_user_on_a_read_only_root(image: Image) -> None:
-    assert "Keep a copy of it" in image.run("keys", "create")
     image.run("migrate", "--verbosity", "0")
     assert "/invitation/" in image.run("createadmin", "root@example.org", "--region", "US")
     image.run("check")
@@ -133,14 +135,41 @@ def test_the_image_serves_as_its_user_on_a_read_only_root(image: Image) -> None:
     assert not [path for path in image.home.rglob("*") if path.stat().st_uid == 0 and path.name != "log"]
 
 
+@pytest.mark.install
+def test_the_user_of_the_image_may_write_to_each_volume_of_the_compose_file(image: Image) -> None:
+    user = (image.root / "var/lib/watchword").stat().st_uid
+    assert user != 0
+    for name in OURS:
+        for volume in composed()["services"][name]["volumes"]:
+            folder = image.root / volume.partition(":")[2].lstrip("/")
+            # A new volume takes its owner from the folder of the image.
+            assert folder.stat().st_uid == user, folder
+
+
+@pytest.mark.install
+def test_a_secret_of_another_owner_is_read_from_the_folder_of_secrets(image: Image) -> None:
+    """Compose mounts a file with its owner and mode, and the user of the container is not its owner."""
+    (secret,) = composed()["services"]["web"]["secrets"]
+    folder = image.home / "secrets"
+    folder.mkdir()
+    try:
+        (folder / secret).write_text("sqlite:///var/lib/watchword/by-a-secret.sqlite3\n")
+        (folder / secret).chmod(0o644)
+        said = image.run("settings", CREDENTIALS_DIRECTORY="/var/lib/watchword/secrets")
+        assert "/var/lib/watchword/secrets/watchword_database_url" in said
+    finally:
+        shutil.rmtree(folder)
+
+
 def composed() -> dict[str, Any]:
     return dict(yaml.safe_load((CONTAINER / "compose.yaml").read_text()))
 
 
 def test_each_service_of_the_compose_file_runs_a_known_command_with_known_settings() -> None:
     services = {name: one for name, one in composed()["services"].items() if "watchword" in one["image"]}
-    assert set(services) == {"web", "mail", "worker", "phones"}
+    assert set(services) == OURS
     known = {setting.variable for setting in SETTINGS} | {setting.file_variable for setting in SETTINGS}
+    known.add("CREDENTIALS_DIRECTORY")
     for name, service in services.items():
         assert service["command"] == ["serve", name]
         assert service["command"][0] in WORDS
@@ -154,4 +183,7 @@ def test_the_compose_file_names_no_volume_and_no_secret_that_it_lacks() -> None:
     for service in file["services"].values():
         assert {volume.partition(":")[0] for volume in service["volumes"]} <= set(file["volumes"])
         assert set(service["secrets"]) <= set(file["secrets"])
+    variables = {setting.variable.lower() for setting in SETTINGS}
+    assert {secret for name in OURS for secret in file["services"][name]["secrets"]} <= variables, "none is ignored"
+    for service in file["services"].values():
         assert not [name for name in service["environment"] if "PASSWORD" in name and not name.endswith("_FILE")]

@@ -20,6 +20,7 @@ from watchword import __version__
 pytestmark = pytest.mark.install
 
 PAGE = ROOT / "docs" / "install" / "debian.md"
+README = ROOT / "README.md"
 _ASK = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:8000/sign-in/', timeout=30).read().decode())"
 
 
@@ -82,6 +83,27 @@ def test_the_page_leads_from_an_empty_debian_to_a_sign_in_page_and_back(machine:
     machine.run("test", "-s", "/var/lib/watchword/keys")
     type_part("delete")
     assert "no such user" in machine.run("id", "watchword", check=False)
+
+
+def test_the_five_lines_of_the_readme_serve_the_sign_in_page(
+    packages: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Type *Run it*: all but `make deb`, whose package lies where that puts it."""
+    text = README.read_text().partition("## Run it")[2].partition("\n## ")[0]
+    typed = [line.strip() for line in text.splitlines() if line.startswith("    ")]
+    assert len(typed) == 5, typed
+    assert typed[0].startswith("make deb && sudo apt install")
+    try:
+        # `dist` is the folder that the Makefile's rule gives to scripts/build-deb.
+        with booted(tmp_path_factory.mktemp("readme"), shared=packages, at="srv/tree/dist") as machine:
+            said = "".join(
+                machine.run("sh", "-ec", f"cd /srv/tree && {line.replace('make deb && ', '').replace('sudo ', '')}")
+                for line in typed
+            )
+            machine.wait(lambda: "Sign in" in machine.run("python3", "-c", _ASK, check=False))
+    except NotHere as reason:
+        pytest.skip(f"{NO_PACKAGE_BRINGS_IT}a machine with systemd: {reason}")
+    assert "/invitation/" in said
 
 
 MAIL_PACKAGES = [
