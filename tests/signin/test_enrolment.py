@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.conf import settings
 
+from tests.keys import rotated
 from tests.telephone import Telephone
 from tests.world import ORIGIN, World, evidence_for, give_app_password, give_password, give_phone
 from watchword.audit.events import EventKind
@@ -64,6 +66,16 @@ def test_finishing_registration_makes_enforced_shows_one_app_password_and_opens_
     change = MfaStateChange.objects.get(user=world.bob)
     assert (change.before, change.after, change.cause) == ("enabled", "enforced", MfaCause.REGISTRATION_FINISHED)
     assert len(queries.app_passwords_of(world.bob)) == 1
+
+
+def test_a_phone_whose_code_was_sent_before_a_rotation_of_the_keys_is_registered_after_it(
+    world: World, telephone: Telephone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempt = at_the_point_of_registering(world)
+    enrolment.start(attempt, FactorKind.PHONE, BOBS_NUMBER, origin=ORIGIN, now=world.now)
+    monkeypatch.setattr(settings, "WATCHWORD_KEY_RING", rotated(settings.WATCHWORD_KEY_RING))
+    done = enrolment.finish(attempt, FactorKind.PHONE, telephone.code, origin=ORIGIN, now=world.now)
+    assert isinstance(done, Registered)
 
 
 def test_a_wrong_code_registers_nothing(world: World, telephone: Telephone) -> None:

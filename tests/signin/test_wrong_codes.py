@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import pytest
+from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
 from tests.alerts.playing import STRANGER, complete, pass_password, work
+from tests.keys import rotated
 from tests.pages import text
 from tests.telephone import Telephone
 from tests.world import ORIGIN, World, sign_in
@@ -268,3 +270,17 @@ def test_one_wrong_code_in_each_of_two_sign_ins_is_told_at_once(world: World) ->
         type_code(pass_password(world, world.alice, origin=STRANGER), "000000", world.now)
     work(world.now)
     assert Alert.objects.get().rule == AlertRule.CODE_MISSING
+
+
+def test_a_code_sent_before_a_rotation_of_the_keys_is_right_after_it(
+    world: World, telephone: Telephone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also on a node that seals with the older key still, of a code that another one has sealed with the newer."""
+    old = settings.WATCHWORD_KEY_RING
+    new = rotated(old)
+    not_yet = new.using(old.keys[0].id)
+    for sealing, reading in ((old, new), (new, not_yet)):
+        monkeypatch.setattr(settings, "WATCHWORD_KEY_RING", sealing)
+        attempt = code_on_the_way(world, world.now)
+        monkeypatch.setattr(settings, "WATCHWORD_KEY_RING", reading)
+        assert isinstance(type_code(attempt, telephone.code, world.now), SignedIn)

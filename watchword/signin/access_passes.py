@@ -16,7 +16,7 @@ from watchword.audit.record import NOWHERE, Origin, record
 from watchword.core.assurance import Evidence
 from watchword.core.codes import normal_link_code
 from watchword.core.decision import AskFor, DenyReason
-from watchword.core.factors import Accepted, Challenge, CredentialData, Rejected, RejectReason, Verdict
+from watchword.core.factors import Challenge, CredentialData, Rejected, RejectReason, Verdict
 from watchword.core.policy import AccountStatus, FactorKind, MfaState
 from watchword.directory.models import User
 from watchword.directory.permissions import ForbiddenForYourself, demand
@@ -176,8 +176,7 @@ def _check(user: User, stored: StoredCredential | None, typed: str, *, now: date
     if stored is None:
         return Rejected(RejectReason.NOT_REGISTERED)
     factor = factor_of(FactorKind.ACCESS_PASS)
-    verdicts = [factor.verify(stored.data, {}, typed, keyed=keyed, now=now) for keyed in vault.keyed_under_each()]
-    verdict = next((one for one in verdicts if isinstance(one, Accepted)), verdicts[0])
+    verdict = vault.first_accepted(lambda keyed: factor.verify(stored.data, {}, typed, keyed=keyed, now=now))
     if verdict and stored.data.public["once"] and not vault.revoke(user, stored.id, because="used", now=now):
         return Rejected(RejectReason.USED)
     return verdict

@@ -142,7 +142,10 @@ def _finish(
             return verdict
         assert row is not None
         state = challenges.state_of(row)
-        data = factor_of(kind).finish_setup(state, typed, random_source=RANDOM_SOURCE, keyed=vault.keyed, now=now)
+        factor = factor_of(kind)
+        data = vault.first_accepted(
+            lambda keyed: factor.finish_setup(state, typed, random_source=RANDOM_SOURCE, keyed=keyed, now=now)
+        )
         if isinstance(data, Rejected):
             return SignInDenied(data.reason)
         before += vault.holdings(user, kinds=[data.kind])

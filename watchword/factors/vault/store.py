@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -66,6 +66,20 @@ def keyed_under_each() -> list[Keyed]:
         return lambda purpose, data: key_ring().macs(purpose, data)[number]
 
     return [under(number) for number in range(len(key_ring().keys))]
+
+
+def first_accepted[T](attempt: Callable[[Keyed], T]) -> T:
+    """Return the first truthy result under the keys of the ring, newest first; else the result under the newest.
+
+    What a person types may have been hashed before a rotation, or by a node that seals with the next key already.
+    """
+    results = []
+    for keyed_by in keyed_under_each():
+        result = attempt(keyed_by)
+        if result:
+            return result
+        results.append(result)
+    return results[0]
 
 
 def holdings(

@@ -82,9 +82,8 @@ def _look_at(row: CodeChallenge | None, typed: str, now: datetime) -> Accepted |
         # No code was spoken that could be typed: the digits had to be keyed on the phone.
         return Accepted(channel=Channel(row.channel))
     factor = factor_of(FactorKind(row.kind))
-    return factor.verify(
-        CredentialData(FactorKind(row.kind)), challenges.state_of(row), typed, keyed=vault.keyed, now=now
-    )
+    data, state = CredentialData(FactorKind(row.kind)), challenges.state_of(row)
+    return vault.first_accepted(lambda keyed: factor.verify(data, state, typed, keyed=keyed, now=now))
 
 
 def _what_it_was(
