@@ -9,13 +9,16 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 
+from tests.doors.oidc.relying_party import make_party
 from tests.environment import KEYS
 from tests.scenarios.mail.site import database_url
+from tests.world import World
 from watchword.doors.mail.encryption import sealing_key
 from watchword.doors.mail.server_config import DovecotVersion, for_dovecot, for_exim, for_postfix
 
@@ -88,6 +91,8 @@ def test_a_webmail_server_and_a_certificate_are_written_where_they_are_named(tmp
         (["dovecot", "--tls", "/nowhere/a.pem", "/nowhere/b.pem"], "there is no such file"),
         (["dovecot", "--as", "alice"], "needs --check"),
         (["postfix", "--check"], "for Dovecot alone"),
+        (["postfix", "--oauth2", str(uuid4())], "for Dovecot alone"),
+        (["dovecot", "--check", "--oauth2", str(uuid4())], "leave --oauth2 out"),
         (["exim", "--webmail", "192.0.2.9"], "for Dovecot alone"),
     ],
 )
@@ -119,6 +124,37 @@ def test_the_version_that_is_installed_is_printed_for(dovecot: Callable[[str], N
     dovecot("2.2.36 (1f10bfa63)")
     with pytest.raises(CommandError, match=r"Dovecot 2\.2\.36 is installed, and Watchword knows 2\.3 and 2\.4 alone"):
         said("dovecot")
+
+
+@pytest.mark.parametrize("version", DovecotVersion)
+def test_the_secret_for_tokens_is_in_one_file_of_its_owner_and_never_printed(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: DovecotVersion
+) -> None:
+    server = make_party(world, "Dovecot", redirect_uris=[], introspects=True, introspection_scope="mail")
+    words = ("dovecot", "--version", version, "--folder", str(tmp_path), "--oauth2", server.client.client_id)
+    assert f"{server.client.client_id}:SECRET@" in said(*words)
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{server.secret}\n"))
+    assert server.secret not in said(*words, "--write")
+    holding = [file for file in tmp_path.iterdir() if server.secret in file.read_text()]
+    assert [(file.name, stat.S_IMODE(file.stat().st_mode)) for file in holding] == [
+        ("watchword-oauth2-tokens.conf.ext", 0o600)
+    ]
+
+
+def test_tokens_are_asked_about_only_by_an_app_that_may_and_whose_secret_is_right(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["dovecot", "--version", "2.3", "--folder", str(tmp_path), "--write", "--oauth2"]
+    for unknown in (str(uuid4()), "Dovecot"):
+        with pytest.raises(CommandError, match="there is no such app"):
+            said(*words, unknown)
+    with pytest.raises(CommandError, match="must be an app that takes tokens of others, with the scope mail"):
+        said(*words, make_party(world, "Wiki").client.client_id)
+    server = make_party(world, "Dovecot", redirect_uris=[], introspects=True, introspection_scope="mail")
+    monkeypatch.setattr(sys, "stdin", io.StringIO("wrong\n"))
+    with pytest.raises(CommandError, match="this is no valid secret of Dovecot"):
+        said(*words, server.client.client_id)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_where_no_dovecot_is_installed_its_version_has_to_be_named(

@@ -14,6 +14,8 @@ auth_mechanisms = plain login
 passdb {
   driver = dict
   args = @DICT@
+  # A token of OAuth is no password: it is asked about elsewhere, or not at all.
+  mechanisms = plain login
 }
 
 userdb {
@@ -36,6 +38,8 @@ auth_mechanisms = plain login
 
 passdb lua {
   lua_file = @SCRIPT@
+  # A token of OAuth is no password: it is asked about elsewhere, or not at all.
+  mechanisms_filter = plain login
 }
 
 userdb lua {
@@ -290,5 +294,58 @@ protocol lmtp {
   mail_plugins {
     sieve = yes
   }
+}
+"""
+
+OAUTH2_2_3 = """\
+# Mail programs and webmail that sign in by OAuth (XOAUTH2, OAUTHBEARER): Dovecot asks what a token is worth. For 2.3.
+# Add to the end of dovecot.conf, after watchword.conf.ext:  !include watchword-oauth2.conf.ext
+
+auth_mechanisms = plain login xoauth2 oauthbearer
+
+passdb {
+  driver = oauth2
+  mechanisms = xoauth2 oauthbearer
+  args = @TOKENS@
+}
+"""
+
+OAUTH2_TOKENS_2_3 = """\
+# Watchword: how Dovecot 2.3 asks about a token. This file holds the secret of an app: chown root, chmod 600.
+
+introspection_mode = post
+introspection_url = @INTROSPECTION_URL@
+# The name of the mailbox; a program that names another one is refused.
+username_attribute = mailbox
+active_attribute = active
+active_value = true
+tls_ca_cert_file = /etc/ssl/certs/ca-certificates.crt
+"""
+
+OAUTH2_2_4 = """\
+# Mail programs and webmail that sign in by OAuth (XOAUTH2, OAUTHBEARER): Dovecot asks what a token is worth. For 2.4.
+# Add to the end of dovecot.conf, after watchword.conf.ext:  !include watchword-oauth2.conf.ext
+
+auth_mechanisms = plain login xoauth2 oauthbearer
+
+passdb oauth2 {
+  mechanisms_filter = xoauth2 oauthbearer
+}
+
+# Only root can read that file. A program of another user that reads this one, such as dovecot-lda, does without it.
+!include_try @TOKENS@
+"""
+
+OAUTH2_TOKENS_2_4 = """\
+# Watchword: how Dovecot 2.4 asks about a token. This file holds the secret of an app: chown root, chmod 600.
+
+oauth2 {
+  introspection_mode = post
+  introspection_url = @INTROSPECTION_URL@
+  # The name of the mailbox; a program that names another one is refused.
+  username_attribute = mailbox
+  active_attribute = active
+  active_value = true
+  ssl_client_ca_dir = /etc/ssl/certs
 }
 """

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from watchword.core.keyring import KeyRing
 from watchword.core.usernames import SIGNS
@@ -18,6 +19,10 @@ from watchword.doors.mail.dovecot_templates import (
     LUA,
     MAILBOXES_2_3,
     MAILBOXES_2_4,
+    OAUTH2_2_3,
+    OAUTH2_2_4,
+    OAUTH2_TOKENS_2_3,
+    OAUTH2_TOKENS_2_4,
     SIEVE_2_3,
     SIEVE_2_4,
     SUBMISSION,
@@ -104,6 +109,28 @@ def for_dovecot(
         ConfigurationFile(folder / MAILBOXES_FILE, _fill(mailboxes, values)),
         ConfigurationFile(folder / "watchword-submission.conf.ext", _fill(SUBMISSION, values)),
         ConfigurationFile(folder / "watchword-sieve.conf.ext", _fill(sieve, values)),
+    ]
+
+
+def for_tokens(
+    version: DovecotVersion, *, folder: Path, address: str, client_id: str, secret: str
+) -> list[ConfigurationFile]:
+    """Return the files by which Dovecot takes tokens of OAuth, to be stored in ``folder``.
+
+    ``address`` is that of the introspection endpoint (RFC 7662); ``client_id`` and ``secret`` are those of Dovecot.
+    """
+    parts = urlsplit(address)
+    pair = f"{quote(client_id, safe='')}:{quote(secret, safe='')}"
+    tokens = folder / "watchword-oauth2-tokens.conf.ext"
+    values = {
+        "tokens": str(tokens),
+        "introspection_url": urlunsplit(parts._replace(netloc=f"{pair}@{parts.netloc}")),
+    }
+    is_2_3 = version is DovecotVersion.V2_3
+    main, asks = (OAUTH2_2_3, OAUTH2_TOKENS_2_3) if is_2_3 else (OAUTH2_2_4, OAUTH2_TOKENS_2_4)
+    return [
+        ConfigurationFile(folder / "watchword-oauth2.conf.ext", _fill(main, values)),
+        ConfigurationFile(tokens, _fill(asks, values), is_secret=True),
     ]
 
 

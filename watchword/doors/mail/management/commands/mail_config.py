@@ -9,12 +9,15 @@ from getpass import getpass
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 from django.utils import timezone
 
+from watchword.applications.issuer import endpoint
+from watchword.applications.models import Client
 from watchword.doors.mail import dovecot_check
 from watchword.doors.mail.server_config import (
     DOVECOT_FOLDER,
@@ -25,7 +28,11 @@ from watchword.doors.mail.server_config import (
     for_dovecot,
     for_exim,
     for_postfix,
+    for_tokens,
 )
+
+NO_SECRET = "SECRET"  # noqa: S105  (no secret)
+"""What is printed in the place of an app's secret."""
 
 
 class Command(BaseCommand):
@@ -65,6 +72,11 @@ class Command(BaseCommand):
             metavar="ADDRESS",
             help="a webmail server's address, as often as needed",
         )
+        parser.add_argument(
+            "--oauth2",
+            metavar="CLIENT_ID",
+            help="also the files by which Dovecot takes tokens; with --write asks for the secret of that app",
+        )
         what = parser.add_mutually_exclusive_group()
         what.add_argument(
             "--write", action="store_true", help="write the files there; a file that differs is kept under another name"
@@ -78,9 +90,11 @@ class Command(BaseCommand):
         """Print, write or check the files."""
         server = options["server"]
         if server != "dovecot" and (
-            options["check"] or options["tls"] or options["webmail"] or options["dovecot_version"]
+            options["check"] or options["tls"] or options["webmail"] or options["dovecot_version"] or options["oauth2"]
         ):
-            raise CommandError("--version, --tls, --webmail and --check are for Dovecot alone")
+            raise CommandError("--version, --tls, --webmail, --oauth2 and --check are for Dovecot alone")
+        if options["oauth2"] and options["check"]:
+            raise CommandError("--check plays a sign-in with a password: leave --oauth2 out")
         if options["name"] and not options["check"]:
             raise CommandError("--as NAME needs --check, which plays the sign-in")
         sockets = settings.WATCHWORD_MAIL_SOCKET_DIRECTORY
@@ -97,6 +111,8 @@ class Command(BaseCommand):
             if options["check"]:
                 self._check(version, files, sockets, options["name"])
                 return
+            if options["oauth2"]:
+                files += _for_tokens(version, files[0].path.parent, options["oauth2"], is_written=options["write"])
         elif server == "exim":
             files = for_exim(sockets=sockets, folder=(options["folder"] or EXIM_FOLDER).absolute())
         else:
@@ -119,7 +135,7 @@ class Command(BaseCommand):
         self.stdout.write(f"Dovecot {version} asks Watchword: a wrong password was refused.")
         if name is None:
             return
-        secret = getpass(f"Password of {name} for mail: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+        secret = _typed(f"Password of {name} for mail: ")
         played = dovecot_check.play_sign_in(name, secret)
         if played.trouble:
             raise CommandError(played.trouble)
@@ -173,6 +189,33 @@ def _version(options: Mapping[str, Any]) -> DovecotVersion:
         return dovecot_check.installed_version()
     except dovecot_check.NoDovecot as error:
         raise CommandError(str(error)) from None
+
+
+def _for_tokens(version: DovecotVersion, folder: Path, client_id: str, *, is_written: bool) -> list[ConfigurationFile]:
+    """Return the files by which Dovecot takes tokens; the secret is only in those that are written."""
+    try:
+        client = Client.objects.select_related("app__organisation").filter(pk=UUID(client_id)).first()
+    except ValueError:
+        client = None
+    except DatabaseError:
+        raise CommandError("--oauth2 looks for the app in the database, which can't be read here") from None
+    if client is None:
+        raise CommandError(f"--oauth2 {client_id}: there is no such app; its page shows the client ID")
+    if not client.introspects or client.introspection_scope != "mail":
+        raise CommandError(
+            f"--oauth2: {client.app.name} must be an app that takes tokens of others, with the scope mail"
+        )
+    secret = NO_SECRET
+    if is_written:
+        secret = _typed(f"Secret of {client.app.name}: ").strip()
+        if not client.check_client_secret(secret):
+            raise CommandError(f"this is no valid secret of {client.app.name}; make a new one on its page")
+    address = endpoint(client.app.organisation, "introspect")
+    return for_tokens(version, folder=folder, address=address, client_id=client.client_id, secret=secret)
+
+
+def _typed(prompt: str) -> str:
+    return getpass(prompt) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
 
 
 def _certificate(files: Sequence[Path] | None) -> tuple[Path, Path] | None:
