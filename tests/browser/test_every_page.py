@@ -28,6 +28,7 @@ PAGES = {
     "security-info": "/security/",
     "app-passwords": "/app-passwords/",
     "activity": "/activity/",
+    "portal-apps": "/apps/",
     "warnings": "/warnings/",
     "language": "/language/",
     "settings-search": "/settings/?q=update+phone+numbers",
@@ -58,6 +59,9 @@ PAGES = {
     "roles": "/admin/roles/",
     "domains": "/admin/domains/",
     "groups": "/admin/groups/",
+    "apps": "/admin/apps/",
+    "app-gallery": "/admin/apps/new/",
+    "app-new": "/admin/apps/new/roundcube/",
     "group-create": "/admin/groups/new/",
     "bulk-update": "/admin/users/import/?bulk=1",
     "documentation": "/admin/docs/",
@@ -158,6 +162,20 @@ def test_every_page_can_be_used_by_everybody(
     look(page, picture, f"{kind}-group")
     page.get_by_role("link", name="Delete").click()
     look(page, picture, f"{kind}-group-delete")
+    page.goto(f"{demo.web}/admin/apps/new/matrix/")
+    page.get_by_label("Name", exact=True).fill(f"Chat {kind}")
+    page.get_by_role("button", name="Add", exact=True).click()
+    look(page, picture, f"{kind}-app-new-wrong")
+    page.get_by_label("Address of the app").fill("https://chat.harbour.example")
+    page.get_by_role("button", name="Add", exact=True).click()
+    look(page, picture, f"{kind}-app-once")
+    page.get_by_role("link", name="Done").click()
+    look(page, picture, f"{kind}-app")
+    app = page.url
+    page.get_by_role("link", name="Change", exact=True).click()
+    look(page, picture, f"{kind}-app-change")
+    page.goto(f"{app}remove/")
+    look(page, picture, f"{kind}-app-remove")
     page.goto(f"{demo.web}/admin/multi-factor/change/?do=enable&all=1")
     look(page, picture, f"{kind}-enable")
     page.goto(f"{demo.web}/")

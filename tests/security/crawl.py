@@ -11,6 +11,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from tests.alerts.playing import pass_password, type_wrong_codes, work
+from tests.doors.oidc.relying_party import make_party
 from tests.world import World, make_person, sign_in
 from watchword.alerts.models import Alert
 from watchword.applications.issuer import tenant_of
@@ -73,6 +74,8 @@ class Site:
         work(world.now)
         self.credential = vault.holdings(world.alice, kinds=[FactorKind.APP_PASSWORD])[0].id
         self.group = create_group(world.organisation, "Sales", by=None, now=world.now).pk
+        client = make_party(world).client
+        self.app, self.app_secret = client.pk, client.secrets.get().pk
         self.alert = Alert.objects.get().pk
         about = {"organisation": world.organisation, "country": "DE", "sent": 40, "entered": 1}
         self.country_block = CountryBlock.objects.create(**about, at=world.now, until=world.now + timedelta(days=1)).pk
@@ -83,6 +86,7 @@ class Site:
             "user_id": self.world.bob.pk,
             "credential_id": self.credential,
             "session_id": uuid4(),
+            "sign_in_id": uuid4(),
             "alert_id": self.alert,
             "country_block_id": self.country_block,
             "kind": "people" if "sample" in name else "phone",
@@ -93,11 +97,18 @@ class Site:
             "tenant": tenant_of(self.world.organisation),
             "proxy": "nginx",
             "group_id": self.group,
+            "app_id": self.app,
+            "secret_id": self.app_secret,
+            "preset": "web",
+            "what": "disable",
         }
         if unknown:
             values |= {
                 "user_id": uuid4(),
                 "group_id": uuid4(),
+                "app_id": uuid4(),
+                "preset": "zzz",
+                "what": "zzz",
                 "credential_id": uuid4(),
                 "alert_id": 10**30,
                 "country_block_id": 10**30,

@@ -103,6 +103,26 @@ GROUP: dict[str, Words] = {
     "taken": _("There is a group of this name already."),
 }
 
+APP: dict[str, Words] = {
+    **{reason: PERSON[reason] for reason in ("too_long", "not_printable", "too_many_apps", "out_of_range")},
+    "not_a_web_address": PERSON["not_a_web_address"],
+    "taken": _("There is an app of this name already."),
+    "missing": _("Enter an address."),
+    "too_many": _("These are too many addresses: 50 are possible."),
+    "characters": _(
+        "An address has a character that it can't have, or is too long. It has no blanks and no asterisks."
+    ),
+    "address": _("One of these is not a whole address. Write it like https://wiki.example.org/callback."),
+    "fragment": _("A redirect address has no “#”."),
+    "scheme": _(
+        "A redirect address begins with https://, or for a program with its own scheme, such as org.example.app:/."
+    ),
+    "scheme_of_native_app": _("A redirect address of an app on a server begins with https://."),
+    "upper_case": _("Write the host in lower case."),
+    "plain_http": _("Plain http:// is for this machine only. Write https://."),
+    "needs_a_secret": _("Only an app with a secret can have this."),
+}
+
 ACT_NAMES: dict[Act, Words] = {
     Act.SEE_PEOPLE: _("See people, their state and their methods"),
     Act.SEE_SIGN_INS: _("See the sign-in log and phone delivery"),

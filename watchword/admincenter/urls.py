@@ -3,6 +3,7 @@
 from django.urls import path
 
 from watchword.admincenter import documentation, domain_views, settings_views
+from watchword.admincenter.applications import views as apps
 from watchword.admincenter.groups import views as groups
 from watchword.admincenter.mfa import views as mfa
 from watchword.admincenter.phones import settings_views as phone_settings
@@ -48,6 +49,14 @@ urlpatterns = [
     path("docs/", documentation.documentation, name="documentation"),
     path("docs/<path:path>", documentation.documentation, name="documentation"),
     path("domains/", domain_views.domains, name="domains"),
+    path("apps/", apps.listing, name="apps"),
+    path("apps/new/", apps.gallery, name="app_gallery"),
+    path("apps/new/<slug:preset>/", apps.add, name="app_add"),
+    path("apps/<uuid:app_id>/", apps.app, name="app"),
+    path("apps/<uuid:app_id>/change/", apps.change, name="app_change"),
+    path("apps/<uuid:app_id>/secrets/add/", apps.add_secret, name="app_add_secret"),
+    path("apps/<uuid:app_id>/secrets/<int:secret_id>/end/", apps.end_secret, name="app_end_secret"),
+    path("apps/<uuid:app_id>/<slug:what>/", apps.act, name="app_act"),
     path("groups/", groups.listing, name="groups"),
     path("groups/new/", groups.create, name="group_create"),
     path("groups/<uuid:group_id>/", groups.group, name="group"),

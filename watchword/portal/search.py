@@ -57,6 +57,12 @@ SETTINGS = (
         "restore multi-factor authentication on previously trusted devices",
     ),
     FoundSetting(
+        _("Apps"),
+        _("Apps you are signed in to, and what you allowed them"),
+        "portal:apps",
+        "apps connected applications signed in sign out consent permissions allowed withdraw third-party access tokens",
+    ),
+    FoundSetting(
         _("Language of texts and calls"),
         _("In which language codes come"),
         "portal:language",
@@ -94,6 +100,14 @@ SETTINGS = (
         "admincenter:multi_factor",
         "admin multi-factor authentication mfa per-user enable enforce disable manage user settings bulk update "
         "require contact methods again re-register revoke mfa sessions delete all app passwords sign out everywhere",
+        for_administrators=True,
+    ),
+    FoundSetting(
+        _("Apps"),
+        _("For administrators: add apps, and say who may use them"),
+        "admincenter:apps",
+        "admin apps enterprise applications app registrations single sign-on sso openid connect oauth client secret "
+        "redirect address roundcube sogo nextcloud grafana gitea gitlab proxmox mattermost matrix",
         for_administrators=True,
     ),
     FoundSetting(

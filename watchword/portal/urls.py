@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from watchword.portal import app_password_views, language, not_me, search, views, warning_views
+from watchword.portal import app_password_views, app_views, language, not_me, search, views, warning_views
 
 app_name = "portal"
 
@@ -13,6 +13,9 @@ urlpatterns = [
     path("app-passwords/<uuid:credential_id>/pause/", app_password_views.pause, name="pause"),
     path("app-passwords/<uuid:credential_id>/resume/", app_password_views.resume, name="resume"),
     path("app-passwords/<uuid:credential_id>/limits/", app_password_views.limits, name="limits"),
+    path("apps/", app_views.apps, name="apps"),
+    path("apps/sign-ins/<uuid:sign_in_id>/end/", app_views.end, name="app_end"),
+    path("apps/<uuid:app_id>/withdraw/", app_views.withdraw, name="app_withdraw"),
     path("language/", language.choose, name="language"),
     path("warnings/", warning_views.warnings, name="warnings"),
     path("not-me/close/", not_me.close, name="not_me_close"),

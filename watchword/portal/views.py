@@ -15,6 +15,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
 from watchword.core.policy import MfaState
+from watchword.directory.applications import apps_of
 from watchword.directory.models import User
 from watchword.portal.activity import fate_of, lines_of
 from watchword.portal.language import language_in_words
@@ -33,7 +34,10 @@ def home(request: HttpRequest) -> HttpResponse:
     """Show the apps, and the recommended next steps."""
     user = request_user(request)
     methods = queries.methods_of(user)
-    context = {"has_one_method": user.state is not MfaState.DISABLED and len(methods) == 1}
+    context = {
+        "has_one_method": user.state is not MfaState.DISABLED and len(methods) == 1,
+        "apps": [app for app in apps_of(user) if app.home_url],
+    }
     return render(request, "portal/home.html", context)
 
 
