@@ -15,6 +15,9 @@ from tests.world import ORIGIN, World, give_app_password, make_world
 from watchword.admincenter.models import Draft
 from watchword.admincenter.phones import shared_numbers
 from watchword.alerts.models import WarningChoice
+from watchword.applications import clients, consents, protected_hosts, signing_keys
+from watchword.applications.clients import ClientSettings
+from watchword.applications.models import AuthorizationCode, HostCookie, HostTicket, Token, TokenKind
 from watchword.audit import hash_chain, installation
 from watchword.audit.heartbeats import ProcessHeart
 from watchword.audit.maintenance import Task, note_run
@@ -24,6 +27,8 @@ from watchword.core.policy import Channel, Door, FactorKind, MfaState
 from watchword.directory import send_as
 from watchword.directory.models import App, Group, GroupMember
 from watchword.directory.roles import Role
+from watchword.doors.oidc import authorization_requests, device_codes
+from watchword.doors.oidc.client_authentication import note_jti
 from watchword.factors import vault
 from watchword.factors.phone.factor import Number
 from watchword.messaging.gateway import Condition, Outgoing, Report, Result
@@ -35,6 +40,7 @@ from watchword.signin import actions, app_access, invitations, non_interactive
 from watchword.signin.facts import read_evidence
 from watchword.signin.models import Session
 from watchword.signin.non_interactive import AuthRequest, Secret
+from watchword.signin.tokens import token_hash
 
 GONE_APP_PASSWORD = "Old tablet"
 
@@ -105,7 +111,23 @@ def _use_an_app(world: World) -> None:
     app = App.objects.create(organisation=world.organisation, name="Wiki", for_everyone=False, created_at=now)
     app.groups.add(group)
     session = Session.objects.get(user=world.alice)
-    app_access.begin(session, app, evidence=read_evidence(session.evidence), is_offline=True, origin=ORIGIN, now=now)
+    proof = read_evidence(session.evidence)
+    sign_in = app_access.begin(session, app, evidence=proof, is_offline=True, origin=ORIGIN, now=now)
+    wiki = clients.add_client(app, ClientSettings(redirect_uris=["https://wiki.example/cb"]), by=None)
+    clients.add_secret(wiki, by=None, now=now)
+    signing_keys.jwks(world.organisation, now=now)
+    consents.give(world.alice, wiki, ["openid", "email"], origin=ORIGIN, now=now)
+    authorization_requests.store(wiki, {"client_id": wiki.client_id}, is_pushed=True, now=now)
+    device_codes.begin(wiki, "openid", address="198.51.100.7", now=now)
+    note_jti("a client", "a jti", expires_at=now + timedelta(hours=1))
+    later = {"created_at": now, "expires_at": now + timedelta(hours=1)}
+    shared = {"sign_in": sign_in, "client": wiki, "scope": "openid", **later}
+    AuthorizationCode.objects.create(code_hash=token_hash("code"), redirect_uri="https://wiki.example/cb", **shared)
+    Token.objects.create(token_hash=token_hash("token"), kind=TokenKind.REFRESH, **shared)
+    host = protected_hosts.protect(app, "wiki.example", by=None, now=now)
+    at_host = {"host": host, "sign_in": sign_in, "expires_at": now + timedelta(hours=1)}
+    HostTicket.objects.create(ticket_hash=token_hash("ticket"), state_hash=token_hash("state"), target="/", **at_host)
+    HostCookie.objects.create(token_hash=token_hash("cookie"), **at_host)
 
 
 def _log_in_mail(world: World, gone: str) -> None:

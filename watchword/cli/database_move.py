@@ -186,8 +186,10 @@ def _table_of(model: type[Model]) -> Table:
     assert all(columns)
     types = []
     for field in fields:
-        # A key to another table has the type of that table's key.
-        of = getattr(field, "target_field", field)
+        # A key to another table has the type of that table's key, which may itself be a key to a third.
+        of = field
+        while (target := getattr(of, "target_field", None)) is not None:
+            of = target
         types.append(of.get_internal_type())
     return Table(model._meta.db_table, tuple(str(column) for column in columns), tuple(types))
 
