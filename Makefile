@@ -121,6 +121,7 @@ bench: $(VENV)/.installed-dev ## measure the hot path beside its bare limit, cod
 	@$(BIN)/python -m benchmarks dovecot
 	@$(BIN)/python -m benchmarks pumping
 	@$(BIN)/python -m benchmarks limits
+	@$(BIN)/python -m benchmarks apps
 
 pictures: $(VENV)/.installed-dev ## take the pictures of the documentation anew, with the browser tests
 	@rm -rf .pictures && TEST_PICTURES=$(CURDIR)/.pictures $(PYTEST) -q tests/browser/test_story.py -k "not without"

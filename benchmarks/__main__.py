@@ -11,7 +11,7 @@ from benchmarks import hot_path, pages, people, report, schemes, socket_rates, s
 
 def main() -> None:
     """Measure and write; ``--dry`` only prints. ``pumping`` simulates SMS pumping instead, ``limits`` honest people and
-    slow attackers, ``phones`` measures codes and calls under load, and ``dovecot`` the script for Dovecot 2.4.
+    slow attackers, ``phones`` measures codes and calls under load, ``apps`` tokens and forward-auth beside another provider, and ``dovecot`` the script for Dovecot 2.4.
     """
     if "pumping" in sys.argv:
         with people.scratch():
@@ -36,6 +36,15 @@ def main() -> None:
             from benchmarks import dovecot_scripts
 
             dovecot_scripts.main(home)
+        return
+    if "apps" in sys.argv:
+        with people.scratch() as home:
+            from django.db import connection
+
+            from benchmarks import apps
+
+            apps.main(home, write="--dry" not in sys.argv)
+            connection.close()
         return
     if "phones" in sys.argv:
         with people.scratch() as home:
