@@ -105,7 +105,9 @@ def test_the_page_about_lost_keys_leads_to_a_ring_again(machine: Machine) -> Non
 
 
 def test_the_page_about_upgrades_leads_to_postgresql(machine: Machine, cluster: Cluster) -> None:
-    plan, upgrade, check, move, export, verify = commands_of("upgrade.md")
+    plan, upgrade, check, reload, move, export, verify = commands_of("upgrade.md")
+    # It needs systemd; what it does under load is in tests/scenarios/served/test_zero_downtime.py.
+    assert reload == "sudo systemctl reload watchword-web@1"
     run_program(
         "from django.core.management import call_command; call_command('migrate', 'audit', '0001')", home=machine.home
     )
