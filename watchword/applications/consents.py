@@ -13,7 +13,7 @@ from watchword.applications.redirect_uris import is_web
 from watchword.audit.events import EventKind
 from watchword.audit.record import Origin, record
 from watchword.directory.models import User
-from watchword.signin import app_access
+from watchword.signin import sessions
 from watchword.signin.models import AppSignIn
 
 
@@ -53,7 +53,7 @@ def withdraw(user: User, app_id: UUID, *, origin: Origin, now: datetime) -> bool
         row = Consent.objects.select_related("client__app").filter(user=user, client=app_id).first()
         if row is None or not Consent.objects.filter(pk=row.pk).delete()[0]:
             return False
-        app_access.end_app_sign_ins(
+        sessions.end_in_apps(
             AppSignIn.objects.filter(user=user, app=row.client.app), because="consent_withdrawn", now=now
         )
         details = {"app": row.client.app.name, "app_id": row.client.client_id}

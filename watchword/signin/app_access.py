@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 
 from watchword.audit.events import EventKind
 from watchword.audit.record import Origin, record
@@ -58,15 +58,29 @@ def decide_app(
     session: Session, app: App, demand: Demand = NO_DEMAND, *, door: Door = Door.OIDC, now: datetime
 ) -> Decision:
     """Return the decision on the person of a session and an app, on what was proven in that session."""
-    user = session.user
+    evidence = read_evidence(session.evidence)
+    return _decide(session.user, app, demand, evidence=evidence, session=session, door=door, now=now)
+
+
+def _decide(
+    user: User,
+    app: App,
+    demand: Demand,
+    *,
+    evidence: tuple[Evidence, ...],
+    session: Session | None,
+    door: Door = Door.OIDC,
+    now: datetime,
+) -> Decision:
+    """Decide on a person, an app and what was proven; a session tells whether a trusted network excused it."""
     data = vault.holdings(user, kinds=PROVING)
     return decide(
         Attempt(
             account=account_of(user, data, now),
             door=door,
             policy=user.organisation.policy,
-            proven=read_evidence(session.evidence),
-            from_trusted_network=session.excused and sessions.is_excused_still(session),
+            proven=evidence,
+            from_trusted_network=session is not None and session.excused and sessions.is_excused_still(session),
             second_factor=second_factor_lock(user, now=now),
             app=rules_of(app, user, demand, now=now),
         )
@@ -122,19 +136,8 @@ def may_continue(sign_in: AppSignIn, *, now: datetime) -> bool:
     """
     if not is_alive(sign_in, now=now):
         return False
-    user, session = sign_in.user, sign_in.session
-    data = vault.holdings(user, kinds=PROVING)
-    decision = decide(
-        Attempt(
-            account=account_of(user, data, now),
-            door=Door.OIDC,
-            policy=user.organisation.policy,
-            proven=read_evidence(sign_in.evidence),
-            from_trusted_network=session is not None and session.excused and sessions.is_excused_still(session),
-            second_factor=second_factor_lock(user, now=now),
-            app=rules_of(sign_in.app, user, now=now),
-        )
-    )
+    evidence = read_evidence(sign_in.evidence)
+    decision = _decide(sign_in.user, sign_in.app, NO_DEMAND, evidence=evidence, session=sign_in.session, now=now)
     return isinstance(decision, Allow)
 
 
@@ -154,16 +157,11 @@ def auth_time(evidence: Sequence[Evidence]) -> datetime:
     return min(newest.values())
 
 
-def end_app_sign_ins(rows: QuerySet[AppSignIn], *, because: str, now: datetime) -> int:
-    """End the active ones of these sign-ins in apps, and have their apps told; return their number."""
-    return rows.filter(ended_at=None).update(ended_at=now, ended_because=because, logout_due_at=now)
-
-
 def end_one(user: User, sign_in_id: UUID | str, *, by: User, because: str, now: datetime, origin: Origin) -> bool:
     """End one sign-in of a person in an app; return False if the person has no such active one."""
     with transaction.atomic():
         row = AppSignIn.objects.select_related("app").filter(pk=sign_in_id, user=user, ended_at=None).first()
-        if row is None or not end_app_sign_ins(AppSignIn.objects.filter(pk=row.pk), because=because, now=now):
+        if row is None or not sessions.end_in_apps(AppSignIn.objects.filter(pk=row.pk), because=because, now=now):
             return False
         details: dict[str, Any] = {"app": row.app.name, "app_sign_in": str(row.pk)}
         record(

@@ -122,7 +122,9 @@ def end_no_longer_excused(found: Iterable[Session], *, now: datetime) -> int:
     Session.objects.filter(pk__in=[session.pk for session in over], ended_at=None).update(
         ended_at=now, ended_because="no_longer_excused"
     )
-    _end_in_apps(AppSignIn.objects.filter(session__in=[session.pk for session in over]), "no_longer_excused", now)
+    end_in_apps(
+        AppSignIn.objects.filter(session__in=[session.pk for session in over]), because="no_longer_excused", now=now
+    )
     for session in over:
         record(EventKind.SESSION_ENDED, now=now, subject=session.user, reason="no_longer_excused")
     return len(over)
@@ -189,7 +191,7 @@ def end(user: User, session_id: UUID | str, *, by: User, because: str, now: date
     with transaction.atomic():
         if not _living(user).filter(pk=session_id).update(ended_at=now, ended_because=because):
             return False
-        _end_in_apps(AppSignIn.objects.filter(session__pk=session_id, is_offline=False), because, now)
+        end_in_apps(AppSignIn.objects.filter(session__pk=session_id, is_offline=False), because=because, now=now)
         record(EventKind.SESSION_ENDED, now=now, subject=user, by=by, origin=origin, reason=because)
         return True
 
@@ -213,7 +215,7 @@ def end_all(user: User, *, because: str, now: datetime, except_session: Session 
         living = living.exclude(pk=except_session.pk)
         in_apps = in_apps.exclude(session=except_session)
     number = living.update(ended_at=now, ended_because=because)
-    _end_in_apps(in_apps, because, now)
+    end_in_apps(in_apps, because=because, now=now)
     SignInAttempt.objects.filter(user=user, ended_at=None).update(ended_at=now)
     close_mail(user, because=because, now=now)
     return number
@@ -225,9 +227,12 @@ def close_mail(user: User, *, because: str, now: datetime, mailbox: str = "") ->
     notify(Topic.REVOCATIONS)
 
 
-def _end_in_apps(rows: QuerySet[AppSignIn], because: str, now: datetime) -> None:
-    """End sign-ins in apps, whose codes and tokens are void from then on; the worker tells the apps."""
-    rows.filter(ended_at=None).update(ended_at=now, ended_because=because, logout_due_at=now)
+def end_in_apps(rows: QuerySet[AppSignIn], *, because: str, now: datetime) -> int:
+    """End the active ones of these sign-ins in apps, whose codes and tokens are void then; return their number.
+
+    The worker tells the apps.
+    """
+    return rows.filter(ended_at=None).update(ended_at=now, ended_because=because, logout_due_at=now)
 
 
 def _living(user: User) -> QuerySet[Session]:

@@ -10,7 +10,7 @@ from watchword.applications.models import Client, Token, TokenKind
 from watchword.applications.subjects import subject_of
 from watchword.core.assurance import acr, amr
 from watchword.directory.models import Organisation
-from watchword.signin import app_access
+from watchword.signin import app_access, sessions
 from watchword.signin.facts import read_evidence
 from watchword.signin.models import AppSignIn
 from watchword.signin.tokens import token_hash
@@ -38,7 +38,7 @@ def revoke(token: Token, *, now: datetime) -> None:
     """Revoke a token; with a refresh token the whole sign-in of the app ends (RFC 7009 section 2.1)."""
     if token.kind == TokenKind.REFRESH:
         rows = AppSignIn.objects.filter(pk=token.sign_in_id)
-        app_access.end_app_sign_ins(rows, because="revoked_by_app", now=now)
+        sessions.end_in_apps(rows, because="revoked_by_app", now=now)
     else:
         Token.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=now)
 

@@ -21,7 +21,7 @@ from watchword.audit.record import Origin, record
 from watchword.core.policy import Door
 from watchword.directory.models import User
 from watchword.doors.oidc.client_authentication import METHODS
-from watchword.signin import app_access
+from watchword.signin import app_access, sessions
 from watchword.signin.client_addresses import client_address
 from watchword.signin.models import AppSignIn
 from watchword.signin.tokens import token_hash
@@ -197,7 +197,7 @@ def _is_bound_instead(client: Client) -> bool:
 
 def end_reused(sign_in: AppSignIn, because: str, request: Any, *, now: datetime) -> None:
     """End a sign-in of which a code or token came twice, and have the person and the administrators told."""
-    ended = app_access.end_app_sign_ins(AppSignIn.objects.filter(pk=sign_in.pk), because=because, now=now)
+    ended = sessions.end_in_apps(AppSignIn.objects.filter(pk=sign_in.pk), because=because, now=now)
     if not ended:
         return
     http = request.http
