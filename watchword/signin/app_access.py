@@ -14,7 +14,7 @@ from django.db.models import Q
 from watchword.audit.events import EventKind
 from watchword.audit.record import Origin, record
 from watchword.core.assurance import Evidence
-from watchword.core.decision import Allow, AppRules, Attempt, Decision, decide
+from watchword.core.decision import Allow, AppRules, Attempt, Decision, DenyReason, decide
 from watchword.core.policy import AccountStatus, Door, FactorKind
 from watchword.directory.applications import is_assigned
 from watchword.directory.models import App, User
@@ -155,6 +155,21 @@ def auth_time(evidence: Sequence[Evidence]) -> datetime:
     for proof in evidence:
         newest[proof.kind] = max(proof.at, newest.get(proof.kind, proof.at))
     return min(newest.values())
+
+
+def note_denied(
+    user: User | None, app: App, because: DenyReason, *, origin: Origin, name: str = "", now: datetime
+) -> None:
+    """Record that a person did not get into an app; ``name`` is what was typed where it may be nobody's."""
+    record(
+        EventKind.SIGN_IN_DENIED,
+        now=now,
+        subject=user,
+        origin=origin,
+        reason=because,
+        name=name,
+        details={"app": app.name, "app_id": str(app.pk)},
+    )
 
 
 def end_one(user: User, sign_in_id: UUID | str, *, by: User, because: str, now: datetime, origin: Origin) -> bool:

@@ -82,9 +82,9 @@ def request_session(request: HttpRequest) -> Session:
     return session
 
 
-def origin_of(request: HttpRequest) -> Origin:
-    """Return the origin of a browser's request."""
-    return Origin(address=client_address(request), agent=request.headers.get("User-Agent", ""), door=Door.WEB.value)
+def origin_of(request: HttpRequest, *, door: Door = Door.WEB) -> Origin:
+    """Return the origin of a browser's request at a door."""
+    return Origin(address=client_address(request), agent=request.headers.get("User-Agent", ""), door=door.value)
 
 
 def prove_again(next_url: str) -> HttpResponse:

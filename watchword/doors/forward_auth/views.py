@@ -14,7 +14,7 @@ stranger's account without noticing.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import assert_never
 from urllib.parse import urlencode
 
@@ -29,8 +29,6 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from watchword.applications.models import HostCookie, HostTicket, ProtectedHost
-from watchword.audit.events import EventKind
-from watchword.audit.record import Origin, record
 from watchword.core.decision import Allow, AskFor, Deny, SetUpFirst
 from watchword.core.local_address import is_local_address
 from watchword.core.path_rules import LONGEST_FRESH_MINUTES
@@ -40,7 +38,6 @@ from watchword.doors.forward_auth.proxied_requests import read
 from watchword.signin import app_access
 from watchword.signin.app_access import Demand
 from watchword.signin.middleware import origin_of, request_session
-from watchword.signin.models import Session
 from watchword.signin.tokens import new_token, token_hash
 
 TICKET_LIFETIME = timedelta(seconds=60)
@@ -82,13 +79,12 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     minutes = _minutes(request.GET.get("fresh", ""))
     since = now - timedelta(minutes=minutes) if minutes else None
     demand = Demand(second_factor=bool(minutes), not_before=since)
+    origin = origin_of(request, door=Door.FORWARD_AUTH)
     decision = app_access.decide_app(session, host.app, demand, door=Door.FORWARD_AUTH, now=now)
     match decision:
         case Allow(evidence):
             with transaction.atomic():
-                row = app_access.begin(
-                    session, host.app, evidence=evidence, is_offline=False, origin=_origin(request), now=now
-                )
+                row = app_access.begin(session, host.app, evidence=evidence, is_offline=False, origin=origin, now=now)
                 ticket = new_token()
                 HostTicket.objects.create(
                     ticket_hash=token_hash(ticket),
@@ -103,7 +99,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
             asked = {"next": request.get_full_path(), "since": str((since or now).timestamp())}
             return HttpResponseRedirect(f"{reverse('web:confirm')}?{urlencode(asked)}")
         case SetUpFirst(because=because) | Deny(because=because):
-            _note_denied(session, host, because.value, request, now)
+            app_access.note_denied(session.user, host.app, because, origin=origin, now=now)
             context = {"app": host.app, "name": session.user.sign_in_name, "because": because.value}
             return render(request, "forward_auth/closed.html", context, status=403)
         case _:
@@ -183,19 +179,3 @@ def _target(text: str) -> str:
 
 def _scheme() -> str:
     return "https" if settings.SESSION_COOKIE_SECURE else "http"
-
-
-def _note_denied(session: Session, host: ProtectedHost, because: str, request: HttpRequest, now: datetime) -> None:
-    record(
-        EventKind.SIGN_IN_DENIED,
-        now=now,
-        subject=session.user,
-        origin=_origin(request),
-        reason=because,
-        details={"app": host.app.name, "app_id": str(host.app_id)},
-    )
-
-
-def _origin(request: HttpRequest) -> Origin:
-    found = origin_of(request)
-    return Origin(found.address, found.agent, door=Door.FORWARD_AUTH.value)

@@ -7,14 +7,13 @@ from datetime import datetime
 from django.conf import settings
 
 from watchword.applications.models import ClientKind, ClientSecret
-from watchword.audit.events import EventKind
 from watchword.audit.installation import KeyWatch
-from watchword.audit.record import Origin, record
+from watchword.audit.record import Origin
 from watchword.core.decision import DenyReason
 from watchword.core.usernames import InvalidSignInName, name_key, with_domain
 from watchword.directory.applications import is_assigned
 from watchword.directory.models import App, SignInName, User
-from watchword.signin import non_interactive
+from watchword.signin import app_access, non_interactive
 from watchword.signin.non_interactive import NO, AuthRequest, AuthResult
 from watchword.signin.tokens import token_hash
 
@@ -52,7 +51,8 @@ def check(app: App, question: AuthRequest, *, now: datetime) -> AuthResult:
     if result.allowed:
         user = person_of(question.name)
         if user is None or not is_assigned(app, user):
-            _note_not_assigned(app, user, question, now)
+            origin = Origin(address=question.address, door=question.door.value, service=question.service)
+            app_access.note_denied(user, app, DenyReason.NOT_ASSIGNED, origin=origin, name=question.name, now=now)
             return NO
     return result
 
@@ -65,18 +65,6 @@ def person_of(name: str) -> User | None:
         return None
     row = SignInName.objects.select_related("user__organisation").filter(key=key).first()
     return row.user if row is not None else None
-
-
-def _note_not_assigned(app: App, user: User | None, question: AuthRequest, now: datetime) -> None:
-    record(
-        EventKind.SIGN_IN_DENIED,
-        now=now,
-        subject=user,
-        origin=Origin(address=question.address, door=question.door.value, service=question.service),
-        reason=DenyReason.NOT_ASSIGNED,
-        name=question.name,
-        details={"app": app.name, "app_id": str(app.pk)},
-    )
 
 
 def _key_watch() -> KeyWatch:

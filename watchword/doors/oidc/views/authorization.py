@@ -33,8 +33,7 @@ from watchword.applications.issuer import organisation_of, tenant_of
 from watchword.applications.models import AuthorizationCode, AuthorizationRequest, Client, ClientKind
 from watchword.applications.redirect_uris import is_web
 from watchword.applications.subjects import is_subject
-from watchword.audit.events import EventKind
-from watchword.audit.record import Origin, record
+from watchword.audit.record import Origin
 from watchword.core.assurance import Evidence
 from watchword.core.decision import Allow, AskFor, Deny, DenyReason, SetUpFirst
 from watchword.core.policy import Door
@@ -184,6 +183,11 @@ class Interaction:
         return self.client.get_allowed_scope(self.row.parameters.get("scope", "")).split()
 
     @property
+    def origin(self) -> Origin:
+        """Return the origin of the request, for events."""
+        return origin_of(self.http, door=Door.OIDC)
+
+    @property
     def redirect_uri(self) -> str:
         """Return where the answer goes."""
         return str(self.row.parameters["redirect_uri"])
@@ -251,9 +255,7 @@ def _choose_account(at: Interaction, session: Session) -> HttpResponse | None:
     if at.is_silent:
         raise LoginRequiredError("Another person is signed in.") if is_other else AccountSelectionRequiredError()
     if at.http.method == "POST" and "other" in at.http.POST:
-        sessions.end(
-            session.user, session.pk, by=session.user, because="signed_out", now=at.now, origin=oidc_origin(at.http)
-        )
+        sessions.end(session.user, session.pk, by=session.user, because="signed_out", now=at.now, origin=at.origin)
         response: HttpResponse = HttpResponseRedirect(f"{reverse('web:sign_in')}?{urlencode({'next': at.here})}")
         cookies.clear(response)
         return response
@@ -278,10 +280,11 @@ def _allowed(at: Interaction, session: Session, evidence: tuple[Evidence, ...]) 
         if at.http.method != "POST" or not {"allow", "deny"} & set(at.http.POST):
             return _consent_page(at, session)
         if "allow" not in at.http.POST:
-            _note_denied(at, session, DenyReason.CONSENT_DENIED)
+            denied = DenyReason.CONSENT_DENIED
+            app_access.note_denied(session.user, at.client.app, denied, origin=at.origin, now=at.now)
             raise AccessDeniedError("The person did not agree.")
         if at.client.app.asks_consent:
-            consents.give(session.user, at.client, at.scopes, origin=oidc_origin(at.http), now=at.now)
+            consents.give(session.user, at.client, at.scopes, origin=at.origin, now=at.now)
     with transaction.atomic():
         if not authorization_requests.use_up(at.row, now=at.now):
             return render(at.http, "oidc/error.html", {"is_over": True}, status=400)
@@ -298,7 +301,7 @@ def _issue(at: Interaction, session: Session, evidence: tuple[Evidence, ...]) ->
         at.client.app,
         evidence=evidence,
         is_offline="offline_access" in at.scopes and at.client.allows_refresh,
-        origin=oidc_origin(at.http),
+        origin=at.origin,
         now=at.now,
     )
     AuthorizationCode.objects.create(
@@ -344,7 +347,7 @@ def scope_words() -> dict[str, str]:
 
 
 def _closed(at: Interaction, session: Session, because: DenyReason) -> HttpResponse:
-    _note_denied(at, session, because)
+    app_access.note_denied(session.user, at.client.app, because, origin=at.origin, now=at.now)
     if at.is_silent:
         raise AccessDeniedError("The person may not use this app.")
     context = {
@@ -356,22 +359,5 @@ def _closed(at: Interaction, session: Session, because: DenyReason) -> HttpRespo
     return render(at.http, "oidc/closed.html", context, status=403)
 
 
-def _note_denied(at: Interaction, session: Session, because: DenyReason) -> None:
-    record(
-        EventKind.SIGN_IN_DENIED,
-        now=at.now,
-        subject=session.user,
-        origin=oidc_origin(at.http),
-        reason=because,
-        details={"app": at.client.app.name, "app_id": at.client.client_id},
-    )
-
-
 def _host(address: str) -> str:
     return urlsplit(address).netloc if is_web(address) else ""
-
-
-def oidc_origin(request: HttpRequest) -> Origin:
-    """Return the origin of a request for events of this door."""
-    found = origin_of(request)
-    return Origin(found.address, found.agent, door=Door.OIDC.value)

@@ -22,16 +22,17 @@ from django.views.decorators.http import require_http_methods
 
 from watchword.applications.models import DeviceAuthorization
 from watchword.core.decision import Allow, AskFor, Deny, SetUpFirst
+from watchword.core.policy import Door
 from watchword.doors.oidc import device_codes
 from watchword.doors.oidc.authorization_server import Server
 from watchword.doors.oidc.client_authentication import METHODS
 from watchword.doors.oidc.device_codes import INTERVAL_SECONDS, LIFETIME, TooManyTyped
 from watchword.doors.oidc.requests import OAuthRequest
-from watchword.doors.oidc.views.authorization import oidc_origin, scope_words
+from watchword.doors.oidc.views.authorization import scope_words
 from watchword.doors.oidc.views.endpoints import answered
 from watchword.signin import app_access
 from watchword.signin.client_addresses import client_address
-from watchword.signin.middleware import request_session
+from watchword.signin.middleware import origin_of, request_session
 from watchword.signin.models import Session
 from watchword.ui.addresses import public_address
 
@@ -120,7 +121,7 @@ def _answer(request: HttpRequest, session: Session, row: DeviceAuthorization, ty
                     row.client.app,
                     evidence=evidence,
                     is_offline="offline_access" in row.scope.split() and row.client.allows_refresh,
-                    origin=oidc_origin(request),
+                    origin=origin_of(request, door=Door.OIDC),
                     now=now,
                 )
                 if not device_codes.allow(row, sign_in):

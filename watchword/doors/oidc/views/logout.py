@@ -22,13 +22,13 @@ from watchword.applications.issuer import organisation_of
 from watchword.applications.models import Client
 from watchword.applications.signing_keys import InvalidToken
 from watchword.applications.subjects import is_subject
+from watchword.core.policy import Door
 from watchword.directory.models import Organisation
 from watchword.doors.oidc.authorization_server import Server
 from watchword.doors.oidc.requests import parameters_of
 from watchword.doors.oidc.responses import RedirectToApp, with_parameters
-from watchword.doors.oidc.views.authorization import oidc_origin
 from watchword.signin import cookies, sessions
-from watchword.signin.middleware import session_or_none
+from watchword.signin.middleware import origin_of, session_or_none
 from watchword.signin.models import AppSignIn, Session
 
 
@@ -69,7 +69,7 @@ def end_session(request: HttpRequest, tenant: UUID) -> HttpResponse:
             by=session.user,
             because="signed_out",
             now=timezone.now(),
-            origin=oidc_origin(request),
+            origin=origin_of(request, door=Door.OIDC),
         )
     response: HttpResponse
     response = RedirectToApp(checked.address) if checked.address else render(request, "oidc/logged_out.html")
