@@ -137,6 +137,17 @@ def test_a_database_that_does_not_answer_is_told_without_its_address(home: Path)
     assert said == "the database can't be used: unreachable (OperationalError)."
 
 
+def test_a_key_that_cannot_be_noted_is_one_sentence(home: Path) -> None:
+    sql(home, "DELETE FROM audit_sealingkey")
+    sql(
+        home,
+        "CREATE TRIGGER refused BEFORE INSERT ON audit_sealingkey BEGIN SELECT RAISE(ABORT, 'no'); END",
+    )
+    writing = tuple(words for words in COMMANDS if words not in (["check"], ["verify"]))
+    (said,) = refusals(home, writing)
+    assert said == "the database can't be used: SQLITE_CONSTRAINT."
+
+
 def test_a_database_that_may_not_be_written_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests may run as root, who may write every file, so ``os.access`` is replaced by the answer for another user."""
     monkeypatch.setattr(readiness, "_path", lambda: home / "watchword.sqlite3")

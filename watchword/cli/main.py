@@ -225,11 +225,12 @@ def run_management_command(name: str, arguments: Sequence[str]) -> int:
     if _reads_the_database(name, known[name]) and not {"-h", "--help"} & set(arguments):
         from watchword.cli import readiness
 
-        if reason := readiness.why_not_ready():
+        reason = readiness.why_not_ready()
+        if reason is None and name not in _ONLY_READ:
+            reason = readiness.why_keys_not_noted()
+        if reason:
             print(f"watchword {_word_of(name)}: {reason}", file=sys.stderr)
             return 1
-        if name not in _ONLY_READ:
-            readiness.note_keys()
     ManagementUtility(["watchword", name, *arguments]).execute()
     return 0
 

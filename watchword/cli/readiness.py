@@ -48,21 +48,23 @@ def why_newer() -> str | None:
     return _asked(lambda: _why_newer(MigrationLoader(connections[DEFAULT_DB_ALIAS])))
 
 
-def note_keys() -> None:
-    """Record which key seals from now on; raises an error of the database. Called by every process before it writes."""
-    installation.register_key(settings.WATCHWORD_KEY_RING, now=timezone.now())
-    connections[DEFAULT_DB_ALIAS].close()
-
-
 def why_keys_not_noted() -> str | None:
-    """Record which key seals from now on, and return why that is not possible, or None."""
-    return _asked(note_keys)
+    """Record which key seals from now on; return why that is not possible, or None.
+
+    Called by every process before it writes.
+    """
+    return _asked(_note_keys)
 
 
 def note_migrated() -> None:
-    """Record which release migrated the database, and which key seals it."""
+    """Record which release migrated the database, and which key seals it; raises an error of the database."""
     installation.note_release(__version__, now=timezone.now())
-    note_keys()
+    _note_keys()
+    connections[DEFAULT_DB_ALIAS].close()
+
+
+def _note_keys() -> None:
+    installation.register_key(settings.WATCHWORD_KEY_RING, now=timezone.now())
 
 
 def why_unusable() -> str | None:
