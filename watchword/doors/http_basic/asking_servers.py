@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cache
 
 from django.conf import settings
 
@@ -18,7 +19,6 @@ from watchword.signin.non_interactive import NO, AuthRequest, AuthResult
 from watchword.signin.tokens import token_hash
 
 SECRET_HEADER = "HTTP_X_WATCHWORD_SECRET"  # noqa: S105  (the name of a header)
-_KEY_WATCH: list[KeyWatch] = []
 
 
 def app_of(secret: str) -> App | None:
@@ -37,10 +37,10 @@ def app_of(secret: str) -> App | None:
     return row.client.app if row is not None else None
 
 
-def check(app: App, question: AuthRequest, *, now: datetime) -> AuthResult:
+def check(app: App, question: AuthRequest, *, now: datetime) -> tuple[AuthResult, User | None]:
     """Answer a name and a secret, by the same rules, limits and counts as mail, for the people of an app.
 
-    Raises Unavailable where that can't be decided now.
+    Returns the person with the answer if it is yes. Raises Unavailable where that can't be decided now.
     """
     if non_interactive.is_shaped_like_app_password(question):
         with non_interactive.trying():
@@ -48,17 +48,17 @@ def check(app: App, question: AuthRequest, *, now: datetime) -> AuthResult:
         result = non_interactive.check_many([question], now=now, lacks_a_key=lacks_a_key)[0]
     else:
         result = non_interactive.check_account_password(question, now=now)
-    if result.allowed:
-        user = person_of(question.name)
-        if user is None or not is_assigned(app, user):
-            origin = Origin(address=question.address, door=question.door.value, service=question.service)
-            app_access.note_denied(user, app, DenyReason.NOT_ASSIGNED, origin=origin, name=question.name, now=now)
-            return NO
-    return result
+    if not result.allowed:
+        return result, None
+    user = _person(question.name)
+    if user is None or not is_assigned(app, user):
+        origin = Origin(address=question.address, door=question.door.value, service=question.service)
+        app_access.note_denied(user, app, DenyReason.NOT_ASSIGNED, origin=origin, name=question.name, now=now)
+        return NO, None
+    return result, user
 
 
-def person_of(name: str) -> User | None:
-    """Return the person with this sign-in name, or None."""
+def _person(name: str) -> User | None:
     try:
         key = name_key(with_domain(name, settings.WATCHWORD_DEFAULT_DOMAIN))
     except InvalidSignInName:
@@ -67,7 +67,6 @@ def person_of(name: str) -> User | None:
     return row.user if row is not None else None
 
 
+@cache
 def _key_watch() -> KeyWatch:
-    if not _KEY_WATCH:
-        _KEY_WATCH.append(KeyWatch(settings.WATCHWORD_KEY_RING))
-    return _KEY_WATCH[0]
+    return KeyWatch(settings.WATCHWORD_KEY_RING)

@@ -25,7 +25,7 @@ from django.utils import timezone
 from watchword.core.codes import LONGEST_TYPED
 from watchword.core.policy import Door
 from watchword.directory.models import App
-from watchword.doors.http_basic.asking_servers import SECRET_HEADER, app_of, check, person_of
+from watchword.doors.http_basic.asking_servers import SECRET_HEADER, app_of, check
 from watchword.signin.client_addresses import address_of
 from watchword.signin.non_interactive import AuthRequest, AuthResult, Secret, Unavailable
 
@@ -68,18 +68,17 @@ def basic(app: App, environ: Mapping[str, Any], *, now: datetime) -> HttpRespons
     name, secret = credentials
     question = AuthRequest(Door.HTTP_BASIC, name, Secret(secret), SERVICE, address_of(environ))
     try:
-        result = check(app, question, now=now)
+        result, user = check(app, question, now=now)
     except Unavailable:
         return HttpResponse(status=UNAVAILABLE_STATUS)
     if result.is_later:
         return HttpResponse(status=UNAVAILABLE_STATUS)
-    if not result.allowed:
+    if user is None:
         return _unauthorized(app)
-    user = person_of(name)
     response = HttpResponse(status=200)
-    response["X-Watchword-User"] = quote(user.sign_in_name if user is not None else result.mailbox, safe=_AS_IT_IS)
+    response["X-Watchword-User"] = quote(user.sign_in_name, safe=_AS_IT_IS)
     response["X-Watchword-Mailbox"] = quote(result.mailbox, safe=_AS_IT_IS)
-    response["X-Watchword-Subject"] = str(user.pk) if user is not None else ""
+    response["X-Watchword-Subject"] = str(user.pk)
     return response
 
 
@@ -112,7 +111,7 @@ def mail(app: App, environ: Mapping[str, Any], *, now: datetime) -> HttpResponse
     if environ.get("HTTP_AUTH_METHOD") not in {"plain", "login"}:
         return _mail_refused(protocol, "This server takes plain passwords over TLS.", "535 5.7.8")
     try:
-        result = check(app, question, now=now)
+        result, _ = check(app, question, now=now)
     except Unavailable:
         result = AuthResult(allowed=False, is_later=True)
     if result.is_later:
