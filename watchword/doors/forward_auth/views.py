@@ -101,7 +101,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
         case SetUpFirst(because=because) | Deny(because=because):
             app_access.note_denied(session.user, host.app, because, origin=origin, now=now)
             context = {"app": host.app, "name": session.user.sign_in_name, "because": because.value}
-            return render(request, "forward_auth/closed.html", context, status=403)
+            return render(request, "ui/app_closed.html", context, status=403)
         case _:
             assert_never(decision)
 

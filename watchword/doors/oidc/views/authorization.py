@@ -356,7 +356,7 @@ def _closed(at: Interaction, session: Session, because: DenyReason) -> HttpRespo
         "because": because.value,
         "here": at.here,
     }
-    return render(at.http, "oidc/closed.html", context, status=403)
+    return render(at.http, "ui/app_closed.html", context, status=403)
 
 
 def _host(address: str) -> str:

@@ -132,7 +132,7 @@ def _answer(request: HttpRequest, session: Session, row: DeviceAuthorization, ty
             asked = {"next": here, "since": str(now.timestamp())}
             return HttpResponseRedirect(f"{reverse('web:confirm')}?{urlencode(asked)}")
         case SetUpFirst(because=because) | Deny(because=because):
-            return render(request, "oidc/closed.html", {**context, "because": because.value}, status=403)
+            return render(request, "ui/app_closed.html", {**context, "because": because.value}, status=403)
         case _:
             assert_never(decision)
 
