@@ -14,8 +14,8 @@ from watchword.applications.models import (
     Token,
     UsedJti,
 )
+from watchword.signin.housekeeping import delete_batch
 
-DELETED_AT_ONCE = 500
 STORED = timedelta(days=1)
 """How long a code, token or request is retained after its time: a copy that is shown late is still recognised."""
 
@@ -36,6 +36,4 @@ def clean_up(*, now: datetime) -> int:
 
 
 def _delete(model: Any, before: datetime) -> int:
-    rows = model.objects.filter(expires_at__lt=before).order_by("expires_at")
-    pks = list(rows.values_list("pk", flat=True)[:DELETED_AT_ONCE])
-    return int(model.objects.filter(pk__in=pks).delete()[0]) if pks else 0
+    return delete_batch(model.objects.filter(expires_at__lt=before).order_by("expires_at"))

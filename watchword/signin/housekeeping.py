@@ -88,17 +88,18 @@ def clean_up(*, now: datetime) -> int:
     )
     browsers = KnownBrowser.objects.filter(last_at__lt=now - KNOWN_FOR)
     return (
-        _delete(attempts.filter(expires_at__lt=old))
-        + _delete(unproven.filter(expires_at__lt=now - UNPROVEN_STORED))
-        + _delete(unproven.reverse(), leaving=MOST_UNPROVEN)
-        + _delete(counts)
-        + _delete(begun)
-        + _delete(browsers)
+        delete_batch(attempts.filter(expires_at__lt=old))
+        + delete_batch(unproven.filter(expires_at__lt=now - UNPROVEN_STORED))
+        + delete_batch(unproven.reverse(), leaving=MOST_UNPROVEN)
+        + delete_batch(counts)
+        + delete_batch(begun)
+        + delete_batch(browsers)
         + repeats.forget_old(now=now)
     )
 
 
-def _delete(rows: QuerySet[Any], *, leaving: int = 0) -> int:
+def delete_batch(rows: QuerySet[Any], *, leaving: int = 0) -> int:
+    """Delete one batch of rows in their order, after leaving the first ones; return how many rows were deleted."""
     pks = list(rows.values_list("pk", flat=True)[leaving : leaving + DELETED_AT_ONCE])
     deleted: int = rows.model._default_manager.filter(pk__in=pks).delete()[0] if pks else 0  # noqa: SLF001  (Django's name)
     return deleted
