@@ -15,7 +15,13 @@ from tests import environment
 settings.register_profile("watchword", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("watchword")
 
-pytest_plugins = ["tests.world", "tests.commits", "tests.telephone", "tests.browser.chromium"]
+pytest_plugins = [
+    "tests.world",
+    "tests.doors.oidc.relying_party",
+    "tests.commits",
+    "tests.telephone",
+    "tests.browser.chromium",
+]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -11,7 +11,7 @@ import pytest
 from django.test import Client as Browser
 from django.utils import timezone
 
-from tests.doors.oidc.relying_party import CALLBACK, RelyingParty, answered, make_party
+from tests.doors.oidc.relying_party import CALLBACK, RelyingParty, answered, is_refused, make_party
 from tests.world import ORIGIN, World, evidence_for, give_password, make_organisation, sign_in
 from watchword.applications.models import (
     AuthorizationCode,
@@ -26,23 +26,6 @@ from watchword.signin.models import AppSignIn
 
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 TWO = "urn:watchword:acr:two"
-
-
-@pytest.fixture
-def wiki(world: World) -> RelyingParty:
-    return make_party(world)
-
-
-@pytest.fixture
-def alice(world: World) -> Browser:
-    browser = Browser()
-    sign_in(browser, world.alice)
-    return browser
-
-
-def is_refused(response: Any, error: str = "invalid_grant") -> None:
-    assert response.json()["error"] == error, response.content
-    assert "access_token" not in response.json()
 
 
 @pytest.mark.breaks_invariants  # Root's session lacks the code that he has to type

@@ -21,32 +21,8 @@ from tests.doors.oidc.signed_tokens import (
     signed,
     signed_by,
 )
-from tests.world import World, sign_in
+from tests.world import World
 from watchword.applications.models import ClientKind, UsedJti
-
-
-@pytest.fixture
-def alice(world: World) -> Browser:
-    browser = Browser()
-    sign_in(browser, world.alice)
-    return browser
-
-
-@pytest.fixture
-def wiki(world: World) -> RelyingParty:
-    return make_party(world)
-
-
-@pytest.fixture
-def key() -> ECKey:
-    return ECKey.generate_key("P-256", {"kid": "of-the-bank"}, private=True)
-
-
-@pytest.fixture
-def bank(world: World, key: ECKey) -> RelyingParty:
-    """Return a strict client, which proves who it is by signed assertions."""
-    keys = {"keys": [key.as_dict(private=False)]}
-    return make_party(world, "Bank", kind=ClientKind.STRICT, jwks=keys, signing_algorithm="ES256")
 
 
 @pytest.mark.filterwarnings("ignore:EdDSA is deprecated")  # FAPI 2.0 names it so

@@ -12,7 +12,7 @@ from django.test import Client as Browser
 from django.utils import timezone
 from joserfc import jwt
 
-from tests.doors.oidc.relying_party import CALLBACK, RelyingParty, answered, make_party
+from tests.doors.oidc.relying_party import CALLBACK, RelyingParty, answered, is_refused, make_party
 from tests.world import World, sign_in
 from watchword.applications import clients, signing_keys
 from watchword.applications.models import (
@@ -27,26 +27,6 @@ from watchword.core.policy import MfaState
 from watchword.directory import applications
 from watchword.signin import actions
 from watchword.signin.models import Session
-
-DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
-TWO = "urn:watchword:acr:two"
-
-
-@pytest.fixture
-def wiki(world: World) -> RelyingParty:
-    return make_party(world)
-
-
-@pytest.fixture
-def alice(world: World) -> Browser:
-    browser = Browser()
-    sign_in(browser, world.alice)
-    return browser
-
-
-def is_refused(response: Any, error: str = "invalid_grant") -> None:
-    assert response.json()["error"] == error, response.content
-    assert "access_token" not in response.json()
 
 
 def test_oid_07_a_request_without_a_challenge_gets_no_code(world: World, wiki: RelyingParty, alice: Browser) -> None:

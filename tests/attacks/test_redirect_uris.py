@@ -9,28 +9,13 @@ import pytest
 from django.test import Client as Browser
 
 from tests.doors.oidc.relying_party import CALLBACK, RelyingParty, make_party
-from tests.world import World, sign_in
+from tests.world import World
 from watchword.applications.models import (
     AuthorizationCode,
     AuthorizationRequest,
     ClientKind,
 )
 from watchword.signin.models import Session
-
-DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
-TWO = "urn:watchword:acr:two"
-
-
-@pytest.fixture
-def wiki(world: World) -> RelyingParty:
-    return make_party(world)
-
-
-@pytest.fixture
-def alice(world: World) -> Browser:
-    browser = Browser()
-    sign_in(browser, world.alice)
-    return browser
 
 
 def leads_nowhere(response: Any) -> None:

@@ -14,7 +14,7 @@ from django.test import Client as Browser
 from django.utils import timezone
 from joserfc.jwk import ECKey
 
-from tests.doors.oidc.relying_party import RelyingParty, answered, make_party
+from tests.doors.oidc.relying_party import RelyingParty, answered
 from tests.doors.oidc.signed_tokens import (
     assertion_claims,
     is_no_assertion,
@@ -24,37 +24,13 @@ from tests.doors.oidc.signed_tokens import (
     signed_by,
     split,
 )
-from tests.world import World, make_organisation, sign_in
+from tests.world import World, make_organisation
 from watchword.applications import signing_keys
-from watchword.applications.models import ClientKind, SigningKey
+from watchword.applications.models import SigningKey
 from watchword.doors.oidc import backchannel_logout
 from watchword.signin.models import AppSignIn, Session
 
 UNSIGNED = ["none", "None", "NONE", "nOnE", "", None]
-
-
-@pytest.fixture
-def alice(world: World) -> Browser:
-    browser = Browser()
-    sign_in(browser, world.alice)
-    return browser
-
-
-@pytest.fixture
-def wiki(world: World) -> RelyingParty:
-    return make_party(world)
-
-
-@pytest.fixture
-def key() -> ECKey:
-    return ECKey.generate_key("P-256", {"kid": "of-the-bank"}, private=True)
-
-
-@pytest.fixture
-def bank(world: World, key: ECKey) -> RelyingParty:
-    """Return a strict client, which proves who it is by signed assertions."""
-    keys = {"keys": [key.as_dict(private=False)]}
-    return make_party(world, "Bank", kind=ClientKind.STRICT, jwks=keys, signing_algorithm="ES256")
 
 
 @pytest.fixture

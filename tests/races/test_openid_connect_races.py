@@ -14,7 +14,7 @@ from joserfc.jwk import ECKey
 
 from tests.doors.oidc.relying_party import RelyingParty, answered, make_party
 from tests.races.parallel import in_threads
-from tests.world import World, make_world, sign_in
+from tests.world import World, make_world
 from watchword.applications.models import AuthorizationCode, ClientKind, Token, TokenKind, UsedJti
 from watchword.audit.events import EventKind
 from watchword.audit.models import Event
@@ -30,18 +30,6 @@ DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 def world(transactional_db: None) -> World:
     """Return the people of the tests, committed so that other connections see them."""
     return make_world()
-
-
-@pytest.fixture
-def alice(world: World) -> Browser:
-    browser = Browser()
-    sign_in(browser, world.alice)
-    return browser
-
-
-@pytest.fixture
-def wiki(world: World) -> RelyingParty:
-    return make_party(world)
 
 
 def results(answers: list[Any]) -> list[str]:

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+import pytest
 from django.test import Client as Browser
 from django.utils import timezone
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-from tests.world import World
+from tests.world import World, sign_in
 from watchword.applications import clients
 from watchword.applications.clients import ClientSettings
 from watchword.applications.issuer import issuer_of, tenant_of
@@ -134,3 +135,23 @@ def answered(response: Any) -> dict[str, str]:
     assert response.status_code == 302, (response.status_code, response.content[:2_000])
     parts = urlsplit(response["Location"])
     return dict(parse_qsl(parts.query or parts.fragment))
+
+
+def is_refused(response: Any, error: str = "invalid_grant") -> None:
+    """Check that the token endpoint gave an error and no token."""
+    assert response.json()["error"] == error, response.content
+    assert "access_token" not in response.json()
+
+
+@pytest.fixture
+def wiki(world: World) -> RelyingParty:
+    """Return a registered app, the organisation's own."""
+    return make_party(world)
+
+
+@pytest.fixture
+def alice(world: World) -> Browser:
+    """Return Alice's browser, signed in with both factors."""
+    browser = Browser()
+    sign_in(browser, world.alice)
+    return browser

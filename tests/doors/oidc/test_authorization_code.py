@@ -20,18 +20,6 @@ from watchword.signin import actions, sessions
 from watchword.signin.models import AppSignIn, Session
 
 
-@pytest.fixture
-def wiki(world: World) -> RelyingParty:
-    return make_party(world)
-
-
-@pytest.fixture
-def alice(world: World) -> Browser:
-    browser = Browser()
-    sign_in(browser, world.alice)
-    return browser
-
-
 def test_a_signed_in_person_comes_back_with_a_code_that_gives_tokens(
     world: World, wiki: RelyingParty, alice: Browser
 ) -> None:

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.doors.oidc.relying_party import CALLBACK, RelyingParty, make_party
-from tests.world import World, sign_in
+from tests.world import World
 from watchword.applications.models import AuthorizationCode, AuthorizationRequest
 
 HERE = "page"
@@ -89,18 +89,6 @@ TABLE = [
 EACH_ONCE = list({(case.name, case.errors): case for case in TABLE}.values())
 """One value of each parameter for each error, and one that is right: each beside each other would take minutes."""
 PAIRS = [(one, two) for one, two in itertools.combinations(EACH_ONCE, 2) if one.name != two.name]
-
-
-@pytest.fixture
-def wiki(world: World) -> RelyingParty:
-    return make_party(world)
-
-
-@pytest.fixture
-def alice(world: World) -> Browser:
-    browser = Browser()
-    sign_in(browser, world.alice)
-    return browser
 
 
 def told(response: Any, mode: str | None) -> dict[str, str]:

@@ -66,13 +66,6 @@ def listening() -> Iterator[ListeningApp]:
 
 
 @pytest.fixture
-def alice(world: World) -> Browser:
-    browser = Browser()
-    sign_in(browser, world.alice)
-    return browser
-
-
-@pytest.fixture
 def wiki(world: World) -> RelyingParty:
     return make_party(world, post_logout_redirect_uris=[BYE])
 

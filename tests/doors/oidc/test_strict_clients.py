@@ -15,7 +15,7 @@ from joserfc.jwk import ECKey
 
 from tests.doors.oidc.relying_party import CALLBACK, RelyingParty, answered, make_party
 from tests.doors.oidc.signed_tokens import ASSERTION, assertion_claims, signed
-from tests.world import World, sign_in
+from tests.world import World
 from watchword.applications.models import AuthorizationCode, AuthorizationRequest, ClientKind, Token, TokenKind
 
 
@@ -75,13 +75,6 @@ class Bank:
 @pytest.fixture
 def bank(world: World) -> Bank:
     return Bank(world)
-
-
-@pytest.fixture
-def alice(world: World) -> Browser:
-    browser = Browser()
-    sign_in(browser, world.alice)
-    return browser
 
 
 def test_a_strict_client_signs_a_person_in_and_stays(world: World, bank: Bank, alice: Browser) -> None:

@@ -9,7 +9,7 @@ import pytest
 from django.test import Client as Browser
 
 from tests.doors.oidc.relying_party import RelyingParty, answered, make_party
-from tests.world import World, sign_in
+from tests.world import World
 from watchword.directory import groups
 
 FORM = "application/x-www-form-urlencoded"
@@ -19,13 +19,6 @@ SCOPES = ["openid", "profile", "email", "groups", "offline_access"]
 @pytest.fixture
 def wiki(world: World) -> RelyingParty:
     return make_party(world, scopes=SCOPES)
-
-
-@pytest.fixture
-def alice(world: World) -> Browser:
-    browser = Browser()
-    sign_in(browser, world.alice)
-    return browser
 
 
 def test_userinfo_takes_a_token_in_the_header_or_the_form(wiki: RelyingParty, alice: Browser) -> None:
