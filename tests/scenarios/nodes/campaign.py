@@ -26,7 +26,7 @@ from tests.environment import KEYS
 from tests.scenarios.mail.site import wait_until
 from tests.scenarios.nodes.database import PatroniCluster
 from tests.scenarios.nodes.history import Kind, Told, check, percentile
-from tests.scenarios.nodes.nodes import PATRONI_CHECK, Node, Nodes, can_link
+from tests.scenarios.nodes.nodes import PATRONI_CHECK, ROLES, Node, Nodes, can_link
 from watchword.core.keyring import KeyRing
 
 if TYPE_CHECKING:
@@ -241,14 +241,14 @@ class Campaign:
         match deed:
             case "kill":
                 # Everything of the node at once, as when its machine loses power.
-                for role in ("web", "mail", "worker", "phones"):
+                for role in ROLES:
                     node.signal(role, signal.SIGKILL)
                 self._restart(node)
             case "pause":
-                for role in ("web", "mail", "worker", "phones"):
+                for role in ROLES:
                     node.signal(role, signal.SIGSTOP)
                 self.stop.wait(3)
-                for role in ("web", "mail", "worker", "phones"):
+                for role in ROLES:
                     node.signal(role, signal.SIGCONT)
             case "cut":
                 # Packets to the database go nowhere: connections stay open, and nothing answers.
@@ -271,7 +271,7 @@ class Campaign:
         settings.WATCHWORD_KEY_RING = step
 
     def _restart(self, node: Node) -> None:
-        for role in ("web", "mail", "worker", "phones"):
+        for role in ROLES:
             node.start(role)
         for role in ("web", "mail"):
             node.wait(role)
