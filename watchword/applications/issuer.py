@@ -18,10 +18,10 @@ def tenant_of(organisation: Organisation) -> UUID:
 
 def organisation_of(tenant: UUID) -> Organisation:
     """Return the organisation of a tenant id; raise Http404 if there is none."""
-    for pk in Organisation.objects.values_list("pk", flat=True):
-        if _tenant(pk) == tenant:
-            return Organisation.objects.get(pk=pk)
-    raise Http404
+    organisation = Organisation.objects.filter(pk=_pk_of(tenant)).first()
+    if organisation is None:
+        raise Http404
+    return organisation
 
 
 def issuer_of(organisation: Organisation) -> str:
@@ -32,6 +32,15 @@ def issuer_of(organisation: Organisation) -> str:
 def endpoint(organisation: Organisation, name: str) -> str:
     """Return the address of an endpoint of an organisation's issuer, such as ``token``."""
     return f"{issuer_of(organisation)}/{name}"
+
+
+@lru_cache(maxsize=1024)
+def _pk_of(tenant: UUID) -> int:
+    # Stored for good, because it follows from the key alone; a tenant that there is not raises and is not stored.
+    for pk in Organisation.objects.values_list("pk", flat=True):
+        if _tenant(pk) == tenant:
+            return pk
+    raise Http404
 
 
 @lru_cache(maxsize=1024)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
 
 import pytest
 from django.test import Client as Browser
 
 from tests.doors.oidc.relying_party import RelyingParty, answered, make_party
-from tests.world import World
+from tests.world import World, make_organisation
+from watchword.applications.issuer import issuer_of
+from watchword.applications.models import SigningKey
 from watchword.directory import groups
 
 FORM = "application/x-www-form-urlencoded"
@@ -132,3 +136,15 @@ def test_discovery_says_what_is_there(wiki: RelyingParty) -> None:
     assert not [key for key in keys if {"d", "p", "q", "k"} & set(key)]
     assert all(key["use"] == "sig" and key["kid"] for key in keys)
     assert len({key["kid"] for key in keys}) == len(keys)
+
+
+def test_a_tenant_is_found_by_its_own_id_alone_while_it_is_there(world: World) -> None:
+    other = make_organisation("Other", "other.example")
+    addresses = [f"{issuer_of(organisation)}/jwks" for organisation in (world.organisation, other)]
+    path, gone = [urlsplit(address).path for address in addresses]
+    assert Browser().get(path).status_code == Browser().get(gone).status_code == 200
+    assert Browser().get(f"/{uuid4()}/v2.0/jwks").status_code == 404
+    SigningKey.objects.filter(organisation=other).delete()
+    other.delete()
+    assert Browser().get(path).status_code == 200
+    assert Browser().get(gone).status_code == 404
